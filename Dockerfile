@@ -1,0 +1,36 @@
+# docker build -t todo .
+# docker run -p 8000:8000 -v todo:/data todo              PostgreSQL inside, its data in the volume
+# docker run -p 8000:8000 -e DATABASE_URL=... -e JWT_SECRET=... todo
+#
+# The root file system may be read-only (--read-only): everything is written below /data. Give a stop 30 seconds
+# (docker stop -t 30): running requests get ten of them, then PostgreSQL shuts down in order.
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PATH=/opt/todo/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/todo
+WORKDIR /srv/todo
+# The dependencies first, with no source yet: this layer is kept until they change.
+COPY pyproject.toml constraints.txt README.md ./
+RUN pip install -c constraints.txt .
+COPY . .
+# Editable, because migrations are found beside the package. Compiled here, because the service cannot write there.
+RUN pip install --no-deps -e . \
+    && python -m compileall -q --invalidation-mode unchecked-hash app alembic
+
+FROM ${PYTHON_IMAGE}
+# A fixed number, so that a mounted folder can be given to it: chown 10001:10001 folder
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin todo \
+    && install -d -m 0700 -o todo -g todo /data
+COPY --from=build /opt/todo /opt/todo
+COPY --from=build /srv/todo /srv/todo
+# TMPDIR: the embedded PostgreSQL's lock and scratch files, where nothing but /data can be written.
+ENV PATH=/opt/todo/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 DATA_DIR=/data TMPDIR=/data
+WORKDIR /srv/todo
+USER 10001:10001
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+# Not urllib.request: it would go through a proxy that the environment names.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=3); c.request('GET', '/health'); sys.exit(c.getresponse().status != 200)"]
+CMD ["todo", "serve"]

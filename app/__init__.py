@@ -1,0 +1,1 @@
+"""A task backend: routers -> services -> PostgreSQL. Start reading at ``app.main``."""

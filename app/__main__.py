@@ -1,0 +1,5 @@
+"""``python -m app`` is the same as ``todo``."""
+
+from app.cli import app
+
+app()

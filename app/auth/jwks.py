@@ -1,0 +1,207 @@
+"""The issuer's public keys: fetched in the background, so that a request which finds its key never waits.
+
+A JWKS (RFC 7517) is trusted for what it says about keys only: the algorithm follows from the type of the key, and
+what could be used to forge a token (symmetric or published private keys) is dropped.
+"""
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt import PyJWK, PyJWTError
+
+from app.config import Settings
+from app.errors import KeysUnavailable
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+MAX_BODY = 256 * 1024
+MAX_KEYS = 100
+RSA_BITS = range(2048, 8192 + 1)  # RFC 7518, 3.3 asks for 2048; far beyond 8192 a verification is a burden
+
+# RFC 8725, 3.1: each key serves exactly one algorithm, and the key decides which.
+_ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
+_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
+
+
+class JwksCache:
+    """The keys of one issuer. Use as an async context manager; entering it never waits for the issuer."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        refresh_every: float = 600,
+        retry_every: float = 15,
+        min_interval: float = 5,
+        stale_for: float = 86_400,
+        timeout: float = 5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """All durations are in seconds.
+
+        ``min_interval`` lies between the end of one fetch and another one caused by a request; ``stale_for`` is how
+        long keys stay in use while the issuer does not answer; ``timeout`` is for one whole fetch.
+        """
+        self._url = url
+        self._refresh_every, self._retry_every = refresh_every, retry_every
+        self._min_interval, self._stale_for, self._timeout = min_interval, stale_for, timeout
+        self._clock = clock
+        self._keys: list[PyJWK] = []
+        self._named: dict[str, PyJWK] = {}
+        self._fetched_at = self._tried_at = -math.inf
+        self._failed = False
+        self._flight: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            timeout=timeout,
+            # Ten minutes apart, a kept connection would mostly be a dead one.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            # Uncompressed, so that MAX_BODY bounds memory and not only the wire.
+            headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self | None:
+        """The cache for JWKS_URL or BETTER_AUTH_URL; None if neither is set."""
+        if settings.jwks_url:
+            return cls(settings.jwks_url)
+        if settings.better_auth_url:
+            return cls(settings.better_auth_url.rstrip("/") + "/api/auth/jwks")
+        return None
+
+    async def __aenter__(self) -> Self:
+        self._keeper = asyncio.create_task(self._keep_fresh(), name="jwks")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End the background refresh and close the connection."""
+        tasks = [task for task in (self._keeper, self._flight) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
+
+    async def find(self, kid: str | None) -> PyJWK | None:
+        """The key named ``kid``, or for None the only key of the set; None if there is no such key.
+
+        A key that is not there may be new (Better Auth publishes it together with its first token), so it is worth one
+        fetch, but not more than one per ``min_interval`` however many tokens ask. Raises KeysUnavailable as long as
+        the issuer's silence leaves the answer open.
+        """
+        key = self._lookup(kid)
+        if key is not None:
+            return key
+        if self._flight is not None or self._clock() - self._tried_at >= self._min_interval:
+            await self.refresh()
+            key = self._lookup(kid)
+        if key is None and self._failed:
+            raise KeysUnavailable(retry_after=math.ceil(self._min_interval))
+        return key
+
+    async def refresh(self) -> None:
+        """Fetch the keys now, or wait for the fetch that is under way. Failures are logged, never raised."""
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._fetch(), name="jwks-fetch")
+        # A caller that gives up must not take the fetch away from the others.
+        await asyncio.shield(self._flight)
+
+    def _lookup(self, kid: str | None) -> PyJWK | None:
+        if self._clock() - self._fetched_at > self._stale_for:
+            return None
+        if kid is not None:
+            return self._named.get(kid)
+        return self._keys[0] if len(self._keys) == 1 else None
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            await self.refresh()
+            await asyncio.sleep(self._retry_every if self._failed else self._refresh_every)
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                keys = parse_keys(await self._download())
+        except Exception as error:
+            # Whatever the issuer answers, the keys we have stay in use and the next attempt comes.
+            self._failed = True
+            log.warning("jwks_unavailable", url=self._url, reason=f"{type(error).__name__}: {error}")
+        else:
+            self._failed = False
+            self._fetched_at = self._clock()
+            self._keys = [key for _, key in keys]
+            self._named = {kid: key for kid, key in reversed(keys) if kid is not None}  # the first of a name wins
+        finally:
+            self._tried_at = self._clock()
+            self._flight = None
+
+    async def _download(self) -> bytes:
+        async with self._client.stream("GET", self._url) as response:
+            if response.status_code != httpx.codes.OK:
+                raise ValueError(f"status {response.status_code}")
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise ValueError(f"more than {MAX_BODY} bytes")
+            return bytes(body)
+
+
+def parse_keys(body: bytes) -> list[tuple[str | None, PyJWK]]:
+    """The usable keys of a JWK set with their names, in its order. Raises ValueError if ``body`` is no JWK set.
+
+    An empty set is an answer, not an error: a fresh issuer has no key yet, and one that was broken into has none left.
+    """
+    try:
+        document = json.loads(body.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    entries = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("not a JWK set")
+    if len(entries) > MAX_KEYS:
+        raise ValueError(f"more than {MAX_KEYS} keys")
+    keys = [
+        (entry.get("kid"), key)
+        for entry in entries
+        if isinstance(entry, dict) and (key := _public_key(entry)) is not None
+    ]
+    if len(keys) < len(entries):
+        log.debug("jwks_keys_dropped", usable=len(keys), published=len(entries))
+    return keys
+
+
+def _public_key(entry: dict[str, Any]) -> PyJWK | None:
+    """The key, bound to the one algorithm of its type; None if it is not for verifying signatures here."""
+    operations = entry.get("key_ops", ["verify"])
+    if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+        return None
+    if not isinstance(entry.get("kid", ""), str):
+        return None
+    if "d" in entry:  # a private key that the world can read: anybody could have signed
+        return None
+    public = {name: entry[name] for name in _MEMBERS if name in entry}
+    if not all(isinstance(value, str) for value in public.values()):
+        return None
+    algorithm = _ALGORITHMS.get((public.get("kty"), public.get("crv")))  # type: ignore[arg-type]  # None is a miss
+    if algorithm is None or entry.get("alg", algorithm) != algorithm:
+        return None
+    with suppress(PyJWTError, ValueError):
+        key = PyJWK(public, algorithm)
+        if not isinstance(key.key, RSAPublicKey) or key.key.key_size in RSA_BITS:
+            return key
+    return None

@@ -1,0 +1,67 @@
+"""The shared HS256 secret: from the settings, or made once and kept beside the data."""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from app.config import MIN_SECRET_BYTES, Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+FILE_NAME = "jwt_secret"
+RANDOM_BYTES = 48
+
+
+class SecretError(ValueError):
+    """The kept secret cannot protect anything; the message says what to do about it."""
+
+
+def load_secret(settings: Settings) -> str | None:
+    """The secret that signs and verifies HS256 tokens; None where only the issuer's key set is trusted.
+
+    Generated only with the embedded PostgreSQL: several machines on one DATABASE_URL would each make
+    their own and refuse each other's tokens. Raises SecretError, or OSError if DATA_DIR is out of reach.
+    """
+    if settings.jwt_secret is not None:
+        return settings.jwt_secret.get_secret_value()
+    if not settings.embedded:
+        return None
+    path = settings.data_dir / FILE_NAME
+    if not path.exists():
+        _create(path)
+    return _read(path)
+
+
+def _create(path: Path) -> None:
+    """Write a new secret unless another process was faster; then theirs stands."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp opens with O_EXCL and 0600. link() fails if the name exists, so the name never shows a file that is
+    # still empty, and of several processes that start at once exactly one gives the secret to all.
+    descriptor, draft = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(RANDOM_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    finally:
+        Path(draft).unlink(missing_ok=True)
+    log.info("secret_generated", path=str(path))
+
+
+def _read(path: Path) -> str:
+    remedy = "delete it to have a new one made; all tokens end with it"
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise SecretError(f"the secret in {path} is not text: {remedy}") from error
+    if len(secret.encode()) < MIN_SECRET_BYTES:
+        raise SecretError(f"the secret in {path} is shorter than {MIN_SECRET_BYTES} bytes: {remedy}")
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        log.warning("secret_readable_by_others", path=str(path), remedy=f"chmod 600 {path}")
+    return secret

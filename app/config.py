@@ -1,0 +1,121 @@
+"""Every setting, its default and its check. The only module that reads the environment."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
+Origins = Annotated[list[str], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+
+    # Where it listens
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
+    forwarded_allow_ips: str = Field(
+        "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated."
+    )
+
+    # Where data lives
+    database_url: SecretStr | None = Field(
+        None, description="Any PostgreSQL URL, as its provider prints it. Empty: the embedded PostgreSQL."
+    )
+    direct_database_url: SecretStr | None = Field(
+        None, description="The same database past the pooler, for migrations. Empty: DATABASE_URL."
+    )
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded PostgreSQL and the generated secret.")
+    auto_migrate: bool = Field(True, description="Bring the schema up to date when the service starts.")
+
+    # The connection pool
+    pool_size: int = Field(10, ge=1, le=200, description="Connections to PostgreSQL per process.")
+    pool_timeout: float = Field(2.0, gt=0, description="Longest wait for a connection before 503, in seconds.")
+    connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection, in seconds.")
+    command_timeout: float = Field(10.0, gt=0, description="Longest wait for one statement, in seconds.")
+    statement_cache: Literal["auto", "on", "off"] = Field(
+        "auto", description="Prepared statements. auto: off behind hosts named like a transaction pooler, else on."
+    )
+
+    # Who may come in
+    jwt_secret: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("jwt_secret", "better_auth_secret"),
+        description="Shared HS256 secret, at least 32 bytes. Empty: generated and kept in DATA_DIR (embedded only).",
+    )
+    better_auth_url: str | None = Field(
+        None, description="Base URL of a Better Auth server; its keys are read from /api/auth/jwks."
+    )
+    jwks_url: str | None = Field(None, description="JWKS of any other issuer; needs JWT_ISSUER.")
+    jwt_issuer: str | None = Field(None, description="Required iss of tokens. Default: BETTER_AUTH_URL.")
+    jwt_audience: str | None = Field(None, description="Required aud of tokens. Default: BETTER_AUTH_URL.")
+    token_ttl: int = Field(3600, ge=1, description="Life of a token made by 'todo token', in seconds.")
+    cors_origins: Origins = Field(
+        default_factory=list,
+        description="Origins of browser front-ends, comma separated. Empty: any port of localhost.",
+    )
+
+    # The contract
+    list_shape: Literal["array", "envelope"] = Field(
+        "array", description="Lists: a JSON array, or {tasks, total, ...}."
+    )
+    unknown_fields: Literal["refuse", "ignore"] = Field("refuse", description="Unknown names in body or query.")
+    description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
+    body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
+    docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
+
+    # What it says
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, else JSON."
+    )
+    access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip().rstrip("/") for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _no_wildcard(cls, value: list[str]) -> list[str]:
+        if any("*" in origin for origin in value):
+            raise ValueError("name each origin: '*' would let any site use a visitor's session")
+        for origin in value:
+            if not origin.startswith(("http://", "https://")):
+                raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes, e.g. the output of: openssl rand -base64 48")
+        return value
+
+    @model_validator(mode="after")
+    def _known_issuer(self) -> Self:
+        if self.jwks_url and not (self.jwt_issuer or self.better_auth_url):
+            raise ValueError("JWKS_URL needs JWT_ISSUER: a key set without an issuer would accept anybody's tokens")
+        if self.database_url and not (self.jwt_secret or self.better_auth_url or self.jwks_url):
+            raise ValueError("with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether PostgreSQL runs inside this service."""
+        return self.database_url is None
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()

@@ -1,0 +1,72 @@
+"""The one idea: every write takes its owner's next number and leaves a row in ``changes``, in the same statement.
+
+A service writes an ordinary INSERT, UPDATE or DELETE of Core, uses ``REVISION`` where the number belongs, and wraps it
+with ``numbered``. The result is
+
+    WITH rev AS (INSERT INTO users ... ON CONFLICT DO UPDATE SET revision = users.revision + 1 RETURNING revision),
+         written AS (<the statement> RETURNING ...),
+         log AS (INSERT INTO changes ... SELECT ... FROM written)
+    SELECT ... FROM written
+
+The lock on the owner's row serialises the writes of one owner and of nobody else, so numbers are gap-free in commit
+order: a reader that asks for what came after 41 can never miss a 40 that commits later. A write that hits no row must
+be rolled back, number included: services raise a fact in that case.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Text, bindparam, func, insert, literal_column, select, table
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.sql.dml import Delete, Insert, Update
+
+from app.db.statements import Prepared
+from app.models.changes import Change
+from app.models.users import User
+
+OWNER = bindparam("owner", type_=Text)
+_ONE: Any = literal_column("1")  # text of the statement rather than one more argument of each call
+_users = User.__table__  # type: ignore[attr-defined]
+_rev = (
+    pg_insert(_users)
+    .values(id=OWNER, revision=_ONE)
+    .on_conflict_do_update(index_elements=[_users.c.id], set_={"revision": _users.c.revision + _ONE})
+    .returning(_users.c.revision)
+    .cte("rev")
+)
+REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
+
+WRITTEN: FromClause = table("written")
+
+
+def numbered(
+    write: Insert | Update | Delete,
+    *,
+    entity: str,
+    action: str | ColumnElement[str],
+    returning: Sequence[Any],
+    answer: Sequence[str],
+) -> Prepared:
+    """Wrap ``write`` so that it takes the next number and records each row it wrote.
+
+    ``returning`` are the columns kept in ``changes.data``; ``answer`` names those of them that the caller gets back,
+    in order. ``action`` may be an expression over the columns of ``written``.
+    """
+    written = write.returning(*returning).cte("written")
+    log = (
+        insert(Change)
+        .from_select(
+            ["user_id", "revision", "entity", "entity_id", "action", "data"],
+            select(
+                written.c.user_id,
+                REVISION,
+                literal_column(f"'{entity}'"),
+                written.c.id,
+                literal_column(f"'{action}'") if isinstance(action, str) else action,
+                func.to_jsonb(literal_column("written")),
+            ).select_from(written),
+            include_defaults=False,
+        )
+        .cte("log")
+    )
+    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log))

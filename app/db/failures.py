@@ -1,0 +1,49 @@
+"""What the database or the way to it reports, as facts. SQLSTATE classes are mapped here and nowhere else."""
+
+import logging
+
+import asyncpg
+
+from app.errors import AppError, Conflict, Invalid, NotFound, StorageFull, Unavailable
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 1  # seconds
+# Exceptions that mean "no answer": asyncpg does not wrap all of them in its own.
+NO_ANSWER = (TimeoutError, ConnectionError, OSError, asyncpg.InterfaceError)
+BUSY = {"40001", "40P01", "55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
+FULL = {"53100"}
+
+# Constraint -> fact. A constraint that is not listed is mapped by its SQLSTATE.
+CONSTRAINTS: dict[str, type[AppError]] = {}
+
+
+def fact_of(error: BaseException) -> AppError | None:
+    """The fact behind ``error``; None when it is not a failure of the database but a bug of ours."""
+    if isinstance(error, asyncpg.PostgresError):
+        return _of_sqlstate(error)
+    if isinstance(error, asyncpg.DataError):  # a value the driver could not encode, e.g. an integer beyond 64 bits
+        return Invalid("A value is outside the range that can be stored.")
+    if isinstance(error, NO_ANSWER):
+        return Unavailable(retry_after=RETRY_AFTER)
+    return None
+
+
+def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
+    state = error.sqlstate or ""
+    if fact := CONSTRAINTS.get(getattr(error, "constraint_name", None) or ""):
+        return fact()
+    if state in FULL:
+        return StorageFull()
+    if state in BUSY or state.startswith(("08", "57P")):
+        return Unavailable(retry_after=RETRY_AFTER)
+    if state == "42501":  # a row or right of somebody else: the third net held where the first two should have
+        log.critical("database denied access: %s", error.args[0] if error.args else state)
+        return NotFound()
+    if state in {"23505", "23503"}:
+        return Conflict()
+    if state.startswith("22") or state in {"23502", "23514"}:
+        # The shapes should have refused it first, with a better answer: worth a look. No values, they are the user's.
+        log.warning("the database refused a value: %s %s", state, getattr(error, "constraint_name", "") or "")
+        return Invalid()
+    return None

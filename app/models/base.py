@@ -1,0 +1,75 @@
+"""Types that shapes share, with the cleaning every text gets before it is stored."""
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
+INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+# Letters by category, blank to the eye: Hangul fillers and the empty Braille pattern.
+BLANK = set("\u115f\u1160\u3164\uffa0\u2800")
+MAX_ID = 2**63 - 1
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT = re.compile(_DATE.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?")
+DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z"
+
+
+class Shape(BaseModel):
+    """A request body or query: unknown names are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def clean_text(value: str) -> str:
+    """NFC, no NUL. PostgreSQL cannot store NUL; lone surrogates are refused by Pydantic before this runs."""
+    if "\0" in value:
+        raise PydanticCustomError("nul_character", "Text must not contain the NUL character")
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+
+def visible_text(value: str) -> str:
+    """Trimmed, NFC, and not blank to the eye."""
+    value = clean_text(value).strip()
+    if not any(c not in BLANK and unicodedata.category(c) not in INVISIBLE for c in value):
+        raise PydanticCustomError("blank_text", "Text must have at least one visible character")
+    return value
+
+
+def parse_date_or_instant(value: Any) -> Any:
+    """``2026-12-01`` is a day, anything with a time an instant (RFC 3339, seconds optional).
+
+    Without an offset it stays naive: the service reads it in the owner's time zone. Numbers are refused, though
+    Pydantic would read them as Unix time.
+    """
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        value = _from_iso(date, value)
+    elif isinstance(value, str) and _INSTANT.fullmatch(value):
+        value = _from_iso(datetime, value.upper())
+    if not isinstance(value, date):  # a datetime is a date, too
+        raise PydanticCustomError("date_text", DATE_HELP)
+    if isinstance(value, datetime) and value.tzinfo is not None and MIN_YEAR <= value.year <= MAX_YEAR:
+        value = value.astimezone(UTC)
+    if not MIN_YEAR <= value.year <= MAX_YEAR:
+        raise PydanticCustomError("date_range", f"A date must be in the years {MIN_YEAR} to {MAX_YEAR}")
+    return value
+
+
+def _from_iso(kind: Any, text: str) -> Any:
+    try:
+        return kind.fromisoformat(text)
+    except ValueError:
+        raise PydanticCustomError("date_text", DATE_HELP) from None
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]
+CleanText = AfterValidator(clean_text)
+VisibleText = AfterValidator(visible_text)

@@ -1,0 +1,25 @@
+"""The log that sync, live updates, history, undo and webhooks read: one row per row written."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+
+class Change(SQLModel, table=True):
+    """``data`` is the row after the write. Rows of one write share their ``revision``."""
+
+    __tablename__ = "changes"
+
+    user_id: str = Field(primary_key=True, sa_type=Text)
+    revision: int = Field(primary_key=True, sa_type=BigInteger)
+    entity: str = Field(primary_key=True, sa_type=Text)
+    entity_id: int = Field(primary_key=True, sa_type=BigInteger)
+    action: str = Field(sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=JSONB)
+    at: datetime = Field(
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": text("now()")},
+    )

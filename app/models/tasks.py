@@ -1,0 +1,234 @@
+"""Tasks: the table and the shapes in which they are written and read."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from pydantic import (
+    MISSING,
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field as Col
+from sqlmodel import SQLModel
+
+from app.models.base import CleanText, DateOrInstant, Instant, Shape, VisibleText
+
+TITLE_MAX, TAG_MAX, TAGS_MAX = 200, 50, 20
+DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
+# PostgreSQL's "infinity" stands for "no date", so that one index range serves a page at any depth in both directions.
+DUE_SORT = "coalesce(due_at, (due_on)::timestamp without time zone at time zone 'UTC', 'infinity'::timestamptz)"
+COMPLETED_SORT = "coalesce(completed_at, 'infinity'::timestamptz)"
+PRIORITY_RANK = "array_position(array['none','low','medium','high','urgent'], priority)"
+LIVE = text("deleted_at is null")
+
+
+class Priority(StrEnum):
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    URGENT = "urgent"
+
+
+def _instant(**column: Any) -> Any:
+    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
+
+
+class Task(SQLModel, table=True):
+    """``due_on`` (a day) and ``due_at`` (an instant) are different things; at most one is set.
+
+    ``version`` is the owner's revision that wrote the row. ``deleted_at`` means: in the trash.
+    """
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], name="tasks_user_id_fkey"),
+        CheckConstraint(f"char_length(title) between 1 and {TITLE_MAX}", name="tasks_title_check"),
+        CheckConstraint("completed = (completed_at is not null)", name="tasks_completed_check"),
+        CheckConstraint("priority in ('none', 'low', 'medium', 'high', 'urgent')", name="tasks_priority_check"),
+        CheckConstraint("due_on is null or due_at is null", name="tasks_due_check"),
+        CheckConstraint(f"cardinality(tags) <= {TAGS_MAX}", name="tasks_tags_check"),
+        # One index for each sort order. Pages are ranges of them: (sort key, id) after the last one seen.
+        Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=LIVE),
+        Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=LIVE),
+        Index("tasks_by_due", "user_id", "due_sort", "id", postgresql_where=LIVE),
+        Index(
+            "tasks_by_completed_at",
+            "user_id",
+            text("coalesce(completed_at, 'infinity'::timestamptz)"),
+            "id",
+            postgresql_where=LIVE,
+        ),
+        Index("tasks_by_priority", "user_id", text(PRIORITY_RANK), "id", postgresql_where=LIVE),
+        Index("tasks_by_title", "user_id", text("lower(title)"), "id", postgresql_where=LIVE),
+        Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    title: str = Col(sa_type=Text)
+    description: str | None = Col(default=None, sa_type=Text)
+    completed: bool = Col(sa_column_kwargs={"server_default": text("false")})
+    completed_at: datetime | None = _instant()
+    priority: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'medium'")})
+    due_on: date | None = Col(default=None, sa_type=Date)
+    due_at: datetime | None = _instant()
+    due_sort: datetime = Col(sa_column=Column("due_sort", DateTime(timezone=True), Computed(DUE_SORT, persisted=True)))
+    tags: list[str] = Col(sa_column=Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")))
+    version: int = Col(sa_type=BigInteger)
+    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
+    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
+    deleted_at: datetime | None = _instant()
+
+
+def _unique_tags(tags: list[str]) -> list[str]:
+    return list(dict.fromkeys(tags))
+
+
+def _within_limit(value: str, info: ValidationInfo) -> str:
+    """The limit is a setting, handed in as validation context by the route."""
+    limit = (info.context or {}).get("description_max", DESCRIPTION_MAX)
+    if len(value) > limit:
+        raise PydanticCustomError(
+            "string_too_long", "String should have at most {max_length} characters", {"max_length": limit}
+        )
+    return value
+
+
+Title = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TITLE_MAX, examples=["Buy milk"])]
+Description = Annotated[
+    StrictStr, CleanText, AfterValidator(_within_limit), Field(json_schema_extra={"maxLength": DESCRIPTION_MAX})
+]
+Tag = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TAG_MAX)]
+Tags = Annotated[list[Tag], AfterValidator(_unique_tags), Field(max_length=TAGS_MAX, examples=[["home", "errands"]])]
+DueDate = Annotated[DateOrInstant, Field(examples=["2026-12-01", "2026-12-01T09:00:00Z"])]
+
+
+class TaskBody(Shape):
+    """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
+        {"id", "user_id", "completed_at", "version", "created_at", "updated_at", "deleted_at"}
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
+
+
+class TaskCreate(TaskBody):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"title": "Buy milk", "priority": "high", "due_date": "2026-12-01", "tags": ["errands"]}]
+        }
+    )
+
+    title: Title
+    description: Description | None = None
+    completed: StrictBool = False
+    priority: Priority = Priority.MEDIUM
+    due_date: DueDate | None = None
+    tags: Tags = []
+
+
+class TaskUpdate(TaskBody):
+    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, ``tags`` to none."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Buy oat milk", "due_date": None}]})
+
+    title: Title | MISSING = MISSING
+    description: Description | MISSING | None = MISSING
+    completed: StrictBool | MISSING = MISSING
+    priority: Priority | MISSING | None = MISSING
+    due_date: DueDate | MISSING | None = MISSING
+    tags: Tags | MISSING | None = MISSING
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "TaskUpdate":
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
+
+
+class TaskComplete(TaskBody):
+    """No body toggles; ``completed`` sets."""
+
+    completed: StrictBool
+
+
+class TaskRead(BaseModel):
+    """A task as every endpoint answers it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 7,
+                    "user_id": "alice",
+                    "title": "Buy milk",
+                    "description": None,
+                    "completed": False,
+                    "completed_at": None,
+                    "priority": "high",
+                    "due_date": "2026-12-01",
+                    "tags": ["errands"],
+                    "version": 41,
+                    "created_at": "2026-11-20T09:30:00.123456Z",
+                    "updated_at": "2026-11-20T09:30:00.123456Z",
+                }
+            ]
+        }
+    )
+
+    id: int
+    user_id: str
+    title: str
+    description: str | None
+    completed: bool
+    completed_at: Instant | None
+    priority: Priority
+    due_date: DueDate | None
+    tags: list[str]
+    version: int
+    created_at: Instant
+    updated_at: Instant
+
+
+# What a service returns and what is encoded: TaskRead without validation, 3 microseconds a row less than Pydantic.
+TaskRow: Any = msgspec.defstruct("TaskRow", list(TaskRead.model_fields), frozen=True, gc=False)
+
+# The columns behind TaskRow, in the order ``task_row`` takes them.
+READ_COLUMNS = (
+    "id", "user_id", "title", "description", "completed", "completed_at", "priority", "due_on", "due_at", "tags",
+    "version", "created_at", "updated_at",
+)  # fmt: skip
+
+
+def task_row(values: Any) -> Any:
+    """A TaskRow of the values of READ_COLUMNS; ``due_date`` is whichever of the two is set."""
+    (id_, owner, title, description, completed, completed_at, priority, due_on, due_at, tags, *rest) = values
+    return TaskRow(id_, owner, title, description, completed, completed_at, priority, due_at or due_on, tags, *rest)

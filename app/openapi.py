@@ -1,0 +1,235 @@
+"""The OpenAPI document: FastAPI's own, completed with what every operation of this service has in common.
+
+Routes declare what is special about them; errors, their shape, shared headers and the security scheme are added here,
+as functions from a document to a document. The same routes give the same bytes in every process.
+"""
+
+import json
+from collections.abc import Callable
+from copy import deepcopy
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from pydantic import MISSING, BaseModel, Field
+
+from app import errors
+from app.problems import TITLES, problem
+
+Json = dict[str, Any]
+
+PROBLEM_JSON = "application/problem+json"
+# FastAPI keeps a route's methods in a set, whose order differs from process to process.
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+BEARER = "bearerAuth"
+
+DESCRIPTION = """\
+Tasks, and what belongs to them, of many users: each sees only their own.
+
+**Get a token:** run `todo token alice`, press **Authorize** and paste what it prints. Where a path asks for
+`user_id`, `me` is whoever the token belongs to.
+
+```sh
+curl -H "Authorization: Bearer $(todo token alice)" http://127.0.0.1:8000/api/me/tasks
+```
+
+**Errors** are `application/problem+json` (RFC 9457): `detail` is for people, `code` is stable and for programs, and
+`request_id` finds the line in the log. What belongs to somebody else is 404, like what does not exist.
+"""
+
+TAGS = {
+    "tasks": "What there is to do.",
+    "projects": "Lists that group tasks.",
+    "tags": "Words on tasks, counted, renamed and merged across all of them.",
+    "comments": "Notes under a task.",
+    "stats": "Totals, streaks and what is overdue.",
+    "auth": "Accounts, sessions and tokens.",
+    "tokens": "Tokens for scripts and agents.",
+    "changes": "Every write as a numbered change: synchronisation, history, undo and live events.",
+    "webhooks": "The same changes, delivered in order to another service.",
+    "transfer": "Export, import and the calendar feed.",
+    "assistant": "Talking to the service in plain language.",
+    "operations": "Is it up, and is it ready?",
+}
+
+
+class InvalidInput(BaseModel):
+    """One input that is not acceptable."""
+
+    loc: list[str | int] = Field(description="Where it is: the part of the request, then names and indices.")
+    msg: str
+    type: str = Field(description="Stable name of the rule that was broken.")
+
+
+class Problem(BaseModel):
+    """Why a request failed (RFC 9457). Only documents the shape: ``app.problems`` renders it."""
+
+    type: str
+    title: str = Field(description="The status in words.")
+    status: int
+    detail: str = Field(description="What happened, for a person.")
+    code: str = Field(description="What happened, for a program; stable.")
+    request_id: str = Field(description="The same as in the X-Request-ID header and in the log.")
+    errors: list[InvalidInput] | MISSING = Field(MISSING, description="With 422: each input that is not acceptable.")
+
+
+class Failure(NamedTuple):
+    """When an error response is given, and the code and detail of its example."""
+
+    when: str
+    code: str
+    detail: str
+
+
+def _failure(when: str, fact: type[errors.AppError]) -> Failure:
+    return Failure(when, fact.code, fact.message)
+
+
+FAILURES = {
+    400: _failure("The request cannot be parsed.", errors.MalformedBody),
+    401: _failure("There is no valid token.", errors.TokenMissing),
+    403: _failure("The token does not allow this.", errors.NotYourPath),
+    404: _failure("It does not exist, or belongs to somebody else.", errors.NotFound),
+    409: _failure("The request conflicts with what is stored or still running.", errors.Conflict),
+    412: _failure("It has changed since the version in If-Match.", errors.VersionConflict),
+    413: _failure("The body is too large.", errors.BodyTooLarge),
+    415: _failure("The body is of another content type.", errors.UnsupportedMediaType),
+    422: Failure("The request was understood but is not acceptable.", "validation_error", "title: Field required"),
+    429: Failure("There were too many requests.", "rate_limited", "Too many requests: wait and try again."),
+    500: Failure("The service failed; it was logged.", "internal_error", "Something went wrong on our side."),
+    503: _failure("The service is not available right now.", errors.Unavailable),
+    507: _failure("The database has no space left.", errors.StorageFull),
+}
+EXTRA_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+HEADERS: Json = {
+    "X-Request-ID": {"description": "Names this request, also in the log.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+    "WWW-Authenticate": {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}},
+}
+
+
+def install_openapi(app: FastAPI) -> None:
+    """Make ``app.openapi()`` answer the completed document. It is completed again only when routes were added."""
+    build: Callable[[], Json] = app.openapi
+    plain: Json = {}
+    completed: Json = {}
+
+    def openapi() -> Json:
+        nonlocal plain, completed
+        latest = build()
+        if latest is not plain:
+            plain, completed = latest, complete(latest)
+        return completed
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def complete(document: Json) -> Json:
+    """The document with errors, shared headers, security scheme, tags and info; the argument stays as it is."""
+    done = deepcopy(document)
+    done["info"] |= {"title": "Todo", "version": _version(done["info"]["version"]), "description": DESCRIPTION}
+    components: Json = done.setdefault("components", {})
+    schemes = components.get("securitySchemes", {})
+    for path, item in done["paths"].items():
+        done["paths"][path] = {method: _operation(path, method, item[method]) for method in METHODS if method in item}
+    done["components"] = {
+        **components,
+        "schemas": _schemas(components.get("schemas", {})),
+        "responses": {_name(status): _problem(status, {}) for status in FAILURES},
+        "headers": HEADERS,
+        "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}, **schemes},
+    }
+    done["tags"] = _tags(done["paths"])
+    return done
+
+
+def _version(otherwise: str) -> str:
+    try:
+        return version("todo")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return otherwise
+
+
+def _operation(path: str, method: str, operation: Json) -> Json:
+    """One operation with its security and responses complete."""
+    done = dict(operation)
+    if "parameters" in done:
+        done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
+    if "{user_id}" in path:  # the token decides whose data it is: such a path is open only where the route says so
+        done.setdefault("security", [{BEARER: []}])
+    declared: Json = {**{str(status): {} for status in _expected(path, method, done)}, **done["responses"]}
+    done["responses"] = {status: _response(status, declared[status]) for status in sorted(declared)}
+    return done
+
+
+def _parameter(parameter: Json) -> Json:
+    """Swagger UI fills a field in from ``example`` alone; a header with an example must stay empty (If-Match)."""
+    examples = parameter.get("schema", {}).get("examples")
+    return {"example": examples[0], **parameter} if parameter["in"] == "path" and examples else parameter
+
+
+def _expected(path: str, method: str, operation: Json) -> set[int]:
+    """The errors that an operation can answer, judged by its shape."""
+    names = {(p["in"], p["name"].lower()) for p in operation.get("parameters", [])}
+    statuses = {422, 429, 500, 503}
+    if "requestBody" in operation:
+        statuses |= {400, 413, 415}
+    if operation.get("security"):
+        statuses |= {401, 403}
+    if "{" in path.replace("{user_id}", ""):
+        statuses.add(404)
+    if ("header", "if-match") in names:
+        statuses.add(412)
+    if ("header", "idempotency-key") in names:
+        statuses.add(409)
+    if method in {"post", "put", "patch", "delete"}:
+        statuses.add(507)
+    return statuses
+
+
+def _response(status: str, declared: Json) -> Json:
+    """A response as declared plus the shared headers; errors become problems, or a reference to the shared one."""
+    if not status.isdecimal() or int(status) < 400:
+        return {**declared, "headers": {**_headers("X-Request-ID"), **declared.get("headers", {})}}
+    automatic = status == "422" and "HTTPValidationError" in str(declared.get("content"))
+    if int(status) in FAILURES and (not declared or automatic):
+        return {"$ref": f"#/components/responses/{_name(int(status))}"}
+    return _problem(int(status), declared)
+
+
+def _problem(status: int, declared: Json) -> Json:
+    """An error response. What the route says about it (description, headers, example) wins."""
+    said, title = declared.get("description", ""), TITLES.get(status, "Error")
+    when, code, detail = FAILURES.get(status, Failure(said, title.lower().replace(" ", "_"), said))
+    findings = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}] if status == 422 else None
+    example: Json = json.loads(bytes(problem(status, code, detail, errors=findings).body))
+    example["request_id"] = "01a4d0f2c3b8"
+    media: Json = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    for given in declared.get("content", {}).values():
+        media |= {key: given[key] for key in ("example", "examples") if key in given}
+    if "examples" in media:
+        del media["example"]  # OpenAPI: one or the other
+    headers = {**_headers("X-Request-ID", *EXTRA_HEADERS.get(status, ())), **declared.get("headers", {})}
+    return {"description": said or when, "headers": headers, "content": {PROBLEM_JSON: media}}
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _name(status: int) -> str:
+    return TITLES[status].replace(" ", "")
+
+
+def _schemas(found: Json) -> Json:
+    """FastAPI's error shapes out, ours in, sorted."""
+    ours = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas = {**found, **ours.pop("$defs"), "Problem": ours}
+    return {name: schemas[name] for name in sorted(schemas) if name not in {"HTTPValidationError", "ValidationError"}}
+
+
+def _tags(paths: Json) -> list[Json]:
+    """The tags in use: the described ones in their order, then any others."""
+    used = {tag for item in paths.values() for operation in item.values() for tag in operation.get("tags", [])}
+    described: list[Json] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
+    return described + [{"name": name} for name in sorted(used - TAGS.keys())]

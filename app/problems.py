@@ -1,0 +1,138 @@
+"""Facts to answers: the only module that knows both an error's kind and its HTTP status (RFC 9457)."""
+
+import json
+import logging
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.errors import AppError, BodyTooLarge, Kind
+from app.request_id import request_id
+
+log = logging.getLogger(__name__)
+
+STATUS = {
+    Kind.MALFORMED: 400,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
+    Kind.NOT_FOUND: 404,
+    Kind.CONFLICT: 409,
+    Kind.STALE: 412,
+    Kind.TOO_LARGE: 413,
+    Kind.UNSUPPORTED_MEDIA: 415,
+    Kind.INVALID: 422,
+    Kind.RATE_LIMITED: 429,
+    Kind.UNAVAILABLE: 503,
+    Kind.STORAGE_FULL: 507,
+}
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    410: "Gone",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
+}
+CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: list[dict[str, Any]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """One answer in the shape that everything that fails has."""
+    body: dict[str, Any] = {
+        "type": f"urn:todo:problem:{code}",
+        "title": TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id(),
+    }
+    if errors is not None:
+        body["errors"] = errors
+    return Response(_encode(body), status, headers, media_type="application/problem+json")
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # an unknown name may be a lone surrogate; json escapes what UTF-8 cannot say
+        return json.dumps(body).encode()
+
+
+def of_fact(fact: AppError) -> Response:
+    """The answer for a fact."""
+    status = STATUS[fact.kind]
+    headers = {}
+    if status == 401:
+        # RFC 6750, 3.1: no error code when the client sent no credentials at all
+        sent = fact.code not in {"token_missing", "token_not_bearer"}
+        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if sent else "Bearer"
+    if fact.retry_after is not None:
+        headers["Retry-After"] = str(fact.retry_after)
+    errors = [{"loc": list(fact.loc), "msg": fact.detail, "type": fact.code}] if status == 422 else None
+    return problem(status, fact.code, fact.detail, errors=errors, headers=headers)
+
+
+def of_validation(error: RequestValidationError) -> Response:
+    """422 with every finding; never the input itself, which may be a password or a title."""
+    errors = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    first = errors[0] if errors else {"loc": [], "msg": "invalid"}
+    where = ".".join(str(part) for part in first["loc"][1:]) or "request"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=errors)
+
+
+def of_http(error: HTTPException) -> Response:
+    """What the framework raises by itself: unknown routes and methods."""
+    code = CODES.get(error.status_code, "http_error")
+    return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def unexpected(error: Exception) -> Response:
+    """A bug: logged once with its traceback, answered with nothing but the request id."""
+    log.error("unhandled error", exc_info=error)
+    return problem(500, "internal_error", "Something went wrong on our side; the request id finds it in the log.")
+
+
+def install_problems(app: FastAPI) -> None:
+    """Register the handlers; everything else is caught by ``app.middleware``."""
+
+    async def fact(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AppError)
+        return of_fact(error)
+
+    async def validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return of_validation(error)
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return of_fact(BodyTooLarge()) if error.status_code == 413 else of_http(error)
+
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
+
+    app.add_exception_handler(AppError, fact)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(ClientDisconnect, gone)

@@ -1,0 +1,21 @@
+"""Answers as bytes: encoded once, from rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+encode = msgspec.json.Encoder().encode  # instants come out as RFC 3339 with Z
+
+
+class Json(Response):
+    """``content`` is anything msgspec encodes."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(encode(content), status_code, headers)
+
+
+NOT_CACHED_ELSEWHERE = "private, no-cache"  # a client may keep it, and must ask before it uses it again

@@ -1,0 +1,141 @@
+"""Swagger UI at /docs and the OpenAPI document, from this service alone: no CDN, no validator, no other host."""
+
+import gzip
+import hashlib
+import json
+import secrets
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from fastapi import APIRouter, FastAPI, Header, Request, Response
+from fastapi.responses import HTMLResponse
+
+from app.errors import NotFound
+from app.etags import is_unchanged
+
+router = APIRouter(include_in_schema=False)
+
+FOLDER = Path(__file__).parents[1] / "static" / "swagger"
+VERSION = (FOLDER / "VERSION").read_text().split()[1]
+ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "favicon-32x32.png": "image/png",
+}
+# https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/
+SWAGGER_UI: dict[str, Any] = {
+    "dom_id": "#swagger-ui",
+    "deepLinking": True,
+    "displayRequestDuration": True,
+    "persistAuthorization": True,
+    "tryItOutEnabled": True,
+    "operationsSorter": None,  # the order of the document
+    "validatorUrl": None,  # the badge would send the document's address to another host
+    "defaultModelsExpandDepth": 0,
+}
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="icon" type="image/png" href="{root}/docs/favicon-32x32.png?v={version}">
+<link rel="stylesheet" href="{root}/docs/swagger-ui.css?v={version}" nonce="{nonce}">
+<style nonce="{nonce}">body {{ margin: 0 }}</style>
+</head>
+<body>
+<noscript>This page needs JavaScript. The document is at <a href="{root}/openapi.json">openapi.json</a>.</noscript>
+<div id="swagger-ui"></div>
+<script src="{root}/docs/swagger-ui-bundle.js?v={version}" nonce="{nonce}"></script>
+<script nonce="{nonce}">SwaggerUIBundle({options})</script>
+</body>
+</html>
+"""
+
+
+def _policy(nonce: str) -> str:
+    """What the page may do: run and style by nonce, talk to this service, nothing else."""
+    return (
+        f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _script_json(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _root(request: Request) -> str:
+    """The path prefix that a proxy in front has taken off."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+@router.get("/docs")
+async def read_docs(request: Request) -> HTMLResponse:
+    """Swagger UI. The nonce is new each time, so the page itself is never stored."""
+    root, nonce = _root(request), secrets.token_urlsafe(18)
+    page = PAGE.format(
+        title=escape(request.app.openapi()["info"]["title"]),
+        root=escape(root),
+        version=VERSION,
+        nonce=nonce,
+        options=_script_json({"url": f"{root}/openapi.json", **SWAGGER_UI}),
+    )
+    headers = {
+        "Content-Security-Policy": _policy(nonce),
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return HTMLResponse(page, headers=headers)
+
+
+@cache
+def _asset(name: str, *, zipped: bool) -> bytes:
+    content = (FOLDER / name).read_bytes()
+    return gzip.compress(content, mtime=0) if zipped else content
+
+
+@router.get("/docs/{name}")
+def read_docs_asset(name: str, v: str = "", accept_encoding: Annotated[str, Header()] = "") -> Response:
+    """A file of Swagger UI. A plain function, because packing 1.7 MB (once) would hold up the event loop."""
+    if name not in ASSETS:
+        raise NotFound
+    zipped = "gzip" in accept_encoding and not name.endswith(".png")
+    headers = {
+        # During a rollout an old process may be asked for a new version: that answer must not stay for a year.
+        "Cache-Control": "public, max-age=31536000, immutable" if v == VERSION else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    if zipped:
+        headers["Content-Encoding"] = "gzip"
+    return Response(_asset(name, zipped=zipped), media_type=ASSETS[name], headers=headers)
+
+
+class Document(NamedTuple):
+    """The OpenAPI document as it is sent."""
+
+    body: bytes
+    etag: str
+
+
+def _document(app: FastAPI, root: str) -> Document:
+    """Serialised at the first request: the routes and the proxy's prefix are settled by then."""
+    known: Document | None = getattr(app.state, "openapi_document", None)
+    if known is None:
+        servers = {"servers": [{"url": root}]} if root else {}
+        body = json.dumps({**app.openapi(), **servers}, ensure_ascii=False, separators=(",", ":")).encode()
+        known = app.state.openapi_document = Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return known
+
+
+@router.get("/openapi.json")
+async def read_openapi(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The document, or 304 for a reader that has it."""
+    body, etag = _document(request.app, _root(request))
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if is_unchanged(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)

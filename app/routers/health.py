@@ -1,0 +1,21 @@
+"""For load balancers and orchestrators: is the process alive, can it serve."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.responses import Json
+from app.services import readiness
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/health")
+async def health() -> Response:
+    """The process answers. Says nothing about the database: restarting this process would not repair that."""
+    return Json({"status": "ok"})
+
+
+@router.get("/ready")
+async def ready(request: Request) -> Response:
+    """The database answers and has the schema this version needs; 503 otherwise."""
+    await readiness.check_ready(request.app.state.database)
+    return Json({"status": "ready"})

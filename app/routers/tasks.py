@@ -1,0 +1,137 @@
+"""``/api/{user_id}/tasks``: parameters in, one service call, status out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Request, Response, Security
+
+from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
+from app.etags import expected_versions, is_unchanged, list_etag, task_etag
+from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
+from app.paging import Page, link_header
+from app.responses import NOT_CACHED_ELSEWHERE, Json
+from app.routing import DirectRoute
+from app.schemas.task_query import TaskQuery, TrashQuery
+from app.services import task_list, tasks, users
+
+router = APIRouter(
+    prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
+)
+
+
+@router.get("", response_model=list[TaskRead], responses={304: {"description": "Unchanged since the ETag sent"}})
+async def list_tasks(
+    request: Request,
+    owner: Owner,
+    session: ReadSession,
+    query: Annotated[TaskQuery, Query()],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
+    text: bytes = request.scope["query_string"]
+    if if_none_match is not None and query.stable:
+        revision = await users.get_revision(session, owner)
+        if is_unchanged(if_none_match, etag := list_etag(revision, owner, text)):
+            return Response(status_code=304, headers=_list_headers(revision, etag))
+    page = await task_list.list_tasks(session, owner, query)
+    return _list_answer(request, page, query, list_etag(page.revision, owner, text) if query.stable else None)
+
+
+@router.post("", status_code=201, response_model=TaskRead)
+async def create_task(owner: Owner, session: Session, task: TaskCreate) -> Response:
+    """Create a task; only `title` is required."""
+    created = await tasks.create_task(session, owner, task)
+    return _task_answer(created, 201, Location=f"/api/{created.user_id}/tasks/{created.id}")
+
+
+@router.get("/trash", response_model=list[TaskRead])
+async def list_trash(
+    request: Request, owner: Owner, session: ReadSession, query: Annotated[TrashQuery, Query()]
+) -> Response:
+    """What was deleted and can be restored, latest first."""
+    page = await task_list.list_trash(session, owner, query)
+    return _list_answer(request, page, query, None)
+
+
+@router.delete("/trash", status_code=204, response_class=Response)
+async def empty_trash(owner: Owner, session: Session) -> Response:
+    """Delete for good everything that is in the trash."""
+    await tasks.empty_trash(session, owner)
+    return Response(status_code=204)
+
+
+@router.get("/{task_id}", response_model=TaskRead)
+async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
+    """One task. With `If-None-Match` and nothing new: 304."""
+    task = await tasks.get_task(session, owner, task_id)
+    if is_unchanged(if_none_match, etag := task_etag(task.version)):
+        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE})
+    return _task_answer(task)
+
+
+async def _update(owner: str, session: Session, task_id: int, change: TaskUpdate, if_match: str | None) -> Response:
+    versions = expected_versions(if_match)
+    return _task_answer(await tasks.update_task(session, owner, task_id, change, versions=versions))
+
+
+@router.patch("/{task_id}", response_model=TaskRead)
+async def update_task(
+    owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
+) -> Response:
+    """Change the fields sent and no others; `null` clears. With `If-Match` only if nobody else was faster: else 412."""
+    return await _update(owner, session, task_id, change, if_match)
+
+
+@router.put("/{task_id}", response_model=TaskRead)
+async def replace_task(
+    owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
+) -> Response:
+    """The same as PATCH, for clients that send PUT: fields that are not sent keep their values."""
+    return await _update(owner, session, task_id, change, if_match)
+
+
+@router.patch("/{task_id}/complete", response_model=TaskRead)
+async def complete_task(
+    owner: Owner,
+    session: Session,
+    task_id: TaskId,
+    wanted: Annotated[TaskComplete | None, Body()] = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Without a body: toggle. With `{"completed": true}` or `false`: set, as often as you like."""
+    completed = wanted.completed if wanted else None
+    versions = expected_versions(if_match)
+    return _task_answer(await tasks.complete_task(session, owner, task_id, completed, versions=versions))
+
+
+@router.delete("/{task_id}", status_code=204, response_class=Response)
+async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
+    """Into the trash: gone from every other view until it is restored."""
+    await tasks.delete_task(session, owner, task_id, versions=expected_versions(if_match))
+    return Response(status_code=204)
+
+
+@router.post("/{task_id}/restore", response_model=TaskRead)
+async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
+    """Bring a task back from the trash."""
+    return _task_answer(await tasks.restore_task(session, owner, task_id))
+
+
+def _task_answer(task: Any, status_code: int = 200, **headers: str) -> Response:
+    headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
+    return Json(task, status_code, headers)
+
+
+def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
+    headers = {"X-Revision": str(revision)}
+    if etag is not None:
+        headers |= {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
+    return headers
+
+
+def _list_answer(request: Request, page: Page, query: TaskQuery | TrashQuery, etag: str | None) -> Response:
+    headers = _list_headers(page.revision, etag)
+    text = request.scope["query_string"]
+    headers["Link"] = link_header(request.url.path, text, page, offset=query.offset, limit=query.limit)
+    if page.total is not None:
+        headers["X-Total-Count"] = str(page.total)
+    return Json(page.rows, headers=headers)

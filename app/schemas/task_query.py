@@ -1,0 +1,154 @@
+"""The query of a task list, with the names other front-ends know."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import CleanText, DateOrInstant, Shape
+from app.models.tasks import TAG_MAX, TAGS_MAX, Priority
+from app.paging import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+
+
+class Status(StrEnum):
+    ALL = "all"
+    PENDING = "pending"
+    COMPLETED = "completed"
+
+
+class Sort(StrEnum):
+    CREATED_AT = "created_at"
+    UPDATED_AT = "updated_at"
+    DUE_DATE = "due_date"
+    PRIORITY = "priority"
+    TITLE = "title"
+    COMPLETED_AT = "completed_at"
+
+
+class Order(StrEnum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _digits(value: Any) -> Any:
+    # int() also reads "+1", "1_0" and other scripts' digits; a query has one spelling of a number
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 19):
+        raise PydanticCustomError("int_parsing", "Input should be a whole number without sign")
+    return value
+
+
+def _flag(value: Any) -> Any:
+    match value.lower() if isinstance(value, str) else value:
+        case "true" | "1" | True:
+            return True
+        case "false" | "0" | False:
+            return False
+    raise PydanticCustomError("bool_parsing", "Input should be true or false")
+
+
+Whole = BeforeValidator(_digits)
+Flag = Annotated[bool, BeforeValidator(_flag)]
+TagFilter = Annotated[str, CleanText, Field(min_length=1, max_length=TAG_MAX)]
+
+
+Limit = Annotated[int, Whole, Field(ge=1, le=LIMIT_MAX)]
+Offset = Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)]
+CursorText = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class TrashQuery(Shape):
+    """Only a page: the trash has one order."""
+
+    limit: Limit = LIMIT_DEFAULT
+    offset: Offset | None = None
+    cursor: CursorText | None = None
+    count: Flag | None = None
+
+
+class TaskQuery(Shape):
+    """Filters, order and page. All filters must hold."""
+
+    # other names for the same thing, as they are sent by front-ends in the wild; not documented
+    ALIASES: ClassVar[dict[str, str]] = {
+        "status_filter": "status",
+        "completed": "status",
+        "q": "search",
+        "sort_by": "sort",
+        "sort_order": "order",
+        "skip": "offset",
+        "page": "offset",
+    }
+
+    status: Status = Status.ALL
+    search: Annotated[str, CleanText, Field(max_length=200)] | None = Field(
+        None, description="All words, in any case, in title, description or tags."
+    )
+    priority: Annotated[list[Priority], BeforeValidator(_as_list), Field(max_length=len(Priority))] = Field(
+        [], description="Any of these; repeatable."
+    )
+    tag: Annotated[list[TagFilter], BeforeValidator(_as_list), Field(max_length=TAGS_MAX)] = Field(
+        [], description="All of these; repeatable."
+    )
+    due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
+    due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
+    overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
+    sort: Sort = Field(
+        Sort.CREATED_AT, description="A task without the date sorted by counts as later than any that has one."
+    )
+    order: Order | None = Field(None, description="Default: desc; asc for title and due_date.")
+    limit: Limit = LIMIT_DEFAULT
+    offset: Offset | None = Field(None, description="Tasks to skip. Deep pages are cheaper by cursor.")
+    cursor: CursorText | None = Field(
+        None, description="Opaque; from the Link header of another page of the same list."
+    )
+    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_aliases(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        resolved = {name: value for name, value in data.items() if name not in cls.ALIASES}
+        for alias in cls.ALIASES.keys() & data.keys():
+            name, value = cls.ALIASES[alias], data[alias]
+            if name in resolved:
+                both = {"alias": alias, "name": name}
+                raise PydanticCustomError("alias_conflict", "{alias} and {name} mean the same: send one", both)
+            resolved[name] = _translate(alias, value, data)
+        if resolved.get("sort") == "created":
+            resolved["sort"] = Sort.CREATED_AT
+        return resolved
+
+    @model_validator(mode="after")
+    def _one_way_of_paging(self) -> "TaskQuery":
+        if self.cursor is not None and self.offset is not None:
+            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+        return self
+
+    @property
+    def stable(self) -> bool:
+        """Whether the answer changes only when something is written: what is overdue also changes with the clock."""
+        return self.overdue is None
+
+    @property
+    def direction(self) -> Order:
+        """The order asked for, or the one a person expects of this sort key."""
+        ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE)
+        return self.order or (Order.ASC if ascending else Order.DESC)
+
+
+def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:
+    """A value in the alias's own vocabulary."""
+    if alias == "completed":
+        return Status.COMPLETED if _flag(value) else Status.PENDING
+    if alias == "page":
+        number, limit = int(_digits(value)), int(_digits(data.get("limit", LIMIT_DEFAULT)))
+        if number < 1:
+            raise PydanticCustomError("page", "Pages are counted from 1")
+        return (number - 1) * limit
+    return value

@@ -1,0 +1,225 @@
+"""Lists of tasks: filters, order, keyset and offset paging. One statement a shape, compiled once."""
+
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Date,
+    DateTime,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
+
+from app.db.changes import OWNER
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.models.tasks import COMPLETED_SORT, PRIORITY_RANK, READ_COLUMNS, task_row
+from app.paging import Cursor, InvalidCursor, Page, decode_cursor
+from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
+from app.services.tasks import READ, TASKS
+from app.services.users import TIMEZONE, USERS, get_revision
+
+WIDTH = len(READ_COLUMNS)
+INSTANT = DateTime(timezone=True)
+INFINITY: Any = literal_column("'infinity'::timestamptz")
+REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
+# Sort keys as the indexes of the table spell them, and the type of their cursor value.
+KEYS: dict[str, tuple[Any, Any]] = {
+    "created_at": (TASKS.c.created_at, INSTANT),
+    "updated_at": (TASKS.c.updated_at, INSTANT),
+    "due_date": (TASKS.c.due_sort, INSTANT),
+    "completed_at": (literal_column(COMPLETED_SORT), INSTANT),
+    "deleted_at": (TASKS.c.deleted_at, INSTANT),
+    "priority": (literal_column(PRIORITY_RANK), Integer()),
+    "title": (func.lower(TASKS.c.title), Text()),
+}
+
+
+class Shape(NamedTuple):
+    """What the text of a list statement depends on; everything else is a parameter of it."""
+
+    sort: str
+    descending: bool
+    behind: bool = False
+    trash: bool = False
+    status: Status = Status.ALL
+    search: bool = False
+    priority: bool = False
+    tags: bool = False
+    due_before: str = ""
+    due_after: str = ""
+    overdue: bool | None = None
+
+
+async def list_tasks(session: Session, owner: str, query: TaskQuery) -> Page:
+    """One page, with the revision of its snapshot. Raises InvalidCursor."""
+    return await _page(session, owner, query, query.sort, query.direction, _shape_and_values(query))
+
+
+async def list_trash(session: Session, owner: str, query: TrashQuery) -> Page:
+    """What is in the trash, latest first. Raises InvalidCursor."""
+    shape = Shape(sort="deleted_at", descending=True, trash=True)
+    return await _page(session, owner, query, "deleted_at", Order.DESC, (shape, {}))
+
+
+async def _page(
+    session: Session,
+    owner: str,
+    query: TaskQuery | TrashQuery,
+    sort: str,
+    order: Order,
+    found: tuple[Shape, dict[str, Any]],
+) -> Page:
+    shape, values = found
+    values |= {"owner": owner, "limit": query.limit + 1, "offset": query.offset or 0}
+    cursor = decode_cursor(query.cursor, sort=sort, order=order) if query.cursor else None
+    if cursor:
+        values |= {"after": _from_cursor(cursor), "after_id": cursor.id}
+        shape = shape._replace(behind=True, descending=shape.descending != cursor.backward)
+    records = (await session.exec(_list(shape), values)).all()
+    # The revision travels with each row; of an empty list it is read in the same snapshot.
+    revision = records[0][-1] if records else await get_revision(session, owner)
+    total = None
+    if query.count:
+        total = (await session.exec(_count(shape), values)).one()
+    backward = cursor is not None and cursor.backward
+    more, records = len(records) > query.limit, records[: query.limit]
+    if backward:
+        records.reverse()
+    has_next, has_prev = (True, more) if backward else (more, cursor is not None)
+
+    def link(record: Any, towards_first: bool) -> str:
+        return Cursor(sort, order, towards_first, _to_cursor(record[WIDTH]), record[0]).encode()
+
+    return Page(
+        rows=[task_row(record[:WIDTH]) for record in records],
+        revision=revision,
+        next_cursor=link(records[-1], False) if records and has_next else None,
+        prev_cursor=link(records[0], True) if records and has_prev else None,
+        total=total,
+    )
+
+
+@lru_cache(maxsize=512)
+def _list(shape: Shape) -> Prepared:
+    key, type_ = KEYS[shape.sort]
+    statement = select(*READ, key.label("sort_key"), REVISION_NOW.label("revision")).where(*_conditions(shape))
+    if shape.behind:
+        after: Any = bindparam("after", type_=type_)
+        if type_ is INSTANT:
+            after = func.coalesce(after, INFINITY)
+        last = tuple_(after, bindparam("after_id", type_=BigInteger))
+        here = tuple_(key, TASKS.c.id)
+        statement = statement.where(here < last if shape.descending else here > last)
+    order = (key.desc(), TASKS.c.id.desc()) if shape.descending else (key, TASKS.c.id)
+    return Prepared(statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset")))
+
+
+@lru_cache(maxsize=512)
+def _count(shape: Shape) -> Prepared:
+    return Prepared(select(func.count()).select_from(TASKS).where(*_conditions(shape)))
+
+
+def _conditions(shape: Shape) -> list[Any]:
+    c = TASKS.c
+    found = [c.user_id == OWNER, c.deleted_at.is_not(None) if shape.trash else c.deleted_at.is_(None)]
+    if shape.status is not Status.ALL:
+        found.append(c.completed if shape.status is Status.COMPLETED else ~c.completed)
+    if shape.search:
+        text = func.concat_ws(" ", c.title, c.description, func.array_to_string(c.tags, " "))
+        found.append(text.op("ilike")(func.all(bindparam("words", type_=ARRAY(Text())))))
+    if shape.priority:
+        found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
+    if shape.tags:
+        found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
+    if shape.due_before:
+        day, instant = _bounds("due_before", shape.due_before)
+        found.append(or_(c.due_on < day, c.due_at < instant))
+    if shape.due_after:
+        day, instant = _bounds("due_after", shape.due_after)
+        found.append(or_(c.due_on >= day, c.due_at >= instant))
+    if shape.overdue is not None:
+        today = cast(func.timezone(TIMEZONE, func.now()), Date)
+        late = and_(~c.completed, func.coalesce(c.due_on < today, c.due_at < func.now(), False))
+        found.append(late if shape.overdue else ~late)
+    return found
+
+
+def _bounds(name: str, kind: str) -> tuple[Any, Any]:
+    """A day and an instant that mean the same moment in the owner's time zone."""
+    if kind == "day":
+        day = bindparam(name, type_=Date)
+        return day, func.timezone(TIMEZONE, cast(day, DateTime()))
+    if kind == "local":
+        local = bindparam(name, type_=DateTime())
+        return cast(local, Date), func.timezone(TIMEZONE, local)
+    instant = bindparam(name, type_=INSTANT)
+    return cast(func.timezone(TIMEZONE, instant), Date), instant
+
+
+def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
+    words = query.search.split() if query.search else []
+    shape = Shape(
+        sort=query.sort,
+        descending=query.direction is Order.DESC,
+        status=query.status,
+        search=bool(words),
+        priority=bool(query.priority),
+        tags=bool(query.tag),
+        due_before=_kind(query.due_before),
+        due_after=_kind(query.due_after),
+        overdue=query.overdue,
+    )
+    return shape, {
+        "words": [f"%{_escape_like(word)}%" for word in words],
+        "priorities": query.priority,
+        "tags": query.tag,
+        "due_before": query.due_before,
+        "due_after": query.due_after,
+    }
+
+
+def _kind(due: date | datetime | None) -> str:
+    if due is None:
+        return ""
+    if not isinstance(due, datetime):
+        return "day"
+    return "instant" if due.tzinfo else "local"
+
+
+def _escape_like(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _to_cursor(value: Any) -> Any:
+    """Instants as text; "" stands for PostgreSQL's infinity, which the driver shows as the year 9999."""
+    if isinstance(value, datetime):
+        return "" if value.year == 9999 else value.isoformat()
+    return value
+
+
+def _from_cursor(cursor: Cursor) -> Any:
+    type_ = KEYS[cursor.sort][1]
+    value = cursor.value
+    try:
+        if type_ is INSTANT:
+            return datetime.fromisoformat(value) if value else None
+        if isinstance(type_, Integer) and 0 < int(value) < 100:
+            return int(value)
+        if isinstance(type_, Text) and isinstance(value, str) and "\0" not in value and len(value) <= 1000:
+            value.encode()
+            return value
+    except (ValueError, TypeError):
+        pass
+    raise InvalidCursor(loc=("query", "cursor"))

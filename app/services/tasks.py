@@ -1,0 +1,169 @@
+"""What can be done with tasks. Each function runs in the caller's transaction and touches only ``owner``'s rows."""
+
+from functools import lru_cache
+from typing import Any
+
+from pydantic import MISSING
+from sqlalchemy import BigInteger, Boolean, bindparam, case, func, insert, literal_column, null, select, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.changes import OWNER, REVISION, numbered
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import TaskNotFound, VersionConflict
+from app.models.tasks import READ_COLUMNS, Task, TaskCreate, TaskUpdate, task_row
+from app.services.users import lock_owner, to_due_columns
+
+TASKS = Task.__table__  # type: ignore[attr-defined]
+READ = [TASKS.c[name] for name in READ_COLUMNS]
+KEPT = [column for column in TASKS.c if column.computed is None]  # what a change remembers of a row
+TASK_ID = bindparam("task_id", type_=BigInteger)
+MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
+LIVE = TASKS.c.deleted_at.is_(None)
+GUARD = TASKS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
+COMPLETED = bindparam("completed", type_=Boolean)
+
+# The statement's own snapshot still shows the row as it was: that tells a completion from an edit.
+COMPLETION_ACTION: Any = literal_column("""
+    case when written.completed = (select old.completed from tasks old
+                                   where old.user_id = written.user_id and old.id = written.id) then 'updated'
+         when written.completed then 'completed' else 'reopened' end""")
+
+
+def _numbered(write: Any, action: Any) -> Prepared:
+    return numbered(write, entity="task", action=action, returning=KEPT, answer=READ_COLUMNS)
+
+
+def _changed(*, guarded: bool, live: bool = True, **values: Any) -> Any:
+    """An UPDATE of one task of the owner that numbers it."""
+    statement = update(TASKS).where(*MINE, LIVE if live else ~LIVE)
+    if guarded:
+        statement = statement.where(GUARD)
+    return statement.values(version=REVISION, updated_at=func.now(), **values)
+
+
+def _completed_at(completed: Any) -> Any:
+    return case((completed, func.coalesce(TASKS.c.completed_at, func.now())), else_=null())
+
+
+GET = Prepared(select(*READ).where(*MINE, LIVE))
+EXISTS = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
+CREATE = _numbered(
+    insert(TASKS).values(
+        user_id=OWNER,
+        title=bindparam("title"),
+        description=bindparam("description"),
+        completed=COMPLETED,
+        completed_at=case((COMPLETED, func.now()), else_=null()),
+        priority=bindparam("priority"),
+        due_on=bindparam("due_on"),
+        due_at=bindparam("due_at"),
+        tags=bindparam("tags"),
+        version=REVISION,
+    ),
+    "created",
+)
+RESTORE = _numbered(_changed(guarded=False, live=False, deleted_at=null()), "restored")
+EMPTY_TRASH = _numbered(sql_delete(TASKS).where(TASKS.c.user_id == OWNER, ~LIVE), "purged")
+IN_TRASH = Prepared(select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE).limit(1))
+
+
+@lru_cache
+def _delete(guarded: bool) -> Prepared:
+    return _numbered(_changed(guarded=guarded, deleted_at=func.now()), "deleted")
+
+
+@lru_cache
+def _complete(toggle: bool, guarded: bool) -> Prepared:
+    completed = ~TASKS.c.completed if toggle else COMPLETED
+    statement = _changed(guarded=guarded, completed=completed, completed_at=_completed_at(completed))
+    return _numbered(statement, COMPLETION_ACTION)
+
+
+@lru_cache(maxsize=256)
+def _update(columns: frozenset[str], guarded: bool) -> Prepared:
+    values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
+    if "completed" in columns:
+        values["completed_at"] = _completed_at(values["completed"])
+    action = COMPLETION_ACTION if "completed" in columns else "updated"
+    return _numbered(_changed(guarded=guarded, **values), action)
+
+
+async def get_task(session: Session, owner: str, task_id: int) -> Any:
+    """Raises TaskNotFound, also for a task in the trash or of somebody else."""
+    row = (await session.exec(GET, {"owner": owner, "task_id": task_id})).first()
+    if row is None:
+        raise TaskNotFound
+    return task_row(row)
+
+
+async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
+    due_on, due_at = await to_due_columns(session, owner, task.due_date)
+    values = {
+        "owner": owner,
+        "title": task.title,
+        "description": task.description,
+        "completed": task.completed,
+        "priority": task.priority,
+        "due_on": due_on,
+        "due_at": due_at,
+        "tags": task.tags,
+    }
+    return task_row((await session.exec(CREATE, values)).one())
+
+
+async def update_task(
+    session: Session, owner: str, task_id: int, change: TaskUpdate, *, versions: list[int] | None = None
+) -> Any:
+    """Write the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current."""
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+    if (due := values.pop("due_date", MISSING)) is not MISSING:
+        values["due_on"], values["due_at"] = await to_due_columns(session, owner, due)
+    for name, default in (("priority", "medium"), ("tags", [])):
+        if name in values and values[name] is None:
+            values[name] = default
+    statement = _update(frozenset(values), versions is not None)
+    return await _write_one(session, statement, owner, task_id, versions, values)
+
+
+async def complete_task(
+    session: Session, owner: str, task_id: int, completed: bool | None, *, versions: list[int] | None = None
+) -> Any:
+    """Set, or toggle when ``completed`` is None. Raises TaskNotFound and VersionConflict."""
+    statement = _complete(completed is None, versions is not None)
+    return await _write_one(session, statement, owner, task_id, versions, {"completed": completed})
+
+
+async def delete_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
+    """Move to the trash. Raises TaskNotFound and VersionConflict."""
+    return await _write_one(session, _delete(versions is not None), owner, task_id, versions, {})
+
+
+async def restore_task(session: Session, owner: str, task_id: int) -> Any:
+    """Bring back from the trash. Raises TaskNotFound when it is not there."""
+    row = (await session.exec(RESTORE, {"owner": owner, "task_id": task_id})).first()
+    if row is None:
+        raise TaskNotFound
+    return task_row(row)
+
+
+async def empty_trash(session: Session, owner: str) -> int:
+    """Delete for good what is in the trash; the number of tasks. An empty trash takes no number."""
+    await lock_owner(session, owner)  # no write can come between the look and the deletion
+    if (await session.exec(IN_TRASH, {"owner": owner})).first() is None:
+        return 0
+    return len((await session.exec(EMPTY_TRASH, {"owner": owner})).all())
+
+
+async def _write_one(
+    session: Session, statement: Prepared, owner: str, task_id: int, versions: list[int] | None, values: dict[str, Any]
+) -> Any:
+    params = {"owner": owner, "task_id": task_id, "versions": versions, **values}
+    row = (await session.exec(statement, params)).first()
+    if row is not None:
+        return task_row(row)
+    # The number this attempt took goes with the rollback that either fact causes.
+    if versions is not None and (await session.exec(EXISTS, {"owner": owner, "task_id": task_id})).first():
+        raise VersionConflict
+    raise TaskNotFound

@@ -1,0 +1,39 @@
+"""The owner's own row: its revision, its time zone, its lock."""
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, bindparam, func, literal, select
+
+from app.db.changes import OWNER
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.models.users import User
+
+USERS = User.__table__  # type: ignore[attr-defined]
+REVISION_NOW = Prepared(select(USERS.c.revision).where(USERS.c.id == OWNER))
+LOCK = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update())
+# A subject that has never written has no row yet, and the default zone.
+TIMEZONE: Any = func.coalesce(select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC"))
+LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", type_=DateTime()))))
+
+
+async def get_revision(session: Session, owner: str) -> int:
+    """The number of the owner's latest write; 0 before the first."""
+    return (await session.exec(REVISION_NOW, {"owner": owner})).first() or 0
+
+
+async def lock_owner(session: Session, owner: str) -> None:
+    """Keep every other write of this owner out until the transaction ends."""
+    await session.exec(LOCK, {"owner": owner})
+
+
+async def to_due_columns(
+    session: Session, owner: str, due: date | datetime | None
+) -> tuple[date | None, datetime | None]:
+    """``(due_on, due_at)``. A local time without offset is read in the owner's time zone."""
+    if not isinstance(due, datetime):
+        return due, None
+    if due.tzinfo is not None:
+        return None, due
+    return None, (await session.exec(LOCAL_TO_INSTANT, {"owner": owner, "local": due})).one()

@@ -1,0 +1,79 @@
+"""One PostgreSQL, one migrated database and one application for the whole run; one user for each test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.db.embedded import embedded_postgres
+from app.db.url import ConnectOptions
+from app.main import create_app
+from tests.support import SECRET, Person
+
+for name in list(os.environ):  # the developer's own settings have no say in a test run
+    if name.lower() in Settings.model_fields or name.lower() == "better_auth_secret":
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Iterator[Path]:
+    # Not tmp_path: a unix socket's path has at most about 100 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="todo-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
+    """The embedded server with its database, not migrated yet."""
+    async with embedded_postgres(Settings(_env_file=None, data_dir=data_dir)) as options:
+        yield options
+
+
+@pytest.fixture(scope="session")
+def settings(postgres: ConnectOptions) -> Settings:
+    return Settings(_env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, pool_size=5)
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The whole application, started."""
+    application = create_app(settings)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture(scope="session")
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """HTTP without a token."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        yield http
+
+
+@pytest.fixture
+def new_person(client: httpx.AsyncClient) -> Callable[[], Person]:
+    return lambda: Person(client, f"user-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def alice(new_person: Callable[[], Person]) -> Person:
+    """The user of this test."""
+    return new_person()
+
+
+@pytest.fixture
+def bob(new_person: Callable[[], Person]) -> Person:
+    """Somebody else."""
+    return new_person()

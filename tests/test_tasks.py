@@ -1,0 +1,167 @@
+"""Tasks over HTTP: create, read, change, complete, delete, restore."""
+
+from typing import Any
+
+import pytest
+
+from tests.support import Person, assert_problem
+
+
+async def test_a_new_task_has_every_field(alice: Person) -> None:
+    answer = await alice.post("/tasks", {"title": "  Buy milk  "})
+    assert answer.status_code == 201
+    task = answer.json()
+    assert answer.headers["location"] == f"/api/{alice.subject}/tasks/{task['id']}"
+    assert answer.headers["etag"] == '"1"'
+    assert task == {
+        "id": task["id"],
+        "user_id": alice.subject,
+        "title": "Buy milk",
+        "description": None,
+        "completed": False,
+        "completed_at": None,
+        "priority": "medium",
+        "due_date": None,
+        "tags": [],
+        "version": 1,
+        "created_at": task["created_at"],
+        "updated_at": task["created_at"],
+    }
+    assert task["created_at"].endswith("Z")
+    assert (await alice.get(f"/tasks/{task['id']}")).json() == task
+
+
+async def test_what_was_read_can_be_sent_back(alice: Person) -> None:
+    task = await alice.add("a", tags=["x", "y", "x"], priority="high", due_date="2026-12-01", description="d")
+    answer = await alice.call(
+        "PUT", f"/tasks/{task['id']}", json=task | {"title": "b", "version": 99, "user_id": "eve"}
+    )
+    assert answer.status_code == 200
+    assert answer.json() == task | {"title": "b", "version": 2, "updated_at": answer.json()["updated_at"]}
+    assert task["tags"] == ["x", "y"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_an_update_changes_only_what_was_sent_and_null_clears(alice: Person, method: str) -> None:
+    task = await alice.add("a", description="keep", priority="urgent", tags=["t"], due_date="2026-12-01")
+    path = f"/tasks/{task['id']}"
+    answer = await alice.call(method, path, json={"title": "b"})
+    unchanged = {k: v for k, v in task.items() if k not in ("title", "version", "updated_at")}
+    assert answer.json().items() >= unchanged.items()
+    answer = await alice.call(
+        method, path, json={"description": None, "priority": None, "tags": None, "due_date": None}
+    )
+    cleared: dict[str, Any] = {
+        "title": "b",
+        "description": None,
+        "priority": "medium",
+        "tags": [],
+        "due_date": None,
+        "version": 3,
+    }
+    assert answer.json().items() >= cleared.items()
+    assert_problem(await alice.call(method, path, json={}), 422)
+    assert_problem(await alice.call(method, path, json={"title": None}), 422)
+    assert_problem(await alice.call(method, path, json={"completed": None}), 422)
+    body = assert_problem(await alice.call(method, path, json={"titel": "x"}), 422, "validation_error")
+    assert body["errors"] == [
+        {"loc": ["body", "titel"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}
+    ]
+    assert (await alice.get(path)).json()["version"] == 3
+
+
+async def test_complete_toggles_without_a_body_and_sets_with_one(alice: Person) -> None:
+    path = f"/tasks/{(await alice.add())['id']}/complete"
+    done = (await alice.patch(path)).json()
+    assert done["completed"]
+    assert done["completed_at"].endswith("Z")
+    again = (await alice.patch(path, {"completed": True})).json()
+    assert again["completed_at"] == done["completed_at"]
+    reopened = (await alice.patch(path)).json()
+    assert (reopened["completed"], reopened["completed_at"]) == (False, None)
+    assert not (await alice.patch(path, {"completed": False})).json()["completed"]
+    assert_problem(await alice.patch(path, {"completed": "yes"}), 422)
+
+
+async def test_a_deleted_task_is_only_in_the_trash_until_it_is_restored(alice: Person) -> None:
+    task = await alice.add("gone", tags=["x"])
+    path = f"/tasks/{task['id']}"
+    answer = await alice.delete(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    for call in (
+        alice.get(path),
+        alice.patch(path, {"title": "x"}),
+        alice.patch(path + "/complete"),
+        alice.delete(path),
+    ):
+        assert_problem(await call, 404, "task_not_found")
+    assert await alice.titles() == []
+    assert [t["title"] for t in (await alice.get("/tasks/trash")).json()] == ["gone"]
+    restored = await alice.post(path + "/restore")
+    assert restored.status_code == 200
+    assert restored.json() == task | {"version": 3, "updated_at": restored.json()["updated_at"]}
+    assert await alice.titles() == ["gone"]
+    assert_problem(await alice.post(path + "/restore"), 404)
+
+
+async def test_emptying_the_trash_is_for_good(alice: Person) -> None:
+    kept, gone = await alice.add("kept"), await alice.add("gone")
+    await alice.delete(f"/tasks/{gone['id']}")
+    assert (await alice.delete("/tasks/trash")).status_code == 204
+    assert (await alice.get("/tasks/trash")).json() == []
+    assert_problem(await alice.post(f"/tasks/{gone['id']}/restore"), 404)
+    before = (await alice.get("/tasks")).headers["x-revision"]
+    assert (await alice.delete("/tasks/trash")).status_code == 204
+    assert (await alice.get("/tasks")).headers["x-revision"] == before == "4"
+    assert await alice.titles() == [kept["title"]]
+
+
+async def test_if_match_writes_only_over_the_version_it_names(alice: Person) -> None:
+    path = f"/tasks/{(await alice.add())['id']}"
+    assert (await alice.patch(path, {"title": "b"}, headers={"If-Match": '"1"'})).headers["etag"] == '"2"'
+    for stale in ('"1"', 'W/"2"', '"abc"', "2", '"99999999999999999999"'):
+        assert_problem(await alice.patch(path, {"title": "c"}, headers={"If-Match": stale}), 412, "version_conflict")
+        assert_problem(await alice.patch(path + "/complete", headers={"If-Match": stale}), 412)
+        assert_problem(await alice.delete(path, headers={"If-Match": stale}), 412)
+    assert (await alice.patch(path, {"title": "d"}, headers={"If-Match": "*"})).status_code == 200
+    assert (await alice.delete(path, headers={"If-Match": '"1", "3"'})).status_code == 204
+    assert_problem(await alice.patch(path, {"title": "e"}, headers={"If-Match": '"4"'}), 404)
+    assert (await alice.get("/tasks")).headers["x-revision"] == "4"
+
+
+async def test_if_none_match_saves_a_task_that_did_not_change(alice: Person) -> None:
+    path = f"/tasks/{(await alice.add())['id']}"
+    etag = (await alice.get(path)).headers["etag"]
+    answer = await alice.get(path, headers={"If-None-Match": f'"x", W/{etag}'})
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", etag)
+    await alice.patch(path, {"title": "new"})
+    assert (await alice.get(path, headers={"If-None-Match": etag})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("2026-12-01", "2026-12-01"),
+        ("2024-02-29", "2024-02-29"),
+        ("2026-12-01T09:00:00Z", "2026-12-01T09:00:00Z"),
+        ("2026-12-01T09:00:00.123456+02:00", "2026-12-01T07:00:00.123456Z"),
+        ("2026-12-01T09:00", "2026-12-01T09:00:00Z"),
+        ("2199-12-31", "2199-12-31"),
+    ],
+)
+async def test_days_and_instants_come_back_as_what_they_are(alice: Person, sent: str, stored: str) -> None:
+    assert (await alice.add(due_date=sent))["due_date"] == stored
+
+
+@pytest.mark.parametrize(
+    "due",
+    [
+        "0001-01-01", "9999-12-31", "2200-01-01", "1899-12-31", "9999-12-31T23:59:59-10:00",
+        "0001-01-01T00:00:00+14:00",
+        "2026-02-30", "tomorrow", "", 5, 1.5, True, [], {}, "2026-12-01T25:00:00Z", "2026-W01-1", "20261201",
+        "2026-12-01T09:00:00+99:00", "infinity", "1900-01-01T00:00:00+14:00",
+    ],
+)  # fmt: skip
+async def test_a_date_that_cannot_be_is_refused(alice: Person, due: Any) -> None:
+    assert_problem(await alice.post("/tasks", {"title": "x", "due_date": due}), 422, "validation_error")
+    assert await alice.titles() == []
