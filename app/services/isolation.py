@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from app.db.session import Database, Session
+from app.db.session import AUTH_ROLE, SERVICE_ROLE, Database, Session
 
 # Names no token can carry (they are not trimmed): the probe can never meet a real user's rows.
 PROBE, STRANGER = " isolation probe ", " isolation stranger "
@@ -23,6 +23,13 @@ TABLES = text("""
     where n.nspname = current_schema() and c.relkind in ('r', 'p') and c.relname <> 'alembic_version'
       and has_table_privilege(c.oid, 'select')
 """)
+# Password hashes are for the role of logins only, and that role has no business with what users keep here.
+CROSSED = text("""
+    select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = current_schema() and c.relkind in ('r', 'p') and c.relname <> 'users'
+      and has_any_column_privilege(:service, c.oid, 'select') and has_any_column_privilege(:auth, c.oid, 'select')
+    order by 1
+""").bindparams(service=SERVICE_ROLE, auth=AUTH_ROLE)
 INSERT_PROBE = text("""
     with owner as (insert into users (id, revision) values (:owner, 1) returning id),
          task as (insert into tasks (user_id, id, title, version) overriding system value
@@ -58,6 +65,8 @@ async def _check_catalogue(session: Session) -> None:
         raise NotIsolated(f"role {session.owner!r} is a superuser or has BYPASSRLS: row-level security would be off")
     if tables := (await session.exec(UNPROTECTED)).all():
         raise NotIsolated(f"no forced row-level security on: {', '.join(tables)}")
+    if tables := (await session.exec(CROSSED)).all():
+        raise NotIsolated(f"both {SERVICE_ROLE} and {AUTH_ROLE} can read: {', '.join(tables)}")
 
 
 async def _visible(session: Session, tables: list[str]) -> set[str]:
