@@ -6,30 +6,97 @@ from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator, WithJsonSchema
 
+from app.auth.claims import Identity
+from app.auth.opaque import API_TOKEN_PREFIX
 from app.auth.tokens import bearer_token
+from app.clock import now
 from app.db.session import Session as DatabaseSession
-from app.errors import NotFound, NotYourPath
+from app.errors import InsufficientScope, LoginRequired, NotFound, NotYourPath
 from app.models.base import MAX_ID
+from app.services.auth_context import AuthContext, Client
 
 ME = "me"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearerAuth",
-    description="A token of the service: `todo token alice` prints one.",
+    description="The access_token of a login, or an API token, or a token of an issuer this service trusts.",
 )
 
 
-async def current_subject(request: Request) -> str:
-    """The subject of the bearer token. Raises the 401 facts of ``app.auth.tokens``."""
-    verifier = request.app.state.verifier
+async def authenticate(request: Request) -> Identity:
+    """Who sent the request, by a token of any kind, and alive: logins and API tokens can be ended before they expire.
+
+    Raises the 401 facts. What an API token may do is up to the caller: ``current_identity`` decides it by method.
+    """
     token = bearer_token(request.headers.get("authorization"))
-    identity = verifier.cached(token) or await verifier.verify(token)
-    subject: str = identity.subject
-    return subject
+    auth: AuthContext = request.app.state.auth
+    if token.startswith(API_TOKEN_PREFIX):
+        return await auth.guard.verify_api_token(token)
+    verifier = request.app.state.verifier
+    identity: Identity = verifier.cached(token) or await verifier.verify(token)
+    if identity.session_id is not None and not auth.guard.is_fresh(identity):
+        await auth.guard.check_session(identity)
+    return identity
+
+
+async def current_identity(request: Request) -> Identity:
+    """The same, and it may do this: a token with read scope only reads. Raises InsufficientScope."""
+    identity: Identity | None = request.scope.get("identity")
+    if identity is None:
+        identity = request.scope["identity"] = await authenticate(request)
+    if identity.scope == "read" and request.method not in SAFE_METHODS:
+        raise InsufficientScope
+    return identity
+
+
+async def current_subject(request: Request) -> str:
+    """The subject of the bearer token. Raises the facts of ``current_identity``."""
+    return (await current_identity(request)).subject
+
+
+async def logged_in(request: Request) -> Identity:
+    """Whoever logged in here, in person. Raises LoginRequired for API tokens and other issuers' tokens."""
+    identity = await current_identity(request)
+    if identity.session_id is None:
+        raise LoginRequired
+    return identity
+
+
+async def in_person(request: Request) -> Identity:
+    """Anybody but an API token, which must not make others. Raises LoginRequired."""
+    identity = await current_identity(request)
+    if identity.token_id is not None:
+        raise LoginRequired
+    return identity
+
+
+async def auth_context(request: Request) -> AuthContext:
+    context: AuthContext = request.app.state.auth
+    return context
+
+
+async def auth_session(request: Request) -> DatabaseSession:
+    """A transaction of the role that reads accounts and nothing of what users keep here."""
+    session = request.scope["session"] = request.app.state.database.auth_transaction()
+    return session  # type: ignore[no-any-return]
+
+
+async def client(request: Request) -> Client:
+    """The address is the proxy's word only where FORWARDED_ALLOW_IPS names that proxy: uvicorn sees to it."""
+    arrived_at = now()
+    address = request.client.host if request.client else ""
+    agent = request.headers.get("user-agent", "")
+    return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
 Subject = Annotated[str, Depends(current_subject)]
+LoggedIn = Annotated[Identity, Depends(logged_in)]
+InPerson = Annotated[Identity, Depends(in_person)]
+Auth = Annotated[AuthContext, Depends(auth_context)]
+AuthSession = Annotated[DatabaseSession, Depends(auth_session)]
+FromClient = Annotated[Client, Depends(client)]
 UserId = Annotated[
     str, Path(description="The token's subject, or `me`.", examples=["me"], min_length=1, max_length=255)
 ]
@@ -76,6 +143,13 @@ TaskId = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
 ]
+TokenId = Annotated[
+    int,
+    Path(description="Id of the API token.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
+]
+SessionId = Annotated[str, Path(description="Id of the session.", min_length=1, max_length=64)]
 IfMatch = Annotated[
     str | None, Header(description='Write only if the ETag is still this one, e.g. `"7"`.', examples=['"7"'])
 ]

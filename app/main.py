@@ -10,7 +10,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
+from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
+from app.auth.passwords import Hasher
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
 from app.config import Settings, get_settings
@@ -19,15 +21,26 @@ from app.db.embedded import embedded_postgres
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
+from app.mail import Mailer
 from app.middleware import Edge
 from app.openapi import install_openapi
 from app.problems import install_problems
-from app.routers import docs, health, tasks
+from app.routers import accounts, api_tokens, auth, docs, health, sessions, tasks, well_known
+from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
+from app.services.liveness import Guard
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (tasks.router, health.router)
+ROUTERS = (
+    tasks.router,
+    auth.router,
+    accounts.router,
+    sessions.router,
+    api_tokens.router,
+    well_known.router,
+    health.router,
+)
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Revision", "X-Total-Count"]
 
@@ -90,6 +103,14 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await database.open()
     stack.push_async_callback(database.close)
     await prove_isolation(database)
+    app.state.auth = auth_context(settings, database)
+    stack.push_async_callback(app.state.auth.aclose)
+
+
+def auth_context(settings: Settings, database: Database) -> AuthContext:
+    """What the services of accounts work with. Raises ValueError for a key that is none."""
+    own = OwnTokens.from_settings(settings)
+    return AuthContext(settings, database, Hasher(), Guard(database), Mailer(settings), own)
 
 
 @asynccontextmanager
@@ -116,7 +137,7 @@ async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
         keys = JwksCache.from_settings(settings)
         if keys is not None:
             await stack.enter_async_context(keys)
-        yield TokenVerifier(settings, load_secret(settings), keys)
+        yield TokenVerifier(settings, load_secret(settings), keys, own=OwnTokens.from_settings(settings))
 
 
 def _operation_id(route: APIRoute) -> str:
