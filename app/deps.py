@@ -14,6 +14,7 @@ from app.db.session import Session as DatabaseSession
 from app.errors import InsufficientScope, LoginRequired, NotFound, NotYourPath
 from app.models.base import MAX_ID
 from app.services.auth_context import AuthContext, Client
+from app.services.liveness import Guard
 
 ME = "me"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -31,14 +32,18 @@ async def authenticate(request: Request) -> Identity:
     Raises the 401 facts. What an API token may do is up to the caller: ``current_identity`` decides it by method.
     """
     token = bearer_token(request.headers.get("authorization"))
-    auth: AuthContext = request.app.state.auth
     if token.startswith(API_TOKEN_PREFIX):
-        return await auth.guard.verify_api_token(token)
+        return await _guard(request).verify_api_token(token)
     verifier = request.app.state.verifier
     identity: Identity = verifier.cached(token) or await verifier.verify(token)
-    if identity.session_id is not None and not auth.guard.is_fresh(identity):
-        await auth.guard.check_session(identity)
+    if identity.session_id is not None and not _guard(request).is_fresh(identity):
+        await _guard(request).check_session(identity)
     return identity
+
+
+def _guard(request: Request) -> Guard:
+    context: AuthContext = request.app.state.auth
+    return context.guard
 
 
 async def current_identity(request: Request) -> Identity:
@@ -141,7 +146,7 @@ TaskId = Annotated[
     int,
     Path(description="Id of the task.", examples=[7]),
     BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
 ]
 TokenId = Annotated[
     int,

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from app.auth.access import OwnTokens
@@ -56,7 +55,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
     )
     app.state.settings = settings
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
@@ -138,7 +136,3 @@ async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
         if keys is not None:
             await stack.enter_async_context(keys)
         yield TokenVerifier(settings, load_secret(settings), keys, own=OwnTokens.from_settings(settings))
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt import PyJWK, PyJWS, PyJWTError
 
 from app.auth.access import OwnTokens, Signed
-from app.auth.claims import SUBJECT, Identity, check_kind, check_origin, identify, json_object, origins
+from app.auth.claims import Identity, check_kind, check_origin, identify, is_subject, json_object, origins
 from app.auth.jwks import JwksCache
 from app.config import MIN_SECRET_BYTES, Settings
 from app.errors import TokenInvalid, TokenMissing, TokenNotBearer
@@ -99,8 +99,8 @@ class TokenVerifier:
         """An HS256 token for ``subject`` that this service accepts for ``ttl`` seconds. Raises ValueError."""
         if self._secret is None:
             raise ValueError("there is no shared secret to sign with: set JWT_SECRET")
-        if SUBJECT.fullmatch(subject) is None:
-            raise ValueError("a subject has 1 to 255 characters and no control characters")
+        if not is_subject(subject):
+            raise ValueError("a subject has 1 to 255 characters, all of them printable")
         now = int(self._clock())
         claims: dict[str, object] = {"sub": subject, "iat": now, "exp": now + ttl}
         if self._shared.issuer:

@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
+import msgspec
 from sqlalchemy.sql.base import Executable
 
-from app.db.failures import RETRY_AFTER, fact_of
+from app.db.failures import RETRY_AFTER, fact_of, is_lost
 from app.db.rows import Result, Row
 from app.db.statements import Prepared, prepare
 from app.db.url import SERVER_SETTINGS, ConnectOptions
@@ -91,6 +92,7 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self.round_trips += 1
         try:
             async with asyncio.timeout(ROLLBACK_TIMEOUT):
                 await connection.execute("ROLLBACK")
@@ -117,7 +119,9 @@ async def _no_reset(connection: Any) -> None:
     """asyncpg's reset costs a round trip; every setting here is local to a transaction, so there is none to reset."""
 
 
-async def _check_connection(connection: Any) -> None:
+async def _prepare_connection(connection: Any) -> None:
+    # SQLAlchemy's JSONB writes text and expects the driver to read it back as a value.
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
     if connection.get_settings().standard_conforming_strings != "on":
         raise RuntimeError("standard_conforming_strings must be on: owners are quoted under that rule")
 
@@ -147,7 +151,7 @@ class Database:
             min_size=1,
             max_size=self._size,
             reset=_no_reset,
-            init=_check_connection,
+            init=_prepare_connection,
             record_class=Row,
             **self.options.arguments(),
         )
@@ -176,16 +180,17 @@ class Database:
         return Session(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
 
     async def begin(self, statement: str) -> Any:
-        """A connection on which ``statement`` has run. A connection that died while idle is replaced once."""
+        """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.
+
+        BEGIN has no effect to lose, so it is tried again, at most once for each connection the pool may hold.
+        """
         await self._pass_gate()
         try:
-            try:
-                return await self._begin_once(statement)
-            except Exception as error:
-                # BEGIN has no effect to lose, so trying it again on a fresh connection is safe.
-                if fact_of(error) is None:
-                    raise
-                return await self._begin_once(statement)
+            for _ in range(self._size):
+                connection = await self._begin_once(statement)
+                if connection is not None:
+                    return connection
+            raise Unavailable(retry_after=RETRY_AFTER)
         except BaseException as error:
             self._gate.release()
             if fact := fact_of(error):
@@ -203,12 +208,15 @@ class Database:
             raise Unavailable(retry_after=RETRY_AFTER) from None
 
     async def _begin_once(self, statement: str) -> Any:
+        """None when the connection turned out to be dead."""
         connection = await self._pool.acquire()
         try:
             await connection.execute(statement)
-        except BaseException:
+        except BaseException as error:
             connection.terminate()
             await self._pool.release(connection)
+            if is_lost(error):
+                return None
             raise
         return connection
 
