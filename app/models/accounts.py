@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import available_timezones
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, UniqueConstraint, text
@@ -16,6 +16,7 @@ from app.models.base import CleanText, Instant, Shape
 
 EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 PASSWORD_MIN, PASSWORD_MAX = 8, 128
+SPECIAL_USE_DOMAIN_NAMES.clear()  # the library's documented way to accept .local and .test: intranets have such names
 
 
 class Account(SQLModel, table=True):

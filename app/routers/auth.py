@@ -11,6 +11,7 @@ from app.responses import Json
 from app.routing import DirectRoute
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
 from app.services import accounts, login, passwords, sessions
+from app.services.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
 
@@ -51,7 +52,7 @@ async def refresh(
 ) -> Response:
     """A new pair for a refresh token, which is good for one use. If the answer is lost, ask again within 10 s."""
     token = given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
-    return pair_answer(request, auth, await sessions.refresh_session(auth, token, client))
+    return pair_answer(request, auth, await refresh_session(auth, token, client))
 
 
 @router.post(
