@@ -3,17 +3,17 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import uvicorn
-from pydantic import ValidationError
 
+from app import cli_user
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
-from app.config import Settings, get_settings
+from app.cli_common import read_settings, run
+from app.config import Settings
 from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
@@ -23,33 +23,14 @@ from app.main import create_app, database_options, direct_options
 app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
+app.add_typer(cli_user.app, name="user")
 GRACE = 10  # seconds that running requests get when the service is told to stop
-
-
-def _settings() -> Settings:
-    """The settings, or one line for each that is wrong and exit status 2."""
-    try:
-        return get_settings()
-    except ValidationError as error:
-        for found in error.errors():
-            name = str(found["loc"][0]).upper() if found["loc"] else "settings"
-            typer.echo(f"{name}: {found['msg'].removeprefix('Value error, ')}", err=True)
-        raise typer.Exit(2) from None
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run ``work``; what an operator can repair is one line, not a traceback."""
-    try:
-        return asyncio.run(work)
-    except (OSError, TimeoutError, ValueError) as error:
-        typer.echo(f"todo: {error}", err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
 def serve() -> None:
     """Start the service; with no DATABASE_URL, PostgreSQL inside it, too."""
-    settings = _settings()
+    settings = read_settings()
     configure_logging(settings)
     if settings.embedded and (warning := root_warning()):
         typer.echo(f"note: {warning}", err=True)
@@ -94,7 +75,7 @@ def token(
     ttl: Annotated[int | None, typer.Option(help="Life in seconds; default TOKEN_TTL.")] = None,
 ) -> None:
     """Print a token for SUBJECT, signed with the shared secret."""
-    settings = _settings()
+    settings = read_settings()
     try:
         signed = TokenVerifier(settings, load_secret(settings)).sign(subject, ttl=ttl or settings.token_ttl)
     except ValueError as error:
@@ -106,20 +87,20 @@ def token(
 @app.command()
 def migrate() -> None:
     """Bring the database schema up to date."""
-    settings = _settings()
+    settings = read_settings()
 
     async def work() -> None:
         async with database_options(settings) as options:
             await migrations.upgrade(direct_options(settings, options))
 
-    _run(work())
+    run(work())
     typer.echo(f"schema is at {migrations.head()}")
 
 
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    typer.echo(json.dumps(create_app(_settings()).openapi(), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(create_app(read_settings()).openapi(), indent=2, ensure_ascii=False))
 
 
 @app.command()
