@@ -13,7 +13,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import AccountNotFound, EmailTaken, RegistrationClosed
 from app.models.accounts import AccountCreate, AccountUpdate, fold_email
-from app.services import mails
+from app.services import attempts, mails
 from app.services.auth_context import AuthContext, Client
 from app.services.sessions import PROFILE, Pair, start_session
 
@@ -60,7 +60,9 @@ async def register(auth: AuthContext, account: AccountCreate, client: Client) ->
         raise RegistrationClosed
     check_new_password(account.password)
     if auth.settings.registration == "mail":
-        await _register_by_mail(auth, account)
+        auth.mailer.check()
+        await attempts.count_mail(auth, fold_email(account.email), client)
+        auth.later(_register_by_mail(auth, account))
         return None
     auth.tokens  # noqa: B018 - fails before an account is made that nobody could log in to
     hashed = await auth.hasher.hash(account.password)
@@ -82,11 +84,10 @@ async def create_account(session: Session, account: AccountCreate, password_hash
 
 
 async def _register_by_mail(auth: AuthContext, account: AccountCreate) -> None:
-    """The same answer for a new and a taken e-mail: only its mailbox learns which.
+    """After the same answer for a new and a taken e-mail: only its mailbox learns which.
 
     The password is chosen once more by the link, so that trying to log in tells nothing either.
     """
-    auth.mailer.check()
     token = new_reset_token()
     try:
         async with auth.database.auth_transaction() as session:

@@ -18,6 +18,7 @@ from app.clock import now
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TooManyAttempts
+from app.services.auth_context import AuthContext, Client
 
 log = logging.getLogger("app.security")
 
@@ -111,6 +112,14 @@ async def failed(session: Session, keys: Keys) -> None:
 async def succeeded(session: Session, keys: Keys) -> None:
     """The try was right: it does not count, and what was wrong before it at this address does not either."""
     await session.exec(SUCCEEDED, keys._asdict())
+
+
+async def count_mail(auth: AuthContext, email_key: str, client: Client) -> None:
+    """A mail that anybody can cause is a try, too: nobody's mailbox is filled. Raises TooManyAttempts."""
+    keys = keys_of(email_key, client.address, purpose="mail")
+    async with auth.database.auth_transaction() as session:
+        await admit(session, keys, known=False)
+        await failed(session, keys)
 
 
 def _too_many(until: datetime) -> TooManyAttempts:

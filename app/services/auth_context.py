@@ -1,6 +1,7 @@
 """What the services of accounts work with, made once at the start."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,8 @@ from app.db.session import Database
 from app.errors import AccountsUnavailable
 from app.mail import Mailer
 from app.services.liveness import Guard
+
+log = logging.getLogger(__name__)
 
 
 class Client(NamedTuple):
@@ -46,7 +49,12 @@ class AuthContext:
         """Run ``work`` after the answer. It is cancelled when the service stops, and should then finish at once."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("work after an answer failed", exc_info=error)
 
     async def aclose(self) -> None:
         """Finish what is under way; before the database closes."""

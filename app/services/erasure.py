@@ -73,7 +73,7 @@ async def erase(database: Database, owner: str) -> None:
     async with database.auth_transaction() as session:
         await session.exec(LOCK, {"owner": owner})  # writes that are under way come first
         if email := (await session.exec(EMAIL, {"owner": owner})).first():
-            for purpose in ("login", "forgot"):
+            for purpose in ("login", "mail"):
                 keys = attempts.keys_of(fold_email(email), "", purpose=purpose)
                 await session.exec(attempts.FORGET, {"account": keys.account})
         await session.exec(text(f"set local role {ERASER_ROLE}"))

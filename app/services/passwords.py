@@ -56,19 +56,25 @@ async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, 
 
 
 async def forgot_password(auth: AuthContext, email: str, client: Client) -> None:
-    """Mail a token if there is such an account. Raises MailUnavailable, and TooManyAttempts for either alike."""
+    """Mail a token if there is such an account: after the answer, whose time then tells nothing.
+
+    Raises MailUnavailable, and TooManyAttempts for a known and an unknown e-mail alike.
+    """
     auth.mailer.check()
-    email_key, token = fold_email(email), new_reset_token()
-    keys = attempts.keys_of(email_key, client.address, purpose="forgot")
+    email_key = fold_email(email)
+    await attempts.count_mail(auth, email_key, client)
+    auth.later(_mail_reset(auth, email_key))
+
+
+async def _mail_reset(auth: AuthContext, email_key: str) -> None:
+    token = new_reset_token()
     async with auth.database.auth_transaction() as session:
-        await attempts.admit(session, keys, known=False)
-        await attempts.failed(session, keys)
         account = (await session.exec(FIND_ID, {"email_key": email_key})).first()
-        if account is not None:
-            found = {"owner": account.user_id, "token_hash": hash_token(token), "ttl": mails.RESET_LIFE}
-            await session.exec(KEEP_RESET, found)
-    if account is not None:
-        auth.mailer.post(account.email, *mails.reset(auth.settings, token))
+        if account is None:
+            return
+        found = {"owner": account.user_id, "token_hash": hash_token(token), "ttl": mails.RESET_LIFE}
+        await session.exec(KEEP_RESET, found)
+    auth.mailer.post(account.email, *mails.reset(auth.settings, token))
 
 
 async def reset_password(auth: AuthContext, token: str, new: str, client: Client) -> None:

@@ -1,5 +1,6 @@
 """Somebody with an account, and what they do with it."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -65,3 +66,9 @@ class Visitor:
         assert answer.status_code == 201, answer.text
         body: dict[str, Any] = answer.json()
         return body
+
+
+async def settled(client: httpx.AsyncClient) -> None:
+    """Wait for what the application of ``client`` does after its answers."""
+    transport: Any = client._transport
+    await asyncio.gather(*transport.app.state.auth._tasks)

@@ -155,4 +155,4 @@ async def test_what_was_wrong_long_ago_does_not_count(ann: Visitor, sql: Any) ->
 )
 async def test_what_an_address_is(first: str, second: str, same: bool) -> None:
     assert (keys_of("a", first).address == keys_of("a", second).address) == same
-    assert attempts.keys_of("a", first) != attempts.keys_of("a", first, purpose="forgot")
+    assert attempts.keys_of("a", first) != attempts.keys_of("a", first, purpose="mail")

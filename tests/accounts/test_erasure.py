@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from app.services import erasure
 from tests.accounts.conftest import Start
-from tests.accounts.support import PASSWORD, Visitor
+from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
 
 COLUMNS = """
@@ -45,6 +45,7 @@ async def test_no_table_keeps_a_row(ann: Visitor, start: Start, sql: Any, app: F
     http = await start(mail_to_log="on")
     eve = await busy(Visitor(http))
     await http.post("/api/auth/password/forgot", json={"email": eve.email})
+    await settled(http)
     tables = await everywhere(sql, eve.id)
     assert tables >= {
         "users",
@@ -98,8 +99,7 @@ async def test_a_late_write_of_another_process_goes_too(
     assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
     assert (await late.call("POST", "/api/me/tasks", {"title": "still here"})).status_code == 201
     assert await everywhere(sql, ann.id)
-    for task in list(ann.client._transport.app.state.auth._tasks):  # type: ignore[attr-defined]
-        await task
+    await settled(ann.client)
     assert await everywhere(sql, ann.id) == set()
 
 

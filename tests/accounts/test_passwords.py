@@ -16,7 +16,7 @@ from app.auth import passwords
 from app.auth.passwords import Hasher
 from app.errors import Unavailable
 from tests.accounts.conftest import Start
-from tests.accounts.support import PASSWORD, Visitor
+from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
 
 
@@ -70,7 +70,9 @@ async def reset(http: httpx.AsyncClient, token: str, new: str = "another battery
 
 
 async def forgot(http: httpx.AsyncClient, email: str) -> httpx.Response:
-    return await http.post("/api/auth/password/forgot", json={"email": email})
+    answer = await http.post("/api/auth/password/forgot", json={"email": email})
+    await settled(http)
+    return answer
 
 
 async def test_a_forgotten_password_by_mail(mailing: httpx.AsyncClient, post: Post) -> None:
