@@ -102,8 +102,14 @@ InPerson = Annotated[Identity, Depends(in_person)]
 Auth = Annotated[AuthContext, Depends(auth_context)]
 AuthSession = Annotated[DatabaseSession, Depends(auth_session)]
 FromClient = Annotated[Client, Depends(client)]
+# The bounds are only documented: a path that cannot be anybody's is not the caller's either, and that is 403.
 UserId = Annotated[
-    str, Path(description="The token's subject, or `me`.", examples=["me"], min_length=1, max_length=255)
+    str,
+    Path(
+        description="The token's subject, or `me`.",
+        examples=["me"],
+        json_schema_extra={"minLength": 1, "maxLength": 255},
+    ),
 ]
 
 

@@ -23,7 +23,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.strict_json import read_json
 
-Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None]]
+# Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
+Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 MAX_CACHED_QUERIES = 1024
 MAX_CACHED_QUERY_BYTES = 256
 
@@ -51,7 +52,8 @@ class DirectRoute(APIRoute):
             errors: list[Any] = []
             try:
                 for bind in plan:
-                    await bind(request, values, errors)
+                    if (waiting := bind(request, values, errors)) is not None:
+                        await waiting
                 if errors:
                     raise RequestValidationError(errors)
                 response = await endpoint(**values)
@@ -93,7 +95,8 @@ def _dependency(dependant: Dependant) -> Bind:
         if call not in results:
             own: dict[str, Any] = {}
             for step in plan:
-                await step(request, own, errors)
+                if (waiting := step(request, own, errors)) is not None:
+                    await waiting
             if errors:
                 return
             results[call] = await call(**own)
@@ -104,7 +107,7 @@ def _dependency(dependant: Dependant) -> Bind:
 
 
 def _request(name: str) -> Bind:
-    async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
+    def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         values[name] = request
 
     return bind
@@ -116,7 +119,7 @@ def _text_field(field: Any, place: str) -> Bind:
     loc = (place, alias)
     required = field.field_info.is_required()
 
-    async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
+    def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         raw = request.path_params.get(alias) if place == "path" else request.headers.get(alias)
         if raw is None and not required:
             values[name] = field.get_default()
@@ -135,7 +138,7 @@ def _query_model(field: Any) -> Bind:
     name = field.name
     cache: dict[tuple[bytes, bool], BaseModel] = {}
 
-    async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
+    def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         lenient: bool = request.app.state.settings.unknown_fields == "ignore"
         key = (request.scope["query_string"], lenient)
         if (found := cache.get(key)) is not None:

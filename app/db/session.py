@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy.sql.base import Executable
 
 from app.db.failures import RETRY_AFTER, fact_of, is_lost
+from app.db.gate import Gate
 from app.db.rows import Result, Row
 from app.db.statements import Prepared, prepare
 from app.db.url import SERVER_SETTINGS, ConnectOptions
@@ -141,8 +142,7 @@ class Database:
         if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self._size = size
-        self._timeout = timeout
-        self._gate = asyncio.Semaphore(size)
+        self._gate = Gate(size, timeout)
         self._pool: Any = None
 
     async def open(self) -> Self:
@@ -184,7 +184,10 @@ class Database:
 
         BEGIN has no effect to lose, so it is tried again, at most once for each connection the pool may hold.
         """
-        await self._pass_gate()
+        try:
+            await self._gate.enter()
+        except TimeoutError:
+            raise Unavailable(retry_after=RETRY_AFTER) from None
         try:
             for _ in range(self._size):
                 connection = await self._begin_once(statement)
@@ -192,20 +195,10 @@ class Database:
                     return connection
             raise Unavailable(retry_after=RETRY_AFTER)
         except BaseException as error:
-            self._gate.release()
+            self._gate.leave()
             if fact := fact_of(error):
                 raise fact from error
             raise
-
-    async def _pass_gate(self) -> None:
-        if not self._gate.locked():
-            await self._gate.acquire()  # does not wait, so it needs no timer
-            return
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._gate.acquire()
-        except TimeoutError:
-            raise Unavailable(retry_after=RETRY_AFTER) from None
 
     async def _begin_once(self, statement: str) -> Any:
         """None when the connection turned out to be dead."""
@@ -225,7 +218,7 @@ class Database:
         try:
             await self._pool.release(connection)
         finally:
-            self._gate.release()
+            self._gate.leave()
 
     async def discard(self, connection: Any) -> None:
         """Close a connection whose state is unknown; the server rolls back whatever was open."""

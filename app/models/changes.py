@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Text, text
+from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -12,6 +12,7 @@ class Change(SQLModel, table=True):
     """``data`` is the row after the write. Rows of one write share their ``revision``."""
 
     __tablename__ = "changes"
+    __table_args__ = (Index("changes_by_entity", "user_id", "entity", "entity_id", "revision"),)
 
     user_id: str = Field(primary_key=True, sa_type=Text)
     revision: int = Field(primary_key=True, sa_type=BigInteger)
