@@ -138,7 +138,7 @@ def test_public_functions_of_services_take_session_and_owner_first(source: tuple
 
 def test_project_files_name_no_package_registry() -> None:
     hosts = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "npmjs" + ".com")
-    skipped = {".venv", "node_modules", ".git", "data", "static"}
+    skipped = {"node_modules", "data", "static"} | {path.name for path in ROOT.glob(".*") if path.name != ".ci"}
     paths = [path for path in ROOT.rglob("*") if path.is_file() and not skipped & set(path.relative_to(ROOT).parts)]
     assert paths
     for path in paths:
