@@ -13,9 +13,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from app.db.cluster_files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
-from app.db.cluster_user import Account, ClusterError, account_of, let_in
-from app.db.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
+from app.db.embedded.account import Account, ClusterError, account_of, let_in
+from app.db.embedded.files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
+from app.db.embedded.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 20.0  # seconds; recovery after a crash is part of a start
 LOG_LIMIT = 5_000_000
