@@ -21,10 +21,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.errors import Contention
 from app.strict_json import read_json
 
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
+Endpoint = Callable[..., Awaitable[Response]]
+ATTEMPTS = 3
 MAX_CACHED_QUERIES = 1024
 MAX_CACHED_QUERY_BYTES = 256
 
@@ -45,7 +48,7 @@ class DirectRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         plan = _plan(self.dependant)
-        endpoint: Callable[..., Awaitable[Response]] = self.endpoint
+        endpoint: Endpoint = self.endpoint
 
         async def handler(request: Request) -> Response:
             values: dict[str, Any] = {}
@@ -56,7 +59,7 @@ class DirectRoute(APIRoute):
                         await waiting
                 if errors:
                     raise RequestValidationError(errors)
-                response = await endpoint(**values)
+                response = await _retried(endpoint, values, request)
             except BaseException:
                 if session := request.scope.get("session"):
                     await session.rollback()
@@ -66,6 +69,21 @@ class DirectRoute(APIRoute):
             return response
 
         return handler
+
+
+async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
+    """The endpoint's answer. Only what failed before COMMIT was sent comes here, so nothing is ever done twice.
+
+    Not without the request's own session: who opens transactions in a service may have committed one already.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await endpoint(**values)
+        except Contention:
+            if (session := request.scope.get("session")) is None:
+                raise
+            await session.rollback()  # its next statement begins a new transaction
+    return await endpoint(**values)
 
 
 def _plan(dependant: Dependant) -> list[Bind]:

@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from fastapi import FastAPI
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.auth.passwords import common_passwords
+from app.errors import Contention
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import SECRET, assert_problem
@@ -193,3 +195,13 @@ async def test_the_login_remembers_where_it_came_from(
     assert [session["current"] for session in found] == [True, False]
     assert found[0]["address"] == "203.0.113.9"
     assert found[0]["user_agent"] == ("Phone [31m" + "x" * 400)[:300]
+
+
+async def test_contention_in_a_transaction_of_its_own_is_503(
+    ann: Visitor, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def contended(*_: Any) -> None:
+        raise Contention(retry_after=1)
+
+    monkeypatch.setattr(app.state.auth.hasher, "verify", contended)
+    assert_problem(await ann.login(), 503, "contention")
