@@ -9,6 +9,7 @@ answer is sent.
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -116,6 +117,11 @@ class Session:
             await self.rollback()
 
 
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # the pool has let go of it already, which it does when the server closes it
+        connection.terminate()
+
+
 async def _no_reset(connection: Any) -> None:
     """asyncpg's reset costs a round trip; every setting here is local to a transaction, so there is none to reset."""
 
@@ -206,7 +212,7 @@ class Database:
         try:
             await connection.execute(statement)
         except BaseException as error:
-            connection.terminate()
+            _terminate(connection)
             await self._pool.release(connection)
             if is_lost(error):
                 return None
@@ -222,5 +228,5 @@ class Database:
 
     async def discard(self, connection: Any) -> None:
         """Close a connection whose state is unknown; the server rolls back whatever was open."""
-        connection.terminate()
+        _terminate(connection)
         await self.release(connection)
