@@ -16,6 +16,7 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     STALE = "stale"
+    GONE = "gone"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA = "unsupported_media"
     INVALID = "invalid"
@@ -93,6 +94,21 @@ class VersionConflict(AppError):
 
 class Conflict(AppError):
     kind, code, message = Kind.CONFLICT, "conflict", "The request conflicts with what is stored."
+
+
+class ChangesGone(AppError):
+    """Also for a number that was never given out: the database is an older one than the client knows."""
+
+    kind, code = Kind.GONE, "changes_gone"
+    message = "Changes since that number are not kept: list again, and continue from its X-Revision."
+
+
+class ChangeNotFound(NotFound):
+    code, message = "change_not_found", "There is no change with that number."
+
+
+class UndoConflict(Conflict):
+    code, message = "undo_conflict", "What this change wrote has been changed since."
 
 
 class Invalid(AppError):

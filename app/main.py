@@ -22,12 +22,12 @@ from app.errors import AppError
 from app.middleware import Edge
 from app.openapi import install_openapi
 from app.problems import install_problems
-from app.routers import docs, health, tasks
+from app.routers import changes, docs, health, tasks
 from app.services.isolation import NotIsolated, prove_isolation
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (tasks.router, health.router)
+ROUTERS = (tasks.router, changes.router, health.router)
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Revision", "X-Total-Count"]
 

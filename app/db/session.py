@@ -8,7 +8,7 @@ answer is sent.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -69,7 +69,7 @@ def quote_owner(owner: str) -> str:
 class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
-    __slots__ = ("_begin", "_connection", "_database", "owner", "round_trips")
+    __slots__ = ("_announced", "_begin", "_connection", "_database", "owner", "round_trips", "through")
 
     def __init__(self, database: "Database", owner: str, *, read_only: bool) -> None:
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
@@ -77,8 +77,11 @@ class Session:
         self._begin = f"BEGIN{mode};{database.preamble} SET LOCAL app.user_id = {quote_owner(owner)}"
         self._database = database
         self._connection: Any = None
+        self._announced = False
         self.owner = owner
         self.round_trips = 0
+        # What the writes of this transaction come through, for ``changes``: api, a token's name, mcp, chat, import.
+        self.through = "api"
 
     async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
         """Run one statement. Raises the facts of ``app.db.failures``; what is left is a bug."""
@@ -88,6 +91,10 @@ class Session:
         else:
             prepared, built = prepare(statement)
             values = {**built, **values}
+        if prepared.announced:
+            self._announced = True
+            if self.through != "api":
+                values = {**values, "through": self.through}
         if self._connection is None:
             self._connection = await self._database.begin(self._begin)
             self.round_trips += 1
@@ -118,6 +125,8 @@ class Session:
                 raise fact from error
             raise
         await self._database.release(connection)
+        if self._announced and self._database.on_commit is not None:
+            self._database.on_commit(self.owner)
 
     async def rollback(self) -> None:
         """Undo everything since the first statement. Never raises: a connection that cannot roll back is closed."""
@@ -169,6 +178,8 @@ class Database:
         self.preamble = f" SET LOCAL ROLE {role};"
         if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
             self.preamble += "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        # Told the owner of each committed write (``app.db.hints``).
+        self.on_commit: Callable[[str], None] | None = None
         self._size = size
         self._timeout = timeout
         self._gate = asyncio.Semaphore(size)
