@@ -9,17 +9,19 @@ ARG PYTHON_IMAGE=python:3.13-slim
 FROM ${PYTHON_IMAGE} AS build
 ENV PATH=/opt/todo/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/todo
-WORKDIR /srv/todo
 # The dependencies first, with no source yet: this layer is kept until they change.
+WORKDIR /tmp/dependencies
 COPY pyproject.toml constraints.txt README.md ./
 RUN pip install -c constraints.txt .
+WORKDIR /srv/todo
 COPY . .
 # Editable, because migrations are found beside the package. Compiled here, because the service cannot write there.
 RUN pip install --no-deps -e . \
     && python -m compileall -q --invalidation-mode unchecked-hash app alembic
 
 FROM ${PYTHON_IMAGE}
-# A fixed number, so that a mounted folder can be given to it: chown 10001:10001 folder
+# A fixed number, so that a mounted folder can be given to it: chown 10001:10001 folder. The user has to exist by name:
+# initdb looks it up.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin todo \
     && install -d -m 0700 -o todo -g todo /data
 COPY --from=build /opt/todo /opt/todo

@@ -74,7 +74,7 @@ TaskId = Annotated[
     int,
     Path(description="Id of the task.", examples=[7]),
     BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
 ]
 IfMatch = Annotated[
     str | None, Header(description='Write only if the ETag is still this one, e.g. `"7"`.', examples=['"7"'])

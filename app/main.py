@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from app.auth.jwks import JwksCache
@@ -43,7 +42,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
     )
     app.state.settings = settings
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
@@ -117,7 +115,3 @@ async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
         if keys is not None:
             await stack.enter_async_context(keys)
         yield TokenVerifier(settings, load_secret(settings), keys)
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name

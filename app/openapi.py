@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from pydantic import MISSING, BaseModel, Field
 
 from app import errors
+from app.config import Settings
+from app.models.tasks import TaskPage
 from app.problems import TITLES, problem
 
 Json = dict[str, Any]
@@ -111,6 +113,7 @@ HEADERS: Json = {
 def install_openapi(app: FastAPI) -> None:
     """Make ``app.openapi()`` answer the completed document. It is completed again only when routes were added."""
     build: Callable[[], Json] = app.openapi
+    settings: Settings = app.state.settings
     plain: Json = {}
     completed: Json = {}
 
@@ -119,6 +122,8 @@ def install_openapi(app: FastAPI) -> None:
         latest = build()
         if latest is not plain:
             plain, completed = latest, complete(latest)
+            if settings.list_shape == "envelope":
+                completed = _with_envelopes(completed)
         return completed
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -143,6 +148,17 @@ def complete(document: Json) -> Json:
     return done
 
 
+def _with_envelopes(document: Json) -> Json:
+    """Lists of tasks as the setting LIST_SHAPE=envelope answers them."""
+    page = TaskPage.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"]["TaskPage"] = {key: page[key] for key in page if key != "$defs"}
+    for operation in (each for item in document["paths"].values() for each in item.values()):
+        media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        if media.get("schema", {}).get("items") == {"$ref": "#/components/schemas/TaskRead"}:
+            media["schema"] = {"$ref": "#/components/schemas/TaskPage"}
+    return document
+
+
 def _version(otherwise: str) -> str:
     try:
         return version("todo")
@@ -163,9 +179,19 @@ def _operation(path: str, method: str, operation: Json) -> Json:
 
 
 def _parameter(parameter: Json) -> Json:
-    """Swagger UI fills a field in from ``example`` alone; a header with an example must stay empty (If-Match)."""
-    examples = parameter.get("schema", {}).get("examples")
-    return {"example": examples[0], **parameter} if parameter["in"] == "path" and examples else parameter
+    """A parameter without null, which no URL or header can carry, and with what Swagger UI fills in for a path.
+
+    It takes ``example`` alone. Headers get none: an If-Match that is filled in would make each first try fail.
+    """
+    schema = dict(parameter["schema"])
+    branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        del schema["anyOf"]
+        schema = {**branches[0], **schema}
+    elif branches:
+        schema["anyOf"] = branches
+    example = {"example": schema["examples"][0]} if parameter["in"] == "path" and "examples" in schema else {}
+    return {**example, **parameter, "schema": schema}
 
 
 def _expected(path: str, method: str, operation: Json) -> set[int]:

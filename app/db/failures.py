@@ -10,7 +10,8 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 1  # seconds
 # Exceptions that mean "no answer": asyncpg does not wrap all of them in its own.
-NO_ANSWER = (TimeoutError, ConnectionError, OSError, asyncpg.InterfaceError)
+LOST = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+NO_ANSWER = (TimeoutError, OSError, *LOST)
 BUSY = {"40001", "40P01", "55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 FULL = {"53100"}
 
@@ -27,6 +28,13 @@ def fact_of(error: BaseException) -> AppError | None:
     if isinstance(error, NO_ANSWER):
         return Unavailable(retry_after=RETRY_AFTER)
     return None
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection had ended before the statement was sent; a time-out does not tell."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(("08", "57P"))
+    return isinstance(error, LOST)
 
 
 def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:

@@ -13,16 +13,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import asyncpg
+import msgspec
 from sqlalchemy.sql.base import Executable
 
-from app.db.failures import RETRY_AFTER, fact_of
+from app.db.failures import RETRY_AFTER, fact_of, is_lost
 from app.db.statements import Prepared, prepare
 from app.db.url import SERVER_SETTINGS, ConnectOptions
 from app.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SERVICE_ROLE = "todo_user"
+SERVICE_ROLE, WORKER_ROLE = "todo_user", "todo_worker"
 MAX_OWNER = 255
 ROLLBACK_TIMEOUT = 2.0
 
@@ -71,10 +72,10 @@ class Session:
 
     __slots__ = ("_announced", "_begin", "_connection", "_database", "owner", "round_trips", "through")
 
-    def __init__(self, database: "Database", owner: str, *, read_only: bool) -> None:
+    def __init__(self, database: "Database", owner: str, *, read_only: bool, preamble: str) -> None:
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
-        self._begin = f"BEGIN{mode};{database.preamble} SET LOCAL app.user_id = {quote_owner(owner)}"
+        self._begin = f"BEGIN{mode};{preamble} SET LOCAL app.user_id = {quote_owner(owner)}"
         self._database = database
         self._connection: Any = None
         self._announced = False
@@ -133,6 +134,7 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self.round_trips += 1
         try:
             async with asyncio.timeout(ROLLBACK_TIMEOUT):
                 await connection.execute("ROLLBACK")
@@ -159,7 +161,9 @@ async def _no_reset(connection: Any) -> None:
     """asyncpg's reset costs a round trip; every setting here is local to a transaction, so there is none to reset."""
 
 
-async def _check_connection(connection: Any) -> None:
+async def _prepare_connection(connection: Any) -> None:
+    # SQLAlchemy's JSONB writes text and expects the driver to read it back as a value.
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
     if connection.get_settings().standard_conforming_strings != "on":
         raise RuntimeError("standard_conforming_strings must be on: owners are quoted under that rule")
 
@@ -175,9 +179,7 @@ class Database:
         """``timeout`` is the longest wait for a connection, in seconds. Nothing is opened before ``open``."""
         self.options = options
         self.role = role
-        self.preamble = f" SET LOCAL ROLE {role};"
-        if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
-            self.preamble += "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        self._preambles = {role: self._preamble(role) for role in (role, WORKER_ROLE)}
         # Told the owner of each committed write (``app.db.hints``).
         self.on_commit: Callable[[str], None] | None = None
         self._size = size
@@ -191,7 +193,7 @@ class Database:
             min_size=1,
             max_size=self._size,
             reset=_no_reset,
-            init=_check_connection,
+            init=_prepare_connection,
             record_class=Row,
             **self.options.arguments(),
         )
@@ -205,21 +207,33 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    def transaction(self, owner: str, *, read_only: bool = False) -> Session:
-        """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
-        return Session(self, owner, read_only=read_only)
+    def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
+        """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception.
+
+        ``role`` is WORKER_ROLE for the jobs that look across users, which can do hardly anything else.
+        """
+        return Session(self, owner, read_only=read_only, preamble=self._preambles[role or self.role])
+
+    def _preamble(self, role: str) -> str:
+        text = f" SET LOCAL ROLE {role};"
+        if (
+            self.options.pooled
+        ):  # a pooler's connections are not ours to configure: each transaction brings its settings
+            text += "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        return text
 
     async def begin(self, statement: str) -> Any:
-        """A connection on which ``statement`` has run. A connection that died while idle is replaced once."""
+        """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.
+
+        BEGIN has no effect to lose, so it is tried again, at most once for each connection the pool may hold.
+        """
         await self._pass_gate()
         try:
-            try:
-                return await self._begin_once(statement)
-            except Exception as error:
-                # BEGIN has no effect to lose, so trying it again on a fresh connection is safe.
-                if fact_of(error) is None:
-                    raise
-                return await self._begin_once(statement)
+            for _ in range(self._size):
+                connection = await self._begin_once(statement)
+                if connection is not None:
+                    return connection
+            raise Unavailable(retry_after=RETRY_AFTER)
         except BaseException as error:
             self._gate.release()
             if fact := fact_of(error):
@@ -237,12 +251,15 @@ class Database:
             raise Unavailable(retry_after=RETRY_AFTER) from None
 
     async def _begin_once(self, statement: str) -> Any:
+        """None when the connection turned out to be dead."""
         connection = await self._pool.acquire()
         try:
             await connection.execute(statement)
-        except BaseException:
+        except BaseException as error:
             connection.terminate()
             await self._pool.release(connection)
+            if is_lost(error):
+                return None
             raise
         return connection
 

@@ -41,6 +41,8 @@ class Prepared:
         if defaults := [*compiled.insert_prefetch, *compiled.update_prefetch]:
             raise ValueError(f"Python-side defaults are not run, use server_default: {defaults}")
         self._defaults = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
+        if expanded := compiled._post_compile_expanded_state:  # IN (...): one parameter became many
+            self._defaults |= {name: expanded.parameters[name] for name in order if name not in compiled.binds}
         results = [_result_processor(column.type) for column in compiled._result_columns or ()]
         self._results = results if any(results) else None
         names = [column.keyname for column in compiled._result_columns or ()]

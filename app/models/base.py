@@ -10,9 +10,12 @@ from pydantic_core import PydanticCustomError
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
 INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-# Letters by category, blank to the eye: Hangul fillers and the empty Braille pattern.
-BLANK = set("\u115f\u1160\u3164\uffa0\u2800")
+# Letters and marks by category, blank to the eye: Hangul fillers, the empty Braille pattern, and what Unicode calls
+# Default_Ignorable_Code_Point (grapheme joiner, Khmer inherent vowels, variation selectors).
+BLANK = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
+BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 MAX_ID = 2**63 - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(_DATE.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?")
 DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z"
@@ -25,10 +28,14 @@ class Shape(BaseModel):
 
 
 def clean_text(value: str) -> str:
-    """NFC, no NUL. PostgreSQL cannot store NUL; lone surrogates are refused by Pydantic before this runs."""
+    """NFC, no NUL and no lone surrogates: PostgreSQL cannot store either, and Pydantic lets both pass."""
     if "\0" in value:
         raise PydanticCustomError("nul_character", "Text must not contain the NUL character")
-    return value if value.isascii() else unicodedata.normalize("NFC", value)
+    if value.isascii():
+        return value
+    if _SURROGATE.search(value):
+        raise PydanticCustomError("lone_surrogate", "Text must not contain half of a surrogate pair")
+    return unicodedata.normalize("NFC", value)
 
 
 def visible_text(value: str) -> str:

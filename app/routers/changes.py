@@ -5,10 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response, Security
 
 from app.deps import Owner, ReadSession, bearer
-from app.models.changes import ChangesPage
 from app.responses import Json
 from app.routing import DirectRoute
-from app.schemas.changes_query import ChangesQuery
+from app.schemas.changes import ChangesPage, ChangesQuery
 from app.services import changes
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])

@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from app.responses import Json
+from app.routing import DirectRoute
 from app.services import readiness
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], route_class=DirectRoute)
 
 
 @router.get("/health")

@@ -1,6 +1,7 @@
 """``/api/{user_id}/tasks``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
@@ -8,7 +9,7 @@ from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, 
 from app.etags import expected_versions, is_unchanged, list_etag, task_etag
 from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page, link_header
-from app.responses import NOT_CACHED_ELSEWHERE, Json
+from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services import task_list, tasks, users
@@ -17,8 +18,20 @@ router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
+# What an answer carries beside its body, for the document.
+ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
+TASK: dict[str, Any] = {"headers": ETAG}
+CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the task is.")}
+UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+LIST: dict[str, Any] = {
+    "headers": header("ETag", "The revision and the query: send it back in If-None-Match.")
+    | header("Link", "RFC 8288: first, next and prev page.")
+    | header("X-Revision", "The number of the latest write this list shows.", "integer")
+    | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
+}
 
-@router.get("", response_model=list[TaskRead], responses={304: {"description": "Unchanged since the ETag sent"}})
+
+@router.get("", response_model=list[TaskRead], responses={200: LIST, 304: UNCHANGED})
 async def list_tasks(
     request: Request,
     owner: Owner,
@@ -32,23 +45,24 @@ async def list_tasks(
         revision = await users.get_revision(session, owner)
         if is_unchanged(if_none_match, etag := list_etag(revision, owner, text)):
             return Response(status_code=304, headers=_list_headers(revision, etag))
-    page = await task_list.list_tasks(session, owner, query)
+    page = await task_list.list_tasks(session, owner, query, count=_wants_total(request, query))
     return _list_answer(request, page, query, list_etag(page.revision, owner, text) if query.stable else None)
 
 
-@router.post("", status_code=201, response_model=TaskRead)
-async def create_task(owner: Owner, session: Session, task: TaskCreate) -> Response:
+@router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
+async def create_task(request: Request, owner: Owner, session: Session, task: TaskCreate) -> Response:
     """Create a task; only `title` is required."""
     created = await tasks.create_task(session, owner, task)
-    return _task_answer(created, 201, Location=f"/api/{created.user_id}/tasks/{created.id}")
+    # Below the path as it was sent, so that it can be followed by whoever could send it.
+    return _task_answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
 
 
-@router.get("/trash", response_model=list[TaskRead])
+@router.get("/trash", response_model=list[TaskRead], responses={200: LIST})
 async def list_trash(
     request: Request, owner: Owner, session: ReadSession, query: Annotated[TrashQuery, Query()]
 ) -> Response:
     """What was deleted and can be restored, latest first."""
-    page = await task_list.list_trash(session, owner, query)
+    page = await task_list.list_trash(session, owner, query, count=_wants_total(request, query))
     return _list_answer(request, page, query, None)
 
 
@@ -59,7 +73,7 @@ async def empty_trash(owner: Owner, session: Session) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{task_id}", response_model=TaskRead)
+@router.get("/{task_id}", response_model=TaskRead, responses={200: TASK, 304: UNCHANGED})
 async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
     """One task. With `If-None-Match` and nothing new: 304."""
     task = await tasks.get_task(session, owner, task_id)
@@ -73,7 +87,7 @@ async def _update(owner: str, session: Session, task_id: int, change: TaskUpdate
     return _task_answer(await tasks.update_task(session, owner, task_id, change, versions=versions))
 
 
-@router.patch("/{task_id}", response_model=TaskRead)
+@router.patch("/{task_id}", response_model=TaskRead, responses={200: TASK})
 async def update_task(
     owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -81,7 +95,7 @@ async def update_task(
     return await _update(owner, session, task_id, change, if_match)
 
 
-@router.put("/{task_id}", response_model=TaskRead)
+@router.put("/{task_id}", response_model=TaskRead, responses={200: TASK})
 async def replace_task(
     owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -89,7 +103,7 @@ async def replace_task(
     return await _update(owner, session, task_id, change, if_match)
 
 
-@router.patch("/{task_id}/complete", response_model=TaskRead)
+@router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: TASK})
 async def complete_task(
     owner: Owner,
     session: Session,
@@ -110,7 +124,7 @@ async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match:
     return Response(status_code=204)
 
 
-@router.post("/{task_id}/restore", response_model=TaskRead)
+@router.post("/{task_id}/restore", response_model=TaskRead, responses={200: TASK})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
     """Bring a task back from the trash."""
     return _task_answer(await tasks.restore_task(session, owner, task_id))
@@ -119,6 +133,16 @@ async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Respo
 def _task_answer(task: Any, status_code: int = 200, **headers: str) -> Response:
     headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
     return Json(task, status_code, headers)
+
+
+def _is_envelope(request: Request) -> bool:
+    shape: str = request.app.state.settings.list_shape
+    return shape == "envelope"
+
+
+def _wants_total(request: Request, query: TaskQuery | TrashQuery) -> bool:
+    """Counting costs as much as the matches are many, so it is asked for; an envelope has a place to fill."""
+    return query.count if query.count is not None else _is_envelope(request)
 
 
 def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
@@ -131,7 +155,20 @@ def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
 def _list_answer(request: Request, page: Page, query: TaskQuery | TrashQuery, etag: str | None) -> Response:
     headers = _list_headers(page.revision, etag)
     text = request.scope["query_string"]
-    headers["Link"] = link_header(request.url.path, text, page, offset=query.offset, limit=query.limit)
+    headers["Link"] = link_header(request.scope["path"], text, page, offset=query.offset, limit=query.limit)
     if page.total is not None:
         headers["X-Total-Count"] = str(page.total)
+    if _is_envelope(request):
+        return Json(_envelope(page, query), headers=headers)
     return Json(page.rows, headers=headers)
+
+
+def _envelope(page: Page, query: TaskQuery | TrashQuery) -> dict[str, Any]:
+    return {
+        "tasks": page.rows,
+        "total": page.total,
+        "count": len(page.rows),
+        "limit": query.limit,
+        "offset": query.offset or 0,
+        "next_cursor": page.next_cursor,
+    }

@@ -37,7 +37,9 @@ def _as_list(value: Any) -> Any:
 
 def _digits(value: Any) -> Any:
     # int() also reads "+1", "1_0" and other scripts' digits; a query has one spelling of a number
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 19):
+    if not isinstance(value, int) and not (
+        isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
+    ):
         raise PydanticCustomError("int_parsing", "Input should be a whole number without sign")
     return value
 

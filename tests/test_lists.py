@@ -1,0 +1,221 @@
+"""Lists over HTTP: filters, order, pages, conditional requests."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import chain, pairwise
+
+import pytest
+
+from tests.support import Person, assert_problem
+
+NEXT = re.compile(r'<([^>]+)>; rel="next"')
+PREV = re.compile(r'<([^>]+)>; rel="prev"')
+
+
+async def pages(alice: Person, query: str, pattern: re.Pattern[str] = NEXT) -> list[list[str]]:
+    """All pages of a list, following its links; at most 50."""
+    found, url = [], f"/api/{alice.subject}/tasks{query}"
+    for _ in range(50):
+        answer = await alice.get(url)
+        assert answer.status_code == 200, answer.text
+        found.append([task["title"] for task in answer.json()])
+        link = pattern.search(answer.headers["link"])
+        if link is None:
+            return found
+        url = link[1]
+    raise AssertionError("links lead round in a circle")
+
+
+async def test_newest_first_is_the_default(alice: Person) -> None:
+    for title in ("a", "b", "c"):
+        await alice.add(title)
+    assert await alice.titles() == ["c", "b", "a"]
+    assert await alice.titles("?order=asc") == ["a", "b", "c"]
+
+
+SORTED = {
+    "created_at": ["due", "none", "all-day", "done"],
+    "updated_at": ["due", "none", "all-day", "done"],
+    "due_date": ["all-day", "due", "none", "done"],
+    "priority": ["none", "due", "done", "all-day"],
+    "title": ["all-day", "done", "due", "none"],
+    "completed_at": ["done", "due", "none", "all-day"],
+}
+
+
+@pytest.mark.parametrize("sort", SORTED)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 3, 4, 10])
+async def test_pages_by_cursor_are_the_whole_list_in_both_directions(
+    alice: Person, sort: str, order: str, limit: int
+) -> None:
+    await alice.add("due", due_date="2026-12-01T10:00:00Z", priority="low")
+    await alice.add("none", priority="none")
+    await alice.add("all-day", due_date="2026-12-01", priority="urgent")
+    await alice.add("done", completed=True)
+    expected = SORTED[sort] if order == "asc" else SORTED[sort][::-1]
+    forward = await pages(alice, f"?sort={sort}&order={order}&limit={limit}")
+    assert list(chain.from_iterable(forward)) == expected
+    assert [len(page) for page in forward[:-1]] == [limit] * (len(forward) - 1)
+    url = f"?sort={sort}&order={order}&limit={limit}"
+    last = await alice.get(f"/tasks{url}")
+    while link := NEXT.search(last.headers["link"]):
+        last = await alice.get(link[1])
+    back = await pages(alice, f"?{last.url.query.decode()}", PREV)
+    assert list(chain.from_iterable(reversed(back))) == expected
+
+
+async def test_a_cursor_page_neither_repeats_nor_skips_when_tasks_are_added(alice: Person) -> None:
+    for number in range(6):
+        await alice.add(str(number))
+    first = await alice.get("/tasks?limit=3")
+    await alice.add("new")
+    link = NEXT.search(first.headers["link"])
+    assert link is not None
+    second = await alice.get(link[1])
+    assert [t["title"] for t in first.json() + second.json()] == ["5", "4", "3", "2", "1", "0"]
+
+
+async def test_pages_by_offset_link_in_both_directions(alice: Person) -> None:
+    for number in range(5):
+        await alice.add(str(number))
+    assert await pages(alice, "?offset=0&limit=2") == [["4", "3"], ["2", "1"], ["0"]]
+    assert await pages(alice, "?skip=3&limit=2") == [["1", "0"]]
+    assert await pages(alice, "?page=2&limit=2", PREV) == [["2", "1"], ["4", "3"]]
+    assert await alice.titles("?offset=99") == []
+
+
+async def test_links_keep_the_filters(alice: Person) -> None:
+    for number in range(3):
+        await alice.add(f"x{number}", tags=["a b", "ü"])
+    await alice.add("other")
+    assert await pages(alice, "?tag=a%20b&tag=%C3%BC&limit=2&search=x") == [["x2", "x1"], ["x0"]]
+
+
+async def test_the_total_is_counted_only_when_asked_for(alice: Person) -> None:
+    for number in range(3):
+        await alice.add(str(number), completed=number == 0)
+    assert "x-total-count" not in (await alice.get("/tasks")).headers
+    assert (await alice.get("/tasks?count=true&limit=1")).headers["x-total-count"] == "3"
+    assert (await alice.get("/tasks?count=true&status=pending")).headers["x-total-count"] == "2"
+
+
+FILTERS = {
+    "?status=all": ["a", "b", "c", "d"],
+    "?status=pending": ["a", "b", "d"],
+    "?status=completed": ["c"],
+    "?status_filter=completed": ["c"],
+    "?completed=false": ["a", "b", "d"],
+    "?completed=true": ["c"],
+    "?priority=high": ["a"],
+    "?priority=high&priority=low": ["a", "b"],
+    "?tag=home": ["a", "b"],
+    "?tag=home&tag=work": ["b"],
+    "?tag=HOME": [],
+    "?search=MILK": ["a"],
+    "?q=milk%20shop": ["a"],
+    "?search=100%25": ["d"],
+    "?search=%25": ["d"],
+    "?search=_": [],
+    "?search=%5C": ["d"],
+    "?search=work": ["b"],
+    "?search=": ["a", "b", "c", "d"],
+    "?due_before=2026-06-01": ["a"],
+    "?due_after=2026-06-01": ["b", "c"],
+    # a day is not over at noon: it is due after that, not before
+    "?due_before=2026-06-01T12:00:00Z": ["a"],
+    "?due_after=2026-06-01T12:00:00Z": ["b", "c"],
+    "?due_after=2026-06-01T12:00": ["b", "c"],
+    "?due_after=2026-05-31&due_before=2026-06-02": ["c"],
+    "?overdue=true": ["a", "b"],
+    "?overdue=false": ["c", "d"],
+    "?sort=created": ["a", "b", "c", "d"],
+    "?sort_by=title&sort_order=asc": ["a", "b", "c", "d"],
+}
+
+
+@pytest.mark.parametrize("query", FILTERS)
+async def test_filters_combine(alice: Person, query: str) -> None:
+    await alice.add("a", description="Milk from the shop", priority="high", tags=["home"], due_date="2026-05-01")
+    await alice.add("b", priority="low", tags=["home", "work"], due_date="2026-06-10T08:00:00Z")
+    await alice.add("c", completed=True, due_date="2026-06-01")
+    await alice.add("d", description="100% \\ done")
+    assert sorted(await alice.titles(query)) == FILTERS[query]
+
+
+async def test_overdue_follows_the_clock(alice: Person) -> None:
+    now = datetime.now(UTC)
+    await alice.add("past", due_date=(now - timedelta(minutes=1)).isoformat())
+    await alice.add("future", due_date=(now + timedelta(minutes=5)).isoformat())
+    await alice.add("today", due_date=now.date().isoformat())
+    await alice.add("yesterday", due_date=(now.date() - timedelta(days=1)).isoformat())
+    await alice.add("done", due_date="2020-01-01", completed=True)
+    assert sorted(await alice.titles("?overdue=true")) == ["past", "yesterday"]
+    assert "etag" not in (await alice.get("/tasks?overdue=true")).headers
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?limit=0", "?limit=1001", "?limit=-1", "?limit=+1", "?limit=1_0", "?limit=x", "?limit=1&limit=2", "?offset=-1",
+        "?offset=9223372036854775808", "?sort=user_id", "?order=up", "?status=done", "?priority=5", "?stauts=pending",
+        "?cursor=x", "?cursor=WzFd", "?cursor=", "?page=0", "?page=x", "?q=a&search=b", "?offset=1&cursor=abc",
+        "?count=maybe", "?overdue=2", "?due_before=soon", "?tag=", "?completed=", "?search=%00", "?status=a%00",
+    ],
+)  # fmt: skip
+async def test_a_query_that_makes_no_sense_is_refused(alice: Person, query: str) -> None:
+    body = assert_problem(await alice.get(f"/tasks{query}"), 422)
+    assert body["errors"][0]["loc"][0] == "query"
+
+
+async def test_a_cursor_serves_only_the_order_it_was_made_for(alice: Person) -> None:
+    await alice.add("a")
+    await alice.add("b")
+    link = NEXT.search((await alice.get("/tasks?limit=1")).headers["link"])
+    assert link is not None
+    cursor = link[1].partition("cursor=")[2]
+    assert await alice.titles(f"?limit=1&cursor={cursor}") == ["a"]
+    for other in ("sort=title", "order=asc", "sort=due_date&order=desc"):
+        assert_problem(await alice.get(f"/tasks?{other}&cursor={cursor}"), 422, "invalid_cursor")
+
+
+async def test_an_unchanged_list_is_304_until_something_is_written(alice: Person, bob: Person) -> None:
+    await alice.add("a")
+    answer = await alice.get("/tasks?limit=5")
+    etag = answer.headers["etag"]
+    assert answer.headers["cache-control"] == "private, no-cache"
+    again = await alice.get("/tasks?limit=5", headers={"If-None-Match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+    assert (again.headers["etag"], again.headers["x-revision"]) == (etag, "1")
+    assert (await alice.get("/tasks?limit=6", headers={"If-None-Match": etag})).status_code == 200
+    assert (await bob.get("/tasks?limit=5", headers={"If-None-Match": etag})).status_code == 200
+    await alice.add("b")
+    assert (await alice.get("/tasks?limit=5", headers={"If-None-Match": etag})).status_code == 200
+
+
+async def test_every_list_says_which_revision_it_shows(alice: Person) -> None:
+    assert (await alice.get("/tasks")).headers["x-revision"] == "0"
+    await alice.add("a")
+    assert (await alice.get("/tasks?status=completed")).headers["x-revision"] == "1"
+    assert (await alice.get("/tasks/trash")).headers["x-revision"] == "1"
+
+
+async def test_ties_are_broken_by_id(alice: Person) -> None:
+    ids = [(await alice.add("same"))["id"] for _ in range(5)]
+    answer = await alice.get("/tasks?sort=title&limit=5")
+    assert [task["id"] for task in answer.json()] == ids
+    assert all(a < b for a, b in pairwise(ids))
+
+
+async def test_the_trash_has_pages_too(alice: Person) -> None:
+    for number in range(5):
+        task = await alice.add(str(number))
+        await alice.delete(f"/tasks/{task['id']}")
+    found, url = [], "/tasks/trash?limit=2&count=true"
+    while url:
+        answer = await alice.get(url)
+        assert answer.headers["x-total-count"] == "5"
+        found.append([task["title"] for task in answer.json()])
+        link = NEXT.search(answer.headers["link"])
+        url = link[1] if link else ""
+    assert found == [["4", "3"], ["2", "1"], ["0"]]

@@ -1,0 +1,110 @@
+"""What every operation of the OpenAPI document has in common, asked of the whole document."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from app.config import Settings
+from app.main import create_app
+from app.openapi import FAILURES
+from tests.support import SECRET
+
+Json = dict[str, Any]
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+class Operation(NamedTuple):
+    path: str
+    method: str
+    body: Json
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Json:
+    settings = Settings(_env_file=None, data_dir=tmp_path_factory.mktemp("data"), jwt_secret=SECRET)
+    return create_app(settings).openapi()
+
+
+@pytest.fixture(scope="module")
+def operations(document: Json) -> list[Operation]:
+    return [Operation(p, method, body) for p, item in document["paths"].items() for method, body in item.items()]
+
+
+def _errors(document: Json, operation: Operation) -> Iterator[tuple[int, Json]]:
+    for status, response in operation.body["responses"].items():
+        if int(status) >= 400:
+            name = response.get("$ref", "").rpartition("/")[2]
+            yield int(status), document["components"]["responses"][name] if name else response
+
+
+def test_every_error_is_a_problem_with_an_example(document: Json, operations: list[Operation]) -> None:
+    for operation in operations:
+        for status, response in _errors(document, operation):
+            assert list(response["content"]) == ["application/problem+json"], operation
+            media = response["content"]["application/problem+json"]
+            assert media["schema"] == PROBLEM
+            assert media["example"]["status"] == status
+            assert media["example"]["type"].endswith(media["example"]["code"])
+
+
+def test_errors_follow_from_the_shape_of_the_operation(operations: list[Operation]) -> None:
+    for path, _, body in operations:
+        statuses = set(body["responses"])
+        assert {"422", "429", "500", "503"} <= statuses, path
+        assert ({"401", "403"} <= statuses) == bool(body.get("security")), path
+        assert "{user_id}" not in path or body["security"], path
+        assert ("404" in statuses) == ("{" in path.replace("{user_id}", "")), path
+        assert ({"400", "413", "415"} <= statuses) == ("requestBody" in body), path
+
+
+def test_every_response_names_its_request(document: Json, operations: list[Operation]) -> None:
+    responses = [*document["components"]["responses"].values()]
+    responses += [response for operation in operations for response in operation.body["responses"].values()]
+    assert all("$ref" in response or "X-Request-ID" in response["headers"] for response in responses)
+    shared = document["components"]["responses"]
+    assert "WWW-Authenticate" in shared["Unauthorized"]["headers"]
+    assert "Retry-After" in shared["TooManyRequests"]["headers"]
+    assert "Retry-After" in shared["ServiceUnavailable"]["headers"]
+
+
+def test_references_lead_somewhere_and_the_framework_has_left_nothing(document: Json) -> None:
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from (value for key, value in node.items() if key == "$ref" and isinstance(value, str))
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            yield from references(child)
+
+    for reference in set(references(document)):
+        _, _, kind, name = reference.split("/")
+        assert name in document["components"][kind], reference
+    assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()
+    assert len(document["components"]["responses"]) == len(FAILURES)
+
+
+def test_one_bearer_scheme_and_described_tags(document: Json) -> None:
+    assert list(document["components"]["securitySchemes"]) == ["bearerAuth"]
+    assert document["components"]["securitySchemes"]["bearerAuth"]["bearerFormat"] == "JWT"
+    assert all("description" in tag for tag in document["tags"])
+
+
+def test_parameters_are_never_null_and_me_is_filled_in(operations: list[Operation]) -> None:
+    parameters = [parameter for operation in operations for parameter in operation.body.get("parameters", [])]
+    assert parameters
+    for parameter in parameters:
+        assert {"type": "null"} not in parameter["schema"].get("anyOf", []), parameter["name"]
+        assert parameter["name"] != "user_id" or parameter["example"] == "me"
+
+
+def test_the_same_document_in_every_process(tmp_path: Path) -> None:
+    def printed(seed: str) -> bytes:
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "JWT_SECRET": SECRET, "DATA_DIR": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-m", "app", "openapi"], env=environment, capture_output=True, check=True
+        ).stdout
+
+    assert printed("1") == printed("2") != b""

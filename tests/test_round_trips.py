@@ -1,0 +1,71 @@
+"""Round trips to the database are a budget: BEGIN with its settings, the statement, COMMIT."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from app.db.session import Database, Session
+from tests.support import Person
+
+Count = Callable[[], int]
+
+
+@pytest.fixture
+def round_trips(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Count:
+    """How many the last request took; 0 when it opened no transaction."""
+    sessions: list[Session] = []
+    database: Database = app.state.database
+    transaction = database.transaction
+
+    def recorded(*args: Any, **options: Any) -> Session:
+        sessions.append(transaction(*args, **options))
+        return sessions[-1]
+
+    monkeypatch.setattr(database, "transaction", recorded)
+    return lambda: sessions.pop().round_trips if sessions else 0
+
+
+BUDGET = {
+    ("GET", "/tasks", None): 3,
+    ("GET", "/tasks?sort=due_date&status=pending&search=x&overdue=true", None): 4,  # empty: the revision is read alone
+    ("GET", "/tasks?count=true", None): 4,
+    ("GET", "/tasks/{id}", None): 3,
+    ("POST", "/tasks", '{"title": "x"}'): 3,
+    ("POST", "/tasks", '{"title": "x", "due_date": "2026-12-01T09:00"}'): 4,  # a local time needs the user's zone
+    ("PATCH", "/tasks/{id}", '{"title": "x"}'): 3,
+    ("PUT", "/tasks/{id}", '{"due_date": "2026-12-01"}'): 3,
+    ("PATCH", "/tasks/{id}/complete", None): 3,
+    ("DELETE", "/tasks/{id}", None): 3,
+    ("POST", "/tasks", "{}"): 0,
+    ("GET", "/tasks?limit=0", None): 0,
+    ("GET", "/tasks/x", None): 0,
+    ("GET", "/tasks/999999", None): 3,
+    ("GET", "/api/somebody-else/tasks", None): 0,
+}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), BUDGET)
+async def test_a_request_stays_within_its_budget(
+    alice: Person, round_trips: Count, method: str, path: str, body: str | None
+) -> None:
+    task = await alice.add("a")
+    round_trips()
+    headers = {"Content-Type": "application/json"} if body else {}
+    await alice.call(method, path.replace("{id}", str(task["id"])), content=body, headers=headers)
+    assert round_trips() == BUDGET[method, path, body]
+
+
+async def test_conditional_requests_cost_one_look_up(alice: Person, round_trips: Count) -> None:
+    task = await alice.add()
+    etag = (await alice.get("/tasks")).headers["etag"]
+    round_trips()
+    assert (await alice.get("/tasks", headers={"If-None-Match": etag})).status_code == 304
+    assert round_trips() == 3
+    await alice.get("/tasks", headers={"If-None-Match": 'W/"0"'})
+    assert round_trips() == 4
+    await alice.patch(f"/tasks/{task['id']}", {"title": "b"}, headers={"If-Match": '"1"'})
+    assert round_trips() == 3
+    await alice.patch(f"/tasks/{task['id']}", {"title": "b"}, headers={"If-Match": '"1"'})
+    assert round_trips() == 4

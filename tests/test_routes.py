@@ -1,0 +1,74 @@
+"""Every route as nobody, as a stranger and as the owner. The list is generated: a new route cannot be forgotten."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from app.config import Settings
+from app.main import create_app
+from tests.support import Person, assert_problem
+
+PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    app = create_app(Settings(_env_file=None))
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        assert isinstance(route, APIRoute)
+        for method in sorted(route.methods or ()):
+            yield method, route.path
+
+
+ROUTES = list(routes())
+PRIVATE = [route for route in ROUTES if route not in PUBLIC]
+
+
+def concrete(path: str, owner: str, task_id: int) -> str:
+    return path.replace("{user_id}", owner).replace("{task_id}", str(task_id))
+
+
+def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
+    assert set(ROUTES) >= PUBLIC
+    assert PRIVATE
+    assert all(path.startswith("/api/{user_id}/") for _, path in PRIVATE)
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+async def test_nobody_gets_401(alice: Person, method: str, path: str) -> None:
+    task = await alice.add()
+    answer = await alice.client.request(method, concrete(path, alice.subject, task["id"]), json={})
+    assert_problem(answer, 401, "token_missing")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert (await alice.get("/tasks")).json() == [task]
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
+    alice: Person, bob: Person, method: str, path: str
+) -> None:
+    task = await alice.add()
+    answer = await bob.call(method, concrete(path, alice.subject, task["id"]), json={"title": "x"})
+    assert_problem(answer, 403, "forbidden")
+    if "{task_id}" in path:
+        body = {"completed": True} if path.endswith("/complete") else {"title": "stolen"}
+        assert_problem(
+            await bob.call(method, concrete(path, bob.subject, task["id"]), json=body), 404, "task_not_found"
+        )
+    assert (await alice.get("/tasks")).json() == [task]
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+async def test_the_owner_is_served(alice: Person, method: str, path: str) -> None:
+    task = await alice.add()
+    if path.endswith("/restore"):
+        await alice.delete(f"/tasks/{task['id']}")
+    body = {"completed": True} if path.endswith("/complete") else {"title": "mine"}
+    answer = await alice.call(method, concrete(path, alice.subject, task["id"]), json=body)
+    assert answer.status_code in (200, 201, 204), answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/docs/{name}")}))
+async def test_public_routes_need_no_token(alice: Person, method: str, path: str) -> None:
+    assert (await alice.client.request(method, path)).status_code == 200
