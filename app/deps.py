@@ -29,7 +29,17 @@ async def current_subject(request: Request) -> str:
     return subject
 
 
+async def token_expiry(request: Request) -> int:
+    """When the bearer token ends, in seconds since 1970: a stream must not outlive it."""
+    verifier = request.app.state.verifier
+    token = bearer_token(request.headers.get("authorization"))
+    identity = verifier.cached(token) or await verifier.verify(token)
+    expires_at: int = identity.expires_at
+    return expires_at
+
+
 Subject = Annotated[str, Depends(current_subject)]
+TokenExpiry = Annotated[int, Depends(token_expiry)]
 UserId = Annotated[
     str, Path(description="The token's subject, or `me`.", examples=["me"], min_length=1, max_length=255)
 ]

@@ -103,6 +103,10 @@ class ChangesGone(AppError):
     message = "Changes since that number are not kept: list again, and continue from its X-Revision."
 
 
+class TooManyStreams(AppError):
+    kind, code, message = Kind.RATE_LIMITED, "too_many_streams", "Too many event streams are open for this user."
+
+
 class ChangeNotFound(NotFound):
     code, message = "change_not_found", "There is no change with that number."
 

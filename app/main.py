@@ -15,20 +15,35 @@ from app.auth.tokens import TokenVerifier
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.embedded import embedded_postgres
+from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
+from app.live import Hub
 from app.middleware import Edge
 from app.openapi import install_openapi
 from app.problems import install_problems
 from app.routers import changes, docs, health, tasks
 from app.services.isolation import NotIsolated, prove_isolation
+from app.shutdown import before_shutdown
 
 log = logging.getLogger(__name__)
 
 ROUTERS = (tasks.router, changes.router, health.router)
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Revision", "X-Total-Count"]
+ACCEPTED = [
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
+]  # fmt: skip
+EXPOSED = [
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Revision",
+    "X-Total-Count",
+]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,7 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         allow_origin_regex=None if settings.cors_origins else LOCALHOST,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-Request-ID"],
+        allow_headers=ACCEPTED,
         expose_headers=EXPOSED,
         max_age=600,
     )
@@ -88,6 +103,13 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await database.open()
     stack.push_async_callback(database.close)
     await prove_isolation(database)
+    hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
+    readers = max(1, settings.pool_size // 3)
+    hub = await stack.enter_async_context(Hub(database, heartbeat=settings.events_heartbeat, readers=readers))
+    app.state.hub = hub
+    hints.subscribe(hub.changed)
+    database.on_commit = hints.note
+    stack.enter_context(before_shutdown(hub.close))
 
 
 @asynccontextmanager

@@ -81,8 +81,7 @@ class Session:
         self._announced = False
         self.owner = owner
         self.round_trips = 0
-        # What the writes of this transaction come through, for ``changes``: api, a token's name, mcp, chat, import.
-        self.through = "api"
+        self.through = "api"  # or a token's name, mcp, chat, import: kept in ``changes``
 
     async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
         """Run one statement. Raises the facts of ``app.db.failures``; what is left is a bug."""
@@ -180,8 +179,7 @@ class Database:
         self.options = options
         self.role = role
         self._preambles = {role: self._preamble(role) for role in (role, WORKER_ROLE)}
-        # Told the owner of each committed write (``app.db.hints``).
-        self.on_commit: Callable[[str], None] | None = None
+        self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
         self._timeout = timeout
         self._gate = asyncio.Semaphore(size)
@@ -208,19 +206,13 @@ class Database:
             self._pool.terminate()
 
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
-        """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception.
-
-        ``role`` is WORKER_ROLE for the jobs that look across users, which can do hardly anything else.
-        """
+        """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         return Session(self, owner, read_only=read_only, preamble=self._preambles[role or self.role])
 
     def _preamble(self, role: str) -> str:
-        text = f" SET LOCAL ROLE {role};"
-        if (
-            self.options.pooled
-        ):  # a pooler's connections are not ours to configure: each transaction brings its settings
-            text += "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
-        return text
+        # A pooler's connections are not ours to configure, so each transaction brings its settings.
+        settings = SERVER_SETTINGS if self.options.pooled else {}
+        return "".join([f" SET LOCAL ROLE {role};", *(f" SET LOCAL {k} = '{v}';" for k, v in settings.items())])
 
     async def begin(self, statement: str) -> Any:
         """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.

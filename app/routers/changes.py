@@ -2,15 +2,22 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response, Security
+from fastapi import APIRouter, Header, Query, Request, Response, Security
 
-from app.deps import Owner, ReadSession, bearer
+from app.deps import Owner, ReadSession, TokenExpiry, bearer
 from app.responses import Json
 from app.routing import DirectRoute
-from app.schemas.changes import ChangesPage, ChangesQuery
+from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, Since
 from app.services import changes
+from app.streams import EventStream
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
+EVENTS: dict[str, Any] = {
+    "description": "The stream.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+# EventSource repeats the first URL when it reconnects, so the header says more than ?since does.
+LastEventId = Annotated[Since | None, Header(description="The id of the last event seen.")]
 GONE: dict[int | str, dict[str, Any]] = {410: {"description": "That number is older than what is kept: list again."}}
 
 
@@ -20,3 +27,23 @@ async def list_changes(owner: Owner, session: ReadSession, query: Annotated[Chan
     page = await changes.list_changes(session, owner, since=query.since, limit=query.limit)
     body = {"changes": page.changes, "next": page.next, "has_more": page.has_more}
     return Json(body, headers={"X-Revision": str(page.current)})
+
+
+@router.get("/events", status_code=200, response_class=EventStream, responses={**GONE, 200: EVENTS})
+async def stream_events(
+    request: Request,
+    owner: Owner,
+    expires_at: TokenExpiry,
+    query: Annotated[EventsQuery, Query()],
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Server-sent events: what came after `Last-Event-ID` or `since`, then each change as it happens.
+
+    `id` is the revision, `event` is entity.action, `data` the same object as in `/changes`. A comment every few seconds
+    keeps the connection alive. The event `resume` ends a stream and says why: connect again, the id is known. After the
+    event `gone`, list again.
+    """
+    since = query.since if last_event_id is None else last_event_id
+    hub = request.app.state.hub
+    position, behind = await hub.find_position(owner, since)
+    return EventStream(hub, owner, position, behind=behind, expires_at=expires_at)

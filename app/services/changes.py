@@ -35,6 +35,7 @@ PAGE = Prepared(
     .where(USERS.c.id == OWNER)
     .order_by(_page.c.revision, _page.c.entity, _page.c.entity_id)
 )
+STATE = Prepared(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
 AT = Prepared(
     select(*READ)
     .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision == bindparam("revision", type_=BigInteger))
@@ -66,6 +67,17 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
     full = len(changes) >= limit
     last = changes[-1].revision if full else current
     return ChangesRead(changes, last, last < current, current)
+
+
+async def find_position(session: Session, owner: str, since: int | None) -> tuple[int, bool]:
+    """Where a stream begins, and whether there is something to replay; None: now. Raises ChangesGone."""
+    row = (await session.exec(STATE, {"owner": owner})).first()
+    current, pruned = row or (0, 0)
+    if since is None:
+        return current, False
+    if not pruned <= since <= current:
+        raise ChangesGone
+    return since, since < current
 
 
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
