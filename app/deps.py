@@ -86,6 +86,12 @@ TaskId = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
 ]
+Revision = Annotated[
+    int,
+    Path(description="The number of a write.", examples=[42]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [42]}),
+]
 IfMatch = Annotated[
     str | None, Header(description='Write only if the ETag is still this one, e.g. `"7"`.', examples=['"7"'])
 ]

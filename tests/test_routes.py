@@ -26,7 +26,7 @@ PRIVATE = [route for route in ROUTES if route not in PUBLIC]
 
 
 def concrete(path: str, owner: str, task_id: int) -> str:
-    return path.replace("{user_id}", owner).replace("{task_id}", str(task_id))
+    return path.replace("{user_id}", owner).replace("{task_id}", str(task_id)).replace("{revision}", "1")
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:

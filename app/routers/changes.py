@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
-from app.deps import Owner, ReadSession, TokenExpiry, bearer
+from app.deps import Owner, ReadSession, Revision, Session, TaskId, TokenExpiry, bearer
 from app.responses import Json
 from app.routing import DirectRoute
-from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, Since
-from app.services import changes
+from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
+from app.services import changes, history, undo
 from app.streams import EventStream
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
@@ -18,6 +18,7 @@ EVENTS: dict[str, Any] = {
 }
 # EventSource repeats the first URL when it reconnects, so the header says more than ?since does.
 LastEventId = Annotated[Since | None, Header(description="The id of the last event seen.")]
+CHANGED_SINCE = {"description": "What it wrote has been changed since; `detail` names the fields."}
 GONE: dict[int | str, dict[str, Any]] = {410: {"description": "That number is older than what is kept: list again."}}
 
 
@@ -47,3 +48,19 @@ async def stream_events(
     hub = request.app.state.hub
     position, behind = await hub.find_position(owner, since)
     return EventStream(hub, owner, position, behind=behind, expires_at=expires_at)
+
+
+@router.get("/tasks/{task_id}/history", response_model=list[HistoryEntry])
+async def list_history(
+    owner: Owner, session: ReadSession, task_id: TaskId, query: Annotated[HistoryQuery, Query()]
+) -> Response:
+    """What happened to a task, latest first: which fields changed from what to what, when, and through what."""
+    found = await history.list_history(session, owner, task_id, before=query.before, limit=query.limit)
+    return Json(found)
+
+
+@router.post("/changes/{revision}/undo", response_model=Undone, responses={409: CHANGED_SINCE})
+async def undo_change(owner: Owner, session: Session, revision: Revision) -> Response:
+    """Take a whole write back, as a new write that can be undone, too. What it created goes to the trash."""
+    done = await undo.undo_change(session, owner, revision)
+    return Json({"revision": done[0].revision if done else revision, "changes": done})

@@ -36,7 +36,7 @@ PAGE = Prepared(
     .order_by(_page.c.revision, _page.c.entity, _page.c.entity_id)
 )
 STATE = Prepared(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
-AT = Prepared(
+WRITE = Prepared(
     select(*READ)
     .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision == bindparam("revision", type_=BigInteger))
     .order_by(CHANGES.c.entity, CHANGES.c.entity_id)
@@ -82,7 +82,7 @@ async def find_position(session: Session, owner: str, since: int | None) -> tupl
 
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
     """The rows of one write; none when there is no such number."""
-    rows = (await session.exec(AT, {"owner": owner, "revision": revision})).all()
+    rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
     return [change_row(row) for row in rows]
 
 

@@ -34,7 +34,8 @@ SET: Any = literal_column("""
          then 'reopened' else 'updated' end""")
 
 
-def _numbered(write: Any, action: Any) -> Prepared:
+def numbered_task(write: Any, action: Any) -> Prepared:
+    """A write of tasks that takes the next number and answers the rows in the order of READ_COLUMNS."""
     return numbered(write, entity="task", action=action, returning=KEPT, answer=READ_COLUMNS)
 
 
@@ -52,7 +53,7 @@ def _completed_at(completed: Any) -> Any:
 
 GET = Prepared(select(*READ).where(*MINE, LIVE))
 EXISTS = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
-CREATE = _numbered(
+CREATE = numbered_task(
     insert(TASKS).values(
         user_id=OWNER,
         title=bindparam("title"),
@@ -67,21 +68,21 @@ CREATE = _numbered(
     ),
     "created",
 )
-RESTORE = _numbered(_changed(guarded=False, live=False, deleted_at=null()), "restored")
-EMPTY_TRASH = _numbered(sql_delete(TASKS).where(TASKS.c.user_id == OWNER, ~LIVE), "purged")
+RESTORE = numbered_task(_changed(guarded=False, live=False, deleted_at=null()), "restored")
+EMPTY_TRASH = numbered_task(sql_delete(TASKS).where(TASKS.c.user_id == OWNER, ~LIVE), "purged")
 IN_TRASH = Prepared(select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE).limit(1))
 
 
 @lru_cache
 def _delete(guarded: bool) -> Prepared:
-    return _numbered(_changed(guarded=guarded, deleted_at=func.now()), "deleted")
+    return numbered_task(_changed(guarded=guarded, deleted_at=func.now()), "deleted")
 
 
 @lru_cache
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
     statement = _changed(guarded=guarded, completed=completed, completed_at=_completed_at(completed))
-    return _numbered(statement, TOGGLED if toggle else SET)
+    return numbered_task(statement, TOGGLED if toggle else SET)
 
 
 @lru_cache(maxsize=256)
@@ -90,7 +91,7 @@ def _update(columns: frozenset[str], guarded: bool) -> Prepared:
     if "completed" in columns:
         values["completed_at"] = _completed_at(values["completed"])
     action = SET if "completed" in columns else "updated"
-    return _numbered(_changed(guarded=guarded, **values), action)
+    return numbered_task(_changed(guarded=guarded, **values), action)
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:
