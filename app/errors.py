@@ -115,8 +115,21 @@ class UndoConflict(Conflict):
     code, message = "undo_conflict", "What this change wrote has been changed since."
 
 
+class IdempotencyKeyInUse(AppError):
+    kind, code = Kind.CONFLICT, "idempotency_key_in_use"
+    message = "A request with this Idempotency-Key is still running."
+
+
 class Invalid(AppError):
     kind, code, message = Kind.INVALID, "invalid", "The request is not acceptable."
+
+
+class IdempotencyKeyReused(Invalid):
+    code, message = "idempotency_key_reused", "This Idempotency-Key belongs to another request: use a new one."
+
+
+class IdempotencyKeyInvalid(Invalid):
+    code, message = "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 visible ASCII characters."
 
 
 class KeysUnavailable(AppError):

@@ -23,7 +23,16 @@ Json = dict[str, Any]
 PROBLEM_JSON = "application/problem+json"
 # FastAPI keeps a route's methods in a set, whose order differs from process to process.
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+UNSAFE = {"post", "put", "patch", "delete"}
 BEARER = "bearerAuth"
+# Every route of app.routing takes it, so no signature says so.
+IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeat the request with the same key to have the first answer again, for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 
 DESCRIPTION = """\
 Tasks, and what belongs to them, of many users: each sees only their own.
@@ -169,6 +178,8 @@ def _version(otherwise: str) -> str:
 def _operation(path: str, method: str, operation: Json) -> Json:
     """One operation with its security and responses complete."""
     done = dict(operation)
+    if "{user_id}" in path and method in UNSAFE:
+        done["parameters"] = [*done.get("parameters", []), IDEMPOTENCY_KEY]
     if "parameters" in done:
         done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
     if "{user_id}" in path:  # the token decides whose data it is: such a path is open only where the route says so
@@ -208,7 +219,7 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
         statuses.add(412)
     if ("header", "idempotency-key") in names:
         statuses.add(409)
-    if method in {"post", "put", "patch", "delete"}:
+    if method in UNSAFE:
         statuses.add(507)
     return statuses
 

@@ -41,6 +41,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
+        if self.process is not None:  # it was killed
+            self.process.communicate(timeout=PATIENCE)
         root = Path(__file__).parents[1]
         self.process = subprocess.Popen(self._command, env=self._env, cwd=root, stderr=subprocess.PIPE)
         deadline = time.monotonic() + PATIENCE

@@ -47,6 +47,8 @@ create table idempotency_keys (
     constraint idempotency_keys_user_id_fkey foreign key (user_id) references users (id) on delete cascade
 );
 
+create index idempotency_keys_by_age on idempotency_keys (user_id, created_at);
+
 create table webhooks (
     user_id text not null,
     id bigint generated always as identity,

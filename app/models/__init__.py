@@ -3,9 +3,10 @@
 from sqlmodel import SQLModel
 
 from app.models.changes import Change
+from app.models.idempotency import IdempotencyKey
 from app.models.tasks import Task
 from app.models.users import User
 
-__all__ = ["METADATA", "Change", "Task", "User"]
+__all__ = ["METADATA", "Change", "IdempotencyKey", "Task", "User"]
 
 METADATA = SQLModel.metadata
