@@ -8,7 +8,7 @@ rollback. A request without the header costs nothing.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
@@ -24,6 +24,16 @@ KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 DETERMINISTIC = {
     Kind.MALFORMED, Kind.NOT_FOUND, Kind.CONFLICT, Kind.STALE, Kind.GONE, Kind.UNSUPPORTED_MEDIA, Kind.INVALID,
 }  # fmt: skip
+
+
+# For the document: every route of app.routing takes it, so no signature says so.
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeat the request with the same key to have the first answer again, for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,7 +19,7 @@ from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
 from app.logs import configure_logging
-from app.main import create_app, database_options, direct_options
+from app.main import create_app, database_options, direct_options, run_worker
 
 app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -114,6 +115,21 @@ def migrate() -> None:
 
     _run(work())
     typer.echo(f"schema is at {migrations.head()}")
+
+
+@app.command()
+def worker() -> None:
+    """Deliver webhooks and prune old changes, without serving. For services that run with WORKER=off."""
+    settings = _settings()
+    configure_logging(settings)
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_worker(settings, stop)
+
+    _run(work())
 
 
 @app.command()

@@ -92,6 +92,12 @@ Revision = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [42]}),
 ]
+WebhookId = Annotated[
+    int,
+    Path(description="Id of the webhook.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
 IfMatch = Annotated[
     str | None, Header(description='Write only if the ETag is still this one, e.g. `"7"`.', examples=['"7"'])
 ]

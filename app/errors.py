@@ -111,6 +111,10 @@ class ChangeNotFound(NotFound):
     code, message = "change_not_found", "There is no change with that number."
 
 
+class WebhookNotFound(NotFound):
+    code, message = "webhook_not_found", "Webhook not found"
+
+
 class UndoConflict(Conflict):
     code, message = "undo_conflict", "What this change wrote has been changed since."
 
@@ -118,6 +122,14 @@ class UndoConflict(Conflict):
 class IdempotencyKeyInUse(AppError):
     kind, code = Kind.CONFLICT, "idempotency_key_in_use"
     message = "A request with this Idempotency-Key is still running."
+
+
+class WebhookDisabled(Conflict):
+    code, message = "webhook_disabled", "The webhook is not active: set active to true first."
+
+
+class TooManyWebhooks(Conflict):
+    code, message = "too_many_webhooks", "This user has as many webhooks as there can be."
 
 
 class Invalid(AppError):
@@ -130,6 +142,10 @@ class IdempotencyKeyReused(Invalid):
 
 class IdempotencyKeyInvalid(Invalid):
     code, message = "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 visible ASCII characters."
+
+
+class UrlRefused(Invalid):
+    code, message = "url_refused", "The address is not one of the public internet."
 
 
 class KeysUnavailable(AppError):

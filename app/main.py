@@ -1,5 +1,6 @@
 """The application, from the outside in: settings, lifespan, middleware, error handlers, routers."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
@@ -23,13 +24,14 @@ from app.live import Hub
 from app.middleware import Edge
 from app.openapi import install_openapi
 from app.problems import install_problems
-from app.routers import changes, docs, health, tasks
+from app.routers import changes, docs, health, tasks, webhooks
 from app.services.isolation import NotIsolated, prove_isolation
 from app.shutdown import before_shutdown
+from app.worker import Worker
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (tasks.router, changes.router, health.router)
+ROUTERS = (tasks.router, changes.router, webhooks.router, health.router)
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
@@ -110,6 +112,24 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     hints.subscribe(hub.changed)
     database.on_commit = hints.note
     stack.enter_context(before_shutdown(hub.close))
+    if settings.worker == "inside":
+        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """The worker alone, until ``stop`` is set. The schema is the servers' business."""
+    async with AsyncExitStack() as stack:
+        options = await stack.enter_async_context(database_options(settings))
+        database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
+        stack.push_async_callback(database.close)
+        hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
+        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+        await stop.wait()
+
+
+def make_worker(settings: Settings, database: Database) -> Worker:
+    """Delivers webhooks and prunes, of whomever it finds due."""
+    return Worker(database, allow_private=settings.webhooks_allow_private, kept_days=settings.changes_kept_days)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from pydantic import MISSING, BaseModel, Field
 
 from app import errors
+from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
 from app.models.tasks import TaskPage
 from app.problems import TITLES, problem
@@ -25,14 +26,6 @@ PROBLEM_JSON = "application/problem+json"
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 UNSAFE = {"post", "put", "patch", "delete"}
 BEARER = "bearerAuth"
-# Every route of app.routing takes it, so no signature says so.
-IDEMPOTENCY_KEY: Json = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Repeat the request with the same key to have the first answer again, for 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-}
 
 DESCRIPTION = """\
 Tasks, and what belongs to them, of many users: each sees only their own.

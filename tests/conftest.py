@@ -44,7 +44,9 @@ async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
 
 @pytest.fixture(scope="session")
 def settings(postgres: ConnectOptions) -> Settings:
-    return Settings(_env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, pool_size=5)
+    return Settings(
+        _env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, pool_size=5, worker="off"
+    )
 
 
 @pytest.fixture(scope="session")

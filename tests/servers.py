@@ -36,7 +36,14 @@ class Server:
         if app is not None:
             serve = ["uvicorn", "--factory", app, "--port", str(self.port), "--log-level", "warning"]
         self._command = [sys.executable, "-m", *serve]
-        settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "PORT": str(self.port), "ACCESS_LOG": "false", **env}
+        settings = {
+            "DATABASE_URL": dsn,
+            "JWT_SECRET": SECRET,
+            "PORT": str(self.port),
+            "ACCESS_LOG": "false",
+            "WORKER": "off",
+            **env,
+        }
         self._env = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}} | settings
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -77,6 +84,19 @@ def running(*args: Any, **options: Any) -> Iterator[Server]:
     finally:
         if server.process is not None:
             server.stop()
+
+
+@contextmanager
+def working(dsn: str, **env: str) -> Iterator[None]:
+    """``todo worker`` beside the servers."""
+    settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "PATH": os.environ["PATH"], **env}
+    command = [sys.executable, "-m", "app", "worker"]
+    process = subprocess.Popen(command, env=settings, cwd=Path(__file__).parents[1])
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
 
 
 class Event(NamedTuple):

@@ -107,7 +107,7 @@ grant select, insert, update, delete on {table} to todo_user;
 )
 RIGHTS = """
 grant usage on schema public to todo_worker;
-grant select (id, revision, prune_at) on users to todo_worker;
+grant select (id, revision, pruned_revision, prune_at) on users to todo_worker;
 grant select (user_id, id, after_revision, test_requested, next_attempt_at, leased_until, disabled_at)
     on webhooks to todo_worker;
 grant update (pruned_revision, prune_at) on users to todo_worker;
