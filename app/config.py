@@ -40,14 +40,16 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection, in seconds.")
     command_timeout: float = Field(10.0, gt=0, description="Longest wait for one statement, in seconds.")
     statement_cache: Literal["auto", "on", "off"] = Field(
-        "auto", description="Prepared statements. auto: off behind hosts named like a transaction pooler, else on."
+        "auto",
+        description="Prepared statements. auto: off where host or port look like a transaction pooler's, else on.",
     )
 
     # Who may come in
     jwt_secret: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("jwt_secret", "better_auth_secret"),
-        description="Shared HS256 secret, at least 32 bytes. Empty: generated and kept in DATA_DIR (embedded only).",
+        description="Shared HS256 secret, at least 32 bytes; BETTER_AUTH_SECRET is read, too. "
+        "Empty: generated and kept in DATA_DIR (embedded only).",
     )
     better_auth_url: str | None = Field(
         None, description="Base URL of a Better Auth server; its keys are read from /api/auth/jwks."

@@ -40,8 +40,14 @@ async def token_expiry(request: Request) -> int:
 
 Subject = Annotated[str, Depends(current_subject)]
 TokenExpiry = Annotated[int, Depends(token_expiry)]
+# The bounds are only documented: a path that cannot be anybody's is not the caller's either, and that is 403.
 UserId = Annotated[
-    str, Path(description="The token's subject, or `me`.", examples=["me"], min_length=1, max_length=255)
+    str,
+    Path(
+        description="The token's subject, or `me`.",
+        examples=["me"],
+        json_schema_extra={"minLength": 1, "maxLength": 255},
+    ),
 ]
 
 

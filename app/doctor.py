@@ -12,6 +12,7 @@ from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.errors import AppError
 from app.main import database_options
+from app.reasons import reason, settings_reasons
 from app.services.isolation import NotIsolated, prove_isolation
 
 
@@ -27,8 +28,10 @@ async def examine() -> list[Finding]:
     try:
         settings = get_settings()
         secret = load_secret(settings)
-    except (ValidationError, ValueError) as error:
-        return [Finding("configuration", False, "; ".join(str(error).splitlines()))]
+    except ValidationError as error:
+        return [Finding("configuration", False, "; ".join(settings_reasons(error)))]
+    except (OSError, ValueError) as error:
+        return [Finding("configuration", False, reason(error))]
     findings.append(Finding("configuration", True, _describe(settings, secret)))
     async with AsyncExitStack() as stack:
         try:
@@ -36,7 +39,7 @@ async def examine() -> list[Finding]:
             database = Database(options, size=1, timeout=settings.pool_timeout)
             await database.open()
         except Exception as error:  # whatever the driver or the server says, the operator should read it
-            return [*findings, Finding("database", False, f"{type(error).__name__}: {error}")]
+            return [*findings, Finding("database", False, reason(error))]
         stack.push_async_callback(database.close)
         findings.append(Finding("database", True, "answers" + (", through a pooler" if options.pooled else "")))
         findings.append(await _check_schema(options))
@@ -53,15 +56,16 @@ def _describe(settings: Settings, secret: str | None) -> str:
 
 
 async def _check_schema(options: ConnectOptions) -> Finding:
-    found, wanted = await migrations.current(options), migrations.head()
-    if found == wanted:
-        return Finding("migrations", True, f"at {wanted}, the newest")
-    return Finding("migrations", False, f"at {found or 'nothing'}, needs {wanted}: run 'todo migrate'")
+    try:
+        await migrations.require_head(options)
+    except migrations.SchemaError as error:
+        return Finding("migrations", False, reason(error))
+    return Finding("migrations", True, f"at {migrations.head()}, the newest")
 
 
 async def _check_isolation(database: Database) -> Finding:
     try:
         await prove_isolation(database)
     except (NotIsolated, AppError) as error:
-        return Finding("isolation", False, str(error))
+        return Finding("isolation", False, reason(error))
     return Finding("isolation", True, "a foreign row is invisible to the service")

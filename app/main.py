@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from app.auth.jwks import JwksCache
 from app.auth.secret import load_secret
@@ -21,9 +20,11 @@ from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
 from app.live import Hub
-from app.middleware import Edge
+from app.middleware import Cors, Edge, LastCatch
 from app.openapi import install_openapi
 from app.problems import install_problems
+from app.reasons import reason
+from app.route_index import RouteIndex
 from app.routers import changes, docs, health, tasks, webhooks
 from app.services.isolation import NotIsolated, prove_isolation
 from app.shutdown import before_shutdown
@@ -48,8 +49,11 @@ EXPOSED = [
 ]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """A complete application. Its database is opened by the lifespan."""
+def create_app(settings: Settings | None = None, *, serving: bool = True) -> FastAPI:
+    """A complete application. Its database is opened by the lifespan.
+
+    One that is not ``serving`` only makes the checks of a start: nothing waits in it, and nothing works by itself.
+    """
     settings = settings or get_settings()
     app = FastAPI(
         title="Todo",
@@ -59,11 +63,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # asking on each request whether it is on costs 8 us
     )
-    app.state.settings = settings
+    app.state.settings, app.state.serving = settings, serving
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
+    app.add_middleware(LastCatch)
     app.add_middleware(
-        CORSMiddleware,
+        Cors,
         allow_origins=settings.cors_origins,
         allow_origin_regex=None if settings.cors_origins else LOCALHOST,
         allow_credentials=True,
@@ -77,6 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (*ROUTERS, docs.router) if settings.docs else ROUTERS:
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
+    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack)
     install_openapi(app)
     return app
 
@@ -87,7 +98,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             await _start(app, stack)
         except (NotIsolated, AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
-            log.critical("cannot start: %s", str(error) or type(error).__name__)
+            log.critical("cannot start: %s", reason(error))
             raise SystemExit(1) from error
         gc.collect()
         gc.freeze()  # what start-up made lives as long as the process; not looking at it again is 10 % of a request
@@ -100,12 +111,20 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     options = await stack.enter_async_context(database_options(settings))
     if settings.auto_migrate:
         await migrations.upgrade(direct_options(settings, options))
+    await migrations.require_head(options)
     app.state.verifier = await stack.enter_async_context(verifier(settings))
     app.state.database = database = Database(options, size=settings.pool_size, timeout=settings.pool_timeout)
     await database.open()
     stack.push_async_callback(database.close)
     await prove_isolation(database)
-    hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
+    if app.state.serving:
+        await _start_background(app, stack, Hints(direct_options(settings, options)))
+
+
+async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
+    """What goes on between requests: live updates, and the worker if it is to be inside."""
+    settings, database = app.state.settings, app.state.database
+    await stack.enter_async_context(hints)
     readers = max(1, settings.pool_size // 3)
     hub = await stack.enter_async_context(Hub(database, heartbeat=settings.events_heartbeat, readers=readers))
     app.state.hub = hub

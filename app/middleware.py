@@ -1,8 +1,9 @@
-"""The outermost layer: request id, headers every response carries, the last catch, one log line. Pure ASGI."""
+"""The outermost layers: request id, headers every response carries, one log line; the last catch. Pure ASGI."""
 
 import logging
 import time
 
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.problems import unexpected
@@ -24,6 +25,7 @@ class Edge:
             return
         identifier = start_request(_header(scope, b"x-request-id"))
         common = (b"x-request-id", identifier.encode()), (b"x-content-type-options", b"nosniff")
+        from_no_page = _header(scope, b"origin") is None
         started = time.perf_counter() if self.log_requests else 0.0
         status = 0
 
@@ -31,18 +33,17 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                scope["answered"] = True
                 headers = message["headers"] = [*message.get("headers", ()), *common]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
+                if from_no_page:
+                    headers.append((b"vary", b"Origin"))  # with an Origin it is CORS that says so
             await send(message)
 
         _strip_trailing_slash(scope)
         try:
             await self.app(scope, receive, send_with_headers)
-        except Exception as error:
-            if status:  # the answer is on its way: all that is left is to break it off
-                raise
-            await unexpected(error)(scope, receive, send_with_headers)
         finally:
             if self.log_requests:
                 self._log(scope, status, started)
@@ -54,6 +55,31 @@ class Edge:
         access_log.info(
             "request", extra={"method": scope["method"], "route": route, "status": status, "ms": milliseconds}
         )
+
+
+class Cors(CORSMiddleware):
+    """Starlette's, skipped for whoever sends no Origin: 15 to 50 microseconds for every caller but browsers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _header(scope, b"origin") is None:
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+class LastCatch:
+    """Bugs as answers. Stands inside of CORS: without its headers a browser tells its page of a network error."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] != "http" or "answered" in scope:  # all that is left is to break the answer off
+                raise
+            await unexpected(error)(scope, receive, send)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -3,8 +3,8 @@
 import base64
 import binascii
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -65,22 +65,22 @@ class Page:
 
 def link_header(path: str, query: bytes, page: Page, *, offset: int | None, limit: int) -> str:
     """RFC 8288 links; by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded."""
-    path = quote(path)  # a user id may hold what no header can
-    kept = [
-        (name, value)
-        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-        if name not in PAGING_NAMES
-    ]
-
-    def link(relation: str, extra: Mapping[str, str | int]) -> str:
-        text = urlencode([*kept, *extra.items()])
-        return f'<{path}{"?" + text if text else ""}>; rel="{relation}"'
-
-    links = [link("first", {})]
+    base = quote(path)  # a user id may hold what no header can
+    kept = _without_paging(query)
+    more = f"<{base}?{kept}&" if kept else f"<{base}?"
+    links = [f'<{base}{"?" + kept if kept else ""}>; rel="first"']
     if page.next_cursor is not None:
-        links.append(link("next", {"cursor": page.next_cursor} if offset is None else {"offset": offset + limit}))
+        place = f"cursor={page.next_cursor}" if offset is None else f"offset={offset + limit}"
+        links.append(f'{more}{place}>; rel="next"')
     if offset:
-        links.append(link("prev", {"offset": max(0, offset - limit)}))
+        links.append(f'{more}offset={max(0, offset - limit)}>; rel="prev"')
     elif page.prev_cursor is not None:
-        links.append(link("prev", {"cursor": page.prev_cursor}))
+        links.append(f'{more}cursor={page.prev_cursor}>; rel="prev"')
     return ", ".join(links)
+
+
+@lru_cache(maxsize=1024)
+def _without_paging(query: bytes) -> str:
+    """What a link repeats of the query. Remembered: front-ends send few different ones."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    return urlencode([(name, value) for name, value in pairs if name not in PAGING_NAMES])

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from app.errors import AppError, BodyTooLarge, Kind
 from app.request_id import request_id
@@ -103,10 +104,19 @@ def of_validation(error: RequestValidationError) -> Response:
     return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=errors)
 
 
-def of_http(error: HTTPException) -> Response:
+def of_http(error: HTTPException, request: Request) -> Response:
     """What the framework raises by itself: unknown routes and methods."""
     code = CODES.get(error.status_code, "http_error")
-    return problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return problem(error.status_code, code, str(error.detail), headers=headers)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that the path supports (RFC 9110, 15.5.6). Each method is a route of its own, and Starlette names one's."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {method for route in routes if route.path == routes[0].path for method in route.methods}
 
 
 def unexpected(error: Exception) -> Response:
@@ -128,7 +138,7 @@ def install_problems(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return of_fact(BodyTooLarge()) if error.status_code == 413 else of_http(error)
+        return of_fact(BodyTooLarge()) if error.status_code == 413 else of_http(error, request)
 
     async def gone(request: Request, error: Exception) -> Response:
         return Response(status_code=400)  # nobody is there to read it

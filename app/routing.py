@@ -24,7 +24,8 @@ from starlette.types import Receive, Scope, Send
 from app.attempts import Attempt, begin_attempt
 from app.strict_json import read_json
 
-Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None]]
+# Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
+Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 MAX_CACHED_QUERIES = 1024
 MAX_CACHED_QUERY_BYTES = 256
 
@@ -54,12 +55,14 @@ class DirectRoute(APIRoute):
             attempt: Attempt | None = None
             try:
                 for bind in dependencies:
-                    await bind(request, values, errors)
+                    if (waiting := bind(request, values, errors)) is not None:
+                        await waiting
                 if unsafe and not errors and (attempt := await begin_attempt(request)) and attempt.answer:
                     await request.scope["session"].rollback()
                     return attempt.answer
                 for bind in plan:
-                    await bind(request, values, errors)
+                    if (waiting := bind(request, values, errors)) is not None:
+                        await waiting
                 if errors:
                     raise RequestValidationError(errors)
                 response = await endpoint(**values)
@@ -107,7 +110,8 @@ def _dependency(dependant: Dependant) -> Bind:
         if call not in results:
             own: dict[str, Any] = {}
             for step in plan:
-                await step(request, own, errors)
+                if (waiting := step(request, own, errors)) is not None:
+                    await waiting
             if errors:
                 return
             results[call] = await call(**own)
@@ -118,7 +122,7 @@ def _dependency(dependant: Dependant) -> Bind:
 
 
 def _request(name: str) -> Bind:
-    async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
+    def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         values[name] = request
 
     return bind
@@ -130,7 +134,7 @@ def _text_field(field: Any, place: str) -> Bind:
     loc = (place, alias)
     required = field.field_info.is_required()
 
-    async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
+    def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         raw = request.path_params.get(alias) if place == "path" else request.headers.get(alias)
         if raw is None and not required:
             values[name] = field.get_default()
@@ -149,7 +153,7 @@ def _query_model(field: Any) -> Bind:
     name = field.name
     cache: dict[tuple[bytes, bool], BaseModel] = {}
 
-    async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
+    def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         lenient: bool = request.app.state.settings.unknown_fields == "ignore"
         key = (request.scope["query_string"], lenient)
         if (found := cache.get(key)) is not None:

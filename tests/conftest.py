@@ -12,9 +12,11 @@ import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
+from app.db import migrations
 from app.db.embedded import embedded_postgres
 from app.db.url import ConnectOptions
 from app.main import create_app
+from tests.databases import TEMPLATE, Databases
 from tests.support import SECRET, Person
 
 for name in list(os.environ):  # the developer's own settings have no say in a test run
@@ -40,6 +42,23 @@ async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
     """The embedded server with its database, not migrated yet."""
     async with embedded_postgres(Settings(_env_file=None, data_dir=data_dir)) as options:
         yield options
+
+
+@pytest.fixture(scope="session")
+async def migrated(postgres: ConnectOptions) -> str:
+    """The name of a migrated database to copy from: 40 ms instead of a migration."""
+    template = Databases(postgres)
+    await template.execute(f"create database {TEMPLATE} template template0")
+    await migrations.upgrade(template.at(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def databases(postgres: ConnectOptions) -> AsyncIterator[Databases]:
+    """Databases of this test alone."""
+    made = Databases(postgres)
+    yield made
+    await made.drop()
 
 
 @pytest.fixture(scope="session")

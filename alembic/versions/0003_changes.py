@@ -73,7 +73,6 @@ create table webhooks (
     constraint webhooks_user_id_fkey foreign key (user_id) references users (id) on delete cascade,
     constraint webhooks_disabled_check check ((disabled_at is null) = (disabled_reason is null))
 );
-create index webhooks_due on webhooks (next_attempt_at) where disabled_at is null;
 
 create table webhook_deliveries (
     user_id text not null,

@@ -1,11 +1,14 @@
 """Alembic, run from inside the service: once, under a lock, while older versions keep serving."""
 
+from functools import cache
 from pathlib import Path
 
 import asyncpg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -16,11 +19,16 @@ ROOT = Path(__file__).resolve().parents[2]
 LOCK = 7_305_612_884  # any number, the same in every version of this service
 
 
+class SchemaError(ValueError):
+    """The database does not have the schema this version needs; the message says what to do."""
+
+
 def alembic_config() -> Config:
     """The configuration beside the package, without its effect on logging."""
     return Config(ROOT / "alembic.ini", attributes={"configure_logger": False})
 
 
+@cache
 def head() -> str:
     """The revision this code is written for."""
     found = ScriptDirectory.from_config(alembic_config()).get_current_head()
@@ -29,7 +37,36 @@ def head() -> str:
 
 
 async def upgrade(options: ConnectOptions) -> None:
-    """Bring the schema to ``head``. A second process that comes at the same time waits, then finds nothing to do."""
+    """Bring the schema to ``head``. A second process that comes at the same time waits, then finds nothing to do.
+
+    Raises SchemaError, OSError, TimeoutError or an asyncpg error.
+    """
+    if await current(options) == head():
+        return
+    await migrate(options, "head")
+
+
+async def require_head(options: ConnectOptions) -> None:
+    """Raises SchemaError when the database is behind or ahead."""
+    found = await current(options)
+    if found is None:
+        raise SchemaError("the database has no schema yet: run 'todo migrate'")
+    if found != head():
+        _known(found)
+        raise SchemaError(f"the database is at revision {found}, and this version needs {head()}: run 'todo migrate'")
+
+
+def _known(revision: str) -> None:
+    try:
+        ScriptDirectory.from_config(alembic_config()).get_revision(revision)
+    except CommandError:
+        raise SchemaError(
+            f"the database is at revision {revision}, which this version does not know: a newer one migrated it"
+        ) from None
+
+
+async def migrate(options: ConnectOptions, revision: str) -> None:
+    """Go to ``revision``, up, or down if it begins with ``-`` or is ``base``."""
 
     async def connect() -> asyncpg.Connection:
         arguments = options.arguments() | {"command_timeout": None}
@@ -41,19 +78,33 @@ async def upgrade(options: ConnectOptions) -> None:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_migrate, revision)
+    except DBAPIError as error:
+        # SQLAlchemy's message holds the statement; the driver's own says in one line what went wrong.
+        cause = error.orig.__cause__ if error.orig is not None else None
+        raise SchemaError(f"the migration failed: {getattr(cause, 'message', None) or cause}") from error
     finally:
         await engine.dispose()
 
 
-def _upgrade(connection: Connection) -> None:
+def _migrate(connection: Connection, revision: str) -> None:
     with connection.begin():
         # Bound to the transaction, so it also holds behind a transaction pooler and ends by itself.
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         connection.execute(text("set local lock_timeout = '10s'"))
         config = alembic_config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if found := _revision(connection):
+            _known(found)
+        down = revision == "base" or revision.startswith("-")
+        (command.downgrade if down else command.upgrade)(config, revision)
+
+
+def _revision(connection: Connection) -> str | None:
+    if connection.scalar(text("select to_regclass('alembic_version')")) is None:
+        return None
+    version: str | None = connection.scalar(text("select version_num from alembic_version"))
+    return version
 
 
 async def current(options: ConnectOptions) -> str | None:

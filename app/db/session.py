@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy.sql.base import Executable
 
 from app.db.failures import RETRY_AFTER, fact_of, is_lost
+from app.db.gate import Gate
 from app.db.statements import Prepared, prepare
 from app.db.url import SERVER_SETTINGS, ConnectOptions
 from app.errors import Unavailable
@@ -72,10 +73,12 @@ class Session:
 
     __slots__ = ("_announced", "_begin", "_connection", "_database", "owner", "round_trips", "through")
 
-    def __init__(self, database: "Database", owner: str, *, read_only: bool, preamble: str) -> None:
+    def __init__(self, database: "Database", owner: str, *, read_only: bool, role: str | None = None) -> None:
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
-        self._begin = f"BEGIN{mode};{preamble} SET LOCAL app.user_id = {quote_owner(owner)}"
+        self._begin = (
+            f"BEGIN{mode};{database.preambles[role or database.role]} SET LOCAL app.user_id = {quote_owner(owner)}"
+        )
         self._database = database
         self._connection: Any = None
         self._announced = False
@@ -178,11 +181,10 @@ class Database:
         """``timeout`` is the longest wait for a connection, in seconds. Nothing is opened before ``open``."""
         self.options = options
         self.role = role
-        self._preambles = {role: self._preamble(role) for role in (role, WORKER_ROLE)}
+        self.preambles = {role: self._preamble(role) for role in (role, WORKER_ROLE)}
         self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
-        self._timeout = timeout
-        self._gate = asyncio.Semaphore(size)
+        self._gate = Gate(size, timeout)
         self._pool: Any = None
 
     async def open(self) -> Self:
@@ -207,7 +209,7 @@ class Database:
 
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
-        return Session(self, owner, read_only=read_only, preamble=self._preambles[role or self.role])
+        return Session(self, owner, read_only=read_only, role=role)
 
     def _preamble(self, role: str) -> str:
         # A pooler's connections are not ours to configure, so each transaction brings its settings.
@@ -219,7 +221,10 @@ class Database:
 
         BEGIN has no effect to lose, so it is tried again, at most once for each connection the pool may hold.
         """
-        await self._pass_gate()
+        try:
+            await self._gate.enter()
+        except TimeoutError:
+            raise Unavailable(retry_after=RETRY_AFTER) from None
         try:
             for _ in range(self._size):
                 connection = await self._begin_once(statement)
@@ -227,20 +232,10 @@ class Database:
                     return connection
             raise Unavailable(retry_after=RETRY_AFTER)
         except BaseException as error:
-            self._gate.release()
+            self._gate.leave()
             if fact := fact_of(error):
                 raise fact from error
             raise
-
-    async def _pass_gate(self) -> None:
-        if not self._gate.locked():
-            await self._gate.acquire()  # does not wait, so it needs no timer
-            return
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self._gate.acquire()
-        except TimeoutError:
-            raise Unavailable(retry_after=RETRY_AFTER) from None
 
     async def _begin_once(self, statement: str) -> Any:
         """None when the connection turned out to be dead."""
@@ -260,7 +255,7 @@ class Database:
         try:
             await self._pool.release(connection)
         finally:
-            self._gate.release()
+            self._gate.leave()
 
     async def discard(self, connection: Any) -> None:
         """Close a connection whose state is unknown; the server rolls back whatever was open."""

@@ -9,6 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sqlalchemy import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.cache_key import CacheKey
@@ -68,6 +69,8 @@ class Prepared:
 
 
 def _result_processor(type_: Any) -> Processor | None:
+    if isinstance(type_, ARRAY) and _result_processor(type_.item_type) is None:
+        return None  # SQLAlchemy would copy the list, item by item: 1.6 microseconds a row
     processor: Processor | None = type_._cached_result_processor(DIALECT, None)
     return processor
 

@@ -1,16 +1,23 @@
 """Any PostgreSQL URL, as its provider prints it, turned into what asyncpg understands."""
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from app.config import Settings
 
 SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
 # Everything else in the query is for another driver (channel_binding, connect_timeout, pgbouncer, schema ...):
 # asyncpg would send it to the server as a setting and fail.
-KEPT = {"host", "port", "user", "password", "database", "dbname", "options", "application_name"}
+KEPT = {"host", "port", "user", "password", "database", "dbname", "options", "application_name", "target_session_attrs"}
+# PgBouncer's own port, Supabase's, DigitalOcean's.
+POOLER_PORTS = {"6432", "6543", "25061"}
+PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\[\]:@/?#\s]*)(?::(?P<port>[0-9]{0,5}))?")
+UNREADABLE = (
+    "DATABASE_URL cannot be read: in a user name or password write : / ? # [ ] @ as %3A %2F %3F %23 %5B %5D %40"
+)
 # Per connection rather than per statement: none of these needs a round trip of its own.
 SERVER_SETTINGS = {
     "statement_timeout": "5s",
@@ -26,7 +33,7 @@ SERVER_SETTINGS = {
 class ConnectOptions:
     """How to reach one database. ``pooled`` means a transaction pooler stands in between."""
 
-    dsn: str
+    dsn: str = field(repr=False)  # it holds the password
     pooled: bool
     ssl: ssl.SSLContext | str | bool | None
     connect_timeout: float
@@ -51,41 +58,78 @@ class ConnectOptions:
 
 
 def connect_options(url: str, settings: Settings) -> ConnectOptions:
-    """Translate ``url``; raises ValueError with a sentence for the operator when it is not a PostgreSQL URL."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in SCHEMES:
-        raise ValueError(f"DATABASE_URL must begin with postgresql://, not {parts.scheme or 'nothing'}://")
+    """Translate ``url``. Raises ValueError with a sentence for the operator, and nothing of a password in it."""
+    parts = _split(url.strip())
+    user, places = _authority(parts)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    kept = {name: value for name, value in query.items() if name in KEPT}
-    dsn = urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(kept), ""))
-    pooled = {"on": False, "off": True, "auto": _looks_pooled(parts.hostname, parts.port, query)}
+    kept = urlencode({name: value for name, value in query.items() if name in KEPT and value})
+    dsn = f"postgresql://{user}{','.join(places)}{parts.path}{'?' + kept if kept else ''}"
+    pooled = {"on": False, "off": True, "auto": _looks_pooled(places, query)}
     return ConnectOptions(
         dsn=dsn,
         pooled=pooled[settings.statement_cache],
-        ssl=_tls(query.get("sslmode"), query.get("sslrootcert")),
+        ssl=_tls(query),
         connect_timeout=settings.connect_timeout,
         command_timeout=settings.command_timeout,
     )
 
 
-def _looks_pooled(host: str | None, port: int | None, query: dict[str, str]) -> bool:
-    """Neon and Aiven name the pooler in the host, Supabase uses port 6543, Prisma's habit is ``pgbouncer=true``."""
-    return "-pooler" in (host or "") or port == 6543 or query.get("pgbouncer") == "true"
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its own message may quote the password
+        raise ValueError(UNREADABLE) from None
+    if parts.scheme not in SCHEMES or not url.lower().startswith(f"{parts.scheme}://"):
+        raise ValueError("DATABASE_URL must begin with postgresql://")
+    if parts.fragment or "@" in parts.path or "#" in url:
+        raise ValueError(UNREADABLE)
+    return parts
 
 
-def _tls(mode: str | None, root: str | None) -> ssl.SSLContext | str | bool | None:
+def _authority(parts: SplitResult) -> tuple[str, list[str]]:
+    """``user:password@`` as asyncpg splits it (at the first @), and each host with its port."""
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    user, colon, password = credentials.partition(":")
+    places = hosts.split(",")
+    for place in places:
+        found = PLACE.fullmatch(place)
+        if found is None or int(found["port"] or 0) > 65535:
+            raise ValueError(UNREADABLE)
+    return f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}", places
+
+
+def _looks_pooled(places: list[str], query: dict[str, str]) -> bool:
+    """Neon and Aiven name the pooler in the host, others by its port, Prisma's habit is ``pgbouncer=true``."""
+    hosts = [*places, query.get("host", "")]
+    ports = {place.rpartition(":")[2] for place in places} | {query.get("port", "")}
+    return any("-pooler" in host for host in hosts) or bool(ports & POOLER_PORTS) or query.get("pgbouncer") == "true"
+
+
+def _tls(query: dict[str, str]) -> ssl.SSLContext | str | bool | None:
     """libpq's ``sslmode``: ``require`` encrypts without checking the certificate, ``verify-full`` checks all of it."""
+    mode = query.get("sslmode") or {"true": "require", "1": "require"}.get(query.get("ssl", ""), query.get("ssl"))
     match mode:
-        case None:
+        case None | "":
             return None
-        case "disable":
+        case "disable" | "false" | "0":
             return False
         case "allow" | "prefer":
             return mode
         case "require" | "verify-ca" | "verify-full":
-            context = ssl.create_default_context(cafile=None if root in (None, "system") else root)
-            context.check_hostname = mode == "verify-full"
-            context.verify_mode = ssl.CERT_NONE if mode == "require" and not root else ssl.CERT_REQUIRED
-            return context
+            return _context(mode, query)
         case _:
             raise ValueError(f"unknown sslmode in DATABASE_URL: {mode!r}")
+
+
+def _context(mode: str, query: dict[str, str]) -> ssl.SSLContext:
+    root, certificate = query.get("sslrootcert"), query.get("sslcert")
+    try:
+        context = ssl.create_default_context(cafile=None if root in (None, "", "system") else root)
+        if certificate:
+            context.load_cert_chain(certificate, query.get("sslkey"), query.get("sslpassword"))
+    except (OSError, ValueError) as error:
+        files = ", ".join(name for name in ("sslrootcert", "sslcert", "sslkey") if query.get(name))
+        raise ValueError(f"DATABASE_URL: {files} cannot be read: {error}") from error
+    context.check_hostname = mode == "verify-full"
+    context.verify_mode = ssl.CERT_NONE if mode == "require" and not root else ssl.CERT_REQUIRED
+    return context

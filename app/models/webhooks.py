@@ -45,7 +45,6 @@ class Webhook(SQLModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], name="webhooks_user_id_fkey", ondelete="CASCADE"),
         CheckConstraint("(disabled_at is null) = (disabled_reason is null)", name="webhooks_disabled_check"),
-        Index("webhooks_due", "next_attempt_at", postgresql_where=text("disabled_at is null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)

@@ -58,8 +58,9 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 TagFilter = Annotated[str, CleanText, Field(min_length=1, max_length=TAG_MAX)]
 
 
-Limit = Annotated[int, Whole, Field(ge=1, le=LIMIT_MAX)]
-Offset = Annotated[int, Whole, Field(ge=0, le=OFFSET_MAX)]
+# Bounds before the validator: after it the document would say "ge" and "le", which nobody understands
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), Whole]
+Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
 CursorText = Annotated[str, Field(min_length=1, max_length=2000)]
 
 

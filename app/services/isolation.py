@@ -1,28 +1,59 @@
 """The third net, proved at every start: a foreign row is invisible, whoever the service is to the database."""
 
+from typing import NamedTuple
+
 from sqlalchemy import text
 
 from app.db.session import Database, Session
+from app.errors import AppError
 
 # Names no token can carry (they are not trimmed): the probe can never meet a real user's rows.
 PROBE, STRANGER = " isolation probe ", " isolation stranger "
 
-# Every table of the schema with a column that says whose row it is, and what is wrong with it.
-UNPROTECTED = text("""
-    select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = current_schema() and c.relkind in ('r', 'p') and c.relname <> 'alembic_version'
-      and not (c.relrowsecurity and c.relforcerowsecurity
-               and exists (select from pg_policy p where p.polrelid = c.oid))
-    order by 1
+# What the service's role can reach. Tables of others in the same schema, and of extensions, are none of its business.
+REACHABLE = """
+    reachable as (
+        select c.* from pg_class c
+        where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and c.relname <> 'alembic_version'
+          and has_table_privilege(c.oid, 'select, insert, update, delete, truncate, references, trigger')
+          and not exists (select from pg_depend d
+                          where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    ),
+    -- Permissive policies add up, so each one must keep strangers out; restrictive ones only take away.
+    policies as (
+        select p.*, c.relname from pg_policy p join reachable c on c.oid = p.polrelid
+        where p.polpermissive and exists (
+            select from unnest(p.polroles) role
+            where case when role = 0 then true else pg_has_role(role, 'usage') end)
+    )
+"""
+TOO_WIDE = text("""
+    select rolname from pg_roles where (rolsuper or rolbypassrls) and pg_has_role(oid, 'member') order by 1
 """)
-RIGHTS_TOO_WIDE = text("""
-    select rolname from pg_roles where rolname = current_user and (rolsuper or rolbypassrls)
-""")
-TABLES = text("""
-    select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = current_schema() and c.relkind in ('r', 'p') and c.relname <> 'alembic_version'
-      and has_table_privilege(c.oid, 'select')
-""")
+UNPROTECTED = text(f"""
+    with {REACHABLE}
+    select relname || ': ' || problem from reachable c cross join lateral (values
+        (c.relkind in ('r', 'p') and not c.relrowsecurity, 'row-level security is off'),
+        (c.relkind in ('r', 'p') and not c.relforcerowsecurity, 'row-level security is not forced on its owner'),
+        (c.relkind in ('r', 'p') and not exists (
+            select from policies p where p.polrelid = c.oid and p.polcmd = '*'), 'no policy covers every command'),
+        (c.relkind in ('m', 'f') or (c.relkind = 'v' and coalesce(
+            not c.reloptions && '{{security_invoker=true,security_invoker=on}}', true)),
+            'a view that reads with its owner''s rights'),
+        (pg_has_role(c.relowner, 'usage'), 'it belongs to the service''s role, which could switch policies off'),
+        (has_table_privilege(c.oid, 'truncate, references, trigger'), 'rights beyond reading and writing rows')
+    ) as checks (failed, problem)
+    where failed order by 1
+""")  # noqa: S608 - constants
+POLICIES = text(f"""
+    with {REACHABLE}
+    select relname as table_name, polname as name,
+           pg_get_expr(polqual, polrelid) as using, pg_get_expr(polwithcheck, polrelid) as checking
+    from policies order by 1, 2
+""")  # noqa: S608
+TABLES = text(f"with {REACHABLE} select relname from reachable where relkind in ('r', 'p') order by 1")  # noqa: S608
+# An id of its own: the sequence stays as it is, which a rollback would not undo.
 INSERT_PROBE = text("""
     with owner as (insert into users (id, revision) values (:owner, 1) returning id),
          task as (insert into tasks (user_id, id, title, version) overriding system value
@@ -36,36 +67,73 @@ class NotIsolated(Exception):
     """The database would show one user's rows to another. The service must not run on it."""
 
 
+class Policy(NamedTuple):
+    table_name: str
+    name: str
+    using: str | None
+    checking: str | None
+
+
 async def prove_isolation(database: Database) -> None:
     """Write a row as one owner, look for it as another, roll everything back. Raises NotIsolated or AppError."""
     session = database.transaction(PROBE)
     try:
-        await _check_catalogue(session)
-        await session.exec(INSERT_PROBE)
-        tables = (await session.exec(TABLES)).all()
-        seen = await _visible(session, tables)
-        if not {"users", "tasks", "changes"} <= seen:
-            raise NotIsolated("the service's role cannot see its own rows: policies or rights are missing")
-        await session.exec(text(f"set local app.user_id = '{STRANGER}'"))
-        if leaked := await _visible(session, tables):
-            raise NotIsolated(f"rows of one user are visible to another in: {', '.join(sorted(leaked))}")
+        await _check_catalogue(session, database.role)
+        for policy in (await session.exec(POLICIES)).all():
+            await _check_policy(session, Policy(*policy))
+        await _check_rows(session)
     finally:
         await session.rollback()
 
 
-async def _check_catalogue(session: Session) -> None:
-    if (await session.exec(RIGHTS_TOO_WIDE)).first():
-        raise NotIsolated(f"role {session.owner!r} is a superuser or has BYPASSRLS: row-level security would be off")
-    if tables := (await session.exec(UNPROTECTED)).all():
-        raise NotIsolated(f"no forced row-level security on: {', '.join(tables)}")
+async def _check_catalogue(session: Session, role: str) -> None:
+    if roles := (await session.exec(TOO_WIDE)).all():
+        raise NotIsolated(f"role {role!r} is or can become {', '.join(roles)}, whom row-level security does not bind")
+    if problems := (await session.exec(UNPROTECTED)).all():
+        raise NotIsolated("; ".join(problems))
+
+
+async def _check_policy(session: Session, policy: Policy) -> None:
+    """Ask each policy itself about a row of a stranger: what it lets be read, changed, deleted, inserted or moved.
+
+    This covers tables the probe writes no row into, and needs no attempt that would lock or log anything.
+    """
+    where = " or ".join(f"({rule})" for rule in (policy.using, policy.checking) if rule).replace(":", "\\:")
+    row = f'(select cast(:stranger as text) as "{_owner_column(policy.table_name)}")'
+    statement = text(f'select 1 from {row} as "{policy.table_name}" where {where or "false"}')  # noqa: S608
+    try:
+        admitted = (await session.exec(statement, {"stranger": STRANGER})).first()
+    except Exception as error:  # it looks at more than the owner: nothing here can say what it lets through
+        raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} does not go by the owner alone") from error
+    if admitted:
+        raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} lets one user at the rows of another")
+
+
+async def _check_rows(session: Session) -> None:
+    tables = (await session.exec(TABLES)).all()
+    if not tables:
+        raise NotIsolated("the service's role can reach no table: rights on the schema or on its tables are missing")
+    try:
+        await session.exec(INSERT_PROBE)
+        seen = await _visible(session, tables)
+    except AppError as error:
+        raise NotIsolated(f"the service's role cannot work on its own rows: {error.__cause__ or error}") from error
+    if not {"users", "tasks", "changes"} <= seen:
+        raise NotIsolated("the service's role cannot see its own rows: policies or rights are missing")
+    await session.exec(text(f"set local app.user_id = '{STRANGER}'"))
+    if leaked := await _visible(session, tables):
+        raise NotIsolated(f"rows of one user are visible to another in: {', '.join(sorted(leaked))}")
 
 
 async def _visible(session: Session, tables: list[str]) -> set[str]:
     """Which of ``tables`` show a row of the probe."""
     seen = set()
     for table in tables:
-        column = "id" if table == "users" else "user_id"
-        found = await session.exec(text(f'select 1 from "{table}" where {column} = :probe limit 1'), {"probe": PROBE})  # noqa: S608
-        if found.first():
+        sql = f'select 1 from "{table}" where {_owner_column(table)} = :probe limit 1'  # noqa: S608
+        if (await session.exec(text(sql), {"probe": PROBE})).first():
             seen.add(table)
     return seen
+
+
+def _owner_column(table: str) -> str:
+    return "id" if table == "users" else "user_id"

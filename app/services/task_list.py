@@ -31,7 +31,7 @@ from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
 from app.services.tasks import READ, TASKS
 from app.services.users import TIMEZONE, USERS, get_revision
 
-WIDTH = len(READ_COLUMNS)
+SORT_KEY = len(READ_COLUMNS)  # position of the sort key in a record; the revision comes last
 INSTANT = DateTime(timezone=True)
 INFINITY: Any = literal_column("'infinity'::timestamptz")
 REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
@@ -106,10 +106,10 @@ async def _page(
     has_next, has_prev = (True, more) if backward else (more, cursor is not None)
 
     def link(record: Any, towards_first: bool) -> str:
-        return Cursor(sort, order, towards_first, _to_cursor(record[WIDTH]), record[0]).encode()
+        return Cursor(sort, order, towards_first, _to_cursor(record[SORT_KEY]), record[0]).encode()
 
     return Page(
-        rows=[task_row(record[:WIDTH]) for record in records],
+        rows=[task_row(record) for record in records],
         revision=revision,
         next_cursor=link(records[-1], False) if records and has_next else None,
         prev_cursor=link(records[0], True) if records and has_prev else None,

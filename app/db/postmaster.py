@@ -1,0 +1,68 @@
+"""The processes of an embedded PostgreSQL, told from strangers that got their numbers after a crash."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from app.db.cluster_files import PORT
+from app.db.cluster_user import ClusterError
+
+TICK = 0.02  # seconds
+
+
+class Postmaster(NamedTuple):
+    pid: int
+    socket_dir: str
+    ready: bool
+
+
+def postmaster(pgdata: Path) -> Postmaster | None:
+    """The running server of this folder; None when its pid file is absent or left over."""
+    try:
+        lines = (pgdata / "postmaster.pid").read_text().splitlines()
+        pid = int(lines[0])
+    except (FileNotFoundError, IndexError, ValueError):
+        return None
+    if not works_in(pid, pgdata):
+        return None
+    ready = len(lines) > 7 and lines[7].strip() == "ready"
+    return Postmaster(pid, lines[4] if len(lines) > 4 else "", ready)
+
+
+def works_in(pid: int, pgdata: Path) -> bool:
+    """Whether ``pid`` is a PostgreSQL process of this folder; after a crash the number may be anybody's."""
+    try:
+        process = psutil.Process(pid)
+        return (
+            process.name() == "postgres"
+            and process.status() != psutil.STATUS_ZOMBIE
+            and Path(process.cwd()) == pgdata.resolve()
+        )
+    except (psutil.Error, OSError):
+        return False
+
+
+def clear_leftovers(pgdata: Path, sockets: Path) -> None:
+    """After a kill -9 of the postmaster: let its orphans end, and drop lock files that name somebody else."""
+    files = [file for file in (pgdata / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if file.exists()]
+    if not files:
+        return
+    if not wait_until(lambda: not any(works_in(pid, pgdata) for pid in psutil.pids()), 10.0):
+        raise ClusterError(f"processes of an earlier PostgreSQL still work in {pgdata}")
+    for file in files:
+        text = file.read_text().split()
+        # PostgreSQL sees for itself that a process is gone, but it takes a stranger of that number for a server.
+        if not text or not text[0].isdigit() or psutil.pid_exists(int(text[0])):
+            file.unlink(missing_ok=True)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(TICK)
+    return True

@@ -1,0 +1,58 @@
+"""Finding the route of a request by its segments instead of one regular expression after the other."""
+
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.routing import DirectRoute
+
+PARAMETER = ""  # no literal segment is empty
+
+
+class RouteIndex:
+    """A tree of path segments over the ``DirectRoute``\\ s. Saves about 19 microseconds a request (``bench/``).
+
+    Only finds what is certain: a known method on a known path of non-empty segments. Everything else, and with it 404,
+    405 and mounted paths, is left to the framework's router.
+    """
+
+    def __init__(self, routes: list[Any], otherwise: ASGIApp) -> None:
+        self.otherwise = otherwise
+        self.root: dict[Any, Any] = {}  # segment -> subtree, ("method", name) -> route and names of its parameters
+        for route in routes:
+            if isinstance(route, DirectRoute) and not any(":" in name for name in route.path.split("/")):
+                self._add(route)
+
+    def _add(self, route: DirectRoute) -> None:
+        node, names = self.root, []
+        for segment in route.path.split("/")[1:]:
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                segment = PARAMETER
+            node = node.setdefault(segment, {})
+        for method in route.methods or ():
+            # The first route that was added wins, as in the framework's router.
+            node.setdefault(("method", method), (route, names))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._find(scope) if scope["type"] == "http" and not scope.get("root_path") else None
+        if found is None:
+            await self.otherwise(scope, receive, send)
+            return
+        route, params = found
+        scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
+        await route.app(scope, receive, send)
+
+    def _find(self, scope: Scope) -> tuple[DirectRoute, dict[str, str]] | None:
+        node, values = self.root, []
+        for segment in scope["path"].split("/")[1:]:
+            literal = node.get(segment) if segment else None
+            if literal is None:
+                if not segment or PARAMETER not in node:
+                    return None
+                values.append(segment)
+                node = node[PARAMETER]
+            else:
+                node = literal
+        leaf: tuple[DirectRoute, list[str]] | None = node.get(("method", scope["method"]))
+        return None if leaf is None else (leaf[0], dict(zip(leaf[1], values, strict=True)))

@@ -1,0 +1,180 @@
+"""``todo serve``: the socket, the processes that answer on it, and the banner."""
+
+import asyncio
+import multiprocessing
+import multiprocessing.process
+import os
+import shlex
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from app.auth.secret import load_secret
+from app.config import Settings, get_settings
+from app.logs import configure_logging
+from app.main import create_app
+
+GRACE = 10  # seconds that running requests get when the service is told to stop
+BACKLOG = 2048
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to call what listens everywhere
+
+
+def serve(settings: Settings, announce: Callable[[str], None]) -> int:
+    """Run until told to stop; the exit status. Raises OSError when the address is not free."""
+    signal.signal(signal.SIGTERM, _like_ctrl_c)
+    if (
+        sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    ):  # the terminal was closed; nohup ignores it
+        signal.signal(signal.SIGHUP, _like_ctrl_c)
+    with _listen(settings.host, settings.port) as listener:
+        config, port = _config(settings), listener.getsockname()[1]
+
+        def ready() -> None:
+            announce(_banner(settings, port))
+
+        try:
+            if settings.web_concurrency == 1:
+                return _serve_alone(config, listener, ready)
+            return asyncio.run(_serve_with_workers(settings, config, listener, ready))
+        except KeyboardInterrupt:
+            return 0  # told to stop, and stopped
+
+
+def application() -> FastAPI:
+    """What each process runs."""
+    settings = get_settings()
+    configure_logging(settings)
+    if parent := multiprocessing.parent_process():
+        threading.Thread(target=_stop_after, args=(parent,), daemon=True).start()
+    return create_app(settings)
+
+
+def _stop_after(parent: multiprocessing.process.BaseProcess) -> None:
+    """A parent killed with -9 cannot stop its workers: they would keep the port, and the next start would fail."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _like_ctrl_c(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Before anything else is started: a port in use is known at once. Clients wait in the queue meanwhile."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    except (socket.gaierror, UnicodeError) as error:
+        raise OSError(f"cannot listen on {_place(host, port)}: HOST is not an address of this machine") from error
+    except OSError as error:
+        raise OSError(f"cannot listen on {_place(host, port)}: {os.strerror(error.errno or 0).lower()}") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "app.serve:application",
+        factory=True,
+        workers=settings.web_concurrency,
+        backlog=BACKLOG,
+        http="httptools",  # h11 accepts Content-Length beside Transfer-Encoding
+        loop="auto",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=bool(settings.forwarded_allow_ips),
+        forwarded_allow_ips=settings.forwarded_allow_ips or None,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._announce()
+
+
+def _serve_alone(config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> int:
+    try:
+        _Server(config, announce).run([listener])
+    except SystemExit:  # the log has said why
+        return 1
+    return 0
+
+
+class _Workers(Multiprocess):
+    """Says, once, when all of them answer."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> None:
+        super().__init__(config, [listener])
+        self._announce: Callable[[], None] | None = announce
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        if self._announce and not self.should_exit.is_set() and all(worker.is_ready() for worker in self.processes):
+            self._announce()
+            self._announce = None
+
+
+async def _serve_with_workers(
+    settings: Settings, config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]
+) -> int:
+    """Start as a worker would, then start the workers.
+
+    What is wrong is said once, before there are any, and PostgreSQL belongs to the process that outlives them all.
+    """
+    parent = create_app(settings, serving=False)  # its loop will stand still: it must not listen for anything
+    async with parent.router.lifespan_context(parent):
+        workers = _Workers(config, listener, announce)
+        workers.run()  # blocks this loop, which has nothing to do until the end
+    return 1 if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes) else 0
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _banner(settings: Settings, port: int) -> str:
+    url = f"http://{_place(ANYWHERE.get(settings.host, settings.host), port)}"
+    store = f"embedded PostgreSQL in {settings.data_dir}" if settings.embedded else "PostgreSQL of DATABASE_URL"
+    lines = ["", f"  Todo     {url}   ({store})"]
+    if settings.docs:
+        lines.append(f"  Docs     {url}/docs")
+    lines += [
+        f'  Try it   curl {url}/api/me/tasks -H "Authorization: Bearer {_token(settings)}" \\',
+        """             -H "Content-Type: application/json" -d '{"title": "Buy milk"}'""",
+    ]
+    if settings.jwt_secret is not None:
+        lines.append("           (in a shell with the same JWT_SECRET)")
+    return "\n".join([*lines, ""])
+
+
+def _token(settings: Settings) -> str:
+    """What stands for the token in a shell command that is to work where this process was started."""
+    if load_secret(settings) is None:
+        return "$TOKEN"  # only the issuer can make one
+    called = sys.argv[0]
+    todo = [called] if Path(called).stem == "todo" else [sys.executable, "-m", "app"]
+    # A setting that came before the command on its line is not in the shell any more.
+    moved = settings.embedded and settings.data_dir != Settings.model_fields["data_dir"].default
+    where = f"DATA_DIR={shlex.quote(str(settings.data_dir))} " if moved else ""
+    return f"$({where}{shlex.join([*todo, 'token', 'alice'])})"

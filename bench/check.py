@@ -1,0 +1,66 @@
+"""Before anything is measured: do all contestants give the same answers?"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.client import Answer, fetch
+from bench.contestants import Server
+from bench.scenarios import CALLS, token
+
+USER, TASK = 7, 123
+# What may differ between two runs of the same write: whether it is null may not.
+VOLATILE = {"id", "version", "created_at", "updated_at", "completed_at"}
+UNCOMPARED_HEADERS = {"date", "x-request-id", "etag", "location"}  # their presence is compared, not their value
+READS, WRITES = ("get one", "list 20", "list 100"), ("create", "complete", "complete")
+
+
+def check_equal(servers: Sequence[Server]) -> list[str]:
+    """Raises RuntimeError when two bodies differ. Returns notes on headers of the service that the limit lacks."""
+    notes = []
+    for scenario in READS:
+        answers = {server.name: _call(server, scenario) for server in servers}
+        _same_bodies(scenario, answers, keep_volatile=True)
+        notes += _header_notes(scenario, answers)
+    # Last, and "complete" twice: so every contestant finds the rows as the one before it did.
+    return notes + _check_writes(servers)
+
+
+def _check_writes(servers: Sequence[Server]) -> list[str]:
+    found = [{server.name: Answer({}, None) for server in servers} for _ in WRITES]
+    for server in servers:
+        for number, scenario in enumerate(WRITES):
+            found[number][server.name] = _call(server, scenario)
+    notes = []
+    for scenario, answers in zip(WRITES, found, strict=True):
+        _same_bodies(scenario, answers, keep_volatile=False)
+        notes += _header_notes(scenario, answers)
+    return list(dict.fromkeys(notes))
+
+
+def _call(server: Server, scenario: str) -> Answer:
+    (answer,) = fetch(server.port, [(CALLS[scenario](USER, TASK), token(USER))])
+    return answer
+
+
+def _same_bodies(scenario: str, answers: dict[str, Answer], *, keep_volatile: bool) -> None:
+    bodies = {name: answer.json if keep_volatile else _stable(answer.json) for name, answer in answers.items()}
+    first, *others = bodies
+    for other in others:
+        if bodies[first] != bodies[other]:
+            raise RuntimeError(f"{scenario}: {first} and {other} differ:\n{bodies[first]}\n{bodies[other]}")
+
+
+def _stable(task: dict[str, Any]) -> dict[str, Any]:
+    return {name: value is None if name in VOLATILE else value for name, value in task.items()}
+
+
+def _header_notes(scenario: str, answers: dict[str, Answer]) -> list[str]:
+    if not {"service", "limit"} <= answers.keys():
+        return []
+    service, limit = answers["service"].headers, answers["limit"].headers
+    differing = sorted(
+        name
+        for name in service.keys() | limit.keys()
+        if (name in service) != (name in limit) or (name not in UNCOMPARED_HEADERS and service[name] != limit[name])
+    )
+    return [f"{scenario}: service and limit differ in the headers {', '.join(differing)}"] if differing else []

@@ -1,0 +1,139 @@
+"""Who is measured: processes that serve the same paths from the same database on a loopback port.
+
+To add one (in any language), append a Contestant: a command that listens on 127.0.0.1:{port}, what it finds in its
+environment, and the SQL of its own tables if it does not use the service's.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped, unused-ignore]
+
+from bench.database import cpu_seconds
+from bench.scenarios import LIST_304, SECRET
+
+ROOT = Path(__file__).resolve().parents[1]
+POOL_SIZE = 10
+START_SECONDS, STOP_SECONDS = 30.0, 10.0
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """``command`` may name {port}; ``environment`` is added to DATABASE_URL, JWT_SECRET, POOL_SIZE and PORT."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    cannot: frozenset[str] = frozenset()
+    own_tables: str = ""
+
+
+def _uvicorn(factory: str) -> tuple[str, ...]:
+    """The same server and flags for everybody who speaks ASGI."""
+    run = (sys.executable, "-m", "uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", "{port}")
+    parts = ("--http", "httptools", "--loop", "uvloop", "--lifespan", "on", "--workers", "1")
+    return (*run, *parts, "--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning")
+
+
+ALL = (
+    Contestant(
+        name="service",
+        title="this service",
+        command=_uvicorn("app.main:create_app"),
+        environment={"ACCESS_LOG": "false", "LOG_FORMAT": "json"},
+    ),
+    Contestant(
+        name="limit",
+        title="hand-written ASGI + asyncpg, the same statements",
+        command=_uvicorn("bench.limit:Limit"),
+    ),
+    Contestant(
+        name="idiomatic",
+        title="FastAPI + SQLModel ORM as usually written, no isolation, no change rows",
+        command=_uvicorn("bench.idiomatic:create_app"),
+        cannot=frozenset({LIST_304}),
+        own_tables=(Path(__file__).parent / "idiomatic.sql").read_text(),
+    ),
+)
+
+
+class Server:
+    """A contestant that is running."""
+
+    def __init__(self, contestant: Contestant, port: int, pid: int) -> None:
+        self.contestant = contestant
+        self.name = contestant.name
+        self.port = port
+        self._process = psutil.Process(pid)
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far, of the process and its children."""
+        return sum(cpu_seconds(process) for process in self._tree())
+
+    def resident_bytes(self) -> int:
+        return sum(process.memory_info().rss for process in self._tree())
+
+
+@asynccontextmanager
+async def running(contestant: Contestant, database_url: str, folder: Path) -> AsyncIterator[Server]:
+    """Start it in ``folder``, wait until it listens, stop it. Raises RuntimeError when it does not come up."""
+    port = _free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(part.format(port=port) for part in contestant.command),
+        cwd=folder,  # not the project's: a developer's .env must not change what is measured
+        env=_environment(contestant, database_url, port),
+        start_new_session=True,  # Ctrl-C is for this program, which then stops what it started
+    )
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not await _listens(port):
+                if process.returncode is not None:
+                    raise RuntimeError(f"{contestant.name} did not start: exit status {process.returncode}")
+                await asyncio.sleep(0.05)
+        yield Server(contestant, port, process.pid)
+    finally:
+        await _stop(process)
+
+
+def _environment(contestant: Contestant, database_url: str, port: int) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
+    own = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "POOL_SIZE": str(POOL_SIZE), "PORT": str(port)}
+    return inherited | {"PYTHONPATH": str(ROOT)} | own | contestant.environment
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

@@ -1,0 +1,247 @@
+"""The limit: what the same promises cost in code that does nothing else. Plain ASGI and asyncpg, no framework.
+
+It runs the service's own statements (text, order of arguments and BEGIN are taken from it, so they cannot drift apart),
+verifies tokens with the same kind of cache, has the same gate and pool, and answers with the same headers and JSON.
+It leaves out what the benchmark does not ask for: other routes, filters, bodies that are wrong in interesting ways.
+"""
+
+import asyncio
+import gc
+import os
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import date, datetime
+from hashlib import sha256
+from typing import Annotated, Any
+
+import asyncpg
+import jwt
+import msgspec
+
+from app.config import Settings
+from app.db.session import Database, Session, quote_owner
+from app.db.statements import Prepared
+from app.db.url import connect_options
+from app.services import task_list, tasks, users
+
+Message = MutableMapping[str, Any]
+Headers = list[tuple[bytes, bytes]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+CACHE_SECONDS = 60
+JSON_TYPE = (b"content-type", b"application/json")
+KEPT = (b"cache-control", b"private, no-cache")
+NOT_STORED = (b"cache-control", b"no-store")
+VARY = (b"vary", b"Origin")
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
+encode = msgspec.json.Encoder().encode
+
+
+class Statement:
+    """Text and argument names of one of the service's statements."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.sql = prepared.sql
+        self._names = [name for name, _ in prepared._arguments]
+        self._defaults = prepared._defaults
+
+    def arguments(self, **values: Any) -> list[Any]:
+        return [values[name] if name in values else self._defaults[name] for name in self._names]
+
+
+GET = Statement(tasks.GET)
+LIST = Statement(task_list._list(task_list.Shape(sort="created_at", descending=True)))
+CREATE = Statement(tasks.CREATE)
+TOGGLE = Statement(tasks._complete(True, False))
+REVISION = Statement(users.REVISION_NOW)
+
+
+class Task(msgspec.Struct, frozen=True, gc=False):
+    id: int
+    user_id: str
+    title: str
+    description: str | None
+    completed: bool
+    completed_at: datetime | None
+    priority: str
+    due_date: date | None
+    tags: list[str]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewTask(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    description: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    completed: bool = False
+    priority: Annotated[str, msgspec.Meta(pattern="^(none|low|medium|high|urgent)$")] = "medium"
+    due_date: date | None = None
+    tags: Annotated[list[str], msgspec.Meta(max_length=20)] = []
+
+
+decode_task = msgspec.json.Decoder(NewTask).decode
+
+
+def _task(row: Any) -> Task:
+    # Columns in the order of the service's READ_COLUMNS; what follows them in a list is not part of a task.
+    id_, owner, title, text, done, done_at, priority, due_on, tags, version, created, updated, due_at = row[:13]
+    return Task(id_, owner, title, text, done, done_at, priority, due_at or due_on, tags, version, created, updated)
+
+
+class Refused(Exception):
+    """The status to answer with."""
+
+
+class Limit:
+    """The ASGI application. Its gate waits without a time limit, which spares it a timer."""
+
+    def __init__(self) -> None:
+        settings = Settings(_env_file=None)
+        assert settings.database_url is not None
+        self.options = connect_options(settings.database_url.get_secret_value(), settings)
+        self.size, self.secret = settings.pool_size, os.environ["JWT_SECRET"]
+        self.gate = asyncio.Semaphore(self.size)
+        self.pool: Any = None
+        self.verified: dict[bytes, tuple[str, float]] = {}
+        database = Database(self.options, size=1, timeout=1)
+        probe = quote_owner("probe")
+        self.begin_read = Session(database, "probe", read_only=True)._begin.removesuffix(probe)
+        self.begin_write = Session(database, "probe", read_only=False)._begin.removesuffix(probe)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._lifespan(receive, send)
+            return
+        common = [(b"x-request-id", os.urandom(16).hex().encode()), NO_SNIFF, VARY]
+        try:
+            status, headers, body = await self._answer(scope, receive)
+        except (Refused, msgspec.ValidationError) as error:
+            status, headers, body = error.args[0] if isinstance(error, Refused) else 422, [JSON_TYPE, NOT_STORED], b"{}"
+        if status != 304:
+            headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers + common})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with asyncpg.create_pool(
+            min_size=1, max_size=self.size, reset=_no_reset, **self.options.arguments()
+        ) as self.pool:
+            gc.collect()
+            gc.freeze()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Any, receive: Receive) -> tuple[int, Headers, bytes]:
+        authorization = condition = b""
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"if-none-match":
+                condition = value
+        owner = self._owner(authorization)
+        method, path = scope["method"], scope["path"]
+        match path.split("/")[1:]:
+            case ["api", user, "tasks", *rest] if user in (owner, "me"):
+                pass
+            case _:
+                raise Refused(403)
+        if not rest:
+            if method == "POST":
+                return await self._create(owner, await _read(receive))
+            return await self._list(owner, path, scope["query_string"], condition)
+        if len(rest) == 2:
+            return await self._complete(owner, int(rest[0]))
+        return await self._get(owner, int(rest[0]), condition)
+
+    def _owner(self, authorization: bytes) -> str:
+        digest = sha256(authorization).digest()
+        subject, until = self.verified.get(digest, ("", 0.0))
+        now = time.time()
+        if now >= until:
+            try:
+                claims = jwt.decode(authorization[7:], self.secret, ["HS256"], options={"require": ["exp", "sub"]})
+            except jwt.InvalidTokenError:
+                raise Refused(401) from None
+            subject = claims["sub"]
+            self.verified[digest] = subject, min(claims["exp"], now + CACHE_SECONDS)
+        return subject
+
+    async def _run(self, begin: str, owner: str, statement: Statement, arguments: list[Any]) -> Any:
+        """The rows of one statement in one transaction: three round trips."""
+        async with self.gate:
+            connection = await self.pool.acquire()
+            try:
+                await connection.execute(begin + quote_owner(owner))
+                rows = await connection.fetch(statement.sql, *arguments)
+                await connection.execute("COMMIT" if rows else "ROLLBACK")
+            except BaseException:
+                connection.terminate()
+                raise
+            finally:
+                await self.pool.release(connection)
+        return rows
+
+    async def _get(self, owner: str, task_id: int, condition: bytes) -> tuple[int, Headers, bytes]:
+        rows = await self._run(self.begin_read, owner, GET, GET.arguments(owner=owner, task_id=task_id))
+        return _one(rows, condition)
+
+    async def _complete(self, owner: str, task_id: int) -> tuple[int, Headers, bytes]:
+        return _one(await self._run(self.begin_write, owner, TOGGLE, TOGGLE.arguments(owner=owner, task_id=task_id)))
+
+    async def _create(self, owner: str, body: bytes) -> tuple[int, Headers, bytes]:
+        new = decode_task(body)
+        arguments = CREATE.arguments(
+            owner=owner, title=new.title.strip(), description=new.description, completed=new.completed,
+            priority=new.priority, due_on=new.due_date, due_at=None, tags=new.tags,
+        )  # fmt: skip
+        rows = await self._run(self.begin_write, owner, CREATE, arguments)
+        _, headers, answer = _one(rows)
+        headers.append((b"location", f"/api/{owner}/tasks/{rows[0][0]}".encode()))
+        return 201, headers, answer
+
+    async def _list(self, owner: str, path: str, query: bytes, condition: bytes) -> tuple[int, Headers, bytes]:
+        digest = sha256(owner.encode() + b"\0" + query).hexdigest()[:12]
+        if condition:
+            rows = await self._run(self.begin_read, owner, REVISION, REVISION.arguments(owner=owner))
+            tag = f'W/"{rows[0][0]}-{digest}"'.encode()
+            if tag in condition:
+                return 304, [(b"x-revision", b"%d" % rows[0][0]), (b"etag", tag), KEPT], b""
+        limit = int(query.removeprefix(b"limit=") or 100)
+        rows = await self._run(self.begin_read, owner, LIST, LIST.arguments(owner=owner, limit=limit + 1, offset=0))
+        revision = rows[0][-1] if rows else 0
+        link = f'<{path}?{query.decode()}>; rel="first"'
+        if len(rows) > limit:
+            rows.pop()
+            last = f'["created_at","desc",0,"{rows[-1][13].isoformat()}",{rows[-1][0]}]'.encode()
+            cursor = urlsafe_b64encode(last).decode().rstrip("=")
+            link += f', <{path}?{query.decode()}&cursor={cursor}>; rel="next"'
+        tag = f'W/"{revision}-{digest}"'.encode()
+        headers = [(b"x-revision", b"%d" % revision), (b"etag", tag), KEPT, (b"link", link.encode()), JSON_TYPE]
+        return 200, headers, encode([_task(row) for row in rows])
+
+
+def _one(rows: Any, condition: bytes = b"") -> tuple[int, Headers, bytes]:
+    if not rows:
+        raise Refused(404)
+    tag = b'"%d"' % rows[0][9]
+    if condition and tag in condition:
+        return 304, [(b"etag", tag), KEPT], b""
+    return 200, [(b"etag", tag), KEPT, JSON_TYPE], encode(_task(rows[0]))
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+    return body
+
+
+async def _no_reset(connection: Any) -> None:
+    """Every setting is local to a transaction, as in the service."""

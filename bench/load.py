@@ -1,0 +1,142 @@
+"""The load generator: a process of its own, so that its CPU time counts for nobody.
+
+Keep-alive connections, each with one request under way. Speaks with its parent over pipes: prints ``ready`` when it is
+warm and silent, waits for a line, runs, prints one JSON object. Any unexpected status or lost connection ends it.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from itertools import cycle
+from typing import Any
+
+import uvloop
+
+from bench.client import fetch
+from bench.scenarios import CALLS, LIST_304, LIST_304_OF, USERS, Wire, requests, token
+
+HOST = "127.0.0.1"
+STALLED = 30.0  # seconds after the planned end in which the last answers must have come
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+class Run:
+    """One phase of load, over when all connections are silent. Latencies are in seconds."""
+
+    def __init__(self, source: Any, seconds: float, limit: int) -> None:
+        self.source = source
+        self.left = limit
+        self.latencies: list[float] = []
+        self.active = 0
+        self.started = time.perf_counter()
+        self.deadline = self.started + seconds
+        self.finished: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    def next(self, now: float) -> Wire | None:
+        if now >= self.deadline or self.left <= 0:
+            return None
+        self.left -= 1
+        wire: Wire = next(self.source)
+        return wire
+
+    def fail(self, reason: str) -> None:
+        if not self.finished.done():
+            self.finished.set_exception(RuntimeError(reason))
+
+    def leave(self, now: float) -> None:
+        self.active -= 1
+        if not self.active and not self.finished.done():
+            self.finished.set_result(now - self.started)
+
+
+class Connection(asyncio.Protocol):
+    """One client: sends the next request as soon as an answer is complete."""
+
+    run: Run | None = None
+    transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def begin(self, run: Run) -> None:
+        self.run = run
+        run.active += 1
+        self.send(time.perf_counter())
+
+    def send(self, now: float) -> None:
+        assert self.run is not None
+        wire = self.run.next(now)
+        if wire is None:
+            self.run.leave(now)
+            return
+        self.buffer, self.end, self.status, self.sent = b"", 0, wire.status, now
+        self.transport.write(wire.data)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer = self.buffer + data if self.buffer else data
+        if not self.end and not self._read_head():
+            return
+        if len(self.buffer) < self.end:
+            return
+        now = time.perf_counter()
+        assert self.run is not None
+        self.run.latencies.append(now - self.sent)
+        self.send(now)
+
+    def _read_head(self) -> bool:
+        head = self.buffer.find(b"\r\n\r\n")
+        if head < 0:
+            return False
+        status = int(self.buffer[9:12])
+        found = LENGTH.search(self.buffer, 0, head + 2)
+        assert self.run is not None
+        if status != self.status or (found is None and status != 304):
+            self.run.fail(f"expected {self.status}, got: {self.buffer[:600].decode(errors='replace')}")
+            return False
+        self.end = head + 4 + (int(found[1]) if found and status != 304 else 0)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.run is not None:
+            self.run.fail(f"the server closed a connection: {exc}")
+
+
+async def _phase(clients: list[Connection], source: Any, seconds: float, limit: int) -> tuple[Run, float]:
+    run = Run(source, seconds, limit)
+    for client in clients:
+        client.begin(run)
+    return run, await asyncio.wait_for(run.finished, seconds + STALLED)
+
+
+def _etags(port: int) -> list[str]:
+    calls = [(CALLS[LIST_304_OF](user, 0), token(user)) for user in range(USERS)]
+    return [answer.headers["etag"] for answer in fetch(port, calls)]
+
+
+async def main(plan: dict[str, Any]) -> None:
+    """``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests."""
+    scenario, port = plan["scenario"], plan["port"]
+    source = cycle(requests(scenario, _etags(port) if scenario == LIST_304 else ()))
+    loop = asyncio.get_running_loop()
+    clients = [(await loop.create_connection(Connection, HOST, port))[1] for _ in range(plan["connections"])]
+    await _phase(clients, source, plan["warm_up"], plan["max_requests"])
+    print("ready", flush=True)
+    await loop.run_in_executor(None, sys.stdin.readline)
+    run, elapsed = await _phase(clients, source, plan["seconds"], plan["max_requests"])
+    ordered = sorted(run.latencies)
+    result = {
+        "requests": len(ordered),
+        "seconds": elapsed,
+        "p50": ordered[len(ordered) // 2],
+        "p99": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))],
+    }
+    print(json.dumps(result), flush=True)
+    for client in clients:
+        client.run = None
+        client.transport.abort()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(json.loads(sys.argv[1])))

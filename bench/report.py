@@ -1,0 +1,124 @@
+"""What was measured, as Markdown that also reads well in a terminal."""
+
+import os
+import platform
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from statistics import median
+
+from bench.contestants import Contestant
+from bench.measure import Sample
+from bench.scenarios import LIST_304, LIST_304_OF, MIX, TASKS_PER_USER, USERS
+
+TARGETS = "Targets: service/limit at most 1.5 (aim 1.25), service/idiomatic at most 0.33 (0.25), 304/200 at most 0.5."
+
+
+class Results:
+    """Samples by scenario and contestant, in the order they were measured."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples: defaultdict[tuple[str, str], list[Sample]] = defaultdict(list)
+        for sample in samples:
+            self._samples[sample.scenario, sample.contestant].append(sample)
+        self.scenarios = list(dict.fromkeys(sample.scenario for sample in samples))
+
+    def has(self, scenario: str, contestant: str) -> bool:
+        return (scenario, contestant) in self._samples
+
+    def median(self, scenario: str, contestant: str, value: Callable[[Sample], float]) -> float:
+        return median(value(sample) for sample in self._samples[scenario, contestant])
+
+    def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> str:
+        """Median of the rounds' own CPU ratios: a slow round is slow for both."""
+        if over not in self._samples or under not in self._samples:
+            return "-"
+        pairs = zip(self._samples[over], self._samples[under], strict=True)
+        return f"{median(a.cpu / b.cpu for a, b in pairs):.2f}"
+
+
+def render(
+    samples: Sequence[Sample], contestants: Sequence[Contestant], resident: Mapping[str, int], facts: Mapping[str, str]
+) -> str:
+    """``resident`` is in bytes; ``facts`` are lines about the run."""
+    results = Results(samples)
+    mix = ", ".join(f"{share} {name}" for name, share in MIX.items())
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    lines += [f"- {contestant.name}: {contestant.title}" for contestant in contestants]
+    lines += [f"- {USERS} users with {TASKS_PER_USER} tasks each. mixed, in per cent: {mix}. {LIST_304}: {LIST_304_OF}"]
+    lines[-1] += " again with If-None-Match."
+    lines += ["", "CPU is in microseconds per request; figures are medians over the rounds.", ""]
+    lines += _table(
+        ["scenario", "contestant", "CPU", "of it server", "of it PostgreSQL", "requests/s", "p50 ms", "p99 ms"],
+        _measurements(results, contestants),
+    )
+    lines += ["", "Ratios of CPU per request. " + TARGETS, ""]
+    lines += _table(["scenario", "service / limit", "service / idiomatic", "304 / 200"], _ratios(results))
+    lines += ["", "Resident memory of the server after the load:", ""]
+    lines += _table(["contestant", "MiB"], [[name, f"{size / 2**20:.0f}"] for name, size in resident.items()])
+    return "\n".join(lines) + "\n"
+
+
+def _measurements(results: Results, contestants: Sequence[Contestant]) -> list[list[str]]:
+    rows = []
+    for scenario in results.scenarios:
+        for contestant in contestants:
+            name = contestant.name
+            if not results.has(scenario, name):
+                continue
+            cpu, server, postgres, rate, p50, p99 = (
+                results.median(scenario, name, value)
+                for value in (_cpu, _server, _postgres, lambda s: s.per_second, lambda s: s.p50, lambda s: s.p99)
+            )
+            figures = [f"{cpu:,.0f}", f"{server:,.0f}", f"{postgres:,.0f}", f"{rate:,.0f}", f"{p50:.1f}", f"{p99:.1f}"]
+            rows.append([scenario, name, *figures])
+    return rows
+
+
+def _cpu(sample: Sample) -> float:
+    return sample.cpu
+
+
+def _server(sample: Sample) -> float:
+    return sample.server_cpu
+
+
+def _postgres(sample: Sample) -> float:
+    return sample.postgres_cpu
+
+
+def _ratios(results: Results) -> list[list[str]]:
+    rows = []
+    for scenario in results.scenarios:
+        service = (scenario, "service")
+        unchanged = results.ratio(service, (LIST_304_OF, "service")) if scenario == LIST_304 else "-"
+        rows.append(
+            [scenario, *(results.ratio(service, (scenario, other)) for other in ("limit", "idiomatic")), unchanged]
+        )
+    return rows
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns that begin with a figure are set flush right."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    right = [all(row[i][:1].isdigit() or row[i] == "-" for row in rows) and bool(rows) for i in range(len(head))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.rjust(width) if flush else cell.ljust(width)
+            for cell, width, flush in zip(cells, widths, right, strict=True)
+        ]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = ["-" * (width - 1) + (":" if flush else "-") for width, flush in zip(widths, right, strict=True)]
+    return [line(head), line(rule), *map(line, rows)]
+
+
+def machine(postgres: str, command: str) -> dict[str, str]:
+    """When, where and how."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        "versions": f"Python {platform.python_version()}, PostgreSQL {postgres}",
+        "command": f"`{command}`",
+    }

