@@ -159,5 +159,11 @@ class Unavailable(AppError):
     kind, code, message = Kind.UNAVAILABLE, "unavailable", "The service is not available right now: try again."
 
 
+class Contention(Unavailable):
+    """A deadlock or a serialization failure: the database undid the transaction, and doing it again is safe."""
+
+    code = "contention"
+
+
 class StorageFull(AppError):
     kind, code, message = Kind.STORAGE_FULL, "storage_full", "The database has no space left."

@@ -33,7 +33,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                scope["answered"] = True
+                inner["answered"] = True
                 headers = message["headers"] = [*message.get("headers", ()), *common]
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append((b"cache-control", b"no-store"))
@@ -42,11 +42,13 @@ class Edge:
             await send(message)
 
         _strip_trailing_slash(scope)
+        # RFC 9110, 9.3.2: HEAD is GET without the content. The server drops that by its own scope, hence the copy.
+        inner = {**scope, "method": "GET", "head": True} if scope["method"] == "HEAD" else scope
         try:
-            await self.app(scope, receive, send_with_headers)
+            await self.app(inner, receive, send_with_headers)
         finally:
             if self.log_requests:
-                self._log(scope, status, started)
+                self._log(inner, status, started)
 
     def _log(self, scope: Scope, status: int, started: float) -> None:
         # The route's template, not the path: ids and users stay out of the log, and so do queries with search words.

@@ -116,7 +116,8 @@ def of_http(error: HTTPException, request: Request) -> Response:
 def _methods(request: Request) -> set[str]:
     """All that the path supports (RFC 9110, 15.5.6). Each method is a route of its own, and Starlette names one's."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return {method for route in routes if route.path == routes[0].path for method in route.methods}
+    methods = {method for route in routes if route.path == routes[0].path for method in route.methods}
+    return methods | {"HEAD"} if "GET" in methods else methods
 
 
 def unexpected(error: Exception) -> Response:

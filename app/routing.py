@@ -22,10 +22,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.attempts import Attempt, begin_attempt
+from app.errors import Contention
 from app.strict_json import read_json
 
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
+Endpoint = Callable[..., Awaitable[Response]]
+ATTEMPTS = 3
 MAX_CACHED_QUERIES = 1024
 MAX_CACHED_QUERY_BYTES = 256
 
@@ -46,7 +49,7 @@ class DirectRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         dependencies, plan = _dependencies(self.dependant), _plan(self.dependant)
-        endpoint: Callable[..., Awaitable[Response]] = self.endpoint
+        endpoint: Endpoint = self.endpoint
         unsafe = not (self.methods or set()) <= {"GET", "HEAD"}
 
         async def handler(request: Request) -> Response:
@@ -65,7 +68,7 @@ class DirectRoute(APIRoute):
                         await waiting
                 if errors:
                     raise RequestValidationError(errors)
-                response = await endpoint(**values)
+                response = await _retried(endpoint, values, request)
                 if attempt:
                     await attempt.keep(request.scope["session"], response)
             except BaseException as error:
@@ -84,6 +87,17 @@ class DirectRoute(APIRoute):
 def _dependencies(dependant: Dependant) -> list[Bind]:
     """The steps that come first. Security schemes are declared for the document; the token is read by ``deps``."""
     return [_dependency(sub) for sub in dependant.dependencies if not isinstance(sub.call, SecurityBase)]
+
+
+async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
+    """The endpoint's answer. Only what failed before COMMIT was sent comes here, so nothing is ever done twice."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await endpoint(**values)
+        except Contention:
+            await request.scope["session"].rollback()  # its next statement begins a new transaction;
+            # a claimed Idempotency-Key is let go with it, and keeping the answer finds out whether that mattered
+    return await endpoint(**values)
 
 
 def _plan(dependant: Dependant) -> list[Bind]:

@@ -46,6 +46,9 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope.get("head"):  # set by Edge: the client waits for no content
+            await send({"type": "http.response.body", "body": b""})
+            return
         watching = asyncio.create_task(self._watch(receive))
         self._set_timer()
         try:

@@ -58,7 +58,9 @@ class Writer:
 
     async def request(self, method: str, path: str, token: str, body: bytes = b"") -> int:
         """The number of the write, from the ETag."""
-        head = f"{method} {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
+        )
         head += "Content-Type: application/json\r\n\r\n" if body else "\r\n"
         self.writer.write(head.encode() + body)
         answer = await self.reader.readuntil(b"\r\n\r\n")
@@ -75,18 +77,22 @@ class User:
         self.task = 0
         self.listener: Listener | None = None
 
-    def stream(self) -> bytes:
+    def listen(self) -> Listener:
         head = f"GET /api/me/events HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {self.token}\r\n\r\n"
         self.listener = Listener(head.encode())
-        return self.listener.head
+        return self.listener
 
 
 @asynccontextmanager
 async def serving(bench: Bench) -> AsyncIterator[tuple[int, psutil.Process]]:
     port = free_port()
     env = {"DATABASE_URL": bench.url, "JWT_SECRET": SECRET, "PORT": str(port), "ACCESS_LOG": "false"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"], env={"PATH": os.environ["PATH"], **env}, stderr=subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "app", "serve"),
+        env={"PATH": os.environ["PATH"], **env},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         for _ in range(200):
@@ -99,7 +105,7 @@ async def serving(bench: Bench) -> AsyncIterator[tuple[int, psutil.Process]]:
         yield port, psutil.Process(process.pid)
     finally:
         process.terminate()
-        process.wait()
+        await process.wait()
 
 
 def cpu(process: psutil.Process, bench: Bench) -> float:
@@ -133,8 +139,9 @@ async def latencies(port: int, users: list[User], writes: int, rate: float) -> l
 
     async def one(number: int) -> None:
         user, began = users[number * 7 % len(users)], time.perf_counter()
-        sent.append((user, await writers[number % 8].request(
-            "PATCH", f"/api/me/tasks/{user.task}/complete", user.token), began))
+        sent.append(
+            (user, await writers[number % 8].request("PATCH", f"/api/me/tasks/{user.task}/complete", user.token), began)
+        )
 
     running: list[asyncio.Task[None]] = []
     for number in range(writes):
@@ -170,9 +177,7 @@ async def measure(arguments: argparse.Namespace) -> None:
         resident = process.memory_info().rss
         loop = asyncio.get_running_loop()
         for user in users:
-            user.stream()
-            listener = user.listener
-            await loop.create_connection(lambda listener=listener: listener, "127.0.0.1", port)
+            await loop.create_connection(user.listen, "127.0.0.1", port)
         await asyncio.sleep(SETTLE)
         per_stream = (process.memory_info().rss - resident) / len(users) / 1024
         idle_cpu, began = cpu(process, bench), time.perf_counter()
@@ -183,7 +188,9 @@ async def measure(arguments: argparse.Namespace) -> None:
         await asyncio.sleep(1)
         events = sum(len(user.listener.seen) for user in users if user.listener)
         size = sum(user.listener.bytes for user in users if user.listener) / events
-        stored = await connection.fetchval("select avg(pg_column_size(c.*)) from changes c where user_id like 'listener%'")
+        stored = await connection.fetchval(
+            "select avg(pg_column_size(c.*)) from changes c where user_id like 'listener%'"
+        )
         await connection.close()
     us0, us1 = (statistics.median(each[0] for each in rounds) for rounds in (silent, live))
     print(f"CPU per write: {us0:.0f} us with 0 streams, {us1:.0f} us with {len(users)}: {us1 / us0:.2f} x")

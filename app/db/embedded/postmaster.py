@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import psutil
 
-from app.db.cluster_files import PORT
-from app.db.cluster_user import ClusterError
+from app.db.embedded.account import ClusterError
+from app.db.embedded.files import PORT
 
 TICK = 0.02  # seconds
 

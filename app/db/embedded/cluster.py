@@ -13,9 +13,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from app.db.cluster_files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
-from app.db.cluster_user import Account, ClusterError, account_of, let_in
-from app.db.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
+from app.db.embedded.account import Account, ClusterError, account_of, let_in
+from app.db.embedded.files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
+from app.db.embedded.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 20.0  # seconds; recovery after a crash is part of a start
 LOG_LIMIT = 5_000_000
@@ -42,9 +42,9 @@ class Cluster:
 
     def join(self, *, max_connections: int = 100) -> str:
         """Start the server, or use the one that runs; returns the folder of its socket. Raises ClusterError."""
-        account = account_of(self.pgdata)
         turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
+            account = account_of(self.pgdata)
             let_in(account, self.folder, bin_folder())
             if not self.pgdata.exists():
                 initialise(self.pgdata, account)
@@ -119,10 +119,13 @@ class Cluster:
     def _stop(self) -> None:
         found = postmaster(self.pgdata)
         if found is None:
+            if self._child is not None:
+                self._child.poll()  # it died by itself
             return
         # Fast: open transactions end. If that takes too long, immediate: the next start recovers.
         for how, patience in ((signal.SIGINT, STOP_TIMEOUT), (signal.SIGQUIT, 5.0)):
-            os.kill(found.pid, how)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, how)
             if wait_until(lambda: self._gone(found.pid), patience):
                 break
         if found.socket_dir != str(self.pgdata):
