@@ -43,6 +43,7 @@ async def test_history_says_which_fields_changed_from_what_to_what(alice: Person
     assert deleted["changes"] == []
     assert all(e["through"] == "api" and e["at"].endswith("Z") for e in (created, deleted))
     assert await history(alice, task["id"], "?limit=1&before=3") == [updated]
+    assert await history(alice, task["id"], "?before=1") == []
 
 
 async def test_history_says_through_what(alice: Person, app: FastAPI) -> None:

@@ -33,8 +33,10 @@ async def list_history(session: Session, owner: str, task_id: int, *, before: in
     """Latest first. Also of a task in the trash. Raises TaskNotFound for one that never left a trace here."""
     values = {"owner": owner, "task_id": task_id, "before": LATEST if before is None else before}
     rows = (await session.exec(LAST, {**values, "limit": limit + 1})).all()
-    if not rows and before is None:
-        raise TaskNotFound
+    if not rows:
+        if before is None:
+            raise TaskNotFound
+        return []
     changes = [change_row(row) for row in rows]
     earlier = [msgspec.structs.asdict(change.data) for change in changes[1:]] + [{}]
     told = [
