@@ -4,70 +4,39 @@ import asyncio
 import contextlib
 import json
 import signal
-from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
-import asyncpg
 import typer
 from pydantic import ValidationError
 
+from app import cli_user
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
-from app.config import Settings, get_settings
+from app.cli_common import REPAIRABLE, fail, read_settings, run
+from app.config import get_settings
 from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
-from app.errors import AppError
 from app.logs import configure_logging
 from app.main import create_app, database_options, direct_options, run_worker
-from app.reasons import reason, settings_reasons
 from app.serve import serve as run_service
 
 app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-REPAIRABLE = (AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError)
-
-
-def _settings() -> Settings:
-    """The settings, or one line for each that is wrong and exit status 2."""
-    try:
-        settings = get_settings()
-        configure_logging(settings)
-        return settings
-    except ValidationError as error:
-        for line in settings_reasons(error):
-            typer.echo(f"todo: {line}", err=True)
-    except (OSError, ValueError) as error:
-        typer.echo(f"todo: .env cannot be read: {error}", err=True)
-    raise typer.Exit(2)
-
-
-def _fail(error: BaseException) -> typer.Exit:
-    """What an operator can repair is one line, not a traceback."""
-    typer.echo(f"todo: {reason(error)}", err=True)
-    return typer.Exit(1)
-
-
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    # Like Ctrl-C, so that an embedded PostgreSQL started for this command is stopped, too.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        return asyncio.run(work)
-    except REPAIRABLE as error:
-        raise _fail(error) from None
+app.add_typer(cli_user.app, name="user")
 
 
 @app.command()
 def serve() -> None:
     """Start the service; with no DATABASE_URL, PostgreSQL inside it, too."""
-    settings = _settings()
+    settings = read_settings()
     if settings.embedded and (warning := root_warning()):
         typer.echo(f"note: {warning}", err=True)
     try:
         status = run_service(settings, typer.echo)
     except REPAIRABLE as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     raise typer.Exit(status)
 
 
@@ -77,31 +46,31 @@ def token(
     ttl: Annotated[int | None, typer.Option(min=1, help="Life in seconds; default TOKEN_TTL.")] = None,
 ) -> None:
     """Print a token for SUBJECT, signed with the shared secret."""
-    settings = _settings()
+    settings = read_settings()
     try:
         signed = TokenVerifier(settings, load_secret(settings)).sign(subject, ttl=ttl or settings.token_ttl)
     except (OSError, ValueError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     typer.echo(signed)
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database schema up to date."""
-    settings = _settings()
+    settings = read_settings()
 
     async def work() -> None:
         async with database_options(settings) as options:
             await migrations.upgrade(direct_options(settings, options))
 
-    _run(work())
+    run(work())
     typer.echo(f"schema is at {migrations.head()}")
 
 
 @app.command()
 def worker() -> None:
     """Deliver webhooks and prune old changes, without serving. For services that run with WORKER=off."""
-    settings = _settings()
+    settings = read_settings()
     configure_logging(settings)
 
     async def work() -> None:
@@ -110,13 +79,13 @@ def worker() -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await run_worker(settings, stop)
 
-    _run(work())
+    run(work())
 
 
 @app.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
-    typer.echo(json.dumps(create_app(_settings()).openapi(), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(create_app(read_settings()).openapi(), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -124,7 +93,7 @@ def doctor() -> None:
     """Check configuration, database, schema and isolation: one line each. Exit status 1 when one of them fails."""
     with contextlib.suppress(ValidationError, OSError, ValueError):  # they are findings
         configure_logging(get_settings())
-    findings = _run(examine())
+    findings = run(examine())
     for finding in findings:
         typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<14}{finding.text}")
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)

@@ -57,11 +57,40 @@ class Settings(BaseSettings):
     jwks_url: str | None = Field(None, description="JWKS of any other issuer; needs JWT_ISSUER.")
     jwt_issuer: str | None = Field(None, description="Required iss of tokens. Default: BETTER_AUTH_URL.")
     jwt_audience: str | None = Field(None, description="Required aud of tokens. Default: BETTER_AUTH_URL.")
+    public_url: str = Field(
+        "", description="Where clients reach this service: iss and aud of its own tokens. Empty: urn:todo."
+    )
+    token_algorithm: Literal["HS256", "EdDSA"] = Field(
+        "HS256", description="Signature of own tokens. EdDSA: others can verify by /.well-known/jwks.json."
+    )
+    jwt_private_key: SecretStr | None = Field(
+        None, description="Ed25519 key in PEM for EdDSA. Empty: generated and kept in DATA_DIR (embedded only)."
+    )
     token_ttl: int = Field(3600, ge=1, description="Life of a token made by 'todo token', in seconds.")
     cors_origins: Origins = Field(
         default_factory=list,
         description="Origins of browser front-ends, comma separated. Empty: any port of localhost.",
     )
+
+    # Accounts
+    registration: Literal["open", "mail", "closed"] = Field(
+        "open",
+        description="mail: confirmed by mail, and never says whether an e-mail is taken. closed: by the operator.",
+    )
+    access_ttl: int = Field(900, ge=1, description="Life of an access token, in seconds.")
+    refresh_idle: int = Field(604_800, ge=1, description="A session unused for so long ends, in seconds.")
+    refresh_absolute: int = Field(2_592_000, ge=1, description="A session ends after so long, in seconds.")
+    refresh_cookie: bool = Field(
+        False, description="The refresh token travels in an HttpOnly cookie instead of the body."
+    )
+    smtp_url: SecretStr | None = Field(
+        None, description="Mail server: smtp://user:password@host:587 (STARTTLS if offered) or smtps://host:465."
+    )
+    mail_from: str = Field("todo@localhost", description="Sender of mails.")
+    mail_to_log: Literal["auto", "on", "off"] = Field(
+        "auto", description="Without SMTP_URL write mails, tokens included, to the log. auto: with embedded PostgreSQL."
+    )
+    reset_url: str = Field("", description="Page of the front-end that takes ?token= from a reset mail.")
 
     # The contract
     list_shape: Literal["array", "envelope"] = Field(
@@ -88,6 +117,18 @@ class Settings(BaseSettings):
         "auto", description="auto: console on a terminal, else JSON."
     )
     access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
+            raise ValueError("begins with smtp:// or smtps://")
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -119,12 +160,19 @@ class Settings(BaseSettings):
             raise ValueError("JWKS_URL needs JWT_ISSUER: a key set without an issuer would accept anybody's tokens")
         if self.database_url and not (self.jwt_secret or self.better_auth_url or self.jwks_url):
             raise ValueError("with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER")
+        if self.public_url and self.public_url == (self.jwt_issuer or self.better_auth_url or "").rstrip("/"):
+            raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
         return self
 
     @property
     def embedded(self) -> bool:
         """Whether PostgreSQL runs inside this service."""
         return self.database_url is None
+
+    @property
+    def logs_mail(self) -> bool:
+        """Whether mails go to the log because there is no server to send them."""
+        return self.smtp_url is None and (self.mail_to_log == "on" or (self.mail_to_log == "auto" and self.embedded))
 
 
 @lru_cache

@@ -6,40 +6,103 @@ from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator, WithJsonSchema
 
+from app.auth.claims import Identity
+from app.auth.opaque import API_TOKEN_PREFIX
 from app.auth.tokens import bearer_token
+from app.clock import now
 from app.db.session import Session as DatabaseSession
-from app.errors import NotFound, NotYourPath
+from app.errors import InsufficientScope, LoginRequired, NotFound, NotYourPath
 from app.models.base import MAX_ID
+from app.services.auth_context import AuthContext, Client
+from app.services.liveness import Guard
 
 ME = "me"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearerAuth",
-    description="A token of the service: `todo token alice` prints one.",
+    description="The access_token of a login, or an API token, or a token of an issuer this service trusts.",
 )
 
 
+async def authenticate(request: Request) -> Identity:
+    """Who sent the request, by a token of any kind, and alive: logins and API tokens can be ended before they expire.
+
+    Raises the 401 facts. What an API token may do is up to the caller: ``current_identity`` decides it by method.
+    """
+    token = bearer_token(request.headers.get("authorization"))
+    if token.startswith(API_TOKEN_PREFIX):
+        return await _guard(request).verify_api_token(token)
+    verifier = request.app.state.verifier
+    identity: Identity = verifier.cached(token) or await verifier.verify(token)
+    if identity.session_id is not None and not _guard(request).is_fresh(identity):
+        await _guard(request).check_session(identity)
+    return identity
+
+
+def _guard(request: Request) -> Guard:
+    context: AuthContext = request.app.state.auth
+    return context.guard
+
+
+async def current_identity(request: Request) -> Identity:
+    """The same, and it may do this: a token with read scope only reads. Raises InsufficientScope."""
+    identity: Identity | None = request.scope.get("identity")
+    if identity is None:
+        identity = request.scope["identity"] = await authenticate(request)
+    if identity.scope == "read" and request.method not in SAFE_METHODS:
+        raise InsufficientScope
+    return identity
+
+
 async def current_subject(request: Request) -> str:
-    """The subject of the bearer token. Raises the 401 facts of ``app.auth.tokens``."""
-    verifier = request.app.state.verifier
-    token = bearer_token(request.headers.get("authorization"))
-    identity = verifier.cached(token) or await verifier.verify(token)
-    subject: str = identity.subject
-    return subject
+    """The subject of the bearer token. Raises the facts of ``current_identity``."""
+    return (await current_identity(request)).subject
 
 
-async def token_expiry(request: Request) -> int:
-    """When the bearer token ends, in seconds since 1970: a stream must not outlive it."""
-    verifier = request.app.state.verifier
-    token = bearer_token(request.headers.get("authorization"))
-    identity = verifier.cached(token) or await verifier.verify(token)
-    expires_at: int = identity.expires_at
-    return expires_at
+async def logged_in(request: Request) -> Identity:
+    """Whoever logged in here, in person. Raises LoginRequired for API tokens and other issuers' tokens."""
+    identity = await current_identity(request)
+    if identity.session_id is None:
+        raise LoginRequired
+    return identity
+
+
+async def in_person(request: Request) -> Identity:
+    """Anybody but an API token, which must not make others. Raises LoginRequired."""
+    identity = await current_identity(request)
+    if identity.token_id is not None:
+        raise LoginRequired
+    return identity
+
+
+async def auth_context(request: Request) -> AuthContext:
+    context: AuthContext = request.app.state.auth
+    return context
+
+
+async def auth_session(request: Request) -> DatabaseSession:
+    """A transaction of the role that reads accounts and nothing of what users keep here."""
+    session = request.scope["session"] = request.app.state.database.auth_transaction()
+    return session  # type: ignore[no-any-return]
+
+
+async def client(request: Request) -> Client:
+    """The address is the proxy's word only where FORWARDED_ALLOW_IPS names that proxy: uvicorn sees to it."""
+    arrived_at = now()
+    address = request.client.host if request.client else ""
+    agent = request.headers.get("user-agent", "")
+    return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
 Subject = Annotated[str, Depends(current_subject)]
-TokenExpiry = Annotated[int, Depends(token_expiry)]
+Caller = Annotated[Identity, Depends(current_identity)]
+LoggedIn = Annotated[Identity, Depends(logged_in)]
+InPerson = Annotated[Identity, Depends(in_person)]
+Auth = Annotated[AuthContext, Depends(auth_context)]
+AuthSession = Annotated[DatabaseSession, Depends(auth_session)]
+FromClient = Annotated[Client, Depends(client)]
 # The bounds are only documented: a path that cannot be anybody's is not the caller's either, and that is 403.
 UserId = Annotated[
     str,
@@ -61,10 +124,13 @@ async def path_owner(user_id: UserId, subject: Subject) -> str:
 Owner = Annotated[str, Depends(path_owner)]
 
 
-async def write_session(request: Request, owner: Owner) -> DatabaseSession:
+async def write_session(request: Request, owner: Owner, caller: Caller) -> DatabaseSession:
     """A transaction of the owner, opened at the first statement, committed before the answer is sent."""
-    session = request.scope["session"] = request.app.state.database.transaction(owner)
-    return session  # type: ignore[no-any-return]
+    session: DatabaseSession = request.app.state.database.transaction(owner)
+    if caller.client:
+        session.through = f"token:{caller.client}"
+    request.scope["session"] = session
+    return session
 
 
 async def read_session(request: Request, owner: Owner) -> DatabaseSession:
@@ -104,6 +170,13 @@ WebhookId = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
 ]
+TokenId = Annotated[
+    int,
+    Path(description="Id of the API token.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
+]
+SessionId = Annotated[str, Path(description="Id of the session.", min_length=1, max_length=64)]
 IfMatch = Annotated[
     str | None, Header(description='Write only if the ETag is still this one, e.g. `"7"`.', examples=['"7"'])
 ]

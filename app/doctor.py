@@ -2,9 +2,11 @@
 
 from contextlib import AsyncExitStack
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from app.auth.access import OwnTokens
 from app.auth.secret import load_secret
 from app.config import Settings, get_settings
 from app.db import migrations
@@ -33,6 +35,7 @@ async def examine() -> list[Finding]:
     except (OSError, ValueError) as error:
         return [Finding("configuration", False, reason(error))]
     findings.append(Finding("configuration", True, _describe(settings, secret)))
+    findings += [_check_accounts(settings), _check_mail(settings)]
     async with AsyncExitStack() as stack:
         try:
             options = await stack.enter_async_context(database_options(settings))
@@ -53,6 +56,26 @@ def _describe(settings: Settings, secret: str | None) -> str:
     if settings.better_auth_url or settings.jwks_url:
         issuers.append("JWKS")
     return f"{'embedded PostgreSQL' if settings.embedded else 'DATABASE_URL'}, tokens by {' and '.join(issuers)}"
+
+
+def _check_accounts(settings: Settings) -> Finding:
+    try:
+        own = OwnTokens.from_settings(settings)
+    except (ValueError, OSError) as error:
+        return Finding("accounts", False, str(error))
+    if own is None:
+        return Finding("accounts", True, "off: no JWT_SECRET or JWT_PRIVATE_KEY to sign tokens with")
+    return Finding("accounts", True, f"registration {settings.registration}, tokens {own.algorithm} by {own.issuer}")
+
+
+def _check_mail(settings: Settings) -> Finding:
+    if settings.smtp_url is not None:
+        server = urlsplit(settings.smtp_url.get_secret_value())
+        return Finding("mail", True, f"by {server.scheme}://{server.hostname} as {settings.mail_from}")
+    if settings.logs_mail:
+        return Finding("mail", True, "to the log, reset tokens included: for development. Set SMTP_URL to send it")
+    text = "none: a forgotten password is answered 503. Set SMTP_URL"
+    return Finding("mail", settings.registration != "mail", text)
 
 
 async def _check_schema(options: ConnectOptions) -> Finding:

@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
+from app.auth.passwords import Hasher
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
 from app.config import Settings, get_settings
@@ -20,19 +22,32 @@ from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
 from app.live import Hub
+from app.mail import Mailer
 from app.middleware import Cors, Edge, LastCatch
 from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import changes, docs, health, tasks, webhooks
+from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
+from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
+from app.services.liveness import Guard
 from app.shutdown import before_shutdown
 from app.worker import Worker
 
 log = logging.getLogger(__name__)
 
-ROUTERS = (tasks.router, changes.router, webhooks.router, health.router)
+ROUTERS = (
+    tasks.router,
+    changes.router,
+    webhooks.router,
+    auth.router,
+    accounts.router,
+    sessions.router,
+    api_tokens.router,
+    well_known.router,
+    health.router,
+)
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
@@ -117,6 +132,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await database.open()
     stack.push_async_callback(database.close)
     await prove_isolation(database)
+    app.state.auth = auth_context(settings, database)
+    stack.push_async_callback(app.state.auth.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 
@@ -151,6 +168,12 @@ def make_worker(settings: Settings, database: Database) -> Worker:
     return Worker(database, allow_private=settings.webhooks_allow_private, kept_days=settings.changes_kept_days)
 
 
+def auth_context(settings: Settings, database: Database) -> AuthContext:
+    """What the services of accounts work with. Raises ValueError for a key that is none."""
+    own = OwnTokens.from_settings(settings)
+    return AuthContext(settings, database, Hasher(), Guard(database), Mailer(settings), own)
+
+
 @asynccontextmanager
 async def database_options(settings: Settings) -> AsyncIterator[ConnectOptions]:
     """The database of DATABASE_URL, or the embedded one for as long as the context lasts."""
@@ -175,4 +198,4 @@ async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
         keys = JwksCache.from_settings(settings)
         if keys is not None:
             await stack.enter_async_context(keys)
-        yield TokenVerifier(settings, load_secret(settings), keys)
+        yield TokenVerifier(settings, load_secret(settings), keys, own=OwnTokens.from_settings(settings))

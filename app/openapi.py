@@ -30,7 +30,8 @@ BEARER = "bearerAuth"
 DESCRIPTION = """\
 Tasks, and what belongs to them, of many users: each sees only their own.
 
-**Get a token:** run `todo token alice`, press **Authorize** and paste what it prints. Where a path asks for
+**Get a token:** register (`POST /api/auth/register`) and take the `access_token`, or run `todo token alice`; press
+**Authorize** and paste it. Where a path asks for
 `user_id`, `me` is whoever the token belongs to.
 
 ```sh

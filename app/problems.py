@@ -89,6 +89,8 @@ def of_fact(fact: AppError) -> Response:
         # RFC 6750, 3.1: no error code when the client sent no credentials at all
         sent = fact.code not in {"token_missing", "token_not_bearer"}
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if sent else "Bearer"
+    if fact.code == "insufficient_scope":
+        headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'  # RFC 6750, 3.1
     if fact.retry_after is not None:
         headers["Retry-After"] = str(fact.retry_after)
     errors = [{"loc": list(fact.loc), "msg": fact.detail, "type": fact.code}] if status == 422 else None

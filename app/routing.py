@@ -90,12 +90,17 @@ def _dependencies(dependant: Dependant) -> list[Bind]:
 
 
 async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
-    """The endpoint's answer. Only what failed before COMMIT was sent comes here, so nothing is ever done twice."""
+    """The endpoint's answer. Only what failed before COMMIT was sent comes here, so nothing is ever done twice.
+
+    Not without the request's own session: who opens transactions in a service may have committed one already.
+    """
     for _ in range(ATTEMPTS - 1):
         try:
             return await endpoint(**values)
         except Contention:
-            await request.scope["session"].rollback()  # its next statement begins a new transaction;
+            if (session := request.scope.get("session")) is None:
+                raise
+            await session.rollback()  # its next statement begins a new transaction;
             # a claimed Idempotency-Key is let go with it, and keeping the answer finds out whether that mattered
     return await endpoint(**values)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from starlette.responses import Response
@@ -26,15 +27,26 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, owner: str, position: int, *, behind: bool, expires_at: int | None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        owner: str,
+        position: int,
+        *,
+        behind: bool,
+        expires_at: int | None = None,
+        still_valid: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
         """``behind``: there is something to replay.
 
-        ``expires_at``, in seconds since 1970, ends the stream: it does not outlive the token it came with.
+        ``expires_at``, in seconds since 1970, ends the stream: it does not outlive the token it came with. Nor does it
+        outlive a login that was ended: ``still_valid`` is asked before each event and with each heartbeat.
         """
         super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self.hub, self.owner, self.position = hub, owner, position
         self.behind, self.expires_at = behind, expires_at
+        self.still_valid = still_valid
         self.ending: str | None = "shutdown" if hub.closing else None
         self.beat = False
         self._woken = asyncio.Event()
@@ -95,7 +107,10 @@ class EventStream(Response):
             self.behind = True
 
     async def _turn(self, feed: Feed, send: Send) -> None:
-        if text := feed.after(self.position):
+        text = feed.after(self.position)
+        if (text or self.beat) and not await self._is_welcome():
+            return
+        if text:
             self.position = max(self.position, feed.revision)
             await self._write(send, text)
             if self.position < feed.floor:  # while it took these, more came than is kept
@@ -106,6 +121,16 @@ class EventStream(Response):
         else:
             self._woken.clear()
             await self._woken.wait()
+
+    async def _is_welcome(self) -> bool:
+        """Whether the login behind the stream still stands; remembered for a few seconds, so asking costs little."""
+        try:
+            if self.still_valid is None or await self.still_valid():
+                return True
+            self.ending = "token_ended"
+        except AppError as error:  # the database does not answer: the client comes back when it does
+            self.ending = error.code
+        return False
 
     async def _end(self, send: Send) -> None:
         """Say why, and that the client should resume; it has the id to do so."""

@@ -20,7 +20,7 @@ import jwt
 import msgspec
 
 from app.config import Settings
-from app.db.session import Database, Session, quote_owner
+from app.db.session import Database, quote_owner
 from app.db.statements import Prepared
 from app.db.url import connect_options
 from app.services import task_list, tasks, users
@@ -108,8 +108,8 @@ class Limit:
         self.verified: dict[bytes, tuple[str, float]] = {}
         database = Database(self.options, size=1, timeout=1)
         probe = quote_owner("probe")
-        self.begin_read = Session(database, "probe", read_only=True)._begin.removesuffix(probe)
-        self.begin_write = Session(database, "probe", read_only=False)._begin.removesuffix(probe)
+        self.begin_read = database.transaction("probe", read_only=True)._begin.removesuffix(probe)
+        self.begin_write = database.transaction("probe")._begin.removesuffix(probe)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -105,7 +105,8 @@ async def test_migrate_and_doctor(tmp_path: Path, databases: Databases, monkeypa
     assert (done.returncode, done.stdout) == (0, f"schema is at {migrations.head()}\n"), done.stderr
     after = run_todo("doctor", cwd=tmp_path, **options)
     assert after.returncode == 0, after.stdout
-    assert lines(after.stdout) == ["ok configuration", "ok database", "ok migrations", "ok isolation"]
+    names = ("configuration", "accounts", "mail", "database", "migrations", "isolation")
+    assert lines(after.stdout) == [f"ok {name}" for name in names]
 
     await databases.execute("drop policy owner on tasks", "scratch_0")
     leaky = await examined(monkeypatch, tmp_path, **options)

@@ -484,7 +484,7 @@ async def test_each_path_works_with_and_without_a_trailing_slash(
             await person.delete(f"/tasks/{task['id']}")
         answers.append(await person.call(method, concrete(path, person.subject, task["id"]) + slash, json=body))
     assert answers[0].status_code == answers[1].status_code
-    assert answers[0].is_success
+    assert answers[0].is_success or path.startswith("/api/auth/")  # which need an account: tests/accounts
     assert not any(answer.history for answer in answers)
 
 

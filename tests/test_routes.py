@@ -10,6 +10,14 @@ from app.main import create_app
 from tests.support import Person, assert_problem
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
+PUBLIC |= {("GET", "/.well-known/jwks.json")}
+# The way in: who has no token yet, or only one that has expired.
+ENTRANCE = {
+    ("POST", "/api/auth/" + name)
+    for name in (
+        "register", "signup", "login", "signin", "refresh", "logout", "password/forgot", "password/reset",
+    )
+}  # fmt: skip
 
 
 def routes() -> Iterator[tuple[str, str]]:
@@ -22,25 +30,22 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 ROUTES = list(routes())
-PRIVATE = [route for route in ROUTES if route not in PUBLIC]
+PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
+ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route not in PRIVATE]
 
 
 def concrete(path: str, owner: str, task_id: int) -> str:
-    return (
-        path.replace("{user_id}", owner)
-        .replace("{task_id}", str(task_id))
-        .replace("{revision}", "1")
-        .replace("{webhook_id}", "1")
-    )
+    values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
+    return path.format(**values)
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
-    assert set(ROUTES) >= PUBLIC
+    assert set(ROUTES) >= PUBLIC | ENTRANCE
     assert PRIVATE
-    assert all(path.startswith("/api/{user_id}/") for _, path in PRIVATE)
+    assert all(path.startswith("/api/auth/") for _, path in ACCOUNT)
 
 
-@pytest.mark.parametrize(("method", "path"), PRIVATE)
+@pytest.mark.parametrize(("method", "path"), PRIVATE + ACCOUNT)
 async def test_nobody_gets_401(alice: Person, method: str, path: str) -> None:
     task = await alice.add()
     answer = await alice.client.request(method, concrete(path, alice.subject, task["id"]), json={})

@@ -104,8 +104,8 @@ async def test_a_database_that_does_not_isolate_users_is_refused(
 async def test_what_belongs_to_others_is_no_reason_to_refuse(broken: Make, databases: Databases) -> None:
     await start(
         await broken("""
-        create table session (id text primary key, token text);
-        create view sessions as select * from session;
+        create table visit (id text primary key, token text);
+        create view visits as select * from visit;
         create policy fewer on tasks as restrictive using (title <> 'x');
         create role only_reads nologin;
         create policy reports on tasks for select to only_reads using (true);

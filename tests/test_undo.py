@@ -46,6 +46,16 @@ async def test_history_says_which_fields_changed_from_what_to_what(alice: Person
     assert await history(alice, task["id"], "?before=1") == []
 
 
+async def test_history_names_the_api_token(alice: Person) -> None:
+    made = await alice.post("/api/auth/tokens", {"name": "my script", "scope": "write"})
+    assert made.status_code == 201, made.text
+    script = Person(alice.client, alice.subject)
+    script.headers = {"Authorization": f"Bearer {made.json()['token']}"}
+    task = await script.add("a")
+    await alice.patch(f"/tasks/{task['id']}", {"title": "b"})
+    assert [e["through"] for e in await history(alice, task["id"])] == ["api", "token:my script"]
+
+
 async def test_history_says_through_what(alice: Person, app: FastAPI) -> None:
     async with app.state.database.transaction(alice.subject) as session:
         session.through = "mcp"

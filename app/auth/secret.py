@@ -1,4 +1,4 @@
-"""The shared HS256 secret: from the settings, or made once and kept beside the data."""
+"""The keys that sign tokens: from the settings, or made once and kept beside the data."""
 
 import os
 import secrets
@@ -6,12 +6,20 @@ import tempfile
 from pathlib import Path
 
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from app.config import MIN_SECRET_BYTES, Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 FILE_NAME = "jwt_secret"
+KEY_FILE_NAME = "jwt_ed25519.pem"
 RANDOM_BYTES = 48
 
 
@@ -31,19 +39,47 @@ def load_secret(settings: Settings) -> str | None:
         return None
     path = settings.data_dir / FILE_NAME
     if not path.exists():
-        _create(path)
+        _create(path, secrets.token_urlsafe(RANDOM_BYTES) + "\n")
     return _read(path)
 
 
-def _create(path: Path) -> None:
-    """Write a new secret unless another process was faster; then theirs stands."""
+def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
+    """The Ed25519 key that signs this service's own tokens; generated and kept as the secret is.
+
+    None with DATABASE_URL and no JWT_PRIVATE_KEY. Raises SecretError, or OSError if DATA_DIR is out of reach.
+    """
+    if settings.jwt_private_key is not None:
+        # One line in .env, as most hosts want it: \n instead of line ends.
+        return _parse_key(settings.jwt_private_key.get_secret_value().replace("\\n", "\n"), "JWT_PRIVATE_KEY")
+    if not settings.embedded:
+        return None
+    path = settings.data_dir / KEY_FILE_NAME
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        _create(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+    return _parse_key(path.read_text(encoding="ascii"), str(path))
+
+
+def _parse_key(pem: str, where: str) -> Ed25519PrivateKey:
+    remedy = "make one with: openssl genpkey -algorithm ed25519"
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        raise SecretError(f"{where} holds no private key in PEM: {remedy}") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SecretError(f"the key in {where} is not Ed25519: {remedy}")
+    return key
+
+
+def _create(path: Path, content: str) -> None:
+    """Write new ``content`` unless another process was faster; then theirs stands."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp opens with O_EXCL and 0600. link() fails if the name exists, so the name never shows a file that is
     # still empty, and of several processes that start at once exactly one gives the secret to all.
-    descriptor, draft = tempfile.mkstemp(prefix=f".{FILE_NAME}.", dir=path.parent)
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(RANDOM_BYTES) + "\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)

@@ -18,47 +18,16 @@ from sqlalchemy.sql.base import Executable
 
 from app.db.failures import RETRY_AFTER, fact_of, is_lost
 from app.db.gate import Gate
+from app.db.rows import Result, Row
 from app.db.statements import Prepared, prepare
 from app.db.url import SERVER_SETTINGS, ConnectOptions
 from app.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SERVICE_ROLE, WORKER_ROLE = "todo_user", "todo_worker"
+SERVICE_ROLE, AUTH_ROLE, WORKER_ROLE = "todo_user", "todo_auth", "todo_worker"
 MAX_OWNER = 255
 ROLLBACK_TIMEOUT = 2.0
-
-
-class Row(asyncpg.Record):  # type: ignore[misc]
-    """A record whose columns are attributes, too."""
-
-    __slots__ = ()
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
-
-
-class Result:
-    """The rows of one statement, in the order the database gave them. One column: its values instead of rows."""
-
-    __slots__ = ("_rows",)
-
-    def __init__(self, rows: list[Any]) -> None:
-        self._rows = rows
-
-    def all(self) -> list[Any]:
-        return self._rows
-
-    def first(self) -> Any:
-        return self._rows[0] if self._rows else None
-
-    def one(self) -> Any:
-        """The only row; ValueError when there is none or more than one."""
-        (row,) = self._rows
-        return row
 
 
 def quote_owner(owner: str) -> str:
@@ -73,12 +42,8 @@ class Session:
 
     __slots__ = ("_announced", "_begin", "_connection", "_database", "owner", "round_trips", "through")
 
-    def __init__(self, database: "Database", owner: str, *, read_only: bool, role: str | None = None) -> None:
-        # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
-        mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
-        self._begin = (
-            f"BEGIN{mode};{database.preambles[role or database.role]} SET LOCAL app.user_id = {quote_owner(owner)}"
-        )
+    def __init__(self, database: "Database", owner: str, begin: str) -> None:
+        self._begin = begin
         self._database = database
         self._connection: Any = None
         self._announced = False
@@ -181,7 +146,9 @@ class Database:
         """``timeout`` is the longest wait for a connection, in seconds. Nothing is opened before ``open``."""
         self.options = options
         self.role = role
-        self.preambles = {role: self._preamble(role) for role in (role, WORKER_ROLE)}
+        self._preamble = ""
+        if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
+            self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
         self._gate = Gate(size, timeout)
@@ -209,12 +176,17 @@ class Database:
 
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
-        return Session(self, owner, read_only=read_only, role=role)
+        # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
+        mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
+        acting = f" SET LOCAL ROLE {role or self.role}; SET LOCAL app.user_id = {quote_owner(owner)}"
+        return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}")
 
-    def _preamble(self, role: str) -> str:
-        # A pooler's connections are not ours to configure, so each transaction brings its settings.
-        settings = SERVER_SETTINGS if self.options.pooled else {}
-        return "".join([f" SET LOCAL ROLE {role};", *(f" SET LOCAL {k} = '{v}';" for k, v in settings.items())])
+    def auth_transaction(self) -> Session:
+        """A session without an owner, for what comes before anybody knows who asks: login, refresh, tokens.
+
+        Its role can read and write accounts and nothing of what users keep here.
+        """
+        return Session(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
 
     async def begin(self, statement: str) -> Any:
         """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.

@@ -1,10 +1,11 @@
 """``/api/{user_id}/changes`` and what is built on it."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
-from app.deps import Owner, ReadSession, Revision, Session, TaskId, TokenExpiry, bearer
+from app.deps import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
 from app.responses import Json
 from app.routing import DirectRoute
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
@@ -34,7 +35,7 @@ async def list_changes(owner: Owner, session: ReadSession, query: Annotated[Chan
 async def stream_events(
     request: Request,
     owner: Owner,
-    expires_at: TokenExpiry,
+    caller: Caller,
     query: Annotated[EventsQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> Response:
@@ -47,7 +48,8 @@ async def stream_events(
     since = query.since if last_event_id is None else last_event_id
     hub = request.app.state.hub
     position, behind = await hub.find_position(owner, since)
-    return EventStream(hub, owner, position, behind=behind, expires_at=expires_at)
+    still_valid = partial(request.app.state.auth.guard.still_valid, caller)
+    return EventStream(hub, owner, position, behind=behind, expires_at=caller.expires_at, still_valid=still_valid)
 
 
 @router.get("/tasks/{task_id}/history", response_model=list[HistoryEntry])

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from app.db.session import Database, Session
+from app.db.session import AUTH_ROLE, SERVICE_ROLE, Database, Session
 from app.errors import AppError
 
 # Names no token can carry (they are not trimmed): the probe can never meet a real user's rows.
@@ -31,6 +31,13 @@ REACHABLE = """
 TOO_WIDE = text("""
     select rolname from pg_roles where (rolsuper or rolbypassrls) and pg_has_role(oid, 'member') order by 1
 """)
+# Password hashes are for the role of logins only, and that role has no business with what users keep here.
+CROSSED = text("""
+    select c.relname from pg_class c
+    where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and c.relname <> 'users'
+      and has_any_column_privilege(:service, c.oid, 'select') and has_any_column_privilege(:auth, c.oid, 'select')
+    order by 1
+""").bindparams(service=SERVICE_ROLE, auth=AUTH_ROLE)
 UNPROTECTED = text(f"""
     with {REACHABLE}
     select relname || ': ' || problem from reachable c cross join lateral (values
@@ -91,6 +98,8 @@ async def _check_catalogue(session: Session, role: str) -> None:
         raise NotIsolated(f"role {role!r} is or can become {', '.join(roles)}, whom row-level security does not bind")
     if problems := (await session.exec(UNPROTECTED)).all():
         raise NotIsolated("; ".join(problems))
+    if tables := (await session.exec(CROSSED)).all():
+        raise NotIsolated(f"both {SERVICE_ROLE} and {AUTH_ROLE} can read: {', '.join(tables)}")
 
 
 async def _check_policy(session: Session, policy: Policy) -> None:

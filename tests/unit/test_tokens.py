@@ -19,8 +19,9 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
 from app.auth import tokens
+from app.auth.claims import Identity
 from app.auth.jwks import JwksCache
-from app.auth.tokens import CACHE_SECONDS, MAX_TOKEN, Identity, TokenVerifier, bearer_token
+from app.auth.tokens import CACHE_SECONDS, MAX_TOKEN, TokenVerifier, bearer_token
 from app.config import Settings
 from app.errors import KeysUnavailable, TokenExpired, TokenInvalid, TokenMissing, TokenNotBearer
 

@@ -1,0 +1,100 @@
+"""The access tokens that this service issues itself (RFC 9068), and the keys that others verify them with."""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from hmac import digest
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from jwt import PyJWS
+
+from app.auth.secret import load_secret, load_signing_key
+from app.config import Settings
+from app.errors import TokenInvalid
+
+TYPE = "at+jwt"
+DEFAULT_ISSUER = "urn:todo"
+_JWS = PyJWS()
+
+
+class Signed(NamedTuple):
+    """How a token was signed, and what kind its header says it is."""
+
+    algorithm: str
+    kid: str | None
+    kind: str
+
+
+class OwnTokens:
+    """Signs access tokens, and knows its own by ``iss``, ``aud``, ``typ`` and key."""
+
+    def __init__(self, issuer: str, key: str | Ed25519PrivateKey) -> None:
+        """A text is a shared HS256 secret; a private key signs with EdDSA and is published by ``jwks``."""
+        self.issuer = issuer
+        self._key = key
+        if isinstance(key, str):
+            self.algorithm, self.kid, self.public_key = "HS256", None, None
+            material = key.encode()
+        else:
+            self.algorithm, self.public_key = "EdDSA", key.public_key()
+            self._x = _base64(self.public_key.public_bytes(Encoding.Raw, PublicFormat.Raw))
+            self.kid = _thumbprint(self._x)
+            material = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        self.refresh_key = digest(material, b"todo refresh tokens", "sha256")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "OwnTokens | None":
+        """None where there is nothing to sign with. Raises as ``load_secret`` does."""
+        key = load_signing_key(settings) if settings.token_algorithm == "EdDSA" else load_secret(settings)
+        return None if key is None else cls(settings.public_url or DEFAULT_ISSUER, key)
+
+    def sign(self, subject: str, session_id: str, *, now: int, ttl: int) -> str:
+        """An access token of one session, good for ``ttl`` seconds."""
+        claims = {
+            "iss": self.issuer,
+            "aud": self.issuer,
+            "sub": subject,
+            "sid": session_id,
+            "iat": now,
+            "exp": now + ttl,
+            "jti": secrets.token_hex(16),
+        }
+        headers = {"typ": TYPE} if self.kid is None else {"typ": TYPE, "kid": self.kid}
+        payload = json.dumps(claims, separators=(",", ":")).encode()
+        return _JWS.encode(payload, self._key, self.algorithm, headers=headers)
+
+    def check(self, signed: Signed, claims: dict[str, Any]) -> str:
+        """The session of a token that names this service as its issuer. Raises TokenInvalid.
+
+        What this service signs for another purpose, or another signs in its name, is told apart by ``typ`` and by the
+        claims that only an access token has (RFC 8725, 3.11 and 3.12).
+        """
+        session_id, token_id, audience = claims.get("sid"), claims.get("jti"), claims.get("aud")
+        if (signed.algorithm, signed.kid, claims.get("iss")) != (self.algorithm, self.kid, self.issuer):
+            raise TokenInvalid
+        if signed.kind != TYPE or self.issuer not in (audience if isinstance(audience, list) else [audience]):
+            raise TokenInvalid
+        if not isinstance(session_id, str) or not session_id or not isinstance(token_id, str):
+            raise TokenInvalid
+        return session_id
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """What ``/.well-known/jwks.json`` answers; no keys while a shared secret signs."""
+        if self.kid is None:
+            return {"keys": []}
+        key = {"kty": "OKP", "crv": "Ed25519", "x": self._x, "kid": self.kid, "alg": "EdDSA", "use": "sig"}
+        return {"keys": [key]}
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _thumbprint(x: str) -> str:
+    """RFC 7638 and RFC 8037, 2: the required members only, sorted, without white space."""
+    return _base64(
+        sha256(json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":")).encode()).digest()
+    )

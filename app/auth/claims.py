@@ -1,0 +1,122 @@
+"""What the claims of a verified token must say, and what of them a request needs to know."""
+
+import json
+from typing import Any, NamedTuple
+
+from app.config import Settings
+from app.errors import TokenExpired, TokenInvalid
+
+# For clocks that disagree, on nbf and iat. None on exp: "expired" then means the same here, in the cache and at the
+# front-end, which renews its tokens before that anyway.
+LEEWAY = 5
+MAX_INSTANT = 253_402_300_799  # the end of the year 9999: what datetime can still express
+
+_ONLY_IN_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
+_OTHER_KINDS = frozenset({"id", "id_token", "refresh", "refresh_token", "offline", "logout"})
+MAX_SUBJECT = 255
+
+
+class Identity(NamedTuple):
+    """What a verified token says. ``expires_at`` is in seconds since 1970.
+
+    ``session_id`` is set for this service's own logins, ``client`` names the API token; ``scope`` is read or write.
+    """
+
+    subject: str
+    expires_at: int
+    session_id: str | None = None
+    scope: str = "write"
+    client: str = ""
+    token_id: int | None = None
+
+
+class Origin(NamedTuple):
+    """What tokens of one kind must say about where they come from and whom they are for; None: anything."""
+
+    issuer: str | None
+    audience: str | None
+    not_issuer: str | None = None
+
+
+def origins(settings: Settings) -> tuple[Origin, Origin]:
+    """What is asked of tokens signed with the shared secret, and of those signed with published keys.
+
+    JWT_ISSUER and JWT_AUDIENCE speak of the published keys where there are any. Front-ends that sign with the shared
+    secret then write whatever they like, except the name of the issuer that has keys of its own.
+    """
+    if not (settings.jwks_url or settings.better_auth_url):
+        shared = Origin(settings.jwt_issuer, settings.jwt_audience)
+        return shared, shared
+    base = (settings.better_auth_url or "").rstrip("/")  # Better Auth writes its base URL without the slash
+    issuer = settings.jwt_issuer or base
+    return Origin(None, None, not_issuer=issuer), Origin(issuer, settings.jwt_audience or base or issuer)
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise TokenInvalid from error
+    if not isinstance(value, dict):
+        raise TokenInvalid
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 7519, 4: names are unique. Two readers of a token must not see two different subjects."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("duplicate name")
+    return members
+
+
+def check_origin(claims: dict[str, Any], origin: Origin) -> None:
+    issuer, audience = claims.get("iss"), claims.get("aud", [])
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not (issuer is None or isinstance(issuer, str)) or not isinstance(audiences, list):
+        raise TokenInvalid
+    if origin.issuer is not None and issuer != origin.issuer:
+        raise TokenInvalid
+    if issuer and origin.not_issuer and issuer.rstrip("/") == origin.not_issuer.rstrip("/"):
+        raise TokenInvalid
+    if origin.audience is not None and origin.audience not in audiences:
+        raise TokenInvalid
+
+
+def check_kind(claims: dict[str, Any]) -> None:
+    """Refuse what an issuer signs with the same key for another purpose than access.
+
+    ID tokens (OpenID Connect Core, 2 and 3.3.2.11), refresh tokens of libraries that make them JWTs, and the session
+    that Better Auth caches in a cookie, which holds the whole user.
+    """
+    if not _ONLY_IN_ID_TOKENS.isdisjoint(claims) or isinstance(claims.get("session"), dict):
+        raise TokenInvalid
+    for name in ("token_use", "token_type", "typ", "type"):
+        if isinstance(value := claims.get(name), str) and value.lower() in _OTHER_KINDS:
+            raise TokenInvalid
+
+
+def identify(claims: dict[str, Any], now: float) -> Identity:
+    subject, expires_at = claims.get("sub"), _instant(claims, "exp")
+    if not isinstance(subject, str) or not is_subject(subject) or expires_at is None:
+        raise TokenInvalid
+    if any((_instant(claims, name) or 0) > now + LEEWAY for name in ("nbf", "iat")):
+        raise TokenInvalid
+    if expires_at <= now:
+        raise TokenExpired
+    return Identity(subject, expires_at)
+
+
+def is_subject(text: str) -> bool:
+    """What ``app.db.session`` accepts as an owner: nothing invisible, no control characters, no lone surrogates."""
+    return 0 < len(text) <= MAX_SUBJECT and text.isprintable()
+
+
+def _instant(claims: dict[str, Any], name: str) -> int | None:
+    """Whole seconds since 1970. Fractions, strings and booleans are refused rather than guessed at."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) is not int or not 0 <= value <= MAX_INSTANT:
+        raise TokenInvalid
+    return value

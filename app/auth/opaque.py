@@ -1,0 +1,61 @@
+"""Tokens that mean nothing by themselves: random text, known to the database only as its SHA-256.
+
+A fast hash is enough for them: unlike a password, 190 bits of randomness cannot be guessed from it.
+"""
+
+import secrets
+import string
+import zlib
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from hmac import digest
+
+API_TOKEN_PREFIX = "todo_pat_"
+REFRESH_PREFIX, RESET_PREFIX = "todo_rt_", "todo_reset_"
+HINT = len(API_TOKEN_PREFIX) + 4
+_ALPHABET = string.digits + string.ascii_letters
+_RANDOM, _CHECK = 32, 6
+
+
+def hash_token(token: str) -> bytes:
+    """What is kept of a token."""
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def new_api_token() -> str:
+    """Prefix, 190 random bits, and a checksum: a scanner, and this service, can tell it from any other text."""
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    return API_TOKEN_PREFIX + body + _checksum(body)
+
+
+def is_api_token(token: str) -> bool:
+    """Whether the text can be an API token at all; a typo is refused without asking the database."""
+    body, check = token[len(API_TOKEN_PREFIX) : -_CHECK], token[-_CHECK:]
+    return token.startswith(API_TOKEN_PREFIX) and len(body) == _RANDOM and _checksum(body) == check
+
+
+def _checksum(body: str) -> str:
+    number, text = zlib.crc32(body.encode("utf-8", "surrogatepass")), ""
+    for _ in range(_CHECK):
+        number, rest = divmod(number, len(_ALPHABET))
+        text = _ALPHABET[rest] + text
+    return text
+
+
+def new_refresh_token() -> str:
+    """The first of a family."""
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def next_refresh_token(token: str, key: bytes) -> str:
+    """The successor of ``token``: always the same one, so that a lost answer can be given again.
+
+    Who has neither the token nor the service's ``key`` cannot tell it from random.
+    """
+    mac = digest(key, b"refresh\0" + token.encode("utf-8", "surrogatepass"), "sha256")
+    return REFRESH_PREFIX + urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def new_reset_token() -> str:
+    """For a mail."""
+    return RESET_PREFIX + secrets.token_urlsafe(32)

@@ -1,0 +1,37 @@
+"""What a statement gives back."""
+
+from typing import Any
+
+import asyncpg
+
+
+class Row(asyncpg.Record):  # type: ignore[misc]
+    """A record whose columns are attributes, too."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class Result:
+    """The rows of one statement, in the order the database gave them. One column: its values instead of rows."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def all(self) -> list[Any]:
+        return self._rows
+
+    def first(self) -> Any:
+        return self._rows[0] if self._rows else None
+
+    def one(self) -> Any:
+        """The only row; ValueError when there is none or more than one."""
+        (row,) = self._rows
+        return row

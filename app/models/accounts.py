@@ -1,0 +1,128 @@
+"""Accounts: who can log in here, and the shapes in which an account is made, read and changed."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated
+from zoneinfo import available_timezones
+
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, UniqueConstraint, text
+from sqlmodel import Field as Col
+from sqlmodel import Index, SQLModel
+
+from app.models.base import CleanText, Instant, Shape
+
+EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
+PASSWORD_MIN, PASSWORD_MAX = 8, 128
+SPECIAL_USE_DOMAIN_NAMES.clear()  # the library's documented way to accept .local and .test: intranets have such names
+
+
+class Account(SQLModel, table=True):
+    """``email_key`` is the case-folded address and unique. No ``password_hash``: not confirmed by mail yet."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], name="accounts_user_id_fkey"),
+        UniqueConstraint("email_key", name="accounts_email_key_key"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    email: str = Col(sa_type=Text)
+    email_key: str = Col(sa_type=Text)
+    name: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+    password_hash: str | None = Col(default=None, sa_type=Text)
+    disabled_at: datetime | None = Col(default=None, sa_type=DateTime(timezone=True))
+    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+class PasswordReset(SQLModel, table=True):
+    """A token that was mailed, as its SHA-256; good for one new password."""
+
+    __tablename__ = "password_resets"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["accounts.user_id"], name="password_resets_user_id_fkey"),
+        Index("password_resets_by_hash", "token_hash"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    token_hash: bytes = Col(primary_key=True, sa_type=LargeBinary)
+    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    expires_at: datetime = Col(sa_type=DateTime(timezone=True))
+    used_at: datetime | None = Col(default=None, sa_type=DateTime(timezone=True))
+
+
+def _email(value: str) -> str:
+    try:
+        # Names of an intranet are as good as public ones here, and nothing is asked of the network.
+        found = validate_email(value.strip(), check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise PydanticCustomError("email", "Not an e-mail address: {reason}", {"reason": str(error)}) from None
+    return found.normalized
+
+
+def fold_email(email: str) -> str:
+    """The same for every spelling of an address that a person would call the same."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise PydanticCustomError("timezone", "Not a time zone of the IANA database, such as Europe/Berlin")
+    return value
+
+
+Email = Annotated[
+    StrictStr,
+    Field(min_length=3, max_length=EMAIL_MAX, examples=["alice@example.com"]),
+    CleanText,
+    AfterValidator(_email),
+    Field(json_schema_extra={"format": "email"}),
+]
+Name = Annotated[StrictStr, AfterValidator(str.strip), CleanText, Field(max_length=NAME_MAX, examples=["Alice"])]
+TimeZone = Annotated[StrictStr, AfterValidator(_timezone), Field(max_length=64, examples=["Europe/Berlin"])]
+# No rules of composition (NIST SP 800-63B, 3.1.1.2): length, and not one of the most common.
+NewPassword = Annotated[
+    StrictStr, Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX, examples=["correct horse battery"])
+]
+GivenPassword = Annotated[StrictStr, Field(min_length=1, max_length=PASSWORD_MAX, examples=["correct horse battery"])]
+
+
+class AccountCreate(Shape):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"email": "alice@example.com", "password": "correct horse battery", "name": "Alice"}]
+        }
+    )
+
+    email: Email
+    password: NewPassword
+    name: Name = ""
+    timezone: TimeZone = "UTC"
+
+
+class AccountUpdate(Shape):
+    """Only the fields sent change."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}]})
+
+    name: Name | MISSING = MISSING
+    email: Email | MISSING = MISSING
+    timezone: TimeZone | MISSING = MISSING
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "AccountUpdate":
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
+
+
+class AccountRead(BaseModel):
+    """An account as its owner sees it. ``id`` is the user id in paths."""
+
+    id: str
+    email: str
+    name: str
+    timezone: str
+    created_at: Instant

@@ -1,0 +1,78 @@
+"""API tokens for scripts and agents: shown once, kept as SHA-256."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+from pydantic_core import PydanticCustomError
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKeyConstraint, Identity, LargeBinary, Text
+from sqlalchemy import text as sql_text
+from sqlmodel import Field as Col
+from sqlmodel import Index, SQLModel
+
+from app.clock import now
+from app.models.base import DateOrInstant, Instant, Shape, VisibleText
+
+INSTANT = DateTime(timezone=True)
+
+
+class Scope(StrEnum):
+    READ = "read"
+    WRITE = "write"
+
+
+class ApiToken(SQLModel, table=True):
+    """``hint`` is the beginning of the token, by which its owner can tell it from others."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], name="api_tokens_user_id_fkey"),
+        CheckConstraint("scope in ('read', 'write')", name="api_tokens_scope_check"),
+        Index("api_tokens_by_hash", "token_hash"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    name: str = Col(sa_type=Text)
+    scope: str = Col(sa_type=Text)
+    token_hash: bytes = Col(sa_type=LargeBinary)
+    hint: str = Col(sa_type=Text)
+    created_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": sql_text("now()")})
+    expires_at: datetime | None = Col(default=None, sa_type=INSTANT)
+    last_used_at: datetime | None = Col(default=None, sa_type=INSTANT)
+    revoked_at: datetime | None = Col(default=None, sa_type=INSTANT)
+
+
+def _future_instant(value: object) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise PydanticCustomError("instant", "An expiry is an instant with its offset, such as 2027-01-01T00:00:00Z")
+    if value <= now():
+        raise PydanticCustomError("past", "The expiry has already passed")
+    return value
+
+
+class ApiTokenCreate(Shape):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "backup script", "scope": "read"}]})
+
+    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=100)]
+    scope: Scope = Field(Scope.READ, description="read: GET and HEAD only.")
+    expires_at: Annotated[DateOrInstant, AfterValidator(_future_instant)] | None = Field(
+        None, description="null: until it is revoked."
+    )
+
+
+class ApiTokenRead(BaseModel):
+    id: int
+    name: str
+    scope: Scope
+    hint: str
+    created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Instant | None
+
+
+class ApiTokenCreated(ApiTokenRead):
+    """The only answer that ever holds ``token``."""
+
+    token: str

@@ -1,0 +1,64 @@
+"""Sessions: one for each login, kept alive by refresh tokens that are used once."""
+
+from datetime import datetime
+
+from pydantic import BaseModel
+from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, text
+from sqlmodel import Field as Col
+from sqlmodel import Index, SQLModel
+
+from app.models.base import Instant
+
+INSTANT = DateTime(timezone=True)
+
+
+class LoginSession(SQLModel, table=True):
+    """Also the family of its refresh tokens. Ends at the first of ``idle_ends_at``, ``ends_at`` and ``ended_at``."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (ForeignKeyConstraint(["user_id"], ["accounts.user_id"], name="sessions_user_id_fkey"),)
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: str = Col(primary_key=True, sa_type=Text)
+    user_agent: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+    address: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+    created_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
+    last_used_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
+    idle_ends_at: datetime = Col(sa_type=INSTANT)
+    ends_at: datetime = Col(sa_type=INSTANT)
+    ended_at: datetime | None = Col(default=None, sa_type=INSTANT)
+
+
+class RefreshToken(SQLModel, table=True):
+    """One link of a session's chain, as its SHA-256."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "session_id"],
+            ["sessions.user_id", "sessions.id"],
+            name="refresh_tokens_session_fkey",
+            ondelete="CASCADE",
+        ),
+        Index("refresh_tokens_by_hash", "token_hash"),
+        Index("refresh_tokens_by_session", "user_id", "session_id"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    token_hash: bytes = Col(primary_key=True, sa_type=LargeBinary)
+    session_id: str = Col(sa_type=Text)
+    parent_hash: bytes | None = Col(default=None, sa_type=LargeBinary)
+    created_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
+    used_at: datetime | None = Col(default=None, sa_type=INSTANT)
+
+
+class SessionRead(BaseModel):
+    """A login that can still be used. ``current`` is the one that asks."""
+
+    id: str
+    current: bool
+    user_agent: str
+    address: str
+    created_at: Instant
+    last_used_at: Instant
+    expires_at: Instant

@@ -1,0 +1,53 @@
+"""``/api/auth/me`` and ``/api/auth/password``: one's own account."""
+
+from fastapi import APIRouter, Request, Response, Security
+
+from app.deps import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
+from app.models.accounts import AccountRead, AccountUpdate
+from app.refresh_cookie import clear_refresh_cookie, pair_answer
+from app.responses import Json
+from app.routing import DirectRoute
+from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
+from app.services import accounts, erasure, passwords
+
+router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute, dependencies=[Security(bearer)])
+
+
+@router.get("/me", response_model=AccountRead, responses={404: {"description": "Another issuer's user."}})
+async def get_account(subject: Subject, session: AuthSession) -> Response:
+    """Who the token belongs to."""
+    return Json(dict(await accounts.get_account(session, subject)))
+
+
+@router.patch("/me", response_model=AccountRead, responses={409: {"description": "The e-mail is taken."}})
+async def update_account(auth: Auth, identity: LoggedIn, change: AccountUpdate) -> Response:
+    """Change name, e-mail or time zone: the fields sent and no others."""
+    return Json(dict(await accounts.update_account(auth, identity.subject, change)))
+
+
+@router.delete("/me", status_code=204, response_class=Response)
+async def delete_account(
+    request: Request, auth: Auth, identity: LoggedIn, client: FromClient, again: PasswordAgain
+) -> Response:
+    """Delete the account and everything it has, at once and for good. Export it first if you want to keep it."""
+    await erasure.delete_account(auth, identity.subject, again.password, client)
+    response = Response(status_code=204)
+    if auth.settings.refresh_cookie:
+        clear_refresh_cookie(request, response)
+    return response
+
+
+@router.get("/me/export")
+async def export_account(auth: Auth, identity: LoggedIn) -> Response:
+    """Everything the service keeps about the account, as JSON; secrets are left out."""
+    headers = {"Content-Disposition": 'attachment; filename="todo-export.json"'}
+    return Json(await erasure.export_account(auth, identity.subject), headers=headers)
+
+
+@router.put("/password", response_model=TokenPair)
+async def change_password(
+    request: Request, auth: Auth, identity: LoggedIn, client: FromClient, given: PasswordChange
+) -> Response:
+    """Change the password. Every session ends, this one too; the answer holds the tokens of a new one."""
+    pair = await passwords.change_password(auth, identity.subject, given.current_password, given.new_password, client)
+    return pair_answer(request, auth, pair)

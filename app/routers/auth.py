@@ -1,0 +1,91 @@
+"""``/api/auth``: register, log in, stay logged in, log out, and get past a forgotten password."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response, Security
+
+from app.deps import Auth, FromClient, bearer, logged_in
+from app.models.accounts import AccountCreate
+from app.refresh_cookie import clear_refresh_cookie, pair_answer, refresh_cookie
+from app.responses import Json
+from app.routing import DirectRoute
+from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
+from app.services import accounts, login, passwords, sessions
+from app.services.refresh import refresh_session
+
+router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
+
+FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}}
+NOT_ALLOWED: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
+REFUSED: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is not valid any more."}}
+RACE: dict[int | str, dict[str, Any]] = {
+    403: {"description": "The cookie was sent from a site that is not allowed."},
+    409: {"description": "Another request is using the token right now."},
+}
+TAKEN: dict[int | str, dict[str, Any]] = {
+    202: {"model": Accepted, "description": "With REGISTRATION=mail: the rest is in a mail."},
+    403: {"description": "New accounts are made by the operator here."},
+    409: {"description": "There is an account with this e-mail already."},
+}
+MAILED = {"detail": "If there is such an account, a mail is on its way."}
+CONFIRM = {"detail": "A mail to this address tells how to go on."}
+
+
+@router.post("/register", status_code=201, response_model=TokenPair, responses=TAKEN)
+@router.post("/signup", status_code=201, include_in_schema=False)
+async def register(request: Request, auth: Auth, client: FromClient, account: AccountCreate) -> Response:
+    """Make an account and log it in. The user's id for paths is in `user.id`, and `me` works there, too."""
+    pair = await accounts.register(auth, account, client)
+    return Json(CONFIRM, 202) if pair is None else pair_answer(request, auth, pair, 201)
+
+
+@router.post("/login", response_model=TokenPair, responses=FAILED | NOT_ALLOWED)
+@router.post("/signin", include_in_schema=False)
+async def log_in(request: Request, auth: Auth, client: FromClient, given: Login) -> Response:
+    """Log in. Too many wrong passwords are answered 429, with the seconds to wait."""
+    return pair_answer(request, auth, await login.login(auth, given, client))
+
+
+@router.post("/refresh", response_model=TokenPair, responses=REFUSED | RACE)
+async def refresh(
+    request: Request, auth: Auth, client: FromClient, given: Annotated[Refresh | None, Body()] = None
+) -> Response:
+    """A new pair for a refresh token, which is good for one use. If the answer is lost, ask again within 10 s."""
+    token = given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
+    return pair_answer(request, auth, await refresh_session(auth, token, client))
+
+
+@router.post(
+    "/logout",
+    status_code=204,
+    response_class=Response,
+    dependencies=[Security(bearer)],
+    responses=REFUSED | NOT_ALLOWED,
+)
+async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None, Body()] = None) -> Response:
+    """End this session. When the access token has expired already, the refresh token says which one."""
+    if "authorization" in request.headers:
+        identity = await logged_in(request)
+        assert identity.session_id is not None
+        await sessions.end_session(auth, identity.subject, identity.session_id)
+    else:
+        token = given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
+        await sessions.end_by_refresh_token(auth, token)
+    response = Response(status_code=204)
+    if auth.settings.refresh_cookie:
+        clear_refresh_cookie(request, response)
+    return response
+
+
+@router.post("/password/forgot", status_code=202, response_model=Accepted)
+async def forgot_password(auth: Auth, client: FromClient, given: PasswordForgotten) -> Response:
+    """Mail a token for a new password, if there is such an account; the answer is the same if there is none."""
+    await passwords.forgot_password(auth, given.email, client)
+    return Json(MAILED, 202)
+
+
+@router.post("/password/reset", status_code=204, response_class=Response)
+async def reset_password(auth: Auth, client: FromClient, given: PasswordReset) -> Response:
+    """Set a new password with the token from the mail. Every session of the account ends."""
+    await passwords.reset_password(auth, given.token, given.new_password, client)
+    return Response(status_code=204)

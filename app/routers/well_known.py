@@ -1,0 +1,16 @@
+"""``/.well-known``: what other services need to know."""
+
+from fastapi import APIRouter, Response
+
+from app.deps import Auth
+from app.responses import Json
+from app.routing import DirectRoute
+
+router = APIRouter(prefix="/.well-known", tags=["auth"], route_class=DirectRoute)
+
+
+@router.get("/jwks.json")
+async def get_jwks(auth: Auth) -> Response:
+    """The public key of this service's access tokens (RFC 7517); none while a shared secret signs them."""
+    keys = auth.own.jwks() if auth.own else {"keys": []}
+    return Json(keys, headers={"Cache-Control": "public, max-age=300"})

@@ -1,0 +1,61 @@
+"""Shapes of logging in and out; none of them is a table."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from app.models.accounts import AccountRead, Email, GivenPassword, NewPassword
+from app.models.base import Shape
+
+TokenText = Annotated[StrictStr, Field(min_length=1, max_length=512)]
+
+
+class Login(Shape):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "alice@example.com", "password": "correct horse battery"}]}
+    )
+
+    email: Email
+    password: GivenPassword
+
+
+class Refresh(Shape):
+    """Empty where the refresh token travels in its cookie."""
+
+    refresh_token: TokenText | None = None
+
+
+class PasswordChange(Shape):
+    current_password: GivenPassword
+    new_password: NewPassword
+
+
+class PasswordForgotten(Shape):
+    email: Email
+
+
+class PasswordReset(Shape):
+    token: TokenText
+    new_password: NewPassword
+
+
+class PasswordAgain(Shape):
+    """For what cannot be undone."""
+
+    password: GivenPassword
+
+
+class Accepted(BaseModel):
+    """Says the same whether or not there is such an account."""
+
+    detail: str
+
+
+class TokenPair(BaseModel):
+    """``expires_in`` is the life of the access token in seconds. ``refresh_token`` is null in cookie mode."""
+
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"
+    expires_in: int
+    refresh_token: str | None
+    user: AccountRead

@@ -1,0 +1,112 @@
+"""Deleting an account with all its rows, and handing them over first."""
+
+import asyncio
+import logging
+from graphlib import TopologicalSorter
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+
+from app.clock import now
+from app.db.session import Database, Session, quote_owner
+from app.db.statements import Prepared
+from app.models.accounts import fold_email
+from app.services import attempts
+from app.services.accounts import get_account
+from app.services.api_tokens import LIST as LIST_TOKENS
+from app.services.auth_context import AuthContext, Client
+from app.services.liveness import BOUND
+from app.services.login import confirm_password
+
+log = logging.getLogger("app.security")
+
+ERASER_ROLE = "todo_eraser"
+SECOND_PASS = BOUND + 1.0  # seconds after which no process takes the account's access tokens any more
+LOCK = Prepared(text("select id from users where id = :owner for update"))
+EMAIL = Prepared(text("select email from accounts where user_id = :owner"))
+# The catalogue knows every table of user data, also of versions to come; each with its key and what it refers to.
+TABLES = Prepared(
+    text("""
+    select c.relname as name,
+           array(select distinct f.relname::text from pg_constraint k join pg_class f on f.oid = k.confrelid
+                 where k.conrelid = c.oid and k.contype = 'f' and k.confrelid <> c.oid) as refers_to,
+           array(select quote_ident(a.attname) from pg_index i
+                 cross join unnest(cast(i.indkey as smallint[])) with ordinality as k (number, place)
+                 join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+                 where i.indrelid = c.oid and i.indisprimary order by k.place) as key,
+           has_table_privilege(c.oid, 'select') as readable
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = current_schema() and c.relkind in ('r', 'p') and not c.relispartition
+      and (c.relname = 'users' or exists (select from pg_attribute a where a.attrelid = c.oid
+                                          and a.attname = 'user_id' and not a.attisdropped))
+    order by c.relname
+""")
+)
+SESSIONS = Prepared(
+    text("""
+    select id, user_agent, address, created_at, last_used_at, ended_at from sessions where user_id = :owner
+    order by created_at
+""")
+)
+
+
+async def delete_account(auth: AuthContext, owner: str, password: str, client: Client) -> None:
+    """Raises WrongPassword, TooManyAttempts, AccountNotFound."""
+    await confirm_password(auth, owner, password, client)
+    await erase(auth.database, owner)
+    auth.guard.forget(owner)
+    log.warning("account_deleted", extra={"user_id": owner})
+    auth.later(_erase_again(auth.database, owner))
+
+
+async def _erase_again(database: Database, owner: str) -> None:
+    """Another process may have let a write in by a login that it had asked about just before."""
+    try:
+        await asyncio.sleep(SECOND_PASS)
+    finally:
+        await erase(database, owner)
+
+
+async def erase(database: Database, owner: str) -> None:
+    """Remove every row of ``owner`` from every table, in one transaction."""
+    async with database.auth_transaction() as session:
+        await session.exec(LOCK, {"owner": owner})  # writes that are under way come first
+        if email := (await session.exec(EMAIL, {"owner": owner})).first():
+            for purpose in ("login", "mail"):
+                keys = attempts.keys_of(fold_email(email), "", purpose=purpose)
+                await session.exec(attempts.FORGET, {"account": keys.account})
+        await session.exec(text(f"set local role {ERASER_ROLE}"))
+        await session.exec(text(f"set local app.user_id = {quote_owner(owner)}"))
+        tables = (await session.exec(TABLES)).all()
+        order = TopologicalSorter({table.name: table.refers_to for table in tables}).static_order()
+        for name in reversed([name for name in order if name != "alembic_version"]):
+            column = "id" if name == "users" else "user_id"
+            await session.exec(text(f'delete from "{name}" where {column} = :owner'), {"owner": owner})  # noqa: S608
+
+
+async def export_account(auth: AuthContext, owner: str) -> dict[str, Any]:
+    """Everything kept about ``owner``, except what is a secret: hashes of passwords and tokens. Raises AccountNotFound.
+
+    Each table that the service reads for its users stands under its own name, rows as the database has them.
+    """
+    async with auth.database.auth_transaction() as session:
+        account = await get_account(session, owner)
+        logins = (await session.exec(SESSIONS, {"owner": owner})).all()
+        tokens = (await session.exec(LIST_TOKENS, {"owner": owner})).all()
+    result: dict[str, Any] = {"exported_at": now(), "account": dict(account)}
+    result |= {"sessions": [dict(row) for row in logins], "api_tokens": [dict(row) for row in tokens]}
+    async with auth.database.transaction(owner, read_only=True) as session:
+        for table in (await session.exec(TABLES)).all():
+            if table.readable:
+                result[table.name] = await _rows(session, owner, table)
+    return result
+
+
+async def _rows(session: Session, owner: str, table: Any) -> msgspec.Raw:
+    column = "id" if table.name == "users" else "user_id"
+    key = ", ".join(f"t.{name}" for name in table.key)
+    statement = f"""
+        select coalesce(json_agg(t order by {key}), '[]')::text from "{table.name}" t where t.{column} = :owner
+    """  # noqa: S608 - names from the catalogue
+    return msgspec.Raw((await session.exec(text(statement), {"owner": owner})).one().encode())

@@ -1,0 +1,51 @@
+"""What the mails of accounts say: subject and text."""
+
+from datetime import timedelta
+
+from app.config import Settings
+
+RESET_LIFE = timedelta(hours=1)
+Text = tuple[str, str]
+
+
+def _way(settings: Settings, token: str) -> str:
+    if settings.reset_url:
+        joint = "&" if "?" in settings.reset_url else "?"
+        return f"Open this link within an hour:\n\n{settings.reset_url}{joint}token={token}"
+    return (
+        "Within an hour send this token with your new password to POST /api/auth/password/reset"
+        f" {settings.public_url}:\n\n{token}".replace(" :", ":")
+    )
+
+
+def reset(settings: Settings, token: str) -> Text:
+    return "Choose a new password", (
+        f"Somebody, hopefully you, asked for a new password.\n\n{_way(settings, token)}\n\n"
+        "If it was not you, nothing has changed and you need not do anything.\n"
+    )
+
+
+def confirm(settings: Settings, token: str) -> Text:
+    return "Confirm your account", (
+        f"Welcome. Choose your password to confirm that this is your address.\n\n{_way(settings, token)}\n\n"
+        "If you did not register, you need not do anything.\n"
+    )
+
+
+def already_registered(settings: Settings) -> Text:
+    return "You have an account already", (
+        "Somebody, hopefully you, registered with this address. It has an account already: log in,"
+        " or ask for a new password if you have forgotten yours.\n"
+    )
+
+
+def email_changed(new: str) -> Text:
+    return "Your e-mail address was changed", (
+        f"Your account now belongs to {new}. If that was not you, tell the operator of this service.\n"
+    )
+
+
+def password_changed() -> Text:
+    return "Your password was changed", (
+        "Your password was changed, and every session was ended. If that was not you, ask for a new password.\n"
+    )

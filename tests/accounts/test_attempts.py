@@ -1,0 +1,158 @@
+"""Guessing passwords: counted before it is answered, slower and slower, and never at the owner's expense for long."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.services import attempts
+from app.services.attempts import FREE_ACCOUNT, FREE_ADDRESS, FREE_HERE, LONGEST_WAIT, keys_of
+from tests.accounts.conftest import Start
+from tests.accounts.support import PASSWORD, Visitor
+from tests.support import assert_problem
+
+From = Callable[[str], httpx.AsyncClient]
+PASS = "update login_attempts set blocked_until = now()"
+
+
+async def guess(visitor: Visitor) -> httpx.Response:
+    return await visitor.login(password="a wrong guess")
+
+
+async def block(visitor: Visitor) -> httpx.Response:
+    """Guess until it is refused."""
+    for _ in range(FREE_HERE):
+        assert_problem(await guess(visitor), 401, "login_failed")
+    answer = await guess(visitor)
+    assert_problem(answer, 429, "too_many_attempts")
+    return answer
+
+
+async def test_the_delays_grow_to_a_minute_and_no_further(ann: Visitor, sql: Any) -> None:
+    waits = [int((await block(ann)).headers["retry-after"])]
+    for _ in range(8):
+        await sql.execute(PASS)
+        assert_problem(await guess(ann), 401)
+        waits.append(int((await guess(ann)).headers["retry-after"]))
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert LONGEST_WAIT == 60
+
+
+async def test_not_even_the_right_password_passes_while_blocked(ann: Visitor, sql: Any) -> None:
+    await block(ann)
+    assert_problem(await ann.login(), 429)
+    await sql.execute(PASS)
+    assert (await ann.login()).status_code == 200
+    assert_problem(await guess(ann), 401)  # and the count begins anew
+
+
+async def test_a_refused_try_does_not_prolong_the_wait(ann: Visitor, sql: Any) -> None:
+    await block(ann)
+    before = await sql.fetch("select * from login_attempts order by 1, 2")
+    for _ in range(5):
+        assert_problem(await guess(ann), 429)
+    assert await sql.fetch("select * from login_attempts order by 1, 2") == before
+
+
+async def test_a_stranger_does_not_lock_out_the_owner(ann: Visitor, from_address: From) -> None:
+    async with from_address("203.0.113.1") as http:
+        await block(Visitor(http, ann.email))
+        assert (await ann.login()).status_code == 200
+        assert_problem(await guess(Visitor(http, ann.email)), 429)
+
+
+async def test_many_strangers_do_not_lock_out_the_owner_where_they_are_known(
+    ann: Visitor, from_address: From, sql: Any
+) -> None:
+    waits = []
+    for number in range(FREE_ACCOUNT + 5):
+        async with from_address(f"203.0.113.{number}") as http:
+            answer = await guess(Visitor(http, ann.email))
+        if answer.status_code == 429:
+            waits.append(int(answer.headers["retry-after"]))
+            await sql.execute(PASS)
+    assert len(waits) >= 2
+    assert max(waits) <= 60
+    await sql.execute("update login_attempts set blocked_until = now() + interval '50 seconds' where address = ''")
+    async with from_address("198.51.100.7") as new:
+        assert_problem(await Visitor(new, ann.email).login(), 429)
+    assert (await ann.login()).status_code == 200  # from where they have logged in before
+
+
+async def test_one_address_that_tries_many_accounts_is_slowed_down(client: httpx.AsyncClient, sql: Any) -> None:
+    keys = keys_of("somebody@example.com", "127.0.0.1")
+    for _ in range(FREE_ADDRESS - 1):
+        await sql.execute(
+            "insert into login_attempts values ('', $1, 1, true, now(), now()) on conflict (account, address)"
+            " do update set failures = login_attempts.failures + 1",
+            keys.address,
+        )
+    assert_problem(await guess(Visitor(client)), 401)
+    assert_problem(await guess(Visitor(client)), 429)
+
+
+async def test_a_burst_is_counted_before_it_is_answered(ann: Visitor, start: Start) -> None:
+    """Two processes, 60 guesses at once: no more of them are looked at than one after the other."""
+    other = Visitor(await start(), ann.email)
+    answers = await asyncio.gather(*(guess(visitor) for visitor in (ann, other) * 30))
+    codes = Counter(answer.status_code for answer in answers)
+    assert codes == {401: FREE_HERE, 429: 60 - FREE_HERE}
+
+
+async def test_a_burst_of_right_passwords_is_no_guessing(ann: Visitor) -> None:
+    answers = await asyncio.gather(*(ann.login() for _ in range(30)))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_count_survives_a_request_that_fails(
+    ann: Visitor, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("the disk is on fire")
+
+    monkeypatch.setattr(app.state.auth.hasher, "verify", broken)
+    assert_problem(await guess(ann), 500)
+    assert await sql.fetchval("select max(failures) from login_attempts") == 1
+
+
+async def test_the_password_is_not_guessed_by_who_is_logged_in_either(ann: Visitor) -> None:
+    body = {"current_password": "a wrong guess", "new_password": "another battery"}
+    for _ in range(FREE_HERE):
+        assert_problem(await ann.call("PUT", "/api/auth/password", body), 403, "wrong_password")
+    assert_problem(await ann.call("PUT", "/api/auth/password", body), 429)
+    assert_problem(await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD}), 429)
+    assert await ann.is_in()
+
+
+async def test_an_unknown_account_is_counted_alike(client: httpx.AsyncClient) -> None:
+    await block(Visitor(client))
+
+
+async def test_what_was_wrong_long_ago_does_not_count(ann: Visitor, sql: Any) -> None:
+    await block(ann)
+    await sql.execute(
+        "update login_attempts set last_at = now() - interval '16 minutes', blocked_until = now() - interval '1 minute'"
+    )
+    await block(ann)
+    await sql.execute("update login_attempts set last_at = now() - interval '25 hours', blocked_until = now()")
+    await guess(Visitor(ann.client))
+    assert await sql.fetchval("select count(*) from login_attempts where last_at < now() - interval '1 day'") == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("203.0.113.1", "203.0.113.2", False),
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("testclient", "testclient", True),
+        ("", "", True),
+    ],
+)
+async def test_what_an_address_is(first: str, second: str, same: bool) -> None:
+    assert (keys_of("a", first).address == keys_of("a", second).address) == same
+    assert attempts.keys_of("a", first) != attempts.keys_of("a", first, purpose="mail")

@@ -1,0 +1,129 @@
+"""Deleting an account removes every row it has, and an export hands them over first."""
+
+import logging
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from app.services import erasure
+from tests.accounts.conftest import Start
+from tests.accounts.support import PASSWORD, Visitor, settled
+from tests.support import assert_problem
+
+COLUMNS = """
+    select table_name, column_name from information_schema.columns
+    where table_schema = 'public' and data_type in ('text', 'jsonb') and table_name <> 'alembic_version'
+"""
+
+
+async def everywhere(sql: Any, value: str) -> set[str]:
+    """Tables with a row in which any text is, or holds, ``value``."""
+    return {
+        row["table_name"]
+        for row in await sql.fetch(COLUMNS)
+        if await sql.fetchval(
+            f"select count(*) from {row['table_name']} where strpos({row['column_name']}::text, $1) > 0", value
+        )
+    }
+
+
+async def busy(visitor: Visitor) -> Visitor:
+    """Somebody with a row in every table there is."""
+    await visitor.register(name="Ann")
+    task = (await visitor.call("POST", "/api/me/tasks", {"title": "secret plan", "tags": ["x"]})).json()
+    await visitor.call("PATCH", f"/api/me/tasks/{task['id']}", {"title": "new plan"})
+    await visitor.call("POST", "/api/me/tasks", {"title": "gone"})
+    await visitor.call("DELETE", f"/api/me/tasks/{task['id'] + 1}")
+    await visitor.api_token()
+    visitor.take(await visitor.refresh())
+    await visitor.login(password="a wrong guess")
+    return visitor
+
+
+async def test_no_table_keeps_a_row(ann: Visitor, start: Start, sql: Any, app: FastAPI) -> None:
+    http = await start(mail_to_log="on")
+    eve = await busy(Visitor(http))
+    await http.post("/api/auth/password/forgot", json={"email": eve.email})
+    await settled(http)
+    tables = await everywhere(sql, eve.id)
+    assert tables >= {
+        "users",
+        "accounts",
+        "sessions",
+        "refresh_tokens",
+        "api_tokens",
+        "password_resets",
+        "tasks",
+        "changes",
+    }
+    others = {table: await sql.fetchval(f"select count(*) from {table}") for table in tables}
+    mine = {
+        table: await sql.fetchval(
+            f"select count(*) from {table} where {'id' if table == 'users' else 'user_id'} = $1", eve.id
+        )
+        for table in tables
+    }
+    assert_problem(await eve.call("DELETE", "/api/auth/me", {"password": "wrong"}), 403, "wrong_password")
+    assert_problem(await eve.call("DELETE", "/api/auth/me", {}), 422)
+    assert (await eve.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
+    assert await everywhere(sql, eve.id) == set()
+    assert await everywhere(sql, eve.email) == set()
+    assert await sql.fetchval("select count(*) from login_attempts where account <> ''") == 0
+    for table in tables:
+        assert await sql.fetchval(f"select count(*) from {table}") == others[table] - mine[table], table
+    assert await ann.is_in()
+    assert (await eve.login()).status_code == 401
+    await Visitor(http, eve.email).register()  # the address is free again
+
+
+async def test_deleting_is_one_transaction(ann: Visitor, sql: Any) -> None:
+    eve = await busy(Visitor(ann.client))
+    before = await everywhere(sql, eve.id)
+    await sql.execute("create table kept (user_id text references accounts); revoke all on kept from todo_eraser")
+    try:
+        await eve.call("DELETE", "/api/auth/me", {"password": PASSWORD})
+    finally:
+        await sql.execute("drop table kept")
+    assert await everywhere(sql, eve.id) == before
+    assert await eve.is_in()
+
+
+async def test_a_late_write_of_another_process_goes_too(
+    ann: Visitor, start: Start, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "SECOND_PASS", 0.5)
+    late = Visitor(await start())
+    late.access = ann.access
+    assert await late.is_in()
+    assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
+    assert (await late.call("POST", "/api/me/tasks", {"title": "still here"})).status_code == 201
+    assert await everywhere(sql, ann.id)
+    await settled(ann.client)
+    assert await everywhere(sql, ann.id) == set()
+
+
+async def test_the_export_holds_everything_but_secrets(ann: Visitor, sql: Any, app: FastAPI) -> None:
+    eve = await busy(Visitor(ann.client))
+    await ann.call("POST", "/api/me/tasks", {"title": "of ann"})
+    answer = await eve.get("/api/auth/me/export")
+    assert answer.status_code == 200
+    assert "attachment" in answer.headers["content-disposition"]
+    found = answer.json()
+    assert found.keys() >= {"exported_at", "account", "sessions", "api_tokens", "users", "tasks", "changes"}
+    assert found["account"] == (await eve.get("/api/auth/me")).json()
+    assert [task["title"] for task in found["tasks"]] == ["new plan", "gone"]  # the trash, too
+    assert len(found["changes"]) == 4
+    assert len(found["sessions"]) == len(found["api_tokens"]) == 1
+    for secret in ("argon2", "token_hash", "password", "of ann", ann.id):
+        assert secret not in answer.text
+
+
+async def test_what_is_logged_names_nobody_by_email(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await ann.login(password="wrong")
+        await ann.call("PATCH", "/api/auth/me", {"email": "new" + ann.email})
+        await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})
+    assert {"email_changed", "account_deleted"} <= {record.message for record in caplog.records}
+    for secret in (ann.email, PASSWORD, ann.access, ann.refresh_token):
+        assert secret not in str([record.__dict__ for record in caplog.records])

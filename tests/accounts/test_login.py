@@ -1,0 +1,207 @@
+"""Register, log in, and one's own account."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from fastapi import FastAPI
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from app.auth.passwords import common_passwords
+from app.errors import Contention
+from tests.accounts.conftest import Start
+from tests.accounts.support import PASSWORD, Visitor
+from tests.support import SECRET, assert_problem
+
+
+async def test_registering_logs_in(client: httpx.AsyncClient) -> None:
+    visitor = Visitor(client)
+    body = {"email": visitor.email, "password": PASSWORD, "name": "Ann", "timezone": "Europe/Berlin"}
+    answer = await client.post("/api/auth/register", json=body)
+    pair = visitor.take(answer, 201)
+    assert pair["user"] == {
+        "id": visitor.id,
+        "email": visitor.email,
+        "name": "Ann",
+        "timezone": "Europe/Berlin",
+        "created_at": pair["user"]["created_at"],
+    }
+    assert pair["user"]["created_at"].endswith("Z")
+    assert (pair["token_type"], pair["expires_in"], len(visitor.id)) == ("bearer", 900, 32)
+    assert answer.headers["cache-control"] == "no-store"
+    created = await visitor.call("POST", f"/api/{visitor.id}/tasks", {"title": "mine", "due_date": "2026-07-01T09:00"})
+    assert created.json()["due_date"] == "2026-07-01T07:00:00Z"  # their zone
+    assert (await visitor.get("/api/auth/me")).json() == pair["user"]
+
+
+async def test_an_access_token_is_what_rfc_9068_says(ann: Visitor) -> None:
+    assert jwt.get_unverified_header(ann.access) == {"alg": "HS256", "typ": "at+jwt"}
+    claims = jwt.decode(ann.access, SECRET, ["HS256"], audience="urn:todo", issuer="urn:todo")
+    assert claims.keys() == {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == (ann.id, 900)
+
+
+@pytest.mark.parametrize("name", ["login", "signin"])
+async def test_logging_in(ann: Visitor, name: str) -> None:
+    body = {"email": ann.email.upper(), "password": PASSWORD}
+    pair = ann.take(await ann.client.post(f"/api/auth/{name}", json=body))
+    assert pair["user"]["email"] == ann.email
+    assert await ann.is_in()
+
+
+async def test_the_alias_of_register(client: httpx.AsyncClient) -> None:
+    visitor = Visitor(client)
+    visitor.take(await client.post("/api/auth/signup", json={"email": visitor.email, "password": PASSWORD}), 201)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("{}@example.com", "{}@EXAMPLE.com"), ("STRASSE{}@x.test", "straße{}@x.test"), ("É{}@x.test", "e\u0301{}@x.test")],
+)
+async def test_an_email_is_taken_in_every_spelling(client: httpx.AsyncClient, first: str, second: str) -> None:
+    mark = Visitor(client).email[:12]
+    await Visitor(client, first.format(mark)).register()
+    body = {"email": second.format(mark.upper()), "password": PASSWORD}
+    assert_problem(await client.post("/api/auth/register", json=body), 409, "email_taken")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"email": "nobody"}, {"email": "a@b@c"}, {"email": "a b@x.test"}, {"email": "\0@x.test"}, {"email": 5},
+        {"email": "x" * 250 + "@x.test"}, {"email": "\ud800@x.test"}, {"password": "1234567"}, {"password": "x" * 129},
+        {"password": None}, {"password": 12345678}, {"timezone": "Mars/Base"}, {"timezone": "../etc/passwd"},
+        {"name": "x" * 101}, {"name": "a\0"}, {"admin": True}, {"id": "x"},
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_an_account(client: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+    body = {"email": Visitor(client).email, "password": PASSWORD, **fields}
+    answer = await client.post(
+        "/api/auth/register", content=json.dumps(body), headers={"Content-Type": "application/json"}
+    )
+    problem = assert_problem(answer, 422, "validation_error")
+    assert PASSWORD not in answer.text
+    assert problem["errors"][0]["loc"][:2] == ["body", *fields]
+
+
+async def test_the_list_of_common_passwords_is_what_it_says() -> None:
+    assert len(common_passwords()) == 10_000
+    assert sum(len(password) >= 8 for password in common_passwords()) == 3_395
+
+
+@pytest.mark.parametrize("password", ["password", "12345678", "PASSWORD", "iloveyou", "\uff50assword", "qwertyuiop"])
+async def test_common_passwords_are_refused(client: httpx.AsyncClient, password: str) -> None:
+    body = {"email": Visitor(client).email, "password": password}
+    assert_problem(await client.post("/api/auth/register", json=body), 422, "weak_password")
+
+
+@pytest.mark.parametrize(
+    "password", ["        ", "aaaaaaab", "x" * 128, "пароль-пароль", "e\u0301" * 10, "tab\tand\0nul"]
+)
+async def test_any_other_password_will_do(client: httpx.AsyncClient, password: str) -> None:
+    visitor = Visitor(client)
+    visitor.password = password
+    await visitor.register()
+    assert (await visitor.login()).status_code == 200
+    assert (await visitor.login(password=password.replace("e\u0301", "é"))).status_code == 200
+    assert (await visitor.login(password=password[:-1] or "x")).status_code == 401
+
+
+async def test_the_hash_is_argon2id_and_follows_the_parameters(ann: Visitor, sql: Any) -> None:
+    find = "select password_hash from accounts where user_id = $1"
+    assert (await sql.fetchval(find, ann.id)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    weak = Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+    await sql.execute("update accounts set password_hash = $2 where user_id = $1", ann.id, weak)
+    assert (await ann.login(password="wrong")).status_code == 401
+    assert await sql.fetchval(find, ann.id) == weak
+    assert (await ann.login()).status_code == 200
+    assert (await sql.fetchval(find, ann.id)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_unknown_email_and_wrong_password_are_the_same_answer(ann: Visitor) -> None:
+    wrong = await ann.login(password="not this one")
+    unknown = await ann.login(email=Visitor(ann.client).email)
+    first, second = assert_problem(wrong, 401, "login_failed"), assert_problem(unknown, 401, "login_failed")
+    assert first | {"request_id": ""} == second | {"request_id": ""}
+    assert wrong.headers.keys() == unknown.headers.keys()
+
+
+async def test_and_take_the_same_time(ann: Visitor, sql: Any) -> None:
+    """Medians of interleaved tries: what else the machine does meets both alike."""
+    times: dict[str, list[float]] = {ann.email: [], Visitor(ann.client).email: []}
+    for number in range(100):
+        if number % 8 == 0:
+            await sql.execute("delete from login_attempts")
+        for email in sorted(times, reverse=number % 2 == 0):
+            started = time.perf_counter()
+            assert (await ann.login(email=email, password="not this one")).status_code == 401
+            times[email].append(time.perf_counter() - started)
+    known, unknown = (statistics.median(found) for found in times.values())
+    assert abs(known / unknown - 1) < 0.10
+
+
+async def test_changing_the_account(ann: Visitor, client: httpx.AsyncClient) -> None:
+    changed = await ann.call("PATCH", "/api/auth/me", {"name": "Ann B.", "timezone": "Asia/Tokyo"})
+    assert changed.json() == (await ann.get("/api/auth/me")).json()
+    assert (changed.json()["name"], changed.json()["timezone"]) == ("Ann B.", "Asia/Tokyo")
+    new = Visitor(client).email
+    assert (await ann.call("PATCH", "/api/auth/me", {"email": new})).json()["email"] == new
+    assert (await ann.login()).status_code == 401
+    ann.email = new
+    assert (await ann.login()).status_code == 200
+    other = await Visitor(client).register()
+    assert_problem(await ann.call("PATCH", "/api/auth/me", {"email": other.email.upper()}), 409, "email_taken")
+    for body in ({}, {"timezone": None}, {"email": "x"}, {"id": "x"}, {"password": "y" * 9}):
+        assert_problem(await ann.call("PATCH", "/api/auth/me", body), 422)
+
+
+async def test_an_account_needs_no_registration_where_another_issuer_is_trusted(alice: Any) -> None:
+    assert_problem(await alice.get("/api/auth/me"), 404, "account_not_found")
+    assert_problem(await alice.get("/api/auth/sessions"), 403, "login_required")
+    assert_problem(await alice.patch("/api/auth/me", {"name": "x"}), 403, "login_required")
+
+
+async def test_registration_can_be_closed(start: Start) -> None:
+    client = await start(registration="closed")
+    body = {"email": Visitor(client).email, "password": PASSWORD}
+    assert_problem(await client.post("/api/auth/register", json=body), 403, "registration_closed")
+
+
+async def test_a_disabled_account_cannot_log_in(ann: Visitor, sql: Any) -> None:
+    await sql.execute("update accounts set disabled_at = now() where user_id = $1", ann.id)
+    assert_problem(await ann.login(), 403, "account_disabled")
+    assert_problem(await ann.login(password="wrong"), 401, "login_failed")
+    assert_problem(await ann.refresh(), 401, "refresh_token_invalid")
+
+
+async def test_without_a_key_there_are_no_accounts(start: Start) -> None:
+    client = await start(jwt_secret=None, better_auth_url="http://127.0.0.1:1")
+    body = {"email": Visitor(client).email, "password": PASSWORD}
+    assert_problem(await client.post("/api/auth/register", json=body), 503, "accounts_unavailable")
+
+
+async def test_the_login_remembers_where_it_came_from(
+    ann: Visitor, from_address: Callable[[str], httpx.AsyncClient]
+) -> None:
+    async with from_address("203.0.113.9") as elsewhere:
+        elsewhere.headers["User-Agent"] = "Phone \x1b[31m" + "x" * 400
+        phone = await ann.another_device(elsewhere)
+        found = (await phone.get("/api/auth/sessions")).json()
+    assert [session["current"] for session in found] == [True, False]
+    assert found[0]["address"] == "203.0.113.9"
+    assert found[0]["user_agent"] == ("Phone [31m" + "x" * 400)[:300]
+
+
+async def test_contention_in_a_transaction_of_its_own_is_503(
+    ann: Visitor, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def contended(*_: Any) -> None:
+        raise Contention(retry_after=1)
+
+    monkeypatch.setattr(app.state.auth.hasher, "verify", contended)
+    assert_problem(await ann.login(), 503, "contention")

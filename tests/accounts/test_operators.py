@@ -1,0 +1,77 @@
+"""``todo user`` and ``todo doctor``, as an operator runs them: as processes on the service's database."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from app.config import Settings
+from tests.accounts.support import PASSWORD, Visitor
+from tests.support import SECRET
+
+
+@pytest.fixture
+def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:
+    assert settings.database_url is not None
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "DATABASE_URL": settings.database_url.get_secret_value(),
+        "JWT_SECRET": SECRET,
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+
+
+async def todo(environment: dict[str, str], *arguments: str, answer: str = "") -> subprocess.CompletedProcess[bytes]:
+    return await anyio.run_process(
+        [sys.executable, "-m", "app", *arguments], input=answer.encode(), env=environment, check=False
+    )
+
+
+async def test_an_operator_makes_lists_and_disables_accounts(ann: Visitor, environment: dict[str, str]) -> None:
+    new = Visitor(ann.client)
+    made = await todo(environment, "user", "create", new.email, "--name", "New", answer=f"{PASSWORD}\n{PASSWORD}\n")
+    assert made.returncode == 0, made.stderr
+    new.take(await new.login())
+    assert made.stdout.decode().strip().endswith(new.id)
+    again = await todo(environment, "user", "create", new.email, "--password", PASSWORD)
+    assert again.returncode == 1
+    assert again.stderr.decode().strip() == "todo: There is an account with this e-mail already."
+    script = (await new.api_token())["token"]
+    assert (await todo(environment, "user", "disable", new.email.upper())).returncode == 0
+    listed = (await todo(environment, "user", "list")).stdout.decode()
+    assert [line.split()[2] for line in listed.splitlines() if new.email in line] == ["disabled"]
+    with anyio.fail_after(5):
+        while await new.is_in() or await new.is_in(script):  # noqa: ASYNC110
+            await anyio.sleep(0.1)
+    assert (await todo(environment, "user", "disable", new.email, "--undo")).returncode == 0
+    assert (await new.login()).status_code == 200
+
+
+async def test_an_operator_sets_a_password_and_deletes(ann: Visitor, environment: dict[str, str]) -> None:
+    weak = await todo(environment, "user", "password", ann.email, "--password", "password")
+    assert weak.returncode == 1
+    assert b"common" in weak.stderr
+    assert (await todo(environment, "user", "password", ann.email, "--password", "another battery")).returncode == 0
+    assert (await ann.login()).status_code == 401
+    assert (await ann.login(password="another battery")).status_code == 200
+    assert (await todo(environment, "user", "delete", ann.email, answer="n\n")).returncode == 1
+    assert (await todo(environment, "user", "delete", ann.email, "--yes")).returncode == 0
+    missing = await todo(environment, "user", "delete", ann.email, "--yes")
+    assert missing.returncode == 1
+    assert b"there is no account" in missing.stderr
+
+
+async def test_the_doctor_says_where_mail_goes(ann: Visitor, environment: dict[str, str]) -> None:
+    for settings, words in (
+        ({}, "503"),
+        ({"MAIL_TO_LOG": "on"}, "to the log, reset tokens included"),
+        ({"SMTP_URL": "smtps://me:hidden@mail.example"}, "by smtps://mail.example"),
+    ):
+        said = (await todo(environment | settings, "doctor")).stdout.decode()
+        (line,) = [line for line in said.splitlines() if line[6:].startswith("mail")]
+        assert words in line
+        assert "hidden" not in said
+        assert "registration open, tokens HS256" in said

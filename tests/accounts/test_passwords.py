@@ -1,0 +1,203 @@
+"""Changing a password, and a forgotten one: by mail, over a real SMTP server."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.message import Message
+from typing import Any
+
+import httpx
+import pytest
+from aiosmtpd.smtp import SMTP
+
+from app.auth import passwords
+from app.auth.passwords import Hasher
+from app.errors import Unavailable
+from tests.accounts.conftest import Start
+from tests.accounts.support import PASSWORD, Visitor, settled
+from tests.support import assert_problem
+
+
+class Post:
+    """A mail server on this machine, and what it was given."""
+
+    def __init__(self) -> None:
+        self.mails: asyncio.Queue[Message] = asyncio.Queue()
+        self.port = 0
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        await self.mails.put(message_from_bytes(envelope.content))
+        return "250 OK"
+
+    async def next(self) -> Message:
+        return await asyncio.wait_for(self.mails.get(), 5)
+
+
+def text_of(mail: Message) -> str:
+    text = mail.get_payload(decode=True)
+    assert isinstance(text, bytes)
+    return text.decode()
+
+
+def token_in(mail: Message) -> str:
+    (found,) = re.findall(r"todo_reset_[\w-]{43}", text_of(mail))
+    token: str = found
+    return token
+
+
+@pytest.fixture
+async def post() -> AsyncIterator[Post]:
+    found = Post()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(found, loop=loop), "127.0.0.1", 0)
+    found.port = server.sockets[0].getsockname()[1]
+    yield found
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture
+async def mailing(start: Start, post: Post) -> httpx.AsyncClient:
+    return await start(
+        smtp_url=f"smtp://127.0.0.1:{post.port}", mail_from="todo@x.test", reset_url="https://app.example/reset?x=1"
+    )
+
+
+async def reset(http: httpx.AsyncClient, token: str, new: str = "another battery") -> httpx.Response:
+    return await http.post("/api/auth/password/reset", json={"token": token, "new_password": new})
+
+
+async def forgot(http: httpx.AsyncClient, email: str) -> httpx.Response:
+    answer = await http.post("/api/auth/password/forgot", json={"email": email})
+    await settled(http)
+    return answer
+
+
+async def test_a_forgotten_password_by_mail(mailing: httpx.AsyncClient, post: Post) -> None:
+    ann = await Visitor(mailing).register()
+    assert (await forgot(mailing, ann.email.upper())).status_code == 202
+    mail = await post.next()
+    assert (mail["To"], mail["From"], mail["Auto-Submitted"]) == (ann.email, "todo@x.test", "auto-generated")
+    token = token_in(mail)
+    assert f"https://app.example/reset?x=1&token={token}" in text_of(mail)
+    assert_problem(await reset(mailing, token, "password"), 422, "weak_password")
+    assert (await reset(mailing, token)).status_code == 204
+    assert "changed" in (await post.next())["Subject"]
+    assert not await ann.is_in()
+    assert (await ann.login()).status_code == 401
+    assert (await ann.login(password="another battery")).status_code == 200
+    assert_problem(await reset(mailing, token), 422, "reset_token_invalid")
+
+
+async def test_the_answer_does_not_tell_whether_there_is_an_account(mailing: httpx.AsyncClient, post: Post) -> None:
+    ann = await Visitor(mailing).register()
+    known, unknown = await forgot(mailing, ann.email), await forgot(mailing, Visitor(mailing).email)
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+    assert (await post.next())["To"] == ann.email
+    assert post.mails.empty()
+
+
+async def test_a_mailed_token_lasts_an_hour_and_works_once(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
+    ann = await Visitor(mailing).register()
+    await forgot(mailing, ann.email)
+    await forgot(mailing, ann.email)
+    first, second = token_in(await post.next()), token_in(await post.next())
+    await sql.execute("update password_resets set expires_at = now() where user_id = $1", ann.id)
+    assert_problem(await reset(mailing, first), 422, "reset_token_invalid")
+    await sql.execute("update password_resets set expires_at = now() + interval '1 hour' where user_id = $1", ann.id)
+    answers = await asyncio.gather(*(reset(mailing, second, f"battery {n} horse") for n in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [422] * 4
+    assert_problem(await reset(mailing, first), 422)  # a new password uses up what was mailed before
+
+
+async def test_nobody_fills_a_mailbox(mailing: httpx.AsyncClient, post: Post) -> None:
+    codes = [(await forgot(mailing, "somebody@x.test")).status_code for _ in range(12)]
+    assert codes == [202] * 10 + [429] * 2
+
+
+async def test_mails_go_to_the_log_where_told_so(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    http = await start(mail_to_log="on")
+    ann = await Visitor(http).register()
+    with caplog.at_level(logging.WARNING, "app.mail"):
+        assert (await forgot(http, ann.email)).status_code == 202
+    (record,) = [record for record in caplog.records if record.name == "app.mail"]
+    (token,) = re.findall(r"todo_reset_[\w-]{43}", record.__dict__["text"])
+    assert (await reset(http, token)).status_code == 204
+
+
+async def test_without_a_way_to_send_mail_it_says_so(ann: Visitor) -> None:
+    assert_problem(await forgot(ann.client, ann.email), 503, "mail_unavailable")
+
+
+async def test_a_mail_server_that_is_down_is_the_operators_problem(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    http = await start(smtp_url="smtp://me:secret%40@127.0.0.1:1")
+    ann = await Visitor(http).register()
+    assert (await forgot(http, ann.email)).status_code == 202
+    for _ in range(100):
+        if "mail could not be sent" in caplog.text:
+            break
+        await asyncio.sleep(0.05)
+    assert "mail could not be sent" in caplog.text
+    assert "todo_reset_" not in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_registering_by_mail_reveals_nothing(start: Start, post: Post, client: httpx.AsyncClient) -> None:
+    http = await start(registration="mail", smtp_url=f"smtp://127.0.0.1:{post.port}")
+    new, taken = Visitor(http), await Visitor(client).register()
+    answers = [
+        await http.post("/api/auth/register", json={"email": email, "password": "my own battery"})
+        for email in (new.email, taken.email.upper())
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].content == answers[1].content
+    for visitor in (new, taken):  # trying to log in tells nothing either
+        assert_problem(await visitor.login(password="my own battery"), 401, "login_failed")
+    mails = {mail["To"]: mail for mail in [await post.next(), await post.next()]}
+    assert "already" in mails[taken.email.upper().replace("@EXAMPLE.COM", "@example.com")]["Subject"]
+    assert (await reset(http, token_in(mails[new.email]), "my own battery")).status_code == 204
+    assert (await new.login(password="my own battery")).status_code == 200
+
+
+async def test_changing_the_password(ann: Visitor) -> None:
+    change = {"current_password": PASSWORD, "new_password": "another battery"}
+    assert_problem(
+        await ann.call("PUT", "/api/auth/password", change | {"current_password": "no"}), 403, "wrong_password"
+    )
+    assert_problem(await ann.call("PUT", "/api/auth/password", change | {"new_password": "password1"}), 422)
+    script = (await ann.api_token())["token"]
+    ann.take(await ann.call("PUT", "/api/auth/password", change))
+    assert await ann.is_in()
+    assert await ann.is_in(script)  # not the password's, so it stays
+    assert len((await ann.get("/api/auth/sessions")).json()) == 1
+
+
+async def test_the_event_loop_stays_free_while_hashing() -> None:
+    hasher = Hasher(threads=1)
+    work = asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(5)))
+    ticks = 0
+    while not work.done():
+        await asyncio.sleep(0.001)
+        ticks += 1
+    assert ticks >= 10
+    assert len(set(await work)) == 5
+    hasher.close()
+
+
+async def test_too_many_at_once_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MAX_WAITING", 2)
+    hasher = Hasher(threads=1)
+    results = await asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(4)), return_exceptions=True)
+    assert [type(result) for result in results] == [str, str, Unavailable, Unavailable]
+    hasher.close()
+
+
+async def test_nobody_has_the_made_up_hash() -> None:
+    hasher = Hasher(threads=1)
+    assert await hasher.verify(PASSWORD, None) == (False, None)
+    assert await hasher.verify("", None) == (False, None)
+    hasher.close()

@@ -1,0 +1,207 @@
+"""Staying logged in: one use for each refresh token, and what happens to copies."""
+
+import asyncio
+import logging
+from typing import Any
+
+import httpx
+import pytest
+
+from app.services import refresh
+from tests.accounts.conftest import Start
+from tests.accounts.support import PASSWORD, Visitor
+from tests.support import assert_problem
+
+AGE = (
+    "update refresh_tokens set used_at = used_at - make_interval(secs => $2) where user_id = $1 and used_at is not null"
+)
+
+
+async def test_a_refresh_rotates_the_pair(ann: Visitor) -> None:
+    before = (ann.access, ann.refresh_token)
+    pair = ann.take(await ann.refresh())
+    assert (ann.access, ann.refresh_token) != before
+    assert pair["refresh_token"] != before[1]
+    assert await ann.is_in()
+    assert await ann.is_in(before[0])  # the same session, and not expired
+    assert len((await ann.get("/api/auth/sessions")).json()) == 1
+
+
+async def test_the_database_never_holds_a_token(ann: Visitor, sql: Any) -> None:
+    ann.take(await ann.refresh())
+    token = await ann.api_token()
+    dump = ""
+    for table in ("sessions", "refresh_tokens", "api_tokens", "accounts"):
+        dump += str(
+            [tuple(row) for row in await sql.fetch(f"select t::text from {table} t where user_id = $1", ann.id)]
+        )
+    for secret in (ann.access, ann.refresh_token, token["token"], PASSWORD):
+        assert secret not in dump
+        assert secret.rpartition("_")[2] not in dump
+
+
+async def test_of_50_concurrent_uses_one_wins(ann: Visitor) -> None:
+    answers = await asyncio.gather(*(ann.refresh() for _ in range(50)))
+    (winner,) = (answer for answer in answers if answer.status_code == 200)
+    for answer in answers:
+        if answer is not winner:
+            assert_problem(answer, 409, "refresh_in_progress")
+            assert answer.headers["retry-after"] == "1"
+    # Nobody is logged out by the race, and whoever asks again is given the winner's successor.
+    await asyncio.sleep(1)
+    again = await asyncio.gather(*(ann.refresh() for _ in range(5)))
+    assert {answer.json()["refresh_token"] for answer in again} == {winner.json()["refresh_token"]}
+    ann.take(winner)
+    ann.take(await ann.refresh())
+    assert await ann.is_in()
+
+
+async def test_two_processes_agree_on_the_winner(ann: Visitor, start: Start) -> None:
+    other = Visitor(await start())
+    other.refresh_token = ann.refresh_token
+    answers = await asyncio.gather(*(visitor.refresh() for visitor in (ann, other) * 10))
+    assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
+
+
+async def test_a_lost_answer_can_be_asked_for_again_for_10_seconds(ann: Visitor, sql: Any) -> None:
+    first = ann.refresh_token
+    lost = (await ann.refresh()).json()
+    at_once = await ann.refresh(first)
+    assert at_once.json()["refresh_token"] == lost["refresh_token"]
+    await sql.execute(AGE, ann.id, 9)
+    again = await ann.refresh(first)
+    assert again.status_code == 200
+    assert again.json()["refresh_token"] == lost["refresh_token"]
+    ann.take(again)
+    ann.take(await ann.refresh())
+    assert await ann.is_in()
+
+
+async def test_older_reuse_ends_the_family(ann: Visitor, sql: Any, caplog: pytest.LogCaptureFixture) -> None:
+    phone = await ann.another_device()
+    stolen = ann.refresh_token
+    ann.take(await ann.refresh())
+    await sql.execute(AGE, ann.id, 11)
+    with caplog.at_level(logging.WARNING, "app.security"):
+        assert_problem(await ann.refresh(stolen), 401, "refresh_token_invalid")
+    (record,) = [record for record in caplog.records if record.message == "refresh_token_reused"]
+    assert record.__dict__["user_id"] == ann.id
+    assert stolen not in caplog.text
+    assert_problem(await ann.refresh(), 401, "refresh_token_invalid")
+    assert not await ann.is_in()
+    assert await phone.is_in()  # another family
+    phone.take(await phone.refresh())
+
+
+async def test_a_grandparent_ends_the_family_at_once(ann: Visitor) -> None:
+    grandparent = ann.refresh_token
+    ann.take(await ann.refresh())
+    ann.take(await ann.refresh())
+    assert_problem(await ann.refresh(grandparent), 401)
+    assert_problem(await ann.refresh(), 401)
+
+
+@pytest.mark.parametrize("column", ["idle_ends_at", "ends_at", "ended_at"])
+async def test_a_session_that_is_over_cannot_be_prolonged(ann: Visitor, sql: Any, column: str) -> None:
+    await sql.execute(f"update sessions set {column} = now() - interval '1 second' where user_id = $1", ann.id)
+    assert_problem(await ann.refresh(), 401, "refresh_token_invalid")
+    assert await sql.fetchval("select used_at from refresh_tokens where user_id = $1", ann.id) is None
+
+
+async def test_a_session_idles_7_days_and_lasts_30(ann: Visitor, sql: Any) -> None:
+    read = "select extract(day from idle_ends_at - created_at), extract(day from ends_at - created_at) from sessions"
+    assert tuple(await sql.fetchrow(f"{read} where user_id = $1", ann.id)) == (7, 30)
+    await sql.execute("update sessions set created_at = created_at - interval '3 days' where user_id = $1", ann.id)
+    ann.take(await ann.refresh())
+    assert tuple(await sql.fetchrow(f"{read} where user_id = $1", ann.id)) == (10, 33)
+
+
+@pytest.mark.parametrize("token", ["x", "todo_rt_" + "x" * 43, "é", "a.b.c"])
+async def test_what_was_never_a_refresh_token(client: httpx.AsyncClient, ann: Visitor, token: str) -> None:
+    assert_problem(await ann.refresh(token), 401, "refresh_token_invalid")
+    assert_problem(await ann.refresh(ann.access), 401, "refresh_token_invalid")
+
+
+async def test_no_token_at_all(client: httpx.AsyncClient) -> None:
+    for body in (None, {}, {"refresh_token": None}):
+        assert_problem(await client.post("/api/auth/refresh", json=body), 401, "refresh_token_missing")
+    assert_problem(await client.post("/api/auth/refresh"), 401, "refresh_token_missing")
+
+
+async def test_tokens_too_old_to_matter_are_forgotten(ann: Visitor, sql: Any) -> None:
+    count = "select count(*) from refresh_tokens where user_id = $1"
+    for _ in range(3):
+        ann.take(await ann.refresh())
+    assert await sql.fetchval(count, ann.id) == 4
+    await sql.execute(AGE, ann.id, 8 * 86_400)
+    ann.take(await ann.refresh())
+    assert await sql.fetchval(count, ann.id) == 2
+    await sql.execute("update sessions set ended_at = now() - interval '31 days' where user_id = $1", ann.id)
+    ann.take(await ann.login())
+    assert await sql.fetchval(count, ann.id) == 1
+
+
+async def test_the_grace_is_ten_seconds() -> None:
+    assert refresh.GRACE.total_seconds() == 10
+
+
+# ---- in a cookie
+
+
+async def in_cookie(start: Start, **changes: Any) -> Visitor:
+    http = await start(refresh_cookie=True, **{"cors_origins": ["https://app.example"], **changes})
+    visitor = Visitor(http)
+    body = {"email": visitor.email, "password": PASSWORD}
+    answer = await http.post("/api/auth/register", json=body, headers={"Origin": "https://app.example"})
+    assert visitor.take(answer, 201)["refresh_token"] is None
+    return visitor
+
+
+async def test_the_cookie_is_out_of_reach(start: Start) -> None:
+    http = await start(refresh_cookie=True, base_url="https://test")
+    answer = await http.post("/api/auth/register", json={"email": Visitor(http).email, "password": PASSWORD})
+    parts = answer.headers["set-cookie"].split("; ")
+    assert parts[0].startswith("todo_refresh=todo_rt_")
+    assert {"HttpOnly", "Max-Age=604800", "Path=/api/auth", "SameSite=strict", "Secure"} == set(parts[1:])
+
+
+@pytest.mark.parametrize(("base_url", "secure"), [("http://localhost:8000", False), ("http://test", True)])
+async def test_secure_everywhere_but_on_ones_own_machine(start: Start, base_url: str, secure: bool) -> None:
+    http = await start(refresh_cookie=True, base_url=base_url)
+    answer = await http.post("/api/auth/register", json={"email": Visitor(http).email, "password": PASSWORD})
+    assert ("Secure" in answer.headers["set-cookie"]) == secure
+
+
+async def test_the_cookie_refreshes_and_logs_out(start: Start) -> None:
+    visitor = await in_cookie(start, base_url="http://localhost")
+    origin = {"Origin": "https://app.example"}
+    before = visitor.client.cookies["todo_refresh"]
+    pair = visitor.take(await visitor.client.post("/api/auth/refresh", headers=origin))
+    assert pair["refresh_token"] is None
+    assert visitor.client.cookies["todo_refresh"] != before
+    assert (await visitor.client.post("/api/auth/logout", headers=origin)).status_code == 204
+    assert "todo_refresh" not in visitor.client.cookies
+    assert not await visitor.is_in()
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", None, "https://app.example.evil", "http://app.example"]
+)
+async def test_another_site_cannot_use_the_cookie(start: Start, origin: str | None) -> None:
+    visitor = await in_cookie(start, base_url="http://localhost")
+    headers = {} if origin is None else {"Origin": origin}
+    before = visitor.client.cookies["todo_refresh"]
+    assert_problem(await visitor.client.post("/api/auth/refresh", headers=headers), 403, "origin_refused")
+    assert_problem(await visitor.client.post("/api/auth/logout", headers=headers), 403, "origin_refused")
+    assert visitor.client.cookies["todo_refresh"] == before
+
+
+async def test_the_services_own_pages_may_use_it(start: Start) -> None:
+    visitor = await in_cookie(start, base_url="http://localhost:8000")
+    own = {"Origin": "http://localhost:8000"}
+    assert (await visitor.client.post("/api/auth/refresh", headers=own)).status_code == 200
+
+
+async def test_without_the_setting_a_cookie_is_nothing(ann: Visitor) -> None:
+    headers = {"Cookie": f"todo_refresh={ann.refresh_token}", "Origin": "http://localhost"}
+    assert_problem(await ann.client.post("/api/auth/refresh", headers=headers), 401, "refresh_token_missing")
