@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from app.models.tasks import TAGS_MAX, Priority
 from app.services.quick_add import MAX_TEXT, EmptyTitle, QuickAdd, Span, parse
-from app.services.quick_add_text import tokenize
-from app.services.quick_add_words import words
-from app.services.recurrence_days import matching_days
-from app.services.recurrence_rule import parse_rule
+from app.services.quick_add.text import tokenize
+from app.services.quick_add.words import words
+from app.services.recurrence.days import matching_days
+from app.services.recurrence.rule import parse_rule
 
 TABLE = json.loads(Path(__file__).with_name("quick_add_phrases.json").read_text(encoding="utf-8"))
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -25,7 +25,7 @@ from app.services.recurrence import (
     occurrences,
     parse_rule,
 )
-from app.services.recurrence_days import matching_days
+from app.services.recurrence.days import matching_days
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")

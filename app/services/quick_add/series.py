@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from app.services.quick_add_days import Day
-from app.services.quick_add_words import moved
-from app.services.recurrence_days import matching_days
-from app.services.recurrence_rule import Rule
+from app.services.quick_add.days import Day
+from app.services.quick_add.words import moved
+from app.services.recurrence.days import matching_days
+from app.services.recurrence.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.services.quick_add_days import DUE_DAYS, Day, is_dayish
-from app.services.quick_add_grammar import Reading
-from app.services.quick_add_marks import Mark, find_mark
-from app.services.quick_add_repeats import REPEATS
-from app.services.quick_add_series import Bound, Repeat, Start
-from app.services.quick_add_text import is_mark
-from app.services.quick_add_times import TIMES, Clock, Part, is_clockish
-from app.services.quick_add_words import ORDINALS, PARTS, UNITS, nth_day, words
+from app.services.quick_add.days import DUE_DAYS, Day, is_dayish
+from app.services.quick_add.grammar import Reading
+from app.services.quick_add.marks import Mark, find_mark
+from app.services.quick_add.repeats import REPEATS
+from app.services.quick_add.series import Bound, Repeat, Start
+from app.services.quick_add.text import is_mark
+from app.services.quick_add.times import TIMES, Clock, Part, is_clockish
+from app.services.quick_add.words import ORDINALS, PARTS, UNITS, nth_day, words
 
 Meaning: TypeAlias = Mark | Day | Clock | Part | Repeat | Start | Bound
 

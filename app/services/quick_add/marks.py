@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from app.models.base import visible_text
 from app.models.tasks import TAG_MAX, Priority
-from app.services.quick_add_grammar import Reading
+from app.services.quick_add.grammar import Reading
 
 PROJECT_MAX = 100
 PRIORITIES = {"p1": Priority.URGENT, "p2": Priority.HIGH, "p3": Priority.MEDIUM, "p4": Priority.LOW}

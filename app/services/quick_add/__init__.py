@@ -1,8 +1,8 @@
 """Quick add: "Pay rent every month on the 1st at 9 #home p:high @bank" as a task.
 
 English, deterministic, no model. A wrong reading is worse than none: what is not certain stays in the title. The rules
-stand where their tables are: marks (``quick_add_marks``), days, times, repeats, and the company that phrases keep
-(``quick_add_phrases``). In short:
+stand where their tables are: marks (``marks``), days, times, repeats, and the company that phrases keep
+(``phrases``). In short:
 
 - of several projects or priorities the last is taken, the others stay in the title;
 - of several days or recurrences none is; of several times none is, while the day is;
@@ -17,15 +17,15 @@ from zoneinfo import ZoneInfo
 
 from app.errors import Invalid
 from app.models.base import MAX_YEAR, MIN_YEAR
-from app.services.quick_add_choice import choose, of_kind
-from app.services.quick_add_days import Day
-from app.services.quick_add_grammar import Moment, Reading
-from app.services.quick_add_marks import Mark
-from app.services.quick_add_phrases import Phrase
-from app.services.quick_add_series import Bound, Repeat, Start
-from app.services.quick_add_text import says_something, tokenize, without
-from app.services.quick_add_times import Clock, Part, instant, settled
-from app.services.recurrence_rule import Rule
+from app.services.quick_add.choice import choose, of_kind
+from app.services.quick_add.days import Day
+from app.services.quick_add.grammar import Moment, Reading
+from app.services.quick_add.marks import Mark
+from app.services.quick_add.phrases import Phrase
+from app.services.quick_add.series import Bound, Repeat, Start
+from app.services.quick_add.text import says_something, tokenize, without
+from app.services.quick_add.times import Clock, Part, instant, settled
+from app.services.recurrence.rule import Rule
 
 MAX_TEXT = 500
 T = TypeVar("T")

@@ -11,7 +11,7 @@ says what that time means. What people expect where the RFC is silent:
   ``recurrence_from="completion"`` counts from the completion's local day.
 - **The time of day is local.** 09:00 stays 09:00 across clock changes. A time the clocks leap over moves forward by the
   leap, one that comes twice means the first (3.3.5).
-- **Month ends clamp and come back**: see ``recurrence_rule.anchored``.
+- **Month ends clamp and come back**: see ``rule.anchored``.
 
 What to store with a series: its rule as ``str(rule)``, ``occurrences_done``, and as ``anchor`` the due it had when the
 rule was set. The anchor holds phase, day and time when one occurrence was moved by hand or pushed by a clock change.
@@ -24,8 +24,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from app.services.recurrence_days import matching_days
-from app.services.recurrence_rule import Frequency, InvalidRecurrence, Rule, Weekday, anchored, parse_rule
+from app.services.recurrence.days import matching_days
+from app.services.recurrence.rule import Frequency, InvalidRecurrence, Rule, Weekday, anchored, parse_rule
 
 __all__ = [
     "Due", "Frequency", "InvalidRecurrence", "RecurrenceFrom", "Rule", "Step", "Weekday",
