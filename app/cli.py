@@ -1,7 +1,9 @@
 """The ``todo`` command."""
 
+import asyncio
 import contextlib
 import json
+import signal
 from typing import Annotated
 
 import typer
@@ -16,7 +18,7 @@ from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
 from app.logs import configure_logging
-from app.main import create_app, database_options, direct_options
+from app.main import create_app, database_options, direct_options, run_worker
 from app.serve import serve as run_service
 
 app = typer.Typer(
@@ -63,6 +65,21 @@ def migrate() -> None:
 
     run(work())
     typer.echo(f"schema is at {migrations.head()}")
+
+
+@app.command()
+def worker() -> None:
+    """Deliver webhooks and prune old changes, without serving. For services that run with WORKER=off."""
+    settings = read_settings()
+    configure_logging(settings)
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_worker(settings, stop)
+
+    run(work())
 
 
 @app.command()

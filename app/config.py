@@ -105,6 +105,16 @@ class Settings(BaseSettings):
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
 
+    # Changes
+    events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
+    changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
+    webhooks_allow_private: bool = Field(
+        False, description="Webhooks may also call http:// and private addresses. For development only."
+    )
+    worker: Literal["inside", "off"] = Field(
+        "inside", description="inside: this process also delivers webhooks and prunes. off: 'todo worker' does."
+    )
+
     # What it says
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
     log_format: Literal["auto", "json", "console"] = Field(

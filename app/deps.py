@@ -97,6 +97,7 @@ async def client(request: Request) -> Client:
 
 
 Subject = Annotated[str, Depends(current_subject)]
+Caller = Annotated[Identity, Depends(current_identity)]
 LoggedIn = Annotated[Identity, Depends(logged_in)]
 InPerson = Annotated[Identity, Depends(in_person)]
 Auth = Annotated[AuthContext, Depends(auth_context)]
@@ -123,10 +124,13 @@ async def path_owner(user_id: UserId, subject: Subject) -> str:
 Owner = Annotated[str, Depends(path_owner)]
 
 
-async def write_session(request: Request, owner: Owner) -> DatabaseSession:
+async def write_session(request: Request, owner: Owner, caller: Caller) -> DatabaseSession:
     """A transaction of the owner, opened at the first statement, committed before the answer is sent."""
-    session = request.scope["session"] = request.app.state.database.transaction(owner)
-    return session  # type: ignore[no-any-return]
+    session: DatabaseSession = request.app.state.database.transaction(owner)
+    if caller.client:
+        session.through = f"token:{caller.client}"
+    request.scope["session"] = session
+    return session
 
 
 async def read_session(request: Request, owner: Owner) -> DatabaseSession:
@@ -153,6 +157,18 @@ TaskId = Annotated[
     Path(description="Id of the task.", examples=[7]),
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
+]
+Revision = Annotated[
+    int,
+    Path(description="The number of a write.", examples=[42]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [42]}),
+]
+WebhookId = Annotated[
+    int,
+    Path(description="Id of the webhook.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
 ]
 TokenId = Annotated[
     int,

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     STALE = "stale"
+    GONE = "gone"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA = "unsupported_media"
     INVALID = "invalid"
@@ -178,8 +179,56 @@ class Conflict(AppError):
     kind, code, message = Kind.CONFLICT, "conflict", "The request conflicts with what is stored."
 
 
+class ChangesGone(AppError):
+    """Also for a number that was never given out: the database is an older one than the client knows."""
+
+    kind, code = Kind.GONE, "changes_gone"
+    message = "Changes since that number are not kept: list again, and continue from its X-Revision."
+
+
+class TooManyStreams(AppError):
+    kind, code, message = Kind.RATE_LIMITED, "too_many_streams", "Too many event streams are open for this user."
+
+
+class ChangeNotFound(NotFound):
+    code, message = "change_not_found", "There is no change with that number."
+
+
+class WebhookNotFound(NotFound):
+    code, message = "webhook_not_found", "Webhook not found"
+
+
+class UndoConflict(Conflict):
+    code, message = "undo_conflict", "What this change wrote has been changed since."
+
+
+class IdempotencyKeyInUse(AppError):
+    kind, code = Kind.CONFLICT, "idempotency_key_in_use"
+    message = "A request with this Idempotency-Key is still running."
+
+
+class WebhookDisabled(Conflict):
+    code, message = "webhook_disabled", "The webhook is not active: set active to true first."
+
+
+class TooManyWebhooks(Conflict):
+    code, message = "too_many_webhooks", "This user has as many webhooks as there can be."
+
+
 class Invalid(AppError):
     kind, code, message = Kind.INVALID, "invalid", "The request is not acceptable."
+
+
+class IdempotencyKeyReused(Invalid):
+    code, message = "idempotency_key_reused", "This Idempotency-Key belongs to another request: use a new one."
+
+
+class IdempotencyKeyInvalid(Invalid):
+    code, message = "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 visible ASCII characters."
+
+
+class UrlRefused(Invalid):
+    code, message = "url_refused", "The address is not one of the public internet."
 
 
 class KeysUnavailable(AppError):

@@ -1,5 +1,6 @@
 """The application, from the outside in: settings, lifespan, middleware, error handlers, routers."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator
@@ -16,24 +17,30 @@ from app.auth.tokens import TokenVerifier
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.embedded import embedded_postgres
+from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
+from app.live import Hub
 from app.mail import Mailer
 from app.middleware import Cors, Edge, LastCatch
 from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, docs, health, sessions, tasks, well_known
+from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
+from app.shutdown import before_shutdown
+from app.worker import Worker
 
 log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    changes.router,
+    webhooks.router,
     auth.router,
     accounts.router,
     sessions.router,
@@ -42,11 +49,26 @@ ROUTERS = (
     health.router,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-EXPOSED = ["ETag", "Link", "Location", "Retry-After", "X-Request-ID", "X-Revision", "X-Total-Count"]
+ACCEPTED = [
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
+]  # fmt: skip
+EXPOSED = [
+    "ETag",
+    "Idempotent-Replayed",
+    "Link",
+    "Location",
+    "Retry-After",
+    "X-Request-ID",
+    "X-Revision",
+    "X-Total-Count",
+]
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
-    """A complete application. Its database is opened by the lifespan."""
+def create_app(settings: Settings | None = None, *, serving: bool = True) -> FastAPI:
+    """A complete application. Its database is opened by the lifespan.
+
+    One that is not ``serving`` only makes the checks of a start: nothing waits in it, and nothing works by itself.
+    """
     settings = settings or get_settings()
     app = FastAPI(
         title="Todo",
@@ -62,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "logs": False,
         },  # asking on each request whether it is on costs 8 us
     )
-    app.state.settings = settings
+    app.state.settings, app.state.serving = settings, serving
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
     app.add_middleware(LastCatch)
     app.add_middleware(
@@ -71,7 +93,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         allow_origin_regex=None if settings.cors_origins else LOCALHOST,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-Request-ID"],
+        allow_headers=ACCEPTED,
         expose_headers=EXPOSED,
         max_age=600,
     )
@@ -112,6 +134,38 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await prove_isolation(database)
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
+    if app.state.serving:
+        await _start_background(app, stack, Hints(direct_options(settings, options)))
+
+
+async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
+    """What goes on between requests: live updates, and the worker if it is to be inside."""
+    settings, database = app.state.settings, app.state.database
+    await stack.enter_async_context(hints)
+    readers = max(1, settings.pool_size // 3)
+    hub = await stack.enter_async_context(Hub(database, heartbeat=settings.events_heartbeat, readers=readers))
+    app.state.hub = hub
+    hints.subscribe(hub.changed)
+    database.on_commit = hints.note
+    stack.enter_context(before_shutdown(hub.close))
+    if settings.worker == "inside":
+        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """The worker alone, until ``stop`` is set. The schema is the servers' business."""
+    async with AsyncExitStack() as stack:
+        options = await stack.enter_async_context(database_options(settings))
+        database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
+        stack.push_async_callback(database.close)
+        hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
+        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+        await stop.wait()
+
+
+def make_worker(settings: Settings, database: Database) -> Worker:
+    """Delivers webhooks and prunes, of whomever it finds due."""
+    return Worker(database, allow_private=settings.webhooks_allow_private, kept_days=settings.changes_kept_days)
 
 
 def auth_context(settings: Settings, database: Database) -> AuthContext:

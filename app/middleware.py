@@ -54,7 +54,7 @@ class Edge:
 
         _strip_trailing_slash(scope)
         # RFC 9110, 9.3.2: HEAD is GET without the content. The server drops that by its own scope, hence the copy.
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        inner = {**scope, "method": "GET", "head": True} if scope["method"] == "HEAD" else scope
         try:
             await self.app(inner, receive, send_with_headers)
         finally:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import MISSING, BaseModel, Field
 
 from app import errors
+from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
 from app.openapi_schemas import adapt, restore_examples
 from app.problems import TITLES, problem
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 PROBLEM_JSON = "application/problem+json"
 # FastAPI keeps a route's methods in a set, whose order differs from process to process.
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+UNSAFE = {"post", "put", "patch", "delete"}
 BEARER = "bearerAuth"
 
 DESCRIPTION = """\
@@ -151,6 +153,8 @@ def complete(document: Json) -> Json:
 def _operation(path: str, method: str, operation: Json) -> Json:
     """One operation with its security and responses complete."""
     done = dict(operation)
+    if "{user_id}" in path and method in UNSAFE:
+        done["parameters"] = [*done.get("parameters", []), IDEMPOTENCY_KEY]
     if "parameters" in done:
         done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
     if "{user_id}" in path:  # the token decides whose data it is: such a path is open only where the route says so
@@ -192,7 +196,7 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
         statuses.add(412)
     if ("header", "idempotency-key") in names:
         statuses.add(409)
-    if method in {"post", "put", "patch", "delete"}:
+    if method in UNSAFE:
         statuses.add(507)
     return statuses
 

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from app.attempts import Attempt, begin_attempt
 from app.errors import Contention
 from app.paging import MAX_CACHED_QUERY_BYTES
 from app.strict_json import read_json
@@ -47,28 +48,45 @@ class DirectRoute(APIRoute):
         self.app = app
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        plan = _plan(self.dependant)
+        dependencies, plan = _dependencies(self.dependant), _plan(self.dependant)
         endpoint: Endpoint = self.endpoint
+        unsafe = not (self.methods or set()) <= {"GET", "HEAD"}
 
         async def handler(request: Request) -> Response:
             values: dict[str, Any] = {}
             errors: list[Any] = []
+            attempt: Attempt | None = None
             try:
+                for bind in dependencies:
+                    if (waiting := bind(request, values, errors)) is not None:
+                        await waiting
+                if unsafe and not errors and (attempt := await begin_attempt(request)) and attempt.answer:
+                    await request.scope["session"].rollback()
+                    return attempt.answer
                 for bind in plan:
                     if (waiting := bind(request, values, errors)) is not None:
                         await waiting
                 if errors:
                     raise RequestValidationError(errors)
                 response = await _retried(endpoint, values, request)
-            except BaseException:
+                if attempt:
+                    await attempt.keep(request.scope["session"], response)
+            except BaseException as error:
                 if session := request.scope.get("session"):
                     await session.rollback()
+                if attempt and (refusal := await attempt.refuse(error)):
+                    return refusal
                 raise
             if session := request.scope.get("session"):
                 await session.commit()
             return response
 
         return handler
+
+
+def _dependencies(dependant: Dependant) -> list[Bind]:
+    """The steps that come first. Security schemes are declared for the document; the token is read by ``deps``."""
+    return [_dependency(sub) for sub in dependant.dependencies if not isinstance(sub.call, SecurityBase)]
 
 
 async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
@@ -82,16 +100,14 @@ async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request)
         except Contention:
             if (session := request.scope.get("session")) is None:
                 raise
-            await session.rollback()  # its next statement begins a new transaction
+            await session.rollback()  # its next statement begins a new transaction;
+            # a claimed Idempotency-Key is let go with it, and keeping the answer finds out whether that mattered
     return await endpoint(**values)
 
 
 def _plan(dependant: Dependant) -> list[Bind]:
-    """Steps in FastAPI's order: dependencies first, depth first, then the endpoint's own parameters."""
+    """The steps for parameters of its own, in FastAPI's order."""
     steps: list[Bind] = []
-    for sub in dependant.dependencies:
-        if not isinstance(sub.call, SecurityBase):  # declared for the document; the token is read by ``deps``
-            steps.append(_dependency(sub))
     if dependant.request_param_name:
         steps.append(_request(dependant.request_param_name))
     steps += [_text_field(field, "path") for field in dependant.path_params]
@@ -106,7 +122,7 @@ def _plan(dependant: Dependant) -> list[Bind]:
 def _dependency(dependant: Dependant) -> Bind:
     call, name = dependant.call, dependant.name
     assert call is not None
-    plan = _plan(dependant)
+    plan = _dependencies(dependant) + _plan(dependant)
 
     async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         results: dict[Any, Any] = request.scope.setdefault("dependencies", {})

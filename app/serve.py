@@ -142,7 +142,7 @@ async def _serve_with_workers(
 
     What is wrong is said once, before there are any, and PostgreSQL belongs to the process that outlives them all.
     """
-    parent = create_app(settings)
+    parent = create_app(settings, serving=False)  # its loop will stand still: it must not listen for anything
     async with parent.router.lifespan_context(parent):
         workers = _Workers(config, listener, announce)
         workers.run()  # blocks this loop, which has nothing to do until the end

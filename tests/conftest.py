@@ -63,7 +63,9 @@ async def databases(postgres: ConnectOptions) -> AsyncIterator[Databases]:
 
 @pytest.fixture(scope="session")
 def settings(postgres: ConnectOptions) -> Settings:
-    return Settings(_env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, pool_size=5)
+    return Settings(
+        _env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, pool_size=5, worker="off"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -104,14 +104,20 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
     return task_id
 
 
-@schema.parametrize()
+# Whether these succeed depends on what is stored, or on what no schema can say of an address.
+DEPENDS = ("{revision}", "{webhook_id}", "/webhooks", "/changes", "/history")
+
+
+@schema.exclude(path_regex="/events$").parametrize()  # a stream has no end to wait for: tests/test_events.py
 def test_answers_are_what_the_document_says(
     case: Case, url: str, http: requests.Session, headers: dict[str, str]
 ) -> None:
     if is_valid(case):
         case.query.pop("cursor", None)  # opaque: only the service can make a valid one
+        case.headers.pop("Idempotency-Key", None)  # one that was used before is refused: tests/test_idempotency.py
         if "task_id" in case.path_parameters:
             case.path_parameters["task_id"] = existing_task(case, f"{url}/api/me/tasks", http, headers)
     answer = case.call(base_url=url, session=http, headers=headers)
-    excluded: list[schemathesis.CheckFunction] = [checks.positive_data_acceptance] if rule_beyond_schema(answer) else []
+    depends = rule_beyond_schema(answer) or any(part in case.path for part in DEPENDS)
+    excluded: list[schemathesis.CheckFunction] = [checks.positive_data_acceptance] if depends else []
     case.validate_response(answer, headers=headers, excluded_checks=excluded, transport_kwargs={"session": http})

@@ -79,6 +79,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "TaskComplete": {"completed": True},
     "TaskCreate": {"title": "x"},
     "TaskUpdate": {"title": "x"},
+    "WebhookCreate": {"url": "https://example.com/hook"},
+    "WebhookUpdate": {"url": "https://example.com/hook"},
 }
 WITH_BODY = [
     route for router in ROUTERS for route in router.routes if isinstance(route, DirectRoute) and route.body_field

@@ -474,7 +474,7 @@ async def test_named_origins_replace_localhost(settings: Settings) -> None:
 # --- paths ---
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(("method", "path"), [route for route in ROUTES if route[1].startswith("/api/{user_id}/tasks")])
 async def test_each_path_works_with_and_without_a_trailing_slash(
     alice: Person, new_person: Callable[[], Person], method: str, path: str
 ) -> None:

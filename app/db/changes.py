@@ -25,6 +25,7 @@ from app.models.changes import Change
 from app.models.users import User
 
 OWNER = bindparam("owner", type_=Text)
+THROUGH = bindparam("through", "api", type_=Text)  # filled in by the session, so that services need not know
 _ONE: Any = literal_column("1")  # text of the statement rather than one more argument of each call
 _users = User.__table__  # type: ignore[attr-defined]
 _rev = (
@@ -56,7 +57,7 @@ def numbered(
     log = (
         insert(Change)
         .from_select(
-            ["user_id", "revision", "entity", "entity_id", "action", "data"],
+            ["user_id", "revision", "entity", "entity_id", "action", "data", "through"],
             select(
                 written.c.user_id,
                 REVISION,
@@ -64,9 +65,10 @@ def numbered(
                 written.c.id,
                 literal_column(f"'{action}'") if isinstance(action, str) else action,
                 func.to_jsonb(literal_column("written")),
+                THROUGH,
             ).select_from(written),
             include_defaults=False,
         )
         .cte("log")
     )
-    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log))
+    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), announced=True)

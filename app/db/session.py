@@ -8,7 +8,7 @@ answer is sent.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +26,7 @@ from app.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-SERVICE_ROLE, AUTH_ROLE = "todo_user", "todo_auth"
+SERVICE_ROLE, AUTH_ROLE, WORKER_ROLE = "todo_user", "todo_auth", "todo_worker"
 MAX_OWNER = 255
 ROLLBACK_TIMEOUT = 2.0
 
@@ -41,14 +41,16 @@ def quote_owner(owner: str) -> str:
 class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
-    __slots__ = ("_begin", "_connection", "_database", "owner", "round_trips")
+    __slots__ = ("_announced", "_begin", "_connection", "_database", "owner", "round_trips", "through")
 
     def __init__(self, database: "Database", owner: str, begin: str) -> None:
         self._begin = begin
         self._database = database
         self._connection: Any = None
+        self._announced = False
         self.owner = owner
         self.round_trips = 0
+        self.through = "api"  # or a token's name, mcp, chat, import: kept in ``changes``
 
     async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
         """Run one statement. Raises the facts of ``app.db.failures``; what is left is a bug."""
@@ -58,6 +60,10 @@ class Session:
         else:
             prepared, built = prepare(statement)
             values = {**built, **values}
+        if prepared.announced:
+            self._announced = True
+            if self.through != "api":
+                values = {**values, "through": self.through}
         if self._connection is None:
             self._connection = await self._database.begin(self._begin)
             self.round_trips += 1
@@ -88,6 +94,8 @@ class Session:
                 raise fact from error
             raise
         await self._database.release(connection)
+        if self._announced and self._database.on_commit is not None:
+            self._database.on_commit(self.owner)
 
     async def rollback(self) -> None:
         """Undo everything since the first statement. Never raises: a connection that cannot roll back is closed."""
@@ -147,6 +155,7 @@ class Database:
         self._preamble = ""
         if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
         self._gate = Gate(size, timeout)
         self._pool: Any = None
@@ -171,12 +180,12 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    def transaction(self, owner: str, *, read_only: bool = False) -> Session:
+    def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
-        role = f" SET LOCAL ROLE {self.role}; SET LOCAL app.user_id = {quote_owner(owner)}"
-        return Session(self, owner, f"BEGIN{mode};{self._preamble}{role}")
+        acting = f" SET LOCAL ROLE {role or self.role}; SET LOCAL app.user_id = {quote_owner(owner)}"
+        return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}")
 
     def auth_transaction(self) -> Session:
         """A session without an owner, for what comes before anybody knows who asks: login, refresh, tokens.

@@ -26,9 +26,11 @@ class Prepared:
     Built at import time for statements of a fixed shape: executing one costs no compilation and no cache key.
     """
 
-    __slots__ = ("_arguments", "_defaults", "_make", "_results", "sql")
+    __slots__ = ("_arguments", "_defaults", "_make", "_results", "announced", "sql")
 
-    def __init__(self, statement: Executable, *, cache_key: CacheKey | None = None) -> None:
+    def __init__(self, statement: Executable, *, cache_key: CacheKey | None = None, announced: bool = False) -> None:
+        """``announced``: who waits for the owner's changes is told after the commit."""
+        self.announced = announced
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
         )

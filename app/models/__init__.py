@@ -5,22 +5,27 @@ from sqlmodel import SQLModel
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
 from app.models.changes import Change
+from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.sessions import LoginSession, RefreshToken
 from app.models.tasks import Task
 from app.models.users import User
+from app.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
     "METADATA",
     "Account",
     "ApiToken",
     "Change",
+    "IdempotencyKey",
     "LoginAttempt",
     "LoginSession",
     "PasswordReset",
     "RefreshToken",
     "Task",
     "User",
+    "Webhook",
+    "WebhookDelivery",
 ]
 
 METADATA = SQLModel.metadata

@@ -9,7 +9,10 @@ from sqlmodel import Field, SQLModel
 
 
 class Change(SQLModel, table=True):
-    """``data`` is the row after the write. Rows of one write share their ``revision``."""
+    """``data`` is the row after the write, its columns as JSON. Rows of one write share their ``revision``.
+
+    ``through`` names what the write came through: api, the name of a token, mcp, chat, import.
+    """
 
     __tablename__ = "changes"
     __table_args__ = (Index("changes_by_entity", "user_id", "entity", "entity_id", "revision"),)
@@ -24,3 +27,4 @@ class Change(SQLModel, table=True):
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": text("now()")},
     )
+    through: str = Field(sa_type=Text, sa_column_kwargs={"server_default": text("'api'")})

@@ -1,5 +1,6 @@
 """Tasks: the table and the shapes in which they are written and read."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
@@ -242,6 +243,23 @@ TaskRow: Any = msgspec.defstruct("TaskRow", list(TaskRead.model_fields), frozen=
 # The columns behind TaskRow: its fields in their order, ``due_on`` in the place of ``due_date``, and ``due_at`` last.
 READ_COLUMNS = (*tuple("due_on" if name == "due_date" else name for name in TaskRead.model_fields), "due_at")
 _DUE, _DUE_AT = READ_COLUMNS.index("due_on"), len(READ_COLUMNS) - 1
+
+
+# Columns whose JSON is text, and how it is read back. fromisoformat also reads "+00:00" and cut-off fractions.
+FROM_JSON: dict[str, Callable[[str], Any]] = {
+    column.name: datetime.fromisoformat if isinstance(column.type, DateTime) else date.fromisoformat
+    for column in Task.__table__.c  # type: ignore[attr-defined]
+    if isinstance(column.type, DateTime | Date)
+}
+
+
+def task_of_change(data: dict[str, Any]) -> Any:
+    """A TaskRow of ``changes.data``: the same bytes that a GET answers for that row.
+
+    A column that is younger than the change is null.
+    """
+    values = [(data.get(name), FROM_JSON.get(name)) for name in READ_COLUMNS]
+    return task_row([value if read is None or value is None else read(value) for value, read in values])
 
 
 def task_row(record: Any) -> Any:

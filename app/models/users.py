@@ -2,17 +2,26 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, Text, text
+from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 
 class User(SQLModel, table=True):
-    """Created by the first write of a subject never seen before. ``revision`` is the number of the latest write."""
+    """Created by the first write of a subject never seen before. ``revision`` is the number of the latest write.
+
+    Changes up to ``pruned_revision`` are no longer kept; at ``prune_at`` the oldest one left comes of age.
+    """
 
     __tablename__ = "users"
+    __table_args__ = (Index("users_by_prune_at", "prune_at"),)
 
     id: str = Field(primary_key=True, sa_type=Text)
     revision: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    pruned_revision: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    prune_at: datetime = Field(
+        sa_type=DateTime(timezone=True),
+        sa_column_kwargs={"server_default": text("now() + interval '1 day'")},
+    )
     timezone: str = Field(sa_type=Text, sa_column_kwargs={"server_default": text("'UTC'")})
     created_at: datetime = Field(
         sa_type=DateTime(timezone=True),

@@ -38,7 +38,8 @@ NOW = func.greatest(func.now(), TASKS.c.updated_at)
 PURGE_BATCH = 5_000  # tasks: 0.06 s, so that no statement comes near its time limit, however full the trash is
 
 
-def _numbered(write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS) -> Prepared:
+def numbered_task(write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS) -> Prepared:
+    """A write of tasks that takes the next number and answers ``answer`` of each row, in that order."""
     return numbered(write, entity="task", action=action, returning=KEPT, answer=answer)
 
 
@@ -56,7 +57,7 @@ def _completed_at(completed: Any) -> Any:
 
 GET = Prepared(select(*READ).where(*MINE, LIVE))
 EXISTS = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
-CREATE = _numbered(
+CREATE = numbered_task(
     insert(TASKS).values(
         user_id=OWNER,
         title=bindparam("title"),
@@ -71,10 +72,10 @@ CREATE = _numbered(
     ),
     "created",
 )
-RESTORE = _numbered(_changed(guarded=False, live=False, deleted_at=null()), "restored")
+RESTORE = numbered_task(_changed(guarded=False, live=False, deleted_at=null()), "restored")
 TRASH = select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE)
 IN_TRASH = Prepared(TRASH.limit(1))
-PURGE = _numbered(
+PURGE = numbered_task(
     sql_delete(TASKS).where(
         TASKS.c.user_id == OWNER, TASKS.c.id.in_(TRASH.order_by(TASKS.c.deleted_at, TASKS.c.id).limit(PURGE_BATCH))
     ),
@@ -85,14 +86,14 @@ PURGE = _numbered(
 
 @lru_cache
 def _delete(guarded: bool) -> Prepared:
-    return _numbered(_changed(guarded=guarded, deleted_at=NOW), "deleted")
+    return numbered_task(_changed(guarded=guarded, deleted_at=NOW), "deleted")
 
 
 @lru_cache
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
     statement = _changed(guarded=guarded, completed=completed, completed_at=_completed_at(completed))
-    return _numbered(statement, TOGGLED if toggle else SET)
+    return numbered_task(statement, TOGGLED if toggle else SET)
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +102,7 @@ def _update(columns: frozenset[str], guarded: bool) -> Prepared:
     if "completed" in columns:
         values["completed_at"] = _completed_at(values["completed"])
     action = SET if "completed" in columns else "updated"
-    return _numbered(_changed(guarded=guarded, **values), action)
+    return numbered_task(_changed(guarded=guarded, **values), action)
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:

@@ -46,7 +46,7 @@ def _join(settings: Settings) -> tuple[Any, str]:
     from app.db.embedded.cluster import Cluster  # loads what DATABASE_URL does not need, and Windows does not have
 
     cluster = Cluster(prepare_data_dir(settings.data_dir))
-    wanted = settings.web_concurrency * settings.pool_size + SPARE_CONNECTIONS
+    wanted = settings.web_concurrency * (settings.pool_size + 1) + SPARE_CONNECTIONS  # one more to LISTEN
     return cluster, cluster.join(max_connections=max(100, wanted))
 
 

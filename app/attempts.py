@@ -1,0 +1,105 @@
+"""Safe retries: ``Idempotency-Key`` on every unsafe request (draft-ietf-httpapi-idempotency-key-header).
+
+The first answer is kept in the transaction of its effect, so there is never one without the other, whatever is killed
+in between. A refusal is kept only if the same request would be refused again, in a transaction of its own after the
+rollback. A request without the header costs nothing.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any, Self
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.db.session import Database, Session
+from app.errors import AppError, IdempotencyKeyInvalid, Kind
+from app.problems import of_fact, of_validation
+from app.services.idempotency import Answer, claim_key, keep_answer
+from app.strict_json import read_body
+
+KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+DETERMINISTIC = {
+    Kind.MALFORMED, Kind.NOT_FOUND, Kind.CONFLICT, Kind.STALE, Kind.GONE, Kind.UNSUPPORTED_MEDIA, Kind.INVALID,
+}  # fmt: skip
+
+
+# For the document: every route of app.routing takes it, so no signature says so.
+IDEMPOTENCY_KEY: dict[str, Any] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Repeat the request with the same key to have the first answer again, for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One request with a key; ``answer`` is the kept one of an earlier attempt."""
+
+    database: Database
+    owner: str
+    key: str
+    fingerprint: bytes
+    answer: Response | None = None
+
+    async def keep(self, session: Session, response: Response) -> Self:
+        """Keep a success in its own transaction. An answer that is a stream is not kept."""
+        if isinstance(getattr(response, "body", None), bytes) and response.status_code < 300:
+            await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(response))
+        return self
+
+    async def refuse(self, error: BaseException) -> Response | None:
+        """The answer to a deterministic refusal, kept; None for an error that may not come again."""
+        if isinstance(error, RequestValidationError):
+            refusal = of_validation(error)
+        elif isinstance(error, AppError) and error.kind in DETERMINISTIC and error.retry_after is None:
+            refusal = of_fact(error)
+        else:
+            return None
+        try:
+            async with self.database.transaction(self.owner) as session:
+                kept = await claim_key(session, self.owner, self.key, self.fingerprint)
+                if kept is None:
+                    await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(refusal))
+        except AppError:
+            pass  # not kept: another attempt finds out for itself
+        return refusal
+
+
+async def begin_attempt(request: Request) -> Attempt | None:
+    """None without the header, and for a route without a transaction to keep the answer in.
+
+    Raises IdempotencyKeyInvalid, IdempotencyKeyInUse, IdempotencyKeyReused and what reading the body raises.
+    """
+    header = request.headers.get("idempotency-key")
+    session: Session | None = request.scope.get("session")
+    if header is None or session is None:
+        return None
+    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header  # the draft quotes it
+    if KEY.fullmatch(key) is None:
+        raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
+    # Read here, where it is hashed; the route finds it again where Starlette keeps what was read.
+    request._body = await read_body(request, request.app.state.settings.body_limit)
+    attempt = Attempt(request.app.state.database, session.owner, key, _fingerprint(request, request._body))
+    kept = await claim_key(session, session.owner, key, attempt.fingerprint)
+    if kept is not None:
+        headers = {**dict(kept.headers), "Idempotent-Replayed": "true"}
+        attempt.answer = Response(kept.body, kept.status, headers)
+    return attempt
+
+
+def _fingerprint(request: Request, body: bytes) -> bytes:
+    """What makes it the same request: method, route, ids, query and body; ``me`` and the user's id are the same."""
+    ids = {name: value for name, value in request.path_params.items() if name != "user_id"}
+    route = getattr(request.scope["route"], "path", "")
+    text = f"{request.method} {route} {sorted(ids.items())} {request.url.query}\n"
+    return hashlib.sha256(text.encode() + body).digest()
+
+
+def _pack(response: Response) -> Answer:
+    headers = [[k.decode("latin-1"), v.decode("latin-1")] for k, v in response.raw_headers if k != b"content-length"]
+    return Answer(response.status_code, headers, bytes(response.body))

@@ -1,0 +1,129 @@
+"""Hints that an owner's data has changed, to whoever waits for that in this process and in all others.
+
+NOTIFY inside the writing transaction would serialise all commits of the database (it takes one lock for the queue), so
+each process notes the owners of its committed writes and tells the others a few times a second on a connection of its
+own. A hint may get lost, with the process that had it or the connection that carried it: it only makes things fast.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Collection, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+from app.db.url import ConnectOptions
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "todo_changes"
+MAX_PAYLOAD = 7_900  # bytes; NOTIFY takes 7,999
+PAUSE = 0.02  # seconds between two notifications
+RECONNECT = 2.0  # seconds
+ALIVE = 15.0  # seconds of silence after which the connection is tried
+NOTIFY = "select pg_notify($2, payload) from unnest($1::text[]) payload"
+
+# Called with owners; with None when any owner may have changed, because hints have been missed.
+Listener = Callable[[Collection[str] | None], None]
+
+
+class Hints:
+    """Use as an async context manager. Without a direct way to the database only this process hears its own hints."""
+
+    def __init__(self, options: ConnectOptions) -> None:
+        """``options`` lead past a pooler: LISTEN belongs to a session."""
+        self._options = options
+        self._listeners: list[Listener] = []
+        self._fresh: set[str] = set()
+        self._outbox: set[str] = set()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._options.pooled:
+            log.warning(
+                "no LISTEN through a pooler: live updates from other processes come late, "
+                "unless DIRECT_DATABASE_URL is set"
+            )
+        else:
+            self._task = asyncio.create_task(self._keep_connected(), name="hints")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listeners.append(listener)
+
+    def note(self, owner: str) -> None:
+        """A write of ``owner`` has been committed. Costs a set insertion; several in one turn are one hint."""
+        if not self._fresh:
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._fresh.add(owner)
+
+    def _tell(self) -> None:
+        owners, self._fresh = self._fresh, set()
+        self._call(owners)
+        if self._task is not None:
+            self._outbox |= owners
+            self._wake.set()
+
+    def _call(self, owners: Collection[str] | None) -> None:
+        for listener in self._listeners:
+            listener(owners)
+
+    def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
+        if pid != connection.get_server_pid():  # one's own hints have been told already
+            self._call(json.loads(payload))
+
+    async def _keep_connected(self) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(**self._options.arguments())
+                try:
+                    await self._exchange(connection)
+                finally:
+                    connection.terminate()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                log.warning("no hints from other processes: %s", error or type(error).__name__)
+            await asyncio.sleep(RECONNECT)
+
+    async def _exchange(self, connection: Any) -> None:
+        """Listen and tell until the connection is lost."""
+        connection.add_termination_listener(lambda _: self._wake.set())
+        await connection.add_listener(CHANNEL, self._heard)
+        self._call(None)
+        while not connection.is_closed():
+            try:
+                async with asyncio.timeout(ALIVE):
+                    await self._wake.wait()
+            except TimeoutError:
+                await connection.execute("select 1")  # a peer that is gone without a word fails here
+                continue
+            self._wake.clear()
+            owners, self._outbox = self._outbox, set()
+            if owners:
+                await connection.execute(NOTIFY, list(_payloads(owners)), CHANNEL)
+            await asyncio.sleep(PAUSE)
+        raise ConnectionError("the connection was closed")
+
+
+def _payloads(owners: Collection[str]) -> Iterator[str]:
+    """JSON arrays of owners, each short enough for NOTIFY."""
+    batch: list[str] = []
+    size = 0
+    for owner in owners:
+        length = len(json.dumps(owner)) + 2  # escaped: characters are bytes
+        if batch and size + length > MAX_PAYLOAD:
+            yield json.dumps(batch)
+            batch, size = [], 0
+        batch.append(owner)
+        size += length
+    if batch:
+        yield json.dumps(batch)

@@ -1,0 +1,164 @@
+"""Webhooks: who wants to be told, and what became of it."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field as Col
+from sqlmodel import SQLModel
+
+from app.models.base import CleanText, Instant, Shape
+
+URL_MAX, EVENTS_MAX = 2000, 50
+NOW = {"server_default": text("now()")}
+
+
+def _identity() -> Any:
+    return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+
+
+def _instant(**column: Any) -> Any:
+    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column)
+
+
+class Webhook(SQLModel, table=True):
+    """``after_*`` is the key of the last change delivered; what comes behind it is still to be. No events: all."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], name="webhooks_user_id_fkey", ondelete="CASCADE"),
+        CheckConstraint("(disabled_at is null) = (disabled_reason is null)", name="webhooks_disabled_check"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = _identity()
+    url: str = Col(sa_type=Text)
+    events: list[str] = Col(sa_column=Column("events", ARRAY(Text), nullable=False, server_default=text("'{}'")))
+    secret: str = Col(sa_type=Text)
+    previous_secret: str | None = Col(sa_type=Text)
+    previous_secret_until: datetime | None = _instant()
+    after_revision: int = Col(sa_type=BigInteger)
+    after_entity: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
+    after_entity_id: int = Col(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    test_requested: bool = Col(sa_column_kwargs={"server_default": text("false")})
+    attempts: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
+    failing_since: datetime | None = _instant()
+    next_attempt_at: datetime = _instant(**NOW)
+    leased_until: datetime | None = _instant()
+    lease: UUID | None = Col(sa_type=Uuid)
+    disabled_at: datetime | None = _instant()
+    disabled_reason: str | None = Col(sa_type=Text)
+    created_at: datetime = _instant(**NOW)
+
+
+class WebhookDelivery(SQLModel, table=True):
+    """One attempt. ``error`` says why there is no ``status``."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "webhook_id"],
+            ["webhooks.user_id", "webhooks.id"],
+            name="webhook_deliveries_webhook_fkey",
+            ondelete="CASCADE",
+        ),
+        Index("webhook_deliveries_by_webhook", "user_id", "webhook_id", "id"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = _identity()
+    webhook_id: int = Col(sa_type=BigInteger)
+    message_id: str = Col(sa_type=Text)
+    event: str = Col(sa_type=Text)
+    attempt: int = Col(sa_type=Integer)
+    status: int | None = Col(sa_type=SmallInteger)
+    error: str | None = Col(sa_type=Text)
+    latency_ms: int = Col(sa_type=Integer)
+    at: datetime = _instant(**NOW)
+
+
+Url = Annotated[
+    StrictStr, CleanText, Field(min_length=1, max_length=URL_MAX, examples=["https://example.com/hooks/todo"])
+]
+EventName = Annotated[StrictStr, Field(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,40}$")]
+Events = Annotated[
+    list[EventName],
+    AfterValidator(lambda names: list(dict.fromkeys(names))),
+    Field(max_length=EVENTS_MAX, examples=[["task.created", "task.completed"]], description="None: every event."),
+]
+
+
+class WebhookCreate(Shape):
+    url: Url
+    events: Events = []
+
+
+class WebhookUpdate(Shape):
+    url: Url | MISSING = MISSING
+    events: Events | MISSING = MISSING
+    active: StrictBool | MISSING = Field(MISSING, description="true: try again after it was disabled.")
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "WebhookUpdate":
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
+
+
+EXAMPLE: Any = {
+    "id": 3,
+    "url": "https://example.com/hooks/todo",
+    "events": ["task.completed"],
+    "active": True,
+    "disabled_reason": None,
+    "failing_since": None,
+    "created_at": "2026-11-20T09:30:00.123456Z",
+}
+
+
+class WebhookRead(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    id: int
+    url: str
+    events: list[str]
+    active: bool
+    disabled_reason: str | None = Field(description="Why it is not active.")
+    failing_since: Instant | None
+    created_at: Instant
+
+
+class WebhookCreated(WebhookRead):
+    """``secret`` is shown only now."""
+
+    secret: str = Field(description="For verifying signatures (Standard Webhooks).", examples=["whsec_..."])
+
+
+class DeliveryRead(BaseModel):
+    """One attempt to deliver one event."""
+
+    id: int
+    message_id: str = Field(description="The webhook-id header: the same for each attempt of one event.")
+    event: str
+    attempt: int
+    status: int | None = Field(description="What the endpoint answered.")
+    error: str | None = Field(description="Why there was no answer.")
+    latency_ms: int
+    at: Instant

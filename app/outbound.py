@@ -1,0 +1,121 @@
+"""Calling addresses that users wrote down, without becoming their way into the private network (SSRF).
+
+A host is resolved once, every address it has must be public, and the connection is made to one of those addresses; the
+name stays in the Host header and in TLS, where the certificate is checked against it. Redirects are not followed.
+"""
+
+import asyncio
+import ipaddress
+import socket
+import time
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import httpx
+
+from app.errors import UrlRefused
+
+TIMEOUT = 10.0  # seconds for everything: resolving, connecting, sending, the head of the answer
+NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Outcome(NamedTuple):
+    """``status`` is None when there was no answer; then ``error`` says why."""
+
+    status: int | None
+    error: str | None
+    latency_ms: int
+
+    @property
+    def delivered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+def check_url(url: str, *, allow_private: bool) -> httpx.URL:
+    """Raises UrlRefused for what will never be called. Names are looked up only when they are called."""
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
+        raise UrlRefused("This is not a URL.", loc=("body", "url")) from None
+    if parsed.scheme != "https" and not (allow_private and parsed.scheme == "http"):
+        raise UrlRefused("A webhook is called by https.", loc=("body", "url"))
+    if not parsed.host or parsed.userinfo or parsed.fragment:
+        raise UrlRefused("A webhook has a host, and neither a user nor a fragment.", loc=("body", "url"))
+    if not allow_private and (address := _literal(parsed.host)) is not None and not is_public(address):
+        raise UrlRefused(loc=("body", "url"))
+    return parsed
+
+
+def is_public(address: Address) -> bool:
+    """Whether ``address`` is one of the open internet, also where one is wrapped in another."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+        if address in NAT64:
+            inner = ipaddress.IPv4Address(address.packed[-4:])
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _literal(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
+class Caller:
+    """Sends messages. Use as an async context manager."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        # No kept connections: one made for a name must not serve another name at the same address.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
+        """Never raises for what the other side does or is."""
+        started = time.perf_counter()
+        status, reason = None, None
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                status = await self._post(url, body, headers)
+        except UrlRefused as error:
+            reason = error.detail
+        except TimeoutError:
+            reason = f"No answer within {TIMEOUT:.0f} seconds."
+        except (httpx.HTTPError, OSError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"[:300]
+        return Outcome(status, reason, round((time.perf_counter() - started) * 1000))
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        target = check_url(url, allow_private=self._allow_private)
+        address = await self._resolve(target)
+        request = self._client.build_request(
+            "POST",
+            target.copy_with(host=address),
+            content=body,
+            headers={**headers, "Host": target.netloc.decode("ascii")},
+            extensions={"sni_hostname": target.raw_host.decode("ascii").strip("[]")},
+        )
+        answer = await self._client.send(request, stream=True)  # its body is of no interest, however long
+        await answer.aclose()
+        return answer.status_code
+
+    async def _resolve(self, target: httpx.URL) -> str:
+        port = target.port or (443 if target.scheme == "https" else 80)
+        host = target.raw_host.decode("ascii").strip("[]")
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
+        if not self._allow_private and not all(is_public(ipaddress.ip_address(address)) for address in addresses):
+            raise UrlRefused
+        return addresses[0]

@@ -1,0 +1,68 @@
+"""``/api/{user_id}/changes`` and what is built on it."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response, Security
+
+from app.deps import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
+from app.responses import Json
+from app.routing import DirectRoute
+from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
+from app.services import changes, history, undo
+from app.streams import EventStream
+
+router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
+EVENTS: dict[str, Any] = {
+    "description": "The stream.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}}},
+}
+# EventSource repeats the first URL when it reconnects, so the header says more than ?since does.
+LastEventId = Annotated[Since | None, Header(description="The id of the last event seen.")]
+CHANGED_SINCE = {"description": "What it wrote has been changed since; `detail` names the fields."}
+GONE: dict[int | str, dict[str, Any]] = {410: {"description": "That number is older than what is kept: list again."}}
+
+
+@router.get("/changes", response_model=ChangesPage, responses=GONE)
+async def list_changes(owner: Owner, session: ReadSession, query: Annotated[ChangesQuery, Query()]) -> Response:
+    """What came after a number, in order, deletions included. Apply it to what you have, and continue from `next`."""
+    page = await changes.list_changes(session, owner, since=query.since, limit=query.limit)
+    body = {"changes": page.changes, "next": page.next, "has_more": page.has_more}
+    return Json(body, headers={"X-Revision": str(page.current)})
+
+
+@router.get("/events", status_code=200, response_class=EventStream, responses={**GONE, 200: EVENTS})
+async def stream_events(
+    request: Request,
+    owner: Owner,
+    caller: Caller,
+    query: Annotated[EventsQuery, Query()],
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Server-sent events: what came after `Last-Event-ID` or `since`, then each change as it happens.
+
+    `id` is the revision, `event` is entity.action, `data` the same object as in `/changes`. A comment every few seconds
+    keeps the connection alive. The event `resume` ends a stream and says why: connect again, the id is known. After the
+    event `gone`, list again.
+    """
+    since = query.since if last_event_id is None else last_event_id
+    hub = request.app.state.hub
+    position, behind = await hub.find_position(owner, since)
+    still_valid = partial(request.app.state.auth.guard.still_valid, caller)
+    return EventStream(hub, owner, position, behind=behind, expires_at=caller.expires_at, still_valid=still_valid)
+
+
+@router.get("/tasks/{task_id}/history", response_model=list[HistoryEntry])
+async def list_history(
+    owner: Owner, session: ReadSession, task_id: TaskId, query: Annotated[HistoryQuery, Query()]
+) -> Response:
+    """What happened to a task, latest first: which fields changed from what to what, when, and through what."""
+    found = await history.list_history(session, owner, task_id, before=query.before, limit=query.limit)
+    return Json(found)
+
+
+@router.post("/changes/{revision}/undo", response_model=Undone, responses={409: CHANGED_SINCE})
+async def undo_change(owner: Owner, session: Session, revision: Revision) -> Response:
+    """Take a whole write back, as a new write that can be undone, too. What it created goes to the trash."""
+    done = await undo.undo_change(session, owner, revision)
+    return Json({"revision": done[0].revision if done else revision, "changes": done})

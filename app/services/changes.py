@@ -1,0 +1,98 @@
+"""The owner's changes after a number, in order, whole writes at a time."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, select, true
+
+from app.db.changes import OWNER
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ChangesGone
+from app.models.changes import Change
+from app.models.tasks import task_of_change
+from app.schemas.changes import ChangeRow
+from app.services.users import USERS
+
+CHANGES = Change.__table__  # type: ignore[attr-defined]
+SINCE = bindparam("since", type_=BigInteger)
+# entity -> how ``changes.data`` becomes what a GET of that entity answers
+WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {"task": task_of_change}
+KEPT = ("revision", "entity", "entity_id", "action", "data", "at", "through")
+READ = [CHANGES.c[name] for name in KEPT]
+
+# WITH TIES ends a page behind a whole write. The owner's row comes along even where there is no change.
+_page = (
+    select(*READ)
+    .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision > SINCE)
+    .order_by(CHANGES.c.revision)
+    .fetch(bindparam("limit", type_=BigInteger), with_ties=True)
+    .lateral("page")
+)
+PAGE = Prepared(
+    select(USERS.c.revision.label("current"), USERS.c.pruned_revision, *_page.c)
+    .select_from(USERS.outerjoin(_page, true()))
+    .where(USERS.c.id == OWNER)
+    .order_by(_page.c.revision, _page.c.entity, _page.c.entity_id)
+)
+STATE = Prepared(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
+WRITE = Prepared(
+    select(*READ)
+    .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision == bindparam("revision", type_=BigInteger))
+    .order_by(CHANGES.c.entity, CHANGES.c.entity_id)
+)
+
+
+class ChangesRead(NamedTuple):
+    """``current`` is the owner's revision at the moment the page was read; ``next`` where the following one begins."""
+
+    changes: list[Any]
+    next: int
+    has_more: bool
+    current: int
+
+
+async def list_changes(session: Session, owner: str, *, since: int, limit: int) -> ChangesRead:
+    """What came after ``since``; longer than ``limit`` where its last write would be cut.
+
+    Raises ChangesGone when that is no longer kept, and when ``since`` was never given out.
+    """
+    rows = (await session.exec(PAGE, {"owner": owner, "since": since, "limit": limit})).all()
+    current, pruned = rows[0][:2] if rows else (0, 0)
+    if not pruned <= since <= current:
+        raise ChangesGone
+    if not rows or rows[0].revision is None:
+        return ChangesRead([], current, False, current)
+    changes = [change_row(row[2:]) for row in rows]
+    full = len(changes) >= limit
+    last = changes[-1].revision if full else current
+    return ChangesRead(changes, last, last < current, current)
+
+
+async def find_position(session: Session, owner: str, since: int | None) -> tuple[int, bool]:
+    """Where a stream begins, and whether there is something to replay; None: now. Raises ChangesGone."""
+    row = (await session.exec(STATE, {"owner": owner})).first()
+    current, pruned = row or (0, 0)
+    if since is None:
+        return current, False
+    if not pruned <= since <= current:
+        raise ChangesGone
+    return since, since < current
+
+
+async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
+    """The rows of one write; none when there is no such number."""
+    rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
+    return [change_row(row) for row in rows]
+
+
+def change_row(values: Any) -> Any:
+    """A ChangeRow of the values of READ, its ``data`` in the shape of the API."""
+    revision, entity, entity_id, action, data, at, through = values
+    return ChangeRow(revision, entity, entity_id, action, wire(entity, data), at, through)
+
+
+def wire(entity: str, data: dict[str, Any]) -> Any:
+    """``changes.data`` as a GET of that entity answers it."""
+    shape = WIRE.get(entity)
+    return data if shape is None else shape(data)

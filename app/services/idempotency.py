@@ -1,0 +1,74 @@
+"""Keys that make a write repeatable: the record is written in the transaction of the effect, or not at all."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Text, bindparam, delete, func, literal_column, select
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+
+from app.db.changes import OWNER
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import IdempotencyKeyInUse, IdempotencyKeyReused
+from app.models.idempotency import IdempotencyKey
+from app.services.users import USERS
+
+KEYS = IdempotencyKey.__table__  # type: ignore[attr-defined]
+KEY = bindparam("key", type_=Text)
+KEPT: Any = literal_column("interval '24 hours'")
+FRESH = KEYS.c.created_at > func.now() - KEPT
+STORED = ("fingerprint", "status", "headers", "body")
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: list[list[str]]
+    body: bytes
+
+
+# One statement for both questions. Its snapshot may be older than the lock, so a record written in between stays
+# unseen; the effect then meets that record when it writes its own, and is rolled back.
+_lock = func.pg_try_advisory_xact_lock(func.hashtextextended(OWNER + literal_column("chr(31)") + KEY, 0))
+CLAIM = Prepared(
+    select(_lock.label("locked"), *(KEYS.c[name] for name in STORED)).join_from(
+        select(literal_column("1").label("one")).subquery("one"),
+        KEYS,
+        (KEYS.c.user_id == OWNER) & (KEYS.c.key == KEY) & FRESH,
+        isouter=True,
+    )
+)
+_user = pg_insert(USERS).values(id=OWNER).on_conflict_do_nothing().cte("owner")
+_expired = delete(KEYS).where(KEYS.c.user_id == OWNER, ~FRESH, KEYS.c.key != KEY).cte("expired")
+_new = pg_insert(KEYS).values(
+    user_id=OWNER, key=KEY, **{name: bindparam(name, type_=KEYS.c[name].type) for name in STORED}
+)
+KEEP = Prepared(
+    _new.on_conflict_do_update(
+        index_elements=[KEYS.c.user_id, KEYS.c.key],
+        set_={name: _new.excluded[name] for name in (*STORED, "created_at")},
+        where=~FRESH,
+    )
+    .returning(KEYS.c.status)
+    .add_cte(_user, _expired)
+)
+
+
+async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:
+    """The answer kept under ``key``; None when there is none, and the key is this transaction's until it ends.
+
+    Raises IdempotencyKeyInUse while another transaction has it, IdempotencyKeyReused for another request.
+    """
+    row = (await session.exec(CLAIM, {"owner": owner, "key": key})).one()
+    if not row.locked:
+        raise IdempotencyKeyInUse(retry_after=1)
+    if row.status is None:
+        return None
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return Answer(row.status, row.headers, row.body)
+
+
+async def keep_answer(session: Session, owner: str, key: str, fingerprint: bytes, answer: Answer) -> None:
+    """Keep ``answer`` for a day. Raises IdempotencyKeyInUse when somebody else was faster."""
+    values = {"owner": owner, "key": key, "fingerprint": fingerprint, **answer._asdict()}
+    if (await session.exec(KEEP, values)).first() is None:
+        raise IdempotencyKeyInUse(retry_after=1)

@@ -1,0 +1,50 @@
+"""Letting go of what is too old. By the worker's role: the service's own can only add to the log."""
+
+from sqlalchemy import text
+
+from app.db.session import Session
+from app.db.statements import Prepared
+
+BATCH = 5_000  # revisions in one transaction
+
+DUE = Prepared(text("select id from users where prune_at <= now() order by prune_at limit 100"))
+# The log is cut, never thinned out: what goes is everything before the first change that is young enough.
+EXTENT = Prepared(
+    text("""
+    select (select min(revision) from changes where user_id = :owner) as oldest,
+           coalesce((select revision from changes
+                     where user_id = :owner and at >= now() - make_interval(days => cast(:days as integer))
+                     order by revision limit 1) - 1,
+                    (select max(revision) from changes where user_id = :owner), 0) as cut""")
+)
+CUT = Prepared(text("delete from changes where user_id = :owner and revision <= :cut"))
+KEYS = Prepared(
+    text("delete from idempotency_keys where user_id = :owner and created_at <= now() - interval '24 hours'")
+)
+NOTE = Prepared(
+    text("""
+    update users set pruned_revision = greatest(pruned_revision, cast(:cut as bigint)),
+        prune_at = case when :more then now() else greatest(now() + interval '1 hour', coalesce(
+            (select at from changes where user_id = :owner order by revision limit 1), now())
+            + make_interval(days => cast(:days as integer))) end
+    where id = :owner""")
+)
+
+
+async def find_due(session: Session, owner: str) -> list[str]:
+    """Owners whose oldest change has come of age."""
+    found: list[str] = (await session.exec(DUE)).all()
+    return found
+
+
+async def prune_owner(session: Session, owner: str, *, days: int) -> bool:
+    """Cut off changes older than ``days``, at most BATCH writes; whether there is more to cut."""
+    extent = (await session.exec(EXTENT, {"owner": owner, "days": days})).one()
+    cut, more = 0, False
+    if extent.oldest is not None and extent.cut >= extent.oldest:
+        cut = min(extent.cut, extent.oldest + BATCH - 1)
+        more = cut < extent.cut
+        await session.exec(CUT, {"owner": owner, "cut": cut})
+    await session.exec(KEYS, {"owner": owner})
+    await session.exec(NOTE, {"owner": owner, "cut": cut, "more": more, "days": days})
+    return more

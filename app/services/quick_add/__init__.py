@@ -1,0 +1,171 @@
+"""Quick add: "Pay rent every month on the 1st at 9 #home p:high @bank" as a task.
+
+English, deterministic, no model. A wrong reading is worse than none: what is not certain stays in the title. The rules
+stand where their tables are: marks (``marks``), days, times, repeats, and the company that phrases keep
+(``phrases``). In short:
+
+- of several projects or priorities the last is taken, the others stay in the title;
+- of several days or recurrences none is; of several times none is, while the day is;
+- words in quotation marks, URLs and e-mail addresses are never read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+from app.errors import Invalid
+from app.models.base import MAX_YEAR, MIN_YEAR
+from app.services.quick_add.choice import choose, of_kind
+from app.services.quick_add.days import Day
+from app.services.quick_add.grammar import Moment, Reading
+from app.services.quick_add.marks import Mark
+from app.services.quick_add.phrases import Phrase
+from app.services.quick_add.series import Bound, Repeat, Start
+from app.services.quick_add.text import says_something, tokenize, without
+from app.services.quick_add.times import Clock, Part, instant, settled
+from app.services.recurrence.rule import Rule
+
+MAX_TEXT = 500
+T = TypeVar("T")
+
+
+class EmptyTitle(Invalid):
+    """Everything was understood and nothing left to do: "tomorrow #home"."""
+
+    code, message = "empty_title", "The text has no title beside what was understood."
+
+
+class Span(NamedTuple):
+    """What was understood: ``text == source[start:end]`` in code points; ``field`` and ``value`` as tasks have them.
+
+    ``field`` is project (a name), tags, priority, due_date or recurrence.
+    """
+
+    text: str
+    start: int
+    end: int
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuickAdd:
+    """``due``: a day, or an instant in UTC. ``recurrence``: an RRULE whose first occurrence ``due`` is."""
+
+    title: str
+    project: str | None
+    tags: list[str]
+    priority: str | None
+    due: date | datetime | None
+    recurrence: str | None
+    understood: list[Span]
+
+
+class _Schedule(NamedTuple):
+    due: date | datetime | None = None
+    rule: Rule | None = None
+    phrases: tuple[Phrase, ...] = ()
+
+
+def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> QuickAdd:
+    """The task that ``text`` (up to MAX_TEXT characters, cleaned) describes to someone in ``timezone`` at ``now``.
+
+    Raises EmptyTitle.
+    """
+    reading = Reading(text, tokenize(text), Moment.of(now, timezone))
+    phrases = choose(reading)
+    schedule = _schedule(reading.moment, phrases)
+    marks = of_kind(phrases, Mark)
+    spans = _spans(reading, schedule, marks)
+    title = without(text, [(span.start, span.end) for span in spans])
+    if not says_something(title, was_cut=bool(spans)):
+        raise EmptyTitle(loc=("body", "text"))
+    values = {mark.field: mark.value for _, mark in marks}
+    return QuickAdd(
+        title=title,
+        project=values.get("project"),
+        tags=list(dict.fromkeys(mark.value for _, mark in marks if mark.field == "tags")),
+        priority=values.get("priority"),
+        due=schedule.due,
+        recurrence=str(schedule.rule) if schedule.rule else None,
+        understood=spans,
+    )
+
+
+def _schedule(moment: Moment, phrases: Sequence[Phrase]) -> _Schedule:
+    """Day, time and recurrence together; empty when they contradict each other."""
+    repeat, start, bound = _only(phrases, Repeat), _only(phrases, Start), _only(phrases, Bound)
+    day = start.day if start else _only(phrases, Day)
+    clock = _clock(moment, phrases, day, repeat)
+    if clock is None and ((repeat and repeat.part) or (day and day.needs_clock)):
+        return _Schedule()
+    rule: Rule | None = None
+    due = _first_due(moment, repeat, day, clock) if repeat else _due(moment, day, clock)
+    if repeat and due:
+        is_timed = isinstance(due, datetime)
+        first = due.astimezone(moment.zone).date() if isinstance(due, datetime) else due
+        rule = bound.applied(repeat.rule, first, timed=moment.zone if is_timed else None) if bound else repeat.rule
+    if due is None or not MIN_YEAR <= due.year <= MAX_YEAR or bool(rule) != bool(repeat):
+        return _Schedule()
+    unused = (Mark,) if clock else (Mark, Clock, Part)
+    return _Schedule(due, rule, tuple(phrase for phrase in phrases if not isinstance(phrase.meaning, unused)))
+
+
+def _only(phrases: Sequence[Phrase], kind: type[T]) -> T | None:
+    return next((meaning for _, meaning in of_kind(phrases, kind)), None)
+
+
+def _clock(moment: Moment, phrases: Sequence[Phrase], day: Day | None, repeat: Repeat | None) -> Clock | None:
+    """The time of day, unless it is uncertain or has nothing to stand with."""
+    clock, part = _only(phrases, Clock), _only(phrases, Part)
+    named = next((phrase.part for phrase in (day, repeat) if phrase and phrase.part), part.name if part else None)
+    found = settled(clock, named) if clock and not (day and day.at) else None
+    if found is None:
+        return None
+    if found.ends_day and repeat and not repeat.plain:
+        return None  # the midnight after a Friday is a Saturday's
+    is_today = day is not None and day.on == moment.today
+    if found.loose and not named and is_today and instant(moment, moment.today, found) < moment.now:
+        return None  # "today at 9" in the afternoon: hardly this morning
+    return found
+
+
+def _due(moment: Moment, day: Day | None, clock: Clock | None) -> date | datetime | None:
+    """A time without a day is the next such time."""
+    if day is None:
+        return instant(moment, _earliest(moment, clock), clock) if clock else None
+    if day.at:
+        return day.at
+    return instant(moment, day.on, clock) if clock else day.on
+
+
+def _first_due(moment: Moment, repeat: Repeat, day: Day | None, clock: Clock | None) -> date | datetime | None:
+    """The first match from the given day on, else from now on; None when an instant is given that does not match."""
+    start = day.on if day else moment.today
+    first = repeat.first(max(start, _earliest(moment, clock)) if start == moment.today else start)
+    if day and day.at:
+        return day.at if first == day.on else None
+    return instant(moment, first, clock) if first and clock else first
+
+
+def _earliest(moment: Moment, clock: Clock | None) -> date:
+    """Today, or tomorrow when today's time has passed."""
+    has_passed = clock is not None and instant(moment, moment.today, clock) < moment.now
+    return moment.today + timedelta(days=has_passed)
+
+
+def _spans(reading: Reading, schedule: _Schedule, marks: Sequence[tuple[Phrase, Mark]]) -> list[Span]:
+    due = schedule.due.isoformat().replace("+00:00", "Z") if schedule.due else ""
+    found: list[tuple[Phrase, str, str]] = [(phrase, mark.field, mark.value) for phrase, mark in marks]
+    for phrase in schedule.phrases:
+        repeats = isinstance(phrase.meaning, Repeat | Bound)
+        found.append((phrase, "recurrence", str(schedule.rule)) if repeats else (phrase, "due_date", due))
+    spans: list[Span] = []
+    for phrase, field, value in sorted(found, key=lambda item: item[0].first):
+        start, end = reading.tokens[phrase.first].start, reading.tokens[phrase.end - 1].end
+        if spans and field == spans[-1].field != "tags" and reading.source[spans[-1].end : start].strip() in {"", ","}:
+            start = spans.pop().start  # "monday, 9am" is one date
+        spans.append(Span(reading.source[start:end], start, end, field, value))
+    return spans

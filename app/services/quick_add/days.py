@@ -1,0 +1,208 @@
+"""Phrases for days.
+
+- A weekday is its next occurrence and never today (today is called "today"); "this friday" may be today; "next friday"
+  is the one of the next week, weeks beginning on Monday.
+- "next week" is its Monday, "next month" and "next year" their first day, "this weekend" Saturday (on Sunday: today).
+- A day without a year is the next such day, today included. A past one has to be written with its year.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from app.models.base import MAX_YEAR, MIN_YEAR
+from app.services.quick_add.grammar import Found, Grammar, Moment, Reading
+from app.services.quick_add.words import CALENDAR, DAY, MONTH, PLURALS, SLOTS, WEEK, YEAR, moved, words
+
+_ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_ISO_TIME = re.compile(_ISO_DAY.pattern + r"t[0-9]{2}:[0-9]{2}(:[0-9]{2})?(z|[+-][0-9]{2}:[0-9]{2})?")
+_DAY_WORDS = words("today tomorrow tonight yesterday next last every weekend weekends weekday weekdays")
+MINUTES = {"minute": 1, "minutes": 1, "min": 1, "mins": 1, "hour": 60, "hours": 60, "hr": 60, "hrs": 60}
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day or, with ``at``, an instant. ``named`` days (Monday, next week) may also describe a noun after them."""
+
+    on: date
+    at: datetime | None = None
+    named: bool = False
+    part: str | None = None
+    needs_clock: bool = False
+
+
+def next_occurrence(month: int, day: int, today: date) -> date | None:
+    """The next 29 February may be eight years away."""
+    candidates = (_date(year, month, day) for year in range(today.year, today.year + 9))
+    return next((found for found in candidates if found and found >= today), None)
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _today(moment: Moment) -> Day:
+    return Day(moment.today)
+
+
+def _after(count: int, unit: int) -> Callable[[Moment], Day | None]:
+    return lambda moment: _later(moment, count, unit)
+
+
+def _later(moment: Moment, count: int, unit: int) -> Day | None:
+    on = moved(moment.today, count, unit)
+    return Day(on) if on else None
+
+
+def _later_instant(moment: Moment, minutes: int) -> Day | None:
+    at = moment.now.replace(second=0, microsecond=0) + timedelta(minutes=minutes)
+    return Day(at.astimezone(moment.zone).date(), at)
+
+
+def _next(moment: Moment, unit: int) -> Day | None:
+    """The first day of the next week, month or year; "next day" could be tomorrow or after another day."""
+    today = moment.today
+    first = {WEEK: today - timedelta(days=today.weekday()), MONTH: today.replace(day=1), YEAR: date(today.year, 1, 1)}
+    on = None if unit == DAY else moved(first[unit], 1, unit)
+    return Day(on, named=True) if on else None
+
+
+def _month_end(months: int) -> Callable[[Moment], Day | None]:
+    """The last day of the month, ``months`` after this one."""
+
+    def build(moment: Moment) -> Day | None:
+        following = moved(moment.today.replace(day=1), months + 1, MONTH)
+        return Day(following - timedelta(days=1), named=True) if following else None
+
+    return build
+
+
+def _year_end(moment: Moment) -> Day:
+    return Day(date(moment.today.year, 12, 31), named=True)
+
+
+def _weekday(moment: Moment, number: int) -> Day:
+    return Day(moment.today + timedelta(days=(number - moment.today.weekday() - 1) % 7 + 1), named=True)
+
+
+def _weekday_with_clock(moment: Moment, number: int) -> Day:
+    return replace(_weekday(moment, number), needs_clock=True)
+
+
+def _this_weekday(moment: Moment, number: int) -> Day:
+    return Day(moment.today + timedelta(days=(number - moment.today.weekday()) % 7), named=True)
+
+
+def _next_weekday(moment: Moment, number: int) -> Day:
+    return Day(moment.today + timedelta(days=7 - moment.today.weekday() + number), named=True)
+
+
+def _this_weekend(moment: Moment) -> Day:
+    return Day(moment.today + timedelta(days=max(5 - moment.today.weekday(), 0)), named=True)
+
+
+def _this_part(moment: Moment, part: str) -> Day:
+    return Day(moment.today, part=part)
+
+
+def _calendar_day(moment: Moment, parts: tuple[int, int, int | None]) -> Day | None:
+    month, day, year = parts
+    on = _date(year, month, day) if year else next_occurrence(month, day, moment.today)
+    return Day(on, named=True) if on else None
+
+
+def _weekday_and_date(moment: Moment, number: int, parts: tuple[int, int, int | None]) -> Day | None:
+    """Only when they agree."""
+    day = _calendar_day(moment, parts)
+    return day if day and day.on.weekday() == number else None
+
+
+def _nth(moment: Moment, day: int) -> Day | None:
+    """The next such day of a month."""
+    months = (moved(moment.today.replace(day=1), ahead, MONTH) for ahead in range(3))
+    days = (_date(first.year, first.month, day) for first in months if first)
+    on = next((found for found in days if found and found >= moment.today), None)
+    return Day(on, named=True) if on else None
+
+
+def _given(_: Moment, day: Day) -> Day:
+    return day
+
+
+def _iso(reading: Reading, index: int) -> Found | None:
+    """``2026-12-01``, also with a time (local unless it has an offset)."""
+    word = reading.word(index)
+    if not (_ISO_DAY.fullmatch(word) or _ISO_TIME.fullmatch(word)):
+        return None
+    try:
+        written = datetime.fromisoformat(word.upper())
+    except ValueError:
+        return None
+    if not MIN_YEAR < written.year < MAX_YEAR:  # the outermost years: an offset could leave them
+        return None
+    if "t" not in word:
+        return index + 1, Day(written.date(), named=True)
+    local = written if written.tzinfo else written.replace(tzinfo=reading.moment.zone)
+    return index + 1, Day(local.astimezone(reading.moment.zone).date(), local.astimezone(UTC), named=True)
+
+
+def _minutes(reading: Reading, index: int) -> Found | None:
+    minutes = MINUTES.get(reading.word(index))
+    return (index + 1, minutes) if minutes else None
+
+
+_DAY_SLOTS = {**SLOTS, "iso": _iso, "calendar": CALENDAR.slot, "minutes": _minutes}
+
+RELATIVE: list[tuple[str, Callable[..., Any]]] = [
+    ("today", _today),
+    ("tonight", lambda moment: _this_part(moment, "night")),
+    ("this {part}", _this_part),
+    ("tomorrow|tmrw", _after(1, DAY)),
+    ("[the] day after tomorrow", _after(2, DAY)),
+    ("in {count} {unit}", _later),
+    ("{count} {unit} from now", _later),
+    ("in {count} {minutes}", lambda moment, count, minutes: _later_instant(moment, count * minutes)),
+    ("in half an hour", lambda moment: _later_instant(moment, 30)),
+    ("next {unit}", _next),
+    ("next {weekday}", _next_weekday),
+    ("this {weekday}", _this_weekday),
+    ("this weekend", _this_weekend),
+    ("next weekend", lambda moment: _next_weekday(moment, 5)),
+    ("[at] [the] end of [the|this] month", _month_end(0)),
+    ("[at] [the] end of next month", _month_end(1)),
+    ("[at] [the] end of [the|this] year", _year_end),
+]
+NAMED: list[tuple[str, Callable[..., Any]]] = [
+    ("{calendar}", _calendar_day),
+    ("{weekday} [,] {calendar}", _weekday_and_date),
+    ("{iso}", _given),
+]
+# A day on its own, as after "until".
+DAYS = Grammar(_DAY_SLOTS, [*RELATIVE, *NAMED, ("{weekday}", _weekday)])
+DUE_DAYS = Grammar(
+    _DAY_SLOTS,
+    [
+        *((f"[due] [by] {line}", build) for line, build in RELATIVE),
+        *((f"[due] [on|by] {line}", build) for line, build in NAMED),
+        ("{clear-weekday}", _weekday),
+        ("{unclear-weekday}", _weekday_with_clock),
+        ("due [on|by] {weekday}", _weekday),
+        ("on|by {weekday}", _weekday),
+        ("[due] on|by [the] {nth}", _nth),
+    ],
+)
+
+
+def is_dayish(reading: Reading, index: int) -> bool:
+    """Whether a word could belong to a day: what a list of days would go on with."""
+    while (word := reading.word(index)) in {"on", "by", "the"}:
+        index += 1
+    if word in _DAY_WORDS:
+        return True
+    known = SLOTS["weekday"](reading, index) or SLOTS["month"](reading, index) or SLOTS["day"](reading, index)
+    return word in PLURALS or (known is not None and word != "may") or bool(_ISO_DAY.match(word))

@@ -1,0 +1,60 @@
+"""Marks: ``#project``, ``@tag``, ``p:high`` and ``p1`` to ``p4``, which mean the same wherever they stand.
+
+A name is letters, digits, ``-``, ``_`` and emoji, not digits alone: ``#42`` is an issue, ``@9`` a time to some. With
+anything else in it, or when it could be a colour (#ff0000), the word is an ordinary one: @types/node, me@example.com.
+Other names are quoted. ``P1`` in capitals names an incident or a parking deck and is left alone.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic_core import PydanticCustomError
+
+from app.models.base import visible_text
+from app.models.tasks import TAG_MAX, Priority
+from app.services.quick_add.grammar import Reading
+
+PROJECT_MAX = 100
+PRIORITIES = {"p1": Priority.URGENT, "p2": Priority.HIGH, "p3": Priority.MEDIUM, "p4": Priority.LOW}
+_COLOUR = re.compile(r"(?=.*[0-9]|(.)\1+$)(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
+_PICTURE_PARTS = {"\u200d", "\ufe0f"}  # what joins and colours emoji
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """``value`` is a project's name, a tag or a priority."""
+
+    field: Literal["project", "tags", "priority"]
+    value: str
+
+
+def find_mark(reading: Reading, index: int) -> Mark | None:
+    word, raw = reading.word(index), reading.raw(index)
+    if word.startswith("#") and (name := _name(raw[1:], PROJECT_MAX)):
+        return None if _COLOUR.fullmatch(name) else Mark("project", name)
+    if word.startswith("@") and (name := _name(raw[1:], TAG_MAX)):
+        return Mark("tags", name)
+    priority = PRIORITIES.get(raw)
+    if priority is None and word.startswith("p:") and word[2:] in set(Priority):
+        priority = Priority(word[2:])
+    return Mark("priority", priority.value) if priority else None
+
+
+def _name(written: str, longest: int) -> str | None:
+    is_quoted = written[:1] + written[-1:] in {'""', "“”"}
+    if not is_quoted and (written.isdigit() or not all(map(_is_allowed, written))):
+        return None
+    try:
+        name = visible_text(written[1:-1] if is_quoted else written)
+    except PydanticCustomError:
+        return None
+    has_letter = any(c.isalnum() or ord(c) > 127 for c in name)
+    return name if len(name) <= longest and has_letter else None
+
+
+def _is_allowed(character: str) -> bool:
+    if character.isalnum() or character in "-_" or character in _PICTURE_PARTS:
+        return True
+    return unicodedata.category(character) in {"Mn", "Mc", "So", "Sk"}

@@ -1,0 +1,172 @@
+"""Finding the phrases of a text, each judged by the words around it.
+
+Most wrong readings are right phrases in the wrong company: "notes from monday", "the 1st chapter", "Monday meeting
+notes", "today or tomorrow". So a phrase counts only when
+
+- no word before it makes it a part of something else (from, until, the, or ...), and no list goes on after it;
+- one that may describe a noun (a weekday, a date, a time, "daily") is followed by the end, punctuation, another phrase
+  or a word that cannot be that noun (about, with ...). At the very beginning its own "on" or "by" will do.
+
+The text is read from its end, as each phrase depends on what follows it.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from app.services.quick_add.days import DUE_DAYS, Day, is_dayish
+from app.services.quick_add.grammar import Reading
+from app.services.quick_add.marks import Mark, find_mark
+from app.services.quick_add.repeats import REPEATS
+from app.services.quick_add.series import Bound, Repeat, Start
+from app.services.quick_add.text import is_mark
+from app.services.quick_add.times import TIMES, Clock, Part, is_clockish
+from app.services.quick_add.words import ORDINALS, PARTS, UNITS, nth_day, words
+
+Meaning: TypeAlias = Mark | Day | Clock | Part | Repeat | Start | Bound
+
+_OTHERS = words(
+    "a about after almost an and are around as before between but during each every except excluding for from hardly"
+    " her his is it's its last like my nearly not of or other our over past per since than that the their this thru"
+    " through till til to under until vs was were your yesterday & ~ + /"
+)
+_BEFORE_DAY = _OTHERS | words("at beginning by due ending next on start starting")
+_BEFORE_NAMED = ORDINALS.keys() | words(
+    "ash bloody blue black casual cyber easter freaky gloomy good holy maundy palm ruby shrove super whit"
+    " i we you they he she it who"
+)
+_BEFORE_CLOCK = _OTHERS | words("at by")
+_BEFORE_REPEAT = _OTHERS | words("on twice times")
+_VERBS = words("is isn't are aren't was wasn't were will won't has had should would")  # "every day is a gift"
+_JOINERS = words("and or to through thru until till til vs & - – — / + ,")  # noqa: RUF001
+_AFTER = words(
+    "about after again and as at because before but by for if in instead near on or please re regarding so that then"
+    " too unless via when while with without"
+)
+_NO_CAPITALS = words("today tomorrow tonight") | UNITS.keys()
+_LEADING_MARKS = words(", : ; - – —")  # noqa: RUF001
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """The words from ``first`` up to ``end``, and what they mean."""
+
+    first: int
+    end: int
+    meaning: Meaning
+
+
+def find_phrases(reading: Reading) -> list[Phrase]:
+    """In their order, none overlapping another."""
+    found: dict[int, Phrase] = {}
+    owners: dict[int, int] = {}
+    for index in reversed(range(len(reading.tokens))):
+        for phrase in _candidates(reading, index):
+            last_owner = owners.get(phrase.end - 1)
+            cuts_another = last_owner is not None and owners.get(phrase.end) == last_owner
+            if not cuts_another and _fits(reading, phrase, found):
+                for covered in range(index, phrase.end):
+                    found.pop(covered, None)
+                    owners[covered] = index
+                found[index] = phrase
+                break
+    return in_context(reading, found.values())
+
+
+def in_context(reading: Reading, phrases: Iterable[Phrase]) -> list[Phrase]:
+    """Those that still stand when the only phrases are these."""
+    kept: dict[int, Phrase] = {}
+    for phrase in sorted(phrases, key=lambda phrase: -phrase.first):
+        if _fits(reading, phrase, kept):
+            kept[phrase.first] = phrase
+    return list(reversed(kept.values()))
+
+
+def _candidates(reading: Reading, index: int) -> Iterator[Phrase]:
+    """The longest first."""
+    if not reading.word(index)[:1].isalnum() and reading.word(index)[:1] not in {"#", "@"}:
+        return
+    if mark := find_mark(reading, index):
+        yield Phrase(index, index + 1, mark)
+    found = [phrase for grammar in (DUE_DAYS, REPEATS, TIMES) for phrase in grammar.find(reading, index)]
+    for end, meaning in sorted(found, key=lambda phrase: -phrase[0]):
+        yield Phrase(index, end, meaning)
+
+
+def _fits(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
+    if isinstance(phrase.meaning, Mark | Bound | Start):
+        return not isinstance(phrase.meaning, Bound) or reading.word(phrase.end) not in {"a", "an", "per", "each"}
+    if reading.word(phrase.end) in _VERBS or _belongs_to_words_before(reading, phrase) or _is_a_name(reading, phrase):
+        return False
+    if phrase.end not in following and _is_listed(reading, phrase, following):
+        return False
+    return not _may_describe(phrase.meaning) or _ends_well(reading, phrase, following)
+
+
+def _belongs_to_words_before(reading: Reading, phrase: Phrase) -> bool:
+    word, meaning, before = reading.word(phrase.first - 1), phrase.meaning, phrase.first - 2
+    if isinstance(meaning, Day):
+        if meaning.named and (word in _BEFORE_NAMED or nth_day(reading, phrase.first - 1)):
+            return True
+        return word in _BEFORE_DAY or (word in _JOINERS and is_dayish(reading, before))
+    if isinstance(meaning, Clock):
+        return word in _BEFORE_CLOCK or (word in _JOINERS and _ends_in_clock(reading, before))
+    return isinstance(meaning, Repeat) and word in _BEFORE_REPEAT
+
+
+def _is_a_name(reading: Reading, phrase: Phrase) -> bool:
+    """ "USA Today", "Around the World in 80 Days": capitals after capitals, where people write none."""
+    if not isinstance(phrase.meaning, Day) or phrase.first == 0 or not reading.raw(phrase.first - 1)[0].isupper():
+        return False
+    return any(
+        reading.word(index) in _NO_CAPITALS and reading.raw(index).istitle()
+        for index in range(phrase.first, phrase.end)
+    )
+
+
+def _ends_in_clock(reading: Reading, index: int) -> bool:
+    """``at 9`` or ``9am``, not the 1 of ``Dec 1``."""
+    word = reading.word(index)
+    return is_clockish(reading, index) and (not word.isdigit() or reading.word(index - 1) in {"at", "by"})
+
+
+def _is_listed(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
+    """Whether more of its kind follow: "today or tomorrow", "at 9, 10 and 11", "an hour and a half"."""
+    word = reading.word(phrase.end)
+    if word not in _JOINERS or isinstance(phrase.meaning, Part) or (word == "," and phrase.end + 1 in following):
+        return False
+    after = phrase.end + (2 if reading.word(phrase.end + 1) in {"and", "or", "also"} else 1)
+    if [reading.word(phrase.end), reading.word(after), reading.word(after + 1)] == ["and", "a", "half"]:
+        return True
+    return (is_clockish if isinstance(phrase.meaning, Clock) else is_dayish)(reading, after)
+
+
+def _may_describe(meaning: Meaning) -> bool:
+    """Monday's is the meeting in "Monday meeting"; nothing is "in 3 days"."""
+    if isinstance(meaning, Day):
+        return meaning.named
+    return isinstance(meaning, Clock | Part) or (isinstance(meaning, Repeat) and meaning.weak)
+
+
+def _ends_well(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
+    end = phrase.end
+    if isinstance(phrase.meaning, Day | Repeat) and end not in following and reading.word(end) in PARTS:
+        end += 1  # "monday morning" is Monday even where the morning is not understood
+    word, is_introduced = reading.word(end), reading.word(phrase.first) in {"on", "by", "due"}
+    if end >= len(reading.tokens) or end in following or word[:1] in {"#", "@"}:
+        return True
+    if phrase.first == 0 and isinstance(phrase.meaning, Day):
+        return is_introduced or word in _LEADING_MARKS
+    if isinstance(phrase.meaning, Clock) and _opens_the_text(reading, phrase, phrase.meaning):
+        return True
+    return word in _AFTER or is_mark(reading.tokens[end])
+
+
+def _opens_the_text(reading: Reading, phrase: Phrase, clock: Clock) -> bool:
+    """ "At 9am call mom", "tomorrow at 9 call mom", but not "tomorrow at 10 Downing Street"."""
+    if reading.word(phrase.first) not in {"at", "by"}:
+        return False
+    if phrase.first == 0:
+        return not clock.loose
+    follows_day = any(phrase.first == end for grammar in (DUE_DAYS, REPEATS) for end, _ in grammar.find(reading, 0))
+    return follows_day and not (clock.loose and reading.raw(phrase.end)[:1].isupper())

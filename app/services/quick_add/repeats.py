@@ -1,0 +1,222 @@
+"""Phrases for recurrences: which days, from when, until when.
+
+- Rules are counted from the first due date, which is the first matching day from today on.
+- "every 2nd monday" is every other Monday to some and the second of the month to others: not understood, while
+  "every 2nd monday of the month" is. "every first monday" and "every last friday" can only be of the month.
+- "every month on the 31st" means the last day of shorter months, as for any date (``anchored``).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from app.services.quick_add.days import DAYS, Day
+from app.services.quick_add.grammar import Found, Grammar, Moment, Reading
+from app.services.quick_add.series import Bound, Repeat, Start
+from app.services.quick_add.words import (
+    CALENDAR,
+    DAY,
+    MONTH,
+    PLURALS,
+    SLOTS,
+    UNITS,
+    WEEK,
+    YEAR,
+    nth_day,
+    ordinal,
+    weekday,
+)
+from app.services.recurrence.rule import MAX_INTERVAL, Frequency, Rule, Weekday, anchored
+
+EVERY = {"every", "each"}
+FREQUENCIES = {DAY: Frequency.DAILY, WEEK: Frequency.WEEKLY, MONTH: Frequency.MONTHLY, YEAR: Frequency.YEARLY}
+ADVERBS = {
+    "daily": Rule(Frequency.DAILY),
+    "weekly": Rule(Frequency.WEEKLY),
+    "fortnightly": Rule(Frequency.WEEKLY, 2),
+    "monthly": Rule(Frequency.MONTHLY),
+    "quarterly": Rule(Frequency.MONTHLY, 3),
+    "yearly": Rule(Frequency.YEARLY),
+    "annually": Rule(Frequency.YEARLY),
+}
+_WORKDAYS = tuple(Weekday(0, day) for day in range(5))
+_LEAP_YEAR = 2028  # any: it has every month and day
+
+
+def _every(_: Moment, rule: Rule) -> Repeat:
+    return Repeat(rule)
+
+
+def _on_weekdays(_: Moment, rule: Rule, days: tuple[Weekday, ...]) -> Repeat | None:
+    return Repeat(replace(rule, weekdays=days)) if rule.frequency is Frequency.WEEKLY else None
+
+
+def _on_days(_: Moment, rule: Rule, days: tuple[int, ...]) -> Repeat | None:
+    """A single 29th to 31st falls on the last day of shorter months, several are taken literally."""
+    if rule.frequency is not Frequency.MONTHLY:
+        return None
+    if len(days) > 1:
+        return Repeat(replace(rule, month_days=days), weak=True)
+    return Repeat(anchored(rule, date(_LEAP_YEAR, 1, days[0])), weak=True)
+
+
+def _on_ordinal(moment: Moment, rule: Rule, day: int) -> Repeat | None:
+    """ "the first of every month", "the last of each month" """
+    return _on_last_day(moment, rule) if day < 0 else _on_days(moment, rule, (day,))
+
+
+def _on_nth(_: Moment, rule: Rule, nth: int, number: int) -> Repeat | None:
+    if rule.frequency is not Frequency.MONTHLY or not -1 <= nth <= 5:
+        return None
+    return Repeat(replace(rule, weekdays=(Weekday(nth, number),)))
+
+
+def _on_last_day(_: Moment, rule: Rule) -> Repeat | None:
+    return Repeat(replace(rule, month_days=(-1,))) if rule.frequency is Frequency.MONTHLY else None
+
+
+def _on_date(_: Moment, rule: Rule, parts: tuple[int, int, int | None]) -> Repeat | None:
+    month, day, year = parts
+    if rule.frequency is not Frequency.YEARLY or year is not None:
+        return None
+    if rule.interval > 1:  # every 4 years on Feb 29 begins in a leap year
+        return Repeat(replace(rule, months=(month,), month_days=(day,)))
+    return Repeat(anchored(rule, date(_LEAP_YEAR, month, day)))
+
+
+def _of(rule: Rule, build: Callable[..., Repeat | None]) -> Callable[..., Repeat | None]:
+    """The same for a phrase that names no period because there is only one."""
+    return lambda moment, *values: build(moment, rule, *values)
+
+
+def _start(_: Moment, day: Day) -> Start | None:
+    return None if day.at else Start(day)
+
+
+def _until(_: Moment, day: Day) -> Bound | None:
+    return None if day.at else Bound(on=day.on)
+
+
+def _step(reading: Reading, index: int) -> Found | None:
+    """``2``, ``two``, ``2nd``, ``second``, ``other``"""
+    if reading.word(index) == "other":
+        return index + 1, 2
+    found, least = SLOTS["number"](reading, index), 1
+    if found is None:
+        found, least = ordinal(reading, index), 2
+    return found if found and least <= found[1] <= MAX_INTERVAL else None
+
+
+def _period(reading: Reading, index: int) -> Found | None:
+    """``every day``, ``each month``, ``every other week``, ``every 3 months``"""
+    if reading.word(index) not in EVERY:
+        return None
+    end, step = _step(reading, index + 1) or (index + 1, 1)
+    word = reading.word(end)
+    if word in {"quarter", "quarters"}:
+        return (end + 1, Rule(Frequency.MONTHLY, 3 * step)) if 3 * step <= MAX_INTERVAL else None
+    return (end + 1, Rule(FREQUENCIES[UNITS[word]], step)) if word in UNITS else None
+
+
+def _adverb(reading: Reading, index: int) -> Found | None:
+    rule = ADVERBS.get(reading.word(index))
+    return (index + 1, rule) if rule else None
+
+
+def _weekdays(reading: Reading, index: int) -> Found | None:
+    """``monday and thursday``, ``mon, wed, fri``, ``mondays``, each once"""
+    days: set[int] = set()
+    end = index
+    while found := _one_weekday(reading, _after_joiner(reading, end) if days else end):
+        if found[1] in days:
+            break
+        end, number = found
+        days.add(number)
+    return (end, tuple(Weekday(0, number) for number in sorted(days))) if days else None
+
+
+def _one_weekday(reading: Reading, index: int) -> Found | None:
+    number = PLURALS.get(reading.word(index))
+    return weekday(reading, index) if number is None else (index + 1, number)
+
+
+def _month_days(reading: Reading, index: int) -> Found | None:
+    """``1st``, ``1st and 15th``, ``1st, 11th and the 21st``"""
+    days: set[int] = set()
+    end = index
+    while found := nth_day(reading, _after_the(reading, _after_joiner(reading, end)) if days else end):
+        if found[1] in days:
+            break
+        end, day = found
+        days.add(day)
+    return (end, tuple(sorted(days))) if days else None
+
+
+def _after_joiner(reading: Reading, index: int) -> int:
+    if reading.word(index) == ",":
+        index += 1
+    return index + 1 if reading.word(index) in {"and", "&"} else index
+
+
+def _after_the(reading: Reading, index: int) -> int:
+    return index + 1 if reading.word(index) == "the" else index
+
+
+def _edge(reading: Reading, index: int) -> Found | None:
+    edges = {"first": 1, "1st": 1, "last": -1}
+    return (index + 1, edges[reading.word(index)]) if reading.word(index) in edges else None
+
+
+def _nth(reading: Reading, index: int) -> Found | None:
+    """``last`` or ``first`` to ``5th``"""
+    return _edge(reading, index) or ordinal(reading, index)
+
+
+_SLOTS = {
+    **SLOTS,
+    "period": _period,
+    "adverb": _adverb,
+    "weekdays": _weekdays,
+    "days": _month_days,
+    "edge": _edge,
+    "ordinal": _nth,
+    "date": CALENDAR.slot,
+    "a-day": DAYS.slot,
+}
+_WEEKLY, _MONTHLY, _YEARLY = Rule(Frequency.WEEKLY), Rule(Frequency.MONTHLY), Rule(Frequency.YEARLY)
+_ON: list[tuple[str, Callable[..., Any]]] = [
+    ("{weekdays}", _on_weekdays),
+    ("[the] {days} [of the month]", _on_days),
+    ("the {ordinal}", _on_ordinal),
+    ("[the] {ordinal} {weekday} [of the month]", _on_nth),
+    ("the last day [of the month]", _on_last_day),
+    ("{date}", _on_date),
+]
+REPEATS = Grammar(
+    _SLOTS,
+    [
+        ("[on|once] {period}", _every),
+        ("{adverb}", lambda _, rule: Repeat(rule, weak=True)),
+        *((f"{start} {line}", build) for start in ("{period} [on]", "{adverb} on") for line, build in _ON),
+        ("[on] every|each {weekdays}", _of(_WEEKLY, _on_weekdays)),
+        ("[on] every other {weekdays}", _of(replace(_WEEKLY, interval=2), _on_weekdays)),
+        ("[on] every|each weekday|workday", lambda _: Repeat(replace(_WEEKLY, weekdays=_WORKDAYS))),
+        ("[on] every|each working|business day", lambda _: Repeat(replace(_WEEKLY, weekdays=_WORKDAYS))),
+        ("[on] every|each {part}", lambda _, part: Repeat(Rule(Frequency.DAILY), part=part)),
+        ("[on] every|each {edge} {weekday}", _of(_MONTHLY, _on_nth)),
+        ("[on] every|each {ordinal} {weekday} of the|each|every month", _of(_MONTHLY, _on_nth)),
+        ("[on] [the] {ordinal} {weekday} of every|each month", _of(_MONTHLY, _on_nth)),
+        ("[on] every|each {days} [of the month]", _of(_MONTHLY, _on_days)),
+        ("[on] [the] {days} of every|each month", _of(_MONTHLY, _on_days)),
+        ("[on] [the] {ordinal} of every|each month", _of(_MONTHLY, _on_ordinal)),
+        ("[on] every|each last day of the month", _of(_MONTHLY, _on_last_day)),
+        ("[on] [the] last day of every|each month", _of(_MONTHLY, _on_last_day)),
+        ("[by|at] [the] end of every|each month", _of(_MONTHLY, _on_last_day)),
+        ("[on] every|each {date}", _of(_YEARLY, _on_date)),
+        ("start|starting|beginning|from [on] {a-day}", _start),
+        ("until|till|til|ending [on] {a-day}", _until),
+        ("[for] {number} times", lambda _, count: Bound(count)),
+        ("for [the next] {count} {unit}", lambda _, count, unit: Bound(count, unit)),
+    ],
+)

@@ -1,0 +1,62 @@
+"""What a recurrence phrase says: a rule, where it starts, where it ends."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from app.services.quick_add.days import Day
+from app.services.quick_add.words import moved
+from app.services.recurrence.days import matching_days
+from app.services.recurrence.rule import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """``plain``: any day may be its first. ``weak``: the words may also describe a noun after them (daily standup)."""
+
+    rule: Rule
+    weak: bool = False
+    part: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        return not (self.rule.weekdays or self.rule.month_days)
+
+    def first(self, start: date) -> date | None:
+        """Not before ``start``."""
+        days = matching_days(replace(self.rule, interval=1), start, start - timedelta(days=1))
+        return next(days, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """``starting tomorrow``"""
+
+    day: Day
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Where a recurrence ends: after ``count`` times, after ``count`` units or, without a count, with a day."""
+
+    count: int = 0
+    unit: int | None = None
+    on: date | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        return self.on is None
+
+    def applied(self, rule: Rule, first: date, *, timed: ZoneInfo | None) -> Rule | None:
+        """The rule with its end; None when it would end before it began.
+
+        ``timed``: the zone when the due date is an instant. UNTIL is then one, too (RFC 5545, 3.3.10).
+        """
+        if self.on is None and self.unit is None:
+            return replace(rule, count=self.count)
+        until = self.on
+        if until is None and self.unit is not None and (after := moved(first, self.count, self.unit)):
+            until = after - timedelta(days=1)
+        if until is None or until < first:
+            return None
+        return replace(rule, until=datetime.combine(until, time(23, 59, 59), timed) if timed else until)

@@ -1,0 +1,141 @@
+"""The text of a quick add: into tokens, and back into a title once the understood spans are cut out."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.models.base import BLANK, INVISIBLE
+
+# A project or tag with spaces in its name: #"Home office".
+_NAMED = re.compile(r'[#@](?:"[^"]+"|“[^”]+”)')
+# Quoted text is nobody's date. A quote opens only where a word could: 12" is inches, don't has no quote.
+_QUOTED = re.compile(r""""[^"]+"|“[^”]+”|‘[^’]+’(?!\w)|'[^']+'(?!\w)|`[^`]+`""")  # noqa: RUF001
+_ABBREVIATED = re.compile(r"(?:[0-9]{1,2}(?::[0-9]{2})?)?[ap]\.m\.(?![^\s,;!?)])", re.IGNORECASE)
+_WORD = re.compile(r"""[^\s,;…—]*[^\s,;…—.:!?)\]}>"”]""")
+_OPENING = "([{<\"“‘'`"  # noqa: RUF001
+_CLOSING = ",.;:!?)]}"
+_SEPARATORS = ",;:"
+_DASHES = "-–—"  # noqa: RUF001 (people type all three)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``text`` is lower case; it is empty when nothing in the token may be understood (quotations, URLs)."""
+
+    text: str
+    start: int
+    end: int
+
+
+def tokenize(source: str) -> list[Token]:
+    """Words without the punctuation around them, and each such mark on its own."""
+    tokens: list[Token] = []
+    position = 0
+    while position < len(source):
+        if source[position].isspace():
+            position += 1
+            continue
+        token = _token(source, position)
+        tokens.append(token)
+        position = token.end
+    return tokens
+
+
+def _token(source: str, start: int) -> Token:
+    if match := _NAMED.match(source, start):
+        return _plain(source, start, match.end())
+    if match := _QUOTED.match(source, start):
+        return Token("", start, _word_end(source, match.end()))
+    if source[start] in _OPENING:
+        return Token(source[start], start, start + 1)
+    if "://" in (chunk := _chunk(source, start)) or chunk[:4].lower() == "www.":
+        return Token("", start, start + len(chunk))
+    if match := _ABBREVIATED.match(source, start) or _WORD.match(source, start):
+        return _plain(source, start, match.end())
+    return Token(source[start], start, start + 1)
+
+
+def _plain(source: str, start: int, end: int) -> Token:
+    return Token(source[start:end].lower().replace("\u2019", "'"), start, end)
+
+
+def _chunk(source: str, start: int) -> str:
+    """Up to the next white space."""
+    return source[start:].split(maxsplit=1)[0]
+
+
+def _word_end(source: str, end: int) -> int:
+    """Letters that touch a closing quote belong to it."""
+    while end < len(source) and source[end].isalnum():
+        end += 1
+    return end
+
+
+def is_mark(token: Token) -> bool:
+    """Punctuation only: it ends a phrase."""
+    return bool(token.text) and not any(c.isalnum() or ord(c) > 0x2FFF for c in token.text)
+
+
+def without(source: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The rest, joined with single spaces. Brackets and separators left with nothing to hold go, too."""
+    pieces: list[str] = []
+    position = 0
+    for start, end in _regions(source, spans):
+        pieces.append(source[position:start].strip())
+        position = end
+    pieces.append(source[position:].strip())
+    return _joined(pieces)
+
+
+def _regions(source: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Spans with only white space between them become one; so do the brackets directly around it."""
+    regions: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if regions and not source[regions[-1][1] : start].strip():
+            start = regions.pop()[0]
+        regions.append((start, end))
+    return [(s - 1, e + 1) if source[s - 1 : s] + source[e : e + 1] in {"()", "[]"} else (s, e) for s, e in regions]
+
+
+def _joined(pieces: Sequence[str]) -> str:
+    """Of several pieces the first and the last were cut at their outer side when they are not the given ones."""
+    if len(pieces) == 1:
+        return pieces[0]
+    first, *middle, last = pieces
+    words = [first, *middle, last]
+    if not first:
+        words = _from_first_word(words)
+    if not last:
+        words = _to_last_word(words)
+    title = ""
+    for word in filter(None, words):
+        if title[-1:] in _SEPARATORS and word[0] in _CLOSING:
+            title = title.rstrip(_SEPARATORS)
+        title += word if not title or word[:1] in _CLOSING else f" {word}"
+    return title.strip()
+
+
+def _from_first_word(words: list[str]) -> list[str]:
+    while words and not (trimmed := words[0].lstrip(_CLOSING + _DASHES + " ")):
+        words = words[1:]
+    return [trimmed, *words[1:]] if words else []
+
+
+def _to_last_word(words: list[str]) -> list[str]:
+    while words and not (trimmed := _without_separators(words[-1])):
+        words = words[:-1]
+    return [*words[:-1], trimmed] if words else []
+
+
+def _without_separators(piece: str) -> str:
+    """A dash goes only when it stands alone: the mark C- keeps its."""
+    while piece and (piece[-1] in _SEPARATORS or (piece[-1] in _DASHES and (len(piece) == 1 or piece[-2].isspace()))):
+        piece = piece[:-1].rstrip()
+    return piece
+
+
+def says_something(title: str, *, was_cut: bool) -> bool:
+    """Whether a person sees a title; what a cut left of punctuation is none."""
+    ignored = (*INVISIBLE, "P") if was_cut else tuple(INVISIBLE)
+    return any(c not in BLANK and not unicodedata.category(c).startswith(ignored) for c in title)

@@ -1,0 +1,149 @@
+"""When a repeating task is due next. Pure functions: no clock, no database.
+
+Rules (RFC 5545, 3.3.10) say on which days; the due date says whether there is a time of day, and which; the user's zone
+says what that time means. What people expect where the RFC is silent:
+
+- **Never in the past, never the same again.** The next due lies after the day of the current one and after the
+  completion: on a later day for an all-day task, at a later instant for one with a time. A daily task two weeks overdue
+  is completed once, not fourteen times, and then due tomorrow (at 18:00 every day, completed at noon: today at 18:00).
+  Completed early, it still moves past its own date.
+- **The phase stays.** Every other week keeps to its weeks however late a task is completed; only
+  ``recurrence_from="completion"`` counts from the completion's local day.
+- **The time of day is local.** 09:00 stays 09:00 across clock changes. A time the clocks leap over moves forward by the
+  leap, one that comes twice means the first (3.3.5).
+- **Month ends clamp and come back**: see ``rule.anchored``.
+
+What to store with a series: its rule as ``str(rule)``, ``occurrences_done``, and as ``anchor`` the due it had when the
+rule was set. The anchor holds phase, day and time when one occurrence was moved by hand or pushed by a clock change.
+Without one the current due takes its place; then store ``str(anchored(rule, due))``, or a clamped 28 February is the
+28th for good. With "completion" store the plain rule: its days follow the completion.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+from app.services.recurrence.days import matching_days
+from app.services.recurrence.rule import Frequency, InvalidRecurrence, Rule, Weekday, anchored, parse_rule
+
+__all__ = [
+    "Due", "Frequency", "InvalidRecurrence", "RecurrenceFrom", "Rule", "Step", "Weekday",
+    "advance", "anchored", "next_due", "occurrences", "parse_rule",
+]  # fmt: skip
+
+Due: TypeAlias = date | datetime
+"""A date is a whole day; a datetime is an instant, aware."""
+RecurrenceFrom: TypeAlias = Literal["due", "completion"]
+
+
+class Step(NamedTuple):
+    """Where a series goes from here; ``due`` None: it has ended. Store ``occurrences_done`` for the next step."""
+
+    due: Due | None
+    occurrences_done: int
+
+
+def next_due(
+    rule: Rule,
+    due: Due,
+    *,
+    timezone: ZoneInfo,
+    completed_at: datetime,
+    recurrence_from: RecurrenceFrom,
+    occurrences_done: int,
+    anchor: Due | None = None,
+) -> Due | None:
+    """``advance(...).due``, for whoever does not keep count."""
+    return advance(
+        rule,
+        due,
+        timezone=timezone,
+        completed_at=completed_at,
+        recurrence_from=recurrence_from,
+        occurrences_done=occurrences_done,
+        anchor=anchor,
+    ).due
+
+
+def advance(
+    rule: Rule,
+    due: Due,
+    *,
+    timezone: ZoneInfo,
+    completed_at: datetime,
+    recurrence_from: RecurrenceFrom,
+    occurrences_done: int,
+    anchor: Due | None = None,
+) -> Step:
+    """The step from ``due``, completed (or skipped) at ``completed_at``, to the next of its series.
+
+    ``occurrences_done``: how many came before ``due``, 0 for the first. COUNT is of all occurrences from the start, as
+    in RFC 5545: with "due" those passed over while overdue count too (without COUNT nobody reads the number and they
+    are not counted), with "completion" there are none. An instant comes back in UTC. To walk through missed occurrences
+    one by one, pass ``due`` (or an instant of its day) as ``completed_at``.
+    """
+    completed_on, due_on = completed_at.astimezone(timezone).date(), _day(due, timezone)
+    anchor = due if anchor is None else anchor
+    by_completion = recurrence_from == "completion"
+    start = completed_on if by_completion else _day(anchor, timezone)
+    clock = _clock(due, anchor, timezone)
+    # An instant later on the very day of the completion is still to come; a whole day is not.
+    passed = completed_on if clock is None or by_completion else completed_on - timedelta(days=1)
+    after = due_on if rule.count is not None and not by_completion else max(due_on, passed)
+    done = occurrences_done + 1
+    for day in matching_days(rule, start, after):
+        if rule.count is not None and done >= rule.count:
+            break
+        if day > passed:
+            candidate = _at(day, clock, timezone)
+            if not isinstance(candidate, datetime) or candidate > completed_at:
+                return Step(candidate if _is_within(rule, day, candidate, timezone) else None, done)
+        done += 1
+    return Step(None, done)
+
+
+def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Iterator[Due]:
+    """The first ``limit`` dues of a series, ``start`` included, until COUNT, UNTIL or the end of 2199.
+
+    ``start`` comes first even where the rule does not name its day (RFC 5545, 3.8.5.3). Instants come in UTC.
+    """
+    start_on, clock = _day(start, timezone), _clock(start, start, timezone)
+    left = limit if rule.count is None else min(limit, rule.count)
+    if left < 1 or not _is_within(rule, start_on, start, timezone):
+        return
+    previous = start.astimezone(UTC) if isinstance(start, datetime) else start
+    yield previous
+    for day in matching_days(rule, start_on, start_on):
+        left -= 1
+        candidate = _at(day, clock, timezone)
+        if left < 1 or not _is_within(rule, day, candidate, timezone):
+            return
+        if candidate > previous:  # a day that a zone left out is the next one's instant
+            yield candidate
+            previous = candidate
+
+
+def _day(due: Due, timezone: ZoneInfo) -> date:
+    return due.astimezone(timezone).date() if isinstance(due, datetime) else due
+
+
+def _clock(due: Due, anchor: Due, timezone: ZoneInfo) -> time | None:
+    """The series' local time of day; None when it is of whole days."""
+    if not isinstance(due, datetime):
+        return None
+    return (anchor if isinstance(anchor, datetime) else due).astimezone(timezone).time().replace(fold=0)
+
+
+def _at(day: date, clock: time | None, timezone: ZoneInfo) -> Due:
+    """RFC 5545, 3.3.5, is what fold=0 means in PEP 495: the first of two, or the offset before the gap."""
+    return day if clock is None else datetime.combine(day, clock, timezone).astimezone(UTC)
+
+
+def _is_within(rule: Rule, day: date, due: Due, timezone: ZoneInfo) -> bool:
+    """UNTIL is inclusive. A date ends its local day; against a whole day an instant counts by its local day."""
+    if rule.until is None:
+        return True
+    if isinstance(rule.until, datetime) and isinstance(due, datetime):
+        return due <= rule.until
+    return day <= _day(rule.until, timezone)

@@ -1,0 +1,129 @@
+"""What an owner does with webhooks. Not numbered: a subscription is no data that clients keep in step."""
+
+import secrets
+from base64 import b64encode
+from typing import Any
+
+import msgspec
+from pydantic import MISSING
+from sqlalchemy import text
+
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
+from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
+from app.outbound import check_url
+
+MAX_WEBHOOKS = 20
+WebhookRow: Any = msgspec.defstruct("WebhookRow", list(WebhookRead.model_fields), frozen=True)
+WebhookRowWithSecret: Any = msgspec.defstruct("WebhookRowWithSecret", list(WebhookCreated.model_fields), frozen=True)
+DeliveryRow: Any = msgspec.defstruct("DeliveryRow", list(DeliveryRead.model_fields), frozen=True)
+
+READ = "id, url, events, disabled_at is null as active, disabled_reason, failing_since, created_at"
+MINE = "user_id = :owner and id = :webhook_id"
+LIST = Prepared(text(f"select {READ} from webhooks where user_id = :owner order by id"))  # noqa: S608 - constants
+GET = Prepared(text(f"select {READ} from webhooks where {MINE}"))  # noqa: S608
+CREATE = Prepared(
+    text(f"""
+    with owner as (insert into users (id) values (:owner) on conflict do nothing)
+    insert into webhooks (user_id, url, events, secret, after_revision)
+    select cast(:owner as text), :url, cast(:events as text[]), :secret,
+           coalesce((select revision from users where id = :owner), 0) + 1
+    where (select count(*) from webhooks where user_id = :owner) < {MAX_WEBHOOKS}
+    returning {READ}, secret""")  # noqa: S608
+)
+UPDATE = Prepared(
+    text(f"""
+    update webhooks set
+        url = coalesce(:url, url), events = coalesce(cast(:events as text[]), events),
+        disabled_at = case cast(:active as boolean) when true then null when false then coalesce(disabled_at, now())
+                      else disabled_at end,
+        disabled_reason = case cast(:active as boolean) when true then null
+                          when false then coalesce(disabled_reason, 'Switched off.') else disabled_reason end,
+        attempts = case when :active then 0 else attempts end,
+        failing_since = case when :active then null else failing_since end,
+        next_attempt_at = case when :active then now() else next_attempt_at end
+    where {MINE} returning {READ}"""),  # noqa: S608
+    announced=True,
+)
+ROTATE = Prepared(
+    text(f"""
+    update webhooks set previous_secret = secret, previous_secret_until = now() + interval '24 hours', secret = :secret
+    where {MINE} returning {READ}, secret""")  # noqa: S608
+)
+DELETE = Prepared(text(f"delete from webhooks where {MINE} returning id"))  # noqa: S608
+TEST = Prepared(
+    text(f"update webhooks set test_requested = true, next_attempt_at = now() where {MINE} returning disabled_reason"),  # noqa: S608
+    announced=True,
+)
+DELIVERIES = Prepared(
+    text("""
+    select id, message_id, event, attempt, status, error, latency_ms, at from webhook_deliveries
+    where user_id = :owner and webhook_id = :webhook_id order by id desc limit 100""")
+)
+
+
+def new_secret() -> str:
+    """A signing secret as Standard Webhooks writes it: 24 to 64 random bytes."""
+    return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+
+
+async def list_webhooks(session: Session, owner: str) -> list[Any]:
+    return [WebhookRow(*row) for row in (await session.exec(LIST, {"owner": owner})).all()]
+
+
+async def get_webhook(session: Session, owner: str, webhook_id: int) -> Any:
+    """Raises WebhookNotFound."""
+    return WebhookRow(*await _one(session, GET, owner, webhook_id))
+
+
+async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *, allow_private: bool) -> Any:
+    """Events from now on. Raises UrlRefused and TooManyWebhooks."""
+    check_url(webhook.url, allow_private=allow_private)
+    values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
+    row = (await session.exec(CREATE, values)).first()
+    if row is None:
+        raise TooManyWebhooks
+    return WebhookRowWithSecret(*row)
+
+
+async def update_webhook(
+    session: Session, owner: str, webhook_id: int, change: WebhookUpdate, *, allow_private: bool
+) -> Any:
+    """Switched on again, it goes on where it stopped. Raises WebhookNotFound and UrlRefused."""
+    values = {
+        name: None if (value := getattr(change, name)) is MISSING else value for name in ("url", "events", "active")
+    }
+    if values["url"] is not None:
+        check_url(values["url"], allow_private=allow_private)
+    return WebhookRow(*await _one(session, UPDATE, owner, webhook_id, **values))
+
+
+async def rotate_secret(session: Session, owner: str, webhook_id: int) -> Any:
+    """A new secret; for a day messages are signed with the old one, too. Raises WebhookNotFound."""
+    return WebhookRowWithSecret(*await _one(session, ROTATE, owner, webhook_id, secret=new_secret()))
+
+
+async def delete_webhook(session: Session, owner: str, webhook_id: int) -> None:
+    """Raises WebhookNotFound."""
+    await _one(session, DELETE, owner, webhook_id)
+
+
+async def test_webhook(session: Session, owner: str, webhook_id: int) -> None:
+    """Have the worker send a ``webhook.test``. Raises WebhookNotFound and WebhookDisabled."""
+    if await _one(session, TEST, owner, webhook_id):
+        raise WebhookDisabled
+
+
+async def list_deliveries(session: Session, owner: str, webhook_id: int) -> list[Any]:
+    """The latest attempts, latest first. Raises WebhookNotFound."""
+    await _one(session, GET, owner, webhook_id)
+    rows = (await session.exec(DELIVERIES, {"owner": owner, "webhook_id": webhook_id})).all()
+    return [DeliveryRow(*row) for row in rows]
+
+
+async def _one(session: Session, statement: Prepared, owner: str, webhook_id: int, **values: Any) -> Any:
+    rows = (await session.exec(statement, {"owner": owner, "webhook_id": webhook_id, **values})).all()
+    if not rows:
+        raise WebhookNotFound
+    return rows[0]

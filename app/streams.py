@@ -1,0 +1,166 @@
+"""One client's event stream (server-sent events, HTML Living Standard, 9.2). Pure ASGI."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.clock import now
+from app.errors import AppError, TooManyStreams
+from app.live import Feed, Hub, encode_events
+from app.responses import encode
+
+log = logging.getLogger(__name__)
+
+SLOW = 4.0  # seconds for which a client may let the socket stand still before it is told to come back
+SEND_TIMEOUT = 20.0  # seconds after which it is no longer waited for
+RETRY_MS = (500, 3_000)  # when to come back; spread, so that not all of them come at once after a restart
+LONGEST = 86_400.0  # seconds; a timer far in the future is set again on the way
+
+
+class EventStream(Response):
+    """Replays what came after ``position``, then writes what comes. Holds no connection to the database meanwhile."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        hub: Hub,
+        owner: str,
+        position: int,
+        *,
+        behind: bool,
+        expires_at: int | None = None,
+        still_valid: Callable[[], Awaitable[bool]] | None = None,
+    ) -> None:
+        """``behind``: there is something to replay.
+
+        ``expires_at``, in seconds since 1970, ends the stream: it does not outlive the token it came with. Nor does it
+        outlive a login that was ended: ``still_valid`` is asked before each event and with each heartbeat.
+        """
+        super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self.hub, self.owner, self.position = hub, owner, position
+        self.behind, self.expires_at = behind, expires_at
+        self.still_valid = still_valid
+        self.ending: str | None = "shutdown" if hub.closing else None
+        self.beat = False
+        self._woken = asyncio.Event()
+        self._gone = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if scope.get("head"):  # set by Edge: the client waits for no content
+            await send({"type": "http.response.body", "body": b""})
+            return
+        watching = asyncio.create_task(self._watch(receive))
+        self._set_timer()
+        try:
+            # An id without data moves the client's Last-Event-ID and is no event: it resumes even before the first one.
+            await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), self.position))  # noqa: S311
+            while not (self.ending or self._gone):
+                if self.behind:
+                    await self._replay(send)
+                await self._follow(send)
+            if not self._gone:
+                await self._end(send)
+        except TimeoutError:
+            log.info("a stream whose client does not read was cut off")
+        finally:
+            watching.cancel()
+            if self._timer:
+                self._timer.cancel()
+
+    async def _replay(self, send: Send) -> None:
+        """Whole pages from the database, at the pace of the client."""
+        more = True
+        while more and not (self.ending or self._gone):
+            try:
+                page = await self.hub.read(self.owner, self.position)
+            except AppError as error:
+                self.ending = error.code
+                return
+            self.position, more = page.next, page.has_more
+            if page.changes:
+                await self._write(send, b"".join(text for _, text in encode_events(page.changes)))
+
+    async def _follow(self, send: Send) -> None:
+        """What comes, from the feed of the owner. Returns at the end, or to replay what the feed no longer has."""
+        try:
+            feed = self.hub.join(self, self.owner, self.position)
+        except TooManyStreams as error:
+            self.ending = error.code
+            return
+        try:
+            while feed.after(self.position) is not None and not (self.ending or self._gone):
+                await self._turn(feed, send)
+        finally:
+            self.hub.leave(self)
+            self.behind = True
+
+    async def _turn(self, feed: Feed, send: Send) -> None:
+        text = feed.after(self.position)
+        if (text or self.beat) and not await self._is_welcome():
+            return
+        if text:
+            self.position = max(self.position, feed.revision)
+            await self._write(send, text)
+            if self.position < feed.floor:  # while it took these, more came than is kept
+                self.ending = "slow"
+        elif self.beat:
+            self.beat = False
+            await self._write(send, b":\n\n")
+        else:
+            self._woken.clear()
+            await self._woken.wait()
+
+    async def _is_welcome(self) -> bool:
+        """Whether the login behind the stream still stands; remembered for a few seconds, so asking costs little."""
+        try:
+            if self.still_valid is None or await self.still_valid():
+                return True
+            self.ending = "token_ended"
+        except AppError as error:  # the database does not answer: the client comes back when it does
+            self.ending = error.code
+        return False
+
+    async def _end(self, send: Send) -> None:
+        """Say why, and that the client should resume; it has the id to do so."""
+        name = "gone" if self.ending == "changes_gone" else "resume"
+        data = encode({"since": self.position, "reason": self.ending})
+        text = b"retry: %d\nevent: %b\ndata: %b\n\n" % (random.randint(*RETRY_MS), name.encode(), data)  # noqa: S311
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await send({"type": "http.response.body", "body": text, "more_body": False})
+
+    async def _write(self, send: Send, text: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with asyncio.timeout(SEND_TIMEOUT):
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+        if loop.time() - began > SLOW:
+            self.ending = self.ending or "slow"
+
+    async def _watch(self, receive: Receive) -> None:
+        with suppress(asyncio.CancelledError):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            self._gone = True
+            self.wake()
+
+    def _set_timer(self) -> None:
+        if self.expires_at is None:
+            return
+        left = self.expires_at - now().timestamp()
+        if left <= 0:
+            self.ending = self.ending or "token_expired"
+            self.wake()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(min(left, LONGEST), self._set_timer)

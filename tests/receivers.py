@@ -1,0 +1,73 @@
+"""Endpoints that webhooks call: real sockets on the loopback, with every kind of behaviour."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+Answer = Callable[[int], int]
+
+
+class Received(NamedTuple):
+    headers: dict[str, str]
+    body: bytes
+    at: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Receiver:
+    """``answer`` maps how many calls there were before to a status; it may take its time."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.calls: list[Received] = []
+        self.running = self.most = 0
+        lock = threading.Lock()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                with lock:
+                    receiver.running += 1
+                    receiver.most = max(receiver.most, receiver.running)
+                    number = len(receiver.calls)
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    receiver.calls.append(Received(headers, body, time.monotonic()))
+                status = answer(number)
+                with lock:
+                    receiver.running -= 1
+                self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", f"http://127.0.0.1:{receiver.port}/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port: int = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+
+    @property
+    def ids(self) -> list[str]:
+        return [call.headers["webhook-id"] for call in self.calls]
+
+
+@contextmanager
+def receiving(answer: Answer = lambda _: 204) -> Iterator[Receiver]:
+    receiver = Receiver(answer)
+    thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        receiver.server.server_close()
+        thread.join()

@@ -1,0 +1,152 @@
+"""The service as it runs: its own process, its own port, real sockets."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import httpx
+
+from tests.support import SECRET, Person
+
+PATIENCE = 20.0  # seconds
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """``python -m app serve`` on ``port``; the same port again after ``start`` means a restart."""
+
+    def __init__(self, dsn: str, *, app: str | None = None, **env: str) -> None:
+        """``app`` is a factory to serve instead, for faults that only a test causes."""
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        serve = ["app", "serve"]
+        if app is not None:
+            serve = ["uvicorn", "--factory", app, "--port", str(self.port), "--log-level", "warning"]
+        self._command = [sys.executable, "-m", *serve]
+        settings = {
+            "DATABASE_URL": dsn,
+            "JWT_SECRET": SECRET,
+            "PORT": str(self.port),
+            "ACCESS_LOG": "false",
+            "WORKER": "off",
+            **env,
+        }
+        self._env = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}} | settings
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        if self.process is not None:  # it was killed
+            self.process.communicate(timeout=PATIENCE)
+        root = Path(__file__).parents[1]
+        self.process = subprocess.Popen(self._command, env=self._env, cwd=root, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/ready", trust_env=False).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.05)
+        self.process.kill()
+        raise AssertionError(f"the service did not start: {self.process.communicate()[1].decode()}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
+        """Returns what it wrote to standard error."""
+        assert self.process is not None
+        self.process.send_signal(how)
+        said = self.process.communicate(timeout=PATIENCE)[1].decode()
+        self.process = None
+        return said
+
+    @asynccontextmanager
+    async def person(self, subject: str) -> AsyncIterator[Person]:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=PATIENCE) as client:
+            yield Person(client, subject)
+
+
+@contextmanager
+def running(*args: Any, **options: Any) -> Iterator[Server]:
+    server = Server(*args, **options).start()
+    try:
+        yield server
+    finally:
+        if server.process is not None:
+            server.stop()
+
+
+@contextmanager
+def working(dsn: str, **env: str) -> Iterator[None]:
+    """``todo worker`` beside the servers."""
+    settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "PATH": os.environ["PATH"], **env}
+    command = [sys.executable, "-m", "app", "worker"]
+    process = subprocess.Popen(command, env=settings, cwd=Path(__file__).parents[1])
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+class Event(NamedTuple):
+    """One dispatched event; ``id`` is the last one seen, as in a browser."""
+
+    name: str
+    id: str
+    data: Any
+
+
+class EventSource:
+    """What a browser's EventSource reads, without its reconnecting."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.last_id, self.retry, self.comments = "", 0, 0
+        self.lines = answer.aiter_lines()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        name, data = "message", ""
+        async for line in self.lines:
+            field, _, value = line.partition(": ")
+            match field:
+                case "":
+                    if data:
+                        yield Event(name, self.last_id, json.loads(data))
+                    name, data = "message", ""
+                case "id":
+                    self.last_id = value
+                case "event":
+                    name = value
+                case "data":
+                    data = value
+                case "retry":
+                    self.retry = int(value)
+                case _:
+                    self.comments += line == ":"
+
+    async def next(self) -> Event:
+        async for event in self:
+            return event
+        raise EOFError
+
+    async def rest(self) -> list[Event]:
+        return [event async for event in self]
+
+
+@asynccontextmanager
+async def events(person: Person, query: str = "", **headers: str) -> AsyncIterator[EventSource]:
+    path = f"/api/{person.subject}/events{query}"
+    async with person.client.stream("GET", path, headers={**person.headers, **headers}) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        yield EventSource(answer)

@@ -1,0 +1,140 @@
+"""History and undo over HTTP."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from app.models.tasks import TaskCreate
+from app.services.tasks import create_task
+from tests.support import Person, assert_problem
+
+
+async def history(person: Person, task_id: int, query: str = "") -> list[dict[str, Any]]:
+    answer = await person.get(f"/tasks/{task_id}/history{query}")
+    assert answer.status_code == 200, answer.text
+    told: list[dict[str, Any]] = answer.json()
+    return told
+
+
+async def undo(person: Person, revision: int) -> dict[str, Any]:
+    answer = await person.post(f"/changes/{revision}/undo")
+    assert answer.status_code == 200, answer.text
+    done: dict[str, Any] = answer.json()
+    return done
+
+
+async def test_history_says_which_fields_changed_from_what_to_what(alice: Person) -> None:
+    task = await alice.add("a", tags=["x"])
+    path = f"/tasks/{task['id']}"
+    await alice.patch(path, {"title": "b", "due_date": "2026-12-01"})
+    await alice.patch(path + "/complete")
+    await alice.delete(path)
+    deleted, completed, updated, created = await history(alice, task["id"])
+    assert [e["action"] for e in (created, updated, completed, deleted)] == [
+        "created", "updated", "completed", "deleted",
+    ]  # fmt: skip
+    assert {"field": "title", "from": None, "to": "a"} in created["changes"]
+    assert updated["changes"] == [
+        {"field": "title", "from": "a", "to": "b"},
+        {"field": "due_date", "from": None, "to": "2026-12-01"},
+    ]
+    assert [c["field"] for c in completed["changes"]] == ["completed", "completed_at"]
+    assert deleted["changes"] == []
+    assert all(e["through"] == "api" and e["at"].endswith("Z") for e in (created, deleted))
+    assert await history(alice, task["id"], "?limit=1&before=3") == [updated]
+    assert await history(alice, task["id"], "?before=1") == []
+
+
+async def test_history_names_the_api_token(alice: Person) -> None:
+    made = await alice.post("/api/auth/tokens", {"name": "my script", "scope": "write"})
+    assert made.status_code == 201, made.text
+    script = Person(alice.client, alice.subject)
+    script.headers = {"Authorization": f"Bearer {made.json()['token']}"}
+    task = await script.add("a")
+    await alice.patch(f"/tasks/{task['id']}", {"title": "b"})
+    assert [e["through"] for e in await history(alice, task["id"])] == ["api", "token:my script"]
+
+
+async def test_history_says_through_what(alice: Person, app: FastAPI) -> None:
+    async with app.state.database.transaction(alice.subject) as session:
+        session.through = "mcp"
+        task = await create_task(session, alice.subject, TaskCreate(title="by an agent"))
+    assert [e["through"] for e in await history(alice, task.id)] == ["mcp"]
+
+
+async def test_history_of_what_is_not_there_or_not_yours_is_404(alice: Person, bob: Person) -> None:
+    task = await alice.add()
+    assert_problem(await bob.get(f"/tasks/{task['id']}/history"), 404, "task_not_found")
+    assert_problem(await bob.post("/changes/1/undo"), 404, "change_not_found")
+    assert_problem(await alice.post("/changes/99/undo"), 404, "change_not_found")
+    assert_problem(await alice.post("/changes/x/undo"), 404)
+
+
+BODY = {"description": "d", "tags": ["x"], "due_date": "2026-12-01T09:00:00Z", "priority": "low"}
+
+
+@pytest.mark.parametrize(
+    ("write", "action"),
+    [
+        (("PATCH", "", {"title": "b", "due_date": "2026-12-02", "tags": []}), "updated"),
+        (("PATCH", "", {"description": None, "priority": None}), "updated"),
+        (("PATCH", "/complete", None), "reopened"),
+        (("DELETE", "", None), "restored"),
+    ],
+)
+async def test_undo_brings_back_what_was_and_can_be_undone(alice: Person, write: Any, action: str) -> None:
+    task = await alice.add("a", **BODY)
+    method, tail, body = write
+    path = f"/tasks/{task['id']}"
+    await alice.call(method, path + tail, **({"json": body} if body else {}))
+    after = (await alice.get(path)).json()
+    done = await undo(alice, 2)
+    assert (done["revision"], [c["action"] for c in done["changes"]]) == (3, [action])
+    back = (await alice.get(path)).json()
+    assert done["changes"][0]["data"] == back
+    moved = {"version", "updated_at", "request_id"}
+    assert {k: v for k, v in back.items() if k not in moved} == {k: v for k, v in task.items() if k not in moved}
+    assert (await undo(alice, 3))["revision"] == 4
+    again = (await alice.get(path)).json()
+    assert {k: v for k, v in again.items() if k not in moved} == {k: v for k, v in after.items() if k not in moved}
+
+
+async def test_undoing_a_creation_is_the_trash_and_undoing_that_is_not(alice: Person) -> None:
+    task = await alice.add("a")
+    assert [c["action"] for c in (await undo(alice, 1))["changes"]] == ["deleted"]
+    assert await alice.titles() == []
+    assert [t["id"] for t in (await alice.get("/tasks/trash")).json()] == [task["id"]]
+    assert [c["action"] for c in (await undo(alice, 2))["changes"]] == ["restored"]
+    assert await alice.titles() == ["a"]
+
+
+async def test_what_was_changed_since_is_named_and_kept(alice: Person) -> None:
+    task = await alice.add("a")
+    path = f"/tasks/{task['id']}"
+    await alice.patch(path, {"title": "b", "due_date": "2026-12-01", "priority": "low"})
+    await alice.patch(path, {"title": "c", "due_date": "2026-12-02"})
+    body = assert_problem(await alice.post("/changes/2/undo"), 409, "undo_conflict")
+    assert "due_date, title" in body["detail"]
+    assert_problem(await alice.post("/changes/1/undo"), 409)
+    assert (await alice.get("/tasks")).headers["x-revision"] == "3"
+    await alice.patch(path, {"description": "new"})
+    await undo(alice, 3)  # other fields, changed later, do not stand in the way
+    found = (await alice.get(path)).json()
+    assert (found["title"], found["due_date"], found["description"]) == ("b", "2026-12-01", "new")
+
+
+async def test_what_is_deleted_for_good_stays_so(alice: Person) -> None:
+    task = await alice.add("a")
+    await alice.delete(f"/tasks/{task['id']}")
+    await alice.delete("/tasks/trash")
+    for revision in (1, 2, 3):
+        body = assert_problem(await alice.post(f"/changes/{revision}/undo"), 409, "undo_conflict")
+        assert "for good" in body["detail"]
+
+
+async def test_an_undo_that_changes_nothing_takes_no_number(alice: Person) -> None:
+    task = await alice.add("a")
+    await alice.patch(f"/tasks/{task['id']}", {"title": "a"})
+    assert await undo(alice, 2) == {"revision": 2, "changes": []}
+    assert (await alice.get("/tasks")).headers["x-revision"] == "2"

@@ -1,0 +1,330 @@
+"""Webhooks: real receivers on the loopback, one worker or two."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from app.config import Settings
+from app.db.url import ConnectOptions
+from app.main import create_app
+from app.outbound import TIMEOUT
+from app.services.deliveries import LEASE
+from app.worker import Pace, Worker
+from tests.receivers import receiving
+from tests.servers import running, working
+from tests.support import Person, assert_problem
+
+FAST = Pace(first=0.05, longest=0.2, window=0.6, poll=0.1, prune=0.1)
+
+
+@pytest.fixture(scope="module")
+async def service(settings: Settings) -> AsyncIterator[FastAPI]:
+    """An application that may call the loopback; its worker is the test's."""
+    app = create_app(settings.model_copy(update={"webhooks_allow_private": True, "worker": "off"}))
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def anna(service: FastAPI) -> AsyncIterator[Person]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://test") as client:
+        yield Person(client, f"user-{uuid.uuid4().hex}")
+
+
+def worker(app: FastAPI) -> Worker:
+    return Worker(app.state.database, allow_private=True, kept_days=90, pace=FAST)
+
+
+async def subscribe(person: Person, url: str, *events: str) -> dict[str, Any]:
+    answer = await person.post("/webhooks", {"url": url, "events": list(events)})
+    assert answer.status_code == 201, answer.text
+    hook: dict[str, Any] = answer.json()
+    return hook
+
+
+async def until(condition: Callable[[], Any], seconds: float = 8.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        await asyncio.sleep(0.02)
+
+
+async def delivered(person: Person, hook: dict[str, Any]) -> list[dict[str, Any]]:
+    """The deliveries, as soon as there are any."""
+    for _ in range(100):
+        if told := (await person.get(f"/webhooks/{hook['id']}/deliveries")).json():
+            return list(told)
+        await asyncio.sleep(0.05)
+    raise AssertionError("nothing was delivered")
+
+
+async def test_events_come_signed_in_order_with_the_number_in_their_id(anna: Person, service: FastAPI) -> None:
+    await anna.add("before the subscription")
+    with receiving() as receiver:
+        hook = await subscribe(anna, receiver.url)
+        task = await anna.add("a")
+        await anna.patch(f"/tasks/{task['id']}/complete")
+        await anna.delete(f"/tasks/{task['id']}")
+        async with worker(service):
+            await until(lambda: len(receiver.calls) == 3)
+        assert receiver.ids == [f"{hook['id']}-{revision}-task-{task['id']}" for revision in (2, 3, 4)]
+        page = (await anna.get("/changes?since=1")).json()["changes"]
+        for call, change in zip(receiver.calls, page, strict=True):
+            body = Webhook(hook["secret"]).verify(call.body, call.headers)
+            assert body == {"type": f"task.{change['action']}", "timestamp": change["at"], "data": change}
+        with pytest.raises(WebhookVerificationError):
+            Webhook(hook["secret"]).verify(receiver.calls[0].body + b" ", receiver.calls[0].headers)
+        told = (await anna.get(f"/webhooks/{hook['id']}/deliveries")).json()
+        assert [(d["event"], d["status"], d["attempt"], d["error"]) for d in told] == [
+            ("task.deleted", 204, 1, None), ("task.completed", 204, 1, None), ("task.created", 204, 1, None),
+        ]  # fmt: skip
+        assert all(d["latency_ms"] >= 0 and d["at"].endswith("Z") for d in told)
+
+
+async def test_only_the_events_asked_for(anna: Person, service: FastAPI) -> None:
+    with receiving() as some, receiving() as none:
+        await subscribe(anna, some.url, "task.completed", "task.purged")
+        await subscribe(anna, none.url, "project.created")
+        task = await anna.add("a")
+        await anna.patch(f"/tasks/{task['id']}/complete")
+        async with worker(service):
+            await until(lambda: some.calls)
+            await anna.patch(f"/tasks/{task['id']}", {"title": "b"})
+            await asyncio.sleep(0.3)
+        assert [call.json["type"] for call in some.calls] == ["task.completed"]
+        assert none.calls == []
+
+
+async def test_what_fails_is_tried_again_with_the_same_id_and_holds_back_what_follows(
+    anna: Person, service: FastAPI
+) -> None:
+    with receiving(lambda number: 500 if number < 2 else 200) as receiver:
+        hook = await subscribe(anna, receiver.url)
+        await anna.add("a")
+        await anna.add("b")
+        async with worker(service):
+            await until(lambda: len(receiver.calls) == 4)
+        assert receiver.ids[0] == receiver.ids[1] == receiver.ids[2] != receiver.ids[3]
+        told = (await anna.get(f"/webhooks/{hook['id']}/deliveries")).json()
+        assert [(d["status"], d["attempt"]) for d in reversed(told)] == [(500, 1), (500, 2), (200, 3), (200, 1)]
+        assert (await anna.get(f"/webhooks/{hook['id']}")).json()["failing_since"] is None
+
+
+async def test_without_success_it_is_disabled_and_says_why_and_can_go_on(anna: Person, service: FastAPI) -> None:
+    healthy: list[int] = []
+    with receiving(lambda _: 200 if healthy else 503) as receiver:
+        hook = await subscribe(anna, receiver.url)
+        path = f"/webhooks/{hook['id']}"
+        await anna.add("a")
+        async with worker(service):
+            await until(lambda: len(receiver.calls) >= 3)
+            for _ in range(100):
+                if not (found := (await anna.get(path)).json())["active"]:
+                    break
+                await asyncio.sleep(0.05)
+            assert found["disabled_reason"] == "No success for 24 hours: it answered 503."
+            assert found["failing_since"]
+            assert_problem(await anna.post(path + "/test"), 409, "webhook_disabled")
+            healthy.append(1)
+            assert (await anna.patch(path, {"active": True})).json()["active"]
+            before = len(receiver.calls)
+            await until(lambda: len(receiver.calls) > before)
+        assert len(set(receiver.ids)) == 1
+
+
+async def test_an_endpoint_that_is_gone_is_not_asked_again(anna: Person, service: FastAPI) -> None:
+    with receiving(lambda _: 410) as receiver:
+        hook = await subscribe(anna, receiver.url)
+        await anna.add("a")
+        async with worker(service):
+            await until(lambda: receiver.calls)
+            await asyncio.sleep(0.3)
+        assert len(receiver.calls) == 1
+        found = (await anna.get(f"/webhooks/{hook['id']}")).json()
+        assert (found["active"], found["disabled_reason"]) == (False, "The endpoint answered 410 Gone.")
+
+
+async def test_a_redirect_is_a_failure_and_is_not_followed(anna: Person, service: FastAPI) -> None:
+    with receiving(lambda number: 302 if number == 0 else 200) as receiver:
+        hook = await subscribe(anna, receiver.url)
+        await anna.add("a")
+        async with worker(service):
+            await until(lambda: len(receiver.calls) == 2)
+        told = (await anna.get(f"/webhooks/{hook['id']}/deliveries")).json()
+        assert [d["status"] for d in reversed(told)] == [302, 200]
+
+
+async def test_a_slow_endpoint_holds_up_nobody(anna: Person, service: FastAPI) -> None:
+    def slow(_: int) -> int:
+        time.sleep(1.5)
+        return 200
+
+    with receiving(slow) as tardy, receiving() as quick:
+        await subscribe(anna, tardy.url)
+        await subscribe(anna, quick.url)
+        for title in "abc":
+            await anna.add(title)
+        started = time.monotonic()
+        async with worker(service):
+            await until(lambda: len(quick.calls) == 3)
+            assert time.monotonic() - started < 1
+            assert len(tardy.calls) <= 1
+            await until(lambda: len(tardy.calls) == 2)
+
+
+async def test_two_workers_never_deliver_one_event_at_the_same_time(anna: Person, service: FastAPI) -> None:
+    def busy(_: int) -> int:
+        time.sleep(0.02)
+        return 200
+
+    with receiving(busy) as receiver:
+        await subscribe(anna, receiver.url)
+        async with AsyncExitStack() as stack:
+            workers = [await stack.enter_async_context(worker(service)) for _ in range(3)]
+            for number in range(20):
+                await anna.add(str(number))
+                for each in workers:
+                    each.changed([anna.subject])
+            await until(lambda: len(receiver.calls) >= 20)
+            await asyncio.sleep(0.3)
+        assert receiver.most == 1
+        assert len(receiver.ids) == len(set(receiver.ids)) == 20
+        assert [call.json["data"]["revision"] for call in receiver.calls] == list(range(1, 21))
+
+
+async def test_while_a_secret_is_rotated_both_are_good(anna: Person, service: FastAPI) -> None:
+    with receiving() as receiver:
+        hook = await subscribe(anna, receiver.url)
+        rotated = (await anna.post(f"/webhooks/{hook['id']}/rotate")).json()
+        assert rotated["secret"] != hook["secret"]
+        await anna.add("a")
+        async with worker(service):
+            await until(lambda: receiver.calls)
+        for secret in (hook["secret"], rotated["secret"]):
+            Webhook(secret).verify(receiver.calls[0].body, receiver.calls[0].headers)
+        async with service.state.database.transaction(anna.subject) as session:
+            await session.exec(text("update webhooks set previous_secret_until = now()"))
+        await anna.add("b")
+        async with worker(service):
+            await until(lambda: len(receiver.calls) == 2)
+        with pytest.raises(WebhookVerificationError):
+            Webhook(hook["secret"]).verify(receiver.calls[1].body, receiver.calls[1].headers)
+
+
+async def test_a_test_call_comes_and_is_listed(anna: Person, service: FastAPI) -> None:
+    with receiving(lambda _: 418) as receiver:
+        hook = await subscribe(anna, receiver.url, "task.purged")
+        assert (await anna.post(f"/webhooks/{hook['id']}/test")).status_code == 202
+        async with worker(service):
+            await until(lambda: receiver.calls)
+            await asyncio.sleep(0.2)
+        assert [call.json["type"] for call in receiver.calls] == ["webhook.test"]
+        Webhook(hook["secret"]).verify(receiver.calls[0].body, receiver.calls[0].headers)
+        (told,) = (await anna.get(f"/webhooks/{hook['id']}/deliveries")).json()
+        assert (told["event"], told["status"]) == ("webhook.test", 418)
+
+
+async def test_nothing_listens_there_is_told(anna: Person, service: FastAPI) -> None:
+    hook = await subscribe(anna, "http://127.0.0.1:9/")
+    await anna.post(f"/webhooks/{hook['id']}/test")
+    async with worker(service):
+        told = await delivered(anna, hook)
+    assert told[0]["status"] is None
+    assert told[0]["error"].startswith("ConnectError")
+
+
+async def test_subscriptions_are_listed_changed_and_deleted(anna: Person, bob: Person) -> None:
+    hook = await subscribe(anna, "https://example.com/hook", "task.created", "task.created")
+    assert hook["secret"].startswith("whsec_")
+    assert hook["events"] == ["task.created"]
+    path = f"/webhooks/{hook['id']}"
+    shown = (await anna.get(path)).json()
+    assert shown == {k: v for k, v in hook.items() if k != "secret"}
+    assert (await anna.get("/webhooks")).json() == [shown]
+    changed = (await anna.patch(path, {"events": [], "url": "https://example.org/", "active": False})).json()
+    assert (changed["events"], changed["url"], changed["active"]) == ([], "https://example.org/", False)
+    assert changed["disabled_reason"] == "Switched off."
+    for call in (bob.get(path), bob.patch(path, {"active": True}), bob.delete(path), bob.post(path + "/rotate")):
+        assert_problem(await call, 404, "webhook_not_found")
+    assert_problem(await anna.patch(path, {}), 422)
+    assert (await anna.delete(path)).status_code == 204
+    assert_problem(await anna.get(path), 404)
+    for _ in range(20):
+        await subscribe(anna, "https://example.com/")
+    assert_problem(await anna.post("/webhooks", {"url": "https://example.com/"}), 409, "too_many_webhooks")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/", "ftp://example.com/", "https://", "https://user:x@example.com/", "nonsense", "",
+        "https://127.0.0.1/", "https://10.0.0.1/", "https://169.254.169.254/latest", "https://100.64.0.1/",
+        "https://[::1]/", "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/",
+        "https://0.0.0.0/", "https://192.168.1.1:8443/", "https://224.0.0.1/", "https://[2002:7f00:1::]/",
+    ],
+)  # fmt: skip
+async def test_an_address_that_is_not_public_is_refused(alice: Person, url: str) -> None:
+    assert_problem(await alice.post("/webhooks", {"url": url}), 422)
+
+
+async def test_a_name_that_leads_inside_is_not_called(alice: Person, app: FastAPI) -> None:
+    """localhost passes as a name; where it leads is seen when it is called, and nothing is sent."""
+    with receiving() as receiver:
+        hook = await subscribe(alice, f"https://localhost:{receiver.port}/")
+        await alice.post(f"/webhooks/{hook['id']}/test")
+        async with Worker(app.state.database, allow_private=False, kept_days=90, pace=FAST):
+            told = await delivered(alice, hook)
+        assert (told[0]["status"], told[0]["error"]) == (None, "The address is not one of the public internet.")
+        assert receiver.calls == []
+
+
+def test_a_call_ends_before_its_lease() -> None:
+    assert LEASE > 2 * TIMEOUT
+
+
+async def test_old_changes_and_keys_are_let_go(anna: Person, service: FastAPI, postgres: ConnectOptions) -> None:
+    for number in range(5):
+        await anna.post("/tasks", {"title": str(number)}, headers={"Idempotency-Key": str(number)})
+    connection = await asyncpg.connect(postgres.dsn)
+    mine = f"where user_id = '{anna.subject}'"
+    await connection.execute(f"update changes set at = now() - interval '91 days' {mine} and revision <= 3")
+    await connection.execute(f"update idempotency_keys set created_at = now() - interval '2 days' {mine}")
+    await connection.execute(f"update users set prune_at = now() where id = '{anna.subject}'")
+    async with worker(service):
+        for _ in range(100):
+            if (await anna.get("/changes?since=2")).status_code == 410:
+                break
+            await asyncio.sleep(0.05)
+    page = (await anna.get("/changes?since=3")).json()
+    assert [c["revision"] for c in page["changes"]] == [4, 5]
+    assert_problem(await anna.get("/changes?since=0"), 410, "changes_gone")
+    assert await connection.fetchval(f"select count(*) from idempotency_keys {mine}") == 0
+    due = await connection.fetchval(
+        f"select prune_at - now() > interval '89 days' from users where id = '{anna.subject}'"
+    )
+    assert due
+    await connection.close()
+
+
+async def test_a_worker_alone_delivers_what_a_server_without_one_wrote(postgres: ConnectOptions) -> None:
+    """And at once: it hears the server's hint."""
+    env = {"WEBHOOKS_ALLOW_PRIVATE": "true"}
+    with receiving() as receiver, running(postgres.dsn, **env) as server, working(postgres.dsn, **env):
+        async with server.person(f"user-{uuid.uuid4().hex}") as person:
+            await subscribe(person, receiver.url)
+            await person.add("a")
+            await until(lambda: receiver.calls, 20)  # it may still be starting
+            began = time.monotonic()
+            await person.add("b")
+            await until(lambda: len(receiver.calls) == 2)
+            assert receiver.calls[1].at - began < 2
