@@ -13,7 +13,7 @@ from app.clock import now
 from app.db.session import Session as DatabaseSession
 from app.errors import InsufficientScope, LoginRequired, NotFound, NotYourPath
 from app.models.base import MAX_ID
-from app.services.auth_context import AuthContext, Client
+from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
 
 ME = "me"
@@ -91,7 +91,7 @@ async def auth_session(request: Request) -> DatabaseSession:
 async def client(request: Request) -> Client:
     """The address is the proxy's word only where FORWARDED_ALLOW_IPS names that proxy: uvicorn sees to it."""
     arrived_at = now()
-    address = request.client.host if request.client else ""
+    address = plain_address(request.client.host) if request.client else ""
     agent = request.headers.get("user-agent", "")
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 

@@ -1,33 +1,44 @@
 """The refresh token in a cookie: out of reach of scripts, sent to ``/api/auth`` only, used by known sites only."""
 
 import re
-from urllib.parse import urlsplit
 
 from fastapi import Request, Response
 
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
 from app.responses import Json
-from app.services.auth_context import AuthContext
+from app.services.auth_context import AuthContext, plain_address
 from app.services.sessions import Pair
 
 NAME, PATH = "todo_refresh", "/api/auth"
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+ORIGIN = re.compile(r"https?://[^/?#]+")
+LOOPBACK = re.compile(r"127(\.\d+){3}|::1")
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def set_refresh_cookie(request: Request, response: Response, settings: Settings, token: str) -> None:
     """HttpOnly, SameSite=Strict, and Secure unless this is somebody's own machine (RFC 6265bis, 5.7)."""
-    _write(request, response, token, settings.refresh_idle)
+    _write(request, response, settings, token, settings.refresh_idle)
 
 
-def clear_refresh_cookie(request: Request, response: Response) -> None:
-    _write(request, response, "", 0)
+def clear_refresh_cookie(request: Request, response: Response, settings: Settings) -> None:
+    _write(request, response, settings, "", 0)
 
 
-def _write(request: Request, response: Response, value: str, max_age: int) -> None:
-    secure = request.url.scheme == "https" or request.url.hostname not in LOCAL_HOSTS
+def _write(request: Request, response: Response, settings: Settings, value: str, max_age: int) -> None:
+    secure = not _is_own_machine(request, settings)
     response.set_cookie(NAME, value, max_age=max_age, path=PATH, secure=secure, httponly=True, samesite="strict")
+
+
+def _is_own_machine(request: Request, settings: Settings) -> bool:
+    """Whether nothing but this machine is between browser and service. A proxy that ends TLS says that it is there."""
+    if request.url.scheme == "https" or settings.public_url.lower().startswith("https:"):
+        return False
+    if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
+        return False
+    peer = plain_address(request.client.host) if request.client else ""
+    return LOOPBACK.fullmatch(peer) is not None and request.url.hostname in LOCAL_HOSTS
 
 
 def refresh_cookie(request: Request, settings: Settings) -> str:
@@ -38,12 +49,19 @@ def refresh_cookie(request: Request, settings: Settings) -> str:
     token = request.cookies.get(NAME)
     if not token or not settings.refresh_cookie:
         raise RefreshTokenMissing
-    origin = request.headers.get("origin", "")
-    same = urlsplit(origin).netloc == request.headers.get("host") and urlsplit(origin).scheme == request.url.scheme
-    known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None
-    if not (same or known):
+    if not _is_allowed(request.headers.get("origin", ""), request, settings):
         raise OriginRefused
     return token
+
+
+def _is_allowed(origin: str, request: Request, settings: Settings) -> bool:
+    """Compared as a string, as a browser writes it (RFC 6454, 6.2): what anybody may send is not parsed."""
+    public = ORIGIN.match(settings.public_url.lower())
+    if public is not None:
+        return origin == public[0] or origin in settings.cors_origins
+    own = f"{request.url.scheme}://{request.headers.get('host')}"
+    known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None
+    return known or origin == own
 
 
 def pair_answer(request: Request, auth: AuthContext, pair: Pair, status: int = 200) -> Response:

@@ -18,7 +18,8 @@ from tests.support import SECRET
 Json = dict[str, Any]
 # Where passwords can be guessed or mails be caused: nothing else counts tries yet.
 LIMITED = {
-    "post": {"/api/auth/register", "/api/auth/login", "/api/auth/password/forgot"},
+    "post": {"/api/auth/register", "/api/auth/login", "/api/auth/password/forgot", "/api/auth/password/reset"},
+    "patch": {"/api/auth/me"},
     "put": {"/api/auth/password"},
     "delete": {"/api/auth/me"},
 }

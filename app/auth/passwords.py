@@ -36,10 +36,10 @@ def common_passwords() -> frozenset[str]:
     return frozenset(files("app").joinpath("data", "common_passwords.txt").read_text("ascii").split())
 
 
-def check_new_password(password: str) -> None:
+def check_new_password(password: str, *, field: str = "password") -> None:
     """Raises WeakPassword for one that every attacker tries first, in whatever case it is written."""
     if normalized(password).casefold() in common_passwords():
-        raise WeakPassword(loc=("body", "password"))
+        raise WeakPassword(loc=("body", field))
 
 
 class Hasher:

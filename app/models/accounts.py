@@ -103,18 +103,21 @@ class AccountCreate(Shape):
 
 
 class AccountUpdate(Shape):
-    """Only the fields sent change."""
+    """Only the fields sent change. A new ``email`` needs ``current_password``: mails to it can set a password."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}]})
 
     name: Name | MISSING = MISSING
     email: Email | MISSING = MISSING
     timezone: TimeZone | MISSING = MISSING
+    current_password: GivenPassword | MISSING = MISSING
 
     @model_validator(mode="after")
     def _not_empty(self) -> "AccountUpdate":
-        if not self.model_fields_set:
+        if not self.model_fields_set - {"current_password"}:
             raise PydanticCustomError("empty_update", "Send at least one field to change")
+        if "email" in self.model_fields_set and "current_password" not in self.model_fields_set:
+            raise PydanticCustomError("password_needed", "Send current_password to change the e-mail")
         return self
 
 

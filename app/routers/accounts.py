@@ -1,5 +1,7 @@
 """``/api/auth/me`` and ``/api/auth/password``: one's own account."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response, Security
 
 from app.deps import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
@@ -12,6 +14,8 @@ from app.services import accounts, erasure, passwords
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute, dependencies=[Security(bearer)])
 
+EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "The e-mail is taken."}, **LIMITED}
+
 
 @router.get("/me", response_model=AccountRead, responses={404: {"description": "Another issuer's user."}})
 async def get_account(subject: Subject, session: AuthSession) -> Response:
@@ -19,10 +23,10 @@ async def get_account(subject: Subject, session: AuthSession) -> Response:
     return Json(dict(await accounts.get_account(session, subject)))
 
 
-@router.patch("/me", response_model=AccountRead, responses={409: {"description": "The e-mail is taken."}})
-async def update_account(auth: Auth, identity: LoggedIn, change: AccountUpdate) -> Response:
-    """Change name, e-mail or time zone: the fields sent and no others."""
-    return Json(dict(await accounts.update_account(auth, identity.subject, change)))
+@router.patch("/me", response_model=AccountRead, responses=EMAIL)
+async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, change: AccountUpdate) -> Response:
+    """Change name, e-mail or time zone: the fields sent and no others. A new e-mail needs `current_password`."""
+    return Json(dict(await accounts.update_account(auth, identity.subject, change, client)))
 
 
 @router.delete("/me", status_code=204, response_class=Response, responses=LIMITED)
@@ -33,7 +37,7 @@ async def delete_account(
     await erasure.delete_account(auth, identity.subject, again.password, client)
     response = Response(status_code=204)
     if auth.settings.refresh_cookie:
-        clear_refresh_cookie(request, response)
+        clear_refresh_cookie(request, response, auth.settings)
     return response
 
 

@@ -5,12 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response, Security
 
 from app.deps import Auth, FromClient, bearer, logged_in
+from app.errors import AppError, RefreshTokenMissing
 from app.models.accounts import AccountCreate
 from app.refresh_cookie import clear_refresh_cookie, pair_answer, refresh_cookie
 from app.responses import LIMITED, Json
 from app.routing import DirectRoute
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
 from app.services import accounts, login, passwords, sessions
+from app.services.auth_context import AuthContext
 from app.services.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
@@ -52,7 +54,7 @@ async def refresh(
     request: Request, auth: Auth, client: FromClient, given: Annotated[Refresh | None, Body()] = None
 ) -> Response:
     """A new pair for a refresh token, which is good for one use. If the answer is lost, ask again within 10 s."""
-    token = given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
+    token = _refresh_token(request, auth, given)
     return pair_answer(request, auth, await refresh_session(auth, token, client))
 
 
@@ -64,18 +66,31 @@ async def refresh(
     responses=REFUSED | NOT_ALLOWED,
 )
 async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None, Body()] = None) -> Response:
-    """End this session. When the access token has expired already, the refresh token says which one."""
-    if "authorization" in request.headers:
+    """End this session. When the access token is not valid any more, the refresh token says which one."""
+    try:
         identity = await logged_in(request)
-        assert identity.session_id is not None
-        await sessions.end_session(auth, identity.subject, identity.session_id)
+    except AppError as refused:
+        await sessions.end_by_refresh_token(auth, _token_instead(request, auth, given, refused))
     else:
-        token = given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
-        await sessions.end_by_refresh_token(auth, token)
+        await sessions.log_out(auth, identity)
     response = Response(status_code=204)
     if auth.settings.refresh_cookie:
-        clear_refresh_cookie(request, response)
+        clear_refresh_cookie(request, response, auth.settings)
     return response
+
+
+def _token_instead(request: Request, auth: AuthContext, given: Refresh | None, refused: AppError) -> str:
+    """Whatever is wrong with the Authorization header, a refresh token says which login is meant."""
+    try:
+        return _refresh_token(request, auth, given)
+    except RefreshTokenMissing:
+        if "authorization" in request.headers:
+            raise refused from None
+        raise
+
+
+def _refresh_token(request: Request, auth: AuthContext, given: Refresh | None) -> str:
+    return given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
 
 
 @router.post("/password/forgot", status_code=202, response_model=Accepted, responses=LIMITED)
@@ -85,7 +100,7 @@ async def forgot_password(auth: Auth, client: FromClient, given: PasswordForgott
     return Json(MAILED, 202)
 
 
-@router.post("/password/reset", status_code=204, response_class=Response)
+@router.post("/password/reset", status_code=204, response_class=Response, responses=LIMITED)
 async def reset_password(auth: Auth, client: FromClient, given: PasswordReset) -> Response:
     """Set a new password with the token from the mail. Every session of the account ends."""
     await passwords.reset_password(auth, given.token, given.new_password, client)

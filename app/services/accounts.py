@@ -15,6 +15,7 @@ from app.errors import AccountNotFound, EmailTaken, RegistrationClosed
 from app.models.accounts import AccountCreate, AccountUpdate, fold_email
 from app.services import attempts, mails
 from app.services.auth_context import AuthContext, Client
+from app.services.login import Verified, confirm_password, require_unchanged
 from app.services.sessions import PROFILE, Pair, start_session
 
 log = logging.getLogger("app.security")
@@ -45,20 +46,23 @@ UPDATE_ZONE = Prepared(
 FIND_ID = Prepared(text("select user_id, email from accounts where email_key = :email_key"))
 KEEP_RESET = Prepared(
     text("""
+    with expired as (delete from password_resets where user_id = :owner and expires_at <= now())
     insert into password_resets (user_id, token_hash, expires_at)
     values (:owner, :token_hash, now() + cast(:ttl as interval))
 """)
 )
+USE_RESETS = Prepared(text("delete from password_resets where user_id = :owner"))
 
 
 async def register(auth: AuthContext, account: AccountCreate, client: Client) -> Pair | None:
     """Make an account and log it in; None where a mail must confirm it first.
 
-    Raises EmailTaken, WeakPassword, RegistrationClosed.
+    Raises EmailTaken, WeakPassword, RegistrationClosed, TooManyAttempts.
     """
     if auth.settings.registration == "closed":
         raise RegistrationClosed
     check_new_password(account.password)
+    await attempts.count_costly(auth, client, "register")
     if auth.settings.registration == "mail":
         auth.mailer.check()
         await attempts.count_mail(auth, fold_email(account.email), client)
@@ -107,21 +111,51 @@ async def get_account(session: Session, owner: str) -> Any:
     return row
 
 
-async def update_account(auth: AuthContext, owner: str, change: AccountUpdate) -> Any:
-    """Write the fields that were sent. The old address is told of a new one. Raises AccountNotFound, EmailTaken."""
-    sent = {name: None if value is MISSING else value for name, value in _fields(change).items()}
+async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, client: Client) -> Any:
+    """Write the fields that were sent. The old address is told of a new one, which needs the password once more.
+
+    Raises AccountNotFound, EmailTaken, WrongPassword, TooManyAttempts.
+    """
+    sent: dict[str, Any] = {name: None if value is MISSING else value for name, value in _fields(change).items()}
+    if sent["email"] is None:
+        return (await _write(auth, owner, sent, None))[1]
+    verified = await confirm_password(auth, owner, sent["current_password"], client)
+    if auth.settings.registration == "mail":
+        auth.mailer.check()
+        await attempts.count_mail(auth, fold_email(sent["email"]), client)
+    try:
+        before, after = await _write(auth, owner, sent, verified)
+    except EmailTaken:
+        if auth.settings.registration != "mail":
+            raise
+        return await _write_all_but_email(auth, owner, sent)
+    if fold_email(after.email) != fold_email(before.email):
+        log.warning("email_changed", extra={"user_id": owner})
+        auth.mailer.post(before.email, *mails.email_changed(after.email))
+    return after
+
+
+async def _write(auth: AuthContext, owner: str, sent: dict[str, Any], verified: Verified | None) -> tuple[Any, Any]:
+    """The account before and after. Mails that went to an address are of no use once the account has another."""
     email_key = fold_email(sent["email"]) if sent["email"] else None
     async with auth.database.auth_transaction() as session:
+        if verified is not None:
+            await require_unchanged(session, verified)
         before = await get_account(session, owner)
         if sent["timezone"] is not None:
             await session.exec(UPDATE_ZONE, {"owner": owner, "timezone": sent["timezone"]})
         written = {"name": sent["name"], "email": sent["email"], "email_key": email_key}
         await session.exec(UPDATE, {"owner": owner, **written})
-        after = await get_account(session, owner)
-    if email_key is not None and email_key != fold_email(before.email):
-        log.warning("email_changed", extra={"user_id": owner})
-        auth.mailer.post(before.email, *mails.email_changed(after.email))
-    return after
+        if email_key is not None and email_key != fold_email(before.email):
+            await session.exec(USE_RESETS, {"owner": owner})
+        return before, await get_account(session, owner)
+
+
+async def _write_all_but_email(auth: AuthContext, owner: str, sent: dict[str, Any]) -> dict[str, Any]:
+    """The same answer as for a free address: only the mailbox of the taken one learns that it is taken."""
+    _, after = await _write(auth, owner, {**sent, "email": None}, None)
+    auth.mailer.post(sent["email"], *mails.email_taken())
+    return {**dict(after), "email": sent["email"]}
 
 
 def _fields(change: AccountUpdate) -> dict[str, Any]:

@@ -39,6 +39,13 @@ def already_registered(settings: Settings) -> Text:
     )
 
 
+def email_taken() -> Text:
+    return "You have an account already", (
+        "Somebody, hopefully you, wanted to move another account to this address. It has an account already, so"
+        " nothing has changed.\n"
+    )
+
+
 def email_changed(new: str) -> Text:
     return "Your e-mail address was changed", (
         f"Your account now belongs to {new}. If that was not you, tell the operator of this service.\n"
@@ -47,5 +54,6 @@ def email_changed(new: str) -> Text:
 
 def password_changed() -> Text:
     return "Your password was changed", (
-        "Your password was changed, and every session was ended. If that was not you, ask for a new password.\n"
+        "Your password was changed, and every session was ended. If that was not you, ask for a new password.\n\n"
+        "API tokens still work: end those that you do not know.\n"
     )

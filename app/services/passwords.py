@@ -11,9 +11,9 @@ from app.db.statements import Prepared
 from app.errors import ResetTokenInvalid
 from app.models.accounts import fold_email
 from app.services import attempts, mails
-from app.services.accounts import FIND_ID, KEEP_RESET
+from app.services.accounts import KEEP_RESET, USE_RESETS
 from app.services.auth_context import AuthContext, Client
-from app.services.login import confirm_password
+from app.services.login import confirm_password, require_unchanged
 from app.services.sessions import END_OTHERS, NOBODY, Pair, start_session
 
 log = logging.getLogger("app.security")
@@ -21,13 +21,16 @@ log = logging.getLogger("app.security")
 SET_PASSWORD = Prepared(
     text("update accounts set password_hash = :password_hash where user_id = :owner returning email, email_key")
 )
-USE_RESETS = Prepared(text("delete from password_resets where user_id = :owner"))
 FIND_RESET = Prepared(
     text("""
     select r.user_id from password_resets r join accounts a on a.user_id = r.user_id
-    where r.token_hash = :token_hash and r.expires_at > now() and a.disabled_at is null for update of r
+    where r.token_hash = :token_hash and r.expires_at > now() and a.disabled_at is null
 """)
 )
+# Whoever uses mailed tokens up locks the account first: one order for all, and so a token is used by one.
+LOCK = Prepared(text("select 1 as locked from accounts where user_id = :owner for update"))
+# An address that is being changed is not mailed a token that outlives the change.
+MAILED = Prepared(text("select user_id, email from accounts where email_key = :email_key for share"))
 
 
 async def change_password(auth: AuthContext, owner: str, current: str, new: str, client: Client) -> Pair:
@@ -35,10 +38,11 @@ async def change_password(auth: AuthContext, owner: str, current: str, new: str,
 
     Raises WrongPassword, WeakPassword, TooManyAttempts.
     """
-    check_new_password(new)
-    await confirm_password(auth, owner, current, client)
+    check_new_password(new, field="new_password")
+    verified = await confirm_password(auth, owner, current, client)
     hashed = await auth.hasher.hash(new)
     async with auth.database.auth_transaction() as session:
+        await require_unchanged(session, verified)
         email, _ = await set_password(session, owner, hashed)
         pair = await start_session(session, auth, owner, client)
     auth.guard.forget(owner)
@@ -69,7 +73,7 @@ async def forgot_password(auth: AuthContext, email: str, client: Client) -> None
 async def _mail_reset(auth: AuthContext, email_key: str) -> None:
     token = new_reset_token()
     async with auth.database.auth_transaction() as session:
-        account = (await session.exec(FIND_ID, {"email_key": email_key})).first()
+        account = (await session.exec(MAILED, {"email_key": email_key})).first()
         if account is None:
             return
         found = {"owner": account.user_id, "token_hash": hash_token(token), "ttl": mails.RESET_LIFE}
@@ -78,16 +82,28 @@ async def _mail_reset(auth: AuthContext, email_key: str) -> None:
 
 
 async def reset_password(auth: AuthContext, token: str, new: str, client: Client) -> None:
-    """Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour; WeakPassword."""
-    check_new_password(new)
+    """Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour.
+
+    And WeakPassword, TooManyAttempts.
+    """
+    check_new_password(new, field="new_password")
+    await attempts.count_costly(auth, client, "reset")
+    async with auth.database.auth_transaction() as session:
+        owner = await _owner_of_reset(session, token)
     hashed = await auth.hasher.hash(new)
     async with auth.database.auth_transaction() as session:
-        owner = (await session.exec(FIND_RESET, {"token_hash": hash_token(token)})).first()
-        if owner is None:
-            raise ResetTokenInvalid(loc=("body", "token"))
+        await session.exec(LOCK, {"owner": owner})
+        await _owner_of_reset(session, token)
         email, email_key = await set_password(session, owner, hashed)
         # Whoever reads the mailbox is the owner: wrong guesses at this address are theirs, and forgiven.
         await session.exec(attempts.SUCCEEDED, attempts.keys_of(email_key, client.address)._asdict())
     auth.guard.forget(owner)
     log.warning("password_reset", extra={"user_id": owner})
     auth.mailer.post(email, *mails.password_changed())
+
+
+async def _owner_of_reset(session: Session, token: str) -> str:
+    owner: str | None = (await session.exec(FIND_RESET, {"token_hash": hash_token(token)})).first()
+    if owner is None:
+        raise ResetTokenInvalid(loc=("body", "token"))
+    return owner

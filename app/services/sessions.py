@@ -2,11 +2,13 @@
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
+from app.auth.claims import Identity
 from app.auth.opaque import hash_token, new_refresh_token
 from app.clock import now
 from app.db.session import Session
@@ -95,6 +97,13 @@ async def end_session(auth: AuthContext, owner: str, session_id: str) -> None:
     auth.guard.forget(owner)
     if ended is None:
         raise SessionNotFound
+
+
+async def log_out(auth: AuthContext, identity: Identity) -> None:
+    """End the session of this login; that another request was faster is no failure."""
+    assert identity.session_id is not None
+    with suppress(SessionNotFound):
+        await end_session(auth, identity.subject, identity.session_id)
 
 
 async def end_other_sessions(auth: AuthContext, owner: str, current: str = NOBODY) -> None:

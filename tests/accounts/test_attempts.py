@@ -1,6 +1,7 @@
 """Guessing passwords: counted before it is answered, slower and slower, and never at the owner's expense for long."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -83,6 +84,68 @@ async def test_many_strangers_do_not_lock_out_the_owner_where_they_are_known(
     assert (await ann.login()).status_code == 200  # from where they have logged in before
 
 
+async def test_who_comes_from_a_new_address_waits_once_however_others_rotate_theirs(
+    ann: Visitor, from_address: From, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second stands for the minute: strangers win every turn of the account's counter, and the owner gets in."""
+    wait = 1.0
+    monkeypatch.setattr(attempts, "LONGEST_WAIT", wait)
+    codes: Counter[int] = Counter()
+    held = "update login_attempts set blocked_until = now() + interval '50 seconds' where address = '' and account > ''"
+
+    async def rotate() -> None:
+        for number in range(10_000):
+            async with from_address(f"203.0.{number // 250}.{number % 250}") as http:
+                codes[(await guess(Visitor(http, ann.email))).status_code] += 1
+            await sql.execute(held)
+
+    attack = asyncio.create_task(rotate())
+    while not codes[429]:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    async with from_address("198.51.100.7") as new:
+        owner = Visitor(new, ann.email)
+        first = await owner.login()
+        refused_at = time.monotonic()
+        assert_problem(first, 429, "too_many_attempts")
+        assert int(first.headers["retry-after"]) == wait
+        while (answer := await owner.login()).status_code == 429:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        took = time.monotonic() - refused_at
+    attack.cancel()
+    assert answer.status_code == 200
+    assert wait * 0.9 <= took < wait + 1
+
+
+async def test_a_turn_is_one_guess(ann: Visitor, from_address: From, sql: Any) -> None:
+    await guess(ann)
+    await sql.execute(
+        "insert into login_attempts select account, '', 99, true, now() + interval '50 seconds', now()"
+        " from login_attempts where account > ''"
+    )
+    turns = "update login_attempts set blocked_until = now() where failures = 0"
+    async with from_address("198.51.100.7") as http:
+        stranger = Visitor(http, ann.email)
+        assert_problem(await guess(stranger), 429)
+        assert_problem(await guess(stranger), 429)  # not before its time
+        await sql.execute(turns)
+        answers = await asyncio.gather(*(guess(stranger) for _ in range(10)))
+        assert Counter(answer.status_code for answer in answers) == {401: 1, 429: 9}
+        await sql.execute(turns)
+        assert_problem(await guess(stranger), 429)  # it has a wrong try of its own now
+        await sql.execute("update login_attempts set last_at = now() - interval '16 minutes' where failures = 1")
+        assert_problem(await guess(stranger), 401)
+        await sql.execute("update login_attempts set last_at = now() - interval '16 minutes' where failures = 1")
+        await sql.execute("update login_attempts set blocked_until = now() - interval '16 minutes' where failures = 0")
+        assert_problem(await guess(stranger), 429)  # and turns are not kept for who does not come
+
+
+async def test_a_mapped_address_is_known_by_its_ipv4_address(ann: Visitor, from_address: From) -> None:
+    async with from_address("::ffff:203.0.113.9") as http:
+        phone = await ann.another_device(http)
+        found = (await phone.get("/api/auth/sessions")).json()
+    assert [session["address"] for session in found if session["current"]] == ["203.0.113.9"]
+
+
 async def test_one_address_that_tries_many_accounts_is_slowed_down(client: httpx.AsyncClient, sql: Any) -> None:
     keys = keys_of("somebody@example.com", "127.0.0.1")
     for _ in range(FREE_ADDRESS - 1):
@@ -149,6 +212,8 @@ async def test_what_was_wrong_long_ago_does_not_count(ann: Visitor, sql: Any) ->
         ("203.0.113.1", "203.0.113.2", False),
         ("2001:db8::1", "2001:db8::ffff:2", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:203.0.113.1", "203.0.113.1", True),
+        ("::ffff:203.0.113.1", "::ffff:203.0.113.2", False),
         ("testclient", "testclient", True),
         ("", "", True),
     ],

@@ -122,7 +122,7 @@ async def test_the_export_holds_everything_but_secrets(ann: Visitor, sql: Any, a
 async def test_what_is_logged_names_nobody_by_email(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         await ann.login(password="wrong")
-        await ann.call("PATCH", "/api/auth/me", {"email": "new" + ann.email})
+        await ann.call("PATCH", "/api/auth/me", {"email": "new" + ann.email, "current_password": PASSWORD})
         await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})
     assert {"email_changed", "account_deleted"} <= {record.message for record in caplog.records}
     for secret in (ann.email, PASSWORD, ann.access, ann.refresh_token):

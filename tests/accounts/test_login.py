@@ -1,5 +1,6 @@
 """Register, log in, and one's own account."""
 
+import asyncio
 import json
 import statistics
 import time
@@ -14,6 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.auth.passwords import common_passwords
 from app.errors import Contention
+from app.services.attempts import FREE_ADDRESS, FREE_HERE
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import SECRET, assert_problem
@@ -150,14 +152,54 @@ async def test_changing_the_account(ann: Visitor, client: httpx.AsyncClient) -> 
     assert changed.json() == (await ann.get("/api/auth/me")).json()
     assert (changed.json()["name"], changed.json()["timezone"]) == ("Ann B.", "Asia/Tokyo")
     new = Visitor(client).email
-    assert (await ann.call("PATCH", "/api/auth/me", {"email": new})).json()["email"] == new
+    move = {"email": new, "current_password": PASSWORD}
+    assert (await ann.call("PATCH", "/api/auth/me", move)).json()["email"] == new
     assert (await ann.login()).status_code == 401
     ann.email = new
     assert (await ann.login()).status_code == 200
     other = await Visitor(client).register()
-    assert_problem(await ann.call("PATCH", "/api/auth/me", {"email": other.email.upper()}), 409, "email_taken")
-    for body in ({}, {"timezone": None}, {"email": "x"}, {"id": "x"}, {"password": "y" * 9}):
+    move["email"] = other.email.upper()
+    assert_problem(await ann.call("PATCH", "/api/auth/me", move), 409, "email_taken")
+    for body in (
+        {},
+        {"current_password": PASSWORD},
+        {"email": new},
+        {"timezone": None},
+        {"email": "x"},
+        {"id": "x"},
+        {"password": "y" * 9},
+    ):
         assert_problem(await ann.call("PATCH", "/api/auth/me", body), 422)
+
+
+async def test_a_new_email_needs_the_password(ann: Visitor, client: httpx.AsyncClient) -> None:
+    move = {"email": Visitor(client).email, "current_password": "a wrong guess"}
+    for _ in range(FREE_HERE):
+        assert_problem(await ann.call("PATCH", "/api/auth/me", move), 403, "wrong_password")
+    assert_problem(await ann.call("PATCH", "/api/auth/me", move | {"current_password": PASSWORD}), 429)
+    assert (await ann.get("/api/auth/me")).json()["email"] == ann.email
+    assert (await ann.call("PATCH", "/api/auth/me", {"name": "Ann B."})).status_code == 200
+
+
+async def test_registering_is_counted_before_anything_is_hashed(
+    client: httpx.AsyncClient, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Visitor(client).register()
+    await sql.execute("update login_attempts set failures = $1 where account = ''", FREE_ADDRESS)
+    await Visitor(client).register()
+
+    async def never(*_: Any) -> str:
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(app.state.auth.hasher, "hash", never)
+    answer = await client.post("/api/auth/register", json={"email": Visitor(client).email, "password": PASSWORD})
+    assert_problem(answer, 429, "too_many_attempts")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_registering_at_once_is_no_flood(client: httpx.AsyncClient) -> None:
+    found = await asyncio.gather(*(Visitor(client).register() for _ in range(20)))
+    assert len({visitor.id for visitor in found}) == 20
 
 
 async def test_an_account_needs_no_registration_where_another_issuer_is_trusted(alice: Any) -> None:

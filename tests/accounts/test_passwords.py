@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from email import message_from_bytes
 from email.message import Message
 from typing import Any
@@ -11,10 +11,14 @@ from typing import Any
 import httpx
 import pytest
 from aiosmtpd.smtp import SMTP
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.auth import passwords
 from app.auth.passwords import Hasher
 from app.errors import Unavailable
+from app.services import login
+from app.services.attempts import FREE_ADDRESS
+from app.services.operators import disable_user
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
@@ -174,6 +178,150 @@ async def test_changing_the_password(ann: Visitor) -> None:
     assert await ann.is_in()
     assert await ann.is_in(script)  # not the password's, so it stays
     assert len((await ann.get("/api/auth/sessions")).json()) == 1
+
+
+async def race(old: Visitor, write: Awaitable[httpx.Response], others: list[httpx.AsyncClient]) -> httpx.Response:
+    """Logins with the old password, begun before, while and after the password is written; none may stay."""
+    logins = [asyncio.create_task(old.another_device(http)) for http in others * 6]
+    written = await write
+    found = await asyncio.gather(*logins, return_exceptions=True)
+    survivors = [other for other in found if isinstance(other, Visitor) and (await other.refresh()).status_code == 200]
+    assert survivors == []
+    return written
+
+
+async def slow_to_verify(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logins there find the password right, and are held up before they begin their session."""
+    hasher = http._transport.app.state.auth.hasher  # type: ignore[attr-defined]
+    verify = hasher.verify
+
+    async def held_up(*given: Any) -> Any:
+        found = await verify(*given)
+        await asyncio.sleep(0.4)
+        return found
+
+    monkeypatch.setattr(hasher, "verify", held_up)
+
+
+class ManyProcesses:
+    """Each login has a queue of its own, as if it had come to another process."""
+
+    def setdefault(self, key: str, lock: asyncio.Lock) -> asyncio.Lock:
+        return lock
+
+
+async def slow_to_hash(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the logins have read the old hash before the new one is written."""
+    hasher = http._transport.app.state.auth.hasher  # type: ignore[attr-defined]
+    hashing = hasher.hash
+
+    async def held_up(*given: Any) -> Any:
+        found = await hashing(*given)
+        await asyncio.sleep(0.25)
+        return found
+
+    monkeypatch.setattr(hasher, "hash", held_up)
+
+
+@pytest.mark.parametrize("way", ["change", "reset", "disable"])
+async def test_a_login_with_the_old_password_does_not_outlive_it(
+    start: Start, sql: Any, monkeypatch: pytest.MonkeyPatch, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    http = await start(mail_to_log="on")
+    others = [await start(), await start()]
+    for other in others:
+        await slow_to_verify(other, monkeypatch)
+    await slow_to_hash(http, monkeypatch)
+    monkeypatch.setattr(login, "_queues", ManyProcesses())
+    ann = await Visitor(http).register()
+    change = {"current_password": PASSWORD, "new_password": "another battery"}
+    if way == "change":
+        answer = await race(ann, ann.call("PUT", "/api/auth/password", change), others)
+        assert answer.status_code == 200
+    elif way == "reset":
+        await forgot(http, ann.email)
+        (token,) = re.findall(r"todo_reset_[\w-]{43}", "".join(str(vars(record)) for record in caplog.records))
+        assert (await race(ann, reset(http, token), others)).status_code == 204
+    else:
+        database = http._transport.app.state.database  # type: ignore[attr-defined]
+
+        async def disable() -> httpx.Response:
+            await asyncio.sleep(0.2)
+            await disable_user(database, ann.email, undo=False)
+            return httpx.Response(204)
+
+        await race(ann, disable(), others)
+        alive = "select count(*) from sessions where user_id = $1 and ended_at is null"
+        assert await sql.fetchval(alive, ann.id) == 0
+
+
+async def test_logins_beside_a_renewed_hash_succeed(ann: Visitor, start: Start, sql: Any) -> None:
+    others = [Visitor(await start(), ann.email) for _ in range(3)]
+    weak = Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
+    await sql.execute("update accounts set password_hash = $2 where user_id = $1", ann.id, weak)
+    answers = await asyncio.gather(*(visitor.login() for visitor in (ann, *others) * 3))
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_of_two_changes_of_the_password_one_wins(ann: Visitor, start: Start) -> None:
+    there = await ann.another_device(await start())
+    change = {"current_password": PASSWORD, "new_password": "another battery"}
+    answers = await asyncio.gather(*(visitor.call("PUT", "/api/auth/password", change) for visitor in (ann, there)))
+    assert sorted(answer.status_code for answer in answers) in ([200, 401], [200, 403])
+
+
+async def test_a_new_email_uses_up_what_was_mailed_to_the_old(mailing: httpx.AsyncClient, post: Post) -> None:
+    ann = await Visitor(mailing).register()
+    await forgot(mailing, ann.email)
+    token = token_in(await post.next())
+    move = {"email": Visitor(mailing).email, "current_password": PASSWORD}
+    assert (await ann.call("PATCH", "/api/auth/me", move)).status_code == 200
+    assert_problem(await reset(mailing, token), 422, "reset_token_invalid")
+
+
+async def test_moving_to_a_taken_email_reveals_nothing(start: Start, post: Post, client: httpx.AsyncClient) -> None:
+    http = await start(registration="mail", smtp_url=f"smtp://127.0.0.1:{post.port}")
+    ann, bob, taken = [await Visitor(client).register() for _ in range(3)]
+    ann.client = bob.client = http
+    free = Visitor(client).email
+    move = {"current_password": PASSWORD, "name": "Ann"}
+    moved = await ann.call("PATCH", "/api/auth/me", move | {"email": free})
+    assert (await post.next())["To"] == ann.email
+    refused = await bob.call("PATCH", "/api/auth/me", move | {"email": taken.email})
+    mail = await post.next()
+    assert (mail["To"], "already" in mail["Subject"]) == (taken.email, True)
+    assert (moved.status_code, refused.status_code) == (200, 200)
+    assert moved.json().keys() == refused.json().keys()
+    assert [answer.json()["email"] for answer in (moved, refused)] == [free, taken.email]
+    assert refused.json()["name"] == "Ann"
+    assert (await bob.login()).status_code == 200
+
+
+async def test_an_unknown_reset_token_costs_no_hash(ann: Visitor, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: Any) -> str:
+        raise AssertionError("hashed")
+
+    monkeypatch.setattr(Hasher, "hash", never)
+    assert_problem(await reset(ann.client, "todo_reset_unknown"), 422, "reset_token_invalid")
+    await sql.execute("update login_attempts set failures = $1 where account = ''", FREE_ADDRESS)
+    assert_problem(await reset(ann.client, "todo_reset_unknown"), 422)
+    answer = await reset(ann.client, "todo_reset_unknown")
+    assert_problem(answer, 429, "too_many_attempts")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_weak_password_is_named_by_its_field(ann: Visitor) -> None:
+    change = {"current_password": PASSWORD, "new_password": "password"}
+    for answer in (await ann.call("PUT", "/api/auth/password", change), await reset(ann.client, "x", "password")):
+        assert assert_problem(answer, 422, "weak_password")["errors"][0]["loc"] == ["body", "new_password"]
+
+
+async def test_expired_tokens_are_forgotten(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
+    ann = await Visitor(mailing).register()
+    await forgot(mailing, ann.email)
+    await sql.execute("update password_resets set expires_at = now() where user_id = $1", ann.id)
+    await forgot(mailing, ann.email)
+    assert await sql.fetchval("select count(*) from password_resets where user_id = $1", ann.id) == 1
 
 
 async def test_the_event_loop_stays_free_while_hashing() -> None:

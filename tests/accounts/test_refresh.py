@@ -205,3 +205,79 @@ async def test_the_services_own_pages_may_use_it(start: Start) -> None:
 async def test_without_the_setting_a_cookie_is_nothing(ann: Visitor) -> None:
     headers = {"Cookie": f"todo_refresh={ann.refresh_token}", "Origin": "http://localhost"}
     assert_problem(await ann.client.post("/api/auth/refresh", headers=headers), 401, "refresh_token_missing")
+
+
+@pytest.mark.parametrize("origin", ["http://[", "https://[::1", "http://localhost:x", "//", "null", "\x7f"])
+async def test_an_origin_that_is_none_is_refused(start: Start, origin: str) -> None:
+    visitor = await in_cookie(start, base_url="http://localhost")
+    answer = await visitor.client.post("/api/auth/refresh", headers={"Origin": origin})
+    assert_problem(answer, 403, "origin_refused")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origins", "origin", "status"),
+    [
+        ("https://Todo.example/base", [], "https://todo.example", 200),
+        ("https://todo.example", [], "http://localhost:3000", 403),
+        ("https://todo.example", [], "https://todo.example.evil.test", 403),
+        ("https://todo.example", ["https://app.example"], "https://app.example", 200),
+        ("https://todo.example", ["https://app.example"], "https://todo.example", 200),
+        ("", [], "http://localhost:3000", 200),
+        ("", ["https://app.example"], "http://localhost:3000", 403),
+    ],
+)
+async def test_the_public_url_is_an_origin(
+    start: Start, public_url: str, origins: list[str], origin: str, status: int
+) -> None:
+    visitor = await in_cookie(start, public_url=public_url, cors_origins=origins, base_url="http://localhost")
+    cookie = {"Cookie": f"todo_refresh={visitor.client.cookies['todo_refresh']}"}  # Secure, so not sent by itself
+    answer = await visitor.client.post("/api/auth/refresh", headers={"Origin": origin, **cookie})
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
+    ("public_url", "headers", "peer", "secure"),
+    [
+        ("", {}, "127.0.0.1", False),
+        ("", {}, "::ffff:127.0.0.1", False),
+        ("http://localhost", {}, "::1", False),
+        ("", {}, "192.0.2.1", True),
+        ("", {"X-Forwarded-For": "192.0.2.1"}, "127.0.0.1", True),
+        ("", {"X-Forwarded-Host": "todo.example"}, "127.0.0.1", True),
+        ("https://todo.example", {}, "127.0.0.1", True),
+    ],
+)
+async def test_the_cookie_is_secure_wherever_a_network_is_between(
+    start: Start, public_url: str, headers: dict[str, str], peer: str, secure: bool
+) -> None:
+    http = await start(refresh_cookie=True, public_url=public_url)
+    transport = httpx.ASGITransport(http._transport.app, client=(peer, 50_000))  # type: ignore[attr-defined]
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as browser:
+        body = {"email": Visitor(browser).email, "password": PASSWORD}
+        answer = await browser.post("/api/auth/register", json=body)
+    assert answer.status_code == 201, answer.text
+    assert ("Secure" in answer.headers["set-cookie"]) == secure
+
+
+@pytest.mark.parametrize("header", ["Bearer nonsense", "Basic eDp5", "Bearer a.b.c", "ended"])
+async def test_logging_out_by_cookie_whatever_the_access_token_is(start: Start, header: str) -> None:
+    visitor = await in_cookie(start, base_url="http://localhost")
+    token = visitor.client.cookies["todo_refresh"]
+    if header == "ended":
+        spare = await Visitor(visitor.client, visitor.email).another_device()
+        assert (await spare.call("POST", "/api/auth/logout")).status_code == 204
+        header = f"Bearer {spare.access}"
+    given = {"Authorization": header, "Origin": "https://app.example", "Cookie": f"todo_refresh={token}"}
+    answer = await visitor.client.post("/api/auth/logout", headers=given)
+    assert answer.status_code == 204, answer.text
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    assert not await visitor.is_in()
+
+
+async def test_logging_out_by_body_whatever_the_access_token_is(ann: Visitor) -> None:
+    wrong = {"Authorization": "Bearer nonsense"}
+    assert_problem(await ann.client.post("/api/auth/logout", headers=wrong), 401, "token_invalid")
+    assert await ann.is_in()
+    body = {"refresh_token": ann.refresh_token}
+    assert (await ann.client.post("/api/auth/logout", headers=wrong, json=body)).status_code == 204
+    assert not await ann.is_in()
