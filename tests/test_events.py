@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import asyncpg
@@ -16,7 +16,7 @@ import pytest
 
 from app.db.url import ConnectOptions
 from app.deps import ME
-from app.live import STREAMS_PER_OWNER
+from app.live import PAGE, STREAMS_PER_OWNER
 from app.streams import SLOW
 from tests.servers import EventSource, Server, events, running
 from tests.support import Person, assert_problem, make_token
@@ -189,12 +189,19 @@ async def test_a_lost_listening_connection_is_made_again(here: Person, there: Pe
     await connection.close()
 
 
+@contextmanager
+def idle_client(person: Person, query: str = "") -> Iterator[socket.socket]:
+    """It asks for a stream, and reads the status only."""
+    with socket.create_connection(("127.0.0.1", person.client.base_url.port or 0)) as idle:
+        head = f"GET /api/{ME}/events{query} HTTP/1.1\r\nHost: x\r\n"
+        idle.sendall(f"{head}Authorization: {person.headers['Authorization']}\r\n\r\n".encode())
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        yield idle
+
+
 async def test_a_client_that_does_not_read_holds_up_nobody(here: Person, there: Person) -> None:
     """It is dropped with word to resume as soon as it reads again; meanwhile others get everything."""
-    with socket.create_connection(("127.0.0.1", here.client.base_url.port or 0)) as idle:
-        head = f"GET /api/{ME}/events HTTP/1.1\r\nHost: x\r\nAuthorization: {here.headers['Authorization']}\r\n\r\n"
-        idle.sendall(head.encode())
-        assert idle.recv(12) == b"HTTP/1.1 200"
+    with idle_client(here) as idle:
         async with asyncio.timeout(30), events(there) as stream:
             task, count = await here.add(), 150  # some 15 megabytes: more than the buffers of two sockets take
             seen = asyncio.create_task(until(stream, count + 1))
@@ -231,8 +238,18 @@ async def test_many_streams_of_one_user_are_bounded(here: Person) -> None:
         async with AsyncExitStack() as stack, asyncio.timeout(WAIT):
             for _ in range(STREAMS_PER_OWNER):
                 await stack.enter_async_context(events(person))
-            refused = await (await stack.enter_async_context(events(person))).next()
-            assert (refused.name, refused.data["reason"]) == ("resume", "too_many_streams")
+            refused = await person.get("/events")
+            assert_problem(refused, 429, "too_many_streams")
+            assert int(refused.headers["retry-after"]) > 0
+        deadline = time.monotonic() + WAIT
+        while not await opens(person):  # their places are free again
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def opens(person: Person) -> bool:
+    async with person.client.stream("GET", f"/api/{ME}/events", headers=person.headers) as answer:
+        return answer.status_code == 200
 
 
 async def test_sigterm_closes_streams_at_once_with_word_to_come_back(postgres: ConnectOptions) -> None:
@@ -249,4 +266,18 @@ async def test_sigterm_closes_streams_at_once_with_word_to_come_back(postgres: C
             (end,) = await stream.rest()
             assert (end.name, end.data) == ("resume", {"since": 1, "reason": "shutdown"})
             assert 500 <= stream.retry <= 3000
+    assert "Traceback" not in said
+
+
+async def test_sigterm_does_not_wait_for_a_client_that_does_not_read_its_replay(postgres: ConnectOptions) -> None:
+    server = Server(postgres.dsn, DESCRIPTION_MAX="100000").start()
+    async with asyncio.timeout(30), server.person(f"user-{uuid.uuid4().hex}") as person:
+        # Two pages of some 15 megabytes: more than the buffers of two sockets take.
+        await asyncio.gather(*(person.add(f"{n}", description="x" * 60_000) for n in range(PAGE + 50)))
+        with idle_client(person, "?since=0"):
+            await asyncio.sleep(0.5)
+            started = time.monotonic()
+            said = await asyncio.to_thread(server.stop, signal.SIGTERM)
+            assert time.monotonic() - started < 2
+    assert "without completing" not in said
     assert "Traceback" not in said

@@ -25,7 +25,7 @@ do $$ begin
 end $$;
 """
 
-# prune_at is when the owner's oldest change comes of age: the worker looks at an owner only then.
+# prune_at is when the owner's oldest change or idempotency key comes of age: the worker looks at an owner only then.
 # Bumping the revision leaves the indexed column alone, so those updates stay HOT.
 TABLES = """
 alter table users
