@@ -1,5 +1,6 @@
 """Every setting, its default and its check. The only module that reads the environment."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 Origins = Annotated[list[str], NoDecode]
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
 
 
 class Settings(BaseSettings):
@@ -56,7 +58,9 @@ class Settings(BaseSettings):
     )
     jwks_url: str | None = Field(None, description="JWKS of any other issuer; needs JWT_ISSUER.")
     jwt_issuer: str | None = Field(None, description="Required iss of tokens. Default: BETTER_AUTH_URL.")
-    jwt_audience: str | None = Field(None, description="Required aud of tokens. Default: BETTER_AUTH_URL.")
+    jwt_audience: str | None = Field(
+        None, description="Required aud of tokens. Default if keys are read: BETTER_AUTH_URL, else JWT_ISSUER."
+    )
     public_url: str = Field(
         "", description="Where clients reach this service: iss and aud of its own tokens. Empty: urn:todo."
     )
@@ -143,7 +147,7 @@ class Settings(BaseSettings):
         if any("*" in origin for origin in value):
             raise ValueError("name each origin: '*' would let any site use a visitor's session")
         for origin in value:
-            if not origin.startswith(("http://", "https://")):
+            if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
         return value
 

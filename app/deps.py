@@ -178,6 +178,11 @@ TokenId = Annotated[
 ]
 SessionId = Annotated[str, Path(description="Id of the session.", min_length=1, max_length=64)]
 IfMatch = Annotated[
-    str | None, Header(description='Write only if the ETag is still this one, e.g. `"7"`.', examples=['"7"'])
+    str | None,
+    Header(
+        description='Write only if the ETag is still this one, e.g. `"7"`.',
+        examples=['"7"'],
+        json_schema_extra={"pattern": r'^\*$|"[!#-~]*"'},
+    ),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="Answer 304 when the ETag is still one of these.")]

@@ -1,10 +1,17 @@
-"""Entity tags (RFC 9110, 8.8.3): a task's is its version, a list's the owner's revision and the query."""
+"""Entity tags (RFC 9110, 8.8.3): a task's is its version, a list's the owner's revision and what was asked for."""
 
 import hashlib
 import re
 
+from app.errors import Invalid
+from app.version import VERSION
+
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 MAX_VERSION = 2**63 - 1
+
+
+class NoEntityTag(Invalid):
+    code, message = "no_entity_tag", 'An ETag is quoted: If-Match: "7"'
 
 
 def task_etag(version: int) -> str:
@@ -12,20 +19,25 @@ def task_etag(version: int) -> str:
     return f'"{version}"'
 
 
-def list_etag(revision: int, owner: str, query: bytes) -> str:
-    """Weak: two answers with this tag hold the same tasks, not the same bytes in every version of the service."""
-    digest = hashlib.sha256(owner.encode() + b"\0" + query).hexdigest()[:12]
+def list_etag(revision: int, owner: str, query: bytes, shape: str) -> str:
+    """Weak: two answers with this tag hold the same tasks in the same ``shape``, perhaps not in the same bytes.
+
+    Another version of the service may answer the same query in another way, so the version is part of it, too.
+    """
+    digest = hashlib.sha256(b"\0".join((VERSION.encode(), shape.encode(), owner.encode(), query))).hexdigest()[:12]
     return f'W/"{revision}-{digest}"'
 
 
 def expected_versions(if_match: str | None) -> list[int] | None:
-    """The versions an ``If-Match`` accepts; None for no condition or ``*``.
+    """The versions an ``If-Match`` accepts; None for no condition or ``*``. Raises NoEntityTag.
 
     Strong comparison (RFC 9110, 13.1.1): a weak or foreign tag matches nothing.
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    tags = [tag for weak, tag in _TAG.findall(if_match) if not weak]
+    if not (found := _TAG.findall(if_match)):
+        raise NoEntityTag(loc=("header", "If-Match"))
+    tags = [tag for weak, tag in found if not weak]
     numbers = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= 19]
     return [number for number in numbers if number <= MAX_VERSION]
 

@@ -3,13 +3,24 @@
 import logging
 import time
 
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.problems import unexpected
+from app.problems import problem, unexpected
 from app.request_id import start_request
 
 access_log = logging.getLogger("app.access")
+
+NOSNIFF = (b"x-content-type-options", b"nosniff")
+# For whatever an answer does not say itself. Nothing but /docs is a page: an answer that a browser is made to show as
+# one may load and run nothing, be framed by nobody, and tell no other site where it was.
+DEFAULTS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+)
 
 
 class Edge:
@@ -24,7 +35,7 @@ class Edge:
             await self.app(scope, receive, send)
             return
         identifier = start_request(_header(scope, b"x-request-id"))
-        common = (b"x-request-id", identifier.encode()), (b"x-content-type-options", b"nosniff")
+        named = (b"x-request-id", identifier.encode())
         from_no_page = _header(scope, b"origin") is None
         started = time.perf_counter() if self.log_requests else 0.0
         status = 0
@@ -34,9 +45,9 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 inner["answered"] = True
-                headers = message["headers"] = [*message.get("headers", ()), *common]
-                if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
+                headers = message["headers"] = [*message.get("headers", ()), named, NOSNIFF]
+                said = {name for name, _ in headers}
+                headers += [default for default in DEFAULTS if default[0] not in said]
                 if from_no_page:
                     headers.append((b"vary", b"Origin"))  # with an Origin it is CORS that says so
             await send(message)
@@ -67,6 +78,14 @@ class Cors(CORSMiddleware):
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """A refusal is a problem like any other. Its text is Starlette's: what of the request is not allowed."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code < 400:
+            return answer
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
+        return problem(answer.status_code, "cors_refused", f"{bytes(answer.body).decode()}.", headers=headers)
 
 
 class LastCatch:

@@ -7,7 +7,6 @@ as functions from a document to a document. The same routes give the same bytes 
 import json
 from collections.abc import Callable
 from copy import deepcopy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
@@ -16,8 +15,9 @@ from pydantic import MISSING, BaseModel, Field
 from app import errors
 from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
-from app.models.tasks import TaskPage
+from app.openapi_schemas import adapt, restore_examples
 from app.problems import TITLES, problem
+from app.version import VERSION
 
 Json = dict[str, Any]
 
@@ -100,7 +100,7 @@ FAILURES = {
     413: _failure("The body is too large.", errors.BodyTooLarge),
     415: _failure("The body is of another content type.", errors.UnsupportedMediaType),
     422: Failure("The request was understood but is not acceptable.", "validation_error", "title: Field required"),
-    429: Failure("There were too many requests.", "rate_limited", "Too many requests: wait and try again."),
+    429: _failure("There were too many requests.", errors.TooManyAttempts),
     500: Failure("The service failed; it was logged.", "internal_error", "Something went wrong on our side."),
     503: _failure("The service is not available right now.", errors.Unavailable),
     507: _failure("The database has no space left.", errors.StorageFull),
@@ -125,8 +125,7 @@ def install_openapi(app: FastAPI) -> None:
         latest = build()
         if latest is not plain:
             plain, completed = latest, complete(latest)
-            if settings.list_shape == "envelope":
-                completed = _with_envelopes(completed)
+            adapt(completed, settings)
         return completed
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -135,7 +134,7 @@ def install_openapi(app: FastAPI) -> None:
 def complete(document: Json) -> Json:
     """The document with errors, shared headers, security scheme, tags and info; the argument stays as it is."""
     done = deepcopy(document)
-    done["info"] |= {"title": "Todo", "version": _version(done["info"]["version"]), "description": DESCRIPTION}
+    done["info"] |= {"title": "Todo", "version": VERSION, "description": DESCRIPTION}
     components: Json = done.setdefault("components", {})
     schemes = components.get("securitySchemes", {})
     for path, item in done["paths"].items():
@@ -149,24 +148,6 @@ def complete(document: Json) -> Json:
     }
     done["tags"] = _tags(done["paths"])
     return done
-
-
-def _with_envelopes(document: Json) -> Json:
-    """Lists of tasks as the setting LIST_SHAPE=envelope answers them."""
-    page = TaskPage.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    document["components"]["schemas"]["TaskPage"] = {key: page[key] for key in page if key != "$defs"}
-    for operation in (each for item in document["paths"].values() for each in item.values()):
-        media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
-        if media.get("schema", {}).get("items") == {"$ref": "#/components/schemas/TaskRead"}:
-            media["schema"] = {"$ref": "#/components/schemas/TaskPage"}
-    return document
-
-
-def _version(otherwise: str) -> str:
-    try:
-        return version("todo")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return otherwise
 
 
 def _operation(path: str, method: str, operation: Json) -> Json:
@@ -202,9 +183,11 @@ def _parameter(parameter: Json) -> Json:
 def _expected(path: str, method: str, operation: Json) -> set[int]:
     """The errors that an operation can answer, judged by its shape."""
     names = {(p["in"], p["name"].lower()) for p in operation.get("parameters", [])}
-    statuses = {422, 429, 500, 503}
+    statuses = {500, 503}
     if "requestBody" in operation:
-        statuses |= {400, 413, 415}
+        statuses |= {400, 413, 415, 422}
+    if names:
+        statuses.add(422)
     if operation.get("security"):
         statuses |= {401, 403}
     if "{" in path.replace("{user_id}", ""):
@@ -255,7 +238,7 @@ def _name(status: int) -> str:
 def _schemas(found: Json) -> Json:
     """FastAPI's error shapes out, ours in, sorted."""
     ours = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas = {**found, **ours.pop("$defs"), "Problem": ours}
+    schemas = {**restore_examples(found), **ours.pop("$defs"), "Problem": ours}
     return {name: schemas[name] for name in sorted(schemas) if name not in {"HTTPValidationError", "ValidationError"}}
 
 

@@ -9,9 +9,14 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, urlencode
 
 from app.errors import Invalid
+from app.models.tasks import TITLE_MAX
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
+MAX_CACHED_QUERY_BYTES = 256
+# In the worst case a cursor holds a title of control characters, which JSON writes as \u0001: 6 bytes each (no other
+# character takes more than 4, lowered or not), and 70 around it; base64 makes 4 characters of 3 bytes.
+CURSOR_MAX = (TITLE_MAX * 6 + 70) * 4 // 3 + 1
 PAGING_NAMES = {"cursor", "offset", "skip", "page"}
 
 
@@ -29,7 +34,8 @@ class Cursor(NamedTuple):
     id: int
 
     def encode(self) -> str:
-        text = json.dumps([self.sort, self.order, int(self.backward), self.value, self.id], separators=(",", ":"))
+        parts = [self.sort, self.order, int(self.backward), self.value, self.id]
+        text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -42,8 +48,8 @@ def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
         raise InvalidCursor(loc=("query", "cursor")) from None
     valid = (
         (cursor.sort, cursor.order) == (sort, order)
+        and type(cursor.backward) is int
         and cursor.backward in (0, 1)
-        and isinstance(cursor.value, str | int)
         and type(cursor.id) is int
         and 0 < cursor.id < 2**63
     )
@@ -63,10 +69,17 @@ class Page:
     total: int | None = None
 
 
-def link_header(path: str, query: bytes, page: Page, *, offset: int | None, limit: int) -> str:
-    """RFC 8288 links; by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded."""
+def link_header(
+    path: str, query: bytes, page: Page, *, offset: int | None, limit: int, known: frozenset[str] | None = None
+) -> str:
+    """RFC 8288 links; by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded.
+
+    Names that are not ``known`` are left out; None keeps them all.
+    """
     base = quote(path)  # a user id may hold what no header can
-    kept = _without_paging(query)
+    # Remembered: front-ends send few different queries. Not the long ones, for which anybody could fill the memory.
+    repeat = _without_paging if len(query) <= MAX_CACHED_QUERY_BYTES else _without_paging.__wrapped__
+    kept = repeat(query, known)
     more = f"<{base}?{kept}&" if kept else f"<{base}?"
     links = [f'<{base}{"?" + kept if kept else ""}>; rel="first"']
     if page.next_cursor is not None:
@@ -80,7 +93,9 @@ def link_header(path: str, query: bytes, page: Page, *, offset: int | None, limi
 
 
 @lru_cache(maxsize=1024)
-def _without_paging(query: bytes) -> str:
-    """What a link repeats of the query. Remembered: front-ends send few different ones."""
+def _without_paging(query: bytes, known: frozenset[str] | None) -> str:
+    """What a link repeats of the query."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    return urlencode([(name, value) for name, value in pairs if name not in PAGING_NAMES])
+    return urlencode(
+        [(name, value) for name, value in pairs if name not in PAGING_NAMES and (known is None or name in known)]
+    )

@@ -23,4 +23,5 @@ def header(name: str, description: str, type_: str = "string") -> dict[str, Any]
     return {name: {"description": description, "schema": {"type": type_}}}
 
 
+LIMITED: dict[int | str, dict[str, Any]] = {429: {"description": "There were too many wrong attempts."}}
 NOT_CACHED_ELSEWHERE = "private, no-cache"  # a client may keep it, and must ask before it uses it again

@@ -10,7 +10,7 @@ Differences that matter:
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, get_args
 
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.attempts import Attempt, begin_attempt
 from app.errors import Contention
+from app.paging import MAX_CACHED_QUERY_BYTES
 from app.strict_json import read_json
 
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
@@ -30,7 +31,6 @@ Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 Endpoint = Callable[..., Awaitable[Response]]
 ATTEMPTS = 3
 MAX_CACHED_QUERIES = 1024
-MAX_CACHED_QUERY_BYTES = 256
 
 
 class DirectRoute(APIRoute):
@@ -154,7 +154,7 @@ def _text_field(field: Any, place: str) -> Bind:
     required = field.field_info.is_required()
 
     def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
-        raw = request.path_params.get(alias) if place == "path" else request.headers.get(alias)
+        raw = request.path_params.get(alias) if place == "path" else _header(request, alias)
         if raw is None and not required:
             values[name] = field.get_default()
             return
@@ -163,6 +163,11 @@ def _text_field(field: Any, place: str) -> Bind:
             errors.extend(found)
 
     return bind
+
+
+def _header(request: Request, name: str) -> str | None:
+    """All lines of a header as one (RFC 9110, 5.2); None when it was not sent."""
+    return ", ".join(lines) if (lines := request.headers.getlist(name)) else None
 
 
 def _query_model(field: Any) -> Bind:
@@ -191,19 +196,24 @@ def _query_model(field: Any) -> Bind:
     return bind
 
 
+def known_names(model: type[BaseModel]) -> frozenset[str]:
+    """What may stand in a query: the fields, and what else they are called."""
+    return frozenset(model.model_fields) | frozenset(getattr(model, "ALIASES", ()))
+
+
 def _query_dict(request: Request, model: type[BaseModel], lenient: bool) -> dict[str, Any]:
     """Names to their value, or to the list of them when a name is repeated."""
     grouped: dict[str, Any] = {}
     for key, value in request.query_params.multi_items():
         grouped.setdefault(key, []).append(value)
-    known = set(model.model_fields) | set(getattr(model, "ALIASES", ()))
+    known = known_names(model)
     return {k: v[0] if len(v) == 1 else v for k, v in grouped.items() if not lenient or k in known}
 
 
 def _body(field: Any) -> Bind:
     """The one JSON body, read strictly."""
     adapter: TypeAdapter[Any] = TypeAdapter(field.field_info.annotation)
-    model = field.field_info.annotation
+    known = _body_names(field.field_info.annotation)
     name, required = field.name, field.field_info.is_required()
 
     async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
@@ -214,14 +224,20 @@ def _body(field: Any) -> Bind:
         if not sent and not required:
             values[name] = field.get_default()
             return
-        if settings.unknown_fields == "ignore" and isinstance(data, dict) and hasattr(model, "model_fields"):
-            data = {key: value for key, value in data.items() if key in model.model_fields}
+        if settings.unknown_fields == "ignore" and isinstance(data, dict) and known is not None:
+            data = {key: value for key, value in data.items() if key in known}
         try:
             values[name] = adapter.validate_python(data, context={"description_max": settings.description_max})
         except ValidationError as error:
             errors.extend(_located(error, "body"))
 
     return bind
+
+
+def _body_names(annotation: Any) -> frozenset[str] | None:
+    """The fields of the model that a body is, also where it may be left out (``Model | None``); None: no model."""
+    models = [kind for kind in (get_args(annotation) or (annotation,)) if hasattr(kind, "model_fields")]
+    return frozenset().union(*(kind.model_fields for kind in models)) if models else None
 
 
 def _located(error: ValidationError, place: str) -> list[dict[str, Any]]:

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 SLOW = 4.0  # seconds for which a client may let the socket stand still before it is told to come back
 SEND_TIMEOUT = 20.0  # seconds after which it is no longer waited for
 LAST_WORDS = 0.5  # seconds that a stream has to end in when the service stops
+# Seconds between two questions whether the login still stands. The answer may be remembered for as long again, so an
+# idle stream ends at most 4 s after its login.
+ASK_EVERY = 2.0
 RETRY_MS = (500, 3_000)  # when to come back; spread, so that not all of them come at once after a restart
 LONGEST = 86_400.0  # seconds; a timer far in the future is set again on the way
 
@@ -42,7 +45,7 @@ class EventStream(Response):
         """``behind``: there is something to replay.
 
         ``expires_at``, in seconds since 1970, ends the stream: it does not outlive the token it came with. Nor does it
-        outlive a login that was ended: ``still_valid`` is asked before each event and with each heartbeat.
+        outlive a login that was ended: ``still_valid`` is asked before each event and every ``ASK_EVERY`` seconds.
         """
         # No request follows on this connection, so whatever is left of it can be dropped.
         super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no", "Connection": "close"})
@@ -52,10 +55,12 @@ class EventStream(Response):
         self.still_valid = still_valid
         self.ending: str | None = None
         self.beat = False
+        self._ask = False
         self._woken = asyncio.Event()
         self._gone = False
         self._patience = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
+        self._asking: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         self._woken.set()
@@ -89,6 +94,8 @@ class EventStream(Response):
             self.close()
         watching = asyncio.create_task(self._watch(receive))
         self._set_timer()
+        if self.still_valid is not None:
+            self._ask_later(random.uniform(0, ASK_EVERY))  # noqa: S311 - spread, so that not all ask at once
         try:
             await self._start(send)
             # An id without data moves the client's Last-Event-ID and is no event: it resumes even before the first one.
@@ -101,8 +108,9 @@ class EventStream(Response):
                 await self._end(send)
         finally:
             watching.cancel()
-            if self._timer:
-                self._timer.cancel()
+            for timer in (self._timer, self._asking):
+                if timer:
+                    timer.cancel()
 
     async def _cut_off(self, scope: Scope, receive: Receive) -> None:
         """Drop the connection, and wait until the server knows: to it, an answer left open is an error."""
@@ -122,7 +130,7 @@ class EventStream(Response):
     async def _replay(self, send: Send) -> None:
         """Whole pages from the database, at the pace of the client."""
         more = True
-        while more and not (self.ending or self._gone):
+        while more and not (self.ending or self._gone) and await self._is_welcome():
             try:
                 page = await self.hub.read(self.owner, self.position)
             except AppError as error:
@@ -143,8 +151,10 @@ class EventStream(Response):
             self.behind = True
 
     async def _turn(self, feed: Feed, send: Send) -> None:
-        if (self.beat or feed.revision > self.position) and not await self._is_welcome():
-            return
+        if self._ask or feed.revision > self.position:
+            self._ask = False
+            if not await self._is_welcome():
+                return
         # No await between these two: what the feed reads meanwhile would be passed over.
         text, reached = feed.after(self.position), feed.revision
         if text is None:  # its floor has moved: replay
@@ -160,6 +170,14 @@ class EventStream(Response):
         else:
             self._woken.clear()
             await self._woken.wait()
+
+    def _ask_later(self, seconds: float) -> None:
+        self._asking = asyncio.get_running_loop().call_later(seconds, self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._ask = True
+        self.wake()
+        self._ask_later(ASK_EVERY)
 
     async def _is_welcome(self) -> bool:
         """Whether the login behind the stream still stands; remembered for a few seconds, so asking costs little."""

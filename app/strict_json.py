@@ -6,27 +6,16 @@ from typing import Any
 from starlette.requests import Request
 
 from app.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from app.unique_names import DuplicateName, unique_names
 
 LENGTH_DIGITS = 18
-
-
-class _Duplicate(ValueError):
-    """A name stands twice in one object."""
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 8259, 4: what a duplicate name means is up to the parser, so two programs may read two things.
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise _Duplicate
-    return result
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+_decode = json.JSONDecoder(object_pairs_hook=unique_names, parse_constant=_no_constant).decode
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -53,19 +42,35 @@ async def read_json(request: Request, limit: int) -> tuple[bool, Any]:
     body = await read_body(request, limit)
     if not body:
         return False, None
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    _check_type(request.headers.get("content-type", ""))
+    # Unpacking would let a small body become a large one; nobody needs it for bodies of this size.
+    if any(
+        coding not in {"", "identity"} for coding in _words(",".join(request.headers.getlist("content-encoding")), ",")
+    ):
+        raise UnsupportedMediaType("Send the body without Content-Encoding: compressed bodies are not read.")
+    return True, parse_json(body)
+
+
+def _check_type(header: str) -> None:
+    media_type, *parameters = _words(header, ";")
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
         raise UnsupportedMediaType
-    return True, parse_json(body)
+    for name, _, value in (parameter.partition("=") for parameter in parameters):
+        if name.strip() == "charset" and value.strip(' "') not in {"utf-8", "utf8"}:  # RFC 8259, 8.1
+            raise UnsupportedMediaType("Send the body in UTF-8: JSON has no other charset.")
+
+
+def _words(header: str, separator: str) -> list[str]:
+    return [word.strip().lower() for word in header.split(separator)]
 
 
 def parse_json(body: bytes) -> Any:
     """The value of ``body``; MalformedBody when it is not one JSON text in UTF-8."""
     try:
         return _decode(body.decode("utf-8"))
-    except _Duplicate:
+    except DuplicateName:
         raise MalformedBody("The body names the same field twice.") from None
     except (ValueError, RecursionError):
         raise MalformedBody from None

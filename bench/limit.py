@@ -36,6 +36,8 @@ KEPT = (b"cache-control", b"private, no-cache")
 NOT_STORED = (b"cache-control", b"no-store")
 VARY = (b"vary", b"Origin")
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
+NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NO_REFERRER = (b"referrer-policy", b"no-referrer")
 encode = msgspec.json.Encoder().encode
 
 
@@ -115,7 +117,7 @@ class Limit:
         if scope["type"] != "http":
             await self._lifespan(receive, send)
             return
-        common = [(b"x-request-id", os.urandom(16).hex().encode()), NO_SNIFF, VARY]
+        common = [(b"x-request-id", os.urandom(16).hex().encode()), NO_SNIFF, VARY, NO_PAGE, NO_REFERRER]
         try:
             status, headers, body = await self._answer(scope, receive)
         except (Refused, msgspec.ValidationError) as error:

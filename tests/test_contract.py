@@ -43,6 +43,7 @@ BEYOND_SCHEMA = {
     "lone_surrogate": "no half of a surrogate pair",
     "string_too_long": "the length is that of the NFC form, which may be longer",
     "date_text": "a day or instant that is there, without a leap second",
+    "no_entity_tag": "a condition is an ETag in quotes, or an asterisk",
     "date_range": "years 1900 to 2199 in UTC",
 }
 

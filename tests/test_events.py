@@ -147,21 +147,23 @@ async def test_a_stream_ends_with_its_token(here: Person) -> None:
         assert (end.name, end.data) == ("resume", {"since": 0, "reason": "token_expired"})
 
 
-async def test_a_stream_ends_with_the_login_it_came_with(servers: tuple[Server, Server]) -> None:
-    """Logged out on one process; the stream on the other learns of it with its next heartbeats."""
-    async with asyncio.timeout(15), servers[0].person("") as here, servers[1].person("") as there:
-        account = {"email": f"{uuid.uuid4().hex}@example.com", "password": "a long enough passphrase", "name": "A"}
-        login = (await here.client.post("/api/auth/register", json=account)).json()
-        for person in (here, there):
-            person.subject = login["user"]["id"]
-            person.headers = {"Authorization": f"Bearer {login['access_token']}"}
-        async with events(there) as stream:
+async def test_idle_streams_end_within_5_seconds_of_their_login(postgres: ConnectOptions) -> None:
+    """Logged out on one process; the streams on the other have nothing to send, and no heartbeat for minutes."""
+    account = {"email": f"{uuid.uuid4().hex}@example.com", "password": "a long enough passphrase", "name": "A"}
+    with running(postgres.dsn, **ENV) as one, running(postgres.dsn, **ENV | {"EVENTS_HEARTBEAT": "300"}) as two:
+        async with one.person("") as here, two.person("") as there, AsyncExitStack() as stack:
+            login = (await here.client.post("/api/auth/register", json=account)).json()
+            for person in (here, there):
+                person.subject = login["user"]["id"]
+                person.headers = {"Authorization": f"Bearer {login['access_token']}"}
+            streams = [await stack.enter_async_context(events(there)) for _ in range(20)]
             await here.add("a")
-            assert (await stream.next()).id == "1"
+            assert [(await stream.next()).id for stream in streams] == ["1"] * 20
             assert (await here.client.post("/api/auth/logout", headers=here.headers)).status_code == 204
-            end = await stream.next()
-        assert (end.name, end.data) == ("resume", {"since": 1, "reason": "token_ended"})
-        assert_problem(await there.get("/changes"), 401)
+            async with asyncio.timeout(5):
+                ends = await asyncio.gather(*(stream.next() for stream in streams))
+            assert {(end.name, end.data["reason"]) for end in ends} == {("resume", "token_ended")}
+            assert_problem(await there.get("/changes"), 401)
 
 
 async def test_a_lost_hint_is_made_up_for(here: Person, there: Person, postgres: ConnectOptions) -> None:

@@ -1,14 +1,27 @@
 """LIST_SHAPE=envelope and UNKNOWN_FIELDS=ignore: for front-ends that were written for another backend."""
 
+import json
 from collections.abc import AsyncIterator
+from typing import Any, get_args
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
+from app import etags
 from app.config import Settings
-from app.main import create_app
-from tests.support import Person
+from app.main import ROUTERS, create_app
+from app.models.base import Shape
+from app.paging import MAX_CACHED_QUERY_BYTES, Page, _without_paging, link_header
+from app.routing import DirectRoute, _body
+from tests.support import Person, assert_problem
+
+
+def shapes(base: type[Shape] = Shape) -> set[type[Shape]]:
+    return {base}.union(*(shapes(each) for each in base.__subclasses__()))
+
+
+SHAPES = shapes()
 
 
 @pytest.fixture
@@ -51,3 +64,104 @@ async def test_unknown_names_are_ignored_when_told_so(alice: Person, lenient: ht
     assert "colour" not in task
     assert (await alice.patch(f"/tasks/{task['id']}", {"titel": "b", "title": "c"})).json()["title"] == "c"
     assert (await alice.get("/tasks?_=1700000000&q=c")).json()["count"] == 1
+
+
+BODIES: dict[str, dict[str, Any]] = {
+    "AccountCreate": {"email": "a@example.com", "password": "correct horse battery"},
+    "AccountUpdate": {"name": "Ann"},
+    "ApiTokenCreate": {"name": "script"},
+    "Login": {"email": "a@example.com", "password": "x"},
+    "PasswordAgain": {"password": "x"},
+    "PasswordChange": {"current_password": "x", "new_password": "correct horse battery"},
+    "PasswordForgotten": {"email": "a@example.com"},
+    "PasswordReset": {"token": "x", "new_password": "correct horse battery"},
+    "Refresh": {"refresh_token": "x"},
+    "TaskComplete": {"completed": True},
+    "TaskCreate": {"title": "x"},
+    "TaskUpdate": {"title": "x"},
+    "WebhookCreate": {"url": "https://example.com/hook"},
+    "WebhookUpdate": {"url": "https://example.com/hook"},
+}
+WITH_BODY = [
+    route for router in ROUTERS for route in router.routes if isinstance(route, DirectRoute) and route.body_field
+]
+
+
+@pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{sorted(route.methods)[0]} {route.path}")
+@pytest.mark.parametrize("unknown_fields", ["refuse", "ignore"])
+async def test_each_body_is_read_as_the_setting_says(
+    settings: Settings, route: DirectRoute, unknown_fields: str
+) -> None:
+    """The step of the route's plan alone: what the endpoint then makes of the body is tested elsewhere."""
+    field = route.dependant.body_params[0]
+    (model,) = [
+        kind for kind in (*get_args(field.field_info.annotation), field.field_info.annotation) if kind in SHAPES
+    ]
+    sent = json.dumps({**BODIES[model.__name__], "colour": "red"}).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": sent}
+
+    app = create_app(settings.model_copy(update={"unknown_fields": unknown_fields}))
+    headers = [(b"content-type", b"application/json")]
+    request = Request({"type": "http", "method": "POST", "headers": headers, "app": app}, receive)
+    values: dict[str, Any] = {}
+    errors: list[Any] = []
+    waiting = _body(field)(request, values, errors)
+    assert waiting is not None
+    await waiting
+    if unknown_fields == "ignore":
+        assert errors == []
+        assert isinstance(values[field.name], model)
+    else:
+        assert [(error["loc"], error["type"]) for error in errors] == [(("body", "colour"), "extra_forbidden")]
+
+
+async def test_an_unknown_name_does_not_keep_a_task_from_being_completed(
+    alice: Person, lenient: httpx.AsyncClient
+) -> None:
+    path = f"/tasks/{(await alice.add())['id']}/complete"
+    assert_problem(await alice.patch(path, {"completed": True, "colour": "red"}), 422)
+    alice.client = lenient
+    assert (await alice.patch(path, {"completed": True, "colour": "red"})).json()["completed"]
+
+
+async def test_links_repeat_no_name_that_was_ignored(alice: Person, lenient: httpx.AsyncClient) -> None:
+    alice.client = lenient
+    for title in ("a", "b"):
+        await alice.add(title)
+    answer = await alice.get("/tasks?_=1700000000&limit=1&completed=false")
+    assert f'</api/{alice.subject}/tasks?limit=1&completed=false>; rel="first"' in answer.headers["link"]
+    assert "1700000000" not in answer.headers["link"]
+    await alice.delete(f"/tasks/{answer.json()['tasks'][0]['id']}")
+    assert "1700000000" not in (await alice.get("/tasks/trash?_=1700000000")).headers["link"]
+
+
+def test_long_queries_are_not_remembered() -> None:
+    before = _without_paging.cache_info().currsize
+    page = Page([], 0)
+    for number in range(20):
+        query = f"search={number}{'x' * MAX_CACHED_QUERY_BYTES}".encode()
+        assert query.decode() in link_header("/t", query, page, offset=None, limit=1)
+    assert _without_paging.cache_info().currsize == before
+    link_header("/t", b"search=not-yet-seen", page, offset=None, limit=1)
+    assert _without_paging.cache_info().currsize in {before + 1, 1024}
+
+
+async def test_an_etag_of_one_shape_says_nothing_of_the_other(
+    alice: Person, lenient: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.add()
+    condition = {"If-None-Match": (await alice.get("/tasks")).headers["etag"]}
+    assert (await alice.get("/tasks", headers=condition)).status_code == 304
+    with monkeypatch.context() as patched:
+        patched.setattr(etags, "VERSION", "another version of the service")
+        assert (await alice.get("/tasks", headers=condition)).status_code == 200
+    alice.client = lenient
+    assert (await alice.get("/tasks", headers=condition)).status_code == 200
+
+
+async def test_the_document_says_how_long_a_description_may_be(settings: Settings) -> None:
+    schemas = create_app(settings.model_copy(update={"description_max": 77})).openapi()["components"]["schemas"]
+    for name in ("TaskCreate", "TaskUpdate"):
+        assert schemas[name]["properties"]["description"]["anyOf"][0]["maxLength"] == 77

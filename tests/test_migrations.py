@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -13,8 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import migrations
+from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.models import METADATA
+from app.services.isolation import prove_isolation
 from tests.databases import Databases
 
 # What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
@@ -231,3 +235,65 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(databases: Dat
     with pytest.raises((migrations.SchemaError, asyncpg.PostgresError), match='relation "changes" already exists'):
         await migrations.upgrade(taken)
     assert await rows(taken, "select tablename from pg_tables where schemaname = 'public'") == [("changes",)]
+
+
+ROLES = migrations.ALL_ROLES
+
+
+@pytest.fixture
+async def plain_login(databases: Databases, migrated: str) -> AsyncIterator[ConnectOptions]:
+    """An empty database and the login that owns it, which may make no roles; all roles are there already."""
+    options = await databases.create()
+    name = urlsplit(options.dsn).path[1:]
+    await databases.execute(f"create role plain_login login password 'x'; alter database {name} owner to plain_login")
+    parts = urlsplit(options.dsn)
+    _, _, place = parts.netloc.rpartition("@")
+    yield replace(options, dsn=urlunsplit(parts._replace(netloc=f"plain_login:x@{place}")))
+    await databases.drop()
+    await databases.execute("drop role plain_login")
+
+
+async def test_a_login_that_has_the_roles_needs_no_right_to_make_them(
+    databases: Databases, plain_login: ConnectOptions
+) -> None:
+    await databases.execute(f"grant {', '.join(ROLES)} to plain_login")
+    await migrations.upgrade(plain_login)
+    assert await migrations.current(plain_login) == migrations.head()
+    database = await Database(plain_login, size=1, timeout=1).open()
+    await prove_isolation(database)
+    await database.close()
+
+
+async def test_a_login_without_the_roles_is_told_what_a_dba_must_run(plain_login: ConnectOptions) -> None:
+    with pytest.raises(
+        asyncpg.InsufficientPrivilegeError,
+        match=r"create role todo_user nologin .* grant todo_user, todo_auth, todo_eraser, todo_worker to plain_login;",
+    ):
+        await migrations.upgrade(plain_login)
+    assert await migrations.current(plain_login) is None
+
+
+async def test_membership_that_may_not_switch_is_not_enough(databases: Databases, plain_login: ConnectOptions) -> None:
+    """What PostgreSQL 16 gives to the login that creates a role."""
+    await databases.execute(f"grant {', '.join(ROLES)} to plain_login with admin true, inherit false, set false")
+    await migrations.upgrade(plain_login)
+    for role in ROLES:
+        assert await rows(plain_login, f"select pg_has_role('{role}', 'set')") == [(True,)]
+
+
+async def test_migrations_of_two_databases_at_once_make_the_roles_together(databases: Databases) -> None:
+    first, second = await databases.create(), await databases.create()
+    connections = [await asyncpg.connect(**options.arguments()) for options in (first, second)]
+    script = migrations.roles_script("todo_race")
+    for connection in connections:
+        await connection.execute("begin")
+    await connections[0].execute(script)
+    waiting = asyncio.create_task(connections[1].execute(script))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    await connections[0].execute("commit")
+    await waiting
+    await connections[1].execute("commit")
+    for connection in connections:
+        await connection.close()
+    await databases.execute("drop role todo_race")

@@ -213,6 +213,8 @@ class TwoUsers(RuleBasedStateMachine):
         answer = user.call("POST", f"/tasks/{task_id}/restore")
         if task_id in user.trash:
             user.wrote(answer, 200, user.trash.pop(task_id))
+        elif task_id in user.live:
+            assert (answer.status_code, answer.json()) == (200, user.live[task_id])
         else:
             assert_problem(answer, 404, "task_not_found")
 

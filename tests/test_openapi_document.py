@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonschema_rs
 import pytest
 
 from app.config import Settings
@@ -15,6 +16,12 @@ from app.openapi import FAILURES
 from tests.support import SECRET
 
 Json = dict[str, Any]
+# Where passwords can be guessed or mails be caused: nothing else counts tries yet.
+LIMITED = {
+    "post": {"/api/auth/register", "/api/auth/login", "/api/auth/password/forgot"},
+    "put": {"/api/auth/password"},
+    "delete": {"/api/auth/me"},
+}
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -53,9 +60,11 @@ def test_every_error_is_a_problem_with_an_example(document: Json, operations: li
 
 
 def test_errors_follow_from_the_shape_of_the_operation(operations: list[Operation]) -> None:
-    for path, _, body in operations:
+    for path, method, body in operations:
         statuses = set(body["responses"])
-        assert {"422", "429", "500", "503"} <= statuses, path
+        assert {"500", "503"} <= statuses, path
+        assert ("422" in statuses) == bool(body.get("parameters") or "requestBody" in body), path
+        assert ("429" in statuses) == (path in LIMITED.get(method, ())), path
         assert {"401", "403"} <= statuses or not body.get("security"), path
         # Logging in is refused like a token is, and there are users without an account here: those routes say so.
         own_words = path.startswith("/api/auth/")
@@ -117,3 +126,53 @@ def test_an_idempotency_key_is_for_unsafe_calls_on_what_users_keep_here(operatio
     for path, method, body in operations:
         taken = any(parameter["name"] == "Idempotency-Key" for parameter in body.get("parameters", []))
         assert taken == ("{user_id}" in path and method != "get"), path
+
+
+def _with_examples(node: Any) -> Iterator[tuple[Json, Any]]:
+    """Schemas with each value that is an example of them: their own, and those of parameters and bodies."""
+    if isinstance(node, dict):
+        schema = node.get("schema", node)
+        examples = [*node["examples"]] if isinstance(node.get("examples"), list) else []
+        if isinstance(node.get("examples"), dict) and "schema" in node:
+            examples += [example["value"] for example in node["examples"].values()]
+        if "example" in node and "schema" in node:
+            examples.append(node["example"])
+        yield from ((schema, example) for example in examples)
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _with_examples(child)
+
+
+def test_every_example_keeps_to_its_schema(document: Json) -> None:
+    found = list(_with_examples(document))
+    assert len(found) > 20
+    for schema, example in found:
+        whole = {**schema, "components": document["components"]}
+        jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(example)
+    read = document["components"]["schemas"]["TaskRead"]["examples"][0]
+    assert read["description"] is read["completed_at"] is None
+    assert document["components"]["schemas"]["TaskUpdate"]["examples"][0]["due_date"] is None
+
+
+def test_instants_and_numbers_say_their_format(document: Json) -> None:
+    schemas = document["components"]["schemas"]
+    for name, schema in schemas.items():
+        for field, shape in schema.get("properties", {}).items():
+            formats = {branch.get("format") for branch in (shape, *shape.get("anyOf", ()))}
+            assert not field.endswith("_at") or "date-time" in formats, (name, field)
+    for name, field in (("TaskRead", "id"), ("TaskRead", "version"), ("ApiTokenRead", "id"), ("ApiTokenCreated", "id")):
+        assert schemas[name]["properties"][field]["format"] == "int64"
+
+
+def test_a_304_of_a_list_has_the_headers_of_a_list(document: Json) -> None:
+    for path in ("/api/{user_id}/tasks", "/api/{user_id}/tasks/trash"):
+        operation = document["paths"][path]["get"]
+        assert set(operation["responses"]["304"]["headers"]) == {"ETag", "X-Revision", "X-Request-ID"}
+        assert "query" in operation["responses"]["304"]["headers"]["ETag"]["description"]
+        assert "If-None-Match".lower() in {parameter["name"].lower() for parameter in operation["parameters"]}
+
+
+def test_being_up_and_ready_has_a_shape_and_an_example(document: Json) -> None:
+    for path, status in (("/health", "ok"), ("/ready", "ready")):
+        content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
+        assert schema["examples"] == [{"status": status}]

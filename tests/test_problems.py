@@ -395,6 +395,8 @@ async def test_every_answer_says_nosniff_how_to_cache_it_and_its_id(alice: Perso
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-request-id"]
         assert answer.headers["cache-control"] == ("private, no-cache" if kept else "no-store")
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert answer.headers["referrer-policy"] == "no-referrer"
         assert "server" not in answer.headers
         assert all(answer.headers.get_list(name) == [value] for name, value in answer.headers.items())
 
@@ -447,7 +449,8 @@ async def test_in_development_a_front_end_on_localhost_may_call(
 async def test_a_foreign_origin_may_not(alice: Person, origin: str) -> None:
     asked = await alice.client.options("/api/me/tasks", headers=preflight(origin, "POST"))
     called = await alice.get("/tasks", headers={"Origin": origin})
-    assert asked.status_code == 400
+    body = assert_problem(asked, 400, "cors_refused")
+    assert "origin" in body["detail"]
     for answer in (asked, called):
         assert "access-control-allow-origin" not in answer.headers
 

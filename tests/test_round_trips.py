@@ -37,6 +37,10 @@ BUDGET = {
     ("PATCH", "/tasks/{id}", '{"title": "x"}'): 3,
     ("PUT", "/tasks/{id}", '{"due_date": "2026-12-01"}'): 3,
     ("PATCH", "/tasks/{id}/complete", None): 3,
+    # Setting takes the owner's lock first, so that the record can say whether the task was open before.
+    ("PATCH", "/tasks/{id}/complete", '{"completed": true}'): 4,
+    ("PATCH", "/tasks/{id}", '{"completed": true}'): 4,
+    ("POST", "/tasks/{id}/restore", None): 4,  # it is not in the trash: the lock and a look
     ("DELETE", "/tasks/{id}", None): 3,
     ("POST", "/tasks", "{}"): 0,
     ("GET", "/tasks?limit=0", None): 0,

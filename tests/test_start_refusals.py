@@ -8,14 +8,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.auth.claims import is_subject
 from app.config import Settings
 from app.db import migrations
 from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.main import create_app
-from app.services.isolation import NotIsolated, prove_isolation
+from app.services.isolation import PROBE, STRANGER, NotIsolated, prove_isolation
 from tests.databases import Databases
-from tests.processes import service
+from tests.processes import run_python, service
 from tests.support import SECRET
 
 OWN = "user_id = nullif(current_setting('app.user_id', true), '')"
@@ -203,3 +204,15 @@ def test_a_refusal_is_one_line_without_secrets(tmp_path: Path, settings: dict[st
     assert said in lines[0]
     assert running.banner == ""
     assert not {"hidden", "tooshort", SECRET} & set(lines[0].split())
+
+
+async def test_no_name_of_a_user_keeps_the_service_from_starting(broken: Make) -> None:
+    await start(await broken("insert into users (id) values (' isolation probe '), (' isolation stranger ')"))
+    assert PROBE != STRANGER
+    assert not is_subject(PROBE)
+    assert not is_subject(STRANGER)
+
+
+def test_the_probe_has_another_name_in_each_process(tmp_path: Path) -> None:
+    program = "from app.services.isolation import PROBE, STRANGER; print(PROBE, STRANGER)"
+    assert run_python(program, cwd=tmp_path).stdout != run_python(program, cwd=tmp_path).stdout != ""

@@ -2,9 +2,17 @@
 
 from typing import Any
 
+import asyncpg
 import pytest
 
+from app.db.url import ConnectOptions
+from app.services.tasks import PURGE_BATCH
 from tests.support import Person, assert_problem
+
+FILL_TRASH = """
+    insert into tasks (user_id, title, version, deleted_at) select $1, 'gone', 1, now() from generate_series(1, $2)"""
+PURGED = """
+    select revision, count(*) from changes where user_id = $1 and action = 'purged' group by revision order by 1"""
 
 
 async def test_a_new_task_has_every_field(alice: Person) -> None:
@@ -101,7 +109,14 @@ async def test_a_deleted_task_is_only_in_the_trash_until_it_is_restored(alice: P
     assert restored.status_code == 200
     assert restored.json() == task | {"version": 3, "updated_at": restored.json()["updated_at"]}
     assert await alice.titles() == ["gone"]
-    assert_problem(await alice.post(path + "/restore"), 404)
+
+
+async def test_restoring_what_is_not_in_the_trash_changes_nothing(alice: Person) -> None:
+    task = await alice.add("kept")
+    answer = await alice.post(f"/tasks/{task['id']}/restore")
+    assert (answer.status_code, answer.json(), answer.headers["etag"]) == (200, task, '"1"')
+    assert (await alice.get("/tasks")).headers["x-revision"] == "1"
+    assert_problem(await alice.post("/tasks/999999/restore"), 404, "task_not_found")
 
 
 async def test_emptying_the_trash_is_for_good(alice: Person) -> None:
@@ -116,10 +131,25 @@ async def test_emptying_the_trash_is_for_good(alice: Person) -> None:
     assert await alice.titles() == [kept["title"]]
 
 
+async def test_a_full_trash_is_emptied_in_numbered_parts(alice: Person, postgres: ConnectOptions) -> None:
+    """None of them so large that its statement runs into the time limit, and none without a row."""
+    await alice.add("kept")
+    full = 2 * PURGE_BATCH
+    connection = await asyncpg.connect(**postgres.arguments())
+    await connection.execute(FILL_TRASH, alice.subject, full)
+    assert (await alice.delete("/tasks/trash")).status_code == 204
+    purged = await connection.fetch(PURGED, alice.subject)
+    await connection.close()
+    assert [tuple(row) for row in purged] == [(2, PURGE_BATCH), (3, PURGE_BATCH)]
+    assert (await alice.get("/tasks/trash")).json() == []
+    assert (await alice.get("/tasks")).headers["x-revision"] == "3"
+    assert await alice.titles() == ["kept"]
+
+
 async def test_if_match_writes_only_over_the_version_it_names(alice: Person) -> None:
     path = f"/tasks/{(await alice.add())['id']}"
     assert (await alice.patch(path, {"title": "b"}, headers={"If-Match": '"1"'})).headers["etag"] == '"2"'
-    for stale in ('"1"', 'W/"2"', '"abc"', "2", '"99999999999999999999"'):
+    for stale in ('"1"', 'W/"2"', '"abc"', '2, "9"', '"99999999999999999999"'):
         assert_problem(await alice.patch(path, {"title": "c"}, headers={"If-Match": stale}), 412, "version_conflict")
         assert_problem(await alice.patch(path + "/complete", headers={"If-Match": stale}), 412)
         assert_problem(await alice.delete(path, headers={"If-Match": stale}), 412)
@@ -165,3 +195,42 @@ async def test_days_and_instants_come_back_as_what_they_are(alice: Person, sent:
 async def test_a_date_that_cannot_be_is_refused(alice: Person, due: Any) -> None:
     assert_problem(await alice.post("/tasks", {"title": "x", "due_date": due}), 422, "validation_error")
     assert await alice.titles() == []
+
+
+@pytest.mark.parametrize("unquoted", ["2", "W/2", "'2'", '"2', ""])
+async def test_an_if_match_without_an_etag_is_told_what_one_looks_like(alice: Person, unquoted: str) -> None:
+    path, headers = f"/tasks/{(await alice.add())['id']}", {"If-Match": unquoted}
+    for call in (
+        alice.patch(path, {"title": "c"}, headers=headers),
+        alice.patch(path + "/complete", headers=headers),
+        alice.delete(path, headers=headers),
+    ):
+        body = assert_problem(await call, 422, "no_entity_tag")
+        assert body["detail"] == 'An ETag is quoted: If-Match: "7"'
+        assert body["errors"][0]["loc"] == ["header", "If-Match"]
+    assert (await alice.get(path)).headers["etag"] == '"1"'
+
+
+async def test_several_lines_of_a_condition_are_one(alice: Person) -> None:
+    path = f"/api/me/tasks/{(await alice.add())['id']}"
+    lines = [*alice.headers.items(), ("If-Match", '"8"'), ("If-Match", '"1"')]
+    assert (await alice.client.patch(path, json={"title": "b"}, headers=lines)).status_code == 200
+    lines = [*alice.headers.items(), ("If-None-Match", '"8"'), ("If-None-Match", '"2"')]
+    assert (await alice.client.get(path, headers=lines)).status_code == 304
+
+
+async def test_an_unchanged_trash_is_304_until_something_is_written(alice: Person) -> None:
+    task = await alice.add("gone")
+    await alice.delete(f"/tasks/{task['id']}")
+    trash = await alice.get("/tasks/trash")
+    assert trash.headers["cache-control"] == "private, no-cache"
+    condition = {"If-None-Match": trash.headers["etag"]}
+    again = await alice.get("/tasks/trash", headers=condition)
+    assert (again.status_code, again.content) == (304, b"")
+    assert {name: again.headers[name] for name in ("etag", "x-revision")} == {
+        "etag": trash.headers["etag"],
+        "x-revision": trash.headers["x-revision"],
+    }
+    assert (await alice.get("/tasks/trash?limit=5", headers=condition)).status_code == 200
+    await alice.post(f"/tasks/{task['id']}/restore")
+    assert (await alice.get("/tasks/trash", headers=condition)).json() == []

@@ -6,24 +6,12 @@ Revises:
 
 from collections.abc import Sequence
 
-from app.db.migrations import run_script
+from app.db.migrations import roles_script, run_script
 
 revision: str = "0001"
 down_revision: str | None = None
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
-
-# Roles belong to the whole server, so another database on it may have made this one already. It cannot log in: the
-# service's login switches to it at the start of each transaction.
-ROLE = """
-do $$ begin
-    create role todo_user nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls;
-exception when duplicate_object or unique_violation then null;
-end $$;
-do $$ begin
-    execute format('grant todo_user to %I', current_user);
-end $$;
-"""
 
 TABLES = """
 create table users (
@@ -45,6 +33,10 @@ create table tasks (
     due_at timestamptz,
     due_sort timestamptz generated always as
         (coalesce(due_at, (due_on)::timestamp without time zone at time zone 'UTC', 'infinity'::timestamptz)) stored,
+    completed_sort timestamptz generated always as (coalesce(completed_at, 'infinity'::timestamptz)) stored,
+    priority_sort integer generated always as
+        (array_position(array['none','low','medium','high','urgent'], priority)) stored,
+    title_sort text generated always as (lower(title)) stored,
     tags text[] not null default '{}',
     version bigint not null,
     created_at timestamptz not null default now(),
@@ -61,11 +53,9 @@ create table tasks (
 create index tasks_by_created_at on tasks (user_id, created_at, id) where deleted_at is null;
 create index tasks_by_updated_at on tasks (user_id, updated_at, id) where deleted_at is null;
 create index tasks_by_due on tasks (user_id, due_sort, id) where deleted_at is null;
-create index tasks_by_completed_at on tasks (user_id, (coalesce(completed_at, 'infinity'::timestamptz)), id)
-    where deleted_at is null;
-create index tasks_by_priority on tasks
-    (user_id, (array_position(array['none','low','medium','high','urgent'], priority)), id) where deleted_at is null;
-create index tasks_by_title on tasks (user_id, (lower(title)), id) where deleted_at is null;
+create index tasks_by_completed_at on tasks (user_id, completed_sort, id) where deleted_at is null;
+create index tasks_by_priority on tasks (user_id, priority_sort, id) where deleted_at is null;
+create index tasks_by_title on tasks (user_id, title_sort, id) where deleted_at is null;
 create index tasks_trash on tasks (user_id, deleted_at, id) where deleted_at is not null;
 
 create table changes (
@@ -108,7 +98,7 @@ grant select on alembic_version to todo_user;
 
 
 def upgrade() -> None:
-    run_script(ROLE + TABLES + ISOLATION)
+    run_script(roles_script("todo_user") + TABLES + ISOLATION)
 
 
 def downgrade() -> None:

@@ -6,27 +6,12 @@ Revises: 0001
 
 from collections.abc import Sequence
 
-from app.db.migrations import run_script
+from app.db.migrations import roles_script, run_script
 
 revision: str = "0002"
 down_revision: str | None = "0001"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
-
-# todo_auth serves login and refresh, todo_eraser deletes all that one user has. Neither can log in (see 0001).
-ROLES = """
-do $$
-declare name text;
-begin
-    foreach name in array array['todo_auth', 'todo_eraser'] loop
-        begin
-            execute format('create role %I nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls', name);
-        exception when duplicate_object or unique_violation then null;
-        end;
-        execute format('grant %I to %I', name, current_user);
-    end loop;
-end $$;
-"""
 
 # Look-ups by e-mail, token or address come before anybody knows whose they are, so these few indexes cannot begin with
 # user_id. On a distributed PostgreSQL the tables of this file are reference tables: small, and joined with no other.
@@ -141,7 +126,8 @@ alter default privileges in schema public grant select, delete on tables to todo
 
 
 def upgrade() -> None:
-    run_script(ROLES + TABLES + ISOLATION)
+    # todo_auth serves login and refresh, todo_eraser deletes all that one user has.
+    run_script(roles_script("todo_auth", "todo_eraser") + TABLES + ISOLATION)
 
 
 def downgrade() -> None:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from app.config import Settings
 from app.errors import TokenExpired, TokenInvalid
+from app.unique_names import unique_names
 
 # For clocks that disagree, on nbf and iat. None on exp: "expired" then means the same here, in the cache and at the
 # front-end, which renews its tokens before that anyway.
@@ -53,21 +54,14 @@ def origins(settings: Settings) -> tuple[Origin, Origin]:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
+    """RFC 7519, 4: names are unique. Two readers of a token must not see two different subjects."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=unique_names)
     except (ValueError, RecursionError) as error:
         raise TokenInvalid from error
     if not isinstance(value, dict):
         raise TokenInvalid
     return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 7519, 4: names are unique. Two readers of a token must not see two different subjects."""
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise ValueError("duplicate name")
-    return members
 
 
 def check_origin(claims: dict[str, Any], origin: Origin) -> None:
@@ -108,8 +102,11 @@ def identify(claims: dict[str, Any], now: float) -> Identity:
 
 
 def is_subject(text: str) -> bool:
-    """What ``app.db.session`` accepts as an owner: nothing invisible, no control characters, no lone surrogates."""
-    return 0 < len(text) <= MAX_SUBJECT and text.isprintable()
+    """What ``app.db.session`` accepts as an owner: nothing invisible, no control characters, no lone surrogates.
+
+    Nor spaces around it: to a person that would be another user's name, and such names are those of the start's probe.
+    """
+    return 0 < len(text) <= MAX_SUBJECT and text.isprintable() and text == text.strip()
 
 
 def _instant(claims: dict[str, Any], name: str) -> int | None:

@@ -100,7 +100,7 @@ class TokenVerifier:
         if self._secret is None:
             raise ValueError("there is no shared secret to sign with: set JWT_SECRET")
         if not is_subject(subject):
-            raise ValueError("a subject has 1 to 255 characters, all of them printable")
+            raise ValueError("a subject has 1 to 255 characters, all of them printable, and no space around them")
         now = int(self._clock())
         claims: dict[str, object] = {"sub": subject, "iat": now, "exp": now + ttl}
         if self._shared.issuer:

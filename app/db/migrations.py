@@ -17,6 +17,31 @@ from app.db.url import ConnectOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = 7_305_612_884  # any number, the same in every version of this service
+ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # a DBA is asked once for all of them
+ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
+# Since PostgreSQL 16 a membership may come without the right to switch: who creates a role gets just that.
+ROLES = """
+do $$
+declare
+    name text;
+    needed constant text := case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end;
+begin
+    foreach name in array array[{names}] loop
+        if not exists (select from pg_roles where rolname = name) then
+            begin
+                execute format('create role %I {rights}', name);
+            exception when duplicate_object or unique_violation then null;  -- another database's migration was faster
+            end;
+        end if;
+        if not pg_has_role(current_user, name, needed) then
+            execute format('grant %I to %I', name, current_user);
+        end if;
+    end loop;
+exception when insufficient_privilege then
+    raise insufficient_privilege using message = format(
+        '%s. Let a DBA run (what exists already, left out): {create} grant {grant} to %I;', sqlerrm, current_user);
+end $$;
+"""
 
 
 class SchemaError(ValueError):
@@ -117,6 +142,20 @@ async def current(options: ConnectOptions) -> str | None:
         return version
     finally:
         await connection.close()
+
+
+def roles_script(*names: str) -> str:
+    """SQL that makes the service's roles and lets the login that migrates switch to them.
+
+    Roles belong to the whole server, so another database on it, or a DBA, may have made them already: then it needs no
+    right but membership. They cannot log in; the service's login switches to them at the start of each transaction.
+    """
+    return ROLES.format(
+        names=", ".join(f"'{name}'" for name in names),
+        create=" ".join(f"create role {name} {ROLE_RIGHTS};" for name in ALL_ROLES),
+        grant=", ".join(ALL_ROLES),
+        rights=ROLE_RIGHTS,
+    )
 
 
 def run_script(sql: str) -> None:

@@ -9,6 +9,7 @@ answer is sent.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -124,6 +125,11 @@ class Session:
             await self.rollback()
 
 
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # the pool has let go of it already, which it does when the server closes it
+        connection.terminate()
+
+
 async def _no_reset(connection: Any) -> None:
     """asyncpg's reset costs a round trip; every setting here is local to a transaction, so there is none to reset."""
 
@@ -191,14 +197,14 @@ class Database:
     async def begin(self, statement: str) -> Any:
         """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.
 
-        BEGIN has no effect to lose, so it is tried again, at most once for each connection the pool may hold.
+        BEGIN has no effect to lose, so it is tried again, once for each connection the pool may hold, and on a new one.
         """
         try:
             await self._gate.enter()
         except TimeoutError:
             raise Unavailable(retry_after=RETRY_AFTER) from None
         try:
-            for _ in range(self._size):
+            for _ in range(self._size + 1):
                 connection = await self._begin_once(statement)
                 if connection is not None:
                     return connection
@@ -215,7 +221,7 @@ class Database:
         try:
             await connection.execute(statement)
         except BaseException as error:
-            connection.terminate()
+            _terminate(connection)
             await self._pool.release(connection)
             if is_lost(error):
                 return None
@@ -231,5 +237,5 @@ class Database:
 
     async def discard(self, connection: Any) -> None:
         """Close a connection whose state is unknown; the server rolls back whatever was open."""
-        connection.terminate()
+        _terminate(connection)
         await self.release(connection)

@@ -12,7 +12,7 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.clock import now
-from app.models.base import DateOrInstant, Instant, Shape, VisibleText
+from app.models.base import DateOrInstant, Instant, Int64, Shape, VisibleText
 
 INSTANT = DateTime(timezone=True)
 
@@ -63,7 +63,7 @@ class ApiTokenCreate(Shape):
 
 
 class ApiTokenRead(BaseModel):
-    id: int
+    id: Int64
     name: str
     scope: Scope
     hint: str

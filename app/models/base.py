@@ -5,7 +5,7 @@ import unicodedata
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
@@ -76,7 +76,12 @@ def _rfc3339(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-Instant = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used="json")]
+Instant = Annotated[
+    datetime,
+    PlainSerializer(_rfc3339, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]
 CleanText = AfterValidator(clean_text)
 VisibleText = AfterValidator(visible_text)

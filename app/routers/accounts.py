@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response, Security
 from app.deps import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
 from app.models.accounts import AccountRead, AccountUpdate
 from app.refresh_cookie import clear_refresh_cookie, pair_answer
-from app.responses import Json
+from app.responses import LIMITED, Json
 from app.routing import DirectRoute
 from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
 from app.services import accounts, erasure, passwords
@@ -25,7 +25,7 @@ async def update_account(auth: Auth, identity: LoggedIn, change: AccountUpdate) 
     return Json(dict(await accounts.update_account(auth, identity.subject, change)))
 
 
-@router.delete("/me", status_code=204, response_class=Response)
+@router.delete("/me", status_code=204, response_class=Response, responses=LIMITED)
 async def delete_account(
     request: Request, auth: Auth, identity: LoggedIn, client: FromClient, again: PasswordAgain
 ) -> Response:
@@ -44,7 +44,7 @@ async def export_account(auth: Auth, identity: LoggedIn) -> Response:
     return Json(await erasure.export_account(auth, identity.subject), headers=headers)
 
 
-@router.put("/password", response_model=TokenPair)
+@router.put("/password", response_model=TokenPair, responses=LIMITED)
 async def change_password(
     request: Request, auth: Auth, identity: LoggedIn, client: FromClient, given: PasswordChange
 ) -> Response:

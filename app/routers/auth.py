@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Request, Response, Security
 from app.deps import Auth, FromClient, bearer, logged_in
 from app.models.accounts import AccountCreate
 from app.refresh_cookie import clear_refresh_cookie, pair_answer, refresh_cookie
-from app.responses import Json
+from app.responses import LIMITED, Json
 from app.routing import DirectRoute
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
 from app.services import accounts, login, passwords, sessions
@@ -15,7 +15,7 @@ from app.services.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
 
-FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}}
+FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}, **LIMITED}
 NOT_ALLOWED: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
 REFUSED: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is not valid any more."}}
 RACE: dict[int | str, dict[str, Any]] = {
@@ -26,6 +26,7 @@ TAKEN: dict[int | str, dict[str, Any]] = {
     202: {"model": Accepted, "description": "With REGISTRATION=mail: the rest is in a mail."},
     403: {"description": "New accounts are made by the operator here."},
     409: {"description": "There is an account with this e-mail already."},
+    **LIMITED,
 }
 MAILED = {"detail": "If there is such an account, a mail is on its way."}
 CONFIRM = {"detail": "A mail to this address tells how to go on."}
@@ -77,7 +78,7 @@ async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None,
     return response
 
 
-@router.post("/password/forgot", status_code=202, response_model=Accepted)
+@router.post("/password/forgot", status_code=202, response_model=Accepted, responses=LIMITED)
 async def forgot_password(auth: Auth, client: FromClient, given: PasswordForgotten) -> Response:
     """Mail a token for a new password, if there is such an account; the answer is the same if there is none."""
     await passwords.forgot_password(auth, given.email, client)

@@ -10,7 +10,7 @@ from app.etags import expected_versions, is_unchanged, list_etag, task_etag
 from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page, link_header
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
-from app.routing import DirectRoute
+from app.routing import DirectRoute, known_names
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services import task_list, tasks, users
 
@@ -23,15 +23,19 @@ ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
 TASK: dict[str, Any] = {"headers": ETAG}
 CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the task is.")}
 UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
+    "X-Revision", "The number of the latest write this list shows.", "integer"
+)
 LIST: dict[str, Any] = {
-    "headers": header("ETag", "The revision and the query: send it back in If-None-Match.")
+    "headers": LIST_TAGS
     | header("Link", "RFC 8288: first, next and prev page.")
-    | header("X-Revision", "The number of the latest write this list shows.", "integer")
     | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
 }
+LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
+KNOWN = {query: known_names(query) for query in (TaskQuery, TrashQuery)}
 
 
-@router.get("", response_model=list[TaskRead], responses={200: LIST, 304: UNCHANGED})
+@router.get("", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
 async def list_tasks(
     request: Request,
     owner: Owner,
@@ -40,13 +44,12 @@ async def list_tasks(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
-    text: bytes = request.scope["query_string"]
     if if_none_match is not None and query.stable:
         revision = await users.get_revision(session, owner)
-        if is_unchanged(if_none_match, etag := list_etag(revision, owner, text)):
+        if is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
             return Response(status_code=304, headers=_list_headers(revision, etag))
     page = await task_list.list_tasks(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, list_etag(page.revision, owner, text) if query.stable else None)
+    return _list_answer(request, page, query, _list_etag(request, page.revision, owner) if query.stable else None)
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
@@ -57,13 +60,21 @@ async def create_task(request: Request, owner: Owner, session: Session, task: Ta
     return _task_answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
 
 
-@router.get("/trash", response_model=list[TaskRead], responses={200: LIST})
+@router.get("/trash", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
 async def list_trash(
-    request: Request, owner: Owner, session: ReadSession, query: Annotated[TrashQuery, Query()]
+    request: Request,
+    owner: Owner,
+    session: ReadSession,
+    query: Annotated[TrashQuery, Query()],
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What was deleted and can be restored, latest first."""
+    if if_none_match is not None:
+        revision = await users.get_revision(session, owner)
+        if is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
+            return Response(status_code=304, headers=_list_headers(revision, etag))
     page = await task_list.list_trash(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, None)
+    return _list_answer(request, page, query, _list_etag(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)
@@ -145,6 +156,10 @@ def _wants_total(request: Request, query: TaskQuery | TrashQuery) -> bool:
     return query.count if query.count is not None else _is_envelope(request)
 
 
+def _list_etag(request: Request, revision: int, owner: str) -> str:
+    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
+
+
 def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
     headers = {"X-Revision": str(revision)}
     if etag is not None:
@@ -154,8 +169,10 @@ def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
 
 def _list_answer(request: Request, page: Page, query: TaskQuery | TrashQuery, etag: str | None) -> Response:
     headers = _list_headers(page.revision, etag)
-    text = request.scope["query_string"]
-    headers["Link"] = link_header(request.scope["path"], text, page, offset=query.offset, limit=query.limit)
+    # Names that were ignored lead nowhere; where they are refused, there are none.
+    known = KNOWN[type(query)] if request.app.state.settings.unknown_fields == "ignore" else None
+    path, text = request.scope["path"], request.scope["query_string"]
+    headers["Link"] = link_header(path, text, page, offset=query.offset, limit=query.limit, known=known)
     if page.total is not None:
         headers["X-Total-Count"] = str(page.total)
     if _is_envelope(request):

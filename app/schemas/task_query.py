@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.models.base import CleanText, DateOrInstant, Shape
 from app.models.tasks import TAG_MAX, TAGS_MAX, Priority
-from app.paging import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+from app.paging import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 
 class Status(StrEnum):
@@ -61,7 +61,7 @@ TagFilter = Annotated[str, CleanText, Field(min_length=1, max_length=TAG_MAX)]
 # Bounds before the validator: after it the document would say "ge" and "le", which nobody understands
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), Whole]
 Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
-CursorText = Annotated[str, Field(min_length=1, max_length=2000)]
+CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
 class TrashQuery(Shape):

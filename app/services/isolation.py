@@ -1,5 +1,6 @@
 """The third net, proved at every start: a foreign row is invisible, whoever the service is to the database."""
 
+import secrets
 from typing import NamedTuple
 
 from sqlalchemy import text
@@ -7,8 +8,9 @@ from sqlalchemy import text
 from app.db.session import AUTH_ROLE, SERVICE_ROLE, Database, Session
 from app.errors import AppError
 
-# Names no token can carry (they are not trimmed): the probe can never meet a real user's rows.
-PROBE, STRANGER = " isolation probe ", " isolation stranger "
+# Names that no token can carry (there are spaces around them), and new in each process: whatever is stored already, the
+# probe never meets a user's rows, nor another process that starts at the same moment.
+PROBE, STRANGER = (f" isolation {role} {secrets.token_hex(8)} " for role in ("probe", "stranger"))
 
 # What the service's role can reach. Tables of others in the same schema, and of extensions, are none of its business.
 REACHABLE = """

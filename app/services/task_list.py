@@ -1,7 +1,7 @@
 """Lists of tasks: filters, order, keyset and offset paging. One statement a shape, compiled once."""
 
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
-    literal_column,
     or_,
     select,
     tuple_,
@@ -25,7 +24,8 @@ from sqlalchemy import (
 from app.db.changes import OWNER
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.models.tasks import COMPLETED_SORT, PRIORITY_RANK, READ_COLUMNS, task_row
+from app.models.base import MAX_YEAR, MIN_YEAR
+from app.models.tasks import READ_COLUMNS, TITLE_MAX, Priority, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
 from app.services.tasks import READ, TASKS
@@ -33,18 +33,22 @@ from app.services.users import TIMEZONE, USERS, get_revision
 
 SORT_KEY = len(READ_COLUMNS)  # position of the sort key in a record; the revision comes last
 INSTANT = DateTime(timezone=True)
-INFINITY: Any = literal_column("'infinity'::timestamptz")
+# What the driver sends as PostgreSQL's infinity. A parameter, and no expression around one: under row-level security
+# that would not be part of an index range.
+INFINITY = datetime.max.replace(tzinfo=UTC)
 REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
-# Sort keys as the indexes of the table spell them, and the type of their cursor value.
+# Sort keys and the type of their cursor value. Each is a column of an index, see the table.
 KEYS: dict[str, tuple[Any, Any]] = {
     "created_at": (TASKS.c.created_at, INSTANT),
     "updated_at": (TASKS.c.updated_at, INSTANT),
     "due_date": (TASKS.c.due_sort, INSTANT),
-    "completed_at": (literal_column(COMPLETED_SORT), INSTANT),
+    "completed_at": (TASKS.c.completed_sort, INSTANT),
     "deleted_at": (TASKS.c.deleted_at, INSTANT),
-    "priority": (literal_column(PRIORITY_RANK), Integer()),
-    "title": (func.lower(TASKS.c.title), Text()),
+    "priority": (TASKS.c.priority_sort, Integer()),
+    "title": (TASKS.c.title_sort, Text()),
 }
+
+LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
 
 
 class Shape(NamedTuple):
@@ -121,10 +125,7 @@ def _list(shape: Shape) -> Prepared:
     key, type_ = KEYS[shape.sort]
     statement = select(*READ, key.label("sort_key"), REVISION_NOW.label("revision")).where(*_conditions(shape))
     if shape.behind:
-        after: Any = bindparam("after", type_=type_)
-        if type_ is INSTANT:
-            after = func.coalesce(after, INFINITY)
-        last = tuple_(after, bindparam("after_id", type_=BigInteger))
+        last = tuple_(bindparam("after", type_=type_), bindparam("after_id", type_=BigInteger))
         here = tuple_(key, TASKS.c.id)
         statement = statement.where(here < last if shape.descending else here > last)
     order = (key.desc(), TASKS.c.id.desc()) if shape.descending else (key, TASKS.c.id)
@@ -208,23 +209,33 @@ def _escape_like(word: str) -> str:
 
 
 def _to_cursor(value: Any) -> Any:
-    """Instants as text; "" stands for PostgreSQL's infinity, which the driver shows as the year 9999."""
+    """Instants as text; "" stands for infinity."""
     if isinstance(value, datetime):
-        return "" if value.year == 9999 else value.isoformat()
+        return "" if value.year == INFINITY.year else value.isoformat()  # the driver's is naive: not equal to ours
     return value
 
 
 def _from_cursor(cursor: Cursor) -> Any:
-    type_ = KEYS[cursor.sort][1]
-    value = cursor.value
+    """The value as a parameter. Raises InvalidCursor for what ``_to_cursor`` cannot have written."""
+    type_, value = KEYS[cursor.sort][1], cursor.value
     try:
-        if type_ is INSTANT:
-            return datetime.fromisoformat(value) if value else None
-        if isinstance(type_, Integer) and 0 < int(value) < 100:
-            return int(value)
-        if isinstance(type_, Text) and isinstance(value, str) and "\0" not in value and len(value) <= 1000:
+        if type_ is INSTANT and type(value) is str:
+            return _instant(value)
+        if isinstance(type_, Integer) and type(value) is int and 1 <= value <= len(Priority):
+            return value
+        if isinstance(type_, Text) and type(value) is str and "\0" not in value and len(value) <= LOWERED_MAX:
             value.encode()
             return value
-    except (ValueError, TypeError):
+    except ValueError:
         pass
     raise InvalidCursor(loc=("query", "cursor"))
+
+
+def _instant(text: str) -> datetime:
+    """ValueError for any spelling but our own: the driver cannot encode all that can be parsed."""
+    if not text:
+        return INFINITY
+    value = datetime.fromisoformat(text)
+    if value.utcoffset() != timedelta(0) or value.isoformat() != text or not MIN_YEAR <= value.year <= MAX_YEAR:
+        raise ValueError(text)
+    return value

@@ -127,7 +127,7 @@ async def test_it_replays_what_the_feed_dropped_while_it_asked(
     client, _ = opened(behind=False, still_valid=still_valid)
     hub.written = 3
     hub.changed(["anna"])
-    await until(lambda: hub.read_to == 3)
+    await until(lambda: hub.read_to >= 1)
     answer.set()
     await until(lambda: b"id: 3" in client.text)
     assert client.text.count(b"event: ") == 3

@@ -511,3 +511,12 @@ def test_no_header(header: str | None) -> None:
 def test_other_headers(header: str) -> None:
     with pytest.raises(TokenNotBearer):
         bearer_token(header)
+
+
+@pytest.mark.parametrize("subject", [" alice", "alice ", " ", " isolation probe "])
+async def test_a_subject_has_no_spaces_around_it(verifier: TokenVerifier, subject: str) -> None:
+    with pytest.raises(ValueError, match="no space around"):
+        verifier.sign(subject, ttl=60)
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(make("HS256", sub=subject))
+    assert (await verifier.verify(make("HS256", sub="a b"))).subject == "a b"

@@ -1,0 +1,53 @@
+"""The shapes in the OpenAPI document, where FastAPI and Pydantic leave them incomplete: functions on the document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+
+from app.config import Settings
+from app.models.tasks import TaskPage
+
+Json = dict[str, Any]
+
+
+def restore_examples(schemas: Json) -> Json:
+    """FastAPI drops every null from the document, also from examples: then those break the schemas they stand in."""
+    examples = dict(_examples(BaseModel))
+    return {
+        name: schema | {"examples": examples[name]} if name in examples and "examples" in schema else schema
+        for name, schema in schemas.items()
+    }
+
+
+def _examples(base: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
+    for model in base.__subclasses__():
+        extra = model.model_config.get("json_schema_extra")
+        if model.__module__.startswith("app.") and isinstance(extra, dict) and isinstance(extra.get("examples"), list):
+            yield model.__name__, list(extra["examples"])  # type: ignore[arg-type]
+        yield from _examples(model)
+
+
+def adapt(document: Json, settings: Settings) -> None:
+    """Show what the settings make of the contract. Changes ``document``."""
+    for name in ("TaskCreate", "TaskUpdate"):
+        if schema := document["components"]["schemas"].get(name):
+            _set_limit(schema["properties"]["description"], settings.description_max)
+    if settings.list_shape == "envelope":
+        _use_envelopes(document)
+
+
+def _set_limit(schema: Json, limit: int) -> None:
+    for branch in (schema, *schema.get("anyOf", ())):
+        if "maxLength" in branch:
+            branch["maxLength"] = limit
+
+
+def _use_envelopes(document: Json) -> None:
+    """Lists of tasks as the setting LIST_SHAPE=envelope answers them."""
+    page = TaskPage.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"]["TaskPage"] = {key: page[key] for key in page if key != "$defs"}
+    for operation in (each for item in document["paths"].values() for each in item.values()):
+        media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        if media.get("schema", {}).get("items") == {"$ref": "#/components/schemas/TaskRead"}:
+            media["schema"] = {"$ref": "#/components/schemas/TaskPage"}

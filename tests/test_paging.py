@@ -1,0 +1,142 @@
+"""A page is a range of an index at any depth, and a cursor comes back whole or not at all."""
+
+import base64
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from fastapi import FastAPI
+
+from app.models.tasks import TITLE_MAX
+from app.paging import CURSOR_MAX, Cursor
+from app.services import task_list
+from app.services.task_list import INFINITY, KEYS, Shape
+from tests.databases import Databases
+from tests.support import Person, assert_problem
+
+NEXT = re.compile(r'<([^>]+)>; rel="next"')
+# Two users and every kind of tie: half of the tasks have no due date, most are open, some are in the trash.
+SEED = """
+    insert into users (id, revision) values ('many', 1), ('other', 1);
+    insert into tasks (user_id, title, completed, completed_at, priority, due_on, version, created_at, updated_at,
+                       deleted_at)
+    select owner, 'Task ' || k % 700, k % 5 = 0, case when k % 5 = 0 then at end,
+           (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
+           case when k % 2 = 0 then date '2026-01-01' + k % 365 end, 1, at, at, case when k % 4 = 0 then at end
+    from (values ('many', 6000), ('other', 1000)) as o (owner, n), generate_series(1, n) as k,
+         lateral (select timestamptz '2026-01-01' + k * interval '1 minute' as at) as t;
+    analyze"""
+SHAPES = [Shape(sort=sort, descending=down) for sort in KEYS if sort != "deleted_at" for down in (False, True)]
+SHAPES += [Shape(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
+
+
+@pytest.fixture
+async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
+    """To a database with many tasks, as the service's role."""
+    options = await databases.create(migrated, SEED)
+    opened = await asyncpg.connect(**options.arguments())
+    await opened.execute("set role todo_user; set app.user_id = 'many'")
+    yield opened
+    await opened.close()
+
+
+async def plan(connection: Any, shape: Shape, values: dict[str, Any]) -> str:
+    """As a prepared statement gets it: EXPLAIN alone would never show the plan that ignores the values."""
+    prepared = task_list._list(shape)
+    literals = [
+        "'infinity'" if value == INFINITY else f"'{value}'" for value in prepared.arguments({"owner": "many"} | values)
+    ]
+    await connection.execute(f"prepare page as {prepared.sql}")
+    rows = await connection.fetch(f"explain execute page({', '.join(literals)})")
+    await connection.execute("deallocate page")
+    return "\n".join(row[0] for row in rows)
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str) -> None:
+    await connection.execute(f"set plan_cache_mode = {mode}")
+    problems = {}
+    for shape in SHAPES:
+        page = {"limit": 101, "offset": 0}
+        first = task_list._list(shape)
+        row = (await connection.fetch(first.sql, *first.arguments({"owner": "many", "limit": 1, "offset": 1200})))[0]
+        infinite = getattr(row["sort_key"], "year", 0) == INFINITY.year
+        after = {"after": INFINITY if infinite else row["sort_key"], "after_id": row["id"]}
+        for behind, values in ((False, page), (True, page | after)):
+            text = await plan(connection, shape._replace(behind=behind), values)
+            ranged = not behind or re.search(r"Index Cond: .*\bROW\(", text)
+            if "Sort" in text or "Index" not in text or not ranged:
+                problems[shape.sort, shape.descending, behind] = text
+    assert not problems, "\n\n".join(f"{key}:\n{text}" for key, text in problems.items())
+
+
+async def test_the_driver_sends_our_infinity_as_the_databases(connection: Any) -> None:
+    assert await connection.fetchval("select $1::timestamptz = 'infinity'", INFINITY)
+
+
+TITLES = {
+    "emoji": "\N{GRINNING FACE}" * 200,
+    "grows in lower case": "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}" * 200,
+    "control characters": "a" + "\x01" * 198 + "b",
+    "to be escaped": '"\\' * 100,
+}
+
+
+@pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_the_longest_titles_have_pages_too(alice: Person, title: str, order: str) -> None:
+    ids = [(await alice.add(title))["id"] for _ in range(3)]
+    url, found = f"/api/{alice.subject}/tasks?sort=title&order={order}&limit=1", []
+    for _ in ids:
+        answer = await alice.get(url)
+        assert answer.status_code == 200, answer.text
+        found += [task["id"] for task in answer.json()]
+        link = NEXT.search(answer.headers["link"])
+        url = link[1] if link else ""
+    assert (found, url) == (sorted(ids, reverse=order == "desc"), "")
+
+
+def test_no_cursor_is_longer_than_what_is_accepted() -> None:
+    title = "\x01" * TITLE_MAX
+    longest = Cursor("title", "desc", True, title, 2**63 - 1)
+    assert CURSOR_MAX - 60 < len(longest.encode()) <= CURSOR_MAX
+
+
+def forge(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+INSTANT = "2026-01-01T00:00:00+00:00"
+BAD_VALUES: dict[str, list[Any]] = {
+    "created_at": [
+        "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "9999-12-31T23:59:59.999999+00:00",
+        "1899-12-31T23:59:59+00:00", "2200-01-01T00:00:00+00:00", "2026-01-01T00:00:00", "2026-01-01",
+        "20260101T000000+0000", "2026-01-01T00:00:00+14:00", "infinity", 0, 1, True, False, None, 1.5, [], {},
+    ],
+    "priority": [0, 6, -1, 2**70, True, "3", "", 3.0, None, []],
+    "title": [True, 3, None, "a\0", "\ud800", "x" * 401, []],
+}  # fmt: skip
+BAD_DIRECTIONS: list[Any] = [True, False, 2, -1, 0.0, "0", None]
+BAD_IDS: list[Any] = [True, 0, -1, 2**63, 1.0, "1", None]
+FORGED = [
+    *((sort, "desc", 0, value, 1) for sort, values in BAD_VALUES.items() for value in values),
+    *(("created_at", "desc", backward, INSTANT, 1) for backward in BAD_DIRECTIONS),
+    *(("created_at", "desc", 0, INSTANT, task_id) for task_id in BAD_IDS),
+]
+
+
+@pytest.mark.parametrize("parts", FORGED, ids=lambda parts: ascii(parts)[:80])
+async def test_a_forged_cursor_is_refused_before_the_database_is_asked(
+    app: FastAPI,
+    alice: Person,
+    parts: tuple[Any, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(app.state.database, "begin", None)
+    answer = await alice.get(f"/tasks?sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
+    assert_problem(answer, 422, "invalid_cursor")
+    assert [record for record in caplog.records if record.name.startswith("app")] == []

@@ -1,0 +1,106 @@
+"""Two writers of one owner: what the second one records is what it did to the row the first one left."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import text
+
+from app.db.session import Database
+from app.db.url import ConnectOptions
+from app.models.tasks import TaskUpdate
+from app.services import tasks
+from tests.support import Person
+
+LATEST = text("select action from changes where user_id = :owner order by revision desc limit 1")
+WAITING = "select exists (select from pg_locks where not granted)"
+Set = Callable[[Person, int, bool], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture
+def database(app: FastAPI) -> Database:
+    found: Database = app.state.database
+    return found
+
+
+@pytest.fixture
+async def somebody_waits(postgres: ConnectOptions) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    connection = await asyncpg.connect(**postgres.arguments())
+
+    async def wait() -> None:
+        async with asyncio.timeout(5):
+            while not await connection.fetchval(WAITING):
+                pass  # each look is a round trip
+
+    yield wait
+    await connection.close()
+
+
+async def by_update(person: Person, task_id: int, completed: bool) -> Any:
+    return await person.patch(f"/tasks/{task_id}", {"title": "b", "completed": completed})
+
+
+async def by_complete(person: Person, task_id: int, completed: bool) -> Any:
+    return await person.patch(f"/tasks/{task_id}/complete", {"completed": completed})
+
+
+@pytest.mark.parametrize("set_completed", [by_update, by_complete])
+@pytest.mark.parametrize(
+    ("before", "first", "second", "action"),
+    [
+        (True, False, False, "updated"),
+        (False, True, False, "reopened"),
+        (False, True, True, "updated"),
+        (True, False, True, "completed"),
+    ],
+)
+async def test_the_record_says_what_was_done_to_the_row_another_writer_left(
+    alice: Person,
+    database: Database,
+    somebody_waits: Callable[[], Awaitable[None]],
+    set_completed: Set,
+    before: bool,
+    first: bool,
+    second: bool,
+    action: str,
+) -> None:
+    task_id = (await alice.add(completed=before))["id"]
+    async with database.transaction(alice.subject) as session:
+        await tasks.complete_task(session, alice.subject, task_id, first)
+        later = asyncio.create_task(set_completed(alice, task_id, second))
+        await somebody_waits()
+    answer = await later
+    assert (answer.status_code, answer.json()["completed"]) == (200, second)
+    async with database.transaction(alice.subject, read_only=True) as session:
+        assert (await session.exec(LATEST, {"owner": alice.subject})).one() == action
+
+
+@pytest.mark.parametrize("change", [{"title": "b"}, {"completed": True}], ids=str)
+async def test_time_does_not_go_back_for_a_writer_that_waited(
+    alice: Person, database: Database, somebody_waits: Callable[[], Awaitable[None]], change: dict[str, Any]
+) -> None:
+    """The one that waits began first: its transaction's time is the earlier one."""
+    task_id = (await alice.add())["id"]
+    async with database.transaction(alice.subject) as late:
+        await tasks.get_task(late, alice.subject, task_id)
+        async with database.transaction(alice.subject) as early:
+            before = await tasks.update_task(early, alice.subject, task_id, TaskUpdate(title="a"))
+            waiting = asyncio.create_task(tasks.update_task(late, alice.subject, task_id, TaskUpdate(**change)))
+            await somebody_waits()
+        after = await waiting
+    assert after.version > before.version
+    assert after.updated_at >= before.updated_at
+    assert after.completed_at is None or after.completed_at >= before.updated_at
+
+
+async def test_what_goes_into_the_trash_does_not_go_back_in_time(alice: Person, database: Database) -> None:
+    task_id = (await alice.add())["id"]
+    async with database.transaction(alice.subject) as late:
+        await tasks.get_task(late, alice.subject, task_id)
+        updated_at = (await alice.patch(f"/tasks/{task_id}", {"title": "b"})).json()["updated_at"]
+        deleted = await tasks.delete_task(late, alice.subject, task_id)
+    assert deleted.updated_at >= datetime.fromisoformat(updated_at)

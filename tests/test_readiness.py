@@ -1,0 +1,85 @@
+"""/ready: true, and cheap however often it is asked."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.db.migrations import head
+from app.errors import Unavailable
+from app.services import readiness
+from app.services.readiness import Readiness, SchemaMismatch
+from tests.support import assert_problem
+
+
+class Slow:
+    """A database that counts who asks it, answers after a moment, and can be told to fail."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.failure: Exception | None = None
+
+    def transaction(self, owner: str, *, read_only: bool) -> Any:
+        return self
+
+    async def __aenter__(self) -> Any:
+        self.asked += 1
+        await asyncio.sleep(0.02)
+        if self.failure:
+            raise self.failure
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def exec(self, statement: Any) -> Any:
+        return self
+
+    def first(self) -> str:
+        return head()
+
+
+@pytest.fixture
+def database() -> Any:
+    return Slow()
+
+
+async def test_a_flood_asks_the_database_once_in_a_while(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = Readiness(database)
+    await asyncio.gather(*(ready.check() for _ in range(200)))
+    await ready.check()
+    assert database.asked == 1
+    monkeypatch.setattr(readiness, "REMEMBERED", 0.0)
+    await ready.check()
+    assert database.asked == 2
+
+
+async def test_a_failure_is_told_to_all_and_forgotten_as_soon(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready, database.failure = Readiness(database), Unavailable(retry_after=1)
+    told = await asyncio.gather(*(ready.check() for _ in range(20)), return_exceptions=True)
+    assert {type(fact) for fact in told} == {Unavailable}
+    assert database.asked == 1
+    monkeypatch.setattr(readiness, "REMEMBERED", 0.0)
+    database.failure = None
+    await ready.check()
+
+
+async def test_who_hangs_up_does_not_end_it_for_the_others(database: Any) -> None:
+    ready = Readiness(database)
+    first, second = (asyncio.create_task(ready.check()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await second
+    assert database.asked == 1
+
+
+async def test_it_says_whether_the_schema_is_the_right_one(
+    app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "REMEMBERED", 0.0)
+    assert (await client.get("/ready")).json() == {"status": "ready"}
+    with monkeypatch.context() as patched:
+        patched.setattr(readiness, "head", lambda: "9999")
+        assert_problem(await client.get("/ready"), 503, SchemaMismatch.code)
+    assert (await client.get("/ready")).status_code == 200
