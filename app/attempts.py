@@ -1,4 +1,4 @@
-"""Safe retries: ``Idempotency-Key`` on every unsafe request (draft-ietf-httpapi-idempotency-key-header).
+"""Safe retries: ``Idempotency-Key`` on unsafe requests below a user's path (draft-ietf-httpapi-idempotency-key-header).
 
 The first answer is kept in the transaction of its effect, so there is never one without the other, whatever is killed
 in between. A refusal is kept only if the same request would be refused again, in a transaction of its own after the
@@ -21,12 +21,13 @@ from app.services.idempotency import Answer, claim_key, keep_answer
 from app.strict_json import read_body
 
 KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+DECIDING = ("if-match", "content-type")
 DETERMINISTIC = {
     Kind.MALFORMED, Kind.NOT_FOUND, Kind.CONFLICT, Kind.STALE, Kind.GONE, Kind.UNSUPPORTED_MEDIA, Kind.INVALID,
 }  # fmt: skip
 
 
-# For the document: every route of app.routing takes it, so no signature says so.
+# For the document: every unsafe route below a user's path takes it, so no signature says so.
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -48,7 +49,8 @@ class Attempt:
 
     async def keep(self, session: Session, response: Response) -> Self:
         """Keep a success in its own transaction. An answer that is a stream is not kept."""
-        if isinstance(getattr(response, "body", None), bytes) and response.status_code < 300:
+        whole = isinstance(getattr(response, "body", None), bytes) and response.media_type != "text/event-stream"
+        if whole and response.status_code < 300:
             await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(response))
         return self
 
@@ -71,13 +73,15 @@ class Attempt:
 
 
 async def begin_attempt(request: Request) -> Attempt | None:
-    """None without the header, and for a route without a transaction to keep the answer in.
+    """None without the header, and for a route without a transaction of an owner to keep the answer in.
+
+    What the account's own routes answer is not kept: there are tokens in it.
 
     Raises IdempotencyKeyInvalid, IdempotencyKeyInUse, IdempotencyKeyReused and what reading the body raises.
     """
     header = request.headers.get("idempotency-key")
     session: Session | None = request.scope.get("session")
-    if header is None or session is None:
+    if header is None or session is None or not session.owner:
         return None
     key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header  # the draft quotes it
     if KEY.fullmatch(key) is None:
@@ -93,10 +97,14 @@ async def begin_attempt(request: Request) -> Attempt | None:
 
 
 def _fingerprint(request: Request, body: bytes) -> bytes:
-    """What makes it the same request: method, route, ids, query and body; ``me`` and the user's id are the same."""
+    """What makes it the same request: method, route, ids, query, body and the headers that decide what becomes of it.
+
+    ``me`` and the user's id are the same.
+    """
     ids = {name: value for name, value in request.path_params.items() if name != "user_id"}
     route = getattr(request.scope["route"], "path", "")
-    text = f"{request.method} {route} {sorted(ids.items())} {request.url.query}\n"
+    headers = [request.headers.get(name) for name in DECIDING]
+    text = f"{request.method} {route} {sorted(ids.items())} {request.url.query} {headers}\n"
     return hashlib.sha256(text.encode() + body).digest()
 
 

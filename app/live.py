@@ -8,7 +8,8 @@ read costs what the feed keeps anyway. A hint that got lost is made up for with 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -23,6 +24,7 @@ PAGE = 200  # rows of one read
 KEPT_BYTES = 262_144  # of the latest changes of an owner, for streams that are a little behind
 COALESCE = 0.02  # seconds between two reads of one owner
 STREAMS_PER_OWNER = 100
+FULL = 10  # seconds after which one that found no place may ask again
 RETRY = 1.0  # seconds, after a read that failed
 
 
@@ -33,6 +35,8 @@ class Stream(Protocol):
     beat: bool
 
     def wake(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Feed:
@@ -99,6 +103,7 @@ class Hub:
         self._reading = asyncio.Semaphore(readers)
         # A few streams beat each second, rather than all of them at once.
         self._slots: list[set[Stream]] = [set() for _ in range(heartbeat)]
+        self._open: dict[str, set[Stream]] = {}  # by owner; also those that replay
         self._places: dict[Stream, tuple[Feed, set[Stream]]] = {}
         self._joined = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -119,10 +124,12 @@ class Hub:
 
     def close(self) -> None:
         """End every stream; each tells its client when to come back."""
+        if self.closing:
+            return
         self.closing = True
-        for stream in self._places:
-            stream.ending = stream.ending or "shutdown"
-            stream.wake()
+        for streams in self._open.values():
+            for stream in streams:
+                stream.close()
 
     def changed(self, owners: Collection[str] | None) -> None:
         """A hint; None when any owner may have changed."""
@@ -140,13 +147,25 @@ class Hub:
         async with self._reading, self._database.transaction(owner, read_only=True) as session:
             return await list_changes(session, owner, since=position, limit=limit)
 
+    @contextmanager
+    def admitted(self, stream: Stream, owner: str) -> Iterator[None]:
+        """A place among the streams of ``owner``, from its first byte to its last. Raises TooManyStreams."""
+        streams = self._open.setdefault(owner, set())
+        if len(streams) >= STREAMS_PER_OWNER:
+            raise TooManyStreams(retry_after=FULL)
+        streams.add(stream)
+        try:
+            yield
+        finally:
+            streams.discard(stream)
+            if not streams:
+                del self._open[owner]
+
     def join(self, stream: Stream, owner: str, position: int) -> Feed:
-        """Wake ``stream`` when there is more. Raises TooManyStreams."""
+        """Wake ``stream`` when there is more."""
         feed = self._feeds.get(owner)
         if feed is None:
             feed = self._feeds[owner] = Feed(owner, position)
-        if len(feed.streams) >= STREAMS_PER_OWNER:
-            raise TooManyStreams
         slot = self._slots[self._joined % len(self._slots)]
         self._joined += 1
         feed.streams.add(stream)

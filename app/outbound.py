@@ -8,6 +8,8 @@ import asyncio
 import ipaddress
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -15,8 +17,10 @@ import httpx
 
 from app.errors import UrlRefused
 
+RESOLVERS = 64  # threads
 TIMEOUT = 10.0  # seconds for everything: resolving, connecting, sending, the head of the answer
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
+RELAYS = ipaddress.ip_network("192.88.99.0/24")  # RFC 7526: whoever announces it
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -36,13 +40,14 @@ def check_url(url: str, *, allow_private: bool) -> httpx.URL:
     """Raises UrlRefused for what will never be called. Names are looked up only when they are called."""
     try:
         parsed = httpx.URL(url)
+        host = parsed.host  # an international name is decoded only here
     except (httpx.InvalidURL, ValueError):
         raise UrlRefused("This is not a URL.", loc=("body", "url")) from None
     if parsed.scheme != "https" and not (allow_private and parsed.scheme == "http"):
         raise UrlRefused("A webhook is called by https.", loc=("body", "url"))
-    if not parsed.host or parsed.userinfo or parsed.fragment:
+    if not host or parsed.userinfo or parsed.fragment:
         raise UrlRefused("A webhook has a host, and neither a user nor a fragment.", loc=("body", "url"))
-    if not allow_private and (address := _literal(parsed.host)) is not None and not is_public(address):
+    if not allow_private and (address := _literal(host)) is not None and not is_public(address):
         raise UrlRefused(loc=("body", "url"))
     return parsed
 
@@ -55,7 +60,9 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(address.packed[-4:])
         if inner is not None:
             return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
+        if address.is_site_local:
+            return False
+    return address not in RELAYS and address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _literal(host: str) -> Address | None:
@@ -73,6 +80,8 @@ class Caller:
         # No kept connections: one made for a name must not serve another name at the same address.
         limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits)
+        # Its own threads: names whose servers never answer must not keep the rest of the process from its executor.
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,6 +90,7 @@ class Caller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.aclose()
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         """Never raises for what the other side does or is."""
@@ -114,7 +124,8 @@ class Caller:
     async def _resolve(self, target: httpx.URL) -> str:
         port = target.port or (443 if target.scheme == "https" else 80)
         host = target.raw_host.decode("ascii").strip("[]")
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._resolvers, resolve)
         addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
         if not self._allow_private and not all(is_public(ipaddress.ip_address(address)) for address in addresses):
             raise UrlRefused

@@ -19,11 +19,13 @@ from uvicorn.supervisors import Multiprocess
 
 from app.auth.secret import load_secret
 from app.config import Settings, get_settings
+from app.connection import Connection
 from app.logs import configure_logging
 from app.main import create_app
 
 GRACE = 10  # seconds that running requests get when the service is told to stop
 BACKLOG = 2048
+UNREAD = 30_000  # milliseconds for which a client may leave what was sent to it unread, RFC 5482
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to call what listens everywhere
 
 
@@ -77,6 +79,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"cannot listen on {_place(host, port)}: HOST is not an address of this machine") from error
     except OSError as error:
         raise OSError(f"cannot listen on {_place(host, port)}: {os.strerror(error.errno or 0).lower()}") from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux, where accepted sockets inherit it; also ends those closed unread
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
     listener.set_inheritable(True)
     return listener
 
@@ -87,7 +91,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.web_concurrency,
         backlog=BACKLOG,
-        http="httptools",  # h11 accepts Content-Length beside Transfer-Encoding
+        http=Connection,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
         loop="auto",
         lifespan="on",
         log_config=None,

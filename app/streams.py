@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.clock import now
-from app.errors import AppError, TooManyStreams
+from app.connection import abort_of
+from app.errors import AppError
 from app.live import Feed, Hub, encode_events
 from app.responses import encode
 
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 
 SLOW = 4.0  # seconds for which a client may let the socket stand still before it is told to come back
 SEND_TIMEOUT = 20.0  # seconds after which it is no longer waited for
+LAST_WORDS = 0.5  # seconds that a stream has to end in when the service stops
+# Seconds between two questions whether the login still stands. The answer may be remembered for as long again, so an
+# idle stream ends at most 4 s after its login.
+ASK_EVERY = 2.0
 RETRY_MS = (500, 3_000)  # when to come back; spread, so that not all of them come at once after a restart
 LONGEST = 86_400.0  # seconds; a timer far in the future is set again on the way
 
@@ -40,30 +45,59 @@ class EventStream(Response):
         """``behind``: there is something to replay.
 
         ``expires_at``, in seconds since 1970, ends the stream: it does not outlive the token it came with. Nor does it
-        outlive a login that was ended: ``still_valid`` is asked before each event and with each heartbeat.
+        outlive a login that was ended: ``still_valid`` is asked before each event and every ``ASK_EVERY`` seconds.
         """
-        super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no"})
+        # No request follows on this connection, so whatever is left of it can be dropped.
+        super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no", "Connection": "close"})
         del self.headers["content-length"]
         self.hub, self.owner, self.position = hub, owner, position
         self.behind, self.expires_at = behind, expires_at
         self.still_valid = still_valid
-        self.ending: str | None = "shutdown" if hub.closing else None
+        self.ending: str | None = None
         self.beat = False
+        self._ask = False
         self._woken = asyncio.Event()
         self._gone = False
+        self._patience = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
+        self._asking: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         self._woken.set()
 
+    def close(self) -> None:
+        """The service stops. Whatever the stream waits for, a client that does not read or the database, ends soon."""
+        self.ending = self.ending or "shutdown"
+        self._patience.reschedule(asyncio.get_running_loop().time() + LAST_WORDS)
+        self.wake()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if scope.get("head"):  # set by Edge: the client waits for no content
+            await self._start(send)
             await send({"type": "http.response.body", "body": b""})
             return
+        try:
+            with self.hub.admitted(self, self.owner):  # before the answer starts: a refusal is one with a status
+                async with self._patience:
+                    await self._stream(receive, send)
+        except TimeoutError:
+            log.info("a stream whose client does not read was cut off")
+            await self._cut_off(scope, receive)
+        else:
+            self._drop_later(scope)
+
+    async def _start(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        if self.hub.closing:
+            self.close()
         watching = asyncio.create_task(self._watch(receive))
         self._set_timer()
+        if self.still_valid is not None:
+            self._ask_later(random.uniform(0, ASK_EVERY))  # noqa: S311 - spread, so that not all ask at once
         try:
+            await self._start(send)
             # An id without data moves the client's Last-Event-ID and is no event: it resumes even before the first one.
             await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), self.position))  # noqa: S311
             while not (self.ending or self._gone):
@@ -72,17 +106,31 @@ class EventStream(Response):
                 await self._follow(send)
             if not self._gone:
                 await self._end(send)
-        except TimeoutError:
-            log.info("a stream whose client does not read was cut off")
         finally:
             watching.cancel()
-            if self._timer:
-                self._timer.cancel()
+            for timer in (self._timer, self._asking):
+                if timer:
+                    timer.cancel()
+
+    async def _cut_off(self, scope: Scope, receive: Receive) -> None:
+        """Drop the connection, and wait until the server knows: to it, an answer left open is an error."""
+        if (abort := abort_of(scope)) is None:
+            return
+        abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+
+    def _drop_later(self, scope: Scope) -> None:
+        """The last words may still wait for a client that never reads them."""
+        if (abort := abort_of(scope)) and not self._gone:
+            asyncio.get_running_loop().call_later(LAST_WORDS if self.hub.closing else SEND_TIMEOUT, abort)
 
     async def _replay(self, send: Send) -> None:
         """Whole pages from the database, at the pace of the client."""
         more = True
-        while more and not (self.ending or self._gone):
+        while more and not (self.ending or self._gone) and await self._is_welcome():
             try:
                 page = await self.hub.read(self.owner, self.position)
             except AppError as error:
@@ -94,11 +142,7 @@ class EventStream(Response):
 
     async def _follow(self, send: Send) -> None:
         """What comes, from the feed of the owner. Returns at the end, or to replay what the feed no longer has."""
-        try:
-            feed = self.hub.join(self, self.owner, self.position)
-        except TooManyStreams as error:
-            self.ending = error.code
-            return
+        feed = self.hub.join(self, self.owner, self.position)
         try:
             while feed.after(self.position) is not None and not (self.ending or self._gone):
                 await self._turn(feed, send)
@@ -107,11 +151,16 @@ class EventStream(Response):
             self.behind = True
 
     async def _turn(self, feed: Feed, send: Send) -> None:
-        text = feed.after(self.position)
-        if (text or self.beat) and not await self._is_welcome():
+        if self._ask or feed.revision > self.position:
+            self._ask = False
+            if not await self._is_welcome():
+                return
+        # No await between these two: what the feed reads meanwhile would be passed over.
+        text, reached = feed.after(self.position), feed.revision
+        if text is None:  # its floor has moved: replay
             return
         if text:
-            self.position = max(self.position, feed.revision)
+            self.position = reached
             await self._write(send, text)
             if self.position < feed.floor:  # while it took these, more came than is kept
                 self.ending = "slow"
@@ -121,6 +170,14 @@ class EventStream(Response):
         else:
             self._woken.clear()
             await self._woken.wait()
+
+    def _ask_later(self, seconds: float) -> None:
+        self._asking = asyncio.get_running_loop().call_later(seconds, self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._ask = True
+        self.wake()
+        self._ask_later(ASK_EVERY)
 
     async def _is_welcome(self) -> bool:
         """Whether the login behind the stream still stands; remembered for a few seconds, so asking costs little."""

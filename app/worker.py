@@ -15,6 +15,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 
 NOBODY = "nobody"  # a transaction needs an owner; the looks across users read only what the worker's role may
 AT_ONCE = 64  # calls
+EACH = 4  # of them to the endpoints of one owner
+TURN = 1.0  # seconds after which a webhook with more to deliver waits in line again
 GRACE = 2.0  # seconds that running calls get at the end
 GATHER = 0.05  # seconds in which hints become one look
 
@@ -77,6 +80,7 @@ class Worker:
         self._hinted: set[str] = set()
         self._busy: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of owners who are served
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -134,23 +138,34 @@ class Worker:
 
     async def _start(self, owners: list[str] | None) -> None:
         async with self._database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-            due = await deliveries.find_due(session, NOBODY, owners=owners)
+            busy = [webhook_id for _, webhook_id in self._busy]
+            due = await deliveries.find_due(session, NOBODY, owners=owners, busy=busy)
         for key in due:
             if key not in self._busy:
                 self._busy[key] = asyncio.create_task(self._serve(*key), name="webhook")
 
     async def _serve(self, owner: str, webhook_id: int) -> None:
         """One webhook's events, one after the other, until there are none or one fails."""
-        async with self._slots:
-            try:
-                while not self._closing and await self._deliver_next(owner, webhook_id):
-                    pass
-            except AppError as error:
-                log.warning("a delivery could not be noted: %s", error.code)
-            except Exception:
-                log.exception("a delivery failed")
-            finally:
-                self._busy.pop((owner, webhook_id), None)
+        share = self._shares.setdefault(owner, asyncio.Semaphore(EACH))
+        more = True
+        try:
+            while more and not self._closing:
+                async with share, self._slots:  # both are first come, first served
+                    more = await self._take_turn(owner, webhook_id)
+        except AppError as error:
+            log.warning("a delivery could not be noted: %s", error.code)
+        except Exception:
+            log.exception("a delivery failed")
+        finally:
+            self._busy.pop((owner, webhook_id), None)
+
+    async def _take_turn(self, owner: str, webhook_id: int) -> bool:
+        """Deliver for a second, or one event if that takes longer; whether there may be more."""
+        end = time.monotonic() + TURN
+        while not self._closing and await self._deliver_next(owner, webhook_id):
+            if time.monotonic() >= end:
+                return True
+        return False
 
     async def _deliver_next(self, owner: str, webhook_id: int) -> bool:
         lease = uuid.uuid4()
@@ -169,9 +184,17 @@ class Worker:
         async with self._database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
             owners = await pruning.find_due(session, NOBODY)
         for owner in owners:
-            more = True
-            while more:
+            try:
+                await self._prune(owner)
+            except Exception:  # of one owner: the others' turn comes first, then it is tried again
+                log.exception("pruning failed")
                 async with self._database.transaction(owner, role=WORKER_ROLE) as session:
-                    more = await pruning.prune_owner(session, owner, days=self._kept_days)
+                    await pruning.defer_owner(session, owner)
         if not owners:
             await asyncio.sleep(pause)
+
+    async def _prune(self, owner: str) -> None:
+        more = True
+        while more:
+            async with self._database.transaction(owner, role=WORKER_ROLE) as session:
+                more = await pruning.prune_owner(session, owner, days=self._kept_days)

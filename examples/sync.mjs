@@ -2,17 +2,19 @@
 // Node 20 or a browser, no build step. In node: URL=http://127.0.0.1:8000 TOKEN=... node examples/sync.mjs
 export async function sync({ url, token, onChange, signal }) {
   const call = (path, headers) => fetch(`${url}/api/me${path}`, { signal, headers: { authorization: `Bearer ${token}`, ...headers } });
-  const tasks = new Map();
+  let tasks = new Map();
   let since = null; // the number of the last write seen
   const listAll = async () => {
-    tasks.clear();
+    const listed = new Map(); // all or nothing: a page may fail
+    let revision = null;
     for (let next = "/tasks?limit=1000"; next; ) {
       const answer = await call(next);
       if (!answer.ok) throw new Error(`list: ${answer.status}`);
-      since ??= answer.headers.get("x-revision"); // of the first page: later writes come as events, applied twice at worst
-      for (const task of await answer.json()) tasks.set(task.id, task);
+      revision ??= answer.headers.get("x-revision"); // of the first page: later writes come as events, applied twice at worst
+      for (const task of await answer.json()) listed.set(task.id, task);
       next = /<\/api\/[^/]+([^>]+)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
     }
+    [tasks, since] = [listed, revision];
   };
   const apply = ({ entity, entity_id, action, data }) => {
     if (entity !== "task") return;
@@ -23,7 +25,7 @@ export async function sync({ url, token, onChange, signal }) {
     try {
       if (since === null) await listAll(), onChange(tasks, since);
       const answer = await call("/events", { "last-event-id": since });
-      if (answer.status === 410) { since = null; wait = 0; continue; } // too long away: list again
+      if (answer.status === 410) { since = null; continue; } // too long away: list again
       if (!answer.ok) throw new Error(`events: ${answer.status}`);
       let text = "";
       for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {

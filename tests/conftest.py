@@ -6,7 +6,9 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -81,6 +83,14 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """HTTP without a token."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         yield http
+
+
+@pytest.fixture
+async def sql(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[Any]:
+    """A superuser's connection: what really is in the tables."""
+    connection = await asyncpg.connect(**postgres.arguments())
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import asyncpg
@@ -16,7 +16,7 @@ import pytest
 
 from app.db.url import ConnectOptions
 from app.deps import ME
-from app.live import STREAMS_PER_OWNER
+from app.live import PAGE, STREAMS_PER_OWNER
 from app.streams import SLOW
 from tests.servers import EventSource, Server, events, running
 from tests.support import Person, assert_problem, make_token
@@ -147,21 +147,23 @@ async def test_a_stream_ends_with_its_token(here: Person) -> None:
         assert (end.name, end.data) == ("resume", {"since": 0, "reason": "token_expired"})
 
 
-async def test_a_stream_ends_with_the_login_it_came_with(servers: tuple[Server, Server]) -> None:
-    """Logged out on one process; the stream on the other learns of it with its next heartbeats."""
-    async with asyncio.timeout(15), servers[0].person("") as here, servers[1].person("") as there:
-        account = {"email": f"{uuid.uuid4().hex}@example.com", "password": "a long enough passphrase", "name": "A"}
-        login = (await here.client.post("/api/auth/register", json=account)).json()
-        for person in (here, there):
-            person.subject = login["user"]["id"]
-            person.headers = {"Authorization": f"Bearer {login['access_token']}"}
-        async with events(there) as stream:
+async def test_idle_streams_end_within_5_seconds_of_their_login(postgres: ConnectOptions) -> None:
+    """Logged out on one process; the streams on the other have nothing to send, and no heartbeat for minutes."""
+    account = {"email": f"{uuid.uuid4().hex}@example.com", "password": "a long enough passphrase", "name": "A"}
+    with running(postgres.dsn, **ENV) as one, running(postgres.dsn, **ENV | {"EVENTS_HEARTBEAT": "300"}) as two:
+        async with one.person("") as here, two.person("") as there, AsyncExitStack() as stack:
+            login = (await here.client.post("/api/auth/register", json=account)).json()
+            for person in (here, there):
+                person.subject = login["user"]["id"]
+                person.headers = {"Authorization": f"Bearer {login['access_token']}"}
+            streams = [await stack.enter_async_context(events(there)) for _ in range(20)]
             await here.add("a")
-            assert (await stream.next()).id == "1"
+            assert [(await stream.next()).id for stream in streams] == ["1"] * 20
             assert (await here.client.post("/api/auth/logout", headers=here.headers)).status_code == 204
-            end = await stream.next()
-        assert (end.name, end.data) == ("resume", {"since": 1, "reason": "token_ended"})
-        assert_problem(await there.get("/changes"), 401)
+            async with asyncio.timeout(5):
+                ends = await asyncio.gather(*(stream.next() for stream in streams))
+            assert {(end.name, end.data["reason"]) for end in ends} == {("resume", "token_ended")}
+            assert_problem(await there.get("/changes"), 401)
 
 
 async def test_a_lost_hint_is_made_up_for(here: Person, there: Person, postgres: ConnectOptions) -> None:
@@ -189,12 +191,19 @@ async def test_a_lost_listening_connection_is_made_again(here: Person, there: Pe
     await connection.close()
 
 
+@contextmanager
+def idle_client(person: Person, query: str = "") -> Iterator[socket.socket]:
+    """It asks for a stream, and reads the status only."""
+    with socket.create_connection(("127.0.0.1", person.client.base_url.port or 0)) as idle:
+        head = f"GET /api/{ME}/events{query} HTTP/1.1\r\nHost: x\r\n"
+        idle.sendall(f"{head}Authorization: {person.headers['Authorization']}\r\n\r\n".encode())
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        yield idle
+
+
 async def test_a_client_that_does_not_read_holds_up_nobody(here: Person, there: Person) -> None:
     """It is dropped with word to resume as soon as it reads again; meanwhile others get everything."""
-    with socket.create_connection(("127.0.0.1", here.client.base_url.port or 0)) as idle:
-        head = f"GET /api/{ME}/events HTTP/1.1\r\nHost: x\r\nAuthorization: {here.headers['Authorization']}\r\n\r\n"
-        idle.sendall(head.encode())
-        assert idle.recv(12) == b"HTTP/1.1 200"
+    with idle_client(here) as idle:
         async with asyncio.timeout(30), events(there) as stream:
             task, count = await here.add(), 150  # some 15 megabytes: more than the buffers of two sockets take
             seen = asyncio.create_task(until(stream, count + 1))
@@ -231,8 +240,18 @@ async def test_many_streams_of_one_user_are_bounded(here: Person) -> None:
         async with AsyncExitStack() as stack, asyncio.timeout(WAIT):
             for _ in range(STREAMS_PER_OWNER):
                 await stack.enter_async_context(events(person))
-            refused = await (await stack.enter_async_context(events(person))).next()
-            assert (refused.name, refused.data["reason"]) == ("resume", "too_many_streams")
+            refused = await person.get("/events")
+            assert_problem(refused, 429, "too_many_streams")
+            assert int(refused.headers["retry-after"]) > 0
+        deadline = time.monotonic() + WAIT
+        while not await opens(person):  # their places are free again
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def opens(person: Person) -> bool:
+    async with person.client.stream("GET", f"/api/{ME}/events", headers=person.headers) as answer:
+        return answer.status_code == 200
 
 
 async def test_sigterm_closes_streams_at_once_with_word_to_come_back(postgres: ConnectOptions) -> None:
@@ -249,4 +268,18 @@ async def test_sigterm_closes_streams_at_once_with_word_to_come_back(postgres: C
             (end,) = await stream.rest()
             assert (end.name, end.data) == ("resume", {"since": 1, "reason": "shutdown"})
             assert 500 <= stream.retry <= 3000
+    assert "Traceback" not in said
+
+
+async def test_sigterm_does_not_wait_for_a_client_that_does_not_read_its_replay(postgres: ConnectOptions) -> None:
+    server = Server(postgres.dsn, DESCRIPTION_MAX="100000").start()
+    async with asyncio.timeout(30), server.person(f"user-{uuid.uuid4().hex}") as person:
+        # Two pages of some 15 megabytes: more than the buffers of two sockets take.
+        await asyncio.gather(*(person.add(f"{n}", description="x" * 60_000) for n in range(PAGE + 50)))
+        with idle_client(person, "?since=0"):
+            await asyncio.sleep(0.5)
+            started = time.monotonic()
+            said = await asyncio.to_thread(server.stop, signal.SIGTERM)
+            assert time.monotonic() - started < 2
+    assert "without completing" not in said
     assert "Traceback" not in said

@@ -6,12 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -67,6 +69,53 @@ async def test_the_client_keeps_in_step_and_survives_a_restart(postgres: Connect
                 await person.delete(f"/tasks/{first['id']}")
                 await person.add("d")
                 await until(lambda: titles() == ["b", "d"])
+
+
+class Shaky(BaseHTTPRequestHandler):
+    """The second page fails at first; the stream asks to list again, and then there is no list."""
+
+    asked: ClassVar[list[str]] = []
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        second, times = "cursor" in self.path, self.asked.count(self.path)
+        if self.path.endswith("/events"):
+            self.answer(410, "")
+        elif times > 2 or (second and times == 1):
+            self.answer(503, "")
+        else:
+            title = "b" if second else "a"
+            link = "" if second else '</api/anna/tasks?limit=1000&cursor=2>; rel="next"'
+            self.answer(200, json.dumps([{"id": int(second), "title": title}]), link)
+
+    def answer(self, status: int, text: str, link: str = "") -> None:
+        self.send_response(status)
+        self.send_header("X-Revision", "2")
+        self.send_header("Link", link)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def test_the_client_believes_only_whole_lists_and_pauses_when_there_is_none(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine: examples/sync.mjs was not run")
+    page, following, stream = "/api/me/tasks?limit=1000", "/api/me/tasks?limit=1000&cursor=2", "/api/me/events"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shaky) as server:
+        threading.Thread(target=server.serve_forever).start()
+        env = {"URL": f"http://127.0.0.1:{server.server_port}", "TOKEN": "t"}
+        try:
+            with example([node, str(EXAMPLES / "sync.mjs")], tmp_path / "log", **env) as said:
+                await until(lambda: Shaky.asked.count(page) > 2)
+                await asyncio.sleep(0.5)  # its pause is a second
+                assert Shaky.asked == [page, following, page, following, stream, page]
+                assert [json.loads(line)["titles"] for line in said()] == [["a", "b"]]
+        finally:
+            server.shutdown()
 
 
 async def test_the_receiver_believes_only_what_was_signed(postgres: ConnectOptions, tmp_path: Path) -> None:

@@ -6,17 +6,22 @@ import signal
 import uuid
 from collections import Counter
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 from sqlalchemy import text
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.attempts import Attempt
 from app.config import Settings
+from app.db.session import WORKER_ROLE
 from app.db.url import ConnectOptions
 from app.main import create_app
+from app.services.pruning import prune_owner
 from tests.servers import running
 from tests.support import Person, assert_problem
 
@@ -87,6 +92,39 @@ async def test_not_found_and_stale_are_kept_too(alice: Person) -> None:
     assert again.status_code == 412
     assert again.headers["idempotent-replayed"] == "true"
     assert (await alice.get("/tasks")).headers["x-revision"] == "1"
+
+
+async def test_another_version_or_content_type_makes_it_another_request(alice: Person) -> None:
+    task = await alice.add("a")
+    path, sent = f"/tasks/{task['id']}", key()
+    assert_problem(await alice.patch(path, {"title": "b"}, headers={**sent, "If-Match": '"9"'}), 412)
+    fresh = {**sent, "If-Match": '"1"'}
+    assert_problem(await alice.patch(path, {"title": "b"}, headers=fresh), 422, "idempotency_key_reused")
+    assert (await alice.patch(path, {"title": "b"}, headers={**fresh, **key()})).status_code == 200
+    wrong = {**key(), "Content-Type": "text/plain"}
+    assert_problem(await alice.call("POST", "/tasks", content='{"title": "c"}', headers=wrong), 415)
+    right = {**wrong, "Content-Type": "application/json"}
+    answer = await alice.call("POST", "/tasks", content='{"title": "c"}', headers=right)
+    assert_problem(answer, 422, "idempotency_key_reused")
+
+
+async def test_a_stream_is_not_kept() -> None:
+    nowhere: Any = None
+    attempt = Attempt(nowhere, "alice", "key", b"")
+    assert await attempt.keep(nowhere, Response(b"", media_type="text/event-stream")) is attempt
+
+
+@pytest.mark.parametrize("by", ["a write", "the worker"])
+async def test_the_worker_comes_by_within_a_day_to_forget_a_key(alice: Person, app: FastAPI, sql: Any, by: str) -> None:
+    await alice.post("/tasks", {"title": "a"}, headers=key())
+    await sql.execute("update users set prune_at = now() + interval '80 days' where id = $1", alice.subject)
+    if by == "a write":
+        await alice.post("/tasks", {"title": "a"}, headers=key())
+    else:
+        async with app.state.database.transaction(alice.subject, role=WORKER_ROLE) as session:
+            await prune_owner(session, alice.subject, days=90)
+    left = await sql.fetchval("select prune_at - now() from users where id = $1", alice.subject)
+    assert timedelta(hours=23) < left <= timedelta(hours=24)
 
 
 @pytest.mark.parametrize("value", ["", " ", "x" * 256, "a\tb", "é".encode()])

@@ -267,7 +267,7 @@ async def test_a_login_that_has_the_roles_needs_no_right_to_make_them(
 async def test_a_login_without_the_roles_is_told_what_a_dba_must_run(plain_login: ConnectOptions) -> None:
     with pytest.raises(
         asyncpg.InsufficientPrivilegeError,
-        match=r"create role todo_user nologin .* grant todo_user, todo_auth, todo_eraser to plain_login;",
+        match=r"create role todo_user nologin .* grant todo_user, todo_auth, todo_eraser, todo_worker to plain_login;",
     ):
         await migrations.upgrade(plain_login)
     assert await migrations.current(plain_login) is None

@@ -123,6 +123,12 @@ def test_the_same_document_in_every_process(tmp_path: Path) -> None:
     assert printed("1") == printed("2") != b""
 
 
+def test_an_idempotency_key_is_for_unsafe_calls_on_what_users_keep_here(operations: list[Operation]) -> None:
+    for path, method, body in operations:
+        taken = any(parameter["name"] == "Idempotency-Key" for parameter in body.get("parameters", []))
+        assert taken == ("{user_id}" in path and method != "get"), path
+
+
 def _with_examples(node: Any) -> Iterator[tuple[Json, Any]]:
     """Schemas with each value that is an example of them: their own, and those of parameters and bodies."""
     if isinstance(node, dict):

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from app.db.url import ConnectOptions
+from app.serve import UNREAD, _listen
 from tests.processes import START, environment, free_port, postgres_in, run_python, run_todo, service, wait_until
 from tests.support import SECRET
 
@@ -218,3 +219,11 @@ async def test_the_address_may_be_ipv6(tmp_path: Path, postgres: ConnectOptions)
         assert f"http://[::1]:{port}/docs" in running.banner
         assert running.get("/health", host="[::1]").status_code == 200
         assert running.stop() == 0
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the platform has no such time-out")
+def test_a_connection_does_not_wait_for_ever_for_a_client_that_does_not_read() -> None:
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNREAD

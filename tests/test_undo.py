@@ -138,3 +138,41 @@ async def test_an_undo_that_changes_nothing_takes_no_number(alice: Person) -> No
     await alice.patch(f"/tasks/{task['id']}", {"title": "a"})
     assert await undo(alice, 2) == {"revision": 2, "changes": []}
     assert (await alice.get("/tasks")).headers["x-revision"] == "2"
+
+
+async def test_a_task_in_the_trash_stays_there_when_an_earlier_change_is_undone(alice: Person) -> None:
+    task = await alice.add("a")
+    path = f"/tasks/{task['id']}"
+    await alice.patch(path, {"title": "b"})
+    await alice.delete(path)
+    body = assert_problem(await alice.post("/changes/2/undo"), 409, "undo_conflict")
+    assert "deleted" in body["detail"]
+    assert (await alice.get("/tasks")).headers["x-revision"] == "3"
+    await undo(alice, 3)
+    await undo(alice, 2)
+    assert await alice.titles() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("cleared", "later"), [("2026-12-01", "2026-12-02T09:00:00Z"), ("2026-12-02T09:00:00Z", "2026-12-01")]
+)
+async def test_a_due_date_is_one_field_whatever_it_holds(alice: Person, cleared: str, later: str) -> None:
+    task = await alice.add("a", due_date=cleared)
+    path = f"/tasks/{task['id']}"
+    await alice.patch(path, {"due_date": None})
+    await alice.patch(path, {"due_date": later})
+    body = assert_problem(await alice.post("/changes/2/undo"), 409, "undo_conflict")
+    assert "due_date" in body["detail"]
+    await undo(alice, 3)
+    await undo(alice, 2)
+    assert (await alice.get(path)).json()["due_date"] == cleared
+
+
+async def test_history_of_a_task_whose_changes_are_no_longer_kept_is_empty(alice: Person, sql: Any) -> None:
+    task = await alice.add("a")
+    gone = await alice.add("b")
+    await alice.delete(f"/tasks/{gone['id']}")
+    await sql.execute("delete from changes where user_id = $1", alice.subject)
+    assert await history(alice, task["id"]) == []
+    assert await history(alice, gone["id"]) == []
+    assert_problem(await alice.get("/tasks/999999/history"), 404, "task_not_found")

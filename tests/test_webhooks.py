@@ -1,6 +1,8 @@
 """Webhooks: real receivers on the loopback, one worker or two."""
 
 import asyncio
+import socket
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -17,9 +19,10 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from app.config import Settings
 from app.db.url import ConnectOptions
 from app.main import create_app
-from app.outbound import TIMEOUT
+from app.outbound import TIMEOUT, Caller
+from app.services import pruning
 from app.services.deliveries import LEASE
-from app.worker import Pace, Worker
+from app.worker import EACH, Pace, Worker
 from tests.receivers import receiving
 from tests.servers import running, working
 from tests.support import Person, assert_problem
@@ -234,6 +237,75 @@ async def test_a_test_call_comes_and_is_listed(anna: Person, service: FastAPI) -
         assert (told["event"], told["status"]) == ("webhook.test", 418)
 
 
+async def test_a_test_call_leaves_the_failures_of_the_events_alone(anna: Person, service: FastAPI) -> None:
+    patient = Pace(first=1000, poll=0.1)
+    with receiving(lambda number: 500 if number == 0 else 200) as receiver:
+        path = f"/webhooks/{(await subscribe(anna, receiver.url))['id']}"
+        await anna.add("a")
+        async with Worker(service.state.database, allow_private=True, kept_days=90, pace=patient):
+            await until(lambda: receiver.calls)
+            await asyncio.sleep(0.2)
+            failing = (await anna.get(path)).json()
+            assert failing["failing_since"]
+            assert (await anna.post(path + "/test")).status_code == 202
+            await until(lambda: len(receiver.calls) == 2)
+            await asyncio.sleep(0.4)
+        assert [call.json["type"] for call in receiver.calls] == ["task.created", "webhook.test"]
+        assert (await anna.get(path)).json() == failing
+
+
+async def test_a_long_backlog_of_a_slow_endpoint_gives_its_slot_back(
+    anna: Person, service: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.worker.AT_ONCE", 1)
+    monkeypatch.setattr("app.worker.TURN", 0.0)
+
+    def slow(_: int) -> int:
+        time.sleep(0.2)
+        return 200
+
+    other = Person(anna.client, f"user-{uuid.uuid4().hex}")
+    with receiving(slow) as tardy, receiving() as quick:
+        await subscribe(anna, tardy.url)
+        for number in range(8):
+            await anna.add(str(number))
+        await subscribe(other, quick.url)
+        await other.add("a")
+        async with worker(service):
+            await until(lambda: quick.calls)
+            assert len(tardy.calls) <= 3
+            await until(lambda: len(tardy.calls) == 8)
+        assert [call.json["data"]["revision"] for call in tardy.calls] == list(range(1, 9))
+
+
+async def test_one_owner_has_only_a_few_calls_at_once(anna: Person, service: FastAPI) -> None:
+    def slow(_: int) -> int:
+        time.sleep(0.3)
+        return 200
+
+    with receiving(slow) as receiver:
+        for _ in range(6):
+            await subscribe(anna, receiver.url)
+        await anna.add("a")
+        async with worker(service):
+            await until(lambda: len(receiver.calls) == 6)
+        assert receiver.most == EACH
+
+
+async def test_names_are_looked_up_in_threads_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+
+    def nowhere(*_: Any, **__: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    async with Caller(allow_private=False) as caller:
+        outcome = await caller.post("https://example.com/", b"", {})
+    assert outcome.error == "gaierror: no such name"
+    assert threads[0].startswith("resolve")
+
+
 async def test_nothing_listens_there_is_told(anna: Person, service: FastAPI) -> None:
     hook = await subscribe(anna, "http://127.0.0.1:9/")
     await anna.post(f"/webhooks/{hook['id']}/test")
@@ -271,6 +343,7 @@ async def test_subscriptions_are_listed_changed_and_deleted(anna: Person, bob: P
         "https://127.0.0.1/", "https://10.0.0.1/", "https://169.254.169.254/latest", "https://100.64.0.1/",
         "https://[::1]/", "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/",
         "https://0.0.0.0/", "https://192.168.1.1:8443/", "https://224.0.0.1/", "https://[2002:7f00:1::]/",
+        "https://[fec0::1]/", "https://192.88.99.1/", "https://xn--/", "https://xn--a-.example/",
     ],
 )  # fmt: skip
 async def test_an_address_that_is_not_public_is_refused(alice: Person, url: str) -> None:
@@ -314,6 +387,32 @@ async def test_old_changes_and_keys_are_let_go(anna: Person, service: FastAPI, p
     )
     assert due
     await connection.close()
+
+
+async def test_an_owner_who_cannot_be_pruned_keeps_nobody_else(
+    anna: Person, service: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Person(anna.client, f"user-{uuid.uuid4().hex}")
+    for person, since in ((anna, "2 days"), (other, "1 day")):
+        await person.add("a")
+        await sql.execute(f"update users set prune_at = now() - interval '{since}' where id = $1", person.subject)
+    prune = pruning.prune_owner
+
+    async def failing(session: Any, owner: str, *, days: int) -> bool:
+        if owner == anna.subject:
+            raise RuntimeError
+        return await prune(session, owner, days=days)
+
+    monkeypatch.setattr(pruning, "prune_owner", failing)
+    due = "select count(*) from users where id = any($1) and prune_at <= now()"
+    async with worker(service):
+        for _ in range(100):
+            if not await sql.fetchval(due, [anna.subject, other.subject]):
+                break
+            await asyncio.sleep(0.05)
+    hours = "select extract(epoch from prune_at - now()) / 3600 from users where id = $1"
+    assert 0.9 < await sql.fetchval(hours, anna.subject) <= 1
+    assert await sql.fetchval(hours, other.subject) > 89 * 24
 
 
 async def test_a_worker_alone_delivers_what_a_server_without_one_wrote(postgres: ConnectOptions) -> None:

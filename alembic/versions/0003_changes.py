@@ -6,7 +6,7 @@ Revises: 0002
 
 from collections.abc import Sequence
 
-from app.db.migrations import run_script
+from app.db.migrations import roles_script, run_script
 
 revision: str = "0003"
 down_revision: str | None = "0002"
@@ -15,17 +15,9 @@ depends_on: Sequence[str] | None = None
 
 # Finds the users that have something due, and lets go of what is too old: the service's own role can only add to
 # ``changes``. It can read and do nothing else. Roles belong to the whole server.
-ROLE = """
-do $$ begin
-    create role todo_worker nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls;
-exception when duplicate_object or unique_violation then null;
-end $$;
-do $$ begin
-    execute format('grant todo_worker to %I', current_user);
-end $$;
-"""
+ROLE = roles_script("todo_worker")
 
-# prune_at is when the owner's oldest change comes of age: the worker looks at an owner only then.
+# prune_at is when the owner's oldest change or idempotency key comes of age: the worker looks at an owner only then.
 # Bumping the revision leaves the indexed column alone, so those updates stay HOT.
 TABLES = """
 alter table users

@@ -17,7 +17,7 @@ from app.db.url import ConnectOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = 7_305_612_884  # any number, the same in every version of this service
-ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser")  # a DBA is asked once for all of them
+ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # a DBA is asked once for all of them
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
 # Since PostgreSQL 16 a membership may come without the right to switch: who creates a role gets just that.
 ROLES = """

@@ -197,14 +197,14 @@ class Database:
     async def begin(self, statement: str) -> Any:
         """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.
 
-        BEGIN has no effect to lose, so it is tried again, at most once for each connection the pool may hold.
+        BEGIN has no effect to lose, so it is tried again, once for each connection the pool may hold, and on a new one.
         """
         try:
             await self._gate.enter()
         except TimeoutError:
             raise Unavailable(retry_after=RETRY_AFTER) from None
         try:
-            for _ in range(self._size):
+            for _ in range(self._size + 1):
                 connection = await self._begin_once(statement)
                 if connection is not None:
                     return connection

@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 class Change(SQLModel, table=True):
     """``data`` is the row after the write, its columns as JSON. Rows of one write share their ``revision``.
 
-    ``through`` names what the write came through: api, the name of a token, mcp, chat, import.
+    ``through`` names what the write came through: api, token:<name>, mcp, chat, import.
     """
 
     __tablename__ = "changes"

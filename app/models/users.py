@@ -9,7 +9,8 @@ from sqlmodel import Field, SQLModel
 class User(SQLModel, table=True):
     """Created by the first write of a subject never seen before. ``revision`` is the number of the latest write.
 
-    Changes up to ``pruned_revision`` are no longer kept; at ``prune_at`` the oldest one left comes of age.
+    Changes up to ``pruned_revision`` are no longer kept; at ``prune_at`` the oldest one left, or the
+    oldest idempotency key, comes of age.
     """
 
     __tablename__ = "users"

@@ -148,6 +148,8 @@ class WebhookRead(BaseModel):
 class WebhookCreated(WebhookRead):
     """``secret`` is shown only now."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE | {"secret": "whsec_..."}]})
+
     secret: str = Field(description="For verifying signatures (Standard Webhooks).", examples=["whsec_..."])
 
 

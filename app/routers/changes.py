@@ -48,7 +48,8 @@ async def stream_events(
     since = query.since if last_event_id is None else last_event_id
     hub = request.app.state.hub
     position, behind = await hub.find_position(owner, since)
-    still_valid = partial(request.app.state.auth.guard.still_valid, caller)
+    can_end = caller.session_id is not None or caller.token_id is not None  # others end when they expire
+    still_valid = partial(request.app.state.auth.guard.still_valid, caller) if can_end else None
     return EventStream(hub, owner, position, behind=behind, expires_at=caller.expires_at, still_valid=still_valid)
 
 

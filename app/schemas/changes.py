@@ -49,7 +49,7 @@ class ChangeRead(BaseModel):
     action: str = Field(description="created, updated, completed, reopened, deleted, restored, purged.")
     data: dict[str, Any] = Field(description="The entity after the write, as a GET answers it.")
     at: Instant
-    through: str = Field(description="What the write came through: api, a token's name, mcp, chat, import.")
+    through: str = Field(description="What the write came through: api, token:<name>, mcp, chat, import.")
 
 
 class ChangesPage(BaseModel):

@@ -23,8 +23,9 @@ GIVE_UP = "No success for 24 hours: "
 DUE = Prepared(
     text("""
     select w.user_id, w.id from webhooks w join users u on u.id = w.user_id
-    where w.disabled_at is null and w.next_attempt_at <= now() and (w.leased_until is null or w.leased_until < now())
-      and (u.revision >= w.after_revision or w.test_requested)
+    where w.disabled_at is null and (w.leased_until is null or w.leased_until < now())
+      and (w.test_requested or (w.next_attempt_at <= now() and u.revision >= w.after_revision))
+      and w.id <> all(cast(:busy as bigint[]))
       and (cast(:owners as text[]) is null or w.user_id = any(cast(:owners as text[])))
     order by w.next_attempt_at limit 500""")
 )
@@ -33,8 +34,8 @@ CLAIM = Prepared(
     update webhooks w set lease = cast(:lease as uuid), leased_until = now() + interval '{LEASE} seconds'
     where w.user_id = :owner and w.id = (
         select id from webhooks
-        where user_id = :owner and id = :webhook_id and disabled_at is null and next_attempt_at <= now()
-          and (leased_until is null or leased_until < now())
+        where user_id = :owner and id = :webhook_id and disabled_at is null
+          and (test_requested or next_attempt_at <= now()) and (leased_until is null or leased_until < now())
         for update skip locked)
     returning url, events, secret, case when previous_secret_until > now() then previous_secret end as previous_secret,
         after_revision, after_entity, after_entity_id, test_requested, attempts,
@@ -58,11 +59,12 @@ DRAINED = Prepared(
 )
 DONE = Prepared(
     text(f"""
-    update webhooks set after_revision = coalesce(:revision, after_revision), attempts = 0, failing_since = null,
-        after_entity = coalesce(:entity, after_entity), after_entity_id = coalesce(:entity_id, after_entity_id),
-        test_requested = test_requested and not :test, {RELEASE}
+    update webhooks set after_revision = :revision, after_entity = :entity, after_entity_id = :entity_id,
+        attempts = 0, failing_since = null, {RELEASE}
     where {HELD} returning id""")  # noqa: S608
 )
+# What becomes of a test says nothing about the events: their failures and their next attempt stay as they are.
+TESTED = Prepared(text(f"update webhooks set test_requested = false, {RELEASE} where {HELD} returning id"))  # noqa: S608
 GONE = "(:final or failing_since < now() - make_interval(secs => :window))"
 FAILED = Prepared(
     text(f"""
@@ -96,9 +98,12 @@ class Job(NamedTuple):
     key: tuple[int, str, int] | None
 
 
-async def find_due(session: Session, owner: str, *, owners: list[str] | None) -> list[tuple[str, int]]:
-    """Webhooks with something to deliver, of ``owners`` or of all; by the worker's role, which sees nothing else."""
-    return [tuple(row) for row in (await session.exec(DUE, {"owners": owners})).all()]
+async def find_due(session: Session, owner: str, *, owners: list[str] | None, busy: list[int]) -> list[tuple[str, int]]:
+    """Webhooks with something to deliver, of ``owners`` or of all, without those in ``busy``.
+
+    By the worker's role, which sees nothing else.
+    """
+    return [tuple(row) for row in (await session.exec(DUE, {"owners": owners, "busy": busy})).all()]
 
 
 async def take_job(session: Session, owner: str, webhook_id: int, lease: UUID) -> Job | None:
@@ -138,11 +143,12 @@ async def note_outcome(
     window: float,
 ) -> bool:
     """Whether the next event may follow at once. ``delay`` and ``window`` are in seconds; 410 ends it for good."""
-    mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease, "test": job.key is None}
-    revision, entity, entity_id = job.key or (None, None, None)
+    mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
     said = f"it answered {outcome.status}." if outcome.status else (outcome.error or "")
-    if outcome.delivered or job.key is None:  # a test that fails is told, and that is all
-        position = {"revision": revision, "entity": entity, "entity_id": entity_id}
+    if job.key is None:  # a test that fails is told, and that is all
+        held = await session.exec(TESTED, mine)
+    elif outcome.delivered:
+        position = dict(zip(("revision", "entity", "entity_id"), job.key, strict=True))
         held = await session.exec(DONE, {**mine, **position})
     else:
         final = outcome.status == 410

@@ -25,6 +25,9 @@ ERASER_ROLE = "todo_eraser"
 SECOND_PASS = BOUND + 1.0  # seconds after which no process takes the account's access tokens any more
 LOCK = Prepared(text("select id from users where id = :owner for update"))
 EMAIL = Prepared(text("select email from accounts where user_id = :owner"))
+# What an export leaves out: answers kept for retries are copies, with secrets in them, of what is there anyway.
+NOT_EXPORTED = {"idempotency_keys"}
+HIDDEN = {"webhooks": {"secret", "previous_secret", "lease", "leased_until"}}
 # The catalogue knows every table of user data, also of versions to come; each with its key and what it refers to.
 TABLES = Prepared(
     text("""
@@ -35,6 +38,8 @@ TABLES = Prepared(
                  cross join unnest(cast(i.indkey as smallint[])) with ordinality as k (number, place)
                  join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
                  where i.indrelid = c.oid and i.indisprimary order by k.place) as key,
+           array(select a.attname::text from pg_attribute a
+                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns,
            has_table_privilege(c.oid, 'select') as readable
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = current_schema() and c.relkind in ('r', 'p') and not c.relispartition
@@ -86,9 +91,10 @@ async def erase(database: Database, owner: str) -> None:
 
 
 async def export_account(auth: AuthContext, owner: str) -> dict[str, Any]:
-    """Everything kept about ``owner``, except what is a secret: hashes of passwords and tokens. Raises AccountNotFound.
+    """Everything kept about ``owner``, except what is a secret: hashes of passwords and tokens, keys of webhooks.
 
-    Each table that the service reads for its users stands under its own name, rows as the database has them.
+    Each table that the service reads for its users stands under its own name, rows as the database has them. Raises
+    AccountNotFound.
     """
     async with auth.database.auth_transaction() as session:
         account = await get_account(session, owner)
@@ -98,7 +104,7 @@ async def export_account(auth: AuthContext, owner: str) -> dict[str, Any]:
     result |= {"sessions": [dict(row) for row in logins], "api_tokens": [dict(row) for row in tokens]}
     async with auth.database.transaction(owner, read_only=True) as session:
         for table in (await session.exec(TABLES)).all():
-            if table.readable:
+            if table.readable and table.name not in NOT_EXPORTED:
                 result[table.name] = await _rows(session, owner, table)
     return result
 
@@ -106,7 +112,9 @@ async def export_account(auth: AuthContext, owner: str) -> dict[str, Any]:
 async def _rows(session: Session, owner: str, table: Any) -> msgspec.Raw:
     column = "id" if table.name == "users" else "user_id"
     key = ", ".join(f"t.{name}" for name in table.key)
+    shown = ", ".join(f'"{name}"' for name in table.columns if name not in HIDDEN.get(table.name, ()))
     statement = f"""
-        select coalesce(json_agg(t order by {key}), '[]')::text from "{table.name}" t where t.{column} = :owner
+        select coalesce(json_agg(t order by {key}), '[]')::text
+        from (select {shown} from "{table.name}" where {column} = :owner) t
     """  # noqa: S608 - names from the catalogue
     return msgspec.Raw((await session.exec(text(statement), {"owner": owner})).one().encode())

@@ -11,6 +11,7 @@ from app.db.statements import Prepared
 from app.errors import TaskNotFound
 from app.schemas.changes import HistoryRow
 from app.services.changes import CHANGES, READ, change_row
+from app.services.tasks import MINE, TASKS
 
 # Every change has its own revision and moments, and whose task it is never changes.
 UNTOLD = {"id", "user_id", "version", "created_at", "updated_at"}
@@ -28,13 +29,18 @@ LAST = Prepared(
     .limit(bindparam("limit"))
 )
 
+KNOWN = Prepared(select(TASKS.c.id).where(*MINE))  # the trash included
+
 
 async def list_history(session: Session, owner: str, task_id: int, *, before: int | None, limit: int) -> list[Any]:
-    """Latest first. Also of a task in the trash. Raises TaskNotFound for one that never left a trace here."""
+    """Latest first; also of a task in the trash, and nothing of one whose changes are no longer kept.
+
+    Raises TaskNotFound for one that never left a trace here.
+    """
     values = {"owner": owner, "task_id": task_id, "before": LATEST if before is None else before}
     rows = (await session.exec(LAST, {**values, "limit": limit + 1})).all()
     if not rows:
-        if before is None:
+        if before is None and not (await session.exec(KNOWN, {"owner": owner, "task_id": task_id})).all():
             raise TaskNotFound
         return []
     changes = [change_row(row) for row in rows]

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, bindparam, delete, func, literal_column, select
+from sqlalchemy import Text, bindparam, delete, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from app.db.changes import OWNER
@@ -37,6 +37,9 @@ CLAIM = Prepared(
     )
 )
 _user = pg_insert(USERS).values(id=OWNER).on_conflict_do_nothing().cte("owner")
+# The worker lets go of the keys of those who never send another one: it is to come by within a day.
+_day: Any = func.now() + KEPT
+_looked_at = update(USERS).where(USERS.c.id == OWNER, USERS.c.prune_at > _day).values(prune_at=_day).cte("looked_at")
 _expired = delete(KEYS).where(KEYS.c.user_id == OWNER, ~FRESH, KEYS.c.key != KEY).cte("expired")
 _new = pg_insert(KEYS).values(
     user_id=OWNER, key=KEY, **{name: bindparam(name, type_=KEYS.c[name].type) for name in STORED}
@@ -48,7 +51,7 @@ KEEP = Prepared(
         where=~FRESH,
     )
     .returning(KEYS.c.status)
-    .add_cte(_user, _expired)
+    .add_cte(_user, _looked_at, _expired)
 )
 
 

@@ -24,15 +24,17 @@ KEYS = Prepared(
 NOTE = Prepared(
     text("""
     update users set pruned_revision = greatest(pruned_revision, cast(:cut as bigint)),
-        prune_at = case when :more then now() else greatest(now() + interval '1 hour', coalesce(
-            (select at from changes where user_id = :owner order by revision limit 1), now())
-            + make_interval(days => cast(:days as integer))) end
+        prune_at = case when :more then now() else greatest(now() + interval '1 hour', least(
+            coalesce((select at from changes where user_id = :owner order by revision limit 1), now())
+                + make_interval(days => cast(:days as integer)),
+            (select min(created_at) from idempotency_keys where user_id = :owner) + interval '24 hours')) end
     where id = :owner""")
 )
+DEFER = Prepared(text("update users set prune_at = now() + interval '1 hour' where id = :owner"))
 
 
 async def find_due(session: Session, owner: str) -> list[str]:
-    """Owners whose oldest change has come of age."""
+    """Owners whose oldest change or key has come of age."""
     found: list[str] = (await session.exec(DUE)).all()
     return found
 
@@ -48,3 +50,8 @@ async def prune_owner(session: Session, owner: str, *, days: int) -> bool:
     await session.exec(KEYS, {"owner": owner})
     await session.exec(NOTE, {"owner": owner, "cut": cut, "more": more, "days": days})
     return more
+
+
+async def defer_owner(session: Session, owner: str) -> None:
+    """Come back to ``owner`` in an hour."""
+    await session.exec(DEFER, {"owner": owner})

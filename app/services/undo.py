@@ -22,6 +22,8 @@ OWN = {"user_id", "id", "version", "created_at", "updated_at"}
 CONTENT = [column.name for column in KEPT if column.name not in OWN]
 # What a person calls the fields behind these columns.
 FIELDS = {"due_on": "due_date", "due_at": "due_date", "completed_at": "completed", "deleted_at": "deleted"}
+# Columns that hold one field between them: put back together or not at all.
+TOGETHER = ({"due_on", "due_at"}, {"completed", "completed_at"})
 IDS = bindparam("ids", type_=ARRAY(BigInteger))
 
 _earlier = (
@@ -90,12 +92,24 @@ def _target(change: Any, before: Row | None, present: Row | None) -> Row:
     after = change.data
     if before is None:
         before = {**after, "deleted_at": now().isoformat()}
-    changed = [name for name in CONTENT if before.get(name) != after.get(name)]
+    changed = _changed(before, after)
+    # Clients keep what an update tells of: a task in the trash must not be told of as updated.
+    if present["deleted_at"] and "deleted_at" not in changed:
+        raise UndoConflict(f"Changed since, on task {change.entity_id}: deleted.")
     # A creation wrote every field: whatever was changed since would be lost with it.
     guarded = CONTENT if change.action == "created" else changed
     if later := {FIELDS.get(name, name) for name in guarded if present.get(name) != after.get(name)}:
         raise UndoConflict(f"Changed since, on task {change.entity_id}: {', '.join(sorted(later))}.")
     return {**present, **{name: before.get(name) for name in changed}}
+
+
+def _changed(before: Row, after: Row) -> list[str]:
+    """The columns that a write changed, and those that hold a field together with one of them."""
+    changed = {name for name in CONTENT if before.get(name) != after.get(name)}
+    for names in TOGETHER:
+        if changed & names:
+            changed |= names
+    return [name for name in CONTENT if name in changed]
 
 
 def _content(row: Mapping[str, Any]) -> list[Any]:

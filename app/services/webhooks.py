@@ -53,7 +53,7 @@ ROTATE = Prepared(
 )
 DELETE = Prepared(text(f"delete from webhooks where {MINE} returning id"))  # noqa: S608
 TEST = Prepared(
-    text(f"update webhooks set test_requested = true, next_attempt_at = now() where {MINE} returning disabled_reason"),  # noqa: S608
+    text(f"update webhooks set test_requested = true where {MINE} returning disabled_reason"),  # noqa: S608
     announced=True,
 )
 DELIVERIES = Prepared(

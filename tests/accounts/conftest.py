@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.db.url import ConnectOptions
 from app.main import create_app
 from tests.accounts.support import Visitor
 
@@ -30,14 +28,6 @@ async def start(app: FastAPI, settings: Settings) -> AsyncIterator[Start]:
             return await stack.enter_async_context(http)
 
         yield begin
-
-
-@pytest.fixture
-async def sql(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[Any]:
-    """A superuser's connection: what really is in the tables."""
-    connection = await asyncpg.connect(**postgres.arguments())
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture(autouse=True)

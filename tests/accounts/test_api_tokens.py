@@ -107,3 +107,11 @@ async def test_what_only_looks_like_a_token(ann: Visitor, token: str) -> None:
     answer = await ann.client.get("/api/me/tasks", headers={b"Authorization": f"Bearer {token}".encode("latin-1")})
     assert_problem(answer, 401, "token_invalid")
     assert_problem(await ann.get("/api/me/tasks", token=new_api_token()), 401, "token_invalid")
+
+
+async def test_a_new_token_is_made_and_never_stored_whatever_the_idempotency_key(ann: Visitor, sql: Any) -> None:
+    sent = {"Idempotency-Key": "the same"}
+    made = [await ann.call("POST", "/api/auth/tokens", {"name": "x"}, headers=sent) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 201]
+    assert made[0].json()["token"] != made[1].json()["token"]
+    assert await sql.fetchval("select count(*) from idempotency_keys where user_id = $1", ann.id) == 0

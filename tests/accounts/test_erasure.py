@@ -127,3 +127,15 @@ async def test_what_is_logged_names_nobody_by_email(ann: Visitor, caplog: pytest
     assert {"email_changed", "account_deleted"} <= {record.message for record in caplog.records}
     for secret in (ann.email, PASSWORD, ann.access, ann.refresh_token):
         assert secret not in str([record.__dict__ for record in caplog.records])
+
+
+async def test_the_export_holds_no_key_that_signs_webhooks(ann: Visitor) -> None:
+    body, keyed = {"url": "https://example.com/"}, {"Idempotency-Key": "once"}
+    hook = (await ann.call("POST", "/api/me/webhooks", body, headers=keyed)).json()
+    await ann.call("POST", f"/api/me/webhooks/{hook['id']}/rotate", headers={"Idempotency-Key": "twice"})
+    answer = await ann.get("/api/auth/me/export")
+    assert "whsec_" not in answer.text
+    found = answer.json()
+    assert "idempotency_keys" not in found
+    assert [row["url"] for row in found["webhooks"]] == [body["url"]]
+    assert not found["webhooks"][0].keys() & {"secret", "previous_secret", "lease", "leased_until"}
