@@ -44,10 +44,8 @@ async def list_tasks(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
-    if if_none_match is not None and query.stable:
-        revision = await users.get_revision(session, owner)
-        if is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
-            return Response(status_code=304, headers=_list_headers(revision, etag))
+    if query.stable and (unchanged := await _unchanged_list(request, session, owner, if_none_match)):
+        return unchanged
     page = await task_list.list_tasks(session, owner, query, count=_wants_total(request, query))
     return _list_answer(request, page, query, _list_etag(request, page.revision, owner) if query.stable else None)
 
@@ -69,10 +67,8 @@ async def list_trash(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What was deleted and can be restored, latest first."""
-    if if_none_match is not None:
-        revision = await users.get_revision(session, owner)
-        if is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
-            return Response(status_code=304, headers=_list_headers(revision, etag))
+    if unchanged := await _unchanged_list(request, session, owner, if_none_match):
+        return unchanged
     page = await task_list.list_trash(session, owner, query, count=_wants_total(request, query))
     return _list_answer(request, page, query, _list_etag(request, page.revision, owner))
 
@@ -158,6 +154,18 @@ def _wants_total(request: Request, query: TaskQuery | TrashQuery) -> bool:
 
 def _list_etag(request: Request, revision: int, owner: str) -> str:
     return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
+
+
+async def _unchanged_list(
+    request: Request, session: ReadSession, owner: str, if_none_match: str | None
+) -> Response | None:
+    """304 for the price of one key look-up; None when the list must be read."""
+    if if_none_match is None:
+        return None
+    revision = await users.get_revision(session, owner)
+    if not is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
+        return None
+    return Response(status_code=304, headers=_list_headers(revision, etag))
 
 
 def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
