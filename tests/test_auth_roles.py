@@ -85,7 +85,7 @@ async def test_a_table_that_is_added_later_can_be_erased_too(connection: Any) ->
     assert not await connection.fetchval("select has_table_privilege('todo_auth', 'later', 'select')")
 
 
-@pytest.mark.parametrize("role", ["todo_user", "todo_auth", "todo_eraser"])
+@pytest.mark.parametrize("role", ["todo_user", "todo_auth", "todo_eraser", "todo_worker"])
 async def test_no_role_of_the_service_is_above_the_rules(connection: Any, role: str) -> None:
     row = await connection.fetchrow(
         "select rolsuper, rolbypassrls, rolcanlogin, rolcreaterole, rolinherit from pg_roles where rolname = $1", role
