@@ -28,7 +28,19 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
+from app.routers import (
+    accounts,
+    api_tokens,
+    auth,
+    changes,
+    docs,
+    health,
+    reminders,
+    sessions,
+    tasks,
+    webhooks,
+    well_known,
+)
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
@@ -39,6 +51,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    reminders.router,
     changes.router,
     webhooks.router,
     auth.router,
@@ -164,7 +177,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_worker(settings: Settings, database: Database) -> Worker:
-    """Delivers webhooks and prunes, of whomever it finds due."""
+    """Reminds, delivers webhooks and prunes, of whomever it finds due."""
     return Worker(database, allow_private=settings.webhooks_allow_private, kept_days=settings.changes_kept_days)
 
 

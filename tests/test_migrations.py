@@ -28,6 +28,7 @@ GRANTS = {
         for name in ("comments", "idempotency_keys", "projects", "views", "webhooks", "webhook_deliveries")
     },
     "alembic_version": {"SELECT"},
+    "calendar_feeds": {"SELECT", "INSERT", "DELETE"},
     "changes": {"SELECT", "INSERT"},
     "tasks": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "users": {"SELECT", "INSERT", "UPDATE"},

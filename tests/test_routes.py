@@ -34,6 +34,10 @@ PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
 ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route not in PRIVATE]
 
 
+# What a route wants that is no task, by the last part of its path.
+BODIES = {"complete": {"completed": True}, "snooze": {"minutes": 10}}
+
+
 def concrete(path: str, owner: str, task_id: int) -> str:
     values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
     return path.format(**values)
@@ -62,7 +66,7 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     answer = await bob.call(method, concrete(path, alice.subject, task["id"]), json={"title": "x"})
     assert_problem(answer, 403, "forbidden")
     if "{task_id}" in path:
-        body = {"completed": True} if path.endswith("/complete") else {"title": "stolen"}
+        body = BODIES.get(path.rpartition("/")[2], {"title": "stolen"})
         assert_problem(
             await bob.call(method, concrete(path, bob.subject, task["id"]), json=body), 404, "task_not_found"
         )
@@ -79,7 +83,7 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
     task = await alice.add()
     if path.endswith("/restore"):
         await alice.delete(f"/tasks/{task['id']}")
-    body = {"completed": True} if path.endswith("/complete") else {"title": "mine"}
+    body = BODIES.get(path.rpartition("/")[2], {"title": "mine"})
     answer = await alice.call(method, concrete(path, alice.subject, task["id"]), json=body)
     assert answer.status_code in (200, 201, 204), answer.text
 

@@ -1,6 +1,6 @@
 """What can be wrong with what is wanted of tasks."""
 
-from app.errors.kinds import AppError, Kind, NotFound
+from app.errors.kinds import AppError, Conflict, Invalid, Kind, NotFound
 
 
 class TaskNotFound(NotFound):
@@ -10,3 +10,15 @@ class TaskNotFound(NotFound):
 class VersionConflict(AppError):
     kind, code = Kind.STALE, "version_conflict"
     message = "The task has changed since the version in If-Match: get it again."
+
+
+class TaskCompleted(Conflict):
+    code, message = "task_completed", "The task is completed: it reminds of nothing."
+
+
+class ReminderPassed(Invalid):
+    code, message = "reminder_passed", "That moment has passed."
+
+
+class TooManyReminders(Conflict):
+    code, message = "too_many_reminders", "The task has as many reminders as there can be: remove one first."

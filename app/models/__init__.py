@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
+from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
 from app.models.comments import Comment
 from app.models.idempotency import IdempotencyKey
@@ -19,6 +20,7 @@ __all__ = [
     "METADATA",
     "Account",
     "ApiToken",
+    "CalendarFeed",
     "Change",
     "Comment",
     "IdempotencyKey",

@@ -25,6 +25,7 @@ from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64, Shape
 from app.models.task_fields import TAGS_MAX, TITLE_MAX, Description, DueDate, Priority, RecurrenceFrom, Tags, Title
+from app.models.task_reminders import Reminders
 
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
@@ -177,7 +178,7 @@ class TaskRead(BaseModel):
     updated_at: Instant
 
 
-WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags"}
+WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
 
 
 class TaskBody(Shape):
@@ -204,10 +205,11 @@ class TaskCreate(TaskBody):
     priority: Priority = Priority.MEDIUM
     due_date: DueDate | None = None
     tags: Tags = []
+    reminders: Reminders = []
 
 
 class TaskUpdate(TaskBody):
-    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, ``tags`` to none."""
+    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, lists to none."""
 
     model_config = ConfigDict(
         json_schema_extra={"minProperties": 1, "examples": [{"title": "Buy oat milk", "due_date": None}]}
@@ -219,6 +221,7 @@ class TaskUpdate(TaskBody):
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
+    reminders: Reminders | MISSING | None = MISSING
 
     @model_validator(mode="after")
     def _not_empty(self) -> "TaskUpdate":

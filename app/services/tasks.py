@@ -15,6 +15,7 @@ from app.db.statements import Prepared
 from app.errors import TaskNotFound, VersionConflict
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.models.tasks import Task, TaskCreate, TaskUpdate
+from app.services.reminders import remind_at, resolve_reminders
 from app.services.users import lock_owner, to_due_columns
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
@@ -58,22 +59,30 @@ def _completed_at(completed: Any) -> Any:
 
 GET = Prepared(select(*READ).where(*MINE, LIVE))
 EXISTS = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
-CREATE = numbered_task(
-    insert(TASKS).values(
-        user_id=OWNER,
-        title=bindparam("title"),
-        description=bindparam("description"),
-        completed=COMPLETED,
-        completed_at=case((COMPLETED, func.now()), else_=null()),
-        priority=bindparam("priority"),
-        due_on=bindparam("due_on"),
-        due_at=bindparam("due_at"),
-        tags=bindparam("tags"),
-        version=REVISION,
+NEW: dict[str, Any] = {
+    "user_id": OWNER,
+    "title": bindparam("title"),
+    "description": bindparam("description"),
+    "completed": COMPLETED,
+    "completed_at": case((COMPLETED, func.now()), else_=null()),
+    "priority": bindparam("priority"),
+    "due_on": bindparam("due_on", type_=TASKS.c.due_on.type),
+    "due_at": bindparam("due_at", type_=TASKS.c.due_at.type),
+    "tags": bindparam("tags"),
+    "version": REVISION,
+}
+REMINDERS = bindparam("reminders", type_=TASKS.c.reminders.type)
+REMINDING = {
+    "reminders": REMINDERS,
+    "remind_at": remind_at(
+        reminders=REMINDERS, due_on=NEW["due_on"], due_at=NEW["due_at"], completed=COMPLETED, deleted_at=None
     ),
-    "created",
+}
+CREATE = numbered_task(insert(TASKS).values(**NEW), "created")
+CREATE_REMINDING = numbered_task(insert(TASKS).values(**NEW, **REMINDING), "created")
+RESTORE = numbered_task(
+    _changed(guarded=False, live=False, deleted_at=null(), remind_at=remind_at(deleted_at=None)), "restored"
 )
-RESTORE = numbered_task(_changed(guarded=False, live=False, deleted_at=null()), "restored")
 TRASH = select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE)
 IN_TRASH = Prepared(TRASH.limit(1))
 PURGE = numbered_task(
@@ -87,13 +96,14 @@ PURGE = numbered_task(
 
 @lru_cache
 def _delete(guarded: bool) -> Prepared:
-    return numbered_task(_changed(guarded=guarded, deleted_at=NOW), "deleted")
+    return numbered_task(_changed(guarded=guarded, deleted_at=NOW, remind_at=null()), "deleted")
 
 
 @lru_cache
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
-    statement = _changed(guarded=guarded, completed=completed, completed_at=_completed_at(completed))
+    values = {"completed_at": _completed_at(completed), "remind_at": remind_at(completed=completed)}
+    statement = _changed(guarded=guarded, completed=completed, **values)
     return numbered_task(statement, TOGGLED if toggle else SET)
 
 
@@ -102,6 +112,8 @@ def _update(columns: frozenset[str], guarded: bool) -> Prepared:
     values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
     if "completed" in columns:
         values["completed_at"] = _completed_at(values["completed"])
+    if columns & {"completed", "due_on", "reminders"}:
+        values["remind_at"] = remind_at(**values)
     action = SET if "completed" in columns else "updated"
     return numbered_task(_changed(guarded=guarded, **values), action)
 
@@ -126,7 +138,10 @@ async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
         "due_at": due_at,
         "tags": task.tags,
     }
-    return task_row((await session.exec(CREATE, values)).one())
+    statement = CREATE
+    if task.reminders:
+        statement, values["reminders"] = CREATE_REMINDING, await resolve_reminders(session, owner, task.reminders)
+    return task_row((await session.exec(statement, values)).one())
 
 
 async def update_task(
@@ -136,6 +151,8 @@ async def update_task(
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     if (due := values.pop("due_date", MISSING)) is not MISSING:
         values["due_on"], values["due_at"] = await to_due_columns(session, owner, due)
+    if "reminders" in values:
+        values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
     for name, default in (("priority", "medium"), ("tags", [])):
         if name in values and values[name] is None:
             values[name] = default

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, func, literal_column, select, update
+from sqlalchemy import BigInteger, bindparam, case, func, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
 from app.clock import now
@@ -12,13 +12,14 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ChangeNotFound, UndoConflict
 from app.services.changes import CHANGES, WRITE, get_change
+from app.services.reminders import remind_at
 from app.services.tasks import KEPT, TASKS, numbered_task
 from app.services.users import lock_owner
 
 Row = dict[str, Any]
 
 # Columns that a write sets by itself, and that are not its content.
-OWN = {"user_id", "id", "position", "version", "created_at", "updated_at"}
+OWN = {"user_id", "id", "position", "version", "created_at", "updated_at", "remind_at"}
 CONTENT = [column.name for column in KEPT if column.name not in OWN]
 # What a person calls the fields behind these columns.
 FIELDS = {"due_on": "due_date", "due_at": "due_date", "completed_at": "completed", "deleted_at": "deleted"}
@@ -54,10 +55,18 @@ ACTION: Any = literal_column("""(
                 when old.completed = written.completed then 'updated'
                 when written.completed then 'completed' else 'reopened' end
     from tasks old where old.user_id = written.user_id and old.id = written.id)""")
+REMIND_AT = case(
+    (_wanted.c.deleted_at.is_not(None), null()),
+    else_=remind_at(
+        deleted_at=None, **{name: _wanted.c[name] for name in ("reminders", "due_on", "due_at", "completed")}
+    ),
+)
 RESTORE = numbered_task(
     update(TASKS)
     .where(TASKS.c.user_id == OWNER, TASKS.c.id == _wanted.c.id)
-    .values(version=REVISION, updated_at=func.now(), **{name: _wanted.c[name] for name in CONTENT}),
+    .values(
+        version=REVISION, updated_at=func.now(), remind_at=REMIND_AT, **{name: _wanted.c[name] for name in CONTENT}
+    ),
     ACTION,
 )
 
@@ -73,6 +82,8 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
         raise ChangeNotFound
     if any(row.entity != "task" for row in rows):
         raise UndoConflict("This kind of change cannot be undone.")
+    if any(row.action == "reminded" for row in rows):
+        raise UndoConflict("A reminder that has fired cannot be taken back.")
     ids = {"owner": owner, "ids": [row.entity_id for row in rows], "revision": revision}
     before = dict((await session.exec(BEFORE, ids)).all())
     present = dict((await session.exec(PRESENT, ids)).all())
