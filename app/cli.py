@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from app import cli_user
+from app.assistant.extra import AssistantNotInstalled, load_mcp_proxy
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
 from app.cli_common import REPAIRABLE, fail, read_settings, run
@@ -80,6 +81,20 @@ def worker() -> None:
         await run_worker(settings, stop)
 
     run(work())
+
+
+@app.command()
+def mcp() -> None:
+    """The tools over standard input and output, for desktop agents: from TODO_URL, with the API token TODO_TOKEN."""
+    settings = read_settings()
+    configure_logging(settings)
+    if settings.todo_token is None:
+        raise fail(ValueError("set TODO_TOKEN to an API token of the service"))
+    try:
+        serve_stdio = load_mcp_proxy().serve_stdio
+    except AssistantNotInstalled as fact:
+        raise fail(ValueError(fact.detail)) from None
+    run(serve_stdio(settings.todo_url, settings.todo_token.get_secret_value()))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
 from app.models.changes import Change
+from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.sessions import LoginSession, RefreshToken
@@ -15,14 +16,18 @@ from app.models.webhooks import Webhook, WebhookDelivery
 __all__ = [
     "METADATA",
     "Account",
+    "AgentWrite",
     "ApiToken",
     "Change",
+    "Conversation",
     "IdempotencyKey",
     "LoginAttempt",
     "LoginSession",
+    "Message",
     "PasswordReset",
     "RefreshToken",
     "Task",
+    "TokenUse",
     "User",
     "Webhook",
     "WebhookDelivery",
