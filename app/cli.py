@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from app import cli_user
-from app.assistant.extra import AssistantNotInstalled, load_mcp_proxy
+from app.assistant.extra import load_mcp_proxy
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
 from app.cli_common import REPAIRABLE, fail, read_settings, run
@@ -18,6 +18,7 @@ from app.config import get_settings
 from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
+from app.errors import AssistantNotInstalled
 from app.logs import configure_logging
 from app.main import create_app, database_options, direct_options, run_worker
 from app.serve import serve as run_service

@@ -4,17 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from app.errors import AppError, Kind
+from app.errors import AssistantNotInstalled
 
 LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
-
-
-class AssistantNotInstalled(AppError):
-    kind, code = Kind.UNAVAILABLE, "assistant_not_installed"
-    message = (
-        "This service runs without its assistant: its operator must install it with "
-        "pip install -c constraints.txt -e '.[assistant]'"
-    )
 
 
 def load_mcp_server() -> Any:

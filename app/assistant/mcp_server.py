@@ -22,9 +22,9 @@ from mcp_types import (
 
 from app.auth.claims import Identity
 from app.db.session import Database
-from app.errors import AppError
+from app.errors import AppError, UnknownTool
 from app.tools import TOOLS
-from app.tools.calling import UnknownTool, call_tool, find_tool, read_arguments
+from app.tools.calling import call_tool, find_tool, read_arguments
 from app.version import VERSION
 
 log = logging.getLogger(__name__)

@@ -9,23 +9,13 @@ import re
 from urllib.parse import urlsplit
 
 from app.config import Settings
-from app.errors import AppError, Kind
+from app.errors import HostRefused, PageRefused
 
 LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
-class HostRefused(AppError):
-    kind, code = Kind.FORBIDDEN, "host_refused"
-    message = "This service does not know itself by this name: its operator must set PUBLIC_URL or MCP_HOSTS."
-
-
-class OriginNotAllowed(AppError):
-    kind, code = Kind.FORBIDDEN, "origin_refused"
-    message = "Pages of this origin may not call this service: its operator must name it in CORS_ORIGINS."
-
-
 def check_place(settings: Settings, host: str, origin: str | None) -> None:
-    """Raises HostRefused and OriginNotAllowed."""
+    """Raises HostRefused and PageRefused."""
     name = _name(f"//{host}")
     known = {"localhost", _name(settings.public_url), _name(f"//{settings.host}"), *settings.mcp_hosts}
     if not name or not (name in known or _is_address(name)):
@@ -33,7 +23,7 @@ def check_place(settings: Settings, host: str, origin: str | None) -> None:
     if origin is None or origin == settings.public_url or origin in settings.cors_origins:
         return
     if settings.cors_origins or not LOCAL.fullmatch(origin):
-        raise OriginNotAllowed
+        raise PageRefused
 
 
 def _name(url: str) -> str:

@@ -5,12 +5,15 @@ from sqlmodel import SQLModel
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
 from app.models.changes import Change
+from app.models.comments import Comment
 from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
+from app.models.projects import Project
 from app.models.sessions import LoginSession, RefreshToken
 from app.models.tasks import Task
 from app.models.users import User
+from app.models.views import View
 from app.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
@@ -19,16 +22,19 @@ __all__ = [
     "AgentWrite",
     "ApiToken",
     "Change",
+    "Comment",
     "Conversation",
     "IdempotencyKey",
     "LoginAttempt",
     "LoginSession",
     "Message",
     "PasswordReset",
+    "Project",
     "RefreshToken",
     "Task",
     "TokenUse",
     "User",
+    "View",
     "Webhook",
     "WebhookDelivery",
 ]

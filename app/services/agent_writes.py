@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Text, bindparam, text
 
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.errors import NotFound
+from app.errors import NothingToUndo
 from app.services.undo import undo_change
 from app.services.users import get_revision
 
@@ -34,10 +34,6 @@ FORGET = Prepared(
         bindparam("revision", type_=BigInteger)
     )
 )
-
-
-class NothingToUndo(NotFound):
-    code, message = "nothing_to_undo", "There is no write of this conversation left that could be undone."
 
 
 async def begin_write(session: Session, owner: str) -> int:

@@ -6,23 +6,13 @@ import msgspec
 from pydantic import ValidationError
 
 from app.db.session import Database, Session
-from app.errors import Contention, InsufficientScope, Invalid, NotFound
+from app.errors import BadArguments, Contention, InsufficientScope, UnknownTool
 from app.services.agent_writes import begin_write, note_writes
 from app.tools import TOOLS
 from app.tools.table import Call, Tool
 from app.tools.tasks import undo_last
 
 ATTEMPTS = 3
-
-
-class UnknownTool(NotFound):
-    code, message = "unknown_tool", "There is no tool of that name."
-
-
-class BadArguments(Invalid):
-    """``message`` names each argument that is not acceptable, for the model to mend."""
-
-    code, message = "bad_arguments", "The arguments are not acceptable."
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:

@@ -6,7 +6,8 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.base import CleanText, Shape
-from app.models.tasks import DueDate, Priority, TaskCreate, TaskRead, TaskUpdate
+from app.models.task_fields import DueDate, Priority
+from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page
 from app.schemas.task_query import TaskQuery, TrashQuery, Whole
 from app.services import agent_writes, task_list, tasks
