@@ -7,6 +7,7 @@ from app.models.api_tokens import ApiToken
 from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
 from app.models.comments import Comment
+from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
@@ -19,17 +20,21 @@ from app.models.webhooks import Webhook, WebhookDelivery
 __all__ = [
     "METADATA",
     "Account",
+    "AgentWrite",
     "ApiToken",
     "CalendarFeed",
     "Change",
     "Comment",
+    "Conversation",
     "IdempotencyKey",
     "LoginAttempt",
     "LoginSession",
+    "Message",
     "PasswordReset",
     "Project",
     "RefreshToken",
     "Task",
+    "TokenUse",
     "User",
     "View",
     "Webhook",
