@@ -37,9 +37,10 @@ from app.routers import (
     docs,
     health,
     mcp,
-    reminders,
     sessions,
+    task_actions,
     tasks,
+    transfer,
     webhooks,
     well_known,
 )
@@ -53,8 +54,9 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
-    reminders.router,
+    task_actions.router,
     changes.router,
+    transfer.router,
     webhooks.router,
     auth.router,
     accounts.router,

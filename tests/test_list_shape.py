@@ -76,6 +76,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PasswordForgotten": {"email": "a@example.com"},
     "PasswordReset": {"token": "x", "new_password": "correct horse battery"},
     "Refresh": {"refresh_token": "x"},
+    "QuickTask": {"text": "x"},
     "Snooze": {"minutes": 10},
     "TaskComplete": {"completed": True},
     "TaskCreate": {"title": "x"},

@@ -38,7 +38,8 @@ ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCO
 
 
 # What a route wants that is no task, by the last part of its path.
-BODIES = {"complete": {"completed": True}, "snooze": {"minutes": 10}}
+BODIES = {"complete": {"completed": True}, "snooze": {"minutes": 10}, "quick": {"text": "mine"}}
+BODIES["import"] = {"format": "todo/1"}
 
 
 def concrete(path: str, owner: str, task_id: int) -> str:
