@@ -89,7 +89,7 @@ class Import:
                         self._refuse(entity, item, refused(MISSING[missing], "What it refers to is not there."))
                     else:
                         waiting.append((entity, item))
-                elif (row := self._row(entity, item)) is not None:
+                elif (row := self._row(entity, item)) is not None and not self._is_named(entity, row):
                     rows.append(row)
                     taken.add(item.source)
             await self._insert(session, entity, rows)
@@ -101,7 +101,8 @@ class Import:
         else:
             made = await insert_rows(session, self._owner, entity, rows) if rows else {}
         self._ids[entity] |= made
-        self.created[entity] += len(rows)
+        self.created[entity] += len(made)
+        self.skipped[entity] += len(rows) - len(made)
 
     async def _look_up(self, session: Session, entity: str, items: list[Item]) -> None:
         wanted = {entity: {item.source for item in items}}
@@ -120,8 +121,6 @@ class Import:
     async def _name_projects(self, session: Session, items: list[Item]) -> None:
         """Projects that rows name rather than refer to; new names become projects, in a write of their own."""
         names = {item.project_name.strip() for item in items if item.project_name and item.project_name.strip()}
-        if not names:
-            return
         if self._project_names is None:
             self._project_names = await find_project_names(session, self._owner)
         rows = []
@@ -137,6 +136,17 @@ class Import:
             await insert_rows(session, self._owner, "projects", rows)
             self._project_names = await find_project_names(session, self._owner)
         self.created["projects"] += len(rows)
+
+    def _is_named(self, entity: str, row: dict[str, Any]) -> bool:
+        """Whether it is a project whose name is here already: then that is the one which is meant."""
+        if entity != "projects" or row["deleted_at"] or self._project_names is None:
+            return False
+        if (found := self._project_names.get(row["name"].lower())) is None:
+            self._project_names[row["name"].lower()] = UNKNOWN_ID
+            return False
+        self._ids["projects"][row["source_id"]] = found
+        self.skipped["projects"] += 1
+        return True
 
     def _missing(self, item: Item) -> str | None:
         for kind, name in (("project", "projects"), ("parent", "tasks"), ("task", "tasks"), ("series", "tasks")):

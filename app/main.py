@@ -37,6 +37,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    projects,
     sessions,
     task_actions,
     tasks,
@@ -55,6 +56,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     tasks.router,
     task_actions.router,
+    projects.router,
     changes.router,
     transfer.router,
     webhooks.router,

@@ -169,6 +169,14 @@ async def test_it_fires_once_and_says_whether_it_is_late(alice: Person, bob: Per
     assert revisions == list(range(1, len(revisions) + 1))  # who came second took no number
 
 
+async def test_what_was_silenced_by_no_write_is_let_go_of(alice: Person, app: FastAPI, sql: Any) -> None:
+    done = await make_due(sql, alice, seconds=1)
+    await sql.execute("update tasks set completed = true, completed_at = now() where id = $1", done["id"])
+    await Reminders(app.state.database).fire_due(0)
+    assert await reminded(alice) == []
+    assert await sql.fetchval("select remind_at from tasks where id = $1", done["id"]) is None
+
+
 async def test_one_due_at_once_is_one_write(alice: Person, app: FastAPI, sql: Any) -> None:
     for _ in range(3):
         await make_due(sql, alice, seconds=1)

@@ -36,6 +36,13 @@ def remind_at(**values: Any) -> ColumnElement[Any]:
     return case((or_(*silent), null()), else_=moment)
 
 
+def remind_at_of(rows: Any) -> ColumnElement[Any]:
+    """The same for whole rows of a task's columns, from a FROM clause."""
+    names = ("reminders", "due_on", "due_at", "completed")
+    moment = remind_at(deleted_at=None, **{name: rows.c[name] for name in names})
+    return case((rows.c.deleted_at.is_not(None), null()), else_=moment)
+
+
 async def resolve_reminders(session: Session, owner: str, reminders: Sequence[str] | None) -> list[str]:
     """Local times without offset read in the owner's time zone."""
     resolved = []

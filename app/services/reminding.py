@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import MISSING
-from sqlalchemy import BigInteger, bindparam, func, select, text, update
+from sqlalchemy import BigInteger, bindparam, func, null, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.clock import now
@@ -29,11 +29,15 @@ UPCOMING = Prepared(
     select user_id, id, remind_at from tasks
     where remind_at is not null and user_id <> all(cast(:without as text[])) order by remind_at limit :limit""")
 )
-_due = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS), TASKS.c.remind_at <= func.now(), LIVE)
-STILL_DUE = Prepared(select(TASKS.c.id).where(*_due))
+_due = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS), TASKS.c.remind_at <= func.now())
+STILL_DUE = Prepared(select(TASKS.c.id).where(*_due, LIVE, ~TASKS.c.completed))
+# Whoever completes or deletes silences the task; should one write forget to, the worker does not come back for ever.
+SILENCE = Prepared(update(TASKS).where(*_due, or_(~LIVE, TASKS.c.completed)).values(remind_at=null()))
 # Not an edit: ``updated_at`` stays. A worker that comes second finds the next moment instead of this one.
 FIRE = numbered_task(
-    update(TASKS).where(*_due).values(version=REVISION, remind_at=remind_at()), "reminded", answer=["id"]
+    update(TASKS).where(*_due, LIVE, ~TASKS.c.completed).values(version=REVISION, remind_at=remind_at()),
+    "reminded",
+    answer=["id"],
 )
 
 
@@ -53,6 +57,7 @@ async def fire_reminders(session: Session, owner: str, task_ids: list[int], *, l
     """One numbered change with a row for each of ``task_ids`` that is still due; how many were."""
     values = {"owner": owner, "ids": task_ids}
     await lock_owner(session, owner)  # nobody else can fire them between the look and the write
+    await session.exec(SILENCE, values)
     if (await session.exec(STILL_DUE, values)).first() is None:
         return 0
     session.through = TOO_LATE if late else ON_TIME

@@ -53,7 +53,9 @@ class Reader:
 
     def _tasks(self, task: Any) -> dict[str, Any]:
         due_on, due_at = self._day_or_instant(task.due_date)
-        values = task.model_dump(include={"title", "description", "completed", "priority", "tags", "occurrences_done"})
+        values: dict[str, Any] = task.model_dump(
+            include={"title", "description", "completed", "priority", "tags", "occurrences_done"}
+        )
         values |= {"due_on": due_on, "due_at": due_at, "recurrence_from": task.recurrence_from}
         values |= {"recurrence": None, "anchor_on": None, "anchor_at": None}
         values["reminders"] = [self._reminder(reminder) for reminder in task.reminders]

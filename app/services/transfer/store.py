@@ -3,14 +3,15 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
+from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
-from app.services.reminders import remind_at
+from app.services.reminders import remind_at_of
 from app.services.tasks import KEPT
 from app.services.transfer.pages import TABLES
 
@@ -35,11 +36,10 @@ def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) 
     )
     values = {column: rows.c[column] for column in columns} | {"user_id": OWNER, "version": revision}
     if name == "tasks":
-        known = {column: rows.c[column] for column in ("reminders", "due_on", "due_at", "completed")}
-        moment = remind_at(deleted_at=None, **known)
-        values["remind_at"] = case((rows.c.deleted_at.is_not(None), null()), else_=moment)
+        values["remind_at"] = remind_at_of(rows)
     kept = KEPT if name == "tasks" else [c for c in table.c if c.computed is None or c.name == "position"]
     write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
+    write = write.on_conflict_do_nothing()  # names that are the same only to the database
     return numbered(
         write,
         entity=ENTITY[name],
@@ -107,8 +107,10 @@ async def find_project_names(session: Session, owner: str) -> dict[str, int]:
 
 
 async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """One numbered write of all ``rows``; their ids by source."""
+    """One numbered write of all ``rows``; their ids by source. Raises Conflict when all of them are there already."""
     made = (await session.exec(INSERT[name], {"owner": owner, "rows": list(rows)})).all()
+    if not made:
+        raise Conflict
     return {source: number for number, source in made}
 
 
