@@ -6,9 +6,10 @@ from typing import Any
 from app.clock import now
 from app.db.session import Database
 from app.responses import encode
+from app.schemas.transfer import Kind
 from app.services.transfer import own_csv
 from app.services.transfer.calendar import Calendar
-from app.services.transfer.pages import Head, exported, read_head, read_page
+from app.services.transfer.pages import Head, due_of, exported, read_head, read_page
 
 FORMAT = "todo/1"
 ENTITIES = ("projects", "tasks", "comments", "views")
@@ -61,6 +62,19 @@ class Export:
         yield calendar.begin()
         async for rows in self.pages("tasks", live=True):
             yield b"".join(calendar.todo(row) for row in rows)
+        yield calendar.end()
+
+    async def as_feed(self, kind: Kind, name: str) -> AsyncIterator[bytes]:
+        """What is open, as a calendar wants it."""
+        head = await self.head()
+        calendar = Calendar(self._owner, head.timezone, await self.project_names(), name=name)
+        yield calendar.begin()
+        async for rows in self.pages("tasks", live=True):
+            open_ = [row for row in rows if not row.completed]
+            if kind is Kind.EVENT:
+                yield b"".join(calendar.event(row) for row in open_ if due_of(row) is not None)
+            else:
+                yield b"".join(calendar.todo(row) for row in open_)
         yield calendar.end()
 
     async def project_names(self) -> dict[int, str]:

@@ -73,6 +73,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "Move": {"before": 1},
     "ProjectCreate": {"name": "x"},
     "ProjectUpdate": {"name": "x"},
+    "CalendarCreate": {"name": "phone"},
     "Login": {"email": "a@example.com", "password": "x"},
     "PasswordAgain": {"password": "x"},
     "PasswordChange": {"current_password": "x", "new_password": "correct horse battery"},

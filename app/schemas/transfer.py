@@ -32,6 +32,16 @@ class ImportQuery(Shape):
     dry_run: Flag = Field(False, description="Only say what an import would do.")
 
 
+class Kind(StrEnum):
+    EVENT = "event"
+    TODO = "todo"
+
+
+class CalendarQuery(Shape):
+    token: str = Field("", max_length=200, description="The token of the feed.")
+    kind: Kind = Field(Kind.EVENT, description="event: most calendars show nothing else. todo: for apps with tasks.")
+
+
 def _instant(value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise PydanticCustomError("instant", "Input should be an instant with its offset")
