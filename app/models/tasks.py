@@ -38,8 +38,7 @@ from sqlmodel import SQLModel
 
 from app.models.base import CleanText, DateOrInstant, Instant, Int64, Shape, VisibleText
 
-TITLE_MAX, TAG_MAX, TAGS_MAX = 200, 50, 20
-DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
+TITLE_MAX, TAG_MAX, TAGS_MAX, DESCRIPTION_MAX = 200, 50, 20, 1000  # the last: default of the setting of that name
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
 # PostgreSQL's "infinity" stands for "no date", so that one index range serves a page at any depth in both directions.
@@ -88,6 +87,7 @@ class Task(SQLModel, table=True):
         Index("tasks_by_priority", "user_id", "priority_sort", "id", postgresql_where=LIVE),
         Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=LIVE),
         Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
+        Index("tasks_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
