@@ -1,6 +1,6 @@
 """How many bytes a task and a change take: ``python -m bench.sizes [tasks ...]``.
 
-Rows come in random order of their owners, as they do in life: sorted input would leave the indexes denser than they are.
+Rows come in random order of their owners, as they do in life: sorted input leaves indexes denser than they are.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ async def fill(connection: Any, tasks: int) -> None:
 
 async def measure(connection: Any) -> None:
     counts = {
-        name: await connection.fetchval(f"select count(*) from {name}")  # noqa: S608 - constants
+        name: await connection.fetchval(f"select count(*) from {name}")
         for name in ("users", "tasks", "changes")
     }
     for row in await connection.fetch(TABLES):
