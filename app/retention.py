@@ -36,18 +36,23 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
 
     An owner whose trash cannot be emptied does not keep the others waiting.
     """
-    total, failed = 0, list[str]()
+    total, done = 0, list[str]()
     while days:
         async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-            owners = await trash.find_old_trash(session, NOBODY, days=days, but=failed)
+            owners = await trash.find_old_trash(session, NOBODY, days=days, but=done)
         if not owners:
             break
         for owner in owners:
             try:
-                async with database.transaction(owner) as session:
-                    session.through = "retention"
-                    total += await trash.purge_old(session, owner, days=days)
+                while purged := await _purge_once(database, owner, days):
+                    total += purged
             except Exception:
                 log.exception("the trash of one user could not be emptied")
-                failed.append(owner)
+        done += owners
     return total
+
+
+async def _purge_once(database: Database, owner: str, days: int) -> int:
+    async with database.transaction(owner) as session:
+        session.through = "retention"
+        return await trash.purge_old(session, owner, days=days)

@@ -43,6 +43,7 @@ class Pace:
     window: float = 24 * 3600
     poll: float = 5
     prune: float = 60
+    trash: float = 3600
 
     def delay(self, attempt: int) -> float:
         grown: float = self.first * 4 ** min(attempt - 1, 20)
@@ -90,6 +91,7 @@ class Worker:
         self._loops = [
             asyncio.create_task(self._forever(self._deliver_due, self._pace.poll), name="webhooks"),
             asyncio.create_task(self._forever(self._prune_due, self._pace.prune), name="pruning"),
+            asyncio.create_task(self._forever(self._empty_trash, self._pace.trash), name="trash"),
         ]
         return self
 
@@ -194,5 +196,8 @@ class Worker:
                 async with self._database.transaction(owner, role=WORKER_ROLE) as session:
                     await pruning.defer_owner(session, owner)
         if not owners:
-            await retention.empty_old_trash(self._database, days=self._trash_days)
             await asyncio.sleep(pause)
+
+    async def _empty_trash(self, pause: float) -> None:
+        await retention.empty_old_trash(self._database, days=self._trash_days)
+        await asyncio.sleep(pause)

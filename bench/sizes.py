@@ -50,10 +50,7 @@ async def fill(connection: Any, tasks: int) -> None:
 
 
 async def measure(connection: Any) -> None:
-    counts = {
-        name: await connection.fetchval(f"select count(*) from {name}")
-        for name in ("users", "tasks", "changes")
-    }
+    counts = {name: await connection.fetchval(f"select count(*) from {name}") for name in ("users", "tasks", "changes")}
     for row in await connection.fetch(TABLES):
         rows = counts[row["name"]]
         whole = row["bytes"] + row["indexes"]

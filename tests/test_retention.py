@@ -18,7 +18,7 @@ from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET, Person
 
-PACE = Pace(poll=0.1, prune=0.1)
+PACE = Pace(poll=0.1, prune=0.1, trash=0.1)
 DAYS = 30
 
 
@@ -76,6 +76,18 @@ async def test_a_full_trash_goes_in_several_writes(app: FastAPI, sql: Any, alice
     assert int((await alice.get("/tasks")).headers["x-revision"]) == 3
 
 
+async def test_what_others_refer_to_goes_after_them_or_stays(app: FastAPI, sql: Any, alice: Person) -> None:
+    ids = await throw_away(alice, sql, parent=50, child=40, root=50)
+    live = (await alice.add("occurrence"))["id"]
+    await sql.execute("update tasks set parent_id = $1 where id = $2", ids["parent"], ids["child"])
+    await sql.execute("update tasks set series_id = $1 where id = any($2)", ids["root"], [live, ids["root"]])
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await in_trash(alice) == ["root"]
+    await sql.execute("update tasks set series_id = null where id = $1", live)
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await in_trash(alice) == []
+
+
 async def test_one_who_cannot_be_served_keeps_nobody_waiting(
     app: FastAPI, sql: Any, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +118,7 @@ async def test_the_workers_role_sees_of_tasks_only_whose_trash_is_how_old(
 ) -> None:
     await throw_away(alice, sql, old=31)
     await alice.add("alive")
-    for column, allowed in (("user_id", True), ("deleted_at", True), ("title", False), ("id", False)):
+    for column, allowed in (("user_id", True), ("deleted_at", True), ("title", False), ("tags", False)):
         right = await sql.fetchval("select has_column_privilege($1, 'tasks', $2, 'select')", WORKER_ROLE, column)
         assert right is allowed, column
     transaction = sql.transaction()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, func, text
+from sqlalchemy import Integer, bindparam, func, or_, select, text
 from sqlalchemy import delete as sql_delete
 
 from app.db.changes import OWNER
@@ -19,7 +19,16 @@ DUE = Prepared(
             and user_id <> all(cast(:but as text[]))
         order by deleted_at limit 1000) as old""")
 )
-OLD: Any = TRASH.where(TASKS.c.deleted_at < func.now() - func.make_interval(0, 0, 0, bindparam("days", type_=Integer)))
+KEPT_SINCE: Any = func.now() - func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
+REFERRER = TASKS.alias("referrer")
+# A parent goes after its subtasks, and a series' first task after the others: the foreign keys want it so.
+LEAF = ~(
+    select(REFERRER.c.id)
+    .where(REFERRER.c.user_id == OWNER, or_(REFERRER.c.parent_id == TASKS.c.id, REFERRER.c.series_id == TASKS.c.id))
+    .where(REFERRER.c.id != TASKS.c.id)
+    .exists()
+)
+OLD: Any = TRASH.where(TASKS.c.deleted_at < KEPT_SINCE, LEAF)
 IS_OLD = Prepared(OLD.limit(1))
 PURGE_OLD = numbered_task(
     sql_delete(TASKS).where(
@@ -37,7 +46,10 @@ async def find_old_trash(session: Session, owner: str, *, days: int, but: list[s
 
 
 async def purge_old(session: Session, owner: str, *, days: int) -> int:
-    """Delete for good what was deleted more than ``days`` ago, one batch and one number; how many tasks."""
+    """Delete for good what was deleted more than ``days`` ago, one batch and one number; how many tasks.
+
+    Call it until it says 0: what other tasks refer to comes after them, or stays as long as they do.
+    """
     await lock_owner(session, owner)  # nobody restores what is about to go, and no number is taken for nothing
     values = {"owner": owner, "days": days}
     if (await session.exec(IS_OLD, values)).first() is None:
