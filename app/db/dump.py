@@ -7,7 +7,6 @@ else of the database they are in. The roles belong to the server, so they are ma
 import asyncio
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,11 @@ SCHEMA_RIGHTS = f"""
 grant usage on schema public to {", ".join(migrations.ALL_ROLES)};
 alter default privileges in schema public grant select, delete on tables to todo_eraser;
 """
-UNKNOWN_BEFORE_17 = b"SET transaction_timeout = 0;\n"
+# What other servers do not know: a setting, before 17, and a note that some keep with each column for themselves. Each
+# is a whole line, and no row of a table with more than one column can look like it.
+FOREIGN = re.compile(
+    rb"^(?:SET transaction_timeout = 0;|ALTER TABLE ONLY \S+ ALTER COLUMN \S+ SET \(pg_attver=\d+\);)\n", re.MULTILINE
+)
 
 
 class BackupError(ValueError):
@@ -107,8 +110,7 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
     drop = f"drop table {names} cascade;\n" if present else ""
     head = f"begin;\nset client_min_messages = warning;\n{migrations.roles_script(*migrations.ALL_ROLES)}{drop}"
     analyze = "".join(f'analyze public."{name}";\n' for name in tables)
-    old = login["version"] < 170_000
-    await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}", old=old)
+    await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")
 
 
 async def _check(tools: Tools, file: Path) -> list[str]:
@@ -124,35 +126,47 @@ async def _check(tools: Tools, file: Path) -> list[str]:
     return tables
 
 
-async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: str, tail: str, *, old: bool) -> None:
+async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: str, tail: str) -> None:
     """Feed psql with what pg_restore reads. The COMMIT is in ``tail``, which is sent only if all of it was read."""
-    reading = started(tools.path("pg_restore"), "--no-owner", "--exit-on-error", "--file=-", str(file), environment={})
     psql = (tools.path("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1")
-    async with (
-        started(*psql, environment=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL) as to,
-        reading as source,
-    ):
+    pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    async with started(*psql, environment=environment, stdin=pipe, stdout=nowhere) as to:
         assert to.stdin is not None
         assert to.stderr is not None
-        assert source.stdout is not None
-        assert source.stderr is not None
-        complaints = asyncio.gather(to.stderr.read(), source.stderr.read())  # an unread pipe would stop them
-        with suppress(ConnectionError):  # psql has given up: it says why
+        said = asyncio.create_task(to.stderr.read())  # an unread pipe would stop it
+        unreadable: ToolError | None = None
+        try:
             to.stdin.write(head.encode())
-            first = await source.stdout.read(CHUNK)
-            to.stdin.write(first.replace(UNKNOWN_BEFORE_17, b"") if old else first)
-            while chunk := await source.stdout.read(CHUNK):
-                to.stdin.write(chunk)
-                await to.stdin.drain()
-            if await source.wait() == 0:
-                to.stdin.write(tail.encode())
-                await to.stdin.drain()
+            for section in ("pre-data", "data", "post-data"):
+                await _send(tools, file, section, to.stdin)
+            to.stdin.write(tail.encode())
+            await to.stdin.drain()
+        except ConnectionError:
+            pass  # psql has given up: it says why
+        except ToolError as error:
+            unreadable = error
         to.stdin.close()
         await to.wait()
-        if source.returncode is None:  # it writes to nobody
-            source.kill()
-        said, read = await complaints
-    if to.returncode != 0:
-        raise ToolError(complaint("psql", said))
-    if source.returncode != 0:
-        raise ToolError(complaint("pg_restore", read))
+        if to.returncode != 0:
+            raise ToolError(complaint("psql", await said))
+        await said
+        if unreadable is not None:
+            raise unreadable
+
+
+async def _send(tools: Tools, file: Path, section: str, to: asyncio.StreamWriter) -> None:
+    """One section of the dump. Raises ToolError when the file cannot be read, ConnectionError when nobody listens."""
+    command = (tools.path("pg_restore"), "--no-owner", "--exit-on-error", f"--section={section}", "--file=-", str(file))
+    async with started(*command, environment={}) as source:
+        assert source.stdout is not None
+        assert source.stderr is not None
+        said = asyncio.create_task(source.stderr.read())
+        # Definitions are small, and looked through; of the rows only what comes before them.
+        chunk = await source.stdout.read(CHUNK if section == "data" else -1)
+        to.write(FOREIGN.sub(b"", chunk))
+        while chunk := await source.stdout.read(CHUNK):
+            to.write(chunk)
+            await to.drain()
+        if await source.wait() != 0:
+            raise ToolError(complaint("pg_restore", await said))
+        await said

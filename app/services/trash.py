@@ -8,9 +8,10 @@ from sqlalchemy import delete as sql_delete
 from app.db.changes import OWNER
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.services.tasks import PURGE_BATCH, TASKS, TRASH, numbered_task
+from app.services.tasks import TASKS, TRASH, numbered_task
 from app.services.users import lock_owner
 
+BATCH = 1_000  # tasks: far from the time limit of a statement, also on a machine that has much else to do
 # By the worker's role, which reads of the trash whose it is and since when, and of other tasks nothing.
 DUE = Prepared(
     text("""
@@ -32,7 +33,7 @@ OLD: Any = TRASH.where(TASKS.c.deleted_at < KEPT_SINCE, LEAF)
 IS_OLD = Prepared(OLD.limit(1))
 PURGE_OLD = numbered_task(
     sql_delete(TASKS).where(
-        TASKS.c.user_id == OWNER, TASKS.c.id.in_(OLD.order_by(TASKS.c.deleted_at, TASKS.c.id).limit(PURGE_BATCH))
+        TASKS.c.user_id == OWNER, TASKS.c.id.in_(OLD.order_by(TASKS.c.deleted_at, TASKS.c.id).limit(BATCH))
     ),
     "purged",
     answer=["id"],
