@@ -44,6 +44,8 @@ BEYOND_SCHEMA = {
     "string_too_long": "the length is that of the NFC form, which may be longer",
     "date_text": "a day or instant that is there, without a leap second",
     "no_entity_tag": "a condition is an ETag in quotes, or an asterisk",
+    "empty_title": "of a quick add, something is left to do",
+    "quick_add_invalid": "of a quick add, title and names are as long as they may be",
     "reminder_range": "at most 366 days from the due date",
     "reminder_passed": "a moment to be reminded at lies ahead",
     "date_range": "years 1900 to 2199 in UTC",
