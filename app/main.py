@@ -29,7 +29,20 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, mcp, sessions, tasks, webhooks, well_known
+from app.routers import (
+    accounts,
+    api_tokens,
+    auth,
+    changes,
+    docs,
+    health,
+    mcp,
+    sessions,
+    tasks,
+    web,
+    webhooks,
+    well_known,
+)
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
@@ -49,6 +62,7 @@ ROUTERS = (
     well_known.router,
     mcp.router,
     health.router,
+    web.home,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
@@ -102,7 +116,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     )
     app.add_middleware(Edge, log_requests=settings.access_log)
     install_problems(app)
-    for router in (*ROUTERS, docs.router) if settings.docs else ROUTERS:
+    pages = [docs.router] * settings.docs + [web.router] * settings.web_client
+    for router in (*ROUTERS, *pages):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
     app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack)

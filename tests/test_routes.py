@@ -10,7 +10,7 @@ from app.main import create_app
 from tests.support import Person, assert_problem
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
-PUBLIC |= {("GET", "/.well-known/jwks.json")}
+PUBLIC |= {("GET", "/.well-known/jwks.json"), ("GET", "/"), ("GET", "/app"), ("GET", "/app/{version}/{name:path}")}
 PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/mcp")}
 # Its clients are told more, and asked for more: tests/assistant/test_mcp.py.
 PROTOCOL = {("POST", "/mcp")}
