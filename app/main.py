@@ -37,6 +37,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    projects,
     sessions,
     tasks,
     web,
@@ -53,6 +54,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    projects.router,
     changes.router,
     webhooks.router,
     auth.router,
