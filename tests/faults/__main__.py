@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
 
-from tests.faults import database, processes
+from tests.faults import database, disk, issuer, processes
 from tests.faults.play import Fault, Outcome, play
 from tests.faults.report import table
 from tests.faults.stage import Stage, behind_proxy, embedded
@@ -28,6 +28,14 @@ async def _all(brief: bool, only: str) -> list[Outcome]:
         outcomes += [o async for o in _play(inside, database.EMBEDDED, only)]
         async with behind_proxy(inside) as proxied:
             outcomes += [o async for o in _play(proxied, (*database.PROXIED, processes.CLIENTS), only)]
+        ring = issuer.KeyRing()
+        ring.rotate("first")
+        await ring.appear()
+        async with issuer.trusting(inside, ring) as trusting:
+            outcomes += [o async for o in _play(trusting, issuer.faults(ring), only)]
+    with disk.small_disk() as folder:
+        async with embedded(brief=brief, folder=folder) as full:
+            outcomes += [o async for o in _play(full, (disk.FULL,), only)]
     async with embedded(brief=brief, web_concurrency=2) as workers:
         outcomes += [o async for o in _play(workers, processes.WORKERS, only)]
     return outcomes

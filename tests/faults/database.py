@@ -70,7 +70,7 @@ async def black_hole_forgotten(stage: Stage) -> float:
 async def _swallow(stage: Stage, *, forget: bool) -> float:
     assert stage.proxy is not None
     stage.proxy.swallow()
-    await asyncio.sleep(4.5 if stage.brief else 10.5)
+    await asyncio.sleep(3.5 if stage.brief else 10.5)
     stage.proxy.resume(forget=forget)
     return time.monotonic()
 
@@ -88,7 +88,7 @@ async def latency(stage: Stage) -> float:
     """50 ms more each way."""
     assert stage.proxy is not None
     stage.proxy.delay = 0.05
-    await asyncio.sleep(2.0 if stage.brief else 10.0)
+    await asyncio.sleep(1.0 if stage.brief else 10.0)
     stage.proxy.delay = 0.0
     return time.monotonic()
 

@@ -12,6 +12,7 @@ from tests.faults.stage import Stage
 from tests.support import make_token
 
 BACK_WITHIN = 2.0  # seconds from the moment when the cause is gone to the first success
+BUSY = 2.0  # seconds more for tests, which share a machine with others: only the full form measures
 SLACK = 3  # file descriptors that come and go by themselves
 
 
@@ -46,7 +47,7 @@ class Outcome:
 
 async def play(stage: Stage, fault: Fault) -> Outcome:
     """Load, the fault, load again; then look for what is lost, doubled or left behind."""
-    lead, tail = (1.0, 1.5) if stage.brief else (3.0, 5.0)
+    lead, tail = (0.6, 1.0) if stage.brief else (3.0, 5.0)
     await stage.ready()
     async with Load(stage.url, token=fault.token) as load:
         await asyncio.sleep(lead)
@@ -80,8 +81,8 @@ async def _judge(stage: Stage, fault: Fault, load: Load, restored_at: float, fil
         f"{unanswered} unanswered": unanswered > 0 and not fault.hangs_up,
         f"/health was {sorted(set(load.health) - {200})}": bool(set(load.health) - {200}) and not fault.hangs_up,
         f"{audit.unanswered_but_stored} done without an answer": audit.unanswered_but_stored > 0 and fault.drains,
-        f"an answer took {slowest:.1f} s": slowest > stage.limit,
-        f"back after {back:.1f} s": back > BACK_WITHIN,
+        f"an answer took {slowest:.1f} s": slowest > stage.limit + (BUSY if stage.brief else 0),
+        f"back after {back:.1f} s": back > BACK_WITHIN + (BUSY if stage.brief else 0),
         f"still busy: {busy}": bool(busy),
         f"{left} files left open": left > SLACK and not fault.restarts,
         "a traceback in the log": "Traceback" in stage.service.log,

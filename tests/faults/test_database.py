@@ -6,17 +6,11 @@ import pytest
 
 from tests.faults.database import EMBEDDED, PROXIED
 from tests.faults.play import Fault, play
-from tests.faults.stage import Stage, behind_proxy, embedded
+from tests.faults.stage import Stage, behind_proxy
 
 
 def name_of(fault: Fault) -> str:
     return fault.act.__name__
-
-
-@pytest.fixture(scope="module")
-async def inside() -> AsyncIterator[Stage]:
-    async with embedded(brief=True) as stage:
-        yield stage
 
 
 @pytest.fixture(scope="module")
