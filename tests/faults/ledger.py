@@ -61,8 +61,11 @@ class Ledger:
         )
 
     def longest_outage(self) -> float:
-        """The longest time between two successes."""
-        moments = sorted(sample.answered_at for sample in self.samples if sample.good)
+        """The longest time between two successes, of reads or of writes."""
+        return max(self._longest_gap(reads=True), self._longest_gap(reads=False))
+
+    def _longest_gap(self, *, reads: bool) -> float:
+        moments = sorted(s.answered_at for s in self.samples if s.good and (s.kind == "GET") == reads)
         return max((later - sooner for sooner, later in pairwise(moments)), default=0.0)
 
     def first_success_after(self, moment: float) -> float:

@@ -81,10 +81,6 @@ class Load:
         token: str = self._token(owner)
         return token
 
-    @property
-    def ended(self) -> bool:
-        return self._ending.is_set()
-
 
 class _Client:
     def __init__(self, load: Load, http: httpx.AsyncClient, owner: str) -> None:
@@ -92,6 +88,7 @@ class _Client:
         self._ledger = load.ledger
         self._headers = {"Authorization": f"Bearer {load.bearer(owner)}"}
         self._own: int | None = None
+        self._unknown: str | None = None
 
     async def create(self, mark: str) -> None:
         answer = await self._write("POST", "", mark, {"title": "plain", "description": mark})
@@ -99,15 +96,12 @@ class _Client:
             self._own = answer.json()["id"]
 
     async def create_once(self, mark: str) -> None:
-        """What a careful client does: the same key until it is known what happened."""
-        body, deadline = {"title": "once", "description": mark}, time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            answer = await self._write("POST", "", mark, body, **{"Idempotency-Key": f"key-{mark}"})
-            if answer is not None and answer.status_code < 500 and answer.status_code not in (409, 429):
-                return
-            if self._load.ended:  # the service may be gone for good
-                return
-            await asyncio.sleep(0.25)
+        """What a careful client does: the same key again, at its next turn, until it is known what happened."""
+        mark, self._unknown = self._unknown or mark, None
+        body = {"title": "once", "description": mark}
+        answer = await self._write("POST", "", mark, body, **{"Idempotency-Key": f"key-{mark}"})
+        if answer is None or answer.status_code >= 500 or answer.status_code in (409, 429):
+            self._unknown = mark
 
     async def change(self, mark: str) -> None:
         if self._own is not None:

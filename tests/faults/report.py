@@ -1,8 +1,13 @@
 """The table of what happened, for ``docs/reliability.md``."""
 
+import os
+import platform
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+from tests.faults.load import CLIENTS, RATE
 from tests.faults.play import Outcome
+from tests.faults.stage import POOL
 
 HEAD = (
     "fault",
@@ -38,3 +43,13 @@ def table(outcomes: Sequence[Outcome]) -> str:
     ]
     lines = [HEAD, ("---", *("--:" for _ in HEAD[1:])), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def facts() -> str:
+    """When, where and how."""
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
+    return (
+        f"{datetime.now(UTC).date().isoformat()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, load average {load}. {CLIENTS} clients that ask for {RATE} requests a "
+        f"second, a pool of {POOL} connections for each process."
+    )
