@@ -27,7 +27,7 @@ async def kill_postmaster(stage: Stage) -> float:
     """kill -9: somebody else has to start it again."""
     before = stage.postmaster()
     os.kill(before, signal.SIGKILL)
-    await until(lambda: _another(stage, before), 20)
+    await until(lambda: _another(stage, before), 60)
     return await stage.back()
 
 
@@ -88,7 +88,7 @@ async def latency(stage: Stage) -> float:
     """50 ms more each way."""
     assert stage.proxy is not None
     stage.proxy.delay = 0.05
-    await asyncio.sleep(1.0 if stage.brief else 10.0)
+    await asyncio.sleep(1.0 if stage.brief else 5.0)
     stage.proxy.delay = 0.0
     return time.monotonic()
 
@@ -132,7 +132,7 @@ async def lock_wait(stage: Stage) -> float:
     try:
         async with connection.transaction():
             await connection.execute("select from users where id like 'ledger-%-0' for update")
-            await asyncio.sleep(3.0 if stage.brief else 10.0)
+            await asyncio.sleep(3.0 if stage.brief else 6.0)
     finally:
         await connection.close()
     return time.monotonic()

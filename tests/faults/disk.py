@@ -42,7 +42,7 @@ async def fill(stage: Stage) -> float:
     ballast = stage.folder / "ballast"
     try:
         with ballast.open("wb", buffering=0) as file:
-            end = time.monotonic() + (4.0 if stage.brief else 15.0)
+            end = time.monotonic() + (4.0 if stage.brief else 8.0)
             while time.monotonic() < end:  # what PostgreSQL gives back is taken, too
                 _take_all(file.fileno())
                 await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
 from tests.faults.play import Fault
-from tests.faults.stage import ALWAYS, Stage, dsn, end
+from tests.faults.stage import ALWAYS, Stage, dsn, end, started
 from tests.processes import Service, free_port
 from tests.unit.test_jwks import Issuer
 
@@ -63,7 +63,7 @@ async def trusting(other: Stage, ring: KeyRing) -> AsyncIterator[Stage]:
     start = partial(Service, cwd, **settings)
     stage = Stage(other.folder, start, start(), other.brief)
     try:
-        await asyncio.to_thread(stage.service.ready)
+        await started(stage.service)
         yield stage
     finally:
         await asyncio.to_thread(end, stage.service)
@@ -80,7 +80,7 @@ def faults(ring: KeyRing) -> tuple[Fault, ...]:
 
     async def down(stage: Stage) -> float:
         await ring.vanish()
-        await asyncio.sleep(1.0 if stage.brief else 10.0)
+        await asyncio.sleep(1.0 if stage.brief else 5.0)
         assert (await ask(stage, ring.token("late", "unheard-of"))).status_code in (401, 503)
         await ring.appear()
         return time.monotonic()

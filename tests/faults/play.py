@@ -49,7 +49,7 @@ class Outcome:
 
 async def play(stage: Stage, fault: Fault) -> Outcome:
     """Load, the fault, load again; then look for what is lost, doubled or left behind."""
-    lead, tail = (0.6, 1.0) if stage.brief else (3.0, 5.0)
+    lead, tail = (0.6, 1.0) if stage.brief else (2.0, 3.0)
     await stage.ready()
     async with Load(stage.url, token=fault.token) as load:
         await asyncio.sleep(lead)

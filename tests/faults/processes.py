@@ -11,7 +11,7 @@ import httpx
 
 from tests.faults.database import kill_postmaster
 from tests.faults.play import Fault
-from tests.faults.stage import Stage, until
+from tests.faults.stage import Stage, started, until
 from tests.processes import postgres_in
 from tests.support import make_token
 
@@ -21,7 +21,7 @@ async def kill_worker(stage: Stage) -> float:
     before = stage.workers()
     os.kill(min(before), signal.SIGKILL)
     killed_at = time.monotonic()
-    await until(lambda: len(stage.workers() - before) == 1, 20)
+    await until(lambda: len(stage.workers() - before) == 1, 120)
     return killed_at
 
 
@@ -29,7 +29,7 @@ async def roll(stage: Stage) -> float:
     """SIGHUP: each worker is replaced as soon as its successor serves."""
     before = stage.workers()
     stage.service.process.send_signal(signal.SIGHUP)
-    await until(lambda: len(stage.workers()) == len(before) and not before & stage.workers(), 60)
+    await until(lambda: len(stage.workers()) == len(before) and not before & stage.workers(), 120)
     return time.monotonic()
 
 
@@ -44,7 +44,7 @@ async def stop_and_start(stage: Stage) -> float:
         assert (await slow).status_code == 201
     assert postgres_in(stage.folder) == [], "the supervisor did not notice that this end was meant"
     stage.service = stage.start()
-    await asyncio.to_thread(stage.service.ready)
+    await started(stage.service)
     return time.monotonic()
 
 

@@ -43,7 +43,7 @@ async def test_the_supervisor_leaves_a_crash_of_a_backend_to_postgres_and_says_o
     assert (workers.postmaster(), workers.service.log.count(BROUGHT_BACK)) == (postmaster, said)
 
     os.kill(postmaster, signal.SIGKILL)
-    await until(lambda: workers.service.log.count(BROUGHT_BACK) > said, 20)
+    await until(lambda: workers.service.log.count(BROUGHT_BACK) > said, 60)
     await workers.back()
     await asyncio.sleep(1)
     assert workers.service.log.count(BROUGHT_BACK) == said + 1  # of three processes that all look after it
@@ -52,13 +52,13 @@ async def test_the_supervisor_leaves_a_crash_of_a_backend_to_postgres_and_says_o
 async def test_a_worker_that_cannot_start_while_the_database_is_away_does_not_end_the_others(workers: Stage) -> None:
     async with behind_proxy(workers, web_concurrency=2) as stage:
         assert stage.proxy is not None
-        await until(lambda: len(stage.workers()) == 2, 10)
+        await until(lambda: len(stage.workers()) == 2, 60)
         stage.proxy.refuse(True)
         os.kill(min(stage.workers()), signal.SIGKILL)
-        await until(lambda: "cannot start" in stage.service.log, 20)
+        await until(lambda: "cannot start" in stage.service.log, 60)
         async with httpx.AsyncClient(base_url=stage.url, trust_env=False) as http:
             assert (await http.get("/health")).status_code == 200
         stage.proxy.refuse(False)
-        await until(lambda: len(stage.workers()) == 2, 20)
+        await until(lambda: len(stage.workers()) == 2, 60)
         await stage.ready()
         assert stage.service.process.poll() is None
