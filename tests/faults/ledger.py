@@ -47,6 +47,11 @@ class Ledger:
     def note(self, kind: str, sent_at: float, status: int, retry_after: bool) -> None:
         self.samples.append(Sample(kind, sent_at, time.monotonic(), status, retry_after))
 
+    def warm(self) -> bool:
+        """Whether reads and writes have begun to succeed."""
+        good = [sample.kind for sample in self.samples if sample.good]
+        return good.count("GET") >= 5 and good.count("POST") >= 5
+
     async def audit(self, connection: Any) -> "Audit":
         """Compare with what is stored; ``connection`` is a superuser's."""
         stored = Counter({row["mark"]: row["times"] for row in await connection.fetch(STORED, self.owners)})

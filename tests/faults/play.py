@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.faults.ledger import Audit
 from tests.faults.load import Load
-from tests.faults.stage import Stage
+from tests.faults.stage import Stage, until
 from tests.support import make_token
 
 BACK_WITHIN = 2.0  # seconds from the moment when the cause is gone to the first success
@@ -52,6 +52,7 @@ async def play(stage: Stage, fault: Fault) -> Outcome:
     lead, tail = (0.6, 1.0) if stage.brief else (2.0, 3.0)
     await stage.ready()
     async with Load(stage.url, token=fault.token) as load:
+        await until(load.ledger.warm, 120)  # or the fault would be over before anybody has noticed it
         await asyncio.sleep(lead)
         files = stage.open_files()
         restored_at = await fault.act(stage)
