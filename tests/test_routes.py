@@ -92,7 +92,7 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
     assert answer.status_code in (200, 201, 204), answer.text
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/docs/{name}")}))
+@pytest.mark.parametrize(("method", "path"), sorted(route for route in PUBLIC if "{" not in route[1]))
 async def test_public_routes_need_no_token(alice: Person, method: str, path: str) -> None:
     assert (await alice.client.request(method, path, headers={"Host": "localhost"})).status_code == 200
 
