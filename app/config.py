@@ -86,7 +86,9 @@ class Settings(BaseSettings):
     refresh_idle: int = Field(604_800, ge=1, description="A session unused for so long ends, in seconds.")
     refresh_absolute: int = Field(2_592_000, ge=1, description="A session ends after so long, in seconds.")
     refresh_cookie: bool = Field(
-        False, description="The refresh token travels in an HttpOnly cookie instead of the body."
+        False,
+        description="The refresh token always travels in an HttpOnly cookie, never in the body. "
+        "Without it only for who asks, as the web client does.",
     )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS if offered) or smtps://host:465."
@@ -106,6 +108,7 @@ class Settings(BaseSettings):
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     import_limit: int = Field(67_108_864, ge=1024, description="Largest file to import, in bytes.")
     docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
+    web_client: bool = Field(True, description="Serve the web client at /app; / leads browsers there.")
 
     # Changes
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
-from app.errors import BodyTooLarge, Invalid, MalformedBody, UnsupportedMediaType
+from app.attempts import KEY
+from app.errors import BodyTooLarge, IdempotencyKeyInvalid, Invalid, MalformedBody, UnsupportedMediaType
 from app.services.transfer.calendar_reader import read_calendar
 from app.services.transfer.items import Item
 from app.services.transfer.own_csv import read_own_csv
@@ -49,7 +50,9 @@ async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
 
 
 def format_of(request: Request) -> str:
-    """json, csv or ics. Raises UnsupportedMediaType."""
+    """json, csv or ics. Raises UnsupportedMediaType, and IdempotencyKeyInvalid for a key that would be none elsewhere."""
+    if (key := request.headers.get("idempotency-key")) is not None and KEY.fullmatch(key) is None:
+        raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.lower().partition("charset=")[2].partition(";")[0].strip(' "')
     if (found := TYPES.get(media_type.strip().lower())) is None or charset not in {"", "utf-8", "utf8"}:

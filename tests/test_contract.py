@@ -111,7 +111,17 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
 
 
 # Whether these succeed depends on what is stored, or on what no schema can say of an address.
-DEPENDS = ("{revision}", "{webhook_id}", "/webhooks", "/changes", "/history", "/projects", "/move")
+DEPENDS = (
+    "{revision}",
+    "{webhook_id}",
+    "/webhooks",
+    "/changes",
+    "/history",
+    "/projects",
+    "/move",
+    "/import",
+    "/calendar",
+)
 
 
 @schema.exclude(path_regex="/events$").parametrize()  # a stream has no end to wait for: tests/test_events.py
@@ -129,4 +139,6 @@ def test_answers_are_what_the_document_says(
     answer = case.call(base_url=url, session=http, headers=headers)
     depends = rule_beyond_schema(answer) or any(part in case.path for part in DEPENDS)
     excluded: list[schemathesis.CheckFunction] = [checks.positive_data_acceptance] if depends else []
+    if case.path.endswith("/quick"):  # a word where other methods have an id: 404 rather than 405
+        excluded.append(checks.unsupported_method)
     case.validate_response(answer, headers=headers, excluded_checks=excluded, transport_kwargs={"session": http})

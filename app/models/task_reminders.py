@@ -101,7 +101,7 @@ class Snooze(Shape):
     model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1, "examples": [{"minutes": 10}]}}
 
     until: Annotated[datetime, BeforeValidator(_instant)] | MISSING = MISSING
-    minutes: Annotated[int, BeforeValidator(_number), Field(ge=1, le=60 * 24 * 366)] | MISSING = MISSING
+    minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_number)] | MISSING = MISSING
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
