@@ -50,7 +50,7 @@ async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
 
 
 def format_of(request: Request) -> str:
-    """json, csv or ics. Raises UnsupportedMediaType, and IdempotencyKeyInvalid for a key that would be none elsewhere."""
+    """json, csv or ics. Raises UnsupportedMediaType; IdempotencyKeyInvalid for a key that is none elsewhere either."""
     if (key := request.headers.get("idempotency-key")) is not None and KEY.fullmatch(key) is None:
         raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
