@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.assistant.chat import Chat
 from app.assistant.mcp_endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
@@ -29,7 +30,20 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, mcp, sessions, tasks, webhooks, well_known
+from app.routers import (
+    accounts,
+    api_tokens,
+    auth,
+    changes,
+    chat,
+    docs,
+    health,
+    mcp,
+    sessions,
+    tasks,
+    webhooks,
+    well_known,
+)
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
@@ -41,6 +55,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     tasks.router,
     changes.router,
+    chat.router,
     webhooks.router,
     auth.router,
     accounts.router,
@@ -61,6 +76,7 @@ EXPOSED = [
     "Link",
     "Location",
     "Retry-After",
+    "X-Conversation-Id",
     "X-Request-ID",
     "X-Revision",
     "X-Total-Count",
@@ -139,6 +155,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(app.state.auth.aclose)
     app.state.mcp = McpEndpoint(database, settings)
     stack.push_async_callback(app.state.mcp.aclose)
+    app.state.chat = Chat(database, settings)
+    stack.push_async_callback(app.state.chat.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 
@@ -152,7 +170,13 @@ async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -
     app.state.hub = hub
     hints.subscribe(hub.changed)
     database.on_commit = hints.note
-    stack.enter_context(before_shutdown(hub.close))
+    runs = app.state.chat.runs
+
+    def close() -> None:
+        hub.close()
+        runs.close()
+
+    stack.enter_context(before_shutdown(close))
     if settings.worker == "inside":
         hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
 

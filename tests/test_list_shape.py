@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "AccountCreate": {"email": "a@example.com", "password": "correct horse battery"},
     "AccountUpdate": {"name": "Ann"},
     "ApiTokenCreate": {"name": "script"},
+    "ChatRequest": {"message": "hello"},
     "Login": {"email": "a@example.com", "password": "x"},
     "PasswordAgain": {"password": "x"},
     "PasswordChange": {"current_password": "x", "new_password": "correct horse battery"},
