@@ -39,6 +39,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    projects,
     sessions,
     tasks,
     webhooks,
@@ -54,6 +55,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    projects.router,
     changes.router,
     chat.router,
     webhooks.router,
