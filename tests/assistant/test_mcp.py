@@ -36,14 +36,14 @@ async def agent(server: Server, token: str, mode: str = "auto") -> AsyncIterator
         yield client
 
 
-async def call(client: Client, name: str, **arguments: Any) -> Any:
+async def call(client: Client, name: str, /, **arguments: Any) -> Any:
     result = await client.call_tool(name, arguments)
     assert not result.is_error, result.content
     assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]
     return result.structured_content
 
 
-async def refused(client: Client, name: str, **arguments: Any) -> Any:
+async def refused(client: Client, name: str, /, **arguments: Any) -> Any:
     result = await client.call_tool(name, arguments)
     assert result.is_error
     return json.loads(result.content[0].text)  # type: ignore[union-attr]
@@ -57,7 +57,7 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         assert [tool.name for tool in listed] == list(TOOLS)
         called = set()
 
-        async def use(name: str, **arguments: Any) -> Any:
+        async def use(name: str, /, **arguments: Any) -> Any:
             called.add(name)
             return await call(client, name, **arguments)
 
@@ -80,8 +80,8 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         assert await use("empty_trash") == {"status": "emptied", "deleted": 1}
 
         project_id = (await use("create_project", name="Home"))["project_id"]
-        listed = {"projects": [{"id": project_id, "name": "Home", "color": None, "archived": False}]}
-        assert await use("list_projects") == listed
+        lines = {"projects": [{"id": project_id, "name": "Home", "color": None, "archived": False}]}
+        assert await use("list_projects") == lines
         assert (await use("update_project", project_id=project_id, name="House"))["name"] == "House"
         assert (await use("delete_project", project_id=project_id))["status"] == "deleted"
         assert await use("undo_last") == {
