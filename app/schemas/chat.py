@@ -39,7 +39,7 @@ class ChatAnswer(BaseModel):
 
 class BeforeQuery(Shape):
     limit: Limit = 100
-    before: Annotated[int, Whole, Field(ge=1, le=MAX_ID)] | None = Field(
+    before: Annotated[int, Field(ge=1, le=MAX_ID), Whole] | None = Field(
         None, description="Only what came before this id: the first one of the page before."
     )
 
