@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app import cli_user
+from app import cli_data, cli_user
+from app.assistant.extra import load_mcp_proxy
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
 from app.cli_common import REPAIRABLE, fail, read_settings, run
@@ -17,6 +18,7 @@ from app.config import get_settings
 from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
+from app.errors import AssistantNotInstalled
 from app.logs import configure_logging
 from app.main import create_app, database_options, direct_options, run_worker
 from app.serve import serve as run_service
@@ -25,6 +27,8 @@ app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 app.add_typer(cli_user.app, name="user")
+for command in (cli_data.dump, cli_data.restore, cli_data.prune):
+    app.command()(command)
 
 
 @app.command()
@@ -80,6 +84,20 @@ def worker() -> None:
         await run_worker(settings, stop)
 
     run(work())
+
+
+@app.command()
+def mcp() -> None:
+    """The tools over standard input and output, for desktop agents: from TODO_URL, with the API token TODO_TOKEN."""
+    settings = read_settings()
+    configure_logging(settings)
+    if settings.todo_token is None:
+        raise fail(ValueError("set TODO_TOKEN to an API token of the service"))
+    try:
+        serve_stdio = load_mcp_proxy().serve_stdio
+    except AssistantNotInstalled as fact:
+        raise fail(ValueError(fact.detail)) from None
+    run(serve_stdio(settings.todo_url, settings.todo_token.get_secret_value()))
 
 
 @app.command()

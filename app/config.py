@@ -1,5 +1,6 @@
 """Every setting, its default and its check. The only module that reads the environment."""
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -108,12 +109,25 @@ class Settings(BaseSettings):
     # Changes
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
     changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
+    trash_kept_days: int = Field(
+        30, ge=0, le=36_500, description="Days for which deleted tasks stay in the trash. 0: for ever."
+    )
     webhooks_allow_private: bool = Field(
         False, description="Webhooks may also call http:// and private addresses. For development only."
     )
     worker: Literal["inside", "off"] = Field(
         "inside", description="inside: this process also delivers webhooks and prunes. off: 'todo worker' does."
     )
+
+    # The assistant
+    mcp_hosts: Origins = Field(
+        default_factory=list,
+        description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
+    )
+
+    # todo mcp, the tools for a desktop agent
+    todo_url: str = Field("http://127.0.0.1:8000", description="The service that 'todo mcp' speaks to.")
+    todo_token: SecretStr | None = Field(None, description="The API token that 'todo mcp' speaks with.")
 
     # What it says
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
@@ -122,7 +136,7 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
 
-    @field_validator("public_url")
+    @field_validator("public_url", "todo_url")
     @classmethod
     def _no_slash(cls, value: str) -> str:
         return value.rstrip("/")
@@ -134,7 +148,7 @@ class Settings(BaseSettings):
             raise ValueError("begins with smtp:// or smtps://")
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "mcp_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -183,3 +197,8 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+def inherited_environment() -> dict[str, str]:
+    """What a program started by this one gets: PATH, HOME, where temporary files go."""
+    return dict(os.environ)

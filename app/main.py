@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.assistant.mcp_endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
 from app.auth.passwords import Hasher
@@ -28,7 +29,20 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
+from app.routers import (
+    accounts,
+    api_tokens,
+    auth,
+    changes,
+    docs,
+    health,
+    mcp,
+    projects,
+    sessions,
+    tasks,
+    webhooks,
+    well_known,
+)
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
@@ -39,6 +53,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    projects.router,
     changes.router,
     webhooks.router,
     auth.router,
@@ -46,11 +61,13 @@ ROUTERS = (
     sessions.router,
     api_tokens.router,
     well_known.router,
+    mcp.router,
     health.router,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
+    "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
 ]  # fmt: skip
 EXPOSED = [
     "ETag",
@@ -134,6 +151,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await prove_isolation(database)
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
+    app.state.mcp = McpEndpoint(database, settings)
+    stack.push_async_callback(app.state.mcp.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 
@@ -165,7 +184,12 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 def make_worker(settings: Settings, database: Database) -> Worker:
     """Delivers webhooks and prunes, of whomever it finds due."""
-    return Worker(database, allow_private=settings.webhooks_allow_private, kept_days=settings.changes_kept_days)
+    return Worker(
+        database,
+        allow_private=settings.webhooks_allow_private,
+        kept_days=settings.changes_kept_days,
+        trash_days=settings.trash_kept_days,
+    )
 
 
 def auth_context(settings: Settings, database: Database) -> AuthContext:

@@ -11,6 +11,9 @@ from tests.support import Person, assert_problem
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
 PUBLIC |= {("GET", "/.well-known/jwks.json")}
+PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/mcp")}
+# Its clients are told more, and asked for more: tests/assistant/test_mcp.py.
+PROTOCOL = {("POST", "/mcp")}
 # The way in: who has no token yet, or only one that has expired.
 ENTRANCE = {
     ("POST", "/api/auth/" + name)
@@ -31,16 +34,16 @@ def routes() -> Iterator[tuple[str, str]]:
 
 ROUTES = list(routes())
 PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
-ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route not in PRIVATE]
+ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL and route not in PRIVATE]
 
 
-def concrete(path: str, owner: str, task_id: int) -> str:
+def concrete(path: str, owner: str, task_id: int, project_id: int = 1) -> str:
     values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
-    return path.format(**values)
+    return path.format(**values, project_id=project_id)
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
-    assert set(ROUTES) >= PUBLIC | ENTRANCE
+    assert set(ROUTES) >= PUBLIC | ENTRANCE | PROTOCOL
     assert PRIVATE
     assert all(path.startswith("/api/auth/") for _, path in ACCOUNT)
 
@@ -71,7 +74,12 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
 
 # An event stream has no end for a client without a socket to wait for (tests/test_events.py), and webhooks have bodies
 # and ids of their own (tests/test_webhooks.py).
-ELSEWHERE = [route for route in PRIVATE if route[1].endswith("/events") or "/webhooks" in route[1]]
+# Projects have bodies and ids of their own as well: tests/test_projects.py.
+ELSEWHERE = [
+    route
+    for route in PRIVATE
+    if route[1].endswith("/events") or "/webhooks" in route[1] or route[1].startswith("/api/{user_id}/projects")
+]
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in PRIVATE if route not in ELSEWHERE])
@@ -86,7 +94,7 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
 
 @pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/docs/{name}")}))
 async def test_public_routes_need_no_token(alice: Person, method: str, path: str) -> None:
-    assert (await alice.client.request(method, path)).status_code == 200
+    assert (await alice.client.request(method, path, headers={"Host": "localhost"})).status_code == 200
 
 
 @pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])

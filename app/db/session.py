@@ -147,6 +147,7 @@ class Database:
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
+        self._patience = 0.75 * timeout  # for connecting, and for BEGIN: less than they have who wait for the place
         self._pool = Pool(self._connect, size=size, timeout=timeout)
 
     async def open(self) -> Self:
@@ -160,9 +161,14 @@ class Database:
         return self
 
     async def _connect(self) -> Any:
-        connection = await asyncpg.connect(record_class=Row, **self.options.arguments())
+        arguments = self.options.arguments()
+        # Whoever connects holds a place in the gate. When the way to the database swallows packets, connections that
+        # are about to fail must not keep those from being tried that come after.
+        arguments["timeout"] = min(arguments["timeout"], self._patience)
+        connection = await asyncpg.connect(record_class=Row, **arguments)
         try:
-            await _prepare_connection(connection)
+            async with asyncio.timeout(self._patience):
+                await _prepare_connection(connection)
         except BaseException:
             connection.terminate()
             raise
@@ -217,7 +223,7 @@ class Database:
         """None when the connection turned out to be dead."""
         connection, ending = await self._pool.acquire()
         try:
-            await connection.execute(ending + statement)
+            await connection.execute(ending + statement, timeout=self._patience)  # it waits for nothing but the way
         except BaseException as error:
             self._pool.discard(connection)
             if is_lost(error):
