@@ -37,6 +37,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    preferences,
     projects,
     sessions,
     tasks,
@@ -54,6 +55,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     tasks.router,
     projects.router,
+    preferences.router,
     changes.router,
     webhooks.router,
     auth.router,
