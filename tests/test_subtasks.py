@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.services import trash
+from app.services import emptying
 from app.services.positions import DIGITS, key_after_all, key_between, key_of_id
 from tests.support import Person, assert_problem
 from tests.test_projects import make
@@ -272,7 +272,7 @@ async def test_emptying_the_trash_keeps_to_the_foreign_keys_in_batches(
     await alice.delete(f"/tasks/{families[0][2]['id']}")
     await alice.delete(f"/projects/{project['id']}")
     before = int((await alice.get("/tasks")).headers["x-revision"])
-    monkeypatch.setattr(trash, "PURGE_BATCH", 2)
+    monkeypatch.setattr(emptying, "PURGE_BATCH", 2)
     assert (await alice.delete("/tasks/trash")).status_code == 204
     changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
     assert {change["action"] for change in changes} == {"purged"}

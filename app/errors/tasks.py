@@ -49,5 +49,5 @@ class NotRecurring(Conflict):
 class DueDateNeeded(Invalid):
     code, message = "due_date_needed", "A recurring task needs a due date: send recurrence null as well to end it."
 
-    def __init__(self) -> None:
-        super().__init__(loc=("body", "due_date"))
+    def __init__(self, *, retry_after: int | None = None) -> None:
+        super().__init__(retry_after=retry_after, loc=("body", "due_date"))

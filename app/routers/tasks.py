@@ -15,7 +15,7 @@ from app.paging import Page, link_header
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute, known_names
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services import task_list, tasks, trash
+from app.services import emptying, task_list, tasks
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -76,7 +76,7 @@ async def list_trash(
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: Session) -> Response:
     """Delete for good everything that is in the trash."""
-    await trash.empty_trash(session, owner)
+    await emptying.empty_trash(session, owner)
     return Response(status_code=204)
 
 

@@ -72,6 +72,7 @@ _has_open_subtask = exists().where(
     child.c.user_id == OWNER, child.c.parent_id == TASKS.c.id, child.c.deleted_at.is_(None), ~child.c.completed
 )
 IS_SIMPLE = or_(TASKS.c.completed, and_(TASKS.c.recurrence.is_(None), ~_has_open_subtask))
+TRASH = select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE)
 LOOK = Prepared(select(*KEPT).where(*MINE, LIVE))
 
 

@@ -1,86 +1,58 @@
-"""Emptying the trash: what is in it is deleted for good."""
+"""Letting go of what has been in the trash for long enough."""
 
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, exists, null, select, update
+from sqlalchemy import Integer, bindparam, func, or_, select, text
+from sqlalchemy import delete as sql_delete
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.changes import OWNER
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.models.projects import Project
-from app.services.task_statements import LIVE, NOW, TASKS, numbered_task
+from app.services.task_statements import TASKS, TRASH, numbered_task
 from app.services.users import lock_owner
 
-PURGE_BATCH = 5_000  # tasks: 0.06 s, so that no statement comes near its time limit, however full the trash is
-PROJECTS = Project.__table__  # type: ignore[attr-defined]
-
-# Foreign keys say who goes first: subtasks before their parents, occurrences in the trash before their series.
-_below, _occurrence = TASKS.alias("below"), TASKS.alias("occurrence")
-READY = (
-    select(TASKS.c.id)
-    .where(
-        TASKS.c.user_id == OWNER,
-        ~LIVE,
-        ~exists().where(_below.c.user_id == OWNER, _below.c.parent_id == TASKS.c.id),
-        ~exists().where(
-            _occurrence.c.user_id == OWNER,
-            _occurrence.c.series_id == TASKS.c.id,
-            _occurrence.c.deleted_at.is_not(None),
-        ),
-    )
-    .order_by(TASKS.c.deleted_at, TASKS.c.id)
+BATCH = 1_000  # tasks: far from the time limit of a statement, also on a machine that has much else to do
+# By the worker's role, which reads of the trash whose it is and since when, and of other tasks nothing.
+DUE = Prepared(
+    text("""
+    select distinct user_id from (
+        select user_id from tasks where deleted_at < now() - make_interval(days => cast(:days as integer))
+            and user_id <> all(cast(:but as text[]))
+        order by deleted_at limit 1000) as old""")
 )
-IS_READY = Prepared(READY.limit(1))
-BATCH = READY.limit(bindparam("batch", type_=BigInteger)).subquery("batch")
-
-
-def _purge(revision: ColumnElement[int]) -> Prepared:
-    return numbered_task(
-        delete(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(select(BATCH.c.id))),
-        "purged",
-        answer=["id"],
-        revision=revision,
-    )
-
-
-# Completed occurrences stay when their series goes.
-_left: Any = TASKS.alias("left_over")
-HAS_LEFT = Prepared(
-    select(_left.c.id).where(_left.c.user_id == OWNER, _left.c.series_id.in_(select(BATCH.c.id))).limit(1)
+KEPT_SINCE: Any = func.now() - func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
+REFERRER = TASKS.alias("referrer")
+# A parent goes after its subtasks, and a series' first task after the others: the foreign keys want it so.
+LEAF = ~(
+    select(REFERRER.c.id)
+    .where(REFERRER.c.user_id == OWNER, or_(REFERRER.c.parent_id == TASKS.c.id, REFERRER.c.series_id == TASKS.c.id))
+    .where(REFERRER.c.id != TASKS.c.id)
+    .exists()
 )
-DETACH = numbered_task(
-    update(TASKS)
-    .where(TASKS.c.user_id == OWNER, TASKS.c.series_id.in_(select(BATCH.c.id)))
-    .values(series_id=null(), version=REVISION, updated_at=NOW),
-    "updated",
-    answer=["id"],
-)
-PURGE, PURGE_TOO = _purge(REVISION), _purge(TAKEN)
-_gone = (PROJECTS.c.user_id == OWNER, PROJECTS.c.deleted_at.is_not(None))
-HAS_PROJECTS = Prepared(select(PROJECTS.c.id).where(*_gone).limit(1))
-PURGE_PROJECTS = numbered(
-    delete(PROJECTS).where(*_gone),
-    entity="project",
-    action="purged",
-    returning=[c for c in PROJECTS.c if c.computed is None or c.name == "position"],
+OLD: Any = TRASH.where(TASKS.c.deleted_at < KEPT_SINCE, LEAF)
+IS_OLD = Prepared(OLD.limit(1))
+PURGE_OLD = numbered_task(
+    sql_delete(TASKS).where(
+        TASKS.c.user_id == OWNER, TASKS.c.id.in_(OLD.order_by(TASKS.c.deleted_at, TASKS.c.id).limit(BATCH))
+    ),
+    "purged",
     answer=["id"],
 )
 
 
-async def empty_trash(session: Session, owner: str) -> int:
-    """Delete for good what is in the trash, and the projects that were deleted; the number of tasks.
+async def find_old_trash(session: Session, owner: str, *, days: int, but: list[str]) -> list[str]:
+    """Owners, none of ``but``, of tasks that were deleted more than ``days`` ago; if there are many, some of them."""
+    found: list[str] = (await session.exec(DUE, {"days": days, "but": but})).all()
+    return found
 
-    A full one is several numbered changes, none empty.
+
+async def purge_old(session: Session, owner: str, *, days: int) -> int:
+    """Delete for good what was deleted more than ``days`` ago, one batch and one number; how many tasks.
+
+    Call it until it says 0: what other tasks refer to comes after them, or stays as long as they do.
     """
-    await lock_owner(session, owner)  # no write can come between the look and the deletion
-    values = {"owner": owner, "batch": PURGE_BATCH}
-    total = 0
-    while (await session.exec(IS_READY, values)).first() is not None:
-        statement = PURGE
-        if (await session.exec(HAS_LEFT, values)).first() is not None:
-            await session.exec(DETACH, values)
-            statement = PURGE_TOO
-        total += len((await session.exec(statement, values)).all())
-    if (await session.exec(HAS_PROJECTS, values)).first() is not None:
-        await session.exec(PURGE_PROJECTS, values)
-    return total
+    await lock_owner(session, owner)  # nobody restores what is about to go, and no number is taken for nothing
+    values = {"owner": owner, "days": days}
+    if (await session.exec(IS_OLD, values)).first() is None:
+        return 0
+    return len((await session.exec(PURGE_OLD, values)).all())
