@@ -328,3 +328,22 @@ async def test_a_task_that_reminds_of_nothing_is_not_snoozed(alice: Person) -> N
     full = await alice.add(reminders=[f"-PT{n}M" for n in range(REMINDERS_MAX)])
     assert_problem(await alice.post(f"/tasks/{full['id']}/snooze", {"minutes": 5}), 409, "too_many_reminders")
     assert_problem(await alice.post("/tasks/999999/snooze", {"minutes": 5}), 404, "task_not_found")
+
+
+async def test_a_series_reminds_of_its_next_date_and_subtasks_fall_silent(alice: Person) -> None:
+    due = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
+    series = await alice.add("Bins", recurrence="FREQ=DAILY", **due)
+    assert series["remind_at"] == "2090-07-01T09:00:00Z"
+    after = (await alice.patch(f"/tasks/{series['id']}/complete")).json()
+    assert (after["due_date"], after["remind_at"]) == ("2090-07-02", "2090-07-02T09:00:00Z")
+    kept = [task for task in (await alice.get("/tasks?status=completed")).json() if task["series_id"] == series["id"]]
+    assert [task["remind_at"] for task in kept] == [None]
+    parent = await alice.add("Party")
+    child = await alice.add("Invite", parent_id=parent["id"], **due)
+    await alice.patch(f"/tasks/{parent['id']}/complete")
+    assert (await alice.get(f"/tasks/{child['id']}")).json()["remind_at"] is None
+    await alice.patch(f"/tasks/{child['id']}", {"completed": False})
+    await alice.delete(f"/tasks/{parent['id']}")
+    assert {task["remind_at"] for task in (await alice.get("/tasks/trash")).json()} == {None}
+    await alice.post(f"/tasks/{parent['id']}/restore")
+    assert (await alice.get(f"/tasks/{child['id']}")).json()["remind_at"] == "2090-07-01T09:00:00Z"

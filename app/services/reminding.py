@@ -15,7 +15,8 @@ from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionC
 from app.models.task_reminders import REMINDERS_MAX, Snooze, spell
 from app.models.tasks import TaskUpdate
 from app.services.reminders import remind_at
-from app.services.tasks import LIVE, TASKS, get_task, numbered_task, update_task
+from app.services.task_statements import LIVE, TASKS, numbered_task
+from app.services.tasks import get_task, update_task
 from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
 LATE = timedelta(seconds=60)  # behind its moment by more than this, a reminder says that it is late

@@ -12,7 +12,7 @@ from app.db.statements import Prepared
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
 from app.services.reminders import remind_at_of
-from app.services.tasks import KEPT
+from app.services.task_statements import KEPT
 from app.services.transfer.pages import TABLES
 
 OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
