@@ -63,7 +63,7 @@ export function QuickAdd({ place }) {
     <form class="quick-add" onSubmit=${submit}>
       <div class="line">
         <span class="plus" aria-hidden="true"></span>
-        <input id="add" aria-label="New task" placeholder="Pay rent every month on the 1st #home p:high" autocomplete="off" maxlength="500"
+        <input id="add" aria-label="New task" placeholder="Buy milk tomorrow at 9 #home p:high" autocomplete="off" maxlength="500"
           aria-describedby="understood" value=${text} onInput=${(event) => setText(event.target.value)} />
         <button class="primary" hidden=${!text.trim()}>Add</button>
       </div>
