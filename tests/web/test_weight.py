@@ -128,6 +128,13 @@ async def test_it_can_be_switched_off() -> None:
         assert (home.status_code, home.json()["app"], home.json()["docs"]) == (200, None, None)
 
 
+async def test_the_assistant_is_offered_where_there_is_one() -> None:
+    for model, said in (("", "off"), ("some-model", "on")):
+        app = create_app(Settings(_env_file=None, llm_model=model))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+            assert f'<meta name="assistant" content="{said}">' in (await http.get("/app")).text
+
+
 async def test_below_a_prefix_every_address_carries_it() -> None:
     app = create_app(Settings(_env_file=None))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app, root_path="/todo"), base_url="http://test") as http:
