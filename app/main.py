@@ -39,6 +39,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    preferences,
     projects,
     sessions,
     tasks,
@@ -57,6 +58,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     tasks.router,
     projects.router,
+    preferences.router,
     changes.router,
     chat.router,
     webhooks.router,
