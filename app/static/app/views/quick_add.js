@@ -54,7 +54,7 @@ export function QuickAdd({ place }) {
     const whole = inPlace(words, place);
     const here = place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
     const { project, ...shown } = preview?.task ?? { title: words };
-    const id = store.absent.has("quick") ? addTask({ title: words, ...here }) : quickAdd(whole, { ...shown, ...here });
+    const id = store.absent.has("quick") ? addTask({ title: words, ...here }) : quickAdd(whole, { ...shown, ...here }, { title: words, ...here });
     setText("");
     setTimeout(() => flash(id), 60);
   }
