@@ -34,6 +34,7 @@ from app.routers import (
     accounts,
     api_tokens,
     auth,
+    calendars,
     changes,
     chat,
     docs,
@@ -42,7 +43,9 @@ from app.routers import (
     preferences,
     projects,
     sessions,
+    task_actions,
     tasks,
+    transfer,
     web,
     webhooks,
     well_known,
@@ -57,9 +60,12 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    task_actions.router,
     projects.router,
     preferences.router,
     changes.router,
+    transfer.router,
+    calendars.router,
     chat.router,
     webhooks.router,
     auth.router,
@@ -200,7 +206,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_worker(settings: Settings, database: Database) -> Worker:
-    """Delivers webhooks and prunes, of whomever it finds due."""
+    """Reminds, delivers webhooks and prunes, of whomever it finds due."""
     return Worker(
         database,
         allow_private=settings.webhooks_allow_private,
