@@ -11,13 +11,15 @@ import httpx
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.models.base import BLANK, INVISIBLE
+from app.models.base import BLANK
 from app.models.task_fields import Priority
 from tests.support import Person
 from tests.test_import import CSV, JSON, content, exported, imported
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
-VISIBLE = st.characters(exclude_categories=["Cs", *INVISIBLE], exclude_characters="".join(BLANK) + "\0")
+VISIBLE = st.characters(
+    exclude_categories=["Cs", "Cc", "Cf", "Zs", "Zl", "Zp"], exclude_characters="".join(BLANK) + "\0"
+)
 
 
 def words(longest: int) -> st.SearchStrategy[str]:
