@@ -28,7 +28,19 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
+from app.routers import (
+    accounts,
+    api_tokens,
+    auth,
+    changes,
+    comments,
+    docs,
+    health,
+    sessions,
+    tasks,
+    webhooks,
+    well_known,
+)
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
@@ -39,6 +51,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    comments.router,
     changes.router,
     webhooks.router,
     auth.router,

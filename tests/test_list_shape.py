@@ -75,6 +75,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PasswordChange": {"current_password": "x", "new_password": "correct horse battery"},
     "PasswordForgotten": {"email": "a@example.com"},
     "PasswordReset": {"token": "x", "new_password": "correct horse battery"},
+    "CommentBody": {"body": "x"},
     "Refresh": {"refresh_token": "x"},
     "TaskComplete": {"completed": True},
     "TaskCreate": {"title": "x"},

@@ -42,6 +42,9 @@ BUDGET = {
     ("PATCH", "/tasks/{id}", '{"completed": true}'): 4,
     ("POST", "/tasks/{id}/restore", None): 4,  # it is not in the trash: the lock and a look
     ("DELETE", "/tasks/{id}", None): 3,
+    ("GET", "/tasks/{id}/comments", None): 3,
+    ("POST", "/tasks/{id}/comments", '{"body": "x"}'): 3,
+    ("GET", "/tasks/{id}/comments/999999", None): 4,
     ("POST", "/tasks", "{}"): 0,
     ("GET", "/tasks?limit=0", None): 0,
     ("GET", "/tasks/x", None): 0,

@@ -1,6 +1,7 @@
 """Every route as nobody, as a stranger and as the owner. The list is generated: a new route cannot be forgotten."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -34,9 +35,28 @@ PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
 ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route not in PRIVATE]
 
 
-def concrete(path: str, owner: str, task_id: int) -> str:
-    values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
-    return path.format(**values)
+# What a route takes where it is not the title of a task, by the end of its path.
+BODIES: dict[str, Any] = {
+    "/complete": {"completed": True},
+    "/comments": {"body": "x"},
+    "/comments/{comment_id}": {"body": "x"},
+}
+
+
+def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
+    values = dict.fromkeys(("revision", "webhook_id", "token_id", "session_id", "comment_id"), 1)
+    return path.format(**{**values, "user_id": owner, "task_id": task_id, **ids})
+
+
+def body_of(path: str) -> Any:
+    return next((body for ending, body in BODIES.items() if path.endswith(ending)), {"title": "x"})
+
+
+async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
+    """The ids of what the path names beside the task, made for it."""
+    if "{comment_id}" in path:
+        return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
+    return {}
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
@@ -62,10 +82,8 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     answer = await bob.call(method, concrete(path, alice.subject, task["id"]), json={"title": "x"})
     assert_problem(answer, 403, "forbidden")
     if "{task_id}" in path:
-        body = {"completed": True} if path.endswith("/complete") else {"title": "stolen"}
-        assert_problem(
-            await bob.call(method, concrete(path, bob.subject, task["id"]), json=body), 404, "task_not_found"
-        )
+        url = concrete(path, bob.subject, task["id"], **await things(alice, path, task["id"]))
+        assert_problem(await bob.call(method, url, json=body_of(path)), 404, "task_not_found")
     assert (await alice.get("/tasks")).json() == [task]
 
 
@@ -79,8 +97,8 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
     task = await alice.add()
     if path.endswith("/restore"):
         await alice.delete(f"/tasks/{task['id']}")
-    body = {"completed": True} if path.endswith("/complete") else {"title": "mine"}
-    answer = await alice.call(method, concrete(path, alice.subject, task["id"]), json=body)
+    url = concrete(path, alice.subject, task["id"], **await things(alice, path, task["id"]))
+    answer = await alice.call(method, url, json=body_of(path))
     assert answer.status_code in (200, 201, 204), answer.text
 
 
@@ -91,7 +109,8 @@ async def test_public_routes_need_no_token(alice: Person, method: str, path: str
 
 @pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])
 async def test_head_is_get_without_the_content(alice: Person, path: str) -> None:
-    url = concrete(path, alice.subject, (await alice.add())["id"])
+    task_id = (await alice.add())["id"]
+    url = concrete(path, alice.subject, task_id, **await things(alice, path, task_id))
     get, head = [await alice.client.request(method, url, headers=alice.headers) for method in ("GET", "HEAD")]
     dropped = {"date", "x-request-id"}
     assert head.status_code == 200
