@@ -12,7 +12,8 @@ from app.auth.tokens import bearer_token
 from app.clock import now
 from app.db.session import Session as DatabaseSession
 from app.errors import InsufficientScope, LoginRequired, NotFound, NotYourPath
-from app.models.base import MAX_ID
+from app.models.base import MAX_ID, CleanText
+from app.models.task_fields import TAG_MAX
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
 
@@ -163,6 +164,11 @@ CommentId = Annotated[
     Path(description="Id of the comment.", examples=[3]),
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
+TagName = Annotated[
+    str,
+    Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
+    CleanText,
 ]
 Revision = Annotated[
     int,

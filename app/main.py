@@ -37,6 +37,7 @@ from app.routers import (
     docs,
     health,
     sessions,
+    tags,
     tasks,
     webhooks,
     well_known,
@@ -52,6 +53,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     tasks.router,
     comments.router,
+    tags.router,
     changes.router,
     webhooks.router,
     auth.router,

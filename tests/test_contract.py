@@ -105,7 +105,7 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
 
 
 # Whether these succeed depends on what is stored, or on what no schema can say of an address.
-DEPENDS = ("{revision}", "{webhook_id}", "{comment_id}", "/webhooks", "/changes", "/history")
+DEPENDS = ("{revision}", "{webhook_id}", "{comment_id}", "/tags/{name}", "/webhooks", "/changes", "/history")
 
 
 @schema.exclude(path_regex="/events$").parametrize()  # a stream has no end to wait for: tests/test_events.py

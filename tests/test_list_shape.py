@@ -77,6 +77,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PasswordReset": {"token": "x", "new_password": "correct horse battery"},
     "CommentBody": {"body": "x"},
     "Refresh": {"refresh_token": "x"},
+    "TagUpdate": {"name": "x"},
     "TaskComplete": {"completed": True},
     "TaskCreate": {"title": "x"},
     "TaskUpdate": {"title": "x"},

@@ -38,6 +38,7 @@ ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route
 # What a route takes where it is not the title of a task, by the end of its path.
 BODIES: dict[str, Any] = {
     "/complete": {"completed": True},
+    "/tags/{name:path}": {"name": "y"},
     "/comments": {"body": "x"},
     "/comments/{comment_id}": {"body": "x"},
 }
@@ -45,7 +46,7 @@ BODIES: dict[str, Any] = {
 
 def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
     values = dict.fromkeys(("revision", "webhook_id", "token_id", "session_id", "comment_id"), 1)
-    return path.format(**{**values, "user_id": owner, "task_id": task_id, **ids})
+    return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
 
 
 def body_of(path: str) -> Any:
@@ -56,6 +57,8 @@ async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
     """The ids of what the path names beside the task, made for it."""
     if "{comment_id}" in path:
         return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
+    if "{name:path}" in path:
+        return {"name": (await person.add(tags=["a/b"]))["tags"][0]}
     return {}
 
 

@@ -10,4 +10,5 @@ from app.errors.changes import *
 from app.errors.comments import *
 from app.errors.kinds import *
 from app.errors.requests import *
+from app.errors.tags import *
 from app.errors.tasks import *

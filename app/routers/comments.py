@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
 from app.etags import expected_versions, is_unchanged, task_etag
+from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, list_tag, unchanged_list
 from app.models.comments import CommentBody, CommentRead
-from app.paging import link_header
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
-from app.routing import DirectRoute, known_names
-from app.schemas.comments import CommentsQuery
+from app.routing import DirectRoute
+from app.schemas.task_query import ForwardQuery
 from app.services import comments
 
 router = APIRouter(
@@ -25,21 +25,22 @@ ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
 COMMENT: dict[str, Any] = {"headers": ETAG}
 CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the comment is.")}
 UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
-LIST: dict[str, Any] = {
-    "headers": header("Link", "RFC 8288: first and next page.")
-    | header("X-Revision", "The number of the latest write this list shows.", "integer")
-}
 
 
-@router.get("", response_model=list[CommentRead], responses={200: LIST})
+@router.get("", response_model=list[CommentRead], responses={200: ARRAY, 304: LIST_UNCHANGED})
 async def list_comments(
-    request: Request, owner: Owner, session: ReadSession, task_id: TaskId, query: Annotated[CommentsQuery, Query()]
+    request: Request,
+    owner: Owner,
+    session: ReadSession,
+    task_id: TaskId,
+    query: Annotated[ForwardQuery, Query()],
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The comments on a task, oldest first. `Link` leads on."""
+    if unchanged := await unchanged_list(request, session, owner, if_none_match):
+        return unchanged
     page = await comments.list_comments(session, owner, task_id, query)
-    path, text = request.scope["path"], request.scope["query_string"]
-    link = link_header(path, text, page, offset=None, limit=query.limit, known=known_names(CommentsQuery))
-    return Json(page.rows, headers={"X-Revision": str(page.revision), "Link": link})
+    return array_answer(request, page, query, list_tag(request, page.revision, owner))
 
 
 @router.post("", status_code=201, response_model=CommentRead, responses={201: CREATED})

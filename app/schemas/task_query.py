@@ -1,7 +1,7 @@
 """The query of a task list, with the names other front-ends know."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -64,17 +64,36 @@ Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
 CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
-class TrashQuery(Shape):
-    """Only a page: the trash has one order."""
+class PageQuery(Shape):
+    """Which part of a list."""
 
     limit: Limit = LIMIT_DEFAULT
-    offset: Offset | None = None
-    cursor: CursorText | None = None
-    count: Flag | None = None
+    offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
+    cursor: CursorText | None = Field(
+        None, description="Opaque; from the Link header of another page of the same list."
+    )
+    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+
+    @model_validator(mode="after")
+    def _one_way_of_paging(self) -> Self:
+        if self.cursor is not None and self.offset is not None:
+            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+        return self
 
 
-class TaskQuery(Shape):
-    """Filters, order and page. All filters must hold."""
+class ForwardQuery(Shape):
+    """The same of a list that has one order and is only read on."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the page before.")
+
+
+class TrashQuery(PageQuery):
+    """Only a page: the trash has one order."""
+
+
+class TaskFilter(Shape):
+    """Which tasks, and in which order. All filters must hold."""
 
     # other names for the same thing, as they are sent by front-ends in the wild; not documented
     ALIASES: ClassVar[dict[str, str]] = {
@@ -83,8 +102,6 @@ class TaskQuery(Shape):
         "q": "search",
         "sort_by": "sort",
         "sort_order": "order",
-        "skip": "offset",
-        "page": "offset",
     }
 
     status: Status = Status.ALL
@@ -104,12 +121,6 @@ class TaskQuery(Shape):
         Sort.CREATED_AT, description="A task without the date sorted by counts as later than any that has one."
     )
     order: Order | None = Field(None, description="Default: desc; asc for title and due_date.")
-    limit: Limit = LIMIT_DEFAULT
-    offset: Offset | None = Field(None, description="Tasks to skip. Deep pages are cheaper by cursor.")
-    cursor: CursorText | None = Field(
-        None, description="Opaque; from the Link header of another page of the same list."
-    )
-    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
 
     @model_validator(mode="before")
     @classmethod
@@ -127,12 +138,6 @@ class TaskQuery(Shape):
             resolved["sort"] = Sort.CREATED_AT
         return resolved
 
-    @model_validator(mode="after")
-    def _one_way_of_paging(self) -> "TaskQuery":
-        if self.cursor is not None and self.offset is not None:
-            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
-        return self
-
     @property
     def stable(self) -> bool:
         """Whether the answer changes only when something is written: what is overdue also changes with the clock."""
@@ -143,6 +148,12 @@ class TaskQuery(Shape):
         """The order asked for, or the one a person expects of this sort key."""
         ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE)
         return self.order or (Order.ASC if ascending else Order.DESC)
+
+
+class TaskQuery(PageQuery, TaskFilter):
+    """Filters, order and page."""
+
+    ALIASES: ClassVar[dict[str, str]] = {**TaskFilter.ALIASES, "skip": "offset", "page": "offset"}
 
 
 def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:

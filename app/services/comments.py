@@ -12,7 +12,7 @@ from app.db.statements import Prepared
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import Comment, CommentBody, CommentRow
 from app.paging import Cursor, Page, decode_cursor
-from app.schemas.comments import CommentsQuery
+from app.schemas.task_query import ForwardQuery
 from app.services.tasks import EXISTS as TASK
 from app.services.tasks import LIVE, MINE, TASKS
 from app.services.users import USERS
@@ -76,7 +76,7 @@ def _write(action: str, guarded: bool) -> Prepared:
     return numbered_comment(statement.values(version=REVISION, updated_at=NOW, **values), action)
 
 
-async def list_comments(session: Session, owner: str, task_id: int, query: CommentsQuery) -> Page:
+async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:
     """A page, oldest first. Raises TaskNotFound, also for a task in the trash, and InvalidCursor."""
     after = decode_cursor(query.cursor, sort="id", order="asc").id if query.cursor else 0
     values = {"owner": owner, "task_id": task_id, "after": after, "limit": query.limit + 1}
