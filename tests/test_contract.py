@@ -44,6 +44,7 @@ BEYOND_SCHEMA = {
     "string_too_long": "the length is that of the NFC form, which may be longer",
     "date_text": "a day or instant that is there, without a leap second",
     "no_entity_tag": "a condition is an ETag in quotes, or an asterisk",
+    "relevance_of_nothing": "sorting by relevance needs a search",
     "date_range": "years 1900 to 2199 in UTC",
 }
 
@@ -105,7 +106,7 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
 
 
 # Whether these succeed depends on what is stored, or on what no schema can say of an address.
-DEPENDS = ("{revision}", "{webhook_id}", "{comment_id}", "/tags/{name}", "/webhooks", "/changes", "/history")
+DEPENDS = ("{revision}", "{webhook_id}", "{comment_id}", "/tags/{name}", "/views", "/webhooks", "/changes", "/history")
 
 
 @schema.exclude(path_regex="/events$").parametrize()  # a stream has no end to wait for: tests/test_events.py

@@ -81,6 +81,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "TaskComplete": {"completed": True},
     "TaskCreate": {"title": "x"},
     "TaskUpdate": {"title": "x"},
+    "ViewCreate": {"name": "x", "parameters": {}},
+    "ViewUpdate": {"name": "x"},
     "WebhookCreate": {"url": "https://example.com/hook"},
     "WebhookUpdate": {"url": "https://example.com/hook"},
 }

@@ -29,7 +29,12 @@ SEED = """
     from (values ('many', 6000), ('other', 1000)) as o (owner, n), generate_series(1, n) as k,
          lateral (select timestamptz '2026-01-01' + k * interval '1 minute' as at) as t;
     analyze"""
-SHAPES = [Shape(sort=sort, descending=down) for sort in KEYS if sort != "deleted_at" for down in (False, True)]
+SHAPES = [
+    Shape(sort=sort, descending=down)
+    for sort in KEYS
+    if sort not in {"deleted_at", "relevance"}
+    for down in (False, True)
+]
 SHAPES += [Shape(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
 
 
@@ -117,6 +122,7 @@ BAD_VALUES: dict[str, list[Any]] = {
         "20260101T000000+0000", "2026-01-01T00:00:00+14:00", "infinity", 0, 1, True, False, None, 1.5, [], {},
     ],
     "priority": [0, 6, -1, 2**70, True, "3", "", 3.0, None, []],
+    "relevance": [True, "3", 2**62, -(2**70), 3.0, None, []],
     "title": [True, 3, None, "a\0", "\ud800", "x" * 401, []],
 }  # fmt: skip
 BAD_DIRECTIONS: list[Any] = [True, False, 2, -1, 0.0, "0", None]
@@ -137,6 +143,6 @@ async def test_a_forged_cursor_is_refused_before_the_database_is_asked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(app.state.database, "begin", None)
-    answer = await alice.get(f"/tasks?sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
+    answer = await alice.get(f"/tasks?search=x&sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
     assert_problem(answer, 422, "invalid_cursor")
     assert [record for record in caplog.records if record.name.startswith("app")] == []

@@ -49,6 +49,10 @@ BUDGET = {
     # The lock, a look for the new name and one for the old, the write, and what is answered.
     ("PATCH", "/tags/x", '{"name": "y"}'): 7,
     ("DELETE", "/tags/x", None): 5,
+    ("GET", "/views", None): 3,
+    ("GET", "/views/999999", None): 3,
+    ("POST", "/views", '{"name": "x", "parameters": {"status": "pending"}}'): 5,
+    ("GET", "/stats", None): 3,
     ("POST", "/tasks", "{}"): 0,
     ("GET", "/tasks?limit=0", None): 0,
     ("GET", "/tasks/x", None): 0,

@@ -39,13 +39,15 @@ ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route
 BODIES: dict[str, Any] = {
     "/complete": {"completed": True},
     "/tags/{name:path}": {"name": "y"},
+    "/views": {"name": "x", "parameters": {}},
+    "/views/{view_id}": {"name": "y"},
     "/comments": {"body": "x"},
     "/comments/{comment_id}": {"body": "x"},
 }
 
 
 def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
-    values = dict.fromkeys(("revision", "webhook_id", "token_id", "session_id", "comment_id"), 1)
+    values = dict.fromkeys(("revision", "webhook_id", "token_id", "session_id", "comment_id", "view_id"), 1)
     return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
 
 
@@ -57,6 +59,8 @@ async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
     """The ids of what the path names beside the task, made for it."""
     if "{comment_id}" in path:
         return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
+    if "{view_id}" in path:
+        return {"view_id": (await person.post("/views", {"name": "v", "parameters": {}})).json()["id"]}
     if "{name:path}" in path:
         return {"name": (await person.add(tags=["a/b"]))["tags"][0]}
     return {}

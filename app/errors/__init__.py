@@ -12,3 +12,4 @@ from app.errors.kinds import *
 from app.errors.requests import *
 from app.errors.tags import *
 from app.errors.tasks import *
+from app.errors.views import *

@@ -1,11 +1,13 @@
 """One file a noun. Importing this package registers every table."""
 
+from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
 
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
 from app.models.changes import Change
 from app.models.comments import Comment
+from app.models.functions import FUNCTIONS
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
@@ -35,3 +37,5 @@ __all__ = [
 ]
 
 METADATA = SQLModel.metadata
+for function in FUNCTIONS:
+    event.listen(METADATA, "before_create", DDL(function.replace("%", "%%")))  # type: ignore[no-untyped-call]

@@ -5,7 +5,18 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKeyConstraint, Identity, Index, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+    text,
+)
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
@@ -42,6 +53,7 @@ class Comment(SQLModel, table=True):
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
+    search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
 
 
 Body = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=BODY_MAX, examples=["The oat one"])]

@@ -24,6 +24,7 @@ class Sort(StrEnum):
     PRIORITY = "priority"
     TITLE = "title"
     COMPLETED_AT = "completed_at"
+    RELEVANCE = "relevance"
 
 
 class Order(StrEnum):
@@ -106,7 +107,7 @@ class TaskFilter(Shape):
 
     status: Status = Status.ALL
     search: Annotated[str, CleanText, Field(max_length=200)] | None = Field(
-        None, description="All words, in any case, in title, description or tags."
+        None, description="All words, in any case and with any accents, in title, description, tags or comments."
     )
     priority: Annotated[list[Priority], BeforeValidator(_as_list), Field(max_length=len(Priority))] = Field(
         [], description="Any of these; repeatable."
@@ -118,7 +119,9 @@ class TaskFilter(Shape):
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
     overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
     sort: Sort = Field(
-        Sort.CREATED_AT, description="A task without the date sorted by counts as later than any that has one."
+        Sort.CREATED_AT,
+        description="A task without the date sorted by counts as later than any that has one. `relevance` needs "
+        "`search`: title before tags, description and comments, the beginning of words before their middle.",
     )
     order: Order | None = Field(None, description="Default: desc; asc for title and due_date.")
 
@@ -137,6 +140,12 @@ class TaskFilter(Shape):
         if resolved.get("sort") == "created":
             resolved["sort"] = Sort.CREATED_AT
         return resolved
+
+    @model_validator(mode="after")
+    def _relevance_of_something(self) -> Self:
+        if self.sort is Sort.RELEVANCE and not (self.search and self.search.strip()):
+            raise PydanticCustomError("relevance_of_nothing", "Sorting by relevance needs words to search for")
+        return self
 
     @property
     def stable(self) -> bool:

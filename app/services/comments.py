@@ -20,6 +20,7 @@ from app.services.users import USERS
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__
 READ = [COMMENTS.c[name] for name in READ_COLUMNS]
+KEPT = [column for column in COMMENTS.c if column.computed is None]  # in a change
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
 BODY = bindparam("body", type_=Text)
 # The task is in the path: the comment must be its own, and the task not in the trash.
@@ -36,7 +37,7 @@ NOW = func.greatest(func.now(), COMMENTS.c.updated_at)  # as in tasks: a write t
 
 def numbered_comment(write: Any, action: str) -> Prepared:
     """A write of comments that takes the next number and answers each row."""
-    return numbered(write, entity="comment", action=action, returning=list(COMMENTS.c), answer=READ_COLUMNS)
+    return numbered(write, entity="comment", action=action, returning=KEPT, answer=READ_COLUMNS)
 
 
 _page = (

@@ -1,0 +1,68 @@
+"""Numbers over all tasks of an owner, by the calendar of their time zone."""
+
+from typing import Any
+
+from sqlalchemy import Integer, bindparam, text
+
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.schemas.stats import StatsRead
+
+GROUPS = 100  # projects and tags, those with the most tasks
+# One scan for what is counted in rows; days and groups are few after it.
+STATS = Prepared(
+    text(f"""
+with zone as (
+    select coalesce((select timezone from users where id = :owner), 'UTC') as name
+), clock as (
+    select name, cast(timezone(name, now()) as date) as today from zone
+), done as materialized (
+    select cast(timezone(name, completed_at) as date) as "on", count(*) as done
+    from tasks, zone where user_id = :owner and deleted_at is null and completed group by 1
+), runs as (
+    select count(*) as length, max("on") as until
+    from (select "on", "on" - cast(row_number() over (order by "on") as integer) as run from done) days group by run
+), groups as (
+    select project_id, count(*) filter (where not completed) as open, count(*) filter (where completed) as done
+    from tasks where user_id = :owner and deleted_at is null group by project_id
+), labels as (
+    select tag as name, count(*) filter (where not completed) as open, count(*) filter (where completed) as done
+    from tasks, unnest(tags) tag where user_id = :owner and deleted_at is null group by tag
+    order by count(*) desc, tag limit {GROUPS}
+), weeks as (
+    select cast(generate_series(date_trunc('week', today - :days + 1), today, interval '7 days') as date) as "on"
+    from clock
+)
+select name as timezone, today,
+    (select jsonb_build_object(
+        'open', count(*) filter (where deleted_at is null and not completed),
+        'completed', count(*) filter (where deleted_at is null and completed),
+        'overdue', count(*) filter (where deleted_at is null and not completed
+            and (due_on < today or due_at < now())),
+        'due_today', count(*) filter (where deleted_at is null and not completed
+            and (due_on = today or (due_at >= timezone(name, cast(today as timestamp))
+                                    and due_at < timezone(name, cast(today + 1 as timestamp))))),
+        'trash', count(*) filter (where deleted_at is not null))
+     from tasks where user_id = :owner) as totals,
+    (select jsonb_agg(jsonb_build_object('on', today - n, 'done', coalesce(done, 0)) order by n desc)
+     from generate_series(0, :days - 1) n left join done on "on" = today - n) as per_day,
+    (select jsonb_agg(jsonb_build_object('on', weeks."on", 'done', (
+        select coalesce(sum(done), 0) from done where done."on" between weeks."on" and weeks."on" + 6))
+        order by weeks."on") from weeks) as per_week,
+    jsonb_build_object(
+        'current', coalesce((select length from runs where until >= today - 1 order by until limit 1), 0),
+        'longest', coalesce((select max(length) from runs), 0)) as streak,
+    (select coalesce(jsonb_agg(to_jsonb(g)), '[]') from (
+        select project_id, p.name, open, done from groups
+        left join projects p on p.user_id = :owner and p.id = project_id
+        order by open + done desc, project_id limit {GROUPS}) g) as projects,
+    (select coalesce(jsonb_agg(to_jsonb(labels)), '[]') from labels) as tags
+from clock""").bindparams(bindparam("days", type_=Integer))  # noqa: S608 - constants
+)
+FIELDS = tuple(StatsRead.model_fields)
+
+
+async def get_stats(session: Session, owner: str, *, days: int) -> dict[str, Any]:
+    """The fields of StatsRead; ``per_day`` has ``days`` entries, the last one today."""
+    row = (await session.exec(STATS, {"owner": owner, "days": days})).one()
+    return dict(zip(FIELDS, row, strict=True))
