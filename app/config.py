@@ -115,6 +115,16 @@ class Settings(BaseSettings):
         "inside", description="inside: this process also delivers webhooks and prunes. off: 'todo worker' does."
     )
 
+    # The assistant
+    mcp_hosts: Origins = Field(
+        default_factory=list,
+        description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
+    )
+
+    # todo mcp, the tools for a desktop agent
+    todo_url: str = Field("http://127.0.0.1:8000", description="The service that 'todo mcp' speaks to.")
+    todo_token: SecretStr | None = Field(None, description="The API token that 'todo mcp' speaks with.")
+
     # What it says
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -122,7 +132,7 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
 
-    @field_validator("public_url")
+    @field_validator("public_url", "todo_url")
     @classmethod
     def _no_slash(cls, value: str) -> str:
         return value.rstrip("/")
@@ -134,7 +144,7 @@ class Settings(BaseSettings):
             raise ValueError("begins with smtp:// or smtps://")
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "mcp_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

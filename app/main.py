@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.assistant.mcp_endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
 from app.auth.passwords import Hasher
@@ -36,6 +37,7 @@ from app.routers import (
     comments,
     docs,
     health,
+    mcp,
     sessions,
     stats,
     tags,
@@ -65,11 +67,13 @@ ROUTERS = (
     sessions.router,
     api_tokens.router,
     well_known.router,
+    mcp.router,
     health.router,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
+    "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
 ]  # fmt: skip
 EXPOSED = [
     "ETag",
@@ -153,6 +157,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await prove_isolation(database)
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
+    app.state.mcp = McpEndpoint(database, settings)
+    stack.push_async_callback(app.state.mcp.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 
