@@ -9,41 +9,48 @@ from app.db.statements import Prepared
 from app.schemas.stats import StatsRead
 
 GROUPS = 100  # projects and tags, those with the most tasks
-# One scan for what is counted in rows; days and groups are few after it.
+# One scan: whatever else is counted is counted of its groups, which are few beside the tasks.
 STATS = Prepared(
     text(f"""
 with zone as (
     select coalesce((select timezone from users where id = :owner), 'UTC') as name
 ), clock as (
     select name, cast(timezone(name, now()) as date) as today from zone
+), mine as materialized (
+    select cast(case when completed then timezone(name, completed_at) end as date) as "on",
+           completed, project_id, tags,
+           not completed and (due_on < today or due_at < now()) as overdue,
+           not completed and (due_on = today or (due_at >= timezone(name, cast(today as timestamp))
+                                                 and due_at < timezone(name, cast(today + 1 as timestamp)))) as due_today
+    from tasks, clock where user_id = :owner and deleted_at is null
+), counted as materialized (
+    select "on", project_id, tags, completed, count(*) as n, count(*) filter (where overdue) as overdue,
+           count(*) filter (where due_today) as due_today
+    from mine group by 1, 2, 3, 4
 ), done as materialized (
-    select cast(timezone(name, completed_at) as date) as "on", count(*) as done
-    from tasks, zone where user_id = :owner and deleted_at is null and completed group by 1
+    select "on", sum(n) as done from counted where completed group by 1
 ), runs as (
     select count(*) as length, max("on") as until
     from (select "on", "on" - cast(row_number() over (order by "on") as integer) as run from done) days group by run
 ), groups as (
-    select project_id, count(*) filter (where not completed) as open, count(*) filter (where completed) as done
-    from tasks where user_id = :owner and deleted_at is null group by project_id
+    select project_id, coalesce(sum(n) filter (where not completed), 0) as open,
+           coalesce(sum(n) filter (where completed), 0) as done
+    from counted group by project_id
 ), labels as (
-    select tag as name, count(*) filter (where not completed) as open, count(*) filter (where completed) as done
-    from tasks, unnest(tags) tag where user_id = :owner and deleted_at is null group by tag
-    order by count(*) desc, tag limit {GROUPS}
+    select tag as name, coalesce(sum(n) filter (where not completed), 0) as open,
+           coalesce(sum(n) filter (where completed), 0) as done
+    from counted, unnest(tags) tag group by tag order by sum(n) desc, tag limit {GROUPS}
 ), weeks as (
     select cast(generate_series(date_trunc('week', today - :days + 1), today, interval '7 days') as date) as "on"
     from clock
 )
 select name as timezone, today,
     (select jsonb_build_object(
-        'open', count(*) filter (where deleted_at is null and not completed),
-        'completed', count(*) filter (where deleted_at is null and completed),
-        'overdue', count(*) filter (where deleted_at is null and not completed
-            and (due_on < today or due_at < now())),
-        'due_today', count(*) filter (where deleted_at is null and not completed
-            and (due_on = today or (due_at >= timezone(name, cast(today as timestamp))
-                                    and due_at < timezone(name, cast(today + 1 as timestamp))))),
-        'trash', count(*) filter (where deleted_at is not null))
-     from tasks where user_id = :owner) as totals,
+        'open', coalesce(sum(n) filter (where not completed), 0),
+        'completed', coalesce(sum(n) filter (where completed), 0),
+        'overdue', coalesce(sum(overdue), 0), 'due_today', coalesce(sum(due_today), 0),
+        'trash', (select count(*) from tasks where user_id = :owner and deleted_at is not null))
+     from counted) as totals,
     (select jsonb_agg(jsonb_build_object('on', today - n, 'done', coalesce(done, 0)) order by n desc)
      from generate_series(0, :days - 1) n left join done on "on" = today - n) as per_day,
     (select jsonb_agg(jsonb_build_object('on', weeks."on", 'done', (
