@@ -159,6 +159,12 @@ TaskId = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
 ]
+ProjectId = Annotated[
+    int,
+    Path(description="Id of the project.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
 CommentId = Annotated[
     int,
     Path(description="Id of the comment.", examples=[3]),

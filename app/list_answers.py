@@ -32,7 +32,7 @@ def wants_total(request: Request, query: PageQuery) -> bool:
     return query.count if query.count is not None else _is_envelope(request)
 
 
-def list_tag(request: Request, revision: int, owner: str) -> str:
+def etag_of_list(request: Request, revision: int, owner: str) -> str:
     return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
 
 
@@ -41,12 +41,12 @@ async def unchanged_list(request: Request, session: Session, owner: str, if_none
     if if_none_match is None:
         return None
     revision = await users.get_revision(session, owner)
-    if not is_unchanged(if_none_match, etag := list_tag(request, revision, owner)):
+    if not is_unchanged(if_none_match, etag := etag_of_list(request, revision, owner)):
         return None
-    return Response(status_code=304, headers=_list_headers(revision, etag))
+    return Response(status_code=304, headers=list_headers(revision, etag))
 
 
-def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
+def list_headers(revision: int, etag: str | None) -> dict[str, str]:
     headers = {"X-Revision": str(revision)}
     if etag is not None:
         headers |= {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
@@ -65,7 +65,7 @@ def array_answer(request: Request, page: Page, query: PageQuery | ForwardQuery, 
 
 
 def _page_headers(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> dict[str, str]:
-    headers = _list_headers(page.revision, etag)
+    headers = list_headers(page.revision, etag)
     # Names that were ignored lead nowhere; where they are refused, there are none.
     known = known_names(type(query)) if request.app.state.settings.unknown_fields == "ignore" else None
     offset = query.offset if isinstance(query, PageQuery) else None

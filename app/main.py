@@ -38,6 +38,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    projects,
     sessions,
     stats,
     tags,
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    projects.router,
     comments.router,
     tags.router,
     views.router,

@@ -126,3 +126,15 @@ async def test_changes_tell_of_comments(alice: Person) -> None:
         ("comment", made["id"], "deleted", 4),
     ]  # fmt: skip
     assert [c["data"] for c in told[:2]] == [made, changed]
+
+
+async def test_undo_brings_a_comment_back(alice: Person) -> None:
+    task = await alice.add()
+    made = await comment(alice, task)
+    path = f"/tasks/{task['id']}/comments/{made['id']}"
+    await alice.patch(path, {"body": "x"})
+    await alice.delete(path)
+    for revision, body in ((4, "x"), (3, "The oat one")):
+        assert (await alice.post(f"/changes/{revision}/undo")).status_code == 200
+        assert (await alice.get(path)).json()["body"] == body
+    assert await bodies(alice, task) == ["The oat one"]

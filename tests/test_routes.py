@@ -50,7 +50,9 @@ BODIES: dict[str, Any] = {
 
 
 def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
-    values = dict.fromkeys(("revision", "webhook_id", "token_id", "session_id", "comment_id", "view_id"), 1)
+    values = dict.fromkeys(
+        ("revision", "webhook_id", "token_id", "session_id", "comment_id", "view_id", "project_id"), 1
+    )
     return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
 
 
@@ -99,7 +101,12 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
 
 # An event stream has no end for a client without a socket to wait for (tests/test_events.py), and webhooks have bodies
 # and ids of their own (tests/test_webhooks.py).
-ELSEWHERE = [route for route in PRIVATE if route[1].endswith("/events") or "/webhooks" in route[1]]
+# Projects have bodies and ids of their own as well: tests/test_projects.py.
+ELSEWHERE = [
+    route
+    for route in PRIVATE
+    if route[1].endswith("/events") or "/webhooks" in route[1] or route[1].startswith("/api/{user_id}/projects")
+]
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in PRIVATE if route not in ELSEWHERE])

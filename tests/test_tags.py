@@ -120,3 +120,10 @@ async def test_more_tasks_than_one_statement_takes_are_several_changes(
     assert (await alice.patch("/tags/a", {"name": "b"})).json()["count"] == 5
     changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
     assert [c["revision"] - before for c in changes] == [1, 1, 2, 2, 3]
+
+
+async def test_undo_takes_a_merge_back_whole(alice: Person) -> None:
+    tasks = [await alice.add(tags=names) for names in (["a", "x", "b"], ["a"], ["b"])]
+    await alice.patch("/tags/a", {"name": "b", "merge": True})
+    assert (await alice.post("/changes/4/undo")).status_code == 200
+    assert [await tags_of(alice, task) for task in tasks] == [["a", "x", "b"], ["a"], ["b"]]

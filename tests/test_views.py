@@ -123,3 +123,13 @@ async def test_a_view_of_another_version_says_so(alice: Person, sql: Any) -> Non
     await sql.execute("""update views set parameters = '{"colour": "red"}' where id = $1""", view["id"])
     assert_problem(await alice.get(f"/views/{view['id']}/tasks"), 422, "outdated_view")
     assert (await alice.get(f"/views/{view['id']}")).json()["parameters"] == {"colour": "red"}
+
+
+async def test_undo_brings_a_view_back_if_its_name_is_free(alice: Person) -> None:
+    view = await save(alice, "a")
+    await alice.delete(f"/views/{view['id']}")
+    other = await save(alice, "a")
+    assert_problem(await alice.post("/changes/2/undo"), 409, "view_name_taken")
+    await alice.patch(f"/views/{other['id']}", {"name": "b"})
+    assert (await alice.post("/changes/2/undo")).status_code == 200
+    assert [each["name"] for each in (await alice.get("/views")).json()] == ["a", "b"]

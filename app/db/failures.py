@@ -11,6 +11,7 @@ from app.errors import (
     EmailTaken,
     Invalid,
     NotFound,
+    ProjectNameTaken,
     StorageFull,
     TaskNotFound,
     Unavailable,
@@ -32,6 +33,7 @@ CONSTRAINTS: dict[str, type[AppError]] = {
     "accounts_email_key_key": EmailTaken,
     "views_name_key": ViewNameTaken,
     "comments_task_id_fkey": TaskNotFound,  # deleted for good while the comment was on its way
+    "projects_name_key": ProjectNameTaken,
 }
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
 from app.etags import expected_versions, is_unchanged, task_etag
-from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, list_tag, unchanged_list
+from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
 from app.models.comments import CommentBody, CommentRead
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute
@@ -40,7 +40,7 @@ async def list_comments(
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await comments.list_comments(session, owner, task_id, query)
-    return array_answer(request, page, query, list_tag(request, page.revision, owner))
+    return array_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.post("", status_code=201, response_model=CommentRead, responses={201: CREATED})

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import IfNoneMatch, Owner, ReadSession, Session, TagName, bearer
-from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, list_tag, unchanged_list
+from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
 from app.responses import Json
 from app.routing import DirectRoute
 from app.schemas.tags import TagRead, TagUpdate
@@ -29,7 +29,7 @@ async def list_tags(
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await tags.list_tags(session, owner, query)
-    return array_answer(request, page, query, list_tag(request, page.revision, owner))
+    return array_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.patch(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
 from app.etags import expected_versions, is_unchanged, task_etag
-from app.list_answers import LIST, LIST_UNCHANGED, list_answer, list_tag, unchanged_list, wants_total
+from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
 from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute
@@ -37,7 +37,7 @@ async def list_tasks(
     if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
     page = await task_list.list_tasks(session, owner, query, count=wants_total(request, query))
-    return list_answer(request, page, query, list_tag(request, page.revision, owner) if query.stable else None)
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
@@ -60,7 +60,7 @@ async def list_trash(
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await task_list.list_trash(session, owner, query, count=wants_total(request, query))
-    return list_answer(request, page, query, list_tag(request, page.revision, owner))
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)

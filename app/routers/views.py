@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, ViewId, bearer
 from app.etags import expected_versions, task_etag
-from app.list_answers import LIST, LIST_UNCHANGED, list_answer, list_tag, unchanged_list, wants_total
+from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
 from app.models.tasks import TaskRead
 from app.models.views import ViewRead
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
@@ -78,7 +78,7 @@ async def list_view_tasks(
     if wanted.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
     page = await task_list.list_tasks(session, owner, wanted, count=wants_total(request, query))
-    return list_answer(request, page, query, list_tag(request, page.revision, owner) if wanted.stable else None)
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if wanted.stable else None)
 
 
 def _answer(view: Any, status_code: int = 200, **headers: str) -> Response:

@@ -11,6 +11,7 @@ from app.db.statements import Prepared
 from app.errors import ChangesGone
 from app.models.changes import Change
 from app.models.comments import comment_of_change
+from app.models.projects import project_of_change
 from app.models.task_rows import task_of_change
 from app.models.views import view_of_change
 from app.schemas.changes import ChangeRow
@@ -21,6 +22,7 @@ SINCE = bindparam("since", type_=BigInteger)
 # entity -> how ``changes.data`` becomes what a GET of that entity answers
 WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "task": task_of_change,
+    "project": project_of_change,
     "comment": comment_of_change,
     "view": view_of_change,
 }

@@ -20,8 +20,9 @@ with zone as (
     select cast(case when completed then timezone(name, completed_at) end as date) as "on",
            completed, project_id, tags,
            not completed and (due_on < today or due_at < now()) as overdue,
-           not completed and (due_on = today or (due_at >= timezone(name, cast(today as timestamp))
-                                                 and due_at < timezone(name, cast(today + 1 as timestamp)))) as due_today
+           not completed and (due_on = today or (
+               due_at >= timezone(name, cast(today as timestamp))
+               and due_at < timezone(name, cast(today + 1 as timestamp)))) as due_today
     from tasks, clock where user_id = :owner and deleted_at is null
 ), counted as materialized (
     select "on", project_id, tags, completed, count(*) as n, count(*) filter (where overdue) as overdue,
