@@ -15,7 +15,7 @@ depends_on: Sequence[str] | None = None
 
 # The folding stands in both functions: a dump is restored with an empty search_path, where neither finds the other.
 FUNCTIONS = r"""
-create function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
+create or replace function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
 begin
     if octet_length(value) = char_length(value) then
         return lower(value);
@@ -25,7 +25,7 @@ begin
     value := replace(replace(replace(lower(value), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe');
     return translate(value, E'øłđðħŧı\u03c2', E'olddhti\u03c3');
 end $$;
-create function search_task(title text, description text, tags text[]) returns text
+create or replace function search_task(title text, description text, tags text[]) returns text
 language plpgsql immutable parallel safe as $$
 declare
     value text := ' ' || translate(title, E'\x01\x02\t\n\r', '     ') || E' \x01 '

@@ -16,7 +16,7 @@ end $$;
 """
 SEARCH_FOLD = (
     r"""
-create function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
+create or replace function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
 begin"""
     + _FOLD
 )
@@ -24,7 +24,7 @@ begin"""
 # and a space before each word, so that it can say how it begins.
 SEARCH_TASK = (
     r"""
-create function search_task(title text, description text, tags text[]) returns text
+create or replace function search_task(title text, description text, tags text[]) returns text
 language plpgsql immutable parallel safe as $$
 declare
     value text := ' ' || translate(title, E'\x01\x02\t\n\r', '     ') || E' \x01 '
