@@ -44,6 +44,7 @@ from app.routers import (
     tags,
     tasks,
     views,
+    web,
     webhooks,
     well_known,
 )
@@ -71,6 +72,7 @@ ROUTERS = (
     well_known.router,
     mcp.router,
     health.router,
+    web.home,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
@@ -124,7 +126,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     )
     app.add_middleware(Edge, log_requests=settings.access_log)
     install_problems(app)
-    for router in (*ROUTERS, docs.router) if settings.docs else ROUTERS:
+    pages = [docs.router] * settings.docs + [web.router] * settings.web_client
+    for router in (*ROUTERS, *pages):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
     app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack)

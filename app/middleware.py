@@ -118,4 +118,5 @@ def _strip_trailing_slash(scope: Scope) -> None:
     """
     path: str = scope["path"]
     if len(path) > 1 and path.endswith("/") and not scope.get("raw_path", b"").upper().endswith(b"%2F"):
-        scope["path"] = path.rstrip("/") or "/"
+        bare = path.rstrip("/")
+        scope["path"] = f"{bare}/" if bare == scope.get("root_path", "") else bare  # the root keeps its slash
