@@ -123,6 +123,27 @@ class Settings(BaseSettings):
     )
 
     # The assistant
+    llm_model: str = Field("", description="Model that answers the chat. Empty: there is no chat.")
+    llm_base_url: str = Field(
+        "https://api.openai.com/v1", description="Any OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1."
+    )
+    llm_api_key: SecretStr | None = Field(None, description="Its key, if it wants one.")
+    chat_turns: int = Field(8, ge=1, le=50, description="Calls of the model for one message.")
+    chat_tool_calls: int = Field(20, ge=1, le=200, description="Calls of tools for one message.")
+    chat_seconds: float = Field(60, gt=0, le=600, description="Longest time for one message, in seconds.")
+    chat_history: int = Field(40, ge=1, le=500, description="Earlier messages that the model is shown.")
+    chat_context_tokens: int = Field(
+        8000, ge=500, description="Longest history that the model is shown, in tokens (estimated: 4 bytes each)."
+    )
+    chat_answer_tokens: int = Field(1000, ge=16, description="Longest answer of the model in one call, in tokens.")
+    chat_daily_tokens: int = Field(
+        200_000, ge=0, description="Tokens of the model per user and day (UTC). 0: no limit."
+    )
+    chat_confirm: Literal["destructive", "off"] = Field(
+        "destructive",
+        description="destructive: what deletes waits for the user's yes, unless the message names the one task by its "
+        "number. off: nothing waits.",
+    )
     mcp_hosts: Origins = Field(
         default_factory=list,
         description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
@@ -184,6 +205,13 @@ class Settings(BaseSettings):
         if self.public_url and self.public_url == (self.jwt_issuer or self.better_auth_url or "").rstrip("/"):
             raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
         return self
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return value
 
     @property
     def embedded(self) -> bool:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.assistant.chat import Chat
 from app.assistant.mcp_endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
@@ -34,6 +35,7 @@ from app.routers import (
     api_tokens,
     auth,
     changes,
+    chat,
     comments,
     docs,
     health,
@@ -64,6 +66,7 @@ ROUTERS = (
     views.router,
     stats.router,
     changes.router,
+    chat.router,
     webhooks.router,
     auth.router,
     accounts.router,
@@ -85,6 +88,7 @@ EXPOSED = [
     "Link",
     "Location",
     "Retry-After",
+    "X-Conversation-Id",
     "X-Request-ID",
     "X-Revision",
     "X-Total-Count",
@@ -164,6 +168,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     stack.push_async_callback(app.state.auth.aclose)
     app.state.mcp = McpEndpoint(database, settings)
     stack.push_async_callback(app.state.mcp.aclose)
+    app.state.chat = Chat(database, settings)
+    stack.push_async_callback(app.state.chat.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 
@@ -177,7 +183,13 @@ async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -
     app.state.hub = hub
     hints.subscribe(hub.changed)
     database.on_commit = hints.note
-    stack.enter_context(before_shutdown(hub.close))
+    runs = app.state.chat.runs
+
+    def close() -> None:
+        hub.close()
+        runs.close()
+
+    stack.enter_context(before_shutdown(close))
     if settings.worker == "inside":
         hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
 

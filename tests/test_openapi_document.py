@@ -16,9 +16,15 @@ from app.openapi import FAILURES
 from tests.support import SECRET
 
 Json = dict[str, Any]
-# Where passwords can be guessed or mails be caused: nothing else counts tries yet.
+# Where passwords can be guessed or mails be caused, and where a model is paid for.
 LIMITED = {
-    "post": {"/api/auth/register", "/api/auth/login", "/api/auth/password/forgot", "/api/auth/password/reset"},
+    "post": {
+        "/api/auth/register",
+        "/api/auth/login",
+        "/api/auth/password/forgot",
+        "/api/auth/password/reset",
+        "/api/{user_id}/chat",
+    },
     "patch": {"/api/auth/me"},
     "put": {"/api/auth/password"},
     "delete": {"/api/auth/me"},
@@ -69,9 +75,10 @@ def test_errors_follow_from_the_shape_of_the_operation(operations: list[Operatio
         assert {"401", "403"} <= statuses or not body.get("security"), path
         # Logging in is refused like a token is, and there are users without an account here: those routes say so.
         own_words = path.startswith("/api/auth/")
+        named_in_body = path.endswith("/chat")
         assert own_words or ({"401", "403"} <= statuses) == bool(body.get("security")), path
         assert "{user_id}" not in path or body["security"], path
-        assert own_words or ("404" in statuses) == ("{" in path.replace("{user_id}", "")), path
+        assert own_words or named_in_body or ("404" in statuses) == ("{" in path.replace("{user_id}", "")), path
         assert ({"400", "413", "415"} <= statuses) == ("requestBody" in body), path
 
 

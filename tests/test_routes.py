@@ -41,6 +41,8 @@ ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCO
 # What a route takes where it is not the title of a task, by the end of its path.
 BODIES: dict[str, Any] = {
     "/complete": {"completed": True},
+    "/move": {"project_id": None},
+    "/settings": {"timezone": "Europe/Berlin"},
     "/tags/{name:path}": {"name": "y"},
     "/views": {"name": "x", "parameters": {}},
     "/views/{view_id}": {"name": "y"},
@@ -51,7 +53,8 @@ BODIES: dict[str, Any] = {
 
 def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
     values = dict.fromkeys(
-        ("revision", "webhook_id", "token_id", "session_id", "comment_id", "view_id", "project_id"), 1
+        ("revision", "webhook_id", "token_id", "session_id", "comment_id", "view_id", "project_id", "conversation_id"),
+        1,
     )
     return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
 
@@ -99,13 +102,15 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     assert (await alice.get("/tasks")).json() == [task]
 
 
-# An event stream has no end for a client without a socket to wait for (tests/test_events.py), and webhooks have bodies
-# and ids of their own (tests/test_webhooks.py).
-# Projects have bodies and ids of their own as well: tests/test_projects.py.
+# An event stream has no end for a client without a socket to wait for (tests/test_events.py), a chat needs a model
+# (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py, test_projects.py).
 ELSEWHERE = [
     route
     for route in PRIVATE
-    if route[1].endswith("/events") or "/webhooks" in route[1] or route[1].startswith("/api/{user_id}/projects")
+    if route[1].endswith(("/events", "/chat"))
+    or "{conversation_id}" in route[1]
+    or "/webhooks" in route[1]
+    or route[1].startswith("/api/{user_id}/projects")
 ]
 
 

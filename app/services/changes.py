@@ -11,6 +11,7 @@ from app.db.statements import Prepared
 from app.errors import ChangesGone
 from app.models.changes import Change
 from app.models.comments import comment_of_change
+from app.models.conversations import conversation_of_change, message_of_change
 from app.models.projects import project_of_change
 from app.models.task_rows import task_of_change
 from app.models.views import view_of_change
@@ -25,6 +26,8 @@ WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "project": project_of_change,
     "comment": comment_of_change,
     "view": view_of_change,
+    "conversation": conversation_of_change,
+    "message": message_of_change,
 }
 KEPT = ("revision", "entity", "entity_id", "action", "data", "at", "through")
 READ = [CHANGES.c[name] for name in KEPT]
