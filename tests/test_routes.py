@@ -116,7 +116,7 @@ ELSEWHERE = [
 
 @pytest.mark.parametrize(("method", "path"), [route for route in PRIVATE if route not in ELSEWHERE])
 async def test_the_owner_is_served(alice: Person, method: str, path: str) -> None:
-    task = await alice.add()
+    task = await alice.add(**({"recurrence": "FREQ=DAILY"} if path.endswith("/skip") else {}))
     if path.endswith("/restore"):
         await alice.delete(f"/tasks/{task['id']}")
     url = concrete(path, alice.subject, task["id"], **await things(alice, path, task["id"]))
