@@ -8,6 +8,7 @@ from app.errors import (
     AppError,
     Conflict,
     Contention,
+    DueDateNeeded,
     EmailTaken,
     Invalid,
     NotFound,
@@ -34,6 +35,7 @@ CONSTRAINTS: dict[str, type[AppError]] = {
     "views_name_key": ViewNameTaken,
     "comments_task_id_fkey": TaskNotFound,  # deleted for good while the comment was on its way
     "projects_name_key": ProjectNameTaken,
+    "tasks_recurrence_check": DueDateNeeded,
 }
 
 

@@ -13,13 +13,13 @@ from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import Comment, CommentBody, CommentRow
 from app.paging import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
-from app.services.tasks import EXISTS as TASK
-from app.services.tasks import LIVE, MINE, TASKS
+from app.services.task_statements import LIVE, MINE, TASKS
 from app.services.users import USERS
 
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__
 READ = [COMMENTS.c[name] for name in READ_COLUMNS]
+TASK = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
 KEPT = [column for column in COMMENTS.c if column.computed is None]  # in a change
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
 BODY = bindparam("body", type_=Text)

@@ -14,7 +14,7 @@ from app.models.task_fields import TAG_MAX
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import ForwardQuery
-from app.services.tasks import NOW, TASKS, numbered_task
+from app.services.task_statements import NOW, TASKS, numbered_task
 from app.services.users import get_revision, lock_owner
 
 # Tasks that one statement writes, and with it one number: 10,000 take about a second, and none may take five.

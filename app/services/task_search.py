@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, BigInteger, Text, and_, bindparam, case, cast, fun
 
 from app.db.changes import OWNER
 from app.services.comments import COMMENTS
-from app.services.tasks import TASKS
+from app.services.task_statements import TASKS
 
 WORDS = bindparam("words", type_=ARRAY(Text()))
 _word: Any = func.unnest(WORDS).column_valued("word")
