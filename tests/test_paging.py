@@ -103,7 +103,7 @@ async def test_a_project_in_its_order_is_an_index_range(
     assert index in text, text
 
 
-@pytest.mark.parametrize("sort", [sort for sort in KEYS if sort not in ("deleted_at", "position")])
+@pytest.mark.parametrize("sort", [sort for sort in KEYS if sort not in ("deleted_at", "position", "relevance")])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_a_project_in_another_order_reads_that_project_or_an_index_in_order(
     connection: Any, mode: str, sort: str
