@@ -34,6 +34,7 @@ from app.routers import (
     accounts,
     api_tokens,
     auth,
+    calendars,
     changes,
     chat,
     comments,
@@ -45,7 +46,9 @@ from app.routers import (
     sessions,
     stats,
     tags,
+    task_actions,
     tasks,
+    transfer,
     views,
     web,
     webhooks,
@@ -61,6 +64,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    task_actions.router,
     projects.router,
     comments.router,
     tags.router,
@@ -68,6 +72,8 @@ ROUTERS = (
     stats.router,
     preferences.router,
     changes.router,
+    transfer.router,
+    calendars.router,
     chat.router,
     webhooks.router,
     auth.router,
@@ -208,7 +214,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_worker(settings: Settings, database: Database) -> Worker:
-    """Delivers webhooks and prunes, of whomever it finds due."""
+    """Reminds, delivers webhooks and prunes, of whomever it finds due."""
     return Worker(
         database,
         allow_private=settings.webhooks_allow_private,

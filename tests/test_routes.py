@@ -34,8 +34,10 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 ROUTES = list(routes())
-PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
-ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL and route not in PRIVATE]
+# What opens with a token of its own, in its address: tests/test_calendars.py.
+CAPABILITY = {("GET", "/api/{user_id}/calendar.ics")}
+PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/") and route not in CAPABILITY]
+ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL | CAPABILITY and route not in PRIVATE]
 
 
 # What a route takes where it is not the title of a task, by the end of its path.
@@ -43,6 +45,10 @@ BODIES: dict[str, Any] = {
     "/complete": {"completed": True},
     "/move": {"project_id": None},
     "/settings": {"timezone": "Europe/Berlin"},
+    "/snooze": {"minutes": 10},
+    "/quick": {"text": "mine"},
+    "/calendar": {"name": "mine"},
+    "/import": {"format": "todo/1"},
     "/tags/{name:path}": {"name": "y"},
     "/views": {"name": "x", "parameters": {}},
     "/views/{view_id}": {"name": "y"},
@@ -53,7 +59,17 @@ BODIES: dict[str, Any] = {
 
 def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
     values = dict.fromkeys(
-        ("revision", "webhook_id", "token_id", "session_id", "comment_id", "view_id", "project_id", "conversation_id"),
+        (
+            "revision",
+            "webhook_id",
+            "token_id",
+            "session_id",
+            "comment_id",
+            "view_id",
+            "project_id",
+            "conversation_id",
+            "feed_id",
+        ),
         1,
     )
     return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
@@ -107,7 +123,7 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
 ELSEWHERE = [
     route
     for route in PRIVATE
-    if route[1].endswith(("/events", "/chat"))
+    if route[1].endswith(("/events", "/chat", "{feed_id}"))  # tests/test_calendars.py
     or "{conversation_id}" in route[1]
     or "/webhooks" in route[1]
     or route[1].startswith("/api/{user_id}/projects")
