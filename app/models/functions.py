@@ -1,4 +1,4 @@
-"""The database's own functions, which generated columns call. What is here is what migrations have made of them."""
+"""The database's own functions, which columns and statements call: what migrations have made of them."""
 
 # Lower case, compatibility forms made one, accents gone; the last two lines are for letters that are not made of two.
 # normalize() knows UTF-8 only, and ASCII needs none of it: 1 microsecond a task. Immutable, as columns want it, which
@@ -33,4 +33,23 @@ declare
 begin"""
     + _FOLD
 )
-FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK)
+# The earliest moment behind ``after`` that ``reminders`` name, for a task due on or at its date in ``zone``.
+# A duration has its sign in front, and days and time of day in parts of their own (app.models.task_reminders).
+NEXT_REMINDER = """
+create or replace function
+next_reminder(reminders text[], due_on date, due_at timestamptz, zone text, after timestamptz)
+returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as $$
+    select min(m.at)
+    from unnest(reminders) r (text)
+    cross join lateral (select case when r.text ~ 'P' then ltrim(r.text, '+-')::interval end as span,
+                               case when r.text ~ '^-' then -1 else 1 end as sign) s
+    cross join lateral (select make_interval(days => extract(day from s.span)::integer) as days) d
+    cross join lateral (select case
+        when s.span is null then r.text::timestamptz
+        when due_on is not null then (due_on + s.sign * s.span) at time zone zone
+        else ((due_at at time zone zone + s.sign * d.days) at time zone zone) + s.sign * (s.span - d.days)
+    end as at) m
+    where m.at > after
+$$;
+"""
+FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER)
