@@ -13,7 +13,9 @@ from app.clock import now
 from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
 from app.errors import CalendarTokenInvalid, InsufficientScope, LoginRequired, NotFound, NotYourPath
-from app.models.base import MAX_ID
+from app.models.base import MAX_ID, CleanText
+from app.models.task_fields import TAG_MAX
+from app.openapi_texts import BEARER_DESCRIPTION
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
 
@@ -23,7 +25,7 @@ bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearerAuth",
-    description="The access_token of a login, or an API token, or a token of an issuer this service trusts.",
+    description=BEARER_DESCRIPTION,
 )
 
 
@@ -176,6 +178,23 @@ ProjectId = Annotated[
     Path(description="Id of the project.", examples=[3]),
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
+CommentId = Annotated[
+    int,
+    Path(description="Id of the comment.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
+ViewId = Annotated[
+    int,
+    Path(description="Id of the view.", examples=[2]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [2]}),
+]
+TagName = Annotated[
+    str,
+    Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
+    CleanText,
 ]
 Revision = Annotated[
     int,
