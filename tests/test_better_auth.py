@@ -52,7 +52,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     install = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
     if subprocess.run(install, cwd=folder, capture_output=True, timeout=300, check=False).returncode:
         pytest.skip("npm could not fetch the packages: Better Auth was not tried")
-    tsc = [folder / "node_modules" / ".bin" / "tsc", "--outDir", "build", "--target", "es2022", "--skipLibCheck"]
+    tsc = [str(folder / "node_modules" / ".bin" / "tsc"), "--outDir", "build", "--target", "es2022", "--skipLibCheck"]
     kinds = ["--module", "esnext", "--moduleResolution", "bundler", "--noCheck", "lib/auth.ts", "lib/todo.ts"]
     subprocess.run([*tsc, *kinds], cwd=folder, check=True, timeout=120)
     (folder / "build" / "serve.js").write_text(SERVE)
