@@ -115,6 +115,17 @@ class Settings(BaseSettings):
         "inside", description="inside: this process also delivers webhooks and prunes. off: 'todo worker' does."
     )
 
+    # Limits; 0 switches one off
+    rate_limit_per_minute: int = Field(1200, ge=0, description="Requests of one subject; each process gives its share.")
+    rate_limit_anonymous_per_minute: int = Field(
+        300, ge=0, description="Requests of one address without a good token; each process gives its share."
+    )
+    rate_limit_chat_per_minute: int = Field(20, ge=0, description="Messages of one subject to the assistant.")
+    rate_limit_import_per_hour: int = Field(30, ge=0, description="Imports of one subject.")
+    rate_limit_url: SecretStr | None = Field(
+        None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL does."
+    )
+
     # What it says
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -132,6 +143,13 @@ class Settings(BaseSettings):
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
             raise ValueError("begins with smtp:// or smtps://")
+        return value
+
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("begins with redis://, rediss:// or unix://")
         return value
 
     @field_validator("cors_origins", mode="before")

@@ -1,6 +1,7 @@
 """The vocabulary of signatures: what a route needs, said in one word each."""
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
@@ -11,7 +12,8 @@ from app.auth.opaque import API_TOKEN_PREFIX
 from app.auth.tokens import bearer_token
 from app.clock import now
 from app.db.session import Session as DatabaseSession
-from app.errors import InsufficientScope, LoginRequired, NotFound, NotYourPath
+from app.errors import AppError, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
+from app.limits import Limits
 from app.models.base import MAX_ID
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
@@ -29,10 +31,25 @@ bearer = HTTPBearer(
 async def authenticate(request: Request) -> Identity:
     """Who sent the request, by a token of any kind, and alive: logins and API tokens can be ended before they expire.
 
-    Raises the 401 facts. What an API token may do is up to the caller: ``current_identity`` decides it by method.
+    Raises the 401 facts, and RateLimited: every entrance comes through here, so here requests are counted. What an API
+    token may do is up to the caller: ``current_identity`` decides it by method.
     """
+    limits: Limits = request.app.state.limits
+    try:
+        identity = await _verify(request, limits)
+    except AppError as refused:
+        if refused.kind is Kind.UNAUTHENTICATED:
+            limits.take_address(request.scope)
+        raise
+    limits.take_subject(request.scope, identity.subject)
+    return identity
+
+
+async def _verify(request: Request, limits: Limits) -> Identity:
     token = bearer_token(request.headers.get("authorization"))
     if token.startswith(API_TOKEN_PREFIX):
+        if not _guard(request).knows_api_token(token):
+            limits.refuse_busy_address(request.scope)  # guesses cost a look into the database
         return await _guard(request).verify_api_token(token)
     verifier = request.app.state.verifier
     identity: Identity = verifier.cached(token) or await verifier.verify(token)
@@ -77,6 +94,20 @@ async def in_person(request: Request) -> Identity:
     return identity
 
 
+def limited(kind: Literal["chat", "import"]) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that counts one of the costly things, exactly and for all processes. Raises RateLimited.
+
+    For a route or a router: ``dependencies=[Depends(limited("import"))]``.
+    """
+
+    async def count(request: Request) -> None:
+        identity = await current_identity(request)
+        limits: Limits = request.app.state.limits
+        await limits.take(request.scope, kind, identity.subject)
+
+    return count
+
+
 async def auth_context(request: Request) -> AuthContext:
     context: AuthContext = request.app.state.auth
     return context
@@ -96,6 +127,7 @@ async def client(request: Request) -> Client:
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
+TOKEN_READERS = frozenset({current_identity, current_subject, logged_in, in_person})
 Subject = Annotated[str, Depends(current_subject)]
 Caller = Annotated[Identity, Depends(current_identity)]
 LoggedIn = Annotated[Identity, Depends(logged_in)]

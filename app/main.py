@@ -21,6 +21,7 @@ from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
+from app.limits import Limits
 from app.live import Hub
 from app.mail import Mailer
 from app.middleware import Cors, Edge, LastCatch
@@ -32,6 +33,8 @@ from app.routers import accounts, api_tokens, auth, changes, docs, health, sessi
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
+from app.services.rate_limits import SharedCounts
+from app.services.redis_counts import RedisCounts
 from app.shutdown import before_shutdown
 from app.worker import Worker
 
@@ -57,6 +60,8 @@ EXPOSED = [
     "Idempotent-Replayed",
     "Link",
     "Location",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
     "X-Request-ID",
     "X-Revision",
@@ -85,6 +90,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         },  # asking on each request whether it is on costs 8 us
     )
     app.state.settings, app.state.serving = settings, serving
+    app.state.limits = limits = Limits(settings)
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
     app.add_middleware(LastCatch)
     app.add_middleware(
@@ -102,7 +108,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     for router in (*ROUTERS, docs.router) if settings.docs else ROUTERS:
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
-    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack)
+    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack, limits)
     install_openapi(app)
     return app
 
@@ -134,8 +140,18 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await prove_isolation(database)
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
+    app.state.limits.counts = await shared_counts(stack, settings, database)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
+
+
+async def shared_counts(stack: AsyncExitStack, settings: Settings, database: Database) -> SharedCounts:
+    """What the exact limits are counted in. Raises ValueError for a setting that cannot work."""
+    if settings.rate_limit_url is None:
+        return SharedCounts(database)
+    redis = RedisCounts(settings.rate_limit_url.get_secret_value())
+    stack.push_async_callback(redis.aclose)
+    return SharedCounts(database, redis)
 
 
 async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:

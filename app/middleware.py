@@ -8,6 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.limits import HEADERS
 from app.problems import problem, unexpected
 from app.request_id import start_request
 
@@ -46,6 +47,8 @@ class Edge:
                 status = message["status"]
                 inner["answered"] = True
                 headers = message["headers"] = [*message.get("headers", ()), named, NOSNIFF]
+                if (limits := inner.get(HEADERS)) is not None:
+                    headers += limits
                 said = {name for name, _ in headers}
                 headers += [default for default in DEFAULTS if default[0] not in said]
                 if from_no_page:

@@ -4,8 +4,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.limits import UNLIMITED, Limits
 from app.routing import DirectRoute
 
+AUTHENTICATING = frozenset({"/mcp"})  # not a DirectRoute, and calls deps.authenticate for each request
 PARAMETER = ""  # no literal segment is empty
 
 
@@ -16,8 +18,8 @@ class RouteIndex:
     405 and mounted paths, is left to the framework's router.
     """
 
-    def __init__(self, routes: list[Any], otherwise: ASGIApp) -> None:
-        self.otherwise = otherwise
+    def __init__(self, routes: list[Any], otherwise: ASGIApp, limits: Limits) -> None:
+        self.otherwise, self.limits = otherwise, limits
         self.root: dict[Any, Any] = {}  # segment -> subtree, ("method", name) -> route and names of its parameters
         for route in routes:
             if isinstance(route, DirectRoute) and not any(":" in name for name in route.path.split("/")):
@@ -37,11 +39,21 @@ class RouteIndex:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope) if scope["type"] == "http" and not scope.get("root_path") else None
         if found is None:
+            if scope["type"] == "http" and not self._is_counted_later(scope):
+                self.limits.take_address(scope)
             await self.otherwise(scope, receive, send)
             return
         route, params = found
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
+        if not route.authenticates and route.path not in UNLIMITED:
+            self.limits.take_address(scope)
         await route.app(scope, receive, send)
+
+    def _is_counted_later(self, scope: Scope) -> bool:
+        """By whoever reads the token. What needs none, and what is nowhere, counts for the address."""
+        return scope["path"] in UNLIMITED or (
+            scope["path"] in AUTHENTICATING and any(name == b"authorization" for name, _ in scope["headers"])
+        )
 
     def _find(self, scope: Scope) -> tuple[DirectRoute, dict[str, str]] | None:
         node, values = self.root, []

@@ -7,6 +7,7 @@ from app.models.api_tokens import ApiToken
 from app.models.changes import Change
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
+from app.models.rate_limits import RateLimit
 from app.models.sessions import LoginSession, RefreshToken
 from app.models.tasks import Task
 from app.models.users import User
@@ -21,6 +22,7 @@ __all__ = [
     "LoginAttempt",
     "LoginSession",
     "PasswordReset",
+    "RateLimit",
     "RefreshToken",
     "Task",
     "User",
