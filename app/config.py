@@ -9,6 +9,7 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
+Names = Annotated[list[str], NoDecode]
 Origins = Annotated[list[str], NoDecode]
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
 
@@ -25,6 +26,19 @@ class Settings(BaseSettings):
     forwarded_allow_ips: str = Field(
         "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated."
     )
+
+    # Connections
+    max_connections: int = Field(4096, ge=1, description="Connections of clients per process.")
+    allowed_hosts: Names = Field(
+        default_factory=list, description="Names that the Host header may have, comma separated. Empty: any."
+    )
+    header_timeout: float = Field(10, gt=0, description="Longest wait for the head of a request, in seconds.")
+    body_timeout: float = Field(30, gt=0, description="Seconds after which a body must come at BODY_MIN_RATE.")
+    body_min_rate: int = Field(1024, ge=1, description="Bytes a second of a body that takes longer.")
+    keep_alive: int = Field(75, ge=0, description="Seconds for which an idle connection is kept.")
+    header_limit: int = Field(16_384, ge=1024, description="Largest headers of a request together, in bytes.")
+    headers_max: int = Field(100, ge=10, description="Most headers of a request.")
+    url_limit: int = Field(8192, ge=256, description="Longest URL, in bytes.")
 
     # Where data lives
     database_url: SecretStr | None = Field(
@@ -158,6 +172,11 @@ class Settings(BaseSettings):
         return (
             [part.strip().rstrip("/") for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod

@@ -25,6 +25,7 @@ alter table rate_limits enable row level security;
 alter table rate_limits force row level security;
 create policy auth on rate_limits to todo_auth using (true) with check (true);
 grant select, insert, update, delete on rate_limits to todo_auth;
+revoke all on rate_limits from todo_eraser;  -- which by default may delete from every table
 """
 
 

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 SWEEP = 0.01  # of all takes also remove what has nothing to say any more
 
-_STEP, _WINDOW = ("make_interval(secs => cast(:%s as double precision))" % name for name in ("step", "window"))
+_STEP, _WINDOW = (f"make_interval(secs => cast(:{name} as double precision))" for name in ("step", "window"))
 _NEXT = f"greatest(r.full_at, now()) + {_STEP}"
-# now() is when the transaction began, so who waited for the row's lock is judged a little too strictly, never too mildly.
+# now() is when the transaction began: who waited for the row's lock is judged a little too strictly, never too mildly.
 TAKE = Prepared(
     text(f"""
     insert into rate_limits as r (key, full_at, admitted) values (:key, now() + {_STEP}, true)
