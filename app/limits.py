@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from app.config import Settings
-from app.errors import AppError, Kind
+from app.errors import RateLimited
 from app.services.auth_context import network_of
 
 MINUTE, HOUR = 60, 3600  # seconds
@@ -29,10 +29,6 @@ HEADERS = "limits"  # in the scope of a request: what its answer says of the lim
 
 Scope = MutableMapping[str, Any]
 network = lru_cache(4096)(network_of)
-
-
-class RateLimited(AppError):
-    kind, code, message = Kind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
 
 
 class Quota(NamedTuple):

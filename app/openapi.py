@@ -15,7 +15,7 @@ from pydantic import MISSING, BaseModel, Field
 from app import errors
 from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
-from app.limits import UNLIMITED, RateLimited
+from app.limits import UNLIMITED
 from app.openapi_schemas import adapt, restore_examples
 from app.problems import TITLES, problem
 from app.version import VERSION
@@ -101,7 +101,7 @@ FAILURES = {
     413: _failure("The body is too large.", errors.BodyTooLarge),
     415: _failure("The body is of another content type.", errors.UnsupportedMediaType),
     422: Failure("The request was understood but is not acceptable.", "validation_error", "title: Field required"),
-    429: _failure("There were too many requests.", RateLimited),
+    429: _failure("There were too many requests.", errors.RateLimited),
     500: Failure("The service failed; it was logged.", "internal_error", "Something went wrong on our side."),
     503: _failure("The service is not available right now.", errors.Unavailable),
     507: _failure("The database has no space left.", errors.StorageFull),

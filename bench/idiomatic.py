@@ -41,6 +41,14 @@ class Task(TaskBase, table=True):
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     user_id: str = Field(index=True)
     completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    project_id: int | None = Field(default=None, sa_type=BigInteger)
+    parent_id: int | None = Field(default=None, sa_type=BigInteger)
+    position: str = ""
+    recurrence: str | None = None
+    recurrence_from: str = "due"
+    series_id: int | None = Field(default=None, sa_type=BigInteger)
+    reminders: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
+    remind_at: datetime | None = Field(default=None, sa_type=INSTANT)
     version: int = Field(default=1, sa_type=BigInteger)
     created_at: datetime = Field(default_factory=_now, sa_type=INSTANT)
     updated_at: datetime = Field(default_factory=_now, sa_type=INSTANT)
@@ -54,6 +62,14 @@ class TaskRead(TaskBase):
     id: int
     user_id: str
     completed_at: datetime | None
+    project_id: int | None
+    parent_id: int | None
+    position: str
+    recurrence: str | None
+    recurrence_from: str
+    series_id: int | None
+    reminders: list[str]
+    remind_at: datetime | None
     version: int
     created_at: datetime
     updated_at: datetime

@@ -10,12 +10,21 @@ create table bench_idiomatic.tasks (
     priority text not null,
     due_date date,
     tags text[] not null,
+    project_id bigint,
+    parent_id bigint,
+    position text not null,
+    recurrence text,
+    recurrence_from text not null,
+    series_id bigint,
+    reminders text[] not null,
+    remind_at timestamptz,
     version bigint not null,
     created_at timestamptz not null,
     updated_at timestamptz not null
 );
 create index on bench_idiomatic.tasks (user_id, created_at, id);
 insert into bench_idiomatic.tasks
-select id, user_id, title, description, completed, completed_at, priority, due_on, tags, version, created_at, updated_at
+select id, user_id, title, description, completed, completed_at, priority, due_on, tags, project_id, parent_id,
+    position, recurrence, recurrence_from, series_id, reminders, remind_at, version, created_at, updated_at
 from tasks order by id;
 select setval(pg_get_serial_sequence('bench_idiomatic.tasks', 'id'), max(id)) from bench_idiomatic.tasks;

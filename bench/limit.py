@@ -70,6 +70,14 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     priority: str
     due_date: date | None
     tags: list[str]
+    project_id: int | None
+    parent_id: int | None
+    position: str
+    recurrence: str | None
+    recurrence_from: str
+    series_id: int | None
+    reminders: list[str]
+    remind_at: datetime | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -84,13 +92,17 @@ class NewTask(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     tags: Annotated[list[str], msgspec.Meta(max_length=20)] = []
 
 
+DUE, VERSION, DUE_AT = Task.__struct_fields__.index("due_date"), Task.__struct_fields__.index("version"), 20
+SORT_KEY = DUE_AT + 1
 decode_task = msgspec.json.Decoder(NewTask).decode
 
 
 def _task(row: Any) -> Task:
     # Columns in the order of the service's READ_COLUMNS; what follows them in a list is not part of a task.
-    id_, owner, title, text, done, done_at, priority, due_on, tags, version, created, updated, due_at = row[:13]
-    return Task(id_, owner, title, text, done, done_at, priority, due_at or due_on, tags, version, created, updated)
+    values = list(row[:DUE_AT])
+    if row[DUE_AT] is not None:
+        values[DUE] = row[DUE_AT]
+    return Task(*values)
 
 
 class Refused(Exception):
@@ -219,7 +231,7 @@ class Limit:
         link = f'<{path}?{query.decode()}>; rel="first"'
         if len(rows) > limit:
             rows.pop()
-            last = f'["created_at","desc",0,"{rows[-1][13].isoformat()}",{rows[-1][0]}]'.encode()
+            last = f'["created_at","desc",0,"{rows[-1][SORT_KEY].isoformat()}",{rows[-1][0]}]'.encode()
             cursor = urlsafe_b64encode(last).decode().rstrip("=")
             link += f', <{path}?{query.decode()}&cursor={cursor}>; rel="next"'
         tag = f'W/"{revision}-{digest}"'.encode()
@@ -230,7 +242,7 @@ class Limit:
 def _one(rows: Any, condition: bytes = b"") -> tuple[int, Headers, bytes]:
     if not rows:
         raise Refused(404)
-    tag = b'"%d"' % rows[0][9]
+    tag = b'"%d"' % rows[0][VERSION]
     if condition and tag in condition:
         return 304, [(b"etag", tag), KEPT], b""
     return 200, [(b"etag", tag), KEPT, JSON_TYPE], encode(_task(rows[0]))

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.main import create_app
-from app.models.tasks import TAG_MAX, TAGS_MAX, TITLE_MAX
+from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.paging import Cursor
 from tests.support import Person, assert_problem
 

@@ -25,7 +25,7 @@ from tests.databases import Databases
 GRANTS = {
     **{
         name: {"SELECT", "INSERT", "UPDATE", "DELETE"}
-        for name in ("idempotency_keys", "webhooks", "webhook_deliveries")
+        for name in ("comments", "idempotency_keys", "projects", "views", "webhooks", "webhook_deliveries")
     },
     "alembic_version": {"SELECT"},
     "changes": {"SELECT", "INSERT"},
@@ -35,9 +35,9 @@ GRANTS = {
 # Beside these, rights to columns: what finds the users that have something due.
 WORKER_GRANTS = {"todo_worker: changes": {"DELETE"}, "todo_worker: idempotency_keys": {"DELETE"}}
 # The worker reads across users, and deletes of one owner at a time only what is old.
-WORKER_POLICIES = {("users", "r t"), ("webhooks", "r t"), ("changes", "d f")}
+WORKER_POLICIES = {("users", "r t"), ("webhooks", "r t"), ("tasks", "r t"), ("changes", "d f")}
 # Neither unique nor foreign, for what looks across users.
-CROSS_USER = {"users_by_prune_at"}
+CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at"}
 # Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
 AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 # What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from fastapi import FastAPI
 
-from app.models.tasks import TITLE_MAX
+from app.models.task_fields import TITLE_MAX
 from app.paging import CURSOR_MAX, Cursor
 from app.services import task_list
 from app.services.task_list import INFINITY, KEYS, Shape

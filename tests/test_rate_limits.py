@@ -18,7 +18,8 @@ from app.config import Settings
 from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.deps import Subject, limited
-from app.limits import Limiter, Limits, Quota, RateLimited
+from app.errors import RateLimited
+from app.limits import Limiter, Limits, Quota
 from app.main import create_app
 from app.routing import DirectRoute
 from app.services.rate_limits import REMOVE, SharedCounts, take

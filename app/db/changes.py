@@ -36,6 +36,8 @@ _rev = (
     .cte("rev")
 )
 REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
+# The number that this transaction has taken already: the owner's lock keeps it the latest one.
+TAKEN: ColumnElement[int] = select(_users.c.revision).where(_users.c.id == OWNER).scalar_subquery()
 
 WRITTEN: FromClause = table("written")
 
@@ -47,11 +49,16 @@ def numbered(
     action: str | ColumnElement[str],
     returning: Sequence[Any],
     answer: Sequence[str],
+    revision: ColumnElement[int] = REVISION,
 ) -> Prepared:
     """Wrap ``write`` so that it takes the next number and records each row it wrote.
 
     ``returning`` are the columns kept in ``changes.data``; ``answer`` names those of them that the caller gets back,
     in order. ``action`` may be an expression over the columns of ``written``.
+
+    With ``revision=TAKEN``, there and in ``write``, it is part of the write that this transaction has begun, for
+    writes of several statements. Only after one that took a number: else it would join somebody else's. No row may be
+    written twice.
     """
     written = write.returning(*returning).cte("written")
     log = (
@@ -60,7 +67,7 @@ def numbered(
             ["user_id", "revision", "entity", "entity_id", "action", "data", "through"],
             select(
                 written.c.user_id,
-                REVISION,
+                revision,
                 literal_column(f"'{entity}'"),
                 written.c.id,
                 literal_column(f"'{action}'") if isinstance(action, str) else action,

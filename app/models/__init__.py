@@ -5,12 +5,15 @@ from sqlmodel import SQLModel
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
 from app.models.changes import Change
+from app.models.comments import Comment
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
+from app.models.projects import Project
 from app.models.rate_limits import RateLimit
 from app.models.sessions import LoginSession, RefreshToken
 from app.models.tasks import Task
 from app.models.users import User
+from app.models.views import View
 from app.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
@@ -18,14 +21,17 @@ __all__ = [
     "Account",
     "ApiToken",
     "Change",
+    "Comment",
     "IdempotencyKey",
     "LoginAttempt",
     "LoginSession",
     "PasswordReset",
+    "Project",
     "RateLimit",
     "RefreshToken",
     "Task",
     "User",
+    "View",
     "Webhook",
     "WebhookDelivery",
 ]

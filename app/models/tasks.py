@@ -1,22 +1,9 @@
 """Tasks: the table and the shapes in which they are written and read."""
 
-from collections.abc import Callable
 from datetime import date, datetime
-from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-import msgspec
-from pydantic import (
-    MISSING,
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictBool,
-    StrictStr,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy import (
     BigInteger,
@@ -36,10 +23,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import CleanText, DateOrInstant, Instant, Int64, Shape, VisibleText
+from app.models.base import Instant, Int64, Shape
+from app.models.task_fields import TAGS_MAX, TITLE_MAX, Description, DueDate, Priority, RecurrenceFrom, Tags, Title
 
-TITLE_MAX, TAG_MAX, TAGS_MAX = 200, 50, 20
-DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
 # PostgreSQL's "infinity" stands for "no date", so that one index range serves a page at any depth in both directions.
@@ -47,15 +33,10 @@ DUE_SORT = "coalesce(due_at, (due_on)::timestamp without time zone at time zone 
 COMPLETED_SORT = "coalesce(completed_at, 'infinity'::timestamptz)"
 PRIORITY_SORT = "array_position(array['none','low','medium','high','urgent'], priority)"
 TITLE_SORT = "lower(title)"
+# Where a move put the row, else where its creation did: behind all that were created before. Text in the order of its
+# bytes, so that there is always room between two; the digits of the id begin with their number and end in "i".
+POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 LIVE = text("deleted_at is null")
-
-
-class Priority(StrEnum):
-    NONE = "none"
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-    URGENT = "urgent"
 
 
 def _instant(**column: Any) -> Any:
@@ -69,7 +50,9 @@ def _computed(name: str, type_: Any, expression: str) -> Any:
 class Task(SQLModel, table=True):
     """``due_on`` (a day) and ``due_at`` (an instant) are different things; at most one is set.
 
-    ``version`` is the owner's revision that wrote the row. ``deleted_at`` means: in the trash.
+    ``version`` is the owner's revision that wrote the row. ``deleted_at`` means: in the trash. ``anchor_*`` is the due
+    date with which ``recurrence`` was set, ``occurrences_done`` how many came before this one; ``series_id`` is the
+    task whose completed occurrence this is. At ``remind_at`` the next reminder fires.
     """
 
     __tablename__ = "tasks"
@@ -81,12 +64,29 @@ class Task(SQLModel, table=True):
         CheckConstraint("due_on is null or due_at is null", name="tasks_due_check"),
         CheckConstraint(f"cardinality(tags) <= {TAGS_MAX}", name="tasks_tags_check"),
         # One index for each sort order. Pages are ranges of them: (sort key, id) after the last one seen.
+        CheckConstraint("recurrence is null or num_nonnulls(due_on, due_at) = 1", name="tasks_recurrence_check"),
+        CheckConstraint("recurrence_from in ('due', 'completion')", name="tasks_recurrence_from_check"),
+        ForeignKeyConstraint(
+            ["user_id", "project_id"], ["projects.user_id", "projects.id"], name="tasks_project_id_fkey"
+        ),
+        ForeignKeyConstraint(["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="tasks_parent_id_fkey"),
+        ForeignKeyConstraint(["user_id", "series_id"], ["tasks.user_id", "tasks.id"], name="tasks_series_id_fkey"),
         Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=LIVE),
         Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=LIVE),
         Index("tasks_by_due", "user_id", "due_sort", "id", postgresql_where=LIVE),
         Index("tasks_by_completed_at", "user_id", "completed_sort", "id", postgresql_where=LIVE),
         Index("tasks_by_priority", "user_id", "priority_sort", "id", postgresql_where=LIVE),
         Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=LIVE),
+        # Those in the trash, too: a move must find a place that none of them will take again.
+        Index("tasks_by_position", "user_id", "position", "id"),
+        # Also for the foreign keys: whatever refers to a row that is deleted for good.
+        Index("tasks_by_project", "user_id", "project_id", "position", postgresql_where=text("project_id is not null")),
+        Index("tasks_by_parent", "user_id", "parent_id", "position", postgresql_where=text("parent_id is not null")),
+        Index("tasks_by_series", "user_id", "series_id", "id", postgresql_where=text("series_id is not null")),
+        Index("tasks_by_remind_at", "remind_at", postgresql_where=text("remind_at is not null")),
+        Index(
+            "tasks_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
+        ),
         Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
     )
 
@@ -104,41 +104,86 @@ class Task(SQLModel, table=True):
     priority_sort: int = _computed("priority_sort", Integer, PRIORITY_SORT)
     title_sort: str = _computed("title_sort", Text, TITLE_SORT)
     tags: list[str] = Col(sa_column=Column("tags", ARRAY(Text), nullable=False, server_default=text("'{}'")))
+    project_id: int | None = Col(default=None, sa_type=BigInteger)
+    parent_id: int | None = Col(default=None, sa_type=BigInteger)
+    moved_to: str | None = Col(default=None, sa_type=Text(collation="C"))
+    position: str = _computed("position", Text(collation="C"), POSITION)
+    recurrence: str | None = Col(default=None, sa_type=Text)
+    recurrence_from: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'due'")})
+    series_id: int | None = Col(default=None, sa_type=BigInteger)
+    occurrences_done: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
+    anchor_on: date | None = Col(default=None, sa_type=Date)
+    anchor_at: datetime | None = _instant()
+    reminders: list[str] = Col(sa_column=Column("reminders", ARRAY(Text), nullable=False, server_default=text("'{}'")))
+    remind_at: datetime | None = _instant()
+    source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
 
 
-def _unique_tags(tags: list[str]) -> list[str]:
-    return list(dict.fromkeys(tags))
+class TaskRead(BaseModel):
+    """A task as every endpoint answers it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 7,
+                    "user_id": "alice",
+                    "title": "Buy milk",
+                    "description": None,
+                    "completed": False,
+                    "completed_at": None,
+                    "priority": "high",
+                    "due_date": "2026-12-01",
+                    "tags": ["errands"],
+                    "project_id": 3,
+                    "parent_id": None,
+                    "position": "a7i",
+                    "recurrence": None,
+                    "recurrence_from": "due",
+                    "series_id": None,
+                    "reminders": [],
+                    "remind_at": None,
+                    "version": 41,
+                    "created_at": "2026-11-20T09:30:00.123456Z",
+                    "updated_at": "2026-11-20T09:30:00.123456Z",
+                }
+            ]
+        }
+    )
+
+    id: Int64
+    user_id: str
+    title: str
+    description: str | None
+    completed: bool
+    completed_at: Instant | None
+    priority: Priority
+    due_date: DueDate | None
+    tags: list[str]
+    project_id: Int64 | None
+    parent_id: Int64 | None
+    position: str = Field(description="Sorts among siblings, as text in the order of its bytes.")
+    recurrence: str | None = Field(description="An RRULE of RFC 5545.")
+    recurrence_from: RecurrenceFrom
+    series_id: Int64 | None = Field(description="The recurring task of which this is a completed occurrence.")
+    reminders: list[str]
+    remind_at: Instant | None = Field(description="When the next reminder fires.")
+    version: Int64
+    created_at: Instant
+    updated_at: Instant
 
 
-def _within_limit(value: str, info: ValidationInfo) -> str:
-    """The limit is a setting, handed in as validation context by the route."""
-    limit = (info.context or {}).get("description_max", DESCRIPTION_MAX)
-    if len(value) > limit:
-        raise PydanticCustomError(
-            "string_too_long", "String should have at most {max_length} characters", {"max_length": limit}
-        )
-    return value
-
-
-Title = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TITLE_MAX, examples=["Buy milk"])]
-Description = Annotated[
-    StrictStr, CleanText, AfterValidator(_within_limit), Field(json_schema_extra={"maxLength": DESCRIPTION_MAX})
-]
-Tag = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TAG_MAX)]
-Tags = Annotated[list[Tag], AfterValidator(_unique_tags), Field(max_length=TAGS_MAX, examples=[["home", "errands"]])]
-DueDate = Annotated[DateOrInstant, Field(examples=["2026-12-01", "2026-12-01T09:00:00Z"])]
+WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags"}
 
 
 class TaskBody(Shape):
     """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
-        {"id", "user_id", "completed_at", "version", "created_at", "updated_at", "deleted_at"}
-    )
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE | {"deleted_at"}
 
     @model_validator(mode="before")
     @classmethod
@@ -188,44 +233,6 @@ class TaskComplete(TaskBody):
     completed: StrictBool
 
 
-class TaskRead(BaseModel):
-    """A task as every endpoint answers it."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 7,
-                    "user_id": "alice",
-                    "title": "Buy milk",
-                    "description": None,
-                    "completed": False,
-                    "completed_at": None,
-                    "priority": "high",
-                    "due_date": "2026-12-01",
-                    "tags": ["errands"],
-                    "version": 41,
-                    "created_at": "2026-11-20T09:30:00.123456Z",
-                    "updated_at": "2026-11-20T09:30:00.123456Z",
-                }
-            ]
-        }
-    )
-
-    id: Int64
-    user_id: str
-    title: str
-    description: str | None
-    completed: bool
-    completed_at: Instant | None
-    priority: Priority
-    due_date: DueDate | None
-    tags: list[str]
-    version: Int64
-    created_at: Instant
-    updated_at: Instant
-
-
 class TaskPage(BaseModel):
     """A list under ``LIST_SHAPE=envelope``. ``count`` is the number of tasks on this page, ``total`` of all pages."""
 
@@ -235,36 +242,3 @@ class TaskPage(BaseModel):
     limit: int
     offset: int
     next_cursor: str | None
-
-
-# What a service returns and what is encoded: TaskRead without validation, 3 microseconds a row less than Pydantic.
-TaskRow: Any = msgspec.defstruct("TaskRow", list(TaskRead.model_fields), frozen=True, gc=False)
-
-# The columns behind TaskRow: its fields in their order, ``due_on`` in the place of ``due_date``, and ``due_at`` last.
-READ_COLUMNS = (*tuple("due_on" if name == "due_date" else name for name in TaskRead.model_fields), "due_at")
-_DUE, _DUE_AT = READ_COLUMNS.index("due_on"), len(READ_COLUMNS) - 1
-
-
-# Columns whose JSON is text, and how it is read back. fromisoformat also reads "+00:00" and cut-off fractions.
-FROM_JSON: dict[str, Callable[[str], Any]] = {
-    column.name: datetime.fromisoformat if isinstance(column.type, DateTime) else date.fromisoformat
-    for column in Task.__table__.c  # type: ignore[attr-defined]
-    if isinstance(column.type, DateTime | Date)
-}
-
-
-def task_of_change(data: dict[str, Any]) -> Any:
-    """A TaskRow of ``changes.data``: the same bytes that a GET answers for that row.
-
-    A column that is younger than the change is null.
-    """
-    values = [(data.get(name), FROM_JSON.get(name)) for name in READ_COLUMNS]
-    return task_row([value if read is None or value is None else read(value) for value, read in values])
-
-
-def task_row(record: Any) -> Any:
-    """A TaskRow of a record that begins with READ_COLUMNS; ``due_date`` is whichever of the two is set."""
-    due_at = record[_DUE_AT]
-    if due_at is None:
-        return TaskRow(*record[:_DUE_AT])
-    return TaskRow(*record[:_DUE], due_at, *record[_DUE + 1 : _DUE_AT])

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.base import CleanText, DateOrInstant, Shape
-from app.models.tasks import TAG_MAX, TAGS_MAX, Priority
+from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
 from app.paging import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 

@@ -10,7 +10,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ChangesGone
 from app.models.changes import Change
-from app.models.tasks import task_of_change
+from app.models.task_rows import task_of_change
 from app.schemas.changes import ChangeRow
 from app.services.users import USERS
 

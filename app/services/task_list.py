@@ -25,7 +25,8 @@ from app.db.changes import OWNER
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.models.base import MAX_YEAR, MIN_YEAR
-from app.models.tasks import READ_COLUMNS, TITLE_MAX, Priority, task_row
+from app.models.task_fields import TITLE_MAX, Priority
+from app.models.task_rows import READ_COLUMNS, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
 from app.services.tasks import READ, TASKS

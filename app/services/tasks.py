@@ -13,12 +13,13 @@ from app.db.changes import OWNER, REVISION, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TaskNotFound, VersionConflict
-from app.models.tasks import READ_COLUMNS, Task, TaskCreate, TaskUpdate, task_row
+from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.tasks import Task, TaskCreate, TaskUpdate
 from app.services.users import lock_owner, to_due_columns
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
-KEPT = [column for column in TASKS.c if column.computed is None]  # what a change remembers of a row
+KEPT = [column for column in TASKS.c if column.computed is None or column.name == "position"]  # in a change
 TASK_ID = bindparam("task_id", type_=BigInteger)
 MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
 LIVE = TASKS.c.deleted_at.is_(None)

@@ -18,7 +18,7 @@ from app.services.users import lock_owner
 Row = dict[str, Any]
 
 # Columns that a write sets by itself, and that are not its content.
-OWN = {"user_id", "id", "version", "created_at", "updated_at"}
+OWN = {"user_id", "id", "position", "version", "created_at", "updated_at"}
 CONTENT = [column.name for column in KEPT if column.name not in OWN]
 # What a person calls the fields behind these columns.
 FIELDS = {"due_on": "due_date", "due_at": "due_date", "completed_at": "completed", "deleted_at": "deleted"}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.models.tasks import TAGS_MAX, Priority
+from app.models.task_fields import TAGS_MAX, Priority
 from app.services.quick_add import MAX_TEXT, EmptyTitle, QuickAdd, Span, parse
 from app.services.quick_add.text import tokenize
 from app.services.quick_add.words import words

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from app.models.tasks import TAGS_MAX
+from app.models.task_fields import TAGS_MAX
 from app.services.quick_add.days import MINUTES, Day, is_dayish
 from app.services.quick_add.grammar import Reading
 from app.services.quick_add.marks import Mark

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic_core import PydanticCustomError
 
 from app.models.base import visible_text
-from app.models.tasks import TAG_MAX, Priority
+from app.models.task_fields import TAG_MAX, Priority
 from app.services.quick_add.grammar import Reading
 
 PROJECT_MAX = 100

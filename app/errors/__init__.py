@@ -1,0 +1,12 @@
+"""What can go wrong, as facts. Each has a kind, a stable code and a sentence for a person.
+
+Services raise facts; ``app.problems`` is the only place that knows which HTTP status a kind has. One file a noun, and
+all of them stand here: ``from app.errors import TaskNotFound``.
+"""
+
+# ruff: noqa: F403
+from app.errors.accounts import *
+from app.errors.changes import *
+from app.errors.kinds import *
+from app.errors.requests import *
+from app.errors.tasks import *

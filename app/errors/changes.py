@@ -1,0 +1,34 @@
+"""What can be wrong with what is wanted of changes, streams and webhooks."""
+
+from app.errors.kinds import AppError, Conflict, Kind, NotFound
+
+
+class ChangesGone(AppError):
+    """Also for a number that was never given out: the database is an older one than the client knows."""
+
+    kind, code = Kind.GONE, "changes_gone"
+    message = "Changes since that number are not kept: list again, and continue from its X-Revision."
+
+
+class TooManyStreams(AppError):
+    kind, code, message = Kind.RATE_LIMITED, "too_many_streams", "Too many event streams are open for this user."
+
+
+class ChangeNotFound(NotFound):
+    code, message = "change_not_found", "There is no change with that number."
+
+
+class UndoConflict(Conflict):
+    code, message = "undo_conflict", "What this change wrote has been changed since."
+
+
+class WebhookNotFound(NotFound):
+    code, message = "webhook_not_found", "Webhook not found"
+
+
+class WebhookDisabled(Conflict):
+    code, message = "webhook_disabled", "The webhook is not active: set active to true first."
+
+
+class TooManyWebhooks(Conflict):
+    code, message = "too_many_webhooks", "This user has as many webhooks as there can be."

@@ -1,0 +1,36 @@
+"""What can be wrong with a request before anybody looks at what it wants."""
+
+from app.errors.kinds import AppError, Invalid, Kind
+
+
+class MalformedBody(AppError):
+    kind, code, message = Kind.MALFORMED, "malformed_body", "The body is not valid JSON in UTF-8."
+
+
+class UnsupportedMediaType(AppError):
+    kind, code, message = Kind.UNSUPPORTED_MEDIA, "unsupported_media_type", "Send the body as application/json."
+
+
+class BodyTooLarge(AppError):
+    kind, code, message = Kind.TOO_LARGE, "body_too_large", "The body is larger than this service accepts."
+
+
+class RateLimited(AppError):
+    kind, code, message = Kind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
+
+
+class IdempotencyKeyInUse(AppError):
+    kind, code = Kind.CONFLICT, "idempotency_key_in_use"
+    message = "A request with this Idempotency-Key is still running."
+
+
+class IdempotencyKeyReused(Invalid):
+    code, message = "idempotency_key_reused", "This Idempotency-Key belongs to another request: use a new one."
+
+
+class IdempotencyKeyInvalid(Invalid):
+    code, message = "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 visible ASCII characters."
+
+
+class UrlRefused(Invalid):
+    code, message = "url_refused", "The address is not one of the public internet."
