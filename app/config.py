@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -147,6 +148,18 @@ class Settings(BaseSettings):
     )
     access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
 
+    slow_request_ms: int = Field(500, ge=0, description="Requests that take so long are logged as slow; 0: none.")
+    metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT.")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65_535, description="Port for Prometheus; each further process takes the next one. Empty: none."
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token for /metrics, for one process. Empty: there is no /metrics."
+    )
+    otel: bool = Field(
+        False, description="OpenTelemetry by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel."
+    )
+
     @field_validator("public_url")
     @classmethod
     def _no_slash(cls, value: str) -> str:
@@ -203,6 +216,14 @@ class Settings(BaseSettings):
             raise ValueError("with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER")
         if self.public_url and self.public_url == (self.jwt_issuer or self.better_auth_url or "").rstrip("/"):
             raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_seen(self) -> Self:
+        if self.metrics_token and self.web_concurrency > 1:
+            raise ValueError("METRICS_TOKEN shows one process: with WEB_CONCURRENCY set METRICS_PORT instead")
+        if self.otel and find_spec("opentelemetry.sdk") is None:
+            raise ValueError("OTEL needs the extra: pip install 'todo[otel]'")
         return self
 
     @property

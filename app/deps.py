@@ -15,6 +15,7 @@ from app.db.session import Session as DatabaseSession
 from app.errors import AppError, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
 from app.limits import Limits
 from app.models.base import MAX_ID
+from app.request_id import note_subject
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
 
@@ -41,6 +42,7 @@ async def authenticate(request: Request) -> Identity:
         if refused.kind is Kind.UNAUTHENTICATED:
             limits.take_address(request.scope)
         raise
+    note_subject(identity.subject)
     limits.take_subject(request.scope, identity.subject)
     return identity
 

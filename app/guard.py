@@ -77,6 +77,12 @@ class Watch:
 _watches: WeakKeyDictionary[Any, Watch] = WeakKeyDictionary()  # by uvicorn's state of a server
 
 
+def connection_counts() -> tuple[int, int]:
+    """Connections that are open, and those of them without a request being served."""
+    watches = list(_watches.values())
+    return sum(len(watch.open) for watch in watches), sum(len(watch.waiting) for watch in watches)
+
+
 class Guarded(Connection):
     """uvicorn's protocol with bounds."""
 

@@ -21,15 +21,18 @@ from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
+from app.guard import connection_counts
 from app.limits import Limits
 from app.live import Hub
 from app.mail import Mailer
+from app.metrics import Metrics, metrics_server
 from app.middleware import Cors, Edge, LastCatch
 from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
 from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
+from app.routers import metrics as metrics_route
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
@@ -83,14 +86,17 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        # Off by name: asking on each request whether it is on costs 8 us.
         telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # asking on each request whether it is on costs 8 us
+            "tracing": settings.otel,
+            "metrics": settings.otel,
+            "logs": settings.otel,
+            "auto_configure": settings.otel,
+        },
     )
     app.state.settings, app.state.serving = settings, serving
     app.state.limits = limits = Limits(settings)
+    app.state.metrics = metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
     app.add_middleware(LastCatch)
     app.add_middleware(
@@ -103,9 +109,10 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         expose_headers=EXPOSED,
         max_age=600,
     )
-    app.add_middleware(Edge, log_requests=settings.access_log)
+    app.add_middleware(Edge, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics)
     install_problems(app)
-    for router in (*ROUTERS, docs.router) if settings.docs else ROUTERS:
+    optional = [(docs.router, settings.docs), (metrics_route.router, settings.metrics_token)]
+    for router in (*ROUTERS, *(router for router, wanted in optional if wanted)):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
     app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack, limits)
@@ -156,16 +163,20 @@ async def shared_counts(stack: AsyncExitStack, settings: Settings, database: Dat
 
 async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
     """What goes on between requests: live updates, and the worker if it is to be inside."""
-    settings, database = app.state.settings, app.state.database
+    settings, database, metrics = app.state.settings, app.state.database, app.state.metrics or Metrics()
+    stack.enter_context(metrics_server(settings, metrics))
     await stack.enter_async_context(hints)
     readers = max(1, settings.pool_size // 3)
     hub = await stack.enter_async_context(Hub(database, heartbeat=settings.events_heartbeat, readers=readers))
     app.state.hub = hub
+    metrics.pool, metrics.hub, metrics.seen = database, hub, app.state.auth.seen
+    metrics.connections = connection_counts
     hints.subscribe(hub.changed)
     database.on_commit = hints.note
     stack.enter_context(before_shutdown(hub.close))
     if settings.worker == "inside":
-        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+        metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
+        hints.subscribe(worker.changed)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -175,7 +186,11 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
         stack.push_async_callback(database.close)
         hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
-        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+        metrics = Metrics()
+        metrics.pool = database
+        metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
+        stack.enter_context(metrics_server(settings, metrics))
+        hints.subscribe(worker.changed)
         await stop.wait()
 
 

@@ -4,10 +4,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.limits import UNLIMITED, Limits
+from app.limits import AUTHENTICATING, UNLIMITED, Limits
 from app.routing import DirectRoute
 
-AUTHENTICATING = frozenset({"/mcp"})  # not a DirectRoute, and calls deps.authenticate for each request
 PARAMETER = ""  # no literal segment is empty
 
 
@@ -45,6 +44,8 @@ class RouteIndex:
             return
         route, params = found
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
+        if (telemetry := scope.get("fastapi.telemetry")) is not None:
+            _name_span(telemetry, scope["method"], route.path)
         if not route.authenticates and route.path not in UNLIMITED:
             self.limits.take_address(scope)
         await route.app(scope, receive, send)
@@ -68,3 +69,11 @@ class RouteIndex:
                 node = literal
         leaf: tuple[DirectRoute, list[str]] | None = node.get(("method", scope["method"]))
         return None if leaf is None else (leaf[0], dict(zip(leaf[1], values, strict=True)))
+
+
+def _name_span(telemetry: Any, method: str, path: str) -> None:
+    """The route's template instead of the path: ids, users and search words are no business of who collects spans."""
+    telemetry.route = path
+    if telemetry.span is not None:
+        telemetry.span.update_name(f"{method} {path}")
+        telemetry.span.set_attributes({"http.route": path, "url.path": path, "url.query": ""})

@@ -19,6 +19,14 @@ class Gate:
         self._timeout = timeout
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def free(self) -> int:
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        return sum(not place.done() for place in self._waiting)
+
     async def enter(self) -> None:
         """Take a place, waiting for it if there is none. Raises TimeoutError; then no place was taken."""
         if self._free > 0:
