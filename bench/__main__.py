@@ -43,7 +43,13 @@ def _arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 async def _bench(arguments: argparse.Namespace) -> str:
-    contestants: list[Contestant] = [c for c in ALL if c.name in arguments.contestants]
+    contestants: list[Contestant] = []
+    for contestant in ALL:
+        if contestant.name in arguments.contestants:
+            if reason := contestant.missing():
+                _progress(f"left out: {contestant.name} {reason}")
+            else:
+                contestants.append(contestant)
     scenarios = [name for name in SCENARIOS if name in arguments.scenarios]
     options = Options(arguments.rounds, arguments.seconds, arguments.connections, scenarios)
     async with AsyncExitStack() as stack:

@@ -47,7 +47,13 @@ def _same_bodies(scenario: str, answers: dict[str, Answer], *, keep_volatile: bo
     first, *others = bodies
     for other in others:
         if bodies[first] != bodies[other]:
-            raise RuntimeError(f"{scenario}: {first} and {other} differ:\n{bodies[first]}\n{bodies[other]}")
+            raise RuntimeError(
+                f"{scenario}: {first} and {other} differ:\n{_short(bodies[first])}\n{_short(bodies[other])}"
+            )
+
+
+def _short(body: Any) -> str:
+    return str(body)[:1500]
 
 
 def _stable(task: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,13 @@ environment, and the SQL of its own tables if it does not use the service's.
 """
 
 import asyncio
+import importlib.util
 import os
+import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +36,8 @@ class Contestant:
     environment: dict[str, str] = field(default_factory=dict)
     cannot: frozenset[str] = frozenset()
     own_tables: str = ""
+    missing: Callable[[], str] = str  # what this machine lacks to run it; "" if nothing
+    folder: Callable[[], Path] | None = None  # prepares the folder it runs in
 
 
 def _uvicorn(factory: str) -> tuple[str, ...]:
@@ -42,6 +47,28 @@ def _uvicorn(factory: str) -> tuple[str, ...]:
     return (*run, *parts, "--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning")
 
 
+def _node_modules() -> Path:
+    """Where the Fastify contestant's packages are, fetched once by npm."""
+    folder = ROOT / "build" / "bench-fastify"
+    source = ROOT / "bench" / "fastify"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in source.iterdir():
+        shutil.copy(file, folder)
+    if not (folder / "node_modules").exists():
+        install = ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(install, cwd=folder, check=True, stdout=sys.stderr)
+    return folder
+
+
+def _drf() -> str:
+    return "" if importlib.util.find_spec("rest_framework") else "needs pip install -e '.[bench]'"
+
+
+def _node() -> str:
+    return "" if shutil.which("npm") else "needs Node.js and npm"
+
+
+TUTORIAL = (Path(__file__).parent / "tutorial.sql").read_text()
 ALL = (
     Contestant(
         name="service",
@@ -59,7 +86,44 @@ ALL = (
         title="FastAPI + SQLModel ORM as usually written, no isolation, no change rows",
         command=_uvicorn("bench.idiomatic:create_app"),
         cannot=frozenset({LIST_304}),
-        own_tables=(Path(__file__).parent / "idiomatic.sql").read_text(),
+        own_tables=TUTORIAL.replace("{schema}", "bench_idiomatic"),
+    ),
+    Contestant(
+        name="naive",
+        title="the limit with bare statements, no isolation in the database, no change rows",
+        command=_uvicorn("bench.naive:Naive"),
+        cannot=frozenset({LIST_304}),
+    ),
+    Contestant(
+        name="fastify",
+        title="Fastify + pg + @fastify/jwt, the same transaction and statements",
+        command=("node", "server.mjs"),
+        environment={"BENCH_PYTHON": sys.executable, "NODE_ENV": "production"},
+        missing=_node,
+        folder=_node_modules,
+    ),
+    Contestant(
+        name="drf",
+        title="Django REST framework as usually written, gunicorn with threads, no isolation, no change rows",
+        command=(
+            sys.executable,
+            "-m",
+            "gunicorn",
+            "bench.drf.wsgi",
+            "--bind",
+            "127.0.0.1:{port}",
+            "--workers",
+            "1",
+            "--threads",
+            str(POOL_SIZE),
+            "--keep-alive",
+            "75",
+            "--log-level",
+            "warning",
+        ),
+        cannot=frozenset({LIST_304}),
+        missing=_drf,
+        own_tables=TUTORIAL.replace("{schema}", "bench_drf"),
     ),
 )
 
@@ -90,7 +154,9 @@ async def running(contestant: Contestant, database_url: str, folder: Path) -> As
     port = _free_port()
     process = await asyncio.create_subprocess_exec(
         *(part.format(port=port) for part in contestant.command),
-        cwd=folder,  # not the project's: a developer's .env must not change what is measured
+        cwd=contestant.folder()
+        if contestant.folder
+        else folder,  # not the project's: a developer's .env must not change what is measured
         env=_environment(contestant, database_url, port),
         start_new_session=True,  # Ctrl-C is for this program, which then stops what it started
     )

@@ -20,10 +20,9 @@ import jwt
 import msgspec
 
 from app.config import Settings
-from app.db.session import Database, quote_owner
-from app.db.statements import Prepared
+from app.db.session import quote_owner
 from app.db.url import connect_options
-from app.services import task_list, tasks, users
+from bench.statements import CREATE, GET, LIST, REVISION, TOGGLE, Statement, begin
 
 Message = MutableMapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
@@ -39,25 +38,6 @@ NO_SNIFF = (b"x-content-type-options", b"nosniff")
 NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_REFERRER = (b"referrer-policy", b"no-referrer")
 encode = msgspec.json.Encoder().encode
-
-
-class Statement:
-    """Text and argument names of one of the service's statements."""
-
-    def __init__(self, prepared: Prepared) -> None:
-        self.sql = prepared.sql
-        self._names = [name for name, _ in prepared._arguments]
-        self._defaults = prepared._defaults
-
-    def arguments(self, **values: Any) -> list[Any]:
-        return [values[name] if name in values else self._defaults[name] for name in self._names]
-
-
-GET = Statement(tasks.GET)
-LIST = Statement(task_list._list(task_list.Shape(sort="created_at", descending=True)))
-CREATE = Statement(tasks.CREATE)
-TOGGLE = Statement(tasks._complete(True, False))
-REVISION = Statement(users.REVISION_NOW)
 
 
 class Task(msgspec.Struct, frozen=True, gc=False):
@@ -120,10 +100,7 @@ class Limit:
         self.gate = asyncio.Semaphore(self.size)
         self.pool: Any = None
         self.verified: dict[bytes, tuple[str, float]] = {}
-        database = Database(self.options, size=1, timeout=1)
-        probe = quote_owner("probe")
-        self.begin_read = database.transaction("probe", read_only=True)._begin.removesuffix(probe)
-        self.begin_write = database.transaction("probe")._begin.removesuffix(probe)
+        self.begin_read, self.begin_write = begin(read_only=True), begin(read_only=False)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

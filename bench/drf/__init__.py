@@ -1,0 +1,1 @@
+"""Django REST framework as usually written: a model, a serializer, a view set."""

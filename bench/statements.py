@@ -1,0 +1,51 @@
+"""The service's own statements on the hot path, for contestants that are to issue the same."""
+
+import json
+from typing import Any
+
+from app.config import Settings
+from app.db.session import Database, quote_owner
+from app.db.statements import Prepared
+from app.db.url import connect_options
+from app.services import task_list, tasks, users
+
+
+class Statement:
+    """Text and argument names of a statement, with the defaults of those that nobody gives."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.sql = prepared.sql
+        self.names = [name for name, _ in prepared._arguments]
+        self.defaults = prepared._defaults
+
+    def arguments(self, **values: Any) -> list[Any]:
+        return [values[name] if name in values else self.defaults[name] for name in self.names]
+
+
+GET = Statement(tasks.GET)
+LIST = Statement(task_list._list(task_list.Shape(sort="created_at", descending=True)))
+CREATE = Statement(tasks.CREATE)
+TOGGLE = Statement(tasks._complete(True, False))
+REVISION = Statement(users.REVISION_NOW)
+
+
+def begin(*, read_only: bool) -> str:
+    """What opens a transaction, up to the owner in quotation marks."""
+    settings = Settings(_env_file=None)
+    assert settings.database_url is not None
+    options = connect_options(settings.database_url.get_secret_value(), settings)
+    text = Database(options, size=1, timeout=1).transaction("probe", read_only=read_only)._begin
+    return text.removesuffix(quote_owner("probe"))
+
+
+def as_json() -> str:
+    """All of them for those who do not speak Python. ``begin_*`` lack the owner, too."""
+    found: dict[str, Any] = {"begin_read": begin(read_only=True), "begin_write": begin(read_only=False)}
+    named = {"get": GET, "list": LIST, "create": CREATE, "toggle": TOGGLE, "revision": REVISION}
+    for name, statement in named.items():
+        found[name] = {"sql": statement.sql, "names": statement.names, "defaults": statement.defaults}
+    return json.dumps(found)
+
+
+if __name__ == "__main__":
+    print(as_json())
