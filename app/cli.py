@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from app import cli_user
+from app.assistant.extra import load_mcp_proxy
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
 from app.cli_common import REPAIRABLE, fail, read_settings, run
@@ -17,6 +18,7 @@ from app.config import get_settings
 from app.db import migrations
 from app.db.embedded import root_warning
 from app.doctor import examine
+from app.errors import AssistantNotInstalled
 from app.logs import configure_logging
 from app.main import create_app, database_options, direct_options, run_worker
 from app.serve import serve as run_service
@@ -80,6 +82,20 @@ def worker() -> None:
         await run_worker(settings, stop)
 
     run(work())
+
+
+@app.command()
+def mcp() -> None:
+    """The tools over standard input and output, for desktop agents: from TODO_URL, with the API token TODO_TOKEN."""
+    settings = read_settings()
+    configure_logging(settings)
+    if settings.todo_token is None:
+        raise fail(ValueError("set TODO_TOKEN to an API token of the service"))
+    try:
+        serve_stdio = load_mcp_proxy().serve_stdio
+    except AssistantNotInstalled as fact:
+        raise fail(ValueError(fact.detail)) from None
+    run(serve_stdio(settings.todo_url, settings.todo_token.get_secret_value()))
 
 
 @app.command()

@@ -141,13 +141,22 @@ class Settings(BaseSettings):
         None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL does."
     )
 
+    # The assistant
+    mcp_hosts: Origins = Field(
+        default_factory=list,
+        description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
+    )
+
+    # todo mcp, the tools for a desktop agent
+    todo_url: str = Field("http://127.0.0.1:8000", description="The service that 'todo mcp' speaks to.")
+    todo_token: SecretStr | None = Field(None, description="The API token that 'todo mcp' speaks with.")
+
     # What it says
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."
     )
     access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
-
     slow_request_ms: int = Field(500, ge=0, description="Requests that take so long are logged as slow; 0: none.")
     metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT.")
     metrics_port: int | None = Field(
@@ -160,7 +169,7 @@ class Settings(BaseSettings):
         False, description="OpenTelemetry by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel."
     )
 
-    @field_validator("public_url")
+    @field_validator("public_url", "todo_url")
     @classmethod
     def _no_slash(cls, value: str) -> str:
         return value.rstrip("/")
@@ -179,7 +188,7 @@ class Settings(BaseSettings):
             raise ValueError("begins with redis://, rediss:// or unix://")
         return value
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "mcp_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (

@@ -25,7 +25,6 @@ MINUTE, HOUR = 60, 3600  # seconds
 # or subjects take about 10 MB.
 REMEMBERED = 50_000
 UNLIMITED = frozenset({"/health", "/ready", "/metrics"})  # who watches the service must see it under any load
-AUTHENTICATING = frozenset({"/mcp"})  # not a DirectRoute, and calls deps.authenticate for each request
 HEADERS = "limits"  # in the scope of a request: what its answer says of the limits that it met
 
 Scope = MutableMapping[str, Any]

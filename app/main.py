@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.assistant.mcp_endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
 from app.auth.passwords import Hasher
@@ -31,7 +32,7 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, sessions, tasks, webhooks, well_known
+from app.routers import accounts, api_tokens, auth, changes, docs, health, mcp, sessions, tasks, webhooks, well_known
 from app.routers import metrics as metrics_route
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
@@ -52,11 +53,13 @@ ROUTERS = (
     sessions.router,
     api_tokens.router,
     well_known.router,
+    mcp.router,
     health.router,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
+    "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
 ]  # fmt: skip
 EXPOSED = [
     "ETag",
@@ -148,6 +151,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
     app.state.limits.counts = await shared_counts(stack, settings, database)
+    app.state.mcp = McpEndpoint(database, settings)
+    stack.push_async_callback(app.state.mcp.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.limits import AUTHENTICATING, HEADERS
+from app.limits import HEADERS
 from app.metrics import UNMATCHED, Metrics
 from app.problems import problem, unexpected
 from app.request_id import STREAMING, start_request
@@ -68,9 +68,7 @@ class Edge:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, not the path: ids and users stay out of the log, and so do queries with search words.
-        route = getattr(scope.get("route"), "path", None)
-        if route is None:
-            route = scope["path"] if scope["path"] in AUTHENTICATING else UNMATCHED
+        route = getattr(scope.get("route"), "path", None) or UNMATCHED
         if self.metrics is not None:
             self.metrics.observe(route, scope["method"], status, seconds)
         slow = 0 < self.slow_ms <= seconds * 1000

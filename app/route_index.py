@@ -4,9 +4,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.limits import AUTHENTICATING, UNLIMITED, Limits
+from app.limits import UNLIMITED, Limits
 from app.routing import DirectRoute
 
+NOT_HERE = UNLIMITED | {"/mcp"}  # whose endpoint calls deps.authenticate, where requests are counted
 PARAMETER = ""  # no literal segment is empty
 
 
@@ -38,7 +39,7 @@ class RouteIndex:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope) if scope["type"] == "http" and not scope.get("root_path") else None
         if found is None:
-            if scope["type"] == "http" and not self._is_counted_later(scope):
+            if scope["type"] == "http" and scope["path"] not in UNLIMITED:
                 self.limits.take_address(scope)
             await self.otherwise(scope, receive, send)
             return
@@ -46,15 +47,9 @@ class RouteIndex:
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
         if (telemetry := scope.get("fastapi.telemetry")) is not None:
             _name_span(telemetry, scope["method"], route.path)
-        if not route.authenticates and route.path not in UNLIMITED:
+        if not route.authenticates and route.path not in NOT_HERE:
             self.limits.take_address(scope)
         await route.app(scope, receive, send)
-
-    def _is_counted_later(self, scope: Scope) -> bool:
-        """By whoever reads the token. What needs none, and what is nowhere, counts for the address."""
-        return scope["path"] in UNLIMITED or (
-            scope["path"] in AUTHENTICATING and any(name == b"authorization" for name, _ in scope["headers"])
-        )
 
     def _find(self, scope: Scope) -> tuple[DirectRoute, dict[str, str]] | None:
         node, values = self.root, []

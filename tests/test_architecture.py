@@ -10,14 +10,16 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "app").rglob("*.py"))
 MAX_FILE, MAX_FUNCTION = 270, 50
 HEAVY = {
-    "app/db/embedded/__init__.py": {"app"},
+    "app/db/embedded/__init__.py": {"app"},  # its cluster: not needed with DATABASE_URL, cannot be loaded on Windows
+    "app/assistant/extra.py": {"app"},  # what needs the libraries of an extra
     "app/services/redis_counts.py": {"redis"},  # an extra
-}  # app.db.embedded.cluster: not needed with DATABASE_URL, cannot be loaded on Windows
+}
 
 # folder -> what nothing in it may import
 FORBIDDEN = {
     "routers": {"sqlmodel", "sqlalchemy", "asyncpg", "app.db", "app.models.users", "app.models.changes"},
     "services": {"fastapi", "starlette", "app.deps", "app.routers", "app.problems", "app.routing"},
+    "tools": {"fastapi", "starlette", "sqlalchemy", "app.deps", "app.routers", "app.problems", "app.routing"},
     "models": {"fastapi", "starlette", "asyncpg", "app.services", "app.routers", "app.db", "app.config", "app.deps"},
     "schemas": {"fastapi", "starlette", "asyncpg", "sqlalchemy", "app.services", "app.routers", "app.db", "app.config"},
     "db": {"fastapi", "starlette", "app.services", "app.routers", "app.deps", "app.problems"},

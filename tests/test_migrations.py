@@ -27,6 +27,8 @@ GRANTS = {
         name: {"SELECT", "INSERT", "UPDATE", "DELETE"}
         for name in ("comments", "idempotency_keys", "projects", "views", "webhooks", "webhook_deliveries")
     },
+    **{name: {"SELECT", "INSERT", "DELETE"} for name in ("conversations", "messages", "agent_writes")},
+    "token_use": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "alembic_version": {"SELECT"},
     "changes": {"SELECT", "INSERT"},
     "tasks": {"SELECT", "INSERT", "UPDATE", "DELETE"},

@@ -220,6 +220,21 @@ async def test_costly_things_have_a_quota_of_their_own(http: httpx.AsyncClient, 
     assert_problem(await http.post("/api/limited"), 401, "token_missing")
 
 
+async def test_agents_have_the_quota_of_their_subject(http: httpx.AsyncClient, alice: Person) -> None:
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    local = {"Host": "localhost", "Accept": "application/json, text/event-stream"}
+    good = await http.post("/mcp", json=ping, headers=alice.headers | local)
+    assert good.status_code == 200, good.text
+    assert good.headers["ratelimit"].startswith('"default";r=7;')
+    assert "anonymous" not in good.headers["ratelimit"]
+    none = await http.post("/mcp", json=ping, headers=local)
+    assert none.status_code == 401
+    assert none.headers["ratelimit"].startswith('"anonymous";r=4;')
+    for _ in range(7):
+        await http.post("/mcp", json=ping, headers=alice.headers | local)
+    assert_limited(await http.post("/mcp", json=ping, headers=alice.headers | local), "default")
+
+
 async def test_pages_of_other_origins_may_read_the_headers(http: httpx.AsyncClient, alice: Person) -> None:
     origin = {"Origin": "http://localhost:3000"}
     alice = Person(http, alice.subject)

@@ -11,6 +11,9 @@ from tests.support import Person, assert_problem
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
 PUBLIC |= {("GET", "/.well-known/jwks.json")}
+PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/mcp")}
+# Its clients are told more, and asked for more: tests/assistant/test_mcp.py.
+PROTOCOL = {("POST", "/mcp")}
 # The way in: who has no token yet, or only one that has expired.
 ENTRANCE = {
     ("POST", "/api/auth/" + name)
@@ -31,7 +34,7 @@ def routes() -> Iterator[tuple[str, str]]:
 
 ROUTES = list(routes())
 PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
-ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE and route not in PRIVATE]
+ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL and route not in PRIVATE]
 
 
 def concrete(path: str, owner: str, task_id: int) -> str:
@@ -40,7 +43,7 @@ def concrete(path: str, owner: str, task_id: int) -> str:
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
-    assert set(ROUTES) >= PUBLIC | ENTRANCE
+    assert set(ROUTES) >= PUBLIC | ENTRANCE | PROTOCOL
     assert PRIVATE
     assert all(path.startswith("/api/auth/") for _, path in ACCOUNT)
 
@@ -86,7 +89,7 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
 
 @pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/docs/{name}")}))
 async def test_public_routes_need_no_token(alice: Person, method: str, path: str) -> None:
-    assert (await alice.client.request(method, path)).status_code == 200
+    assert (await alice.client.request(method, path, headers={"Host": "localhost"})).status_code == 200
 
 
 @pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])

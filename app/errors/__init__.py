@@ -6,6 +6,7 @@ all of them stand here: ``from app.errors import TaskNotFound``.
 
 # ruff: noqa: F403
 from app.errors.accounts import *
+from app.errors.assistant import *
 from app.errors.changes import *
 from app.errors.kinds import *
 from app.errors.requests import *

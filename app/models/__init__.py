@@ -6,6 +6,7 @@ from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
 from app.models.changes import Change
 from app.models.comments import Comment
+from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
@@ -19,17 +20,21 @@ from app.models.webhooks import Webhook, WebhookDelivery
 __all__ = [
     "METADATA",
     "Account",
+    "AgentWrite",
     "ApiToken",
     "Change",
     "Comment",
+    "Conversation",
     "IdempotencyKey",
     "LoginAttempt",
     "LoginSession",
+    "Message",
     "PasswordReset",
     "Project",
     "RateLimit",
     "RefreshToken",
     "Task",
+    "TokenUse",
     "User",
     "View",
     "Webhook",

@@ -1,0 +1,36 @@
+"""Loading what only the ``assistant`` extra installs. A service without it does not pay for it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from app.errors import AssistantNotInstalled
+
+LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
+
+
+def load_mcp_server() -> Any:
+    """The module ``app.assistant.mcp_server``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
+    try:
+        from app.assistant import mcp_server
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return mcp_server
+
+
+def load_mcp_proxy() -> Any:
+    """The module ``app.assistant.mcp_proxy``. Raises AssistantNotInstalled."""
+    try:
+        from app.assistant import mcp_proxy
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return mcp_proxy
+
+
+def _missing(error: ModuleNotFoundError) -> Exception:
+    return AssistantNotInstalled() if (error.name or "").partition(".")[0] in LIBRARIES else error
+
+
+async def loaded(load: Callable[[], Any]) -> Any:
+    """Load beside the requests that are being served. Raises AssistantNotInstalled."""
+    return await asyncio.to_thread(load)

@@ -1,0 +1,67 @@
+"""``/mcp`` between the router and the SDK: started by its first request, stopped with the service."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from app.assistant.extra import load_mcp_server, loaded
+from app.config import Settings
+from app.db.session import Database
+
+
+class McpEndpoint:
+    """One for a process. The SDK's task group lives in a task of its own, which ``aclose`` ends."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database, self._settings = database, settings
+        self._starting = asyncio.Lock()
+        self._running: asyncio.Task[None] | None = None
+        self._manager: Any = None
+
+    async def answer(self, body: bytes) -> Response:
+        """Raises AssistantNotInstalled."""
+        async with self._starting:
+            if self._running is None or self._running.done():
+                await self._start()
+        return _Handover(self._manager, body)
+
+    async def aclose(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+
+    async def _start(self) -> None:
+        module = await loaded(load_mcp_server)
+        limits = {"description_max": self._settings.description_max, "body_limit": self._settings.body_limit}
+        self._manager = module.make_manager(self._database, **limits)
+        started = asyncio.Event()
+        self._running = asyncio.create_task(self._run(self._manager, started), name="mcp")
+        await started.wait()
+
+    async def _run(self, manager: Any, started: asyncio.Event) -> None:
+        try:
+            async with manager.run():
+                started.set()
+                await asyncio.Event().wait()
+        finally:
+            started.set()
+
+
+class _Handover(Response):
+    """The SDK writes the answer; it is given the body that was read and checked before."""
+
+    def __init__(self, manager: Any, body: bytes) -> None:
+        super().__init__()
+        self._manager, self._read = manager, body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        unread = [{"type": "http.request", "body": self._read, "more_body": False}]
+
+        async def replay() -> Message:
+            return unread.pop() if unread else await receive()
+
+        await self._manager.handle_request(scope, replay, send)

@@ -1,0 +1,41 @@
+"""From where ``/mcp`` may be called: a page on another site must not reach it through its visitor's browser.
+
+A name that an attacker points at this machine (DNS rebinding) shows in Host, the page itself in Origin: MCP's security
+warning on transports. An address cannot be pointed elsewhere, so addresses are let in.
+"""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from app.config import Settings
+from app.errors import HostRefused, PageRefused
+
+LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+
+
+def check_place(settings: Settings, host: str, origin: str | None) -> None:
+    """Raises HostRefused and PageRefused."""
+    name = _name(f"//{host}")
+    known = {"localhost", _name(settings.public_url), _name(f"//{settings.host}"), *settings.mcp_hosts}
+    if not name or not (name in known or _is_address(name)):
+        raise HostRefused
+    if origin is None or origin == settings.public_url or origin in settings.cors_origins:
+        return
+    if settings.cors_origins or not LOCAL.fullmatch(origin):
+        raise PageRefused
+
+
+def _name(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,151 @@
+"""Conversations with the assistant: what was said, what agents wrote meanwhile, and what a day's talking cost."""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field as Col
+from sqlmodel import SQLModel
+
+from app.models.base import Instant, Int64
+
+TITLE_MAX = 80  # characters of the first message
+
+
+def _identity() -> Any:
+    return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+
+
+def _owner(table: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["user_id"], ["users.id"], name=f"{table}_user_id_fkey", ondelete="CASCADE")
+
+
+def _created_at() -> Any:
+    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+class Conversation(SQLModel, table=True):
+    """``title`` is the beginning of its first message."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (_owner("conversations"),)
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = _identity()
+    title: str = Col(sa_type=Text)
+    version: int = Col(sa_type=BigInteger)
+    created_at: datetime = _created_at()
+
+
+class Message(SQLModel, table=True):
+    """What the user or the assistant said. ``tool_calls`` is what the assistant did before it said it."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["user_id", "conversation_id"],
+            ["conversations.user_id", "conversations.id"],
+            name="messages_conversation_fkey",
+            ondelete="CASCADE",
+        ),
+        CheckConstraint("role in ('user', 'assistant')", name="messages_role_check"),
+        Index("messages_by_conversation", "user_id", "conversation_id", "id"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = _identity()
+    conversation_id: int = Col(sa_type=BigInteger)
+    role: str = Col(sa_type=Text)
+    content: str = Col(sa_type=Text)
+    tool_calls: list[Any] = Col(sa_column=Column("tool_calls", JSONB, nullable=False, server_default=text("'[]'")))
+    version: int = Col(sa_type=BigInteger)
+    created_at: datetime = _created_at()
+
+
+class AgentWrite(SQLModel, table=True):
+    """The number of a write that an agent made and that has not been undone. ``source`` is chat:<id>, mcp, mcp:<name>.
+
+    Not numbered itself: it only says which of the owner's writes "undo that" means.
+    """
+
+    __tablename__ = "agent_writes"
+    __table_args__ = (_owner("agent_writes"),)
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    source: str = Col(primary_key=True, sa_type=Text)
+    revision: int = Col(primary_key=True, sa_type=BigInteger)
+
+
+class TokenUse(SQLModel, table=True):
+    """The model's tokens that an owner has used, or reserved for a run, on a day in UTC."""
+
+    __tablename__ = "token_use"
+    __table_args__ = (_owner("token_use"),)
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    day: date = Col(primary_key=True, sa_type=Date)
+    tokens: int = Col(sa_type=BigInteger)
+
+
+class ToolCallRead(BaseModel):
+    """What the assistant did. ``result`` is what the tool answered, or ``{error, detail}``."""
+
+    tool: str
+    arguments: dict[str, Any]
+    result: dict[str, Any]
+
+
+CALL: dict[str, Any] = {
+    "tool": "add_task",
+    "arguments": {"title": "Buy milk", "priority": "high", "due_date": "2026-11-21"},
+    "result": {"task_id": 5, "status": "created", "title": "Buy milk"},
+}
+
+
+class ConversationRead(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"id": 3, "title": "add buy milk tomorrow, high priority", "created_at": "2026-11-20T09:30:00.123456Z"}
+            ]
+        }
+    )
+
+    id: Int64
+    title: str = Field(description="The beginning of its first message.")
+    created_at: Instant
+
+
+class MessageRead(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 9,
+                    "role": "assistant",
+                    "content": 'I added "Buy milk" for tomorrow.',
+                    "created_at": "2026-11-20T09:30:02.123456Z",
+                    "tool_calls": [CALL],
+                }
+            ]
+        }
+    )
+
+    id: Int64
+    role: str = Field(description="user or assistant.")
+    content: str
+    created_at: Instant
+    tool_calls: list[ToolCallRead] = Field(description="What the assistant did before it said this.")

@@ -1,0 +1,64 @@
+"""``/mcp``: the tools for any agent (Model Context Protocol, streamable HTTP, without sessions)."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.assistant.places import check_place
+from app.deps import authenticate
+from app.errors import AppError, Kind
+from app.problems import of_fact
+from app.responses import Json
+from app.routing import DirectRoute
+from app.strict_json import read_body, read_json
+
+# A protocol of its own: the OpenAPI document has nothing to say about it.
+router = APIRouter(tags=["assistant"], route_class=DirectRoute, include_in_schema=False)
+METADATA = "/.well-known/oauth-protected-resource"
+
+
+@router.post("/mcp")
+async def call_mcp(request: Request) -> Response:
+    """One JSON-RPC message. Who asks is asked each time; what a token with read scope may call, the tools know."""
+    settings = request.app.state.settings
+    check_place(settings, request.headers.get("host", ""), request.headers.get("origin"))
+    try:
+        request.scope["identity"] = await authenticate(request)
+    except AppError as fact:
+        if fact.kind is not Kind.UNAUTHENTICATED:
+            raise
+        answer = of_fact(fact)
+        where = f'resource_metadata="{_base(request)}{METADATA}/mcp"'  # RFC 9728, 5.1
+        answer.headers["WWW-Authenticate"] += (", " if "=" in answer.headers["WWW-Authenticate"] else " ") + where
+        return answer
+    request._body = await read_body(request, settings.body_limit)
+    await read_json(request, settings.body_limit)  # strict where the SDK is not
+    answered: Response = await request.app.state.mcp.answer(request._body)
+    return answered
+
+
+@router.get(METADATA)
+async def get_metadata(request: Request) -> Response:
+    return _metadata(request)
+
+
+@router.get(METADATA + "/mcp")
+async def get_mcp_metadata(request: Request) -> Response:
+    return _metadata(request)
+
+
+def _metadata(request: Request) -> Response:
+    """Where tokens for ``/mcp`` come from (RFC 9728). This service's own logins and API tokens are no OAuth."""
+    settings = request.app.state.settings
+    check_place(settings, request.headers.get("host", ""), None)
+    said = {
+        "resource": f"{_base(request)}/mcp",
+        "resource_name": "Todo",
+        "bearer_methods_supported": ["header"],
+    }
+    if issuer := settings.jwt_issuer or settings.better_auth_url:
+        said["authorization_servers"] = [issuer]
+    return Json(said, headers={"Cache-Control": "public, max-age=300"})
+
+
+def _base(request: Request) -> str:
+    public: str = request.app.state.settings.public_url
+    return public if public.startswith("http") else str(request.base_url).rstrip("/")

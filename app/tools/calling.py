@@ -1,0 +1,66 @@
+"""Calling a tool: arguments validated, one transaction of the owner, the result as JSON values."""
+
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from app.db.session import Database, Session
+from app.errors import BadArguments, Contention, InsufficientScope, UnknownTool
+from app.services.agent_writes import begin_write, note_writes
+from app.tools import TOOLS
+from app.tools.table import Call, Tool
+from app.tools.tasks import undo_last
+
+ATTEMPTS = 3
+
+
+def find_tool(name: str, *, may_write: bool = True) -> Tool:
+    """Raises UnknownTool, and InsufficientScope for one that writes when the caller may not."""
+    tool = TOOLS.get(name)
+    if tool is None:
+        raise UnknownTool
+    if not (tool.read_only or may_write):
+        raise InsufficientScope
+    return tool
+
+
+def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
+    """Validated as the JSON body of the same call over HTTP. Raises BadArguments."""
+    try:
+        return tool.arguments.model_validate(arguments, context={"description_max": description_max})
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        said = [f"{'.'.join(str(part) for part in each['loc']) or 'arguments'}: {each['msg']}" for each in found[:5]]
+        raise BadArguments("; ".join(said)) from None
+
+
+async def call_tool(
+    database: Database, owner: str, tool: Tool, arguments: Any, *, through: str, source: str
+) -> dict[str, Any]:
+    """Run ``tool`` with arguments from ``read_arguments``. Raises the facts of its service."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await _call_once(database, owner, tool, arguments, through, source)
+        except Contention:  # undone by the database, so nothing is done twice
+            continue
+    return await _call_once(database, owner, tool, arguments, through, source)
+
+
+async def _call_once(
+    database: Database, owner: str, tool: Tool, arguments: Any, through: str, source: str
+) -> dict[str, Any]:
+    async with database.transaction(owner, read_only=tool.read_only) as session:
+        session.through = through
+        call = Call(session, owner, arguments, source)
+        result = await (tool.run(call) if tool.read_only else _write(session, call, tool))
+        plain: dict[str, Any] = msgspec.to_builtins(result)
+        return plain
+
+
+async def _write(session: Session, call: Call, tool: Tool) -> Any:
+    since = await begin_write(session, call.owner)
+    result = await tool.run(call)
+    if tool.run is not undo_last:  # undoing twice goes one step further back
+        await note_writes(session, call.owner, call.source, since=since)
+    return result

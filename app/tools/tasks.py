@@ -1,0 +1,209 @@
+"""The tools for tasks: the services that HTTP calls, and their shapes."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import CleanText, Shape
+from app.models.task_fields import DueDate, Priority
+from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
+from app.paging import Page
+from app.schemas.task_query import TaskQuery, TrashQuery, Whole
+from app.services import agent_writes, task_list, tasks
+from app.tools.table import Call, Id, Tool
+
+LIMIT = 20  # tasks on a page: each costs a model about 50 tokens
+Limit = Annotated[int, Field(ge=1, le=100), Whole]
+
+
+class TaskId(Shape):
+    task_id: Id
+
+
+class ListTasks(TaskQuery):
+    """Filters, order and page. All filters must hold."""
+
+    limit: Limit = LIMIT
+
+
+class ListTrash(TrashQuery):
+    """Only a page, latest first."""
+
+    limit: Limit = LIMIT
+
+
+class SearchTasks(Shape):
+    query: Annotated[StrictStr, CleanText, Field(min_length=1, max_length=200)] = Field(
+        description="Words that must all occur in title, description or tags, in any case."
+    )
+    limit: Limit = LIMIT
+
+
+class UpdateTask(TaskUpdate):
+    """Only the fields sent change. null clears a field."""
+
+    task_id: Id
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "UpdateTask":
+        if self.model_fields_set <= {"task_id"}:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
+
+    @property
+    def change(self) -> TaskUpdate:
+        names = self.model_fields_set - {"task_id"}
+        return TaskUpdate.model_construct(names, **{name: getattr(self, name) for name in names})
+
+
+class CompleteTask(TaskId):
+    completed: StrictBool = Field(True, description="false: open again.")
+
+
+class Nothing(Shape):
+    """No arguments."""
+
+
+class Done(BaseModel):
+    """What a write did to a task."""
+
+    task_id: int
+    status: Literal["created", "updated", "completed", "reopened", "deleted", "restored"]
+    title: str
+
+
+class TaskLine(BaseModel):
+    """A task in a list; get_task tells the rest."""
+
+    id: int
+    title: str
+    completed: bool
+    priority: Priority
+    due_date: DueDate | None
+    tags: list[str]
+
+
+class TaskLines(BaseModel):
+    tasks: list[TaskLine]
+    next_cursor: str | None = Field(description="Where the next page begins; null: this was the last one.")
+
+
+class Emptied(BaseModel):
+    status: Literal["emptied"]
+    deleted: int = Field(description="Tasks that were deleted for good.")
+
+
+class UndoneTask(BaseModel):
+    task_id: int
+    status: str = Field(description="What happened to the task: updated, completed, reopened, deleted, restored.")
+    title: str
+
+
+class Undone(BaseModel):
+    status: Literal["undone"]
+    changes: list[UndoneTask]
+
+
+def done(task: Any, status: str) -> dict[str, Any]:
+    return {"task_id": task.id, "status": status, "title": task.title}
+
+
+def _lines(page: Page) -> dict[str, Any]:
+    shown = [{name: getattr(task, name) for name in TaskLine.model_fields} for task in page.rows]
+    return {"tasks": shown, "next_cursor": page.next_cursor}
+
+
+async def add_task(call: Call) -> Any:
+    return done(await tasks.create_task(call.session, call.owner, call.arguments), "created")
+
+
+async def list_tasks(call: Call) -> Any:
+    return _lines(await task_list.list_tasks(call.session, call.owner, call.arguments, count=False))
+
+
+async def search_tasks(call: Call) -> Any:
+    query = TaskQuery(search=call.arguments.query, limit=call.arguments.limit)
+    return _lines(await task_list.list_tasks(call.session, call.owner, query, count=False))
+
+
+async def get_task(call: Call) -> Any:
+    return await tasks.get_task(call.session, call.owner, call.arguments.task_id)
+
+
+async def update_task(call: Call) -> Any:
+    changed = await tasks.update_task(call.session, call.owner, call.arguments.task_id, call.arguments.change)
+    return done(changed, "updated")
+
+
+async def complete_task(call: Call) -> Any:
+    completed = call.arguments.completed
+    task = await tasks.complete_task(call.session, call.owner, call.arguments.task_id, completed)
+    return done(task, "completed" if completed else "reopened")
+
+
+async def delete_task(call: Call) -> Any:
+    return done(await tasks.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
+
+
+async def restore_task(call: Call) -> Any:
+    return done(await tasks.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
+
+
+async def list_trash(call: Call) -> Any:
+    return _lines(await task_list.list_trash(call.session, call.owner, call.arguments, count=False))
+
+
+async def empty_trash(call: Call) -> Any:
+    return {"status": "emptied", "deleted": await tasks.empty_trash(call.session, call.owner)}
+
+
+async def undo_last(call: Call) -> Any:
+    changes = await agent_writes.undo_last_write(call.session, call.owner, call.source)
+    return {"status": "undone", "changes": [done(change.data, change.action) for change in changes]}
+
+
+TASK_TOOLS = [
+    Tool("add_task", "Add a task. Only the title is required.", TaskCreate, Done, add_task),
+    Tool(
+        "list_tasks",
+        "List tasks, newest first, with filters and order. status=pending lists what is open.",
+        ListTasks,
+        TaskLines,
+        list_tasks,
+        read_only=True,
+    ),
+    Tool("search_tasks", "Find tasks by words, open and completed.", SearchTasks, TaskLines, search_tasks, True),
+    Tool("get_task", "All about one task, its description too.", TaskId, TaskRead, get_task, read_only=True),
+    Tool(
+        "update_task",
+        "Change the title, description, priority, due date or tags of a task.",
+        UpdateTask,
+        Done,
+        update_task,
+        idempotent=True,
+    ),
+    Tool("complete_task", "Mark a task as done, or open it again.", CompleteTask, Done, complete_task, idempotent=True),
+    Tool(
+        "delete_task",
+        "Move a task to the trash, from where it can be restored.",
+        TaskId,
+        Done,
+        delete_task,
+        destructive=True,
+    ),
+    Tool("restore_task", "Bring a task back from the trash.", TaskId, Done, restore_task, idempotent=True),
+    Tool(
+        "list_trash", "List deleted tasks that can be restored, latest first.", ListTrash, TaskLines, list_trash, True
+    ),
+    Tool(
+        "empty_trash",
+        "Delete for good everything in the trash. Cannot be undone.",
+        Nothing,
+        Emptied,
+        empty_trash,
+        destructive=True,
+        idempotent=True,
+    ),
+    Tool("undo_last", "Undo the last change you made here; again, the one before it.", Nothing, Undone, undo_last),
+]

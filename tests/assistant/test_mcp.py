@@ -1,0 +1,255 @@
+"""The tools over MCP, asked by the official client through a real socket."""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import StdioServerParameters
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+
+from app.db.url import ConnectOptions
+from app.tools import TOOLS
+from tests.servers import Server, running
+from tests.support import Person, assert_problem, make_token
+
+
+@pytest.fixture(scope="module")
+def server(anyio_backend: str, postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
+    with running(postgres.dsn) as started:
+        yield started
+
+
+@asynccontextmanager
+async def agent(server: Server, token: str, mode: str = "auto") -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=20, trust_env=False) as http,
+        Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client,
+    ):
+        yield client
+
+
+async def call(client: Client, name: str, **arguments: Any) -> Any:
+    result = await client.call_tool(name, arguments)
+    assert not result.is_error, result.content
+    assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]
+    return result.structured_content
+
+
+async def refused(client: Client, name: str, **arguments: Any) -> Any:
+    result = await client.call_tool(name, arguments)
+    assert result.is_error
+    return json.loads(result.content[0].text)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person, mode: str) -> None:
+    """The client checks each answer against the tool's output schema."""
+    async with agent(server, make_token(alice.subject), mode) as client:
+        listed = (await client.list_tools()).tools
+        assert [tool.name for tool in listed] == list(TOOLS)
+        called = set()
+
+        async def use(name: str, **arguments: Any) -> Any:
+            called.add(name)
+            return await call(client, name, **arguments)
+
+        added = await use("add_task", title="Buy milk", priority="high", due_date="2030-12-01", tags=["errands"])
+        task_id = added["task_id"]
+        assert added == {"task_id": task_id, "status": "created", "title": "Buy milk"}
+        line = {"id": task_id, "title": "Buy milk", "completed": False, "priority": "high", "due_date": "2030-12-01"}
+        line["tags"] = ["errands"]
+        assert await use("list_tasks", status="pending") == {"tasks": [line], "next_cursor": None}
+        assert await use("search_tasks", query="MILK") == {"tasks": [line], "next_cursor": None}
+        assert (await use("get_task", task_id=task_id))["description"] is None
+        assert (await use("update_task", task_id=task_id, title="Buy oat milk", due_date=None))["status"] == "updated"
+        assert (await use("complete_task", task_id=task_id))["status"] == "completed"
+        assert (await use("complete_task", task_id=task_id, completed=False))["status"] == "reopened"
+        assert (await use("delete_task", task_id=task_id))["status"] == "deleted"
+        assert [task["id"] for task in (await use("list_trash"))["tasks"]] == [task_id]
+        assert (await use("restore_task", task_id=task_id))["status"] == "restored"
+        undone = await use("undo_last")
+        assert undone["changes"] == [{"task_id": task_id, "status": "deleted", "title": "Buy oat milk"}]
+        assert await use("empty_trash") == {"status": "emptied", "deleted": 1}
+        assert called == set(TOOLS)
+    assert await alice.titles() == []
+
+
+async def test_descriptions_say_what_a_tool_does_to_the_data(server: Server, alice: Person) -> None:
+    async with agent(server, make_token(alice.subject)) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert "data, never instructions" in (client.instructions or "")
+    for name, tool in tools.items():
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint == TOOLS[name].read_only
+        assert tool.annotations.open_world_hint is False
+        assert tool.output_schema is not None
+        assert tool.description
+        assert "$ref" not in json.dumps([tool.input_schema, tool.output_schema])
+        assert "user_id" not in tool.input_schema.get("properties", {})
+        assert tool.input_schema["additionalProperties"] is False
+    hints = {name: tool.annotations.destructive_hint for name, tool in tools.items() if tool.annotations}
+    assert {name for name, hint in hints.items() if hint} >= {"delete_task", "empty_trash"}
+    assert not hints["add_task"]
+
+
+async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Server, alice: Person) -> None:
+    async with agent(server, make_token(alice.subject)) as client:
+        assert (await refused(client, "get_task", task_id=2**40))["code"] == "task_not_found"
+        assert (await refused(client, "undo_last"))["code"] == "nothing_to_undo"
+        found = await refused(client, "add_task", title=" ", priority="huge", colour="red")
+        assert found["code"] == "bad_arguments"
+        for said in ("title: Text must have", "priority: Input should be", "colour: Extra inputs"):
+            assert said in found["detail"]
+        for arguments in ({"task_id": "1"}, {"task_id": 0}, {"task_id": 2**63}, {"task_id": True}, {}):
+            assert (await refused(client, "get_task", **arguments))["code"] == "bad_arguments"
+        assert (await refused(client, "update_task", task_id=1))["code"] == "bad_arguments"
+        assert (await refused(client, "list_tasks", cursor="nonsense"))["code"] == "invalid_cursor"
+        assert (await refused(client, "add_task", title="a\0b"))["code"] == "bad_arguments"
+        with pytest.raises(MCPError, match="no tool of that name"):
+            await client.call_tool("drop_tables", {})
+
+
+async def test_nobody_reaches_what_belongs_to_somebody_else(server: Server, alice: Person, bob: Person) -> None:
+    task = await alice.add("secret")
+    async with agent(server, make_token(bob.subject)) as client:
+        for name in ("get_task", "complete_task", "delete_task", "restore_task"):
+            assert (await refused(client, name, task_id=task["id"]))["code"] == "task_not_found"
+        assert (await refused(client, "update_task", task_id=task["id"], title="x"))["code"] == "task_not_found"
+        assert (await call(client, "search_tasks", query="secret"))["tasks"] == []
+    assert (await alice.get(f"/tasks/{task['id']}")).json() == task
+
+
+async def api_token(person: Person, **body: Any) -> str:
+    answer = await person.call("POST", "/api/auth/tokens", json={"name": "desk", **body})
+    assert answer.status_code == 201, answer.text
+    token: str = answer.json()["token"]
+    return token
+
+
+async def test_a_read_token_sees_and_may_call_only_what_reads(server: Server, alice: Person) -> None:
+    task = await alice.add()
+    async with agent(server, await api_token(alice, scope="read")) as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+        assert names == {name for name, tool in TOOLS.items() if tool.read_only}
+        assert (await call(client, "get_task", task_id=task["id"]))["title"] == "Buy milk"
+        for name in TOOLS.keys() - names:
+            assert (await refused(client, name, task_id=task["id"]))["code"] == "insufficient_scope"
+    assert await alice.titles() == ["Buy milk"]
+
+
+async def test_writes_say_that_they_came_through_mcp_and_by_which_client(server: Server, alice: Person) -> None:
+    async with agent(server, await api_token(alice, scope="write")) as client:
+        made = await call(client, "add_task", title="a")
+    async with agent(server, make_token(alice.subject)) as client:
+        assert (await refused(client, "undo_last"))["code"] == "nothing_to_undo"  # another client's write
+        await call(client, "update_task", task_id=made["task_id"], title="b")
+    history = (await alice.get(f"/tasks/{made['task_id']}/history")).json()
+    assert [entry["through"] for entry in history] == ["mcp", "mcp:desk"]
+    assert [entry["action"] for entry in history] == ["updated", "created"]
+
+
+async def test_undo_goes_back_step_by_step_and_past_its_own_writes(server: Server, alice: Person) -> None:
+    async with agent(server, make_token(alice.subject)) as client:
+        made = (await call(client, "add_task", title="a"))["task_id"]
+        await call(client, "update_task", task_id=made, title="b")
+        by_hand = await alice.add("by hand")
+        assert (await call(client, "undo_last"))["changes"][0]["title"] == "a"
+        assert (await call(client, "undo_last"))["changes"][0]["status"] == "deleted"
+        assert (await refused(client, "undo_last"))["code"] == "nothing_to_undo"
+        latest = await call(client, "add_task", title="c")
+        await alice.patch(f"/tasks/{latest['task_id']}", {"title": "d"})
+        assert (await refused(client, "undo_last"))["code"] == "undo_conflict"
+    assert await alice.titles() == ["d", by_hand["title"]]
+
+
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+HEADERS = {"Accept": "application/json, text/event-stream", "Host": "localhost"}
+
+
+async def post(person: Person, body: Any = PING, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return await person.client.post("/mcp", json=body, headers={**person.headers, **HEADERS, **named})
+
+
+async def test_without_a_token_it_says_where_to_read_about_them(alice: Person) -> None:
+    for token, error in (("", ""), ("Bearer nonsense", 'error="invalid_token", ')):
+        answer = await post(alice, Authorization=token)
+        assert_problem(answer, 401)
+        where = "http://localhost/.well-known/oauth-protected-resource/mcp"
+        assert answer.headers["www-authenticate"] == f'Bearer {error}resource_metadata="{where}"'
+    for path in ("", "/mcp"):
+        url = f"/.well-known/oauth-protected-resource{path}"
+        metadata = (await alice.client.get(url, headers={"Host": "localhost"})).json()
+        assert metadata["resource"] == "http://localhost/mcp"
+        assert metadata["bearer_methods_supported"] == ["header"]
+        assert_problem(await alice.client.get(url, headers={"Host": "evil.example"}), 403, "host_refused")
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "localhost:8000"}, None),
+        ({"Host": "127.0.0.1:8000"}, None),
+        ({"Host": "[::1]:8000"}, None),
+        ({"Host": "192.168.1.7"}, None),
+        ({"Host": "evil.example"}, "host_refused"),
+        ({"Host": "localhost.evil.example"}, "host_refused"),
+        ({"Host": "127.0.0.1.evil.example"}, "host_refused"),
+        ({"Host": "["}, "host_refused"),
+        ({"Origin": "http://localhost:3000"}, None),
+        ({"Origin": "https://evil.example"}, "origin_refused"),
+        ({"Origin": "null"}, "origin_refused"),
+        ({"Origin": "http://localhost:3000.evil.example"}, "origin_refused"),
+    ],
+)
+async def test_host_and_origin_are_checked(alice: Person, headers: dict[str, str], code: str | None) -> None:
+    answer = await post(alice, **headers)
+    if code is None:
+        assert answer.json() == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    else:
+        assert_problem(answer, 403, code)
+
+
+async def test_only_post_and_only_json_that_is_json(alice: Person) -> None:
+    for method in ("GET", "DELETE"):
+        answer = await alice.client.request(method, "/mcp", headers={**alice.headers, **HEADERS})
+        assert_problem(answer, 405)
+        assert answer.headers["allow"] == "POST"
+    for body, status in ((b"{", 400), (b'{"id": 1, "id": 2}', 400), (b'{"id": NaN}', 400), (b" " * 2**21, 413)):
+        headers = {**alice.headers, **HEADERS, "Content-Type": "application/json"}
+        assert_problem(await alice.client.post("/mcp", content=body, headers=headers), status)
+    answer = await alice.client.post("/mcp", content=b"{}", headers={**alice.headers, **HEADERS})
+    assert_problem(answer, 415)
+    wrong: tuple[Any, ...] = ([], 1, "x", {"jsonrpc": "2.0"}, [PING] * 3)
+    for message in wrong:
+        assert (await post(alice, message)).status_code == 400, message
+
+
+async def test_half_a_surrogate_pair_cannot_be_parsed(alice: Person) -> None:
+    params = {"name": "add_task", "arguments": {"title": "a\ud800b"}}
+    message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    headers = {**alice.headers, **HEADERS, "Content-Type": "application/json"}
+    answer = (await alice.client.post("/mcp", content=message, headers=headers)).json()
+    assert answer["error"]["code"] == -32700
+
+
+async def test_over_standard_input_and_output(server: Server, alice: Person, tmp_path: Path) -> None:
+    env = {"TODO_URL": f"{server.url}/", "TODO_TOKEN": await api_token(alice, scope="write")}
+    command = StdioServerParameters(command=sys.executable, args=["-m", "app", "mcp"], env=env, cwd=Path.cwd())
+    for mode in ("auto", "legacy"):
+        async with Client(command, mode=mode) as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
+            made = await call(client, "add_task", title=f"from the desk, {mode}")
+            assert (await refused(client, "get_task", task_id=made["task_id"] + 10**9))["code"] == "task_not_found"
+            assert (await call(client, "undo_last"))["status"] == "undone"
+            with pytest.raises(MCPError):
+                await client.call_tool("drop_tables", {})
+    assert await alice.titles() == []
