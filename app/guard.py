@@ -45,6 +45,7 @@ class Watch:
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings, self.loop = settings, loop
         self.most = reserve_files(settings.max_connections)
+        self.hosts = tuple(settings.allowed_hosts)
         self.open: set[Guarded] = set()
         self.waiting: dict[Guarded, None] = {}  # for a request, the one that has waited longest first
         self._timer: asyncio.TimerHandle | None = None
@@ -144,7 +145,7 @@ class Guarded(Connection):
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 and (hosts or self.parser.get_http_version() != "1.0"):  # RFC 9112, 3.2
             self._stop(NO_HOST)
-        if hosts and not _is_host(hosts[0], tuple(settings.allowed_hosts)):
+        if hosts and not _is_host(hosts[0], self.watch.hosts):
             self._stop(NO_HOST)
         if len(self.pipeline) >= PIPELINED:
             self._stop(TOO_LARGE)

@@ -92,7 +92,13 @@ async def main() -> None:
         return
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    settings = {"JWT_SECRET": SECRET, "PORT": str(port), "WORKER": "off", "RATE_LIMIT_PER_MINUTE": "0"}
+    settings = {
+        "JWT_SECRET": SECRET,
+        "PORT": str(port),
+        "WORKER": "off",
+        "ACCESS_LOG": "false",
+        "RATE_LIMIT_PER_MINUTE": "0",
+    }
     async with bench_database([]) as database, process("app", "serve", DATABASE_URL=database.url, **settings):
         headers = {"Authorization": f"Bearer {token(0)}"}
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False) as http:
