@@ -192,6 +192,12 @@ TaskId = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
 ]
+ProjectId = Annotated[
+    int,
+    Path(description="Id of the project.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
 Revision = Annotated[
     int,
     Path(description="The number of a write.", examples=[42]),

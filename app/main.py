@@ -32,7 +32,20 @@ from app.openapi import install_openapi
 from app.problems import install_problems
 from app.reasons import reason
 from app.route_index import RouteIndex
-from app.routers import accounts, api_tokens, auth, changes, docs, health, mcp, sessions, tasks, webhooks, well_known
+from app.routers import (
+    accounts,
+    api_tokens,
+    auth,
+    changes,
+    docs,
+    health,
+    mcp,
+    projects,
+    sessions,
+    tasks,
+    webhooks,
+    well_known,
+)
 from app.routers import metrics as metrics_route
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
@@ -46,6 +59,7 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    projects.router,
     changes.router,
     webhooks.router,
     auth.router,

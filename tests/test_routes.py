@@ -37,9 +37,9 @@ PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
 ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL and route not in PRIVATE]
 
 
-def concrete(path: str, owner: str, task_id: int) -> str:
+def concrete(path: str, owner: str, task_id: int, project_id: int = 1) -> str:
     values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
-    return path.format(**values)
+    return path.format(**values, project_id=project_id)
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
@@ -74,7 +74,12 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
 
 # An event stream has no end for a client without a socket to wait for (tests/test_events.py), and webhooks have bodies
 # and ids of their own (tests/test_webhooks.py).
-ELSEWHERE = [route for route in PRIVATE if route[1].endswith("/events") or "/webhooks" in route[1]]
+# Projects have bodies and ids of their own as well: tests/test_projects.py.
+ELSEWHERE = [
+    route
+    for route in PRIVATE
+    if route[1].endswith("/events") or "/webhooks" in route[1] or route[1].startswith("/api/{user_id}/projects")
+]
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in PRIVATE if route not in ELSEWHERE])

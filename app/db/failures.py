@@ -4,7 +4,17 @@ import logging
 
 import asyncpg
 
-from app.errors import AppError, Conflict, Contention, EmailTaken, Invalid, NotFound, StorageFull, Unavailable
+from app.errors import (
+    AppError,
+    Conflict,
+    Contention,
+    EmailTaken,
+    Invalid,
+    NotFound,
+    ProjectNameTaken,
+    StorageFull,
+    Unavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +27,10 @@ BUSY = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 FULL = {"53100"}
 
 # Constraint -> fact. A constraint that is not listed is mapped by its SQLSTATE.
-CONSTRAINTS: dict[str, type[AppError]] = {"accounts_email_key_key": EmailTaken}
+CONSTRAINTS: dict[str, type[AppError]] = {
+    "accounts_email_key_key": EmailTaken,
+    "projects_name_key": ProjectNameTaken,
+}
 
 
 def fact_of(error: BaseException) -> AppError | None:

@@ -1,6 +1,6 @@
 """What can be wrong with what is wanted of tasks."""
 
-from app.errors.kinds import AppError, Kind, NotFound
+from app.errors.kinds import AppError, Conflict, Invalid, Kind, NotFound
 
 
 class TaskNotFound(NotFound):
@@ -9,4 +9,26 @@ class TaskNotFound(NotFound):
 
 class VersionConflict(AppError):
     kind, code = Kind.STALE, "version_conflict"
-    message = "The task has changed since the version in If-Match: get it again."
+    message = "It has changed since the version in If-Match: get it again."
+
+
+class ProjectNotFound(NotFound):
+    code, message = "project_not_found", "Project not found"
+
+
+class ProjectNameTaken(Conflict):
+    code, message = "project_name_taken", "There is a project of this name already."
+
+
+class TooManyProjects(Conflict):
+    code, message = "too_many_projects", "This user has as many projects as there can be."
+
+
+class NoRoomBetween(Conflict):
+    code, message = "no_room_between", "Too many moves ended here: move a neighbour elsewhere first."
+
+
+class UnknownReference(Invalid):
+    """A body or query names something that is not there, in the trash or somebody else's; ``loc`` says where."""
+
+    code, message = "unknown_reference", "There is no such thing to refer to."

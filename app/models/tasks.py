@@ -80,8 +80,10 @@ class Task(SQLModel, table=True):
         # Those in the trash, too: a move must find a place that none of them will take again.
         Index("tasks_by_position", "user_id", "position", "id"),
         # Also for the foreign keys: whatever refers to a row that is deleted for good.
-        Index("tasks_by_project", "user_id", "project_id", "position", postgresql_where=text("project_id is not null")),
-        Index("tasks_by_parent", "user_id", "parent_id", "position", postgresql_where=text("parent_id is not null")),
+        Index("tasks_by_project", "user_id", "project_id", "position", "id"),  # the inbox, too
+        Index(
+            "tasks_by_parent", "user_id", "parent_id", "position", "id", postgresql_where=text("parent_id is not null")
+        ),
         Index("tasks_by_series", "user_id", "series_id", "id", postgresql_where=text("series_id is not null")),
         Index("tasks_by_remind_at", "remind_at", postgresql_where=text("remind_at is not null")),
         Index(

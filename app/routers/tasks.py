@@ -6,13 +6,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
-from app.etags import expected_versions, is_unchanged, list_etag, task_etag
+from app.etags import expected_versions, is_unchanged, task_etag
+from app.list_answers import LIST_TAGS, etag_of_list, list_headers, unchanged_list
 from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page, link_header
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute, known_names
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services import task_list, tasks, users
+from app.services import task_list, tasks
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -23,9 +24,6 @@ ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
 TASK: dict[str, Any] = {"headers": ETAG}
 CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the task is.")}
 UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
-LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
-    "X-Revision", "The number of the latest write this list shows.", "integer"
-)
 LIST: dict[str, Any] = {
     "headers": LIST_TAGS
     | header("Link", "RFC 8288: first, next and prev page.")
@@ -44,10 +42,10 @@ async def list_tasks(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
-    if query.stable and (unchanged := await _unchanged_list(request, session, owner, if_none_match)):
+    if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
     page = await task_list.list_tasks(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, _list_etag(request, page.revision, owner) if query.stable else None)
+    return _list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
@@ -67,10 +65,10 @@ async def list_trash(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What was deleted and can be restored, latest first."""
-    if unchanged := await _unchanged_list(request, session, owner, if_none_match):
+    if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await task_list.list_trash(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, _list_etag(request, page.revision, owner))
+    return _list_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)
@@ -152,31 +150,8 @@ def _wants_total(request: Request, query: TaskQuery | TrashQuery) -> bool:
     return query.count if query.count is not None else _is_envelope(request)
 
 
-def _list_etag(request: Request, revision: int, owner: str) -> str:
-    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
-
-
-async def _unchanged_list(
-    request: Request, session: ReadSession, owner: str, if_none_match: str | None
-) -> Response | None:
-    """304 for the price of one key look-up; None when the list must be read."""
-    if if_none_match is None:
-        return None
-    revision = await users.get_revision(session, owner)
-    if not is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
-        return None
-    return Response(status_code=304, headers=_list_headers(revision, etag))
-
-
-def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
-    headers = {"X-Revision": str(revision)}
-    if etag is not None:
-        headers |= {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
-    return headers
-
-
 def _list_answer(request: Request, page: Page, query: TaskQuery | TrashQuery, etag: str | None) -> Response:
-    headers = _list_headers(page.revision, etag)
+    headers = list_headers(page.revision, etag)
     # Names that were ignored lead nowhere; where they are refused, there are none.
     known = KNOWN[type(query)] if request.app.state.settings.unknown_fields == "ignore" else None
     path, text = request.scope["path"], request.scope["query_string"]

@@ -5,7 +5,19 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import MISSING
-from sqlalchemy import BigInteger, Boolean, bindparam, case, func, insert, literal_column, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    update,
+)
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -39,9 +51,11 @@ NOW = func.greatest(func.now(), TASKS.c.updated_at)
 PURGE_BATCH = 5_000  # tasks: 0.06 s, so that no statement comes near its time limit, however full the trash is
 
 
-def numbered_task(write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS) -> Prepared:
+def numbered_task(
+    write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS, revision: ColumnElement[int] = REVISION
+) -> Prepared:
     """A write of tasks that takes the next number and answers ``answer`` of each row, in that order."""
-    return numbered(write, entity="task", action=action, returning=KEPT, answer=answer)
+    return numbered(write, entity="task", action=action, returning=KEPT, answer=answer, revision=revision)
 
 
 def _changed(*, guarded: bool, live: bool = True, **values: Any) -> Any:
