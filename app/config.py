@@ -1,5 +1,6 @@
 """Every setting, its default and its check. The only module that reads the environment."""
 
+import os
 import re
 from functools import lru_cache
 from importlib.util import find_spec
@@ -123,6 +124,9 @@ class Settings(BaseSettings):
     # Changes
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
     changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
+    trash_kept_days: int = Field(
+        30, ge=0, le=36_500, description="Days for which deleted tasks stay in the trash. 0: for ever."
+    )
     webhooks_allow_private: bool = Field(
         False, description="Webhooks may also call http:// and private addresses. For development only."
     )
@@ -250,3 +254,8 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+def inherited_environment() -> dict[str, str]:
+    """What a program started by this one gets: PATH, HOME, where temporary files go."""
+    return dict(os.environ)

@@ -215,7 +215,12 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 def make_worker(settings: Settings, database: Database) -> Worker:
     """Delivers webhooks and prunes, of whomever it finds due."""
-    return Worker(database, allow_private=settings.webhooks_allow_private, kept_days=settings.changes_kept_days)
+    return Worker(
+        database,
+        allow_private=settings.webhooks_allow_private,
+        kept_days=settings.changes_kept_days,
+        trash_days=settings.trash_kept_days,
+    )
 
 
 def auth_context(settings: Settings, database: Database) -> AuthContext:

@@ -1,4 +1,4 @@
-"""What happens by itself: webhooks are delivered, and old changes are let go.
+"""What happens by itself: webhooks are delivered, old changes and old trash are let go.
 
 Runs inside each server process, or alone as ``todo worker``. Any number of workers share the work: an event is leased.
 """
@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
+from app import retention
 from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
 from app.outbound import Caller
@@ -42,6 +43,7 @@ class Pace:
     window: float = 24 * 3600
     poll: float = 5
     prune: float = 60
+    trash: float = 3600
 
     def delay(self, attempt: int) -> float:
         grown: float = self.first * 4 ** min(attempt - 1, 20)
@@ -70,10 +72,12 @@ def headers_of(job: Job, timestamp: int) -> dict[str, str]:
 class Worker:
     """Use as an async context manager; works until it is left."""
 
-    def __init__(self, database: Database, *, allow_private: bool, kept_days: int, pace: Pace | None = None) -> None:
+    def __init__(
+        self, database: Database, *, allow_private: bool, kept_days: int, trash_days: int = 0, pace: Pace | None = None
+    ) -> None:
         self._database = database
         self._caller = Caller(allow_private=allow_private)
-        self._kept_days = kept_days
+        self._kept_days, self._trash_days = kept_days, trash_days
         self._pace = pace or Pace()
         self._closing = False
         self._wake = asyncio.Event()
@@ -88,6 +92,7 @@ class Worker:
         self._loops = [
             asyncio.create_task(self._forever(self._deliver_due, self._pace.poll), name="webhooks"),
             asyncio.create_task(self._forever(self._prune_due, self._pace.prune), name="pruning"),
+            asyncio.create_task(self._forever(self._empty_trash, self._pace.trash), name="trash"),
         ]
         return self
 
@@ -195,7 +200,7 @@ class Worker:
             owners = await pruning.find_due(session, NOBODY)
         for owner in owners:
             try:
-                await self._prune(owner)
+                await retention.prune_owner(self._database, owner, days=self._kept_days)
             except Exception:  # of one owner: the others' turn comes first, then it is tried again
                 log.exception("pruning failed")
                 async with self._database.transaction(owner, role=WORKER_ROLE) as session:
@@ -203,8 +208,6 @@ class Worker:
         if not owners:
             await asyncio.sleep(pause)
 
-    async def _prune(self, owner: str) -> None:
-        more = True
-        while more:
-            async with self._database.transaction(owner, role=WORKER_ROLE) as session:
-                more = await pruning.prune_owner(session, owner, days=self._kept_days)
+    async def _empty_trash(self, pause: float) -> None:
+        await retention.empty_old_trash(self._database, days=self._trash_days)
+        await asyncio.sleep(pause)

@@ -39,7 +39,7 @@ WORKER_GRANTS = {"todo_worker: changes": {"DELETE"}, "todo_worker: idempotency_k
 # The worker reads across users, and deletes of one owner at a time only what is old.
 WORKER_POLICIES = {("users", "r t"), ("webhooks", "r t"), ("tasks", "r t"), ("changes", "d f")}
 # Neither unique nor foreign, for what looks across users.
-CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at"}
+CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at", "tasks_trash_by_age"}
 # Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
 AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 # What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.

@@ -90,6 +90,7 @@ class Task(SQLModel, table=True):
             "tasks_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
         Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
+        Index("tasks_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
