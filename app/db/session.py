@@ -157,18 +157,18 @@ class Database:
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
+        self._patience = 0.75 * timeout  # for connecting, and for BEGIN: less than they have who wait for the place
         self._gate = Gate(size, timeout)
         self._pool: Any = None
 
     async def open(self) -> Self:
         """Connect; raises OSError, TimeoutError or an asyncpg error when the database does not answer."""
+        arguments = self.options.arguments()
+        # Whoever connects holds a place in the gate. When the way to the database swallows packets, connections that
+        # are about to fail must not keep those from being tried that come after.
+        arguments["timeout"] = min(arguments["timeout"], self._patience)
         self._pool = await asyncpg.create_pool(
-            min_size=1,
-            max_size=self._size,
-            reset=_no_reset,
-            init=_prepare_connection,
-            record_class=Row,
-            **self.options.arguments(),
+            min_size=1, max_size=self._size, reset=_no_reset, init=_prepare_connection, record_class=Row, **arguments
         )
         return self
 
@@ -224,7 +224,7 @@ class Database:
         """None when the connection turned out to be dead."""
         connection = await self._pool.acquire()
         try:
-            await connection.execute(statement)
+            await connection.execute(statement, timeout=self._patience)  # it waits for nothing but the way
         except BaseException as error:
             _terminate(connection)
             await self._pool.release(connection)
