@@ -101,7 +101,9 @@ class Settings(BaseSettings):
     refresh_idle: int = Field(604_800, ge=1, description="A session unused for so long ends, in seconds.")
     refresh_absolute: int = Field(2_592_000, ge=1, description="A session ends after so long, in seconds.")
     refresh_cookie: bool = Field(
-        False, description="The refresh token travels in an HttpOnly cookie instead of the body."
+        False,
+        description="The refresh token always travels in an HttpOnly cookie, never in the body. "
+        "Without it only for who asks, as the web client does.",
     )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS if offered) or smtps://host:465."
@@ -120,6 +122,7 @@ class Settings(BaseSettings):
     description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
+    web_client: bool = Field(True, description="Serve the web client at /app; / leads browsers there.")
 
     # Changes
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")

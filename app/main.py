@@ -43,6 +43,7 @@ from app.routers import (
     projects,
     sessions,
     tasks,
+    web,
     webhooks,
     well_known,
 )
@@ -69,6 +70,7 @@ ROUTERS = (
     well_known.router,
     mcp.router,
     health.router,
+    web.home,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
@@ -128,8 +130,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     )
     app.add_middleware(Edge, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics)
     install_problems(app)
-    optional = [(docs.router, settings.docs), (metrics_route.router, settings.metrics_token)]
-    for router in (*ROUTERS, *(router for router, wanted in optional if wanted)):
+    pages = [docs.router] * settings.docs + [web.router] * settings.web_client
+    for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
     app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack, limits)

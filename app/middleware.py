@@ -126,4 +126,5 @@ def _strip_trailing_slash(scope: Scope) -> None:
     """Both forms of a path are the same resource; a redirect would make some clients drop their Authorization."""
     path: str = scope["path"]
     if len(path) > 1 and path.endswith("/"):
-        scope["path"] = path.rstrip("/") or "/"
+        bare = path.rstrip("/")
+        scope["path"] = f"{bare}/" if bare == scope.get("root_path", "") else bare  # the root keeps its slash
