@@ -3,20 +3,20 @@
 import os
 import re
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.config_bounds import Bounds
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
-Names = Annotated[list[str], NoDecode]
 Origins = Annotated[list[str], NoDecode]
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
 
 
-class Settings(BaseSettings):
+class Settings(Bounds):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
@@ -24,23 +24,9 @@ class Settings(BaseSettings):
     # Where it listens
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
-    web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
     forwarded_allow_ips: str = Field(
         "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated."
     )
-
-    # Connections
-    max_connections: int = Field(4096, ge=1, description="Connections of clients per process.")
-    allowed_hosts: Names = Field(
-        default_factory=list, description="Names that the Host header may have, comma separated. Empty: any."
-    )
-    header_timeout: float = Field(10, gt=0, description="Longest wait for the head of a request, in seconds.")
-    body_timeout: float = Field(30, gt=0, description="Seconds after which a body must come at BODY_MIN_RATE.")
-    body_min_rate: int = Field(1024, ge=1, description="Bytes a second of a body that takes longer.")
-    keep_alive: int = Field(75, ge=0, description="Seconds for which an idle connection is kept.")
-    header_limit: int = Field(16_384, ge=1024, description="Largest headers of a request together, in bytes.")
-    headers_max: int = Field(100, ge=10, description="Most headers of a request.")
-    url_limit: int = Field(8192, ge=256, description="Longest URL, in bytes.")
 
     # Where data lives
     database_url: SecretStr | None = Field(
@@ -137,18 +123,28 @@ class Settings(BaseSettings):
         "inside", description="inside: this process also delivers webhooks and prunes. off: 'todo worker' does."
     )
 
-    # Limits; 0 switches one off
-    rate_limit_per_minute: int = Field(1200, ge=0, description="Requests of one subject; each process gives its share.")
-    rate_limit_anonymous_per_minute: int = Field(
-        300, ge=0, description="Requests of one address without a good token; each process gives its share."
-    )
-    rate_limit_chat_per_minute: int = Field(20, ge=0, description="Messages of one subject to the assistant.")
-    rate_limit_import_per_hour: int = Field(30, ge=0, description="Imports of one subject.")
-    rate_limit_url: SecretStr | None = Field(
-        None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL does."
-    )
-
     # The assistant
+    llm_model: str = Field("", description="Model that answers the chat. Empty: there is no chat.")
+    llm_base_url: str = Field(
+        "https://api.openai.com/v1", description="Any OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1."
+    )
+    llm_api_key: SecretStr | None = Field(None, description="Its key, if it wants one.")
+    chat_turns: int = Field(8, ge=1, le=50, description="Calls of the model for one message.")
+    chat_tool_calls: int = Field(20, ge=1, le=200, description="Calls of tools for one message.")
+    chat_seconds: float = Field(60, gt=0, le=600, description="Longest time for one message, in seconds.")
+    chat_history: int = Field(40, ge=1, le=500, description="Earlier messages that the model is shown.")
+    chat_context_tokens: int = Field(
+        8000, ge=500, description="Longest history that the model is shown, in tokens (estimated: 4 bytes each)."
+    )
+    chat_answer_tokens: int = Field(1000, ge=16, description="Longest answer of the model in one call, in tokens.")
+    chat_daily_tokens: int = Field(
+        200_000, ge=0, description="Tokens of the model per user and day (UTC). 0: no limit."
+    )
+    chat_confirm: Literal["destructive", "off"] = Field(
+        "destructive",
+        description="destructive: what deletes waits for the user's yes, unless the message names the one task by its "
+        "number. off: nothing waits.",
+    )
     mcp_hosts: Origins = Field(
         default_factory=list,
         description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
@@ -164,17 +160,6 @@ class Settings(BaseSettings):
         "auto", description="auto: console on a terminal, else JSON."
     )
     access_log: bool = Field(True, description="One line per request: method, route, status, milliseconds.")
-    slow_request_ms: int = Field(500, ge=0, description="Requests that take so long are logged as slow; 0: none.")
-    metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT.")
-    metrics_port: int | None = Field(
-        None, ge=1, le=65_535, description="Port for Prometheus; each further process takes the next one. Empty: none."
-    )
-    metrics_token: SecretStr | None = Field(
-        None, description="Bearer token for /metrics, for one process. Empty: there is no /metrics."
-    )
-    otel: bool = Field(
-        False, description="OpenTelemetry by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel."
-    )
 
     @field_validator("public_url", "todo_url")
     @classmethod
@@ -188,24 +173,12 @@ class Settings(BaseSettings):
             raise ValueError("begins with smtp:// or smtps://")
         return value
 
-    @field_validator("rate_limit_url")
-    @classmethod
-    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("begins with redis://, rediss:// or unix://")
-        return value
-
     @field_validator("cors_origins", "mcp_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip().rstrip("/") for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
-
-    @field_validator("allowed_hosts", mode="before")
-    @classmethod
-    def _names(cls, value: object) -> object:
-        return [part.strip().lower() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("cors_origins")
     @classmethod
@@ -234,13 +207,12 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
         return self
 
-    @model_validator(mode="after")
-    def _can_be_seen(self) -> Self:
-        if self.metrics_token and self.web_concurrency > 1:
-            raise ValueError("METRICS_TOKEN shows one process: with WEB_CONCURRENCY set METRICS_PORT instead")
-        if self.otel and find_spec("opentelemetry.sdk") is None:
-            raise ValueError("OTEL needs the extra: pip install 'todo[otel]'")
-        return self
+    @field_validator("llm_base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return value
 
     @property
     def embedded(self) -> bool:

@@ -210,6 +210,12 @@ WebhookId = Annotated[
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
 ]
+ConversationId = Annotated[
+    int,
+    Path(description="Id of the conversation.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
 TokenId = Annotated[
     int,
     Path(description="Id of the API token.", examples=[3]),

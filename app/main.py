@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import asyncpg
 from fastapi import FastAPI
 
+from app.assistant.chat import Chat
 from app.assistant.mcp_endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
@@ -37,6 +38,7 @@ from app.routers import (
     api_tokens,
     auth,
     changes,
+    chat,
     docs,
     health,
     mcp,
@@ -62,6 +64,7 @@ ROUTERS = (
     tasks.router,
     projects.router,
     changes.router,
+    chat.router,
     webhooks.router,
     auth.router,
     accounts.router,
@@ -85,6 +88,7 @@ EXPOSED = [
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "X-Conversation-Id",
     "X-Request-ID",
     "X-Revision",
     "X-Total-Count",
@@ -169,6 +173,8 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     app.state.limits.counts = await shared_counts(stack, settings, database)
     app.state.mcp = McpEndpoint(database, settings)
     stack.push_async_callback(app.state.mcp.aclose)
+    app.state.chat = Chat(database, settings)
+    stack.push_async_callback(app.state.chat.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
 
@@ -194,7 +200,13 @@ async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -
     metrics.connections = connection_counts
     hints.subscribe(hub.changed)
     database.on_commit = hints.note
-    stack.enter_context(before_shutdown(hub.close))
+    runs = app.state.chat.runs
+
+    def close() -> None:
+        hub.close()
+        runs.close()
+
+    stack.enter_context(before_shutdown(close))
     if settings.worker == "inside":
         metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
         hints.subscribe(worker.changed)

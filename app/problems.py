@@ -29,7 +29,9 @@ STATUS = {
     Kind.UNSUPPORTED_MEDIA: 415,
     Kind.INVALID: 422,
     Kind.RATE_LIMITED: 429,
+    Kind.BAD_GATEWAY: 502,
     Kind.UNAVAILABLE: 503,
+    Kind.GATEWAY_TIMEOUT: 504,
     Kind.STORAGE_FULL: 507,
 }
 TITLES = {
@@ -49,7 +51,9 @@ TITLES = {
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
     507: "Insufficient Storage",
 }
 CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}

@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "AccountCreate": {"email": "a@example.com", "password": "correct horse battery"},
     "AccountUpdate": {"name": "Ann"},
     "ApiTokenCreate": {"name": "script"},
+    "ChatRequest": {"message": "hello"},
     "Move": {"before": 1},
     "ProjectCreate": {"name": "x"},
     "ProjectUpdate": {"name": "x"},

@@ -20,6 +20,7 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 
 from app.config import Settings
 from app.db.url import ConnectOptions
@@ -56,8 +57,8 @@ async def http(watched: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def parse(text: str) -> Samples:
-    families = text_string_to_metric_families(text)
+def parse(said: str) -> Samples:
+    families = text_string_to_metric_families(said)
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
 
 
@@ -129,13 +130,11 @@ async def test_the_pool_says_who_waits(app: FastAPI) -> None:
     sessions = [database.transaction("metrics") for _ in range(7)]
 
     async def hold(session: Any) -> None:
-        connection = await database.begin(session._begin)
-        await asyncio.sleep(0.2)
-        await connection.execute("rollback")
-        await database.release(connection)
+        await session.exec(text("select pg_sleep(0.5)"))
+        await session.rollback()
 
     tasks = [asyncio.create_task(hold(session)) for session in sessions]
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.2)
     assert database.load == (5, 2, 5)
     await asyncio.gather(*tasks)
     assert database.load == (0, 0, 5)

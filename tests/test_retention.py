@@ -137,7 +137,7 @@ async def test_todo_prune_looks_at_everybody(
         migrated,
         """
         insert into users (id, revision, prune_at) select 'u' || n, 2, now() + interval '80 days'
-            from generate_series(1, 700) n;
+            from generate_series(1, 150) n;
         insert into tasks (user_id, title, version, deleted_at) select id, 'x', 1, now() - interval '9 days' from users;
         insert into changes (user_id, revision, entity, entity_id, action, data, at)
             select user_id, r, 'task', id, 'created', '{}', now() - make_interval(days => 12 - 6 * r::int)
@@ -146,16 +146,16 @@ async def test_todo_prune_looks_at_everybody(
     name = options.dsn.partition("?")[0].rpartition("/")[2]
     done = run_todo("prune", cwd=tmp_path, database_url=options.dsn, jwt_secret=SECRET, trash_kept_days=10,
                     changes_kept_days=5)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "700 users looked at, 0 tasks purged from the trash\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "150 users looked at, 0 tasks purged from the trash\n"), done.stderr
     done = run_todo("prune", cwd=tmp_path, database_url=options.dsn, jwt_secret=SECRET, trash_kept_days=7,
                     changes_kept_days=5)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "700 users looked at, 700 tasks purged from the trash\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "150 users looked at, 150 tasks purged from the trash\n"), done.stderr
     await databases.execute(
         """do $$ begin
         assert not exists (select from tasks), 'tasks';
-        assert (select count(*) = 700 from changes where action = 'purged' and revision = 3), 'purged';
+        assert (select count(*) = 150 from changes where action = 'purged' and revision = 3), 'purged';
         assert not exists (select from changes where revision = 1), 'old changes';
-        assert (select count(*) = 1400 from changes), 'young changes';
+        assert (select count(*) = 300 from changes), 'young changes';
         end $$""",
         name,
     )

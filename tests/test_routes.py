@@ -39,6 +39,7 @@ ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCO
 
 def concrete(path: str, owner: str, task_id: int, project_id: int = 1) -> str:
     values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
+    values["conversation_id"] = 1
     return path.format(**values, project_id=project_id)
 
 
@@ -72,13 +73,15 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     assert (await alice.get("/tasks")).json() == [task]
 
 
-# An event stream has no end for a client without a socket to wait for (tests/test_events.py), and webhooks have bodies
-# and ids of their own (tests/test_webhooks.py).
-# Projects have bodies and ids of their own as well: tests/test_projects.py.
+# An event stream has no end for a client without a socket to wait for (tests/test_events.py), a chat needs a model
+# (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py, test_projects.py).
 ELSEWHERE = [
     route
     for route in PRIVATE
-    if route[1].endswith("/events") or "/webhooks" in route[1] or route[1].startswith("/api/{user_id}/projects")
+    if route[1].endswith(("/events", "/chat"))
+    or "{conversation_id}" in route[1]
+    or "/webhooks" in route[1]
+    or route[1].startswith("/api/{user_id}/projects")
 ]
 
 

@@ -8,7 +8,7 @@ from app.db.statements import Prepared
 BATCH = 5_000  # revisions in one transaction
 
 DUE = Prepared(text("select id from users where prune_at <= now() order by prune_at limit 100"))
-EVERYBODY = Prepared(text("select id from users where id > :after order by id limit 500"))
+EVERYBODY = Prepared(text("select id from users where id > :after order by id limit 100"))
 # The log is cut, never thinned out: what goes is everything before the first change that is young enough.
 EXTENT = Prepared(
     text("""

@@ -8,9 +8,13 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field, StrictInt
 
 from app.db.session import Session
-from app.models.base import MAX_ID
+from app.models.base import MAX_ID, Shape
 
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
+
+
+class Nothing(Shape):
+    """No arguments."""
 
 
 class Call(NamedTuple):

@@ -10,8 +10,8 @@ from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page
 from app.schemas.task_query import TaskQuery, TrashQuery, Whole
-from app.services import agent_writes, task_list, tasks
-from app.tools.table import Call, Id, Tool
+from app.services import task_list, tasks
+from app.tools.table import Call, Id, Nothing, Tool
 
 LIMIT = 20  # tasks on a page: each costs a model about 50 tokens
 Limit = Annotated[int, Field(ge=1, le=100), Whole]
@@ -61,10 +61,6 @@ class CompleteTask(TaskId):
     completed: StrictBool = Field(True, description="false: open again.")
 
 
-class Nothing(Shape):
-    """No arguments."""
-
-
 class Done(BaseModel):
     """What a write did to a task."""
 
@@ -92,17 +88,6 @@ class TaskLines(BaseModel):
 class Emptied(BaseModel):
     status: Literal["emptied"]
     deleted: int = Field(description="Tasks that were deleted for good.")
-
-
-class UndoneTask(BaseModel):
-    task_id: int
-    status: str = Field(description="What happened to the task: updated, completed, reopened, deleted, restored.")
-    title: str
-
-
-class Undone(BaseModel):
-    status: Literal["undone"]
-    changes: list[UndoneTask]
 
 
 def done(task: Any, status: str) -> dict[str, Any]:
@@ -158,11 +143,6 @@ async def empty_trash(call: Call) -> Any:
     return {"status": "emptied", "deleted": await tasks.empty_trash(call.session, call.owner)}
 
 
-async def undo_last(call: Call) -> Any:
-    changes = await agent_writes.undo_last_write(call.session, call.owner, call.source)
-    return {"status": "undone", "changes": [done(change.data, change.action) for change in changes]}
-
-
 TASK_TOOLS = [
     Tool("add_task", "Add a task. Only the title is required.", TaskCreate, Done, add_task),
     Tool(
@@ -205,5 +185,4 @@ TASK_TOOLS = [
         destructive=True,
         idempotent=True,
     ),
-    Tool("undo_last", "Undo the last change you made here; again, the one before it.", Nothing, Undone, undo_last),
 ]

@@ -36,14 +36,14 @@ async def agent(server: Server, token: str, mode: str = "auto") -> AsyncIterator
         yield client
 
 
-async def call(client: Client, name: str, **arguments: Any) -> Any:
+async def call(client: Client, name: str, /, **arguments: Any) -> Any:
     result = await client.call_tool(name, arguments)
     assert not result.is_error, result.content
     assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]
     return result.structured_content
 
 
-async def refused(client: Client, name: str, **arguments: Any) -> Any:
+async def refused(client: Client, name: str, /, **arguments: Any) -> Any:
     result = await client.call_tool(name, arguments)
     assert result.is_error
     return json.loads(result.content[0].text)  # type: ignore[union-attr]
@@ -57,7 +57,7 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         assert [tool.name for tool in listed] == list(TOOLS)
         called = set()
 
-        async def use(name: str, **arguments: Any) -> Any:
+        async def use(name: str, /, **arguments: Any) -> Any:
             called.add(name)
             return await call(client, name, **arguments)
 
@@ -78,6 +78,16 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         undone = await use("undo_last")
         assert undone["changes"] == [{"task_id": task_id, "status": "deleted", "title": "Buy oat milk"}]
         assert await use("empty_trash") == {"status": "emptied", "deleted": 1}
+
+        project_id = (await use("create_project", name="Home"))["project_id"]
+        lines = {"projects": [{"id": project_id, "name": "Home", "color": None, "archived": False}]}
+        assert await use("list_projects") == lines
+        assert (await use("update_project", project_id=project_id, name="House"))["name"] == "House"
+        assert (await use("delete_project", project_id=project_id))["status"] == "deleted"
+        assert await use("undo_last") == {
+            "status": "undone",
+            "changes": [{"project_id": project_id, "status": "restored", "name": "House"}],
+        }
         assert called == set(TOOLS)
     assert await alice.titles() == []
 
@@ -110,7 +120,9 @@ async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Serv
             assert said in found["detail"]
         for arguments in ({"task_id": "1"}, {"task_id": 0}, {"task_id": 2**63}, {"task_id": True}, {}):
             assert (await refused(client, "get_task", **arguments))["code"] == "bad_arguments"
-        assert (await refused(client, "update_task", task_id=1))["code"] == "bad_arguments"
+        for name in ("update_task", "update_project"):
+            assert (await refused(client, name, task_id=1, project_id=1))["code"] == "bad_arguments"
+        assert (await refused(client, "delete_project", project_id=2**40))["code"] == "project_not_found"
         assert (await refused(client, "list_tasks", cursor="nonsense"))["code"] == "invalid_cursor"
         assert (await refused(client, "add_task", title="a\0b"))["code"] == "bad_arguments"
         with pytest.raises(MCPError, match="no tool of that name"):
