@@ -42,6 +42,7 @@ from app.routers import (
     docs,
     health,
     mcp,
+    preferences,
     projects,
     sessions,
     tasks,
@@ -63,6 +64,7 @@ log = logging.getLogger(__name__)
 ROUTERS = (
     tasks.router,
     projects.router,
+    preferences.router,
     changes.router,
     chat.router,
     webhooks.router,

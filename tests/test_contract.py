@@ -47,6 +47,10 @@ BEYOND_SCHEMA = {
     "date_range": "years 1900 to 2199 in UTC",
     "move_where": "tasks=move and to go together",
     "one_place": "before or after, not both",
+    "unknown_reference": "what is referred to is there",
+    "other_project": "a subtask is in its parent's project",
+    "timezone": "a name of the IANA database",
+    "invalid_recurrence": "a rule of RFC 5545",
 }
 
 
@@ -112,6 +116,7 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
 # Whether these succeed depends on what is stored, or on what no schema can say of an address.
 DEPENDS = (
     "{revision}", "{webhook_id}", "{conversation_id}", "/webhooks", "/changes", "/history", "/projects", "/move",
+    "/skip",
 )  # fmt: skip
 
 

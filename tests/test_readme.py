@@ -1,5 +1,6 @@
 """The README's commands, as a reader would run them."""
 
+import json
 import os
 import re
 import socket
@@ -66,6 +67,28 @@ def test_five_minutes_with_curl(served: tuple[str, dict[str, str]]) -> None:
     assert "x-total-count: 2" in done.stdout
     assert done.stdout.count('"status":403') == done.stdout.count('"status":404') == 1
     assert "internal_error" not in done.stdout
+
+
+def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    script = "".join(blocks("A week of tasks")).replace("http://127.0.0.1:8000", url)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace(".venv/bin/todo", str(TODO))],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status":4' not in done.stdout
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(("{", "["))]
+    assert answers[0] == {"timezone": "Europe/Berlin"}
+    tasks = [answer for answer in answers if isinstance(answer, dict) and "due_date" in answer]
+    assert [task["due_date"] for task in tasks if task["title"] == "Bins out"] == ["2031-03-31", "2031-04-07"]
+    lists = [[task["title"] for task in answer] for answer in answers if isinstance(answer, list)]
+    assert lists[0] == ["Bake a cake", "Party", "Invite friends"]
+    assert lists[1] == ["Bins out"]
+    (back,) = [answer for answer in answers if isinstance(answer, dict) and "changes" in answer]
+    assert {change["action"] for change in back["changes"]} == {"restored"}
+    assert sorted(lists[-1]) == ["Bake a cake", "Invite friends", "Party"]
+    assert all(task["completed"] for task in answers[-1])
 
 
 def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:

@@ -8,6 +8,7 @@ from app.errors import (
     AppError,
     Conflict,
     Contention,
+    DueDateNeeded,
     EmailTaken,
     Invalid,
     NotFound,
@@ -30,6 +31,7 @@ FULL = {"53100"}
 CONSTRAINTS: dict[str, type[AppError]] = {
     "accounts_email_key_key": EmailTaken,
     "projects_name_key": ProjectNameTaken,
+    "tasks_recurrence_check": DueDateNeeded,
 }
 
 

@@ -32,3 +32,22 @@ class UnknownReference(Invalid):
     """A body or query names something that is not there, in the trash or somebody else's; ``loc`` says where."""
 
     code, message = "unknown_reference", "There is no such thing to refer to."
+
+
+class OtherProject(Invalid):
+    code, message = "other_project", "A subtask is in the project of its parent."
+
+
+class TooDeep(Invalid):
+    code, message = "too_deep", "Subtasks can be at most 5 levels deep."
+
+
+class NotRecurring(Conflict):
+    code, message = "not_recurring", "Only an open recurring task has an occurrence to skip."
+
+
+class DueDateNeeded(Invalid):
+    code, message = "due_date_needed", "A recurring task needs a due date: send recurrence null as well to end it."
+
+    def __init__(self, *, retry_after: int | None = None) -> None:
+        super().__init__(retry_after=retry_after, loc=("body", "due_date"))

@@ -23,8 +23,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape
-from app.models.task_fields import TAGS_MAX, TITLE_MAX, Description, DueDate, Priority, RecurrenceFrom, Tags, Title
+from app.models.base import Instant, Int64, RowId, Shape
+from app.models.task_fields import (
+    TAGS_MAX,
+    TITLE_MAX,
+    Description,
+    DueDate,
+    Priority,
+    Recurrence,
+    RecurrenceFrom,
+    Tags,
+    Title,
+)
 
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
@@ -181,6 +191,7 @@ class TaskRead(BaseModel):
 
 
 WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags"}
+WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
 class TaskBody(Shape):
@@ -207,6 +218,10 @@ class TaskCreate(TaskBody):
     priority: Priority = Priority.MEDIUM
     due_date: DueDate | None = None
     tags: Tags = []
+    project_id: RowId | None = None
+    parent_id: RowId | None = None
+    recurrence: Recurrence | None = None
+    recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
 
 
 class TaskUpdate(TaskBody):
@@ -222,18 +237,16 @@ class TaskUpdate(TaskBody):
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
+    project_id: RowId | MISSING | None = MISSING
+    parent_id: RowId | MISSING | None = MISSING
+    recurrence: Recurrence | MISSING | None = MISSING
+    recurrence_from: RecurrenceFrom | MISSING | None = MISSING
 
     @model_validator(mode="after")
     def _not_empty(self) -> "TaskUpdate":
         if not self.model_fields_set:
             raise PydanticCustomError("empty_update", "Send at least one field to change")
         return self
-
-
-class TaskComplete(TaskBody):
-    """No body toggles; ``completed`` sets."""
-
-    completed: StrictBool
 
 
 class TaskPage(BaseModel):

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Body, Query, Request, Response, Security
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
 from app.etags import expected_versions, is_unchanged, task_etag
 from app.list_answers import LIST_TAGS, etag_of_list, list_headers, unchanged_list
-from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
+from app.models.task_actions import TaskComplete, TaskMove
+from app.models.task_fields import Subtasks
+from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page, link_header
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute, known_names
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services import task_list, tasks
+from app.services import emptying, task_list, tasks
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -74,7 +76,7 @@ async def list_trash(
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: Session) -> Response:
     """Delete for good everything that is in the trash."""
-    await tasks.empty_trash(session, owner)
+    await emptying.empty_trash(session, owner)
     return Response(status_code=204)
 
 
@@ -116,22 +118,45 @@ async def complete_task(
     wanted: Annotated[TaskComplete | None, Body()] = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Without a body: toggle. With `{"completed": true}` or `false`: set, as often as you like."""
+    """Without a body: toggle. With `{"completed": true}` or `false`: set.
+
+    Open subtasks are completed, too; `"subtasks": "keep"` leaves them. What recurs goes on to its next date, and the
+    occurrence stays as a completed task of its own: without `If-Match`, asking twice completes two.
+    """
     completed = wanted.completed if wanted else None
+    keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
-    return _task_answer(await tasks.complete_task(session, owner, task_id, completed, versions=versions))
+    return _task_answer(
+        await tasks.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
+    )
+
+
+@router.post(
+    "/{task_id}/skip", response_model=TaskRead, responses={200: TASK, 409: {"description": "It does not recur."}}
+)
+async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
+    """A recurring task goes on to its next date, with nothing done."""
+    return _task_answer(await tasks.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+
+
+@router.post("/{task_id}/move", response_model=TaskRead, responses={200: TASK})
+async def move_task(
+    owner: Owner, session: Session, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
+) -> Response:
+    """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
+    return _task_answer(await tasks.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
 async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
-    """Into the trash: gone from every other view until it is restored."""
+    """Into the trash, with all below it: gone from every other view until it is restored."""
     await tasks.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
 @router.post("/{task_id}/restore", response_model=TaskRead, responses={200: TASK})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
-    """Bring a task back from the trash."""
+    """Bring a task back from the trash, with what was below it and went there together with it."""
     return _task_answer(await tasks.restore_task(session, owner, task_id))
 
 

@@ -1,12 +1,13 @@
 """What is asked of projects beside their fields."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import MAX_ID, Shape
+from app.models.base import RowId, Shape
+from app.schemas.task_query import QueryId
 
 
 class Archived(StrEnum):
@@ -18,17 +19,6 @@ class Archived(StrEnum):
 class WhatOfTasks(StrEnum):
     TRASH = "trash"
     MOVE = "move"
-
-
-def _canonical(value: Any) -> Any:
-    """An id has one spelling; int() would read others."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
-        return int(value)
-    return value
-
-
-RowId = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
-QueryId = Annotated[RowId, BeforeValidator(_canonical)]
 
 
 class ProjectQuery(Shape):

@@ -1,12 +1,12 @@
 """The query of a task list, with the names other front-ends know."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import CleanText, DateOrInstant, Shape
+from app.models.base import CleanText, DateOrInstant, RowId, Shape
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
 from app.paging import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
@@ -24,6 +24,7 @@ class Sort(StrEnum):
     PRIORITY = "priority"
     TITLE = "title"
     COMPLETED_AT = "completed_at"
+    POSITION = "position"
 
 
 class Order(StrEnum):
@@ -53,7 +54,15 @@ def _flag(value: Any) -> Any:
     raise PydanticCustomError("bool_parsing", "Input should be true or false")
 
 
+def _canonical_id(value: Any) -> Any:
+    """An id has one spelling; int() would read others."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
+        return int(value)
+    return value
+
+
 Whole = BeforeValidator(_digits)
+QueryId = Annotated[RowId, BeforeValidator(_canonical_id)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 TagFilter = Annotated[str, CleanText, Field(min_length=1, max_length=TAG_MAX)]
 
@@ -97,13 +106,15 @@ class TaskQuery(Shape):
     tag: Annotated[list[TagFilter], BeforeValidator(_as_list), Field(max_length=TAGS_MAX)] = Field(
         [], description="All of these; repeatable."
     )
+    project_id: QueryId | Literal["none"] | None = Field(None, description="In this project; none: in the inbox.")
+    parent_id: QueryId | Literal["none"] | None = Field(None, description="Directly below this task; none: at the top.")
     due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
     overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
     sort: Sort = Field(
         Sort.CREATED_AT, description="A task without the date sorted by counts as later than any that has one."
     )
-    order: Order | None = Field(None, description="Default: desc; asc for title and due_date.")
+    order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
     limit: Limit = LIMIT_DEFAULT
     offset: Offset | None = Field(None, description="Tasks to skip. Deep pages are cheaper by cursor.")
     cursor: CursorText | None = Field(
@@ -141,7 +152,7 @@ class TaskQuery(Shape):
     @property
     def direction(self) -> Order:
         """The order asked for, or the one a person expects of this sort key."""
-        ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE)
+        ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE, Sort.POSITION)
         return self.order or (Order.ASC if ascending else Order.DESC)
 
 

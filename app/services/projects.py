@@ -12,9 +12,9 @@ from app.db.statements import Prepared
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.services.moves import find_place, places
-from app.services.tasks import LIVE as LIVE_TASK
-from app.services.tasks import NOW as TASK_NOW
-from app.services.tasks import TASKS, numbered_task
+from app.services.task_statements import LIVE as LIVE_TASK
+from app.services.task_statements import NOW as TASK_NOW
+from app.services.task_statements import TASKS, numbered_task
 from app.services.users import get_revision, lock_owner
 
 PROJECTS = Project.__table__  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
-from app.services.tasks import READ, TASKS
+from app.services.task_statements import READ, TASKS
 from app.services.users import TIMEZONE, USERS, get_revision
 
 SORT_KEY = len(READ_COLUMNS)  # position of the sort key in a record; the revision comes last
@@ -47,6 +47,7 @@ KEYS: dict[str, tuple[Any, Any]] = {
     "deleted_at": (TASKS.c.deleted_at, INSTANT),
     "priority": (TASKS.c.priority_sort, Integer()),
     "title": (TASKS.c.title_sort, Text()),
+    "position": (TASKS.c.position, Text()),
 }
 
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
@@ -66,6 +67,8 @@ class Shape(NamedTuple):
     due_before: str = ""
     due_after: str = ""
     overdue: bool | None = None
+    project_id: str = ""
+    parent_id: str = ""
 
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
@@ -150,6 +153,9 @@ def _conditions(shape: Shape) -> list[Any]:
         found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
     if shape.tags:
         found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
+    for name in ("project_id", "parent_id"):
+        if kind := getattr(shape, name):
+            found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
     if shape.due_before:
         day, instant = _bounds("due_before", shape.due_before)
         found.append(or_(c.due_on < day, c.due_at < instant))
@@ -187,6 +193,8 @@ def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
         due_before=_kind(query.due_before),
         due_after=_kind(query.due_after),
         overdue=query.overdue,
+        project_id=_which(query.project_id),
+        parent_id=_which(query.parent_id),
     )
     return shape, {
         "words": [f"%{_escape_like(word)}%" for word in words],
@@ -194,7 +202,13 @@ def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
         "tags": query.tag,
         "due_before": query.due_before,
         "due_after": query.due_after,
+        "project_id": query.project_id,
+        "parent_id": query.parent_id,
     }
+
+
+def _which(row_id: int | str | None) -> str:
+    return "" if row_id is None else "none" if row_id == "none" else "one"
 
 
 def _kind(due: date | datetime | None) -> str:

@@ -8,7 +8,7 @@ from sqlalchemy import delete as sql_delete
 from app.db.changes import OWNER
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.services.tasks import TASKS, TRASH, numbered_task
+from app.services.task_statements import TASKS, TRASH, numbered_task
 from app.services.users import lock_owner
 
 BATCH = 1_000  # tasks: far from the time limit of a statement, also on a machine that has much else to do

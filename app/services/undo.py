@@ -6,6 +6,7 @@ from app.clock import now
 from app.db.session import Session
 from app.errors import ChangeNotFound, UndoConflict
 from app.services.changes import WRITE, get_change
+from app.services.tree import require_whole
 from app.services.undoable import FIELDS, UNDOABLE, Undoable
 from app.services.users import lock_owner
 
@@ -32,7 +33,11 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
         if targets:
             statement = UNDOABLE[entity].next if done else UNDOABLE[entity].first
             done = (await session.exec(statement, {"owner": owner, "rows": targets})).all()[0]
-    return await get_change(session, owner, done) if done else []
+    if not done:
+        return []
+    ids = {entity: [row["id"] for row in targets] for entity, targets in wanted.items()}
+    await require_whole(session, owner, ids.get("task", []), ids.get("project", []))
+    return await get_change(session, owner, done)
 
 
 async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[Row]:

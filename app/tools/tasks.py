@@ -10,7 +10,7 @@ from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page
 from app.schemas.task_query import TaskQuery, TrashQuery, Whole
-from app.services import task_list, tasks
+from app.services import emptying, task_list, tasks
 from app.tools.table import Call, Id, Nothing, Tool
 
 LIMIT = 20  # tasks on a page: each costs a model about 50 tokens
@@ -140,7 +140,7 @@ async def list_trash(call: Call) -> Any:
 
 
 async def empty_trash(call: Call) -> Any:
-    return {"status": "emptied", "deleted": await tasks.empty_trash(call.session, call.owner)}
+    return {"status": "emptied", "deleted": await emptying.empty_trash(call.session, call.owner)}
 
 
 TASK_TOOLS = [
