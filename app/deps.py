@@ -11,8 +11,9 @@ from app.auth.claims import Identity
 from app.auth.opaque import API_TOKEN_PREFIX
 from app.auth.tokens import bearer_token
 from app.clock import now
+from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
-from app.errors import AppError, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
+from app.errors import AppError, CalendarTokenInvalid, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
 from app.limits import Limits
 from app.models.base import MAX_ID
 from app.request_id import note_subject
@@ -173,7 +174,19 @@ async def read_session(request: Request, owner: Owner) -> DatabaseSession:
     return session  # type: ignore[no-any-return]
 
 
+async def feed_session(request: Request, user_id: UserId) -> DatabaseSession:
+    """A read-only transaction of whom the path names, for a route that asks for a token of its own before it reads.
+
+    Raises CalendarTokenInvalid for what cannot be anybody.
+    """
+    if not 0 < len(user_id) <= MAX_OWNER or not user_id.isprintable():
+        raise CalendarTokenInvalid
+    session = request.scope["session"] = request.app.state.database.transaction(user_id, read_only=True)
+    return session  # type: ignore[no-any-return]
+
+
 Session = Annotated[DatabaseSession, Depends(write_session)]
+FeedSession = Annotated[DatabaseSession, Depends(feed_session)]
 ReadSession = Annotated[DatabaseSession, Depends(read_session)]
 
 
@@ -207,6 +220,12 @@ Revision = Annotated[
 WebhookId = Annotated[
     int,
     Path(description="Id of the webhook.", examples=[3]),
+    BeforeValidator(_canonical_id),
+    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
+]
+FeedId = Annotated[
+    int,
+    Path(description="Id of the calendar feed.", examples=[3]),
     BeforeValidator(_canonical_id),
     WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
 ]

@@ -37,6 +37,7 @@ from app.routers import (
     accounts,
     api_tokens,
     auth,
+    calendars,
     changes,
     chat,
     docs,
@@ -45,7 +46,9 @@ from app.routers import (
     preferences,
     projects,
     sessions,
+    task_actions,
     tasks,
+    transfer,
     web,
     webhooks,
     well_known,
@@ -54,8 +57,7 @@ from app.routers import metrics as metrics_route
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
-from app.services.rate_limits import SharedCounts
-from app.services.redis_counts import RedisCounts
+from app.services.rate_limits import shared_counts
 from app.shutdown import before_shutdown
 from app.worker import Worker
 
@@ -63,9 +65,12 @@ log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,
+    task_actions.router,
     projects.router,
     preferences.router,
     changes.router,
+    transfer.router,
+    calendars.router,
     chat.router,
     webhooks.router,
     auth.router,
@@ -103,6 +108,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     One that is not ``serving`` only makes the checks of a start: nothing waits in it, and nothing works by itself.
     """
     settings = settings or get_settings()
+    on = settings.otel
     app = FastAPI(
         title="Todo",
         version="0.1.0",
@@ -112,12 +118,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         openapi_url=None,
         redirect_slashes=False,
         # Off by name: asking on each request whether it is on costs 8 us.
-        telemetry={
-            "tracing": settings.otel,
-            "metrics": settings.otel,
-            "logs": settings.otel,
-            "auto_configure": settings.otel,
-        },
+        telemetry={"tracing": on, "metrics": on, "logs": on, "auto_configure": on},
     )
     app.state.settings, app.state.serving = settings, serving
     app.state.limits = limits = Limits(settings)
@@ -172,22 +173,13 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await prove_isolation(database)
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
-    app.state.limits.counts = await shared_counts(stack, settings, database)
+    app.state.limits.counts = await stack.enter_async_context(shared_counts(database, settings))
     app.state.mcp = McpEndpoint(database, settings)
     stack.push_async_callback(app.state.mcp.aclose)
     app.state.chat = Chat(database, settings)
     stack.push_async_callback(app.state.chat.aclose)
     if app.state.serving:
         await _start_background(app, stack, Hints(direct_options(settings, options)))
-
-
-async def shared_counts(stack: AsyncExitStack, settings: Settings, database: Database) -> SharedCounts:
-    """What the exact limits are counted in. Raises ValueError for a setting that cannot work."""
-    if settings.rate_limit_url is None:
-        return SharedCounts(database)
-    redis = RedisCounts(settings.rate_limit_url.get_secret_value())
-    stack.push_async_callback(redis.aclose)
-    return SharedCounts(database, redis)
 
 
 async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
@@ -230,7 +222,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_worker(settings: Settings, database: Database) -> Worker:
-    """Delivers webhooks and prunes, of whomever it finds due."""
+    """Reminds, delivers webhooks and prunes, of whomever it finds due."""
     return Worker(
         database,
         allow_private=settings.webhooks_allow_private,

@@ -1,4 +1,4 @@
-"""What happens by itself: webhooks are delivered, old changes and old trash are let go.
+"""What happens by itself: reminders fire, webhooks are delivered, old changes and old trash are let go.
 
 Runs inside each server process, or alone as ``todo worker``. Any number of workers share the work: an event is leased.
 """
@@ -21,12 +21,12 @@ from app import retention
 from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
 from app.outbound import Caller
+from app.reminding import NOBODY, Reminders
 from app.services import deliveries, pruning
 from app.services.deliveries import Job
 
 log = logging.getLogger(__name__)
 
-NOBODY = "nobody"  # a transaction needs an owner; the looks across users read only what the worker's role may
 AT_ONCE = 64  # calls
 EACH = 4  # of them to the endpoints of one owner
 TURN = 1.0  # seconds after which a webhook with more to deliver waits in line again
@@ -43,6 +43,7 @@ class Pace:
     window: float = 24 * 3600
     poll: float = 5
     prune: float = 60
+    remind: float = 1
     trash: float = 3600
 
     def delay(self, attempt: int) -> float:
@@ -92,6 +93,7 @@ class Worker:
         self._loops = [
             asyncio.create_task(self._forever(self._deliver_due, self._pace.poll), name="webhooks"),
             asyncio.create_task(self._forever(self._prune_due, self._pace.prune), name="pruning"),
+            asyncio.create_task(self._forever(Reminders(self._database).fire_due, self._pace.remind), name="reminders"),
             asyncio.create_task(self._forever(self._empty_trash, self._pace.trash), name="trash"),
         ]
         return self

@@ -66,7 +66,8 @@ async def process(*arguments: str, **environment: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        running.kill()
+        with contextlib.suppress(ProcessLookupError):
+            running.kill()
         await running.wait()
 
 

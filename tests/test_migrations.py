@@ -30,6 +30,7 @@ GRANTS = {
     **{name: {"SELECT", "INSERT", "DELETE"} for name in ("conversations", "messages", "agent_writes")},
     "token_use": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "alembic_version": {"SELECT"},
+    "calendar_feeds": {"SELECT", "INSERT", "DELETE"},
     "changes": {"SELECT", "INSERT"},
     "tasks": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "users": {"SELECT", "INSERT", "UPDATE"},

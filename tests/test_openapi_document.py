@@ -95,7 +95,7 @@ def test_references_lead_somewhere_and_the_framework_has_left_nothing(document: 
 
 
 def test_one_bearer_scheme_and_described_tags(document: Json) -> None:
-    assert list(document["components"]["securitySchemes"]) == ["bearerAuth"]
+    assert list(document["components"]["securitySchemes"]) == ["bearerAuth", "calendarToken"]
     assert document["components"]["securitySchemes"]["bearerAuth"]["bearerFormat"] == "JWT"
     assert all("description" in tag for tag in document["tags"])
 

@@ -91,6 +91,26 @@ def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
     assert all(task["completed"] for task in answers[-1])
 
 
+def test_in_and_out(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    setup = blocks("Five minutes with curl")[0].splitlines()
+    script = "\n".join([line for line in setup if line.startswith(("TOKEN=", "call()"))] + blocks("In and out"))
+    script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
+    script = script.replace("todo token alice", "todo token carol") + "\ncat todo.json"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"recurrence":"FREQ=MONTHLY;BYMONTHDAY=1"' in done.stdout
+    assert '"remind_at":"2030-11-30T16:00:00Z"' in done.stdout
+    assert '"dry_run":true,"created":{"projects":0,"tasks":0' in done.stdout
+    assert '"format":"csv","dry_run":false,"created":{"projects":0,"tasks":1' in done.stdout
+    assert "/calendar.ics?token=todo_feed_" in done.stdout
+    assert '"format":"todo/1"' in done.stdout
+    assert "urn:todo:problem" not in done.stdout
+
+
 def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:
     run = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e . && .venv/bin/todo serve"
     test = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev]' && .venv/bin/pytest"

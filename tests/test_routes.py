@@ -34,8 +34,10 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 ROUTES = list(routes())
-PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/")]
-ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL and route not in PRIVATE]
+# What opens with a token of its own, in its address: tests/test_calendars.py.
+CAPABILITY = {("GET", "/api/{user_id}/calendar.ics")}
+PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/") and route not in CAPABILITY]
+ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL | CAPABILITY and route not in PRIVATE]
 
 
 # Of routes that take no fields of a task.
@@ -43,11 +45,16 @@ BODIES: dict[str, dict[str, Any]] = {
     "complete": {"completed": True},
     "move": {"project_id": None},
     "settings": {"timezone": "Europe/Berlin"},
+    "snooze": {"minutes": 10},
+    "quick": {"text": "mine"},
+    "calendar": {"name": "mine"},
+    "import": {"format": "todo/1"},
 }
 
 
 def concrete(path: str, owner: str, task_id: int, project_id: int = 1) -> str:
     values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
+    values["feed_id"] = 1
     values["conversation_id"] = 1
     return path.format(**values, project_id=project_id)
 
@@ -88,7 +95,7 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
 ELSEWHERE = [
     route
     for route in PRIVATE
-    if route[1].endswith(("/events", "/chat"))
+    if route[1].endswith(("/events", "/chat", "{feed_id}"))  # tests/test_calendars.py
     or "{conversation_id}" in route[1]
     or "/webhooks" in route[1]
     or route[1].startswith("/api/{user_id}/projects")

@@ -12,6 +12,18 @@ class VersionConflict(AppError):
     message = "It has changed since the version in If-Match: get it again."
 
 
+class TaskCompleted(Conflict):
+    code, message = "task_completed", "The task is completed: it reminds of nothing."
+
+
+class ReminderPassed(Invalid):
+    code, message = "reminder_passed", "That moment has passed."
+
+
+class TooManyReminders(Conflict):
+    code, message = "too_many_reminders", "The task has as many reminders as there can be: remove one first."
+
+
 class ProjectNotFound(NotFound):
     code, message = "project_not_found", "Project not found"
 

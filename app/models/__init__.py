@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
+from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
 from app.models.comments import Comment
 from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
@@ -22,6 +23,7 @@ __all__ = [
     "Account",
     "AgentWrite",
     "ApiToken",
+    "CalendarFeed",
     "Change",
     "Comment",
     "Conversation",

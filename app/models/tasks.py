@@ -35,6 +35,7 @@ from app.models.task_fields import (
     Tags,
     Title,
 )
+from app.models.task_reminders import Reminders
 
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
@@ -190,7 +191,7 @@ class TaskRead(BaseModel):
     updated_at: Instant
 
 
-WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags"}
+WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
 WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
@@ -218,6 +219,7 @@ class TaskCreate(TaskBody):
     priority: Priority = Priority.MEDIUM
     due_date: DueDate | None = None
     tags: Tags = []
+    reminders: Reminders = []
     project_id: RowId | None = None
     parent_id: RowId | None = None
     recurrence: Recurrence | None = None
@@ -225,7 +227,7 @@ class TaskCreate(TaskBody):
 
 
 class TaskUpdate(TaskBody):
-    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, ``tags`` to none."""
+    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, lists to none."""
 
     model_config = ConfigDict(
         json_schema_extra={"minProperties": 1, "examples": [{"title": "Buy oat milk", "due_date": None}]}
@@ -237,6 +239,7 @@ class TaskUpdate(TaskBody):
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
+    reminders: Reminders | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
     recurrence: Recurrence | MISSING | None = MISSING

@@ -50,18 +50,23 @@ class _Page(NamedTuple):
 
 
 @cache
-def _page(root: str) -> _Page:
+def _page(root: str, assistant: bool) -> _Page:
     """The page with the addresses of its files. All modules are named, so that none waits until another is read."""
     base = escape(f"{root}/app/{VERSION}")
     modules = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in FILES if name.endswith(".js"))
-    body = PAGE.replace("{base}", base).replace("{modules}", modules).encode()
+    body = (
+        PAGE.replace("{base}", base)
+        .replace("{assistant}", "on" if assistant else "off")
+        .replace("{modules}", modules)
+        .encode()
+    )
     return _Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 @router.get("/app")
 async def read_app(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """The page, or 304 for a browser that has it."""
-    body, etag = _page(_root(request))
+    body, etag = _page(_root(request), bool(request.app.state.settings.llm_model))
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)

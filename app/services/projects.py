@@ -50,7 +50,12 @@ HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, LIVE_TASK)
 TRASH_TASKS = numbered_task(
     update(TASKS)
     .where(*HOLDS)
-    .values(deleted_at=select(func.clock_timestamp()).scalar_subquery(), version=TAKEN, updated_at=TASK_NOW),
+    .values(
+        deleted_at=select(func.clock_timestamp()).scalar_subquery(),
+        remind_at=null(),
+        version=TAKEN,
+        updated_at=TASK_NOW,
+    ),
     "deleted",
     answer=["id"],
     revision=TAKEN,

@@ -6,10 +6,13 @@ same in Redis or Valkey; while that does not answer, the database counts.
 
 import logging
 import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
 
 from sqlalchemy import text
 
+from app.config import Settings
 from app.db.session import Database
 from app.db.statements import Prepared
 from app.limits import Counts, Quota
@@ -66,4 +69,14 @@ class SharedCounts:
         return await take(self._database, quota, subject)
 
 
-_: type[Counts] = SharedCounts
+@asynccontextmanager
+async def shared_counts(database: Database, settings: Settings) -> AsyncIterator[Counts]:
+    """What the exact limits are counted in. Raises ValueError for a setting that cannot work."""
+    if settings.rate_limit_url is None:
+        yield SharedCounts(database)
+        return
+    redis = RedisCounts(settings.rate_limit_url.get_secret_value())
+    try:
+        yield SharedCounts(database, redis)
+    finally:
+        await redis.aclose()

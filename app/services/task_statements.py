@@ -25,6 +25,7 @@ from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.statements import Prepared
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
+from app.services.reminders import remind_at
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
@@ -84,6 +85,8 @@ def update_statement(
     values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
     if "completed" in columns:
         values["completed_at"] = completed_at(values["completed"])
+    if columns & {"completed", "due_on", "reminders"}:
+        values["remind_at"] = remind_at(**values)
     statement = changed(guarded=guarded, taken=taken, **values)
     said: Any = action or (SET if "completed" in columns else "updated")
     revision = TAKEN if taken else REVISION

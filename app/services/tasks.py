@@ -20,6 +20,7 @@ from app.models.task_rows import task_row
 from app.models.tasks import TaskCreate, TaskUpdate
 from app.services.moves import find_place, places
 from app.services.recurring import schedule
+from app.services.reminders import remind_at, resolve_reminders
 from app.services.task_changes import FAR, change_task, look_at_task, place_of_new, skip_occurrence
 from app.services.task_statements import (
     COMPLETED,
@@ -47,7 +48,11 @@ GET = Prepared(select(*READ).where(*MINE, LIVE))
 @lru_cache(maxsize=64)
 def _create(more: frozenset[str] = frozenset()) -> Prepared:
     """An INSERT of the fields that every task has, and of the columns ``more``."""
-    values = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
+    values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
+    due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
+    if "reminders" in values:
+        known = {**due, "reminders": values["reminders"], "completed": COMPLETED}
+        values["remind_at"] = remind_at(deleted_at=None, **known)
     statement = insert(TASKS).values(
         user_id=OWNER,
         title=bindparam("title"),
@@ -55,10 +60,9 @@ def _create(more: frozenset[str] = frozenset()) -> Prepared:
         completed=COMPLETED,
         completed_at=case((COMPLETED, func.now()), else_=null()),
         priority=bindparam("priority"),
-        due_on=bindparam("due_on"),
-        due_at=bindparam("due_at"),
         tags=bindparam("tags"),
         version=REVISION,
+        **due,
         **values,
     )
     return numbered_task(statement, "created")
@@ -72,13 +76,14 @@ def _delete(guarded: bool) -> Prepared:
     has_subtasks = exists().where(
         child.c.user_id == OWNER, child.c.parent_id == TASKS.c.id, child.c.deleted_at.is_(None)
     )
-    return numbered_task(changed(guarded=guarded, deleted_at=NOW).where(~has_subtasks), "deleted")
+    return numbered_task(changed(guarded=guarded, deleted_at=NOW, remind_at=null()).where(~has_subtasks), "deleted")
 
 
 @lru_cache
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
-    statement = changed(guarded=guarded, completed=completed, completed_at=completed_at(completed))
+    values = {"completed_at": completed_at(completed), "remind_at": remind_at(completed=completed)}
+    statement = changed(guarded=guarded, completed=completed, **values)
     if toggle:
         return numbered_task(statement.where(IS_SIMPLE), TOGGLED)
     return numbered_task(statement.where(or_(~COMPLETED, IS_SIMPLE)), SET)
@@ -115,6 +120,8 @@ async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
         more |= series
     if task.recurrence_from is not RecurrenceFrom.DUE:
         more["recurrence_from"] = task.recurrence_from
+    if task.reminders:
+        more["reminders"] = await resolve_reminders(session, owner, task.reminders)
     return task_row((await session.exec(_create(frozenset(more)), values | more)).one())
 
 
@@ -128,6 +135,8 @@ async def update_task(
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     if (due := values.pop("due_date", MISSING)) is not MISSING:
         values["due_on"], values["due_at"] = await to_due_columns(session, owner, due)
+    if "reminders" in values:
+        values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
     for name, default in (("priority", "medium"), ("tags", []), ("recurrence_from", "due")):
         if name in values and values[name] is None:
             values[name] = default

@@ -5,13 +5,14 @@ A subtask is in its parent's project. Trees are at most MAX_LEVELS deep, so that
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, case, func, null, select, text, update
+from sqlalchemy import BigInteger, bindparam, case, false, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, REVISION, TAKEN
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TooDeep, UndoConflict, UnknownReference
+from app.services.reminders import remind_at
 from app.services.task_statements import LIVE, NOW, TASK_ID, TASKS, numbered_task
 
 MAX_LEVELS = 5
@@ -44,14 +45,16 @@ def _descendants(action: str, *where: Any, **values: Any) -> Prepared:
 
 
 MOVE_BELOW = _descendants("updated", project_id=bindparam("project_id", type_=BigInteger))
-COMPLETE_BELOW = _descendants("completed", ~TASKS.c.completed, completed=True, completed_at=NOW)
-REOPEN_BELOW = _descendants("reopened", TASKS.c.completed, completed=False, completed_at=null())
+COMPLETE_BELOW = _descendants("completed", ~TASKS.c.completed, completed=True, completed_at=NOW, remind_at=null())
+REOPEN_BELOW = _descendants(
+    "reopened", TASKS.c.completed, completed=False, completed_at=null(), remind_at=remind_at(completed=false())
+)
 # One moment for all: what went together comes back together.
 _moment = select(func.clock_timestamp()).scalar_subquery()
 DELETE_TREE = numbered_task(
     update(TASKS)
     .where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.id.in_(_below(LIVE)))
-    .values(deleted_at=_moment, version=TAKEN, updated_at=NOW),
+    .values(deleted_at=_moment, remind_at=null(), version=TAKEN, updated_at=NOW),
     "deleted",
     revision=TAKEN,
 )
@@ -60,6 +63,7 @@ RESTORE_TREE = numbered_task(
     .where(TASKS.c.user_id == OWNER, ~LIVE, TASKS.c.id.in_(_below(~LIVE, together=True)))
     .values(
         deleted_at=null(),
+        remind_at=remind_at(deleted_at=None),
         project_id=bindparam("project_id", type_=BigInteger),
         parent_id=case((TASKS.c.id == TASK_ID, bindparam("parent_id", type_=BigInteger)), else_=TASKS.c.parent_id),
         version=REVISION,

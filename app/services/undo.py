@@ -24,6 +24,8 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
         raise ChangeNotFound
     if any(row.entity not in UNDOABLE for row in rows):
         raise UndoConflict("This kind of change cannot be undone.")
+    if any(row.action == "reminded" for row in rows):
+        raise UndoConflict("A reminder that has fired cannot be taken back.")
     wanted = {}
     for entity in UNDOABLE:
         if changes := [row for row in rows if row.entity == entity]:

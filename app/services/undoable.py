@@ -12,9 +12,10 @@ from app.models.projects import Project
 from app.models.tasks import Task
 from app.models.views import View
 from app.services.changes import CHANGES
+from app.services.reminders import remind_at_of
 
 # Columns that a write sets by itself, and that are not its content.
-OWN = {"user_id", "id", "position", "version", "created_at", "updated_at"}
+OWN = {"user_id", "id", "position", "version", "created_at", "updated_at", "remind_at"}
 # What a person calls the fields behind these columns.
 FIELDS = {
     "due_on": "due_date",
@@ -23,7 +24,6 @@ FIELDS = {
     "deleted_at": "deleted",
     "archived_at": "archived",
     "moved_to": "position",
-    "remind_at": "reminders",
     "anchor_on": "recurrence",
     "anchor_at": "recurrence",
     "occurrences_done": "recurrence",
@@ -78,6 +78,8 @@ def _write(entity: str, table: Table, content: list[str], completes: bool, revis
         .where(table.c.user_id == OWNER, table.c.id == wanted.c.id)
         .values(version=revision, updated_at=func.now(), **{name: wanted.c[name] for name in content})
     )
+    if table.name == "tasks":
+        write = write.values(remind_at=remind_at_of(wanted))
     done = (
         "when old.completed <> written.completed then case when written.completed then 'completed' else 'reopened' end"
     )

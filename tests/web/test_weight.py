@@ -15,7 +15,7 @@ from tests.support import assert_problem
 from tests.web.window import Window
 
 FIRST_LOAD = 150_000  # bytes, compressed
-DRAWN_WITHIN = 1_000  # ms for 1,000 tasks: five times the aim, since other tests share the machine
+DRAWN_WITHIN = 0.4  # seconds of processor time of the page: twice the aim, for machines that are slower
 DRAW = """new Promise((done) => {
     const began = performance.now();
     location.hash = "#/all";
@@ -35,6 +35,12 @@ def test_the_first_load_is_small(window: Window) -> None:
     assert 10_000 < sum(one["encodedDataLength"] for one in loaded) < FIRST_LOAD
 
 
+def busy(window: Window) -> float:
+    """Seconds for which the page has kept its processor."""
+    metrics = window.page.call("Performance.getMetrics")["metrics"]
+    return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+
+
 def test_a_thousand_tasks_are_drawn_at_once(window: Window) -> None:
     with window.api() as api:
         body = {"tags": ["home"], "priority": "high", "due_date": "2026-12-01"}
@@ -43,8 +49,10 @@ def test_a_thousand_tasks_are_drawn_at_once(window: Window) -> None:
     window.open("#/done")
     window.in_step()
     window.page.wait("document.querySelector('.count').innerText && document.querySelectorAll('.row').length == 0")
-    took = window.page.run(DRAW)
-    assert took < DRAWN_WITHIN
+    window.page.call("Performance.enable", timeDomain="threadTicks")  # whatever else the machine does meanwhile
+    before = busy(window)
+    assert window.page.run(DRAW) > 0
+    assert busy(window) - before < DRAWN_WITHIN
     window.open_details("Task 500")
     assert window.page.run("document.querySelectorAll('.row').length") == 1000
 
@@ -118,6 +126,13 @@ async def test_it_can_be_switched_off() -> None:
         assert (await http.get("/app")).status_code == 404
         home = await http.get("/", headers={"Accept": "text/html"})
         assert (home.status_code, home.json()["app"], home.json()["docs"]) == (200, None, None)
+
+
+async def test_the_assistant_is_offered_where_there_is_one() -> None:
+    for model, said in (("", "off"), ("some-model", "on")):
+        app = create_app(Settings(_env_file=None, llm_model=model))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+            assert f'<meta name="assistant" content="{said}">' in (await http.get("/app")).text
 
 
 async def test_below_a_prefix_every_address_carries_it() -> None:

@@ -87,6 +87,8 @@ class Window:
 
     def drag(self, title: str, target: str, *, above: bool) -> None:
         """With the mouse, from its grip to the upper or the lower half of another row."""
+        # What has just been put into the page is not hit by a pointer before it was painted.
+        self.page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         box = "{const {left, top, height} = %s.getBoundingClientRect(); JSON.stringify([left + 12, top, height])}"
         x, y, height = json.loads(self.page.run(box % f"{self.row(title)}.querySelector('.grip')"))
         _, top, tall = json.loads(self.page.run(box % self.row(target)))

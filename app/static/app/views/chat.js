@@ -27,10 +27,10 @@ export function Chat() {
       setConversation(data.conversation_id);
       setSaid((all) => [...all, { role: "assistant", content: data.response, tools: data.tool_calls.map((one) => one.tool) }]);
     } catch (error) {
-      if (error.status === 404 || error.status === 503) {
+      if (error.code === "chat_not_configured") {
         store.absent.add("chat");
         show({ panel: null });
-        toast("There is no assistant here.");
+        toast(error.message);
       } else setSaid((all) => [...all, { role: "assistant", content: error.message, failed: true }]);
     }
     setBusy(false);

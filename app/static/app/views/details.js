@@ -92,7 +92,7 @@ function Due({ task, set }) {
   return html`
     <div class="due-fields" onChange=${change}>
       <label>Due<${Field} type="date" name="due_day" value=${day} min="1900-01-01" max="2199-12-31" /></label>
-      <label>Time<${Field} type="time" name="due_time" value=${time} disabled=${!day} /></label>
+      ${day && html`<label>Time<${Field} type="time" name="due_time" value=${time} /></label>`}
     </div>
   `;
 }

@@ -65,7 +65,7 @@ export function List({ rows, place }) {
     <ul class="list" id="list" aria-label="Tasks" ...${HANDLERS}>
       ${rows.map(({ task, depth }) => html`
         <${Row} key=${keyOf(task.id)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
-          project=${place.list === "project" ? null : names.get(task.project_id)} steps=${children.get(task.id)?.join("/")}
+          project=${place.list === "project" || depth ? null : names.get(task.project_id)} steps=${children.get(task.id)?.join("/")}
           editing=${ui.editing === task.id} open=${place.task === task.id} />`)}
     </ul>
   `;

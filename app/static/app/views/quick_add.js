@@ -54,7 +54,7 @@ export function QuickAdd({ place }) {
     const whole = inPlace(words, place);
     const here = place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
     const { project, ...shown } = preview?.task ?? { title: words };
-    const id = store.absent.has("quick") ? addTask({ title: words, ...here }) : quickAdd(whole, { ...shown, ...here });
+    const id = store.absent.has("quick") ? addTask({ title: words, ...here }) : quickAdd(whole, { ...shown, ...here }, { title: words, ...here });
     setText("");
     setTimeout(() => flash(id), 60);
   }
@@ -63,7 +63,7 @@ export function QuickAdd({ place }) {
     <form class="quick-add" onSubmit=${submit}>
       <div class="line">
         <span class="plus" aria-hidden="true"></span>
-        <input id="add" aria-label="New task" placeholder="Pay rent every month on the 1st #home p:high" autocomplete="off" maxlength="500"
+        <input id="add" aria-label="New task" placeholder="Buy milk tomorrow at 9 #home p:high" autocomplete="off" maxlength="500"
           aria-describedby="understood" value=${text} onInput=${(event) => setText(event.target.value)} />
         <button class="primary" hidden=${!text.trim()}>Add</button>
       </div>

@@ -10,6 +10,7 @@ import { Icon } from "./icon.js";
 import { Mark } from "./login.js";
 
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
+const HAS_ASSISTANT = document.querySelector("meta[name=assistant]").content === "on"; // nothing to offer without a model
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
 function counts() {
@@ -115,7 +116,7 @@ function Foot() {
         ${store.online ? (waiting ? "Saving…" : "In step") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
       </p>
       <div class="tools">
-        <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${store.absent.has("chat")}><${Icon} name="chat" /></button>
+        <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
         <button class="quiet-button" aria-label="Keyboard" title="Keyboard (?)" onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
         <button class="quiet-button" id="theme" aria-label=${`Colours: ${theme()}. Change to ${next}`} title=${`Colours: ${theme()}`} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
         <button class="quiet-button" id="logout" aria-label=${`Log out ${session.user.email ?? ""}`} title="Log out" onClick=${leave}><${Icon} name="out" /></button>
