@@ -15,7 +15,8 @@ from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
 from app.errors import AppError, CalendarTokenInvalid, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
 from app.limits import Limits
-from app.models.base import MAX_ID
+from app.models.base import MAX_ID, CleanText
+from app.models.task_fields import TAG_MAX
 from app.request_id import note_subject
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
@@ -199,48 +200,25 @@ def _canonical_id(value: Any) -> int:
     raise NotFound
 
 
-TaskId = Annotated[
-    int,
-    Path(description="Id of the task.", examples=[7]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
+def _row_id(example: int) -> tuple[BeforeValidator, WithJsonSchema]:
+    schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [example]}
+    return BeforeValidator(_canonical_id), WithJsonSchema(schema)
+
+
+TaskId = Annotated[int, Path(description="Id of the task."), *_row_id(7)]
+ProjectId = Annotated[int, Path(description="Id of the project."), *_row_id(3)]
+CommentId = Annotated[int, Path(description="Id of the comment."), *_row_id(3)]
+ViewId = Annotated[int, Path(description="Id of the view."), *_row_id(2)]
+TagName = Annotated[
+    str,
+    Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
+    CleanText,
 ]
-ProjectId = Annotated[
-    int,
-    Path(description="Id of the project.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-Revision = Annotated[
-    int,
-    Path(description="The number of a write.", examples=[42]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [42]}),
-]
-WebhookId = Annotated[
-    int,
-    Path(description="Id of the webhook.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-FeedId = Annotated[
-    int,
-    Path(description="Id of the calendar feed.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-ConversationId = Annotated[
-    int,
-    Path(description="Id of the conversation.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-TokenId = Annotated[
-    int,
-    Path(description="Id of the API token.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
-]
+Revision = Annotated[int, Path(description="The number of a write."), *_row_id(42)]
+WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3)]
+FeedId = Annotated[int, Path(description="Id of the calendar feed."), *_row_id(3)]
+ConversationId = Annotated[int, Path(description="Id of the conversation."), *_row_id(3)]
+TokenId = Annotated[int, Path(description="Id of the API token."), *_row_id(3)]
 SessionId = Annotated[str, Path(description="Id of the session.", min_length=1, max_length=64)]
 IfMatch = Annotated[
     str | None,

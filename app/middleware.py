@@ -123,8 +123,11 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 
 def _strip_trailing_slash(scope: Scope) -> None:
-    """Both forms of a path are the same resource; a redirect would make some clients drop their Authorization."""
+    """Both forms of a path are the same resource; a redirect would make some clients drop their Authorization.
+
+    An encoded slash is not one of the path's: it ends the name of a tag.
+    """
     path: str = scope["path"]
-    if len(path) > 1 and path.endswith("/"):
+    if len(path) > 1 and path.endswith("/") and not scope.get("raw_path", b"").upper().endswith(b"%2F"):
         bare = path.rstrip("/")
         scope["path"] = f"{bare}/" if bare == scope.get("root_path", "") else bare  # the root keeps its slash

@@ -48,6 +48,7 @@ TAGS = {
     "projects": "Lists that group tasks.",
     "tags": "Words on tasks, counted, renamed and merged across all of them.",
     "comments": "Notes under a task.",
+    "views": "Lists under a name.",
     "settings": "The user's time zone.",
     "stats": "Totals, streaks and what is overdue.",
     "auth": "Accounts, sessions and tokens.",

@@ -10,6 +10,7 @@ Differences that matter:
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from typing import Any, get_args
 
 from fastapi.dependencies.models import Dependant
@@ -182,12 +183,12 @@ def _query_model(field: Any) -> Bind:
     model: type[BaseModel] = field.field_info.annotation
     assert issubclass(model, BaseModel), "declare the query as one model"
     name = field.name
-    cache: dict[tuple[bytes, bool], BaseModel] = {}
+    parsed: dict[tuple[bytes, bool], BaseModel] = {}
 
     def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         lenient: bool = request.app.state.settings.unknown_fields == "ignore"
         key = (request.scope["query_string"], lenient)
-        if (found := cache.get(key)) is not None:
+        if (found := parsed.get(key)) is not None:
             values[name] = found
             return
         try:
@@ -196,13 +197,14 @@ def _query_model(field: Any) -> Bind:
             errors.extend(_located(error, "query"))
             return
         if len(key[0]) <= MAX_CACHED_QUERY_BYTES:
-            if len(cache) >= MAX_CACHED_QUERIES:
-                cache.clear()
-            cache[key] = values[name]
+            if len(parsed) >= MAX_CACHED_QUERIES:
+                parsed.clear()
+            parsed[key] = values[name]
 
     return bind
 
 
+@cache
 def known_names(model: type[BaseModel]) -> frozenset[str]:
     """What may stand in a query: the fields, and what else they are called."""
     return frozenset(model.model_fields) | frozenset(getattr(model, "ALIASES", ()))

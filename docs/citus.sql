@@ -28,6 +28,7 @@ select create_distributed_table('changes', 'user_id', colocate_with => 'users');
 select create_distributed_table('idempotency_keys', 'user_id', colocate_with => 'users');
 select create_distributed_table('webhooks', 'user_id', colocate_with => 'users');
 select create_distributed_table('webhook_deliveries', 'user_id', colocate_with => 'users');
+select create_distributed_table('calendar_feeds', 'user_id', colocate_with => 'users');
 select create_distributed_table('conversations', 'user_id', colocate_with => 'users');
 select create_distributed_table('messages', 'user_id', colocate_with => 'users');
 select create_distributed_table('agent_writes', 'user_id', colocate_with => 'users');

@@ -44,6 +44,7 @@ BEYOND_SCHEMA = {
     "string_too_long": "the length is that of the NFC form, which may be longer",
     "date_text": "a day or instant that is there, without a leap second",
     "no_entity_tag": "a condition is an ETag in quotes, or an asterisk",
+    "relevance_of_nothing": "sorting by relevance needs a search",
     "empty_title": "of a quick add, something is left to do",
     "quick_add_invalid": "of a quick add, title and names are as long as they may be",
     "reminder_range": "at most 366 days from the due date",
@@ -119,8 +120,9 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
 
 # Whether these succeed depends on what is stored, or on what no schema can say of an address.
 DEPENDS = (
-    "{revision}", "{webhook_id}", "{conversation_id}", "/webhooks", "/changes", "/history", "/projects", "/move",
-    "/import", "/calendar", "/skip",
+    "{revision}", "{webhook_id}", "{comment_id}", "{conversation_id}", "/tags/{name}", "/views", "/webhooks",
+    "/changes", "/history", "/projects", "/move", "/skip", "/import",
+    "/calendar",
 )  # fmt: skip
 
 

@@ -60,6 +60,8 @@ SCHEMA = """
     union all select 'policy', tablename, policyname, qual || with_check || cmd || roles::text from pg_policies
     union all select 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
               from pg_constraint where connamespace = 'public'::regnamespace
+    union all select 'function', '', proname, pg_get_functiondef(oid) from pg_proc
+              where pronamespace = 'public'::regnamespace
     order by 1, 2, 3"""
 
 

@@ -33,7 +33,12 @@ SEED = """
          lateral (select timestamptz '2026-01-01' + k * interval '1 minute' as at) as t;
     update tasks set parent_id = id - 1 where user_id = 'many' and id % 9 = 1 and id > 1;
     analyze"""
-SHAPES = [Shape(sort=sort, descending=down) for sort in KEYS if sort != "deleted_at" for down in (False, True)]
+SHAPES = [
+    Shape(sort=sort, descending=down)
+    for sort in KEYS
+    if sort not in {"deleted_at", "relevance"}
+    for down in (False, True)
+]
 SHAPES += [Shape(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
 
 
@@ -98,7 +103,7 @@ async def test_a_project_in_its_order_is_an_index_range(
     assert index in text, text
 
 
-@pytest.mark.parametrize("sort", [sort for sort in KEYS if sort not in ("deleted_at", "position")])
+@pytest.mark.parametrize("sort", [sort for sort in KEYS if sort not in ("deleted_at", "position", "relevance")])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_a_project_in_another_order_reads_that_project_or_an_index_in_order(
     connection: Any, mode: str, sort: str
@@ -154,6 +159,7 @@ BAD_VALUES: dict[str, list[Any]] = {
         "20260101T000000+0000", "2026-01-01T00:00:00+14:00", "infinity", 0, 1, True, False, None, 1.5, [], {},
     ],
     "priority": [0, 6, -1, 2**70, True, "3", "", 3.0, None, []],
+    "relevance": [True, "3", 2**62, -(2**70), 3.0, None, []],
     "title": [True, 3, None, "a\0", "\ud800", "x" * 401, []],
 }  # fmt: skip
 BAD_DIRECTIONS: list[Any] = [True, False, 2, -1, 0.0, "0", None]
@@ -174,6 +180,6 @@ async def test_a_forged_cursor_is_refused_before_the_database_is_asked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(app.state.database, "begin", None)
-    answer = await alice.get(f"/tasks?sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
+    answer = await alice.get(f"/tasks?search=x&sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
     assert_problem(answer, 422, "invalid_cursor")
     assert [record for record in caplog.records if record.name.startswith("app")] == []

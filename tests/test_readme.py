@@ -69,6 +69,24 @@ def test_five_minutes_with_curl(served: tuple[str, dict[str, str]]) -> None:
     assert "internal_error" not in done.stdout
 
 
+def test_finding_things(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    script = "".join(blocks("Finding things"))
+    script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    comment, found, tag, view, stats = [json.loads(line) for line in done.stdout.splitlines()]
+    assert comment["body"] == "A window seat"
+    assert [task["title"] for task in found] == ["Fly to Zürich"]
+    assert tag == {"name": "travel", "count": 1, "open": 1}
+    assert view["parameters"] == {"tag": ["travel"], "status": "pending"}
+    assert stats["totals"]["open"] == 1
+    assert len(stats["per_day"]) == 7
+
+
 def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     script = "".join(blocks("A week of tasks")).replace("http://127.0.0.1:8000", url)

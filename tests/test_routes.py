@@ -40,23 +40,54 @@ PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/") a
 ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL | CAPABILITY and route not in PRIVATE]
 
 
-# Of routes that take no fields of a task.
-BODIES: dict[str, dict[str, Any]] = {
-    "complete": {"completed": True},
-    "move": {"project_id": None},
-    "settings": {"timezone": "Europe/Berlin"},
-    "snooze": {"minutes": 10},
-    "quick": {"text": "mine"},
-    "calendar": {"name": "mine"},
-    "import": {"format": "todo/1"},
+# What a route takes where it is not the title of a task, by the end of its path.
+BODIES: dict[str, Any] = {
+    "/complete": {"completed": True},
+    "/move": {"project_id": None},
+    "/settings": {"timezone": "Europe/Berlin"},
+    "/snooze": {"minutes": 10},
+    "/quick": {"text": "mine"},
+    "/calendar": {"name": "mine"},
+    "/import": {"format": "todo/1"},
+    "/tags/{name:path}": {"name": "y"},
+    "/views": {"name": "x", "parameters": {}},
+    "/views/{view_id}": {"name": "y"},
+    "/comments": {"body": "x"},
+    "/comments/{comment_id}": {"body": "x"},
 }
 
 
-def concrete(path: str, owner: str, task_id: int, project_id: int = 1) -> str:
-    values = {"user_id": owner, "task_id": task_id, "revision": 1, "webhook_id": 1, "token_id": 1, "session_id": 1}
-    values["feed_id"] = 1
-    values["conversation_id"] = 1
-    return path.format(**values, project_id=project_id)
+def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
+    values = dict.fromkeys(
+        (
+            "revision",
+            "webhook_id",
+            "token_id",
+            "session_id",
+            "comment_id",
+            "view_id",
+            "project_id",
+            "conversation_id",
+            "feed_id",
+        ),
+        1,
+    )
+    return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
+
+
+def body_of(path: str) -> Any:
+    return next((body for ending, body in BODIES.items() if path.endswith(ending)), {"title": "x"})
+
+
+async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
+    """The ids of what the path names beside the task, made for it."""
+    if "{comment_id}" in path:
+        return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
+    if "{view_id}" in path:
+        return {"view_id": (await person.post("/views", {"name": "v", "parameters": {}})).json()["id"]}
+    if "{name:path}" in path:
+        return {"name": (await person.add(tags=["a/b"]))["tags"][0]}
+    return {}
 
 
 def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
@@ -82,11 +113,8 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     answer = await bob.call(method, concrete(path, alice.subject, task["id"]), json={"title": "x"})
     assert_problem(answer, 403, "forbidden")
     if "{task_id}" in path:
-        body: dict[str, Any] = {"title": "stolen"}
-        body = BODIES.get(path.rpartition("/")[2], body)
-        assert_problem(
-            await bob.call(method, concrete(path, bob.subject, task["id"]), json=body), 404, "task_not_found"
-        )
+        url = concrete(path, bob.subject, task["id"], **await things(alice, path, task["id"]))
+        assert_problem(await bob.call(method, url, json=body_of(path)), 404, "task_not_found")
     assert (await alice.get("/tasks")).json() == [task]
 
 
@@ -107,9 +135,8 @@ async def test_the_owner_is_served(alice: Person, method: str, path: str) -> Non
     task = await alice.add(**({"recurrence": "FREQ=DAILY"} if path.endswith("/skip") else {}))
     if path.endswith("/restore"):
         await alice.delete(f"/tasks/{task['id']}")
-    body: dict[str, Any] = {"title": "mine"}
-    body = BODIES.get(path.rpartition("/")[2], body)
-    answer = await alice.call(method, concrete(path, alice.subject, task["id"]), json=body)
+    url = concrete(path, alice.subject, task["id"], **await things(alice, path, task["id"]))
+    answer = await alice.call(method, url, json=body_of(path))
     assert answer.status_code in (200, 201, 204), answer.text
 
 
@@ -120,7 +147,8 @@ async def test_public_routes_need_no_token(alice: Person, method: str, path: str
 
 @pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])
 async def test_head_is_get_without_the_content(alice: Person, path: str) -> None:
-    url = concrete(path, alice.subject, (await alice.add())["id"])
+    task_id = (await alice.add())["id"]
+    url = concrete(path, alice.subject, task_id, **await things(alice, path, task_id))
     get, head = [await alice.client.request(method, url, headers=alice.headers) for method in ("GET", "HEAD")]
     dropped = {"date", "x-request-id", "ratelimit"}
     assert head.status_code == 200

@@ -15,6 +15,7 @@ import asyncpg
 from app.db import migrations
 from app.db.tools import ToolError, Tools, complaint, find_tools, run_tool, started
 from app.db.url import ConnectOptions
+from app.models.functions import FUNCTIONS
 
 CHUNK = 1 << 16  # bytes
 # By the catalogue, so that a version may also save what an older one has left: forced policies and the service's roles
@@ -108,7 +109,8 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
         raise BackupError(f"{login['others']} other connections are open: stop the service first")
     names = ", ".join(f'public."{name}"' for name in present)
     drop = f"drop table {names} cascade;\n" if present else ""
-    head = f"begin;\nset client_min_messages = warning;\n{migrations.roles_script(*migrations.ALL_ROLES)}{drop}"
+    roles, functions = migrations.roles_script(*migrations.ALL_ROLES), "".join(FUNCTIONS)
+    head = f"begin;\nset client_min_messages = warning;\n{roles}{drop}{functions}"  # columns call the functions
     analyze = "".join(f'analyze public."{name}";\n' for name in tables)
     await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")
 

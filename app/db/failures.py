@@ -14,7 +14,9 @@ from app.errors import (
     NotFound,
     ProjectNameTaken,
     StorageFull,
+    TaskNotFound,
     Unavailable,
+    ViewNameTaken,
 )
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ FULL = {"53100"}
 # Constraint -> fact. A constraint that is not listed is mapped by its SQLSTATE.
 CONSTRAINTS: dict[str, type[AppError]] = {
     "accounts_email_key_key": EmailTaken,
+    "views_name_key": ViewNameTaken,
+    "comments_task_id_fkey": TaskNotFound,  # deleted for good while the comment was on its way
     "projects_name_key": ProjectNameTaken,
     "tasks_recurrence_check": DueDateNeeded,
 }

@@ -1,5 +1,6 @@
 """One file a noun. Importing this package registers every table."""
 
+from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
 
 from app.models.accounts import Account, PasswordReset
@@ -8,6 +9,7 @@ from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
 from app.models.comments import Comment
 from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
+from app.models.functions import FUNCTIONS
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
@@ -44,3 +46,5 @@ __all__ = [
 ]
 
 METADATA = SQLModel.metadata
+for function in FUNCTIONS:
+    event.listen(METADATA, "before_create", DDL(function.replace("%", "%%")))  # type: ignore[no-untyped-call]

@@ -47,6 +47,7 @@ TITLE_SORT = "lower(title)"
 # Where a move put the row, else where its creation did: behind all that were created before. Text in the order of its
 # bytes, so that there is always room between two; the digits of the id begin with their number and end in "i".
 POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
+SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.functions
 LIVE = text("deleted_at is null")
 
 
@@ -135,6 +136,7 @@ class Task(SQLModel, table=True):
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
+    search_text: str = _computed("search_text", Text, SEARCH_TEXT)
 
 
 class TaskRead(BaseModel):

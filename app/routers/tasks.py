@@ -7,13 +7,12 @@ from fastapi import APIRouter, Body, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
 from app.etags import expected_versions, is_unchanged, task_etag
-from app.list_answers import LIST_TAGS, etag_of_list, list_headers, unchanged_list
+from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
 from app.models.task_actions import TaskComplete, TaskMove
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.paging import Page, link_header
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
-from app.routing import DirectRoute, known_names
+from app.routing import DirectRoute
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services import emptying, task_list, tasks
 
@@ -26,13 +25,6 @@ ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
 TASK: dict[str, Any] = {"headers": ETAG}
 CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the task is.")}
 UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
-LIST: dict[str, Any] = {
-    "headers": LIST_TAGS
-    | header("Link", "RFC 8288: first, next and prev page.")
-    | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
-}
-LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
-KNOWN = {query: known_names(query) for query in (TaskQuery, TrashQuery)}
 
 
 @router.get("", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
@@ -46,8 +38,8 @@ async def list_tasks(
     """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
     if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
-    page = await task_list.list_tasks(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
+    page = await task_list.list_tasks(session, owner, query, count=wants_total(request, query))
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
@@ -69,8 +61,8 @@ async def list_trash(
     """What was deleted and can be restored, latest first."""
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
-    page = await task_list.list_trash(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, etag_of_list(request, page.revision, owner))
+    page = await task_list.list_trash(session, owner, query, count=wants_total(request, query))
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)
@@ -163,37 +155,3 @@ async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Respo
 def _task_answer(task: Any, status_code: int = 200, **headers: str) -> Response:
     headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
     return Json(task, status_code, headers)
-
-
-def _is_envelope(request: Request) -> bool:
-    shape: str = request.app.state.settings.list_shape
-    return shape == "envelope"
-
-
-def _wants_total(request: Request, query: TaskQuery | TrashQuery) -> bool:
-    """Counting costs as much as the matches are many, so it is asked for; an envelope has a place to fill."""
-    return query.count if query.count is not None else _is_envelope(request)
-
-
-def _list_answer(request: Request, page: Page, query: TaskQuery | TrashQuery, etag: str | None) -> Response:
-    headers = list_headers(page.revision, etag)
-    # Names that were ignored lead nowhere; where they are refused, there are none.
-    known = KNOWN[type(query)] if request.app.state.settings.unknown_fields == "ignore" else None
-    path, text = request.scope["path"], request.scope["query_string"]
-    headers["Link"] = link_header(path, text, page, offset=query.offset, limit=query.limit, known=known)
-    if page.total is not None:
-        headers["X-Total-Count"] = str(page.total)
-    if _is_envelope(request):
-        return Json(_envelope(page, query), headers=headers)
-    return Json(page.rows, headers=headers)
-
-
-def _envelope(page: Page, query: TaskQuery | TrashQuery) -> dict[str, Any]:
-    return {
-        "tasks": page.rows,
-        "total": page.total,
-        "count": len(page.rows),
-        "limit": query.limit,
-        "offset": query.offset or 0,
-        "next_cursor": page.next_cursor,
-    }

@@ -1,7 +1,7 @@
 """The query of a task list, with the names other front-ends know."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,6 +24,7 @@ class Sort(StrEnum):
     PRIORITY = "priority"
     TITLE = "title"
     COMPLETED_AT = "completed_at"
+    RELEVANCE = "relevance"
     POSITION = "position"
 
 
@@ -73,17 +74,36 @@ Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
 CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
-class TrashQuery(Shape):
-    """Only a page: the trash has one order."""
+class PageQuery(Shape):
+    """Which part of a list."""
 
     limit: Limit = LIMIT_DEFAULT
-    offset: Offset | None = None
-    cursor: CursorText | None = None
-    count: Flag | None = None
+    offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
+    cursor: CursorText | None = Field(
+        None, description="Opaque; from the Link header of another page of the same list."
+    )
+    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+
+    @model_validator(mode="after")
+    def _one_way_of_paging(self) -> Self:
+        if self.cursor is not None and self.offset is not None:
+            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+        return self
 
 
-class TaskQuery(Shape):
-    """Filters, order and page. All filters must hold."""
+class ForwardQuery(Shape):
+    """The same of a list that has one order and is only read on."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the page before.")
+
+
+class TrashQuery(PageQuery):
+    """Only a page: the trash has one order."""
+
+
+class TaskFilter(Shape):
+    """Which tasks, and in which order. All filters must hold."""
 
     # other names for the same thing, as they are sent by front-ends in the wild; not documented
     ALIASES: ClassVar[dict[str, str]] = {
@@ -92,13 +112,11 @@ class TaskQuery(Shape):
         "q": "search",
         "sort_by": "sort",
         "sort_order": "order",
-        "skip": "offset",
-        "page": "offset",
     }
 
     status: Status = Status.ALL
     search: Annotated[str, CleanText, Field(max_length=200)] | None = Field(
-        None, description="All words, in any case, in title, description or tags."
+        None, description="All words, in any case and with any accents, in title, description, tags or comments."
     )
     priority: Annotated[list[Priority], BeforeValidator(_as_list), Field(max_length=len(Priority))] = Field(
         [], description="Any of these; repeatable."
@@ -112,15 +130,11 @@ class TaskQuery(Shape):
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
     overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
     sort: Sort = Field(
-        Sort.CREATED_AT, description="A task without the date sorted by counts as later than any that has one."
+        Sort.CREATED_AT,
+        description="A task without the date sorted by counts as later than any that has one. `relevance` needs "
+        "`search`: title before tags, description and comments, the beginning of words before their middle.",
     )
     order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
-    limit: Limit = LIMIT_DEFAULT
-    offset: Offset | None = Field(None, description="Tasks to skip. Deep pages are cheaper by cursor.")
-    cursor: CursorText | None = Field(
-        None, description="Opaque; from the Link header of another page of the same list."
-    )
-    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
 
     @model_validator(mode="before")
     @classmethod
@@ -139,9 +153,9 @@ class TaskQuery(Shape):
         return resolved
 
     @model_validator(mode="after")
-    def _one_way_of_paging(self) -> "TaskQuery":
-        if self.cursor is not None and self.offset is not None:
-            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+    def _relevance_of_something(self) -> Self:
+        if self.sort is Sort.RELEVANCE and not (self.search and self.search.strip()):
+            raise PydanticCustomError("relevance_of_nothing", "Sorting by relevance needs words to search for")
         return self
 
     @property
@@ -154,6 +168,12 @@ class TaskQuery(Shape):
         """The order asked for, or the one a person expects of this sort key."""
         ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE, Sort.POSITION)
         return self.order or (Order.ASC if ascending else Order.DESC)
+
+
+class TaskQuery(PageQuery, TaskFilter):
+    """Filters, order and page."""
+
+    ALIASES: ClassVar[dict[str, str]] = {**TaskFilter.ALIASES, "skip": "offset", "page": "offset"}
 
 
 def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:

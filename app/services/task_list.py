@@ -29,6 +29,7 @@ from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
+from app.services.task_search import MATCHES, RELEVANCE, words_of
 from app.services.task_statements import READ, TASKS
 from app.services.users import TIMEZONE, USERS, get_revision
 
@@ -38,7 +39,7 @@ INSTANT = DateTime(timezone=True)
 # that would not be part of an index range.
 INFINITY = datetime.max.replace(tzinfo=UTC)
 REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
-# Sort keys and the type of their cursor value. Each is a column of an index, see the table.
+# Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 KEYS: dict[str, tuple[Any, Any]] = {
     "created_at": (TASKS.c.created_at, INSTANT),
     "updated_at": (TASKS.c.updated_at, INSTANT),
@@ -47,6 +48,7 @@ KEYS: dict[str, tuple[Any, Any]] = {
     "deleted_at": (TASKS.c.deleted_at, INSTANT),
     "priority": (TASKS.c.priority_sort, Integer()),
     "title": (TASKS.c.title_sort, Text()),
+    "relevance": (RELEVANCE, BigInteger()),
     "position": (TASKS.c.position, Text()),
 }
 
@@ -147,8 +149,7 @@ def _conditions(shape: Shape) -> list[Any]:
     if shape.status is not Status.ALL:
         found.append(c.completed if shape.status is Status.COMPLETED else ~c.completed)
     if shape.search:
-        text = func.concat_ws(" ", c.title, c.description, func.array_to_string(c.tags, " "))
-        found.append(text.op("ilike")(func.all(bindparam("words", type_=ARRAY(Text())))))
+        found.append(MATCHES)
     if shape.priority:
         found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
     if shape.tags:
@@ -182,7 +183,7 @@ def _bounds(name: str, kind: str) -> tuple[Any, Any]:
 
 
 def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
-    words = query.search.split() if query.search else []
+    words = words_of(query.search)
     shape = Shape(
         sort=query.sort,
         descending=query.direction is Order.DESC,
@@ -197,7 +198,7 @@ def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
         parent_id=_which(query.parent_id),
     )
     return shape, {
-        "words": [f"%{_escape_like(word)}%" for word in words],
+        "words": words,
         "priorities": query.priority,
         "tags": query.tag,
         "due_before": query.due_before,
@@ -219,10 +220,6 @@ def _kind(due: date | datetime | None) -> str:
     return "instant" if due.tzinfo else "local"
 
 
-def _escape_like(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-
-
 def _to_cursor(value: Any) -> Any:
     """Instants as text; "" stands for infinity."""
     if isinstance(value, datetime):
@@ -236,7 +233,14 @@ def _from_cursor(cursor: Cursor) -> Any:
     try:
         if type_ is INSTANT and type(value) is str:
             return _instant(value)
-        if isinstance(type_, Integer) and type(value) is int and 1 <= value <= len(Priority):
+        if isinstance(type_, BigInteger) and type(value) is int and abs(value) < 2**62:
+            return value
+        if (
+            isinstance(type_, Integer)
+            and not isinstance(type_, BigInteger)
+            and type(value) is int
+            and 1 <= value <= len(Priority)
+        ):
             return value
         if isinstance(type_, Text) and type(value) is str and "\0" not in value and len(value) <= LOWERED_MAX:
             value.encode()

@@ -121,7 +121,7 @@ async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Serv
         for arguments in ({"task_id": "1"}, {"task_id": 0}, {"task_id": 2**63}, {"task_id": True}, {}):
             assert (await refused(client, "get_task", **arguments))["code"] == "bad_arguments"
         for name in ("update_task", "update_project"):
-            assert (await refused(client, name, task_id=1, project_id=1))["code"] == "bad_arguments"
+            assert (await refused(client, name, task_id=1, colour=1))["code"] == "bad_arguments"
         assert (await refused(client, "delete_project", project_id=2**40))["code"] == "project_not_found"
         assert (await refused(client, "list_tasks", cursor="nonsense"))["code"] == "invalid_cursor"
         assert (await refused(client, "add_task", title="a\0b"))["code"] == "bad_arguments"

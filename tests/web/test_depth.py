@@ -63,3 +63,14 @@ def test_projects_hold_tasks_and_take_them_along(window: Window) -> None:
     page.click("#undo")
     window.shows("Buy a chair")
     window.page.wait(f"{window.row('Buy a chair')}.querySelector('.meta').innerText.includes('Home office')")
+
+
+def test_what_quick_add_understood_is_shown_while_one_types(window: Window) -> None:
+    window.page.type("#add", "Pay rent every month on the 1st #flat p:high @bank")
+    window.page.wait("document.querySelectorAll('.understood .span').length >= 4")
+    assert "every month on day 1" in window.page.run("document.querySelector('.understood').innerText")
+    window.page.press("Enter")
+    window.shows("Pay rent")
+    window.in_step()
+    for word in ("high", "@bank", "flat"):
+        window.page.wait(f"document.querySelector('.row .meta').innerText.includes('{word}')")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from app.clock import now
 from app.services.recurrence import parse_rule
-from app.services.transfer.pages import due_of, source_of
+from app.services.transfer.pages import due_of, parent_source_of, source_of
 
 PRIORITIES = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
 YEARS_AHEAD = 10  # for which the changes of the clocks are told
@@ -89,8 +89,8 @@ class Calendar:
             yield f"DESCRIPTION:{escape(row.description)}"
         if row.tags:
             yield "CATEGORIES:" + ",".join(escape(tag) for tag in row.tags)
-        if row.parent_id:
-            yield f"RELATED-TO:{escape(f'{self._owner}:{row.parent_id}')}"
+        if parent := parent_source_of(self._owner, row):
+            yield f"RELATED-TO:{escape(parent)}"
         if row.project_id in self._projects:
             yield f"X-TODO-PROJECT:{escape(self._projects[row.project_id])}"
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from app.services.transfer.items import Fingerprints, Item, source_text
-from app.services.transfer.pages import due_of, source_of
+from app.services.transfer.pages import due_of, parent_source_of, source_of
 
 COLUMNS = (
     "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
@@ -46,7 +46,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
-    parent = f"{owner}:{row.parent_id}" if row.parent_id else ""
+    parent = parent_source_of(owner, row) or ""
     return [
         source_of(owner, row), row.title, row.description or "", str(row.completed).lower(), row.priority,
         _moment(due_of(row)), _list(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",

@@ -31,7 +31,12 @@ AFTER = bindparam("after", type_=BigInteger)
 
 def _page(name: str, live: bool) -> Prepared:
     table = TABLES[name]
-    statement = select(*(column for column in table.c if column.computed is None or column.name == "position"))
+    columns = [column for column in table.c if column.computed is None or column.name == "position"]
+    if name == "tasks" and live:
+        parent = table.alias("parent")
+        of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)
+        columns.append(of_parent.scalar_subquery().label("parent_source_id"))
+    statement = select(*columns)
     statement = statement.where(table.c.user_id == OWNER, table.c.id > AFTER).order_by(table.c.id).limit(PAGE)
     return Prepared(statement.where(table.c.deleted_at.is_(None)) if live else statement)
 
@@ -60,6 +65,11 @@ async def read_page(session: Session, owner: str, name: str, after: int, *, live
 def source_of(owner: str, row: Any) -> str:
     """What names a row in every file and every account: where it first came from."""
     return row.source_id or f"{owner}:{row.id}"
+
+
+def parent_source_of(owner: str, row: Any) -> str | None:
+    """The same of its parent; of a row of a page without the trash."""
+    return None if row.parent_id is None else row.parent_source_id or f"{owner}:{row.parent_id}"
 
 
 def exported(owner: str, row: Any) -> dict[str, Any]:

@@ -102,7 +102,7 @@ async function attempt(op) {
       return false;
     }
     failures = 0;
-    const instead = error.status === 412 ? await handlers.stale(op) : op.otherwise && [404, 405].includes(error.status) ? { ...op, ...op.otherwise, key: newKey(), otherwise: null } : null;
+    const instead = error.status === 412 ? await handlers.stale(op) : null;
     update((ops) => ops.flatMap((one) => (one.key !== op.key ? one : (instead ?? []))));
     if (error.status !== 412 && !instead) handlers.refused(op, error);
     return true;

@@ -36,9 +36,9 @@ function change(entity, path, row, fields, label) {
   if (Object.keys(fields).some(changes)) write(entity, row, { method: "PATCH", path, body: fields, before, label }, fields);
 }
 
-/** From the words of the quick-add line. `shown`: what is known of the task already; `plain`: for a service without quick add. */
-export const quickAdd = (text, shown, plain) =>
-  create("task", "/tasks/quick", { text }, draft({ title: text, ...shown }), `Added “${short(shown?.title ?? text)}”`, { otherwise: { path: "/tasks", body: plain } });
+/** From the words of the quick-add line. `shown`: what is known of the task already. */
+export const quickAdd = (text, shown) =>
+  create("task", "/tasks/quick", { text }, draft({ title: text, ...shown }), `Added “${short(shown?.title ?? text)}”`);
 
 export const addTask = (fields) => create("task", "/tasks", fields, draft(fields), `Added “${short(fields.title)}”`);
 

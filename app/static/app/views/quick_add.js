@@ -1,8 +1,8 @@
 import { html, useEffect, useState } from "../html.js";
 import { sayDue, sayRule } from "../dates.js";
 import { call } from "../session.js";
-import { getTask, projects, store } from "../store.js";
-import { addTask, quickAdd } from "../writes.js";
+import { getTask, projects } from "../store.js";
+import { quickAdd } from "../writes.js";
 
 const PAUSE = 150; // ms after the last key
 const SAY = {
@@ -26,13 +26,12 @@ function usePreview(text) {
   const [preview, setPreview] = useState(null);
   useEffect(() => {
     const stop = new AbortController();
-    if (!text.trim() || store.absent.has("quick")) return setPreview(null);
+    if (!text.trim()) return setPreview(null);
     const ask = async () => {
       try {
         const { data } = await call("POST", "/tasks/quick", { body: { text, dry_run: true }, signal: stop.signal });
         if (!stop.signal.aborted) setPreview(data);
-      } catch (error) {
-        if (error.status === 404 || error.status === 405) store.absent.add("quick");
+      } catch {
         if (!stop.signal.aborted) setPreview(null);
       }
     };
@@ -54,7 +53,7 @@ export function QuickAdd({ place }) {
     const whole = inPlace(words, place);
     const here = place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
     const { project, ...shown } = preview?.task ?? { title: words };
-    const id = store.absent.has("quick") ? addTask({ title: words, ...here }) : quickAdd(whole, { ...shown, ...here }, { title: words, ...here });
+    const id = quickAdd(whole, { ...shown, ...here });
     setText("");
     setTimeout(() => flash(id), 60);
   }
