@@ -96,18 +96,9 @@ ACCEPTED = [
     "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
 ]  # fmt: skip
 EXPOSED = [
-    "ETag",
-    "Idempotent-Replayed",
-    "Link",
-    "Location",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "X-Conversation-Id",
-    "X-Request-ID",
-    "X-Revision",
-    "X-Total-Count",
-]
+    "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After",
+    "X-Conversation-Id", "X-Request-ID", "X-Revision", "X-Total-Count",
+]  # fmt: skip
 
 
 def create_app(settings: Settings | None = None, *, serving: bool = True) -> FastAPI:
