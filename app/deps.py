@@ -17,6 +17,7 @@ from app.errors import AppError, CalendarTokenInvalid, InsufficientScope, Kind, 
 from app.limits import Limits
 from app.models.base import MAX_ID, CleanText
 from app.models.task_fields import TAG_MAX
+from app.openapi_texts import BEARER_DESCRIPTION
 from app.request_id import note_subject
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
@@ -27,7 +28,7 @@ bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearerAuth",
-    description="The access_token of a login, or an API token, or a token of an issuer this service trusts.",
+    description=BEARER_DESCRIPTION,
 )
 
 

@@ -1,6 +1,6 @@
 """What can be done with a task beside changing its fields."""
 
-from pydantic import MISSING, Field, StrictBool, model_validator
+from pydantic import MISSING, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.base import RowId, Shape
@@ -17,6 +17,8 @@ class TaskComplete(TaskBody):
 
 class TaskMove(Shape):
     """Directly before or after another task; without either, behind all."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"project_id": None}]})
 
     before: RowId | MISSING = MISSING
     after: RowId | MISSING = MISSING
