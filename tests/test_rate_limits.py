@@ -109,7 +109,7 @@ def router() -> APIRouter:
     routes = APIRouter(prefix="/api/limited", route_class=DirectRoute, dependencies=[Depends(limited("import"))])
 
     @routes.post("")
-    async def import_tasks(owner: Subject, before: Annotated[None, Depends(limited("chat"))]) -> Response:
+    async def costly_things(owner: Subject, before: Annotated[None, Depends(limited("chat"))]) -> Response:
         return Response(status_code=204)
 
     return routes
