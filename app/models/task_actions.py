@@ -15,6 +15,12 @@ class TaskComplete(TaskBody):
     subtasks: Subtasks = Field(Subtasks.COMPLETE, description="keep: those below that are open stay open.")
 
 
+def one_place(names: set[str]) -> None:
+    """``names`` are those that were sent. Raises PydanticCustomError."""
+    if not names or {"before", "after"} <= names:
+        raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id")
+
+
 class TaskMove(Shape):
     """Directly before or after another task; without either, behind all."""
 
@@ -27,6 +33,5 @@ class TaskMove(Shape):
 
     @model_validator(mode="after")
     def _one_place(self) -> "TaskMove":
-        if not self.model_fields_set or {"before", "after"} <= self.model_fields_set:
-            raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id")
+        one_place(self.model_fields_set)
         return self
