@@ -79,13 +79,9 @@ async def begin_attempt(request: Request) -> Attempt | None:
 
     Raises IdempotencyKeyInvalid, IdempotencyKeyInUse, IdempotencyKeyReused and what reading the body raises.
     """
-    header = request.headers.get("idempotency-key")
     session: Session | None = request.scope.get("session")
-    if header is None or session is None or not session.owner:
+    if session is None or not session.owner or (key := key_of(request)) is None:
         return None
-    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header  # the draft quotes it
-    if KEY.fullmatch(key) is None:
-        raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     # Read here, where it is hashed; the route finds it again where Starlette keeps what was read.
     request._body = await read_body(request, request.app.state.settings.body_limit)
     attempt = Attempt(request.app.state.database, session.owner, key, _fingerprint(request, request._body))
@@ -94,6 +90,17 @@ async def begin_attempt(request: Request) -> Attempt | None:
         headers = {**dict(kept.headers), "Idempotent-Replayed": "true"}
         attempt.answer = Response(kept.body, kept.status, headers)
     return attempt
+
+
+def key_of(request: Request) -> str | None:
+    """The key that was sent. Raises IdempotencyKeyInvalid."""
+    header = request.headers.get("idempotency-key")
+    if header is None:
+        return None
+    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header  # the draft quotes it
+    if KEY.fullmatch(key) is None:
+        raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
+    return key
 
 
 def _fingerprint(request: Request, body: bytes) -> bytes:

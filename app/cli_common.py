@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -10,8 +11,11 @@ import typer
 from pydantic import ValidationError
 
 from app.config import Settings, get_settings
+from app.db import migrations
+from app.db.session import Database
 from app.errors import AppError
 from app.logs import configure_logging
+from app.main import database_options, direct_options
 from app.reasons import reason, settings_reasons
 
 REPAIRABLE = (AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError)
@@ -45,3 +49,19 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run(work)
     except REPAIRABLE as error:
         raise fail(error) from None
+
+
+@asynccontextmanager
+async def open_database() -> AsyncIterator[Database]:
+    """The service's database with today's schema; facts become one line and exit status 1."""
+    settings = read_settings()
+    async with database_options(settings) as options:
+        if settings.auto_migrate:
+            await migrations.upgrade(direct_options(settings, options))
+        database = await Database(options, size=1, timeout=settings.pool_timeout).open()
+        try:
+            yield database
+        except AppError as fact:
+            raise ValueError(fact.detail) from None
+        finally:
+            await database.close()

@@ -1,19 +1,13 @@
 """``todo user``: accounts, by the operator."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
 from app.auth.passwords import Hasher, check_new_password
-from app.cli_common import read_settings, run
-from app.db import migrations
-from app.db.session import Database
-from app.errors import AppError
-from app.main import database_options, direct_options
+from app.cli_common import open_database, run
 from app.models.accounts import AccountCreate
 from app.services import operators
 from app.services.erasure import SECOND_PASS, erase
@@ -23,22 +17,6 @@ Email = Annotated[str, typer.Argument(help="E-mail of the account.")]
 Password = Annotated[
     str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when left out.")
 ]
-
-
-@asynccontextmanager
-async def _database() -> AsyncIterator[Database]:
-    """The service's database with today's schema; facts become one line and exit status 1."""
-    settings = read_settings()
-    async with database_options(settings) as options:
-        if settings.auto_migrate:
-            await migrations.upgrade(direct_options(settings, options))
-        database = await Database(options, size=1, timeout=settings.pool_timeout).open()
-        try:
-            yield database
-        except AppError as fact:
-            raise ValueError(fact.detail) from None
-        finally:
-            await database.close()
 
 
 async def _hash(password: str) -> str:
@@ -66,7 +44,7 @@ def create(
             account = AccountCreate(email=email, password=password, name=name, timezone=timezone)
         except ValidationError as error:
             raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
-        async with _database() as database:
+        async with open_database() as database:
             typer.echo(await operators.create_user(database, account, await _hash(password)))
 
     run(work())
@@ -77,7 +55,7 @@ def list_() -> None:
     """One line for each account: user id, e-mail, since when, and whether it is disabled."""
 
     async def work() -> None:
-        async with _database() as database:
+        async with open_database() as database:
             for user in await operators.list_users(database):
                 state = "disabled" if user.disabled_at else "active" if user.confirmed else "unconfirmed"
                 typer.echo(f"{user.user_id}  {user.created_at:%Y-%m-%d}  {state:<11}  {user.email}")
@@ -90,7 +68,7 @@ def password_(email: Email, password: Password) -> None:
     """Set a new password. Every session of the account ends."""
 
     async def work() -> None:
-        async with _database() as database:
+        async with open_database() as database:
             await operators.set_user_password(database, email, await _hash(password))
 
     run(work())
@@ -101,7 +79,7 @@ def disable(email: Email, undo: Annotated[bool, typer.Option("--undo", help="Ena
     """Keep somebody out: no login, and every session and API token is refused within 5 seconds."""
 
     async def work() -> None:
-        async with _database() as database:
+        async with open_database() as database:
             await operators.disable_user(database, email, undo=undo)
 
     run(work())
@@ -114,7 +92,7 @@ def delete(email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do not
         typer.confirm(f"Delete {email} and everything it has?", abort=True)
 
     async def work() -> None:
-        async with _database() as database:
+        async with open_database() as database:
             user_id = await operators.find_user(database, email)
             await erase(database, user_id)
             await asyncio.sleep(SECOND_PASS)  # running processes may have let a last write in

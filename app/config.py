@@ -1,19 +1,22 @@
 """Every setting, its default and its check. The only module that reads the environment."""
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.config_bounds import Bounds
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 Origins = Annotated[list[str], NoDecode]
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
 
 
-class Settings(BaseSettings):
+class Settings(Bounds):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
@@ -21,7 +24,6 @@ class Settings(BaseSettings):
     # Where it listens
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
-    web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
     forwarded_allow_ips: str = Field(
         "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated."
     )
@@ -85,7 +87,9 @@ class Settings(BaseSettings):
     refresh_idle: int = Field(604_800, ge=1, description="A session unused for so long ends, in seconds.")
     refresh_absolute: int = Field(2_592_000, ge=1, description="A session ends after so long, in seconds.")
     refresh_cookie: bool = Field(
-        False, description="The refresh token travels in an HttpOnly cookie instead of the body."
+        False,
+        description="The refresh token always travels in an HttpOnly cookie, never in the body. "
+        "Without it only for who asks, as the web client does.",
     )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS if offered) or smtps://host:465."
@@ -103,11 +107,16 @@ class Settings(BaseSettings):
     unknown_fields: Literal["refuse", "ignore"] = Field("refuse", description="Unknown names in body or query.")
     description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
+    import_limit: int = Field(67_108_864, ge=1024, description="Largest file to import, in bytes.")
     docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
+    web_client: bool = Field(True, description="Serve the web client at /app; / leads browsers there.")
 
     # Changes
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
     changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
+    trash_kept_days: int = Field(
+        30, ge=0, le=36_500, description="Days for which deleted tasks stay in the trash. 0: for ever."
+    )
     webhooks_allow_private: bool = Field(
         False, description="Webhooks may also call http:// and private addresses. For development only."
     )
@@ -116,6 +125,27 @@ class Settings(BaseSettings):
     )
 
     # The assistant
+    llm_model: str = Field("", description="Model that answers the chat. Empty: there is no chat.")
+    llm_base_url: str = Field(
+        "https://api.openai.com/v1", description="Any OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1."
+    )
+    llm_api_key: SecretStr | None = Field(None, description="Its key, if it wants one.")
+    chat_turns: int = Field(8, ge=1, le=50, description="Calls of the model for one message.")
+    chat_tool_calls: int = Field(20, ge=1, le=200, description="Calls of tools for one message.")
+    chat_seconds: float = Field(60, gt=0, le=600, description="Longest time for one message, in seconds.")
+    chat_history: int = Field(40, ge=1, le=500, description="Earlier messages that the model is shown.")
+    chat_context_tokens: int = Field(
+        8000, ge=500, description="Longest history that the model is shown, in tokens (estimated: 4 bytes each)."
+    )
+    chat_answer_tokens: int = Field(1000, ge=16, description="Longest answer of the model in one call, in tokens.")
+    chat_daily_tokens: int = Field(
+        200_000, ge=0, description="Tokens of the model per user and day (UTC). 0: no limit."
+    )
+    chat_confirm: Literal["destructive", "off"] = Field(
+        "destructive",
+        description="destructive: what deletes waits for the user's yes, unless the message names the one task by its "
+        "number. off: nothing waits.",
+    )
     mcp_hosts: Origins = Field(
         default_factory=list,
         description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
@@ -178,6 +208,13 @@ class Settings(BaseSettings):
             raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
         return self
 
+    @field_validator("llm_base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("begins with http:// or https://")
+        return value
+
     @property
     def embedded(self) -> bool:
         """Whether PostgreSQL runs inside this service."""
@@ -193,3 +230,8 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process, read once."""
     return Settings()
+
+
+def inherited_environment() -> dict[str, str]:
+    """What a program started by this one gets: PATH, HOME, where temporary files go."""
+    return dict(os.environ)

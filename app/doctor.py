@@ -1,5 +1,6 @@
 """``todo doctor``: what is right and what is not, one line each."""
 
+import shutil
 from contextlib import AsyncExitStack
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -11,11 +12,15 @@ from app.auth.secret import load_secret
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.session import Database
+from app.db.tools import ToolError, find_tools
 from app.db.url import ConnectOptions
 from app.errors import AppError
 from app.main import database_options
 from app.reasons import reason, settings_reasons
 from app.services.isolation import NotIsolated, prove_isolation
+from app.services.readiness import NOBODY, SERVER
+
+SPACE = 512 * 2**20  # bytes that PostgreSQL should find free
 
 
 class Finding(NamedTuple):
@@ -48,6 +53,9 @@ async def examine() -> list[Finding]:
         findings.append(await _check_schema(options))
         if findings[-1].ok:
             findings.append(await _check_isolation(database))
+        findings.append(await _check_backup(database))
+        if settings.embedded:
+            findings.append(_check_disk(settings))
     return findings
 
 
@@ -92,3 +100,19 @@ async def _check_isolation(database: Database) -> Finding:
     except (NotIsolated, AppError) as error:
         return Finding("isolation", False, reason(error))
     return Finding("isolation", True, "a foreign row is invisible to the service")
+
+
+async def _check_backup(database: Database) -> Finding:
+    """Not a failure: a managed database has backups of its own."""
+    try:
+        async with database.transaction(NOBODY, read_only=True) as session:
+            server = (await session.exec(SERVER)).one()
+        tools = await find_tools(server)
+    except (AppError, ToolError, OSError) as error:
+        return Finding("backup", True, f"not by 'todo dump': {reason(error)}")
+    return Finding("backup", True, f"'todo dump' by pg_dump {tools.major}, the server is {server}")
+
+
+def _check_disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(settings.data_dir).free
+    return Finding("disk", free >= SPACE, f"{free / 2**30:.1f} GiB free for {settings.data_dir}")

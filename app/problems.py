@@ -29,7 +29,9 @@ STATUS = {
     Kind.UNSUPPORTED_MEDIA: 415,
     Kind.INVALID: 422,
     Kind.RATE_LIMITED: 429,
+    Kind.BAD_GATEWAY: 502,
     Kind.UNAVAILABLE: 503,
+    Kind.GATEWAY_TIMEOUT: 504,
     Kind.STORAGE_FULL: 507,
 }
 TITLES = {
@@ -38,15 +40,20 @@ TITLES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
     410: "Gone",
     412: "Precondition Failed",
     413: "Content Too Large",
+    414: "URI Too Long",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
     429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
     500: "Internal Server Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
+    504: "Gateway Timeout",
     507: "Insufficient Storage",
 }
 CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}

@@ -1,4 +1,8 @@
-"""The refresh token in a cookie: out of reach of scripts, sent to ``/api/auth`` only, used by known sites only."""
+"""The refresh token in a cookie: out of reach of scripts, sent to ``/api/auth`` only, used by known sites only.
+
+With REFRESH_COOKIE it travels in no other way. Without it, a page of this service may ask for the cookie by the header
+``X-Refresh-Cookie``, as the web client does: other origins cannot, since CORS does not let them send that header.
+"""
 
 import re
 
@@ -10,7 +14,7 @@ from app.responses import Json
 from app.services.auth_context import AuthContext, plain_address
 from app.services.sessions import Pair
 
-NAME, PATH = "todo_refresh", "/api/auth"
+NAME, PATH, ASKED = "todo_refresh", "/api/auth", "x-refresh-cookie"
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 ORIGIN = re.compile(r"https?://[^/?#]+")
 LOOPBACK = re.compile(r"127(\.\d+){3}|::1")
@@ -47,11 +51,29 @@ def refresh_cookie(request: Request, settings: Settings) -> str:
     Browsers send Origin with every POST; who leaves it out is no browser and can send the token in the body.
     """
     token = request.cookies.get(NAME)
-    if not token or not settings.refresh_cookie:
+    if not token:
         raise RefreshTokenMissing
-    if not _is_allowed(request.headers.get("origin", ""), request, settings):
+    allowed = _is_allowed if settings.refresh_cookie else _is_own_page
+    if not allowed(request.headers.get("origin", ""), request, settings):
         raise OriginRefused
     return token
+
+
+def has_refresh_cookie(request: Request, settings: Settings) -> bool:
+    """Whether there is a cookie that has to go when the session ends."""
+    return settings.refresh_cookie or NAME in request.cookies
+
+
+def _own_origin(request: Request) -> str:
+    return f"{request.url.scheme}://{request.headers.get('host')}"
+
+
+def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
+    """Browsers say themselves whether a page is of this origin, also behind a proxy that ends TLS (Fetch Metadata)."""
+    if request.headers.get("sec-fetch-site") == "same-origin":
+        return True
+    public = ORIGIN.match(settings.public_url.lower())
+    return origin == (public[0] if public else _own_origin(request))
 
 
 def _is_allowed(origin: str, request: Request, settings: Settings) -> bool:
@@ -59,14 +81,18 @@ def _is_allowed(origin: str, request: Request, settings: Settings) -> bool:
     public = ORIGIN.match(settings.public_url.lower())
     if public is not None:
         return origin == public[0] or origin in settings.cors_origins
-    own = f"{request.url.scheme}://{request.headers.get('host')}"
     known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None
-    return known or origin == own
+    return known or origin == _own_origin(request)
 
 
-def pair_answer(request: Request, auth: AuthContext, pair: Pair, status: int = 200) -> Response:
-    """In cookie mode the refresh token is in the cookie only: a script that cannot read it cannot leak it."""
-    in_cookie = auth.settings.refresh_cookie
+def pair_answer(
+    request: Request, auth: AuthContext, pair: Pair, status: int = 200, *, in_cookie: bool = False
+) -> Response:
+    """In cookie mode the refresh token is in the cookie only: a script that cannot read it cannot leak it.
+
+    ``in_cookie``: it came in the cookie, and goes back in it, whatever is asked for.
+    """
+    in_cookie = in_cookie or auth.settings.refresh_cookie or ASKED in request.headers
     body = {
         "access_token": pair.access_token,
         "token_type": "bearer",

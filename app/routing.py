@@ -10,6 +10,7 @@ Differences that matter:
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from typing import Any, get_args
 
 from fastapi.dependencies.models import Dependant
@@ -22,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.attempts import Attempt, begin_attempt
+from app.deps import TOKEN_READERS
 from app.errors import Contention
 from app.paging import MAX_CACHED_QUERY_BYTES
 from app.strict_json import read_json
@@ -39,6 +41,7 @@ class DirectRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options["operation_id"] = options.get("operation_id") or endpoint.__name__
         super().__init__(path, endpoint, **options)
+        self.authenticates = _reads_token(self.dependant)
         handler = self.get_route_handler()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,6 +90,11 @@ class DirectRoute(APIRoute):
 def _dependencies(dependant: Dependant) -> list[Bind]:
     """The steps that come first. Security schemes are declared for the document; the token is read by ``deps``."""
     return [_dependency(sub) for sub in dependant.dependencies if not isinstance(sub.call, SecurityBase)]
+
+
+def _reads_token(dependant: Dependant) -> bool:
+    """Whether a request comes to the endpoint only with a good token; then it is counted where that is read."""
+    return dependant.call in TOKEN_READERS or any(_reads_token(sub) for sub in dependant.dependencies)
 
 
 async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
@@ -175,12 +183,12 @@ def _query_model(field: Any) -> Bind:
     model: type[BaseModel] = field.field_info.annotation
     assert issubclass(model, BaseModel), "declare the query as one model"
     name = field.name
-    cache: dict[tuple[bytes, bool], BaseModel] = {}
+    parsed: dict[tuple[bytes, bool], BaseModel] = {}
 
     def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         lenient: bool = request.app.state.settings.unknown_fields == "ignore"
         key = (request.scope["query_string"], lenient)
-        if (found := cache.get(key)) is not None:
+        if (found := parsed.get(key)) is not None:
             values[name] = found
             return
         try:
@@ -189,13 +197,14 @@ def _query_model(field: Any) -> Bind:
             errors.extend(_located(error, "query"))
             return
         if len(key[0]) <= MAX_CACHED_QUERY_BYTES:
-            if len(cache) >= MAX_CACHED_QUERIES:
-                cache.clear()
-            cache[key] = values[name]
+            if len(parsed) >= MAX_CACHED_QUERIES:
+                parsed.clear()
+            parsed[key] = values[name]
 
     return bind
 
 
+@cache
 def known_names(model: type[BaseModel]) -> frozenset[str]:
     """What may stand in a query: the fields, and what else they are called."""
     return frozenset(model.model_fields) | frozenset(getattr(model, "ALIASES", ()))

@@ -15,15 +15,16 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.auth.secret import load_secret
 from app.config import Settings, get_settings
-from app.connection import Connection
+from app.guard import Guarded
 from app.logs import configure_logging
 from app.main import create_app
 
 GRACE = 10  # seconds that running requests get when the service is told to stop
+WORKER_START = 30  # seconds without a word after which a worker is replaced; on a busy machine a start takes a while
 BACKLOG = 2048
 UNREAD = 30_000  # milliseconds for which a client may leave what was sent to it unread, RFC 5482
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to call what listens everywhere
@@ -91,7 +92,9 @@ def _config(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.web_concurrency,
         backlog=BACKLOG,
-        http=Connection,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
+        http=Guarded,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
+        ws="none",  # nothing here speaks it, and its protocol has none of those bounds
+        timeout_keep_alive=settings.keep_alive,
         loop="auto",
         lifespan="on",
         log_config=None,
@@ -101,6 +104,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=settings.forwarded_allow_ips or None,
         timeout_graceful_shutdown=GRACE,
+        timeout_worker_healthcheck=WORKER_START,
     )
 
 
@@ -133,10 +137,20 @@ class _Workers(Multiprocess):
         self._announce: Callable[[], None] | None = announce
 
     def keep_subprocess_alive(self) -> None:
+        if self._announce is None:
+            self._replace_unlucky()
         super().keep_subprocess_alive()
         if self._announce and not self.should_exit.is_set() and all(worker.is_ready() for worker in self.processes):
             self._announce()
             self._announce = None
+
+    def _replace_unlucky(self) -> None:
+        """Once all have started, one that cannot has come while the database was away: uvicorn would end them all."""
+        for number, worker in enumerate(self.processes):
+            if worker.exitcode == STARTUP_FAILURE:
+                worker.join()
+                self.processes[number] = Process(self.config, self.sockets)
+                self.processes[number].start()
 
 
 async def _serve_with_workers(

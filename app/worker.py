@@ -1,4 +1,4 @@
-"""What happens by itself: webhooks are delivered, and old changes are let go.
+"""What happens by itself: reminders fire, webhooks are delivered, old changes and old trash are let go.
 
 Runs inside each server process, or alone as ``todo worker``. Any number of workers share the work: an event is leased.
 """
@@ -17,15 +17,16 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
+from app import retention
 from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
 from app.outbound import Caller
+from app.reminding import NOBODY, Reminders
 from app.services import deliveries, pruning
 from app.services.deliveries import Job
 
 log = logging.getLogger(__name__)
 
-NOBODY = "nobody"  # a transaction needs an owner; the looks across users read only what the worker's role may
 AT_ONCE = 64  # calls
 EACH = 4  # of them to the endpoints of one owner
 TURN = 1.0  # seconds after which a webhook with more to deliver waits in line again
@@ -42,6 +43,8 @@ class Pace:
     window: float = 24 * 3600
     poll: float = 5
     prune: float = 60
+    remind: float = 1
+    trash: float = 3600
 
     def delay(self, attempt: int) -> float:
         grown: float = self.first * 4 ** min(attempt - 1, 20)
@@ -70,15 +73,18 @@ def headers_of(job: Job, timestamp: int) -> dict[str, str]:
 class Worker:
     """Use as an async context manager; works until it is left."""
 
-    def __init__(self, database: Database, *, allow_private: bool, kept_days: int, pace: Pace | None = None) -> None:
+    def __init__(
+        self, database: Database, *, allow_private: bool, kept_days: int, trash_days: int = 0, pace: Pace | None = None
+    ) -> None:
         self._database = database
         self._caller = Caller(allow_private=allow_private)
-        self._kept_days = kept_days
+        self._kept_days, self._trash_days = kept_days, trash_days
         self._pace = pace or Pace()
         self._closing = False
         self._wake = asyncio.Event()
         self._hinted: set[str] = set()
         self._busy: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._due_since: dict[tuple[str, int], float] = {}  # as of the latest look at everybody
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of owners who are served
         self._loops: list[asyncio.Task[None]] = []
@@ -87,6 +93,8 @@ class Worker:
         self._loops = [
             asyncio.create_task(self._forever(self._deliver_due, self._pace.poll), name="webhooks"),
             asyncio.create_task(self._forever(self._prune_due, self._pace.prune), name="pruning"),
+            asyncio.create_task(self._forever(Reminders(self._database).fire_due, self._pace.remind), name="reminders"),
+            asyncio.create_task(self._forever(self._empty_trash, self._pace.trash), name="trash"),
         ]
         return self
 
@@ -109,6 +117,12 @@ class Worker:
         if owners:
             self._hinted.update(owners)
             self._wake.set()
+
+    @property
+    def lag(self) -> tuple[int, float]:
+        """Webhooks with something to deliver, and for how many seconds the one that waits longest has had it."""
+        since = self._due_since.values()
+        return len(since), time.monotonic() - min(since) if since else 0.0
 
     async def _forever(self, work: Any, pause: float) -> None:
         while True:
@@ -140,6 +154,9 @@ class Worker:
         async with self._database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
             busy = [webhook_id for _, webhook_id in self._busy]
             due = await deliveries.find_due(session, NOBODY, owners=owners, busy=busy)
+        if owners is None:
+            moment = time.monotonic()
+            self._due_since = {key: self._due_since.get(key, moment) for key in {*due, *self._busy}}
         for key in due:
             if key not in self._busy:
                 self._busy[key] = asyncio.create_task(self._serve(*key), name="webhook")
@@ -185,7 +202,7 @@ class Worker:
             owners = await pruning.find_due(session, NOBODY)
         for owner in owners:
             try:
-                await self._prune(owner)
+                await retention.prune_owner(self._database, owner, days=self._kept_days)
             except Exception:  # of one owner: the others' turn comes first, then it is tried again
                 log.exception("pruning failed")
                 async with self._database.transaction(owner, role=WORKER_ROLE) as session:
@@ -193,8 +210,6 @@ class Worker:
         if not owners:
             await asyncio.sleep(pause)
 
-    async def _prune(self, owner: str) -> None:
-        more = True
-        while more:
-            async with self._database.transaction(owner, role=WORKER_ROLE) as session:
-                more = await pruning.prune_owner(session, owner, days=self._kept_days)
+    async def _empty_trash(self, pause: float) -> None:
+        await retention.empty_old_trash(self._database, days=self._trash_days)
+        await asyncio.sleep(pause)

@@ -84,9 +84,9 @@ class User:
 
 
 @asynccontextmanager
-async def serving(bench: Bench) -> AsyncIterator[tuple[int, psutil.Process]]:
+async def serving(bench: Bench, **extra: str) -> AsyncIterator[tuple[int, psutil.Process]]:
     port = free_port()
-    env = {"DATABASE_URL": bench.url, "JWT_SECRET": SECRET, "PORT": str(port), "ACCESS_LOG": "false"}
+    env = {**extra, "DATABASE_URL": bench.url, "JWT_SECRET": SECRET, "PORT": str(port), "ACCESS_LOG": "false"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "app", "serve"),

@@ -20,20 +20,26 @@ SEED = f"""
 insert into users (id, revision)
 select 'bench' || lpad(u::text, 27, '0'), {TASKS_PER_USER} from generate_series(0, {USERS - 1}) u;
 
-insert into tasks (user_id, id, title, description, completed, completed_at, priority, due_on, tags, version,
-                   created_at, updated_at)
+insert into projects (user_id, id, name, version)
+overriding system value
+select 'bench' || lpad(u::text, 27, '0'), u * 4 + p, 'Project ' || p, 0
+from generate_series(0, {USERS - 1}) u, generate_series(1, 4) p;
+
+insert into tasks (user_id, id, title, description, completed, completed_at, priority, due_on, tags, project_id,
+                   version, created_at, updated_at)
 overriding system value
 select 'bench' || lpad(u::text, 27, '0'), u * {TASKS_PER_USER} + k, 'Water the plants on floor ' || k,
        case when k % 3 > 0 then 'The large one by the window needs twice as much as the others do, number ' || k end,
        k % 4 = 0, case when k % 4 = 0 then at + interval '90 minutes' end,
        (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
        case when k % 2 = 0 then date '2026-12-01' + k % 60 end,
-       coalesce((array['home', 'work', 'errands'])[1:k % 4], '{{}}'), k, at, at
+       array['home', 'work', 'errands', 'week ' || k % 52, 'floor ' || k % 9], u * 4 + 1 + k % 4, k, at, at
 from generate_series(0, {USERS - 1}) u, generate_series(1, {TASKS_PER_USER}) k,
      lateral (select timestamptz '2026-01-01 08:00Z' + k * interval '7 hours 1.234567 seconds' as at) instant
 order by u, k;
 
 select setval(pg_get_serial_sequence('tasks', 'id'), {USERS * TASKS_PER_USER});
+select setval(pg_get_serial_sequence('projects', 'id'), {USERS * 4});
 """
 
 

@@ -18,12 +18,20 @@ from app.db import migrations
 from app.db.embedded import embedded_postgres
 from app.db.url import ConnectOptions
 from app.main import create_app
+from tests import statements
 from tests.databases import TEMPLATE, Databases
 from tests.support import SECRET, Person
 
 for name in list(os.environ):  # the developer's own settings have no say in a test run
     if name.lower() in Settings.model_fields or name.lower() == "better_auth_secret":
         del os.environ[name]
+
+statements.record()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at the statements of the whole run comes last."""
+    items.sort(key=lambda item: item.path.name == "test_statements.py")
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +74,13 @@ async def databases(postgres: ConnectOptions) -> AsyncIterator[Databases]:
 @pytest.fixture(scope="session")
 def settings(postgres: ConnectOptions) -> Settings:
     return Settings(
-        _env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, pool_size=5, worker="off"
+        _env_file=None,
+        database_url=postgres.dsn,
+        jwt_secret=SECRET,
+        access_log=False,
+        pool_size=5,
+        worker="off",
+        rate_limit_anonymous_per_minute=0,  # all tests call from one address
     )
 
 

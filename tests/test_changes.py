@@ -52,7 +52,8 @@ async def test_the_row_in_the_log_is_the_row_after_the_write(alice: Person, data
     await alice.delete(f"/tasks/{task['id']}")
     async with database.transaction(alice.subject, read_only=True) as session:
         statement = text(
-            "select data, to_jsonb(t) - array['due_sort', 'completed_sort', 'priority_sort', 'title_sort'] as row "
+            "select data, to_jsonb(t) - array['due_sort', 'completed_sort', 'priority_sort', 'title_sort'] "
+            "- 'search_text' as row "
             "from changes c join tasks t on t.id = entity_id and t.user_id = c.user_id where c.user_id = :owner "
             "order by revision desc limit 1"
         )

@@ -105,7 +105,7 @@ async def test_migrate_and_doctor(tmp_path: Path, databases: Databases, monkeypa
     assert (done.returncode, done.stdout) == (0, f"schema is at {migrations.head()}\n"), done.stderr
     after = run_todo("doctor", cwd=tmp_path, **options)
     assert after.returncode == 0, after.stdout
-    names = ("configuration", "accounts", "mail", "database", "migrations", "isolation")
+    names = ("configuration", "accounts", "mail", "database", "migrations", "isolation", "backup")
     assert lines(after.stdout) == [f"ok {name}" for name in names]
 
     await databases.execute("drop policy owner on tasks", "scratch_0")

@@ -1,5 +1,6 @@
 """A COMMIT that fails is never a success: nothing is stored, and the next request works."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.config import Settings
+from app.db.pool import LINGER
 from app.db.url import ConnectOptions
 from app.errors import Unavailable
 from app.main import create_app
@@ -51,6 +53,7 @@ async def person(service: FastAPI) -> AsyncIterator[Person]:
 
 async def stored(options: ConnectOptions) -> list[Any]:
     """Everything that a write leaves, and who still holds a transaction."""
+    await asyncio.sleep(3 * LINGER)  # those that have only read are ended later
     connection = await asyncpg.connect(**options.arguments())
     try:
         return list(

@@ -44,7 +44,18 @@ BEYOND_SCHEMA = {
     "string_too_long": "the length is that of the NFC form, which may be longer",
     "date_text": "a day or instant that is there, without a leap second",
     "no_entity_tag": "a condition is an ETag in quotes, or an asterisk",
+    "relevance_of_nothing": "sorting by relevance needs a search",
+    "empty_title": "of a quick add, something is left to do",
+    "quick_add_invalid": "of a quick add, title and names are as long as they may be",
+    "reminder_range": "at most 366 days from the due date",
+    "reminder_passed": "a moment to be reminded at lies ahead",
     "date_range": "years 1900 to 2199 in UTC",
+    "move_where": "tasks=move and to go together",
+    "one_place": "before or after, not both",
+    "unknown_reference": "what is referred to is there",
+    "other_project": "a subtask is in its parent's project",
+    "timezone": "a name of the IANA database",
+    "invalid_recurrence": "a rule of RFC 5545",
 }
 
 
@@ -72,7 +83,10 @@ schema = schemathesis.openapi.from_dict(document(), config=schemathesis.Config.f
 @pytest.fixture(scope="module")
 def url(anyio_backend: str, postgres: ConnectOptions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("contract")
-    with service(folder, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False) as running:
+    # There are thousands of requests, and some are longer than the server itself would let through.
+    limits = {"rate_limit_per_minute": 0, "rate_limit_anonymous_per_minute": 0, "url_limit": 200_000}
+    limits["header_limit"] = 200_000
+    with service(folder, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, **limits) as running:
         yield f"http://127.0.0.1:{running.ready().port}"
 
 
@@ -105,10 +119,15 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
 
 
 # Whether these succeed depends on what is stored, or on what no schema can say of an address.
-DEPENDS = ("{revision}", "{webhook_id}", "/webhooks", "/changes", "/history")
+DEPENDS = (
+    "{revision}", "{webhook_id}", "{comment_id}", "{conversation_id}", "/tags/{name}", "/views", "/webhooks",
+    "/changes", "/history", "/projects", "/move", "/skip", "/import",
+    "/calendar",
+)  # fmt: skip
 
 
-@schema.exclude(path_regex="/events$").parametrize()  # a stream has no end to wait for: tests/test_events.py
+# A stream has no end to wait for: tests/test_events.py. A chat needs a model: tests/assistant.
+@schema.exclude(path_regex="/(events|chat)$").parametrize()
 def test_answers_are_what_the_document_says(
     case: Case, url: str, http: requests.Session, headers: dict[str, str]
 ) -> None:
@@ -117,7 +136,12 @@ def test_answers_are_what_the_document_says(
         case.headers.pop("Idempotency-Key", None)  # one that was used before is refused: tests/test_idempotency.py
         if "task_id" in case.path_parameters:
             case.path_parameters["task_id"] = existing_task(case, f"{url}/api/me/tasks", http, headers)
+        if "project_id" in case.path_parameters:
+            made = http.post(f"{url}/api/me/projects", json={"name": uuid.uuid4().hex}, headers=headers)
+            case.path_parameters["project_id"] = made.json()["id"]
     answer = case.call(base_url=url, session=http, headers=headers)
     depends = rule_beyond_schema(answer) or any(part in case.path for part in DEPENDS)
     excluded: list[schemathesis.CheckFunction] = [checks.positive_data_acceptance] if depends else []
+    if case.path.endswith("/quick"):  # a word where other methods have an id: 404 rather than 405
+        excluded += [checks.unsupported_method, checks.allow_header_conformance]
     case.validate_response(answer, headers=headers, excluded_checks=excluded, transport_kwargs={"session": http})

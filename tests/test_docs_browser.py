@@ -4,47 +4,25 @@ The pages are judged through the browser's DevTools protocol, so that a refused 
 the machine is seen too. The last test shows that these checks can fail.
 """
 
-import json
-import shutil
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
-from websockets.sync.client import ClientConnection, connect
 
 from app.config import Settings
 from app.main import create_app
 from app.routers import docs
+from tests.browser import Page, browsing, find_browser
 from tests.support import make_token
 
 pytestmark = pytest.mark.usefixtures("anyio_backend")  # the plain tests here stand on the asynchronous ``postgres``
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-    "--remote-debugging-port=0",
-    "--window-size=1280,1800",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
-PATIENCE = 20.0  # seconds
 CREATE = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
 FOREIGN = '<p style="color: red"><img src="http://elsewhere.invalid/pixel.png">'
 
@@ -71,101 +49,14 @@ def service(settings: Settings) -> Iterator[str]:
             thread.join()
 
 
-class Page:
-    """One browser tab: what it shows, and what it complained about since it was opened."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self._connection = connection
-        self._calls = 0
-        self._events: list[dict[str, Any]] = []
-        for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
-            self.call(f"{domain}.enable")
-
-    def call(self, method: str, **params: object) -> dict[str, Any]:
-        self._calls += 1
-        self._connection.send(json.dumps({"id": self._calls, "method": method, "params": params}))
-        while True:
-            message: dict[str, Any] = json.loads(self._connection.recv(timeout=PATIENCE))
-            if message.get("id") == self._calls:
-                assert "error" not in message, message
-                return dict(message["result"])
-            self._events.append(message)
-
-    def open(self, url: str) -> Self:
-        self.call("Page.navigate", url=url)
-        self.wait(f"location.href == {json.dumps(url)} && document.readyState == 'complete'")
-        return self
-
-    def wait(self, expression: str) -> Any:
-        """The value of the JavaScript expression as soon as it is true; its elements may not be there yet."""
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            result = self.call("Runtime.evaluate", expression=f"try {{ {expression} }} catch {{ null }}")["result"]
-            if result.get("value"):
-                return result["value"]
-            time.sleep(0.05)
-        raise AssertionError(f"never true: {expression}\n{self.text()}")
-
-    def shows(self, selector: str) -> None:
-        self.wait(f"document.querySelector({json.dumps(selector)}) !== null")
-
-    def click(self, selector: str) -> None:
-        self.wait(f"(document.querySelector({json.dumps(selector)}).click(), true)")
-
-    def type(self, selector: str, text: str) -> None:
-        self.wait(f"(document.querySelector({json.dumps(selector)}).focus(), true)")
-        self.call("Input.insertText", text=text)
-
-    def text(self) -> str:
-        return str(self.call("Runtime.evaluate", expression="document.body.innerText")["result"].get("value"))
-
-    def _seen(self, method: str) -> list[dict[str, Any]]:
-        return [event["params"] for event in self._events if event["method"] == method]
-
-    def complaints(self) -> list[str]:
-        """Errors in the console, exceptions, and breaches of the content security policy."""
-        entries = [seen["entry"] for seen in self._seen("Log.entryAdded")]
-        issues = [seen["issue"] for seen in self._seen("Audits.issueAdded")]
-        return [
-            *(entry["text"] for entry in entries if entry["level"] == "error"),
-            *(str(issue) for issue in issues if "SecurityPolicy" in issue["code"]),
-            *(str(seen["exceptionDetails"]) for seen in self._seen("Runtime.exceptionThrown")),
-        ]
-
-    def hosts(self) -> set[str | None]:
-        """Every host that was asked for something, refused and unreachable ones included."""
-        urls = [urlsplit(sent["request"]["url"]) for sent in self._seen("Network.requestWillBeSent")]
-        return {url.hostname for url in urls if url.scheme != "data"}
-
-
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Page]:
     """A tab of a browser with a fresh profile that can resolve no name."""
-    binary = next(filter(None, map(shutil.which, BROWSERS)), None)
+    binary = find_browser()
     if binary is None:
         pytest.skip("no Chromium on this machine: /docs was not tried in a browser")
-    command = [binary, *FLAGS, f"--user-data-dir={tmp_path}", "about:blank"]
-    browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        with connect(_debugger(tmp_path / "DevToolsActivePort"), max_size=None, proxy=None) as connection:
-            yield Page(connection)
-    finally:
-        browser.terminate()
-        browser.wait(PATIENCE)
-
-
-def _debugger(port_file: Path) -> str:
-    """The DevTools address of the only tab, once the browser has written down its port."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        lines = port_file.read_text().split() if port_file.exists() else []
-        if len(lines) == 2:
-            tabs = httpx.get(f"http://127.0.0.1:{lines[0]}/json/list", trust_env=False).json()
-            urls = [str(tab["webSocketDebuggerUrl"]) for tab in tabs if tab["type"] == "page"]
-            if urls:
-                return urls[0]
-        time.sleep(0.05)
-    raise AssertionError("the browser did not start")
+    with browsing(binary, tmp_path) as browser:
+        yield browser.first_page()
 
 
 def test_a_person_authorizes_and_creates_a_task(page: Page, service: str) -> None:

@@ -21,15 +21,24 @@ NEXT = re.compile(r'<([^>]+)>; rel="next"')
 # Two users and every kind of tie: half of the tasks have no due date, most are open, some are in the trash.
 SEED = """
     insert into users (id, revision) values ('many', 1), ('other', 1);
+    insert into projects (user_id, id, name, version) overriding system value
+    select 'many', n, 'p' || n, 1 from generate_series(1, 20) n;
     insert into tasks (user_id, title, completed, completed_at, priority, due_on, version, created_at, updated_at,
-                       deleted_at)
+                       deleted_at, project_id)
     select owner, 'Task ' || k % 700, k % 5 = 0, case when k % 5 = 0 then at end,
            (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
-           case when k % 2 = 0 then date '2026-01-01' + k % 365 end, 1, at, at, case when k % 4 = 0 then at end
+           case when k % 2 = 0 then date '2026-01-01' + k % 365 end, 1, at, at, case when k % 4 = 0 then at end,
+           case when owner = 'many' and k % 3 = 0 then 1 + k % 20 end
     from (values ('many', 6000), ('other', 1000)) as o (owner, n), generate_series(1, n) as k,
          lateral (select timestamptz '2026-01-01' + k * interval '1 minute' as at) as t;
+    update tasks set parent_id = id - 1 where user_id = 'many' and id % 9 = 1 and id > 1;
     analyze"""
-SHAPES = [Shape(sort=sort, descending=down) for sort in KEYS if sort != "deleted_at" for down in (False, True)]
+SHAPES = [
+    Shape(sort=sort, descending=down)
+    for sort in KEYS
+    if sort not in {"deleted_at", "relevance"}
+    for down in (False, True)
+]
 SHAPES += [Shape(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
 
 
@@ -71,6 +80,39 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
             if "Sort" in text or "Index" not in text or not ranged:
                 problems[shape.sort, shape.descending, behind] = text
     assert not problems, "\n\n".join(f"{key}:\n{text}" for key, text in problems.items())
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(
+    ("which", "index"),
+    [
+        ({"project_id": "one"}, "tasks_by_project"), ({"project_id": "none"}, "tasks_by_p"),
+        ({"project_id": "one", "parent_id": "none"}, "tasks_by_project"), ({"parent_id": "one"}, "tasks_by_parent"),
+    ],
+)  # fmt: skip
+async def test_a_project_in_its_order_is_an_index_range(
+    connection: Any, mode: str, descending: bool, behind: bool, which: dict[str, Any], index: str
+) -> None:
+    await connection.execute(f"set plan_cache_mode = {mode}")
+    shape = Shape(sort="position", descending=descending, behind=behind, **which)
+    values = {"limit": 101, "offset": 0, "project_id": 7, "parent_id": 9, "after": "c200i", "after_id": 512}
+    text = await plan(connection, shape, values)
+    assert "Sort" not in text, text
+    assert index in text, text
+
+
+@pytest.mark.parametrize("sort", [sort for sort in KEYS if sort not in ("deleted_at", "position", "relevance")])
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_project_in_another_order_reads_that_project_or_an_index_in_order(
+    connection: Any, mode: str, sort: str
+) -> None:
+    await connection.execute(f"set plan_cache_mode = {mode}")
+    shape = Shape(sort=sort, descending=True, project_id="one")
+    text = await plan(connection, shape, {"limit": 101, "offset": 0, "project_id": 7})
+    assert "tasks_by_project" in text or "Sort" not in text, text
+    assert "Seq Scan on tasks" not in text, text
 
 
 async def test_the_driver_sends_our_infinity_as_the_databases(connection: Any) -> None:
@@ -117,6 +159,7 @@ BAD_VALUES: dict[str, list[Any]] = {
         "20260101T000000+0000", "2026-01-01T00:00:00+14:00", "infinity", 0, 1, True, False, None, 1.5, [], {},
     ],
     "priority": [0, 6, -1, 2**70, True, "3", "", 3.0, None, []],
+    "relevance": [True, "3", 2**62, -(2**70), 3.0, None, []],
     "title": [True, 3, None, "a\0", "\ud800", "x" * 401, []],
 }  # fmt: skip
 BAD_DIRECTIONS: list[Any] = [True, False, 2, -1, 0.0, "0", None]
@@ -137,6 +180,6 @@ async def test_a_forged_cursor_is_refused_before_the_database_is_asked(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(app.state.database, "begin", None)
-    answer = await alice.get(f"/tasks?sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
+    answer = await alice.get(f"/tasks?search=x&sort={parts[0]}&order={parts[1]}&cursor={forge(*parts)}")
     assert_problem(answer, 422, "invalid_cursor")
     assert [record for record in caplog.records if record.name.startswith("app")] == []

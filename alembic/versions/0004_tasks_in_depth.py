@@ -34,6 +34,7 @@ create table projects (
     constraint projects_color_check check (color ~ '^#[0-9a-f]{6}$')
 );
 create index projects_by_position on projects (user_id, position, id);
+create unique index projects_name_key on projects (user_id, lower(name)) where deleted_at is null;
 create unique index projects_by_source_id on projects (user_id, source_id) where source_id is not null;
 
 alter table tasks
@@ -57,8 +58,8 @@ alter table tasks
     add constraint tasks_recurrence_check check (recurrence is null or num_nonnulls(due_on, due_at) = 1),
     add constraint tasks_recurrence_from_check check (recurrence_from in ('due', 'completion'));
 create index tasks_by_position on tasks (user_id, position, id);
-create index tasks_by_project on tasks (user_id, project_id, position) where project_id is not null;
-create index tasks_by_parent on tasks (user_id, parent_id, position) where parent_id is not null;
+create index tasks_by_project on tasks (user_id, project_id, position, id);
+create index tasks_by_parent on tasks (user_id, parent_id, position, id) where parent_id is not null;
 create index tasks_by_series on tasks (user_id, series_id, id) where series_id is not null;
 create index tasks_by_remind_at on tasks (remind_at) where remind_at is not null;
 create unique index tasks_by_source_id on tasks (user_id, source_id) where source_id is not null;

@@ -18,6 +18,15 @@ def load_mcp_server() -> Any:
     return mcp_server
 
 
+def load_model() -> Any:
+    """The module ``app.assistant.model``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
+    try:
+        from app.assistant import model
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    return model
+
+
 def load_mcp_proxy() -> Any:
     """The module ``app.assistant.mcp_proxy``. Raises AssistantNotInstalled."""
     try:

@@ -11,7 +11,7 @@ from hashlib import sha256
 from hmac import digest
 
 API_TOKEN_PREFIX = "todo_pat_"
-REFRESH_PREFIX, RESET_PREFIX = "todo_rt_", "todo_reset_"
+REFRESH_PREFIX, RESET_PREFIX, FEED_PREFIX = "todo_rt_", "todo_reset_", "todo_feed_"
 HINT = len(API_TOKEN_PREFIX) + 4
 _ALPHABET = string.digits + string.ascii_letters
 _RANDOM, _CHECK = 32, 6
@@ -54,6 +54,11 @@ def next_refresh_token(token: str, key: bytes) -> str:
     """
     mac = digest(key, b"refresh\0" + token.encode("utf-8", "surrogatepass"), "sha256")
     return REFRESH_PREFIX + urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def new_feed_token() -> str:
+    """For the address of a calendar."""
+    return FEED_PREFIX + secrets.token_urlsafe(32)
 
 
 def new_reset_token() -> str:

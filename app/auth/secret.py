@@ -55,9 +55,12 @@ def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
         return None
     path = settings.data_dir / KEY_FILE_NAME
     if not path.exists():
-        key = Ed25519PrivateKey.generate()
-        _create(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+        _create(path, pem_of(Ed25519PrivateKey.generate()))
     return _parse_key(path.read_text(encoding="ascii"), str(path))
+
+
+def pem_of(key: Ed25519PrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _parse_key(pem: str, where: str) -> Ed25519PrivateKey:

@@ -63,7 +63,7 @@ class TokenVerifier:
         if entry is None:
             return None
         identity, until = entry
-        if self._clock() >= until:
+        if not until - CACHE_SECONDS <= self._clock() < until:  # earlier than that: the clock was set back
             del self._verified[digest]
             return None
         self._verified.move_to_end(digest)

@@ -4,7 +4,20 @@ import logging
 
 import asyncpg
 
-from app.errors import AppError, Conflict, Contention, EmailTaken, Invalid, NotFound, StorageFull, Unavailable
+from app.errors import (
+    AppError,
+    Conflict,
+    Contention,
+    DueDateNeeded,
+    EmailTaken,
+    Invalid,
+    NotFound,
+    ProjectNameTaken,
+    StorageFull,
+    TaskNotFound,
+    Unavailable,
+    ViewNameTaken,
+)
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +30,13 @@ BUSY = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 FULL = {"53100"}
 
 # Constraint -> fact. A constraint that is not listed is mapped by its SQLSTATE.
-CONSTRAINTS: dict[str, type[AppError]] = {"accounts_email_key_key": EmailTaken}
+CONSTRAINTS: dict[str, type[AppError]] = {
+    "accounts_email_key_key": EmailTaken,
+    "views_name_key": ViewNameTaken,
+    "comments_task_id_fkey": TaskNotFound,  # deleted for good while the comment was on its way
+    "projects_name_key": ProjectNameTaken,
+    "tasks_recurrence_check": DueDateNeeded,
+}
 
 
 def fact_of(error: BaseException) -> AppError | None:

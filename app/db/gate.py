@@ -19,10 +19,24 @@ class Gate:
         self._timeout = timeout
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def enter(self) -> None:
-        """Take a place, waiting for it if there is none. Raises TimeoutError; then no place was taken."""
+    @property
+    def free(self) -> int:
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        return sum(not place.done() for place in self._waiting)
+
+    def try_enter(self) -> bool:
+        """Take a place if there is one that nobody waits for."""
         if self._free > 0:
             self._free -= 1
+            return True
+        return False
+
+    async def enter(self) -> None:
+        """Take a place, waiting for it if there is none. Raises TimeoutError; then no place was taken."""
+        if self.try_enter():
             return
         loop = asyncio.get_running_loop()
         place: asyncio.Future[None] = loop.create_future()

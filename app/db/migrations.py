@@ -77,16 +77,17 @@ async def require_head(options: ConnectOptions) -> None:
     if found is None:
         raise SchemaError("the database has no schema yet: run 'todo migrate'")
     if found != head():
-        _known(found)
+        require_known(found)
         raise SchemaError(f"the database is at revision {found}, and this version needs {head()}: run 'todo migrate'")
 
 
-def _known(revision: str) -> None:
+def require_known(revision: str, what: str = "the database") -> None:
+    """Raises SchemaError when ``revision`` is none of this version's."""
     try:
         ScriptDirectory.from_config(alembic_config()).get_revision(revision)
     except CommandError:
         raise SchemaError(
-            f"the database is at revision {revision}, which this version does not know: a newer one migrated it"
+            f"{what} is at revision {revision}, which this version does not know: a newer one migrated it"
         ) from None
 
 
@@ -120,7 +121,7 @@ def _migrate(connection: Connection, revision: str) -> None:
         config = alembic_config()
         config.attributes["connection"] = connection
         if found := _revision(connection):
-            _known(found)
+            require_known(found)
         down = revision == "base" or revision.startswith("-")
         (command.downgrade if down else command.upgrade)(config, revision)
 

@@ -9,7 +9,6 @@ answer is sent.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ import msgspec
 from sqlalchemy.sql.base import Executable
 
 from app.db.failures import RETRY_AFTER, fact_of, is_lost
-from app.db.gate import Gate
+from app.db.pool import Pool
 from app.db.rows import Result, Row
 from app.db.statements import Prepared, prepare
 from app.db.url import SERVER_SETTINGS, ConnectOptions
@@ -41,10 +40,11 @@ def quote_owner(owner: str) -> str:
 class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
-    __slots__ = ("_announced", "_begin", "_connection", "_database", "owner", "round_trips", "through")
+    __slots__ = ("_announced", "_begin", "_connection", "_database", "_lingers", "owner", "round_trips", "through")
 
-    def __init__(self, database: "Database", owner: str, begin: str) -> None:
+    def __init__(self, database: "Database", owner: str, begin: str, *, lingers: bool = False) -> None:
         self._begin = begin
+        self._lingers = lingers
         self._database = database
         self._connection: Any = None
         self._announced = False
@@ -84,16 +84,19 @@ class Session:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        if self._lingers:
+            self._database.release(connection, has_only_read=True)
+            return
         self.round_trips += 1
         try:
             await connection.execute("COMMIT")
         except BaseException as error:
             # Whether it happened is unknown: the connection goes, and the caller is told 503.
-            await self._database.discard(connection)
+            self._database.discard(connection)
             if fact := fact_of(error):
                 raise fact from error
             raise
-        await self._database.release(connection)
+        self._database.release(connection)
         if self._announced and self._database.on_commit is not None:
             self._database.on_commit(self.owner)
 
@@ -107,11 +110,11 @@ class Session:
             async with asyncio.timeout(ROLLBACK_TIMEOUT):
                 await connection.execute("ROLLBACK")
         except BaseException as error:
-            await self._database.discard(connection)
+            self._database.discard(connection)
             if not isinstance(error, Exception):
                 raise
             return
-        await self._database.release(connection)
+        self._database.release(connection)
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,15 +128,6 @@ class Session:
             await self.rollback()
 
 
-def _terminate(connection: Any) -> None:
-    with suppress(asyncpg.InterfaceError):  # the pool has let go of it already, which it does when the server closes it
-        connection.terminate()
-
-
-async def _no_reset(connection: Any) -> None:
-    """asyncpg's reset costs a round trip; every setting here is local to a transaction, so there is none to reset."""
-
-
 async def _prepare_connection(connection: Any) -> None:
     # SQLAlchemy's JSONB writes text and expects the driver to read it back as a value.
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=str, decoder=msgspec.json.decode)
@@ -142,11 +136,7 @@ async def _prepare_connection(connection: Any) -> None:
 
 
 class Database:
-    """asyncpg's pool behind a first-come-first-served gate.
-
-    Neither asyncpg's nor SQLAlchemy's pool is fair when requests outnumber connections: at 64 clients p99 was 1.4 s
-    beside a p50 of 6 ms. With the gate p99 stays within 3 x p50.
-    """
+    """Where transactions come from."""
 
     def __init__(self, options: ConnectOptions, *, size: int, timeout: float, role: str = SERVICE_ROLE) -> None:
         """``timeout`` is the longest wait for a connection, in seconds. Nothing is opened before ``open``."""
@@ -157,20 +147,32 @@ class Database:
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
-        self._gate = Gate(size, timeout)
-        self._pool: Any = None
+        self._patience = 0.75 * timeout  # for connecting, and for BEGIN: less than they have who wait for the place
+        self._pool = Pool(self._connect, size=size, timeout=timeout)
 
     async def open(self) -> Self:
         """Connect; raises OSError, TimeoutError or an asyncpg error when the database does not answer."""
-        self._pool = await asyncpg.create_pool(
-            min_size=1,
-            max_size=self._size,
-            reset=_no_reset,
-            init=_prepare_connection,
-            record_class=Row,
-            **self.options.arguments(),
-        )
+        await self._pool.gate.enter()
+        try:
+            connection, _ = await self._pool.acquire()
+            self._pool.release(connection)
+        finally:
+            self._pool.gate.leave()
         return self
+
+    async def _connect(self) -> Any:
+        arguments = self.options.arguments()
+        # Whoever connects holds a place in the gate. When the way to the database swallows packets, connections that
+        # are about to fail must not keep those from being tried that come after.
+        arguments["timeout"] = min(arguments["timeout"], self._patience)
+        connection = await asyncpg.connect(record_class=Row, **arguments)
+        try:
+            async with asyncio.timeout(self._patience):
+                await _prepare_connection(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def close(self) -> None:
         """Wait shortly for what runs, then close every connection."""
@@ -180,12 +182,19 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """Transactions that run, those that wait for a connection, and how many may run."""
+        return self._size - self._pool.gate.free, self._pool.gate.waiting, self._size
+
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
         acting = f" SET LOCAL ROLE {role or self.role}; SET LOCAL app.user_id = {quote_owner(owner)}"
-        return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}")
+        # Behind a pooler a transaction that lingers would keep a connection of the server from others.
+        lingers = read_only and not self.options.pooled
+        return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}", lingers=lingers)
 
     def auth_transaction(self) -> Session:
         """A session without an owner, for what comes before anybody knows who asks: login, refresh, tokens.
@@ -200,7 +209,7 @@ class Database:
         BEGIN has no effect to lose, so it is tried again, once for each connection the pool may hold, and on a new one.
         """
         try:
-            await self._gate.enter()
+            await self._pool.gate.enter()
         except TimeoutError:
             raise Unavailable(retry_after=RETRY_AFTER) from None
         try:
@@ -210,32 +219,29 @@ class Database:
                     return connection
             raise Unavailable(retry_after=RETRY_AFTER)
         except BaseException as error:
-            self._gate.leave()
+            self._pool.gate.leave()
             if fact := fact_of(error):
                 raise fact from error
             raise
 
     async def _begin_once(self, statement: str) -> Any:
         """None when the connection turned out to be dead."""
-        connection = await self._pool.acquire()
+        connection, ending = await self._pool.acquire()
         try:
-            await connection.execute(statement)
+            await connection.execute(ending + statement, timeout=self._patience)  # it waits for nothing but the way
         except BaseException as error:
-            _terminate(connection)
-            await self._pool.release(connection)
+            self._pool.discard(connection)
             if is_lost(error):
                 return None
             raise
         return connection
 
-    async def release(self, connection: Any) -> None:
-        """Give a connection back whose transaction has ended."""
-        try:
-            await self._pool.release(connection)
-        finally:
-            self._gate.leave()
+    def release(self, connection: Any, *, has_only_read: bool = False) -> None:
+        """Give a connection back whose transaction has ended, or one that ``has_only_read`` in it."""
+        self._pool.release(connection, has_only_read=has_only_read)
+        self._pool.gate.leave()
 
-    async def discard(self, connection: Any) -> None:
+    def discard(self, connection: Any) -> None:
         """Close a connection whose state is unknown; the server rolls back whatever was open."""
-        _terminate(connection)
-        await self.release(connection)
+        self._pool.discard(connection)
+        self._pool.gate.leave()

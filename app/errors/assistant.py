@@ -33,3 +33,40 @@ class HostRefused(AppError):
 class PageRefused(AppError):
     kind, code = Kind.FORBIDDEN, "origin_refused"
     message = "Pages of this origin may not call this service: its operator must name it in CORS_ORIGINS."
+
+
+class ChatNotConfigured(AppError):
+    kind, code = Kind.UNAVAILABLE, "chat_not_configured"
+    message = (
+        "This service has no model to talk to: its operator must set LLM_MODEL, and LLM_BASE_URL or "
+        "LLM_API_KEY of any OpenAI-compatible endpoint."
+    )
+
+
+class ConversationNotFound(NotFound):
+    code, message = "conversation_not_found", "Conversation not found"
+
+
+class ChatBudgetSpent(AppError):
+    kind, code = Kind.RATE_LIMITED, "chat_budget_spent"
+    message = "This user's tokens for today are spent: the next day begins at midnight UTC."
+
+
+class TooManyChats(AppError):
+    kind, code = Kind.RATE_LIMITED, "too_many_chats"
+    message = "As many messages of this user as can be are being answered already: wait for one of them."
+
+
+class ModelFailed(AppError):
+    kind, code = Kind.BAD_GATEWAY, "model_failed"
+    message = "The language model did not answer as it should. Your message is kept; what was done before stays done."
+
+
+class ModelTimeout(AppError):
+    kind, code = Kind.GATEWAY_TIMEOUT, "model_timeout"
+    message = "The language model took too long. Your message is kept; what was done before stays done."
+
+
+class ModelBusy(AppError):
+    kind, code = Kind.UNAVAILABLE, "model_busy"
+    message = "The language model has too much to do. Your message is kept: try again."

@@ -20,6 +20,8 @@ class Kind(StrEnum):
     RATE_LIMITED = "rate_limited"
     STORAGE_FULL = "storage_full"
     UNAVAILABLE = "unavailable"
+    BAD_GATEWAY = "bad_gateway"
+    GATEWAY_TIMEOUT = "gateway_timeout"
 
 
 class AppError(Exception):

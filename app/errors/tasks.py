@@ -1,6 +1,6 @@
 """What can be wrong with what is wanted of tasks."""
 
-from app.errors.kinds import AppError, Kind, NotFound
+from app.errors.kinds import AppError, Conflict, Invalid, Kind, NotFound
 
 
 class TaskNotFound(NotFound):
@@ -9,4 +9,57 @@ class TaskNotFound(NotFound):
 
 class VersionConflict(AppError):
     kind, code = Kind.STALE, "version_conflict"
-    message = "The task has changed since the version in If-Match: get it again."
+    message = "It has changed since the version in If-Match: get it again."
+
+
+class TaskCompleted(Conflict):
+    code, message = "task_completed", "The task is completed: it reminds of nothing."
+
+
+class ReminderPassed(Invalid):
+    code, message = "reminder_passed", "That moment has passed."
+
+
+class TooManyReminders(Conflict):
+    code, message = "too_many_reminders", "The task has as many reminders as there can be: remove one first."
+
+
+class ProjectNotFound(NotFound):
+    code, message = "project_not_found", "Project not found"
+
+
+class ProjectNameTaken(Conflict):
+    code, message = "project_name_taken", "There is a project of this name already."
+
+
+class TooManyProjects(Conflict):
+    code, message = "too_many_projects", "This user has as many projects as there can be."
+
+
+class NoRoomBetween(Conflict):
+    code, message = "no_room_between", "Too many moves ended here: move a neighbour elsewhere first."
+
+
+class UnknownReference(Invalid):
+    """A body or query names something that is not there, in the trash or somebody else's; ``loc`` says where."""
+
+    code, message = "unknown_reference", "There is no such thing to refer to."
+
+
+class OtherProject(Invalid):
+    code, message = "other_project", "A subtask is in the project of its parent."
+
+
+class TooDeep(Invalid):
+    code, message = "too_deep", "Subtasks can be at most 5 levels deep."
+
+
+class NotRecurring(Conflict):
+    code, message = "not_recurring", "Only an open recurring task has an occurrence to skip."
+
+
+class DueDateNeeded(Invalid):
+    code, message = "due_date_needed", "A recurring task needs a due date: send recurrence null as well to end it."
+
+    def __init__(self, *, retry_after: int | None = None) -> None:
+        super().__init__(retry_after=retry_after, loc=("body", "due_date"))

@@ -1,15 +1,19 @@
 """One file a noun. Importing this package registers every table."""
 
+from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
 
 from app.models.accounts import Account, PasswordReset
 from app.models.api_tokens import ApiToken
+from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
 from app.models.comments import Comment
 from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
+from app.models.functions import FUNCTIONS
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
+from app.models.rate_limits import RateLimit
 from app.models.sessions import LoginSession, RefreshToken
 from app.models.tasks import Task
 from app.models.users import User
@@ -21,6 +25,7 @@ __all__ = [
     "Account",
     "AgentWrite",
     "ApiToken",
+    "CalendarFeed",
     "Change",
     "Comment",
     "Conversation",
@@ -30,6 +35,7 @@ __all__ = [
     "Message",
     "PasswordReset",
     "Project",
+    "RateLimit",
     "RefreshToken",
     "Task",
     "TokenUse",
@@ -40,3 +46,5 @@ __all__ = [
 ]
 
 METADATA = SQLModel.metadata
+for function in FUNCTIONS:
+    event.listen(METADATA, "before_create", DDL(function.replace("%", "%%")))  # type: ignore[no-untyped-call]

@@ -81,6 +81,18 @@ Instant = Annotated[
     PlainSerializer(_rfc3339, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+
+
+def _integral(value: Any) -> Any:
+    """JSON has one kind of number: 7.0 is an integer. Text and booleans are none."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+# What a body refers to.
+# The bounds come before the validator: after it the document would say "ge" and "le".
+RowId = Annotated[
+    int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
+]
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]
 CleanText = AfterValidator(clean_text)

@@ -11,7 +11,8 @@ from sqlmodel import Field, SQLModel
 class Change(SQLModel, table=True):
     """``data`` is the row after the write, its columns as JSON. Rows of one write share their ``revision``.
 
-    ``through`` names what the write came through: api, token:<name>, mcp, chat, import.
+    ``through`` names what the write came through: api, token:<name>, mcp, chat, import, reminder, or
+    reminder:late for one that fired more than a minute behind its moment.
     """
 
     __tablename__ = "changes"

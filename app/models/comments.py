@@ -1,11 +1,26 @@
-"""Comments on a task."""
+"""Comments on a task: the table and the shapes in which they are written and read."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKeyConstraint, Identity, Index, Text, text
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Text,
+    text,
+)
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
+
+from app.models.base import Instant, Int64, Shape, VisibleText
 
 BODY_MAX = 5000
 
@@ -38,3 +53,65 @@ class Comment(SQLModel, table=True):
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
+    search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
+
+
+Body = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=BODY_MAX, examples=["The oat one"])]
+
+
+class CommentRead(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 3,
+                    "user_id": "alice",
+                    "task_id": 7,
+                    "body": "The oat one",
+                    "version": 42,
+                    "created_at": "2026-11-20T09:31:00.123456Z",
+                    "updated_at": "2026-11-20T09:31:00.123456Z",
+                }
+            ]
+        }
+    )
+
+    id: Int64
+    user_id: str
+    task_id: Int64
+    body: str
+    version: Int64
+    created_at: Instant
+    updated_at: Instant
+
+
+class CommentBody(Shape):
+    """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"body": "The oat one"}]})
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(CommentRead.model_fields) - {"body"}
+
+    body: Body
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
+
+
+class CommentRow(msgspec.Struct, frozen=True):
+    """What a service returns and what is encoded: CommentRead without validation."""
+
+    id: int
+    user_id: str
+    task_id: int
+    body: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+def comment_of_change(data: dict[str, Any]) -> CommentRow:
+    """A CommentRow of ``changes.data``: what a GET answers for that row."""
+    return msgspec.convert(data, CommentRow)

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import (
     BigInteger,
@@ -135,6 +136,7 @@ class MessageRead(BaseModel):
             "examples": [
                 {
                     "id": 9,
+                    "conversation_id": 3,
                     "role": "assistant",
                     "content": 'I added "Buy milk" for tomorrow.',
                     "created_at": "2026-11-20T09:30:02.123456Z",
@@ -145,7 +147,29 @@ class MessageRead(BaseModel):
     )
 
     id: Int64
+    conversation_id: Int64
     role: str = Field(description="user or assistant.")
     content: str
     created_at: Instant
     tool_calls: list[ToolCallRead] = Field(description="What the assistant did before it said this.")
+
+
+# What services return and what is encoded: the shapes above without validation.
+ConversationRow: Any = msgspec.defstruct("ConversationRow", list(ConversationRead.model_fields), frozen=True)
+MessageRow: Any = msgspec.defstruct("MessageRow", list(MessageRead.model_fields), frozen=True)
+
+
+def conversation_of_change(data: dict[str, Any]) -> Any:
+    """``changes.data`` as a GET answers it."""
+    return ConversationRow(**_read(ConversationRead, data))
+
+
+def message_of_change(data: dict[str, Any]) -> Any:
+    """``changes.data`` as a GET answers it."""
+    return MessageRow(**_read(MessageRead, data))
+
+
+def _read(shape: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
+    return {name: data[name] for name in shape.model_fields} | {
+        "created_at": datetime.fromisoformat(data["created_at"])
+    }

@@ -1,8 +1,11 @@
 """Projects: what tasks are kept in. A task in none is in the inbox."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
+import msgspec
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -18,7 +21,10 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
+from app.models.base import Instant, Int64, Shape, VisibleText
+
 NAME_MAX = 100
+COLOR = "^#[0-9A-Fa-f]{6}$"
 
 
 def _instant(**column: Any) -> Any:
@@ -34,6 +40,13 @@ class Project(SQLModel, table=True):
         CheckConstraint(f"char_length(name) between 1 and {NAME_MAX}", name="projects_name_check"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="projects_color_check"),
         Index("projects_by_position", "user_id", "position", "id"),
+        Index(
+            "projects_name_key",
+            "user_id",
+            text("lower(name)"),
+            unique=True,
+            postgresql_where=text("deleted_at is null"),
+        ),
         Index(
             "projects_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
@@ -57,3 +70,78 @@ class Project(SQLModel, table=True):
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
+
+
+Name = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]
+Color = Annotated[StrictStr, Field(pattern=COLOR, examples=["#3366ff"]), AfterValidator(str.lower)]
+EXAMPLE: Any = {
+    "id": 3,
+    "user_id": "alice",
+    "name": "Home",
+    "color": "#3366ff",
+    "position": "a3i",
+    "archived_at": None,
+    "version": 40,
+    "created_at": "2026-11-20T09:30:00.123456Z",
+    "updated_at": "2026-11-20T09:30:00.123456Z",
+}
+
+
+class ProjectRead(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    id: Int64
+    user_id: str
+    name: str
+    color: str | None
+    position: str = Field(description="Sorts among projects, as text in the order of its bytes.")
+    archived_at: Instant | None
+    version: Int64
+    created_at: Instant
+    updated_at: Instant
+
+
+class ProjectBody(Shape):
+    """The read-only names may be sent back and are dropped, never applied."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"name", "color"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
+
+
+class ProjectCreate(ProjectBody):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Home", "color": "#3366ff"}]})
+
+    name: Name
+    color: Color | None = None
+
+
+class ProjectUpdate(ProjectBody):
+    """Only the fields sent change."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"archived": True}]})
+
+    name: Name | MISSING = MISSING
+    color: Color | MISSING | None = MISSING
+    archived: StrictBool | MISSING = MISSING
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "ProjectUpdate":
+        if not self.model_fields_set:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
+
+
+# What a service returns and what is encoded: ProjectRead without validation.
+ProjectRow: Any = msgspec.defstruct("ProjectRow", list(ProjectRead.model_fields), frozen=True)
+_INSTANTS = {"archived_at", "created_at", "updated_at"}
+
+
+def project_of_change(data: dict[str, Any]) -> Any:
+    """A ProjectRow of ``changes.data``: the same bytes that a GET answers."""
+    return ProjectRow(
+        *(datetime.fromisoformat(data[n]) if n in _INSTANTS and data[n] else data[n] for n in ProjectRead.model_fields)
+    )

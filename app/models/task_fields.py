@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.models.base import CleanText, DateOrInstant, VisibleText
 
-TITLE_MAX, TAG_MAX, TAGS_MAX = 200, 50, 20
+TITLE_MAX, TAG_MAX, TAGS_MAX, RECURRENCE_MAX = 200, 50, 20, 500
 DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
 
 
@@ -48,3 +48,19 @@ Description = Annotated[
 Tag = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TAG_MAX)]
 Tags = Annotated[list[Tag], AfterValidator(_unique_tags), Field(max_length=TAGS_MAX, examples=[["home", "errands"]])]
 DueDate = Annotated[DateOrInstant, Field(examples=["2026-12-01", "2026-12-01T09:00:00Z"])]
+Recurrence = Annotated[
+    StrictStr,
+    Field(
+        min_length=1,
+        max_length=RECURRENCE_MAX,
+        description="An RRULE of RFC 5545, DAILY to YEARLY. Without a due date the first is the next day it names.",
+        examples=["FREQ=WEEKLY;BYDAY=MO"],
+    ),
+]
+
+
+class Subtasks(StrEnum):
+    """What completing a task does to the open ones below it."""
+
+    COMPLETE = "complete"
+    KEEP = "keep"

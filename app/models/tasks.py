@@ -23,8 +23,19 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape
-from app.models.task_fields import TAGS_MAX, TITLE_MAX, Description, DueDate, Priority, RecurrenceFrom, Tags, Title
+from app.models.base import Instant, Int64, RowId, Shape
+from app.models.task_fields import (
+    TAGS_MAX,
+    TITLE_MAX,
+    Description,
+    DueDate,
+    Priority,
+    Recurrence,
+    RecurrenceFrom,
+    Tags,
+    Title,
+)
+from app.models.task_reminders import Reminders
 
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
@@ -36,6 +47,7 @@ TITLE_SORT = "lower(title)"
 # Where a move put the row, else where its creation did: behind all that were created before. Text in the order of its
 # bytes, so that there is always room between two; the digits of the id begin with their number and end in "i".
 POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
+SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.functions
 LIVE = text("deleted_at is null")
 
 
@@ -80,14 +92,17 @@ class Task(SQLModel, table=True):
         # Those in the trash, too: a move must find a place that none of them will take again.
         Index("tasks_by_position", "user_id", "position", "id"),
         # Also for the foreign keys: whatever refers to a row that is deleted for good.
-        Index("tasks_by_project", "user_id", "project_id", "position", postgresql_where=text("project_id is not null")),
-        Index("tasks_by_parent", "user_id", "parent_id", "position", postgresql_where=text("parent_id is not null")),
+        Index("tasks_by_project", "user_id", "project_id", "position", "id"),  # the inbox, too
+        Index(
+            "tasks_by_parent", "user_id", "parent_id", "position", "id", postgresql_where=text("parent_id is not null")
+        ),
         Index("tasks_by_series", "user_id", "series_id", "id", postgresql_where=text("series_id is not null")),
         Index("tasks_by_remind_at", "remind_at", postgresql_where=text("remind_at is not null")),
         Index(
             "tasks_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
         Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
+        Index("tasks_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
@@ -121,6 +136,7 @@ class Task(SQLModel, table=True):
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
+    search_text: str = _computed("search_text", Text, SEARCH_TEXT)
 
 
 class TaskRead(BaseModel):
@@ -177,7 +193,8 @@ class TaskRead(BaseModel):
     updated_at: Instant
 
 
-WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags"}
+WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
+WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
 class TaskBody(Shape):
@@ -204,10 +221,15 @@ class TaskCreate(TaskBody):
     priority: Priority = Priority.MEDIUM
     due_date: DueDate | None = None
     tags: Tags = []
+    reminders: Reminders = []
+    project_id: RowId | None = None
+    parent_id: RowId | None = None
+    recurrence: Recurrence | None = None
+    recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
 
 
 class TaskUpdate(TaskBody):
-    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, ``tags`` to none."""
+    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, lists to none."""
 
     model_config = ConfigDict(
         json_schema_extra={"minProperties": 1, "examples": [{"title": "Buy oat milk", "due_date": None}]}
@@ -219,18 +241,17 @@ class TaskUpdate(TaskBody):
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
+    reminders: Reminders | MISSING | None = MISSING
+    project_id: RowId | MISSING | None = MISSING
+    parent_id: RowId | MISSING | None = MISSING
+    recurrence: Recurrence | MISSING | None = MISSING
+    recurrence_from: RecurrenceFrom | MISSING | None = MISSING
 
     @model_validator(mode="after")
     def _not_empty(self) -> "TaskUpdate":
         if not self.model_fields_set:
             raise PydanticCustomError("empty_update", "Send at least one field to change")
         return self
-
-
-class TaskComplete(TaskBody):
-    """No body toggles; ``completed`` sets."""
-
-    completed: StrictBool
 
 
 class TaskPage(BaseModel):

@@ -1,12 +1,16 @@
-"""Saved views: a name for a set of list parameters."""
+"""Saved views: a name for a set of list parameters. The shapes that are sent stand in ``app.schemas.views``."""
 
 from datetime import datetime
 from typing import Any
 
+import msgspec
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKeyConstraint, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
+
+from app.models.base import Instant, Int64
 
 NAME_MAX = 100
 
@@ -33,3 +37,46 @@ class View(SQLModel, table=True):
     created_at: datetime = _instant(server_default=text("now()"), nullable=False)
     updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
     deleted_at: datetime | None = _instant()
+
+
+class ViewRead(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 2,
+                    "user_id": "alice",
+                    "name": "Urgent at home",
+                    "parameters": {"status": "pending", "priority": ["urgent"], "tag": ["home"], "sort": "due_date"},
+                    "version": 43,
+                    "created_at": "2026-11-20T09:32:00.123456Z",
+                    "updated_at": "2026-11-20T09:32:00.123456Z",
+                }
+            ]
+        }
+    )
+
+    id: Int64
+    user_id: str
+    name: str
+    parameters: dict[str, Any]
+    version: Int64
+    created_at: Instant
+    updated_at: Instant
+
+
+class ViewRow(msgspec.Struct, frozen=True):
+    """What a service returns and what is encoded: ViewRead without validation."""
+
+    id: int
+    user_id: str
+    name: str
+    parameters: dict[str, Any]
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+def view_of_change(data: dict[str, Any]) -> ViewRow:
+    """A ViewRow of ``changes.data``: what a GET answers for that row."""
+    return msgspec.convert(data, ViewRow)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response, Security
 
 from app.deps import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
 from app.models.accounts import AccountRead, AccountUpdate
-from app.refresh_cookie import clear_refresh_cookie, pair_answer
+from app.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer
 from app.responses import LIMITED, Json
 from app.routing import DirectRoute
 from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
@@ -36,7 +36,7 @@ async def delete_account(
     """Delete the account and everything it has, at once and for good. Export it first if you want to keep it."""
     await erasure.delete_account(auth, identity.subject, again.password, client)
     response = Response(status_code=204)
-    if auth.settings.refresh_cookie:
+    if has_refresh_cookie(request, auth.settings):
         clear_refresh_cookie(request, response, auth.settings)
     return response
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Request, Response, Security
 from app.deps import Auth, FromClient, bearer, logged_in
 from app.errors import AppError, RefreshTokenMissing
 from app.models.accounts import AccountCreate
-from app.refresh_cookie import clear_refresh_cookie, pair_answer, refresh_cookie
+from app.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer, refresh_cookie
 from app.responses import LIMITED, Json
 from app.routing import DirectRoute
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
@@ -55,7 +55,8 @@ async def refresh(
 ) -> Response:
     """A new pair for a refresh token, which is good for one use. If the answer is lost, ask again within 10 s."""
     token = _refresh_token(request, auth, given)
-    return pair_answer(request, auth, await refresh_session(auth, token, client))
+    pair = await refresh_session(auth, token, client)
+    return pair_answer(request, auth, pair, in_cookie=not (given and given.refresh_token))
 
 
 @router.post(
@@ -74,7 +75,7 @@ async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None,
     else:
         await sessions.log_out(auth, identity)
     response = Response(status_code=204)
-    if auth.settings.refresh_cookie:
+    if has_refresh_cookie(request, auth.settings):
         clear_refresh_cookie(request, response, auth.settings)
     return response
 

@@ -6,13 +6,15 @@ from urllib.parse import quote
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
-from app.etags import expected_versions, is_unchanged, list_etag, task_etag
-from app.models.tasks import TaskComplete, TaskCreate, TaskRead, TaskUpdate
-from app.paging import Page, link_header
+from app.etags import expected_versions, is_unchanged, task_etag
+from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.models.task_actions import TaskComplete, TaskMove
+from app.models.task_fields import Subtasks
+from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
-from app.routing import DirectRoute, known_names
+from app.routing import DirectRoute
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services import task_list, tasks, users
+from app.services import emptying, task_list, tasks
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -23,16 +25,6 @@ ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
 TASK: dict[str, Any] = {"headers": ETAG}
 CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the task is.")}
 UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
-LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
-    "X-Revision", "The number of the latest write this list shows.", "integer"
-)
-LIST: dict[str, Any] = {
-    "headers": LIST_TAGS
-    | header("Link", "RFC 8288: first, next and prev page.")
-    | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
-}
-LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
-KNOWN = {query: known_names(query) for query in (TaskQuery, TrashQuery)}
 
 
 @router.get("", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
@@ -44,10 +36,10 @@ async def list_tasks(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
-    if query.stable and (unchanged := await _unchanged_list(request, session, owner, if_none_match)):
+    if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
-    page = await task_list.list_tasks(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, _list_etag(request, page.revision, owner) if query.stable else None)
+    page = await task_list.list_tasks(session, owner, query, count=wants_total(request, query))
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
@@ -67,16 +59,16 @@ async def list_trash(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What was deleted and can be restored, latest first."""
-    if unchanged := await _unchanged_list(request, session, owner, if_none_match):
+    if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
-    page = await task_list.list_trash(session, owner, query, count=_wants_total(request, query))
-    return _list_answer(request, page, query, _list_etag(request, page.revision, owner))
+    page = await task_list.list_trash(session, owner, query, count=wants_total(request, query))
+    return list_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: Session) -> Response:
     """Delete for good everything that is in the trash."""
-    await tasks.empty_trash(session, owner)
+    await emptying.empty_trash(session, owner)
     return Response(status_code=204)
 
 
@@ -118,82 +110,48 @@ async def complete_task(
     wanted: Annotated[TaskComplete | None, Body()] = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Without a body: toggle. With `{"completed": true}` or `false`: set, as often as you like."""
+    """Without a body: toggle. With `{"completed": true}` or `false`: set.
+
+    Open subtasks are completed, too; `"subtasks": "keep"` leaves them. What recurs goes on to its next date, and the
+    occurrence stays as a completed task of its own: without `If-Match`, asking twice completes two.
+    """
     completed = wanted.completed if wanted else None
+    keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
-    return _task_answer(await tasks.complete_task(session, owner, task_id, completed, versions=versions))
+    return _task_answer(
+        await tasks.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
+    )
+
+
+@router.post(
+    "/{task_id}/skip", response_model=TaskRead, responses={200: TASK, 409: {"description": "It does not recur."}}
+)
+async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
+    """A recurring task goes on to its next date, with nothing done."""
+    return _task_answer(await tasks.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+
+
+@router.post("/{task_id}/move", response_model=TaskRead, responses={200: TASK})
+async def move_task(
+    owner: Owner, session: Session, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
+) -> Response:
+    """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
+    return _task_answer(await tasks.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
 async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
-    """Into the trash: gone from every other view until it is restored."""
+    """Into the trash, with all below it: gone from every other view until it is restored."""
     await tasks.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
 @router.post("/{task_id}/restore", response_model=TaskRead, responses={200: TASK})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
-    """Bring a task back from the trash."""
+    """Bring a task back from the trash, with what was below it and went there together with it."""
     return _task_answer(await tasks.restore_task(session, owner, task_id))
 
 
 def _task_answer(task: Any, status_code: int = 200, **headers: str) -> Response:
     headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
     return Json(task, status_code, headers)
-
-
-def _is_envelope(request: Request) -> bool:
-    shape: str = request.app.state.settings.list_shape
-    return shape == "envelope"
-
-
-def _wants_total(request: Request, query: TaskQuery | TrashQuery) -> bool:
-    """Counting costs as much as the matches are many, so it is asked for; an envelope has a place to fill."""
-    return query.count if query.count is not None else _is_envelope(request)
-
-
-def _list_etag(request: Request, revision: int, owner: str) -> str:
-    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
-
-
-async def _unchanged_list(
-    request: Request, session: ReadSession, owner: str, if_none_match: str | None
-) -> Response | None:
-    """304 for the price of one key look-up; None when the list must be read."""
-    if if_none_match is None:
-        return None
-    revision = await users.get_revision(session, owner)
-    if not is_unchanged(if_none_match, etag := _list_etag(request, revision, owner)):
-        return None
-    return Response(status_code=304, headers=_list_headers(revision, etag))
-
-
-def _list_headers(revision: int, etag: str | None) -> dict[str, str]:
-    headers = {"X-Revision": str(revision)}
-    if etag is not None:
-        headers |= {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
-    return headers
-
-
-def _list_answer(request: Request, page: Page, query: TaskQuery | TrashQuery, etag: str | None) -> Response:
-    headers = _list_headers(page.revision, etag)
-    # Names that were ignored lead nowhere; where they are refused, there are none.
-    known = KNOWN[type(query)] if request.app.state.settings.unknown_fields == "ignore" else None
-    path, text = request.scope["path"], request.scope["query_string"]
-    headers["Link"] = link_header(path, text, page, offset=query.offset, limit=query.limit, known=known)
-    if page.total is not None:
-        headers["X-Total-Count"] = str(page.total)
-    if _is_envelope(request):
-        return Json(_envelope(page, query), headers=headers)
-    return Json(page.rows, headers=headers)
-
-
-def _envelope(page: Page, query: TaskQuery | TrashQuery) -> dict[str, Any]:
-    return {
-        "tasks": page.rows,
-        "total": page.total,
-        "count": len(page.rows),
-        "limit": query.limit,
-        "offset": query.offset or 0,
-        "next_cursor": page.next_cursor,
-    }

@@ -46,10 +46,12 @@ class ChangeRead(BaseModel):
     revision: int = Field(description="The number of the write. Rows of one write share it.")
     entity: str
     entity_id: int
-    action: str = Field(description="created, updated, completed, reopened, deleted, restored, purged.")
+    action: str = Field(description="created, updated, completed, reopened, deleted, restored, purged, reminded.")
     data: dict[str, Any] = Field(description="The entity after the write, as a GET answers it.")
     at: Instant
-    through: str = Field(description="What the write came through: api, token:<name>, mcp, chat, import.")
+    through: str = Field(
+        description="What the write came through: api, token:<name>, mcp, chat, import, reminder, reminder:late."
+    )
 
 
 class ChangesPage(BaseModel):

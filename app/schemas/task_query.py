@@ -1,12 +1,12 @@
 """The query of a task list, with the names other front-ends know."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import CleanText, DateOrInstant, Shape
+from app.models.base import CleanText, DateOrInstant, RowId, Shape
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
 from app.paging import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
@@ -24,6 +24,8 @@ class Sort(StrEnum):
     PRIORITY = "priority"
     TITLE = "title"
     COMPLETED_AT = "completed_at"
+    RELEVANCE = "relevance"
+    POSITION = "position"
 
 
 class Order(StrEnum):
@@ -53,7 +55,15 @@ def _flag(value: Any) -> Any:
     raise PydanticCustomError("bool_parsing", "Input should be true or false")
 
 
+def _canonical_id(value: Any) -> Any:
+    """An id has one spelling; int() would read others."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
+        return int(value)
+    return value
+
+
 Whole = BeforeValidator(_digits)
+QueryId = Annotated[RowId, BeforeValidator(_canonical_id)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 TagFilter = Annotated[str, CleanText, Field(min_length=1, max_length=TAG_MAX)]
 
@@ -64,17 +74,36 @@ Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
 CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
-class TrashQuery(Shape):
-    """Only a page: the trash has one order."""
+class PageQuery(Shape):
+    """Which part of a list."""
 
     limit: Limit = LIMIT_DEFAULT
-    offset: Offset | None = None
-    cursor: CursorText | None = None
-    count: Flag | None = None
+    offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
+    cursor: CursorText | None = Field(
+        None, description="Opaque; from the Link header of another page of the same list."
+    )
+    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+
+    @model_validator(mode="after")
+    def _one_way_of_paging(self) -> Self:
+        if self.cursor is not None and self.offset is not None:
+            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+        return self
 
 
-class TaskQuery(Shape):
-    """Filters, order and page. All filters must hold."""
+class ForwardQuery(Shape):
+    """The same of a list that has one order and is only read on."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the page before.")
+
+
+class TrashQuery(PageQuery):
+    """Only a page: the trash has one order."""
+
+
+class TaskFilter(Shape):
+    """Which tasks, and in which order. All filters must hold."""
 
     # other names for the same thing, as they are sent by front-ends in the wild; not documented
     ALIASES: ClassVar[dict[str, str]] = {
@@ -83,13 +112,11 @@ class TaskQuery(Shape):
         "q": "search",
         "sort_by": "sort",
         "sort_order": "order",
-        "skip": "offset",
-        "page": "offset",
     }
 
     status: Status = Status.ALL
     search: Annotated[str, CleanText, Field(max_length=200)] | None = Field(
-        None, description="All words, in any case, in title, description or tags."
+        None, description="All words, in any case and with any accents, in title, description, tags or comments."
     )
     priority: Annotated[list[Priority], BeforeValidator(_as_list), Field(max_length=len(Priority))] = Field(
         [], description="Any of these; repeatable."
@@ -97,19 +124,17 @@ class TaskQuery(Shape):
     tag: Annotated[list[TagFilter], BeforeValidator(_as_list), Field(max_length=TAGS_MAX)] = Field(
         [], description="All of these; repeatable."
     )
+    project_id: QueryId | Literal["none"] | None = Field(None, description="In this project; none: in the inbox.")
+    parent_id: QueryId | Literal["none"] | None = Field(None, description="Directly below this task; none: at the top.")
     due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
     overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
     sort: Sort = Field(
-        Sort.CREATED_AT, description="A task without the date sorted by counts as later than any that has one."
+        Sort.CREATED_AT,
+        description="A task without the date sorted by counts as later than any that has one. `relevance` needs "
+        "`search`: title before tags, description and comments, the beginning of words before their middle.",
     )
-    order: Order | None = Field(None, description="Default: desc; asc for title and due_date.")
-    limit: Limit = LIMIT_DEFAULT
-    offset: Offset | None = Field(None, description="Tasks to skip. Deep pages are cheaper by cursor.")
-    cursor: CursorText | None = Field(
-        None, description="Opaque; from the Link header of another page of the same list."
-    )
-    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+    order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
 
     @model_validator(mode="before")
     @classmethod
@@ -128,9 +153,9 @@ class TaskQuery(Shape):
         return resolved
 
     @model_validator(mode="after")
-    def _one_way_of_paging(self) -> "TaskQuery":
-        if self.cursor is not None and self.offset is not None:
-            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+    def _relevance_of_something(self) -> Self:
+        if self.sort is Sort.RELEVANCE and not (self.search and self.search.strip()):
+            raise PydanticCustomError("relevance_of_nothing", "Sorting by relevance needs words to search for")
         return self
 
     @property
@@ -141,8 +166,14 @@ class TaskQuery(Shape):
     @property
     def direction(self) -> Order:
         """The order asked for, or the one a person expects of this sort key."""
-        ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE)
+        ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE, Sort.POSITION)
         return self.order or (Order.ASC if ascending else Order.DESC)
+
+
+class TaskQuery(PageQuery, TaskFilter):
+    """Filters, order and page."""
+
+    ALIASES: ClassVar[dict[str, str]] = {**TaskFilter.ALIASES, "skip": "offset", "page": "offset"}
 
 
 def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:

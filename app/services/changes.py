@@ -10,14 +10,25 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ChangesGone
 from app.models.changes import Change
+from app.models.comments import comment_of_change
+from app.models.conversations import conversation_of_change, message_of_change
+from app.models.projects import project_of_change
 from app.models.task_rows import task_of_change
+from app.models.views import view_of_change
 from app.schemas.changes import ChangeRow
 from app.services.users import USERS
 
 CHANGES = Change.__table__  # type: ignore[attr-defined]
 SINCE = bindparam("since", type_=BigInteger)
 # entity -> how ``changes.data`` becomes what a GET of that entity answers
-WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {"task": task_of_change}
+WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {
+    "task": task_of_change,
+    "project": project_of_change,
+    "comment": comment_of_change,
+    "view": view_of_change,
+    "conversation": conversation_of_change,
+    "message": message_of_change,
+}
 KEPT = ("revision", "entity", "entity_id", "action", "data", "at", "through")
 READ = [CHANGES.c[name] for name in KEPT]
 

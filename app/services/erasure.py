@@ -27,7 +27,10 @@ LOCK = Prepared(text("select id from users where id = :owner for update"))
 EMAIL = Prepared(text("select email from accounts where user_id = :owner"))
 # What an export leaves out: answers kept for retries are copies, with secrets in them, of what is there anyway.
 NOT_EXPORTED = {"idempotency_keys"}
-HIDDEN = {"webhooks": {"secret", "previous_secret", "lease", "leased_until"}}
+HIDDEN = {
+    "calendar_feeds": {"token_hash"},
+    "webhooks": {"secret", "previous_secret", "lease", "leased_until"},
+}
 # The catalogue knows every table of user data, also of versions to come; each with its key and what it refers to.
 TABLES = Prepared(
     text("""

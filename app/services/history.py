@@ -11,7 +11,7 @@ from app.db.statements import Prepared
 from app.errors import TaskNotFound
 from app.schemas.changes import HistoryRow
 from app.services.changes import CHANGES, READ, change_row
-from app.services.tasks import MINE, TASKS
+from app.services.task_statements import MINE, TASKS
 
 # Every change has its own revision and moments, and whose task it is never changes.
 UNTOLD = {"id", "user_id", "version", "created_at", "updated_at"}

@@ -75,3 +75,44 @@ async def keep_answer(session: Session, owner: str, key: str, fingerprint: bytes
     values = {"owner": owner, "key": key, "fingerprint": fingerprint, **answer._asdict()}
     if (await session.exec(KEEP, values)).first() is None:
         raise IdempotencyKeyInUse(retry_after=1)
+
+
+# What takes longer than a transaction may be open: the key is taken by a record without an answer. Whoever died with it
+# does not keep it for ever.
+RUNNING = Answer(102, [], b"")
+_ABANDONED: Any = literal_column("interval '15 minutes'")
+_taken = (KEYS.c.user_id == OWNER, KEYS.c.key == KEY, KEYS.c.status == RUNNING.status)
+TAKE_OVER = Prepared(
+    update(KEYS)
+    .where(*_taken, KEYS.c.created_at < func.now() - _ABANDONED)
+    .values(created_at=func.now())
+    .returning(KEYS.c.status)
+)
+SETTLE = Prepared(
+    update(KEYS)
+    .where(*_taken)
+    .values({name: bindparam(f"new_{name}", type_=KEYS.c[name].type) for name in ("status", "headers", "body")})
+)
+LET_GO = Prepared(delete(KEYS).where(*_taken))
+
+
+async def take_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:
+    """The answer kept under ``key``; None when the key is the caller's until it settles it. Raises as ``claim_key``."""
+    kept = await claim_key(session, owner, key, fingerprint)
+    if kept is None:
+        await keep_answer(session, owner, key, fingerprint, RUNNING)
+    elif kept.status == RUNNING.status:
+        if (await session.exec(TAKE_OVER, {"owner": owner, "key": key})).first() is None:
+            raise IdempotencyKeyInUse(retry_after=1)
+        return None
+    return kept
+
+
+async def settle_key(session: Session, owner: str, key: str, answer: Answer | None) -> None:
+    """Keep ``answer`` under a key that was taken; None lets it go."""
+    mine = {"owner": owner, "key": key}
+    if answer is None:
+        await session.exec(LET_GO, mine)
+    else:
+        new = {f"new_{name}": value for name, value in answer._asdict().items()}
+        await session.exec(SETTLE, {**mine, **new})

@@ -8,6 +8,7 @@ from app.db.statements import Prepared
 BATCH = 5_000  # revisions in one transaction
 
 DUE = Prepared(text("select id from users where prune_at <= now() order by prune_at limit 100"))
+EVERYBODY = Prepared(text("select id from users where id > :after order by id limit 100"))
 # The log is cut, never thinned out: what goes is everything before the first change that is young enough.
 EXTENT = Prepared(
     text("""
@@ -36,6 +37,12 @@ DEFER = Prepared(text("update users set prune_at = now() + interval '1 hour' whe
 async def find_due(session: Session, owner: str) -> list[str]:
     """Owners whose oldest change or key has come of age."""
     found: list[str] = (await session.exec(DUE)).all()
+    return found
+
+
+async def list_owners(session: Session, owner: str) -> list[str]:
+    """Everybody, in order and in parts: what comes after ``owner``."""
+    found: list[str] = (await session.exec(EVERYBODY, {"after": owner})).all()
     return found
 
 

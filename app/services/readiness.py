@@ -12,6 +12,7 @@ from app.db.statements import Prepared
 from app.errors import AppError, Unavailable
 
 VERSION = Prepared(text("select version_num from alembic_version"))
+SERVER = Prepared(text("select cast(current_setting('server_version_num') as integer) / 10000"))
 REMEMBERED = 1.0  # seconds
 NOBODY = "nobody"  # a transaction needs an owner; this statement reads nobody's rows
 

@@ -29,7 +29,8 @@ from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
-from app.services.tasks import READ, TASKS
+from app.services.task_search import MATCHES, RELEVANCE, words_of
+from app.services.task_statements import READ, TASKS
 from app.services.users import TIMEZONE, USERS, get_revision
 
 SORT_KEY = len(READ_COLUMNS)  # position of the sort key in a record; the revision comes last
@@ -38,7 +39,7 @@ INSTANT = DateTime(timezone=True)
 # that would not be part of an index range.
 INFINITY = datetime.max.replace(tzinfo=UTC)
 REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
-# Sort keys and the type of their cursor value. Each is a column of an index, see the table.
+# Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 KEYS: dict[str, tuple[Any, Any]] = {
     "created_at": (TASKS.c.created_at, INSTANT),
     "updated_at": (TASKS.c.updated_at, INSTANT),
@@ -47,6 +48,8 @@ KEYS: dict[str, tuple[Any, Any]] = {
     "deleted_at": (TASKS.c.deleted_at, INSTANT),
     "priority": (TASKS.c.priority_sort, Integer()),
     "title": (TASKS.c.title_sort, Text()),
+    "relevance": (RELEVANCE, BigInteger()),
+    "position": (TASKS.c.position, Text()),
 }
 
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
@@ -66,6 +69,8 @@ class Shape(NamedTuple):
     due_before: str = ""
     due_after: str = ""
     overdue: bool | None = None
+    project_id: str = ""
+    parent_id: str = ""
 
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
@@ -144,12 +149,14 @@ def _conditions(shape: Shape) -> list[Any]:
     if shape.status is not Status.ALL:
         found.append(c.completed if shape.status is Status.COMPLETED else ~c.completed)
     if shape.search:
-        text = func.concat_ws(" ", c.title, c.description, func.array_to_string(c.tags, " "))
-        found.append(text.op("ilike")(func.all(bindparam("words", type_=ARRAY(Text())))))
+        found.append(MATCHES)
     if shape.priority:
         found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
     if shape.tags:
         found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
+    for name in ("project_id", "parent_id"):
+        if kind := getattr(shape, name):
+            found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
     if shape.due_before:
         day, instant = _bounds("due_before", shape.due_before)
         found.append(or_(c.due_on < day, c.due_at < instant))
@@ -176,7 +183,7 @@ def _bounds(name: str, kind: str) -> tuple[Any, Any]:
 
 
 def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
-    words = query.search.split() if query.search else []
+    words = words_of(query.search)
     shape = Shape(
         sort=query.sort,
         descending=query.direction is Order.DESC,
@@ -187,14 +194,22 @@ def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
         due_before=_kind(query.due_before),
         due_after=_kind(query.due_after),
         overdue=query.overdue,
+        project_id=_which(query.project_id),
+        parent_id=_which(query.parent_id),
     )
     return shape, {
-        "words": [f"%{_escape_like(word)}%" for word in words],
+        "words": words,
         "priorities": query.priority,
         "tags": query.tag,
         "due_before": query.due_before,
         "due_after": query.due_after,
+        "project_id": query.project_id,
+        "parent_id": query.parent_id,
     }
+
+
+def _which(row_id: int | str | None) -> str:
+    return "" if row_id is None else "none" if row_id == "none" else "one"
 
 
 def _kind(due: date | datetime | None) -> str:
@@ -203,10 +218,6 @@ def _kind(due: date | datetime | None) -> str:
     if not isinstance(due, datetime):
         return "day"
     return "instant" if due.tzinfo else "local"
-
-
-def _escape_like(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def _to_cursor(value: Any) -> Any:
@@ -222,7 +233,14 @@ def _from_cursor(cursor: Cursor) -> Any:
     try:
         if type_ is INSTANT and type(value) is str:
             return _instant(value)
-        if isinstance(type_, Integer) and type(value) is int and 1 <= value <= len(Priority):
+        if isinstance(type_, BigInteger) and type(value) is int and abs(value) < 2**62:
+            return value
+        if (
+            isinstance(type_, Integer)
+            and not isinstance(type_, BigInteger)
+            and type(value) is int
+            and 1 <= value <= len(Priority)
+        ):
             return value
         if isinstance(type_, Text) and type(value) is str and "\0" not in value and len(value) <= LOWERED_MAX:
             value.encode()

@@ -1,109 +1,92 @@
-"""What can be done with tasks. Each function runs in the caller's transaction and touches only ``owner``'s rows."""
+"""What can be done with tasks. Each function runs in the caller's transaction and touches only ``owner``'s rows.
 
-from collections.abc import Sequence
+A write that is about one row is one statement. What reaches further (projects, subtasks, recurrence) is found out by
+that statement writing nothing, or by the fields sent, and goes on in ``task_changes`` under the same number.
+"""
+
 from functools import lru_cache
 from typing import Any
 
 from pydantic import MISSING
-from sqlalchemy import BigInteger, Boolean, bindparam, case, func, insert, literal_column, null, select, update
-from sqlalchemy import delete as sql_delete
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import bindparam, case, exists, func, insert, null, or_, select
 
-from app.db.changes import OWNER, REVISION, numbered
+from app.db.changes import OWNER, REVISION
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.errors import TaskNotFound, VersionConflict
-from app.models.task_rows import READ_COLUMNS, task_row
-from app.models.tasks import Task, TaskCreate, TaskUpdate
+from app.errors import TaskNotFound
+from app.models.task_actions import TaskMove
+from app.models.task_fields import RecurrenceFrom
+from app.models.task_rows import task_row
+from app.models.tasks import TaskCreate, TaskUpdate
+from app.services.moves import find_place, places
+from app.services.recurring import schedule
+from app.services.reminders import remind_at, resolve_reminders
+from app.services.task_changes import FAR, change_task, look_at_task, place_of_new, skip_occurrence
+from app.services.task_statements import (
+    COMPLETED,
+    IS_SIMPLE,
+    LIVE,
+    MINE,
+    NOW,
+    READ,
+    SET,
+    TASKS,
+    TOGGLED,
+    changed,
+    child,
+    completed_at,
+    numbered_task,
+    update_statement,
+)
+from app.services.tree import DELETE_TREE, RESTORE_TREE, find_return
 from app.services.users import lock_owner, to_due_columns
 
-TASKS = Task.__table__  # type: ignore[attr-defined]
-READ = [TASKS.c[name] for name in READ_COLUMNS]
-KEPT = [column for column in TASKS.c if column.computed is None or column.name == "position"]  # in a change
-TASK_ID = bindparam("task_id", type_=BigInteger)
-MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
-LIVE = TASKS.c.deleted_at.is_(None)
-GUARD = TASKS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
-COMPLETED = bindparam("completed", type_=Boolean)
-
-# A toggle always turns the task over.
-TOGGLED: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
-# Setting may change nothing. What the task was before, the statement's own snapshot shows; that is the row it wrote
-# over only if the owner's lock was taken by an earlier statement.
-SET: Any = literal_column("""
-    case (select old.completed from tasks old where old.user_id = written.user_id and old.id = written.id)
-         when written.completed then 'updated' else case when written.completed then 'completed' else 'reopened' end
-    end""")
-# now() is when the transaction began, and a write that waited for another one may have begun before it.
-NOW = func.greatest(func.now(), TASKS.c.updated_at)
-PURGE_BATCH = 5_000  # tasks: 0.06 s, so that no statement comes near its time limit, however full the trash is
-
-
-def numbered_task(write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS) -> Prepared:
-    """A write of tasks that takes the next number and answers ``answer`` of each row, in that order."""
-    return numbered(write, entity="task", action=action, returning=KEPT, answer=answer)
-
-
-def _changed(*, guarded: bool, live: bool = True, **values: Any) -> Any:
-    """An UPDATE of one task of the owner that numbers it."""
-    statement = update(TASKS).where(*MINE, LIVE if live else ~LIVE)
-    if guarded:
-        statement = statement.where(GUARD)
-    return statement.values(version=REVISION, updated_at=NOW, **values)
-
-
-def _completed_at(completed: Any) -> Any:
-    return case((completed, func.coalesce(TASKS.c.completed_at, NOW)), else_=null())
-
-
+PLACES = places("tasks")
 GET = Prepared(select(*READ).where(*MINE, LIVE))
-EXISTS = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
-CREATE = numbered_task(
-    insert(TASKS).values(
+
+
+@lru_cache(maxsize=64)
+def _create(more: frozenset[str] = frozenset()) -> Prepared:
+    """An INSERT of the fields that every task has, and of the columns ``more``."""
+    values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
+    due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
+    if "reminders" in values:
+        known = {**due, "reminders": values["reminders"], "completed": COMPLETED}
+        values["remind_at"] = remind_at(deleted_at=None, **known)
+    statement = insert(TASKS).values(
         user_id=OWNER,
         title=bindparam("title"),
         description=bindparam("description"),
         completed=COMPLETED,
         completed_at=case((COMPLETED, func.now()), else_=null()),
         priority=bindparam("priority"),
-        due_on=bindparam("due_on"),
-        due_at=bindparam("due_at"),
         tags=bindparam("tags"),
         version=REVISION,
-    ),
-    "created",
-)
-RESTORE = numbered_task(_changed(guarded=False, live=False, deleted_at=null()), "restored")
-TRASH = select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE)
-IN_TRASH = Prepared(TRASH.limit(1))
-PURGE = numbered_task(
-    sql_delete(TASKS).where(
-        TASKS.c.user_id == OWNER, TASKS.c.id.in_(TRASH.order_by(TASKS.c.deleted_at, TASKS.c.id).limit(PURGE_BATCH))
-    ),
-    "purged",
-    answer=["id"],
-)
+        **due,
+        **values,
+    )
+    return numbered_task(statement, "created")
+
+
+CREATE = _create()
 
 
 @lru_cache
 def _delete(guarded: bool) -> Prepared:
-    return numbered_task(_changed(guarded=guarded, deleted_at=NOW), "deleted")
+    has_subtasks = exists().where(
+        child.c.user_id == OWNER, child.c.parent_id == TASKS.c.id, child.c.deleted_at.is_(None)
+    )
+    return numbered_task(changed(guarded=guarded, deleted_at=NOW, remind_at=null()).where(~has_subtasks), "deleted")
 
 
 @lru_cache
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
-    statement = _changed(guarded=guarded, completed=completed, completed_at=_completed_at(completed))
-    return numbered_task(statement, TOGGLED if toggle else SET)
-
-
-@lru_cache(maxsize=256)
-def _update(columns: frozenset[str], guarded: bool) -> Prepared:
-    values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
-    if "completed" in columns:
-        values["completed_at"] = _completed_at(values["completed"])
-    action = SET if "completed" in columns else "updated"
-    return numbered_task(_changed(guarded=guarded, **values), action)
+    values = {"completed_at": completed_at(completed), "remind_at": remind_at(completed=completed)}
+    statement = changed(guarded=guarded, completed=completed, **values)
+    if toggle:
+        return numbered_task(statement.where(IS_SIMPLE), TOGGLED)
+    return numbered_task(statement.where(or_(~COMPLETED, IS_SIMPLE)), SET)
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:
@@ -115,6 +98,7 @@ async def get_task(session: Session, owner: str, task_id: int) -> Any:
 
 
 async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
+    """Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence."""
     due_on, due_at = await to_due_columns(session, owner, task.due_date)
     values = {
         "owner": owner,
@@ -126,69 +110,132 @@ async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
         "due_at": due_at,
         "tags": task.tags,
     }
-    return task_row((await session.exec(CREATE, values)).one())
+    more: dict[str, Any] = {}
+    if task.project_id is not None or task.parent_id is not None:
+        await lock_owner(session, owner)
+        more |= await place_of_new(session, owner, task.project_id, task.parent_id)
+    if task.recurrence is not None:
+        series = await schedule(session, owner, task.recurrence, due_at if due_on is None else due_on)
+        values |= {name: series.pop(name) for name in ("due_on", "due_at")}
+        more |= series
+    if task.recurrence_from is not RecurrenceFrom.DUE:
+        more["recurrence_from"] = task.recurrence_from
+    if task.reminders:
+        more["reminders"] = await resolve_reminders(session, owner, task.reminders)
+    return task_row((await session.exec(_create(frozenset(more)), values | more)).one())
 
 
 async def update_task(
     session: Session, owner: str, task_id: int, change: TaskUpdate, *, versions: list[int] | None = None
 ) -> Any:
-    """Write the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current."""
+    """Write the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current.
+
+    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded.
+    """
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     if (due := values.pop("due_date", MISSING)) is not MISSING:
         values["due_on"], values["due_at"] = await to_due_columns(session, owner, due)
-    for name, default in (("priority", "medium"), ("tags", [])):
+    if "reminders" in values:
+        values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
+    for name, default in (("priority", "medium"), ("tags", []), ("recurrence_from", "due")):
         if name in values and values[name] is None:
             values[name] = default
+    if not FAR.isdisjoint(values):
+        await lock_owner(session, owner)
+        task = await look_at_task(session, owner, task_id, versions)
+        return await change_task(session, owner, task, values, taken=False)
     if "completed" in values:
         await lock_owner(session, owner)
-    statement = _update(frozenset(values), versions is not None)
-    return await _write_one(session, statement, owner, task_id, versions, values)
+    completes = values.get("completed") is True
+    statement = update_statement(frozenset(values), guarded=versions is not None, simple=completes)
+    row = await _write_one(session, statement, owner, task_id, versions, values)
+    if row is not None:
+        return row
+    task = await look_at_task(session, owner, task_id, versions)
+    return await change_task(session, owner, task, values, taken=True)
 
 
 async def complete_task(
-    session: Session, owner: str, task_id: int, completed: bool | None, *, versions: list[int] | None = None
+    session: Session,
+    owner: str,
+    task_id: int,
+    completed: bool | None,
+    *,
+    keep_subtasks: bool = False,
+    versions: list[int] | None = None,
 ) -> Any:
-    """Set, or toggle when ``completed`` is None. Raises TaskNotFound and VersionConflict."""
+    """Set, or toggle when ``completed`` is None. Raises TaskNotFound and VersionConflict.
+
+    Open subtasks are completed, too, unless ``keep_subtasks``; a recurring task goes on to its next date.
+    """
     if completed is not None:
         await lock_owner(session, owner)
     statement = _complete(completed is None, versions is not None)
-    return await _write_one(session, statement, owner, task_id, versions, {"completed": completed})
+    row = await _write_one(session, statement, owner, task_id, versions, {"completed": completed})
+    if row is not None:
+        return row
+    task = await look_at_task(session, owner, task_id, versions)
+    return await change_task(session, owner, task, {"completed": True}, keep_subtasks=keep_subtasks, taken=True)
+
+
+async def skip_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
+    """A recurring task goes on to its next date, with nothing done.
+
+    Raises TaskNotFound, VersionConflict, NotRecurring.
+    """
+    await lock_owner(session, owner)
+    return await skip_occurrence(session, owner, await look_at_task(session, owner, task_id, versions))
+
+
+async def move_task(
+    session: Session, owner: str, task_id: int, move: TaskMove, *, versions: list[int] | None = None
+) -> Any:
+    """Directly before or after another task, else behind all; into another project or below another task if told.
+
+    Raises TaskNotFound, VersionConflict, UnknownReference, OtherProject, TooDeep, NoRoomBetween.
+    """
+    await lock_owner(session, owner)
+    task = await look_at_task(session, owner, task_id, versions)
+    values = {name: getattr(move, name) for name in move.model_fields_set & {"project_id", "parent_id"}}
+    key = await find_place(session, owner, PLACES, task_id, before=_id(move.before), after=_id(move.after))
+    return await change_task(session, owner, task, {**values, "moved_to": key}, taken=False)
 
 
 async def delete_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
-    """Move to the trash. Raises TaskNotFound and VersionConflict."""
-    return await _write_one(session, _delete(versions is not None), owner, task_id, versions, {})
+    """Move to the trash, with all below it. Raises TaskNotFound and VersionConflict."""
+    row = await _write_one(session, _delete(versions is not None), owner, task_id, versions, {})
+    if row is not None:
+        return row
+    await look_at_task(session, owner, task_id, versions)
+    rows = (await session.exec(DELETE_TREE, {"owner": owner, "task_id": task_id})).all()
+    return next(task_row(row) for row in rows if row[0] == task_id)
 
 
 async def restore_task(session: Session, owner: str, task_id: int) -> Any:
-    """Bring back from the trash. A task that is not in it stays as it is, without a number. Raises TaskNotFound."""
+    """Bring back from the trash, with what below it went there together with it. Raises TaskNotFound.
+
+    A task that is not in the trash stays as it is, without a number. Where parent or project are no longer there, it
+    comes back at the top, in the inbox.
+    """
     await lock_owner(session, owner)  # nobody else can restore it between the look and the write
     live = (await session.exec(GET, {"owner": owner, "task_id": task_id})).first()
     if live is not None:
         return task_row(live)
-    row = (await session.exec(RESTORE, {"owner": owner, "task_id": task_id})).first()
-    if row is None:
+    place = await find_return(session, owner, task_id)
+    if place is None:
         raise TaskNotFound
-    return task_row(row)
-
-
-async def empty_trash(session: Session, owner: str) -> int:
-    """Delete for good what is in the trash; the number of tasks. A full one is several numbered changes, none empty."""
-    await lock_owner(session, owner)  # no write can come between the look and the deletion
-    total = 0
-    while total % PURGE_BATCH == 0 and (await session.exec(IN_TRASH, {"owner": owner})).first() is not None:
-        total += len((await session.exec(PURGE, {"owner": owner})).all())
-    return total
+    rows = (await session.exec(RESTORE_TREE, {"owner": owner, "task_id": task_id, **place._asdict()})).all()
+    return next(task_row(row) for row in rows if row[0] == task_id)
 
 
 async def _write_one(
     session: Session, statement: Prepared, owner: str, task_id: int, versions: list[int] | None, values: dict[str, Any]
 ) -> Any:
+    """The row; None when there is none, or the write reaches further. The number is taken in any case."""
     params = {"owner": owner, "task_id": task_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()
-    if row is not None:
-        return task_row(row)
-    # The number this attempt took goes with the rollback that either fact causes.
-    if versions is not None and (await session.exec(EXISTS, {"owner": owner, "task_id": task_id})).first():
-        raise VersionConflict
-    raise TaskNotFound
+    return None if row is None else task_row(row)
+
+
+def _id(sent: int | MISSING) -> int | None:
+    return None if sent is MISSING else sent

@@ -3,7 +3,8 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, bindparam, func, literal, select
+from sqlalchemy import DateTime, Text, bindparam, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
 
 from app.db.changes import OWNER
 from app.db.session import Session
@@ -16,6 +17,27 @@ LOCK = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update())
 # A subject that has never written has no row yet, and the default zone.
 TIMEZONE: Any = func.coalesce(select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC"))
 LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", type_=DateTime()))))
+
+GET_ZONE = Prepared(select(TIMEZONE))
+_zone = bindparam("timezone", type_=Text)
+SET_ZONE = Prepared(
+    insert(USERS)
+    .values(id=OWNER, timezone=_zone)
+    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"timezone": _zone})
+    .returning(USERS.c.timezone)
+)
+
+
+async def get_timezone(session: Session, owner: str) -> str:
+    """Its name in the IANA database."""
+    found: str = (await session.exec(GET_ZONE, {"owner": owner})).one()
+    return found
+
+
+async def set_timezone(session: Session, owner: str, timezone: str) -> str:
+    """Also for a subject that has never written."""
+    found: str = (await session.exec(SET_ZONE, {"owner": owner, "timezone": timezone})).one()
+    return found
 
 
 async def get_revision(session: Session, owner: str) -> int:

@@ -10,7 +10,7 @@ from app.errors import BadArguments, Contention, InsufficientScope, UnknownTool
 from app.services.agent_writes import begin_write, note_writes
 from app.tools import TOOLS
 from app.tools.table import Call, Tool
-from app.tools.tasks import undo_last
+from app.tools.undo import undo_last
 
 ATTEMPTS = 3
 

@@ -1,6 +1,6 @@
 """The tools for tasks: the services that HTTP calls, and their shapes."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -9,28 +9,26 @@ from app.models.base import CleanText, Shape
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page
-from app.schemas.task_query import TaskQuery, TrashQuery, Whole
-from app.services import agent_writes, task_list, tasks
-from app.tools.table import Call, Id, Tool
-
-LIMIT = 20  # tasks on a page: each costs a model about 50 tokens
-Limit = Annotated[int, Field(ge=1, le=100), Whole]
+from app.schemas.task_query import Sort, TaskFilter, TaskQuery
+from app.services import emptying, task_list, tasks
+from app.tools.table import LIMIT, Call, Id, Limit, NextPage, Nothing, Pages, Tool
 
 
 class TaskId(Shape):
     task_id: Id
 
 
-class ListTasks(TaskQuery):
-    """Filters, order and page. All filters must hold."""
+class ListTasks(Pages, TaskFilter):
+    """All filters must hold."""
 
-    limit: Limit = LIMIT
+    offset: ClassVar[None] = None
+    sort: Sort = Field(Sort.CREATED_AT, description="What has no such date comes last. relevance needs search.")
 
 
-class ListTrash(TrashQuery):
+class ListTrash(Pages):
     """Only a page, latest first."""
 
-    limit: Limit = LIMIT
+    offset: ClassVar[None] = None
 
 
 class SearchTasks(Shape):
@@ -61,15 +59,11 @@ class CompleteTask(TaskId):
     completed: StrictBool = Field(True, description="false: open again.")
 
 
-class Nothing(Shape):
-    """No arguments."""
-
-
 class Done(BaseModel):
     """What a write did to a task."""
 
     task_id: int
-    status: Literal["created", "updated", "completed", "reopened", "deleted", "restored"]
+    status: Literal["created", "updated", "completed", "reopened", "deleted", "restored", "moved", "skipped"]
     title: str
 
 
@@ -84,25 +78,13 @@ class TaskLine(BaseModel):
     tags: list[str]
 
 
-class TaskLines(BaseModel):
+class TaskLines(NextPage):
     tasks: list[TaskLine]
-    next_cursor: str | None = Field(description="Where the next page begins; null: this was the last one.")
 
 
 class Emptied(BaseModel):
     status: Literal["emptied"]
     deleted: int = Field(description="Tasks that were deleted for good.")
-
-
-class UndoneTask(BaseModel):
-    task_id: int
-    status: str = Field(description="What happened to the task: updated, completed, reopened, deleted, restored.")
-    title: str
-
-
-class Undone(BaseModel):
-    status: Literal["undone"]
-    changes: list[UndoneTask]
 
 
 def done(task: Any, status: str) -> dict[str, Any]:
@@ -155,12 +137,7 @@ async def list_trash(call: Call) -> Any:
 
 
 async def empty_trash(call: Call) -> Any:
-    return {"status": "emptied", "deleted": await tasks.empty_trash(call.session, call.owner)}
-
-
-async def undo_last(call: Call) -> Any:
-    changes = await agent_writes.undo_last_write(call.session, call.owner, call.source)
-    return {"status": "undone", "changes": [done(change.data, change.action) for change in changes]}
+    return {"status": "emptied", "deleted": await emptying.empty_trash(call.session, call.owner)}
 
 
 TASK_TOOLS = [
@@ -177,7 +154,7 @@ TASK_TOOLS = [
     Tool("get_task", "All about one task, its description too.", TaskId, TaskRead, get_task, read_only=True),
     Tool(
         "update_task",
-        "Change the title, description, priority, due date or tags of a task.",
+        "Change fields of a task.",
         UpdateTask,
         Done,
         update_task,
@@ -205,5 +182,4 @@ TASK_TOOLS = [
         destructive=True,
         idempotent=True,
     ),
-    Tool("undo_last", "Undo the last change you made here; again, the one before it.", Nothing, Undone, undo_last),
 ]

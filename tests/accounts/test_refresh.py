@@ -147,6 +147,8 @@ async def test_the_grace_is_ten_seconds() -> None:
 
 # ---- in a cookie
 
+ASK = {"X-Refresh-Cookie": "true"}
+
 
 async def in_cookie(start: Start, **changes: Any) -> Visitor:
     http = await start(refresh_cookie=True, **{"cors_origins": ["https://app.example"], **changes})
@@ -202,9 +204,48 @@ async def test_the_services_own_pages_may_use_it(start: Start) -> None:
     assert (await visitor.client.post("/api/auth/refresh", headers=own)).status_code == 200
 
 
-async def test_without_the_setting_a_cookie_is_nothing(ann: Visitor) -> None:
-    headers = {"Cookie": f"todo_refresh={ann.refresh_token}", "Origin": "http://localhost"}
-    assert_problem(await ann.client.post("/api/auth/refresh", headers=headers), 401, "refresh_token_missing")
+async def asked_for(start: Start, **changes: Any) -> Visitor:
+    http = await start(base_url="https://test", **changes)
+    visitor = Visitor(http)
+    body = {"email": visitor.email, "password": PASSWORD}
+    assert visitor.take(await http.post("/api/auth/register", json=body, headers=ASK), 201)["refresh_token"] is None
+    return visitor
+
+
+async def test_a_page_of_the_service_asks_for_the_cookie_without_the_setting(start: Start) -> None:
+    visitor = await asked_for(start)
+    headers = {"Sec-Fetch-Site": "same-origin", "Origin": "https://test"}
+    # It came in the cookie and goes back in it, though nobody asks: a script must never be given it.
+    pair = visitor.take(await visitor.client.post("/api/auth/refresh", headers=headers))
+    assert pair["refresh_token"] is None
+    assert (await visitor.client.post("/api/auth/logout", headers=headers)).status_code == 204
+    assert "todo_refresh" not in visitor.client.cookies
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Origin": "http://localhost:3000"}, {"Origin": "https://app.example"}, {"Sec-Fetch-Site": "same-site"},
+     {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}],
+)  # fmt: skip
+async def test_no_other_page_can_use_the_cookie_that_was_asked_for(start: Start, headers: dict[str, str]) -> None:
+    visitor = await asked_for(start, cors_origins=["https://app.example"])
+    assert_problem(await visitor.client.post("/api/auth/refresh", headers=headers | ASK), 403, "origin_refused")
+
+
+async def test_behind_a_proxy_the_browser_says_whose_page_it_is(start: Start) -> None:
+    visitor = await asked_for(start)
+    headers = {"Host": "inside:8000", "Origin": "https://todo.example", "Sec-Fetch-Site": "same-origin"}
+    visitor.take(await visitor.client.post("/api/auth/refresh", headers=headers | ASK))
+
+
+async def test_no_other_origin_may_ask_for_the_cookie(client: httpx.AsyncClient) -> None:
+    headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+    headers["Access-Control-Request-Headers"] = "content-type, x-refresh-cookie"
+    assert_problem(await client.options("/api/auth/login", headers=headers), 400, "cors_refused")
+
+
+async def test_who_does_not_ask_gets_the_token_in_the_body(ann: Visitor) -> None:
+    assert "set-cookie" not in (await ann.login()).headers
 
 
 @pytest.mark.parametrize("origin", ["http://[", "https://[::1", "http://localhost:x", "//", "null", "\x7f"])

@@ -25,7 +25,7 @@ from app.main import create_app
 from tests.support import Person
 
 async def main():
-    app = create_app(Settings(_env_file=None, worker="off"))
+    app = create_app(Settings(_env_file=None, worker="off", llm_model="m"))
     async with app.router.lifespan_context(app):
         assert not BLOCKED & set(sys.modules), "loaded before anybody asked"
         transport = httpx.ASGITransport(app)
@@ -33,7 +33,7 @@ async def main():
             alice = Person(client, "alice-without-extra")
             await alice.add("works")
             ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-            for path, body in (("/mcp", ping),):
+            for path, body in (("/mcp", ping), ("/api/me/chat", {"message": "hello"})):
                 answer = await client.post(path, json=body, headers=alice.headers)
                 print(path, answer.status_code, answer.json()["code"], answer.json()["detail"])
 
@@ -50,7 +50,10 @@ def test_what_needs_it_says_what_to_install(environment: dict[str, str], tmp_pat
     done = run_python(PROGRAM, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[:3] for line in lines] == [["/mcp", "503", "assistant_not_installed"]]
+    assert [line.split()[:3] for line in lines] == [
+        ["/mcp", "503", "assistant_not_installed"],
+        ["/api/me/chat", "503", "assistant_not_installed"],
+    ]
     assert all("pip install -c constraints.txt -e '.[assistant]'" in line for line in lines)
 
 

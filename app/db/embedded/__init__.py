@@ -95,3 +95,15 @@ def root_warning() -> str | None:
             "who is let through the folders above DATA_DIR and above the installed program"
         )
     return None
+
+
+def binaries() -> Path | None:
+    """The folder of PostgreSQL's programs that came with the embedded server; None where there is none."""
+    if sys.platform == "win32":
+        return None
+    from app.db.embedded.files import bin_folder  # not on Windows, as above
+
+    try:
+        return bin_folder()
+    except OSError:
+        return None

@@ -11,13 +11,17 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from app.db.embedded.account import Account, ClusterError, account_of, let_in
 from app.db.embedded.files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
 from app.db.embedded.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
+from app.db.embedded.supervisor import Supervisor
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 20.0  # seconds; recovery after a crash is part of a start
+OPERATOR = 0.5  # seconds in which ``pg_ctl restart`` starts again what it stopped
+ORPHANS_TIMEOUT = 10.0  # seconds that the processes of a postmaster that was killed get to notice
 LOG_LIMIT = 5_000_000
 SETTINGS = (
     "listen_addresses=",
@@ -31,6 +35,7 @@ class Cluster:
 
     ``pg.users`` is locked, shared, by each process as long as it uses the server, and the kernel unlocks it for those
     that are killed: whoever can lock it alone is the last. ``pg.lock`` lets one process at a time start or stop.
+    Between ``join`` and ``leave`` the server is started again if it ends by itself.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,9 +44,12 @@ class Cluster:
         self.pgdata = folder / "pg"
         self._child: subprocess.Popen[bytes] | None = None
         self._users: int | None = None
+        self._max_connections = 100
+        self._supervisor = Supervisor(self._is_running, self._start_again)
 
     def join(self, *, max_connections: int = 100) -> str:
         """Start the server, or use the one that runs; returns the folder of its socket. Raises ClusterError."""
+        self._max_connections = max_connections
         turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
             account = account_of(self.pgdata)
@@ -49,7 +57,7 @@ class Cluster:
             if not self.pgdata.exists():
                 initialise(self.pgdata, account)
             check_version(self.pgdata)
-            found = self._ensure_running(account, max_connections)
+            found = self._ensure_running(account)
             self._users = lock(self.folder / "pg.users", fcntl.LOCK_SH)
         except BaseException:
             if self._child is not None:  # nobody uses what only just started
@@ -57,10 +65,12 @@ class Cluster:
             raise
         finally:
             os.close(turn)
+        self._supervisor.start()
         return found.socket_dir
 
     def leave(self) -> None:
         """Stop the server if nobody else uses it."""
+        self._supervisor.stop()
         turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
             if self._users is not None:
@@ -76,16 +86,35 @@ class Cluster:
         finally:
             os.close(turn)
 
-    def _ensure_running(self, account: Account, max_connections: int) -> Postmaster:
+    def _is_running(self) -> bool:
+        """Or starting, recovering, stopping: there is a postmaster."""
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        return self._child is not None or postmaster(self.pgdata) is not None
+
+    def _start_again(self) -> bool:
+        """Whether it was this process that did. Raises ClusterError, BlockingIOError when it is another's turn."""
+        if not (self.pgdata / "postmaster.pid").exists():  # it did not crash
+            time.sleep(OPERATOR)
+        turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            if self._is_running():
+                return False
+            self._ensure_running(account_of(self.pgdata), orphans=1.0)
+            return self._child is not None
+        finally:
+            os.close(turn)
+
+    def _ensure_running(self, account: Account, *, orphans: float = ORPHANS_TIMEOUT) -> Postmaster:
         deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not self._supervisor.stopped:
             found = postmaster(self.pgdata)
             if found is not None and found.ready:
                 return found
             if found is None and self._child is None:  # else it is starting, recovering, or on its way out: wait
                 sockets = socket_dir(self.pgdata, account)
-                clear_leftovers(self.pgdata, sockets)
-                self._child = self._spawn(account, sockets, max_connections)
+                clear_leftovers(self.pgdata, sockets, patience=orphans)
+                self._child = self._spawn(account, sockets)
             if self._child is not None and self._child.poll() is not None:
                 self._child = None
                 raise ClusterError(f"PostgreSQL did not start: {last_words(self.log)}")
@@ -96,11 +125,11 @@ class Cluster:
     def log(self) -> Path:
         return self.folder / "postgres.log"
 
-    def _spawn(self, account: Account, sockets: Path, max_connections: int) -> "subprocess.Popen[bytes]":
+    def _spawn(self, account: Account, sockets: Path) -> "subprocess.Popen[bytes]":
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
         command = [str(bin_folder() / "postgres"), "-D", str(self.pgdata), "-k", str(sockets), "-p", str(PORT)]
-        for setting in (*SETTINGS, f"max_connections={max_connections}"):
+        for setting in (*SETTINGS, f"max_connections={self._max_connections}"):
             command += ["-c", setting]
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             if os.geteuid() == 0:
@@ -118,17 +147,17 @@ class Cluster:
 
     def _stop(self) -> None:
         found = postmaster(self.pgdata)
-        if found is None:
-            if self._child is not None:
-                self._child.poll()  # it died by itself
-            return
+        child = self._child.pid if self._child is not None and self._child.poll() is None else None
+        pid = found.pid if found is not None else child
+        if pid is None:
+            return  # it died by itself
         # Fast: open transactions end. If that takes too long, immediate: the next start recovers.
         for how, patience in ((signal.SIGINT, STOP_TIMEOUT), (signal.SIGQUIT, 5.0)):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(found.pid, how)
-            if wait_until(lambda: self._gone(found.pid), patience):
+                os.kill(pid, how)
+            if wait_until(partial(self._gone, pid), patience):
                 break
-        if found.socket_dir != str(self.pgdata):
+        if found and found.socket_dir != str(self.pgdata):
             with contextlib.suppress(OSError):
                 Path(found.socket_dir).rmdir()
 

@@ -45,12 +45,15 @@ def works_in(pid: int, pgdata: Path) -> bool:
         return False
 
 
-def clear_leftovers(pgdata: Path, sockets: Path) -> None:
-    """After a kill -9 of the postmaster: let its orphans end, and drop lock files that name somebody else."""
+def clear_leftovers(pgdata: Path, sockets: Path, *, patience: float) -> None:
+    """After a kill -9 of the postmaster: let its orphans end, and drop lock files that name somebody else.
+
+    Raises ClusterError when there are still some after ``patience`` seconds.
+    """
     files = [file for file in (pgdata / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if file.exists()]
     if not files:
         return
-    if not wait_until(lambda: not any(works_in(pid, pgdata) for pid in psutil.pids()), 10.0):
+    if not wait_until(lambda: not any(works_in(pid, pgdata) for pid in psutil.pids()), patience):
         raise ClusterError(f"processes of an earlier PostgreSQL still work in {pgdata}")
     for file in files:
         text = file.read_text().split()

@@ -29,7 +29,7 @@ from app.services.recurrence.rule import Frequency, InvalidRecurrence, Rule, Wee
 
 __all__ = [
     "Due", "Frequency", "InvalidRecurrence", "RecurrenceFrom", "Rule", "Step", "Weekday",
-    "advance", "anchored", "next_due", "occurrences", "parse_rule",
+    "advance", "anchored", "occurrences", "parse_rule",
 ]  # fmt: skip
 
 Due: TypeAlias = date | datetime
@@ -42,28 +42,6 @@ class Step(NamedTuple):
 
     due: Due | None
     occurrences_done: int
-
-
-def next_due(
-    rule: Rule,
-    due: Due,
-    *,
-    timezone: ZoneInfo,
-    completed_at: datetime,
-    recurrence_from: RecurrenceFrom,
-    occurrences_done: int,
-    anchor: Due | None = None,
-) -> Due | None:
-    """``advance(...).due``, for whoever does not keep count."""
-    return advance(
-        rule,
-        due,
-        timezone=timezone,
-        completed_at=completed_at,
-        recurrence_from=recurrence_from,
-        occurrences_done=occurrences_done,
-        anchor=anchor,
-    ).due
 
 
 def advance(

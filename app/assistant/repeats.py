@@ -1,0 +1,53 @@
+"""``Idempotency-Key`` for a message. No transaction can be open from its first write to its last, so the key is taken
+with the first and the answer kept with the last. A message whose answer failed may be sent again.
+"""
+
+import hashlib
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.attempts import key_of
+from app.responses import encode
+from app.schemas.chat import ChatRequest
+from app.services.idempotency import Answer
+
+EVENTS = "text/event-stream"
+
+
+class Repeat(NamedTuple):
+    """A message that may come again."""
+
+    key: str
+    fingerprint: bytes
+    streamed: bool
+
+
+def read_repeat(request: Request, asked: ChatRequest) -> Repeat | None:
+    """None without the header. Raises IdempotencyKeyInvalid."""
+    key, streamed = key_of(request), wants_stream(request)
+    if key is None:
+        return None
+    return Repeat(key, hashlib.sha256(f"chat {streamed} {asked.model_dump_json()}".encode()).digest(), streamed)
+
+
+def wants_stream(request: Request) -> bool:
+    return EVENTS in request.headers.get("accept", "")
+
+
+def event(kind: str, data: bytes) -> bytes:
+    """One server-sent event."""
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
+
+
+def packed(repeat: Repeat, answer: dict[str, Any]) -> Answer:
+    """``answer`` as it is to be sent again: of a stream its last event, which says all."""
+    headers = [["x-conversation-id", str(answer["conversation_id"])]]
+    if repeat.streamed:
+        return Answer(200, [["content-type", EVENTS], *headers], event("done", encode(answer)))
+    return Answer(200, [["content-type", "application/json"], *headers], encode(answer))
+
+
+def replayed(kept: Answer) -> Response:
+    return Response(kept.body, kept.status, {**dict(kept.headers), "Idempotent-Replayed": "true"})

@@ -1,0 +1,84 @@
+"""The answer to a message as server-sent events: delta, tool_call, then done or error. Pure ASGI."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.assistant.repeats import EVENTS, event
+from app.assistant.turn import Tell
+from app.connection import abort_of
+from app.errors import AppError
+from app.problems import of_fact, unexpected
+from app.responses import encode
+
+SEND_TIMEOUT = 20.0  # seconds for which a client may leave what was sent unread
+
+
+async def unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
+    """What ``work`` returns; cancelled when the client goes away, and then ClientDisconnect is raised."""
+    working = asyncio.create_task(work)
+    watching = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await working
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class ChatStream(Response):
+    """Runs ``answer`` while it is sent. What fails now is an event: the status is out."""
+
+    media_type = EVENTS
+
+    def __init__(
+        self, answer: Callable[[Tell], Awaitable[dict[str, Any]]], headers: dict[str, str], admission: ExitStack
+    ) -> None:
+        """``admission`` is left when the stream ends."""
+        super().__init__(headers={**headers, "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._answer, self._admission = answer, admission
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._admission:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            try:
+                await unless_gone(self._run(send), receive)
+            except ClientDisconnect:
+                if abort := abort_of(scope):  # one that does not read has not gone by itself
+                    abort()
+
+    async def _run(self, send: Send) -> None:
+        async def write(kind: str, data: bytes, *, more: bool = True) -> None:
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT):
+                    await send({"type": "http.response.body", "body": event(kind, data), "more_body": more})
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+        async def tell(kind: str, data: Any) -> None:
+            await write(kind, encode(data))
+
+        try:
+            kind, last = "done", encode(await self._answer(tell))
+        except AppError as fact:
+            kind, last = "error", bytes(of_fact(fact).body)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            kind, last = "error", bytes(unexpected(error).body)
+        await write(kind, last, more=False)

@@ -1,0 +1,134 @@
+"""One message of the user: the model is asked, its calls are run, until it answers or a cap is reached.
+
+No transaction is open while the model thinks: what is kept is kept before and after, each in its own.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.assistant.confirmation import NEEDED, must_wait
+from app.assistant.prompt import called, estimate, estimate_call, offered_tools
+from app.assistant.repeats import Repeat
+from app.assistant.reply import Asked, Reply, plain_text, plain_value
+from app.config import Settings
+from app.db.session import Database
+from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
+from app.services.conversations import source_of
+from app.services.token_use import reserve_tokens
+from app.strict_json import parse_json
+from app.tools.calling import call_tool, find_tool, read_arguments
+
+THROUGH = "chat"
+NAME_MAX = 64  # characters of a tool's name that are kept
+STOPPED = "I stopped here: this took more steps than one message may take."
+NO_WORDS = "Done."
+OVER = {"error": "too_many_calls", "detail": "This message has used up its calls of tools. Answer the user now."}
+# Told the kind of an event and its data, as it happens.
+Tell = Callable[[str, Any], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one message causes. ``calls`` is what was done, whatever happens then."""
+
+    database: Database
+    settings: Settings
+    model: Any
+    owner: str
+    conversation_id: int
+    message: str
+    messages: list[dict[str, Any]]
+    still_valid: Callable[[], Awaitable[bool]]
+    repeat: Repeat | None = None
+    tell: Tell | None = None
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    counted: int = 0  # tokens in the table of today, the reserved ones included
+    used: int = 0  # tokens of the calls of the model that have ended
+    asking: int = 0  # tokens sent with the one that has not
+
+    async def answer(self, confirmed: list[dict[str, Any]]) -> str:
+        """The assistant's words, after ``confirmed`` calls were made. Raises the model's facts and ChatBudgetSpent."""
+        if confirmed:
+            await self._welcome()
+            for call in confirmed:
+                await self._note({**call, "result": await self._run(call["tool"], call["arguments"], waits=False)})
+            self.messages += called([(f"c{place}", call) for place, call in enumerate(self.calls)])
+        for number in range(1, self.settings.chat_turns + 1):
+            may_call = number < self.settings.chat_turns and len(self.calls) < self.settings.chat_tool_calls
+            reply = await self._ask(may_call)
+            if not reply.calls or not may_call:
+                return reply.text.strip() or (STOPPED if reply.calls else NO_WORDS)
+            await self._do(reply)
+        raise AssertionError("the last call of the model is its answer")
+
+    async def _ask(self, may_call: bool) -> Reply:
+        await self._welcome()
+        sent = estimate_call(self.messages)
+        await self._reserve(self.used + sent + self.settings.chat_answer_tokens)
+        self.asking = sent
+        tell = None if self.tell is None else self._tell_text
+        reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, tell=tell)
+        said = estimate([reply.text, [call.arguments for call in reply.calls]])
+        self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + said
+        self.asking = 0
+        return reply
+
+    async def _reserve(self, tokens: int) -> None:
+        """Count what the next call may use before it is made. Raises ChatBudgetSpent."""
+        if tokens > self.counted:
+            more, limit = tokens - self.counted, self.settings.chat_daily_tokens
+            async with self.database.transaction(self.owner) as session:
+                await reserve_tokens(session, self.owner, more, limit=limit)
+            self.counted = tokens
+
+    async def _do(self, reply: Reply) -> None:
+        """Run the calls of one reply, one after the other: a later one may need what an earlier one wrote."""
+        await self._welcome()
+        done = []
+        for place, asked in enumerate(reply.calls):
+            arguments, result = await self._call(asked)
+            call = {"tool": plain_text(asked.name)[:NAME_MAX], "arguments": arguments, "result": result}
+            await self._note(call)
+            done.append((asked.id or f"t{len(self.calls)}p{place}", call))
+        self.messages += called(done, reply.text)
+
+    async def _call(self, asked: Asked) -> tuple[dict[str, Any], dict[str, Any]]:
+        if len(self.calls) >= self.settings.chat_tool_calls:
+            return {}, OVER
+        try:
+            arguments = parse_json(asked.arguments.encode("utf-8", "replace")) if asked.arguments.strip() else {}
+        except MalformedBody:
+            return {}, _failed(BadArguments("The arguments are not a JSON object."))
+        kept = plain_value(arguments) if isinstance(arguments, dict) else {}
+        return kept, await self._run(asked.name, arguments, waits=self.settings.chat_confirm == "destructive")
+
+    async def _run(self, name: str, arguments: Any, *, waits: bool) -> dict[str, Any]:
+        try:
+            tool = find_tool(name)
+            read = read_arguments(tool, arguments, description_max=self.settings.description_max)
+            if waits and must_wait(tool, read, self.message):
+                return {"status": NEEDED}
+            source = source_of(self.conversation_id)
+            return await call_tool(self.database, self.owner, tool, read, through=THROUGH, source=source)
+        except AppError as fact:
+            return _failed(fact)
+
+    async def _note(self, call: dict[str, Any]) -> None:
+        self.calls.append(call)
+        if self.tell is not None:
+            await self.tell("tool_call", call)
+
+    async def _tell_text(self, text: str) -> None:
+        assert self.tell is not None
+        await self.tell("delta", {"text": text})
+
+    async def _welcome(self) -> None:
+        """A login that was ended meanwhile does no more. Raises SessionEnded."""
+        if not await self.still_valid():
+            raise SessionEnded
+
+
+def _failed(fact: AppError) -> dict[str, Any]:
+    """What the model is told, to mend it or to tell the user."""
+    return {"error": fact.code, "detail": fact.detail}

@@ -1,0 +1,174 @@
+"""The whole service in one file, and back: every table of it, with policies and rights, as one moment saw them.
+
+The file is PostgreSQL's own custom format: ``pg_restore --list`` reads it. It holds the service's tables and nothing
+else of the database they are in. The roles belong to the server, so they are made again rather than copied.
+"""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from app.db import migrations
+from app.db.tools import ToolError, Tools, complaint, find_tools, run_tool, started
+from app.db.url import ConnectOptions
+from app.models.functions import FUNCTIONS
+
+CHUNK = 1 << 16  # bytes
+# By the catalogue, so that a version may also save what an older one has left: forced policies and the service's roles
+# tell its tables from those of others in the schema.
+TABLES = """
+    select c.relname from pg_class c
+    where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+      and (c.relforcerowsecurity or c.relname = 'alembic_version')
+      and exists (select from aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee where r.rolname = any($1))
+    order by 1"""
+LOGIN = """
+    select rolname as name, rolsuper or rolbypassrls as sees_all, current_setting('server_version_num')::int as version,
+           (select count(*) from pg_stat_activity
+            where datname = current_database() and usename = current_user and pid <> pg_backend_pid()) as others
+    from pg_roles where rolname = current_user"""
+# What is no part of a table: as in the migrations.
+SCHEMA_RIGHTS = f"""
+grant usage on schema public to {", ".join(migrations.ALL_ROLES)};
+alter default privileges in schema public grant select, delete on tables to todo_eraser;
+"""
+# What other servers do not know: a setting, before 17, and a note that some keep with each column for themselves. Each
+# is a whole line, and no row of a table with more than one column can look like it.
+FOREIGN = re.compile(
+    rb"^(?:SET transaction_timeout = 0;|ALTER TABLE ONLY \S+ ALTER COLUMN \S+ SET \(pg_attver=\d+\);)\n", re.MULTILINE
+)
+
+
+class BackupError(ValueError):
+    """Nothing was written; the message says why and what to do."""
+
+
+async def dump(options: ConnectOptions, environment: dict[str, str], file: Path) -> list[str]:
+    """Write ``file``, for its owner alone; the names of the tables in it. A failure leaves no file behind."""
+    connection = await asyncpg.connect(**options.arguments())
+    try:
+        login = await connection.fetchrow(LOGIN)
+        tables = await _tables(connection)
+    finally:
+        await connection.close()
+    if not login["sees_all"]:
+        raise BackupError(
+            f"login {login['name']!r} is bound by row-level security and would save nobody's rows: "
+            f"use one with BYPASSRLS (alter role {login['name']} bypassrls) in DIRECT_DATABASE_URL"
+        )
+    if "users" not in tables:
+        raise BackupError("there is nothing to save: the database has no schema yet")
+    tools = await find_tools(login["version"] // 10_000)
+    await _write(tools, environment, tables, file)
+    return tables
+
+
+async def _tables(connection: Any) -> list[str]:
+    return [row["relname"] for row in await connection.fetch(TABLES, list(migrations.ALL_ROLES))]
+
+
+async def _write(tools: Tools, environment: dict[str, str], tables: list[str], file: Path) -> None:
+    draft = file.with_name(f".{file.name}.part")
+    draft.unlink(missing_ok=True)
+    try:
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds what every user wrote
+        chosen = [f'--table=public."{name}"' for name in tables]
+        command = (tools.path("pg_dump"), "--format=custom", "--no-owner", f"--file={draft}", *chosen)
+        await run_tool(*command, environment=environment)
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            raise BackupError(f"{file} exists already") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+async def restore(options: ConnectOptions, environment: dict[str, str], file: Path, *, replace: bool) -> None:
+    """Make the service's roles and tables as ``file`` has them, in one transaction: all of it, or nothing.
+
+    ``replace`` drops the tables that are there. Raises BackupError and ToolError.
+    """
+    connection = await asyncpg.connect(**options.arguments())
+    try:
+        login = await connection.fetchrow(LOGIN)
+        present = await _tables(connection)
+        occupied = "users" in present and (
+            not login["sees_all"] or await connection.fetchval("select exists (select from public.users)")
+        )
+    finally:
+        await connection.close()
+    tools = await find_tools(login["version"] // 10_000)
+    tables = await _check(tools, file)
+    if occupied and not replace:
+        raise BackupError("the database has users already: --replace deletes what is there")
+    if login["others"]:
+        raise BackupError(f"{login['others']} other connections are open: stop the service first")
+    names = ", ".join(f'public."{name}"' for name in present)
+    drop = f"drop table {names} cascade;\n" if present else ""
+    roles, functions = migrations.roles_script(*migrations.ALL_ROLES), "".join(FUNCTIONS)
+    head = f"begin;\nset client_min_messages = warning;\n{roles}{drop}{functions}"  # columns call the functions
+    analyze = "".join(f'analyze public."{name}";\n' for name in tables)
+    await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")
+
+
+async def _check(tools: Tools, file: Path) -> list[str]:
+    """The tables in ``file``. Raises ToolError, BackupError, or SchemaError when a newer version wrote it."""
+    listed = await run_tool(tools.path("pg_restore"), "--list", str(file), environment={})
+    tables = re.findall(r"^\d+; \d+ \d+ TABLE public (\S+) ", listed, re.MULTILINE)
+    if not {"users", "alembic_version"} <= set(tables):
+        raise BackupError(f"{file} is not a dump of this service")
+    select = ("--data-only", "--table=alembic_version", "--file=-")
+    rows = await run_tool(tools.path("pg_restore"), *select, str(file), environment={})
+    if version := re.search(r"^COPY .*\n(\S+)\n\\\.", rows, re.MULTILINE):
+        migrations.require_known(version[1], "the dump")
+    return tables
+
+
+async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: str, tail: str) -> None:
+    """Feed psql with what pg_restore reads. The COMMIT is in ``tail``, which is sent only if all of it was read."""
+    psql = (tools.path("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1")
+    pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    async with started(*psql, environment=environment, stdin=pipe, stdout=nowhere) as to:
+        assert to.stdin is not None
+        assert to.stderr is not None
+        said = asyncio.create_task(to.stderr.read())  # an unread pipe would stop it
+        unreadable: ToolError | None = None
+        try:
+            to.stdin.write(head.encode())
+            for section in ("pre-data", "data", "post-data"):
+                await _send(tools, file, section, to.stdin)
+            to.stdin.write(tail.encode())
+            await to.stdin.drain()
+        except ConnectionError:
+            pass  # psql has given up: it says why
+        except ToolError as error:
+            unreadable = error
+        to.stdin.close()
+        await to.wait()
+        if to.returncode != 0:
+            raise ToolError(complaint("psql", await said))
+        await said
+        if unreadable is not None:
+            raise unreadable
+
+
+async def _send(tools: Tools, file: Path, section: str, to: asyncio.StreamWriter) -> None:
+    """One section of the dump. Raises ToolError when the file cannot be read, ConnectionError when nobody listens."""
+    command = (tools.path("pg_restore"), "--no-owner", "--exit-on-error", f"--section={section}", "--file=-", str(file))
+    async with started(*command, environment={}) as source:
+        assert source.stdout is not None
+        assert source.stderr is not None
+        said = asyncio.create_task(source.stderr.read())
+        # Definitions are small, and looked through; of the rows only what comes before them.
+        chunk = await source.stdout.read(CHUNK if section == "data" else -1)
+        to.write(FOREIGN.sub(b"", chunk))
+        while chunk := await source.stdout.read(CHUNK):
+            to.write(chunk)
+            await to.drain()
+        if await source.wait() != 0:
+            raise ToolError(complaint("pg_restore", await said))
+        await said

@@ -1,0 +1,128 @@
+"""Connections to one database, at most ``size``, handed out first come first served.
+
+asyncpg's own pool wraps each connection in a proxy and each release in a task, and is not fair: at 64 clients its p99
+was 1.4 s beside a p50 of 6 ms. Here a gate counts, and a list keeps what is idle.
+
+A transaction that has only read is not ended at once: COMMIT travels in front of the next BEGIN on that connection,
+which saves reads a round trip, or goes alone after ``LINGER``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+
+from app.db.gate import Gate
+
+LINGER = 0.05  # seconds for which a transaction that has only read may stay open
+IDLE = 300.0  # seconds after which an unused connection is closed: something on the way may have dropped it
+ENDING = 2.0  # seconds for a COMMIT that nobody waits for
+COMMIT = "COMMIT; "
+
+
+class Pool:
+    """``gate`` counts the connections in use: whoever calls ``acquire`` has entered it, and leaves it in the end."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]], *, size: int, timeout: float) -> None:
+        """``timeout`` is the longest wait at the gate, in seconds."""
+        self.gate = Gate(size, timeout)
+        self._connect = connect
+        self._idle: list[tuple[Any, float]] = []  # with the time of its last use; the latest is used first
+        self._taken: set[Any] = set()
+        self._reading: set[Any] = set()  # idle, but their transaction is not ended yet
+        self._timer: asyncio.TimerHandle | None = None
+        self._background: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def acquire(self) -> tuple[Any, str]:
+        """A connection, and what must be sent in front of the next BEGIN on it. Raises what connecting raises."""
+        oldest = asyncio.get_running_loop().time() - IDLE
+        while self._idle:
+            connection, used_at = self._idle.pop()
+            if connection.is_closed():
+                self._reading.discard(connection)
+            elif used_at < oldest:
+                self._reading.discard(connection)
+                self._start(_close(connection))
+            else:
+                break
+        else:
+            connection = await self._connect()
+        self._taken.add(connection)
+        if connection not in self._reading:
+            return connection, ""
+        self._reading.remove(connection)
+        return connection, COMMIT
+
+    def release(self, connection: Any, *, has_only_read: bool = False) -> None:
+        """Take back a connection whose transaction has ended, or one that ``has_only_read`` in it."""
+        self._taken.discard(connection)
+        if self._closing:
+            _terminate(connection)
+        elif not connection.is_closed():
+            loop = asyncio.get_running_loop()
+            self._idle.append((connection, loop.time()))
+            if has_only_read:
+                self._reading.add(connection)
+                if self._timer is None:
+                    self._timer = loop.call_later(LINGER, self._end_reads)
+
+    def discard(self, connection: Any) -> None:
+        """Close a connection whose state is unknown; the server rolls back whatever was open."""
+        self._taken.discard(connection)
+        _terminate(connection)
+
+    async def close(self) -> None:
+        """Close what is idle at once, and wait for what is in use."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*self._background, *(_close(connection) for connection, _ in idle))
+        while self._taken:  # noqa: ASYNC110 - once in a life
+            await asyncio.sleep(0.01)
+
+    def terminate(self) -> None:
+        """Close what is still in use, without waiting."""
+        for connection in list(self._taken):
+            self.discard(connection)
+
+    def _end_reads(self) -> None:
+        """End the transactions that nobody has ended by using their connection again."""
+        self._timer = None
+        idle, self._idle = self._idle, []
+        for connection, used_at in idle:
+            if connection in self._reading and self.gate.try_enter():
+                self._reading.remove(connection)
+                self._start(self._end_read(connection))
+            else:
+                self._idle.append((connection, used_at))
+        if self._reading and not self._closing:
+            self._timer = asyncio.get_running_loop().call_later(LINGER, self._end_reads)
+
+    async def _end_read(self, connection: Any) -> None:
+        self._taken.add(connection)
+        try:
+            await connection.execute(COMMIT, timeout=ENDING)
+            self.release(connection)
+        except Exception:  # nothing is lost with it: the next one who needs a connection opens another
+            self.discard(connection)
+        finally:
+            self.gate.leave()
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+async def _close(connection: Any) -> None:
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        await connection.close(timeout=ENDING)
+
+
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()

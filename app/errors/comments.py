@@ -1,0 +1,7 @@
+"""What can be wrong with what is wanted of comments."""
+
+from app.errors.kinds import NotFound
+
+
+class CommentNotFound(NotFound):
+    code, message = "comment_not_found", "Comment not found"

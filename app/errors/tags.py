@@ -1,0 +1,11 @@
+"""What can be wrong with what is wanted of tags."""
+
+from app.errors.kinds import Conflict, NotFound
+
+
+class TagNotFound(NotFound):
+    code, message = "tag_not_found", "No task has this tag."
+
+
+class TagExists(Conflict):
+    code, message = "tag_exists", "There is a tag with this name already: send merge=true to make the two one."

@@ -1,0 +1,15 @@
+"""What can be wrong with what is wanted of saved views."""
+
+from app.errors.kinds import Conflict, NotFound
+
+
+class ViewNotFound(NotFound):
+    code, message = "view_not_found", "View not found"
+
+
+class ViewNameTaken(Conflict):
+    code, message = "view_name_taken", "There is a view with this name already."
+
+
+class TooManyViews(Conflict):
+    code, message = "too_many_views", "This user has as many views as there can be."

@@ -1,0 +1,87 @@
+"""What a list answers beside its rows: where it goes on, which revision it shows, and whether it is news at all."""
+
+from typing import Any
+
+from fastapi import Request, Response
+
+from app.db.session import Session
+from app.etags import is_unchanged, list_etag
+from app.paging import Page, link_header
+from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.routing import known_names
+from app.schemas.task_query import ForwardQuery, PageQuery
+from app.services import users
+
+LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
+    "X-Revision", "The number of the latest write this list shows.", "integer"
+)
+ARRAY: dict[str, Any] = {"headers": LIST_TAGS | header("Link", "RFC 8288: first, next and prev page.")}
+LIST: dict[str, Any] = {
+    "headers": ARRAY["headers"] | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
+}
+LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
+
+
+def _is_envelope(request: Request) -> bool:
+    shape: str = request.app.state.settings.list_shape
+    return shape == "envelope"
+
+
+def wants_total(request: Request, query: PageQuery) -> bool:
+    """Counting costs as much as the matches are many, so it is asked for; an envelope has a place to fill."""
+    return query.count if query.count is not None else _is_envelope(request)
+
+
+def etag_of_list(request: Request, revision: int, owner: str) -> str:
+    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
+
+
+async def unchanged_list(request: Request, session: Session, owner: str, if_none_match: str | None) -> Response | None:
+    """304 for the price of one key look-up; None when the list must be read."""
+    if if_none_match is None:
+        return None
+    revision = await users.get_revision(session, owner)
+    if not is_unchanged(if_none_match, etag := etag_of_list(request, revision, owner)):
+        return None
+    return Response(status_code=304, headers=list_headers(revision, etag))
+
+
+def list_headers(revision: int, etag: str | None) -> dict[str, str]:
+    headers = {"X-Revision": str(revision)}
+    if etag is not None:
+        headers |= {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
+    return headers
+
+
+def list_answer(request: Request, page: Page, query: PageQuery, etag: str | None) -> Response:
+    """A list of tasks, as an array or in the envelope that the setting asks for."""
+    headers = _page_headers(request, page, query, etag)
+    return Json(_envelope(page, query) if _is_envelope(request) else page.rows, headers=headers)
+
+
+def array_answer(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> Response:
+    """A list of anything else."""
+    return Json(page.rows, headers=_page_headers(request, page, query, etag))
+
+
+def _page_headers(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> dict[str, str]:
+    headers = list_headers(page.revision, etag)
+    # Names that were ignored lead nowhere; where they are refused, there are none.
+    known = known_names(type(query)) if request.app.state.settings.unknown_fields == "ignore" else None
+    offset = query.offset if isinstance(query, PageQuery) else None
+    path, text = request.scope["path"], request.scope["query_string"]
+    headers["Link"] = link_header(path, text, page, offset=offset, limit=query.limit, known=known)
+    if page.total is not None:
+        headers["X-Total-Count"] = str(page.total)
+    return headers
+
+
+def _envelope(page: Page, query: PageQuery) -> dict[str, Any]:
+    return {
+        "tasks": page.rows,
+        "total": page.total,
+        "count": len(page.rows),
+        "limit": query.limit,
+        "offset": query.offset or 0,
+        "next_cursor": page.next_cursor,
+    }

@@ -1,0 +1,47 @@
+"""Calendar feeds: each can be subscribed to with its own token, which opens nothing else."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKeyConstraint, Identity, LargeBinary, Text, text
+from sqlmodel import Field as Col
+from sqlmodel import SQLModel
+
+from app.models.base import Instant, Int64, Shape, VisibleText
+
+NAME_MAX = 100
+
+
+class CalendarFeed(SQLModel, table=True):
+    """``token_hash`` is the SHA-256 of what stands in the address."""
+
+    __tablename__ = "calendar_feeds"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["users.id"], name="calendar_feeds_user_id_fkey", ondelete="CASCADE"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    name: str = Col(sa_type=Text)
+    token_hash: bytes = Col(sa_type=LargeBinary)
+    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+class CalendarCreate(Shape):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "phone"}]})
+
+    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX)] = "calendar"
+
+
+class CalendarRead(BaseModel):
+    id: Int64
+    name: str
+    created_at: Instant
+
+
+class CalendarCreated(CalendarRead):
+    """The only answer that ever holds the token."""
+
+    token: str
+    url: str = Field(description="Where a calendar subscribes.")

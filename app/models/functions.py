@@ -1,0 +1,55 @@
+"""The database's own functions, which columns and statements call: what migrations have made of them."""
+
+# Lower case, compatibility forms made one, accents gone; the last two lines are for letters that are not made of two.
+# normalize() knows UTF-8 only, and ASCII needs none of it: 1 microsecond a task. Immutable, as columns want it, which
+# array_to_string() and the extension unaccent are not. The same text in both: a dump is restored with an empty
+# search_path, where neither would find the other.
+_FOLD = r"""
+    if octet_length(value) = char_length(value) then
+        return lower(value);
+    end if;
+    value := regexp_replace(normalize(value, nfkd),
+        E'[\\u0300-\\u036f\\u1ab0-\\u1aff\\u1dc0-\\u1dff\\u20d0-\\u20ff\\ufe20-\\ufe2f]', '', 'g');
+    value := replace(replace(replace(lower(value), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe');
+    return translate(value, E'øłđðħŧı\u03c2', E'olddhti\u03c3');
+end $$;
+"""
+SEARCH_FOLD = (
+    r"""
+create or replace function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
+begin"""
+    + _FOLD
+)
+# Title, tags, description, with a separator behind each of the first two, so that one LIKE can say where a word is;
+# and a space before each word, so that it can say how it begins.
+SEARCH_TASK = (
+    r"""
+create or replace function search_task(title text, description text, tags text[]) returns text
+language plpgsql immutable parallel safe as $$
+declare
+    value text := ' ' || translate(title, E'\x01\x02\t\n\r', '     ') || E' \x01 '
+        || translate(array_to_string(tags, ' '), E'\x01\x02\t\n\r', '     ') || E' \x02 '
+        || coalesce(translate(description, E'\x01\x02\t\n\r', '     '), '') || ' ';
+begin"""
+    + _FOLD
+)
+# The earliest moment behind ``after`` that ``reminders`` name, for a task due on or at its date in ``zone``.
+# A duration has its sign in front, and days and time of day in parts of their own (app.models.task_reminders).
+NEXT_REMINDER = """
+create or replace function
+next_reminder(reminders text[], due_on date, due_at timestamptz, zone text, after timestamptz)
+returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as $$
+    select min(m.at)
+    from unnest(reminders) r (text)
+    cross join lateral (select case when r.text ~ 'P' then ltrim(r.text, '+-')::interval end as span,
+                               case when r.text ~ '^-' then -1 else 1 end as sign) s
+    cross join lateral (select make_interval(days => extract(day from s.span)::integer) as days) d
+    cross join lateral (select case
+        when s.span is null then r.text::timestamptz
+        when due_on is not null then (due_on + s.sign * s.span) at time zone zone
+        else ((due_at at time zone zone + s.sign * d.days) at time zone zone) + s.sign * (s.span - d.days)
+    end as at) m
+    where m.at > after
+$$;
+"""
+FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER)

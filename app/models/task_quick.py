@@ -1,0 +1,74 @@
+"""Quick add: a line of text in, a task and what was understood out."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
+
+from app.models.base import Shape, VisibleText
+from app.models.task_fields import DueDate, Priority
+from app.models.tasks import TaskRead
+
+TEXT_MAX = 500
+TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
+
+
+QuickText = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TEXT_MAX)]
+
+
+class QuickTask(Shape):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": TEXT}]})
+
+    text: QuickText
+    dry_run: StrictBool = Field(False, description="Only say what would be understood.")
+
+
+class Understood(BaseModel):
+    """A piece of the text, `text[start:end]` in code points, and what it was read as."""
+
+    text: str
+    start: int
+    end: int
+    field: str = Field(description="project, tags, priority, due_date or recurrence.")
+    value: str
+
+
+class QuickAdded(BaseModel):
+    task: TaskRead
+    understood: list[Understood]
+
+
+class TaskDraft(BaseModel):
+    """A task as it would be created. ``project`` is a name: it may not be there yet."""
+
+    title: str
+    priority: Priority
+    due_date: DueDate | None
+    recurrence: str | None
+    tags: list[str]
+    project: str | None
+
+
+class QuickDraft(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "task": {
+                        "title": "Buy milk",
+                        "priority": "high",
+                        "due_date": "2026-12-01",
+                        "recurrence": None,
+                        "tags": [],
+                        "project": None,
+                    },
+                    "understood": [{"text": "p:high", "start": 9, "end": 15, "field": "priority", "value": "high"}],
+                }
+            ]
+        }
+    )
+
+    task: TaskDraft
+    understood: list[Understood]
+
+
+QUICK: dict[str, Any] = {"model": QuickDraft, "description": "With `dry_run`: nothing was created."}

@@ -1,0 +1,110 @@
+"""A reminder as clients send it: an instant, or how long before or after the due date."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import MISSING, AfterValidator, BeforeValidator, Field, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import Shape, parse_date_or_instant
+
+REMINDERS_MAX = 10
+LONGEST = timedelta(days=366)
+HELP = "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D"
+# RFC 5545, 3.3.6: weeks stand alone. Two digits more than the longest one needs, so that int() stays cheap.
+_DURATION = re.compile(
+    r"([+-])?P(?:(\d{1,3})W|(?=\d|T\d)(?:(\d{1,4})D)?(?:T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?)",
+    re.ASCII,
+)
+
+
+def _duration(text: str) -> str | None:
+    """``text`` in its only spelling, e.g. -P1DT2H; None when it is no duration.
+
+    Days stay days: the day before at the same time of day, which is not always 24 hours.
+    """
+    if (found := _DURATION.fullmatch(text)) is None:
+        return None
+    sign, weeks, days, hours, minutes, seconds = found.groups()
+    whole = int(weeks or 0) * 7 + int(days or 0)
+    left = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    if timedelta(days=whole, seconds=left) > LONGEST:
+        raise PydanticCustomError("reminder_range", "A reminder is at most 366 days from the due date")
+    clock = "".join(f"{number}{unit}" for number, unit in zip(_split(left), "HMS", strict=True) if number)
+    text = f"P{f'{whole}D' if whole else ''}{f'T{clock}' if clock else ''}"
+    return "PT0S" if text == "P" else ("-" if sign == "-" else "") + text
+
+
+def _split(seconds: int) -> tuple[int, int, int]:
+    return seconds // 3600, seconds // 60 % 60, seconds % 60
+
+
+def _reminder(text: str) -> str:
+    """One spelling for each. An instant without offset keeps none: the service reads it in the owner's zone."""
+    if (duration := _duration(text.upper())) is not None:
+        return duration
+    try:
+        instant = parse_date_or_instant(text)
+    except PydanticCustomError as error:
+        if error.type == "date_range":
+            raise
+        raise PydanticCustomError("reminder", HELP) from None
+    if not isinstance(instant, datetime):
+        raise PydanticCustomError("reminder", HELP)
+    return spell(instant) if instant.tzinfo else instant.isoformat()
+
+
+def spell(instant: datetime) -> str:
+    """An instant as reminders hold it."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _unique(reminders: list[str]) -> list[str]:
+    return list(dict.fromkeys(reminders))
+
+
+Reminder = Annotated[
+    StrictStr,
+    AfterValidator(_reminder),
+    Field(
+        max_length=64, json_schema_extra={"anyOf": [{"format": "date-time"}, {"pattern": f"^({_DURATION.pattern})$"}]}
+    ),
+]
+Reminders = Annotated[
+    list[Reminder],
+    AfterValidator(_unique),
+    Field(
+        max_length=REMINDERS_MAX,
+        description="Instants, or durations from the due date as in iCalendar; of a day, from its local midnight.",
+        examples=[["-PT30M", "2026-12-01T09:00:00Z"]],
+    ),
+]
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value := parse_date_or_instant(value), datetime):
+        raise PydanticCustomError("instant", "Until when is an instant such as 2026-12-01T09:00:00Z")
+    return value
+
+
+def _number(value: Any) -> Any:
+    # Neither true nor "5"; 5.0 is a whole number to JSON Schema.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("int_type", "Input should be a whole number")
+    return value
+
+
+class Snooze(Shape):
+    """Until when, or for how many minutes from now."""
+
+    model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1, "examples": [{"minutes": 10}]}}
+
+    until: Annotated[datetime, BeforeValidator(_instant)] | MISSING = MISSING
+    minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_number)] | MISSING = MISSING
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise PydanticCustomError("snooze", "Send either until or minutes")
+        return self

@@ -1,0 +1,53 @@
+"""The worker's part that fires reminders: one look across users, then one transaction an owner.
+
+Any number of workers may do so at once: who comes second finds nothing left to fire.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+from app.clock import now
+from app.db.session import WORKER_ROLE, Database
+from app.services.reminding import LATE, Upcoming, find_upcoming, fire_reminders
+
+log = logging.getLogger(__name__)
+
+NOBODY = "nobody"  # a transaction needs an owner; the look across users reads only what the worker's role may
+AGAIN = 60.0  # seconds after which an owner whose reminders could not be fired has another turn
+
+
+class Reminders:
+    """Those of everybody."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._set_aside: dict[str, float] = {}  # owner -> when it has its next turn
+
+    async def fire_due(self, pause: float) -> None:
+        """Fire what is due, then sleep until the next one is, at most ``pause`` seconds: one may be set meanwhile."""
+        time = asyncio.get_running_loop().time()
+        self._set_aside = {owner: turn for owner, turn in self._set_aside.items() if turn > time}
+        async with self._database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
+            upcoming = await find_upcoming(session, NOBODY, without=list(self._set_aside))
+        moment = now()
+        due = [each for each in upcoming if each.at <= moment]
+        await self._fire(due)
+        if len(due) == len(upcoming) and due:
+            return  # there may be more
+        ahead = (upcoming[len(due)].at - now()).total_seconds() if len(due) < len(upcoming) else pause
+        await asyncio.sleep(min(pause, max(0.0, ahead)))
+
+    async def _fire(self, due: Sequence[Upcoming]) -> None:
+        moment = now()
+        groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
+        for each in due:
+            groups[each.owner, moment - each.at > LATE].append(each.task_id)
+        for (owner, late), task_ids in groups.items():
+            try:
+                async with self._database.transaction(owner) as session:
+                    await fire_reminders(session, owner, task_ids, late=late)
+            except Exception:  # of one owner: the others' reminders do not wait for it
+                log.exception("reminders could not be fired")
+                self._set_aside[owner] = asyncio.get_running_loop().time() + AGAIN

@@ -1,0 +1,58 @@
+"""How long things are kept: what the worker does by and by, and ``todo prune`` at once."""
+
+import logging
+
+from app.db.session import WORKER_ROLE, Database
+from app.services import pruning, trash
+
+log = logging.getLogger(__name__)
+
+NOBODY = "nobody"  # a transaction needs an owner; the looks across users read only what the worker's role may
+
+
+async def prune_owner(database: Database, owner: str, *, days: int) -> None:
+    """Let go of changes older than ``days`` and of keys for retries, batch by batch."""
+    more = True
+    while more:
+        async with database.transaction(owner, role=WORKER_ROLE) as session:
+            more = await pruning.prune_owner(session, owner, days=days)
+
+
+async def prune_everybody(database: Database, *, days: int) -> int:
+    """Whether they are due or not: the number of users. For an operator who has shortened what is kept."""
+    last, total = "", 0
+    while True:
+        async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
+            owners = await pruning.list_owners(session, last)
+        if not owners:
+            return total
+        for owner in owners:
+            await prune_owner(database, owner, days=days)
+        last, total = owners[-1], total + len(owners)
+
+
+async def empty_old_trash(database: Database, *, days: int) -> int:
+    """Purge tasks that have been in the trash for more than ``days``, as numbered changes; how many. 0 days: none.
+
+    An owner whose trash cannot be emptied does not keep the others waiting.
+    """
+    total, done = 0, list[str]()
+    while days:
+        async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
+            owners = await trash.find_old_trash(session, NOBODY, days=days, but=done)
+        if not owners:
+            break
+        for owner in owners:
+            try:
+                while purged := await _purge_once(database, owner, days):
+                    total += purged
+            except Exception:
+                log.exception("the trash of one user could not be emptied")
+        done += owners
+    return total
+
+
+async def _purge_once(database: Database, owner: str, days: int) -> int:
+    async with database.transaction(owner) as session:
+        session.through = "retention"
+        return await trash.purge_old(session, owner, days=days)

@@ -1,0 +1,82 @@
+"""``/api/{user_id}/calendar``: feeds, and what calendars read."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi.responses import StreamingResponse
+from fastapi.security import APIKeyQuery
+
+from app.deps import FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
+from app.errors import TokenMissing
+from app.etags import is_unchanged, list_etag
+from app.exporting import Export
+from app.models.calendar_feeds import CalendarCreate, CalendarCreated, CalendarRead
+from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.routing import DirectRoute
+from app.schemas.transfer import CalendarQuery
+from app.services import calendars
+
+router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute)
+own = [Security(bearer)]
+feed_token = APIKeyQuery(
+    name="token", scheme_name="calendarToken", auto_error=False, description="The token of a calendar feed."
+)
+ETAG = header("ETag", "Send it back in If-None-Match.")
+FEED: dict[str, Any] = {
+    "description": "The calendar.",
+    "content": {"text/calendar": {"schema": {"type": "string"}}},
+    "headers": ETAG,
+}
+UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+
+
+@router.post("/calendar", status_code=201, response_model=CalendarCreated, dependencies=own)
+async def create_calendar(request: Request, owner: Owner, session: Session, wanted: CalendarCreate) -> Response:
+    """An address that a calendar can subscribe to. It holds a token, which is shown once and can be revoked."""
+    made = await calendars.create_calendar(session, owner, wanted)
+    base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
+    made["url"] = f"{base}/api/{quote(owner, safe='')}/calendar.ics?token={made['token']}"
+    return Json(made, 201)
+
+
+@router.get("/calendar", response_model=list[CalendarRead], dependencies=own)
+async def list_calendars(owner: Owner, session: ReadSession) -> Response:
+    """The feeds that are not revoked; without their tokens."""
+    return Json([dict(row) for row in await calendars.list_calendars(session, owner)])
+
+
+@router.delete("/calendar/{feed_id}", status_code=204, response_class=Response, dependencies=own)
+async def revoke_calendar(owner: Owner, session: Session, feed_id: FeedId) -> Response:
+    """The feed's address opens nothing any more."""
+    await calendars.revoke_calendar(session, owner, feed_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/calendar.ics",
+    status_code=200,
+    response_class=Response,
+    responses={200: FEED, 304: UNCHANGED},
+    dependencies=[Security(feed_token)],
+)
+async def read_calendar(
+    request: Request,
+    user_id: UserId,
+    session: FeedSession,
+    query: Annotated[CalendarQuery, Query()],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """What a calendar subscribes to: tasks with a due date that are still open, as events, or `kind=todo` as to-dos.
+
+    `user_id` is an id, never `me`: who asks is known by the feed's token alone.
+    """
+    if not query.token:
+        raise TokenMissing
+    feed = await calendars.open_calendar(session, user_id, query.token)
+    etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics")
+    headers = {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
+    if is_unchanged(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    stream = Export(request.app.state.database, user_id).as_feed(query.kind, feed.name)
+    return StreamingResponse(stream, media_type="text/calendar", headers=headers)

@@ -1,0 +1,25 @@
+"""``/api/{user_id}/settings``: parameters in, one service call, status out."""
+
+from fastapi import APIRouter, Response, Security
+
+from app.deps import Owner, ReadSession, Session, bearer
+from app.responses import Json
+from app.routing import DirectRoute
+from app.schemas.preferences import PreferencesRead, PreferencesUpdate
+from app.services import users
+
+router = APIRouter(
+    prefix="/api/{user_id}/settings", tags=["settings"], route_class=DirectRoute, dependencies=[Security(bearer)]
+)
+
+
+@router.get("", response_model=PreferencesRead)
+async def get_settings(owner: Owner, session: ReadSession) -> Response:
+    """The time zone, which is UTC until it is set."""
+    return Json({"timezone": await users.get_timezone(session, owner)})
+
+
+@router.patch("", response_model=PreferencesRead)
+async def update_settings(owner: Owner, session: Session, change: PreferencesUpdate) -> Response:
+    """Set the time zone: it says what today is, and what a local time without offset means."""
+    return Json({"timezone": await users.set_timezone(session, owner, change.timezone)})

@@ -1,0 +1,107 @@
+"""``/api/{user_id}/projects``: parameters in, one service call, status out."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response, Security
+
+from app.deps import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, Session, bearer
+from app.etags import expected_versions, is_unchanged, task_etag
+from app.list_answers import LIST_TAGS, etag_of_list, list_headers, unchanged_list
+from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
+from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.routing import DirectRoute
+from app.schemas.project_query import Move, ProjectDeletion, ProjectQuery
+from app.services import projects
+
+router = APIRouter(
+    prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
+)
+ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
+PROJECT: dict[str, Any] = {"headers": ETAG}
+CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the project is.")}
+UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+LIST: dict[str, Any] = {"headers": LIST_TAGS}
+LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
+TAKEN: dict[str, Any] = {"description": "There is a project of this name, in any case of letters."}
+
+
+@router.get("", response_model=list[ProjectRead], responses={200: LIST, 304: LIST_UNCHANGED})
+async def list_projects(
+    request: Request,
+    owner: Owner,
+    session: ReadSession,
+    query: Annotated[ProjectQuery, Query()],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """All projects in their order, without the archived ones unless asked for. What is in none is in the inbox."""
+    if unchanged := await unchanged_list(request, session, owner, if_none_match):
+        return unchanged
+    found, revision = await projects.list_projects(session, owner, query.archived)
+    return Json(found, headers=list_headers(revision, etag_of_list(request, revision, owner)))
+
+
+@router.post("", status_code=201, response_model=ProjectRead, responses={201: CREATED, 409: TAKEN})
+async def create_project(request: Request, owner: Owner, session: Session, project: ProjectCreate) -> Response:
+    """Create a project, behind the others."""
+    created = await projects.create_project(session, owner, project)
+    return _answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
+
+
+@router.get("/{project_id}", response_model=ProjectRead, responses={200: PROJECT, 304: UNCHANGED})
+async def get_project(
+    owner: Owner, session: ReadSession, project_id: ProjectId, if_none_match: IfNoneMatch = None
+) -> Response:
+    """One project."""
+    project = await projects.get_project(session, owner, project_id)
+    if is_unchanged(if_none_match, etag := task_etag(project.version)):
+        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE})
+    return _answer(project)
+
+
+async def _update(
+    owner: str, session: Session, project_id: int, change: ProjectUpdate, if_match: str | None
+) -> Response:
+    versions = expected_versions(if_match)
+    return _answer(await projects.update_project(session, owner, project_id, change, versions=versions))
+
+
+@router.patch("/{project_id}", response_model=ProjectRead, responses={200: PROJECT, 409: TAKEN})
+async def update_project(
+    owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
+) -> Response:
+    """Change the fields sent and no others. `archived` takes it out of the list, its tasks stay."""
+    return await _update(owner, session, project_id, change, if_match)
+
+
+@router.put("/{project_id}", response_model=ProjectRead, responses={200: PROJECT, 409: TAKEN})
+async def replace_project(
+    owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
+) -> Response:
+    """The same as PATCH, for clients that send PUT."""
+    return await _update(owner, session, project_id, change, if_match)
+
+
+@router.delete("/{project_id}", status_code=204, response_class=Response)
+async def delete_project(
+    owner: Owner,
+    session: Session,
+    project_id: ProjectId,
+    query: Annotated[ProjectDeletion, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    """Delete a project. Its tasks go to the trash, or with `tasks=move` to another project. Undo brings all back."""
+    versions = expected_versions(if_match)
+    await projects.delete_project(session, owner, project_id, move_to=query.to, versions=versions)
+    return Response(status_code=204)
+
+
+@router.post("/{project_id}/move", response_model=ProjectRead, responses={200: PROJECT})
+async def move_project(owner: Owner, session: Session, project_id: ProjectId, move: Move) -> Response:
+    """Put it directly before or after another project."""
+    return _answer(await projects.move_project(session, owner, project_id, before=move.before, after=move.after))
+
+
+def _answer(project: Any, status_code: int = 200, **headers: str) -> Response:
+    headers = {"ETag": task_etag(project.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
+    return Json(project, status_code, headers)

@@ -1,0 +1,21 @@
+"""``/api/{user_id}/stats``: parameters in, one service call, status out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, Security
+
+from app.deps import Owner, ReadSession, bearer
+from app.responses import Json
+from app.routing import DirectRoute
+from app.schemas.stats import StatsQuery, StatsRead
+from app.services import stats
+
+router = APIRouter(
+    prefix="/api/{user_id}/stats", tags=["stats"], route_class=DirectRoute, dependencies=[Security(bearer)]
+)
+
+
+@router.get("", response_model=StatsRead)
+async def get_stats(owner: Owner, session: ReadSession, query: Annotated[StatsQuery, Query()]) -> Response:
+    """How much there is and was to do, by the calendar of the user's time zone."""
+    return Json(await stats.get_stats(session, owner, days=query.days))

@@ -1,0 +1,47 @@
+"""``/api/{user_id}/tasks``: quick add, and reminders that are put off."""
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response, Security
+
+from app.deps import IfMatch, Owner, Session, TaskId, bearer
+from app.etags import expected_versions, task_etag
+from app.models.task_quick import QUICK, QuickAdded, QuickTask
+from app.models.task_reminders import Snooze
+from app.models.tasks import TaskRead
+from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.routing import DirectRoute
+from app.services import quick_tasks, reminding
+
+router = APIRouter(
+    prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
+)
+SNOOZED: dict[str, Any] = {"headers": header("ETag", "The version: send it back in If-Match or If-None-Match.")}
+CREATED: dict[str, Any] = {**SNOOZED, "headers": {**SNOOZED["headers"], **header("Location", "Where the task is.")}}
+COMPLETED = {"description": "The task is completed, or has as many reminders as there can be."}
+
+
+@router.post("/quick", status_code=201, response_model=QuickAdded, responses={200: QUICK, 201: CREATED})
+async def quick_add_task(request: Request, owner: Owner, session: Session, wanted: QuickTask) -> Response:
+    """A task from a line of text, such as "Pay rent every month on the 1st at 9 #home p:high @bank".
+
+    Days, times and repeats are read in English, in your time zone. `#` names a project, which is created when new;
+    `@` a tag; `p:high` or `p1` to `p4` the priority. What is not understood stays in the title.
+    """
+    done = await quick_tasks.quick_add_task(session, owner, wanted)
+    if wanted.dry_run:
+        return Json(done)
+    task = done["task"]
+    location = quote(f"{request.scope['path'].removesuffix('/quick')}/{task.id}")
+    headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, "Location": location}
+    return Json(done, 201, headers)
+
+
+@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: SNOOZED, 409: COMPLETED})
+async def snooze_task(
+    owner: Owner, session: Session, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
+) -> Response:
+    """Remind once more, at `until` or in so many `minutes`. Reminders at instants that have passed are dropped."""
+    task = await reminding.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
+    return Json(task, headers={"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE})

@@ -1,0 +1,73 @@
+"""``/api/{user_id}/export`` and ``/import``."""
+
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Request, Response, Security
+from fastapi.responses import StreamingResponse
+
+from app.clock import now
+from app.deps import Owner, bearer, limited
+from app.exporting import Export
+from app.importing import Import
+from app.responses import Json, header
+from app.routing import DirectRoute
+from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
+from app.services.transfer.rows import Reader
+from app.uploads import format_of, rows_of, spooled
+
+router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
+MEDIA = {Format.JSON: "application/json", Format.CSV: "text/csv; charset=utf-8", Format.ICS: "text/calendar"}
+TEXT = {"schema": {"type": "string"}}
+EXPORT: dict[str, Any] = {
+    "description": "The file.",
+    "content": {"application/json": {"schema": {"type": "object"}}, "text/csv": TEXT, "text/calendar": TEXT},
+    "headers": header("Content-Disposition", "`attachment`, with a name."),
+}
+FILE: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "required": ["format"], "properties": {"format": {"const": "todo/1"}}},
+            "example": {"format": "todo/1", "user_id": "alice", "tasks": [{"id": 7, "title": "Buy milk"}]},
+        },
+        "text/csv": {"schema": {"type": "string"}, "example": "title,due_date,tags\r\nBuy milk,2026-12-01,errands\r\n"},
+        "text/calendar": TEXT,
+    },
+}
+
+
+@router.get("/export", status_code=200, response_class=Response, responses={200: EXPORT})
+async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQuery, Query()]) -> Response:
+    """Everything as a file: `json` can be imported again without loss, `csv` and `ics` hold the tasks.
+
+    It is read page by page in the order of the ids. What is written meanwhile may be in it or not; `/changes` since its
+    `revision` tells.
+    """
+    export = Export(request.app.state.database, owner)
+    stream = {Format.JSON: export.as_json, Format.CSV: export.as_csv, Format.ICS: export.as_ics}[query.format]
+    headers = {"Content-Disposition": f'attachment; filename="todo.{query.format}"', "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(), media_type=MEDIA[query.format], headers=headers)
+
+
+@router.post(
+    "/import",
+    response_model=ImportReport,
+    openapi_extra={"requestBody": FILE},
+    dependencies=[Depends(limited("import"))],
+)
+async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQuery, Query()]) -> Response:
+    """A file of this service (JSON, CSV, iCalendar), or Todoist's CSV. Rows that are not acceptable are reported, the
+    others imported; a row that was imported before is left as it is.
+
+    `dry_run=true` only reports. Each 1,000 rows are one change. An `Idempotency-Key` is not needed.
+    """
+    settings, database = request.app.state.settings, request.app.state.database
+    kind, moment = format_of(request), now()
+    zone = ZoneInfo((await Export(database, owner).head()).timezone)
+    reader = Reader(description_max=settings.description_max, timezone=zone, now=moment)
+    job = Import(database, owner, reader, dry_run=query.dry_run)
+    async with spooled(request, settings.import_limit) as file, rows_of(file, kind, owner, moment, zone) as found:
+        name, rows = found
+        await job.run(rows)
+    return Json(job.report(name))

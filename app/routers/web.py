@@ -1,0 +1,112 @@
+"""The reference web client at /app: plain ES modules and a style sheet, from this service alone; and what / says.
+
+Every file stands under the version of all of them, so each may be kept for a year, and the modules find each other by
+relative names without a build step. Only the page itself is asked for again.
+"""
+
+import gzip
+import hashlib
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from app.errors import NotFound
+from app.etags import is_unchanged
+
+home = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False)
+
+FOLDER = Path(__file__).parents[1] / "static" / "app"
+TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+FILES = {
+    path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES
+}
+PAGE = (FOLDER / "index.html").read_text()
+VERSION = hashlib.sha256(b"".join(name.encode() + FILES[name] for name in FILES) + PAGE.encode()).hexdigest()[:16]
+# No inline script or style, no eval, no other host; and no text can become markup (trusted types), whoever wrote it.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types"
+)
+
+
+def _root(request: Request) -> str:
+    """The path prefix that a proxy in front has taken off."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+class _Page(NamedTuple):
+    body: bytes
+    etag: str
+
+
+@cache
+def _page(root: str, assistant: bool) -> _Page:
+    """The page with the addresses of its files. All modules are named, so that none waits until another is read."""
+    base = escape(f"{root}/app/{VERSION}")
+    modules = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in FILES if name.endswith(".js"))
+    body = (
+        PAGE.replace("{base}", base)
+        .replace("{assistant}", "on" if assistant else "off")
+        .replace("{modules}", modules)
+        .encode()
+    )
+    return _Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+@router.get("/app")
+async def read_app(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    """The page, or 304 for a browser that has it."""
+    body, etag = _page(_root(request), bool(request.app.state.settings.llm_model))
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    if is_unchanged(if_none_match, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="text/html", headers=headers)
+
+
+@cache
+def _zipped(name: str) -> bytes:
+    return gzip.compress(FILES[name], mtime=0)
+
+
+@router.get("/app/{version}/{name:path}")
+def read_app_file(version: str, name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
+    """A file of the client. A plain function, because packing (once) would hold up the event loop."""
+    if name not in FILES:
+        raise NotFound
+    kind = Path(name).suffix
+    headers = {
+        # During a rollout an old process may be asked for a new version: that answer must not stay for a year.
+        "Cache-Control": "public, max-age=31536000, immutable" if version == VERSION else "no-cache",
+        "Vary": "Accept-Encoding",
+    }
+    if "gzip" not in accept_encoding or kind == ".woff2":  # which is packed already
+        return Response(FILES[name], media_type=TYPES[kind], headers=headers)
+    return Response(_zipped(name), media_type=TYPES[kind], headers={**headers, "Content-Encoding": "gzip"})
+
+
+@home.get("/")
+async def read_home(request: Request, accept: Annotated[str, Header()] = "") -> Response:
+    """A browser is led to the client; everybody else is told where things are."""
+    root, settings = _root(request), request.app.state.settings
+    headers = {"Vary": "Accept"}
+    if settings.web_client and "text/html" in accept:
+        return RedirectResponse(f"{root}/app", 303, headers=headers)
+    where = {
+        "name": request.app.title,
+        "version": request.app.version,
+        "docs": f"{root}/docs" if settings.docs else None,
+        "openapi": f"{root}/openapi.json" if settings.docs else None,
+        "app": f"{root}/app" if settings.web_client else None,
+        "health": f"{root}/health",
+    }
+    return JSONResponse(where, headers=headers)

@@ -1,0 +1,51 @@
+"""What is asked of projects beside their fields."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import RowId, Shape
+from app.schemas.task_query import QueryId
+
+
+class Archived(StrEnum):
+    FALSE = "false"
+    TRUE = "true"
+    ALL = "all"
+
+
+class WhatOfTasks(StrEnum):
+    TRASH = "trash"
+    MOVE = "move"
+
+
+class ProjectQuery(Shape):
+    archived: Archived = Archived.FALSE
+
+
+class ProjectDeletion(Shape):
+    """``to`` goes with ``tasks=move`` and only with it."""
+
+    tasks: WhatOfTasks = Field(WhatOfTasks.TRASH, description="What becomes of the tasks in it.")
+    to: QueryId | Literal["inbox"] | None = Field(None, description="With tasks=move: a project's id, or inbox.")
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "ProjectDeletion":
+        if (self.tasks is WhatOfTasks.MOVE) != (self.to is not None):
+            raise PydanticCustomError("move_where", "tasks=move needs to=<project id or inbox>, and only it takes one")
+        return self
+
+
+class Move(Shape):
+    """Directly before or after another one."""
+
+    before: RowId | None = None
+    after: RowId | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Move":
+        if (self.before is None) == (self.after is None):
+            raise PydanticCustomError("one_place", "Send either before or after")
+        return self

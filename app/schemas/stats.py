@@ -1,0 +1,72 @@
+"""Numbers over all tasks of a user."""
+
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.models.base import Int64, Shape
+from app.schemas.task_query import Whole
+
+EXAMPLE: Any = {
+    "timezone": "Europe/Berlin",
+    "today": "2026-11-20",
+    "totals": {"open": 12, "completed": 40, "overdue": 2, "due_today": 1, "trash": 3},
+    "per_day": [{"on": "2026-11-19", "done": 3}, {"on": "2026-11-20", "done": 1}],
+    "per_week": [{"on": "2026-11-16", "done": 4}],
+    "streak": {"current": 5, "longest": 12},
+    "projects": [{"project_id": 3, "name": "Home", "open": 5, "done": 20}],
+    "tags": [{"name": "errands", "open": 2, "done": 9}],
+}
+
+
+class StatsQuery(Shape):
+    days: Annotated[int, Field(ge=1, le=366), Whole] = Field(30, description="Days of per_day, today included.")
+
+
+class Totals(BaseModel):
+    open: int
+    completed: int
+    overdue: int
+    due_today: int = Field(description="Open and due today.")
+    trash: int
+
+
+class Done(BaseModel):
+    on: date = Field(description="The day; of a week its Monday.")
+    done: int
+
+
+class Streak(BaseModel):
+    """Days on end on which something was completed."""
+
+    current: int = Field(description="Up to today, or to yesterday as long as today may still join.")
+    longest: int
+
+
+class ProjectStats(BaseModel):
+    project_id: Int64 | None = Field(description="null: tasks in no project.")
+    name: str | None
+    open: int
+    done: int
+
+
+class TagStats(BaseModel):
+    name: str
+    open: int
+    done: int
+
+
+class StatsRead(BaseModel):
+    """Days are those of the user's time zone. The trash counts nowhere but in `totals.trash`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    timezone: str
+    today: date
+    totals: Totals
+    per_day: list[Done] = Field(description="The last days, each of them, oldest first.")
+    per_week: list[Done] = Field(description="The weeks that these days touch, whole.")
+    streak: Streak
+    projects: list[ProjectStats] = Field(description="The 100 with the most tasks.")
+    tags: list[TagStats] = Field(description="The 100 with the most tasks.")

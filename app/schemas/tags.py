@@ -1,0 +1,21 @@
+"""Tags: words on tasks, with no table of their own."""
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from app.models.base import Shape
+from app.models.task_fields import Tag
+
+
+class TagRead(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "errands", "count": 12, "open": 5}]})
+
+    name: str
+    count: int = Field(description="Tasks with this tag, the trash left out.")
+    open: int = Field(description="Those of them that are not completed.")
+
+
+class TagUpdate(Shape):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "shopping"}]})
+
+    name: Tag
+    merge: StrictBool = Field(False, description="true: the new name may be one that is in use already.")

@@ -1,0 +1,170 @@
+"""Export and import: what is asked, what a row may hold, what is answered."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import CleanText, DateOrInstant, Shape, VisibleText
+from app.models.comments import BODY_MAX
+from app.models.projects import NAME_MAX
+from app.models.task_fields import DueDate, RecurrenceFrom
+from app.models.tasks import TaskCreate
+from app.models.views import NAME_MAX as VIEW_NAME_MAX
+from app.schemas.task_query import Flag, TaskQuery
+
+ERRORS_MAX = 1000  # listed; all are counted
+
+
+class Format(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+    ICS = "ics"
+
+
+class ExportQuery(Shape):
+    format: Format = Field(Format.JSON, description="json holds everything; csv and ics the tasks outside the trash.")
+
+
+class ImportQuery(Shape):
+    dry_run: Flag = Field(False, description="Only say what an import would do.")
+
+
+class Kind(StrEnum):
+    EVENT = "event"
+    TODO = "todo"
+
+
+class CalendarQuery(Shape):
+    token: str = Field("", max_length=200, description="The token of the feed.")
+    kind: Kind = Field(Kind.EVENT, description="event: most calendars show nothing else. todo: for apps with tasks.")
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise PydanticCustomError("instant", "Input should be an instant with its offset")
+    return value
+
+
+def _list_parameters(value: dict[str, Any]) -> dict[str, Any]:
+    TaskQuery.model_validate(value)
+    return value
+
+
+Moment = Annotated[DateOrInstant, AfterValidator(_instant)]
+
+
+class TaskImport(TaskCreate):
+    """A task in a file: what can be created over HTTP, and when it was. References are by the file's own ids."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Buy milk"}]})
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(
+        {"id", "user_id", "version", "position", "remind_at", "project_id", "parent_id", "series_id", "source_id"}
+    )
+
+    recurrence: Annotated[StrictStr, Field(max_length=500)] | None = None
+    recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
+    occurrences_done: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0
+    anchor_date: DueDate | None = None
+    completed_at: Moment | None = None
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+    deleted_at: Moment | None = None
+
+
+class ProjectImport(Shape):
+    """A project in a file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        dropped = {"id", "user_id", "version", "position", "source_id"}
+        return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
+
+    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX)]
+    color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")] | None = None
+    archived_at: Moment | None = None
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+    deleted_at: Moment | None = None
+
+
+class CommentImport(Shape):
+    """A comment in a file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        dropped = {"id", "user_id", "version", "task_id", "source_id"}
+        return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
+
+    body: Annotated[StrictStr, CleanText, Field(min_length=1, max_length=BODY_MAX)]
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+    deleted_at: Moment | None = None
+
+
+class ViewImport(Shape):
+    """A saved view in a file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        dropped = {"id", "user_id", "version"}
+        return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
+
+    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=VIEW_NAME_MAX)]
+    parameters: Annotated[dict[str, Any], AfterValidator(_list_parameters)]
+    created_at: Moment | None = None
+    updated_at: Moment | None = None
+    deleted_at: Moment | None = None
+
+
+class RowError(BaseModel):
+    loc: list[str | int] = Field(description="The field, then names and indices.")
+    msg: str
+    type: str
+
+
+class FailedRow(BaseModel):
+    """A row that was not imported; the others were."""
+
+    entity: str
+    row: int = Field(description="Of JSON the place in its array, of CSV the line of its header's count, from 1.")
+    errors: list[RowError]
+
+
+class ImportReport(BaseModel):
+    """What an import did, or would do."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "format": "json",
+                    "dry_run": False,
+                    "created": {"projects": 1, "tasks": 2, "comments": 0, "views": 0},
+                    "skipped": {"projects": 0, "tasks": 1, "comments": 0, "views": 0},
+                    "failed": 1,
+                    "errors": [
+                        {
+                            "entity": "tasks",
+                            "row": 3,
+                            "errors": [{"loc": ["title"], "msg": "Field required", "type": "missing"}],
+                        }
+                    ],
+                    "revision": 44,
+                }
+            ]
+        }
+    )
+
+    format: str = Field(description="json, csv, todoist or ics.")
+    dry_run: bool
+    created: dict[str, int]
+    skipped: dict[str, int] = Field(description="Those that are here already, by their source id.")
+    failed: int
+    errors: list[FailedRow] = Field(description=f"The first {ERRORS_MAX}.")
+    revision: int = Field(description="The number of the owner's latest write.")

@@ -1,0 +1,64 @@
+"""Calendar feeds: what a calendar subscribes to, with a token of its own that opens nothing else."""
+
+from hmac import compare_digest
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+
+from app.auth.opaque import hash_token, new_feed_token
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
+from app.models.calendar_feeds import CalendarCreate
+from app.services.users import get_revision
+
+MAX_FEEDS = 50
+READ = "id, name, created_at"
+CREATE = Prepared(
+    text(f"""
+    with owner as (insert into users (id) values (:owner) on conflict (id) do nothing)
+    insert into calendar_feeds (user_id, name, token_hash)
+    select cast(:owner as text), cast(:name as text), cast(:token_hash as bytea)
+    where (select count(*) from calendar_feeds where user_id = :owner) < {MAX_FEEDS} returning {READ}""")  # noqa: S608
+)
+LIST = Prepared(text(f"select {READ} from calendar_feeds where user_id = :owner order by id"))  # noqa: S608
+REVOKE = Prepared(
+    text("delete from calendar_feeds where user_id = :owner and id = cast(:feed_id as bigint) returning id")
+)
+HASHES = Prepared(text("select name, token_hash from calendar_feeds where user_id = :owner"))
+
+
+class Feed(NamedTuple):
+    """What a token opens: the calendar's name, and how new it is."""
+
+    name: str
+    revision: int
+
+
+async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) -> dict[str, Any]:
+    """With ``token``, which exists nowhere else. Raises TooManyCalendars."""
+    token = new_feed_token()
+    values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
+    row = (await session.exec(CREATE, values)).first()
+    if row is None:
+        raise TooManyCalendars
+    return {**dict(row), "token": token}
+
+
+async def list_calendars(session: Session, owner: str) -> list[Any]:
+    return (await session.exec(LIST, {"owner": owner})).all()
+
+
+async def revoke_calendar(session: Session, owner: str, feed_id: int) -> None:
+    """Raises CalendarNotFound."""
+    if (await session.exec(REVOKE, {"owner": owner, "feed_id": feed_id})).first() is None:
+        raise CalendarNotFound
+
+
+async def open_calendar(session: Session, owner: str, token: str) -> Feed:
+    """Whose feed it is; every one of them is compared, in a time that tells nothing. Raises CalendarTokenInvalid."""
+    given = hash_token(token)
+    found = [name for name, kept in (await session.exec(HASHES, {"owner": owner})).all() if compare_digest(kept, given)]
+    if not found:
+        raise CalendarTokenInvalid
+    return Feed(found[0], await get_revision(session, owner))

@@ -1,0 +1,132 @@
+"""Comments on tasks. Those of a task in the trash are gone with it, and come back with it."""
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Text, bindparam, exists, func, insert, select, true, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.changes import OWNER, REVISION, numbered
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import CommentNotFound, TaskNotFound, VersionConflict
+from app.models.comments import Comment, CommentBody, CommentRow
+from app.paging import Cursor, Page, decode_cursor
+from app.schemas.task_query import ForwardQuery
+from app.services.task_statements import LIVE, MINE, TASKS
+from app.services.users import USERS
+
+COMMENTS = Comment.__table__  # type: ignore[attr-defined]
+READ_COLUMNS = CommentRow.__struct_fields__
+READ = [COMMENTS.c[name] for name in READ_COLUMNS]
+TASK = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
+KEPT = [column for column in COMMENTS.c if column.computed is None]  # in a change
+COMMENT_ID = bindparam("comment_id", type_=BigInteger)
+BODY = bindparam("body", type_=Text)
+# The task is in the path: the comment must be its own, and the task not in the trash.
+THIS = (
+    COMMENTS.c.user_id == OWNER,
+    COMMENTS.c.id == COMMENT_ID,
+    COMMENTS.c.task_id == bindparam("task_id", type_=BigInteger),
+    COMMENTS.c.deleted_at.is_(None),
+    exists().where(*MINE, LIVE),
+)
+GUARD = COMMENTS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
+NOW = func.greatest(func.now(), COMMENTS.c.updated_at)  # as in tasks: a write that waited may have begun earlier
+
+
+def numbered_comment(write: Any, action: str) -> Prepared:
+    """A write of comments that takes the next number and answers each row."""
+    return numbered(write, entity="comment", action=action, returning=KEPT, answer=READ_COLUMNS)
+
+
+_page = (
+    select(*READ)
+    .where(
+        COMMENTS.c.user_id == OWNER,
+        COMMENTS.c.task_id == bindparam("task_id", type_=BigInteger),
+        COMMENTS.c.deleted_at.is_(None),
+        COMMENTS.c.id > bindparam("after", type_=BigInteger),
+    )
+    .order_by(COMMENTS.c.id)
+    .limit(bindparam("limit"))
+    .lateral("page")
+)
+# The task comes along even without a comment: no row means no task.
+LIST = Prepared(
+    select(*_page.c, USERS.c.revision.label("revision"))
+    .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_page, true()))
+    .where(*MINE, LIVE)
+    .order_by(_page.c.id)
+)
+GET = Prepared(select(*READ).where(*THIS))
+CREATE = numbered_comment(
+    insert(COMMENTS).from_select(
+        ["user_id", "task_id", "body", "version"],
+        select(TASKS.c.user_id, TASKS.c.id, BODY, REVISION).where(*MINE, LIVE),
+        include_defaults=False,
+    ),
+    "created",
+)
+
+
+@lru_cache
+def _write(action: str, guarded: bool) -> Prepared:
+    values: dict[str, Any] = {"body": BODY} if action == "updated" else {"deleted_at": NOW}
+    statement = update(COMMENTS).where(*THIS, *([GUARD] if guarded else []))
+    return numbered_comment(statement.values(version=REVISION, updated_at=NOW, **values), action)
+
+
+async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:
+    """A page, oldest first. Raises TaskNotFound, also for a task in the trash, and InvalidCursor."""
+    after = decode_cursor(query.cursor, sort="id", order="asc").id if query.cursor else 0
+    values = {"owner": owner, "task_id": task_id, "after": after, "limit": query.limit + 1}
+    records = (await session.exec(LIST, values)).all()
+    if not records:
+        raise TaskNotFound
+    rows = [CommentRow(*record[:-1]) for record in records[: query.limit] if record.id is not None]
+    last = Cursor("id", "asc", False, None, rows[-1].id).encode() if len(records) > query.limit else None
+    return Page(rows=rows, revision=records[0].revision, next_cursor=last)
+
+
+async def get_comment(session: Session, owner: str, task_id: int, comment_id: int) -> CommentRow:
+    """Raises CommentNotFound and TaskNotFound."""
+    return await _run(session, GET, owner, task_id, comment_id)
+
+
+async def create_comment(session: Session, owner: str, task_id: int, comment: CommentBody) -> CommentRow:
+    """Raises TaskNotFound, also for a task in the trash."""
+    row = (await session.exec(CREATE, {"owner": owner, "task_id": task_id, "body": comment.body})).first()
+    if row is None:
+        raise TaskNotFound
+    return CommentRow(*row)
+
+
+async def update_comment(
+    session: Session, owner: str, task_id: int, comment_id: int, change: CommentBody, *, versions: list[int] | None
+) -> CommentRow:
+    """Raises CommentNotFound and TaskNotFound; VersionConflict when ``versions`` lacks the current one."""
+    statement = _write("updated", versions is not None)
+    return await _run(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
+
+
+async def delete_comment(
+    session: Session, owner: str, task_id: int, comment_id: int, *, versions: list[int] | None
+) -> None:
+    """Raises CommentNotFound, TaskNotFound and VersionConflict."""
+    await _run(session, _write("deleted", versions is not None), owner, task_id, comment_id, versions=versions)
+
+
+async def _run(
+    session: Session, statement: Prepared, owner: str, task_id: int, comment_id: int, **values: Any
+) -> CommentRow:
+    """One comment by ``statement``, or why there is none: then the number it took goes with the rollback."""
+    key = {"owner": owner, "task_id": task_id, "comment_id": comment_id}
+    row = (await session.exec(statement, key | values)).first()
+    if row is not None:
+        return CommentRow(*row)
+    if values.get("versions") is not None and (await session.exec(GET, key)).first():
+        raise VersionConflict("The comment has changed since the version in If-Match: get it again.")
+    if (await session.exec(TASK, key)).first() is None:
+        raise TaskNotFound
+    raise CommentNotFound

@@ -1,0 +1,161 @@
+"""Conversations with the assistant: what was said. Every message is a numbered write like any other."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Text, bindparam, delete, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ConversationNotFound
+from app.models.conversations import (
+    TITLE_MAX,
+    AgentWrite,
+    Conversation,
+    ConversationRead,
+    ConversationRow,
+    Message,
+    MessageRead,
+    MessageRow,
+)
+from app.services.users import USERS
+
+CONVERSATIONS = Conversation.__table__  # type: ignore[attr-defined]
+MESSAGES = Message.__table__  # type: ignore[attr-defined]
+AGENT_WRITES = AgentWrite.__table__  # type: ignore[attr-defined]
+READ = [CONVERSATIONS.c[name] for name in ConversationRead.model_fields]
+READ_MESSAGE = [MESSAGES.c[name] for name in MessageRead.model_fields]
+CONVERSATION_ID = bindparam("conversation_id", type_=BigInteger)
+LATEST = 2**63 - 1
+MINE = (CONVERSATIONS.c.user_id == OWNER, CONVERSATIONS.c.id == CONVERSATION_ID)
+
+CREATE = numbered(
+    insert(CONVERSATIONS).values(user_id=OWNER, title=bindparam("title"), version=REVISION),
+    entity="conversation",
+    action="created",
+    returning=list(CONVERSATIONS.c),
+    answer=["id"],
+)
+DELETE = numbered(
+    delete(CONVERSATIONS).where(*MINE),
+    entity="conversation",
+    action="deleted",
+    returning=list(CONVERSATIONS.c),
+    answer=["id"],
+)
+FORGET_WRITES = Prepared(
+    delete(AGENT_WRITES).where(
+        AGENT_WRITES.c.user_id == OWNER, AGENT_WRITES.c.source == bindparam("source", type_=Text)
+    )
+)
+
+
+def _say(revision: Any) -> Prepared:
+    """A message of a conversation that is there; no row where it is not."""
+    said = select(
+        OWNER,
+        CONVERSATIONS.c.id,
+        bindparam("role", type_=Text),
+        bindparam("content", type_=Text),
+        bindparam("tool_calls", type_=JSONB),
+        revision,
+    ).where(*MINE)
+    names = ["user_id", "conversation_id", "role", "content", "tool_calls", "version"]
+    return numbered(
+        insert(MESSAGES).from_select(names, said, include_defaults=False),
+        entity="message",
+        action="created",
+        returning=list(MESSAGES.c),
+        answer=list(MessageRead.model_fields),
+        revision=revision,
+    )
+
+
+SAY, SAY_FIRST = _say(REVISION), _say(TAKEN)
+LAST = Prepared(
+    select(*READ_MESSAGE)
+    .where(
+        MESSAGES.c.user_id == OWNER,
+        MESSAGES.c.conversation_id == CONVERSATION_ID,
+        MESSAGES.c.id < bindparam("before", type_=BigInteger),
+    )
+    .order_by(MESSAGES.c.id.desc())
+    .limit(bindparam("limit"))
+)
+EXISTS = Prepared(select(CONVERSATIONS.c.id).where(*MINE))
+LIST = Prepared(
+    select(*READ)
+    .where(CONVERSATIONS.c.user_id == OWNER, CONVERSATIONS.c.id < bindparam("before", type_=BigInteger))
+    .order_by(CONVERSATIONS.c.id.desc())
+    .limit(bindparam("limit"))
+)
+ZONE = Prepared(select(USERS.c.timezone).where(USERS.c.id == OWNER))
+
+
+class Begun(NamedTuple):
+    """A conversation after the user's message. ``earlier`` are the messages before it, oldest first."""
+
+    conversation_id: int
+    earlier: list[Any]
+    timezone: str
+
+
+def source_of(conversation_id: int) -> str:
+    """Whose writes "undo that" means in this conversation (``agent_writes``)."""
+    return f"chat:{conversation_id}"
+
+
+async def begin_turn(session: Session, owner: str, conversation_id: int | None, message: str, *, history: int) -> Begun:
+    """Keep the user's message, in a new conversation when there is no id. Raises ConversationNotFound."""
+    params: dict[str, Any] = {"owner": owner, "role": "user", "content": message, "tool_calls": []}
+    earlier: list[Any] = []
+    if conversation_id is None:
+        title = " ".join(message.split())[:TITLE_MAX]
+        conversation_id = (await session.exec(CREATE, {"owner": owner, "title": title})).one()
+        await session.exec(SAY_FIRST, {**params, "conversation_id": conversation_id})
+    else:
+        said = (await session.exec(SAY, {**params, "conversation_id": conversation_id})).first()
+        if said is None:
+            raise ConversationNotFound
+        earlier = await _last(session, owner, conversation_id, before=said.id, limit=history)
+    return Begun(conversation_id, earlier, (await session.exec(ZONE, {"owner": owner})).one())
+
+
+async def end_turn(
+    session: Session, owner: str, conversation_id: int, content: str, tool_calls: list[dict[str, Any]]
+) -> None:
+    """Keep the assistant's message. Nothing, when the conversation has been deleted meanwhile."""
+    params = {"owner": owner, "conversation_id": conversation_id, "role": "assistant", "content": content}
+    if (await session.exec(EXISTS, {"owner": owner, "conversation_id": conversation_id})).first() is not None:
+        await session.exec(SAY, {**params, "tool_calls": tool_calls})
+
+
+async def list_conversations(session: Session, owner: str, *, before: int | None, limit: int) -> list[Any]:
+    """Newest first."""
+    params = {"owner": owner, "before": before or LATEST, "limit": limit}
+    return [ConversationRow(*row) for row in (await session.exec(LIST, params)).all()]
+
+
+async def list_messages(
+    session: Session, owner: str, conversation_id: int, *, before: int | None, limit: int
+) -> list[Any]:
+    """The latest ones before ``before``, in the order they were said. Raises ConversationNotFound."""
+    found = await _last(session, owner, conversation_id, before=before or LATEST, limit=limit)
+    if not found and (await session.exec(EXISTS, {"owner": owner, "conversation_id": conversation_id})).first() is None:
+        raise ConversationNotFound
+    return found
+
+
+async def delete_conversation(session: Session, owner: str, conversation_id: int) -> None:
+    """With all its messages; what was done in it stays done. Raises ConversationNotFound."""
+    mine = {"owner": owner, "conversation_id": conversation_id}
+    if (await session.exec(DELETE, mine)).first() is None:
+        raise ConversationNotFound
+    await session.exec(FORGET_WRITES, {"owner": owner, "source": source_of(conversation_id)})
+
+
+async def _last(session: Session, owner: str, conversation_id: int, *, before: int, limit: int) -> list[Any]:
+    params = {"owner": owner, "conversation_id": conversation_id, "before": before, "limit": limit}
+    rows = (await session.exec(LAST, params)).all()
+    return [MessageRow(*row) for row in reversed(rows)]

@@ -1,0 +1,52 @@
+"""Keys that sort: there is always one more between two. Pure functions.
+
+A key is a fraction written without "0.": digits 0-9a-z compared as text in the order of their bytes, "" is nothing and
+None everything. None ends in "0", so that there is room below each. Rows that were never moved have the key of their
+id; a move gives a row a key between its neighbours, and no other row changes.
+"""
+
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+BASE = len(DIGITS)
+MAX_LENGTH = 250  # a key is part of an index row
+LARGEST_ID = 2**63 - 1
+
+
+def key_of_id(number: int) -> str:
+    """Where a row stands that was never moved, as the tables compute it: behind all that were created before."""
+    digits = f"{number:x}"
+    return f"{chr(96 + len(digits))}{digits}i"
+
+
+def key_between(low: str, high: str | None, *, near: str = "middle") -> str:
+    """A key greater than ``low`` and less than ``high``, one of the shortest there are.
+
+    ``near`` says which of those: of moves to the front each goes before the last one, so that "high" leaves the most
+    room for the next (35 of them to a digit, from the middle 5). ValueError when nothing is between.
+    """
+    if high is not None and low >= high:
+        raise ValueError("nothing is between")
+    common = ""
+    while True:
+        place = len(common)
+        first = DIGITS.index(low[place]) if place < len(low) else 0
+        last = DIGITS.index(high[place]) if high is not None and place < len(high) else BASE
+        # A digit equal to the upper bound's is less than it, as long as more digits follow there.
+        if high is not None and place + 1 < len(high):
+            last += 1
+        if first + 1 < last:
+            return common + DIGITS[{"low": first + 1, "high": last - 1}.get(near, (first + last) // 2)]
+        common += DIGITS[first]
+        if high is not None and not high.startswith(common):
+            high = None  # already less
+
+
+def key_after_all(last: str) -> str:
+    """A key behind ``last``, the greatest there is, and before those of all rows that are still to be created."""
+    low, high = 1, LARGEST_ID  # the first id whose key is greater: no later one can be less
+    while low < high:
+        middle = (low + high) // 2
+        if key_of_id(middle) > last:
+            high = middle
+        else:
+            low = middle + 1
+    return key_between(last, key_of_id(low), near="low")

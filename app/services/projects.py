@@ -1,0 +1,176 @@
+"""What can be done with projects. Each function runs in the caller's transaction and touches only ``owner``'s rows."""
+
+from functools import lru_cache
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
+from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
+from app.services.moves import find_place, places
+from app.services.task_statements import LIVE as LIVE_TASK
+from app.services.task_statements import NOW as TASK_NOW
+from app.services.task_statements import TASKS, numbered_task
+from app.services.users import get_revision, lock_owner
+
+PROJECTS = Project.__table__  # type: ignore[attr-defined]
+MAX_PROJECTS = 1_000  # a list of them has no pages
+ANSWER = list(ProjectRead.model_fields)
+PROJECT_ID = bindparam("project_id", type_=BigInteger)
+LIVE = PROJECTS.c.deleted_at.is_(None)
+MINE = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, LIVE)
+GUARD = PROJECTS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
+NOW = func.greatest(func.now(), PROJECTS.c.updated_at)
+PLACES = places("projects")
+
+
+def _numbered(write: Any, action: str) -> Prepared:
+    kept = [c for c in PROJECTS.c if c.computed is None or c.name == "position"]
+    return numbered(write, entity="project", action=action, returning=kept, answer=ANSWER)
+
+
+GET = Prepared(select(*(PROJECTS.c[name] for name in ANSWER)).where(*MINE))
+CREATE = _numbered(
+    insert(PROJECTS).from_select(
+        ["user_id", "name", "color", "version"],
+        select(OWNER, bindparam("name", type_=Text), bindparam("color", type_=Text), REVISION).where(
+            select(func.count()).select_from(PROJECTS).where(PROJECTS.c.user_id == OWNER, LIVE).scalar_subquery()
+            < literal_column(str(MAX_PROJECTS))
+        ),
+        include_defaults=False,
+    ),
+    "created",
+)
+HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, LIVE_TASK)
+# All at one moment: what went together comes back together.
+TRASH_TASKS = numbered_task(
+    update(TASKS)
+    .where(*HOLDS)
+    .values(
+        deleted_at=select(func.clock_timestamp()).scalar_subquery(),
+        remind_at=null(),
+        version=TAKEN,
+        updated_at=TASK_NOW,
+    ),
+    "deleted",
+    answer=["id"],
+    revision=TAKEN,
+)
+MOVE_TASKS = numbered_task(
+    update(TASKS)
+    .where(*HOLDS)
+    .values(project_id=bindparam("target", type_=BigInteger), version=TAKEN, updated_at=TASK_NOW),
+    "updated",
+    answer=["id"],
+    revision=TAKEN,
+)
+
+
+@lru_cache
+def _list(archived: str) -> Prepared:
+    c = PROJECTS.c
+    chosen = {"false": [c.archived_at.is_(None)], "true": [c.archived_at.is_not(None)], "all": []}[archived]
+    statement = select(*(c[name] for name in ANSWER)).where(c.user_id == OWNER, LIVE, *chosen)
+    return Prepared(statement.order_by(c.position, c.id))
+
+
+@lru_cache
+def _update(columns: frozenset[str], guarded: bool, action: str = "updated") -> Prepared:
+    values: dict[str, Any] = {name: bindparam(name, type_=PROJECTS.c[name].type) for name in sorted(columns)}
+    if "archived_at" in columns:
+        asked: Any = bindparam("archived")
+        values["archived_at"] = case((asked, func.coalesce(PROJECTS.c.archived_at, NOW)), else_=null())
+    if "deleted_at" in columns:
+        values["deleted_at"] = NOW
+    statement = update(PROJECTS).where(*MINE, *([GUARD] if guarded else []))
+    return _numbered(statement.values(version=REVISION, updated_at=NOW, **values), action)
+
+
+async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:
+    """All of them in their order, and the owner's revision. ``archived``: true, false or all."""
+    rows = (await session.exec(_list(archived), {"owner": owner})).all()
+    return [ProjectRow(*row) for row in rows], await get_revision(session, owner)
+
+
+async def get_project(session: Session, owner: str, project_id: int) -> Any:
+    """Raises ProjectNotFound."""
+    row = (await session.exec(GET, {"owner": owner, "project_id": project_id})).first()
+    if row is None:
+        raise ProjectNotFound
+    return ProjectRow(*row)
+
+
+async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
+    """Raises ProjectNameTaken and TooManyProjects."""
+    row = (await session.exec(CREATE, {"owner": owner, "name": project.name, "color": project.color})).first()
+    if row is None:
+        raise TooManyProjects
+    return ProjectRow(*row)
+
+
+async def update_project(
+    session: Session, owner: str, project_id: int, change: ProjectUpdate, *, versions: list[int] | None = None
+) -> Any:
+    """Write the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken."""
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+    columns = {"archived_at" if name == "archived" else name for name in values}
+    statement = _update(frozenset(columns), versions is not None)
+    return await _write(session, statement, owner, project_id, versions, values)
+
+
+async def move_project(session: Session, owner: str, project_id: int, *, before: int | None, after: int | None) -> Any:
+    """Directly before or after another one. Raises ProjectNotFound, UnknownReference, NoRoomBetween."""
+    await lock_owner(session, owner)
+    key = await find_place(session, owner, PLACES, project_id, before=before, after=after)
+    statement = _update(frozenset({"moved_to"}), False)
+    return await _write(session, statement, owner, project_id, None, {"moved_to": key})
+
+
+async def delete_project(
+    session: Session,
+    owner: str,
+    project_id: int,
+    *,
+    move_to: int | Literal["inbox"] | None = None,
+    versions: list[int] | None = None,
+) -> None:
+    """Its tasks go where ``move_to`` says, else to the trash.
+
+    Raises ProjectNotFound, VersionConflict; UnknownReference for a project to move to that is not there.
+    """
+    statement = _update(frozenset({"deleted_at"}), versions is not None, "deleted")
+    await _write(session, statement, owner, project_id, versions, {})
+    if move_to is None:
+        await session.exec(TRASH_TASKS, {"owner": owner, "project_id": project_id})
+        return
+    target = None if move_to == "inbox" else move_to
+    if target is not None:
+        await require_project(session, owner, target, loc=("query", "to"))
+    await session.exec(MOVE_TASKS, {"owner": owner, "project_id": project_id, "target": target})
+
+
+async def require_project(session: Session, owner: str, project_id: int, *, loc: tuple[str, ...]) -> None:
+    """Raises UnknownReference unless a task may be put there."""
+    if not (await session.exec(GET, {"owner": owner, "project_id": project_id})).all():
+        raise UnknownReference("There is no such project.", loc=loc)
+
+
+async def _write(
+    session: Session,
+    statement: Prepared,
+    owner: str,
+    project_id: int,
+    versions: list[int] | None,
+    values: dict[str, Any],
+) -> Any:
+    params = {"owner": owner, "project_id": project_id, "versions": versions, **values}
+    row = (await session.exec(statement, params)).first()
+    if row is not None:
+        return ProjectRow(*row)
+    if versions is not None and (await session.exec(GET, params)).first():
+        raise VersionConflict
+    raise ProjectNotFound

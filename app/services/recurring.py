@@ -1,0 +1,96 @@
+"""Tasks that repeat: setting a rule, and the step to the next date. The arithmetic is ``recurrence``'s."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, Date, DateTime, bindparam, func, insert, select, true
+
+from app.db.changes import TAKEN
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.services.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
+from app.services.recurrence.days import matching_days
+from app.services.task_statements import MINE, TASKS, numbered_task
+from app.services.users import TIMEZONE
+
+HERE_AND_NOW = Prepared(select(TIMEZONE.label("timezone"), func.now().label("now")))
+# What was done stays as a completed task of its own, beside its series.
+COPIED = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
+KEEP_OCCURRENCE = numbered_task(
+    insert(TASKS).from_select(
+        [*COPIED, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
+        select(
+            *(TASKS.c[name] for name in COPIED),
+            true(),
+            func.now(),
+            bindparam("due_on", type_=Date),
+            bindparam("due_at", type_=DateTime(timezone=True)),
+            bindparam("task_id", type_=BigInteger),
+            TAKEN,
+        ).where(*MINE),
+        include_defaults=False,
+    ),
+    "created",
+    revision=TAKEN,
+)
+
+
+def due_columns(due: Due | None, prefix: str = "due") -> dict[str, Any]:
+    """A day and an instant are different columns."""
+    is_instant = isinstance(due, datetime)
+    return {f"{prefix}_on": None if is_instant else due, f"{prefix}_at": due if is_instant else None}
+
+
+def due_of(row: Any, prefix: str = "due") -> Due | None:
+    due: Due | None = row[f"{prefix}_at"] if row[f"{prefix}_on"] is None else row[f"{prefix}_on"]
+    return due
+
+
+async def schedule(session: Session, owner: str, recurrence: str, due: Due | None) -> dict[str, Any]:
+    """The columns of a series that begins with ``due``, else with the rule's first day from today on.
+
+    Raises InvalidRecurrence.
+    """
+    rule = parse_rule(recurrence)
+    if due is None:
+        zone, moment = await here_and_now(session, owner)
+        today = moment.astimezone(zone).date()
+        due = next(matching_days(rule, today, today - timedelta(days=1)), None)
+        until = rule.until.astimezone(zone).date() if isinstance(rule.until, datetime) else rule.until
+        if due is None or (until is not None and due > until):
+            raise InvalidRecurrence("RRULE", "has no day from today on; send a due_date")
+    series: dict[str, Any] = {"recurrence": str(rule), "occurrences_done": 0}
+    return {**series, **due_columns(due), **due_columns(due, "anchor")}
+
+
+async def here_and_now(session: Session, owner: str) -> tuple[ZoneInfo, datetime]:
+    """The owner's time zone, and when the transaction began."""
+    row = (await session.exec(HERE_AND_NOW, {"owner": owner})).one()
+    return ZoneInfo(row.timezone), row.now
+
+
+async def next_step(session: Session, owner: str, series: dict[str, Any]) -> Step:
+    """Where a series goes from its due date, completed or skipped now."""
+    zone, moment = await here_and_now(session, owner)
+    due = due_of(series)
+    assert due is not None, "a constraint of the table"
+    return advance(
+        parse_rule(series["recurrence"]),
+        due,
+        timezone=zone,
+        completed_at=moment,
+        recurrence_from=series["recurrence_from"],
+        occurrences_done=series["occurrences_done"],
+        anchor=due_of(series, "anchor"),
+    )
+
+
+async def keep_occurrence(session: Session, owner: str, task_id: int, due: Due | None) -> None:
+    """Part of the write that moved the series on from ``due``."""
+    await session.exec(KEEP_OCCURRENCE, {"owner": owner, "task_id": task_id, **due_columns(due)})
+
+
+def moved_on(due: date | datetime, done: int) -> dict[str, Any]:
+    """The columns of a series that is due next at ``due``."""
+    return {**due_columns(due), "occurrences_done": done}

@@ -1,0 +1,38 @@
+"""How many of the model's tokens an owner has used on a day. What a call may use is reserved before it is made."""
+
+from sqlalchemy import BigInteger, bindparam, text
+
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ChatBudgetSpent
+
+KEPT_DAYS = 31
+# The owner's row is there: the message was kept before.
+RESERVE = Prepared(
+    text(f"""
+    with old as (delete from token_use where user_id = :owner and day < (now() at time zone 'UTC')::date - {KEPT_DAYS})
+    insert into token_use as t (user_id, day, tokens)
+    select cast(:owner as text), (now() at time zone 'UTC')::date, :tokens where :tokens <= :most
+    on conflict (user_id, day) do update set tokens = greatest(t.tokens + excluded.tokens, 0)
+    where t.tokens + excluded.tokens <= :most
+    returning tokens""").bindparams(  # noqa: S608 - a constant
+        bindparam("tokens", type_=BigInteger), bindparam("most", type_=BigInteger)
+    )
+)
+MIDNIGHT = Prepared(
+    text("""
+    select cast(ceil(extract(epoch from date_trunc('day', now() at time zone 'UTC') + interval '1 day'
+                             - (now() at time zone 'UTC'))) as integer)""")
+)
+UNLIMITED = 2**62
+
+
+async def reserve_tokens(session: Session, owner: str, tokens: int, *, limit: int) -> None:
+    """Count ``tokens``, which is negative to give some back; ``limit`` is a day's, 0 for none.
+
+    Raises ChatBudgetSpent, with the seconds until the next day, when it would be more than that.
+    """
+    most = UNLIMITED if limit == 0 or tokens < 0 else limit
+    row = (await session.exec(RESERVE, {"owner": owner, "tokens": tokens, "most": most})).first()
+    if row is None:
+        raise ChatBudgetSpent(retry_after=(await session.exec(MIDNIGHT)).one())

@@ -1,0 +1,159 @@
+"""Reading the to-dos of an iCalendar file (RFC 5545), line by line. Events and what else is in it are left alone."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
+
+from app.errors import Invalid
+from app.services.transfer.items import Fingerprints, Item, source_text
+
+LINE_MAX = 100_000  # characters of one unfolded line
+PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
+    range(6, 10), "low"
+)
+_NAME = re.compile(
+    r"([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:\"[^\"]*\"|[^\";:,]*)(?:,(?:\"[^\"]*\"|[^\";:,]*))*)*):", re.DOTALL
+)
+_PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ZONES = available_timezones()
+_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
+
+
+class NotACalendar(Invalid):
+    code, message = "import_format", "The file is not an iCalendar: it does not begin with BEGIN:VCALENDAR."
+
+
+class Property(NamedTuple):
+    name: str
+    parameters: dict[str, str]
+    value: str
+
+
+def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
+    """Raises NotACalendar."""
+    made = Fingerprints("ics")
+    stack: list[str] = []
+    todo: list[Property] = []
+    alarms: list[Property] = []
+    number = 0
+    for line in unfold(lines):
+        found = _property(line)
+        if found is None:
+            continue
+        if not stack and (found.name, found.value.upper()) != ("BEGIN", "VCALENDAR"):
+            raise NotACalendar(loc=("body",))
+        if found.name == "BEGIN":
+            stack.append(found.value.upper())
+            if stack[-1] == "VTODO":
+                todo, alarms = [], []
+        elif found.name == "END":
+            if stack[-1] == "VTODO":
+                number += 1
+                yield _item(number, todo, alarms, made)
+            stack.pop()
+            if not stack:
+                return
+        elif stack[-1] == "VTODO":
+            todo.append(found)
+        elif stack[-2:] == ["VTODO", "VALARM"] and found.name == "TRIGGER":
+            alarms.append(found)
+    if not stack:
+        raise NotACalendar(loc=("body",))
+
+
+def unfold(lines: Iterable[str]) -> Iterator[str]:
+    """Content lines whole again (3.1); of one without end only its beginning."""
+    current = ""
+    for raw in lines:
+        line = raw.rstrip("\r\n")
+        if line[:1] in {" ", "\t"}:
+            current = (current + line[1:])[:LINE_MAX]
+        else:
+            if current:
+                yield current
+            current = line[:LINE_MAX]
+    if current:
+        yield current
+
+
+def _property(line: str) -> Property | None:
+    if (found := _NAME.match(line)) is None:
+        return None
+    parameters = {name.upper(): value.strip('"') for name, value in _PARAMETER.findall(found[2])}
+    return Property(found[1].upper(), parameters, line[found.end() :])
+
+
+def _item(number: int, properties: list[Property], alarms: list[Property], made: Fingerprints) -> Item:
+    first: dict[str, Property] = {}
+    for found in properties:
+        first.setdefault(found.name, found)
+    text = {name: unescape(found.value) for name, found in first.items()}
+    source = text.get("UID") or made.of(*(found.value for found in properties))
+    if "RECURRENCE-ID" in text:  # one date of a series, told apart by it
+        source = f"{source}#{text['RECURRENCE-ID']}"
+    parent = next(
+        (unescape(p.value) for p in properties
+         if p.name == "RELATED-TO" and p.parameters.get("RELTYPE", "PARENT").upper() == "PARENT"),
+        None,
+    )  # fmt: skip
+    tags = [tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip()]
+    fields = lambda: _fields(first, text, tags, alarms)  # noqa: E731
+    return Item(
+        number, source_text(source), fields, parent=source_text(parent) if parent else None,
+        project_name=text.get("X-TODO-PROJECT"),
+    )  # fmt: skip
+
+
+def _fields(
+    first: dict[str, Property], text: dict[str, str], tags: list[str], alarms: list[Property]
+) -> dict[str, Any]:
+    completed = text.get("STATUS", "").upper() == "COMPLETED" or "COMPLETED" in text
+    fields: dict[str, Any] = {
+        "title": text.get("SUMMARY", ""),
+        "description": text.get("DESCRIPTION") or None,
+        "completed": completed,
+        "tags": tags,
+        "recurrence": text.get("RRULE") or None,
+        "reminders": [_trigger(alarm) for alarm in alarms],
+    }
+    if (due := first.get("DUE") or first.get("DTSTART")) is not None:
+        fields["due_date"] = moment(due)
+    if text.get("PRIORITY", "").isdecimal():
+        fields["priority"] = PRIORITIES.get(int(text["PRIORITY"][:3]), "low")
+    if text.get("X-TODO-RECURRENCE-FROM", "").upper() == "COMPLETION":
+        fields["recurrence_from"] = "completion"
+    names = {"COMPLETED": "completed_at", "CREATED": "created_at", "LAST-MODIFIED": "updated_at"}
+    return fields | {field: moment(first[name]) for name, field in names.items() if name in first}
+
+
+def _trigger(alarm: Property) -> str:
+    return moment(alarm) if _STAMP.fullmatch(alarm.value) else alarm.value
+
+
+def moment(found: Property) -> str:
+    """A DATE or DATE-TIME as this service writes it. One in a zone nobody knows stays local: the owner's zone."""
+    if (parts := _STAMP.fullmatch(found.value.strip())) is None:
+        return found.value
+    year, month, day, hour, minute, second, utc = parts.groups()
+    if hour is None:
+        return f"{year}-{month}-{day}"
+    local = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
+    zone = found.parameters.get("TZID", "")
+    if utc or zone not in _ZONES:
+        return local + ("Z" if utc else "")
+    try:
+        return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return local
+
+
+def unescape(value: str) -> str:
+    return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
+
+
+def split(value: str) -> list[str]:
+    """The TEXTs of a list; a comma may be escaped."""
+    return [unescape(part) for part in re.findall(r"(?:[^\\,]|\\.)+", value, re.DOTALL)]

@@ -1,0 +1,126 @@
+"""Reading the own JSON: the document is cut into rows without reading them, so many take little more than their text.
+
+A row is read strictly when its turn comes: no duplicate names, no NaN.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from app.errors import Invalid, MalformedBody
+from app.services.transfer.items import Fingerprints, Item, source_text
+from app.strict_json import parse_json
+
+FORMAT = "todo/1"
+
+
+class WrongFormat(Invalid):
+    code, message = "import_format", f'The document is not an export of this service: "format" is not "{FORMAT}".'
+
+
+class Document(msgspec.Struct):
+    """An export. The arrays hold the text of each row."""
+
+    format: str = ""
+    user_id: str = ""
+    projects: list[msgspec.Raw] = []
+    tasks: list[msgspec.Raw] = []
+    comments: list[msgspec.Raw] = []
+    views: list[msgspec.Raw] = []
+
+
+class Names(msgspec.Struct):
+    """What of a row names it and others."""
+
+    id: int | None = None
+    source_id: str | None = None
+    position: str = ""
+    parent_id: int | None = None
+    series_id: int | None = None
+    project_id: int | None = None
+    task_id: int | None = None
+    name: str = ""  # which is all that views are known by
+
+
+def read_document(text: Any) -> Document:
+    """Raises MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
+    try:
+        document = msgspec.json.decode(text, type=Document)
+    except msgspec.ValidationError:
+        raise WrongFormat(loc=("body",)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedBody from None
+    if document.format != FORMAT:
+        raise WrongFormat(loc=("body", "format"))
+    return document
+
+
+class Rows:
+    """The rows of a document, in the order in which they are to be created."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._made = Fingerprints("json")
+        self._sources: dict[str, dict[int, str]] = {"projects": {}, "tasks": {}}
+        self._names = {name: [_names(raw) for raw in getattr(document, name)] for name in ("projects", "tasks")}
+        for entity, rows in self._names.items():
+            for row in rows:
+                if row is not None and row.id is not None:
+                    self._sources[entity][row.id] = self._source(row)
+
+    def __iter__(self) -> Iterator[tuple[str, Item]]:
+        """Where things stand among their siblings follows from the order in which they are created."""
+        for entity in ("projects", "tasks"):
+            names = self._names[entity]
+            order = sorted(range(len(names)), key=lambda n: found.position if (found := names[n]) else "")
+            for number in order:
+                yield entity, self._item(entity, number, names[number])
+        for entity in ("comments", "views"):
+            for number, raw in enumerate(getattr(self._document, entity)):
+                yield entity, self._item(entity, number, _names(raw))
+
+    def _item(self, entity: str, number: int, names: Names | None) -> Item:
+        raw = getattr(self._document, entity)[number]
+        if names is None:
+            return Item(number + 1, self._made.of(entity, str(number)), lambda: _refuse(raw))
+        item = Item(number + 1, "", lambda: _load(raw))
+        if entity == "views":
+            item.source = names.name
+        elif names.source_id or names.id is not None:
+            item.source = self._source(names)
+        else:
+            item.source = self._made.of(entity, bytes(raw).decode("utf-8", "replace"))
+        if entity in {"tasks", "comments"}:
+            item.parent = self._refer("tasks", names.parent_id)
+            item.series = self._refer("tasks", names.series_id)
+            item.task = self._refer("tasks", names.task_id)
+            item.project = self._refer("projects", names.project_id)
+        return item
+
+    def _source(self, names: Names) -> str:
+        return source_text(names.source_id or f"{self._document.user_id}:{names.id}")
+
+    def _refer(self, entity: str, number: int | None) -> str | None:
+        if number is None:
+            return None
+        return self._sources[entity].get(number) or source_text(f"{self._document.user_id}:{number}")
+
+
+def _names(raw: msgspec.Raw) -> Names | None:
+    try:
+        return msgspec.json.decode(raw, type=Names)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # found out again when the row is read
+
+
+def _refuse(raw: msgspec.Raw) -> dict[str, Any]:
+    _load(raw)
+    raise Invalid("Ids are whole numbers, and what names a row is text.", loc=("body", "id"))
+
+
+def _load(raw: msgspec.Raw) -> dict[str, Any]:
+    value = parse_json(bytes(raw))
+    if not isinstance(value, dict):
+        raise MalformedBody("A row is not an object.")
+    return value

@@ -1,0 +1,92 @@
+"""Rows of a file as rows of a table: checked by the same shapes as requests."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ValidationError
+
+from app.errors import AppError, Invalid
+from app.models.task_reminders import spell
+from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
+from app.services.recurrence import parse_rule
+
+SHAPES: dict[str, type[BaseModel]] = {
+    "projects": ProjectImport, "tasks": TaskImport, "comments": CommentImport, "views": ViewImport,
+}  # fmt: skip
+
+
+class RowRefused(Exception):
+    """``errors`` as in a report."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        self.errors = errors
+        super().__init__("row refused")
+
+
+def refused(field: str, message: str, type_: str = "value_error") -> RowRefused:
+    return RowRefused([{"loc": [field], "msg": message, "type": type_}])
+
+
+class Reader:
+    """Knows what rows cannot say: how long a description may be, what a local time means, what time it is."""
+
+    def __init__(self, *, description_max: int, timezone: ZoneInfo, now: datetime) -> None:
+        self._context = {"description_max": description_max}
+        self._zone, self._now = timezone, now
+
+    def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Columns of ``name``, as JSON takes them. Raises RowRefused."""
+        try:
+            shape: Any = SHAPES[name].model_validate(fields, context=self._context)
+            values: dict[str, Any] = getattr(self, f"_{name}")(shape)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            raise RowRefused([{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in found]) from None
+        except Invalid as fact:
+            raise RowRefused([{"loc": list(fact.loc[1:]), "msg": fact.detail, "type": fact.code}]) from None
+        except AppError as fact:
+            raise RowRefused([{"loc": [], "msg": fact.detail, "type": fact.code}]) from None
+        created = shape.created_at or self._now
+        times = {"created_at": created, "updated_at": shape.updated_at or created, "deleted_at": shape.deleted_at}
+        return {key: _json(value) for key, value in (values | times).items()}
+
+    def _tasks(self, task: Any) -> dict[str, Any]:
+        due_on, due_at = self._day_or_instant(task.due_date)
+        values: dict[str, Any] = task.model_dump(
+            include={"title", "description", "completed", "priority", "tags", "occurrences_done"}
+        )
+        values |= {"due_on": due_on, "due_at": due_at, "recurrence_from": task.recurrence_from}
+        values |= {"recurrence": None, "anchor_on": None, "anchor_at": None}
+        values["reminders"] = [self._reminder(reminder) for reminder in task.reminders]
+        values["completed_at"] = (task.completed_at or task.updated_at or self._now) if task.completed else None
+        if task.recurrence:
+            if task.due_date is None:
+                raise Invalid("A task that repeats has a due date.", loc=("body", "recurrence"))
+            values["recurrence"] = str(parse_rule(task.recurrence))
+            anchor = task.due_date if task.anchor_date is None else task.anchor_date
+            values["anchor_on"], values["anchor_at"] = self._day_or_instant(anchor)
+        return values
+
+    def _projects(self, project: Any) -> dict[str, Any]:
+        return {"name": project.name, "color": project.color, "archived_at": project.archived_at}
+
+    def _comments(self, comment: Any) -> dict[str, Any]:
+        return {"body": comment.body}
+
+    def _views(self, view: Any) -> dict[str, Any]:
+        return {"name": view.name, "parameters": view.parameters}
+
+    def _day_or_instant(self, due: date | datetime | None) -> tuple[date | None, datetime | None]:
+        if not isinstance(due, datetime):
+            return due, None
+        return None, due if due.tzinfo else due.replace(tzinfo=self._zone).astimezone(UTC)
+
+    def _reminder(self, reminder: str) -> str:
+        if reminder.endswith("Z") or "P" in reminder:
+            return reminder
+        return spell(datetime.fromisoformat(reminder).replace(tzinfo=self._zone))
+
+
+def _json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value

@@ -1,0 +1,119 @@
+"""The writes of an import: many rows a statement, each batch a write with its own number."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import Conflict
+from app.models.task_rows import READ_COLUMNS
+from app.services.reminders import remind_at_of
+from app.services.task_statements import KEPT
+from app.services.transfer.pages import TABLES
+
+OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
+ENTITY = {"projects": "project", "tasks": "task", "comments": "comment", "views": "view"}
+_SOURCE = {"projects": "source_id", "tasks": "source_id", "comments": "source_id", "views": "name"}
+ENSURE = Prepared(text("insert into users (id) values (:owner) on conflict (id) do nothing"))
+# Clients put in place what a creation tells of: what came into the trash must not be told of as created.
+ACTION: Any = literal_column("case when written.deleted_at is null then 'created' else 'deleted' end")
+
+
+def _columns(name: str) -> list[str]:
+    return [column.name for column in TABLES[name].c if column.computed is None and column.name not in OWN]
+
+
+def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) -> Prepared:
+    table, columns = TABLES[name], _columns(name)
+    rows: Any = (
+        func.jsonb_populate_recordset(literal_column(f"null::{name}"), bindparam("rows", type_=JSONB))
+        .table_valued(*columns)
+        .alias("rows")
+    )
+    values = {column: rows.c[column] for column in columns} | {"user_id": OWNER, "version": revision}
+    if name == "tasks":
+        values["remind_at"] = remind_at_of(rows)
+    kept = KEPT if name == "tasks" else [c for c in table.c if c.computed is None or c.name == "position"]
+    write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
+    write = write.on_conflict_do_nothing()  # names that are the same only to the database
+    return numbered(
+        write,
+        entity=ENTITY[name],
+        action=ACTION,
+        returning=kept,
+        answer=answer or ["id", _SOURCE[name]],
+        revision=revision,
+    )
+
+
+INSERT = {name: _insert(name) for name in TABLES}
+INSERT_TASK = {
+    taken: _insert("tasks", revision=TAKEN if taken else REVISION, answer=READ_COLUMNS) for taken in (False, True)
+}
+_SOURCES, _IDS = bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(BigInteger))
+
+
+def _known(name: str) -> Prepared:
+    table, source = TABLES[name], TABLES[name].c[_SOURCE[name]]
+    statement = select(table.c.id, source).where(table.c.user_id == OWNER)
+    if name == "views":  # they are known by their names
+        return Prepared(statement.where(source == func.any(_SOURCES), table.c.deleted_at.is_(None)))
+    made_here = (table.c.id == func.any(_IDS)) & source.is_(None)
+    return Prepared(statement.where((source == func.any(_SOURCES)) | made_here))
+
+
+KNOWN = {name: _known(name) for name in TABLES}
+PROJECT_NAMES = Prepared(
+    text("select lower(name), id from projects where user_id = :owner and deleted_at is null order by id desc")
+)
+# How deep a task lies; with it, and the bound on subtasks, no file can make a tree that requests cannot.
+DEPTHS = Prepared(
+    text("""
+    with recursive up (start, id, parent_id, depth) as (
+        select id, id, parent_id, 1 from tasks where user_id = :owner and id = any(cast(:ids as bigint[]))
+        union all select up.start, t.id, t.parent_id, up.depth + 1
+        from up join tasks t on t.user_id = :owner and t.id = up.parent_id where up.depth < 50)
+    select start, max(depth) from up group by start""")
+)
+
+
+async def ensure_owner(session: Session, owner: str) -> None:
+    """A row to lock, also for somebody who has never written."""
+    await session.exec(ENSURE, {"owner": owner})
+
+
+async def find_known(session: Session, owner: str, name: str, sources: Collection[str]) -> dict[str, int]:
+    """Which of ``sources`` are here already, as ids; what was made here is named by its owner and id."""
+    own = f"{owner}:"
+    ids = [int(n) for s in sources if s.startswith(own) and (n := s[len(own) :]).isascii() and n.isdigit()]
+    ids = [number for number in ids if number < 2**63]
+    rows = (await session.exec(KNOWN[name], {"owner": owner, "sources": list(sources), "ids": ids})).all()
+    return {source or f"{own}{number}": number for number, source in rows}
+
+
+async def find_depths(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, int]:
+    """1 for a task without a parent."""
+    rows = (await session.exec(DEPTHS, {"owner": owner, "ids": list(task_ids)})).all()
+    return {row[0]: row[1] for row in rows}
+
+
+async def find_project_names(session: Session, owner: str) -> dict[str, int]:
+    """Live projects by their name in lower case; of several with one name the oldest."""
+    return dict([tuple(row) for row in (await session.exec(PROJECT_NAMES, {"owner": owner})).all()])
+
+
+async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """One numbered write of all ``rows``; their ids by source. Raises Conflict when all of them are there already."""
+    made = (await session.exec(INSERT[name], {"owner": owner, "rows": list(rows)})).all()
+    if not made:
+        raise Conflict
+    return {source: number for number, source in made}
+
+
+async def insert_task(session: Session, owner: str, row: dict[str, Any], *, taken: bool) -> Any:
+    """One task, as a record of READ_COLUMNS; ``taken``: as part of the write that this transaction has begun."""
+    return (await session.exec(INSERT_TASK[taken], {"owner": owner, "rows": [row]})).one()

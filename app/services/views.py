@@ -1,0 +1,122 @@
+"""Saved views: list parameters under a name, and the tasks that they find now."""
+
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from app.db.changes import OWNER, REVISION, numbered
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import Invalid, TooManyViews, VersionConflict, ViewNotFound
+from app.models.views import View, ViewRow
+from app.schemas.task_query import TaskFilter, TaskQuery
+from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
+from app.services.users import lock_owner
+
+MAX_VIEWS = 200
+VIEWS = View.__table__  # type: ignore[attr-defined]
+READ_COLUMNS = ViewRow.__struct_fields__
+READ = [VIEWS.c[name] for name in READ_COLUMNS]
+LIVE = (VIEWS.c.user_id == OWNER, VIEWS.c.deleted_at.is_(None))
+THIS = (*LIVE, VIEWS.c.id == bindparam("view_id", type_=BigInteger))
+GUARD = VIEWS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
+NOW = func.greatest(func.now(), VIEWS.c.updated_at)
+NAME, PARAMETERS = bindparam("name", type_=Text), bindparam("parameters", type_=JSONB)
+
+
+class OutdatedView(Invalid):
+    """Saved by another version of the service."""
+
+    code, message = "outdated_view", "A list does not take the parameters of this view: save it again."
+
+
+def numbered_view(write: Any, action: str) -> Prepared:
+    """A write of views that takes the next number and answers each row."""
+    return numbered(write, entity="view", action=action, returning=list(VIEWS.c), answer=READ_COLUMNS)
+
+
+LIST = Prepared(select(*READ).where(*LIVE).order_by(func.lower(VIEWS.c.name), VIEWS.c.id))
+GET = Prepared(select(*READ).where(*THIS))
+COUNT = Prepared(select(func.count()).where(*LIVE))
+CREATE = numbered_view(
+    insert(VIEWS).values(user_id=OWNER, name=NAME, parameters=PARAMETERS, version=REVISION), "created"
+)
+
+
+@lru_cache
+def _update(columns: frozenset[str], guarded: bool) -> Prepared:
+    values = {name: bindparam(name, type_=VIEWS.c[name].type) for name in sorted(columns)}
+    statement = update(VIEWS).where(*THIS, *([GUARD] if guarded else []))
+    return numbered_view(statement.values(version=REVISION, updated_at=NOW, **values), "updated")
+
+
+@lru_cache
+def _delete(guarded: bool) -> Prepared:
+    statement = update(VIEWS).where(*THIS, *([GUARD] if guarded else []))
+    return numbered_view(statement.values(version=REVISION, updated_at=NOW, deleted_at=NOW), "deleted")
+
+
+async def list_views(session: Session, owner: str) -> list[ViewRow]:
+    """All of them, at most MAX_VIEWS, by name."""
+    return [ViewRow(*row) for row in (await session.exec(LIST, {"owner": owner})).all()]
+
+
+async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
+    """Raises ViewNotFound."""
+    row = (await session.exec(GET, {"owner": owner, "view_id": view_id})).first()
+    if row is None:
+        raise ViewNotFound
+    return ViewRow(*row)
+
+
+async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
+    """Raises ViewNameTaken and TooManyViews."""
+    await lock_owner(session, owner)  # nobody else adds one between the count and the write
+    if (await session.exec(COUNT, {"owner": owner})).one() >= MAX_VIEWS:
+        raise TooManyViews
+    values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}
+    return ViewRow(*(await session.exec(CREATE, values)).one())
+
+
+async def update_view(
+    session: Session, owner: str, view_id: int, change: ViewUpdate, *, versions: list[int] | None
+) -> ViewRow:
+    """Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+    if "parameters" in values:
+        values["parameters"] = _stored(values["parameters"])
+    statement = _update(frozenset(values), versions is not None)
+    return await _run(session, statement, owner, view_id, versions, values)
+
+
+async def delete_view(session: Session, owner: str, view_id: int, *, versions: list[int] | None) -> None:
+    """Raises ViewNotFound and VersionConflict."""
+    await _run(session, _delete(versions is not None), owner, view_id, versions, {})
+
+
+async def get_task_query(session: Session, owner: str, view_id: int, page: ViewTasksQuery) -> TaskQuery:
+    """The query of a task list that a view means. Raises ViewNotFound and OutdatedView."""
+    view = await get_view(session, owner, view_id)
+    try:
+        return TaskQuery.model_validate({**view.parameters, **page.model_dump(exclude_unset=True)})
+    except ValidationError as error:
+        raise OutdatedView from error
+
+
+def _stored(parameters: TaskFilter) -> dict[str, Any]:
+    """What was sent, under its own names: defaults are not kept, so that a later version may have others."""
+    return parameters.model_dump(mode="json", exclude_unset=True)
+
+
+async def _run(
+    session: Session, statement: Prepared, owner: str, view_id: int, versions: list[int] | None, values: dict[str, Any]
+) -> ViewRow:
+    params = {"owner": owner, "view_id": view_id, "versions": versions, **values}
+    row = (await session.exec(statement, params)).first()
+    if row is None:
+        await get_view(session, owner, view_id)
+        raise VersionConflict("The view has changed since the version in If-Match: get it again.")
+    return ViewRow(*row)

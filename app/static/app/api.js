@@ -1,0 +1,55 @@
+// One call to the API: JSON in and out, problems as errors.
+// ROOT is where the service lives, also behind a proxy that serves it below a path: this file is {ROOT}app/{version}/api.js.
+export const ROOT = new URL("../../", import.meta.url).href;
+
+/** What the service says about a request it does not fulfil (RFC 9457). */
+export class Problem extends Error {
+  constructor(answer, body) {
+    super(body?.detail ?? `The service answered ${answer.status}.`);
+    this.status = answer.status;
+    this.code = body?.code ?? "";
+    this.errors = body?.errors ?? [];
+    this.requestId = body?.request_id ?? answer.headers.get("x-request-id");
+    this.retryAfter = Number(answer.headers.get("retry-after")) || 0; // seconds
+  }
+}
+
+/** Nobody answered: the network or the service is away. */
+export class Unreachable extends Error {}
+
+/** A key of its own for every write, so that sending it again cannot do it twice. randomUUID() needs https. */
+export function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The raw answer; throws Unreachable and, for 4xx and 5xx, Problem. 304 is an answer. */
+export async function request(method, path, { body, headers = {}, signal } = {}) {
+  const init = { method, headers, signal, cache: "no-store", credentials: "same-origin" };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { ...headers, "Content-Type": "application/json" };
+  }
+  let answer;
+  try {
+    answer = await fetch(new URL(path, ROOT), init);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Unreachable("The service cannot be reached.");
+  }
+  if (answer.ok || answer.status === 304) return answer;
+  throw new Problem(answer, await answer.json().catch(() => null));
+}
+
+/** The same, read: {status, data, etag, revision, next}. `next` is the path of the following page. */
+export async function read(answer) {
+  const text = await answer.text();
+  const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get("link") ?? "")?.[1] ?? null;
+  return {
+    status: answer.status,
+    data: text ? JSON.parse(text) : null,
+    etag: answer.headers.get("etag"),
+    revision: Number(answer.headers.get("x-revision")) || 0,
+    replayed: answer.headers.get("idempotent-replayed") === "true",
+    next: next && new URL(next, answer.url).href,
+  };
+}

@@ -1,0 +1,63 @@
+// Reordering with mouse, pen or finger: the row follows the pointer, a line shows where it will be.
+import { getTask } from "./store.js";
+import { moveTask } from "./writes.js";
+
+const EDGE = 60; // pixels from the border of the window where it scrolls
+
+export function startDrag(event) {
+  const row = event.target.closest(".row");
+  const list = row.parentElement;
+  event.preventDefault();
+  const from = event.clientY;
+  let target = null;
+  row.classList.add("dragged");
+  list.classList.add("dragging");
+
+  const mark = (next) => {
+    target?.row.classList.remove("drop-before", "drop-after");
+    target = next;
+    target?.row.classList.add(`drop-${target.side}`);
+  };
+  const move = ({ clientY, clientX }) => {
+    row.style.setProperty("transform", `translateY(${clientY - from}px)`);
+    if (clientY < EDGE) scrollBy(0, -12);
+    if (clientY > innerHeight - EDGE) scrollBy(0, 12);
+    const over = document.elementsFromPoint(Math.max(clientX, list.getBoundingClientRect().left + 40), clientY).map((one) => one.closest(".row"));
+    const other = over.find((one) => one && one !== row && one.parentElement === list);
+    if (!other) return;
+    const { top, height } = other.getBoundingClientRect();
+    mark({ row: other, side: clientY < top + height / 2 ? "before" : "after" });
+  };
+  const end = (finished) => {
+    removeEventListener("pointermove", move);
+    removeEventListener("pointerup", drop);
+    removeEventListener("pointercancel", cancel);
+    removeEventListener("keydown", escape, true);
+    const chosen = target;
+    mark(null);
+    row.classList.remove("dragged");
+    row.style.removeProperty("transform");
+    list.classList.remove("dragging");
+    const task = getTask(Number(row.dataset.id));
+    if (finished && chosen && task && !isBelow(getTask(Number(chosen.row.dataset.id)), task)) {
+      moveTask(task, { [chosen.side]: Number(chosen.row.dataset.id) });
+    }
+  };
+  const drop = () => end(true);
+  const cancel = () => end(false);
+  const escape = (key) => {
+    if (key.key !== "Escape") return;
+    key.stopPropagation();
+    end(false);
+  };
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", drop);
+  addEventListener("pointercancel", cancel);
+  addEventListener("keydown", escape, true);
+}
+
+/** A task cannot go below itself. */
+function isBelow(task, other) {
+  for (let parent = task; parent; parent = getTask(parent.parent_id)) if (parent.id === other.id) return true;
+  return false;
+}

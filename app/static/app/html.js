@@ -1,0 +1,7 @@
+// The one place that knows the library. Text in a template always becomes a text node: nothing here parses markup.
+import { Component, h, render } from "./vendor/preact.js";
+import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
+import htm from "./vendor/htm.js";
+
+export const html = htm.bind(h);
+export { Component, render, useEffect, useLayoutEffect, useRef, useState };

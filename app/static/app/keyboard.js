@@ -1,0 +1,91 @@
+// What the keys do. Focus is the selection: j and k walk through the titles of the list.
+import { go, readPlace } from "./place.js";
+import { getTask } from "./store.js";
+import { show, ui } from "./ui.js";
+import { completeTask, deleteTask, moveTask, undo } from "./writes.js";
+
+export const KEYS = [
+  ["n", "New task"],
+  ["/", "Search"],
+  ["j, k", "Next, previous task"],
+  ["Enter", "Open the details"],
+  ["e", "Edit the title"],
+  ["x", "Complete or reopen"],
+  ["Delete", "Move to the trash"],
+  ["Alt + ↑, ↓", "Move up or down"],
+  ["u", "Undo"],
+  ["g", "Go to the lists"],
+  ["Esc", "Close"],
+  ["?", "This help"],
+];
+
+export const titles = () => [...document.querySelectorAll(".row .title")];
+const focused = () => document.activeElement?.closest?.(".row");
+
+function step(by) {
+  const all = titles();
+  const at = all.indexOf(focused()?.querySelector(".title"));
+  const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + by))];
+  next?.focus();
+  next?.scrollIntoView({ block: "nearest" });
+}
+
+/** Does something to the row and keeps the focus near it when it leaves the list. */
+function act(work) {
+  const row = focused();
+  const task = row && getTask(Number(row.dataset.id));
+  if (!task) return;
+  const near = row.nextElementSibling ?? row.previousElementSibling;
+  work(task, row);
+  queueMicrotask(() => setTimeout(() => (document.querySelector(`.row[data-id="${task.id}"]`) ?? near)?.querySelector?.(".title")?.focus()));
+}
+
+function shift(task, row, up) {
+  const depth = row.dataset.depth;
+  let other = row;
+  do other = up ? other.previousElementSibling : other.nextElementSibling;
+  while (other?.dataset.depth > depth);
+  if (other?.dataset.depth === depth) moveTask(task, { [up ? "before" : "after"]: Number(other.dataset.id) });
+}
+
+const ACTIONS = {
+  n: () => document.querySelector("#add")?.focus(),
+  "/": () => document.querySelector("#search")?.focus(),
+  j: () => step(1),
+  k: () => step(-1),
+  e: () => act((task) => show({ editing: task.id })),
+  x: () => act((task) => completeTask(task)),
+  Delete: () => act(deleteTask),
+  u: undo,
+  g: () => {
+    show({ sidebar: true });
+    setTimeout(() => document.querySelector(".sidebar a")?.focus());
+  },
+  "?": () => show({ panel: "help" }),
+};
+
+function escape() {
+  const field = document.activeElement;
+  if (ui.panel || ui.sidebar) show({ panel: null, sidebar: false });
+  else if (field?.matches("input, textarea, select")) field.blur();
+  else if (readPlace().task) go({ task: 0 });
+}
+
+export function listen() {
+  addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") return escape();
+    if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey) return;
+    if (event.altKey) {
+      if (readPlace().sort === "position" && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+        event.preventDefault();
+        act((task, row) => shift(task, row, event.key === "ArrowUp"));
+      }
+      return;
+    }
+    const action = ACTIONS[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}

@@ -1,0 +1,89 @@
+// What became of the writes: confirmed, refused, or too late because somebody else was faster. Own writes that can be
+// undone are remembered by the number the service gave them.
+import { go, readPlace } from "./place.js";
+import { queue } from "./queue.js";
+import { call } from "./session.js";
+import { apply, changed, confirm, drop, put, rename, store } from "./store.js";
+import { announce, complain, show, toast, ui } from "./ui.js";
+
+const undoable = []; // {label, number}: latest last; number is a promise of the revision
+const deletions = new Map(); // "task 7" -> tells the number of its deletion, which no answer names: the stream does
+let newest = 0; // number of the latest own write
+
+/** The latest own write, once the one that is under way has its answer: {label, revision}, or null. */
+export async function lastUndoable() {
+  await queue.settled();
+  const last = undoable.pop();
+  return last ? { label: last.label, revision: await last.number } : null;
+}
+
+function done(op, { data }) {
+  const row = data?.task ?? data;
+  newest = Math.max(newest, row?.version ?? data?.revision ?? 0);
+  if (op.entity === "undo") data.changes.forEach(apply);
+  else if (op.method === "DELETE") {
+    drop(op.entity, op.id);
+    if (op.id) undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
+  } else {
+    confirm(op.entity, row);
+    undoable.push({ label: op.label, number: row.version });
+  }
+  if (op.tell) toast(op.label, { undo: op.tell === "undo" });
+  else announce(op.label);
+}
+
+/** What was created has its real id now; who looks at it keeps looking at it. */
+function made({ entity, from, row }) {
+  const to = row.id;
+  confirm(entity, row);
+  rename(from, to);
+  const place = readPlace();
+  if (ui.editing === from) ui.editing = to;
+  if (place.task === from) go({ task: to }, { replace: true });
+  if (place.list === "project" && place.id === String(from)) go({ id: String(to) }, { replace: true });
+}
+
+/** Each change that the stream tells of, own ones included. */
+export function told({ entity, entity_id: id, action, data, revision, through }) {
+  const tell = deletions.get(`${entity} ${id}`);
+  if (tell && action === "deleted") {
+    tell(revision);
+    deletions.delete(`${entity} ${id}`);
+  } else if (through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
+  else if (entity === "task" && revision > newest && !queue.size) announce(`${action} elsewhere: ${data.title}`);
+}
+
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+/** 412. What they changed and what we changed goes together, unless it is the same field: then a person decides. */
+async function stale(op) {
+  let current;
+  try {
+    current = (await call("GET", `/${op.entity}s/${op.id}`)).data;
+  } catch (error) {
+    complain(error);
+    return null;
+  }
+  put(op.entity, current);
+  const mine = Object.keys(op.before ?? {});
+  const fields = mine.filter((name) => !same(current[name], op.before[name]) && !same(current[name], op.body[name]));
+  if (fields.length) {
+    show({ conflict: { op, current, fields } });
+    return null;
+  }
+  toast(`“${current.title ?? current.name}” was changed elsewhere, too: both changes are kept.`);
+  return { ...op, key: `${op.key}-${current.version}`, match: current.version }; // another request, so another key
+}
+
+queue.on({
+  changed,
+  made,
+  done,
+  stale,
+  refused: (op, problem) => complain(problem),
+  reachable(is) {
+    if (store.online === is) return;
+    store.online = is;
+    changed();
+  },
+});

@@ -1,0 +1,109 @@
+// Where one is: which list, which filters, which task is open. It stands in the address, so back, reload and bookmarks work.
+import { dueDay, dueKey, isOverdue, today } from "./dates.js";
+
+export const PRIORITIES = ["urgent", "high", "medium", "low", "none"];
+export const SORTS = { position: "My order", due_date: "Due date", priority: "Priority", title: "Title", created_at: "Newest", updated_at: "Last changed" };
+const DEFAULTS = { list: "all", id: "", search: "", status: "pending", priority: "", due: "", sort: "position", task: 0 };
+
+export function readPlace(hash = location.hash) {
+  const [path, query] = hash.replace(/^#\/?/, "").split("?");
+  const [list = "all", id = ""] = path.split("/");
+  const given = Object.fromEntries(new URLSearchParams(query));
+  const usual = { today: "due_date", upcoming: "due_date", done: "completed_at" };
+  const place = { ...DEFAULTS, sort: usual[list] ?? "position", ...given, list: list || "all", id: safeDecode(id), task: Number(given.task) || 0 };
+  return list === "done" ? { ...place, status: "completed" } : place;
+}
+
+function safeDecode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+export function hrefTo(place) {
+  const whole = { ...DEFAULTS, ...place };
+  const usual = readPlace(`#/${whole.list}`);
+  const query = new URLSearchParams();
+  for (const name of ["search", "status", "priority", "due", "sort", "task"]) {
+    if (whole[name] && (place[name] ?? usual[name]) !== usual[name]) query.set(name, whole[name]);
+  }
+  const text = query.toString();
+  return `#/${whole.list}${whole.id ? `/${encodeURIComponent(whole.id)}` : ""}${text ? `?${text}` : ""}`;
+}
+
+/** Changes part of the place. `replace`: without a step for the back button, as while typing. */
+export function go(change, { replace = false } = {}) {
+  const href = hrefTo({ ...readPlace(), ...change });
+  if (href === location.hash) return;
+  if (replace) {
+    history.replaceState(null, "", href);
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  } else location.hash = href;
+}
+
+const LISTS = {
+  all: () => true,
+  inbox: (task) => task.project_id === null,
+  today: (task) => task.due_date !== null && dueDay(task.due_date) <= today(),
+  upcoming: (task) => task.due_date !== null && dueDay(task.due_date) > today(),
+  done: (task) => task.completed,
+  project: (task, id) => task.project_id === Number(id),
+  tag: (task, id) => task.tags.includes(id),
+};
+
+/** All words, in any case, in title, description or tags, as the service searches. */
+function matches(task, words) {
+  const text = [task.title, task.description ?? "", ...task.tags].join("\n").toLowerCase();
+  return words.every((word) => text.includes(word));
+}
+
+const rank = (task) => PRIORITIES.indexOf(task.priority);
+const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const ORDERS = {
+  position: (a, b) => text(a.position, b.position),
+  due_date: (a, b) => text(dueKey(a.due_date), dueKey(b.due_date)) || rank(a) - rank(b),
+  priority: (a, b) => rank(a) - rank(b) || text(dueKey(a.due_date), dueKey(b.due_date)),
+  title: (a, b) => a.title.localeCompare(b.title),
+  created_at: (a, b) => text(b.created_at, a.created_at),
+  updated_at: (a, b) => text(b.updated_at, a.updated_at),
+  completed_at: (a, b) => text(b.completed_at ?? "", a.completed_at ?? ""),
+};
+
+/** The rows of the list: [{task, depth}], subtasks below their parent where both are shown in one's own order. */
+export function listed(tasks, place, found) {
+  const words = place.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const fits = (task) =>
+    (place.status === "all" || task.completed === (place.status === "completed")) &&
+    (!place.priority || task.priority === place.priority) &&
+    (place.due !== "overdue" || isOverdue(task)) &&
+    (place.due !== "none" || task.due_date === null) &&
+    (place.due !== "week" || (task.due_date !== null && dueDay(task.due_date) <= inAWeek())) &&
+    (LISTS[place.list] ?? LISTS.all)(task, place.id) &&
+    (!words.length || matches(task, words) || found?.has(task.id));
+  const shown = [...tasks.values()].filter(fits);
+  shown.sort(ORDERS[place.sort] ?? ORDERS.position);
+  return place.sort === "position" && !words.length ? nested(shown) : shown.map((task) => ({ task, depth: 0 }));
+}
+
+const inAWeek = () => new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
+
+function nested(shown) {
+  const here = new Set(shown.map((task) => task.id));
+  const below = new Map();
+  const key = (task) => (here.has(task.parent_id) ? task.parent_id : null);
+  for (const task of shown) {
+    if (!below.has(key(task))) below.set(key(task), []);
+    below.get(key(task)).push(task);
+  }
+  const rows = [];
+  const walk = (parent, depth) => {
+    for (const task of below.get(parent) ?? []) {
+      rows.push({ task, depth });
+      walk(task.id, depth + 1);
+    }
+  };
+  walk(null, 0);
+  return rows;
+}

@@ -1,0 +1,167 @@
+// The outbox: every write goes through it, online or not, and is sent in order. It is kept in localStorage, one for each
+// window, since two windows that wrote to the same one would lose each other's writes; that of a window which was closed or
+// reloaded is adopted by the next one. Each write carries an Idempotency-Key, so whoever is unsure whether it arrived (a lost
+// answer, a closed lid, an outbox adopted twice) just sends it again.
+import { Problem, Unreachable, newKey } from "./api.js";
+import { call, session } from "./session.js";
+
+const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
+const TRIES = 6; // of a write that the service fails at: then it is given up, the network's failures do not count
+
+let cached = null;
+let sending = null;
+let failures = 0;
+let timer = null;
+const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale() {}, reachable() {} };
+
+const prefix = () => `todo.queue.${session.user?.id}.`;
+const own = newKey(); // this window
+const name = () => prefix() + own;
+const load = () => (cached ??= JSON.parse(localStorage.getItem(name()) ?? "[]"));
+
+function update(edit) {
+  cached = edit(load());
+  if (session.user && cached.length) localStorage.setItem(name(), JSON.stringify(cached));
+  else localStorage.removeItem(name());
+  handlers.changed();
+}
+
+/** Takes over what a window left that is not there any more. A window holds a lock of its outbox's name while it lives. */
+async function adopt() {
+  const left = Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name());
+  for (const key of left) {
+    const take = () => {
+      const ops = JSON.parse(localStorage.getItem(key) ?? "[]");
+      update((mine) => [...ops, ...mine]);
+      localStorage.removeItem(key);
+    };
+    // Locks need https or localhost. Without them it may be taken from a window that lives: then both send it, with one key.
+    if (navigator.locks) await navigator.locks.request(key, { ifAvailable: true }, (free) => free && take());
+    else take();
+  }
+}
+
+export const queue = {
+  all: load,
+  get size() {
+    return load().length;
+  },
+  /** on({changed, made({entity, from, row}), done(op, answer), refused(op, problem), stale(op) -> op to send instead or null, reachable(bool)}) */
+  on: (given) => Object.assign(handlers, given),
+
+  /** For whoever is logged in now. */
+  async enter() {
+    cached = null;
+    if (!session.user) return;
+    navigator.locks?.request(name(), () => new Promise(() => {})); // held until the window goes
+    await adopt();
+    queue.send();
+  },
+
+  /** op: {entity, id?, creates?, method, path, body, label, match?, before?, overlay?}. `{id}` in the path stands for the id. */
+  push(op) {
+    const whole = { key: newKey(), tries: 0, ...op };
+    update((ops) => [...ops, whole]);
+    queue.send();
+    return whole;
+  },
+
+  /** Takes the last write back that was not sent yet. */
+  cancelLast() {
+    const last = load().at(-1);
+    if (!last || last.key === sending?.key) return null;
+    update((ops) => ops.filter((op) => op.key !== last.key));
+    return last;
+  },
+
+  /** Resolves when no write is under way: what the stream tells then comes after the answer that names it. */
+  settled: () => sending?.promise ?? Promise.resolve(),
+
+  async send() {
+    clearTimeout(timer);
+    if (sending || !load().length) return;
+    sending = { key: null, promise: Promise.resolve() };
+    try {
+      await drain();
+    } finally {
+      sending = null;
+      handlers.changed();
+    }
+    if (load().length) wait();
+  },
+};
+
+function wait(seconds = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)]) {
+  clearTimeout(timer);
+  timer = setTimeout(queue.send, seconds * 1000);
+}
+
+async function drain() {
+  for (let op; (op = load()[0]); ) {
+    const sent = attempt(op);
+    sending.key = op.key;
+    sending.promise = sent.catch(() => {});
+    if (!(await sent)) return;
+  }
+}
+
+/** Whether to go on with the next one. */
+async function attempt(op) {
+  try {
+    const answer = await call(op.method, op.path.replace("{id}", op.id), { body: op.body, headers: headers(op) });
+    failures = 0;
+    handlers.reachable(true);
+    settle(op, answer);
+    return true;
+  } catch (error) {
+    handlers.reachable(!(error instanceof Unreachable));
+    if (again(op, error)) {
+      failures += 1;
+      return false;
+    }
+    failures = 0;
+    const instead = error.status === 412 ? await handlers.stale(op) : null;
+    update((ops) => ops.flatMap((one) => (one.key !== op.key ? one : (instead ?? []))));
+    if (error.status !== 412 && !instead) handlers.refused(op, error);
+    return true;
+  }
+}
+
+function headers(op) {
+  return { "Idempotency-Key": op.key, ...(op.match ? { "If-Match": `"${op.match}"` } : {}) };
+}
+
+/** Whether the same request may succeed later. */
+function again(op, error) {
+  if (!(error instanceof Problem)) return true;
+  if (error.status === 401 || error.status === 429 || error.code === "idempotency_key_in_use") return true;
+  if (error.status < 500) return false;
+  update((ops) => ops.map((one) => (one.key === op.key ? { ...one, tries: one.tries + 1 } : one)));
+  return op.tries < TRIES;
+}
+
+/** The later writes learn what the answer says: the real id of what was created, the version after this write. */
+function settle(op, answer) {
+  const row = answer.data?.task ?? answer.data;
+  const made = op.creates && row ? { entity: op.entity, from: op.creates, row } : null;
+  const follows = (one) => row?.version && op.match && one.entity === op.entity && one.id === op.id && one.match === op.match;
+  if (made) handlers.made(made);
+  handlers.done(op, answer);
+  update((ops) =>
+    ops
+      .filter((one) => one.key !== op.key)
+      .map((one) => (made ? renamed(one, made.from, row.id, row.version) : one))
+      .map((one) => (follows(one) ? { ...one, match: row.version } : one)),
+  );
+}
+
+/** Ids of what was created offline are negative until the service gives one. */
+function renamed(op, from, to, version) {
+  const swap = (value) => (value === from ? to : value);
+  const body = op.body && Object.fromEntries(Object.entries(op.body).map(([key, value]) => [key, swap(value)]));
+  const overlay = op.overlay?.map((layer) => ({ ...layer, id: swap(layer.id) }));
+  return { ...op, id: swap(op.id), match: op.id === from ? version : op.match, body, overlay };
+}
+
+let lastId = 0;
+export const newId = () => (lastId = Math.min(lastId - 1, -Date.now()));

@@ -1,0 +1,169 @@
+// Keeps the replica in step: list once, catch up by /changes, then follow the stream. EventSource cannot send an
+// Authorization header, so the stream is read by fetch; it resumes by Last-Event-ID like any other.
+import { Problem } from "./api.js";
+import { queue } from "./queue.js";
+import { call, send, session } from "./session.js";
+import { apply, changed, clear, put, replaceAll, store } from "./store.js";
+
+const PAGE = 1000;
+const HIDDEN_FOR = 60_000; // a window out of sight lets go of its connection: browsers have six for each host
+const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, though nobody said so
+let following = null; // the AbortController of the stream
+let watch = () => {};
+
+/** `told(change)` hears of each change that came while the window was open. */
+export function start(told) {
+  watch = told;
+  stop();
+  following = new AbortController();
+  run(following.signal);
+}
+
+export function stop() {
+  following?.abort();
+  following = null;
+}
+
+async function run(signal) {
+  for (let wait = 1000; !signal.aborted; await pause(wait, signal)) {
+    try {
+      if (store.revision === null) await listAll();
+      await catchUp();
+      reachable(true);
+      wait = (await follow(signal)) ?? wait;
+    } catch (error) {
+      if (signal.aborted || !session.user) return;
+      if (error.status === 410) store.revision = null; // away for longer than changes are kept: list again
+      else reachable(error instanceof Problem);
+    }
+  }
+}
+
+function reachable(is) {
+  if (store.online !== is) {
+    store.online = is;
+    changed();
+  }
+  if (is) queue.send();
+}
+
+/** Lists are an array or, under LIST_SHAPE=envelope, an object that holds it. */
+const rows = (data) => data.tasks ?? data;
+
+async function listAll() {
+  const open = [];
+  let revision = null;
+  for (let next = `/tasks?status=pending&limit=${PAGE}`; next; ) {
+    const page = await call("GET", next);
+    revision ??= page.revision; // of the first page: what is written meanwhile comes as changes, applied twice at worst
+    open.push(...rows(page.data));
+    next = page.next;
+  }
+  const done = await call("GET", "/tasks?status=completed&sort=completed_at&order=desc&limit=200");
+  replaceAll("task", [...open, ...rows(done.data)], revision);
+  store.moreDone = done.next;
+  await Promise.all([optional("project", "/projects", revision), optional("view", "/views", revision)]);
+  store.revision = revision;
+}
+
+/** Parts of the API that an older service may not have. */
+async function optional(entity, path, revision) {
+  if (store.absent.has(entity)) return;
+  try {
+    replaceAll(entity, (await call("GET", path)).data, revision);
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    store.absent.add(entity);
+  }
+}
+
+/** More of what was done longer ago. */
+export async function loadMoreDone() {
+  const page = await call("GET", store.moreDone);
+  store.moreDone = page.next;
+  for (const row of rows(page.data)) put("task", row);
+}
+
+/** What matches on the service, completed long ago or not: it joins the replica. Returns the ids. */
+export async function search(text, signal) {
+  const page = await call("GET", `/tasks?limit=200&search=${encodeURIComponent(text)}`, { signal });
+  for (const row of rows(page.data)) put("task", row);
+  return new Set(rows(page.data).map((row) => row.id));
+}
+
+async function catchUp() {
+  for (let more = true; more; ) {
+    const { data } = await call("GET", `/changes?since=${store.revision}&limit=${PAGE}`);
+    await queue.settled();
+    for (const change of data.changes) take(change);
+    [store.revision, more] = [data.next, data.has_more];
+  }
+  changed();
+}
+
+/** Until the stream ends; returns the milliseconds after which the service wants to be asked again. */
+async function follow(signal) {
+  const silent = new AbortController();
+  let timer = setTimeout(() => silent.abort(), SILENCE);
+  const either = AbortSignal.any ? AbortSignal.any([signal, silent.signal]) : signal;
+  const answer = await send("GET", "/events", { headers: { "Last-Event-ID": String(store.revision) }, signal: either });
+  let text = "";
+  let retry = null;
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (let chunk; !(chunk = await reader.read()).done; ) {
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), SILENCE);
+      const blocks = (text + chunk.value).split("\n\n");
+      text = blocks.pop(); // not complete yet
+      const events = blocks.map(parse);
+      if (events.some((event) => event.data)) await queue.settled();
+      for (const event of events) retry = dispatch(event) ?? retry;
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  return retry;
+}
+
+function parse(block) {
+  return Object.fromEntries(block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
+}
+
+function take(change) {
+  apply(change);
+  watch(change);
+}
+
+function dispatch(event) {
+  if (event.event === "gone") store.revision = null;
+  else if (event.data && event.event !== "resume") take(JSON.parse(event.data));
+  if (event.id && store.revision !== null) store.revision = Number(event.id); // a whole write has been applied
+  return event.retry ? Number(event.retry) : null;
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((done) => {
+    const finish = () => {
+      clearTimeout(timer);
+      removeEventListener("online", finish);
+      done();
+    };
+    const timer = setTimeout(finish, milliseconds);
+    addEventListener("online", finish, { once: true });
+    signal.addEventListener("abort", finish, { once: true });
+  });
+}
+
+let hiding = null;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(stop, HIDDEN_FOR);
+  else if (session.user && !following) start(watch);
+});
+
+export function forget() {
+  stop();
+  store.absent.clear();
+  clear();
+}

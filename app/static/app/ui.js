@@ -1,0 +1,47 @@
+// What is on the screen beside the data, and what is said about what happens.
+import { changed } from "./store.js";
+
+export const ui = {
+  editing: null, // the id of the task whose title is being edited in the list
+  toast: null, // {text, undo}
+  conflict: null, // {op, current, fields}
+  panel: null, // "help", "chat" or null
+  sidebar: false, // on a phone
+  found: null, // ids that the service found for the search
+};
+const TOAST_FOR = 7000;
+let timer = null;
+
+export function show(change) {
+  Object.assign(ui, change);
+  changed();
+}
+
+/** For who listens rather than looks. */
+export function announce(text) {
+  const region = document.getElementById("announcements");
+  region.textContent = "";
+  setTimeout(() => (region.textContent = text), 50); // the same words again are news, too
+}
+
+export function toast(text, { undo = false, failed = false } = {}) {
+  clearTimeout(timer);
+  timer = setTimeout(() => show({ toast: null }), TOAST_FOR);
+  show({ toast: { text, undo, failed } });
+  announce(text);
+}
+
+/** What went wrong, in the service's words. */
+export function complain(error) {
+  const more = error.errors?.length > 1 ? ` (and ${error.errors.length - 1} more)` : "";
+  toast(error.retryAfter ? `${error.message} Try again in ${error.retryAfter} s.` : error.message + more, { failed: true });
+}
+
+const THEME = "todo.theme";
+export const theme = () => localStorage.getItem(THEME) ?? "auto";
+
+export function setTheme(value = theme()) {
+  localStorage.setItem(THEME, value);
+  document.documentElement.dataset.theme = value;
+  changed();
+}

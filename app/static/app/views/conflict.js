@@ -1,0 +1,37 @@
+import { html } from "../html.js";
+import { getTask } from "../store.js";
+import { show, ui } from "../ui.js";
+import { changeTask } from "../writes.js";
+import { Dialog } from "./dialog.js";
+
+const say = (value) => (value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value));
+
+/** Ours again, now knowing theirs, or only what is not in dispute. */
+function decide(mine) {
+  if (!ui.conflict) return; // the dialog was closed by the choice
+  const { op, fields } = ui.conflict;
+  show({ conflict: null });
+  const wanted = Object.entries(op.body).filter(([name]) => mine || !fields.includes(name));
+  const task = getTask(op.id);
+  if (op.entity === "task" && task && wanted.length) changeTask(task, Object.fromEntries(wanted), op.label);
+}
+
+/** The same field was changed here and elsewhere (412): both are shown, and the person decides. */
+export function Conflict({ op, current, fields }) {
+  return html`
+    <${Dialog} label="Changed elsewhere" onClose=${() => decide(false)}>
+      <h2>Changed elsewhere</h2>
+      <p>“${current.title ?? current.name}” was changed in another place while you were changing it here.</p>
+      <table class="conflict">
+        <thead><tr><th scope="col">Field</th><th scope="col">There</th><th scope="col">Here</th></tr></thead>
+        <tbody>
+          ${fields.map((name) => html`<tr><th scope="row">${name.replace("_", " ")}</th><td>${say(current[name])}</td><td>${say(op.body[name])}</td></tr>`)}
+        </tbody>
+      </table>
+      <div class="choices">
+        <button class="primary" id="keep-mine" onClick=${() => decide(true)}>Keep mine</button>
+        <button class="secondary" id="keep-theirs" onClick=${() => decide(false)}>Keep theirs</button>
+      </div>
+    <//>
+  `;
+}

@@ -1,0 +1,153 @@
+import { html, useEffect, useRef, useState } from "../html.js";
+import { dueDay, dueTime, makeDue, sayRule } from "../dates.js";
+import { go, PRIORITIES } from "../place.js";
+import { projects, store, tasks } from "../store.js";
+import { addTask, changeTask, completeTask, deleteTask, skipTask } from "../writes.js";
+import { Comments } from "./comments.js";
+import { History } from "./history.js";
+import { Icon } from "./icon.js";
+import { Reminders } from "./reminders.js";
+
+const RULES = ["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "FREQ=WEEKLY", "FREQ=WEEKLY;INTERVAL=2", "FREQ=MONTHLY", "FREQ=YEARLY"];
+const close = () => go({ task: 0 });
+
+export function Details({ task }) {
+  const panel = useRef(null);
+  useEffect(() => panel.current.focus(), []);
+  const set = (fields) => changeTask(task, fields);
+  return html`
+    <aside class="details" aria-label="Details" ref=${panel} tabindex="-1">
+      <header>
+        <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} aria-label="Completed" onClick=${() => completeTask(task)}><${Icon} name="done" /></button>
+        <${Text} class="big" label="Title" value=${task.title} max="200" required onKeep=${(title) => set({ title: title.replaceAll("\n", " ") })} />
+        <button class="quiet-button" id="close-details" aria-label="Close the details" onClick=${close}><${Icon} name="close" /></button>
+      </header>
+      <${Parent} task=${task} />
+      <${Text} class="notes" label="Notes" value=${task.description ?? ""} placeholder="Notes" onKeep=${(text) => set({ description: text || null })} />
+      <div class="fields">
+        <${Due} task=${task} set=${set} />
+        <label>Priority
+          <select value=${task.priority} onChange=${(event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
+        </label>
+        ${!store.absent.has("project") && html`<label>Project
+          <select value=${task.project_id ?? ""} onChange=${(event) => set({ project_id: Number(event.target.value) || null })}>
+            <option value="">Inbox</option>
+            ${projects().map((project) => html`<option value=${project.id}>${project.name}</option>`)}
+          </select>
+        </label>`}
+        <${Repeat} task=${task} set=${set} />
+        <${Tags} task=${task} set=${set} />
+        <${Reminders} task=${task} set=${set} />
+      </div>
+      ${task.parent_id === null || depthOf(task) < 4 ? html`<${Subtasks} task=${task} />` : null}
+      <${Comments} task=${task} />
+      <${History} task=${task} />
+      <footer>
+        <button class="secondary" id="delete-task" onClick=${() => (deleteTask(task), close())}><${Icon} name="trash" />Move to the trash</button>
+      </footer>
+    </aside>
+  `;
+}
+
+/** A text that grows with what is in it, and is kept when one leaves it. */
+function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
+  const field = useRef(null);
+  const fit = () => {
+    field.current.style.setProperty("height", "auto");
+    field.current.style.setProperty("height", `${field.current.scrollHeight}px`);
+  };
+  useEffect(() => {
+    if (document.activeElement !== field.current) field.current.value = value;
+    fit();
+  }, [value]);
+  const keep = () => {
+    const text = field.current.value.trim();
+    if (text === value) return;
+    if (text || !required) onKeep(text);
+    else field.current.value = value;
+  };
+  const key = (event) => {
+    if (event.key === "Enter" && (max || event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      field.current.blur();
+    }
+  };
+  return html`<textarea ...${rest} ref=${field} rows="1" aria-label=${label} placeholder=${placeholder} maxlength=${max} onInput=${fit} onBlur=${keep} onKeyDown=${key}></textarea>`;
+}
+
+/** A field that belongs to who types in it until it is left; what comes from elsewhere shows when it changes. */
+function Field({ value, ...rest }) {
+  const field = useRef(null);
+  useEffect(() => void (field.current.value = value), [value]);
+  return html`<input ref=${field} ...${rest} />`;
+}
+
+function Due({ task, set }) {
+  const day = task.due_date ? dueDay(task.due_date) : "";
+  const time = dueTime(task.due_date);
+  const change = (event) => {
+    const { due_day, due_time } = Object.fromEntries([...event.currentTarget.querySelectorAll("input")].map((field) => [field.name, field.value]));
+    set({ due_date: makeDue(due_day, due_time) });
+  };
+  return html`
+    <div class="due-fields" onChange=${change}>
+      <label>Due<${Field} type="date" name="due_day" value=${day} min="1900-01-01" max="2199-12-31" /></label>
+      ${day && html`<label>Time<${Field} type="time" name="due_time" value=${time} /></label>`}
+    </div>
+  `;
+}
+
+function Repeat({ task, set }) {
+  const known = !task.recurrence || RULES.includes(task.recurrence) ? RULES : [task.recurrence, ...RULES];
+  return html`
+    <label>Repeat
+      <select value=${task.recurrence ?? ""} disabled=${!task.due_date && !task.recurrence} onChange=${(event) => set({ recurrence: event.target.value || null })}>
+        <option value="">never</option>
+        ${known.map((rule) => html`<option value=${rule}>${sayRule(rule)}</option>`)}
+      </select>
+    </label>
+    ${task.recurrence && html`<p class="aside"><button class="link" onClick=${() => skipTask(task)}>Skip this time</button></p>`}
+  `;
+}
+
+function Tags({ task, set }) {
+  const keep = (event) => {
+    const tags = event.target.value.split(",").map((tag) => tag.trim().replace(/^@/, "")).filter(Boolean);
+    set({ tags: [...new Set(tags)] });
+  };
+  return html`<label>Tags<${Field} name="tags" value=${task.tags.join(", ")} placeholder="home, errands" onChange=${keep} /></label>`;
+}
+
+const depthOf = (task) => {
+  let depth = 0;
+  for (let one = task; one?.parent_id; one = tasks().get(one.parent_id)) depth += 1;
+  return depth;
+};
+
+function Parent({ task }) {
+  const parent = task.parent_id && tasks().get(task.parent_id);
+  return parent ? html`<p class="parent"><button class="link" onClick=${() => go({ task: parent.id })}>↑ ${parent.title}</button></p>` : null;
+}
+
+function Subtasks({ task }) {
+  const [text, setText] = useState("");
+  const rows = [...tasks().values()].filter((one) => one.parent_id === task.id).sort((a, b) => (a.position < b.position ? -1 : 1));
+  const submit = (event) => {
+    event.preventDefault();
+    if (text.trim()) addTask({ title: text.trim(), parent_id: task.id, ...(task.project_id ? { project_id: task.project_id } : {}) });
+    setText("");
+  };
+  return html`
+    <section aria-label="Subtasks">
+      <h3>Subtasks</h3>
+      <ul class="subtasks">
+        ${rows.map((one) => html`
+          <li key=${one.id} class=${one.completed ? "completed" : ""}>
+            <button class=${`check ${one.priority}`} role="checkbox" aria-checked=${String(one.completed)} aria-label=${`Complete ${one.title}`} onClick=${() => completeTask(one)}><${Icon} name="done" /></button>
+            <button class="title" onClick=${() => go({ task: one.id })}>${one.title}</button>
+          </li>`)}
+      </ul>
+      <form onSubmit=${submit}><input id="add-subtask" aria-label="New subtask" placeholder="Add a subtask" maxlength="200" value=${text} onInput=${(event) => setText(event.target.value)} /></form>
+    </section>
+  `;
+}

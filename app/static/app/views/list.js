@@ -1,0 +1,72 @@
+import { html } from "../html.js";
+import { go } from "../place.js";
+import { getTask, keyOf, projects, tasks } from "../store.js";
+import { show, ui } from "../ui.js";
+import { changeTask, completeTask } from "../writes.js";
+import { startDrag } from "../drag.js";
+import { Row } from "./row.js";
+
+const taskOf = (element) => getTask(Number(element.closest(".row").dataset.id));
+
+/** One listener of a kind for all rows: a thousand of them cost nothing until one is used. */
+const HANDLERS = {
+  onClick(event) {
+    const part = event.target.closest("[data-act]")?.dataset.act;
+    if (part === "complete") completeTask(taskOf(event.target));
+    else if (part === "open") go({ task: taskOf(event.target).id });
+    else if (part === "tag") go({ list: "tag", id: event.target.textContent.slice(1), task: 0 });
+  },
+  onDblClick(event) {
+    if (event.target.closest(".title")) show({ editing: taskOf(event.target).id });
+  },
+  onPointerDown(event) {
+    if (event.target.closest(".grip")) startDrag(event);
+  },
+  onKeyDown(event) {
+    if (!event.target.matches(".edit")) return;
+    if (event.key === "Escape") {
+      event.preventDefault();
+      leave(event.target);
+    } else if (event.key === "Enter") {
+      keep(event.target);
+      leave(event.target);
+    }
+  },
+  onFocusOut(event) {
+    if (event.target.matches(".edit") && ui.editing) {
+      keep(event.target);
+      show({ editing: null });
+    }
+  },
+};
+
+function keep(field) {
+  const task = taskOf(field);
+  const title = field.value.trim();
+  if (task && title && title !== task.title) changeTask(task, { title });
+}
+
+function leave(field) {
+  const { id } = field.closest(".row").dataset;
+  show({ editing: null });
+  setTimeout(() => document.querySelector(`.row[data-id="${id}"] .title`)?.focus());
+}
+
+export function List({ rows, place }) {
+  const names = new Map(projects().map((project) => [project.id, project]));
+  const children = new Map();
+  for (const { parent_id: parent, completed } of tasks().values()) {
+    if (parent === null) continue;
+    const [done, all] = children.get(parent) ?? [0, 0];
+    children.set(parent, [done + completed, all + 1]);
+  }
+  const manual = place.sort === "position" && !place.search;
+  return html`
+    <ul class="list" id="list" aria-label="Tasks" ...${HANDLERS}>
+      ${rows.map(({ task, depth }) => html`
+        <${Row} key=${keyOf(task.id)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
+          project=${place.list === "project" || depth ? null : names.get(task.project_id)} steps=${children.get(task.id)?.join("/")}
+          editing=${ui.editing === task.id} open=${place.task === task.id} />`)}
+    </ul>
+  `;
+}

@@ -1,0 +1,126 @@
+import { html, useState } from "../html.js";
+import { dueDay, today } from "../dates.js";
+import { go, hrefTo } from "../place.js";
+import { queue } from "../queue.js";
+import { logOut, session } from "../session.js";
+import { projects, store, tags, tasks, views } from "../store.js";
+import { complain, setTheme, show, theme } from "../ui.js";
+import { addProject, deleteView } from "../writes.js";
+import { Icon } from "./icon.js";
+import { Mark } from "./login.js";
+
+const THEMES = { auto: "light", light: "dark", dark: "auto" };
+const HAS_ASSISTANT = document.querySelector("meta[name=assistant]").content === "on"; // nothing to offer without a model
+const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
+
+function counts() {
+  const count = { all: 0, today: 0, project: new Map() };
+  const now = today();
+  for (const task of tasks().values()) {
+    if (task.completed) continue;
+    count.all += 1;
+    if (task.due_date && dueDay(task.due_date) <= now) count.today += 1;
+    count.project.set(task.project_id, (count.project.get(task.project_id) ?? 0) + 1);
+  }
+  return count;
+}
+
+const Item = ({ place, list, id = "", icon, color, label, count }) => html`
+  <li>
+    <a href=${hrefTo({ list, id: String(id) })} aria-current=${place.list === list && place.id === String(id) ? "page" : null}>
+      ${icon ? html`<${Icon} name=${icon} />` : html`<${Dot} color=${color} />`}
+      <span class="name">${label}</span>
+      ${count ? html`<span class="count" aria-label=${`${count} open`}>${count}</span>` : null}
+    </a>
+  </li>
+`;
+
+/** An SVG, because its colour is an attribute: the page's policy allows no style in markup. */
+export const Dot = ({ color }) => html`<svg class="dot" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4" fill=${color ?? "currentColor"} /></svg>`;
+
+export function Sidebar({ place }) {
+  const count = counts();
+  const kept = views();
+  const own = projects();
+  const tagged = tags();
+  return html`
+    <nav class="sidebar" aria-label="Lists">
+      <p class="brand"><${Mark} />Todo</p>
+      <ul>
+        <${Item} place=${place} list="today" icon="today" label="Today" count=${count.today} />
+        <${Item} place=${place} list="upcoming" icon="upcoming" label="Upcoming" />
+        <${Item} place=${place} list="all" icon="all" label="All tasks" count=${count.all} />
+        <${Item} place=${place} list="done" icon="done" label="Done" />
+        <${Item} place=${place} list="trash" icon="trash" label="Trash" />
+      </ul>
+      ${!store.absent.has("project") && html`
+        <h2>Projects</h2>
+        <ul>
+          <${Item} place=${place} list="inbox" icon="inbox" label="Inbox" count=${count.project.get(null)} />
+          ${own.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} count=${count.project.get(project.id)} />`)}
+        </ul>
+        <${NewProject} />
+      `}
+      ${tagged.length > 0 && html`
+        <h2>Tags</h2>
+        <ul>${tagged.map(([tag, open]) => html`<${Item} key=${tag} place=${place} list="tag" id=${tag} icon="tag" label=${tag} count=${open} />`)}</ul>
+      `}
+      ${kept.length > 0 && html`
+        <h2>Views</h2>
+        <ul>${kept.map((view) => html`<${View} key=${view.id} view=${view} />`)}</ul>
+      `}
+      <${Foot} />
+    </nav>
+    <button class="veil" aria-label="Close the lists" onClick=${() => show({ sidebar: false })}></button>
+  `;
+}
+
+/** A kept view speaks the parameters of the API's list; here it is a place. */
+function View({ view }) {
+  const { status, search, priority, tag, project_id, overdue, sort } = view.parameters;
+  const first = (value) => (Array.isArray(value) ? value[0] : value);
+  const list = project_id ? { list: "project", id: String(project_id) } : tag?.length ? { list: "tag", id: first(tag) } : { list: "all" };
+  const place = { ...list, search, status: status ?? "all", priority: first(priority), due: overdue ? "overdue" : "", sort };
+  return html`
+    <li>
+      <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name">${view.name}</span></a>
+      <button class="quiet-button" aria-label=${`Delete the view ${view.name}`} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
+    </li>
+  `;
+}
+
+function NewProject() {
+  const [open, setOpen] = useState(false);
+  function submit(event) {
+    event.preventDefault();
+    const name = event.target.elements.name.value.trim();
+    if (name) addProject(name, COLORS[projects().length % COLORS.length]);
+    setOpen(false);
+  }
+  if (!open) return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />New project</button>`;
+  return html`
+    <form class="new-project" onSubmit=${submit}>
+      <input name="name" aria-label="Name of the new project" maxlength="100" autofocus ref=${(field) => field?.focus()} onBlur=${() => setOpen(false)} />
+    </form>
+  `;
+}
+
+function Foot() {
+  const waiting = queue.size;
+  const leave = () => logOut().catch(complain).finally(() => go({ list: "all", id: "", task: 0 }));
+  const next = THEMES[theme()];
+  return html`
+    <div class="foot">
+      <p class="state" id="state">
+        <span class=${store.online ? "lamp" : "lamp off"}></span>
+        ${store.online ? (waiting ? "Saving…" : store.revision === null ? "One moment…" : "In step") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
+      </p>
+      <div class="tools">
+        <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
+        <button class="quiet-button" aria-label="Keyboard" title="Keyboard (?)" onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
+        <button class="quiet-button" id="theme" aria-label=${`Colours: ${theme()}. Change to ${next}`} title=${`Colours: ${theme()}`} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
+        <button class="quiet-button" id="logout" aria-label=${`Log out ${session.user.email ?? ""}`} title="Log out" onClick=${leave}><${Icon} name="out" /></button>
+      </div>
+    </div>
+  `;
+}

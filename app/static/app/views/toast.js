@@ -1,0 +1,15 @@
+import { html } from "../html.js";
+import { show } from "../ui.js";
+import { undo } from "../writes.js";
+import { Icon } from "./icon.js";
+
+export function Toast({ toast }) {
+  if (!toast) return null;
+  return html`
+    <div class=${toast.failed ? "toast failed" : "toast"} id="toast">
+      <span>${toast.text}</span>
+      ${toast.undo && html`<button class="link" id="undo" onClick=${() => (show({ toast: null }), undo())}>Undo</button>`}
+      <button class="quiet-button" aria-label="Close the message" onClick=${() => show({ toast: null })}><${Icon} name="close" /></button>
+    </div>
+  `;
+}

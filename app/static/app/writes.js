@@ -1,0 +1,125 @@
+// Every write of the client. Each goes into the queue with what it will look like, so the screen never waits.
+import { newId, queue } from "./queue.js";
+import { session } from "./session.js";
+import { confirmed, getTask, tasks } from "./store.js";
+import { toast } from "./ui.js";
+import { lastUndoable } from "./outcomes.js";
+
+const short = (title) => (title.length > 40 ? `${title.slice(0, 39)}…` : title);
+const LAST = "~"; // behind every position
+const EMPTY_TASK = {
+  description: null, completed: false, completed_at: null, priority: "medium", due_date: null, tags: [], project_id: null, parent_id: null,
+  recurrence: null, recurrence_from: "due", series_id: null, reminders: [], remind_at: null, position: LAST, version: 0,
+}; // prettier-ignore
+
+const draft = (fields) => {
+  const now = new Date().toISOString();
+  return { ...EMPTY_TASK, user_id: session.user.id, created_at: now, updated_at: now, ...fields };
+};
+
+function create(entity, path, body, row, label, more) {
+  const id = newId();
+  queue.push({ entity, method: "POST", path, body, creates: id, label, overlay: [{ entity, id, create: row }], ...more });
+  return id;
+}
+
+/** A write on condition that nobody else has changed the row since (If-Match). `patch`: what it will look like. */
+function write(entity, row, op, patch) {
+  const overlay = [{ entity, id: row.id, ...(patch ? { patch } : {}) }, ...(op.overlay ?? [])];
+  queue.push({ entity, id: row.id, match: confirmed(entity, row.id)?.version, ...op, overlay });
+}
+
+/** PATCH of what is not the same already; `before` is what decides whether others' changes are in the way. */
+function change(entity, path, row, fields, label) {
+  const before = Object.fromEntries(Object.keys(fields).map((name) => [name, row[name]]));
+  const changes = (name) => JSON.stringify(before[name]) !== JSON.stringify(fields[name]);
+  if (Object.keys(fields).some(changes)) write(entity, row, { method: "PATCH", path, body: fields, before, label }, fields);
+}
+
+/** From the words of the quick-add line. `shown`: what is known of the task already. */
+export const quickAdd = (text, shown) =>
+  create("task", "/tasks/quick", { text }, draft({ title: text, ...shown }), `Added “${short(shown?.title ?? text)}”`);
+
+export const addTask = (fields) => create("task", "/tasks", fields, draft(fields), `Added “${short(fields.title)}”`);
+
+export const changeTask = (task, fields, label = `Changed “${short(task.title)}”`) => change("task", "/tasks/{id}", task, fields, label);
+
+export function completeTask(task, completed = !task.completed) {
+  const patch = { completed, completed_at: completed ? new Date().toISOString() : null };
+  const label = `${completed ? "Completed" : "Reopened"} “${short(task.title)}”`;
+  const below = completed && !task.recurrence ? openBelow(task.id) : []; // they go with it
+  const overlay = below.map((child) => ({ entity: "task", id: child.id, patch }));
+  write("task", task, { method: "PATCH", path: "/tasks/{id}/complete", body: { completed }, before: { completed: !completed }, label, tell: "undo", overlay }, patch);
+}
+
+function openBelow(id) {
+  const direct = [...tasks().values()].filter((task) => task.parent_id === id && !task.completed);
+  return direct.flatMap((task) => [task, ...openBelow(task.id)]);
+}
+
+export function skipTask(task) {
+  write("task", task, { method: "POST", path: "/tasks/{id}/skip", label: `Skipped “${short(task.title)}” once`, tell: "undo" });
+}
+
+export function deleteTask(task) {
+  const gone = [task, ...allBelow(task.id)].map(({ id }) => ({ entity: "task", id, remove: true }));
+  write("task", task, { method: "DELETE", path: "/tasks/{id}", label: `Moved “${short(task.title)}” to the trash`, tell: "undo", overlay: gone });
+}
+
+function allBelow(id) {
+  const direct = [...tasks().values()].filter((task) => task.parent_id === id);
+  return direct.flatMap((task) => [task, ...allBelow(task.id)]);
+}
+
+export function restoreTask(task) {
+  queue.push({ entity: "task", id: task.id, method: "POST", path: "/tasks/{id}/restore", label: `Restored “${short(task.title)}”`, tell: "undo" });
+}
+
+export function emptyTrash() {
+  queue.push({ entity: "trash", method: "DELETE", path: "/tasks/trash", label: "Emptied the trash", tell: "only" });
+}
+
+/** target: {before: id} or {after: id}. Directly behind a position comes what it says with a "!", which is below 0-9a-z. */
+export function moveTask(task, target) {
+  const [[side, id]] = Object.entries(target);
+  const others = [...tasks().values()].filter((one) => one.id !== task.id).sort((a, b) => (a.position < b.position ? -1 : 1));
+  const at = others.findIndex((one) => one.id === id) - (side === "before" ? 1 : 0);
+  const patch = { position: at < 0 ? "!" : `${others[at].position}!` };
+  const { parent_id } = getTask(id);
+  const below = parent_id === task.parent_id ? {} : { parent_id };
+  write("task", task, { method: "POST", path: "/tasks/{id}/move", body: { ...target, ...below }, label: `Moved “${short(task.title)}”`, tell: "undo" }, { ...patch, ...below });
+}
+
+export function addComment(task, body) {
+  const row = { task_id: task.id, body, created_at: new Date().toISOString(), version: 0 };
+  create("comment", "/tasks/{id}/comments", { body }, row, "Added a comment", { id: task.id });
+}
+
+export const addProject = (name, color) =>
+  create("project", "/projects", { name, color }, { name, color, position: LAST, archived_at: null, version: 0 }, `Made the project “${short(name)}”`);
+
+export const changeProject = (project, fields) => change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
+
+/** Its tasks go to the trash with it, and come back with it when that is undone. */
+export function deleteProject(project) {
+  const gone = [...tasks().values()].filter((task) => task.project_id === project.id).map(({ id }) => ({ entity: "task", id, remove: true }));
+  const overlay = [{ entity: "project", id: project.id, remove: true }, ...gone];
+  write("project", project, { method: "DELETE", path: "/projects/{id}", label: `Deleted the project “${short(project.name)}”`, tell: "undo", overlay });
+}
+
+export const addView = (name, parameters) =>
+  create("view", "/views", { name, parameters }, { name, parameters, version: 0 }, `Kept the view “${short(name)}”`);
+
+export function deleteView(view) {
+  const overlay = [{ entity: "view", id: view.id, remove: true }];
+  write("view", view, { method: "DELETE", path: "/views/{id}", label: `Deleted the view “${short(view.name)}”`, tell: "undo", overlay });
+}
+
+/** Takes the last write back: from the queue when it was not sent yet, else as a new write of the service. */
+export async function undo() {
+  const waiting = queue.cancelLast();
+  const last = waiting ? null : await lastUndoable();
+  if (waiting) toast(`Taken back: ${waiting.label}`);
+  else if (last) queue.push({ entity: "undo", method: "POST", path: `/changes/${last.revision}/undo`, label: `Undone: ${last.label}`, tell: "only" });
+  else toast("Nothing to undo.");
+}

@@ -1,0 +1,110 @@
+"""The tools for projects."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import Shape
+from app.models.projects import ProjectCreate, ProjectUpdate
+from app.schemas.project_query import ProjectQuery
+from app.services import projects
+from app.tools.table import Call, Id, Tool
+
+
+class UpdateProject(ProjectUpdate):
+    """Only the fields sent change. archived takes it out of the list; its tasks stay."""
+
+    project_id: Id
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "UpdateProject":
+        if self.model_fields_set <= {"project_id"}:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
+
+    @property
+    def change(self) -> ProjectUpdate:
+        names = self.model_fields_set - {"project_id"}
+        return ProjectUpdate.model_construct(names, **{name: getattr(self, name) for name in names})
+
+
+class DeleteProject(Shape):
+    project_id: Id
+    move_tasks_to: Id | Literal["inbox"] | None = Field(
+        None, description="Where its tasks go: another project's id, or inbox. Default: into the trash with it."
+    )
+
+
+class DoneProject(BaseModel):
+    """What a write did to a project."""
+
+    project_id: int
+    status: Literal["created", "updated", "deleted"]
+    name: str
+
+
+class ProjectLine(BaseModel):
+    id: int
+    name: str
+    color: str | None
+    archived: bool
+
+
+class ProjectLines(BaseModel):
+    projects: list[ProjectLine]
+
+
+def _done(project: Any, status: str) -> dict[str, Any]:
+    return {"project_id": project.id, "status": status, "name": project.name}
+
+
+async def list_projects(call: Call) -> Any:
+    found, _ = await projects.list_projects(call.session, call.owner, call.arguments.archived)
+    lines = [{"id": p.id, "name": p.name, "color": p.color, "archived": p.archived_at is not None} for p in found]
+    return {"projects": lines}
+
+
+async def create_project(call: Call) -> Any:
+    return _done(await projects.create_project(call.session, call.owner, call.arguments), "created")
+
+
+async def update_project(call: Call) -> Any:
+    asked = call.arguments
+    return _done(await projects.update_project(call.session, call.owner, asked.project_id, asked.change), "updated")
+
+
+async def delete_project(call: Call) -> Any:
+    asked = call.arguments
+    project = await projects.get_project(call.session, call.owner, asked.project_id)
+    await projects.delete_project(call.session, call.owner, asked.project_id, move_to=asked.move_tasks_to)
+    return _done(project, "deleted")
+
+
+PROJECT_TOOLS = [
+    Tool(
+        "list_projects",
+        "List the projects that tasks can be kept in. A task in none is in the inbox.",
+        ProjectQuery,
+        ProjectLines,
+        list_projects,
+        read_only=True,
+    ),
+    Tool("create_project", "Create a project.", ProjectCreate, DoneProject, create_project),
+    Tool(
+        "update_project",
+        "Rename, colour or archive a project.",
+        UpdateProject,
+        DoneProject,
+        update_project,
+        idempotent=True,
+    ),
+    Tool(
+        "delete_project",
+        "Delete a project, and its tasks unless they are moved. Can be undone.",
+        DeleteProject,
+        DoneProject,
+        delete_project,
+        destructive=True,
+    ),
+]

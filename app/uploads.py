@@ -1,0 +1,117 @@
+"""Files that come as a body: written to disk as they arrive, so that a large one costs no memory."""
+
+import asyncio
+import codecs
+import csv
+import io
+import mmap
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import IO, Any
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+
+from app.attempts import KEY
+from app.errors import BodyTooLarge, IdempotencyKeyInvalid, Invalid, MalformedBody, UnsupportedMediaType
+from app.services.transfer.calendar_reader import read_calendar
+from app.services.transfer.items import Item
+from app.services.transfer.own_csv import read_own_csv
+from app.services.transfer.own_json import Rows, read_document
+from app.services.transfer.todoist import is_todoist, read_todoist
+
+IN_MEMORY = 1_048_576
+CHUNK = 1_048_576
+TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
+
+
+class NoTitleColumn(Invalid):
+    code, message = "import_format", 'The first line of a CSV names its columns, and one of them is "title".'
+
+
+@asynccontextmanager
+async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
+    """The body as a file. Raises BodyTooLarge past ``limit`` bytes."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and (len(length) > 18 or int(length) > limit):
+        raise BodyTooLarge
+    with tempfile.TemporaryFile() as file:
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise BodyTooLarge
+            await asyncio.to_thread(file.write, chunk) if len(chunk) > IN_MEMORY else file.write(chunk)
+        file.flush()
+        file.seek(0)
+        yield file
+
+
+def format_of(request: Request) -> str:
+    """json, csv or ics. Raises UnsupportedMediaType; IdempotencyKeyInvalid for a key that is none elsewhere either."""
+    if (key := request.headers.get("idempotency-key")) is not None and KEY.fullmatch(key) is None:
+        raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.lower().partition("charset=")[2].partition(";")[0].strip(' "')
+    if (found := TYPES.get(media_type.strip().lower())) is None or charset not in {"", "utf-8", "utf8"}:
+        raise UnsupportedMediaType("Send the file as application/json, text/csv or text/calendar, in UTF-8.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the file without Content-Encoding: compressed bodies are not read.")
+    return found
+
+
+@asynccontextmanager
+async def rows_of(
+    file: IO[bytes], kind: str, owner: str, now: datetime, timezone: ZoneInfo
+) -> AsyncIterator[tuple[str, Iterator[tuple[str, Item]]]]:
+    """The format in the end, and pairs of entity and row. Raises MalformedBody and what the formats raise."""
+    if kind == "json":
+        async with _mapped(file) as text:
+            rows = await asyncio.to_thread(lambda: Rows(read_document(text)))
+            yield "json", iter(rows)
+            del rows
+        return
+    await asyncio.to_thread(_check_utf8, file)
+    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+        if kind == "ics":
+            yield "ics", (("tasks", item) for item in read_calendar(text))
+            return
+        table = _table(text)
+        header = next(table, [])
+        if is_todoist(header):
+            yield "todoist", read_todoist(table, header, now=now, timezone=timezone)
+            return
+        if "title" not in {name.strip().lower() for name in header}:
+            raise NoTitleColumn(loc=("body",))
+        yield "csv", (("tasks", item) for item in read_own_csv(owner, table, header))
+
+
+@asynccontextmanager
+async def _mapped(file: IO[bytes]) -> AsyncIterator[Any]:
+    """The file's bytes without a copy of them."""
+    try:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:  # an empty file
+        raise MalformedBody from None
+    yield mapped  # closed when the last row that points into it is gone
+
+
+def _check_utf8(file: IO[bytes]) -> None:
+    """Before anything is written: a file is read as text or not at all."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        while chunk := file.read(CHUNK):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        raise MalformedBody("The file is not in UTF-8.") from None
+    file.seek(0)
+
+
+def _table(text: IO[str]) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(text)
+    except csv.Error:
+        raise MalformedBody("The file is not CSV.") from None

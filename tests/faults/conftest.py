@@ -1,0 +1,13 @@
+"""One service with its PostgreSQL for all faults that it survives as it is."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.stage import Stage, embedded
+
+
+@pytest.fixture(scope="session")
+async def inside() -> AsyncIterator[Stage]:
+    async with embedded(brief=True) as stage:
+        yield stage

@@ -1,0 +1,31 @@
+"""Every fault of the database, shortened: what was acknowledged is there once, and nothing hangs."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.faults.database import EMBEDDED, PROXIED
+from tests.faults.play import Fault, play
+from tests.faults.stage import Stage, behind_proxy
+
+
+def name_of(fault: Fault) -> str:
+    return fault.act.__name__
+
+
+@pytest.fixture(scope="module")
+async def proxied(inside: Stage) -> AsyncIterator[Stage]:
+    async with behind_proxy(inside) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("fault", EMBEDDED, ids=name_of)
+async def test_postgres_inside(inside: Stage, fault: Fault) -> None:
+    outcome = await play(inside, fault)
+    assert outcome.findings == (), outcome
+
+
+@pytest.mark.parametrize("fault", PROXIED, ids=name_of)
+async def test_on_the_way_to_the_database(proxied: Stage, fault: Fault) -> None:
+    outcome = await play(proxied, fault)
+    assert outcome.findings == (), outcome

@@ -1,0 +1,18 @@
+"""A full disk refuses writes and loses none; it goes on by itself when there is room again."""
+
+import pytest
+
+from tests.faults.disk import FULL, NoRight, small_disk
+from tests.faults.play import play
+from tests.faults.stage import embedded
+
+
+async def test_a_full_disk() -> None:
+    try:
+        with small_disk() as folder:
+            async with embedded(brief=True, folder=folder) as stage:
+                outcome = await play(stage, FULL)
+                assert outcome.findings == (), outcome
+                assert outcome.unavailable + outcome.other_errors > 0, "the disk was not full"
+    except NoRight:
+        pytest.skip("no right to mount a small file system")

@@ -1,0 +1,35 @@
+"""Every statement that the service issues while the tests run, in this process."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.db.session import Session
+from app.db.statements import Prepared, prepare
+
+APP = str(Path(__file__).parents[1] / "app")
+
+
+class Issued(NamedTuple):
+    sql: str
+    begin: str  # of the transaction, without its owner: the role, and whether it may write
+    module: str
+
+
+ISSUED: set[Issued] = set()
+
+
+def record() -> None:
+    """From now on. What a test itself executes is not counted."""
+    execute = Session.exec
+
+    def recorded(self: Session, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
+        module = sys._getframe(1).f_code.co_filename
+        if module.startswith(APP):
+            prepared = statement if isinstance(statement, Prepared) else prepare(statement)[0]
+            begin = self._begin.partition("; SET LOCAL app.user_id")[0]
+            ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
+        return execute(self, statement, params)
+
+    Session.exec = recorded  # type: ignore[method-assign]

@@ -1,0 +1,101 @@
+"""Calendar feeds: an address with a token of its own that opens one calendar, until it is revoked."""
+
+import logging
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import icalendar
+import pytest
+
+from app.services.calendars import MAX_FEEDS
+from tests.support import Person, assert_problem
+
+
+async def subscribe(person: Person, **fields: Any) -> dict[str, Any]:
+    answer = await person.post("/calendar", fields)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def read(client: httpx.AsyncClient, url: str) -> Any:
+    answer = await client.get(url)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/calendar")
+    calendar = icalendar.Calendar.from_ical(answer.text)
+    assert calendar.errors == []
+    return calendar
+
+
+async def test_a_calendar_reads_what_is_due_and_open(alice: Person, client: httpx.AsyncClient, sql: Any) -> None:
+    await alice.add("Day", due_date="2090-07-01")
+    moment = await alice.add("Moment", due_date="2090-07-01T09:00:00Z")
+    await alice.add("Some day")
+    await alice.add("Done", due_date="2090-07-01", completed=True)
+    await sql.execute("update users set timezone = 'Europe/Berlin' where id = $1", alice.subject)
+    await sql.execute(
+        "update tasks set recurrence = 'FREQ=WEEKLY;UNTIL=20901231', anchor_at = due_at where id = $1", moment["id"]
+    )
+    made = await subscribe(alice, name="phone")
+    assert made["url"] == f"http://test/api/{alice.subject}/calendar.ics?token={made['token']}"
+    calendar = await read(client, made["url"])
+    assert str(calendar["X-WR-CALNAME"]) == "phone"
+    events = {str(event["SUMMARY"]): event for event in calendar.walk("VEVENT")}
+    assert events.keys() == {"Day", "Moment"}
+    assert events["Day"]["DTSTART"].dt == date(2090, 7, 1)
+    assert events["Moment"]["DTSTART"].dt == datetime(2090, 7, 1, 11, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert events["Moment"]["RRULE"]["UNTIL"] == [datetime(2090, 12, 31, 22, 59, 59, tzinfo=ZoneInfo("UTC"))]
+    todos = (await read(client, made["url"] + "&kind=todo")).walk("VTODO")
+    assert {str(todo["SUMMARY"]) for todo in todos} == {"Day", "Moment", "Some day"}
+
+
+async def test_polling_it_is_cheap(alice: Person, client: httpx.AsyncClient) -> None:
+    url = (await subscribe(alice))["url"]
+    etag = (await client.get(url)).headers["etag"]
+    unchanged = await client.get(url, headers={"If-None-Match": etag})
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert (await client.get(url + "&kind=todo", headers={"If-None-Match": etag})).status_code == 200
+    await alice.add("x", due_date="2090-01-01")
+    assert (await client.get(url, headers={"If-None-Match": etag})).status_code == 200
+
+
+async def test_only_its_token_opens_it_until_it_is_revoked(
+    alice: Person, bob: Person, client: httpx.AsyncClient
+) -> None:
+    made, other = await subscribe(alice, name="phone"), await subscribe(bob)
+    path = f"/api/{alice.subject}/calendar.ics"
+    assert_problem(await client.get(path), 401, "token_missing")
+    for token in ("x", other["token"], made["token"][:-1], made["token"] + "x", "%00", "%F0%9F%98%80"):
+        assert_problem(await client.get(f"{path}?token={token}"), 401, "calendar_token_invalid")
+    for user in ("me", "nobody", "x" * 300, "a%00b", "%0A", bob.subject):
+        answer = await client.get(f"/api/{user}/calendar.ics?token={made['token']}", headers=alice.headers)
+        assert_problem(answer, 401, "calendar_token_invalid")
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    assert_problem(await client.get(f"/api/{alice.subject}/tasks", headers=bearer), 401)
+    listed = (await alice.get("/calendar")).json()
+    assert listed == [{name: made[name] for name in ("id", "name", "created_at")}]
+    assert_problem(await bob.delete(f"/calendar/{made['id']}"), 404, "calendar_not_found")
+    assert (await client.get(made["url"])).status_code == 200
+    assert (await alice.delete(f"/calendar/{made['id']}")).status_code == 204
+    assert_problem(await client.get(made["url"]), 401, "calendar_token_invalid")
+    assert_problem(await alice.delete(f"/calendar/{made['id']}"), 404, "calendar_not_found")
+
+
+async def test_there_is_a_bound(alice: Person) -> None:
+    for number in range(MAX_FEEDS):
+        await subscribe(alice, name=str(number))
+    assert_problem(await alice.post("/calendar", {}), 409, "too_many_calendars")
+
+
+async def test_the_token_is_kept_nowhere(
+    alice: Person, client: httpx.AsyncClient, sql: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="app"):
+        made = await subscribe(alice)
+        await client.get(made["url"])
+    rows = await sql.fetch("select t::text from calendar_feeds t where user_id = $1", alice.subject)
+    assert len(rows) == 1
+    assert made["token"] not in str([tuple(row) for row in rows])
+    assert made["token"] not in str([record.__dict__ for record in caplog.records])

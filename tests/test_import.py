@@ -1,0 +1,412 @@
+"""Export and import: every format there and back, and files of others."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import icalendar
+import pytest
+
+from app.services.transfer.own_csv import COLUMNS
+from tests.support import Person, assert_problem
+
+JSON, CSV, ICS = {"Content-Type": "application/json"}, {"Content-Type": "text/csv"}, {"Content-Type": "text/calendar"}
+
+
+async def exported(person: Person, kind: str = "json") -> str:
+    answer = await person.get(f"/export?format={kind}")
+    assert answer.status_code == 200
+    assert answer.headers["content-disposition"] == f'attachment; filename="todo.{kind}"'
+    return answer.text
+
+
+async def imported(person: Person, text: str | bytes, headers: dict[str, str], query: str = "") -> dict[str, Any]:
+    answer = await person.call("POST", f"/import{query}", content=text, headers=headers)
+    assert answer.status_code == 200, answer.text
+    report: dict[str, Any] = answer.json()
+    return report
+
+
+def counts(report: dict[str, Any]) -> tuple[int, int, int]:
+    return report["created"]["tasks"], report["skipped"]["tasks"], report["failed"]
+
+
+def content(document: str) -> dict[str, Any]:
+    """An export without what is the account's own: numbers, and names by which rows call each other."""
+    found = json.loads(document)
+    order = {name: {row["id"]: place for place, row in enumerate(found[name])} for name in ("projects", "tasks")}
+    refers = {"project_id": "projects", "parent_id": "tasks", "series_id": "tasks", "task_id": "tasks"}
+    kept: dict[str, Any] = {}
+    for name in ("projects", "tasks", "comments", "views"):
+        rows = sorted(found[name], key=lambda row: (row.get("source_id") or "", row["id"]))
+        order[name] = {row["id"]: place for place, row in enumerate(rows)}
+        kept[name] = rows
+    for rows in kept.values():
+        for row in rows:
+            for field, table in refers.items():
+                if row.get(field) is not None:
+                    row[field] = order[table][row[field]]
+            del row["id"]
+            row.pop("position", None)
+    return kept
+
+
+async def a_life(person: Person, sql: Any) -> None:
+    """Some of everything."""
+    await person.add("Inbox", description="a\nb", tags=["x", "y z"], due_date="2090-01-02", reminders=["-P1D"])
+    done = await person.add("Done", priority="urgent", due_date="2090-01-02T10:00:00Z")
+    await person.patch(f"/tasks/{done['id']}/complete")
+    gone = await person.add("Gone")
+    await person.delete(f"/tasks/{gone['id']}")
+    who = person.subject
+    project = await sql.fetchval(
+        "insert into projects (user_id, name, color, version) values ($1, 'Home', '#00ff00', 1) returning id", who
+    )
+    parent, child = await person.add("Parent"), await person.add("Child")
+    await sql.execute(
+        "update tasks set parent_id = $2, project_id = $3 where id = $1", child["id"], parent["id"], project
+    )
+    await sql.execute("update tasks set parent_id = $2 where id = $1", parent["id"], done["id"])
+    await sql.execute(
+        """update tasks set recurrence = 'FREQ=DAILY', anchor_at = due_at, occurrences_done = 3,
+           recurrence_from = 'completion' where id = $1""",
+        done["id"],
+    )
+    await sql.execute("update tasks set series_id = $2 where id = $1", gone["id"], done["id"])
+    await sql.execute(
+        "insert into comments (user_id, task_id, body, version) values ($1, $2, 'why', 1)", who, parent["id"]
+    )
+    await sql.execute(
+        "insert into views (user_id, name, parameters, version) values ($1, 'Mine', '{\"tag\": \"x\"}', 1)", who
+    )
+
+
+async def test_the_own_json_there_and_back_loses_nothing(alice: Person, bob: Person, sql: Any) -> None:
+    await a_life(alice, sql)
+    document = await exported(alice)
+    report = await imported(bob, document, JSON)
+    assert report["failed"] == 0, report["errors"]
+    assert report["created"] == {"projects": 1, "tasks": 5, "comments": 1, "views": 1}
+    assert content(await exported(bob)) == content(document)
+    first, second = [[task["title"] for task in (await p.get("/tasks?sort=title")).json()] for p in (alice, bob)]
+    assert first == second
+    again = await imported(bob, document, JSON)
+    assert again["skipped"] == report["created"]
+    assert sum(again["created"].values()) == 0
+    assert again["revision"] == report["revision"]
+    home = await imported(alice, await exported(bob), JSON)  # the way back finds everything where it was
+    assert home["skipped"] == report["created"]
+
+
+async def test_csv_there_and_back(alice: Person, bob: Person, sql: Any) -> None:
+    await a_life(alice, sql)
+    text = await exported(alice, "csv")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["title"] for row in rows] == ["Inbox", "Done", "Parent", "Child"]  # not what is in the trash
+    assert rows[0]["reminders"] == "'-P1D"
+    assert rows[3]["project"] == "Home"
+    report = await imported(bob, text, CSV)
+    assert counts(report) == (4, 0, 0), report
+    assert report["created"]["projects"] == 1
+    back = list(csv.DictReader(io.StringIO(await exported(bob, "csv"), newline="")))
+    for one, other in zip(rows, back, strict=True):
+        assert one | {"parent": ""} == other | {"parent": ""}
+    assert counts(await imported(bob, text, CSV)) == (0, 4, 0)
+    assert counts(await imported(alice, text, CSV)) == (0, 4, 0)
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "'", "'=", "''", "'a"])
+async def test_no_cell_is_a_formula(alice: Person, bob: Person, begin: str) -> None:
+    text = f'{begin}cmd|" /C calc"!A0'
+    await alice.add("x", description=text, tags=[f"{begin}1,2".strip(), "b"])
+    file = await exported(alice, "csv")
+    (row,) = csv.DictReader(io.StringIO(file, newline=""))
+    for cell in row.values():
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    await imported(bob, file, CSV)
+    (task,) = (await bob.get("/tasks")).json()
+    assert (task["description"], task["tags"]) == (text, [f"{begin}1,2".strip(), "b"])
+
+
+async def test_a_csv_of_a_spreadsheet(alice: Person, sql: Any) -> None:
+    await alice.add("first")
+    await sql.execute("update users set timezone = 'Europe/Berlin' where id = $1", alice.subject)
+    text = "\ufeffDue_date,Title,extra,project\r\n2090-07-01T09:00,Buy milk,,home\r\n,Buy milk,,Home\r\n,Buy milk,,\r\n"
+    report = await imported(alice, text, CSV)
+    assert report["failed"] == 0
+    assert report["format"] == "csv"
+    tasks = (await alice.get("/tasks?search=milk&sort=created_at")).json()
+    assert len(tasks) == 3
+    assert {task["due_date"] for task in tasks} == {"2090-07-01T07:00:00Z", None}
+    assert len({task["project_id"] for task in tasks if task["project_id"]}) == 1
+    assert counts(await imported(alice, text, CSV)) == (0, 3, 0)  # the same rows, known by what they hold
+    assert counts(await imported(alice, text + ",Buy milk,,\r\n", CSV)) == (1, 3, 0)
+
+
+async def test_rows_that_are_not_acceptable_are_named_and_the_others_come_in(alice: Person) -> None:
+    rows = [
+        "title,priority,due_date,reminders,recurrence",
+        ",high,,,",
+        "fine,,,,",
+        "x,huge,someday,soon,",
+        "y,,,,FREQ=DAILY",
+    ]
+    text = "\r\n".join(rows)
+    dry = await imported(alice, text, CSV, "?dry_run=true")
+    assert (await alice.get("/tasks")).json() == []
+    report = await imported(alice, text, CSV)
+    assert dry | {"dry_run": False, "revision": 1} == report
+    assert counts(report) == (1, 0, 3)
+    found = {error["row"]: [each["loc"][0] for each in error["errors"]] for error in report["errors"]}
+    assert found == {1: ["title"], 3: ["priority", "due_date", "reminders"], 4: ["recurrence"]}
+    assert await alice.titles() == ["fine"]
+    assert (await alice.get("/changes")).json()["changes"][0]["through"] == "import"
+
+
+async def test_a_dry_run_says_what_an_import_would_do(alice: Person, bob: Person, sql: Any) -> None:
+    await a_life(alice, sql)
+    for kind, headers in (("json", JSON), ("csv", CSV), ("ics", ICS)):
+        file = await exported(alice, kind)
+        dry = await imported(bob, file, headers, "?dry_run=true")
+        assert (await bob.get("/tasks")).json() == []
+        report = await imported(bob, file, headers)
+        assert report | {"dry_run": True, "revision": dry["revision"]} == dry
+        await bob.client.request("DELETE", "/api/me/tasks/trash", headers=bob.headers)
+        for table in ("comments", "tasks", "projects", "views"):
+            await sql.execute(f"delete from {table} where user_id = $1", bob.subject)
+
+
+TODOIST = """\ufeffTYPE,CONTENT,DESCRIPTION,PRIORITY,INDENT,AUTHOR,RESPONSIBLE,DATE,DATE_LANG,TIMEZONE
+task,Buy milk @errands @home,2 litres,1,1,Ann (1),,tomorrow,en,UTC
+task,"Oat, not soy",,4,2,Ann (1),,,en,UTC
+note,In the blue box,,,,Ann (1),,,,
+,,,,,,,,,
+section,Later,,,,,,,,
+task,Water plants,,2,1,Ann (1),,every monday,en,UTC
+task,Write,,3,1,Ann (1),,when I feel like it,en,UTC
+"""
+
+
+async def test_todoist(alice: Person) -> None:
+    report = await imported(alice, TODOIST, CSV)
+    assert report["format"] == "todoist"
+    assert counts(report) == (4, 0, 0), report
+    assert report["created"]["comments"] == 1
+    tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
+    milk, oat, plants, write = (tasks[title] for title in ("Buy milk", "Oat, not soy", "Water plants", "Write"))
+    assert (milk["tags"], milk["priority"], milk["description"]) == (["errands", "home"], "urgent", "2 litres")
+    assert date.fromisoformat(milk["due_date"]) > datetime.now(UTC).date()
+    assert (oat["parent_id"], oat["priority"]) == (milk["id"], "none")
+    assert (plants["recurrence"], plants["tags"], plants["parent_id"]) == ("FREQ=WEEKLY;BYDAY=MO", ["Later"], None)
+    assert (write["due_date"], write["description"]) == (None, "Date: when I feel like it")
+    assert counts(await imported(alice, TODOIST, CSV)) == (0, 4, 0)
+
+
+async def test_ics_is_read_by_a_calendar_library_and_comes_back(alice: Person, bob: Person, sql: Any) -> None:
+    await a_life(alice, sql)
+    await alice.add(
+        "Line\u2028break; comma, back\\slash", description="ä" * 200 + "\nsecond\nthird", tags=["a,b", "c;d"]
+    )
+    await sql.execute("update users set timezone = 'Europe/Berlin' where id = $1", alice.subject)
+    text = await exported(alice, "ics")
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+    calendar: Any = icalendar.Calendar.from_ical(text)
+    assert calendar.errors == []
+    todos = {str(todo["SUMMARY"]): todo for todo in calendar.walk("VTODO")}
+    assert len(todos) == 5
+    assert todos["Inbox"]["DUE"].dt == date(2090, 1, 2)
+    assert todos["Inbox"].walk("VALARM")[0]["TRIGGER"].dt == timedelta(days=-1)
+    assert todos["Inbox"].categories == ["x", "y z"]
+    done = todos["Done"]
+    assert done["DUE"].dt == datetime(2090, 1, 2, 11, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert str(done["DUE"].params["TZID"]) == "Europe/Berlin"
+    assert done["RRULE"]["FREQ"] == ["DAILY"]
+    assert (str(done["STATUS"]), int(done["PRIORITY"])) == ("COMPLETED", 1)
+    assert done["COMPLETED"].dt.tzinfo is not None
+    assert str(todos["Child"]["RELATED-TO"]) == str(todos["Parent"]["UID"])
+    (zone,) = calendar.walk("VTIMEZONE")
+    assert zone.to_tz() is not None
+    report = await imported(bob, text, ICS)
+    assert counts(report) == (5, 0, 0), report
+    mine, theirs = [
+        {task["title"]: {k: v for k, v in task.items() if k in SAME} for task in (await p.get("/tasks")).json()}
+        for p in (alice, bob)
+    ]
+    assert mine == theirs
+    assert counts(await imported(bob, text, ICS)) == (0, 5, 0)
+
+
+SAME = {
+    "title",
+    "description",
+    "completed",
+    "priority",
+    "tags",
+    "due_date",
+    "recurrence",
+    "recurrence_from",
+    "reminders",
+}
+
+FOREIGN = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:-//Other//EN\r
+BEGIN:VTIMEZONE\r
+TZID:Europe/Berlin\r
+BEGIN:STANDARD\r
+DTSTART:19701025T030000\r
+TZOFFSETFROM:+0200\r
+TZOFFSETTO:+0100\r
+END:STANDARD\r
+END:VTIMEZONE\r
+BEGIN:VEVENT\r
+UID:event\r
+SUMMARY:no task\r
+END:VEVENT\r
+BEGIN:VTODO\r
+UID:1@other\r
+SUMMARY;LANGUAGE=de:Steuer\\, 2090\r
+DESCRIPTION:lang\\n und \r
+ gefaltet\r
+DUE;TZID="Europe/Berlin":20900731T180000\r
+CATEGORIES:a\\,b,c\r
+CATEGORIES:d\r
+PRIORITY:9\r
+BEGIN:VALARM\r
+TRIGGER;VALUE=DATE-TIME:20900730T100000Z\r
+ACTION:DISPLAY\r
+END:VALARM\r
+BEGIN:VALARM\r
+TRIGGER:-PT15M\r
+END:VALARM\r
+END:VTODO\r
+BEGIN:VTODO\r
+SUMMARY:Without a UID\r
+STATUS:COMPLETED\r
+RELATED-TO;RELTYPE=SIBLING:nobody\r
+END:VTODO\r
+BEGIN:VTODO\r
+UID:3\r
+SUMMARY:Orphan\r
+RELATED-TO:nobody\r
+END:VTODO\r
+BEGIN:VTODO\r
+UID:4\r
+RRULE:FREQ=HOURLY\r
+DUE:20900101\r
+SUMMARY:Hourly\r
+END:VTODO\r
+END:VCALENDAR\r
+"""
+
+
+async def test_ics_of_others(alice: Person) -> None:
+    report = await imported(alice, FOREIGN, ICS)
+    assert counts(report) == (2, 0, 2), report
+    assert [(error["row"], error["errors"][0]["loc"]) for error in report["errors"]] == [
+        (4, ["recurrence"]), (3, ["parent_id"]),
+    ]  # fmt: skip
+    tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
+    tax = tasks["Steuer, 2090"]
+    assert tax["description"] == "lang\n und gefaltet"
+    assert tax["due_date"] == "2090-07-31T16:00:00Z"
+    assert (tax["tags"], tax["priority"]) == (["a,b", "c", "d"], "low")
+    assert tax["reminders"] == ["2090-07-30T10:00:00Z", "-PT15M"]
+    assert tasks["Without a UID"]["completed"]
+    assert counts(await imported(alice, FOREIGN, ICS)) == (0, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "headers", "status", "code"),
+    [
+        (b"", JSON, 400, "malformed_body"),
+        (b"{", JSON, 400, "malformed_body"),
+        (b'{"x": ' + b"[" * 100_000, JSON, 400, "malformed_body"),
+        (b"[]", JSON, 422, "import_format"),
+        (b'{"tasks": []}', JSON, 422, "import_format"),
+        (b'{"format": "todo/1", "tasks": {}}', JSON, 422, "import_format"),
+        (b"\xff", CSV, 400, "malformed_body"),
+        (b"", CSV, 422, "import_format"),
+        (b"name\r\nx", CSV, 422, "import_format"),
+        (b"title\r\n" + b"x" * 200_000, CSV, 400, "malformed_body"),
+        (b"", ICS, 422, "import_format"),
+        (b"title\r\n", ICS, 422, "import_format"),
+        (b"x: y\r\n", ICS, 422, "import_format"),
+        (b"x", {"Content-Type": "text/plain"}, 415, "unsupported_media_type"),
+        (b"x", {"Content-Type": "text/csv; charset=latin-1"}, 415, "unsupported_media_type"),
+        (b"x", {**CSV, "Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
+    ],
+)
+async def test_files_that_are_none(alice: Person, text: bytes, headers: dict[str, str], status: int, code: str) -> None:
+    assert_problem(await alice.call("POST", "/import", content=text, headers=headers), status, code)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"5",
+        b"null",
+        b'{"title": "a", "title": "b"}',
+        b'{"title": NaN}',
+        b'{"title": "a", "colour": 1}',
+        b'{"title": "\\u0000"}',
+        b'{"title": "\\ud800"}',
+        b'{"title": "a", "id": "x"}',
+        b'{"title": "a", "id": 9e99}',
+        b'{"title": "a", "parent_id": -1}',
+        b'{"title": "a", "created_at": "2090-01-01"}',
+        b'{"title": "a", "occurrences_done": 99999999999}',
+        b'{"title": "\xff"}',
+        b'{"title": "a", "completed_at": "0001-01-01T00:00:00Z"}',
+        b'{"title": "a", "recurrence": "FREQ=HOURLY", "due_date": "2090-01-01"}',
+        b'{"title": "a", "project_id": 5}',
+        b'{"title": "a", "id": 1, "parent_id": 1}',
+        b'{"title": "' + b"x" * 300 + b'"}',
+    ],
+)
+async def test_a_wrong_row_of_json_is_no_reason_to_fail(alice: Person, row: bytes) -> None:
+    text = b'{"format": "todo/1", "user_id": "u", "tasks": [{"id": 7, "title": "fine"}, ' + row + b"]}"
+    answer = await alice.call("POST", "/import", content=text, headers=JSON)
+    if answer.status_code == 400:  # not JSON as a whole
+        assert_problem(answer, 400, "malformed_body")
+        return
+    assert counts(answer.json()) == (1, 0, 1), answer.text
+    assert await alice.titles() == ["fine"]
+
+
+async def test_a_subtask_may_come_before_its_parent_and_not_too_deep(alice: Person) -> None:
+    rows = [{"id": n, "title": str(n), "parent_id": n + 1 if n < 7 else None} for n in range(1, 8)]
+    for query in ("?dry_run=true", ""):
+        report = await imported(alice, json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows}), JSON, query)
+        assert counts(report) == (5, 0, 2), report
+    tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
+    assert tasks["6"]["parent_id"] == tasks["7"]["id"]
+    deeper = {"format": "todo/1", "user_id": "u", "tasks": [{"id": 99, "title": "x", "parent_id": 3}]}
+    assert counts(await imported(alice, json.dumps(deeper), JSON)) == (0, 0, 1)
+
+
+async def test_nobody_elses_rows_can_be_referred_to(alice: Person, bob: Person) -> None:
+    task = await alice.add()
+    document = {
+        "format": "todo/1",
+        "user_id": alice.subject,
+        "tasks": [{"title": "x", "id": 1, "parent_id": task["id"]}],
+    }
+    assert counts(await imported(bob, json.dumps(document), JSON)) == (0, 0, 1)
+
+
+async def test_an_import_has_a_limit_of_its_own(alice: Person, app: Any) -> None:
+    big = "title,description\r\n" + "".join(f"t{n},{'x' * 900}\r\n" for n in range(1500))
+    assert len(big) > app.state.settings.body_limit
+    report = await imported(alice, big, CSV)
+    assert counts(report) == (1500, 0, 0)
+    assert report["revision"] == 2  # a thousand rows are one write
+    limit, app.state.settings.import_limit = app.state.settings.import_limit, 2048
+    try:
+        assert_problem(await alice.call("POST", "/import", content=big, headers=CSV), 413, "body_too_large")
+    finally:
+        app.state.settings.import_limit = limit

@@ -1,0 +1,139 @@
+"""PgBouncer in transaction mode between the service and PostgreSQL, as hosted databases have it."""
+
+import asyncio
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.db.url import ConnectOptions, connect_options
+from app.main import create_app
+from tests.databases import Databases
+from tests.processes import free_port, wait_until
+from tests.support import SECRET, Person, assert_problem
+
+BINARY = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
+pytestmark = pytest.mark.skipif(BINARY is None, reason="pgbouncer is not installed")
+SERVERS = 3  # connections to PostgreSQL for all the service's
+INI = """
+[databases]
+* = host={sockets} port=5432 user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = {servers}
+max_client_conn = 200
+{newer}
+server_tls_sslmode = disable
+logfile = {folder}/log
+"""
+
+
+@pytest.fixture
+def pooler(postgres: ConnectOptions) -> Iterator[int]:
+    """The port of a PgBouncer in front of the test's PostgreSQL. Named statements do not work through it."""
+    assert BINARY is not None
+    sockets = parse_qs(urlsplit(postgres.dsn).query)["host"][0]
+    folder, port = Path(tempfile.mkdtemp(prefix="pgb-")), free_port()
+    said = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
+    assert found, said
+    # From 1.21 it can keep named statements for its clients; what has to work is the one that cannot.
+    newer = "max_prepared_statements = 0" if (int(found[1]), int(found[2])) >= (1, 21) else ""
+    (folder / "ini").write_text(INI.format(sockets=sockets, port=port, folder=folder, servers=SERVERS, newer=newer))
+    options = {}
+    if os.geteuid() == 0:  # PgBouncer refuses to be root; the owner of the cluster can reach its socket
+        owner = Path(sockets).stat().st_uid
+        for path in (folder, folder / "ini"):
+            os.chown(path, owner, -1)
+        options = {"user": owner, "group": pwd.getpwuid(owner).pw_gid, "extra_groups": []}
+    process = subprocess.Popen([BINARY, "-q", str(folder / "ini")], cwd=folder, **options)  # type: ignore[call-overload]
+    try:
+        wait_until(lambda: "process up" in _log(folder) or process.poll() is not None)
+        assert process.poll() is None, _log(folder)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder)
+
+
+def _log(folder: Path) -> str:
+    return (folder / "log").read_text() if (folder / "log").exists() else ""
+
+
+@asynccontextmanager
+async def application(url: str, **settings: str) -> AsyncIterator[FastAPI]:
+    given = Settings.model_validate(
+        {"database_url": url, "jwt_secret": SECRET, "access_log": False, "pool_size": 12, "worker": "off", **settings}
+    )
+    app = create_app(given)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+async def _work(http: httpx.AsyncClient, subject: str) -> list[str]:
+    """A dozen writes and reads of one user, each checked."""
+    person = Person(http, subject)
+    for number in range(4):
+        task = await person.add(f"{subject} {number}", tags=["a", "b"], due_date="2030-01-01")
+        patched = await person.patch(f"/tasks/{task['id']}", {"description": f"of {subject}"})
+        assert (patched.status_code, patched.json()["description"]) == (200, f"of {subject}")
+        assert all(title.startswith(subject) for title in await person.titles())
+    return sorted(await person.titles())
+
+
+async def test_mixed_requests_through_transaction_pooling(databases: Databases, migrated: str, pooler: int) -> None:
+    options = await databases.create(migrated)
+    name = urlsplit(options.dsn).path
+    url = f"postgresql://postgres@127.0.0.1:{pooler}{name}?sslmode=disable"
+    async with AsyncExitStack() as stack:
+        app = await stack.enter_async_context(application(url, statement_cache="off"))
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        )
+        people = [f"pooled-{number}" for number in range(24)]
+        found = await asyncio.gather(*(_work(http, subject) for subject in people))
+        assert found == [[f"{subject} {number}" for number in range(4)] for subject in people]
+
+        # Isolation: the path, the query, and the settings of a transaction on a connection that others had before.
+        alice, bob = (Person(http, subject) for subject in people[:2])
+        (task,) = (await alice.get("/tasks?limit=1")).json()
+        assert_problem(await bob.get(f"/api/{alice.subject}/tasks"), 403)
+        assert_problem(await bob.get(f"/tasks/{task['id']}"), 404)
+        # Whoever comes next on that connection is nobody: every setting ended with its transaction.
+        raw = await asyncpg.connect(url, statement_cache_size=0)
+        try:
+            for _ in range(2 * SERVERS):
+                assert await raw.fetchval("select coalesce(current_setting('app.user_id', true), '')") == ""
+                assert await raw.fetchval("select current_user") == "postgres"
+        finally:
+            await raw.close()
+
+
+async def test_a_service_that_prepares_statements_by_name_fails_visibly(
+    databases: Databases, migrated: str, pooler: int
+) -> None:
+    """What STATEMENT_CACHE=off is for, and that this test's pooler needs it."""
+    name = urlsplit((await databases.create(migrated)).dsn).path
+    url = f"postgresql://postgres@127.0.0.1:{pooler}{name}?sslmode=disable"
+    options = connect_options(url, Settings(_env_file=None, database_url=url, jwt_secret=SECRET, statement_cache="off"))
+    assert options.pooled
+    with pytest.raises((SystemExit, asyncpg.PostgresError)):
+        async with application(url, statement_cache="on"):
+            pass

@@ -1,0 +1,118 @@
+"""Connections: used again, ended late after reads, replaced when they are old, closed at the end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from app.db import pool
+from app.db.session import Database
+from app.db.url import ConnectOptions
+from tests.databases import Databases
+
+MINE = text("select id from users where id = :owner")
+SEEN = text("select id from users")  # whatever the policies let through
+PID = text("select pg_backend_pid()")
+OPEN = """
+    select pid from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"""
+
+
+@pytest.fixture
+async def options(databases: Databases, migrated: str) -> ConnectOptions:
+    return await databases.create(migrated)
+
+
+@pytest.fixture
+async def database(options: ConnectOptions) -> AsyncIterator[Database]:
+    """With one connection."""
+    opened = await Database(options, size=1, timeout=1).open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def admin(options: ConnectOptions) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(**options.arguments())
+    yield connection
+    await connection.close()
+
+
+async def until_empty(admin: Any, query: str, *arguments: Any) -> None:
+    for _ in range(500):
+        if not await admin.fetch(query, *arguments):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(query)
+
+
+async def pid(database: Database) -> int:
+    async with database.transaction("alice", read_only=True) as session:
+        found: int = (await session.exec(PID)).one()
+    return found
+
+
+async def test_a_read_is_ended_by_the_next_transaction_or_soon_by_itself(database: Database, admin: Any) -> None:
+    first = await pid(database)
+    assert [row["pid"] for row in await admin.fetch(OPEN)] == [first]
+    assert await pid(database) == first
+    await until_empty(admin, OPEN)
+    assert await pid(database) == first  # the connection stays
+
+
+async def test_what_lingers_shows_nobody_an_old_snapshot_or_another_users_rows(database: Database, admin: Any) -> None:
+    for owner in ("alice", "bob"):
+        await admin.execute("insert into users (id) values ($1)", owner)
+    async with database.transaction("alice", read_only=True) as session:
+        assert (await session.exec(SEEN)).all() == ["alice"]
+    await admin.execute("update users set timezone = 'Europe/Berlin'")
+    async with database.transaction("bob", read_only=True) as session:
+        assert (await session.exec(SEEN)).all() == ["bob"]
+        assert (await session.exec(text("select timezone from users"))).one() == "Europe/Berlin"
+    async with database.transaction("alice") as session:  # and a write after a read is not read-only
+        await session.exec(text("update users set timezone = 'UTC' where id = :owner"), {"owner": "alice"})
+    assert await admin.fetchval("select timezone from users where id = 'alice'") == "UTC"
+
+
+async def test_behind_a_pooler_nothing_lingers(options: ConnectOptions, admin: Any) -> None:
+    database = await Database(replace(options, pooled=True), size=1, timeout=1).open()
+    await pid(database)
+    assert await admin.fetch(OPEN) == []
+    await database.close()
+
+
+async def test_a_connection_that_was_long_idle_is_replaced(
+    database: Database, admin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await pid(database)
+    monkeypatch.setattr(pool, "IDLE", -1.0)
+    second = await pid(database)
+    assert second != first
+    monkeypatch.undo()
+    assert await pid(database) == second
+    await until_empty(admin, "select pid from pg_stat_activity where pid = $1", first)
+
+
+async def test_a_connection_that_died_in_a_lingering_read_is_replaced(database: Database, admin: Any) -> None:
+    first = await pid(database)
+    await admin.execute("select pg_terminate_backend($1, 5000)", first)
+    assert await pid(database) != first
+    again = await pid(database)
+    await admin.execute("select pg_terminate_backend($1, 5000)", again)
+    await asyncio.sleep(3 * pool.LINGER)  # the late COMMIT finds it dead
+    assert await pid(database) != again
+
+
+async def test_closing_waits_for_what_runs_and_ends_what_lingers(database: Database, admin: Any) -> None:
+    await pid(database)
+    async with database.transaction("alice") as session:
+        await session.exec(PID)
+        closing = asyncio.create_task(database.close())
+        await asyncio.sleep(0.05)
+        assert not closing.done()
+    await closing
+    others = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    await until_empty(admin, others)

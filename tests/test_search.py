@@ -1,0 +1,118 @@
+"""Searching over HTTP: which tasks are found, and in which order."""
+
+# ruff: noqa: RUF001
+
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from tests.support import Person, assert_problem
+
+
+async def found(person: Person, search: str, **params: Any) -> list[str]:
+    answer = await person.get("/tasks", params={"search": search, "order": "asc", **params})
+    assert answer.status_code == 200, answer.text
+    return [task["title"] for task in answer.json()]
+
+
+async def comment(person: Person, task: dict[str, Any], body: str) -> str:
+    answer = await person.post(f"/tasks/{task['id']}/comments", {"body": body})
+    return f"/tasks/{task['id']}/comments/{answer.json()['id']}"
+
+
+@pytest.mark.parametrize(
+    ("text", "search"),
+    [
+        ("Zürich", "zurich"), ("Zurich", "ZÜRICH"), ("Café", "cafe"), ("crème brûlée", "creme BRULEE"),
+        ("Straße", "strasse"), ("STRASSE", "straße"), ("Łódź", "lodz"), ("smørrebrød", "smorrebrod"),
+        ("İstanbul", "istanbul"), ("ılık", "ilik"), ("\ufb01nd", "find"), ("\uff46ull", "full"), ("Œuvre", "oeuvre"),
+        ("Ελλάδα", "ελλαδα"), ("Οδός", "οδοσ"), ("Ёлка", "елка"), ("МОЛОКО", "молоко"), ("100%", "100%"),
+        ("a_b", "a_b"), ("50\uff05", "50%"), ("back\\slash", "\\s"), ("nai\u0308ve", "naive"), ("日本語", "本"),
+        ("🏠 home", "🏠"), ("tab\tword", "tab"), ("a\x01b", "b"),
+    ],
+)  # fmt: skip
+async def test_case_and_accents_do_not_matter(alice: Person, text: str, search: str) -> None:
+    task = await alice.add(text)
+    await alice.add("another")
+    assert await found(alice, search) == [task["title"]]
+    assert await found(alice, search, sort="relevance") == [task["title"]]
+    other = await alice.add("described", description=text)
+    await comment(alice, await alice.add("commented"), text)
+    tagged = await alice.add("tagged", tags=[text])
+    assert await found(alice, search) == [task["title"], other["title"], "commented", tagged["title"]]
+
+
+async def test_each_word_may_be_somewhere_else(alice: Person, bob: Person) -> None:
+    task = await alice.add("Milk", description="from the shop", tags=["errands"])
+    path = await comment(alice, task, "the oat one")
+    await comment(alice, await alice.add("Bread"), "with oat")
+    await comment(bob, await bob.add("Milk"), "the oat one")
+    for search in ("oat milk", "errands shop milk oat", "one", "il oa"):
+        assert await found(alice, search) == ["Milk"], search
+    for search in ("oat milk bread", "milk%", "_", "soy", "milk errands from the shop oat one soy"):
+        assert await found(alice, search) == [], search
+    assert await found(alice, "oat") == ["Milk", "Bread"]
+    await alice.patch(path, {"body": "the soy one"})
+    assert await found(alice, "oat milk") == []
+    assert await found(alice, "soy milk") == ["Milk"]
+    await alice.delete(path)
+    assert await found(alice, "soy") == []
+    await alice.patch(f"/tasks/{task['id']}", {"tags": ["Soy"]})
+    assert await found(alice, "soy") == ["Milk"]
+    await alice.patch("/tags/Soy", {"name": "Oat"})
+    assert await found(alice, "oat") == ["Milk", "Bread"]
+
+
+async def ranked(person: Person) -> list[str]:
+    """Tasks made in the order in which they must not be found."""
+    await comment(person, await person.add("commented"), "plan")
+    await person.add("in a word of the description", description="unplanned")
+    await person.add("in the description", description="The plan")
+    await person.add("tagged", tags=["plan"])
+    await person.add("An unplanned one")
+    await person.add("older: planning")
+    await person.add("newer: the plan")
+    return [
+        "newer: the plan", "older: planning", "An unplanned one", "tagged", "in the description",
+        "in a word of the description", "commented",
+    ]  # fmt: skip
+
+
+async def test_relevance_is_where_and_how_the_words_are_found(alice: Person) -> None:
+    wanted = await ranked(alice)
+    assert await alice.titles("?search=PLAN&sort=relevance") == wanted
+    assert await found(alice, "plan", sort="relevance") == wanted[::-1]
+    assert await alice.titles("?search=plan&sort=relevance&status=completed") == []
+    assert await alice.titles("?search=plan+the&sort=relevance") == [
+        "newer: the plan", "in the description", "in a word of the description",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["", "&offset=0"])
+async def test_pages_by_relevance_join(alice: Person, start: str) -> None:
+    wanted, seen, url = await ranked(alice), [], f"/tasks?search=plan&sort=relevance&limit=2{start}&count=true"
+    while url:
+        answer = await alice.get(url)
+        assert answer.headers["x-total-count"] == "7"
+        seen += [task["title"] for task in answer.json()]
+        last, link = answer, re.search(r'<([^>]*)>; rel="next"', answer.headers["link"])
+        url = link[1] if link else ""
+    assert seen == wanted
+    back = re.search(r'<([^>]*)>; rel="prev"', last.headers["link"])
+    assert back
+    assert [task["title"] for task in (await alice.get(back[1])).json()] == wanted[4:6]
+
+
+@pytest.mark.parametrize("query", ["sort=relevance", "sort=relevance&search=", "sort=relevance&search=%20"])
+async def test_relevance_needs_words(alice: Person, query: str) -> None:
+    assert_problem(await alice.get(f"/tasks?{query}"), 422, "validation_error")
+
+
+async def test_the_folded_text_is_nobody_elses_business(alice: Person, app: FastAPI) -> None:
+    task = await alice.add("Zürich")
+    await comment(alice, task, "Zürich")
+    assert "search_text" not in (await alice.get("/tasks")).text
+    assert "zurich" not in (await alice.get("/changes")).text
+    assert "search_text" not in str(app.openapi())

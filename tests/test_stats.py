@@ -1,0 +1,126 @@
+"""Statistics over HTTP, by the user's own calendar."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.support import Person, assert_problem
+
+ZONES = ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago", "America/New_York"]
+
+
+async def stats(person: Person, query: str = "") -> dict[str, Any]:
+    answer = await person.get(f"/stats{query}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def done_on(sql: Any, person: Person, zone: str, day: date, hour: int = 12) -> None:
+    """A task completed at an hour of a day in a zone."""
+    task = await person.add("done", completed=True)
+    moment = datetime(day.year, day.month, day.day, hour, 30, tzinfo=ZoneInfo(zone))
+    await sql.execute("update tasks set completed_at = $1 where id = $2", moment, task["id"])
+
+
+async def live_in(sql: Any, person: Person, zone: str) -> date:
+    """Move there; today."""
+    await sql.execute("update users set timezone = $1 where id = $2", zone, person.subject)
+    return datetime.now(ZoneInfo(zone)).date()
+
+
+async def test_of_nothing_there_are_zeros(alice: Person, bob: Person) -> None:
+    await bob.add(completed=True, tags=["a"])
+    found = await stats(alice, "?days=3")
+    today = date.fromisoformat(found["today"])
+    assert found["timezone"] == "UTC"
+    assert found["totals"] == {"open": 0, "completed": 0, "overdue": 0, "due_today": 0, "trash": 0}
+    assert found["per_day"] == [{"on": str(today - timedelta(n)), "done": 0} for n in (2, 1, 0)]
+    assert {week["done"] for week in found["per_week"]} == {0}
+    assert found["streak"] == {"current": 0, "longest": 0}
+    assert (found["projects"], found["tags"]) == ([], [])
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_days_are_those_of_the_users_zone(alice: Person, sql: Any, zone: str) -> None:
+    await alice.add("open")
+    today = await live_in(sql, alice, zone)
+    for back, hour in ((0, 0), (1, 0), (1, 23), (2, 23), (9, 0), (10, 23), (11, 1), (12, 0), (40, 5)):
+        await done_on(sql, alice, zone, today - timedelta(back), hour)
+    found = await stats(alice, "?days=14")
+    assert (found["timezone"], found["today"]) == (zone, str(today))
+    done = {0: 1, 1: 2, 2: 1, 9: 1, 10: 1, 11: 1, 12: 1}
+    assert found["per_day"] == [
+        {"on": str(today - timedelta(back)), "done": done.get(back, 0)} for back in range(13, -1, -1)
+    ]
+    assert found["streak"] == {"current": 3, "longest": 4}
+    monday = today - timedelta(today.weekday())
+    first = (today - timedelta(13)) - timedelta((today - timedelta(13)).weekday())
+    weeks = [first + timedelta(7 * n) for n in range((monday - first).days // 7 + 1)]
+    assert found["per_week"] == [
+        {
+            "on": str(week),
+            "done": sum(n for back, n in done.items() if week <= today - timedelta(back) < week + timedelta(7)),
+        }
+        for week in weeks
+    ]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+async def test_what_is_due_is_judged_by_the_users_day(alice: Person, sql: Any, zone: str) -> None:
+    await alice.add("no date")
+    today = await live_in(sql, alice, zone)
+    tomorrow = today + timedelta(1)
+    for due in (
+        today - timedelta(1),
+        today,
+        f"{today}T00:00:00",
+        f"{today}T23:59:59",
+        tomorrow,
+        f"{tomorrow}T00:00:00",
+    ):
+        await alice.add("due", due_date=str(due))
+        await alice.add("done", due_date=str(due), completed=True)
+    gone = await alice.add("gone", due_date=str(today))
+    await alice.delete(f"/tasks/{gone['id']}")
+    totals = (await stats(alice))["totals"]
+    late = len((await alice.get("/tasks?overdue=true")).json())
+    assert late in {2, 3}
+    assert totals == {"open": 7, "completed": 6, "overdue": late, "due_today": 3, "trash": 1}
+
+
+async def test_a_streak_lasts_until_a_day_is_over(alice: Person, sql: Any) -> None:
+    await alice.add()
+    today = await live_in(sql, alice, "UTC")
+    for back in (1, 2):
+        await done_on(sql, alice, "UTC", today - timedelta(back))
+    assert (await stats(alice))["streak"] == {"current": 2, "longest": 2}
+    await sql.execute(
+        "update tasks set completed_at = completed_at - interval '1 day' where user_id = $1", alice.subject
+    )
+    assert (await stats(alice))["streak"] == {"current": 0, "longest": 2}
+
+
+async def test_projects_and_tags_have_their_share(alice: Person, sql: Any) -> None:
+    project = await sql.fetchval(
+        "with owner as (insert into users (id) values ($1)) "
+        "insert into projects (user_id, name, version) values ($1, 'Home', 1) returning id", alice.subject,
+    )  # fmt: skip
+    for tags, completed in ((["a", "b"], False), (["a"], True), ([], False)):
+        task = await alice.add(tags=tags, completed=completed)
+        if tags:
+            await sql.execute("update tasks set project_id = $1 where id = $2", project, task["id"])
+    found = await stats(alice)
+    assert found["projects"] == [
+        {"project_id": project, "name": "Home", "open": 1, "done": 1},
+        {"project_id": None, "name": None, "open": 1, "done": 0},
+    ]
+    assert found["tags"] == [{"name": "a", "open": 1, "done": 1}, {"name": "b", "open": 1, "done": 0}]
+
+
+@pytest.mark.parametrize("query", ["?days=0", "?days=367", "?days=x", "?weeks=2"])
+async def test_days_have_bounds(alice: Person, query: str) -> None:
+    assert_problem(await alice.get(f"/stats{query}"), 422, "validation_error")
+    assert len((await stats(alice, "?days=366"))["per_day"]) == 366

@@ -1,0 +1,42 @@
+"""A running service and a browser to look at it with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.db.url import ConnectOptions
+from tests.browser import Browser, browsing, find_browser
+from tests.servers import Server, running
+from tests.web.window import Window
+
+
+@pytest.fixture(scope="module")
+def service(anyio_backend: str, postgres: ConnectOptions) -> Iterator[Server]:
+    """A process of its own, which can be stopped and started again."""
+    with running(postgres.dsn) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    binary = find_browser()
+    if binary is None:
+        pytest.skip("no Chromium on this machine: the web client was not tried in a browser")
+    with browsing(binary, Path(tmp_path_factory.mktemp("profile"))) as started:
+        started.first_page()
+        yield started
+
+
+@pytest.fixture
+def window(browser: Browser, service: Server) -> Iterator[Window]:
+    """A window of a person who has just registered. Nothing may be complained about in it."""
+    opened = Window(browser, service)
+    opened.register()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def address(service: Server) -> str:
+    return service.url

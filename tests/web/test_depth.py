@@ -1,0 +1,86 @@
+"""Order, subtasks, projects, quick add and comments in the web client."""
+
+from tests.web.window import Window
+
+
+def test_a_task_is_dragged_to_its_place(window: Window) -> None:
+    window.add("one", "two", "three")
+    window.in_step()
+    window.drag("three", "one", above=True)
+    window.shows("three", "one", "two")
+    window.drag("three", "two", above=False)
+    window.shows("one", "two", "three")
+    window.page.wait(f"({window.row('two')}.querySelector('.title').focus(), true)")
+    window.page.press("ArrowUp", modifiers=1)
+    window.shows("two", "one", "three")
+    window.in_step()
+    with window.api() as api:
+        rows = api.get("/tasks", params={"sort": "position", "order": "asc"}).json()
+    assert [row["title"] for row in rows] == ["two", "one", "three"]
+    window.page.click("#undo")
+    window.shows("one", "two", "three")
+    assert window.complaints() == []
+
+
+def test_subtasks_stand_below_their_parent_and_go_with_it(window: Window) -> None:
+    window.add("Move house", "Buy milk")
+    window.open_details("Move house")
+    for step in ("Pack", "Clean"):
+        window.page.type("#add-subtask", step)
+        window.page.press("Enter")
+    window.shows("Move house", "Pack", "Clean", "Buy milk")
+    window.page.wait(f"{window.row('Pack')}.dataset.depth == '1'")
+    window.complete("Pack")
+    window.page.wait(f"{window.row('Move house')}.querySelector('.meta').innerText.includes('1/2')")
+    window.complete("Move house")
+    window.shows("Buy milk")
+    window.in_step()
+    window.page.click("#undo")
+    window.shows("Move house", "Clean", "Buy milk")
+
+
+def test_projects_hold_tasks_and_take_them_along(window: Window) -> None:
+    page = window.page
+    page.click(".add-project")
+    page.type(".new-project input", "Home office")
+    page.press("Enter")
+    page.wait("[...document.querySelectorAll('.sidebar .name')].some((one) => one.innerText == 'Home office')")
+    window.in_step()
+    page.wait(
+        "([...document.querySelectorAll('.sidebar a')].find((one) => one.innerText.includes('Home')).click(), true)"
+    )
+    page.wait("document.querySelector('h1').innerText == 'Home office'")
+    window.add("Buy a chair")
+    window.shows("Buy a chair")
+    window.in_step()
+    with window.api() as api:
+        (project,) = api.get("/projects").json()
+        assert api.get("/tasks").json()[0]["project_id"] == project["id"]
+    page.click("#delete-project")
+    page.click("#delete-project")
+    window.shows()
+    window.in_step()
+    page.click("#undo")
+    window.shows("Buy a chair")
+    window.page.wait(f"{window.row('Buy a chair')}.querySelector('.meta').innerText.includes('Home office')")
+
+
+def test_what_quick_add_understood_is_shown_while_one_types(window: Window) -> None:
+    window.page.type("#add", "Pay rent every month on the 1st #flat p:high @bank")
+    window.page.wait("document.querySelectorAll('.understood .span').length >= 4")
+    assert "every month on day 1" in window.page.run("document.querySelector('.understood').innerText")
+    window.page.press("Enter")
+    window.shows("Pay rent")
+    window.in_step()
+    for word in ("high", "@bank", "flat"):
+        window.page.wait(f"document.querySelector('.row .meta').innerText.includes('{word}')")
+
+
+def test_comments_are_kept_and_reach_other_windows(window: Window) -> None:
+    other = window.another()
+    window.add("Buy milk")
+    window.open_details("Buy milk")
+    other.open_details("Buy milk")
+    window.page.type("#add-comment", "<b>two</b> litres")
+    window.page.press("Enter")
+    other.page.wait("document.querySelector('.comment p').innerText == '<b>two</b> litres'")

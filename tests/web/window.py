@@ -1,0 +1,115 @@
+"""A window of the web client, in the words of the person who sits at it."""
+
+import json
+import uuid
+from typing import Any, Self
+
+import httpx
+
+from tests.browser import Browser, Page
+from tests.servers import Server
+
+PASSWORD = "correct horse battery staple"
+
+
+class Window:
+    def __init__(self, browser: Browser, service: Server, context: str | None = None) -> None:
+        """A profile of its own, unless it is to share the ``context`` of another window."""
+        self.browser, self.service = browser, service
+        self.context = context or browser.new_context()
+        self.page: Page = browser.new_page(self.context)
+        self.email = ""
+
+    def close(self) -> None:
+        self.browser.close_context(self.context)
+
+    def complaints(self) -> list[str]:
+        return self.page.complaints()
+
+    def another(self) -> "Window":
+        """A second window of the same person in the same browser."""
+        window = Window(self.browser, self.service, self.context)
+        window.email = self.email
+        return window.open()
+
+    def open(self, place: str = "") -> Self:
+        self.page.open(f"{self.service.url}/app{place}")
+        return self
+
+    def register(self) -> None:
+        self.email = f"{uuid.uuid4().hex}@example.com"
+        self.open()
+        self.page.click("#switch")
+        self.page.wait("document.querySelector('h1').innerText == 'Make an account'")
+        self.page.type("input[name=email]", self.email)
+        self.page.type("input[name=password]", PASSWORD)
+        self.page.click("form .primary")
+        self.in_step()
+
+    def in_step(self) -> None:
+        self.page.wait("document.querySelector('#state').innerText.trim() == 'In step'")
+
+    def go(self, place: str) -> None:
+        self.page.run(f"location.hash = {json.dumps(place)}")
+
+    def add(self, *titles: str) -> None:
+        for title in titles:
+            self.page.type("#add", title)
+            self.page.press("Enter")
+            self.page.wait("document.querySelector('#add').value == ''")
+
+    def titles(self) -> list[str]:
+        return list(self.page.run("[...document.querySelectorAll('.row .title')].map((one) => one.textContent)"))
+
+    def shows(self, *titles: str) -> None:
+        """Exactly these, in this order; as soon as they are there."""
+        shown = "[...document.querySelectorAll('.row .title')].map((one) => one.textContent)"
+        self.page.wait(f"JSON.stringify({shown}) == JSON.stringify({json.dumps(titles)})")
+
+    def row(self, title: str) -> str:
+        """An expression for the row of that title."""
+        return f"[...document.querySelectorAll('.row')].find((row) => row.textContent.includes({json.dumps(title)}))"
+
+    def complete(self, title: str) -> None:
+        self.page.wait(f"({self.row(title)}.querySelector('.check').click(), true)")
+
+    def edit(self, title: str, new: str) -> None:
+        self.page.wait(f"({self.row(title)}.querySelector('.title').focus(), true)")
+        self.page.press("e")
+        self.page.wait("document.activeElement.matches('.edit')")
+        self.page.run("document.activeElement.select()")
+        self.page.call("Input.insertText", text=new)
+        self.page.press("Enter")
+
+    def open_details(self, title: str) -> None:
+        self.page.wait(f"({self.row(title)}.querySelector('.title').click(), true)")
+        self.page.shows(".details")
+
+    def drag(self, title: str, target: str, *, above: bool) -> None:
+        """With the mouse, from its grip to the upper or the lower half of another row."""
+        # What has just been put into the page is not hit by a pointer before it was painted.
+        self.page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        box = "{const {left, top, height} = %s.getBoundingClientRect(); JSON.stringify([left + 12, top, height])}"
+        x, y, height = json.loads(self.page.run(box % f"{self.row(title)}.querySelector('.grip')"))
+        _, top, tall = json.loads(self.page.run(box % self.row(target)))
+        end = top + tall * (0.2 if above else 0.8)
+        mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.page.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y + height / 2, **mouse)
+        for step in (0.3, 0.7, 1.0):
+            at = y + (end - y) * step
+            self.page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=at, **mouse)
+        self.page.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=end, **mouse)
+
+    def api(self) -> httpx.Client:
+        """The same person with another client."""
+        answer = httpx.post(
+            f"{self.service.url}/api/auth/login", json={"email": self.email, "password": PASSWORD}, trust_env=False
+        )
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.Client(base_url=f"{self.service.url}/api/me", headers=headers, trust_env=False)
+
+    def kept(self, **query: Any) -> list[str]:
+        """Titles as the service has them, in the order of their creation."""
+        with self.api() as api:
+            rows = api.get("/tasks", params={"order": "asc", "limit": 1000, **query}).json()
+        return [row["title"] for row in rows]
