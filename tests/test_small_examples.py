@@ -59,7 +59,7 @@ async def test_a_client_in_javascript(server: Server, tmp_path: Path) -> None:
         URL=server.url, EMAIL=account["email"], PASSWORD=account["password"],
     )  # fmt: skip
     assert said.splitlines() == [
-        "412 The task has changed since the version in If-Match: get it again.",
+        "412 It has changed since the version in If-Match: get it again.",
         "Buy oat milk",
     ]
 
