@@ -18,7 +18,7 @@ from app.services.task_statements import NOW, TASKS, numbered_task
 from app.services.users import get_revision, lock_owner
 
 # Tasks that one statement writes, and with it one number: 10,000 take about a second, and none may take five.
-BATCH = 10_000
+BATCH = 5_000
 TagRow: Any = msgspec.defstruct("TagRow", list(TagRead.model_fields), frozen=True)
 
 COUNTED = """
