@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app import cli_data, cli_user
+from app import cli_data, cli_seed, cli_user
 from app.assistant.extra import load_mcp_proxy
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
@@ -27,7 +27,7 @@ app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 app.add_typer(cli_user.app, name="user")
-for command in (cli_data.dump, cli_data.restore, cli_data.prune):
+for command in (cli_data.dump, cli_data.restore, cli_data.prune, cli_seed.seed):
     app.command()(command)
 
 

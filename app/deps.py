@@ -15,6 +15,7 @@ from app.db.session import Session as DatabaseSession
 from app.errors import CalendarTokenInvalid, InsufficientScope, LoginRequired, NotFound, NotYourPath
 from app.models.base import MAX_ID, CleanText
 from app.models.task_fields import TAG_MAX
+from app.openapi_texts import BEARER_DESCRIPTION
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
 
@@ -24,7 +25,7 @@ bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
     scheme_name="bearerAuth",
-    description="The access_token of a login, or an API token, or a token of an issuer this service trusts.",
+    description=BEARER_DESCRIPTION,
 )
 
 

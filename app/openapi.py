@@ -16,6 +16,7 @@ from app import errors
 from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
 from app.openapi_schemas import adapt, restore_examples
+from app.openapi_texts import DESCRIPTION, TAGS
 from app.problems import TITLES, problem
 from app.version import VERSION
 
@@ -26,38 +27,6 @@ PROBLEM_JSON = "application/problem+json"
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 UNSAFE = {"post", "put", "patch", "delete"}
 BEARER = "bearerAuth"
-
-DESCRIPTION = """\
-Tasks, and what belongs to them, of many users: each sees only their own.
-
-**Get a token:** register (`POST /api/auth/register`) and take the `access_token`, or run `todo token alice`; press
-**Authorize** and paste it. Where a path asks for
-`user_id`, `me` is whoever the token belongs to.
-
-```sh
-curl -H "Authorization: Bearer $(todo token alice)" http://127.0.0.1:8000/api/me/tasks
-```
-
-**Errors** are `application/problem+json` (RFC 9457): `detail` is for people, `code` is stable and for programs, and
-`request_id` finds the line in the log. What belongs to somebody else is 404, like what does not exist.
-"""
-
-TAGS = {
-    "tasks": "What there is to do.",
-    "projects": "Lists that group tasks.",
-    "tags": "Words on tasks, counted, renamed and merged across all of them.",
-    "comments": "Notes under a task.",
-    "views": "Lists under a name.",
-    "settings": "The user's time zone.",
-    "stats": "Totals, streaks and what is overdue.",
-    "auth": "Accounts, sessions and tokens.",
-    "tokens": "Tokens for scripts and agents.",
-    "changes": "Every write as a numbered change: synchronisation, history, undo and live events.",
-    "webhooks": "The same changes, delivered in order to another service.",
-    "transfer": "Export, import and the calendar feed.",
-    "assistant": "Talking to the service in plain language.",
-    "operations": "Is it up, and is it ready?",
-}
 
 
 class InvalidInput(BaseModel):

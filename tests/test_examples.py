@@ -1,4 +1,4 @@
-"""The examples of the README, run as they are."""
+"""The examples of examples/, run as they are."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The README's commands, as a reader would run them."""
+"""The commands of the README and of docs/, as a reader would run them."""
 
 import json
 import os
@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README, TASKS = ROOT / "README.md", ROOT / "docs" / "tasks.md"
 TODO = Path(sys.executable).with_name("todo")
 
 
-def blocks(heading: str) -> list[str]:
+def blocks(heading: str, page: Path = README) -> list[str]:
     """The shell blocks of one section."""
-    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
@@ -71,7 +71,7 @@ def test_five_minutes_with_curl(served: tuple[str, dict[str, str]]) -> None:
 
 def test_finding_things(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
-    script = "".join(blocks("Finding things"))
+    script = "".join(blocks("Finding things", TASKS))
     script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -89,7 +89,7 @@ def test_finding_things(served: tuple[str, dict[str, str]]) -> None:
 
 def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
-    script = "".join(blocks("A week of tasks")).replace("http://127.0.0.1:8000", url)
+    script = "".join(blocks("A week of tasks", TASKS)).replace("http://127.0.0.1:8000", url)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script.replace(".venv/bin/todo", str(TODO))],
         cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
@@ -112,7 +112,7 @@ def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
 def test_in_and_out(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     setup = blocks("Five minutes with curl")[0].splitlines()
-    script = "\n".join([line for line in setup if line.startswith(("TOKEN=", "call()"))] + blocks("In and out"))
+    script = "\n".join([line for line in setup if line.startswith(("TOKEN=", "call()"))] + blocks("In and out", TASKS))
     script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
     script = script.replace("todo token alice", "todo token carol") + "\ncat todo.json"
     done = subprocess.run(
@@ -127,6 +127,29 @@ def test_in_and_out(served: tuple[str, dict[str, str]]) -> None:
     assert "/calendar.ics?token=todo_feed_" in done.stdout
     assert '"format":"todo/1"' in done.stdout
     assert "urn:todo:problem" not in done.stdout
+
+
+def test_a_life_to_look_at(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    command = blocks("Run it")[1].strip().replace(".venv/bin/todo", str(TODO))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", command],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    entered = re.search(r"log in as (\S+) with the password (\S+)", done.stdout)
+    assert entered
+    login = httpx.post(f"{url}/api/auth/login", json={"email": entered[1], "password": entered[2]})
+    assert login.status_code == 200
+
+
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)|src=\"([^\"]+)\"")
+
+
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = {found[1] or found[2] for found in LINK.finditer(page.read_text())}
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:

@@ -12,10 +12,13 @@ TEXT_MAX = 500
 TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
 
 
+QuickText = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TEXT_MAX)]
+
+
 class QuickTask(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": TEXT}]})
 
-    text: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TEXT_MAX)]
+    text: QuickText
     dry_run: StrictBool = Field(False, description="Only say what would be understood.")
 
 

@@ -33,8 +33,7 @@ async def quick_add_task(request: Request, owner: Owner, session: Session, wante
     Days, times and repeats are read in English, in your time zone. `#` names a project, which is created when new;
     `@` a tag; `p:high` or `p1` to `p4` the priority. What is not understood stays in the title.
     """
-    limit = request.app.state.settings.description_max
-    done = await quick_tasks.quick_add_task(session, owner, wanted, description_max=limit)
+    done = await quick_tasks.quick_add_task(session, owner, wanted)
     if wanted.dry_run:
         return Json(done)
     task = done["task"]

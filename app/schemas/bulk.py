@@ -48,6 +48,8 @@ PLACE = {"project_id", "parent_id"}
 class BulkChange(Shape):
     """Fields as a single task takes them. ``add_tags`` and ``remove_tags`` leave the other tags as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     description: Description | MISSING | None = MISSING
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
@@ -89,7 +91,14 @@ class BulkWrite(Shape):
         }
     )
 
-    ids: Annotated[list[RowId], Field(min_length=1, max_length=BULK_MAX), AfterValidator(_unique)] | MISSING = MISSING
+    ids: (
+        Annotated[
+            list[RowId],
+            Field(min_length=1, max_length=BULK_MAX, json_schema_extra={"uniqueItems": True}),
+            AfterValidator(_unique),
+        ]
+        | MISSING
+    ) = MISSING
     filter: TaskConditions | MISSING = Field(
         MISSING, description="As the parameters of a list; restore looks into the trash. At most 1,000 may match."
     )
@@ -105,9 +114,9 @@ class BulkWrite(Shape):
         change = self.change
         takes_change = self.action in (BulkAction.UPDATE, BulkAction.MOVE)
         if takes_change != isinstance(change, BulkChange):
-            raise PydanticCustomError("change", "update and move need a change, the other actions take none")
+            raise PydanticCustomError("bulk_change", "update and move need a change, the other actions take none")
         if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE:
-            raise PydanticCustomError("move", "move takes project_id or parent_id")
+            raise PydanticCustomError("bulk_move", "move takes project_id or parent_id")
         return self
 
 

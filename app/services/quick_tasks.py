@@ -26,14 +26,14 @@ class QuickAddInvalid(Invalid):
     code, message = "quick_add_invalid", "The text makes no acceptable task."
 
 
-async def quick_add_task(session: Session, owner: str, wanted: QuickTask, *, description_max: int) -> dict[str, Any]:
+async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dict[str, Any]:
     """The task, or with ``dry_run`` what it would be, and what was understood.
 
     A project that is named and not there is created, in the same write. Raises EmptyTitle, QuickAddInvalid.
     """
     moment, zone = now(), ZoneInfo((await session.exec(ZONE, {"owner": owner})).one())
     found = parse(wanted.text, now=moment, timezone=zone)
-    reader = Reader(description_max=description_max, timezone=zone, now=moment)
+    reader = Reader(description_max=0, timezone=zone, now=moment)
     due = found.due.isoformat() if found.due else None
     fields: dict[str, Any] = {"title": found.title, "tags": found.tags, "priority": found.priority or DEFAULT}
     fields |= {"due_date": due, "recurrence": found.recurrence}

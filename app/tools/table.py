@@ -9,12 +9,30 @@ from pydantic import BaseModel, Field, StrictInt
 
 from app.db.session import Session
 from app.models.base import MAX_ID, Shape
+from app.schemas.task_query import CursorText, ForwardQuery, Whole
 
+LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
+Limit = Annotated[int, Field(ge=1, le=100), Whole]
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
+
+
+NOTHING = (("format", "int64"), ("maximum", MAX_ID), ("minLength", 1))
+PATTERN_MAX = 60  # characters of a regular expression that a model may be expected to read
 
 
 class Nothing(Shape):
     """No arguments."""
+
+
+class Pages(ForwardQuery):
+    """Only a page."""
+
+    limit: Limit = LIMIT
+    cursor: CursorText | None = Field(None, description="next_cursor of the page before.")
+
+
+class NextPage(BaseModel):
+    next_cursor: str | None = Field(description="Where the next page begins; null: this was the last one.")
 
 
 class Call(NamedTuple):
@@ -50,7 +68,7 @@ class Tool:
 
 
 def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without references, titles and examples: small models stumble over the first and pay for the rest."""
+    """A schema without references, titles and the like: small models stumble over the first and pay for the rest."""
     shared = schema.get("$defs", {})
 
     def walk(node: Any, *, names: bool = False) -> Any:
@@ -58,10 +76,25 @@ def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
             return [walk(each) for each in node]
         if not isinstance(node, dict):
             return node
+        if "anyOf" in node and node.get("default", 0) is None:
+            node = _without_null(node)
         if "$ref" in node:
             own = {key: value for key, value in node.items() if key != "$ref"}
             return walk({**deepcopy(shared[node["$ref"].rpartition("/")[2]]), **own})
-        dropped = set() if names else {"title", "examples", "$defs"}
-        return {key: walk(value, names=key == "properties") for key, value in node.items() if key not in dropped}
+        kept = node.items() if names else [pair for pair in node.items() if not _says_nothing(*pair)]
+        return {key: walk(value, names=key == "properties") for key, value in kept}
 
     return walk(schema)  # type: ignore[no-any-return]
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """To a model. What it gets wrong nevertheless, the shape refuses in words."""
+    long = key == "pattern" and len(value) > PATTERN_MAX
+    return long or key in ("title", "examples", "$defs") or (key, value) in NOTHING
+
+
+def _without_null(node: dict[str, Any]) -> dict[str, Any]:
+    """Of a field that is null when it is left out: leaving it out is the one way to say so. null is still taken."""
+    own = {key: value for key, value in node.items() if key not in ("default", "anyOf")}
+    others = [each for each in node["anyOf"] if each != {"type": "null"}]
+    return {**others[0], **own} if len(others) == 1 else {**own, "anyOf": others}

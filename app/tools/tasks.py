@@ -1,6 +1,6 @@
 """The tools for tasks: the services that HTTP calls, and their shapes."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
@@ -9,28 +9,26 @@ from app.models.base import CleanText, Shape
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page
-from app.schemas.task_query import TaskQuery, TrashQuery, Whole
+from app.schemas.task_query import Sort, TaskFilter, TaskQuery
 from app.services import emptying, task_list, tasks
-from app.tools.table import Call, Id, Nothing, Tool
-
-LIMIT = 20  # tasks on a page: each costs a model about 50 tokens
-Limit = Annotated[int, Field(ge=1, le=100), Whole]
+from app.tools.table import LIMIT, Call, Id, Limit, NextPage, Nothing, Pages, Tool
 
 
 class TaskId(Shape):
     task_id: Id
 
 
-class ListTasks(TaskQuery):
-    """Filters, order and page. All filters must hold."""
+class ListTasks(Pages, TaskFilter):
+    """All filters must hold."""
 
-    limit: Limit = LIMIT
+    offset: ClassVar[None] = None
+    sort: Sort = Field(Sort.CREATED_AT, description="What has no such date comes last. relevance needs search.")
 
 
-class ListTrash(TrashQuery):
+class ListTrash(Pages):
     """Only a page, latest first."""
 
-    limit: Limit = LIMIT
+    offset: ClassVar[None] = None
 
 
 class SearchTasks(Shape):
@@ -65,7 +63,7 @@ class Done(BaseModel):
     """What a write did to a task."""
 
     task_id: int
-    status: Literal["created", "updated", "completed", "reopened", "deleted", "restored"]
+    status: Literal["created", "updated", "completed", "reopened", "deleted", "restored", "moved", "skipped"]
     title: str
 
 
@@ -80,9 +78,8 @@ class TaskLine(BaseModel):
     tags: list[str]
 
 
-class TaskLines(BaseModel):
+class TaskLines(NextPage):
     tasks: list[TaskLine]
-    next_cursor: str | None = Field(description="Where the next page begins; null: this was the last one.")
 
 
 class Emptied(BaseModel):
@@ -157,7 +154,7 @@ TASK_TOOLS = [
     Tool("get_task", "All about one task, its description too.", TaskId, TaskRead, get_task, read_only=True),
     Tool(
         "update_task",
-        "Change the title, description, priority, due date or tags of a task.",
+        "Change fields of a task.",
         UpdateTask,
         Done,
         update_task,

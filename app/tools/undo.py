@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from app.services import agent_writes
 from app.tools.table import Call, Nothing, Tool
 
+SHOWN = 20  # a tag can be on all tasks
 STATUS = "What happened to it: updated, completed, reopened, deleted, restored."
 
 
@@ -22,20 +23,29 @@ class UndoneProject(BaseModel):
     name: str
 
 
+class UndoneComment(BaseModel):
+    comment_id: int
+    task_id: int
+    status: str = Field(description=STATUS)
+
+
 class Undone(BaseModel):
     status: Literal["undone"]
-    changes: list[UndoneTask | UndoneProject]
+    changes: list[UndoneTask | UndoneProject | UndoneComment] = Field(description="Of more than 20 the first.")
+    total: int = Field(description="How many there are.")
 
 
 def _told(change: Any) -> dict[str, Any]:
     if change.entity == "project":
         return {"project_id": change.entity_id, "status": change.action, "name": change.data.name}
+    if change.entity == "comment":
+        return {"comment_id": change.entity_id, "task_id": change.data.task_id, "status": change.action}
     return {"task_id": change.entity_id, "status": change.action, "title": change.data.title}
 
 
 async def undo_last(call: Call) -> Any:
     changes = await agent_writes.undo_last_write(call.session, call.owner, call.source)
-    return {"status": "undone", "changes": [_told(change) for change in changes]}
+    return {"status": "undone", "changes": [_told(change) for change in changes[:SHOWN]], "total": len(changes)}
 
 
 UNDO_TOOLS = [

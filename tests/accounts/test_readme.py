@@ -1,4 +1,4 @@
-"""The README's section on accounts, run as a new user would."""
+"""docs/accounts.md, run as a new user would."""
 
 import os
 import re
@@ -12,13 +12,12 @@ import pytest
 
 from tests.accounts.test_processes import answers, free_port, serve
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text()
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs bash and curl")
 async def test_the_whole_life_of_an_account(tmp_path: Path) -> None:
-    section = README.partition("\n## Accounts\n")[2].partition("\n## ")[0]
-    script = "\n".join(re.findall(r"```sh\n(.*?)```", section, re.DOTALL))
+    script = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = serve(port, {"ACCESS_TTL": "2", "DATA_DIR": str(tmp_path / "data"), "HOME": str(tmp_path)})

@@ -87,9 +87,74 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         assert await use("undo_last") == {
             "status": "undone",
             "changes": [{"project_id": project_id, "status": "restored", "name": "House"}],
+            "total": 1,
         }
+        await calls_the_rest(use, alice, project_id)
         assert called == set(TOOLS)
-    assert await alice.titles() == []
+
+
+async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
+    """Quick add, order, series, comments, tags and numbers."""
+    made = await use("quick_add", text="Pay rent every month on the 1st #house p:high @bank")
+    rent = made["task_id"]
+    assert (made["status"], made["title"]) == ("created", "Pay rent")
+    assert {piece["field"] for piece in made["understood"]} == {"recurrence", "project", "priority", "tags"}
+    task = await use("get_task", task_id=rent)
+    assert (task["project_id"], task["priority"], task["tags"]) == (project_id, "high", ["bank"])
+    skipped = await use("skip_task", task_id=rent)
+    assert (skipped["status"], skipped["title"]) == ("skipped", "Pay rent")
+    assert skipped["due_date"] > task["due_date"]
+    other = (await use("add_task", title="Call", tags=["bank", "calls"], project_id=None, due_date=None))["task_id"]
+    assert await use("move_task", task_id=other, before=rent) == {"task_id": other, "status": "moved", "title": "Call"}
+    moved = await use("move_task", task_id=other, parent_id=rent)
+    assert moved["status"] == "moved"
+    assert (await use("get_task", task_id=other))["parent_id"] == rent
+
+    written = await use("add_comment", task_id=other, body="Ask for the new rate")
+    comment = written["comment_id"]
+    assert written == {"comment_id": comment, "task_id": other, "status": "created"}
+    listed = await use("list_comments", task_id=other)
+    assert [(line["id"], line["body"]) for line in listed["comments"]] == [(comment, "Ask for the new rate")]
+    gone = {"comment_id": comment, "task_id": other, "status": "deleted"}
+    assert await use("undo_last") == {"status": "undone", "changes": [gone], "total": 1}
+    assert (await use("list_comments", task_id=other))["comments"] == []
+
+    counted = {"tags": [{"name": "bank", "count": 2, "open": 2}], "next_cursor": None}
+    counted["tags"].append({"name": "calls", "count": 1, "open": 1})  # type: ignore[union-attr]
+    assert await use("list_tags") == counted
+    page = await use("list_tags", limit=1)
+    assert (await use("list_tags", limit=1, cursor=page["next_cursor"]))["tags"] == counted["tags"][1:]  # type: ignore[index]
+    assert await use("rename_tag", tag="calls", name="phone") == {"tag": "phone", "status": "renamed"}
+    assert await use("delete_tag", tag="bank") == {"tag": "bank", "status": "deleted"}
+    assert [tag["name"] for tag in (await use("list_tags"))["tags"]] == ["phone"]
+    assert (await use("undo_last"))["total"] == 2
+    assert [tag["name"] for tag in (await use("list_tags"))["tags"]] == ["bank", "phone"]
+    numbers = await use("stats", days=3)
+    assert (numbers["totals"]["open"], len(numbers["per_day"])) == (2, 3)
+    assert numbers["projects"] == [{"project_id": project_id, "name": "House", "open": 2, "done": 0}]
+    assert await alice.titles() == ["Call", "Pay rent"]
+
+
+async def test_undoing_a_quick_add_takes_its_new_project_along(server: Server, alice: Person) -> None:
+    async with agent(server, make_token(alice.subject)) as client:
+        made = await call(client, "quick_add", text="Water the plants #garden")
+        (project,) = (await call(client, "list_projects"))["projects"]
+        undone = await call(client, "undo_last")
+        assert undone["changes"] == [
+            {"project_id": project["id"], "status": "deleted", "name": "garden"},
+            {"task_id": made["task_id"], "status": "deleted", "title": "Water the plants"},
+        ]
+        assert (await call(client, "list_projects"))["projects"] == []
+
+
+async def test_of_a_tag_on_many_tasks_undo_tells_the_first(server: Server, alice: Person) -> None:
+    for number in range(25):
+        await alice.add(f"task {number}", tags=["x"])
+    async with agent(server, make_token(alice.subject)) as client:
+        await call(client, "delete_tag", tag="x")
+        undone = await call(client, "undo_last")
+        assert (len(undone["changes"]), undone["total"]) == (20, 25)
+        assert (await call(client, "list_tags"))["tags"] == [{"name": "x", "count": 25, "open": 25}]
 
 
 async def test_descriptions_say_what_a_tool_does_to_the_data(server: Server, alice: Person) -> None:
@@ -106,7 +171,7 @@ async def test_descriptions_say_what_a_tool_does_to_the_data(server: Server, ali
         assert "user_id" not in tool.input_schema.get("properties", {})
         assert tool.input_schema["additionalProperties"] is False
     hints = {name: tool.annotations.destructive_hint for name, tool in tools.items() if tool.annotations}
-    assert {name for name, hint in hints.items() if hint} >= {"delete_task", "empty_trash"}
+    assert {name for name, hint in hints.items() if hint} >= {"delete_task", "delete_tag", "empty_trash"}
     assert not hints["add_task"]
 
 
@@ -123,6 +188,15 @@ async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Serv
         for name in ("update_task", "update_project"):
             assert (await refused(client, name, task_id=1, colour=1))["code"] == "bad_arguments"
         assert (await refused(client, "delete_project", project_id=2**40))["code"] == "project_not_found"
+        assert (await refused(client, "delete_tag", tag="nowhere"))["code"] == "tag_not_found"
+        assert (await refused(client, "rename_tag", tag="nowhere", name="x"))["code"] == "tag_not_found"
+        for arguments in ({}, {"before": 1, "after": 2}, {"before": "1"}):
+            assert (await refused(client, "move_task", task_id=1, **arguments))["code"] == "bad_arguments"
+        assert (await refused(client, "quick_add", text="#home"))["code"] == "empty_title"
+        made = await call(client, "quick_add", text="Buy milk")
+        assert (await refused(client, "skip_task", task_id=made["task_id"]))["code"] == "not_recurring"
+        wrong = {"before": made["task_id"]}
+        assert (await refused(client, "move_task", task_id=made["task_id"], **wrong))["code"] == "unknown_reference"
         assert (await refused(client, "list_tasks", cursor="nonsense"))["code"] == "invalid_cursor"
         assert (await refused(client, "add_task", title="a\0b"))["code"] == "bad_arguments"
         with pytest.raises(MCPError, match="no tool of that name"):
@@ -132,9 +206,14 @@ async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Serv
 async def test_nobody_reaches_what_belongs_to_somebody_else(server: Server, alice: Person, bob: Person) -> None:
     task = await alice.add("secret")
     async with agent(server, make_token(bob.subject)) as client:
-        for name in ("get_task", "complete_task", "delete_task", "restore_task"):
+        names = ("get_task", "complete_task", "delete_task", "restore_task", "skip_task", "list_comments")
+        for name in names:
             assert (await refused(client, name, task_id=task["id"]))["code"] == "task_not_found"
         assert (await refused(client, "update_task", task_id=task["id"], title="x"))["code"] == "task_not_found"
+        assert (await refused(client, "add_comment", task_id=task["id"], body="x"))["code"] == "task_not_found"
+        assert (await refused(client, "move_task", task_id=task["id"], project_id=None))["code"] == "task_not_found"
+        mine = (await call(client, "add_task", title="mine"))["task_id"]
+        assert (await refused(client, "move_task", task_id=mine, after=task["id"]))["code"] == "unknown_reference"
         assert (await call(client, "search_tasks", query="secret"))["tasks"] == []
     assert (await alice.get(f"/tasks/{task['id']}")).json() == task
 

@@ -247,3 +247,16 @@ def test_the_service_leads_browsers_to_the_client_and_tells_others_where_things_
     assert pointer == pointer | {"docs": "/docs", "openapi": "/openapi.json", "app": "/app", "health": "/health"}
     for path in ("docs", "openapi", "app", "health"):
         assert httpx.get(service.url + pointer[path]).status_code == 200
+
+
+def test_what_a_closed_window_left_is_sent_by_the_next(window: Window) -> None:
+    other = window.another()
+    other.page.call("Network.setBlockedURLs", urls=["*/api/*"])
+    other.add("from the closed window")
+    other.page.wait("document.querySelector('#state').innerText.includes('1 to send')")
+    other.open("?reloaded")
+    other.page.call("Page.close")
+    window.open("?again")
+    window.shows("from the closed window")
+    window.in_step()
+    assert window.kept() == ["from the closed window"]

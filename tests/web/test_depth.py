@@ -1,4 +1,4 @@
-"""Order, subtasks and projects in the web client."""
+"""Order, subtasks, projects, quick add and comments in the web client."""
 
 from tests.web.window import Window
 
@@ -74,3 +74,13 @@ def test_what_quick_add_understood_is_shown_while_one_types(window: Window) -> N
     window.in_step()
     for word in ("high", "@bank", "flat"):
         window.page.wait(f"document.querySelector('.row .meta').innerText.includes('{word}')")
+
+
+def test_comments_are_kept_and_reach_other_windows(window: Window) -> None:
+    other = window.another()
+    window.add("Buy milk")
+    window.open_details("Buy milk")
+    other.open_details("Buy milk")
+    window.page.type("#add-comment", "<b>two</b> litres")
+    window.page.press("Enter")
+    other.page.wait("document.querySelector('.comment p').innerText == '<b>two</b> litres'")

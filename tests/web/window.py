@@ -24,7 +24,7 @@ class Window:
         self.browser.close_context(self.context)
 
     def complaints(self) -> list[str]:
-        return [one for one in self.page.complaints() if "404" not in one and "405" not in one]
+        return self.page.complaints()
 
     def another(self) -> "Window":
         """A second window of the same person in the same browser."""

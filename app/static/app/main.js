@@ -16,11 +16,9 @@ let current = null; // whose replica this is
 function enter(user) {
   if (user?.id === current) return changed();
   current = user?.id ?? null;
-  queue.forget();
   forget();
-  if (!user) return;
-  start(told);
-  queue.send();
+  queue.enter();
+  if (user) start(told);
 }
 
 onChange(draw);
@@ -28,10 +26,6 @@ onSession(enter);
 addEventListener("hashchange", () => show({ editing: null, sidebar: false }));
 addEventListener("online", () => queue.send());
 addEventListener("storage", (event) => {
-  if (event.key?.startsWith("todo.queue.")) {
-    queue.forget();
-    changed();
-  }
   if (event.key === "todo.user" && JSON.parse(event.newValue ?? "null")?.id !== current) location.reload(); // logged out or in elsewhere
 });
 listen();

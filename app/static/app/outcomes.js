@@ -6,11 +6,16 @@ import { call } from "./session.js";
 import { apply, changed, confirm, drop, put, rename, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
 
-const undoable = []; // {revision, label}: latest last
-const deletions = new Map(); // "task 7" -> label, until the stream tells the number: a deletion has no answer to name it
+const undoable = []; // {label, number}: latest last; number is a promise of the revision
+const deletions = new Map(); // "task 7" -> tells the number of its deletion, which no answer names: the stream does
 let newest = 0; // number of the latest own write
 
-export const lastUndoable = () => undoable.pop();
+/** The latest own write, once the one that is under way has its answer: {label, revision}, or null. */
+export async function lastUndoable() {
+  await queue.settled();
+  const last = undoable.pop();
+  return last ? { label: last.label, revision: await last.number } : null;
+}
 
 function done(op, { data }) {
   const row = data?.task ?? data;
@@ -18,18 +23,19 @@ function done(op, { data }) {
   if (op.entity === "undo") data.changes.forEach(apply);
   else if (op.method === "DELETE") {
     drop(op.entity, op.id);
-    deletions.set(`${op.entity} ${op.id}`, op.label);
+    if (op.id) undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
   } else {
-    if (op.creates) named(op.creates, row.id);
     confirm(op.entity, row);
-    undoable.push({ revision: row.version, label: op.label });
+    undoable.push({ label: op.label, number: row.version });
   }
   if (op.tell) toast(op.label, { undo: op.tell === "undo" });
   else announce(op.label);
 }
 
 /** What was created has its real id now; who looks at it keeps looking at it. */
-function named(from, to) {
+function made({ entity, from, row }) {
+  const to = row.id;
+  confirm(entity, row);
   rename(from, to);
   const place = readPlace();
   if (ui.editing === from) ui.editing = to;
@@ -39,9 +45,9 @@ function named(from, to) {
 
 /** Each change that the stream tells of, own ones included. */
 export function told({ entity, entity_id: id, action, data, revision, through }) {
-  const label = deletions.get(`${entity} ${id}`);
-  if (label && action === "deleted") {
-    undoable.push({ revision, label });
+  const tell = deletions.get(`${entity} ${id}`);
+  if (tell && action === "deleted") {
+    tell(revision);
     deletions.delete(`${entity} ${id}`);
   } else if (through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
   else if (entity === "task" && revision > newest && !queue.size) announce(`${action} elsewhere: ${data.title}`);
@@ -71,6 +77,7 @@ async function stale(op) {
 
 queue.on({
   changed,
+  made,
   done,
   stale,
   refused: (op, problem) => complain(problem),

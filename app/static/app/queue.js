@@ -1,6 +1,7 @@
-// The outbox: every write goes through it, online or not, and is sent in order. It is kept in localStorage, shared by all
-// windows of a user, and outlives a reload. Each write carries an Idempotency-Key, so whoever is unsure whether it
-// arrived (a lost answer, a closed lid, two windows at once) just sends it again.
+// The outbox: every write goes through it, online or not, and is sent in order. It is kept in localStorage, one for each
+// window, since two windows that wrote to the same one would lose each other's writes; that of a window which was closed or
+// reloaded is adopted by the next one. Each write carries an Idempotency-Key, so whoever is unsure whether it arrived (a lost
+// answer, a closed lid, an outbox adopted twice) just sends it again.
 import { Problem, Unreachable, newKey } from "./api.js";
 import { call, session } from "./session.js";
 
@@ -11,30 +12,51 @@ let cached = null;
 let sending = null;
 let failures = 0;
 let timer = null;
-const handlers = { changed() {}, done() {}, refused() {}, stale() {}, reachable() {} };
+const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale() {}, reachable() {} };
 
-const name = () => `todo.queue.${session.user?.id}`;
-const load = () => (cached ??= session.user ? JSON.parse(localStorage.getItem(name()) ?? "[]") : []);
+const prefix = () => `todo.queue.${session.user?.id}.`;
+const own = newKey(); // this window
+const name = () => prefix() + own;
+const load = () => (cached ??= JSON.parse(localStorage.getItem(name()) ?? "[]"));
 
-function save(ops) {
-  cached = ops;
-  if (session.user) localStorage.setItem(name(), JSON.stringify(ops));
+function update(edit) {
+  cached = edit(load());
+  if (session.user && cached.length) localStorage.setItem(name(), JSON.stringify(cached));
+  else localStorage.removeItem(name());
   handlers.changed();
 }
 
-const update = (edit) => {
-  cached = null; // another window may have written
-  save(edit(load()));
-};
+/** Takes over what a window left that is not there any more. A window holds a lock of its outbox's name while it lives. */
+async function adopt() {
+  const left = Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name());
+  for (const key of left) {
+    const take = () => {
+      const ops = JSON.parse(localStorage.getItem(key) ?? "[]");
+      update((mine) => [...ops, ...mine]);
+      localStorage.removeItem(key);
+    };
+    // Locks need https or localhost. Without them it may be taken from a window that lives: then both send it, with one key.
+    if (navigator.locks) await navigator.locks.request(key, { ifAvailable: true }, (free) => free && take());
+    else take();
+  }
+}
 
 export const queue = {
   all: load,
   get size() {
     return load().length;
   },
-  /** on({changed, done(op, answer), refused(op, problem), stale(op) -> op to send instead or null, reachable(bool)}) */
+  /** on({changed, made({entity, from, row}), done(op, answer), refused(op, problem), stale(op) -> op to send instead or null, reachable(bool)}) */
   on: (given) => Object.assign(handlers, given),
-  forget: () => (cached = null),
+
+  /** For whoever is logged in now. */
+  async enter() {
+    cached = null;
+    if (!session.user) return;
+    navigator.locks?.request(name(), () => new Promise(() => {})); // held until the window goes
+    await adopt();
+    queue.send();
+  },
 
   /** op: {entity, id?, creates?, method, path, body, label, match?, before?, overlay?}. `{id}` in the path stands for the id. */
   push(op) {
@@ -58,15 +80,11 @@ export const queue = {
   async send() {
     clearTimeout(timer);
     if (sending || !load().length) return;
-    // One window at a time where the browser can say so; elsewhere the keys make a second sender harmless.
-    const lock = navigator.locks ? (work) => navigator.locks.request(name(), { ifAvailable: true }, (held) => (held ? work() : null)) : (work) => work();
     sending = { key: null, promise: Promise.resolve() };
-    const promise = lock(drain);
     try {
-      await promise;
+      await drain();
     } finally {
       sending = null;
-      cached = null;
       handlers.changed();
     }
     if (load().length) wait();
@@ -79,7 +97,7 @@ function wait(seconds = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)]) {
 }
 
 async function drain() {
-  for (let op; (cached = null), (op = load()[0]); ) {
+  for (let op; (op = load()[0]); ) {
     const sent = attempt(op);
     sending.key = op.key;
     sending.promise = sent.catch(() => {});
@@ -125,12 +143,15 @@ function again(op, error) {
 /** The later writes learn what the answer says: the real id of what was created, the version after this write. */
 function settle(op, answer) {
   const row = answer.data?.task ?? answer.data;
+  const made = op.creates && row ? { entity: op.entity, from: op.creates, row } : null;
+  const follows = (one) => row?.version && op.match && one.entity === op.entity && one.id === op.id && one.match === op.match;
+  if (made) handlers.made(made);
   handlers.done(op, answer);
   update((ops) =>
     ops
       .filter((one) => one.key !== op.key)
-      .map((one) => (op.creates && row ? renamed(one, op.creates, row.id, row.version) : one))
-      .map((one) => (row?.version && op.match && one.entity === op.entity && one.id === op.id && one.match === op.match ? { ...one, match: row.version } : one)),
+      .map((one) => (made ? renamed(one, made.from, row.id, row.version) : one))
+      .map((one) => (follows(one) ? { ...one, match: row.version } : one)),
   );
 }
 

@@ -36,9 +36,13 @@ export function clear() {
   changed();
 }
 
-/** What a list showed. Whole lists replace what was there: what is gone leaves no change behind once that is pruned. */
-export function replaceAll(entity, rows) {
-  base[entity] = new Map(rows.map((row) => [row.id, row]));
+/**
+ * What a list showed at `revision`. Whole lists replace what was there, since what is gone leaves no change behind once that
+ * is pruned; but not what was written after the list was read.
+ */
+export function replaceAll(entity, rows, revision) {
+  const later = [...base[entity].values()].filter((row) => row.version > revision);
+  base[entity] = new Map([...rows, ...later].map((row) => [row.id, row]));
   changed();
 }
 

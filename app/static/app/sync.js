@@ -60,17 +60,17 @@ async function listAll() {
     next = page.next;
   }
   const done = await call("GET", "/tasks?status=completed&sort=completed_at&order=desc&limit=200");
-  replaceAll("task", [...open, ...rows(done.data)]);
+  replaceAll("task", [...open, ...rows(done.data)], revision);
   store.moreDone = done.next;
-  await Promise.all([optional("project", "/projects"), optional("view", "/views")]);
+  await Promise.all([optional("project", "/projects", revision), optional("view", "/views", revision)]);
   store.revision = revision;
 }
 
 /** Parts of the API that an older service may not have. */
-async function optional(entity, path) {
+async function optional(entity, path, revision) {
   if (store.absent.has(entity)) return;
   try {
-    replaceAll(entity, (await call("GET", path)).data);
+    replaceAll(entity, (await call("GET", path)).data, revision);
   } catch (error) {
     if (error.status !== 404) throw error;
     store.absent.add(entity);

@@ -116,9 +116,9 @@ export function deleteView(view) {
 }
 
 /** Takes the last write back: from the queue when it was not sent yet, else as a new write of the service. */
-export function undo() {
+export async function undo() {
   const waiting = queue.cancelLast();
-  const last = waiting ? null : lastUndoable();
+  const last = waiting ? null : await lastUndoable();
   if (waiting) toast(`Taken back: ${waiting.label}`);
   else if (last) queue.push({ entity: "undo", method: "POST", path: `/changes/${last.revision}/undo`, label: `Undone: ${last.label}`, tell: "only" });
   else toast("Nothing to undo.");

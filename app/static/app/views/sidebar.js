@@ -113,7 +113,7 @@ function Foot() {
     <div class="foot">
       <p class="state" id="state">
         <span class=${store.online ? "lamp" : "lamp off"}></span>
-        ${store.online ? (waiting ? "Saving…" : "In step") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
+        ${store.online ? (waiting ? "Saving…" : store.revision === null ? "One moment…" : "In step") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
       </p>
       <div class="tools">
         <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>

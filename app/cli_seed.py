@@ -1,0 +1,79 @@
+"""``todo seed``: somebody's made-up life, to look at, to develop with and to measure."""
+
+import secrets
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from pydantic import ValidationError
+
+from app.auth.passwords import Hasher
+from app.cli_common import open_database, read_settings, run
+from app.clock import now
+from app.db.session import Database
+from app.errors import AccountNotFound
+from app.importing import Import
+from app.models.accounts import AccountCreate
+from app.seed.life import Life
+from app.services import operators
+from app.services.transfer.pages import Head, read_head, read_page
+from app.services.transfer.rows import Reader
+
+DEMO = "demo@example.com"
+
+
+def seed(
+    user: Annotated[str, typer.Option(help="Whose life: a user id, as tokens name it. Instead of --email.")] = "",
+    email: Annotated[str, typer.Option(help="Whose: an account, made with a password if it is not there.")] = DEMO,
+    tasks: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 150,
+    number: Annotated[int, typer.Option("--seed", help="The same number on the same day makes the same life.")] = 1,
+    timezone: Annotated[str, typer.Option(help="Of a new account: an IANA name.")] = "UTC",
+    again: Annotated[bool, typer.Option("--again", help="Also for somebody who has tasks: they stay.")] = False,
+) -> None:
+    """Fill a demo user with projects, tasks done, due, overdue and repeating, subtasks, comments and a trash."""
+    description_max = read_settings().description_max
+
+    async def work() -> None:
+        async with open_database() as database:
+            owner, password = (user, "") if user else await _account(database, email, timezone)
+            head = await _look(database, owner, again=again)
+            moment, zone = now(), ZoneInfo(head.timezone)
+            reader = Reader(description_max=description_max, timezone=zone, now=moment)
+            job = Import(database, owner, reader, dry_run=False)
+            await job.run(Life(number, moment, zone, f"seed:{head.revision}").items(tasks))
+        typer.echo(f"{job.created['tasks']} tasks in {job.created['projects']} new projects for {owner}")
+        typer.echo(_way_in(owner, "" if user else email, password))
+
+    run(work())
+
+
+async def _account(database: Database, email: str, timezone: str) -> tuple[str, str]:
+    """The account's user id, and the password when it was made now."""
+    try:
+        return await operators.find_user(database, email), ""
+    except AccountNotFound:
+        password = secrets.token_urlsafe(12)
+    try:
+        account = AccountCreate(email=email, password=password, name="Demo", timezone=timezone)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+    hasher = Hasher(threads=1)
+    try:
+        hashed = await hasher.hash(password)
+    finally:
+        hasher.close()
+    return await operators.create_user(database, account, hashed), password
+
+
+async def _look(database: Database, owner: str, *, again: bool) -> Head:
+    """Raises ValueError when there are tasks that nobody asked to add to."""
+    async with database.transaction(owner, read_only=True) as session:
+        if not again and await read_page(session, owner, "tasks", 0, live=False):
+            raise ValueError(f"{owner} has tasks already: --again adds to them")
+        return await read_head(session, owner)
+
+
+def _way_in(owner: str, email: str, password: str) -> str:
+    if password:
+        return f"log in as {email} with the password {password}"
+    return f"log in as {email}" if email else f"a token: todo token {owner}"

@@ -1,0 +1,55 @@
+"""The tools for comments."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.models.base import Shape
+from app.models.comments import Body
+from app.services import comments
+from app.tools.table import Call, Id, NextPage, Pages, Tool
+
+
+class ListComments(Pages):
+    task_id: Id
+
+
+class AddComment(Shape):
+    task_id: Id
+    body: Body
+
+
+class DoneComment(BaseModel):
+    """What a write did to a comment."""
+
+    comment_id: int
+    task_id: int
+    status: Literal["created"]
+
+
+class CommentLine(BaseModel):
+    id: int
+    body: str
+    created_at: datetime
+
+
+class CommentLines(NextPage):
+    comments: list[CommentLine]
+
+
+async def list_comments(call: Call) -> Any:
+    page = await comments.list_comments(call.session, call.owner, call.arguments.task_id, call.arguments)
+    lines = [{name: getattr(row, name) for name in CommentLine.model_fields} for row in page.rows]
+    return {"comments": lines, "next_cursor": page.next_cursor}
+
+
+async def add_comment(call: Call) -> Any:
+    made = await comments.create_comment(call.session, call.owner, call.arguments.task_id, call.arguments)
+    return {"comment_id": made.id, "task_id": made.task_id, "status": "created"}
+
+
+COMMENT_TOOLS = [
+    Tool("list_comments", "The comments on a task, oldest first.", ListComments, CommentLines, list_comments, True),
+    Tool("add_comment", "Write a comment on a task.", AddComment, DoneComment, add_comment),
+]

@@ -1,0 +1,75 @@
+"""The tools for tags and for numbers over all tasks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from app.models.base import Shape
+from app.models.task_fields import Tag
+from app.schemas.stats import StatsQuery, StatsRead
+from app.schemas.tags import TagRead, TagUpdate
+from app.schemas.task_query import Whole
+from app.services import stats, tags
+from app.tools.table import Call, NextPage, Pages, Tool
+
+
+class RenameTag(TagUpdate):
+    tag: Tag
+    name: Tag = Field(description="The new name.")
+
+
+class DeleteTag(Shape):
+    tag: Tag
+
+
+class DoneTag(BaseModel):
+    """What a write did to a tag, on all tasks that have it."""
+
+    tag: str
+    status: Literal["renamed", "deleted"]
+
+
+class TagLines(NextPage):
+    tags: list[TagRead]
+
+
+class Stats(StatsQuery):
+    """A week, where HTTP tells of a month: each day costs a model about 12 tokens."""
+
+    days: Annotated[int, Field(ge=1, le=366), Whole] = Field(7, description="Days of per_day, today included.")
+
+
+async def list_tags(call: Call) -> Any:
+    page = await tags.list_tags(call.session, call.owner, call.arguments)
+    return {"tags": page.rows, "next_cursor": page.next_cursor}
+
+
+async def rename_tag(call: Call) -> Any:
+    renamed = await tags.rename_tag(call.session, call.owner, call.arguments.tag, call.arguments)
+    return {"tag": renamed.name, "status": "renamed"}
+
+
+async def delete_tag(call: Call) -> Any:
+    await tags.delete_tag(call.session, call.owner, call.arguments.tag)
+    return {"tag": call.arguments.tag, "status": "deleted"}
+
+
+async def get_stats(call: Call) -> Any:
+    return await stats.get_stats(call.session, call.owner, days=call.arguments.days)
+
+
+TAG_TOOLS = [
+    Tool("list_tags", "List the tags in use, with how many tasks have each.", Pages, TagLines, list_tags, True),
+    Tool("rename_tag", "Rename a tag on all tasks, or merge it into another.", RenameTag, DoneTag, rename_tag),
+    Tool("delete_tag", "Take a tag from all tasks; the tasks stay.", DeleteTag, DoneTag, delete_tag, destructive=True),
+]
+STATS_TOOLS = [
+    Tool(
+        "stats",
+        "Count tasks: open, completed, overdue, due today, done per day and week, streak, by project and tag.",
+        Stats,
+        StatsRead,
+        get_stats,
+        read_only=True,
+    ),
+]

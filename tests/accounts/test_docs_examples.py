@@ -1,0 +1,73 @@
+"""What /docs fills in can be executed as it stands, by a fresh account, in the order of the page."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from app.config import Settings
+from app.main import create_app
+from tests.accounts.support import Visitor
+
+Json = dict[str, Any]
+DOCUMENT: Json = create_app(Settings(_env_file=None)).openapi()
+# What no fresh account has, or must not be done to it in passing.
+NOT_TRIED = {
+    "register": "below", "log_in": "below",
+    "chat": "needs a model", "import_tasks": "takes files", "stream_events": "does not end",
+    "create_webhook": "the address must be one that answers", "read_calendar": "opens with a token of its own",
+    "refresh": "needs its token", "log_out": "ends the session", "forgot_password": "mails",
+    "reset_password": "needs a mailed token", "delete_account": "ends the account", "change_password": "ends it",
+    "move_project": "needs a second project", "skip_task": "needs a task that repeats",
+}  # fmt: skip
+
+
+def bodies(operation: Json) -> list[Any]:
+    """What the page fills in: an example of the body or of its shape."""
+    media: Json = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if "example" in media:
+        return [media["example"]]
+    if "examples" in media:
+        return [example["value"] for example in media["examples"].values()]
+    shape = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    found: list[Any] = DOCUMENT["components"]["schemas"].get(shape, {}).get("examples", [])
+    return found
+
+
+def tried() -> list[Any]:
+    found = []
+    for path, item in DOCUMENT["paths"].items():
+        names = set(re.findall(r"{(\w+)}", path))
+        if path.startswith("/api/") and names <= {"user_id", "task_id", "project_id"}:
+            found += [(method, path, o) for method, o in item.items() if o["operationId"] not in NOT_TRIED]
+    return found
+
+
+@pytest.mark.parametrize(("method", "path", "operation"), [pytest.param(*o, id=o[2]["operationId"]) for o in tried()])
+async def test_an_example_works_for_a_fresh_account(ann: Visitor, method: str, path: str, operation: Json) -> None:
+    http, token = ann.client, {"Authorization": f"Bearer {ann.access}"}
+    task = await http.post("/api/me/tasks", json={"title": "x", "due_date": "2031-01-01"}, headers=token)
+    project = await http.post("/api/me/projects", json={"name": "y"}, headers=token)
+    ids = {"user_id": "me", "task_id": task.json()["id"], "project_id": project.json()["id"]}
+    for body in bodies(operation) or [None]:
+        headers = token if body is None else token | {"Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body)
+        answer = await http.request(method, path.format(**ids), content=content, headers=headers)
+        assert answer.is_success, (answer.text, body)
+
+
+async def test_who_registers_by_the_example_logs_in_by_the_example(client: httpx.AsyncClient) -> None:
+    operations = {o["operationId"]: o for item in DOCUMENT["paths"].values() for o in item.values()}
+    made = await client.post("/api/auth/register", json=bodies(operations["register"])[0])
+    assert made.status_code == 201 or made.json()["code"] == "email_taken"
+    assert (await client.post("/api/auth/login", json=bodies(operations["log_in"])[0])).status_code == 200
+
+
+async def test_who_authorizes_is_told_where_tokens_come_from() -> None:
+    told = DOCUMENT["components"]["securitySchemes"]["bearerAuth"]["description"]
+    for way in ("/api/auth/register", "/api/auth/tokens", "todo token", "Better Auth"):
+        assert way in told
+    assert all("description" in tag for tag in DOCUMENT["tags"])
+    assert [tag["name"] for tag in DOCUMENT["tags"]][:3] == ["auth", "tasks", "projects"]

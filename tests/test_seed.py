@@ -1,0 +1,117 @@
+"""``todo seed``: a life that looks like one, the same again for the same seed, made like any other writes."""
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from app.config import Settings
+from app.seed.life import Life
+from tests.processes import run_todo
+from tests.support import SECRET, Person
+
+NOON = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
+
+
+def life(tasks: int, *, seed: int = 1, zone: str = "Europe/Berlin") -> list[tuple[str, dict[str, Any], Any]]:
+    found = Life(seed, NOON, ZoneInfo(zone), "x").items(tasks)
+    return [
+        (name, item.load(), (item.source, item.parent, item.series, item.project, item.task)) for name, item in found
+    ]
+
+
+def test_the_same_seed_is_the_same_life_and_another_is_not() -> None:
+    assert life(150) == life(150)
+    assert life(150) != life(150, seed=2)
+
+
+@pytest.mark.parametrize("tasks", [1, 7, 13, 40, 150, 2000])
+def test_there_are_as_many_tasks_as_asked_for_and_none_of_tomorrow(tasks: int) -> None:
+    rows = life(tasks)
+    assert Counter(name for name, _, _ in rows)["tasks"] == tasks
+    for _, fields, _ in rows:
+        for name in ("created_at", "updated_at", "completed_at", "deleted_at"):
+            if name in fields:
+                assert datetime.fromisoformat(fields[name]) <= NOON, fields
+        assert fields["created_at"] <= fields.get("completed_at", fields["created_at"]), fields
+
+
+def options(settings: Settings) -> dict[str, str]:
+    assert settings.database_url is not None
+    return {"database_url": settings.database_url.get_secret_value(), "jwt_secret": SECRET}
+
+
+async def everything(person: Person, query: str) -> list[dict[str, Any]]:
+    answer = await person.get(f"/tasks?limit=100&{query}")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    while "next" in answer.links:
+        answer = await person.get(answer.links["next"]["url"].partition(f"/api/{person.subject}")[2])
+        found += answer.json()
+    return found
+
+
+async def test_a_life_has_everything_and_is_one_change_after_the_other(
+    alice: Person, settings: Settings, tmp_path: Path
+) -> None:
+    await alice.call("PATCH", "/settings", json={"timezone": "Asia/Tokyo"})
+    made = run_todo("seed", "--user", alice.subject, cwd=tmp_path, **options(settings))
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("150 tasks in 6 new projects")
+    tasks, trash = await everything(alice, "status=all"), (await alice.get("/tasks/trash?limit=100")).json()
+    assert len(tasks) + len(trash) == 150
+    assert 1 <= len(trash) <= 20
+    assert len((await alice.get("/projects")).json()) == 6
+    done = [task for task in tasks if task["completed"]]
+    assert 60 <= len(done) <= 120
+    months = {task["completed_at"][:7] for task in done}
+    assert len(months) >= 5
+    days = [datetime.now(ZoneInfo("Asia/Tokyo")).date() - timedelta(days=n) for n in (0, 1)]  # midnight may pass
+    assert any(task["due_date"] in map(str, days) for task in tasks if not task["completed"])
+    assert len(await everything(alice, "overdue=true")) >= 2
+    assert sum(task["recurrence"] is not None for task in tasks) == 6
+    assert sum(task["series_id"] is not None for task in tasks) > 10
+    assert sum(task["parent_id"] is not None for task in tasks) > 10
+    assert any(task["tags"] for task in tasks)
+    assert any(task["reminders"] for task in tasks)
+    changes = (await alice.get("/changes?since=0&limit=1000")).json()["changes"]
+    by = Counter(change["entity"] for change in changes)
+    assert by["task"] == 150
+    assert by["comment"] > 10
+
+
+async def test_who_has_tasks_keeps_them_and_is_given_more_only_when_asked(
+    alice: Person, settings: Settings, tmp_path: Path
+) -> None:
+    await alice.add("Mine")
+    refused = run_todo("seed", "--user", alice.subject, cwd=tmp_path, **options(settings))
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == f"todo: {alice.subject} has tasks already: --again adds to them"
+    for expected in (21, 41):
+        added = run_todo("seed", "--user", alice.subject, "--again", "--tasks", "20", cwd=tmp_path, **options(settings))
+        assert added.returncode == 0, added.stderr
+        held = await everything(alice, "status=all") + (await alice.get("/tasks/trash?limit=100")).json()
+        assert len(held) == expected
+    assert len((await alice.get("/projects")).json()) == 6
+
+
+async def test_the_demo_account_can_log_in_with_the_password_that_was_printed(
+    client: httpx.AsyncClient, alice: Person, settings: Settings, tmp_path: Path
+) -> None:
+    email = f"{alice.subject}@demo.example.com"
+    made = run_todo("seed", "--email", email, "--tasks", "12", cwd=tmp_path, **options(settings))
+    assert made.returncode == 0, made.stderr
+    password = re.search(r"password (\S+)", made.stdout)
+    assert password
+    entered = await client.post("/api/auth/login", json={"email": email, "password": password[1]})
+    assert entered.status_code == 200, entered.text
+    token = {"Authorization": f"Bearer {entered.json()['access_token']}"}
+    assert len((await client.get("/api/me/projects", headers=token)).json()) == 6
+    wrong = run_todo("seed", "--email", "nobody", cwd=tmp_path, **options(settings))
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("todo: email: Not an e-mail address")
