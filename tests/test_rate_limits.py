@@ -223,6 +223,23 @@ async def test_costly_things_have_a_quota_of_their_own(http: httpx.AsyncClient, 
     assert_problem(await http.post("/api/limited"), 401, "token_missing")
 
 
+async def test_imports_have_a_quota_and_what_is_refused_imports_nothing(http: httpx.AsyncClient, alice: Person) -> None:
+    alice = Person(http, alice.subject)
+
+    async def send(title: str, query: str = "") -> httpx.Response:
+        headers = {"Content-Type": "text/csv"}
+        return await alice.call("POST", f"/import{query}", content=f"title\r\n{title}\r\n", headers=headers)
+
+    tried = await send("a", "?dry_run=true")
+    assert (tried.status_code, tried.json()["created"]["tasks"]) == (200, 1)
+    assert '"import";r=1;' in tried.headers["ratelimit"]
+    assert (await send("b")).status_code == 200
+    refused = await send("c")
+    assert_limited(refused, "import")
+    assert 1790 <= int(refused.headers["retry-after"]) <= 1800
+    assert await alice.titles() == ["b"]
+
+
 async def test_agents_have_the_quota_of_their_subject(http: httpx.AsyncClient, alice: Person) -> None:
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     local = {"Host": "localhost", "Accept": "application/json, text/event-stream"}

@@ -47,6 +47,7 @@ BODIES: dict[str, Any] = {
     "/settings": {"timezone": "Europe/Berlin"},
     "/snooze": {"minutes": 10},
     "/quick": {"text": "mine"},
+    "/bulk": {"ids": [1], "action": "complete"},
     "/calendar": {"name": "mine"},
     "/import": {"format": "todo/1"},
     "/tags/{name:path}": {"name": "y"},
