@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from app.db.session import Database, Session
-from app.errors import AppError
+from app.errors import AppError, TooManyViews
 from app.schemas.transfer import ERRORS_MAX
 from app.services.transfer.items import Item
 from app.services.transfer.rows import Reader, RowRefused, refused
@@ -22,10 +22,12 @@ from app.services.transfer.store import (
     find_project_names,
     insert_rows,
 )
-from app.services.users import get_revision, lock_owner
+from app.services.users import get_revision, get_timezone, lock_owner, set_timezone
+from app.services.views import find_room
 
 BATCH = 1000
 DEPTH_MAX = 5
+NO_ZONE = "UTC"
 UNKNOWN_ID = -1  # of what a dry run would have made
 Pair = tuple[str, Item]
 MISSING = {"parent": "parent_id", "task": "task_id", "project": "project_id", "series": "series_id"}
@@ -43,7 +45,9 @@ class Import:
         self.skipped: Counter[str] = Counter()
         self.failed = 0
         self.errors: list[dict[str, Any]] = []
+        self._room = 0
         self.revision = 0
+        self.timezone: str | None = None
 
     async def run(self, pairs: Iterable[Pair]) -> None:
         """Row by row as they come; those that must wait again, until nothing moves any more."""
@@ -69,8 +73,26 @@ class Import:
             entity = batch[0][0]
             mine = [pair for pair in batch if pair[0] == entity]
             batch = [pair for pair in batch if pair[0] != entity]
-            waiting += await self._write(entity, [item for _, item in mine], last)
+            if entity == "settings":
+                await self._take_settings(mine[0][1])
+            else:
+                waiting += await self._write(entity, [item for _, item in mine], last)
         return waiting
+
+    async def _take_settings(self, item: Item) -> None:
+        """Whoever has chosen a time zone keeps it: UTC is what an account begins with."""
+        try:
+            zone = self._reader.read_zone(_loaded(item))
+        except RowRefused as error:
+            self._refuse("settings", item, error)
+            return
+        async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
+            if zone == NO_ZONE or await get_timezone(session, self._owner) != NO_ZONE:
+                return
+            if not self._dry_run:
+                await set_timezone(session, self._owner, zone)
+        self.timezone = zone
+        self._reader.read_in(zone)
 
     async def _write(self, entity: str, items: list[Item], last: bool) -> list[Pair]:
         """One batch of one entity; gives back what has to wait."""
@@ -86,7 +108,8 @@ class Import:
                     self.skipped[entity] += 1
                 elif (missing := self._missing(item)) and not (last and missing == "series"):
                     if last:
-                        self._refuse(entity, item, refused(MISSING[missing], "What it refers to is not there."))
+                        field = MISSING[missing] if entity != "views" else f"parameters.{MISSING[missing]}"
+                        self._refuse(entity, item, refused(field, "What it refers to is not there."))
                     else:
                         waiting.append((entity, item))
                 elif (row := self._row(entity, item)) is not None and not self._is_named(entity, row):
@@ -117,6 +140,8 @@ class Import:
             for task_id, depth in (await find_depths(session, self._owner, parents)).items():
                 self._depths[task_id] = depth
         await self._name_projects(session, items)
+        if entity == "views":
+            self._room = await find_room(session, self._owner)
 
     async def _name_projects(self, session: Session, items: list[Item]) -> None:
         """Projects that rows name rather than refer to; new names become projects, in a write of their own."""
@@ -165,6 +190,8 @@ class Import:
                 if item.task is None:
                     raise refused("task_id", "Field required", "missing")
                 row["task_id"] = self._ids["tasks"][item.task]
+            elif entity == "views":
+                self._point(row["parameters"], item)
         except RowRefused as error:
             self._refuse(entity, item, error)
             return None
@@ -187,6 +214,16 @@ class Import:
                 raise refused("parent_id", f"Subtasks lie at most {DEPTH_MAX} deep.", "too_deep")
             self._depths[item.source] = depth + 1
 
+    def _point(self, parameters: dict[str, Any], item: Item) -> None:
+        """What a view looks at, by the numbers that it has here. Raises RowRefused when there are too many."""
+        if self._room <= 0:
+            raise refused("name", TooManyViews.message, TooManyViews.code)
+        self._room -= 1
+        if item.project is not None:
+            parameters["project_id"] = self._ids["projects"][item.project]
+        if item.parent is not None:
+            parameters["parent_id"] = self._ids["tasks"][item.parent]
+
     def _refuse(self, entity: str, item: Item, error: RowRefused) -> None:
         self.failed += 1
         if len(self.errors) < ERRORS_MAX:
@@ -202,6 +239,7 @@ class Import:
             "skipped": {name: self.skipped[name] for name in names},
             "failed": self.failed,
             "errors": self.errors,
+            "timezone": self.timezone,
             "revision": self.revision,
         }
 

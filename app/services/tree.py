@@ -152,6 +152,12 @@ async def find_parent(session: Session, owner: str, parent_id: int, task_id: int
     return project_id
 
 
+async def find_depth(session: Session, owner: str, task_id: int) -> Any:
+    """``depth`` (1 is the top) and ``project_id`` of a live task, else None."""
+    found = (await session.exec(PLACE, {"owner": owner, "parent_id": task_id, "task_id": 0})).one()
+    return found if found.depth is not None else None
+
+
 async def find_return(session: Session, owner: str, task_id: int) -> Place | None:
     """Where a task goes when it leaves the trash; None when it is not in it.
 
