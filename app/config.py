@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.config_bounds import Bounds
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 Origins = Annotated[list[str], NoDecode]
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
 
 
-class Settings(BaseSettings):
+class Settings(Bounds):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
@@ -22,7 +24,6 @@ class Settings(BaseSettings):
     # Where it listens
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
-    web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
     forwarded_allow_ips: str = Field(
         "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated."
     )

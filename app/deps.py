@@ -1,6 +1,7 @@
 """The vocabulary of signatures: what a route needs, said in one word each."""
 
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
@@ -12,10 +13,12 @@ from app.auth.tokens import bearer_token
 from app.clock import now
 from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
-from app.errors import CalendarTokenInvalid, InsufficientScope, LoginRequired, NotFound, NotYourPath
+from app.errors import AppError, CalendarTokenInvalid, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
+from app.limits import Limits
 from app.models.base import MAX_ID, CleanText
 from app.models.task_fields import TAG_MAX
 from app.openapi_texts import BEARER_DESCRIPTION
+from app.request_id import note_subject
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard
 
@@ -32,10 +35,26 @@ bearer = HTTPBearer(
 async def authenticate(request: Request) -> Identity:
     """Who sent the request, by a token of any kind, and alive: logins and API tokens can be ended before they expire.
 
-    Raises the 401 facts. What an API token may do is up to the caller: ``current_identity`` decides it by method.
+    Raises the 401 facts, and RateLimited: every entrance comes through here, so here requests are counted. What an API
+    token may do is up to the caller: ``current_identity`` decides it by method.
     """
+    limits: Limits = request.app.state.limits
+    try:
+        identity = await _verify(request, limits)
+    except AppError as refused:
+        if refused.kind is Kind.UNAUTHENTICATED:
+            limits.take_address(request.scope)
+        raise
+    note_subject(identity.subject)
+    limits.take_subject(request.scope, identity.subject)
+    return identity
+
+
+async def _verify(request: Request, limits: Limits) -> Identity:
     token = bearer_token(request.headers.get("authorization"))
     if token.startswith(API_TOKEN_PREFIX):
+        if not _guard(request).knows_api_token(token):
+            limits.refuse_busy_address(request.scope)  # guesses cost a look into the database
         return await _guard(request).verify_api_token(token)
     verifier = request.app.state.verifier
     identity: Identity = verifier.cached(token) or await verifier.verify(token)
@@ -80,6 +99,20 @@ async def in_person(request: Request) -> Identity:
     return identity
 
 
+def limited(kind: Literal["chat", "import"]) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that counts one of the costly things, exactly and for all processes. Raises RateLimited.
+
+    For a route or a router: ``dependencies=[Depends(limited("import"))]``.
+    """
+
+    async def count(request: Request) -> None:
+        identity = await current_identity(request)
+        limits: Limits = request.app.state.limits
+        await limits.take(request.scope, kind, identity.subject)
+
+    return count
+
+
 async def auth_context(request: Request) -> AuthContext:
     context: AuthContext = request.app.state.auth
     return context
@@ -99,6 +132,7 @@ async def client(request: Request) -> Client:
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
+TOKEN_READERS = frozenset({current_identity, current_subject, logged_in, in_person})
 Subject = Annotated[str, Depends(current_subject)]
 Caller = Annotated[Identity, Depends(current_identity)]
 LoggedIn = Annotated[Identity, Depends(logged_in)]
@@ -167,65 +201,25 @@ def _canonical_id(value: Any) -> int:
     raise NotFound
 
 
-TaskId = Annotated[
-    int,
-    Path(description="Id of the task.", examples=[7]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [7]}),
-]
-ProjectId = Annotated[
-    int,
-    Path(description="Id of the project.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-CommentId = Annotated[
-    int,
-    Path(description="Id of the comment.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-ViewId = Annotated[
-    int,
-    Path(description="Id of the view.", examples=[2]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [2]}),
-]
+def _row_id(example: int) -> tuple[BeforeValidator, WithJsonSchema]:
+    schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [example]}
+    return BeforeValidator(_canonical_id), WithJsonSchema(schema)
+
+
+TaskId = Annotated[int, Path(description="Id of the task."), *_row_id(7)]
+ProjectId = Annotated[int, Path(description="Id of the project."), *_row_id(3)]
+CommentId = Annotated[int, Path(description="Id of the comment."), *_row_id(3)]
+ViewId = Annotated[int, Path(description="Id of the view."), *_row_id(2)]
 TagName = Annotated[
     str,
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
     CleanText,
 ]
-Revision = Annotated[
-    int,
-    Path(description="The number of a write.", examples=[42]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [42]}),
-]
-WebhookId = Annotated[
-    int,
-    Path(description="Id of the webhook.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-FeedId = Annotated[
-    int,
-    Path(description="Id of the calendar feed.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-ConversationId = Annotated[
-    int,
-    Path(description="Id of the conversation.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [3]}),
-]
-TokenId = Annotated[
-    int,
-    Path(description="Id of the API token.", examples=[3]),
-    BeforeValidator(_canonical_id),
-    WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}),
-]
+Revision = Annotated[int, Path(description="The number of a write."), *_row_id(42)]
+WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3)]
+FeedId = Annotated[int, Path(description="Id of the calendar feed."), *_row_id(3)]
+ConversationId = Annotated[int, Path(description="Id of the conversation."), *_row_id(3)]
+TokenId = Annotated[int, Path(description="Id of the API token."), *_row_id(3)]
 SessionId = Annotated[str, Path(description="Id of the session.", min_length=1, max_length=64)]
 IfMatch = Annotated[
     str | None,

@@ -12,6 +12,7 @@ from app.services.transfer.calendar import Calendar
 from app.services.transfer.pages import Head, due_of, exported, read_head, read_page
 
 FORMAT = "todo/1"
+RESTORABLE = ("projects", "tasks")
 ENTITIES = ("projects", "tasks", "comments", "views")
 
 
@@ -36,14 +37,16 @@ class Export:
             after = rows[-1].id
 
     async def as_json(self) -> AsyncIterator[bytes]:
-        """Everything, the trash included. Writes that come meanwhile are those after ``revision``: see /changes."""
+        """Everything, the trash included; comments and views have none. Writes that come meanwhile are those after
+        ``revision``: see /changes.
+        """
         head = await self.head()
         start = {"format": FORMAT, "user_id": self._owner, "exported_at": now(), "revision": head.revision}
         yield encode({**start, "settings": {"timezone": head.timezone}})[:-1]
         for name in ENTITIES:
             yield b',\n"%b":[' % name.encode()
             separator = b"\n"
-            async for rows in self.pages(name):
+            async for rows in self.pages(name, live=name not in RESTORABLE):
                 yield separator + b",\n".join(encode(exported(self._owner, row)) for row in rows)
                 separator = b",\n"
             yield b"]"

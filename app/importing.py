@@ -20,9 +20,10 @@ from app.services.transfer.order import in_levels
 from app.services.transfer.references import References
 from app.services.transfer.rows import Reader, RowRefused, refused
 from app.services.transfer.store import ENTITY, ensure_owner, insert_rows
-from app.services.users import get_revision, lock_owner
+from app.services.users import get_revision, get_timezone, lock_owner, set_timezone
 
 BATCH = 1000
+NO_ZONE = "UTC"
 Pair = tuple[str, Item]
 MISSING = {"parent": "parent_id", "task": "task_id", "project": "project_id", "series": "series_id"}
 
@@ -48,6 +49,7 @@ class Import:
         self.failed = 0
         self.errors: list[dict[str, Any]] = []
         self.revision = 0
+        self.timezone: str | None = None
 
     async def run(self, pairs: Iterable[Pair]) -> None:
         """Row by row as they come; then once those that had to wait, behind what they wait for."""
@@ -75,8 +77,26 @@ class Import:
             entity = batch[0][0]
             mine = [pair for pair in batch if pair[0] == entity]
             batch = [pair for pair in batch if pair[0] != entity]
+            if entity == "settings":
+                await self._take_settings(mine[0][1])
+                continue
             waiting.setdefault(entity, []).extend(await self._write(entity, [item for _, item in mine], last=False))
         return waiting
+
+    async def _take_settings(self, item: Item) -> None:
+        """Whoever has chosen a time zone keeps it: UTC is what an account begins with."""
+        try:
+            zone = self._reader.read_zone(_loaded(item))
+        except RowRefused as error:
+            self._refuse("settings", item, error)
+            return
+        async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
+            if zone == NO_ZONE or await get_timezone(session, self._owner) != NO_ZONE:
+                return
+            if not self._dry_run:
+                await set_timezone(session, self._owner, zone)
+        self.timezone = zone
+        self._reader.read_in(zone)
 
     async def _finish(self, entity: str, items: list[Item]) -> None:
         for start in range(0, len(items), BATCH):
@@ -99,7 +119,8 @@ class Import:
                     self.skipped[entity] += 1
                 elif (missing := self._references.missing(item)) and not (last and missing == "series"):
                     if last:
-                        self._refuse(entity, item, refused(MISSING[missing], "What it refers to is not there."))
+                        field = MISSING[missing] if entity != "views" else f"parameters.{MISSING[missing]}"
+                        self._refuse(entity, item, refused(field, "What it refers to is not there."))
                     else:
                         waiting.append(item)
                 elif (row := self._row(entity, item)) is not None:
@@ -127,6 +148,8 @@ class Import:
                 if item.task is None:
                     raise refused("task_id", "Field required", "missing")
                 row["task_id"] = self._references.find("tasks", item.task)
+            elif entity == "views":
+                self._references.point(row["parameters"], item)
             if not self._references.admit(entity, row):
                 self.skipped[entity] += 1
                 return None
@@ -150,6 +173,7 @@ class Import:
             "skipped": {name: self.skipped[name] for name in names},
             "failed": self.failed,
             "errors": self.errors,
+            "timezone": self.timezone,
             "revision": self.revision,
         }
 

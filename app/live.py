@@ -181,6 +181,11 @@ class Hub:
         if not feed.streams:
             self._feeds.pop(feed.owner, None)
 
+    @property
+    def streams(self) -> int:
+        """How many are open, also those that replay."""
+        return sum(len(streams) for streams in self._open.values())
+
     def __len__(self) -> int:
         return len(self._places)
 

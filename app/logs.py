@@ -1,4 +1,4 @@
-"""Structured logs on standard error. Never a token, a title or a query."""
+"""Structured logs on standard error. Never a token, a title, a query or a user's id: that is a hash."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from app.config import Settings
-from app.request_id import request_id
+from app.request_id import request_id, short_hash, subject_hash
 
 LIBRARIES = ("uvicorn.error", "alembic.runtime.migration", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
 
@@ -15,6 +15,10 @@ LIBRARIES = ("uvicorn.error", "alembic.runtime.migration", "httpx", "httpcore", 
 def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
     if identifier := request_id():
         event["request_id"] = identifier
+    if user := subject_hash():
+        event["user"] = user
+    if "user_id" in event:
+        event["user"] = short_hash(event.pop("user_id"))
     return event
 
 

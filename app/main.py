@@ -23,8 +23,11 @@ from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
+from app.guard import connection_counts
+from app.limits import Limits
 from app.live import Hub
 from app.mail import Mailer
+from app.metrics import Metrics, metrics_server
 from app.middleware import Cors, Edge, LastCatch
 from app.openapi import install_openapi
 from app.problems import install_problems
@@ -54,9 +57,11 @@ from app.routers import (
     webhooks,
     well_known,
 )
+from app.routers import metrics as metrics_route
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
+from app.services.rate_limits import shared_counts
 from app.shutdown import before_shutdown
 from app.worker import Worker
 
@@ -91,16 +96,9 @@ ACCEPTED = [
     "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
 ]  # fmt: skip
 EXPOSED = [
-    "ETag",
-    "Idempotent-Replayed",
-    "Link",
-    "Location",
-    "Retry-After",
-    "X-Conversation-Id",
-    "X-Request-ID",
-    "X-Revision",
-    "X-Total-Count",
-]
+    "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After",
+    "X-Conversation-Id", "X-Request-ID", "X-Revision", "X-Total-Count",
+]  # fmt: skip
 
 
 def create_app(settings: Settings | None = None, *, serving: bool = True) -> FastAPI:
@@ -109,6 +107,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     One that is not ``serving`` only makes the checks of a start: nothing waits in it, and nothing works by itself.
     """
     settings = settings or get_settings()
+    on = settings.otel
     app = FastAPI(
         title="Todo",
         version="0.1.0",
@@ -117,13 +116,12 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # asking on each request whether it is on costs 8 us
+        # Off by name: asking on each request whether it is on costs 8 us.
+        telemetry={"tracing": on, "metrics": on, "logs": on, "auto_configure": on},
     )
     app.state.settings, app.state.serving = settings, serving
+    app.state.limits = limits = Limits(settings)
+    app.state.metrics = metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
     # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
     app.add_middleware(LastCatch)
     app.add_middleware(
@@ -136,13 +134,13 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         expose_headers=EXPOSED,
         max_age=600,
     )
-    app.add_middleware(Edge, log_requests=settings.access_log)
+    app.add_middleware(Edge, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics)
     install_problems(app)
     pages = [docs.router] * settings.docs + [web.router] * settings.web_client
-    for router in (*ROUTERS, *pages):
+    for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
-    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack)
+    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack, limits)
     install_openapi(app)
     return app
 
@@ -174,6 +172,7 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     await prove_isolation(database)
     app.state.auth = auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
+    app.state.limits.counts = await stack.enter_async_context(shared_counts(database, settings))
     app.state.mcp = McpEndpoint(database, settings)
     stack.push_async_callback(app.state.mcp.aclose)
     app.state.chat = Chat(database, settings)
@@ -184,11 +183,14 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
 
 async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
     """What goes on between requests: live updates, and the worker if it is to be inside."""
-    settings, database = app.state.settings, app.state.database
+    settings, database, metrics = app.state.settings, app.state.database, app.state.metrics or Metrics()
+    stack.enter_context(metrics_server(settings, metrics))
     await stack.enter_async_context(hints)
     readers = max(1, settings.pool_size // 3)
     hub = await stack.enter_async_context(Hub(database, heartbeat=settings.events_heartbeat, readers=readers))
     app.state.hub = hub
+    metrics.pool, metrics.hub, metrics.seen = database, hub, app.state.auth.seen
+    metrics.connections = connection_counts
     hints.subscribe(hub.changed)
     database.on_commit = hints.note
     runs = app.state.chat.runs
@@ -199,7 +201,8 @@ async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -
 
     stack.enter_context(before_shutdown(close))
     if settings.worker == "inside":
-        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+        metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
+        hints.subscribe(worker.changed)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -209,7 +212,11 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
         stack.push_async_callback(database.close)
         hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
-        hints.subscribe((await stack.enter_async_context(make_worker(settings, database))).changed)
+        metrics = Metrics()
+        metrics.pool = database
+        metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
+        stack.enter_context(metrics_server(settings, metrics))
+        hints.subscribe(worker.changed)
         await stop.wait()
 
 

@@ -8,10 +8,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.limits import HEADERS
+from app.metrics import UNMATCHED, Metrics
 from app.problems import problem, unexpected
-from app.request_id import start_request
+from app.request_id import STREAMING, start_request
 
 access_log = logging.getLogger("app.access")
+slow_log = logging.getLogger("app.slow")
 
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 # For whatever an answer does not say itself. Nothing but /docs is a page: an answer that a browser is made to show as
@@ -26,9 +29,10 @@ DEFAULTS = (
 class Edge:
     """Wraps the whole application. ``BaseHTTPMiddleware`` would cost 244 microseconds a request."""
 
-    def __init__(self, app: ASGIApp, *, log_requests: bool) -> None:
+    def __init__(self, app: ASGIApp, *, log_requests: bool, slow_ms: int = 0, metrics: Metrics | None = None) -> None:
+        """Requests of ``slow_ms`` milliseconds are logged as slow; 0: none."""
         self.app = app
-        self.log_requests = log_requests
+        self.log_requests, self.slow_ms, self.metrics = log_requests, slow_ms, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,7 +41,7 @@ class Edge:
         identifier = start_request(_header(scope, b"x-request-id"))
         named = (b"x-request-id", identifier.encode())
         from_no_page = _header(scope, b"origin") is None
-        started = time.perf_counter() if self.log_requests else 0.0
+        started = time.perf_counter()
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -46,6 +50,8 @@ class Edge:
                 status = message["status"]
                 inner["answered"] = True
                 headers = message["headers"] = [*message.get("headers", ()), named, NOSNIFF]
+                if (limits := inner.get(HEADERS)) is not None:
+                    headers += limits
                 said = {name for name, _ in headers}
                 headers += [default for default in DEFAULTS if default[0] not in said]
                 if from_no_page:
@@ -58,16 +64,21 @@ class Edge:
         try:
             await self.app(inner, receive, send_with_headers)
         finally:
-            if self.log_requests:
-                self._log(inner, status, started)
+            self._note(inner, status, inner.get(STREAMING, time.perf_counter()) - started)
 
-    def _log(self, scope: Scope, status: int, started: float) -> None:
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, not the path: ids and users stay out of the log, and so do queries with search words.
-        route = getattr(scope.get("route"), "path", None) or "unmatched"
-        milliseconds = round((time.perf_counter() - started) * 1000, 1)
-        access_log.info(
-            "request", extra={"method": scope["method"], "route": route, "status": status, "ms": milliseconds}
-        )
+        route = getattr(scope.get("route"), "path", None) or UNMATCHED
+        if self.metrics is not None:
+            self.metrics.observe(route, scope["method"], status, seconds)
+        slow = 0 < self.slow_ms <= seconds * 1000
+        if self.log_requests or slow:
+            said = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+            if self.log_requests:
+                access_log.info("request", extra=said)
+            if slow:
+                session = scope.get("session")
+                slow_log.warning("slow_request", extra={**said, "round_trips": session.round_trips if session else 0})
 
 
 class Cors(CORSMiddleware):

@@ -15,6 +15,7 @@ from pydantic import MISSING, BaseModel, Field
 from app import errors
 from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
+from app.limits import UNLIMITED
 from app.openapi_schemas import adapt, restore_examples
 from app.openapi_texts import DESCRIPTION, TAGS
 from app.problems import TITLES, problem
@@ -71,15 +72,26 @@ FAILURES = {
     413: _failure("The body is too large.", errors.BodyTooLarge),
     415: _failure("The body is of another content type.", errors.UnsupportedMediaType),
     422: Failure("The request was understood but is not acceptable.", "validation_error", "title: Field required"),
-    429: _failure("There were too many requests.", errors.TooManyAttempts),
+    429: _failure("There were too many requests.", errors.RateLimited),
     500: Failure("The service failed; it was logged.", "internal_error", "Something went wrong on our side."),
     503: _failure("The service is not available right now.", errors.Unavailable),
     507: _failure("The database has no space left.", errors.StorageFull),
 }
-EXTRA_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+LIMITED = ("RateLimit-Policy", "RateLimit")
+EXTRA_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After", *LIMITED), 503: ("Retry-After",)}
 HEADERS: Json = {
     "X-Request-ID": {"description": "Names this request, also in the log.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+    "RateLimit-Policy": {
+        "description": "The limits that this request met: `q` requests in `w` seconds.",
+        "schema": {"type": "string"},
+        "example": '"default";q=1200;w=60',
+    },
+    "RateLimit": {
+        "description": "What is left of each: `r` requests now, the whole quota in `t` seconds.",
+        "schema": {"type": "string"},
+        "example": '"default";r=1199;t=1',
+    },
     "WWW-Authenticate": {"description": "`Bearer`, and what is wrong with the token.", "schema": {"type": "string"}},
 }
 
@@ -131,7 +143,7 @@ def _operation(path: str, method: str, operation: Json) -> Json:
     if "{user_id}" in path:  # the token decides whose data it is: such a path is open only where the route says so
         done.setdefault("security", [{BEARER: []}])
     declared: Json = {**{str(status): {} for status in _expected(path, method, done)}, **done["responses"]}
-    done["responses"] = {status: _response(status, declared[status]) for status in sorted(declared)}
+    done["responses"] = {status: _response(path, status, declared[status]) for status in sorted(declared)}
     return done
 
 
@@ -154,7 +166,7 @@ def _parameter(parameter: Json) -> Json:
 def _expected(path: str, method: str, operation: Json) -> set[int]:
     """The errors that an operation can answer, judged by its shape."""
     names = {(p["in"], p["name"].lower()) for p in operation.get("parameters", [])}
-    statuses = {500, 503}
+    statuses = {500, 503} if path in UNLIMITED else {429, 500, 503}
     if "requestBody" in operation:
         statuses |= {400, 413, 415, 422}
     if names:
@@ -172,10 +184,11 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
     return statuses
 
 
-def _response(status: str, declared: Json) -> Json:
+def _response(path: str, status: str, declared: Json) -> Json:
     """A response as declared plus the shared headers; errors become problems, or a reference to the shared one."""
     if not status.isdecimal() or int(status) < 400:
-        return {**declared, "headers": {**_headers("X-Request-ID"), **declared.get("headers", {})}}
+        shared = _headers("X-Request-ID", *(() if path in UNLIMITED else LIMITED))
+        return {**declared, "headers": {**shared, **declared.get("headers", {})}}
     automatic = status == "422" and "HTTPValidationError" in str(declared.get("content"))
     if int(status) in FAILURES and (not declared or automatic):
         return {"$ref": f"#/components/responses/{_name(int(status))}"}

@@ -30,7 +30,7 @@ def _examples(base: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
 
 def adapt(document: Json, settings: Settings) -> None:
     """Show what the settings make of the contract. Changes ``document``."""
-    for name in ("TaskCreate", "TaskUpdate"):
+    for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
         if schema := document["components"]["schemas"].get(name):
             _set_limit(schema["properties"]["description"], settings.description_max)
     if settings.list_shape == "envelope":

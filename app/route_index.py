@@ -4,8 +4,10 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.limits import UNLIMITED, Limits
 from app.routing import DirectRoute
 
+NOT_HERE = UNLIMITED | {"/mcp"}  # whose endpoint calls deps.authenticate, where requests are counted
 PARAMETER = ""  # no literal segment is empty
 
 
@@ -16,8 +18,8 @@ class RouteIndex:
     405 and mounted paths, is left to the framework's router.
     """
 
-    def __init__(self, routes: list[Any], otherwise: ASGIApp) -> None:
-        self.otherwise = otherwise
+    def __init__(self, routes: list[Any], otherwise: ASGIApp, limits: Limits) -> None:
+        self.otherwise, self.limits = otherwise, limits
         self.root: dict[Any, Any] = {}  # segment -> subtree, ("method", name) -> route and names of its parameters
         for route in routes:
             if isinstance(route, DirectRoute) and not any(":" in name for name in route.path.split("/")):
@@ -37,10 +39,16 @@ class RouteIndex:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope) if scope["type"] == "http" and not scope.get("root_path") else None
         if found is None:
+            if scope["type"] == "http" and scope["path"] not in UNLIMITED:
+                self.limits.take_address(scope)
             await self.otherwise(scope, receive, send)
             return
         route, params = found
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
+        if (telemetry := scope.get("fastapi.telemetry")) is not None:
+            _name_span(telemetry, scope["method"], route.path)
+        if not route.authenticates and route.path not in NOT_HERE:
+            self.limits.take_address(scope)
         await route.app(scope, receive, send)
 
     def _find(self, scope: Scope) -> tuple[DirectRoute, dict[str, str]] | None:
@@ -56,3 +64,11 @@ class RouteIndex:
                 node = literal
         leaf: tuple[DirectRoute, list[str]] | None = node.get(("method", scope["method"]))
         return None if leaf is None else (leaf[0], dict(zip(leaf[1], values, strict=True)))
+
+
+def _name_span(telemetry: Any, method: str, path: str) -> None:
+    """The route's template instead of the path: ids, users and search words are no business of who collects spans."""
+    telemetry.route = path
+    if telemetry.span is not None:
+        telemetry.span.update_name(f"{method} {path}")
+        telemetry.span.set_attributes({"http.route": path, "url.path": path, "url.query": ""})

@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.attempts import Attempt, begin_attempt
+from app.deps import TOKEN_READERS
 from app.errors import Contention
 from app.paging import MAX_CACHED_QUERY_BYTES
 from app.strict_json import read_json
@@ -40,6 +41,7 @@ class DirectRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options["operation_id"] = options.get("operation_id") or endpoint.__name__
         super().__init__(path, endpoint, **options)
+        self.authenticates = _reads_token(self.dependant)
         handler = self.get_route_handler()
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,6 +90,11 @@ class DirectRoute(APIRoute):
 def _dependencies(dependant: Dependant) -> list[Bind]:
     """The steps that come first. Security schemes are declared for the document; the token is read by ``deps``."""
     return [_dependency(sub) for sub in dependant.dependencies if not isinstance(sub.call, SecurityBase)]
+
+
+def _reads_token(dependant: Dependant) -> bool:
+    """Whether a request comes to the endpoint only with a good token; then it is counted where that is read."""
+    return dependant.call in TOKEN_READERS or any(_reads_token(sub) for sub in dependant.dependencies)
 
 
 async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:

@@ -19,7 +19,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.auth.secret import load_secret
 from app.config import Settings, get_settings
-from app.connection import Connection
+from app.guard import Guarded
 from app.logs import configure_logging
 from app.main import create_app
 
@@ -92,7 +92,9 @@ def _config(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.web_concurrency,
         backlog=BACKLOG,
-        http=Connection,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
+        http=Guarded,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
+        ws="none",  # nothing here speaks it, and its protocol has none of those bounds
+        timeout_keep_alive=settings.keep_alive,
         loop="auto",
         lifespan="on",
         log_config=None,

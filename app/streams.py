@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -13,6 +14,7 @@ from app.clock import now
 from app.connection import abort_of
 from app.errors import AppError
 from app.live import Feed, Hub, encode_events
+from app.request_id import STREAMING
 from app.responses import encode
 
 log = logging.getLogger(__name__)
@@ -73,23 +75,24 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("head"):  # set by Edge: the client waits for no content
-            await self._start(send)
+            await self._start(scope, send)
             await send({"type": "http.response.body", "body": b""})
             return
         try:
             with self.hub.admitted(self, self.owner):  # before the answer starts: a refusal is one with a status
                 async with self._patience:
-                    await self._stream(receive, send)
+                    await self._stream(scope, receive, send)
         except TimeoutError:
             log.info("a stream whose client does not read was cut off")
             await self._cut_off(scope, receive)
         else:
             self._drop_later(scope)
 
-    async def _start(self, send: Send) -> None:
+    async def _start(self, scope: Scope, send: Send) -> None:
+        scope[STREAMING] = time.perf_counter()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
-    async def _stream(self, receive: Receive, send: Send) -> None:
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.hub.closing:
             self.close()
         watching = asyncio.create_task(self._watch(receive))
@@ -97,7 +100,7 @@ class EventStream(Response):
         if self.still_valid is not None:
             self._ask_later(random.uniform(0, ASK_EVERY))  # noqa: S311 - spread, so that not all ask at once
         try:
-            await self._start(send)
+            await self._start(scope, send)
             # An id without data moves the client's Last-Event-ID and is no event: it resumes even before the first one.
             await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), self.position))  # noqa: S311
             while not (self.ending or self._gone):

@@ -84,6 +84,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._hinted: set[str] = set()
         self._busy: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._due_since: dict[tuple[str, int], float] = {}  # as of the latest look at everybody
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of owners who are served
         self._loops: list[asyncio.Task[None]] = []
@@ -117,6 +118,12 @@ class Worker:
             self._hinted.update(owners)
             self._wake.set()
 
+    @property
+    def lag(self) -> tuple[int, float]:
+        """Webhooks with something to deliver, and for how many seconds the one that waits longest has had it."""
+        since = self._due_since.values()
+        return len(since), time.monotonic() - min(since) if since else 0.0
+
     async def _forever(self, work: Any, pause: float) -> None:
         while True:
             try:
@@ -147,6 +154,9 @@ class Worker:
         async with self._database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
             busy = [webhook_id for _, webhook_id in self._busy]
             due = await deliveries.find_due(session, NOBODY, owners=owners, busy=busy)
+        if owners is None:
+            moment = time.monotonic()
+            self._due_since = {key: self._due_since.get(key, moment) for key in {*due, *self._busy}}
         for key in due:
             if key not in self._busy:
                 self._busy[key] = asyncio.create_task(self._serve(*key), name="webhook")

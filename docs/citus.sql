@@ -17,6 +17,7 @@ select create_reference_table('refresh_tokens');
 select create_reference_table('api_tokens');
 select create_reference_table('password_resets');
 select create_reference_table('login_attempts');
+select create_reference_table('rate_limits');
 
 -- What users keep: all rows of one user on one node.
 select create_distributed_table('users', 'id');

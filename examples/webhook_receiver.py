@@ -38,7 +38,7 @@ class Receiver(BaseHTTPRequestHandler):
         if genuine and message_id not in self.seen:
             self.seen.add(message_id)
             event = json.loads(body)
-            print(event["type"], json.dumps(event["data"].get("data", {}).get("title")), flush=True)  # noqa: T201
+            print(event["type"], json.dumps(event["data"].get("data", {}).get("title")), flush=True)
         self.send_response(204 if genuine else 401)
         self.end_headers()
 

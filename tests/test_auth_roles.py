@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from app.db.url import ConnectOptions
 
 AUTH_TABLES = ["accounts", "sessions", "refresh_tokens", "api_tokens", "password_resets", "login_attempts"]
+AUTH_TABLES += ["rate_limits"]
 USER_TABLES = """
     select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind in ('r', 'p') and c.relname <> all($1)
@@ -72,7 +73,9 @@ async def test_the_eraser_reads_nothing_but_whose_rows_they_are(connection: Any)
 
 
 async def test_the_eraser_can_delete_the_rows_of_one_user_from_every_table(connection: Any) -> None:
-    tables = [row[0] for row in await connection.fetch(USER_TABLES, ["alembic_version", "login_attempts"])]
+    tables = [
+        row[0] for row in await connection.fetch(USER_TABLES, ["alembic_version", "login_attempts", "rate_limits"])
+    ]
     await connection.execute("set local role todo_eraser; set local app.user_id = 'anybody'")
     for table in tables:
         column = "id" if table == "users" else "user_id"

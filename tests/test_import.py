@@ -44,12 +44,14 @@ def content(document: str) -> dict[str, Any]:
         rows = sorted(found[name], key=lambda row: (row.get("source_id") or "", row["id"]))
         order[name] = {row["id"]: place for place, row in enumerate(rows)}
         kept[name] = rows
+    kept["settings"] = [found["settings"]]
     for rows in kept.values():
         for row in rows:
-            for field, table in refers.items():
-                if row.get(field) is not None:
-                    row[field] = order[table][row[field]]
-            del row["id"]
+            for named in (row, row.get("parameters", {})):
+                for field, table in refers.items():
+                    if isinstance(named.get(field), int):
+                        named[field] = order[table][named[field]]
+            row.pop("id", None)
             row.pop("position", None)
     return kept
 
@@ -82,9 +84,9 @@ async def a_life(person: Person, sql: Any) -> None:
     await sql.execute(
         "insert into comments (user_id, task_id, body, version) values ($1, $2, 'why', 1)", who, parent["id"]
     )
-    await sql.execute(
-        "insert into views (user_id, name, parameters, version) values ($1, 'Mine', '{\"tag\": \"x\"}', 1)", who
-    )
+    view = {"name": "Mine", "parameters": {"tag": "x", "project_id": project, "parent_id": parent["id"]}}
+    assert (await person.post("/views", view)).status_code == 201
+    await person.patch("/settings", {"timezone": "Asia/Tokyo"})
 
 
 async def test_the_own_json_there_and_back_loses_nothing(alice: Person, bob: Person, sql: Any) -> None:
@@ -100,6 +102,11 @@ async def test_the_own_json_there_and_back_loses_nothing(alice: Person, bob: Per
     assert again["skipped"] == report["created"]
     assert sum(again["created"].values()) == 0
     assert again["revision"] == report["revision"]
+    assert (report["timezone"], again["timezone"]) == ("Asia/Tokyo", None)
+    (view,) = (await bob.get("/views")).json()
+    assert view["parameters"]["tag"] == ["x"]
+    (project,) = (await bob.get("/projects")).json()
+    assert view["parameters"]["project_id"] == project["id"]
     home = await imported(alice, await exported(bob), JSON)  # the way back finds everything where it was
     assert home["skipped"] == report["created"]
 
@@ -413,3 +420,62 @@ async def test_an_import_has_a_limit_of_its_own(alice: Person, app: Any) -> None
         assert_problem(await alice.call("POST", "/import", content=big, headers=CSV), 413, "body_too_large")
     finally:
         app.state.settings.import_limit = limit
+
+
+async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person, bob: Person) -> None:
+    document: dict[str, Any] = {"format": "todo/1", "user_id": "u", "settings": {"timezone": "Asia/Tokyo"}}
+    document["tasks"] = [{"id": 1, "title": "Buy milk", "due_date": "2090-07-01T09:00"}]
+    text = json.dumps(document)
+    tried = await imported(alice, text, JSON, "?dry_run=true")
+    assert tried["timezone"] == "Asia/Tokyo"
+    assert (await alice.get("/settings")).json() == {"timezone": "UTC"}
+    await bob.patch("/settings", {"timezone": "Europe/Berlin"})
+    for person, zone, due in ((alice, "Asia/Tokyo", "2090-07-01T00:00:00Z"), (bob, None, "2090-07-01T07:00:00Z")):
+        assert (await imported(person, text, JSON))["timezone"] == zone
+        assert [task["due_date"] for task in (await person.get("/tasks")).json()] == [due]
+    assert (await bob.get("/settings")).json() == {"timezone": "Europe/Berlin"}
+
+
+@pytest.mark.parametrize("said", [{}, [], 5, {"timezone": None}, {"timezone": "no/such"}, {"timezone": "a\0b"}])
+async def test_settings_that_are_none_are_reported_and_the_rest_imported(alice: Person, said: Any) -> None:
+    document = {"format": "todo/1", "user_id": "u", "settings": said, "tasks": [{"id": 1, "title": "Buy milk"}]}
+    report = await imported(alice, json.dumps(document), JSON)
+    assert counts(report) == (1, 0, 1)
+    assert [error["entity"] for error in report["errors"]] == ["settings"]
+    assert (await alice.get("/settings")).json() == {"timezone": "UTC"}
+
+
+async def test_a_view_looks_at_what_came_with_it(alice: Person, bob: Person) -> None:
+    project = (await alice.post("/projects", {"name": "Home"})).json()
+    await alice.add("at home", project_id=project["id"])
+    await alice.add("elsewhere")
+    for name, where in (("Home", project["id"]), ("Inbox", "none"), ("Gone", 2**40)):
+        await alice.post("/views", {"name": name, "parameters": {"project_id": where}})
+    deleted = (await alice.post("/views", {"name": "Old", "parameters": {}})).json()
+    await alice.delete(f"/views/{deleted['id']}")
+    await bob.post("/projects", {"name": "Work"})
+    report = await imported(bob, await exported(alice), JSON)
+    assert report["created"]["views"] == 2
+    (failed,) = report["errors"]
+    assert (failed["entity"], failed["errors"][0]["loc"]) == ("views", ["parameters", "project_id"])
+    found = {view["name"]: view["id"] for view in (await bob.get("/views")).json()}
+    titles = [[task["title"] for task in (await bob.get(f"/views/{found[name]}/tasks")).json()] for name in found]
+    assert dict(zip(found, titles, strict=True)) == {"Home": ["at home"], "Inbox": ["elsewhere"]}
+
+
+async def test_views_are_as_many_as_requests_could_make(alice: Person) -> None:
+    await alice.post("/views", {"name": "first", "parameters": {}})
+    views = [{"id": number, "name": f"view {number}", "parameters": {"tag": "x"}} for number in range(1, 203)]
+    document = json.dumps({"format": "todo/1", "user_id": "u", "views": views})
+    for query in ("?dry_run=true", ""):
+        report = await imported(alice, document, JSON, query)
+        assert (report["created"]["views"], report["failed"]) == (199, 3)
+        assert report["errors"][0]["errors"][0]["type"] == "too_many_views"
+    assert len((await alice.get("/views")).json()) == 200
+
+
+async def test_what_was_taken_away_for_good_is_in_no_file(alice: Person) -> None:
+    task = await alice.add("a")
+    comment = (await alice.post(f"/tasks/{task['id']}/comments", {"body": "private"})).json()
+    await alice.delete(f"/tasks/{task['id']}/comments/{comment['id']}")
+    assert "private" not in await exported(alice)

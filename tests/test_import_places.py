@@ -147,3 +147,13 @@ async def test_an_import_ends_when_nobody_waits_for_it(alice: Person, app: Any) 
 
     await app(scope, receive, send)
     assert await alice.titles() == []
+
+
+async def test_a_file_brings_no_more_projects_than_there_can_be(alice: Person) -> None:
+    file = document(projects=[{"id": n, "name": f"p{n}"} for n in range(1003)])
+    dry = await imported(alice, file, JSON, "?dry_run=true")
+    report = await imported(alice, file, JSON)
+    assert (report["created"]["projects"], report["failed"]) == (dry["created"]["projects"], dry["failed"]) == (1000, 3)
+    assert report["errors"][0]["errors"][0]["type"] == "too_many_projects"
+    named = await imported(alice, "title,project\r\na,P5\r\nb,new\r\n", {"Content-Type": "text/csv"})
+    assert counts(named) == (1, 0, 1)

@@ -75,6 +75,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PreferencesUpdate": {"timezone": "Europe/Berlin"},
     "ProjectCreate": {"name": "x"},
     "ProjectUpdate": {"name": "x"},
+    "BulkWrite": {"ids": [1], "action": "complete"},
     "CalendarCreate": {"name": "phone"},
     "Login": {"email": "a@example.com", "password": "x"},
     "PasswordAgain": {"password": "x"},
@@ -176,5 +177,5 @@ async def test_an_etag_of_one_shape_says_nothing_of_the_other(
 
 async def test_the_document_says_how_long_a_description_may_be(settings: Settings) -> None:
     schemas = create_app(settings.model_copy(update={"description_max": 77})).openapi()["components"]["schemas"]
-    for name in ("TaskCreate", "TaskUpdate"):
+    for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
         assert schemas[name]["properties"]["description"]["anyOf"][0]["maxLength"] == 77

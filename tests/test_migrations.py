@@ -42,7 +42,7 @@ WORKER_POLICIES = {("users", "r t"), ("webhooks", "r t"), ("tasks", "r t"), ("ch
 # Neither unique nor foreign, for what looks across users.
 CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at", "tasks_trash_by_age"}
 # Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
-AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "refresh_tokens", "sessions"}
+AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 # What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.
 BEFORE_OWNER = {
     "accounts_email_key_key": "email_key",
@@ -50,6 +50,7 @@ BEFORE_OWNER = {
     "login_attempts_by_last_at": "last_at",
     "login_attempts_pkey": "account",
     "password_resets_by_hash": "token_hash",
+    "rate_limits_pkey": "key",
     "refresh_tokens_by_hash": "token_hash",
 }
 SCHEMA = """
@@ -148,7 +149,7 @@ async def test_every_table_of_user_data_is_isolated(connection: Any) -> None:
     assert [table["name"] for table in tables] == sorted(METADATA.tables)
     for table in tables:
         assert table["forced"], table["name"]
-        if table["name"] != "login_attempts":
+        if table["name"] not in {"login_attempts", "rate_limits"}:
             assert table["key"] == ("id" if table["name"] == "users" else "user_id"), table["name"]
         assert table["policies"] == (None if table["name"] in AUTH else ["* t"]), table["name"]
 

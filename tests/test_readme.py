@@ -146,7 +146,7 @@ def test_a_life_to_look_at(served: tuple[str, dict[str, str]]) -> None:
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)|src=\"([^\"]+)\"")
 
 
-@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=str)
 def test_links_lead_somewhere(page: Path) -> None:
     links = {found[1] or found[2] for found in LINK.finditer(page.read_text())}
     assert [link for link in links if not (page.parent / link).exists()] == []

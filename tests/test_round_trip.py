@@ -11,7 +11,7 @@ import httpx
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.models.base import BLANK
+from app.models.base import BLANK, clean_text
 from app.models.task_fields import Priority
 from tests.support import Person
 from tests.test_import import CSV, JSON, content, exported, imported
@@ -61,13 +61,39 @@ def tasks(draw: st.DrawFn) -> list[dict[str, Any]]:
     return made
 
 
+@st.composite
+def views(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Of each filter some that name rows of the file; each with a name of its own."""
+    filters = st.fixed_dictionaries(
+        {},
+        optional={
+            "status": st.sampled_from(["all", "pending", "completed"]),
+            "search": words(50),
+            "priority": st.lists(st.sampled_from([*Priority]), max_size=5),
+            "tag": st.lists(words(50), max_size=3),
+            "project_id": st.sampled_from([1, 2, "none"]),
+            "parent_id": st.sampled_from([1, "none"]),
+            "due_before": DAYS.map(str) | INSTANTS,
+            "overdue": st.booleans(),
+            "sort": st.sampled_from(["title", "due_date"]),
+        },
+    )
+    found = draw(st.lists(st.tuples(words(80), filters), max_size=3))
+    return [{"id": n, "name": f"{n} {name}", "parameters": of} for n, (name, of) in enumerate(found, 1)]
+
+
 PROJECTS = [
     {"id": 1, "name": "Home", "color": "#00ff00"},
     {"id": 2, "name": "=Work", "archived_at": "2020-01-01T00:00:00Z"},
 ]
 
 
-@given(rows=tasks(), comment=words(100))
+@given(
+    rows=tasks(),
+    comments=st.lists(st.tuples(words(100), INSTANTS), max_size=3),
+    saved=views(),
+    zone=st.sampled_from(["Europe/Berlin", "Asia/Kathmandu", "America/St_Johns"]),
+)
 @settings(
     max_examples=25,
     deadline=None,
@@ -75,16 +101,31 @@ PROJECTS = [
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-async def test_nothing_is_lost(client: httpx.AsyncClient, rows: list[dict[str, Any]], comment: str) -> None:
+async def test_nothing_is_lost(
+    client: httpx.AsyncClient,
+    rows: list[dict[str, Any]],
+    comments: list[tuple[str, str]],
+    saved: list[dict[str, Any]],
+    zone: str,
+) -> None:
     one, two, three = (Person(client, f"user-{uuid.uuid4().hex}") for _ in range(3))
-    comments = [{"id": 1, "task_id": 1, "body": comment}]
-    document = {"format": "todo/1", "user_id": "u", "projects": PROJECTS, "tasks": rows, "comments": comments}
+    document = {"format": "todo/1", "user_id": "u", "settings": {"timezone": zone}, "projects": PROJECTS, "tasks": rows}
+    document["views"] = saved
+    document["comments"] = [
+        {"id": number, "task_id": rows[-number % len(rows)]["id"], "body": body, "created_at": at, "updated_at": at}
+        for number, (body, at) in enumerate(comments, 1)
+    ]
     report = await imported(one, json.dumps(document), JSON)
     assert report["failed"] == 0, report
-    assert report["created"] == {"projects": 2, "tasks": len(rows), "comments": 1, "views": 0}
+    assert report["created"] == {"projects": 2, "tasks": len(rows), "comments": len(comments), "views": len(saved)}
     first = await exported(one)
     await imported(two, first, JSON)
     assert content(await exported(two)) == content(first)
+    kept = json.loads(first)
+    assert kept["settings"] == {"timezone": zone}
+    assert sorted(row["body"] for row in kept["comments"]) == sorted(clean_text(body).strip() for body, _ in comments)
+    assert [row["created_at"][:19] for row in kept["comments"]] == [at[:19] for _, at in comments]
+    assert [row["parameters"].keys() for row in kept["views"]] == [view["parameters"].keys() for view in saved]
     table = await exported(one, "csv")
     found = await imported(three, table, CSV)
     read = [list(csv.DictReader(io.StringIO(text, newline=""))) for text in (table, await exported(three, "csv"))]

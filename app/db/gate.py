@@ -19,6 +19,14 @@ class Gate:
         self._timeout = timeout
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def free(self) -> int:
+        return self._free
+
+    @property
+    def waiting(self) -> int:
+        return sum(not place.done() for place in self._waiting)
+
     def try_enter(self) -> bool:
         """Take a place if there is one that nobody waits for."""
         if self._free > 0:

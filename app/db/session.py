@@ -182,6 +182,11 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    @property
+    def load(self) -> tuple[int, int, int]:
+        """Transactions that run, those that wait for a connection, and how many may run."""
+        return self._size - self._pool.gate.free, self._pool.gate.waiting, self._size
+
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.

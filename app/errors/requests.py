@@ -15,6 +15,10 @@ class BodyTooLarge(AppError):
     kind, code, message = Kind.TOO_LARGE, "body_too_large", "The body is larger than this service accepts."
 
 
+class RateLimited(AppError):
+    kind, code, message = Kind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
+
+
 class IdempotencyKeyInUse(AppError):
     kind, code = Kind.CONFLICT, "idempotency_key_in_use"
     message = "A request with this Idempotency-Key is still running."

@@ -20,6 +20,14 @@ class ReminderPassed(Invalid):
     code, message = "reminder_passed", "That moment has passed."
 
 
+class TooManyMatches(Invalid):
+    code, message = "too_many_matches", "The filter matches more than 1,000 tasks, the most that one call may write."
+
+
+class TooManyTags(Invalid):
+    code, message = "too_many_tags", "One of the tasks would have more than 20 tags."
+
+
 class TooManyReminders(Conflict):
     code, message = "too_many_reminders", "The task has as many reminders as there can be: remove one first."
 

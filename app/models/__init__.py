@@ -13,6 +13,7 @@ from app.models.functions import FUNCTIONS
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
+from app.models.rate_limits import RateLimit
 from app.models.sessions import LoginSession, RefreshToken
 from app.models.tasks import Task
 from app.models.users import User
@@ -34,6 +35,7 @@ __all__ = [
     "Message",
     "PasswordReset",
     "Project",
+    "RateLimit",
     "RefreshToken",
     "Task",
     "TokenUse",

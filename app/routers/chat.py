@@ -4,12 +4,12 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.assistant.chat import Chat
 from app.assistant.repeats import read_repeat, replayed, wants_stream
 from app.assistant.stream import ChatStream, unless_gone
-from app.deps import Caller, ConversationId, Owner, ReadSession, Session, bearer
+from app.deps import Caller, ConversationId, Owner, ReadSession, Session, bearer, limited
 from app.errors import AppError
 from app.models.conversations import ConversationRead, MessageRead
 from app.problems import of_fact
@@ -30,14 +30,14 @@ CHAT: dict[int | str, dict[str, Any]] = {
         "description": "The answer; as `text/event-stream` the events `delta`, `tool_call`, then `done` or `error`.",
     },
     404: {"description": "There is no such conversation, or it belongs to somebody else."},
-    429: {"description": "The tokens of the day are spent, or too many messages are being answered."},
+    429: {"description": "Too many messages, too many at once, or the tokens of the day are spent."},
     502: {"description": "The model failed. The message is kept.", "headers": NAMED},
     503: {"description": "There is no model here (`chat_not_configured`), or it is busy."},
     504: {"description": "The model took too long. The message is kept.", "headers": NAMED},
 }
 
 
-@router.post("/chat", response_model=ChatAnswer, responses=CHAT)
+@router.post("/chat", response_model=ChatAnswer, responses=CHAT, dependencies=[Depends(limited("chat"))])
 async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatRequest) -> Response:
     """Say something to the assistant, which works on the tasks by its tools and answers in plain language.
 

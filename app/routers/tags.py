@@ -37,7 +37,7 @@ async def list_tags(
 )
 async def rename_tag(owner: Owner, session: Session, name: TagName, change: TagUpdate) -> Response:
     """Rename a tag on every task, or merge it into another with `merge`; the trash included, so that nothing brings the
-    old name back. Each task gets a change of its own, and all share a revision (10,000 at a time).
+    old name back. Each task gets a change of its own, and all share a revision (5,000 at a time).
     """
     return Json(await tags.rename_tag(session, owner, name, change))
 

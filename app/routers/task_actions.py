@@ -1,4 +1,4 @@
-"""``/api/{user_id}/tasks``: quick add, and reminders that are put off."""
+"""``/api/{user_id}/tasks``: quick add, many at once, and reminders that are put off."""
 
 from typing import Any
 from urllib.parse import quote
@@ -12,13 +12,17 @@ from app.models.task_reminders import Snooze
 from app.models.tasks import TaskRead
 from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute
-from app.services import quick_tasks, reminding
+from app.schemas.bulk import BulkResult, BulkWrite
+from app.services import bulk, quick_tasks, reminding
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 SNOOZED: dict[str, Any] = {"headers": header("ETag", "The version: send it back in If-Match or If-None-Match.")}
 CREATED: dict[str, Any] = {**SNOOZED, "headers": {**SNOOZED["headers"], **header("Location", "Where the task is.")}}
+BULK: dict[str, Any] = {
+    "headers": header("X-Revision", "The number of the write, when anything was written.", "integer")
+}
 COMPLETED = {"description": "The task is completed, or has as many reminders as there can be."}
 
 
@@ -36,6 +40,18 @@ async def quick_add_task(request: Request, owner: Owner, session: Session, wante
     location = quote(f"{request.scope['path'].removesuffix('/quick')}/{task.id}")
     headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, "Location": location}
     return Json(done, 201, headers)
+
+
+@router.post("/bulk", response_model=BulkResult, responses={200: BULK})
+async def write_tasks(owner: Owner, session: Session, wanted: BulkWrite) -> Response:
+    """Do the same to up to 1,000 tasks: all of them in one write, or none. Undoing its number takes all of it back.
+
+    Each action means what it means for one task, with all that follows for subtasks and series. Where a task and one
+    below it are both named, the upper one decides for both. `move` puts them behind all others, in the order of `ids`.
+    Ids that are not there are `not_found` and keep nobody else from being written.
+    """
+    results, revision = await bulk.write_tasks(session, owner, wanted)
+    return Json({"results": results}, headers={} if revision is None else {"X-Revision": str(revision)})
 
 
 @router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: SNOOZED, 409: COMPLETED})

@@ -3,11 +3,11 @@
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi import APIRouter, Depends, Query, Request, Response, Security
 from fastapi.responses import StreamingResponse
 
 from app.clock import now
-from app.deps import Owner, bearer
+from app.deps import Owner, bearer, limited
 from app.exporting import Export
 from app.importing import Import
 from app.responses import Json, header
@@ -50,7 +50,12 @@ async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQu
     return StreamingResponse(stream(), media_type=MEDIA[query.format], headers=headers)
 
 
-@router.post("/import", response_model=ImportReport, openapi_extra={"requestBody": FILE})
+@router.post(
+    "/import",
+    response_model=ImportReport,
+    openapi_extra={"requestBody": FILE},
+    dependencies=[Depends(limited("import"))],
+)
 async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQuery, Query()]) -> Response:
     """A file of this service (JSON, CSV, iCalendar), or Todoist's CSV. Rows that are not acceptable are reported, the
     others imported; a row that was imported before is left as it is.

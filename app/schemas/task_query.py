@@ -102,17 +102,11 @@ class TrashQuery(PageQuery):
     """Only a page: the trash has one order."""
 
 
-class TaskFilter(Shape):
-    """Which tasks, and in which order. All filters must hold."""
+class TaskConditions(Shape):
+    """Which tasks. All filters must hold."""
 
     # other names for the same thing, as they are sent by front-ends in the wild; not documented
-    ALIASES: ClassVar[dict[str, str]] = {
-        "status_filter": "status",
-        "completed": "status",
-        "q": "search",
-        "sort_by": "sort",
-        "sort_order": "order",
-    }
+    ALIASES: ClassVar[dict[str, str]] = {"status_filter": "status", "completed": "status", "q": "search"}
 
     status: Status = Status.ALL
     search: Annotated[str, CleanText, Field(max_length=200)] | None = Field(
@@ -129,12 +123,6 @@ class TaskFilter(Shape):
     due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
     overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
-    sort: Sort = Field(
-        Sort.CREATED_AT,
-        description="A task without the date sorted by counts as later than any that has one. `relevance` needs "
-        "`search`: title before tags, description and comments, the beginning of words before their middle.",
-    )
-    order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
 
     @model_validator(mode="before")
     @classmethod
@@ -152,16 +140,29 @@ class TaskFilter(Shape):
             resolved["sort"] = Sort.CREATED_AT
         return resolved
 
+    @property
+    def stable(self) -> bool:
+        """Whether the answer changes only when something is written: what is overdue also changes with the clock."""
+        return self.overdue is None
+
+
+class TaskFilter(TaskConditions):
+    """Which tasks, and in which order."""
+
+    ALIASES: ClassVar[dict[str, str]] = {**TaskConditions.ALIASES, "sort_by": "sort", "sort_order": "order"}
+
+    sort: Sort = Field(
+        Sort.CREATED_AT,
+        description="A task without the date sorted by counts as later than any that has one. `relevance` needs "
+        "`search`: title before tags, description and comments, the beginning of words before their middle.",
+    )
+    order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
+
     @model_validator(mode="after")
     def _relevance_of_something(self) -> Self:
         if self.sort is Sort.RELEVANCE and not (self.search and self.search.strip()):
             raise PydanticCustomError("relevance_of_nothing", "Sorting by relevance needs words to search for")
         return self
-
-    @property
-    def stable(self) -> bool:
-        """Whether the answer changes only when something is written: what is overdue also changes with the clock."""
-        return self.overdue is None
 
     @property
     def direction(self) -> Order:

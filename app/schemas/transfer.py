@@ -13,7 +13,7 @@ from app.models.projects import NAME_MAX
 from app.models.task_fields import DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
 from app.models.views import NAME_MAX as VIEW_NAME_MAX
-from app.schemas.task_query import Flag, TaskQuery
+from app.schemas.task_query import Flag, TaskFilter
 
 ERRORS_MAX = 1000  # listed; all are counted
 
@@ -45,11 +45,6 @@ class CalendarQuery(Shape):
 def _instant(value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise PydanticCustomError("instant", "Input should be an instant with its offset")
-    return value
-
-
-def _list_parameters(value: dict[str, Any]) -> dict[str, Any]:
-    TaskQuery.model_validate(value)
     return value
 
 
@@ -116,7 +111,7 @@ class ViewImport(Shape):
         return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
 
     name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=VIEW_NAME_MAX)]
-    parameters: Annotated[dict[str, Any], AfterValidator(_list_parameters)]
+    parameters: TaskFilter
     created_at: Moment | None = None
     updated_at: Moment | None = None
     deleted_at: Moment | None = None
@@ -155,6 +150,7 @@ class ImportReport(BaseModel):
                             "errors": [{"loc": ["title"], "msg": "Field required", "type": "missing"}],
                         }
                     ],
+                    "timezone": "Europe/Berlin",
                     "revision": 44,
                 }
             ]
@@ -167,4 +163,7 @@ class ImportReport(BaseModel):
     skipped: dict[str, int] = Field(description="Those that are here already, by their source id.")
     failed: int
     errors: list[FailedRow] = Field(description=f"The first {ERRORS_MAX}.")
+    timezone: str | None = Field(
+        description="Taken from the file, of an account whose time zone was UTC; null: it stays what it is."
+    )
     revision: int = Field(description="The number of the owner's latest write.")

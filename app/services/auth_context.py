@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import logging
+from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -56,6 +57,7 @@ class AuthContext:
     guard: Guard
     mailer: Mailer
     own: OwnTokens | None
+    seen: Counter[str] = field(default_factory=Counter)  # what happened how often, for app.metrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property

@@ -50,3 +50,12 @@ def key_after_all(last: str) -> str:
         else:
             low = middle + 1
     return key_between(last, key_of_id(low), near="low")
+
+
+def keys_after_all(last: str, count: int) -> list[str]:
+    """``count`` keys (at most 1,260) in ascending order, with the same promise, and hardly longer than one."""
+    base = key_after_all(last)
+    while (following := key_after_all(base)).startswith(base):
+        base = following
+    # Whatever begins with ``base`` is less than ``following``, and so before all rows that are still to be created.
+    return [base + DIGITS[number // (BASE - 1)] + DIGITS[number % (BASE - 1) + 1] for number in range(count)]

@@ -73,6 +73,11 @@ async def here_and_now(session: Session, owner: str) -> tuple[ZoneInfo, datetime
 async def next_step(session: Session, owner: str, series: dict[str, Any]) -> Step:
     """Where a series goes from its due date, completed or skipped now."""
     zone, moment = await here_and_now(session, owner)
+    return step_of(series, zone, moment)
+
+
+def step_of(series: dict[str, Any], zone: ZoneInfo, moment: datetime) -> Step:
+    """The same at ``moment``."""
     due = due_of(series)
     assert due is not None, "a constraint of the table"
     return advance(

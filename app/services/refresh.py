@@ -116,6 +116,7 @@ async def _end_family(auth: AuthContext, used: Any) -> None:
     async with auth.database.auth_transaction() as session:
         await session.exec(END, {"owner": used.user_id, "id": used.session_id})
     auth.guard.forget(used.user_id)
+    auth.seen["refresh_reuse"] += 1
     log.warning("refresh_token_reused", extra={"user_id": used.user_id, "session_id": used.session_id})
 
 

@@ -5,10 +5,10 @@ from typing import Any
 from app.db.session import Session
 from app.errors import NotRecurring, OtherProject, TaskNotFound, VersionConflict
 from app.models.task_rows import task_row
-from app.services import tree
 from app.services.projects import require_project
 from app.services.recurring import due_columns, due_of, keep_occurrence, moved_on, next_step, schedule
 from app.services.task_statements import LOOK, update_statement
+from app.services.tree import find_parent, write_below
 
 # Fields whose change is never about one row alone.
 FAR = {"project_id", "parent_id", "recurrence", "recurrence_from"}
@@ -38,33 +38,32 @@ async def change_task(
         values |= await _placed(session, owner, task, values)
     if "recurrence" in values:
         values |= await _scheduled(session, owner, task, values)
-    after = {**task, **values}
-    if values.get("completed") and not task["completed"] and after["recurrence"] is not None:
-        return await _complete_occurrence(session, owner, task, values, taken=taken)
-    row = await _write(session, owner, task, values, taken=taken)
-    if values.get("project_id", task["project_id"]) != task["project_id"]:
-        await _below(session, owner, task, tree.MOVE_BELOW, project_id=values["project_id"])
-    if values.get("completed") and not keep_subtasks:
-        await _below(session, owner, task, tree.COMPLETE_BELOW)
+    completes = values.get("completed") and not task["completed"]
+    below = True if completes and not keep_subtasks else None
+    if completes and {**task, **values}["recurrence"] is not None:
+        row = await _complete_occurrence(session, owner, task, values, taken=taken)
+        if not row.completed:
+            below = False  # subtasks are for each occurrence
+    else:
+        row = await _write(session, owner, task, values, taken=taken)
+    project_id = values.get("project_id", task["project_id"])
+    moves = project_id != task["project_id"]
+    if moves or below is not None:
+        sent = {"owner": owner, "task_id": task["id"], "project_id": project_id}
+        await session.exec(write_below(moves=moves, completed=below), sent)
     return row
 
 
 async def _complete_occurrence(session: Session, owner: str, task: Row, values: Row, *, taken: bool) -> Any:
-    """The series goes on to its next date and what was done stays; after the last one the series itself is done.
-
-    Its subtasks are for each occurrence, so they are open again.
-    """
+    """The series goes on to its next date and what was done stays; after the last one the series itself is done."""
     after = {**task, **values}
     step = await next_step(session, owner, after)
     if step.due is None:
-        row = await _write(session, owner, task, {**values, "occurrences_done": step.occurrences_done}, taken=taken)
-        await _below(session, owner, task, tree.COMPLETE_BELOW)
-        return row
+        return await _write(session, owner, task, {**values, "occurrences_done": step.occurrences_done}, taken=taken)
     values = {name: value for name, value in values.items() if name != "completed"}
     moved = values | moved_on(step.due, step.occurrences_done)
     row = await _write(session, owner, task, moved, taken=taken, action="completed")
     await keep_occurrence(session, owner, task["id"], due_of(after))
-    await _below(session, owner, task, tree.REOPEN_BELOW)
     return row
 
 
@@ -87,7 +86,7 @@ async def place_of_new(session: Session, owner: str, project_id: int | None, par
         if project_id is not None:
             await require_project(session, owner, project_id, loc=("body", "project_id"))
         return {"project_id": project_id}
-    parents = await tree.find_parent(session, owner, parent_id)
+    parents = await find_parent(session, owner, parent_id)
     if project_id is not None and project_id != parents:
         raise OtherProject(loc=("body", "project_id"))
     return {"project_id": parents, "parent_id": parent_id}
@@ -103,10 +102,10 @@ async def _placed(session: Session, owner: str, task: Row, values: Row) -> Row:
     if project_id != task["project_id"] and parent_id is not None:
         if parent_id == task["parent_id"]:  # elsewhere, and so no longer below it
             parent_id = None
-        elif await tree.find_parent(session, owner, parent_id, task["id"]) != project_id:
+        elif await find_parent(session, owner, parent_id, task["id"]) != project_id:
             raise OtherProject(loc=("body", "project_id"))
     if parent_id is not None and parent_id != task["parent_id"]:
-        project_id = await tree.find_parent(session, owner, parent_id, task["id"])
+        project_id = await find_parent(session, owner, parent_id, task["id"])
     elif parent_id is None and project_id is not None and project_id != task["project_id"]:
         await require_project(session, owner, project_id, loc=("body", "project_id"))
     return {"parent_id": parent_id, "project_id": project_id}
@@ -118,10 +117,6 @@ async def _scheduled(session: Session, owner: str, task: Row, values: Row) -> Ro
         return NO_SERIES
     series = await schedule(session, owner, values["recurrence"], due_of({**task, **values}))
     return {"recurrence": task["recurrence"]} if series["recurrence"] == task["recurrence"] else series
-
-
-async def _below(session: Session, owner: str, task: Row, statement: Any, **values: Any) -> None:
-    await session.exec(statement, {"owner": owner, "task_id": task["id"], **values})
 
 
 async def _write(session: Session, owner: str, task: Row, values: Row, *, taken: bool = False, action: str = "") -> Any:

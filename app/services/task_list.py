@@ -28,7 +28,7 @@ from app.models.base import MAX_YEAR, MIN_YEAR
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
-from app.schemas.task_query import Order, Status, TaskQuery, TrashQuery
+from app.schemas.task_query import Order, Status, TaskConditions, TaskQuery, TrashQuery
 from app.services.task_search import MATCHES, RELEVANCE, words_of
 from app.services.task_statements import READ, TASKS
 from app.services.users import TIMEZONE, USERS, get_revision
@@ -75,7 +75,7 @@ class Shape(NamedTuple):
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
     """One page, with the revision of its snapshot; ``count`` also counts all matches. Raises InvalidCursor."""
-    shape, values = _shape_and_values(query)
+    shape, values = shape_and_values(query, sort=query.sort, descending=query.direction is Order.DESC)
     page = await _page(session, owner, query, (query.sort, query.direction), shape, values)
     return replace(page, total=await _total(session, owner, shape, values) if count else None)
 
@@ -129,7 +129,7 @@ async def _page(
 @lru_cache(maxsize=512)
 def _list(shape: Shape) -> Prepared:
     key, type_ = KEYS[shape.sort]
-    statement = select(*READ, key.label("sort_key"), REVISION_NOW.label("revision")).where(*_conditions(shape))
+    statement = select(*READ, key.label("sort_key"), REVISION_NOW.label("revision")).where(*conditions(shape))
     if shape.behind:
         last = tuple_(bindparam("after", type_=type_), bindparam("after_id", type_=BigInteger))
         here = tuple_(key, TASKS.c.id)
@@ -140,10 +140,10 @@ def _list(shape: Shape) -> Prepared:
 
 @lru_cache(maxsize=512)
 def _count(shape: Shape) -> Prepared:
-    return Prepared(select(func.count()).select_from(TASKS).where(*_conditions(shape)))
+    return Prepared(select(func.count()).select_from(TASKS).where(*conditions(shape)))
 
 
-def _conditions(shape: Shape) -> list[Any]:
+def conditions(shape: Shape) -> list[Any]:
     c = TASKS.c
     found = [c.user_id == OWNER, c.deleted_at.is_not(None) if shape.trash else c.deleted_at.is_(None)]
     if shape.status is not Status.ALL:
@@ -182,11 +182,11 @@ def _bounds(name: str, kind: str) -> tuple[Any, Any]:
     return cast(func.timezone(TIMEZONE, instant), Date), instant
 
 
-def _shape_and_values(query: TaskQuery) -> tuple[Shape, dict[str, Any]]:
+def shape_and_values(query: TaskConditions, *, sort: str, descending: bool) -> tuple[Shape, dict[str, Any]]:
     words = words_of(query.search)
     shape = Shape(
-        sort=query.sort,
-        descending=query.direction is Order.DESC,
+        sort=sort,
+        descending=descending,
         status=query.status,
         search=bool(words),
         priority=bool(query.priority),

@@ -44,6 +44,9 @@ SET: Any = literal_column("""
     case (select old.completed from tasks old where old.user_id = written.user_id and old.id = written.id)
          when written.completed then 'updated' else case when written.completed then 'completed' else 'reopened' end
     end""")
+# Nobody wrote between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
+# other rows still holds. Costs no round trip, unlike taking the lock first.
+UNDISTURBED = TAKEN + 1 == REVISION
 # now() is when the transaction began, and a write that waited for another one may have begun before it.
 NOW = func.greatest(func.now(), TASKS.c.updated_at)
 

@@ -32,6 +32,7 @@ from app.services.task_statements import (
     SET,
     TASKS,
     TOGGLED,
+    UNDISTURBED,
     changed,
     child,
     completed_at,
@@ -76,7 +77,8 @@ def _delete(guarded: bool) -> Prepared:
     has_subtasks = exists().where(
         child.c.user_id == OWNER, child.c.parent_id == TASKS.c.id, child.c.deleted_at.is_(None)
     )
-    return numbered_task(changed(guarded=guarded, deleted_at=NOW, remind_at=null()).where(~has_subtasks), "deleted")
+    statement = changed(guarded=guarded, deleted_at=NOW, remind_at=null())
+    return numbered_task(statement.where(~has_subtasks, UNDISTURBED), "deleted")
 
 
 @lru_cache
@@ -85,7 +87,7 @@ def _complete(toggle: bool, guarded: bool) -> Prepared:
     values = {"completed_at": completed_at(completed), "remind_at": remind_at(completed=completed)}
     statement = changed(guarded=guarded, completed=completed, **values)
     if toggle:
-        return numbered_task(statement.where(IS_SIMPLE), TOGGLED)
+        return numbered_task(statement.where(IS_SIMPLE, UNDISTURBED), TOGGLED)
     return numbered_task(statement.where(or_(~COMPLETED, IS_SIMPLE)), SET)
 
 
@@ -175,7 +177,8 @@ async def complete_task(
     if row is not None:
         return row
     task = await look_at_task(session, owner, task_id, versions)
-    return await change_task(session, owner, task, {"completed": True}, keep_subtasks=keep_subtasks, taken=True)
+    values = {"completed": not task["completed"] if completed is None else completed}
+    return await change_task(session, owner, task, values, keep_subtasks=keep_subtasks, taken=True)
 
 
 async def skip_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:

@@ -3,9 +3,10 @@
 A subtask is in its parent's project. Trees are at most MAX_LEVELS deep, so that walking one is bounded.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, case, false, func, null, select, text, update
+from sqlalchemy import BigInteger, bindparam, case, false, func, null, select, text, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, REVISION, TAKEN
@@ -13,7 +14,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TooDeep, UndoConflict, UnknownReference
 from app.services.reminders import remind_at
-from app.services.task_statements import LIVE, NOW, TASK_ID, TASKS, numbered_task
+from app.services.task_statements import LIVE, NOW, SET, TASK_ID, TASKS, numbered_task
 
 MAX_LEVELS = 5
 child = TASKS.alias("below")
@@ -34,21 +35,24 @@ def _below(start: Any, *, together: bool = False, itself: bool = True) -> Any:
     return ids if itself else ids.where(found.c.id != TASK_ID)
 
 
-def _descendants(action: str, *where: Any, **values: Any) -> Prepared:
-    """A write of what is below a task, as part of the write of the task itself."""
-    write = (
-        update(TASKS)
-        .where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.id.in_(_below(LIVE, itself=False)), *where)
-        .values(version=TAKEN, updated_at=NOW, **values)
-    )
-    return numbered_task(write, action, answer=["id"], revision=TAKEN)
+@lru_cache
+def write_below(*, moves: bool, completed: bool | None) -> Prepared:
+    """What the write of a task does to those below it, as part of it: into its project, and completed or open again.
+
+    One statement, since no row may be written twice. What was done of a recurring subtask stays done.
+    """
+    turned = TASKS.c.completed & TASKS.c.series_id.is_(None) if completed is False else ~TASKS.c.completed
+    write = update(TASKS).where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.id.in_(_below(LIVE, itself=False)))
+    values: dict[str, Any] = {"project_id": bindparam("project_id", type_=BigInteger)} if moves else {}
+    if completed is not None:
+        write = write if moves else write.where(turned)
+        new = (true(), NOW, null()) if completed else (false(), null(), remind_at(completed=false()))
+        for name, value in zip(("completed", "completed_at", "remind_at"), new, strict=True):
+            values[name] = case((turned, value), else_=TASKS.c[name])
+    write = write.values(version=TAKEN, updated_at=NOW, **values)
+    return numbered_task(write, "updated" if completed is None else SET, answer=["id"], revision=TAKEN)
 
 
-MOVE_BELOW = _descendants("updated", project_id=bindparam("project_id", type_=BigInteger))
-COMPLETE_BELOW = _descendants("completed", ~TASKS.c.completed, completed=True, completed_at=NOW, remind_at=null())
-REOPEN_BELOW = _descendants(
-    "reopened", TASKS.c.completed, completed=False, completed_at=null(), remind_at=remind_at(completed=false())
-)
 # One moment for all: what went together comes back together.
 _moment = select(func.clock_timestamp()).scalar_subquery()
 DELETE_TREE = numbered_task(
@@ -146,6 +150,12 @@ async def find_parent(session: Session, owner: str, parent_id: int, task_id: int
         raise TooDeep(loc=loc)
     project_id: int | None = found.project_id
     return project_id
+
+
+async def find_depth(session: Session, owner: str, task_id: int) -> Any:
+    """``depth`` (1 is the top) and ``project_id`` of a live task, else None."""
+    found = (await session.exec(PLACE, {"owner": owner, "parent_id": task_id, "task_id": 0})).one()
+    return found if found.depth is not None else None
 
 
 async def find_return(session: Session, owner: str, task_id: int) -> Place | None:

@@ -72,10 +72,15 @@ async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
     return ViewRow(*row)
 
 
+async def find_room(session: Session, owner: str) -> int:
+    """How many more views there can be."""
+    return MAX_VIEWS - int((await session.exec(COUNT, {"owner": owner})).one())
+
+
 async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
     """Raises ViewNameTaken and TooManyViews."""
     await lock_owner(session, owner)  # nobody else adds one between the count and the write
-    if (await session.exec(COUNT, {"owner": owner})).one() >= MAX_VIEWS:
+    if await find_room(session, owner) <= 0:
         raise TooManyViews
     values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}
     return ViewRow(*(await session.exec(CREATE, values)).one())

@@ -85,6 +85,7 @@ async def talk(app: FastAPI, settings: Settings, alice: Person) -> Any:
             for name in ("verifier", "database", "auth", "mcp", "hub"):
                 setattr(other.state, name, getattr(app.state, name))
             other.state.chat = Chat(app.state.database, told)
+            other.state.limits.counts = app.state.limits.counts
             chats.append(other.state.chat)
             alice.client = httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://test")
             return Talk(alice, model, other)

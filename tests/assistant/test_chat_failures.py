@@ -296,3 +296,20 @@ async def test_a_read_token_may_read_what_was_said_and_say_nothing(talk: Talking
     alice.person.headers["Authorization"] = f"Bearer {answer.json()['token']}"
     assert_problem(await alice.send("hello"), 403, "insufficient_scope")
     assert len(await alice.messages()) == 2
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_so_many_messages_a_minute(talk: Talking, bob: Person, streamed: bool) -> None:
+    """Of the quota only one is given back in half a minute, which a slow machine does not take for three messages."""
+    alice = talk(in_turn(Says("Hello.")), rate_limit_chat_per_minute=2)
+    headers = {"Accept": "text/event-stream"} if streamed else {}
+    for left in (1, 0):
+        answer = await alice.send("hello", headers=headers)
+        assert answer.status_code == 200
+        assert f'"chat";r={left};' in answer.headers["ratelimit"]
+    asked, kept = len(alice.model.asked), await alice.messages()
+    answer = await alice.send("hello", headers=headers)
+    assert_problem(answer, 429, "rate_limited")
+    assert 1 <= int(answer.headers["retry-after"]) <= 30
+    assert (len(alice.model.asked), await alice.messages()) == (asked, kept)  # reading is no message
+    await alice.as_other(bob).say("hello")

@@ -24,6 +24,7 @@ class Document(msgspec.Struct):
 
     format: str = ""
     user_id: str = ""
+    settings: msgspec.Raw = msgspec.Raw()  # empty: there are none
     projects: list[msgspec.Raw] = []
     tasks: list[msgspec.Raw] = []
     comments: list[msgspec.Raw] = []
@@ -41,6 +42,7 @@ class Names(msgspec.Struct):
     project_id: int | None = None
     task_id: int | None = None
     name: str = ""  # which is all that views are known by
+    parameters: Any = None  # of a view, which can name a project and a task
 
 
 def read_document(text: Any) -> Document:
@@ -70,7 +72,12 @@ class Rows:
                     self._sources[entity][row.id] = self._source(row)
 
     def __iter__(self) -> Iterator[tuple[str, Item]]:
-        """Where things stand among their siblings follows from the order in which they are created."""
+        """The settings first: what a local time means and when a day begins depends on them.
+
+        Where things stand among their siblings follows from the order in which they are created.
+        """
+        if bytes(settings := self._document.settings):
+            yield "settings", Item(1, "settings", lambda: _load(settings))
         for entity in ("projects", "tasks"):
             names = self._names[entity]
             order = sorted(range(len(names)), key=lambda n: found.position if (found := names[n]) else "")
@@ -87,6 +94,8 @@ class Rows:
         item = Item(number + 1, "", lambda: _load(raw))
         if entity == "views":
             item.source = names.name
+            item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
+            item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
         elif names.source_id or names.id is not None:
             item.source = self._source(names)
         else:
@@ -112,6 +121,11 @@ def _names(raw: msgspec.Raw) -> Names | None:
         return msgspec.json.decode(raw, type=Names)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # found out again when the row is read
+
+
+def _id_in(parameters: Any, name: str) -> int | None:
+    value = parameters.get(name) if isinstance(parameters, dict) else None
+    return value if type(value) is int else None
 
 
 def _refuse(raw: msgspec.Raw) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.db.session import Session
+from app.errors import TooManyProjects, TooManyViews
 from app.services.projects import MAX_PROJECTS
 from app.services.transfer.items import Item
 from app.services.transfer.rows import Reader, RowRefused, refused
 from app.services.transfer.store import (
     ENTITY,
     Place,
-    count_views,
     find_known,
     find_places,
     find_project_names,
@@ -21,7 +21,7 @@ from app.services.transfer.store import (
     insert_rows,
 )
 from app.services.tree import MAX_LEVELS
-from app.services.views import MAX_VIEWS
+from app.services.views import find_room
 
 UNKNOWN_ID = -1  # of what a dry run would have made
 TABLE = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
@@ -41,7 +41,7 @@ class References:
         self._names: dict[str, int] = {}
         self._named = False  # whether they have been read
         self._same_name: dict[str, str] = {}
-        self._views: int | None = None
+        self._room: int | None = None  # for views
 
     async def look_up(self, session: Session, entity: str, items: list[Item]) -> int:
         """How many projects it made, of those that rows name rather than refer to."""
@@ -51,8 +51,8 @@ class References:
                 if (source := getattr(item, kind)) is not None:
                     wanted.setdefault(table, set()).add(source)
         self._found = {name: await find_known(session, self._owner, name, s) for name, s in wanted.items()}
-        if entity == "views" and (self._views is None or not self._dry_run):
-            self._views = await count_views(session, self._owner)
+        if entity == "views" and (self._room is None or not self._dry_run):
+            self._room = await find_room(session, self._owner)
         made = await self._name_projects(session, entity, items)
         parents = {number for item in items if (number := self.find("tasks", item.parent))}
         projects = {number for item in items if (number := self.find("projects", item.project))}
@@ -96,6 +96,13 @@ class References:
         if self._dry_run:
             self._planned[item.source] = Place(above.depth + 1 if above else 1, project_id, live)
 
+    def point(self, parameters: dict[str, Any], item: Item) -> None:
+        """What a view looks at, by the numbers that it has here."""
+        if item.project is not None:
+            parameters["project_id"] = self.find("projects", item.project)
+        if item.parent is not None:
+            parameters["parent_id"] = self.find("tasks", item.parent)
+
     def admit(self, entity: str, row: dict[str, Any]) -> bool:
         """Whether the row is to be made: a project whose name is here already is that project.
 
@@ -107,12 +114,12 @@ class References:
                 self._same_name[row["source_id"]] = key
                 return False
             if len(names) >= MAX_PROJECTS:
-                raise refused("name", "This user has as many projects as there can be.", "too_many_projects")
+                raise refused("name", TooManyProjects.message, TooManyProjects.code)
             names[key] = UNKNOWN_ID
         elif entity == "views" and row["deleted_at"] is None:
-            self._views = (self._views or 0) + 1
-            if self._views > MAX_VIEWS:
-                raise refused("name", "This user has as many views as there can be.", "too_many_views")
+            if not self._room or self._room < 0:
+                raise refused("name", TooManyViews.message, TooManyViews.code)
+            self._room -= 1
         return True
 
     async def keep(self, session: Session, entity: str, planned: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import AppError, Invalid
 from app.models.task_reminders import spell
+from app.schemas.preferences import PreferencesUpdate
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
 from app.services.recurrence import parse_rule
 
@@ -25,7 +26,8 @@ class RowRefused(Exception):
 
 
 def refused(field: str, message: str, type_: str = "value_error") -> RowRefused:
-    return RowRefused([{"loc": [field], "msg": message, "type": type_}])
+    """``field`` is a name, or names with dots between."""
+    return RowRefused([{"loc": field.split("."), "msg": message, "type": type_}])
 
 
 class Reader:
@@ -35,14 +37,19 @@ class Reader:
         self._context = {"description_max": description_max}
         self._zone, self._now = timezone, now
 
+    def read_in(self, timezone: str) -> None:
+        """Local times from here on are those of ``timezone``."""
+        self._zone = ZoneInfo(timezone)
+
+    def read_zone(self, fields: dict[str, Any]) -> str:
+        """The time zone in the settings of a file. Raises RowRefused."""
+        return str(self._validated(PreferencesUpdate, {"timezone": fields.get("timezone")}).timezone)
+
     def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Columns of ``name``, as JSON takes them. Raises RowRefused."""
+        shape = self._validated(SHAPES[name], fields)
         try:
-            shape: Any = SHAPES[name].model_validate(fields, context=self._context)
             values: dict[str, Any] = getattr(self, f"_{name}")(shape)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
-            raise RowRefused([{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in found]) from None
         except Invalid as fact:
             raise RowRefused([{"loc": list(fact.loc[1:]), "msg": fact.detail, "type": fact.code}]) from None
         except AppError as fact:
@@ -50,6 +57,13 @@ class Reader:
         created = shape.created_at or self._now
         times = {"created_at": created, "updated_at": shape.updated_at or created, "deleted_at": shape.deleted_at}
         return {key: _json(value) for key, value in (values | times).items()}
+
+    def _validated(self, shape: type[BaseModel], fields: dict[str, Any]) -> Any:
+        try:
+            return shape.model_validate(fields, context=self._context)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)
+            raise RowRefused([{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in found]) from None
 
     def _tasks(self, task: Any) -> dict[str, Any]:
         due_on, due_at = self._day_or_instant(task.due_date)
@@ -75,7 +89,7 @@ class Reader:
         return {"body": comment.body}
 
     def _views(self, view: Any) -> dict[str, Any]:
-        return {"name": view.name, "parameters": view.parameters}
+        return {"name": view.name, "parameters": view.parameters.model_dump(mode="json", exclude_unset=True)}
 
     def _day_or_instant(self, due: date | datetime | None) -> tuple[date | None, datetime | None]:
         if not isinstance(due, datetime):

@@ -87,8 +87,6 @@ PROJECTS = Prepared(
     where user_id = :owner and id = any(cast(:ids as bigint[]))""")
 )
 
-COUNT_VIEWS = Prepared(text("select count(*) from views where user_id = :owner and deleted_at is null"))
-
 
 class Place(NamedTuple):
     """Of a task that others lie below: 1 deep is without a parent."""
@@ -122,12 +120,6 @@ async def find_projects(session: Session, owner: str, project_ids: Collection[in
     """Of those that are there, whether they are live."""
     rows = (await session.exec(PROJECTS, {"owner": owner, "ids": list(project_ids)})).all()
     return dict([tuple(row) for row in rows])
-
-
-async def count_views(session: Session, owner: str) -> int:
-    """Live ones."""
-    found: int = (await session.exec(COUNT_VIEWS, {"owner": owner})).one()
-    return found
 
 
 async def find_project_names(session: Session, owner: str) -> dict[str, int]:

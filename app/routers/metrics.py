@@ -1,0 +1,22 @@
+"""``/metrics`` for who has METRICS_TOKEN; without that setting there is no such route."""
+
+from hmac import compare_digest
+
+from fastapi import APIRouter, Request, Response
+
+from app.auth.tokens import bearer_token
+from app.errors import TokenInvalid
+from app.routing import DirectRoute
+
+router = APIRouter(include_in_schema=False, route_class=DirectRoute)
+
+
+@router.get("/metrics")
+async def get_metrics(request: Request) -> Response:
+    """Prometheus' text. Raises the 401 facts."""
+    token = bearer_token(request.headers.get("authorization"))
+    wanted = request.app.state.settings.metrics_token.get_secret_value()
+    if not compare_digest(token.encode(), wanted.encode()):
+        raise TokenInvalid
+    body, media_type = request.app.state.metrics.render(request.headers.get("accept", ""))
+    return Response(body, headers={"Content-Type": media_type})

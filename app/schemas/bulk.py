@@ -1,0 +1,136 @@
+"""One write of many tasks: which, what, and what became of each."""
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.base import Int64, RowId, Shape
+from app.models.task_fields import Description, DueDate, Priority, Tags
+from app.models.task_reminders import Reminders
+from app.schemas.task_query import TaskConditions
+
+BULK_MAX = 1_000
+
+
+class BulkAction(StrEnum):
+    COMPLETE = "complete"
+    REOPEN = "reopen"
+    UPDATE = "update"
+    MOVE = "move"
+    DELETE = "delete"
+    RESTORE = "restore"
+
+
+class BulkStatus(StrEnum):
+    """What became of a task."""
+
+    COMPLETED = "completed"
+    REOPENED = "reopened"
+    UPDATED = "updated"
+    MOVED = "moved"
+    DELETED = "deleted"
+    RESTORED = "restored"
+    UNCHANGED = "unchanged"
+    NOT_FOUND = "not_found"
+
+
+def _unique(ids: list[int]) -> list[int]:
+    if len(set(ids)) != len(ids):
+        raise PydanticCustomError("not_unique", "Each id can be sent once")
+    return ids
+
+
+PLACE = {"project_id", "parent_id"}
+
+
+class BulkChange(Shape):
+    """Fields as a single task takes them. ``add_tags`` and ``remove_tags`` leave the other tags as they are."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    description: Description | MISSING | None = MISSING
+    priority: Priority | MISSING | None = MISSING
+    due_date: DueDate | MISSING | None = MISSING
+    tags: Tags | MISSING | None = MISSING
+    add_tags: Tags | MISSING = MISSING
+    remove_tags: Tags | MISSING = MISSING
+    reminders: Reminders | MISSING | None = MISSING
+    project_id: RowId | MISSING | None = MISSING
+    parent_id: RowId | MISSING | None = MISSING
+
+    @model_validator(mode="after")
+    def _not_contradictory(self) -> Self:
+        sent = self.model_fields_set
+        if not sent:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        if sent >= PLACE:
+            raise PydanticCustomError(
+                "two_places", "Send project_id or parent_id: a subtask is in its parent's project"
+            )
+        if "tags" in sent and sent & {"add_tags", "remove_tags"}:
+            raise PydanticCustomError("tags_conflict", "Send tags, or add_tags and remove_tags")
+        return self
+
+
+class BulkWrite(Shape):
+    """``ids`` or ``filter`` says which tasks; ``change`` belongs to update and move, which take it along."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"ids": [7, 8], "action": "complete"},
+                {
+                    "filter": {"tag": ["errands"], "status": "pending"},
+                    "action": "update",
+                    "change": {"priority": "low"},
+                },
+                {"ids": [7, 8], "action": "move", "change": {"project_id": 3}},
+            ]
+        }
+    )
+
+    ids: (
+        Annotated[
+            list[RowId],
+            Field(min_length=1, max_length=BULK_MAX, json_schema_extra={"uniqueItems": True}),
+            AfterValidator(_unique),
+        ]
+        | MISSING
+    ) = MISSING
+    filter: TaskConditions | MISSING = Field(
+        MISSING, description="As the parameters of a list; restore looks into the trash. At most 1,000 may match."
+    )
+    action: BulkAction
+    change: BulkChange | MISSING = Field(
+        MISSING, description="For update the fields to change; for move nothing but project_id or parent_id."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len(self.model_fields_set & {"ids", "filter"}) != 1:
+            raise PydanticCustomError("ids_or_filter", "Send ids or filter")
+        change = self.change
+        takes_change = self.action in (BulkAction.UPDATE, BulkAction.MOVE)
+        if takes_change != isinstance(change, BulkChange):
+            raise PydanticCustomError("bulk_change", "update and move need a change, the other actions take none")
+        if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE:
+            raise PydanticCustomError("bulk_move", "move takes project_id or parent_id")
+        return self
+
+
+class BulkItem(BaseModel):
+    id: Int64
+    status: BulkStatus
+
+
+EXAMPLE: Any = {"results": [{"id": 7, "status": "completed"}, {"id": 8, "status": "not_found"}]}
+
+
+class BulkResult(BaseModel):
+    """In the order of ``ids``; of a filter, in the order of positions."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    results: list[BulkItem]

@@ -1,0 +1,58 @@
+"""Completing many tasks: what is below goes along, and series go on to their next dates."""
+
+import asyncio
+from typing import Any
+
+from app.db.session import Session
+from app.services.bulk_statements import BELOW, COMPLETE, KEEP_OCCURRENCES, REOPEN, update_all
+from app.services.recurring import here_and_now, moved_on, step_of
+
+Row = dict[str, Any]
+
+
+async def complete_all(session: Session, owner: str, targets: dict[int, Row]) -> None:
+    """Complete open tasks. The owner must be locked, and the number taken."""
+    tree = (await session.exec(BELOW, {"owner": owner, "ids": list(targets)})).all()
+    roots = targets.keys() - {row.id for row in tree if row.id != row.root}
+    series = [row for task_id, row in targets.items() if task_id in roots and row["recurrence"] is not None]
+    over, going_on = await _steps(session, owner, series)
+    done = roots - {row["id"] for row in going_on}
+    # The trees of two roots have nothing in common.
+    below = {row.id for row in tree if row.root in done} - {row["id"] for row in over}
+    reopened = {row.id for row in tree if row.root in roots - done} - roots
+    if below:
+        await session.exec(COMPLETE, {"owner": owner, "ids": list(below)})
+    if over:
+        statement = update_all(frozenset({"completed"}), frozenset({"occurrences_done"}), "completed")
+        await session.exec(statement, {"owner": owner, "rows": over, "completed": True})
+    if going_on:
+        statement = update_all(frozenset(), frozenset({"due_on", "due_at", "occurrences_done"}), "completed")
+        await session.exec(statement, {"owner": owner, "rows": going_on})
+        kept = [_plain(targets[row["id"]], "due_on", "due_at") for row in going_on]
+        await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": kept})
+    if reopened:
+        await session.exec(REOPEN, {"owner": owner, "ids": list(reopened)})
+
+
+async def _steps(session: Session, owner: str, series: list[Row]) -> tuple[list[Row], list[Row]]:
+    """What is written to the series that are over, and to those that go on."""
+    over: list[Row] = []
+    going_on: list[Row] = []
+    if not series:
+        return over, going_on
+    zone, moment = await here_and_now(session, owner)
+    for row in series:
+        step = step_of(row, zone, moment)
+        if step.due is None:
+            over.append({"id": row["id"], "occurrences_done": step.occurrences_done})
+        else:
+            after = {"id": row["id"], **moved_on(step.due, step.occurrences_done)}
+            going_on.append(_plain(after, "due_on", "due_at", "occurrences_done"))
+        await asyncio.sleep(0)  # a step can take milliseconds, and others wait
+    return over, going_on
+
+
+def _plain(row: Row, *names: str) -> Row:
+    """The id and ``names``, days and instants as text."""
+    values = {name: row[name] for name in names}
+    return {"id": row["id"]} | {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in values.items()}

@@ -1,0 +1,49 @@
+"""Every task as a line, and one more. URL=http://127.0.0.1:8000 TOKEN=... python examples/tasks.py "Buy milk"."""
+
+import os
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+RETRIED = {429, 503}
+
+
+class Todo:
+    """Raises httpx.HTTPStatusError; the problem is its ``response.json()``."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"})
+
+    def tasks(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """All of them, page by page: the Link header leads on."""
+        following: str | None = str(httpx.URL("/api/me/tasks", params={"limit": 500, **filters}))
+        while following:
+            answer = self._call("GET", following)
+            yield from answer.json()
+            following = answer.links.get("next", {}).get("url")
+
+    def add(self, title: str, **fields: Any) -> dict[str, Any]:
+        """Once, however often it has to be sent."""
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        task: dict[str, Any] = self._call("POST", "/api/me/tasks", json={"title": title, **fields}, headers=key).json()
+        return task
+
+    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        for pause in (1, 2, 4, None):
+            answer = self._http.request(method, path, **options)
+            if answer.status_code not in RETRIED or pause is None:
+                break
+            time.sleep(float(answer.headers.get("Retry-After", pause)))
+        return answer.raise_for_status()
+
+
+if __name__ == "__main__":
+    todo = Todo(os.environ["URL"], os.environ["TOKEN"])
+    for title in sys.argv[1:]:
+        todo.add(title)
+    for task in todo.tasks(status="pending", sort="due_date"):
+        print(f"{task['due_date'] or '':20} {task['title']}")

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# A day with curl. URL=http://127.0.0.1:8000 TOKEN=... bash examples/tasks.sh
+set -euo pipefail
+call() { curl --fail-with-body -sS -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" "$@"; }
+TASKS=$URL/api/me/tasks
+
+# Sent twice, done once: the second answer is the first one again.
+KEY=$RANDOM$RANDOM
+for _ in 1 2; do
+    call "$TASKS" -H "Idempotency-Key: $KEY" -d '{"title": "Buy milk", "due_date": "2030-12-01", "tags": ["errands"]}' >task.json
+done
+ID=$(sed -E 's/.*"id":([0-9]+).*/\1/' task.json)
+
+call "$TASKS?status=pending&tag=errands&sort=due_date"; echo
+call -X PATCH "$TASKS/$ID" -d '{"title": "Buy oat milk"}'; echo
+call -X PATCH "$TASKS/$ID/complete"; echo
+call "$TASKS/$ID/history"; echo
+
+# Whatever happened since a number, deletions included.
+call -X DELETE "$TASKS/$ID"
+call "$URL/api/me/changes?since=0"; echo
+rm task.json

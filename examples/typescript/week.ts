@@ -1,0 +1,45 @@
+// A typed client of the service, generated from docs/openapi.json. In this folder, with the service running:
+//   npm install && npm run generate && npm run check && URL=http://127.0.0.1:8000 TOKEN=... npm start
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema.js";
+
+type Task = components["schemas"]["TaskRead"];
+type Problem = components["schemas"]["Problem"];
+
+const client = createClient<paths>({
+  baseUrl: process.env["URL"] ?? "http://127.0.0.1:8000",
+  headers: { authorization: `Bearer ${process.env["TOKEN"]}` },
+});
+const me = { user_id: "me" };
+
+async function add(title: string, due: string | null = null): Promise<Task> {
+  const { data, error, response } = await client.POST("/api/{user_id}/tasks", {
+    params: { path: me, header: { "Idempotency-Key": crypto.randomUUID() } },
+    body: { title, priority: "high", due_date: due, tags: ["week"] },
+  });
+  if (error) throw new Error(`${response.status} ${error.code}: ${error.detail}`);
+  return data;
+}
+
+const milk = await add("Buy milk", "2030-12-01");
+await add("Call the plumber");
+
+const { data: tasks, response } = await client.GET("/api/{user_id}/tasks", {
+  params: { path: me, query: { tag: ["week"], sort: "due_date", limit: 20 } },
+});
+console.log(tasks?.map((task) => `${task.title} (${task.due_date ?? "some day"})`).join(", "));
+
+// Nobody's change is lost: the version goes along, and a stale one is 412.
+const path = { ...me, task_id: milk.id };
+await client.PATCH("/api/{user_id}/tasks/{task_id}", { params: { path }, body: { title: "Buy oat milk" } });
+const stale = await client.PATCH("/api/{user_id}/tasks/{task_id}", {
+  params: { path, header: { "if-match": `"${milk.version}"` } },
+  body: { title: "Buy soy milk" },
+});
+const problem: Problem | undefined = stale.error;
+console.log(problem?.code);
+
+// What happened since the list was read.
+const since = Number(response.headers.get("x-revision"));
+const { data: changed } = await client.GET("/api/{user_id}/changes", { params: { path: me, query: { since } } });
+console.log(changed?.changes.map((change) => `${change.entity} ${change.action}`).join(", "));

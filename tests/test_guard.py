@@ -1,0 +1,346 @@
+"""What a connection may cost before it is a request: raw sockets against the service as it runs."""
+
+import asyncio
+import json
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from app.db.url import ConnectOptions
+from tests.servers import Server, running
+from tests.support import make_token
+
+pytestmark = pytest.mark.usefixtures("anyio_backend")
+
+HOST = b"Host: localhost\r\n"
+ROOM = 40  # connections
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+
+    @property
+    def code(self) -> str:
+        assert self.headers["content-type"] == "application/problem+json"
+        problem = json.loads(self.body)
+        assert problem["status"] == self.status
+        assert problem["request_id"] == self.headers["x-request-id"]
+        assert self.headers["connection"] == "close"
+        return str(problem["code"])
+
+
+@pytest.fixture(scope="module")
+def server(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
+    short = {"HEADER_TIMEOUT": "1", "BODY_TIMEOUT": "1", "KEEP_ALIVE": "2", "MAX_CONNECTIONS": str(ROOM)}
+    with running(postgres.dsn, ALLOWED_HOSTS="localhost, todo.example,127.0.0.1", **short) as started:
+        yield started
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def receive(connection: socket.socket) -> bytes:
+    """Until it ends."""
+    parts = []
+    try:
+        while part := connection.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def parse(raw: bytes, started: float) -> Answer:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    return Answer(int(first.split()[1]), headers, body, time.monotonic() - started)
+
+
+def send(server: Server, *pieces: bytes, pause: float = 0.0) -> Answer:
+    """What is answered to ``pieces``, sent one after the other."""
+    started = time.monotonic()
+    with connect(server) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+        return parse(receive(connection), started)
+
+
+def get(path: bytes = b"/health", headers: bytes = HOST, version: bytes = b"1.1") -> bytes:
+    return b"GET %b HTTP/%b\r\n%bConnection: close\r\n\r\n" % (path, version, headers)
+
+
+def test_what_is_within_the_bounds_is_served(server: Server) -> None:
+    assert send(server, get()).status == 200
+    assert send(server, get(b"/health?" + b"x" * 8000)).status == 200
+    assert send(server, get(headers=HOST + b"X-A: b\r\n" * 90)).status == 200
+    assert send(server, get(headers=HOST + b"X-A: %b\r\n" % (b"x" * 16_000))).status == 200
+
+
+@pytest.mark.parametrize("pieces", [1, 200])
+def test_a_url_too_long_is_414(server: Server, pieces: int) -> None:
+    request = get(b"/health?" + b"x" * 8200)
+    assert send(server, *split(request, pieces)).status == 414
+    assert send(server, *split(request, pieces)).code == "url_too_long"
+    assert send(server, b"GET /" + b"x" * 300_000).code == "url_too_long"
+
+
+def split(request: bytes, pieces: int) -> list[bytes]:
+    size = -(-len(request) // pieces)
+    return [request[at : at + size] for at in range(0, len(request), size)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"X-A: b\r\n" * 101,
+        b"X-A: %b\r\n" % (b"x" * 16_400),
+        b"X-A: %b\r\n" % (b"x" * 1000) * 17,
+    ],
+)
+@pytest.mark.parametrize("pieces", [1, 60])
+def test_headers_too_many_or_too_large_are_431(server: Server, headers: bytes, pieces: int) -> None:
+    answer = send(server, *split(get(headers=HOST + headers), pieces))
+    assert (answer.status, answer.code) == (431, "headers_too_large")
+
+
+@pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nX-A: ", b"GET / HTTP/1.1\r\n" + HOST])
+def test_a_head_without_an_end_is_not_kept(server: Server, start: bytes) -> None:
+    """uvicorn alone takes 50 MB of it."""
+    endless = [start, *[b"x" * 16_384] * 100]
+    with connect(server) as connection:
+        sent = 0
+        try:
+            for piece in endless:
+                sent += connection.send(piece)
+        except OSError:
+            pass
+        received = receive(connection)
+    assert not received or parse(received, 0).status in {400, 431}
+    assert send(server, get()).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [b"", HOST * 2, b"Host:\r\n", b"Host: a b\r\n", b"Host: localhost/x\r\n", b"Host: me@localhost\r\n",
+     b"Host: elsewhere.example\r\n", b"Host: localhost:123456\r\n", b"Host: localhost.evil.example\r\n"],
+)  # fmt: skip
+def test_a_host_that_is_missing_or_wrong_is_400(server: Server, headers: bytes) -> None:
+    answer = send(server, get(headers=headers))
+    assert (answer.status, answer.code) == (400, "bad_host")
+
+
+@pytest.mark.parametrize("host", [b"localhost:8000", b"TODO.example", b"127.0.0.1:80", b"localhost."])
+def test_a_host_that_is_allowed_is_served(server: Server, host: bytes) -> None:
+    assert send(server, get(headers=b"Host: %b\r\n" % host)).status == 200
+
+
+def test_http_1_0_needs_no_host(server: Server) -> None:
+    assert send(server, get(headers=b"", version=b"1.0")).status == 200
+
+
+def test_what_is_no_http_is_a_problem_too(server: Server) -> None:
+    answer = send(server, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    assert (answer.status, answer.code) == (400, "malformed_request")
+    # Content-Length beside Transfer-Encoding (RFC 9112, 6.1)
+    both = b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    assert send(server, b"POST /api/auth/login HTTP/1.1\r\n" + HOST + both).code == "malformed_request"
+
+
+@pytest.mark.parametrize("start", [b"G", b"GET /health HTTP/1.1\r\n", get()[:-2]])
+def test_a_head_that_does_not_come_is_408(server: Server, start: bytes) -> None:
+    answer = send(server, start)
+    assert (answer.status, answer.code) == (408, "request_timeout")
+    assert 1 <= answer.seconds < 6
+
+
+def test_a_head_that_trickles_is_408_all_the_same(server: Server) -> None:
+    request = b"GET /health HTTP/1.1\r\n" + HOST + b"X-A: b\r\n" * 40
+    with connect(server) as connection:
+        connection.settimeout(0.1)
+        started, raw = time.monotonic(), b""
+        for byte in request:
+            try:
+                connection.send(bytes([byte]))
+                raw = connection.recv(65536)
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert parse(raw, started).code == "request_timeout"
+    assert time.monotonic() - started < 6
+
+
+def test_a_connection_on_which_nothing_comes_is_closed(server: Server) -> None:
+    started = time.monotonic()
+    with connect(server) as connection:
+        assert receive(connection) == b""
+    assert 0.9 <= time.monotonic() - started < 6
+
+
+def test_an_idle_connection_is_kept_for_a_while(server: Server) -> None:
+    with connect(server) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n")
+            raw = connection.recv(65536)
+            while not raw.endswith(b'{"status":"ok"}'):
+                raw += connection.recv(65536)
+            assert raw.startswith(b"HTTP/1.1 200")
+            time.sleep(1.3)  # longer than a head may take
+        started = time.monotonic()
+        assert receive(connection) == b""
+        assert time.monotonic() - started < 6
+
+
+def post(length: int) -> bytes:
+    return b"POST /api/auth/login HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n" % (
+        length, HOST,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("start", [post(100), post(100) + b'{"email"'])
+def test_a_body_that_does_not_come_is_408(server: Server, start: bytes) -> None:
+    answer = send(server, start)
+    assert (answer.status, answer.code) == (408, "request_timeout")
+    assert 1 <= answer.seconds < 6
+
+
+def test_a_body_may_take_long_if_it_keeps_coming(server: Server) -> None:
+    body = b" " * 12_000
+    answer = send(server, post(len(body)) + b"Connection: close\r\n"[:0], *split(body, 6), pause=0.5)
+    assert answer.status == 422 or answer.status == 400
+    assert answer.seconds > 2
+
+
+def test_a_body_nobody_reads_is_not_received_for_ever(server: Server) -> None:
+    started = time.monotonic()
+    with connect(server) as connection:
+        connection.sendall(b"POST /api/me/tasks HTTP/1.1\r\nContent-Length: 1000000000\r\n" + HOST + b"\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 401")
+        with suppress(OSError):
+            while time.monotonic() - started < 10:
+                connection.sendall(b"x" * 4096)
+                time.sleep(0.05)
+    assert time.monotonic() - started < 8
+
+
+def test_a_body_too_large_is_413_while_it_streams(server: Server) -> None:
+    token = make_token("guard").encode()
+    head = b"POST /api/me/tasks HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer %b\r\n" % token
+    with connect(server) as connection:
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n" + HOST + b"\r\n")
+        sent = 0
+        connection.settimeout(0.02)
+        raw = b""
+        while not raw and sent < 5_000_000:
+            connection.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+            sent += 65536
+            try:
+                raw = connection.recv(65536)
+            except TimeoutError:
+                continue
+    assert raw.startswith(b"HTTP/1.1 413")
+    assert sent < 4_000_000
+
+
+def test_requests_in_a_row_are_all_answered_and_too_many_are_not(server: Server) -> None:
+    one = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
+    raw = send_raw(server, one * 20 + get())
+    assert raw.count(b"HTTP/1.1 200") == 21
+    raw = send_raw(server, one * 3000)
+    assert 1 <= raw.count(b"HTTP/1.1 200") <= 40
+
+
+def send_raw(server: Server, request: bytes) -> bytes:
+    with connect(server) as connection:
+        with suppress(OSError):
+            connection.sendall(request)
+        return receive(connection)
+
+
+def test_a_refusal_waits_for_the_answer_before_it(server: Server) -> None:
+    raw = send_raw(server, b"GET /ready HTTP/1.1\r\n" + HOST + b"\r\nGET / HTTP/1.1\r\n\r\n")
+    assert raw.startswith(b"HTTP/1.1 200")
+    assert raw.count(b"HTTP/1.1") == 1
+
+
+def test_who_is_silent_makes_room_for_who_asks(server: Server) -> None:
+    with ExitStack() as stack:
+        silent = [stack.enter_context(connect(server)) for _ in range(3 * ROOM)]
+        for connection in silent[2 * ROOM :]:
+            connection.sendall(b"GET /health HT")
+        for _ in range(20):
+            assert send(server, get()).status == 200
+
+
+def test_when_all_are_served_a_newcomer_is_told_to_come_back(server: Server) -> None:
+    time.sleep(2.5)  # whoever waited in the test before is gone
+    started = time.monotonic()
+    with ExitStack() as stack:
+        for number in range(ROOM + 5):
+            connection = stack.enter_context(connect(server))
+            token = make_token(f"guard-{number % 9}").encode()
+            connection.sendall(b"GET /api/me/events HTTP/1.1\r\nAuthorization: Bearer %b\r\n" % token + HOST + b"\r\n")
+            raw = connection.recv(65536)
+            if number < ROOM:
+                assert raw.startswith(b"HTTP/1.1 200"), number
+            else:
+                answer = parse(raw + receive(connection), started)
+                assert (answer.status, answer.code) == (503, "too_many_connections")
+                assert int(answer.headers["retry-after"]) >= 1
+
+
+async def measure(url: str, rounds: int) -> list[float]:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=10) as client:
+        seconds = []
+        for _ in range(rounds):
+            started = time.perf_counter()
+            assert (await client.get("/health")).status_code == 200
+            seconds.append(time.perf_counter() - started)
+        return seconds
+
+
+def p95(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=20)[-1]
+
+
+async def trickle(port: int, sockets: int) -> None:
+    """Opens ``sockets``, again when they are closed, and sends a byte of a head on each now and then."""
+    loop = asyncio.get_running_loop()
+
+    async def one() -> None:
+        while True:
+            with socket.socket() as connection, suppress(OSError):
+                connection.setblocking(False)
+                await loop.sock_connect(connection, ("127.0.0.1", port))
+                for byte in b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 100:
+                    await loop.sock_sendall(connection, bytes([byte]))
+                    await asyncio.sleep(0.5)
+            await asyncio.sleep(0.5)
+
+    await asyncio.gather(*(one() for _ in range(sockets)))
+
+
+async def test_a_crowd_of_slow_clients_costs_the_others_little(postgres: ConnectOptions, migrated: str) -> None:
+    """Shortened, with a generous bound; bench/slowloris.py measures it."""
+    with running(postgres.dsn, RATE_LIMIT_ANONYMOUS_PER_MINUTE="0") as server:
+        await measure(server.url, 100)
+        quiet = p95(await measure(server.url, 300))
+        crowd = asyncio.create_task(trickle(server.port, 300))
+        await asyncio.sleep(2)
+        busy = p95(await measure(server.url, 300))
+        crowd.cancel()
+        await asyncio.gather(crowd, return_exceptions=True)
+    assert busy < max(10 * quiet, 0.1), (quiet, busy)
