@@ -71,7 +71,10 @@ async def a_life(person: Person, sql: Any) -> None:
     await sql.execute(
         "update tasks set parent_id = $2, project_id = $3 where id = $1", child["id"], parent["id"], project
     )
-    await sql.execute("update tasks set parent_id = $2 where id = $1", parent["id"], done["id"])
+    await sql.execute(
+        "update tasks set parent_id = $2, project_id = $3 where id = $1", parent["id"], done["id"], project
+    )
+    await sql.execute("update tasks set project_id = $2 where id = $1", done["id"], project)
     await sql.execute(
         """update tasks set recurrence = 'FREQ=DAILY', anchor_at = due_at, occurrences_done = 3,
            recurrence_from = 'completion' where id = $1""",

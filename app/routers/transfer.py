@@ -66,7 +66,7 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
     kind, moment = format_of(request), now()
     zone = ZoneInfo((await Export(database, owner).head()).timezone)
     reader = Reader(description_max=settings.description_max, timezone=zone, now=moment)
-    job = Import(database, owner, reader, dry_run=query.dry_run)
+    job = Import(database, owner, reader, dry_run=query.dry_run, gone=request.is_disconnected)
     async with spooled(request, settings.import_limit) as file, rows_of(file, kind, owner, moment, zone) as found:
         name, rows = found
         await job.run(rows)

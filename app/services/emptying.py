@@ -50,7 +50,11 @@ DETACH = numbered_task(
     answer=["id"],
 )
 PURGE, PURGE_TOO = _purge(REVISION), _purge(TAKEN)
-_gone = (PROJECTS.c.user_id == OWNER, PROJECTS.c.deleted_at.is_not(None))
+_gone = (
+    PROJECTS.c.user_id == OWNER,
+    PROJECTS.c.deleted_at.is_not(None),
+    ~exists().where(TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECTS.c.id),  # which would refuse to let it go
+)
 HAS_PROJECTS = Prepared(select(PROJECTS.c.id).where(*_gone).limit(1))
 PURGE_PROJECTS = numbered(
     delete(PROJECTS).where(*_gone),

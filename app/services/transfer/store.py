@@ -1,7 +1,7 @@
 """The writes of an import: many rows a statement, each batch a write with its own number."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
@@ -70,15 +70,30 @@ KNOWN = {name: _known(name) for name in TABLES}
 PROJECT_NAMES = Prepared(
     text("select lower(name), id from projects where user_id = :owner and deleted_at is null order by id desc")
 )
-# How deep a task lies; with it, and the bound on subtasks, no file can make a tree that requests cannot.
-DEPTHS = Prepared(
+# Where tasks stand now. With the depth, and the bound on subtasks, no file can make a tree that requests cannot.
+PLACES = Prepared(
     text("""
-    with recursive up (start, id, parent_id, depth) as (
-        select id, id, parent_id, 1 from tasks where user_id = :owner and id = any(cast(:ids as bigint[]))
-        union all select up.start, t.id, t.parent_id, up.depth + 1
+    with recursive up (start, parent_id, depth) as (
+        select id, parent_id, 1 from tasks where user_id = :owner and id = any(cast(:ids as bigint[]))
+        union all select up.start, t.parent_id, up.depth + 1
         from up join tasks t on t.user_id = :owner and t.id = up.parent_id where up.depth < 50)
-    select start, max(depth) from up group by start""")
+    select t.id, found.depth, t.project_id, t.deleted_at is null as live
+    from (select start, max(depth) as depth from up group by start) found
+    join tasks t on t.user_id = :owner and t.id = found.start""")
 )
+PROJECTS = Prepared(
+    text("""
+    select id, deleted_at is null as live from projects
+    where user_id = :owner and id = any(cast(:ids as bigint[]))""")
+)
+
+
+class Place(NamedTuple):
+    """Of a task that others lie below: 1 deep is without a parent."""
+
+    depth: int
+    project_id: int | None
+    live: bool
 
 
 async def ensure_owner(session: Session, owner: str) -> None:
@@ -95,10 +110,16 @@ async def find_known(session: Session, owner: str, name: str, sources: Collectio
     return {source or f"{own}{number}": number for number, source in rows}
 
 
-async def find_depths(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, int]:
-    """1 for a task without a parent."""
-    rows = (await session.exec(DEPTHS, {"owner": owner, "ids": list(task_ids)})).all()
-    return {row[0]: row[1] for row in rows}
+async def find_places(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, Place]:
+    """Of those that are there, also in the trash."""
+    rows = (await session.exec(PLACES, {"owner": owner, "ids": list(task_ids)})).all()
+    return {number: Place(depth, project_id, live) for number, depth, project_id, live in rows}
+
+
+async def find_projects(session: Session, owner: str, project_ids: Collection[int]) -> dict[int, bool]:
+    """Of those that are there, whether they are live."""
+    rows = (await session.exec(PROJECTS, {"owner": owner, "ids": list(project_ids)})).all()
+    return dict([tuple(row) for row in rows])
 
 
 async def find_project_names(session: Session, owner: str) -> dict[str, int]:

@@ -1,0 +1,162 @@
+"""What the rows of a file refer to, as it is at the moment of each batch.
+
+It may have been deleted, moved or purged since the one before.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.db.session import Session
+from app.errors import TooManyProjects, TooManyViews
+from app.services.projects import MAX_PROJECTS
+from app.services.transfer.items import Item
+from app.services.transfer.rows import Reader, RowRefused, refused
+from app.services.transfer.store import (
+    ENTITY,
+    Place,
+    find_known,
+    find_places,
+    find_project_names,
+    find_projects,
+    insert_rows,
+)
+from app.services.tree import MAX_LEVELS
+from app.services.views import find_room
+
+UNKNOWN_ID = -1  # of what a dry run would have made
+TABLE = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
+
+
+class References:
+    """Of one import. ``look_up`` comes first in each batch, under the owner's lock."""
+
+    def __init__(self, owner: str, reader: Reader, *, dry_run: bool) -> None:
+        self._owner, self._reader, self._dry_run = owner, reader, dry_run
+        self._found: dict[str, dict[str, int]] = {}
+        # Over all batches: projects that are called as one that was here, and what a dry run would have made.
+        self._kept: dict[str, dict[str, int]] = {name: {} for name in ENTITY}
+        self._planned: dict[str, Place] = {}
+        self._places: dict[int, Place] = {}
+        self._projects: dict[int, bool] = {}
+        self._names: dict[str, int] = {}
+        self._named = False  # whether they have been read
+        self._same_name: dict[str, str] = {}
+        self._room: int | None = None  # for views
+
+    async def look_up(self, session: Session, entity: str, items: list[Item]) -> int:
+        """How many projects it made, of those that rows name rather than refer to."""
+        wanted: dict[str, set[str]] = {entity: {item.source for item in items}}
+        for item in items:
+            for kind, table in TABLE.items():
+                if (source := getattr(item, kind)) is not None:
+                    wanted.setdefault(table, set()).add(source)
+        self._found = {name: await find_known(session, self._owner, name, s) for name, s in wanted.items()}
+        if entity == "views" and (self._room is None or not self._dry_run):
+            self._room = await find_room(session, self._owner)
+        made = await self._name_projects(session, entity, items)
+        parents = {number for item in items if (number := self.find("tasks", item.parent))}
+        projects = {number for item in items if (number := self.find("projects", item.project))}
+        projects |= {self._names.get(_key(item), 0) for item in items}
+        self._places = await find_places(session, self._owner, parents) if parents else {}
+        self._projects = await find_projects(session, self._owner, projects) if projects else {}
+        return made
+
+    def find(self, name: str, source: str | None) -> int | None:
+        """UNKNOWN_ID for what a dry run would have made."""
+        if source is None:
+            return None
+        return self._found.get(name, {}).get(source) or self._kept[name].get(source)
+
+    def missing(self, item: Item) -> str | None:
+        """Which of its references is to nothing that is here."""
+        for kind, table in TABLE.items():
+            source = getattr(item, kind)
+            if source is not None and self.find(table, source) is None:
+                return kind
+        return None
+
+    def place(self, row: dict[str, Any], item: Item) -> None:
+        """What a task belongs to: below its parent and so in its project.
+
+        A live one goes to the top when its parent is not live, and into the inbox when its project is not, as one that
+        is restored does. Raises RowRefused below the deepest level.
+        """
+        live = row["deleted_at"] is None
+        parent_id, project_id = self.find("tasks", item.parent), self._project(item)
+        if project_id != UNKNOWN_ID and (project_id not in self._projects or (live and not self._projects[project_id])):
+            project_id = None
+        above = self._planned.get(item.parent or "") if parent_id == UNKNOWN_ID else self._places.get(parent_id or 0)
+        if above is None or (live and not above.live):
+            above, parent_id = None, None
+        elif above.depth >= MAX_LEVELS:
+            raise refused("parent_id", f"Subtasks lie at most {MAX_LEVELS} deep.", "too_deep")
+        elif live:
+            project_id = above.project_id
+        row |= {"parent_id": parent_id, "project_id": project_id, "series_id": self.find("tasks", item.series)}
+        if self._dry_run:
+            self._planned[item.source] = Place(above.depth + 1 if above else 1, project_id, live)
+
+    def point(self, parameters: dict[str, Any], item: Item) -> None:
+        """What a view looks at, by the numbers that it has here."""
+        if item.project is not None:
+            parameters["project_id"] = self.find("projects", item.project)
+        if item.parent is not None:
+            parameters["parent_id"] = self.find("tasks", item.parent)
+
+    def admit(self, entity: str, row: dict[str, Any]) -> bool:
+        """Whether the row is to be made: a project whose name is here already is that project.
+
+        Raises RowRefused when there are as many as there can be.
+        """
+        if entity == "projects" and row["deleted_at"] is None:
+            names, key = self._names, row["name"].lower()
+            if key in names:
+                self._same_name[row["source_id"]] = key
+                return False
+            if len(names) >= MAX_PROJECTS:
+                raise refused("name", TooManyProjects.message, TooManyProjects.code)
+            names[key] = UNKNOWN_ID
+        elif entity == "views" and row["deleted_at"] is None:
+            if not self._room or self._room < 0:
+                raise refused("name", TooManyViews.message, TooManyViews.code)
+            self._room -= 1
+        return True
+
+    async def keep(self, session: Session, entity: str, planned: Iterable[str]) -> None:
+        """After a batch: what the next ones cannot look up."""
+        if self._dry_run:
+            self._kept[entity] |= dict.fromkeys(planned, UNKNOWN_ID)
+        elif self._same_name:
+            self._names = await find_project_names(session, self._owner)
+        for source, key in self._same_name.items():
+            self._kept["projects"][source] = self._names.get(key, UNKNOWN_ID)
+        self._same_name = {}
+
+    async def _name_projects(self, session: Session, entity: str, items: list[Item]) -> int:
+        """New names become projects, in a write of their own."""
+        names = {item.project_name.strip() for item in items if _key(item) and item.project_name}
+        if (names or entity == "projects") and not (self._named and self._dry_run):
+            self._named, self._names = True, await find_project_names(session, self._owner)
+        rows = []
+        for name in sorted(names):
+            try:
+                row = self._reader.read("projects", {"name": name}) | {"source_id": None}
+                if self._names.get(name.lower()) is None and self.admit("projects", row):
+                    rows.append(row)
+            except RowRefused:
+                continue  # the row says so itself
+        if rows and not self._dry_run:
+            await insert_rows(session, self._owner, "projects", rows)
+            self._names = await find_project_names(session, self._owner)
+        return len(rows)
+
+    def _project(self, item: Item) -> int | None:
+        if not _key(item):
+            return self.find("projects", item.project)
+        if (project_id := self._names.get(_key(item))) is None:
+            raise refused("project", "Not a name that a project can have, or of one project too many.")
+        return project_id
+
+
+def _key(item: Item) -> str:
+    return (item.project_name or "").strip().lower()
