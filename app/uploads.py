@@ -24,6 +24,7 @@ from app.services.transfer.todoist import is_todoist, read_todoist
 
 IN_MEMORY = 1_048_576
 CHUNK = 1_048_576
+csv.field_size_limit(2**31 - 1)  # a file has a limit; a long cell is an error of its row and not of all
 TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 

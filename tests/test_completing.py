@@ -14,12 +14,17 @@ SERIES = {"due_date": "2031-01-06", "recurrence": "FREQ=DAILY"}
 ROUNDS = 25
 
 
-async def test_the_next_occurrence_of_a_parent_leaves_what_was_done_of_its_child(alice: Person) -> None:
+@pytest.mark.parametrize("how", ["alone", "bulk"])
+async def test_the_next_occurrence_of_a_parent_leaves_what_was_done_of_its_child(alice: Person, how: str) -> None:
     parent = await alice.add("parent", **SERIES)
     child = await alice.add("child", parent_id=parent["id"], **SERIES)
     await complete(alice, child)
     (done,) = await occurrences(alice, child)
-    await complete(alice, parent)
+    if how == "alone":
+        await complete(alice, parent)
+    else:
+        await alice.post("/tasks/bulk", {"ids": [parent["id"]], "action": "complete"})
+    assert (await get(alice, parent["id"]))["due_date"] == "2031-01-07"
     assert await get(alice, done["id"]) == done
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -135,6 +135,34 @@ async def make_due(sql: Any, person: Person, **ago: float) -> dict[str, Any]:
     task = await person.add("Call mum", reminders=[iso(passed), "2090-01-01T00:00:00Z"])
     await sql.execute("update tasks set remind_at = $2 where id = $1", task["id"], passed)
     return task
+
+
+async def put_back(person: Person, task: dict[str, Any]) -> None:
+    assert (await person.call("PUT", f"/tasks/{task['id']}", json=task)).status_code == 200
+
+
+async def set_as_it_is(person: Person, task: dict[str, Any]) -> None:
+    assert (await person.patch(f"/tasks/{task['id']}/complete", {"completed": False})).status_code == 200
+
+
+async def change_all(person: Person, task: dict[str, Any]) -> None:
+    body = {"ids": [task["id"]], "action": "update", "change": {"due_date": task["due_date"], "priority": "low"}}
+    assert (await person.post("/tasks/bulk", body)).status_code == 200
+
+
+async def undo_an_edit(person: Person, task: dict[str, Any]) -> None:
+    edited = (await person.patch(f"/tasks/{task['id']}", {"title": "b"})).json()
+    assert (await person.post(f"/changes/{edited['version']}/undo")).status_code == 200
+
+
+@pytest.mark.parametrize("write", [put_back, set_as_it_is, change_all, undo_an_edit])
+async def test_a_write_that_changes_nothing_of_it_loses_no_late_reminder(
+    alice: Person, app: FastAPI, sql: Any, write: Callable[[Person, dict[str, Any]], Awaitable[None]]
+) -> None:
+    task = await make_due(sql, alice, hours=3)
+    await write(alice, task)
+    await Reminders(app.state.database).fire_due(0)
+    assert [change["entity_id"] for change in await reminded(alice)] == [task["id"]]
 
 
 async def reminded(person: Person) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from app.db.session import Session
-from app.services.bulk_statements import BELOW, COMPLETE, KEEP_OCCURRENCES, REOPEN, update_all
+from app.services.bulk_statements import BELOW, COMPLETE, KEEP_OCCURRENCES, REOPEN_BELOW, update_all
 from app.services.recurring import here_and_now, moved_on, step_of
 
 Row = dict[str, Any]
@@ -31,7 +31,7 @@ async def complete_all(session: Session, owner: str, targets: dict[int, Row]) ->
         kept = [_plain(targets[row["id"]], "due_on", "due_at") for row in going_on]
         await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": kept})
     if reopened:
-        await session.exec(REOPEN, {"owner": owner, "ids": list(reopened)})
+        await session.exec(REOPEN_BELOW, {"owner": owner, "ids": list(reopened)})
 
 
 async def _steps(session: Session, owner: str, series: list[Row]) -> tuple[list[Row], list[Row]]:

@@ -10,7 +10,7 @@ from app.db.changes import OWNER, REVISION, TAKEN
 from app.db.statements import Prepared
 from app.services.changes import CHANGES
 from app.services.recurring import COPIED
-from app.services.reminders import remind_at
+from app.services.reminders import remind_at, remind_at_after
 from app.services.task_list import Shape, conditions
 from app.services.task_statements import KEPT, LIVE, NOW, TASKS, completed_at, numbered_task
 
@@ -82,6 +82,16 @@ COMPLETE = _write("completed", LIVE, ~TASKS.c.completed, completed=true(), compl
 REOPEN = _write(
     "reopened", LIVE, TASKS.c.completed, completed=false(), completed_at=null(), remind_at=remind_at(completed=false())
 )
+# For the next occurrence of what they are below: what was done of a recurring subtask stays done.
+REOPEN_BELOW = _write(
+    "reopened",
+    LIVE,
+    TASKS.c.completed,
+    TASKS.c.series_id.is_(None),
+    completed=false(),
+    completed_at=null(),
+    remind_at=remind_at(completed=false()),
+)
 # One moment for all: what went together comes back together.
 _moment = select(func.clock_timestamp()).scalar_subquery()
 DELETE = _write("deleted", LIVE, deleted_at=_moment, remind_at=null())
@@ -111,7 +121,7 @@ def update_all(same: frozenset[str], own: frozenset[str], action: str = "updated
     elif "completed" in same:
         values["completed_at"] = completed_at(values["completed"])
     if values.keys() & {"due_on", "reminders", "completed", "deleted_at"}:
-        values["remind_at"] = remind_at(**values)
+        values["remind_at"] = remind_at_after(**values)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id == rows.c.id, there)
     statement = statement.values(version=TAKEN, updated_at=NOW, **values)
     return numbered_task(statement, action, answer=["id"], revision=TAKEN)

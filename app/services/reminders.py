@@ -1,7 +1,7 @@
 """When a task reminds of itself: ``remind_at`` is a function of its row.
 
 It is the first moment after now that the reminders name; null when there is none, and while the task is completed or in
-the trash. Every statement that writes one of the columns it depends on computes it, by ``remind_at`` below.
+the trash. Every statement that changes one of the columns it depends on computes it, by ``remind_at`` below.
 
 Durations count from the due date, and wait for one where there is none. From a day they count from its local midnight
 by the clock on the wall (PT9H is nine o'clock, also on the day the clocks change); from an instant, days keep the
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, case, func, null, or_
+from sqlalchemy import ColumnElement, DateTime, and_, case, func, null, or_
 
 from app.db.session import Session
 from app.models.task_reminders import spell
@@ -21,6 +21,7 @@ from app.models.tasks import Task
 from app.services.users import LOCAL_TO_INSTANT, TIMEZONE
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
+INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
 
 
 def remind_at(**values: Any) -> ColumnElement[Any]:
@@ -36,11 +37,25 @@ def remind_at(**values: Any) -> ColumnElement[Any]:
     return case((or_(*silent), null()), else_=moment)
 
 
-def remind_at_of(rows: Any) -> ColumnElement[Any]:
-    """The same for whole rows of a task's columns, from a FROM clause."""
-    names = ("reminders", "due_on", "due_at", "completed")
-    moment = remind_at(deleted_at=None, **{name: rows.c[name] for name in names})
-    return case((rows.c.deleted_at.is_not(None), null()), else_=moment)
+def remind_at_after(**values: Any) -> ColumnElement[Any]:
+    """The same for an UPDATE that sets ``values``, and what it is when they change nothing.
+
+    A moment that has passed may not have fired yet: to write a task again must not lose it.
+    """
+    return case((_same(values), TASKS.c.remind_at), else_=remind_at(**values))
+
+
+def remind_at_of(rows: Any, *, update: bool = False) -> ColumnElement[Any]:
+    """The same for whole rows of a task's columns, from a FROM clause; for those that are there already: ``update``."""
+    values = {name: rows.c[name] for name in INPUTS}
+    moment = remind_at(**{**values, "deleted_at": None})
+    unchanged = [(_same(values), TASKS.c.remind_at)] if update else []
+    return case(*unchanged, (rows.c.deleted_at.is_not(None), null()), else_=moment)
+
+
+def _same(values: dict[str, Any]) -> ColumnElement[bool]:
+    given = [name for name in INPUTS if name in values]
+    return and_(*(TASKS.c[name].is_not_distinct_from(values[name]) for name in given))
 
 
 async def resolve_reminders(session: Session, owner: str, reminders: Sequence[str] | None) -> list[str]:

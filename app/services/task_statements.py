@@ -25,7 +25,7 @@ from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.statements import Prepared
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
-from app.services.reminders import remind_at
+from app.services.reminders import remind_at_after
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
@@ -89,7 +89,7 @@ def update_statement(
     if "completed" in columns:
         values["completed_at"] = completed_at(values["completed"])
     if columns & {"completed", "due_on", "reminders"}:
-        values["remind_at"] = remind_at(**values)
+        values["remind_at"] = remind_at_after(**values)
     statement = changed(guarded=guarded, taken=taken, **values)
     said: Any = action or (SET if "completed" in columns else "updated")
     revision = TAKEN if taken else REVISION

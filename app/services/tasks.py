@@ -20,7 +20,7 @@ from app.models.task_rows import task_row
 from app.models.tasks import TaskCreate, TaskUpdate
 from app.services.moves import find_place, places
 from app.services.recurring import schedule
-from app.services.reminders import remind_at, resolve_reminders
+from app.services.reminders import remind_at, remind_at_after, resolve_reminders
 from app.services.task_changes import FAR, change_task, look_at_task, place_of_new, skip_occurrence
 from app.services.task_statements import (
     COMPLETED,
@@ -84,7 +84,7 @@ def _delete(guarded: bool) -> Prepared:
 @lru_cache
 def _complete(toggle: bool, guarded: bool) -> Prepared:
     completed = ~TASKS.c.completed if toggle else COMPLETED
-    values = {"completed_at": completed_at(completed), "remind_at": remind_at(completed=completed)}
+    values = {"completed_at": completed_at(completed), "remind_at": remind_at_after(completed=completed)}
     statement = changed(guarded=guarded, completed=completed, **values)
     if toggle:
         return numbered_task(statement.where(IS_SIMPLE, UNDISTURBED), TOGGLED)

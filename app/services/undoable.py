@@ -79,7 +79,7 @@ def _write(entity: str, table: Table, content: list[str], completes: bool, revis
         .values(version=revision, updated_at=func.now(), **{name: wanted.c[name] for name in content})
     )
     if table.name == "tasks":
-        write = write.values(remind_at=remind_at_of(wanted))
+        write = write.values(remind_at=remind_at_of(wanted, update=True))
     done = (
         "when old.completed <> written.completed then case when written.completed then 'completed' else 'reopened' end"
     )

@@ -26,8 +26,10 @@ class Item:
 
 
 def source_text(value: str) -> str:
-    """A source id that fits an index."""
-    return value if len(value) <= SOURCE_MAX else "sha256:" + sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    """A source id that fits an index, and that the database can hold: it knows no NUL."""
+    if len(value) <= SOURCE_MAX and "\0" not in value:
+        return value
+    return "sha256:" + sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Fingerprints:

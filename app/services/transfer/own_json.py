@@ -93,7 +93,7 @@ class Rows:
             return Item(number + 1, self._made.of(entity, str(number)), lambda: _refuse(raw))
         item = Item(number + 1, "", lambda: _load(raw))
         if entity == "views":
-            item.source = names.name
+            item.source = source_text(names.name)
             item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
             item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
         elif names.source_id or names.id is not None:
