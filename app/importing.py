@@ -115,10 +115,11 @@ class Import:
             rows: list[dict[str, Any]] = []
             waiting: list[Item] = []
             taken: set[str] = set()
+            optional = "series" if entity == "tasks" else None
             for item in items:
                 if self._references.find(entity, item.source) is not None or item.source in taken:
                     self.skipped[entity] += 1
-                elif (missing := self._references.missing(item)) and not (last and missing == "series"):
+                elif (missing := self._references.missing(item)) and not (last and missing == optional):
                     if last:
                         field = MISSING[missing] if entity != "views" else f"parameters.{MISSING[missing]}"
                         self._refuse(entity, item, refused(field, "What it refers to is not there."))

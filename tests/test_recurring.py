@@ -21,8 +21,30 @@ async def complete(person: Person, task: Task, **body: Any) -> Task:
 
 
 async def occurrences(person: Person, series: Task) -> list[Task]:
-    found = (await person.get("/tasks?status=completed&sort=created_at&order=asc")).json()
-    return [task for task in found if task["series_id"] == series["id"]]
+    found: list[Task] = (await person.get(f"/tasks?series_id={series['id']}&sort=created_at&order=asc")).json()
+    return found
+
+
+async def test_lists_are_of_the_occurrences_of_a_series_or_of_none(alice: Person, bob: Person) -> None:
+    task = await alice.add("series", due_date="2031-01-06", recurrence="FREQ=DAILY")
+    other = await alice.add("other", due_date="2031-01-06", recurrence="FREQ=DAILY")
+    for each in (task, task, other):
+        await complete(alice, each)
+    query = f"?series_id={task['id']}"
+    found = (await alice.get(f"/tasks{query}&sort=due_date&count=true")).json()
+    assert [(done["series_id"], done["due_date"]) for done in found] == [
+        (task["id"], "2031-01-06"), (task["id"], "2031-01-07"),
+    ]  # fmt: skip
+    assert sorted(await alice.titles("?series_id=none")) == ["other", "series"]
+    assert await alice.titles(f"{query}&status=pending") == []
+    assert await bob.titles(query) == []
+    for value in ("0", "-1", "x", ""):
+        assert_problem(await alice.get(f"/tasks?series_id={value}"), 422, "validation_error")
+    view = (await alice.post("/views", {"name": "Done", "parameters": {"series_id": task["id"]}})).json()
+    assert len((await alice.get(f"/views/{view['id']}/tasks")).json()) == 2
+    bulk = {"filter": {"series_id": task["id"]}, "action": "delete"}
+    assert (await alice.post("/tasks/bulk", bulk)).status_code == 200
+    assert await occurrences(alice, task) == []
 
 
 async def in_zone(person: Person, timezone: str) -> None:

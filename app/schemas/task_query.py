@@ -120,6 +120,9 @@ class TaskConditions(Shape):
     )
     project_id: QueryId | Literal["none"] | None = Field(None, description="In this project; none: in the inbox.")
     parent_id: QueryId | Literal["none"] | None = Field(None, description="Directly below this task; none: at the top.")
+    series_id: QueryId | Literal["none"] | None = Field(
+        None, description="Completed occurrences of this recurring task; none: no occurrences."
+    )
     due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
     overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")

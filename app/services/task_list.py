@@ -71,6 +71,7 @@ class Shape(NamedTuple):
     overdue: bool | None = None
     project_id: str = ""
     parent_id: str = ""
+    series_id: str = ""
 
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
@@ -154,7 +155,7 @@ def conditions(shape: Shape) -> list[Any]:
         found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
     if shape.tags:
         found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
-    for name in ("project_id", "parent_id"):
+    for name in ("project_id", "parent_id", "series_id"):
         if kind := getattr(shape, name):
             found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
     if shape.due_before:
@@ -196,6 +197,7 @@ def shape_and_values(query: TaskConditions, *, sort: str, descending: bool) -> t
         overdue=query.overdue,
         project_id=_which(query.project_id),
         parent_id=_which(query.parent_id),
+        series_id=_which(query.series_id),
     )
     return shape, {
         "words": words,
@@ -205,6 +207,7 @@ def shape_and_values(query: TaskConditions, *, sort: str, descending: bool) -> t
         "due_after": query.due_after,
         "project_id": query.project_id,
         "parent_id": query.parent_id,
+        "series_id": query.series_id,
     }
 
 

@@ -42,7 +42,7 @@ class Names(msgspec.Struct):
     project_id: int | None = None
     task_id: int | None = None
     name: str = ""  # which is all that views are known by
-    parameters: Any = None  # of a view, which can name a project and a task
+    parameters: Any = None  # of a view, which can name a project and tasks
 
 
 def read_document(text: Any) -> Document:
@@ -95,6 +95,7 @@ class Rows:
         if entity == "views":
             item.source = source_text(names.name)
             item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
+            item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
             item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
         elif names.source_id or names.id is not None:
             item.source = self._source(names)

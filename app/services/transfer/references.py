@@ -102,6 +102,8 @@ class References:
             parameters["project_id"] = self.find("projects", item.project)
         if item.parent is not None:
             parameters["parent_id"] = self.find("tasks", item.parent)
+        if item.series is not None:
+            parameters["series_id"] = self.find("tasks", item.series)
 
     def admit(self, entity: str, row: dict[str, Any]) -> bool:
         """Whether the row is to be made: a project whose name is here already is that project.
