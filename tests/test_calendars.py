@@ -1,6 +1,7 @@
 """Calendar feeds: an address with a token of its own that opens one calendar, until it is revoked."""
 
 import logging
+import uuid
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -99,3 +100,16 @@ async def test_the_token_is_kept_nowhere(
     assert len(rows) == 1
     assert made["token"] not in str([tuple(row) for row in rows])
     assert made["token"] not in str([record.__dict__ for record in caplog.records])
+
+
+async def test_the_feed_of_a_disabled_account_is_shut(client: httpx.AsyncClient, sql: Any) -> None:
+    body = {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse battery"}
+    account = (await client.post("/api/auth/register", json=body)).json()
+    headers = {"Authorization": f"Bearer {account['access_token']}"}
+    url = (await client.post("/api/me/calendar", json={}, headers=headers)).json()["url"]
+    await read(client, url)
+    disable = "update accounts set disabled_at = case when $2 then now() end where user_id = $1"
+    await sql.execute(disable, account["user"]["id"], True)
+    assert_problem(await client.get(url), 401, "calendar_token_invalid")
+    await sql.execute(disable, account["user"]["id"], False)
+    await read(client, url)

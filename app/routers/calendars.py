@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.responses import StreamingResponse
 from fastapi.security import APIKeyQuery
 
-from app.deps import FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
+from app.deps import Auth, FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
 from app.errors import TokenMissing
 from app.etags import is_unchanged, list_etag
 from app.exporting import Export
@@ -64,6 +64,7 @@ async def read_calendar(
     request: Request,
     user_id: UserId,
     session: FeedSession,
+    auth: Auth,
     query: Annotated[CalendarQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
@@ -74,6 +75,7 @@ async def read_calendar(
     if not query.token:
         raise TokenMissing
     feed = await calendars.open_calendar(session, user_id, query.token)
+    await auth.guard.refuse_disabled(user_id)
     etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics")
     headers = {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
     if is_unchanged(if_none_match, etag):

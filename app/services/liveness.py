@@ -14,7 +14,7 @@ from app.auth.claims import MAX_INSTANT, Identity
 from app.auth.opaque import hash_token, is_api_token
 from app.db.session import Database
 from app.db.statements import Prepared
-from app.errors import SessionEnded, TokenInvalid
+from app.errors import CalendarTokenInvalid, SessionEnded, TokenInvalid
 
 BOUND = 4.0  # seconds; the promise is 5, the rest is for the request that asks
 RENEW = 2.0  # from this age on, one request asks again while the others go by what is remembered
@@ -27,6 +27,7 @@ SESSION_ALIVE = Prepared(
       and s.ended_at is null and s.ends_at > now() and a.disabled_at is null
 """)
 )
+DISABLED = Prepared(text("select 1 from accounts where user_id = :owner and disabled_at is not null"))
 _TOKEN = """
     select t.user_id, t.id, t.name, t.scope, cast(extract(epoch from t.expires_at) as bigint) as expires_at,
            t.last_used_at is null or t.last_used_at < now() - interval '1 minute' as unnoticed
@@ -112,6 +113,12 @@ class Guard:
             except SessionEnded:
                 return False
         return True
+
+    async def refuse_disabled(self, user_id: str) -> None:
+        """For what opens with a token of its own. Raises CalendarTokenInvalid when the account is disabled."""
+        async with self._database.auth_transaction() as session:
+            if (await session.exec(DISABLED, {"owner": user_id})).first() is not None:
+                raise CalendarTokenInvalid
 
     def forget(self, user_id: str) -> None:
         """Ask again about everything of this user: something of theirs has just ended in this process."""
