@@ -15,12 +15,13 @@ from starlette.requests import ClientDisconnect
 from app.db.session import Database, Session
 from app.errors import AppError
 from app.schemas.transfer import ERRORS_MAX
+from app.services.time_zones import set_timezone
 from app.services.transfer.items import Item
 from app.services.transfer.order import in_levels
 from app.services.transfer.references import References
 from app.services.transfer.rows import Reader, RowRefused, refused
 from app.services.transfer.store import ENTITY, ensure_owner, insert_rows
-from app.services.users import get_revision, get_timezone, lock_owner, set_timezone
+from app.services.users import get_revision, get_timezone, lock_owner
 
 BATCH = 1000
 NO_ZONE = "UTC"

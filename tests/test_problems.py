@@ -137,7 +137,7 @@ async def test_the_scheme_is_known_in_any_case(client: httpx.AsyncClient) -> Non
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [route for route in ROUTES if "{user_id}" in route[1] and route not in CAPABILITY]
+    ("method", "path"), [route for route in ROUTES if "{user_id}" in route[1] and route not in test_routes.CAPABILITY]
 )
 async def test_another_users_path_is_403_before_any_query_and_before_the_body(
     fresh: FastAPI, visitor: Person, method: str, path: str

@@ -129,6 +129,27 @@ async def test_undo_computes_it_again(alice: Person) -> None:
     assert (await alice.get(f"/tasks/{task['id']}")).json()["remind_at"] == "2090-07-01T00:00:00Z"
 
 
+async def test_a_new_time_zone_moves_what_counts_from_a_day(alice: Person, sql: Any) -> None:
+    day = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
+    moved, instant = await alice.add("day", **day), await alice.add("instant", reminders=["2090-07-01T09:00:00Z"])
+    at = await alice.add("at", due_date="2090-07-01T09:00:00Z", reminders=["-PT30M"])
+    done, gone = await alice.add("done", **day), await alice.add("gone", **day)
+    await alice.patch(f"/tasks/{done['id']}/complete")
+    await alice.delete(f"/tasks/{gone['id']}")
+    late = await make_due(sql, alice, hours=1)
+    before = int((await alice.get("/tasks")).headers["x-revision"])
+    assert (await alice.patch("/settings", {"timezone": "Asia/Tokyo"})).status_code == 200
+    (change,) = (await alice.get(f"/changes?since={before}")).json()["changes"]
+    assert (change["revision"], change["entity_id"], change["action"]) == (before + 1, moved["id"], "updated")
+    assert change["data"] == {**moved, "remind_at": "2090-07-01T00:00:00Z", "version": before + 1}
+    assert (await alice.get(f"/tasks/{moved['id']}")).json() == change["data"]
+    for task in (instant, at):
+        assert (await alice.get(f"/tasks/{task['id']}")).json() == task
+    assert datetime.fromisoformat((await alice.get(f"/tasks/{late['id']}")).json()["remind_at"]) < soon()
+    await alice.patch("/settings", {"timezone": "Asia/Tokyo"})
+    assert (await alice.get("/tasks")).headers["x-revision"] == str(before + 1)
+
+
 async def make_due(sql: Any, person: Person, **ago: float) -> dict[str, Any]:
     """A task with a reminder that should have fired a while ago, and one that is ahead."""
     passed = soon() - timedelta(**ago)

@@ -6,7 +6,7 @@ from app.deps import Owner, ReadSession, Session, bearer
 from app.responses import Json
 from app.routing import DirectRoute
 from app.schemas.preferences import PreferencesRead, PreferencesUpdate
-from app.services import users
+from app.services import time_zones, users
 
 router = APIRouter(
     prefix="/api/{user_id}/settings", tags=["settings"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -21,5 +21,7 @@ async def get_settings(owner: Owner, session: ReadSession) -> Response:
 
 @router.patch("", response_model=PreferencesRead)
 async def update_settings(owner: Owner, session: Session, change: PreferencesUpdate) -> Response:
-    """Set the time zone: it says what today is, and what a local time without offset means."""
-    return Json({"timezone": await users.set_timezone(session, owner, change.timezone)})
+    """Set the time zone: it says what today is, what a local time without offset means, when a day begins.
+
+    Reminders that count from a due date move along, as one change of their tasks."""
+    return Json({"timezone": await time_zones.set_timezone(session, owner, change.timezone)})

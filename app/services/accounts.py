@@ -17,6 +17,7 @@ from app.services import attempts, mails
 from app.services.auth_context import AuthContext, Client
 from app.services.login import Verified, confirm_password, require_unchanged
 from app.services.sessions import PROFILE, Pair, start_session
+from app.services.time_zones import shift_reminders
 
 log = logging.getLogger("app.security")
 
@@ -148,7 +149,11 @@ async def _write(auth: AuthContext, owner: str, sent: dict[str, Any], verified: 
         await session.exec(UPDATE, {"owner": owner, **written})
         if email_key is not None and email_key != fold_email(before.email):
             await session.exec(USE_RESETS, {"owner": owner})
-        return before, await get_account(session, owner)
+        after = await get_account(session, owner)
+    if sent["timezone"] is not None:  # the role above sees no tasks
+        async with auth.database.transaction(owner) as session:
+            await shift_reminders(session, owner)
+    return before, after
 
 
 async def _write_all_but_email(auth: AuthContext, owner: str, sent: dict[str, Any]) -> dict[str, Any]:

@@ -34,12 +34,6 @@ async def get_timezone(session: Session, owner: str) -> str:
     return found
 
 
-async def set_timezone(session: Session, owner: str, timezone: str) -> str:
-    """Also for a subject that has never written."""
-    found: str = (await session.exec(SET_ZONE, {"owner": owner, "timezone": timezone})).one()
-    return found
-
-
 async def get_revision(session: Session, owner: str) -> int:
     """The number of the owner's latest write; 0 before the first."""
     return (await session.exec(REVISION_NOW, {"owner": owner})).first() or 0

@@ -247,3 +247,12 @@ async def test_contention_in_a_transaction_of_its_own_is_503(
 
     monkeypatch.setattr(app.state.auth.hasher, "verify", contended)
     assert_problem(await ann.login(), 503, "contention")
+
+
+async def test_a_new_time_zone_moves_reminders(ann: Visitor) -> None:
+    body = {"title": "a", "due_date": "2090-07-01", "reminders": ["PT9H"]}
+    task = (await ann.call("POST", f"/api/{ann.id}/tasks", body)).json()
+    assert (task["remind_at"], task["version"]) == ("2090-07-01T09:00:00Z", 1)
+    await ann.call("PATCH", "/api/auth/me", {"timezone": "Asia/Tokyo"})
+    task = (await ann.get(f"/api/{ann.id}/tasks/{task['id']}")).json()
+    assert (task["remind_at"], task["version"]) == ("2090-07-01T00:00:00Z", 2)
