@@ -20,6 +20,7 @@ _NAME = re.compile(
 )
 _PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
 _ZONES = available_timezones()
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
 
@@ -46,6 +47,8 @@ def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
     alarms: list[Property] = []
     number = 0
     for line in unfold(lines):
+        if stack and line[:1] not in _EDGES and not (stack[-1] in _KEPT and len(todo) <= PROPERTIES_MAX):
+            continue  # most of a large calendar is events
         found = _property(line)
         if found is None:
             continue
