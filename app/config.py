@@ -108,6 +108,7 @@ class Settings(Bounds):
     description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     import_limit: int = Field(67_108_864, ge=1024, description="Largest file to import, in bytes.")
+    import_rows_max: int = Field(200_000, ge=1, description="Most rows of a file to import.")
     docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
     web_client: bool = Field(True, description="Serve the web client at /app; / leads browsers there.")
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from app.attempts import KEY
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, Invalid, MalformedBody, UnsupportedMediaType
 from app.services.transfer.calendar_reader import read_calendar
-from app.services.transfer.items import Item
+from app.services.transfer.items import Item, TooManyRows
 from app.services.transfer.own_csv import read_own_csv
 from app.services.transfer.own_json import Rows, read_document
 from app.services.transfer.todoist import is_todoist, read_todoist
@@ -30,6 +30,9 @@ TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 class NoTitleColumn(Invalid):
     code, message = "import_format", 'The first line of a CSV names its columns, and one of them is "title".'
+
+
+Pair = tuple[str, Item]
 
 
 @asynccontextmanager
@@ -65,28 +68,42 @@ def format_of(request: Request) -> str:
 
 @asynccontextmanager
 async def rows_of(
-    file: IO[bytes], kind: str, owner: str, now: datetime, timezone: ZoneInfo
-) -> AsyncIterator[tuple[str, Iterator[tuple[str, Item]]]]:
-    """The format in the end, and pairs of entity and row. Raises MalformedBody and what the formats raise."""
+    file: IO[bytes], kind: str, owner: str, now: datetime, timezone: ZoneInfo, *, rows_max: int
+) -> AsyncIterator[tuple[str, Iterator[Pair]]]:
+    """The format in the end, and pairs of entity and row.
+
+    Raises TooManyRows, MalformedBody and what the formats raise, before the first row.
+    """
     if kind == "json":
         async with _mapped(file) as text:
-            rows = await asyncio.to_thread(lambda: Rows(read_document(text)))
+            rows = await asyncio.to_thread(lambda: Rows(read_document(text, rows_max)))
             yield "json", iter(rows)
             del rows
         return
     await asyncio.to_thread(_check_utf8, file)
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        if kind == "ics":
-            yield "ics", (("tasks", item) for item in read_calendar(text))
-            return
-        table = _table(text)
-        header = next(table, [])
-        if is_todoist(header):
-            yield "todoist", read_todoist(table, header, now=now, timezone=timezone)
-            return
-        if "title" not in {name.strip().lower() for name in header}:
-            raise NoTitleColumn(loc=("body",))
-        yield "csv", (("tasks", item) for item in read_own_csv(owner, table, header))
+        await asyncio.to_thread(lambda: _count(_open(text, kind, owner, now, timezone)[1], rows_max))
+        text.seek(0)
+        yield _open(text, kind, owner, now, timezone)
+
+
+def _open(text: IO[str], kind: str, owner: str, now: datetime, timezone: ZoneInfo) -> tuple[str, Iterator[Pair]]:
+    if kind == "ics":
+        return "ics", (("tasks", item) for item in read_calendar(text))
+    table = _table(text)
+    header = next(table, [])
+    if is_todoist(header):
+        return "todoist", read_todoist(table, header, now=now, timezone=timezone)
+    if "title" not in {name.strip().lower() for name in header}:
+        raise NoTitleColumn(loc=("body",))
+    return "csv", (("tasks", item) for item in read_own_csv(owner, table, header))
+
+
+def _count(rows: Iterator[Pair], rows_max: int) -> None:
+    """Once through the file before anything is written of it."""
+    for number, _ in enumerate(rows, start=1):
+        if number > rows_max:
+            raise TooManyRows
 
 
 @asynccontextmanager

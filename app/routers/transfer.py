@@ -67,7 +67,11 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
     zone = ZoneInfo((await Export(database, owner).head()).timezone)
     reader = Reader(description_max=settings.description_max, timezone=zone, now=moment)
     job = Import(database, owner, reader, dry_run=query.dry_run, gone=request.is_disconnected)
-    async with spooled(request, settings.import_limit) as file, rows_of(file, kind, owner, moment, zone) as found:
+    rows_max = settings.import_rows_max
+    async with (
+        spooled(request, settings.import_limit) as file,
+        rows_of(file, kind, owner, moment, zone, rows_max=rows_max) as found,
+    ):
         name, rows = found
         await job.run(rows)
     return Json(job.report(name))

@@ -10,6 +10,8 @@ from app.errors import Invalid
 from app.services.transfer.items import Fingerprints, Item, source_text
 
 LINE_MAX = 100_000  # characters of one unfolded line
+PROPERTIES_MAX = 1_000  # of one to-do
+NESTED_MAX = 20
 PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
     range(6, 10), "low"
 )
@@ -18,12 +20,17 @@ _NAME = re.compile(
 )
 _PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
 _ZONES = available_timezones()
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
 
 
 class NotACalendar(Invalid):
     code, message = "import_format", "The file is not an iCalendar: it does not begin with BEGIN:VCALENDAR."
+
+
+class NestedTooDeep(Invalid):
+    code, message = "import_format", f"The components of an iCalendar lie at most {NESTED_MAX} deep in each other."
 
 
 class Property(NamedTuple):
@@ -33,19 +40,23 @@ class Property(NamedTuple):
 
 
 def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
-    """Raises NotACalendar."""
+    """Raises NotACalendar and NestedTooDeep."""
     made = Fingerprints("ics")
     stack: list[str] = []
     todo: list[Property] = []
     alarms: list[Property] = []
     number = 0
     for line in unfold(lines):
+        if stack and line[:1] not in _EDGES and not (stack[-1] in _KEPT and len(todo) <= PROPERTIES_MAX):
+            continue  # most of a large calendar is events
         found = _property(line)
         if found is None:
             continue
         if not stack and (found.name, found.value.upper()) != ("BEGIN", "VCALENDAR"):
             raise NotACalendar(loc=("body",))
         if found.name == "BEGIN":
+            if len(stack) == NESTED_MAX:
+                raise NestedTooDeep(loc=("body",))
             stack.append(found.value.upper())
             if stack[-1] == "VTODO":
                 todo, alarms = [], []
@@ -56,9 +67,9 @@ def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
             stack.pop()
             if not stack:
                 return
-        elif stack[-1] == "VTODO":
+        elif stack[-1] == "VTODO" and len(todo) <= PROPERTIES_MAX:
             todo.append(found)
-        elif stack[-2:] == ["VTODO", "VALARM"] and found.name == "TRIGGER":
+        elif stack[-2:] == ["VTODO", "VALARM"] and found.name == "TRIGGER" and len(alarms) <= PROPERTIES_MAX:
             alarms.append(found)
     if not stack:
         raise NotACalendar(loc=("body",))
@@ -66,17 +77,21 @@ def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
 
 def unfold(lines: Iterable[str]) -> Iterator[str]:
     """Content lines whole again (3.1); of one without end only its beginning."""
-    current = ""
+    pieces: list[str] = []
+    room = LINE_MAX
     for raw in lines:
         line = raw.rstrip("\r\n")
-        if line[:1] in {" ", "\t"}:
-            current = (current + line[1:])[:LINE_MAX]
+        if line[:1] not in {" ", "\t"}:
+            if pieces:
+                yield "".join(pieces)
+            pieces, room = [], LINE_MAX
         else:
-            if current:
-                yield current
-            current = line[:LINE_MAX]
-    if current:
-        yield current
+            line = line[1:]
+        if line and room:
+            pieces.append(line[:room])
+            room -= len(pieces[-1])
+    if pieces:
+        yield "".join(pieces)
 
 
 def _property(line: str) -> Property | None:
@@ -100,11 +115,16 @@ def _item(number: int, properties: list[Property], alarms: list[Property], made:
         None,
     )  # fmt: skip
     tags = [tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip()]
-    fields = lambda: _fields(first, text, tags, alarms)  # noqa: E731
+    too_many = max(len(properties), len(alarms)) > PROPERTIES_MAX
+    fields = _refuse if too_many else lambda: _fields(first, text, tags, alarms)
     return Item(
         number, source_text(source), fields, parent=source_text(parent) if parent else None,
         project_name=text.get("X-TODO-PROJECT"),
     )  # fmt: skip
+
+
+def _refuse() -> dict[str, Any]:
+    raise Invalid(f"A to-do has at most {PROPERTIES_MAX} properties.", loc=("body",))
 
 
 def _fields(

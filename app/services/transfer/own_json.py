@@ -10,9 +10,11 @@ import msgspec
 
 from app.errors import Invalid, MalformedBody
 from app.services.transfer.items import Fingerprints, Item, source_text
+from app.services.transfer.json_rows import check_rows
 from app.strict_json import parse_json
 
 FORMAT = "todo/1"
+ROW_MAX = 1_000_000  # bytes; the longest that can be stored takes less
 
 
 class WrongFormat(Invalid):
@@ -45,8 +47,9 @@ class Names(msgspec.Struct):
     parameters: Any = None  # of a view, which can name a project and tasks
 
 
-def read_document(text: Any) -> Document:
-    """Raises MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
+def read_document(text: Any, rows_max: int) -> Document:
+    """Raises TooManyRows, MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
+    check_rows(text, rows_max)
     try:
         document = msgspec.json.decode(text, type=Document)
     except msgspec.ValidationError:
@@ -135,6 +138,8 @@ def _refuse(raw: msgspec.Raw) -> dict[str, Any]:
 
 
 def _load(raw: msgspec.Raw) -> dict[str, Any]:
+    if len(memoryview(raw)) > ROW_MAX:
+        raise Invalid(f"A row has at most {ROW_MAX} bytes.", loc=("body",))
     value = parse_json(bytes(raw))
     if not isinstance(value, dict):
         raise MalformedBody("A row is not an object.")

@@ -12,6 +12,7 @@ from app.schemas.preferences import PreferencesUpdate
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
 from app.services.recurrence import parse_rule
 
+LISTED = 20  # of what is wrong with one row
 SHAPES: dict[str, type[BaseModel]] = {
     "projects": ProjectImport, "tasks": TaskImport, "comments": CommentImport, "views": ViewImport,
 }  # fmt: skip
@@ -62,7 +63,7 @@ class Reader:
         try:
             return shape.model_validate(fields, context=self._context)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)
+            found = error.errors(include_url=False, include_input=False)[:LISTED]
             raise RowRefused([{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in found]) from None
 
     def _tasks(self, task: Any) -> dict[str, Any]:
