@@ -444,6 +444,20 @@ async def test_settings_that_are_none_are_reported_and_the_rest_imported(alice: 
     assert (await alice.get("/settings")).json() == {"timezone": "UTC"}
 
 
+async def test_a_view_of_a_series_looks_at_the_one_that_came_with_it(alice: Person, bob: Person) -> None:
+    series = await alice.add("Bins", due_date="2031-01-06", recurrence="FREQ=DAILY")
+    await alice.patch(f"/tasks/{series['id']}/complete")
+    for name, which in (("Done", series["id"]), ("Gone", 2**40)):
+        await alice.post("/views", {"name": name, "parameters": {"series_id": which}})
+    report = await imported(bob, await exported(alice), JSON)
+    (failed,) = report["errors"]
+    assert (failed["entity"], failed["errors"][0]["loc"]) == ("views", ["parameters", "series_id"])
+    (view,) = (await bob.get("/views")).json()
+    (done,) = (await bob.get(f"/views/{view['id']}/tasks")).json()
+    assert (done["due_date"], done["series_id"]) == ("2031-01-06", view["parameters"]["series_id"])
+    assert done["series_id"] != series["id"]
+
+
 async def test_a_view_looks_at_what_came_with_it(alice: Person, bob: Person) -> None:
     project = (await alice.post("/projects", {"name": "Home"})).json()
     await alice.add("at home", project_id=project["id"])

@@ -73,7 +73,6 @@ def views(draw: st.DrawFn) -> list[dict[str, Any]]:
             "tag": st.lists(words(50), max_size=3),
             "project_id": st.sampled_from([1, 2, "none"]),
             "parent_id": st.sampled_from([1, "none"]),
-            "series_id": st.sampled_from([1, "none"]),
             "due_before": DAYS.map(str) | INSTANTS,
             "overdue": st.booleans(),
             "sort": st.sampled_from(["title", "due_date"]),
