@@ -151,7 +151,7 @@ async def test_a_long_result_is_cut_for_the_model(talk: Talking) -> None:
 
 
 async def test_tokens_are_counted_by_user_and_day(talk: Talking, sql: Any, bob: Person) -> None:
-    alice = talk(in_turn(ADD, Says("Added.", usage=300)), chat_daily_tokens=5000)
+    alice = talk(in_turn(ADD, Says("Added.", usage=300)), chat_daily_tokens=8000)
 
     async def used(person: Person) -> Any:
         return await sql.fetchval("select tokens from token_use where user_id = $1", person.subject)
@@ -160,12 +160,12 @@ async def test_tokens_are_counted_by_user_and_day(talk: Talking, sql: Any, bob: 
     assert await used(alice.person) == 400
     alice.model.script = in_turn(Says("Hello.", usage=None))
     await alice.say("hello")
-    assert 1000 < await used(alice.person) < 4000  # estimated, the descriptions of the tools with it
+    assert 1000 < await used(alice.person) < 5000  # estimated, the descriptions of the tools with it
     before = await used(alice.person)
     alice.model.script = in_turn(Says(status=500))
     await alice.send("hello")
     assert await used(alice.person) == before  # a failed call costs nothing
-    await sql.execute("update token_use set tokens = 4000 where user_id = $1", alice.person.subject)
+    await sql.execute("update token_use set tokens = 7500 where user_id = $1", alice.person.subject)
     count = len(await alice.messages())
     answer = await alice.send("hello")
     assert_problem(answer, 429, "chat_budget_spent")
