@@ -51,26 +51,23 @@ async def person(service: FastAPI) -> AsyncIterator[Person]:
         yield Person(http, "alice")
 
 
-HELD = """select count(*) from pg_stat_activity
-          where datname = current_database() and state like 'idle in transaction%'"""
+LEFT = """
+    select (select coalesce(sum(revision), 0)::int from users), (select count(*) from tasks),
+           (select count(*) from changes),
+           (select count(*) from pg_stat_activity
+            where datname = current_database() and state like 'idle in transaction%')"""
 
 
 async def stored(options: ConnectOptions) -> list[Any]:
     """Everything that a write leaves, and who still holds a transaction."""
     connection = await asyncpg.connect(**options.arguments())
     try:
-        for _ in range(100):  # those that have only read are ended later
-            if not await connection.fetchval(HELD):
+        for _ in range(100):  # transactions that have only read are ended a little later
+            found = list(await connection.fetchrow(LEFT))
+            if found[-1] == 0:
                 break
             await asyncio.sleep(LINGER)
-        return list(
-            await connection.fetchrow(
-                """select (select coalesce(sum(revision), 0)::int from users), (select count(*) from tasks),
-                          (select count(*) from changes),
-                          (select count(*) from pg_stat_activity
-                           where datname = current_database() and state like 'idle in transaction%')"""
-            )
-        )
+        return found
     finally:
         await connection.close()
 

@@ -26,8 +26,8 @@ from tests.databases import Databases
 from tests.processes import TODO, run_todo, service
 from tests.support import SECRET
 from tests.test_migrations import SCHEMA
-from tests.test_readme import blocks
 
+BACKUP = Path(__file__).parents[1] / "docs" / "backup.md"
 PASSWORD = "correct horse battery staple"
 RIGHTS = """
     select 'table', c.relname, c.relrowsecurity, c.relforcerowsecurity,
@@ -120,9 +120,9 @@ def test_another_machine_answers_as_the_first_did(tmp_path: Path) -> None:
         assert "other connections are open: stop the service first" in refused.stderr
 
 
-def test_the_readmes_commands(tmp_path: Path) -> None:
+def test_the_documented_commands(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    save, bring_back = blocks("Back up and move")
+    save, bring_back = re.findall(r"```sh\n(.*?)```", BACKUP.read_text(), re.DOTALL)
     tokens = []
     for folder, script in ((old, "todo migrate\n" + save), (new, f"cp ../old/todo.dump* .\n{bring_back}")):
         folder.mkdir()
