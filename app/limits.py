@@ -25,6 +25,7 @@ MINUTE, HOUR = 60, 3600  # seconds
 # or subjects take about 10 MB.
 REMEMBERED = 50_000
 UNLIMITED = frozenset({"/health", "/ready", "/metrics"})  # who watches the service must see it under any load
+STATIC = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
 HEADERS = "limits"  # in the scope of a request: what its answer says of the limits that it met
 
 Scope = MutableMapping[str, Any]
@@ -113,7 +114,9 @@ class Limits:
 
     def take_address(self, scope: Scope) -> None:
         """Count a request without a token, or with one that is not good, once. Raises RateLimited."""
-        if self.addresses is not None and HEADERS not in scope and (client := scope.get("client")):
+        if self.addresses is None or HEADERS in scope or scope.get("path", "").startswith(STATIC):
+            return
+        if client := scope.get("client"):
             self.addresses.take(scope, network(client[0]))
 
     def refuse_busy_address(self, scope: Scope) -> None:
