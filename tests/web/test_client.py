@@ -227,8 +227,11 @@ def test_a_refusal_is_shown_in_the_services_words_and_takes_itself_back(window: 
     window.add("Buy milk")
     window.in_step()
     window.open_details("Buy milk")
-    window.page.run("document.querySelector('input[name=tags]').value = 'x'.repeat(51)")
-    window.page.run("document.querySelector('input[name=tags]').dispatchEvent(new Event('change', {bubbles: true}))")
+    window.page.run("""(() => {
+        const field = document.querySelector("input[name=tags]");
+        field.value = "x".repeat(51);
+        field.dispatchEvent(new Event("change", { bubbles: true }));
+    })()""")
     window.page.wait("document.querySelector('#toast.failed').innerText.includes('50')")
     assert window.page.run("document.querySelector('.row .tag') === null")
 
@@ -253,8 +256,10 @@ def test_what_a_closed_window_left_is_sent_by_the_next(window: Window) -> None:
     other = window.another()
     other.page.call("Network.setBlockedURLs", urls=["*/api/*"])
     other.add("from the closed window")
-    other.page.wait("document.querySelector('#state').innerText.includes('1 to send')")
+    waiting = "document.querySelector('#state').innerText.includes('1 to send')"
+    other.page.wait(waiting)
     other.open("?reloaded")
+    other.page.wait(waiting)
     other.page.call("Page.close")
     window.open("?again")
     window.shows("from the closed window")

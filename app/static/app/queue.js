@@ -1,17 +1,19 @@
 // The outbox: every write goes through it, online or not, and is sent in order. It is kept in localStorage, one for each
 // window, since two windows that wrote to the same one would lose each other's writes; that of a window which was closed or
-// reloaded is adopted by the next one. Each write carries an Idempotency-Key, so whoever is unsure whether it arrived (a lost
+// reloaded is adopted by another one. Each write carries an Idempotency-Key, so whoever is unsure whether it arrived (a lost
 // answer, a closed lid, an outbox adopted twice) just sends it again.
 import { Problem, Unreachable, newKey } from "./api.js";
 import { call, session } from "./session.js";
 
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
+const LOOK_AGAIN = 2000; // milliseconds
 const TRIES = 6; // of a write that the service fails at: then it is given up, the network's failures do not count
 
 let cached = null;
 let sending = null;
 let failures = 0;
 let timer = null;
+let looking = null;
 const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale() {}, reachable() {} };
 
 const prefix = () => `todo.queue.${session.user?.id}.`;
@@ -26,19 +28,32 @@ function update(edit) {
   handlers.changed();
 }
 
-/** Takes over what a window left that is not there any more. A window holds a lock of its outbox's name while it lives. */
+/** Takes over what windows left that are not there any more. A window holds a lock of its outbox's name while it lives. */
 async function adopt() {
-  const left = Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name());
-  for (const key of left) {
-    const take = () => {
-      const ops = JSON.parse(localStorage.getItem(key) ?? "[]");
-      update((mine) => [...ops, ...mine]);
-      localStorage.removeItem(key);
-    };
+  clearTimeout(looking);
+  for (const key of others()) {
     // Locks need https or localhost. Without them it may be taken from a window that lives: then both send it, with one key.
-    if (navigator.locks) await navigator.locks.request(key, { ifAvailable: true }, (free) => free && take());
-    else take();
+    if (navigator.locks) await navigator.locks.request(key, { ifAvailable: true }, (free) => free && take(key));
+    else take(key);
   }
+  watch();
+}
+
+const others = () => (session.user ? Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name()) : []);
+
+/** A window that still lives, or is just being closed, is looked at again: who waits for its lock may wait for ever (seen in Chromium). */
+function watch() {
+  clearTimeout(looking);
+  if (navigator.locks && others().length) looking = setTimeout(adopt, LOOK_AGAIN);
+}
+addEventListener("storage", watch);
+
+function take(key) {
+  const left = localStorage.getItem(key);
+  if (!left || !others().includes(key)) return; // another window was first, or somebody else is logged in now
+  update((mine) => [...JSON.parse(left), ...mine]);
+  localStorage.removeItem(key);
+  queue.send();
 }
 
 export const queue = {
@@ -50,11 +65,11 @@ export const queue = {
   on: (given) => Object.assign(handlers, given),
 
   /** For whoever is logged in now. */
-  async enter() {
+  enter() {
     cached = null;
     if (!session.user) return;
     navigator.locks?.request(name(), () => new Promise(() => {})); // held until the window goes
-    await adopt();
+    adopt();
     queue.send();
   },
 

@@ -1,4 +1,4 @@
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
 import { dueDay, dueTime, makeDue, sayRule } from "../dates.js";
 import { go, PRIORITIES } from "../place.js";
 import { projects, store, tasks } from "../store.js";
@@ -56,7 +56,7 @@ function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
     field.current.style.setProperty("height", "auto");
     field.current.style.setProperty("height", `${field.current.scrollHeight}px`);
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (document.activeElement !== field.current) field.current.value = value;
     fit();
   }, [value]);
@@ -78,7 +78,7 @@ function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
 /** A field that belongs to who types in it until it is left; what comes from elsewhere shows when it changes. */
 function Field({ value, ...rest }) {
   const field = useRef(null);
-  useEffect(() => void (field.current.value = value), [value]);
+  useLayoutEffect(() => void (field.current.value = value), [value]); // before anybody can type in it
   return html`<input ref=${field} ...${rest} />`;
 }
 
