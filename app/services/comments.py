@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Text, bindparam, exists, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, numbered
+from app.db.changes import OWNER, REVISION, kept_columns, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
@@ -20,7 +20,6 @@ COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__
 READ = [COMMENTS.c[name] for name in READ_COLUMNS]
 TASK = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
-KEPT = [column for column in COMMENTS.c if column.computed is None]  # in a change
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
 BODY = bindparam("body", type_=Text)
 # The task is in the path: the comment must be its own, and the task not in the trash.
@@ -37,7 +36,7 @@ NOW = func.greatest(func.now(), COMMENTS.c.updated_at)  # as in tasks: a write t
 
 def numbered_comment(write: Any, action: str) -> Prepared:
     """A write of comments that takes the next number and answers each row."""
-    return numbered(write, entity="comment", action=action, returning=KEPT, answer=READ_COLUMNS)
+    return numbered(write, entity="comment", action=action, returning=kept_columns(COMMENTS), answer=READ_COLUMNS)
 
 
 _page = (

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
@@ -29,8 +29,7 @@ PLACES = places("projects")
 
 
 def _numbered(write: Any, action: str) -> Prepared:
-    kept = [c for c in PROJECTS.c if c.computed is None or c.name == "position"]
-    return numbered(write, entity="project", action=action, returning=kept, answer=ANSWER)
+    return numbered(write, entity="project", action=action, returning=kept_columns(PROJECTS), answer=ANSWER)
 
 
 GET = Prepared(select(*(PROJECTS.c[name] for name in ANSWER)).where(*MINE))

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
 from app.db.statements import Prepared
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
@@ -29,7 +29,7 @@ from app.services.reminders import remind_at_after
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
-KEPT = [column for column in TASKS.c if column.computed is None or column.name == "position"]  # in a change
+KEPT = kept_columns(TASKS)
 TASK_ID = bindparam("task_id", type_=BigInteger)
 MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
 LIVE = TASKS.c.deleted_at.is_(None)

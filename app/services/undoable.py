@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
 from app.db.statements import Prepared
 from app.models.comments import Comment
 from app.models.projects import Project
@@ -88,7 +88,7 @@ def _write(entity: str, table: Table, content: list[str], completes: bool, revis
                     when old.deleted_at is not null and written.deleted_at is null then 'restored'
                     {done if completes else ""} else 'updated' end
         from {table.name} old where old.user_id = written.user_id and old.id = written.id)""")  # noqa: S608
-    kept = [c for c in table.c if c.computed is None or c.name == "position"]
+    kept = kept_columns(table)
     return numbered(write, entity=entity, action=action, returning=kept, answer=["version"], revision=revision)
 
 

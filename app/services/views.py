@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import BigInteger, Text, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.db.changes import OWNER, REVISION, numbered
+from app.db.changes import OWNER, REVISION, kept_columns, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import Invalid, TooManyViews, VersionConflict, ViewNotFound
@@ -35,7 +35,7 @@ class OutdatedView(Invalid):
 
 def numbered_view(write: Any, action: str) -> Prepared:
     """A write of views that takes the next number and answers each row."""
-    return numbered(write, entity="view", action=action, returning=list(VIEWS.c), answer=READ_COLUMNS)
+    return numbered(write, entity="view", action=action, returning=kept_columns(VIEWS), answer=READ_COLUMNS)
 
 
 LIST = Prepared(select(*READ).where(*LIVE).order_by(func.lower(VIEWS.c.name), VIEWS.c.id))

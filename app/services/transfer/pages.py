@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select
 
-from app.db.changes import OWNER
+from app.db.changes import OWNER, kept_columns
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.models.comments import Comment
@@ -31,7 +31,7 @@ AFTER = bindparam("after", type_=BigInteger)
 
 def _page(name: str, live: bool) -> Prepared:
     table = TABLES[name]
-    columns = [column for column in table.c if column.computed is None or column.name == "position"]
+    columns: list[Any] = [*kept_columns(table)]
     if name == "tasks" and live:
         parent = table.alias("parent")
         of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
 from app.services.reminders import remind_at_of
-from app.services.task_statements import KEPT
 from app.services.transfer.pages import TABLES
 
 OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
@@ -37,14 +36,13 @@ def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) 
     values = {column: rows.c[column] for column in columns} | {"user_id": OWNER, "version": revision}
     if name == "tasks":
         values["remind_at"] = remind_at_of(rows)
-    kept = KEPT if name == "tasks" else [c for c in table.c if c.computed is None or c.name == "position"]
     write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
     write = write.on_conflict_do_nothing()  # names that are the same only to the database
     return numbered(
         write,
         entity=ENTITY[name],
         action=ACTION,
-        returning=kept,
+        returning=kept_columns(table),
         answer=answer or ["id", _SOURCE[name]],
         revision=revision,
     )
