@@ -42,6 +42,8 @@ class Comment(SQLModel, table=True):
         Index(
             "comments_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
+        Index("comments_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
+        Index("comments_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)

@@ -50,6 +50,7 @@ class Project(SQLModel, table=True):
         Index(
             "projects_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
+        Index("projects_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)

@@ -27,6 +27,7 @@ class View(SQLModel, table=True):
         ForeignKeyConstraint(["user_id"], ["users.id"], name="views_user_id_fkey"),
         CheckConstraint(f"char_length(name) between 1 and {NAME_MAX}", name="views_name_check"),
         Index("views_name_key", "user_id", "name", unique=True, postgresql_where=text("deleted_at is null")),
+        Index("views_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
