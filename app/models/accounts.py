@@ -13,6 +13,7 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.models.base import CleanText, Instant, Shape
+from app.models.columns import instant, written_at
 
 EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 PASSWORD_MIN, PASSWORD_MAX = 8, 128
@@ -33,8 +34,8 @@ class Account(SQLModel, table=True):
     email_key: str = Col(sa_type=Text)
     name: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     password_hash: str | None = Col(default=None, sa_type=Text)
-    disabled_at: datetime | None = Col(default=None, sa_type=DateTime(timezone=True))
-    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    disabled_at: datetime | None = instant()
+    created_at: datetime = written_at()
 
 
 class PasswordReset(SQLModel, table=True):
@@ -48,9 +49,9 @@ class PasswordReset(SQLModel, table=True):
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     token_hash: bytes = Col(primary_key=True, sa_type=LargeBinary)
-    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    created_at: datetime = written_at()
     expires_at: datetime = Col(sa_type=DateTime(timezone=True))
-    used_at: datetime | None = Col(default=None, sa_type=DateTime(timezone=True))
+    used_at: datetime | None = instant()
 
 
 def _email(value: str) -> str:

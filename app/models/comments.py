@@ -10,9 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Text,
     text,
@@ -21,12 +19,9 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.columns import identity, instant, written_at
 
 BODY_MAX = 5000
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 class Comment(SQLModel, table=True):
@@ -47,14 +42,14 @@ class Comment(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     task_id: int = Col(sa_type=BigInteger)
     body: str = Col(sa_type=Text)
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
     search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
 
 

@@ -11,9 +11,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Text,
     text,
@@ -22,13 +20,10 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.columns import identity, instant, written_at
 
 NAME_MAX = 100
 COLOR = "^#[0-9A-Fa-f]{6}$"
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 class Project(SQLModel, table=True):
@@ -54,7 +49,7 @@ class Project(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     name: str = Col(sa_type=Text)
     color: str | None = Col(default=None, sa_type=Text)
     moved_to: str | None = Col(default=None, sa_type=Text(collation="C"))
@@ -65,12 +60,12 @@ class Project(SQLModel, table=True):
             Computed("coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')", persisted=True),
         )
     )
-    archived_at: datetime | None = _instant()
+    archived_at: datetime | None = instant()
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
 
 
 Name = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     Text,
@@ -24,6 +23,7 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64, RowId, Shape
+from app.models.columns import identity, instant, written_at
 from app.models.task_fields import (
     TAGS_MAX,
     TITLE_MAX,
@@ -49,10 +49,6 @@ TITLE_SORT = "lower(title)"
 POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.functions
 LIVE = text("deleted_at is null")
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 def _computed(name: str, type_: Any, expression: str) -> Any:
@@ -106,14 +102,14 @@ class Task(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     title: str = Col(sa_type=Text)
     description: str | None = Col(default=None, sa_type=Text)
     completed: bool = Col(sa_column_kwargs={"server_default": text("false")})
-    completed_at: datetime | None = _instant()
+    completed_at: datetime | None = instant()
     priority: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'medium'")})
     due_on: date | None = Col(default=None, sa_type=Date)
-    due_at: datetime | None = _instant()
+    due_at: datetime | None = instant()
     due_sort: datetime = _computed("due_sort", DateTime(timezone=True), DUE_SORT)
     completed_sort: datetime = _computed("completed_sort", DateTime(timezone=True), COMPLETED_SORT)
     priority_sort: int = _computed("priority_sort", Integer, PRIORITY_SORT)
@@ -128,14 +124,14 @@ class Task(SQLModel, table=True):
     series_id: int | None = Col(default=None, sa_type=BigInteger)
     occurrences_done: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     anchor_on: date | None = Col(default=None, sa_type=Date)
-    anchor_at: datetime | None = _instant()
+    anchor_at: datetime | None = instant()
     reminders: list[str] = Col(sa_column=Column("reminders", ARRAY(Text), nullable=False, server_default=text("'{}'")))
-    remind_at: datetime | None = _instant()
+    remind_at: datetime | None = instant()
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
     search_text: str = _computed("search_text", Text, SEARCH_TEXT)
 
 
