@@ -16,19 +16,7 @@ be rolled back, number included: services raise a fact in that case.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    FromClause,
-    Table,
-    Text,
-    bindparam,
-    func,
-    insert,
-    literal_column,
-    select,
-    table,
-)
+from sqlalchemy import ColumnElement, FromClause, Text, bindparam, func, insert, literal_column, select, table
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
@@ -52,11 +40,6 @@ REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 TAKEN: ColumnElement[int] = select(_users.c.revision).where(_users.c.id == OWNER).scalar_subquery()
 
 WRITTEN: FromClause = table("written")
-
-
-def kept_columns(of: Table) -> list[Column[Any]]:
-    """What ``changes.data`` holds of a row. Of what the database computes only that which clients read."""
-    return [column for column in of.c if column.computed is None or column.name == "position"]
 
 
 def numbered(

@@ -3,10 +3,9 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, exists, func, insert, select, true, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Text, bindparam, exists, insert, select, true
 
-from app.db.changes import OWNER, REVISION, kept_columns, numbered
+from app.db.changes import OWNER, REVISION, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
@@ -15,6 +14,7 @@ from app.paging import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
 from app.services.task_statements import LIVE, MINE, TASKS
 from app.services.users import USERS
+from app.services.versions import kept_columns, moment_of, update_row
 
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__
@@ -30,8 +30,6 @@ THIS = (
     COMMENTS.c.deleted_at.is_(None),
     exists().where(*MINE, LIVE),
 )
-GUARD = COMMENTS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
-NOW = func.greatest(func.now(), COMMENTS.c.updated_at)  # as in tasks: a write that waited may have begun earlier
 
 
 def numbered_comment(write: Any, action: str) -> Prepared:
@@ -71,9 +69,8 @@ CREATE = numbered_comment(
 
 @lru_cache
 def _write(action: str, guarded: bool) -> Prepared:
-    values: dict[str, Any] = {"body": BODY} if action == "updated" else {"deleted_at": NOW}
-    statement = update(COMMENTS).where(*THIS, *([GUARD] if guarded else []))
-    return numbered_comment(statement.values(version=REVISION, updated_at=NOW, **values), action)
+    values: dict[str, Any] = {"body": BODY} if action == "updated" else {"deleted_at": moment_of(COMMENTS)}
+    return numbered_comment(update_row(COMMENTS, THIS, guarded=guarded, **values), action)
 
 
 async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:

@@ -4,9 +4,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
@@ -16,6 +15,7 @@ from app.services.task_statements import LIVE as LIVE_TASK
 from app.services.task_statements import NOW as TASK_NOW
 from app.services.task_statements import TASKS, numbered_task
 from app.services.users import get_revision, lock_owner
+from app.services.versions import kept_columns, moment_of, update_row
 
 PROJECTS = Project.__table__  # type: ignore[attr-defined]
 MAX_PROJECTS = 1_000  # a list of them has no pages
@@ -23,8 +23,7 @@ ANSWER = list(ProjectRead.model_fields)
 PROJECT_ID = bindparam("project_id", type_=BigInteger)
 LIVE = PROJECTS.c.deleted_at.is_(None)
 MINE = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, LIVE)
-GUARD = PROJECTS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
-NOW = func.greatest(func.now(), PROJECTS.c.updated_at)
+NOW = moment_of(PROJECTS)
 PLACES = places("projects")
 
 
@@ -85,8 +84,7 @@ def _update(columns: frozenset[str], guarded: bool, action: str = "updated") -> 
         values["archived_at"] = case((asked, func.coalesce(PROJECTS.c.archived_at, NOW)), else_=null())
     if "deleted_at" in columns:
         values["deleted_at"] = NOW
-    statement = update(PROJECTS).where(*MINE, *([GUARD] if guarded else []))
-    return _numbered(statement.values(version=REVISION, updated_at=NOW, **values), action)
+    return _numbered(update_row(PROJECTS, MINE, guarded=guarded, **values), action)
 
 
 async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:

@@ -17,15 +17,14 @@ from sqlalchemy import (
     null,
     or_,
     select,
-    update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.statements import Prepared
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
 from app.services.reminders import remind_at_after
+from app.services.versions import kept_columns, moment_of, update_row
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
@@ -33,7 +32,6 @@ KEPT = kept_columns(TASKS)
 TASK_ID = bindparam("task_id", type_=BigInteger)
 MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
 LIVE = TASKS.c.deleted_at.is_(None)
-GUARD = TASKS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
 COMPLETED = bindparam("completed", type_=Boolean)
 
 # A toggle always turns the task over.
@@ -47,8 +45,7 @@ SET: Any = literal_column("""
 # Nobody wrote between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
 # other rows still holds. Costs no round trip, unlike taking the lock first.
 UNDISTURBED = TAKEN + 1 == REVISION
-# now() is when the transaction began, and a write that waited for another one may have begun before it.
-NOW = func.greatest(func.now(), TASKS.c.updated_at)
+NOW = moment_of(TASKS)
 
 
 def numbered_task(
@@ -60,10 +57,7 @@ def numbered_task(
 
 def changed(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
     """An UPDATE of one task of the owner that numbers it, or joins the number ``taken`` already."""
-    statement = update(TASKS).where(*MINE, LIVE)
-    if guarded:
-        statement = statement.where(GUARD)
-    return statement.values(version=TAKEN if taken else REVISION, updated_at=NOW, **values)
+    return update_row(TASKS, (*MINE, LIVE), guarded=guarded, revision=TAKEN if taken else REVISION, **values)
 
 
 def completed_at(completed: Any) -> Any:

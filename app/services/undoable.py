@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
-from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.statements import Prepared
 from app.models.comments import Comment
 from app.models.projects import Project
@@ -13,6 +13,7 @@ from app.models.tasks import Task
 from app.models.views import View
 from app.services.changes import CHANGES
 from app.services.reminders import remind_at_of
+from app.services.versions import kept_columns
 
 # Columns that a write sets by itself, and that are not its content.
 OWN = {"user_id", "id", "position", "version", "created_at", "updated_at", "remind_at"}

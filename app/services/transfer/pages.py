@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select
 
-from app.db.changes import OWNER, kept_columns
+from app.db.changes import OWNER
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.models.comments import Comment
@@ -16,6 +16,7 @@ from app.models.projects import Project
 from app.models.tasks import Task
 from app.models.views import View
 from app.services.users import USERS
+from app.services.versions import kept_columns
 
 PAGE = 500
 TABLES: dict[str, Any] = {

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Text, bindparam, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from app.db.changes import OWNER, REVISION, TAKEN, kept_columns, numbered
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
 from app.services.reminders import remind_at_of
 from app.services.transfer.pages import TABLES
+from app.services.versions import kept_columns
 
 OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
 ENTITY = {"projects": "project", "tasks": "task", "comments": "comment", "views": "view"}
