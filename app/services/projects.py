@@ -11,9 +11,9 @@ from app.db.statements import Prepared
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.services.moves import find_place, places
+from app.services.task_statements import GONE, TASKS, numbered_task
 from app.services.task_statements import LIVE as LIVE_TASK
 from app.services.task_statements import NOW as TASK_NOW
-from app.services.task_statements import TASKS, numbered_task
 from app.services.users import get_revision, lock_owner
 from app.services.versions import kept_columns, moment_of, update_row
 
@@ -44,16 +44,8 @@ CREATE = _numbered(
     "created",
 )
 HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, LIVE_TASK)
-# All at one moment: what went together comes back together.
 TRASH_TASKS = numbered_task(
-    update(TASKS)
-    .where(*HOLDS)
-    .values(
-        deleted_at=select(func.clock_timestamp()).scalar_subquery(),
-        remind_at=null(),
-        version=TAKEN,
-        updated_at=TASK_NOW,
-    ),
+    update(TASKS).where(*HOLDS).values(**GONE, version=TAKEN, updated_at=TASK_NOW),
     "deleted",
     answer=["id"],
     revision=TAKEN,

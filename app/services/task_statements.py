@@ -11,19 +11,23 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    column,
     exists,
+    false,
     func,
     literal_column,
     null,
     or_,
     select,
+    true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.statements import Prepared
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
-from app.services.reminders import remind_at_after
+from app.services.reminders import remind_at, remind_at_after
 from app.services.versions import kept_columns, moment_of, update_row
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
@@ -46,6 +50,10 @@ SET: Any = literal_column("""
 # other rows still holds. Costs no round trip, unlike taking the lock first.
 UNDISTURBED = TAKEN + 1 == REVISION
 NOW = moment_of(TASKS)
+# What a write of several tasks sets. One moment for all that are deleted: what went together comes back together.
+DONE: dict[str, Any] = {"completed": true(), "completed_at": NOW, "remind_at": null()}
+OPEN: dict[str, Any] = {"completed": false(), "completed_at": null(), "remind_at": remind_at(completed=false())}
+GONE: dict[str, Any] = {"deleted_at": select(func.clock_timestamp()).scalar_subquery(), "remind_at": null()}
 
 
 def numbered_task(
@@ -58,6 +66,13 @@ def numbered_task(
 def changed(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
     """An UPDATE of one task of the owner that numbers it, or joins the number ``taken`` already."""
     return update_row(TASKS, (*MINE, LIVE), guarded=guarded, revision=TAKEN if taken else REVISION, **values)
+
+
+def rows_of(names: frozenset[str]) -> Any:
+    """The objects in the parameter ``rows`` as a table: an id and columns of tasks."""
+    columns = [column("id", BigInteger()), *(column(name, TASKS.c[name].type) for name in sorted(names))]
+    rows = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns, name="wanted")
+    return rows.render_derived(name="wanted", with_types=True)
 
 
 def completed_at(completed: Any) -> Any:
