@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 
 from app.db.session import Database, Session
-from app.errors import AppError
+from app.errors import AppError, UnknownTimeZone
 from app.schemas.transfer import ERRORS_MAX
 from app.services.time_zones import set_timezone
 from app.services.transfer.items import Item
@@ -91,11 +91,15 @@ class Import:
         except RowRefused as error:
             self._refuse("settings", item, error)
             return
-        async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
-            if zone == NO_ZONE or await get_timezone(session, self._owner) != NO_ZONE:
-                return
-            if not self._dry_run:
-                await set_timezone(session, self._owner, zone)
+        try:
+            async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
+                if zone == NO_ZONE or await get_timezone(session, self._owner) != NO_ZONE:
+                    return
+                if not self._dry_run:
+                    await set_timezone(session, self._owner, zone)
+        except UnknownTimeZone as fact:
+            self._refuse("settings", item, refused("timezone", fact.detail, fact.code))
+            return
         self.timezone = zone
         self._reader.read_in(zone)
 

@@ -435,6 +435,16 @@ async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person,
     assert (await bob.get("/settings")).json() == {"timezone": "Europe/Berlin"}
 
 
+async def test_a_time_zone_that_the_database_does_not_know_is_reported(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.accounts.available_timezones", lambda: {"Mars/Base"})
+    document = {"format": "todo/1", "user_id": "u", "settings": {"timezone": "Mars/Base"}, "tasks": [{"title": "x"}]}
+    report = await imported(alice, json.dumps(document), JSON)
+    assert (report["failed"], report["created"]["tasks"], report["timezone"]) == (1, 1, None)
+    assert [error["type"] for error in report["errors"][0]["errors"]] == ["unknown_time_zone"]
+
+
 @pytest.mark.parametrize("said", [{}, [], 5, {"timezone": None}, {"timezone": "no/such"}, {"timezone": "a\0b"}])
 async def test_settings_that_are_none_are_reported_and_the_rest_imported(alice: Person, said: Any) -> None:
     document = {"format": "todo/1", "user_id": "u", "settings": said, "tasks": [{"id": 1, "title": "Buy milk"}]}

@@ -211,7 +211,8 @@ async def test_every_fact_is_answered_in_the_shape(fresh: FastAPI, visitor: Pers
 # --- the database ---
 
 SQLSTATES = {
-    "invalid": "22000 22001 22003 22007 22008 22012 22021 22023 22P02 22P05 22P06 23502 23514",
+    "unknown_time_zone": "22023",
+    "invalid": "22000 22001 22003 22007 22008 22012 22021 22P02 22P05 22P06 23502 23514",
     "conflict": "23505 23503",
     "not_found": "42501",
     "contention": "40001 40P01",
