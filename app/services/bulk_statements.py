@@ -9,9 +9,21 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.db.changes import OWNER, REVISION, TAKEN
 from app.db.statements import Prepared
 from app.services.changes import CHANGES
-from app.services.reminders import remind_at_after
+from app.services.reminders import remind_at, remind_at_after
 from app.services.task_list import Shape, conditions
-from app.services.task_statements import DONE, GONE, KEPT, LIVE, NOW, OPEN, TASKS, completed_at, numbered_task, rows_of
+from app.services.task_statements import (
+    DONE,
+    GOES_ON,
+    GONE,
+    KEPT,
+    LIVE,
+    NOW,
+    OPEN,
+    TASKS,
+    completed_at,
+    numbered_task,
+    rows_of,
+)
 
 IDS = bindparam("ids", type_=ARRAY(BigInteger))
 THESE = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS))
@@ -101,7 +113,7 @@ def update_all(same: frozenset[str], own: frozenset[str], action: str = "updated
     elif "completed" in same:
         values["completed_at"] = completed_at(values["completed"])
     if values.keys() & {"due_on", "reminders", "completed", "deleted_at"}:
-        values["remind_at"] = remind_at_after(**values)
+        values["remind_at"] = (remind_at if action in GOES_ON else remind_at_after)(**values)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id == rows.c.id, there)
     statement = statement.values(version=TAKEN, updated_at=NOW, **values)
     return numbered_task(statement, action, answer=["id"], revision=TAKEN)

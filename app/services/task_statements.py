@@ -37,6 +37,8 @@ TASK_ID = bindparam("task_id", type_=BigInteger)
 MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
 LIVE = TASKS.c.deleted_at.is_(None)
 COMPLETED = bindparam("completed", type_=Boolean)
+# What a series goes on by: a reminder that waits to be fired was about the date that is over.
+GOES_ON = {"completed", "skipped"}
 
 # A toggle always turns the task over.
 TOGGLED: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
@@ -98,7 +100,7 @@ def update_statement(
     if "completed" in columns:
         values["completed_at"] = completed_at(values["completed"])
     if columns & {"completed", "due_on", "reminders"}:
-        values["remind_at"] = remind_at_after(**values)
+        values["remind_at"] = (remind_at if action in GOES_ON else remind_at_after)(**values)
     statement = changed(guarded=guarded, taken=taken, **values)
     said: Any = action or (SET if "completed" in columns else "updated")
     revision = TAKEN if taken else REVISION
