@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.base import Echoed, Instant, Int64, VisibleText
 from app.models.columns import identity, instant, written_at
 
 BODY_MAX = 5000
@@ -82,7 +82,7 @@ class CommentRead(BaseModel):
     updated_at: Instant
 
 
-class CommentBody(Shape):
+class CommentBody(Echoed):
     """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"body": "The oat one"}]})
@@ -90,11 +90,6 @@ class CommentBody(Shape):
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(CommentRead.model_fields) - {"body"}
 
     body: Body
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class CommentRow(msgspec.Struct, frozen=True):

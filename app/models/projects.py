@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -19,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.base import Echoed, Instant, Int64, UpdateShape, VisibleText
 from app.models.columns import identity, instant, written_at
 
 NAME_MAX = 100
@@ -97,15 +96,10 @@ class ProjectRead(BaseModel):
     updated_at: Instant
 
 
-class ProjectBody(Shape):
+class ProjectBody(Echoed):
     """The read-only names may be sent back and are dropped, never applied."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"name", "color"}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class ProjectCreate(ProjectBody):
@@ -115,7 +109,7 @@ class ProjectCreate(ProjectBody):
     color: Color | None = None
 
 
-class ProjectUpdate(ProjectBody):
+class ProjectUpdate(ProjectBody, UpdateShape):
     """Only the fields sent change."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"archived": True}]})
@@ -123,12 +117,6 @@ class ProjectUpdate(ProjectBody):
     name: Name | MISSING = MISSING
     color: Color | MISSING | None = MISSING
     archived: StrictBool | MISSING = MISSING
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "ProjectUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 # What a service returns and what is encoded: ProjectRead without validation.

@@ -3,8 +3,7 @@
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -22,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, RowId, Shape
+from app.models.base import Echoed, Instant, Int64, RowId, UpdateShape
 from app.models.columns import identity, instant, written_at
 from app.models.task_fields import (
     TAGS_MAX,
@@ -193,15 +192,10 @@ WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags",
 WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
-class TaskBody(Shape):
+class TaskBody(Echoed):
     """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE | {"deleted_at"}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class TaskCreate(TaskBody):
@@ -224,7 +218,7 @@ class TaskCreate(TaskBody):
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
 
 
-class TaskUpdate(TaskBody):
+class TaskUpdate(TaskBody, UpdateShape):
     """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, lists to none."""
 
     model_config = ConfigDict(
@@ -242,12 +236,6 @@ class TaskUpdate(TaskBody):
     parent_id: RowId | MISSING | None = MISSING
     recurrence: Recurrence | MISSING | None = MISSING
     recurrence_from: RecurrenceFrom | MISSING | None = MISSING
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "TaskUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 class TaskPage(BaseModel):

@@ -4,8 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -22,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import CleanText, Instant, Shape
+from app.models.base import CleanText, Instant, Shape, UpdateShape
 from app.models.columns import identity, instant, written_at
 
 URL_MAX, EVENTS_MAX = 2000, 50
@@ -100,16 +99,10 @@ class WebhookCreate(Shape):
     events: Events = []
 
 
-class WebhookUpdate(Shape):
+class WebhookUpdate(UpdateShape):
     url: Url | MISSING = MISSING
     events: Events | MISSING = MISSING
     active: StrictBool | MISSING = Field(MISSING, description="true: try again after it was disabled.")
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "WebhookUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 EXAMPLE: Any = {
