@@ -19,7 +19,7 @@ from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.models import METADATA
 from app.services.isolation import prove_isolation
-from tests.databases import Databases
+from tests.databases import Databases, rows
 
 # What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
 GRANTS = {
@@ -74,14 +74,6 @@ async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
     opened = await asyncpg.connect(**options.arguments())
     yield opened
     await opened.close()
-
-
-async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(**options.arguments())
-    try:
-        return [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
 
 
 async def test_up_from_nothing_down_and_up_again_is_the_same_schema(databases: Databases) -> None:
