@@ -205,6 +205,15 @@ async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, s
     await transaction.rollback()
 
 
+async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> None:
+    await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
+    await sql.execute(f"set role {WORKER_ROLE}")
+    values = emptying.DUE.arguments({"days": DAYS, "but": []})
+    plan = "\n".join(row[0] for row in await sql.fetch(f"explain {emptying.DUE.sql}", *values))
+    for table in ("tasks", "projects", "comments", "views"):
+        assert f"{table}_trash_by_age" in plan, plan
+
+
 async def test_todo_prune_looks_at_everybody(
     databases: Databases, migrated: str, tmp_path: Path, postgres: ConnectOptions
 ) -> None:

@@ -61,7 +61,7 @@ async def list_trash(
 
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: Session) -> Response:
-    """Delete for good everything that is in the trash."""
+    """Delete for good everything that is in the trash, and the projects, comments and views that were deleted."""
     await emptying.empty_trash(session, owner)
     return Response(status_code=204)
 

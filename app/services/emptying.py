@@ -33,13 +33,14 @@ PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a m
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 PROJECTS = Project.__table__  # type: ignore[attr-defined]
 VIEWS = View.__table__  # type: ignore[attr-defined]
+TABLES = {"task": TASKS, "comment": COMMENTS, "view": VIEWS, "project": PROJECTS}  # in the order in which they go
 
 # By the worker's role, which reads of what was deleted whose it is and since when, and of other rows nothing.
 _OLD = """
     (select user_id from {table} where deleted_at < now() - make_interval(days => cast(:days as integer))
         and user_id <> all(cast(:but as text[]))
     order by deleted_at limit 1000)"""
-_everywhere = " union all ".join(_OLD.format(table=table.name) for table in (TASKS, COMMENTS, VIEWS, PROJECTS))
+_everywhere = " union all ".join(_OLD.format(table=table.name) for table in TABLES.values())
 DUE = Prepared(
     text(f"select distinct user_id from ({_everywhere}) as old")  # noqa: S608 - constants
 )
@@ -48,17 +49,11 @@ _days: Any = func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
 BEFORE: Any = func.coalesce(func.now() - _days, literal_column("timestamptz 'infinity'"), type_=DateTime(timezone=True))
 
 
-def _deleted(table: Any, *ready: Any) -> Any:
-    statement = select(table.c.id).where(table.c.user_id == OWNER, table.c.deleted_at < BEFORE, *ready)
-    return statement.order_by(table.c.deleted_at, table.c.id)
-
-
 # Foreign keys say who goes first: subtasks before their parents, occurrences in the trash before their series, tasks
 # before their project. Who refers to itself waits for nobody.
 _below, _occurrence = TASKS.alias("below"), TASKS.alias("occurrence")
-READY = {
-    "task": _deleted(
-        TASKS,
+FREE: dict[str, tuple[Any, ...]] = {
+    "task": (
         ~exists().where(_below.c.user_id == OWNER, _below.c.parent_id == TASKS.c.id, _below.c.id != TASKS.c.id),
         ~exists().where(
             _occurrence.c.user_id == OWNER,
@@ -67,19 +62,27 @@ READY = {
             _occurrence.c.deleted_at.is_not(None),
         ),
     ),
-    "comment": _deleted(COMMENTS),
-    "view": _deleted(VIEWS),
-    "project": _deleted(PROJECTS, ~exists().where(TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECTS.c.id)),
+    "project": (~exists().where(TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECTS.c.id),),
 }
-NEXT = Prepared(select(case(*((ready.exists(), entity) for entity, ready in READY.items()), else_=null())))
+
+
+def _ready(entity: str) -> Any:
+    """Ids of what was deleted long enough ago and can go; first what was deleted first."""
+    c = TABLES[entity].c
+    statement = select(c.id).where(c.user_id == OWNER, c.deleted_at < BEFORE, *FREE.get(entity, ()))
+    return statement.order_by(c.deleted_at, c.id)
+
+
+NEXT = Prepared(select(case(*((_ready(entity).exists(), entity) for entity in TABLES), else_=null())))
 
 
 def _batch(entity: str) -> Any:
-    batch = READY[entity].limit(bindparam("batch", type_=BigInteger)).subquery("batch")
+    batch = _ready(entity).limit(bindparam("batch", type_=BigInteger)).subquery("batch")
     return select(batch.c.id)
 
 
-def _purge(entity: str, table: Any, revision: ColumnElement[int] = REVISION) -> Prepared:
+def _purge(entity: str, revision: ColumnElement[int] = REVISION) -> Prepared:
+    table = TABLES[entity]
     return numbered(
         delete(table).where(table.c.user_id == OWNER, table.c.id.in_(_batch(entity))),
         entity=entity,
@@ -90,13 +93,8 @@ def _purge(entity: str, table: Any, revision: ColumnElement[int] = REVISION) -> 
     )
 
 
-PURGE = {
-    "task": _purge("task", TASKS),
-    "comment": _purge("comment", COMMENTS),
-    "view": _purge("view", VIEWS),
-    "project": _purge("project", PROJECTS),
-}
-PURGE_TOO = _purge("task", TASKS, TAKEN)
+PURGE = {entity: _purge(entity) for entity in TABLES}
+PURGE_TOO = _purge("task", TAKEN)
 # Completed occurrences stay when their series goes.
 _left: Any = TASKS.alias("left_over")
 HAS_LEFT = Prepared(
