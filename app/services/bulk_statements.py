@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, column, false, func, insert, null, select, text, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.db.changes import OWNER, REVISION, TAKEN
+from app.db.changes import OWNER, TAKEN
 from app.db.statements import Prepared
 from app.services.changes import CHANGES
 from app.services.recurring import COPIED
@@ -17,8 +17,6 @@ from app.services.task_statements import KEPT, LIVE, NOW, TASKS, completed_at, n
 IDS = bindparam("ids", type_=ARRAY(BigInteger))
 THESE = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS))
 
-# Only when something will be written: a number without a change must not be.
-TAKE = Prepared(select(REVISION))
 LOOK_AT_ALL = Prepared(select(*KEPT).where(*THESE))
 # What the record says became of them.
 WRITTEN = Prepared(
