@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, TAKEN
+from app.db.changes import OWNER, TAKEN
 from app.db.statements import Prepared
 from app.services.changes import CHANGES
 from app.services.reminders import remind_at, remind_at_after
@@ -28,8 +28,6 @@ from app.services.task_statements import (
 IDS = bindparam("ids", type_=ARRAY(BigInteger))
 THESE = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS))
 
-# Only when something will be written: a number without a change must not be.
-TAKE = Prepared(select(REVISION))
 LOOK_AT_ALL = Prepared(select(*KEPT).where(*THESE))
 # What the record says became of them.
 WRITTEN = Prepared(
