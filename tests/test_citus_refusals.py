@@ -54,12 +54,11 @@ REFUSED = {
         "undoable.UNDOABLE[task].next",
     },
     "insert from select": {
-        "bulk_statements.KEEP_OCCURRENCES",
         "comments.CREATE",
         "conversations.SAY",
         "conversations.SAY_FIRST",
         "projects.CREATE",
-        "recurring.KEEP_OCCURRENCE",
+        "recurring.KEEP_OCCURRENCES",
         "store.INSERT[comments]",
         "store.INSERT[projects]",
         "store.INSERT[tasks]",
