@@ -9,7 +9,7 @@ import structlog
 from app.config import Settings
 from app.request_id import request_id, short_hash, subject_hash
 
-LIBRARIES = ("uvicorn.error", "alembic.runtime.migration", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
+LIBRARIES = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
 
 
 def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:

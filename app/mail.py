@@ -5,8 +5,6 @@ import logging
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
-import aiosmtplib
-
 from app.config import Settings
 from app.errors import MailUnavailable
 
@@ -44,6 +42,8 @@ class Mailer:
             await asyncio.wait(self._sending, timeout=5)
 
     async def _send(self, to: str, subject: str, text: str) -> None:
+        import aiosmtplib  # 1 MB of memory, for who has a mail server
+
         assert self._settings.smtp_url is not None
         server = urlsplit(self._settings.smtp_url.get_secret_value())
         message = EmailMessage()

@@ -2,6 +2,9 @@
 
 A host is resolved once, every address it has must be public, and the connection is made to one of those addresses; the
 name stays in the Host header and in TLS, where the certificate is checked against it. Redirects are not followed.
+
+httpx is loaded with the first webhook: with its command line (Rich, Pygments) and the root certificates of a client it
+is 7 MB of memory, which a service without webhooks does not need.
 """
 
 import asyncio
@@ -9,13 +12,14 @@ import ipaddress
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
-from typing import NamedTuple, Self
-
-import httpx
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from app.errors import UrlRefused
+
+if TYPE_CHECKING:
+    import httpx
 
 RESOLVERS = 64  # threads
 TIMEOUT = 10.0  # seconds for everything: resolving, connecting, sending, the head of the answer
@@ -36,8 +40,10 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def check_url(url: str, *, allow_private: bool) -> httpx.URL:
+def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
     """Raises UrlRefused for what will never be called. Names are looked up only when they are called."""
+    import httpx
+
     try:
         parsed = httpx.URL(url)
         host = parsed.host  # an international name is decoded only here
@@ -77,11 +83,16 @@ class Caller:
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
-        # No kept connections: one made for a name must not serve another name at the same address.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        self._client = httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits)
         # Its own threads: names whose servers never answer must not keep the rest of the process from its executor.
         self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
+
+    @cached_property
+    def _client(self) -> "httpx.AsyncClient":
+        import httpx
+
+        # No kept connections: one made for a name must not serve another name at the same address.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,11 +100,14 @@ class Caller:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         """Never raises for what the other side does or is."""
+        import httpx
+
         started = time.perf_counter()
         status, reason = None, None
         try:
@@ -121,7 +135,7 @@ class Caller:
         await answer.aclose()
         return answer.status_code
 
-    async def _resolve(self, target: httpx.URL) -> str:
+    async def _resolve(self, target: "httpx.URL") -> str:
         port = target.port or (443 if target.scheme == "https" else 80)
         host = target.raw_host.decode("ascii").strip("[]")
         resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)

@@ -1,6 +1,8 @@
 """Rules of the architecture as programs: who may import whom, who may query, how large things may grow."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,10 @@ HEAVY = {
     "app/db/embedded/__init__.py": {"app"},  # its cluster: not needed with DATABASE_URL, cannot be loaded on Windows
     "app/assistant/extra.py": {"app"},  # what needs the libraries of an extra
     "app/services/redis_counts.py": {"redis"},  # an extra
+    "app/db/migrations.py": {"alembic"},  # where there is something to migrate
+    "app/outbound.py": {"httpx"},  # for webhooks
+    "app/auth/jwks.py": {"httpx"},  # for an issuer elsewhere
+    "app/mail.py": {"aiosmtplib"},  # for a mail server
 }
 
 # folder -> what nothing in it may import
@@ -113,6 +119,14 @@ def test_imports_stand_at_the_top(source: tuple[str, str, ast.Module]) -> None:
     functions = (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
     local = {i.partition(".")[0] for function in functions for i in imports(function)}
     assert local <= HEAVY.get(name, set())
+
+
+def test_a_process_loads_only_what_it_needs() -> None:
+    """Each costs every worker megabytes: what loads it says how many."""
+    spared = {"alembic", "mako", "pygments", "rich", "httpx", "aiosmtplib", "redis", "openai", "mcp", "icalendar"}
+    program = f"import sys, app.main; print(*{spared} & {{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_only_the_clock_and_the_database_say_what_time_it_is(source: tuple[str, str, ast.Module]) -> None:

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -74,6 +76,12 @@ async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
     opened = await asyncpg.connect(**options.arguments())
     yield opened
     await opened.close()
+
+
+def test_revisions_follow_each_other_as_their_files_are_named() -> None:
+    """So a start can tell whether its database is up to date without loading Alembic."""
+    files = ScriptDirectory.from_config(Config(migrations.ROOT / "alembic.ini")).walk_revisions()
+    assert [file.revision for file in files] == migrations.known()[::-1]
 
 
 async def test_up_from_nothing_down_and_up_again_is_the_same_schema(databases: Databases) -> None:

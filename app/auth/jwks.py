@@ -6,6 +6,7 @@ what could be used to forge a token (symmetric or published private keys) is dro
 
 import asyncio
 import json
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,15 +14,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK, PyJWTError
 
 from app.config import Settings
 from app.errors import KeysUnavailable
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 MAX_KEYS = 100
@@ -61,6 +60,8 @@ class JwksCache:
         self._failed = False
         self._flight: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        import httpx  # only for who has such an issuer: see ``app.outbound``
+
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             timeout=timeout,
@@ -139,7 +140,8 @@ class JwksCache:
         except Exception as error:
             # Whatever the issuer answers, the keys we have stay in use and the next attempt comes.
             self._failed = True
-            log.warning("jwks_unavailable", url=self._url, reason=f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            log.warning("jwks_unavailable", extra={"url": self._url, "reason": reason})
         else:
             self._failed = False
             self._fetched_at = self._clock()
@@ -151,7 +153,7 @@ class JwksCache:
 
     async def _download(self) -> bytes:
         async with self._client.stream("GET", self._url) as response:
-            if response.status_code != httpx.codes.OK:
+            if response.status_code != 200:
                 raise ValueError(f"status {response.status_code}")
             body = bytearray()
             async for chunk in response.aiter_raw():
@@ -181,7 +183,7 @@ def parse_keys(body: bytes) -> list[tuple[str | None, PyJWK]]:
         if isinstance(entry, dict) and (key := _public_key(entry)) is not None
     ]
     if len(keys) < len(entries):
-        log.debug("jwks_keys_dropped", usable=len(keys), published=len(entries))
+        log.debug("jwks_keys_dropped", extra={"usable": len(keys), "published": len(entries)})
     return keys
 
 
