@@ -1,25 +1,66 @@
 """Structured logs on standard error. Never a token, a title, a query or a user's id: that is a hash."""
 
+import json
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
-
-import structlog
 
 from app.config import Settings
 from app.request_id import request_id, short_hash, subject_hash
 
 LIBRARIES = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
+# What every record has; whatever else one has was given to it as ``extra``.
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
+PLAIN = "\x1b[0m"
 
 
-def _add_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+def _given(record: logging.LogRecord) -> dict[str, Any]:
+    """What the line says beside its message."""
+    given = {name: value for name, value in vars(record).items() if name not in STANDARD}
     if identifier := request_id():
-        event["request_id"] = identifier
+        given["request_id"] = identifier
     if user := subject_hash():
-        event["user"] = user
-    if "user_id" in event:
-        event["user"] = short_hash(event.pop("user_id"))
-    return event
+        given["user"] = user
+    if "user_id" in given:
+        given["user"] = short_hash(given.pop("user_id"))
+    return given
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class JsonLines(logging.Formatter):
+    """One object a line. Tracebacks show lines of code and no local variables: those hold titles and tokens."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        said |= _given(record) | {"timestamp": _time(record)}
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, default=repr)
+
+
+class ForPeople(logging.Formatter):
+    """The same for a terminal."""
+
+    def __init__(self, *, colored: bool) -> None:
+        super().__init__()
+        self._colors = COLORS if colored else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"[{record.levelname.lower():<8}]"
+        if color := self._colors.get(record.levelname):
+            level = f"{color}{level}{PLAIN}"
+        given = "".join(f" {name}={_shown(value)}" for name, value in _given(record).items())
+        line = f"{_time(record)} {level} {record.getMessage():<30} [{record.name}]{given}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) and value.isprintable() and " " not in value else repr(value)
 
 
 def _not_our_exit(record: logging.LogRecord) -> bool:
@@ -33,32 +74,8 @@ def _not_our_exit(record: logging.LogRecord) -> bool:
 def configure_logging(settings: Settings) -> None:
     """One handler for this service and the libraries under it."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
-    shared: list[Any] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add_request_id,
-    ]
-    # Tracebacks without local variables: those hold titles and tokens.
-    frames = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
-    console = structlog.dev.ConsoleRenderer(
-        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
-    last: list[Any] = [frames, structlog.processors.JSONRenderer()] if as_json else [console]
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
-        )
-    )
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),  # not its default, which prints on standard output
-        cache_logger_on_first_use=False,
-    )
+    handler.setFormatter(JsonLines() if as_json else ForPeople(colored=sys.stderr.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())

@@ -8,7 +8,6 @@ from typing import Any
 
 import jwt
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from app.cli import app as commands
@@ -36,7 +35,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
     yield invoke
     get_settings.cache_clear()
-    structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-import structlog
 from fastapi import FastAPI, Response
 
 from app.config import Settings
@@ -29,7 +28,6 @@ def stream(request: pytest.FixtureRequest, settings: Settings) -> Iterator[io.St
     handler.setStream(text)
     yield text
     root.handlers[:], root.level = before[0], before[1]
-    structlog.reset_defaults()
 
 
 async def test_a_line_per_request_names_the_route_and_no_user_data(

@@ -1,11 +1,11 @@
 """The keys that sign tokens: from the settings, or made once and kept beside the data."""
 
+import logging
 import os
 import secrets
 import tempfile
 from pathlib import Path
 
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from app.config import MIN_SECRET_BYTES, Settings
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 FILE_NAME = "jwt_secret"
 KEY_FILE_NAME = "jwt_ed25519.pem"
@@ -90,7 +90,7 @@ def _create(path: Path, content: str) -> None:
         return
     finally:
         Path(draft).unlink(missing_ok=True)
-    log.info("secret_generated", path=str(path))
+    log.info("secret_generated", extra={"path": str(path)})
 
 
 def _read(path: Path) -> str:
@@ -102,5 +102,5 @@ def _read(path: Path) -> str:
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise SecretError(f"the secret in {path} is shorter than {MIN_SECRET_BYTES} bytes: {remedy}")
     if os.name == "posix" and path.stat().st_mode & 0o077:
-        log.warning("secret_readable_by_others", path=str(path), remedy=f"chmod 600 {path}")
+        log.warning("secret_readable_by_others", extra={"path": str(path), "remedy": f"chmod 600 {path}"})
     return secret
