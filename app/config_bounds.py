@@ -38,7 +38,9 @@ class Bounds(BaseSettings):
     )
 
     # Who may watch
-    slow_request_ms: int = Field(500, ge=0, description="Requests that take so long are logged as slow; 0: none.")
+    slow_request_ms: int = Field(
+        500, ge=0, description="Requests that take so long are logged as slow, at most 20 a second; 0: none."
+    )
     metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT.")
     metrics_port: int | None = Field(
         None, ge=1, le=65_535, description="Port for Prometheus; each further process takes the next one. Empty: none."

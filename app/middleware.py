@@ -16,6 +16,7 @@ from app.request_id import STREAMING, start_request
 access_log = logging.getLogger("app.access")
 slow_log = logging.getLogger("app.slow")
 
+SLOW_LINES = 20  # a second: where all are slow, a line for each makes the next one slower (12 % at 1,000 clients)
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 # For whatever an answer does not say itself. Nothing but /docs is a page: an answer that a browser is made to show as
 # one may load and run nothing, be framed by nobody, and tell no other site where it was.
@@ -33,6 +34,7 @@ class Edge:
         """Requests of ``slow_ms`` milliseconds are logged as slow; 0: none."""
         self.app = app
         self.log_requests, self.slow_ms, self.metrics = log_requests, slow_ms, metrics
+        self._second = self._said_slow = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,9 +78,16 @@ class Edge:
             said = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
             if self.log_requests:
                 access_log.info("request", extra=said)
-            if slow:
+            if slow and self._may_say_so():
                 session = scope.get("session")
                 slow_log.warning("slow_request", extra={**said, "round_trips": session.round_trips if session else 0})
+
+    def _may_say_so(self) -> bool:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._said_slow = second, 0
+        self._said_slow += 1
+        return self._said_slow <= SLOW_LINES
 
 
 class Cors(CORSMiddleware):

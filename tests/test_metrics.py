@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
@@ -27,7 +27,9 @@ from app.db.url import ConnectOptions
 from app.logs import configure_logging
 from app.main import create_app
 from app.metrics import Metrics
+from app.middleware import SLOW_LINES
 from app.request_id import start_request
+from app.routing import DirectRoute
 from app.worker import Worker
 from tests.processes import free_port, wait_until
 from tests.servers import Server, events, running
@@ -265,6 +267,20 @@ async def test_slow_requests_are_logged_with_their_round_trips(
     assert slow["request_id"] == answer.headers["x-request-id"]
     assert slow["user"] == sha256(alice.subject.encode()).hexdigest()[:12]
     assert not [word for word in ("secret", alice.subject) if word in log.getvalue()]
+
+
+async def test_when_all_are_slow_not_all_are_logged(settings: Settings, log: io.StringIO) -> None:
+    async def slow() -> Response:
+        await asyncio.sleep(0.01)
+        return Response()
+
+    application = create_app(settings.model_copy(update={"slow_request_ms": 1, "rate_limit_per_minute": 0}))
+    application.router.routes.append(DirectRoute("/slow", slow))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://test") as http:
+        answers = await asyncio.gather(*(http.get("/slow") for _ in range(100)))
+    assert {answer.status_code for answer in answers} == {200}
+    said = [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+    assert SLOW_LINES <= said.count("slow_request") <= 2 * SLOW_LINES  # a second may have ended between them
 
 
 async def test_a_line_without_a_token_names_nobody_after_one_with(
