@@ -151,13 +151,13 @@ class Server:
 @asynccontextmanager
 async def running(contestant: Contestant, database_url: str, folder: Path) -> AsyncIterator[Server]:
     """Start it in ``folder``, wait until it listens, stop it. Raises RuntimeError when it does not come up."""
-    port = _free_port()
+    port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(part.format(port=port) for part in contestant.command),
         cwd=contestant.folder()
         if contestant.folder
         else folder,  # not the project's: a developer's .env must not change what is measured
-        env=_environment(contestant, database_url, port),
+        env=environment(database_url, port) | contestant.environment,
         start_new_session=True,  # Ctrl-C is for this program, which then stops what it started
     )
     try:
@@ -168,16 +168,16 @@ async def running(contestant: Contestant, database_url: str, folder: Path) -> As
                 await asyncio.sleep(0.05)
         yield Server(contestant, port, process.pid)
     finally:
-        await _stop(process)
+        await stop(process)
 
 
-def _environment(contestant: Contestant, database_url: str, port: int) -> dict[str, str]:
+def environment(database_url: str, port: int) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
     own = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "POOL_SIZE": str(POOL_SIZE), "PORT": str(port)}
-    return inherited | {"PYTHONPATH": str(ROOT)} | own | contestant.environment
+    return inherited | {"PYTHONPATH": str(ROOT)} | own
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -193,7 +193,7 @@ async def _listens(port: int) -> bool:
     return True
 
 
-async def _stop(process: asyncio.subprocess.Process) -> None:
+async def stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
     process.terminate()

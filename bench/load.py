@@ -2,11 +2,14 @@
 
 Keep-alive connections, each with one request under way. Speaks with its parent over pipes: prints ``ready`` when it is
 warm and silent, waits for a line, runs, prints one JSON object. Any unexpected status or lost connection ends it.
+With a ``tolerant`` plan it goes on: a client that gets 503 comes again after Retry-After, and one that gets another
+unexpected status or loses its connection stays away.
 """
 
 import asyncio
 import json
 import re
+import resource
 import sys
 import time
 from itertools import cycle
@@ -14,21 +17,25 @@ from typing import Any
 
 import uvloop
 
+from app.files_limit import reserve_files
 from bench.client import fetch
 from bench.scenarios import CALLS, LIST_304, LIST_304_OF, USERS, Wire, requests, token
 
 HOST = "127.0.0.1"
 STALLED = 30.0  # seconds after the planned end in which the last answers must have come
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 
 
 class Run:
     """One phase of load, over when all connections are silent. Latencies are in seconds."""
 
-    def __init__(self, source: Any, seconds: float, limit: int) -> None:
+    def __init__(self, source: Any, seconds: float, limit: int, *, tolerant: bool) -> None:
         self.source = source
         self.left = limit
+        self.tolerant = tolerant
         self.latencies: list[float] = []
+        self.refused = self.errors = 0
         self.active = 0
         self.started = time.perf_counter()
         self.deadline = self.started + seconds
@@ -56,6 +63,7 @@ class Connection(asyncio.Protocol):
 
     run: Run | None = None
     transport: Any = None
+    pause = 0.0  # seconds for which the answer says to stay away
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -66,7 +74,8 @@ class Connection(asyncio.Protocol):
         self.send(time.perf_counter())
 
     def send(self, now: float) -> None:
-        assert self.run is not None
+        if self.run is None:  # lost while it stayed away
+            return
         wire = self.run.next(now)
         if wire is None:
             self.run.leave(now)
@@ -82,6 +91,11 @@ class Connection(asyncio.Protocol):
             return
         now = time.perf_counter()
         assert self.run is not None
+        if self.pause:
+            self.run.refused += 1
+            later = min(self.pause, max(0.0, self.run.deadline - now))
+            asyncio.get_running_loop().call_later(later, lambda: self.send(time.perf_counter()))
+            return
         self.run.latencies.append(now - self.sent)
         self.send(now)
 
@@ -92,22 +106,43 @@ class Connection(asyncio.Protocol):
         status = int(self.buffer[9:12])
         found = LENGTH.search(self.buffer, 0, head + 2)
         assert self.run is not None
-        if status != self.status or (found is None and status != 304):
-            self.run.fail(f"expected {self.status}, got: {self.buffer[:600].decode(errors='replace')}")
+        self.pause = 0.0
+        if status == 503 and self.run.tolerant and (after := RETRY_AFTER.search(self.buffer, 0, head + 2)):
+            self.pause = float(after[1])
+        elif status != self.status or (found is None and status != 304):
+            self.give_up(f"expected {self.status}, got: {self.buffer[:600].decode(errors='replace')}")
             return False
         self.end = head + 4 + (int(found[1]) if found and status != 304 else 0)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.run is not None:
-            self.run.fail(f"the server closed a connection: {exc}")
+        self.give_up(f"the server closed a connection: {exc}")
+
+    def give_up(self, reason: str) -> None:
+        run, self.run = self.run, None
+        if run is None:
+            return
+        if not run.tolerant:
+            run.fail(reason)
+            return
+        print(reason, file=sys.stderr)
+        run.errors += 1
+        run.leave(time.perf_counter())
+        self.transport.abort()
 
 
-async def _phase(clients: list[Connection], source: Any, seconds: float, limit: int) -> tuple[Run, float]:
-    run = Run(source, seconds, limit)
+async def _phase(
+    clients: list[Connection], source: Any, seconds: float, limit: int, *, tolerant: bool
+) -> tuple[Run, float]:
+    run = Run(source, seconds, limit, tolerant=tolerant)
     for client in clients:
         client.begin(run)
     return run, await asyncio.wait_for(run.finished, seconds + STALLED)
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def _etags(port: int) -> list[str]:
@@ -116,19 +151,26 @@ def _etags(port: int) -> list[str]:
 
 
 async def main(plan: dict[str, Any]) -> None:
-    """``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests."""
-    scenario, port = plan["scenario"], plan["port"]
+    """``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests, tolerant."""
+    scenario, port, tolerant = plan["scenario"], plan["port"], plan.get("tolerant", False)
+    reserve_files(plan["connections"])
     source = cycle(requests(scenario, _etags(port) if scenario == LIST_304 else ()))
     loop = asyncio.get_running_loop()
     clients = [(await loop.create_connection(Connection, HOST, port))[1] for _ in range(plan["connections"])]
-    await _phase(clients, source, plan["warm_up"], plan["max_requests"])
+    await _phase(clients, source, plan["warm_up"], plan["max_requests"], tolerant=tolerant)
     print("ready", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
-    run, elapsed = await _phase(clients, source, plan["seconds"], plan["max_requests"])
+    clients = [client for client in clients if client.run is not None]
+    before = _cpu_seconds()
+    run, elapsed = await _phase(clients, source, plan["seconds"], plan["max_requests"], tolerant=tolerant)
+    used = _cpu_seconds() - before
     ordered = sorted(run.latencies)
     result = {
         "requests": len(ordered),
+        "refused": run.refused,
+        "errors": run.errors + plan["connections"] - len(clients),
         "seconds": elapsed,
+        "cpu": used,
         "p50": ordered[len(ordered) // 2],
         "p99": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))],
     }

@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from bench.contestants import ROOT, Server
 from bench.database import Bench
@@ -12,6 +12,9 @@ from bench.database import Bench
 WARM_UP = 0.4  # seconds of load before each measurement: connections, caches, prepared statements
 MAX_REQUESTS = 200_000  # of one measurement, however fast it goes
 SETTLE = 0.15  # seconds between load and the look at the clock, for work that follows an answer
+
+
+T = TypeVar("T")
 
 
 class Sample(NamedTuple):
@@ -63,28 +66,14 @@ async def measure(
 async def _measure_once(bench: Bench, server: Server, scenario: str, options: Options) -> Sample:
     plan = {"port": server.port, "scenario": scenario, "connections": options.connections}
     plan |= {"seconds": options.seconds, "warm_up": WARM_UP, "max_requests": MAX_REQUESTS}
-    load = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.load", json.dumps(plan),
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    assert load.stdin is not None
-    assert load.stdout is not None
+
+    def look() -> tuple[float, float]:
+        return server.cpu_seconds(), bench.cpu_seconds()
+
     try:
-        if (await load.stdout.readline()).strip() != b"ready":
-            raise RuntimeError(f"{scenario} failed on {server.name} while warming up")
-        await asyncio.sleep(SETTLE)
-        before = server.cpu_seconds(), bench.cpu_seconds()
-        load.stdin.write(b"go\n")
-        line = await load.stdout.readline()
-        await asyncio.sleep(SETTLE)
-        after = server.cpu_seconds(), bench.cpu_seconds()
-        if not line:
-            raise RuntimeError(f"{scenario} failed on {server.name}")
-    finally:
-        if load.returncode is None and not load.stdout.at_eof():
-            load.kill()
-        await load.wait()
-    result = json.loads(line)
+        result, before, after = await under_load(plan, look)
+    except RuntimeError as error:
+        raise RuntimeError(f"{scenario} on {server.name}: {error}") from None
     count = result["requests"]
     return Sample(
         scenario,
@@ -95,3 +84,29 @@ async def _measure_once(bench: Bench, server: Server, scenario: str, options: Op
         p50=result["p50"] * 1e3,
         p99=result["p99"] * 1e3,
     )
+
+
+async def under_load(plan: dict[str, Any], look: Callable[[], T]) -> tuple[dict[str, float], T, T]:
+    """What ``bench.load`` makes of ``plan``, and what ``look`` sees before and after. Raises RuntimeError."""
+    load = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.load", json.dumps(plan),
+        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert load.stdin is not None
+    assert load.stdout is not None
+    try:
+        if (await load.stdout.readline()).strip() != b"ready":
+            raise RuntimeError("failed while warming up")
+        await asyncio.sleep(SETTLE)
+        before = look()
+        load.stdin.write(b"go\n")
+        line = await load.stdout.readline()
+        await asyncio.sleep(SETTLE)
+        after = look()
+        if not line:
+            raise RuntimeError("failed")
+    finally:
+        if load.returncode is None and not load.stdout.at_eof():
+            load.kill()
+        await load.wait()
+    return json.loads(line), before, after

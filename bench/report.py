@@ -51,16 +51,16 @@ def render(
     lines += [f"- {USERS} users with {TASKS_PER_USER} tasks each. mixed, in per cent: {mix}. {LIST_304}: {LIST_304_OF}"]
     lines[-1] += " again with If-None-Match."
     lines += ["", "CPU is in microseconds per request; figures are medians over the rounds.", ""]
-    lines += _table(
+    lines += table(
         ["scenario", "contestant", "CPU", "of it server", "of it PostgreSQL", "requests/s", "p50 ms", "p99 ms"],
         _measurements(results, contestants),
     )
     lines += ["", "Ratios of CPU per request. " + TARGETS, ""]
     others = [contestant.name for contestant in contestants if contestant.name != "service"]
     head = ["scenario", *(f"service / {name}" for name in others), "304 / 200"]
-    lines += _table(head, _ratios(results, others))
+    lines += table(head, _ratios(results, others))
     lines += ["", "Resident memory of the server after the load:", ""]
-    lines += _table(["contestant", "MiB"], [[name, f"{size / 2**20:.0f}"] for name, size in resident.items()])
+    lines += table(["contestant", "MiB"], [[name, f"{size / 2**20:.0f}"] for name, size in resident.items()])
     return "\n".join(lines) + "\n"
 
 
@@ -101,7 +101,7 @@ def _ratios(results: Results, others: Sequence[str]) -> list[list[str]]:
     return rows
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns that begin with a figure are set flush right."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     right = [all(row[i][:1].isdigit() or row[i] == "-" for row in rows) and bool(rows) for i in range(len(head))]
