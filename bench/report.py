@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shlex
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -117,11 +119,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [line(head), line(rule), *map(line, rows)]
 
 
-def machine(postgres: str, command: str) -> dict[str, str]:
+def command(module: str) -> str:
+    """How this program was called, but for where the report goes."""
+    arguments = sys.argv[1:]
+    if "--markdown" in arguments:
+        del arguments[(place := arguments.index("--markdown")) : place + 2]
+    return shlex.join(["python", "-m", module, *arguments])
+
+
+def machine(postgres: str, called: str) -> dict[str, str]:
     """When, where and how."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",
         "versions": f"Python {platform.python_version()}, PostgreSQL {postgres}",
-        "command": f"`{command}`",
+        "command": f"`{called}`",
     }

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +11,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from bench.contestants import START_SECONDS, environment, free_port, stop
 from bench.database import Bench, cpu_seconds
-from bench.report import machine
+from bench.report import command, machine
 
 # Every subject's requests are counted, and none is over the limit: the load has too few of them for its rate.
 SETTINGS = {"ACCESS_LOG": "false", "LOG_FORMAT": "json", "RATE_LIMIT_PER_MINUTE": "1000000000"}
@@ -69,5 +68,5 @@ def _free_row(count: int) -> int:
 
 async def facts(bench: Bench, module: str) -> str:
     """When, where and how, as one sentence."""
-    found = machine(await bench.version(), shlex.join(["python", "-m", module, *sys.argv[1:]]))
+    found = machine(await bench.version(), command(module))
     return f"{found['date']}, {found['machine']}, {found['versions']}: {found['command']}."
