@@ -11,7 +11,7 @@ from app.db.statements import Prepared
 from app.services.changes import CHANGES
 from app.services.recurring import COPIED
 from app.services.reminders import remind_at, remind_at_after
-from app.services.task_list import Shape, conditions
+from app.services.task_filter import Shape, conditions
 from app.services.task_statements import KEPT, LIVE, NOW, TASKS, completed_at, numbered_task
 
 IDS = bindparam("ids", type_=ARRAY(BigInteger))
