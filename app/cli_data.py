@@ -102,8 +102,8 @@ def prune() -> None:
 
     async def work() -> None:
         async with open_database() as database:
-            tasks = await empty_old_trash(database, days=settings.trash_kept_days)
+            rows = await empty_old_trash(database, days=settings.trash_kept_days)
             users = await prune_everybody(database, days=settings.changes_kept_days)
-        typer.echo(f"{users} users looked at, {tasks} tasks purged from the trash")
+        typer.echo(f"{users} users looked at, {rows} rows purged from the trash")
 
     run(work())

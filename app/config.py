@@ -116,7 +116,7 @@ class Settings(Bounds):
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
     changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
     trash_kept_days: int = Field(
-        30, ge=0, le=36_500, description="Days for which deleted tasks stay in the trash. 0: for ever."
+        30, ge=0, le=36_500, description="Days for which what was deleted is kept. 0: for ever."
     )
     webhooks_allow_private: bool = Field(
         False, description="Webhooks may also call http:// and private addresses. For development only."

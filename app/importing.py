@@ -13,8 +13,9 @@ from typing import Any
 from starlette.requests import ClientDisconnect
 
 from app.db.session import Database, Session
-from app.errors import AppError
+from app.errors import AppError, UnknownTimeZone
 from app.schemas.transfer import ERRORS_MAX
+from app.services.import_lease import ImportLease
 from app.services.time_zones import set_timezone
 from app.services.transfer.items import Item
 from app.services.transfer.order import in_levels
@@ -40,8 +41,10 @@ class Import:
         *,
         dry_run: bool,
         gone: Callable[[], Awaitable[bool]] | None = None,
+        lease: ImportLease | None = None,
     ) -> None:
         """``gone``: whether nobody waits for the report any more; then the import ends behind the batch it is at."""
+        self._lease = lease
         self._database, self._owner, self._reader, self._dry_run = database, owner, reader, dry_run
         self._gone = gone
         self._references = References(owner, reader, dry_run=dry_run)
@@ -91,11 +94,15 @@ class Import:
         except RowRefused as error:
             self._refuse("settings", item, error)
             return
-        async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
-            if zone == NO_ZONE or await get_timezone(session, self._owner) != NO_ZONE:
-                return
-            if not self._dry_run:
-                await set_timezone(session, self._owner, zone)
+        try:
+            async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
+                if zone == NO_ZONE or await get_timezone(session, self._owner) != NO_ZONE:
+                    return
+                if not self._dry_run:
+                    await set_timezone(session, self._owner, zone)
+        except UnknownTimeZone as fact:
+            self._refuse("settings", item, refused("timezone", fact.detail, fact.code))
+            return
         self.timezone = zone
         self._reader.read_in(zone)
 
@@ -107,6 +114,8 @@ class Import:
         """One batch of one entity; gives back what has to wait. Raises ClientDisconnect."""
         if self._gone is not None and await self._gone():
             raise ClientDisconnect
+        if self._lease is not None:
+            await self._lease.renew()
         async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
             session.through = "import"
             if not self._dry_run:

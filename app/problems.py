@@ -118,15 +118,20 @@ def of_http(error: HTTPException, request: Request) -> Response:
     code = CODES.get(error.status_code, "http_error")
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        headers["Allow"] = ", ".join(sorted(_methods(request)))
+        return method_not_allowed(_methods(request))
     return problem(error.status_code, code, str(error.detail), headers=headers)
 
 
+def method_not_allowed(methods: set[str]) -> Response:
+    """``methods`` are all that the path supports (RFC 9110, 15.5.6)."""
+    allowed = methods | {"HEAD"} if "GET" in methods else methods
+    return problem(405, CODES[405], TITLES[405], headers={"Allow": ", ".join(sorted(allowed))})
+
+
 def _methods(request: Request) -> set[str]:
-    """All that the path supports (RFC 9110, 15.5.6). Each method is a route of its own, and Starlette names one's."""
+    """Each method is a route of its own, and Starlette names one's."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    methods = {method for route in routes if route.path == routes[0].path for method in route.methods}
-    return methods | {"HEAD"} if "GET" in methods else methods
+    return {method for route in routes if route.path == routes[0].path for method in route.methods}
 
 
 def unexpected(error: Exception) -> Response:

@@ -3,7 +3,7 @@
 import logging
 
 from app.db.session import WORKER_ROLE, Database
-from app.services import pruning, trash
+from app.services import emptying, pruning
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ async def prune_everybody(database: Database, *, days: int) -> int:
 
 
 async def empty_old_trash(database: Database, *, days: int) -> int:
-    """Purge tasks that have been in the trash for more than ``days``, as numbered changes; how many. 0 days: none.
+    """Purge what was deleted more than ``days`` ago, as numbered changes; how many rows. 0 days: none.
 
     An owner whose trash cannot be emptied does not keep the others waiting.
     """
     total, done = 0, list[str]()
     while days:
         async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-            owners = await trash.find_old_trash(session, NOBODY, days=days, but=done)
+            owners = await emptying.find_old_trash(session, NOBODY, days=days, but=done)
         if not owners:
             break
         for owner in owners:
@@ -55,4 +55,4 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
 async def _purge_once(database: Database, owner: str, days: int) -> int:
     async with database.transaction(owner) as session:
         session.through = "retention"
-        return await trash.purge_old(session, owner, days=days)
+        return await emptying.purge_old(session, owner, days=days)

@@ -5,6 +5,7 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.limits import UNLIMITED, Limits
+from app.problems import method_not_allowed
 from app.routing import DirectRoute
 
 NOT_HERE = UNLIMITED | {"/mcp"}  # whose endpoint calls deps.authenticate, where requests are counted
@@ -14,8 +15,9 @@ PARAMETER = ""  # no literal segment is empty
 class RouteIndex:
     """A tree of path segments over the ``DirectRoute``\\ s. Saves about 19 microseconds a request (``bench/``).
 
-    Only finds what is certain: a known method on a known path of non-empty segments. Everything else, and with it 404,
-    405 and mounted paths, is left to the framework's router.
+    Only finds what is certain: a known path of non-empty segments. Everything else, and with it 404, HEAD and mounted
+    paths, is left to the framework's router. A word of a path is no id: what ``/tasks/quick`` does not take is 405,
+    where that router would look for a task of this name.
     """
 
     def __init__(self, routes: list[Any], otherwise: ASGIApp, limits: Limits) -> None:
@@ -37,13 +39,16 @@ class RouteIndex:
             node.setdefault(("method", method), (route, names))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope) if scope["type"] == "http" and not scope.get("root_path") else None
-        if found is None:
+        node, values = self._find(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else ({}, [])
+        if (leaf := node.get(("method", scope.get("method")))) is None:
             if scope["type"] == "http" and scope["path"] not in UNLIMITED:
                 self.limits.take_address(scope)
-            await self.otherwise(scope, receive, send)
+            methods = {key[1] for key in node if isinstance(key, tuple)}
+            other = methods and not (scope["method"] == "HEAD" and "GET" in methods)
+            await (method_not_allowed(methods) if other else self.otherwise)(scope, receive, send)
             return
-        route, params = found
+        route, names = leaf
+        params = dict(zip(names, values, strict=True))
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
         if (telemetry := scope.get("fastapi.telemetry")) is not None:
             _name_span(telemetry, scope["method"], route.path)
@@ -51,19 +56,20 @@ class RouteIndex:
             self.limits.take_address(scope)
         await route.app(scope, receive, send)
 
-    def _find(self, scope: Scope) -> tuple[DirectRoute, dict[str, str]] | None:
-        node, values = self.root, []
-        for segment in scope["path"].split("/")[1:]:
+    def _find(self, path: str) -> tuple[dict[Any, Any], list[str]]:
+        """The place in the tree, empty when there is none, and the values of the parameters on the way."""
+        values: list[str] = []
+        node = self.root
+        for segment in path.split("/")[1:]:
             literal = node.get(segment) if segment else None
             if literal is None:
                 if not segment or PARAMETER not in node:
-                    return None
+                    return {}, []
                 values.append(segment)
                 node = node[PARAMETER]
             else:
                 node = literal
-        leaf: tuple[DirectRoute, list[str]] | None = node.get(("method", scope["method"]))
-        return None if leaf is None else (leaf[0], dict(zip(leaf[1], values, strict=True)))
+        return node, values
 
 
 def _name_span(telemetry: Any, method: str, path: str) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -9,6 +10,14 @@ import asyncpg
 from app.db.url import ConnectOptions
 
 TEMPLATE = "template_migrated"
+
+
+async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(**options.arguments())
+    try:
+        return [tuple(row) for row in await connection.fetch(sql)]
+    finally:
+        await connection.close()
 
 
 class Databases:

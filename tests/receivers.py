@@ -61,13 +61,20 @@ class Receiver:
 
 
 @contextmanager
-def receiving(answer: Answer = lambda _: 204) -> Iterator[Receiver]:
-    receiver = Receiver(answer)
-    thread = threading.Thread(target=receiver.server.serve_forever, kwargs={"poll_interval": 0.02})
+def served(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Its port, as long as a thread of its own serves it."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield receiver
+        yield server.server_port
     finally:
-        receiver.server.shutdown()
-        receiver.server.server_close()
+        server.shutdown()
         thread.join()
+        server.server_close()
+
+
+@contextmanager
+def receiving(answer: Answer = lambda _: 204) -> Iterator[Receiver]:
+    receiver = Receiver(answer)
+    with served(receiver.server):
+        yield receiver

@@ -148,6 +148,4 @@ def test_answers_are_what_the_document_says(
     answer = case.call(base_url=url, session=http, headers=headers)
     depends = rule_beyond_schema(answer) or any(part in case.path for part in DEPENDS)
     excluded: list[schemathesis.CheckFunction] = [checks.positive_data_acceptance] if depends else []
-    if case.path.endswith(("/quick", "/bulk")):  # a word where other methods have an id: 404 rather than 405
-        excluded += [checks.unsupported_method, checks.allow_header_conformance]
     case.validate_response(answer, headers=headers, excluded_checks=excluded, transport_kwargs={"session": http})

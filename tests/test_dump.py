@@ -22,7 +22,7 @@ from app.db.tools import ToolError, connection_environment, find_tools
 from app.db.url import ConnectOptions
 from app.models import METADATA
 from app.services.isolation import prove_isolation
-from tests.databases import Databases
+from tests.databases import Databases, rows
 from tests.processes import TODO, run_todo, service
 from tests.support import SECRET
 from tests.test_migrations import SCHEMA
@@ -49,14 +49,6 @@ FILL = """
 
 def variables(options: ConnectOptions) -> dict[str, str]:
     return connection_environment(options.dsn)
-
-
-async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(**options.arguments())
-    try:
-        return [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
 
 
 async def content(options: ConnectOptions) -> dict[str, Any]:

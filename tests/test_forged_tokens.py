@@ -1,6 +1,5 @@
 """Forged tokens at the door: every one that tests/unit/test_tokens.py knows is 401 over HTTP, and none is a 500."""
 
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import ThreadingHTTPServer
 
@@ -12,6 +11,7 @@ from app.auth.jwks import JwksCache
 from app.auth.tokens import TokenVerifier
 from app.config import Settings
 from app.main import create_app
+from tests.receivers import served
 from tests.support import assert_problem
 from tests.unit import test_tokens as forge
 from tests.unit.test_tokens import FORGED, GOOD, NOW
@@ -61,13 +61,8 @@ ALL = {name: build for name, build in {**FORGED, **MORE}.items() if name not in 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[str]:
     """The address of the issuer's key set."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), forge.Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/jwks"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), forge.Handler)) as port:
+        yield f"http://127.0.0.1:{port}/jwks"
 
 
 @pytest.fixture(scope="module")

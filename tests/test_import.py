@@ -1,15 +1,20 @@
 """Export and import: every format there and back, and files of others."""
 
+import asyncio
 import csv
 import io
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
+from fastapi import FastAPI
 
+from app.services import import_lease
+from app.services.import_lease import ImportLease
 from app.services.transfer.own_csv import COLUMNS
 from tests.support import Person, assert_problem
 
@@ -421,6 +426,52 @@ async def test_an_import_has_a_limit_of_its_own(alice: Person, app: Any) -> None
         app.state.settings.import_limit = limit
 
 
+async def test_a_user_has_one_import_at_a_time(alice: Person, bob: Person, app: FastAPI, sql: Any) -> None:
+    text = "title\r\nBuy milk\r\n"
+    async with ImportLease(app.state.database, alice.subject):  # as another process holds it
+        for query in ("", "?dry_run=true"):
+            second = await alice.call("POST", f"/import{query}", content=text, headers=CSV)
+            assert_problem(second, 409, "import_running")
+        assert counts(await imported(bob, text, CSV)) == (1, 0, 0)
+    assert_problem(await alice.call("POST", "/import", content="x\r\n", headers=CSV), 422, "import_format")
+    assert counts(await imported(alice, text, CSV)) == (1, 0, 0)  # the one that failed is over, too
+    async with ImportLease(app.state.database, alice.subject) as lost:
+        await sql.execute("update rate_limits set full_at = now() - interval '1 second' where key = $1", lost._key)
+        assert counts(await imported(alice, text, CSV)) == (0, 1, 0)
+
+
+async def test_a_long_import_stays_the_only_one(
+    alice: Person, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ImportLease(app.state.database, alice.subject) as lease:
+        late = "update rate_limits set full_at = now() + interval '1 second' where key = $1"
+        left = "select extract(epoch from full_at - now())::float from rate_limits where key = $1"
+        await sql.execute(late, lease._key)
+        await lease.renew()
+        assert await sql.fetchval(left, lease._key) < 2  # it has just been taken: no round trip for that
+        monkeypatch.setattr(import_lease, "RENEW_AFTER", 0)
+        await lease.renew()
+        assert await sql.fetchval(left, lease._key) > 100
+
+
+async def test_who_is_still_uploading_keeps_nobody_waiting(alice: Person) -> None:
+    text, started, go_on = b"title\r\nBuy milk\r\n", asyncio.Event(), asyncio.Event()
+
+    async def upload() -> AsyncIterator[bytes]:
+        yield text
+        started.set()
+        await go_on.wait()
+        yield b"Buy bread\r\n"
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        slow = group.create_task(alice.call("POST", "/import", content=upload(), headers=CSV))
+        await started.wait()
+        assert counts(await imported(alice, text.decode(), CSV)) == (1, 0, 0)
+        go_on.set()
+    assert slow.result().status_code == 200
+    assert slow.result().json()["created"]["tasks"] == 1
+
+
 async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person, bob: Person) -> None:
     document: dict[str, Any] = {"format": "todo/1", "user_id": "u", "settings": {"timezone": "Asia/Tokyo"}}
     document["tasks"] = [{"id": 1, "title": "Buy milk", "due_date": "2090-07-01T09:00"}]
@@ -433,6 +484,16 @@ async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person,
         assert (await imported(person, text, JSON))["timezone"] == zone
         assert [task["due_date"] for task in (await person.get("/tasks")).json()] == [due]
     assert (await bob.get("/settings")).json() == {"timezone": "Europe/Berlin"}
+
+
+async def test_a_time_zone_that_the_database_does_not_know_is_reported(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.models.accounts.available_timezones", lambda: {"Mars/Base"})
+    document = {"format": "todo/1", "user_id": "u", "settings": {"timezone": "Mars/Base"}, "tasks": [{"title": "x"}]}
+    report = await imported(alice, json.dumps(document), JSON)
+    assert (report["failed"], report["created"]["tasks"], report["timezone"]) == (1, 1, None)
+    assert [error["type"] for error in report["errors"][0]["errors"]] == ["unknown_time_zone"]
 
 
 @pytest.mark.parametrize("said", [{}, [], 5, {"timezone": None}, {"timezone": "no/such"}, {"timezone": "a\0b"}])

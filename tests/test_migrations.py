@@ -19,7 +19,7 @@ from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.models import METADATA
 from app.services.isolation import prove_isolation
-from tests.databases import Databases
+from tests.databases import Databases, rows
 
 # What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
 GRANTS = {
@@ -38,9 +38,11 @@ GRANTS = {
 # Beside these, rights to columns: what finds the users that have something due.
 WORKER_GRANTS = {"todo_worker: changes": {"DELETE"}, "todo_worker: idempotency_keys": {"DELETE"}}
 # The worker reads across users, and deletes of one owner at a time only what is old.
-WORKER_POLICIES = {("users", "r t"), ("webhooks", "r t"), ("tasks", "r t"), ("changes", "d f")}
+WORKER_POLICIES = {(name, "r t") for name in ("users", "webhooks", "tasks", "projects", "comments", "views")}
+WORKER_POLICIES |= {("changes", "d f")}
 # Neither unique nor foreign, for what looks across users.
-CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at", "tasks_trash_by_age"}
+CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at"}
+CROSS_USER |= {f"{name}_trash_by_age" for name in ("tasks", "projects", "comments", "views")}
 # Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
 AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 # What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.
@@ -72,14 +74,6 @@ async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
     opened = await asyncpg.connect(**options.arguments())
     yield opened
     await opened.close()
-
-
-async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:
-    connection = await asyncpg.connect(**options.arguments())
-    try:
-        return [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
 
 
 async def test_up_from_nothing_down_and_up_again_is_the_same_schema(databases: Databases) -> None:

@@ -186,6 +186,84 @@ async def test_a_write_that_changes_nothing_of_it_loses_no_late_reminder(
     assert [change["entity_id"] for change in await reminded(alice)] == [task["id"]]
 
 
+ANOTHER = "2090-02-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"due_date": "2090-03-01"},
+        {"due_date": None},
+        {"reminders": [ANOTHER, ...]},
+        {"due_date": "2090-03-01", "reminders": [..., "-P1D"]},
+    ],
+)
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_late_reminder_that_is_still_there_fires_whatever_else_changes(
+    alice: Person, app: FastAPI, sql: Any, change: dict[str, Any], many: bool
+) -> None:
+    task = await make_due(sql, alice, hours=3)
+    if "reminders" in change:
+        change = {**change, "reminders": [task["reminders"][0] if r is ... else r for r in change["reminders"]]}
+    if many:
+        body = {"ids": [task["id"]], "action": "update", "change": change}
+        assert (await alice.post("/tasks/bulk", body)).status_code == 200
+    else:
+        assert (await alice.patch(f"/tasks/{task['id']}", change)).status_code == 200
+    await Reminders(app.state.database).fire_due(0)
+    await Reminders(app.state.database).fire_due(0)
+    assert [(c["entity_id"], c["through"]) for c in await reminded(alice)] == [(task["id"], "reminder:late")]
+
+
+async def test_an_undo_that_brings_other_reminders_back_loses_no_late_one(
+    alice: Person, app: FastAPI, sql: Any
+) -> None:
+    task = await make_due(sql, alice, hours=3)
+    edited = (await alice.patch(f"/tasks/{task['id']}", {"reminders": [task["reminders"][0]]})).json()
+    assert (await alice.post(f"/changes/{edited['version']}/undo")).status_code == 200
+    await Reminders(app.state.database).fire_due(0)
+    assert [change["entity_id"] for change in await reminded(alice)] == [task["id"]]
+
+
+async def take_away(person: Person, path: str, task: dict[str, Any]) -> Any:
+    return await person.patch(path, {"reminders": task["reminders"][1:]})
+
+
+async def move(person: Person, path: str, task: dict[str, Any]) -> Any:
+    return await person.patch(path, {"due_date": "2090-03-01"})
+
+
+async def snooze(person: Person, path: str, task: dict[str, Any]) -> Any:
+    return await person.post(f"{path}/snooze", {"minutes": 10})
+
+
+async def go_on(person: Person, path: str, task: dict[str, Any]) -> Any:
+    return await person.patch(f"{path}/complete")
+
+
+async def go_on_as_many(person: Person, path: str, task: dict[str, Any]) -> Any:
+    return await person.post("/tasks/bulk", {"ids": [task["id"]], "action": "complete"})
+
+
+async def skip(person: Person, path: str, task: dict[str, Any]) -> Any:
+    return await person.post(f"{path}/skip")
+
+
+@pytest.mark.parametrize("write", [take_away, move, snooze, go_on, go_on_as_many, skip])
+@pytest.mark.parametrize("relative", [False, True])
+async def test_a_late_reminder_that_was_taken_away_moved_or_put_off_does_not_fire(
+    alice: Person, app: FastAPI, sql: Any, write: Callable[..., Awaitable[Any]], relative: bool
+) -> None:
+    passed = soon() - timedelta(hours=3)
+    reminders = ["PT0S" if relative else iso(passed), "2090-01-01T00:00:00Z"]
+    task = await alice.add("Bins", due_date=iso(passed), recurrence="FREQ=YEARLY", reminders=reminders)
+    await sql.execute("update tasks set remind_at = $2 where id = $1", task["id"], passed)
+    assert (await write(alice, f"/tasks/{task['id']}", task)).status_code == 200
+    await Reminders(app.state.database).fire_due(0)
+    fires = write is move and not relative  # what is an instant stays where it is
+    assert len(await reminded(alice)) == fires
+
+
 async def reminded(person: Person) -> list[dict[str, Any]]:
     return [change for change in (await person.get("/changes")).json()["changes"] if change["action"] == "reminded"]
 

@@ -12,11 +12,11 @@ from app.db.session import WORKER_ROLE
 from app.db.url import ConnectOptions
 from app.errors import AppError
 from app.retention import empty_old_trash
-from app.services import trash
+from app.services import emptying
 from app.worker import Pace, Worker
 from tests.databases import Databases
 from tests.processes import run_todo
-from tests.support import SECRET, Person
+from tests.support import SECRET, Person, assert_problem
 
 PACE = Pace(poll=0.1, prune=0.1, trash=0.1)
 DAYS = 30
@@ -81,11 +81,82 @@ async def test_what_others_refer_to_goes_after_them_or_stays(app: FastAPI, sql: 
     live = (await alice.add("occurrence"))["id"]
     await sql.execute("update tasks set parent_id = $1 where id = $2", ids["parent"], ids["child"])
     await sql.execute("update tasks set series_id = $1 where id = any($2)", ids["root"], [live, ids["root"]])
-    await empty_old_trash(app.state.database, days=DAYS)
-    assert await in_trash(alice) == ["root"]
-    await sql.execute("update tasks set series_id = null where id = $1", live)
+    before = int((await alice.get("/tasks")).headers["x-revision"])
     await empty_old_trash(app.state.database, days=DAYS)
     assert await in_trash(alice) == []
+    assert (await alice.get(f"/tasks/{live}")).json()["series_id"] is None
+    changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
+    assert [(c["revision"] - before, c["entity_id"], c["action"]) for c in changes] == [
+        (1, ids["child"], "purged"), (1, ids["root"], "purged"), (1, live, "updated"), (2, ids["parent"], "purged"),
+    ]  # fmt: skip
+
+
+async def test_an_occurrence_that_is_not_old_yet_keeps_its_series(app: FastAPI, sql: Any, alice: Person) -> None:
+    """It may still be restored, and clients are not told of an update in the trash."""
+    ids = await throw_away(alice, sql, series=50, occurrence=3)
+    await sql.execute("update tasks set series_id = $1 where id = $2", ids["series"], ids["occurrence"])
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await in_trash(alice) == ["occurrence", "series"]
+    assert (await alice.post(f"/tasks/{ids['occurrence']}/restore")).json()["series_id"] == ids["series"]
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await in_trash(alice) == []
+
+
+async def delete_one_each(person: Person) -> dict[str, int]:
+    """A project with a task, a comment and a view: the ids of what was deleted. The task stays."""
+    task = (await person.add("stays"))["id"]
+    made = {
+        "project": ("/projects", {"name": "Home"}),
+        "comment": (f"/tasks/{task}/comments", {"body": "The oat one"}),
+        "view": ("/views", {"name": "Urgent", "parameters": {"priority": ["urgent"]}}),
+    }
+    ids = {}
+    for entity, (path, body) in made.items():
+        ids[entity] = (await person.post(path, body)).json()["id"]
+        assert (await person.delete(f"{path}/{ids[entity]}")).status_code == 204
+    return ids
+
+
+@pytest.mark.parametrize("only", ["project", "comment", "view"])
+async def test_deleted_projects_comments_and_views_go_too(app: FastAPI, sql: Any, alice: Person, only: str) -> None:
+    """Also of an owner who has nothing else in the trash."""
+    ids = await delete_one_each(alice)
+    before = int((await alice.get("/tasks")).headers["x-revision"])
+    await empty_old_trash(app.state.database, days=DAYS)  # nothing is old
+    assert (await alice.get("/tasks")).headers["x-revision"] == str(before)
+    await sql.execute(
+        f"update {only}s set deleted_at = now() - interval '31 days' where user_id = $1",
+        alice.subject,
+    )
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await alice.titles() == ["stays"]
+    changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
+    assert [(c["revision"], c["entity"], c["entity_id"], c["action"], c["through"]) for c in changes] == [
+        (before + 1, only, ids[only], "purged", "retention")
+    ]
+
+
+async def test_emptying_the_trash_takes_all_that_was_deleted(alice: Person) -> None:
+    ids = await delete_one_each(alice)
+    deleted = (await alice.get("/changes")).json()["changes"][-1]
+    before = deleted["revision"]
+    assert (await alice.delete("/tasks/trash")).status_code == 204
+    changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
+    assert {(c["entity"], c["entity_id"], c["action"]) for c in changes} == {(e, i, "purged") for e, i in ids.items()}
+    assert [c["revision"] for c in changes] == [before + 1, before + 2, before + 3]
+    assert_problem(await alice.post(f"/changes/{before}/undo"), 409, "undo_conflict")
+
+
+async def test_a_project_stays_as_long_as_a_task_in_the_trash_is_in_it(app: FastAPI, sql: Any, alice: Person) -> None:
+    project = (await alice.post("/projects", {"name": "Home"})).json()["id"]
+    task = await alice.add("young", project_id=project)
+    await alice.delete(f"/projects/{project}")
+    await sql.execute("update projects set deleted_at = now() - interval '31 days' where user_id = $1", alice.subject)
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await sql.fetchval("select count(*) from projects where user_id = $1", alice.subject) == 1
+    assert (await alice.post(f"/tasks/{task['id']}/restore")).status_code == 200
+    await empty_old_trash(app.state.database, days=DAYS)
+    assert await sql.fetchval("select count(*) from projects where user_id = $1", alice.subject) == 0
 
 
 async def test_one_who_cannot_be_served_keeps_nobody_waiting(
@@ -93,14 +164,14 @@ async def test_one_who_cannot_be_served_keeps_nobody_waiting(
 ) -> None:
     await throw_away(alice, sql, stuck=50)
     await throw_away(bob, sql, gone=31)
-    purge = trash.purge_old
+    purge = emptying.purge_old
 
     async def failing(session: Any, owner: str, *, days: int) -> int:
         if owner == alice.subject:
             raise AppError
         return await purge(session, owner, days=days)
 
-    monkeypatch.setattr(trash, "purge_old", failing)
+    monkeypatch.setattr(emptying, "purge_old", failing)
     await empty_old_trash(app.state.database, days=DAYS)
     assert (await in_trash(alice), await in_trash(bob)) == (["stuck"], [])
 
@@ -109,24 +180,38 @@ async def test_what_was_restored_meanwhile_takes_no_number(app: FastAPI, sql: An
     await throw_away(alice, sql, young=1)
     before = (await alice.get("/tasks")).headers["x-revision"]
     async with app.state.database.transaction(alice.subject) as session:
-        assert await trash.purge_old(session, alice.subject, days=DAYS) == 0
+        assert await emptying.purge_old(session, alice.subject, days=DAYS) == 0
     assert (await alice.get("/tasks")).headers["x-revision"] == before
 
 
-async def test_the_workers_role_sees_of_tasks_only_whose_trash_is_how_old(
-    app: FastAPI, sql: Any, alice: Person
-) -> None:
+async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, sql: Any, alice: Person) -> None:
     await throw_away(alice, sql, old=31)
     await alice.add("alive")
-    for column, allowed in (("user_id", True), ("deleted_at", True), ("title", False), ("tags", False)):
-        right = await sql.fetchval("select has_column_privilege($1, 'tasks', $2, 'select')", WORKER_ROLE, column)
-        assert right is allowed, column
+    await delete_one_each(alice)
+    allowed = {"user_id", "deleted_at"}
+    for table, others in (("tasks", {"id", "remind_at"}), ("projects", set()), ("comments", set()), ("views", set())):
+        columns = await sql.fetch(
+            """select attname from pg_attribute where attrelid = $2::regclass and attnum > 0
+               and has_column_privilege($1, attrelid, attnum, 'select')""",
+            WORKER_ROLE, table,
+        )  # fmt: skip
+        assert {row[0] for row in columns} == allowed | others, table
     transaction = sql.transaction()
     await transaction.start()
     await sql.execute(f"set local role {WORKER_ROLE}")
-    seen = await sql.fetch("select deleted_at from tasks where user_id = $1", alice.subject)
+    for table in ("tasks", "projects", "comments", "views"):
+        seen = await sql.fetch(f"select deleted_at from {table} where user_id = $1", alice.subject)
+        assert [row["deleted_at"] is None for row in seen] == [False], table
     await transaction.rollback()
-    assert [row["deleted_at"] is None for row in seen] == [False]
+
+
+async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> None:
+    await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
+    await sql.execute(f"set role {WORKER_ROLE}")
+    values = emptying.DUE.arguments({"days": DAYS, "but": []})
+    plan = "\n".join(row[0] for row in await sql.fetch(f"explain {emptying.DUE.sql}", *values))
+    for table in ("tasks", "projects", "comments", "views"):
+        assert f"{table}_trash_by_age" in plan, plan
 
 
 async def test_todo_prune_looks_at_everybody(
@@ -146,10 +231,10 @@ async def test_todo_prune_looks_at_everybody(
     name = options.dsn.partition("?")[0].rpartition("/")[2]
     done = run_todo("prune", cwd=tmp_path, database_url=options.dsn, jwt_secret=SECRET, trash_kept_days=10,
                     changes_kept_days=5)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "150 users looked at, 0 tasks purged from the trash\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "150 users looked at, 0 rows purged from the trash\n"), done.stderr
     done = run_todo("prune", cwd=tmp_path, database_url=options.dsn, jwt_secret=SECRET, trash_kept_days=7,
                     changes_kept_days=5)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "150 users looked at, 150 tasks purged from the trash\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "150 users looked at, 150 rows purged from the trash\n"), done.stderr
     await databases.execute(
         """do $$ begin
         assert not exists (select from tasks), 'tasks';

@@ -105,7 +105,7 @@ async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, plann
 async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> None:
     await tour(alice)
     modules = {issued.module for issued in ISSUED if looks_across_users(issued)}
-    assert modules <= {"services/deliveries.py", "services/pruning.py", "services/trash.py", "services/reminding.py"}
+    assert modules <= {"services/deliveries.py", "services/pruning.py", "services/emptying.py", "services/reminding.py"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ with ``numbered``. The result is
 The lock on the owner's row serialises the writes of one owner and of nobody else, so numbers are gap-free in commit
 order: a reader that asks for what came after 41 can never miss a 40 that commits later. A write that hits no row must
 be rolled back, number included: services raise a fact in that case.
+
+On a distributed database the same is three statements: ``plain_changes``.
 """
 
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from sqlalchemy import ColumnElement, FromClause, Text, bindparam, func, insert,
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
+from app.db.plain_changes import NUMBER, PlainForm
 from app.db.statements import Prepared
 from app.models.changes import Change
 from app.models.users import User
@@ -28,16 +31,23 @@ OWNER = bindparam("owner", type_=Text)
 THROUGH = bindparam("through", "api", type_=Text)  # filled in by the session, so that services need not know
 _ONE: Any = literal_column("1")  # text of the statement rather than one more argument of each call
 _users = User.__table__  # type: ignore[attr-defined]
-_rev = (
+_take = (
     pg_insert(_users)
     .values(id=OWNER, revision=_ONE)
     .on_conflict_do_update(index_elements=[_users.c.id], set_={"revision": _users.c.revision + _ONE})
     .returning(_users.c.revision)
-    .cte("rev")
 )
+_rev = _take.cte("rev")
 REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 # The number that this transaction has taken already: the owner's lock keeps it the latest one.
-TAKEN: ColumnElement[int] = select(_users.c.revision).where(_users.c.id == OWNER).scalar_subquery()
+_taken = select(_users.c.revision).where(_users.c.id == OWNER)
+TAKEN: ColumnElement[int] = _taken.scalar_subquery()
+# The number alone, for writes of several statements. Only when something will be written: a number without a change
+# must not be.
+TAKE, LOOK_UP = Prepared(_take), Prepared(_taken)
+# What a write of the plain form has instead: it begins when the number is taken, so that TAKEN beside REVISION, the
+# number before this one, is what it would be if nobody wrote in between.
+_FIRST, _JOINING = {REVISION: NUMBER, TAKEN: NUMBER - 1}, {TAKEN: NUMBER}
 
 WRITTEN: FromClause = table("written")
 
@@ -78,4 +88,13 @@ def numbered(
         )
         .cte("log")
     )
-    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), announced=True)
+    plain = PlainForm(
+        write,
+        entity=entity,
+        action=action,
+        returning=returning,
+        answer=answer,
+        take=LOOK_UP if revision is TAKEN else TAKE,
+        values=_JOINING if revision is TAKEN else _FIRST,
+    )
+    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), announced=True, plain=plain)

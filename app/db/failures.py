@@ -16,6 +16,7 @@ from app.errors import (
     StorageFull,
     TaskNotFound,
     Unavailable,
+    UnknownTimeZone,
     ViewNameTaken,
 )
 
@@ -72,6 +73,8 @@ def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
         return NotFound()
     if state in {"23505", "23503"}:
         return Conflict()
+    if state == "22023":  # "invalid parameter value": nothing else here has parameters that can be
+        return UnknownTimeZone()
     if state.startswith("22") or state in {"23502", "23514"}:
         # The shapes should have refused it first, with a better answer: worth a look. No values, they are the user's.
         log.warning("the database refused a value: %s %s", state, getattr(error, "constraint_name", "") or "")

@@ -8,7 +8,7 @@ answer is sent.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy.sql.base import Executable
 
 from app.db.failures import RETRY_AFTER, fact_of, is_lost
+from app.db.plain_changes import REACH_WORKERS, is_distributed
 from app.db.pool import Pool
 from app.db.rows import Result, Row
 from app.db.statements import Prepared, prepare
@@ -64,6 +65,8 @@ class Session:
             self._announced = True
             if self.through != "api":
                 values = {**values, "through": self.through}
+            if self._database.distributed and prepared.plain is not None:
+                return await prepared.plain.run(self, values)
         if self._connection is None:
             self._connection = await self._database.begin(self._begin)
             self.round_trips += 1
@@ -78,6 +81,18 @@ class Session:
         if rows and len(rows[0]) == 1:
             return Result([row[0] for row in rows])
         return Result(rows)
+
+    async def exec_each(self, prepared: Prepared, params: Sequence[Mapping[str, Any]]) -> None:
+        """Run a statement for each of ``params``, sent together, in the transaction that has begun. As ``exec``."""
+        if not params:
+            return
+        self.round_trips += 1
+        try:
+            await self._connection.executemany(prepared.sql, [prepared.arguments(values) for values in params])
+        except Exception as error:
+            if fact := fact_of(error):
+                raise fact from error
+            raise
 
     async def commit(self) -> None:
         """End the transaction, if one was opened. Called once, before the answer is sent."""
@@ -145,6 +160,8 @@ class Database:
         self._preamble = ""
         if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
+        self.distributed = False  # until ``open`` has asked
+        self._reach = ""
         self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
         self._size = size
         self._patience = 0.75 * timeout  # for connecting, and for BEGIN: less than they have who wait for the place
@@ -155,7 +172,11 @@ class Database:
         await self._pool.gate.enter()
         try:
             connection, _ = await self._pool.acquire()
-            self._pool.release(connection)
+            try:
+                if await is_distributed(connection):
+                    self.distributed, self._reach = True, REACH_WORKERS
+            finally:
+                self._pool.release(connection)
         finally:
             self._pool.gate.leave()
         return self
@@ -191,7 +212,7 @@ class Database:
         """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
-        acting = f" SET LOCAL ROLE {role or self.role}; SET LOCAL app.user_id = {quote_owner(owner)}"
+        acting = f" SET LOCAL ROLE {role or self.role};{self._reach} SET LOCAL app.user_id = {quote_owner(owner)}"
         # Behind a pooler a transaction that lingers would keep a connection of the server from others.
         lingers = read_only and not self.options.pooled
         return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}", lingers=lingers)
@@ -201,7 +222,7 @@ class Database:
 
         Its role can read and write accounts and nothing of what users keep here.
         """
-        return Session(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
+        return Session(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE};{self._reach}")
 
     async def begin(self, statement: str) -> Any:
         """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.

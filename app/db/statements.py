@@ -7,13 +7,16 @@ SQLAlchemy stays the language; its execution layer costs 100 to 700 microseconds
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
+
+if TYPE_CHECKING:
+    from app.db.plain_changes import PlainForm
 
 Processor = Callable[[Any], Any]
 DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
@@ -26,11 +29,22 @@ class Prepared:
     Built at import time for statements of a fixed shape: executing one costs no compilation and no cache key.
     """
 
-    __slots__ = ("_arguments", "_defaults", "_make", "_results", "announced", "sql")
+    __slots__ = ("_arguments", "_defaults", "_make", "_results", "announced", "plain", "sql")
 
-    def __init__(self, statement: Executable, *, cache_key: CacheKey | None = None, announced: bool = False) -> None:
-        """``announced``: who waits for the owner's changes is told after the commit."""
+    def __init__(
+        self,
+        statement: Executable,
+        *,
+        cache_key: CacheKey | None = None,
+        announced: bool = False,
+        plain: "PlainForm | None" = None,
+    ) -> None:
+        """``announced``: who waits for the owner's changes is told after the commit.
+
+        ``plain`` runs in its place where the database is distributed.
+        """
         self.announced = announced
+        self.plain = plain
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
         )

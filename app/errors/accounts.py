@@ -1,6 +1,6 @@
 """Who may come in, and what can be wrong with accounts."""
 
-from app.errors.kinds import AppError, Kind, NotFound
+from app.errors.kinds import AppError, Invalid, Kind, NotFound
 
 
 class TokenMissing(AppError):
@@ -94,6 +94,12 @@ class TooManyAttempts(AppError):
 
 class AccountNotFound(NotFound):
     code, message = "account_not_found", "There is no account for this user here."
+
+
+class UnknownTimeZone(Invalid):
+    """Of the names that this machine knows, one that the database's own list does not have."""
+
+    code, message = "unknown_time_zone", "The database does not know this time zone: set another one."
 
 
 class SessionNotFound(NotFound):

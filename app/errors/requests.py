@@ -19,6 +19,11 @@ class RateLimited(AppError):
     kind, code, message = Kind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
 
 
+class ImportRunning(AppError):
+    kind, code = Kind.CONFLICT, "import_running"
+    message = "An import of this user is still running: send the next one when it is done."
+
+
 class IdempotencyKeyInUse(AppError):
     kind, code = Kind.CONFLICT, "idempotency_key_in_use"
     message = "A request with this Idempotency-Key is still running."

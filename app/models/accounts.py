@@ -2,7 +2,7 @@
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from zoneinfo import available_timezones
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -12,7 +12,8 @@ from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, Unique
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
-from app.models.base import CleanText, Instant, Shape
+from app.models.base import CleanText, Instant, Shape, UpdateShape
+from app.models.columns import instant, written_at
 
 EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 PASSWORD_MIN, PASSWORD_MAX = 8, 128
@@ -33,8 +34,8 @@ class Account(SQLModel, table=True):
     email_key: str = Col(sa_type=Text)
     name: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     password_hash: str | None = Col(default=None, sa_type=Text)
-    disabled_at: datetime | None = Col(default=None, sa_type=DateTime(timezone=True))
-    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    disabled_at: datetime | None = instant()
+    created_at: datetime = written_at()
 
 
 class PasswordReset(SQLModel, table=True):
@@ -48,9 +49,9 @@ class PasswordReset(SQLModel, table=True):
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     token_hash: bytes = Col(primary_key=True, sa_type=LargeBinary)
-    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    created_at: datetime = written_at()
     expires_at: datetime = Col(sa_type=DateTime(timezone=True))
-    used_at: datetime | None = Col(default=None, sa_type=DateTime(timezone=True))
+    used_at: datetime | None = instant()
 
 
 def _email(value: str) -> str:
@@ -102,10 +103,12 @@ class AccountCreate(Shape):
     timezone: TimeZone = "UTC"
 
 
-class AccountUpdate(Shape):
+class AccountUpdate(UpdateShape):
     """Only the fields sent change. A new ``email`` needs ``current_password``: mails to it can set a password."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}]})
+
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"current_password"})
 
     name: Name | MISSING = MISSING
     email: Email | MISSING = MISSING
@@ -113,9 +116,7 @@ class AccountUpdate(Shape):
     current_password: GivenPassword | MISSING = MISSING
 
     @model_validator(mode="after")
-    def _not_empty(self) -> "AccountUpdate":
-        if not self.model_fields_set - {"current_password"}:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
+    def _has_password(self) -> "AccountUpdate":
         if "email" in self.model_fields_set and "current_password" not in self.model_fields_set:
             raise PydanticCustomError("password_needed", "Send current_password to change the e-mail")
         return self

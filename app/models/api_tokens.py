@@ -6,15 +6,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 from pydantic_core import PydanticCustomError
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKeyConstraint, Identity, LargeBinary, Text
-from sqlalchemy import text as sql_text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, LargeBinary, Text
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.clock import now
 from app.models.base import DateOrInstant, Instant, Int64, Shape, VisibleText
-
-INSTANT = DateTime(timezone=True)
+from app.models.columns import identity, instant, written_at
 
 
 class Scope(StrEnum):
@@ -33,15 +31,15 @@ class ApiToken(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     name: str = Col(sa_type=Text)
     scope: str = Col(sa_type=Text)
     token_hash: bytes = Col(sa_type=LargeBinary)
     hint: str = Col(sa_type=Text)
-    created_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": sql_text("now()")})
-    expires_at: datetime | None = Col(default=None, sa_type=INSTANT)
-    last_used_at: datetime | None = Col(default=None, sa_type=INSTANT)
-    revoked_at: datetime | None = Col(default=None, sa_type=INSTANT)
+    created_at: datetime = written_at()
+    expires_at: datetime | None = instant()
+    last_used_at: datetime | None = instant()
+    revoked_at: datetime | None = instant()
 
 
 def _future_instant(value: object) -> datetime:

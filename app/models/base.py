@@ -3,9 +3,18 @@
 import re
 import unicodedata
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
@@ -25,6 +34,29 @@ class Shape(BaseModel):
     """A request body or query: unknown names are refused by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Echoed(Shape):
+    """What clients got back from a read may be sent again: the names in READ_ONLY are dropped, never applied."""
+
+    READ_ONLY: ClassVar[frozenset[str]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_read_only(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
+
+
+class UpdateShape(Shape):
+    """Only the fields sent change, and one at least is sent; those in ABOUT only say what, or who asks."""
+
+    ABOUT: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if self.model_fields_set <= self.ABOUT:
+            raise PydanticCustomError("empty_update", "Send at least one field to change")
+        return self
 
 
 def clean_text(value: str) -> str:

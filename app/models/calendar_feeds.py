@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKeyConstraint, Identity, LargeBinary, Text, text
+from sqlalchemy import ForeignKeyConstraint, LargeBinary, Text
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.columns import identity, written_at
 
 NAME_MAX = 100
 
@@ -22,10 +23,10 @@ class CalendarFeed(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     name: str = Col(sa_type=Text)
     token_hash: bytes = Col(sa_type=LargeBinary)
-    created_at: datetime = Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    created_at: datetime = written_at()
 
 
 class CalendarCreate(Shape):

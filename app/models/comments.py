@@ -4,15 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
     Computed,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Text,
     text,
@@ -20,13 +18,10 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.base import Echoed, Instant, Int64, VisibleText
+from app.models.columns import identity, instant, written_at
 
 BODY_MAX = 5000
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 class Comment(SQLModel, table=True):
@@ -42,17 +37,19 @@ class Comment(SQLModel, table=True):
         Index(
             "comments_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
+        Index("comments_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
+        Index("comments_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     task_id: int = Col(sa_type=BigInteger)
     body: str = Col(sa_type=Text)
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
     search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
 
 
@@ -85,7 +82,7 @@ class CommentRead(BaseModel):
     updated_at: Instant
 
 
-class CommentBody(Shape):
+class CommentBody(Echoed):
     """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"body": "The oat one"}]})
@@ -93,11 +90,6 @@ class CommentBody(Shape):
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(CommentRead.model_fields) - {"body"}
 
     body: Body
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class CommentRow(msgspec.Struct, frozen=True):

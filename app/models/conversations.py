@@ -10,9 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Text,
     text,
@@ -22,20 +20,13 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64
+from app.models.columns import identity, written_at
 
 TITLE_MAX = 80  # characters of the first message
 
 
-def _identity() -> Any:
-    return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
-
-
 def _owner(table: str) -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["user_id"], ["users.id"], name=f"{table}_user_id_fkey", ondelete="CASCADE")
-
-
-def _created_at() -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
 
 
 class Conversation(SQLModel, table=True):
@@ -45,10 +36,10 @@ class Conversation(SQLModel, table=True):
     __table_args__ = (_owner("conversations"),)
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = _identity()
+    id: int = identity()
     title: str = Col(sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _created_at()
+    created_at: datetime = written_at()
 
 
 class Message(SQLModel, table=True):
@@ -67,13 +58,13 @@ class Message(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = _identity()
+    id: int = identity()
     conversation_id: int = Col(sa_type=BigInteger)
     role: str = Col(sa_type=Text)
     content: str = Col(sa_type=Text)
     tool_calls: list[Any] = Col(sa_column=Column("tool_calls", JSONB, nullable=False, server_default=text("'[]'")))
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _created_at()
+    created_at: datetime = written_at()
 
 
 class AgentWrite(SQLModel, table=True):

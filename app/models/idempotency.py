@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, ForeignKeyConstraint, Index, LargeBinary, SmallInteger, Text, text
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, SmallInteger, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
+
+from app.models.columns import written_at
 
 
 class IdempotencyKey(SQLModel, table=True):
@@ -23,4 +25,4 @@ class IdempotencyKey(SQLModel, table=True):
     status: int = Field(sa_type=SmallInteger)
     headers: list[Any] = Field(sa_type=JSONB)
     body: bytes = Field(sa_type=LargeBinary)
-    created_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    created_at: datetime = written_at()

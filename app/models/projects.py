@@ -4,16 +4,13 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
     Computed,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Text,
     text,
@@ -21,14 +18,11 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.base import Echoed, Instant, Int64, UpdateShape, VisibleText
+from app.models.columns import identity, instant, written_at
 
 NAME_MAX = 100
 COLOR = "^#[0-9A-Fa-f]{6}$"
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 class Project(SQLModel, table=True):
@@ -50,10 +44,11 @@ class Project(SQLModel, table=True):
         Index(
             "projects_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
+        Index("projects_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     name: str = Col(sa_type=Text)
     color: str | None = Col(default=None, sa_type=Text)
     moved_to: str | None = Col(default=None, sa_type=Text(collation="C"))
@@ -64,12 +59,12 @@ class Project(SQLModel, table=True):
             Computed("coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')", persisted=True),
         )
     )
-    archived_at: datetime | None = _instant()
+    archived_at: datetime | None = instant()
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
 
 
 Name = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]
@@ -101,15 +96,10 @@ class ProjectRead(BaseModel):
     updated_at: Instant
 
 
-class ProjectBody(Shape):
+class ProjectBody(Echoed):
     """The read-only names may be sent back and are dropped, never applied."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"name", "color"}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class ProjectCreate(ProjectBody):
@@ -119,7 +109,7 @@ class ProjectCreate(ProjectBody):
     color: Color | None = None
 
 
-class ProjectUpdate(ProjectBody):
+class ProjectUpdate(ProjectBody, UpdateShape):
     """Only the fields sent change."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"archived": True}]})
@@ -127,12 +117,6 @@ class ProjectUpdate(ProjectBody):
     name: Name | MISSING = MISSING
     color: Color | MISSING | None = MISSING
     archived: StrictBool | MISSING = MISSING
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "ProjectUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 # What a service returns and what is encoded: ProjectRead without validation.

@@ -8,6 +8,7 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.models.base import Instant
+from app.models.columns import instant, written_at
 
 INSTANT = DateTime(timezone=True)
 
@@ -22,11 +23,11 @@ class LoginSession(SQLModel, table=True):
     id: str = Col(primary_key=True, sa_type=Text)
     user_agent: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     address: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
-    created_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
-    last_used_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
+    created_at: datetime = written_at()
+    last_used_at: datetime = written_at()
     idle_ends_at: datetime = Col(sa_type=INSTANT)
     ends_at: datetime = Col(sa_type=INSTANT)
-    ended_at: datetime | None = Col(default=None, sa_type=INSTANT)
+    ended_at: datetime | None = instant()
 
 
 class RefreshToken(SQLModel, table=True):
@@ -48,8 +49,8 @@ class RefreshToken(SQLModel, table=True):
     token_hash: bytes = Col(primary_key=True, sa_type=LargeBinary)
     session_id: str = Col(sa_type=Text)
     parent_hash: bytes | None = Col(default=None, sa_type=LargeBinary)
-    created_at: datetime = Col(sa_type=INSTANT, sa_column_kwargs={"server_default": text("now()")})
-    used_at: datetime | None = Col(default=None, sa_type=INSTANT)
+    created_at: datetime = written_at()
+    used_at: datetime | None = instant()
 
 
 class SessionRead(BaseModel):

@@ -3,8 +3,7 @@
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -13,7 +12,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     Text,
@@ -23,7 +21,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, RowId, Shape
+from app.models.base import Echoed, Instant, Int64, RowId, UpdateShape
+from app.models.columns import identity, instant, written_at
 from app.models.task_fields import (
     TAGS_MAX,
     TITLE_MAX,
@@ -50,10 +49,6 @@ POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i'
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.functions
 LIVE = text("deleted_at is null")
 OPEN = text("deleted_at is null and not completed")
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 def _computed(name: str, type_: Any, expression: str) -> Any:
@@ -109,14 +104,14 @@ class Task(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     title: str = Col(sa_type=Text)
     description: str | None = Col(default=None, sa_type=Text)
     completed: bool = Col(sa_column_kwargs={"server_default": text("false")})
-    completed_at: datetime | None = _instant()
+    completed_at: datetime | None = instant()
     priority: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'medium'")})
     due_on: date | None = Col(default=None, sa_type=Date)
-    due_at: datetime | None = _instant()
+    due_at: datetime | None = instant()
     due_sort: datetime = _computed("due_sort", DateTime(timezone=True), DUE_SORT)
     completed_sort: datetime = _computed("completed_sort", DateTime(timezone=True), COMPLETED_SORT)
     priority_sort: int = _computed("priority_sort", Integer, PRIORITY_SORT)
@@ -131,14 +126,14 @@ class Task(SQLModel, table=True):
     series_id: int | None = Col(default=None, sa_type=BigInteger)
     occurrences_done: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     anchor_on: date | None = Col(default=None, sa_type=Date)
-    anchor_at: datetime | None = _instant()
+    anchor_at: datetime | None = instant()
     reminders: list[str] = Col(sa_column=Column("reminders", ARRAY(Text), nullable=False, server_default=text("'{}'")))
-    remind_at: datetime | None = _instant()
+    remind_at: datetime | None = instant()
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
     search_text: str = _computed("search_text", Text, SEARCH_TEXT)
 
 
@@ -200,15 +195,10 @@ WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags",
 WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
-class TaskBody(Shape):
+class TaskBody(Echoed):
     """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE | {"deleted_at"}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class TaskCreate(TaskBody):
@@ -231,7 +221,7 @@ class TaskCreate(TaskBody):
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
 
 
-class TaskUpdate(TaskBody):
+class TaskUpdate(TaskBody, UpdateShape):
     """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, lists to none."""
 
     model_config = ConfigDict(
@@ -249,12 +239,6 @@ class TaskUpdate(TaskBody):
     parent_id: RowId | MISSING | None = MISSING
     recurrence: Recurrence | MISSING | None = MISSING
     recurrence_from: RecurrenceFrom | MISSING | None = MISSING
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "TaskUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 class TaskPage(BaseModel):

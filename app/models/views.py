@@ -5,18 +5,15 @@ from typing import Any
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKeyConstraint, Identity, Index, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKeyConstraint, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.base import Instant, Int64
+from app.models.columns import identity, instant, written_at
 
 NAME_MAX = 100
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column, default=None)
 
 
 class View(SQLModel, table=True):
@@ -27,16 +24,17 @@ class View(SQLModel, table=True):
         ForeignKeyConstraint(["user_id"], ["users.id"], name="views_user_id_fkey"),
         CheckConstraint(f"char_length(name) between 1 and {NAME_MAX}", name="views_name_check"),
         Index("views_name_key", "user_id", "name", unique=True, postgresql_where=text("deleted_at is null")),
+        Index("views_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+    id: int = identity()
     name: str = Col(sa_type=Text)
     parameters: dict[str, Any] = Col(sa_column=Column("parameters", JSONB, nullable=False))
     version: int = Col(sa_type=BigInteger)
-    created_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    updated_at: datetime = _instant(server_default=text("now()"), nullable=False)
-    deleted_at: datetime | None = _instant()
+    created_at: datetime = written_at()
+    updated_at: datetime = written_at()
+    deleted_at: datetime | None = instant()
 
 
 class ViewRead(BaseModel):

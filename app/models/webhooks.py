@@ -4,15 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKeyConstraint,
-    Identity,
     Index,
     Integer,
     SmallInteger,
@@ -24,18 +21,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import CleanText, Instant, Shape
+from app.models.base import CleanText, Instant, Shape, UpdateShape
+from app.models.columns import identity, instant, written_at
 
 URL_MAX, EVENTS_MAX = 2000, 50
-NOW = {"server_default": text("now()")}
-
-
-def _identity() -> Any:
-    return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
-
-
-def _instant(**column: Any) -> Any:
-    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs=column)
 
 
 class Webhook(SQLModel, table=True):
@@ -48,24 +37,24 @@ class Webhook(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = _identity()
+    id: int = identity()
     url: str = Col(sa_type=Text)
     events: list[str] = Col(sa_column=Column("events", ARRAY(Text), nullable=False, server_default=text("'{}'")))
     secret: str = Col(sa_type=Text)
     previous_secret: str | None = Col(sa_type=Text)
-    previous_secret_until: datetime | None = _instant()
+    previous_secret_until: datetime | None = instant()
     after_revision: int = Col(sa_type=BigInteger)
     after_entity: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     after_entity_id: int = Col(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     test_requested: bool = Col(sa_column_kwargs={"server_default": text("false")})
     attempts: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
-    failing_since: datetime | None = _instant()
-    next_attempt_at: datetime = _instant(**NOW)
-    leased_until: datetime | None = _instant()
+    failing_since: datetime | None = instant()
+    next_attempt_at: datetime = written_at()
+    leased_until: datetime | None = instant()
     lease: UUID | None = Col(sa_type=Uuid)
-    disabled_at: datetime | None = _instant()
+    disabled_at: datetime | None = instant()
     disabled_reason: str | None = Col(sa_type=Text)
-    created_at: datetime = _instant(**NOW)
+    created_at: datetime = written_at()
 
 
 class WebhookDelivery(SQLModel, table=True):
@@ -83,7 +72,7 @@ class WebhookDelivery(SQLModel, table=True):
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
-    id: int = _identity()
+    id: int = identity()
     webhook_id: int = Col(sa_type=BigInteger)
     message_id: str = Col(sa_type=Text)
     event: str = Col(sa_type=Text)
@@ -91,7 +80,7 @@ class WebhookDelivery(SQLModel, table=True):
     status: int | None = Col(sa_type=SmallInteger)
     error: str | None = Col(sa_type=Text)
     latency_ms: int = Col(sa_type=Integer)
-    at: datetime = _instant(**NOW)
+    at: datetime = written_at()
 
 
 Url = Annotated[
@@ -110,16 +99,10 @@ class WebhookCreate(Shape):
     events: Events = []
 
 
-class WebhookUpdate(Shape):
+class WebhookUpdate(UpdateShape):
     url: Url | MISSING = MISSING
     events: Events | MISSING = MISSING
     active: StrictBool | MISSING = Field(MISSING, description="true: try again after it was disabled.")
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "WebhookUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 EXAMPLE: Any = {

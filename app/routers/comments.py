@@ -1,15 +1,14 @@
 """``/api/{user_id}/tasks/{task_id}/comments``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
-from app.etags import expected_versions, is_unchanged, task_etag
+from app.entity_answers import ENTITY, ETAG, UNCHANGED, answer_if_news, created_answer, entity_answer, location_of
+from app.etags import expected_versions
 from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
 from app.models.comments import CommentBody, CommentRead
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute
 from app.schemas.task_query import ForwardQuery
 from app.services import comments
@@ -21,10 +20,7 @@ router = APIRouter(
     dependencies=[Security(bearer)],
 )
 
-ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
-COMMENT: dict[str, Any] = {"headers": ETAG}
-CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the comment is.")}
-UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+CREATED: dict[str, Any] = {"headers": ETAG | location_of("comment")}
 
 
 @router.get("", response_model=list[CommentRead], responses={200: ARRAY, 304: LIST_UNCHANGED})
@@ -49,21 +45,18 @@ async def create_comment(
 ) -> Response:
     """Write something under a task."""
     created = await comments.create_comment(session, owner, task_id, comment)
-    return _answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
+    return created_answer(request, created)
 
 
-@router.get("/{comment_id}", response_model=CommentRead, responses={200: COMMENT, 304: UNCHANGED})
+@router.get("/{comment_id}", response_model=CommentRead, responses={200: ENTITY, 304: UNCHANGED})
 async def get_comment(
     owner: Owner, session: ReadSession, task_id: TaskId, comment_id: CommentId, if_none_match: IfNoneMatch = None
 ) -> Response:
     """One comment. With `If-None-Match` and nothing new: 304."""
-    comment = await comments.get_comment(session, owner, task_id, comment_id)
-    if is_unchanged(if_none_match, etag := task_etag(comment.version)):
-        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE})
-    return _answer(comment)
+    return answer_if_news(await comments.get_comment(session, owner, task_id, comment_id), if_none_match)
 
 
-@router.patch("/{comment_id}", response_model=CommentRead, responses={200: COMMENT})
+@router.patch("/{comment_id}", response_model=CommentRead, responses={200: ENTITY})
 async def update_comment(
     owner: Owner,
     session: Session,
@@ -74,7 +67,7 @@ async def update_comment(
 ) -> Response:
     """Change the text. With `If-Match` only if nobody else was faster: else 412."""
     versions = expected_versions(if_match)
-    return _answer(await comments.update_comment(session, owner, task_id, comment_id, change, versions=versions))
+    return entity_answer(await comments.update_comment(session, owner, task_id, comment_id, change, versions=versions))
 
 
 @router.delete("/{comment_id}", status_code=204, response_class=Response)
@@ -84,8 +77,3 @@ async def delete_comment(
     """Take a comment away. Undo brings it back."""
     await comments.delete_comment(session, owner, task_id, comment_id, versions=expected_versions(if_match))
     return Response(status_code=204)
-
-
-def _answer(comment: Any, status_code: int = 200, **headers: str) -> Response:
-    headers = {"ETag": task_etag(comment.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
-    return Json(comment, status_code, headers)

@@ -1,15 +1,15 @@
 """``/api/{user_id}/projects``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, Session, bearer
-from app.etags import expected_versions, is_unchanged, task_etag
-from app.list_answers import LIST_TAGS, etag_of_list, list_headers, unchanged_list
+from app.entity_answers import ENTITY, ETAG, UNCHANGED, answer_if_news, created_answer, entity_answer, location_of
+from app.etags import expected_versions
+from app.list_answers import LIST_TAGS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
 from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.responses import Json
 from app.routing import DirectRoute
 from app.schemas.project_query import Move, ProjectDeletion, ProjectQuery
 from app.services import projects
@@ -17,12 +17,8 @@ from app.services import projects
 router = APIRouter(
     prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
-ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
-PROJECT: dict[str, Any] = {"headers": ETAG}
-CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the project is.")}
-UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+CREATED: dict[str, Any] = {"headers": ETAG | location_of("project")}
 LIST: dict[str, Any] = {"headers": LIST_TAGS}
-LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
 TAKEN: dict[str, Any] = {"description": "There is a project of this name, in any case of letters."}
 
 
@@ -45,28 +41,25 @@ async def list_projects(
 async def create_project(request: Request, owner: Owner, session: Session, project: ProjectCreate) -> Response:
     """Create a project, behind the others."""
     created = await projects.create_project(session, owner, project)
-    return _answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
+    return created_answer(request, created)
 
 
-@router.get("/{project_id}", response_model=ProjectRead, responses={200: PROJECT, 304: UNCHANGED})
+@router.get("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 304: UNCHANGED})
 async def get_project(
     owner: Owner, session: ReadSession, project_id: ProjectId, if_none_match: IfNoneMatch = None
 ) -> Response:
     """One project."""
-    project = await projects.get_project(session, owner, project_id)
-    if is_unchanged(if_none_match, etag := task_etag(project.version)):
-        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE})
-    return _answer(project)
+    return answer_if_news(await projects.get_project(session, owner, project_id), if_none_match)
 
 
 async def _update(
     owner: str, session: Session, project_id: int, change: ProjectUpdate, if_match: str | None
 ) -> Response:
     versions = expected_versions(if_match)
-    return _answer(await projects.update_project(session, owner, project_id, change, versions=versions))
+    return entity_answer(await projects.update_project(session, owner, project_id, change, versions=versions))
 
 
-@router.patch("/{project_id}", response_model=ProjectRead, responses={200: PROJECT, 409: TAKEN})
+@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: TAKEN})
 async def update_project(
     owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -74,7 +67,7 @@ async def update_project(
     return await _update(owner, session, project_id, change, if_match)
 
 
-@router.put("/{project_id}", response_model=ProjectRead, responses={200: PROJECT, 409: TAKEN})
+@router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: TAKEN})
 async def replace_project(
     owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -96,12 +89,7 @@ async def delete_project(
     return Response(status_code=204)
 
 
-@router.post("/{project_id}/move", response_model=ProjectRead, responses={200: PROJECT})
+@router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY})
 async def move_project(owner: Owner, session: Session, project_id: ProjectId, move: Move) -> Response:
     """Put it directly before or after another project."""
-    return _answer(await projects.move_project(session, owner, project_id, before=move.before, after=move.after))
-
-
-def _answer(project: Any, status_code: int = 200, **headers: str) -> Response:
-    headers = {"ETag": task_etag(project.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
-    return Json(project, status_code, headers)
+    return entity_answer(await projects.move_project(session, owner, project_id, before=move.before, after=move.after))

@@ -6,11 +6,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Request, Response, Security
 
 from app.deps import IfMatch, Owner, Session, TaskId, bearer
-from app.etags import expected_versions, task_etag
+from app.entity_answers import ENTITY, ETAG, entity_answer, location_of, version_headers
+from app.etags import expected_versions
 from app.models.task_quick import QUICK, QuickAdded, QuickTask
 from app.models.task_reminders import Snooze
 from app.models.tasks import TaskRead
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.responses import Json, header
 from app.routing import DirectRoute
 from app.schemas.bulk import BulkResult, BulkWrite
 from app.services import bulk, quick_tasks, reminding
@@ -18,8 +19,7 @@ from app.services import bulk, quick_tasks, reminding
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
-SNOOZED: dict[str, Any] = {"headers": header("ETag", "The version: send it back in If-Match or If-None-Match.")}
-CREATED: dict[str, Any] = {**SNOOZED, "headers": {**SNOOZED["headers"], **header("Location", "Where the task is.")}}
+CREATED: dict[str, Any] = {"headers": ETAG | location_of("task")}
 BULK: dict[str, Any] = {
     "headers": header("X-Revision", "The number of the write, when anything was written.", "integer")
 }
@@ -38,8 +38,7 @@ async def quick_add_task(request: Request, owner: Owner, session: Session, wante
         return Json(done)
     task = done["task"]
     location = quote(f"{request.scope['path'].removesuffix('/quick')}/{task.id}")
-    headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, "Location": location}
-    return Json(done, 201, headers)
+    return Json(done, 201, version_headers(task, Location=location))
 
 
 @router.post("/bulk", response_model=BulkResult, responses={200: BULK})
@@ -54,10 +53,10 @@ async def write_tasks(owner: Owner, session: Session, wanted: BulkWrite) -> Resp
     return Json({"results": results}, headers={} if revision is None else {"X-Revision": str(revision)})
 
 
-@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: SNOOZED, 409: COMPLETED})
+@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY, 409: COMPLETED})
 async def snooze_task(
     owner: Owner, session: Session, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
 ) -> Response:
     """Remind once more, at `until` or in so many `minutes`. Reminders at instants that have passed are dropped."""
     task = await reminding.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
-    return Json(task, headers={"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE})
+    return entity_answer(task)

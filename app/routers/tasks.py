@@ -1,17 +1,16 @@
 """``/api/{user_id}/tasks``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
-from app.etags import expected_versions, is_unchanged, task_etag
+from app.entity_answers import ENTITY, ETAG, UNCHANGED, answer_if_news, created_answer, entity_answer, location_of
+from app.etags import expected_versions
 from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
 from app.models.task_actions import TaskComplete, TaskMove
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.routing import DirectRoute
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services import emptying, task_list, tasks
@@ -20,11 +19,7 @@ router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
-# What an answer carries beside its body, for the document.
-ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
-TASK: dict[str, Any] = {"headers": ETAG}
-CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the task is.")}
-UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+CREATED: dict[str, Any] = {"headers": ETAG | location_of("task")}
 
 
 @router.get("", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
@@ -46,8 +41,7 @@ async def list_tasks(
 async def create_task(request: Request, owner: Owner, session: Session, task: TaskCreate) -> Response:
     """Create a task; only `title` is required."""
     created = await tasks.create_task(session, owner, task)
-    # Below the path as it was sent, so that it can be followed by whoever could send it.
-    return _task_answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
+    return created_answer(request, created)
 
 
 @router.get("/trash", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
@@ -67,26 +61,23 @@ async def list_trash(
 
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: Session) -> Response:
-    """Delete for good everything that is in the trash."""
+    """Delete for good everything that is in the trash, and the projects, comments and views that were deleted."""
     await emptying.empty_trash(session, owner)
     return Response(status_code=204)
 
 
-@router.get("/{task_id}", response_model=TaskRead, responses={200: TASK, 304: UNCHANGED})
+@router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY, 304: UNCHANGED})
 async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
     """One task. With `If-None-Match` and nothing new: 304."""
-    task = await tasks.get_task(session, owner, task_id)
-    if is_unchanged(if_none_match, etag := task_etag(task.version)):
-        return Response(status_code=304, headers={"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE})
-    return _task_answer(task)
+    return answer_if_news(await tasks.get_task(session, owner, task_id), if_none_match)
 
 
 async def _update(owner: str, session: Session, task_id: int, change: TaskUpdate, if_match: str | None) -> Response:
     versions = expected_versions(if_match)
-    return _task_answer(await tasks.update_task(session, owner, task_id, change, versions=versions))
+    return entity_answer(await tasks.update_task(session, owner, task_id, change, versions=versions))
 
 
-@router.patch("/{task_id}", response_model=TaskRead, responses={200: TASK})
+@router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY})
 async def update_task(
     owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -94,7 +85,7 @@ async def update_task(
     return await _update(owner, session, task_id, change, if_match)
 
 
-@router.put("/{task_id}", response_model=TaskRead, responses={200: TASK})
+@router.put("/{task_id}", response_model=TaskRead, responses={200: ENTITY})
 async def replace_task(
     owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -102,7 +93,7 @@ async def replace_task(
     return await _update(owner, session, task_id, change, if_match)
 
 
-@router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: TASK})
+@router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: ENTITY})
 async def complete_task(
     owner: Owner,
     session: Session,
@@ -118,25 +109,25 @@ async def complete_task(
     completed = wanted.completed if wanted else None
     keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
-    return _task_answer(
+    return entity_answer(
         await tasks.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
     )
 
 
 @router.post(
-    "/{task_id}/skip", response_model=TaskRead, responses={200: TASK, 409: {"description": "It does not recur."}}
+    "/{task_id}/skip", response_model=TaskRead, responses={200: ENTITY, 409: {"description": "It does not recur."}}
 )
 async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """A recurring task goes on to its next date, with nothing done."""
-    return _task_answer(await tasks.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+    return entity_answer(await tasks.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
 
 
-@router.post("/{task_id}/move", response_model=TaskRead, responses={200: TASK})
+@router.post("/{task_id}/move", response_model=TaskRead, responses={200: ENTITY})
 async def move_task(
     owner: Owner, session: Session, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
 ) -> Response:
     """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
-    return _task_answer(await tasks.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
+    return entity_answer(await tasks.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
@@ -146,12 +137,7 @@ async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match:
     return Response(status_code=204)
 
 
-@router.post("/{task_id}/restore", response_model=TaskRead, responses={200: TASK})
+@router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
     """Bring a task back from the trash, with what was below it and went there together with it."""
-    return _task_answer(await tasks.restore_task(session, owner, task_id))
-
-
-def _task_answer(task: Any, status_code: int = 200, **headers: str) -> Response:
-    headers = {"ETag": task_etag(task.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
-    return Json(task, status_code, headers)
+    return entity_answer(await tasks.restore_task(session, owner, task_id))

@@ -13,6 +13,7 @@ from app.importing import Import
 from app.responses import Json, header
 from app.routing import DirectRoute
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
+from app.services.import_lease import ImportLease
 from app.services.transfer.rows import Reader
 from app.uploads import format_of, rows_of, spooled
 
@@ -53,6 +54,7 @@ async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQu
 @router.post(
     "/import",
     response_model=ImportReport,
+    responses={409: {"description": "An import of this user is still running."}},
     openapi_extra={"requestBody": FILE},
     dependencies=[Depends(limited("import"))],
 )
@@ -60,18 +62,20 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
     """A file of this service (JSON, CSV, iCalendar), or Todoist's CSV. Rows that are not acceptable are reported, the
     others imported; a row that was imported before is left as it is.
 
-    `dry_run=true` only reports. Each 1,000 rows are one change. An `Idempotency-Key` is not needed.
+    `dry_run=true` only reports. Each 1,000 rows are one change. A user's imports run one at a time: else 409. An
+    `Idempotency-Key` is not needed.
     """
     settings, database = request.app.state.settings, request.app.state.database
     kind, moment = format_of(request), now()
     zone = ZoneInfo((await Export(database, owner).head()).timezone)
     reader = Reader(description_max=settings.description_max, timezone=zone, now=moment)
-    job = Import(database, owner, reader, dry_run=query.dry_run, gone=request.is_disconnected)
     rows_max = settings.import_rows_max
     async with (
         spooled(request, settings.import_limit) as file,
+        ImportLease(database, owner) as lease,  # behind the upload, which may take as long as it likes
         rows_of(file, kind, owner, moment, zone, rows_max=rows_max) as found,
     ):
         name, rows = found
+        job = Import(database, owner, reader, dry_run=query.dry_run, gone=request.is_disconnected, lease=lease)
         await job.run(rows)
     return Json(job.report(name))

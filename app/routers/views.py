@@ -1,16 +1,16 @@
 """``/api/{user_id}/views``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, ViewId, bearer
-from app.etags import expected_versions, task_etag
+from app.entity_answers import created_answer, entity_answer, location_of
+from app.etags import expected_versions
 from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
 from app.models.tasks import TaskRead
 from app.models.views import ViewRead
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.responses import Json, header
 from app.routing import DirectRoute
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services import task_list, views
@@ -21,7 +21,7 @@ router = APIRouter(
 
 ETAG = header("ETag", "The version: send it back in If-Match.")
 VIEW: dict[str, Any] = {"headers": ETAG}
-CREATED: dict[str, Any] = {"headers": ETAG | header("Location", "Where the view is.")}
+CREATED: dict[str, Any] = {"headers": ETAG | location_of("view")}
 
 
 @router.get("", response_model=list[ViewRead])
@@ -39,13 +39,13 @@ async def list_views(owner: Owner, session: ReadSession) -> Response:
 async def create_view(request: Request, owner: Owner, session: Session, view: ViewCreate) -> Response:
     """Keep a set of list parameters under a name."""
     created = await views.create_view(session, owner, view)
-    return _answer(created, 201, Location=quote(f"{request.scope['path']}/{created.id}"))
+    return created_answer(request, created)
 
 
 @router.get("/{view_id}", response_model=ViewRead, responses={200: VIEW})
 async def get_view(owner: Owner, session: ReadSession, view_id: ViewId) -> Response:
     """One view."""
-    return _answer(await views.get_view(session, owner, view_id))
+    return entity_answer(await views.get_view(session, owner, view_id))
 
 
 @router.patch("/{view_id}", response_model=ViewRead, responses={200: VIEW, 409: {"description": "The name is in use."}})
@@ -54,7 +54,7 @@ async def update_view(
 ) -> Response:
     """Change the name, or replace the parameters."""
     versions = expected_versions(if_match)
-    return _answer(await views.update_view(session, owner, view_id, change, versions=versions))
+    return entity_answer(await views.update_view(session, owner, view_id, change, versions=versions))
 
 
 @router.delete("/{view_id}", status_code=204, response_class=Response)
@@ -79,8 +79,3 @@ async def list_view_tasks(
         return unchanged
     page = await task_list.list_tasks(session, owner, wanted, count=wants_total(request, query))
     return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if wanted.stable else None)
-
-
-def _answer(view: Any, status_code: int = 200, **headers: str) -> Response:
-    headers = {"ETag": task_etag(view.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **headers}
-    return Json(view, status_code, headers)

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import MISSING, ConfigDict, Field, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from app.models.base import Shape, VisibleText
+from app.models.base import Echoed, UpdateShape, VisibleText
 from app.models.views import NAME_MAX, ViewRead
 from app.schemas.task_query import PageQuery, TaskFilter
 
@@ -13,15 +12,10 @@ ViewName = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME
 EXAMPLE: Any = {"name": "Urgent at home", "parameters": {"status": "pending", "priority": ["urgent"], "tag": ["home"]}}
 
 
-class ViewBody(Shape):
+class ViewBody(Echoed):
     """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ViewRead.model_fields) - {"name", "parameters"}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
 class ViewCreate(ViewBody):
@@ -31,19 +25,13 @@ class ViewCreate(ViewBody):
     parameters: TaskFilter = Field(description="The parameters of a task list, without those of a page.")
 
 
-class ViewUpdate(ViewBody):
+class ViewUpdate(ViewBody, UpdateShape):
     """``parameters`` replaces all of them."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"name": "At home"}]})
 
     name: ViewName | MISSING = MISSING
     parameters: TaskFilter | MISSING = MISSING
-
-    @model_validator(mode="after")
-    def _not_empty(self) -> "ViewUpdate":
-        if not self.model_fields_set:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
 
 
 class ViewTasksQuery(PageQuery):

@@ -7,6 +7,7 @@ for both, as if the lower had not been named: completing a series leaves its sub
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from app.db.changes import TAKE
 from app.db.session import Session
 from app.errors import TooManyMatches
 from app.schemas.bulk import BULK_MAX, BulkAction, BulkChange, BulkStatus, BulkWrite
@@ -14,7 +15,7 @@ from app.schemas.task_query import TaskConditions
 from app.services.bulk_changes import change_all
 from app.services.bulk_completing import complete_all
 from app.services.bulk_restoring import restore_all
-from app.services.bulk_statements import BELOW, DELETE, LOOK_AT_ALL, REOPEN, TAKE, WRITTEN, matching
+from app.services.bulk_statements import BELOW, DELETE, LOOK_AT_ALL, REOPEN, WRITTEN, matching
 from app.services.task_filter import shape_and_values
 from app.services.users import lock_owner
 

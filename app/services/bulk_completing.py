@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from app.db.session import Session
-from app.services.bulk_statements import BELOW, COMPLETE, KEEP_OCCURRENCES, REOPEN_BELOW, update_all
-from app.services.recurring import here_and_now, moved_on, step_of
+from app.services.bulk_statements import BELOW, COMPLETE, REOPEN_BELOW, update_all
+from app.services.recurring import due_of, here_and_now, keep_occurrences, moved_on, plain, step_of
 
 Row = dict[str, Any]
 
@@ -28,8 +28,7 @@ async def complete_all(session: Session, owner: str, targets: dict[int, Row]) ->
     if going_on:
         statement = update_all(frozenset(), frozenset({"due_on", "due_at", "occurrences_done"}), "completed")
         await session.exec(statement, {"owner": owner, "rows": going_on})
-        kept = [_plain(targets[row["id"]], "due_on", "due_at") for row in going_on]
-        await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": kept})
+        await keep_occurrences(session, owner, {row["id"]: due_of(targets[row["id"]]) for row in going_on})
     if reopened:
         await session.exec(REOPEN_BELOW, {"owner": owner, "ids": list(reopened)})
 
@@ -46,13 +45,6 @@ async def _steps(session: Session, owner: str, series: list[Row]) -> tuple[list[
         if step.due is None:
             over.append({"id": row["id"], "occurrences_done": step.occurrences_done})
         else:
-            after = {"id": row["id"], **moved_on(step.due, step.occurrences_done)}
-            going_on.append(_plain(after, "due_on", "due_at", "occurrences_done"))
+            going_on.append({"id": row["id"], **plain(moved_on(step.due, step.occurrences_done))})
         await asyncio.sleep(0)  # a step can take milliseconds, and others wait
     return over, going_on
-
-
-def _plain(row: Row, *names: str) -> Row:
-    """The id and ``names``, days and instants as text."""
-    values = {name: row[name] for name in names}
-    return {"id": row["id"]} | {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in values.items()}

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.db.session import Session
 from app.services.bulk_statements import DEPTHS, RETURNS, TOGETHER, update_all
-from app.services.tree import MAX_LEVELS
+from app.services.tree import place_of_return
 
 Row = dict[str, Any]
 RESTORE = update_all(frozenset(), frozenset({"parent_id", "project_id"}), "restored")
@@ -26,19 +26,19 @@ async def restore_all(session: Session, owner: str, targets: dict[int, Row]) -> 
 
 
 async def _places(session: Session, owner: str, roots: list[int]) -> list[Row]:
-    """Parent and project of ``roots`` and of what comes back together with them: the rule of ``tree.find_return``."""
+    """Parent and project of ``roots`` and of what comes back together with them."""
     values = {"owner": owner, "ids": roots}
     tree = (await session.exec(TOGETHER, values)).all()
     heights: dict[int, int] = {}
     for row in tree:
         heights[row.root] = max(row.level, heights.get(row.root, 0))
-    parents: dict[int, int | None] = {}
-    projects: dict[int, int | None] = {}
-    for place in (await session.exec(RETURNS, values)).all():
-        fits = place.depth is not None and place.depth + heights[place.id] <= MAX_LEVELS
-        parents[place.id] = place.parent_id if fits else None
-        projects[place.id] = place.parents_project if fits else place.project_id
+    found = (await session.exec(RETURNS, values)).all()
+    places = {each.id: place_of_return(each, heights[each.id]) for each in found}
     return [
-        {"id": row.id, "project_id": projects[row.root], "parent_id": parents.get(row.id, row.parent_id)}
+        {
+            "id": row.id,
+            "project_id": places[row.root].project_id,
+            "parent_id": places[row.id].parent_id if row.id in places else row.parent_id,
+        }
         for row in tree
     ]

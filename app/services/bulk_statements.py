@@ -3,22 +3,31 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, column, false, func, insert, null, select, text, true, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, bindparam, func, null, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION, TAKEN
+from app.db.changes import OWNER, TAKEN
 from app.db.statements import Prepared
 from app.services.changes import CHANGES
-from app.services.recurring import COPIED
 from app.services.reminders import remind_at, remind_at_after
 from app.services.task_filter import Shape, conditions
-from app.services.task_statements import KEPT, LIVE, NOW, TASKS, completed_at, numbered_task
+from app.services.task_statements import (
+    DONE,
+    GOES_ON,
+    GONE,
+    KEPT,
+    LIVE,
+    NOW,
+    OPEN,
+    TASKS,
+    completed_at,
+    numbered_task,
+    rows_of,
+)
 
 IDS = bindparam("ids", type_=ARRAY(BigInteger))
 THESE = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS))
 
-# Only when something will be written: a number without a change must not be.
-TAKE = Prepared(select(REVISION))
 LOOK_AT_ALL = Prepared(select(*KEPT).where(*THESE))
 # What the record says became of them.
 WRITTEN = Prepared(
@@ -78,32 +87,13 @@ def _write(action: str, *where: Any, **values: Any) -> Prepared:
     return numbered_task(statement, action, answer=["id"], revision=TAKEN)
 
 
-COMPLETE = _write("completed", LIVE, ~TASKS.c.completed, completed=true(), completed_at=NOW, remind_at=null())
-REOPEN = _write(
-    "reopened", LIVE, TASKS.c.completed, completed=false(), completed_at=null(), remind_at=remind_at(completed=false())
-)
+COMPLETE = _write("completed", LIVE, ~TASKS.c.completed, **DONE)
+REOPEN = _write("reopened", LIVE, TASKS.c.completed, **OPEN)
 # For the next occurrence of what they are below: what was done of a recurring subtask stays done.
-REOPEN_BELOW = _write(
-    "reopened",
-    LIVE,
-    TASKS.c.completed,
-    TASKS.c.series_id.is_(None),
-    completed=false(),
-    completed_at=null(),
-    remind_at=remind_at(completed=false()),
-)
-# One moment for all: what went together comes back together.
-_moment = select(func.clock_timestamp()).scalar_subquery()
-DELETE = _write("deleted", LIVE, deleted_at=_moment, remind_at=null())
+REOPEN_BELOW = _write("reopened", LIVE, TASKS.c.completed, TASKS.c.series_id.is_(None), **OPEN)
+DELETE = _write("deleted", LIVE, **GONE)
 _project = bindparam("project_id", type_=BigInteger)
 MOVE_ALONG = _write("updated", LIVE, TASKS.c.project_id.is_distinct_from(_project), project_id=_project)
-
-
-def _rows(names: frozenset[str]) -> Any:
-    """The objects in the parameter ``rows`` as a table: an id and columns of tasks."""
-    columns = [column("id", BigInteger()), *(column(name, TASKS.c[name].type) for name in sorted(names))]
-    rows = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns, name="wanted")
-    return rows.render_derived(name="wanted", with_types=True)
 
 
 @lru_cache(maxsize=256)
@@ -112,7 +102,7 @@ def update_all(same: frozenset[str], own: frozenset[str], action: str = "updated
 
     ``rows`` are objects with an id and the columns of ``own``.
     """
-    rows = _rows(own)
+    rows = rows_of(own)
     values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(same)}
     values |= {name: rows.c[name] for name in sorted(own)}
     there = LIVE
@@ -121,25 +111,10 @@ def update_all(same: frozenset[str], own: frozenset[str], action: str = "updated
     elif "completed" in same:
         values["completed_at"] = completed_at(values["completed"])
     if values.keys() & {"due_on", "reminders", "completed", "deleted_at"}:
-        values["remind_at"] = remind_at_after(**values)
+        values["remind_at"] = (remind_at if action in GOES_ON else remind_at_after)(**values)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id == rows.c.id, there)
     statement = statement.values(version=TAKEN, updated_at=NOW, **values)
     return numbered_task(statement, action, answer=["id"], revision=TAKEN)
-
-
-_done = _rows(frozenset({"due_on", "due_at"}))
-KEEP_OCCURRENCES = numbered_task(
-    insert(TASKS).from_select(
-        [*COPIED, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
-        select(
-            *(TASKS.c[name] for name in COPIED), true(), func.now(), _done.c.due_on, _done.c.due_at, TASKS.c.id, TAKEN
-        ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _done.c.id),
-        include_defaults=False,
-    ),
-    "created",
-    answer=["id"],
-    revision=TAKEN,
-)
 
 
 @lru_cache(maxsize=512)

@@ -3,8 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, exists, func, insert, select, true, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Text, bindparam, exists, insert, select, true
 
 from app.db.changes import OWNER, REVISION, numbered
 from app.db.session import Session
@@ -15,12 +14,12 @@ from app.paging import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
 from app.services.task_statements import LIVE, MINE, TASKS
 from app.services.users import USERS
+from app.services.versions import kept_columns, moment_of, update_row
 
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__
 READ = [COMMENTS.c[name] for name in READ_COLUMNS]
 TASK = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
-KEPT = [column for column in COMMENTS.c if column.computed is None]  # in a change
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
 BODY = bindparam("body", type_=Text)
 # The task is in the path: the comment must be its own, and the task not in the trash.
@@ -31,13 +30,11 @@ THIS = (
     COMMENTS.c.deleted_at.is_(None),
     exists().where(*MINE, LIVE),
 )
-GUARD = COMMENTS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
-NOW = func.greatest(func.now(), COMMENTS.c.updated_at)  # as in tasks: a write that waited may have begun earlier
 
 
 def numbered_comment(write: Any, action: str) -> Prepared:
     """A write of comments that takes the next number and answers each row."""
-    return numbered(write, entity="comment", action=action, returning=KEPT, answer=READ_COLUMNS)
+    return numbered(write, entity="comment", action=action, returning=kept_columns(COMMENTS), answer=READ_COLUMNS)
 
 
 _page = (
@@ -72,9 +69,8 @@ CREATE = numbered_comment(
 
 @lru_cache
 def _write(action: str, guarded: bool) -> Prepared:
-    values: dict[str, Any] = {"body": BODY} if action == "updated" else {"deleted_at": NOW}
-    statement = update(COMMENTS).where(*THIS, *([GUARD] if guarded else []))
-    return numbered_comment(statement.values(version=REVISION, updated_at=NOW, **values), action)
+    values: dict[str, Any] = {"body": BODY} if action == "updated" else {"deleted_at": moment_of(COMMENTS)}
+    return numbered_comment(update_row(COMMENTS, THIS, guarded=guarded, **values), action)
 
 
 async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:

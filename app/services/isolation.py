@@ -63,13 +63,12 @@ POLICIES = text(f"""
 """)  # noqa: S608
 TABLES = text(f"with {REACHABLE} select relname from reachable where relkind in ('r', 'p') order by 1")  # noqa: S608
 # An id of its own: the sequence stays as it is, which a rollback would not undo.
-INSERT_PROBE = text("""
-    with owner as (insert into users (id, revision) values (:owner, 1) returning id),
-         task as (insert into tasks (user_id, id, title, version) overriding system value
-                  select id, 0, 'probe', 1 from owner returning user_id, id)
-    insert into changes (user_id, revision, entity, entity_id, action, data)
-    select user_id, 1, 'task', id, 'created', '{}' from task
-""").bindparams(owner=PROBE)
+INSERT_PROBE = (
+    "insert into users (id, revision) values (:owner, 1)",
+    "insert into tasks (user_id, id, title, version) overriding system value values (:owner, 0, 'probe', 1)",
+    "insert into changes (user_id, revision, entity, entity_id, action, data)"
+    " values (:owner, 1, 'task', 0, 'created', '{}')",
+)
 
 
 class NotIsolated(Exception):
@@ -125,7 +124,8 @@ async def _check_rows(session: Session) -> None:
     if not tables:
         raise NotIsolated("the service's role can reach no table: rights on the schema or on its tables are missing")
     try:
-        await session.exec(INSERT_PROBE)
+        for statement in INSERT_PROBE:
+            await session.exec(text(statement), {"owner": PROBE})
         seen = await _visible(session, tables)
     except AppError as error:
         raise NotIsolated(f"the service's role cannot work on its own rows: {error.__cause__ or error}") from error

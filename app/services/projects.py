@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.session import Session
@@ -12,10 +11,11 @@ from app.db.statements import Prepared
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.services.moves import find_place, places
+from app.services.task_statements import GONE, TASKS, numbered_task
 from app.services.task_statements import LIVE as LIVE_TASK
 from app.services.task_statements import NOW as TASK_NOW
-from app.services.task_statements import TASKS, numbered_task
 from app.services.users import get_revision, lock_owner
+from app.services.versions import kept_columns, moment_of, update_row
 
 PROJECTS = Project.__table__  # type: ignore[attr-defined]
 MAX_PROJECTS = 1_000  # a list of them has no pages
@@ -23,14 +23,12 @@ ANSWER = list(ProjectRead.model_fields)
 PROJECT_ID = bindparam("project_id", type_=BigInteger)
 LIVE = PROJECTS.c.deleted_at.is_(None)
 MINE = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, LIVE)
-GUARD = PROJECTS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
-NOW = func.greatest(func.now(), PROJECTS.c.updated_at)
+NOW = moment_of(PROJECTS)
 PLACES = places("projects")
 
 
 def _numbered(write: Any, action: str) -> Prepared:
-    kept = [c for c in PROJECTS.c if c.computed is None or c.name == "position"]
-    return numbered(write, entity="project", action=action, returning=kept, answer=ANSWER)
+    return numbered(write, entity="project", action=action, returning=kept_columns(PROJECTS), answer=ANSWER)
 
 
 GET = Prepared(select(*(PROJECTS.c[name] for name in ANSWER)).where(*MINE))
@@ -46,16 +44,8 @@ CREATE = _numbered(
     "created",
 )
 HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, LIVE_TASK)
-# All at one moment: what went together comes back together.
 TRASH_TASKS = numbered_task(
-    update(TASKS)
-    .where(*HOLDS)
-    .values(
-        deleted_at=select(func.clock_timestamp()).scalar_subquery(),
-        remind_at=null(),
-        version=TAKEN,
-        updated_at=TASK_NOW,
-    ),
+    update(TASKS).where(*HOLDS).values(**GONE, version=TAKEN, updated_at=TASK_NOW),
     "deleted",
     answer=["id"],
     revision=TAKEN,
@@ -86,8 +76,7 @@ def _update(columns: frozenset[str], guarded: bool, action: str = "updated") -> 
         values["archived_at"] = case((asked, func.coalesce(PROJECTS.c.archived_at, NOW)), else_=null())
     if "deleted_at" in columns:
         values["deleted_at"] = NOW
-    statement = update(PROJECTS).where(*MINE, *([GUARD] if guarded else []))
-    return _numbered(statement.values(version=REVISION, updated_at=NOW, **values), action)
+    return _numbered(update_row(PROJECTS, MINE, guarded=guarded, **values), action)
 
 
 async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:

@@ -37,16 +37,19 @@ TAKE = Prepared(
 REMOVE = Prepared(text("delete from rate_limits where full_at < now()"))
 
 
+def key_of(quota: Quota, subject: str) -> bytes:
+    """A hash, so that the table is no list of who uses this service."""
+    return sha256(f"{quota.name}:{subject}".encode()).digest()
+
+
 async def take(database: Database, quota: Quota, subject: str) -> tuple[bool, float]:
     """Count one of ``quota`` for ``subject``: whether it was admitted, and the seconds until the quota is whole again.
 
     Of one that was refused, as if it had been admitted: what it has to wait for is what exceeds the window.
     """
-    # A hash, so that the table is no list of who uses this service.
-    key = sha256(f"{quota.name}:{subject}".encode()).digest()
     step = quota.seconds / quota.amount
     async with database.auth_transaction() as session:
-        row = (await session.exec(TAKE, {"key": key, "step": step, "window": quota.seconds})).one()
+        row = (await session.exec(TAKE, {"key": key_of(quota, subject), "step": step, "window": quota.seconds})).one()
         if random.random() < SWEEP:  # noqa: S311
             await session.exec(REMOVE)
     return row.admitted, row.left_seconds if row.admitted else row.left_seconds + step

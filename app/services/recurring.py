@@ -4,34 +4,30 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Date, DateTime, bindparam, func, insert, select, true
+from sqlalchemy import func, insert, select, true
 
-from app.db.changes import TAKEN
+from app.db.changes import OWNER, TAKEN
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.services.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
 from app.services.recurrence.days import matching_days
-from app.services.task_statements import MINE, TASKS, numbered_task
+from app.services.task_statements import TASKS, numbered_task, rows_of
 from app.services.users import TIMEZONE
 
 HERE_AND_NOW = Prepared(select(TIMEZONE.label("timezone"), func.now().label("now")))
 # What was done stays as a completed task of its own, beside its series.
 COPIED = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
-KEEP_OCCURRENCE = numbered_task(
+_done = rows_of(frozenset({"due_on", "due_at"}))
+KEEP_OCCURRENCES = numbered_task(
     insert(TASKS).from_select(
         [*COPIED, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
         select(
-            *(TASKS.c[name] for name in COPIED),
-            true(),
-            func.now(),
-            bindparam("due_on", type_=Date),
-            bindparam("due_at", type_=DateTime(timezone=True)),
-            bindparam("task_id", type_=BigInteger),
-            TAKEN,
-        ).where(*MINE),
+            *(TASKS.c[name] for name in COPIED), true(), func.now(), _done.c.due_on, _done.c.due_at, TASKS.c.id, TAKEN
+        ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _done.c.id),
         include_defaults=False,
     ),
     "created",
+    answer=["id"],
     revision=TAKEN,
 )
 
@@ -91,9 +87,15 @@ def step_of(series: dict[str, Any], zone: ZoneInfo, moment: datetime) -> Step:
     )
 
 
-async def keep_occurrence(session: Session, owner: str, task_id: int, due: Due | None) -> None:
-    """Part of the write that moved the series on from ``due``."""
-    await session.exec(KEEP_OCCURRENCE, {"owner": owner, "task_id": task_id, **due_columns(due)})
+async def keep_occurrences(session: Session, owner: str, due: dict[int, Due | None]) -> None:
+    """Part of the write that moved series on, each from its ``due`` date."""
+    rows = [{"id": task_id, **plain(due_columns(date))} for task_id, date in due.items()]
+    await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows})
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """Days and instants as text, for JSON."""
+    return {k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in row.items()}
 
 
 def moved_on(due: date | datetime, done: int) -> dict[str, Any]:

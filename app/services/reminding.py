@@ -15,7 +15,7 @@ from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionC
 from app.models.task_reminders import REMINDERS_MAX, Snooze, spell
 from app.models.tasks import TaskUpdate
 from app.services.reminders import remind_at
-from app.services.task_statements import LIVE, TASKS, numbered_task
+from app.services.task_statements import LIVE, MINE, TASKS, numbered_task
 from app.services.tasks import get_task, update_task
 from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
@@ -40,6 +40,8 @@ FIRE = numbered_task(
     "reminded",
     answer=["id"],
 )
+# A reminder that waits to be fired is what is put off.
+LET_PASS = Prepared(update(TASKS).where(*MINE, LIVE, TASKS.c.remind_at <= func.now()).values(remind_at=remind_at()))
 
 
 class Upcoming(NamedTuple):
@@ -85,6 +87,7 @@ async def snooze_task(
     reminders = list(dict.fromkeys([*kept, spell(until)]))
     if len(reminders) > REMINDERS_MAX:
         raise TooManyReminders
+    await session.exec(LET_PASS, {"owner": owner, "task_id": task_id})
     return await update_task(session, owner, task_id, TaskUpdate.model_construct({"reminders"}, reminders=reminders))
 
 

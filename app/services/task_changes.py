@@ -6,7 +6,7 @@ from app.db.session import Session
 from app.errors import NotRecurring, OtherProject, TaskNotFound, VersionConflict
 from app.models.task_rows import task_row
 from app.services.projects import require_project
-from app.services.recurring import due_columns, due_of, keep_occurrence, moved_on, next_step, schedule
+from app.services.recurring import due_columns, due_of, keep_occurrences, moved_on, next_step, schedule
 from app.services.task_statements import LOOK, update_statement
 from app.services.tree import find_parent, write_below
 
@@ -63,7 +63,7 @@ async def _complete_occurrence(session: Session, owner: str, task: Row, values: 
     values = {name: value for name, value in values.items() if name != "completed"}
     moved = values | moved_on(step.due, step.occurrences_done)
     row = await _write(session, owner, task, moved, taken=taken, action="completed")
-    await keep_occurrence(session, owner, task["id"], due_of(after))
+    await keep_occurrences(session, owner, {task["id"]: due_of(after)})
     return row
 
 

@@ -11,30 +11,34 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    column,
     exists,
+    false,
     func,
     literal_column,
     null,
     or_,
     select,
-    update,
+    true,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.statements import Prepared
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
-from app.services.reminders import remind_at_after
+from app.services.reminders import remind_at, remind_at_after
+from app.services.versions import kept_columns, moment_of, update_row
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
-KEPT = [column for column in TASKS.c if column.computed is None or column.name == "position"]  # in a change
+KEPT = kept_columns(TASKS)
 TASK_ID = bindparam("task_id", type_=BigInteger)
 MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
 LIVE = TASKS.c.deleted_at.is_(None)
-GUARD = TASKS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
 COMPLETED = bindparam("completed", type_=Boolean)
+# What a series goes on by: a reminder that waits to be fired was about the date that is over.
+GOES_ON = {"completed", "skipped"}
 
 # A toggle always turns the task over.
 TOGGLED: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
@@ -47,8 +51,11 @@ SET: Any = literal_column("""
 # Nobody wrote between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
 # other rows still holds. Costs no round trip, unlike taking the lock first.
 UNDISTURBED = TAKEN + 1 == REVISION
-# now() is when the transaction began, and a write that waited for another one may have begun before it.
-NOW = func.greatest(func.now(), TASKS.c.updated_at)
+NOW = moment_of(TASKS)
+# What a write of several tasks sets. One moment for all that are deleted: what went together comes back together.
+DONE: dict[str, Any] = {"completed": true(), "completed_at": NOW, "remind_at": null()}
+OPEN: dict[str, Any] = {"completed": false(), "completed_at": null(), "remind_at": remind_at(completed=false())}
+GONE: dict[str, Any] = {"deleted_at": select(func.clock_timestamp()).scalar_subquery(), "remind_at": null()}
 
 
 def numbered_task(
@@ -60,10 +67,14 @@ def numbered_task(
 
 def changed(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
     """An UPDATE of one task of the owner that numbers it, or joins the number ``taken`` already."""
-    statement = update(TASKS).where(*MINE, LIVE)
-    if guarded:
-        statement = statement.where(GUARD)
-    return statement.values(version=TAKEN if taken else REVISION, updated_at=NOW, **values)
+    return update_row(TASKS, (*MINE, LIVE), guarded=guarded, revision=TAKEN if taken else REVISION, **values)
+
+
+def rows_of(names: frozenset[str]) -> Any:
+    """The objects in the parameter ``rows`` as a table: an id and columns of tasks."""
+    columns = [column("id", BigInteger()), *(column(name, TASKS.c[name].type) for name in sorted(names))]
+    rows = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns, name="wanted")
+    return rows.render_derived(name="wanted", with_types=True)
 
 
 def completed_at(completed: Any) -> Any:
@@ -89,7 +100,7 @@ def update_statement(
     if "completed" in columns:
         values["completed_at"] = completed_at(values["completed"])
     if columns & {"completed", "due_on", "reminders"}:
-        values["remind_at"] = remind_at_after(**values)
+        values["remind_at"] = (remind_at if action in GOES_ON else remind_at_after)(**values)
     statement = changed(guarded=guarded, taken=taken, **values)
     said: Any = action or (SET if "completed" in columns else "updated")
     revision = TAKEN if taken else REVISION

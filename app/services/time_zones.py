@@ -26,7 +26,7 @@ SHIFT = numbered_task(
 
 
 async def set_timezone(session: Session, owner: str, timezone: str) -> str:
-    """Also for a subject that has never written."""
+    """Also for a subject that has never written. Raises UnknownTimeZone."""
     found: str = (await session.exec(SET_ZONE, {"owner": owner, "timezone": timezone})).one()
     await shift_reminders(session, owner)
     return found

@@ -6,7 +6,7 @@ A subtask is in its parent's project. Trees are at most MAX_LEVELS deep, so that
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, case, false, func, null, select, text, true, update
+from sqlalchemy import BigInteger, bindparam, case, null, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, REVISION, TAKEN
@@ -14,7 +14,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TooDeep, UndoConflict, UnknownReference
 from app.services.reminders import remind_at
-from app.services.task_statements import LIVE, NOW, SET, TASK_ID, TASKS, numbered_task
+from app.services.task_statements import DONE, GONE, LIVE, NOW, OPEN, SET, TASK_ID, TASKS, numbered_task
 
 MAX_LEVELS = 5
 child = TASKS.alias("below")
@@ -46,19 +46,16 @@ def write_below(*, moves: bool, completed: bool | None) -> Prepared:
     values: dict[str, Any] = {"project_id": bindparam("project_id", type_=BigInteger)} if moves else {}
     if completed is not None:
         write = write if moves else write.where(turned)
-        new = (true(), NOW, null()) if completed else (false(), null(), remind_at(completed=false()))
-        for name, value in zip(("completed", "completed_at", "remind_at"), new, strict=True):
+        for name, value in (DONE if completed else OPEN).items():
             values[name] = case((turned, value), else_=TASKS.c[name])
     write = write.values(version=TAKEN, updated_at=NOW, **values)
     return numbered_task(write, "updated" if completed is None else SET, answer=["id"], revision=TAKEN)
 
 
-# One moment for all: what went together comes back together.
-_moment = select(func.clock_timestamp()).scalar_subquery()
 DELETE_TREE = numbered_task(
     update(TASKS)
     .where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.id.in_(_below(LIVE)))
-    .values(deleted_at=_moment, remind_at=null(), version=TAKEN, updated_at=NOW),
+    .values(**GONE, version=TAKEN, updated_at=NOW),
     "deleted",
     revision=TAKEN,
 )
@@ -95,11 +92,10 @@ PLACE = Prepared(
 RETURN = Prepared(
     text(f"""
     with recursive {_UP.format(start="(select parent_id from tasks where user_id = :owner and id = :task_id)")}, {_DOWN}
-    select t.parent_id, t.project_id, (select max(level) from up) as depth, (select max(level) from down) as height,
-           (select project_id from up where level = 1) as parents_project,
-           exists (select from projects p where p.user_id = :owner and p.id = t.project_id and p.deleted_at is null)
-           as has_project
-    from tasks t where t.user_id = :owner and t.id = :task_id and t.deleted_at is not null""")  # noqa: S608
+    select t.parent_id, (select max(level) from up) as depth, (select max(level) from down) as height,
+           (select project_id from up where level = 1) as parents_project, j.id as project_id
+    from tasks t left join projects j on j.user_id = :owner and j.id = t.project_id and j.deleted_at is null
+    where t.user_id = :owner and t.id = :task_id and t.deleted_at is not null""")  # noqa: S608
 )
 TORN = Prepared(
     text("""
@@ -158,17 +154,20 @@ async def find_depth(session: Session, owner: str, task_id: int) -> Any:
     return found if found.depth is not None else None
 
 
-async def find_return(session: Session, owner: str, task_id: int) -> Place | None:
-    """Where a task goes when it leaves the trash; None when it is not in it.
+def place_of_return(found: Any, height: int) -> Place:
+    """Under its parent if that is there, and into its project if that is: else to the top, and into the inbox.
 
-    Under its parent if that is there, and into its project if that is: else to the top, and into the inbox.
+    ``found`` is a row of RETURN, or of ``bulk_statements.RETURNS``; ``height`` how many levels come back together.
     """
-    found = (await session.exec(RETURN, {"owner": owner, "task_id": task_id})).first()
-    if found is None:
-        return None
-    if found.depth is not None and found.depth + found.height <= MAX_LEVELS:
+    if found.depth is not None and found.depth + height <= MAX_LEVELS:
         return Place(found.parents_project, found.parent_id)
-    return Place(found.project_id if found.has_project else None, None)
+    return Place(found.project_id, None)
+
+
+async def find_return(session: Session, owner: str, task_id: int) -> Place | None:
+    """Where a task goes when it leaves the trash; None when it is not in it."""
+    found = (await session.exec(RETURN, {"owner": owner, "task_id": task_id})).first()
+    return None if found is None else place_of_return(found, found.height)
 
 
 async def require_whole(session: Session, owner: str, tasks: list[int], projects: list[int]) -> None:

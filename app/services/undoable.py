@@ -13,6 +13,7 @@ from app.models.tasks import Task
 from app.models.views import View
 from app.services.changes import CHANGES
 from app.services.reminders import remind_at_of
+from app.services.versions import kept_columns
 
 # Columns that a write sets by itself, and that are not its content.
 OWN = {"user_id", "id", "position", "version", "created_at", "updated_at", "remind_at"}
@@ -88,7 +89,7 @@ def _write(entity: str, table: Table, content: list[str], completes: bool, revis
                     when old.deleted_at is not null and written.deleted_at is null then 'restored'
                     {done if completes else ""} else 'updated' end
         from {table.name} old where old.user_id = written.user_id and old.id = written.id)""")  # noqa: S608
-    kept = [c for c in table.c if c.computed is None or c.name == "position"]
+    kept = kept_columns(table)
     return numbered(write, entity=entity, action=action, returning=kept, answer=["version"], revision=revision)
 
 

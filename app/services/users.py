@@ -20,9 +20,14 @@ LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", ty
 
 GET_ZONE = Prepared(select(TIMEZONE))
 _zone = bindparam("timezone", type_=Text)
+# timezone() fails for a zone that PostgreSQL does not know, before anything needs it.
 SET_ZONE = Prepared(
     insert(USERS)
-    .values(id=OWNER, timezone=_zone)
+    .from_select(
+        ["id", "timezone"],
+        select(OWNER, _zone).where(func.timezone(_zone, func.now()).is_not(None)),
+        include_defaults=False,
+    )
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"timezone": _zone})
     .returning(USERS.c.timezone)
 )

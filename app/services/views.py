@@ -4,8 +4,8 @@ from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import BigInteger, Text, bindparam, func, insert, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import BigInteger, Text, bindparam, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.changes import OWNER, REVISION, numbered
 from app.db.session import Session
@@ -15,6 +15,7 @@ from app.models.views import View, ViewRow
 from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services.users import lock_owner
+from app.services.versions import kept_columns, moment_of, update_row
 
 MAX_VIEWS = 200
 VIEWS = View.__table__  # type: ignore[attr-defined]
@@ -22,8 +23,6 @@ READ_COLUMNS = ViewRow.__struct_fields__
 READ = [VIEWS.c[name] for name in READ_COLUMNS]
 LIVE = (VIEWS.c.user_id == OWNER, VIEWS.c.deleted_at.is_(None))
 THIS = (*LIVE, VIEWS.c.id == bindparam("view_id", type_=BigInteger))
-GUARD = VIEWS.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger)))
-NOW = func.greatest(func.now(), VIEWS.c.updated_at)
 NAME, PARAMETERS = bindparam("name", type_=Text), bindparam("parameters", type_=JSONB)
 
 
@@ -35,7 +34,7 @@ class OutdatedView(Invalid):
 
 def numbered_view(write: Any, action: str) -> Prepared:
     """A write of views that takes the next number and answers each row."""
-    return numbered(write, entity="view", action=action, returning=list(VIEWS.c), answer=READ_COLUMNS)
+    return numbered(write, entity="view", action=action, returning=kept_columns(VIEWS), answer=READ_COLUMNS)
 
 
 LIST = Prepared(select(*READ).where(*LIVE).order_by(func.lower(VIEWS.c.name), VIEWS.c.id))
@@ -49,14 +48,12 @@ CREATE = numbered_view(
 @lru_cache
 def _update(columns: frozenset[str], guarded: bool) -> Prepared:
     values = {name: bindparam(name, type_=VIEWS.c[name].type) for name in sorted(columns)}
-    statement = update(VIEWS).where(*THIS, *([GUARD] if guarded else []))
-    return numbered_view(statement.values(version=REVISION, updated_at=NOW, **values), "updated")
+    return numbered_view(update_row(VIEWS, THIS, guarded=guarded, **values), "updated")
 
 
 @lru_cache
 def _delete(guarded: bool) -> Prepared:
-    statement = update(VIEWS).where(*THIS, *([GUARD] if guarded else []))
-    return numbered_view(statement.values(version=REVISION, updated_at=NOW, deleted_at=NOW), "deleted")
+    return numbered_view(update_row(VIEWS, THIS, guarded=guarded, deleted_at=moment_of(VIEWS)), "deleted")
 
 
 async def list_views(session: Session, owner: str) -> list[ViewRow]:

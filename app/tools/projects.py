@@ -1,9 +1,8 @@
 """The tools for projects."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
 from app.models.base import Shape
 from app.models.projects import ProjectCreate, ProjectUpdate
@@ -15,13 +14,9 @@ from app.tools.table import Call, Id, Tool
 class UpdateProject(ProjectUpdate):
     """Only the fields sent change. archived takes it out of the list; its tasks stay."""
 
-    project_id: Id
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
 
-    @model_validator(mode="after")
-    def _not_empty(self) -> "UpdateProject":
-        if self.model_fields_set <= {"project_id"}:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
+    project_id: Id
 
     @property
     def change(self) -> ProjectUpdate:

@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from app.models.base import CleanText, Shape
 from app.models.task_fields import DueDate, Priority
@@ -41,13 +40,9 @@ class SearchTasks(Shape):
 class UpdateTask(TaskUpdate):
     """Only the fields sent change. null clears a field."""
 
-    task_id: Id
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"task_id"})
 
-    @model_validator(mode="after")
-    def _not_empty(self) -> "UpdateTask":
-        if self.model_fields_set <= {"task_id"}:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
-        return self
+    task_id: Id
 
     @property
     def change(self) -> TaskUpdate:

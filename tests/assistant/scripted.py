@@ -1,13 +1,14 @@
 """An OpenAI-compatible endpoint on the loopback that says what a test tells it to, whole or as a stream."""
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.receivers import served
 
 Json = dict[str, Any]
 
@@ -139,14 +140,8 @@ def _chunks(says: Says) -> Iterator[Json]:
 @contextmanager
 def scripted(script: Script) -> Iterator[Scripted]:
     model = Scripted(script)
-    thread = threading.Thread(target=model.server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with served(model.server):
         yield model
-    finally:
-        model.server.shutdown()
-        thread.join()
-        model.server.server_close()
 
 
 def in_turn(*answers: Says) -> Script:

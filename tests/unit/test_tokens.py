@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from hashlib import sha256
@@ -24,6 +23,7 @@ from app.auth.jwks import JwksCache
 from app.auth.tokens import CACHE_SECONDS, MAX_TOKEN, TokenVerifier, bearer_token
 from app.config import Settings
 from app.errors import KeysUnavailable, TokenExpired, TokenInvalid, TokenMissing, TokenNotBearer
+from tests.receivers import served
 
 NOW = 1_800_000_000
 ISSUER = "https://app.example"
@@ -125,13 +125,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def jwks_url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/jwks"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}/jwks"
 
 
 class Clock:

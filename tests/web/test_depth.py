@@ -65,6 +65,58 @@ def test_projects_hold_tasks_and_take_them_along(window: Window) -> None:
     window.page.wait(f"{window.row('Buy a chair')}.querySelector('.meta').innerText.includes('Home office')")
 
 
+def test_a_project_is_archived_and_brought_back(window: Window) -> None:
+    page = window.page
+    with window.api() as api:
+        project = api.post("/projects", json={"name": "Garden"}).json()
+        api.post("/tasks", json={"title": "Buy bulbs", "project_id": project["id"]})
+    window.go(f"#/project/{project['id']}")
+    window.shows("Buy bulbs")
+    page.click("#archive-project")
+    page.wait("document.querySelector('.archive a').innerText.includes('Garden')")
+    window.in_step()
+    window.open(f"?again#/project/{project['id']}")
+    window.shows("Buy bulbs")
+    with window.api() as api:
+        assert api.get("/projects").json() == []
+    page.wait("document.querySelector('#archive-project').innerText == 'Bring back'")
+    page.click("#archive-project")
+    page.wait("document.querySelector('.archive') === null")
+    window.in_step()
+    with window.api() as api:
+        assert [one["name"] for one in api.get("/projects").json()] == ["Garden"]
+    assert window.complaints() == []
+
+
+def test_a_tag_is_renamed_merged_and_deleted(window: Window) -> None:
+    page = window.page
+    with window.api() as api:
+        for title, tag in (("Buy bulbs", "garden/bed"), ("Water the roses", "plants")):
+            api.post("/tasks", json={"title": title, "tags": [tag]})
+    window.go("#/tag/garden%2Fbed")
+    window.shows("Buy bulbs")
+    for new in ("flowers", "plants"):
+        page.click("#rename-tag")
+        page.shows("form.tools input")
+        page.run("document.querySelector('form.tools input').select()")
+        page.call("Input.insertText", text=new)
+        page.press("Enter")
+        window.in_step()
+    page.click("#merge-tag")
+    window.shows("Buy bulbs", "Water the roses")
+    window.in_step()
+    with window.api() as api:
+        assert [(tag["name"], tag["count"]) for tag in api.get("/tags").json()] == [("plants", 2)]
+    page.click("#delete-tag")
+    page.click("#delete-tag")
+    window.shows("Buy bulbs", "Water the roses")
+    page.wait("document.querySelector('.row .tag') === null")
+    window.in_step()
+    with window.api() as api:
+        assert api.get("/tags").json() == []
+    assert window.complaints() == []
+
+
 def test_what_quick_add_understood_is_shown_while_one_types(window: Window) -> None:
     window.page.type("#add", "Pay rent every month on the 1st #flat p:high @bank")
     window.page.wait("document.querySelectorAll('.understood .span').length >= 4")

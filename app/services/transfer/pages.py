@@ -16,6 +16,7 @@ from app.models.projects import Project
 from app.models.tasks import Task
 from app.models.views import View
 from app.services.users import USERS
+from app.services.versions import kept_columns
 
 PAGE = 500
 TABLES: dict[str, Any] = {
@@ -31,7 +32,7 @@ AFTER = bindparam("after", type_=BigInteger)
 
 def _page(name: str, live: bool) -> Prepared:
     table = TABLES[name]
-    columns = [column for column in table.c if column.computed is None or column.name == "position"]
+    columns: list[Any] = [*kept_columns(table)]
     if name == "tasks" and live:
         parent = table.alias("parent")
         of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)

@@ -12,8 +12,8 @@ from app.db.statements import Prepared
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
 from app.services.reminders import remind_at_of
-from app.services.task_statements import KEPT
 from app.services.transfer.pages import TABLES
+from app.services.versions import kept_columns
 
 OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
 ENTITY = {"projects": "project", "tasks": "task", "comments": "comment", "views": "view"}
@@ -37,14 +37,13 @@ def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) 
     values = {column: rows.c[column] for column in columns} | {"user_id": OWNER, "version": revision}
     if name == "tasks":
         values["remind_at"] = remind_at_of(rows)
-    kept = KEPT if name == "tasks" else [c for c in table.c if c.computed is None or c.name == "position"]
     write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
     write = write.on_conflict_do_nothing()  # names that are the same only to the database
     return numbered(
         write,
         entity=ENTITY[name],
         action=ACTION,
-        returning=kept,
+        returning=kept_columns(table),
         answer=answer or ["id", _SOURCE[name]],
         revision=revision,
     )

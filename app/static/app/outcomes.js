@@ -21,6 +21,7 @@ function done(op, { data }) {
   const row = data?.task ?? data;
   newest = Math.max(newest, row?.version ?? data?.revision ?? 0);
   if (op.entity === "undo") data.changes.forEach(apply);
+  else if (op.entity === "tag") undoable.length = 0; // its number is not told, and nothing older may be undone in its place
   else if (op.method === "DELETE") {
     drop(op.entity, op.id);
     if (op.id) undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });

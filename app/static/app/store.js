@@ -96,6 +96,7 @@ export const getTask = (id) => layers().task.get(id);
 export const keyOf = (id) => store.keys.get(id) ?? id;
 const placed = (a, b) => (a.position < b.position ? -1 : 1); // positions sort by their bytes
 export const projects = () => [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);
+export const archived = () => [...layers().project.values()].filter((one) => one.archived_at).sort(placed);
 export const projectName = (id) => layers().project.get(id)?.name;
 export const comments = (taskId) => [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));

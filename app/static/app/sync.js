@@ -62,7 +62,7 @@ async function listAll() {
   const done = await call("GET", "/tasks?status=completed&sort=completed_at&order=desc&limit=200");
   replaceAll("task", [...open, ...rows(done.data)], revision);
   store.moreDone = done.next;
-  await Promise.all([optional("project", "/projects", revision), optional("view", "/views", revision)]);
+  await Promise.all([optional("project", "/projects?archived=all", revision), optional("view", "/views", revision)]);
   store.revision = revision;
 }
 

@@ -100,11 +100,38 @@ export const addProject = (name, color) =>
 
 export const changeProject = (project, fields) => change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
 
+/** Out of sight with its tasks kept, or back again. */
+export function archiveProject(project, archived) {
+  const label = `${archived ? "Archived" : "Brought back"} the project “${short(project.name)}”`;
+  const patch = { archived_at: archived ? new Date().toISOString() : null };
+  write("project", project, { method: "PATCH", path: "/projects/{id}", body: { archived }, label, tell: "undo" }, patch);
+}
+
 /** Its tasks go to the trash with it, and come back with it when that is undone. */
 export function deleteProject(project) {
   const gone = [...tasks().values()].filter((task) => task.project_id === project.id).map(({ id }) => ({ entity: "task", id, remove: true }));
   const overlay = [{ entity: "project", id: project.id, remove: true }, ...gone];
   write("project", project, { method: "DELETE", path: "/projects/{id}", label: `Deleted the project “${short(project.name)}”`, tell: "undo", overlay });
+}
+
+const tagPath = (name) => `/tags/${encodeURIComponent(name)}`;
+
+/** Other tags for each task that carries this one, by `edit`. */
+function retagged(name, edit) {
+  const carrying = [...tasks().values()].filter((task) => task.tags.includes(name));
+  return carrying.map((task) => ({ entity: "task", id: task.id, patch: { tags: edit(task.tags) } }));
+}
+
+/** `merge`: the new name is in use, and its tasks keep it. */
+export function renameTag(name, to, merge) {
+  const overlay = retagged(name, (tags) => [...new Set(tags.map((tag) => (tag === name ? to : tag)))]);
+  const label = `${merge ? "Merged" : "Renamed"} @${short(name)} ${merge ? "into" : "to"} @${short(to)}`;
+  queue.push({ entity: "tag", method: "PATCH", path: tagPath(name), body: { name: to, merge }, label, tell: "only", overlay });
+}
+
+export function deleteTag(name) {
+  const overlay = retagged(name, (tags) => tags.filter((tag) => tag !== name));
+  queue.push({ entity: "tag", method: "DELETE", path: tagPath(name), label: `Took @${short(name)} from all tasks`, tell: "only", overlay });
 }
 
 export const addView = (name, parameters) =>

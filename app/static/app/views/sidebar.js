@@ -3,7 +3,7 @@ import { dueDay, today } from "../dates.js";
 import { go, hrefTo } from "../place.js";
 import { queue } from "../queue.js";
 import { logOut, session } from "../session.js";
-import { projects, store, tags, tasks, views } from "../store.js";
+import { archived, projects, store, tags, tasks, views } from "../store.js";
 import { complain, setTheme, show, theme } from "../ui.js";
 import { addProject, deleteView } from "../writes.js";
 import { Icon } from "./icon.js";
@@ -60,6 +60,7 @@ export function Sidebar({ place }) {
           ${own.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} count=${count.project.get(project.id)} />`)}
         </ul>
         <${NewProject} />
+        <${Archive} place=${place} />
       `}
       ${tagged.length > 0 && html`
         <h2>Tags</h2>
@@ -86,6 +87,17 @@ function View({ view }) {
       <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name">${view.name}</span></a>
       <button class="quiet-button" aria-label=${`Delete the view ${view.name}`} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
     </li>
+  `;
+}
+
+function Archive({ place }) {
+  const away = archived();
+  if (!away.length) return null;
+  return html`
+    <details class="archive" open=${away.some((project) => place.list === "project" && place.id === String(project.id))}>
+      <summary>Archived</summary>
+      <ul>${away.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} />`)}</ul>
+    </details>
   `;
 }
 

@@ -4,10 +4,10 @@ import { projectName, store, tasks, views } from "../store.js";
 import { loadMoreDone, search } from "../sync.js";
 import { complain, show, ui } from "../ui.js";
 import { addView } from "../writes.js";
-import { ProjectTools } from "./project_tools.js";
 import { Icon } from "./icon.js";
 import { QuickAdd } from "./quick_add.js";
 import { List } from "./list.js";
+import { ProjectTools, TagTools } from "./tools.js";
 
 const TITLES = { all: "All tasks", inbox: "Inbox", today: "Today", upcoming: "Upcoming", done: "Done" };
 const NOTHING = { today: "Nothing is due. Enjoy the day.", done: "Nothing done yet.", all: "All clear. Add something above." };
@@ -26,6 +26,7 @@ export function TaskPage({ place }) {
       <h1>${title}</h1>
       <p class="tally">${rows.length === 1 ? "1 task" : `${rows.length} tasks`}</p>
       ${place.list === "project" && html`<${ProjectTools} key=${place.id} id=${Number(place.id)} />`}
+      ${place.list === "tag" && html`<${TagTools} key=${place.id} name=${place.id} />`}
     </header>
     ${place.list !== "done" && html`<${QuickAdd} place=${place} />`}
     <${Toolbar} place=${place} />

@@ -1,0 +1,38 @@
+"""What the answer about one entity carries beside its body: its version, where it is, and whether it is news at all."""
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request, Response
+
+from app.etags import is_unchanged, task_etag
+from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+
+# For the document.
+ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
+ENTITY: dict[str, Any] = {"headers": ETAG}
+UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+
+
+def location_of(noun: str) -> dict[str, Any]:
+    return header("Location", f"Where the {noun} is.")
+
+
+def version_headers(entity: Any, **more: str) -> dict[str, str]:
+    return {"ETag": task_etag(entity.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **more}
+
+
+def entity_answer(entity: Any) -> Response:
+    return Json(entity, headers=version_headers(entity))
+
+
+def created_answer(request: Request, entity: Any) -> Response:
+    # Below the path as it was sent, so that it can be followed by whoever could send it.
+    return Json(entity, 201, version_headers(entity, Location=quote(f"{request.scope['path']}/{entity.id}")))
+
+
+def answer_if_news(entity: Any, if_none_match: str | None) -> Response:
+    """The entity, or 304 for who has this version of it."""
+    if is_unchanged(if_none_match, task_etag(entity.version)):
+        return Response(status_code=304, headers=version_headers(entity))
+    return entity_answer(entity)

@@ -1,0 +1,21 @@
+"""Columns that most tables have."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, text
+from sqlmodel import Field as Col
+
+
+def identity() -> Any:
+    """The id, given by the database."""
+    return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+
+
+def instant() -> Any:
+    """May be null."""
+    return Col(default=None, sa_type=DateTime(timezone=True))
+
+
+def written_at() -> Any:
+    """An instant; the database writes when the transaction began."""
+    return Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})

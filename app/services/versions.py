@@ -1,0 +1,28 @@
+"""What all tables have in common whose rows carry the number of their latest write, as ``version``."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ColumnElement, Table, Update, bindparam, func, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.changes import REVISION
+
+
+def kept_columns(table: Table) -> list[Column[Any]]:
+    """What ``changes.data`` holds of a row: of what the database computes only that which clients read."""
+    return [column for column in table.c if column.computed is None or column.name == "position"]
+
+
+def moment_of(table: Table) -> ColumnElement[Any]:
+    """When a row is written: now() is when the transaction began, and one that waited may have begun earlier."""
+    return func.greatest(func.now(), table.c.updated_at)
+
+
+def update_row(
+    table: Table, where: Any, *, guarded: bool, revision: ColumnElement[int] = REVISION, **values: Any
+) -> Update:
+    """An UPDATE that numbers what it writes; ``guarded``: only where the version is one of ``versions``."""
+    statement = update(table).where(*where)
+    if guarded:
+        statement = statement.where(table.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger))))
+    return statement.values(version=revision, updated_at=moment_of(table), **values)

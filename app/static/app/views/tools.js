@@ -1,0 +1,69 @@
+// What can be done with the project or the tag that a list shows, beside its name.
+import { html, useState } from "../html.js";
+import { go } from "../place.js";
+import { archived, projects, tags } from "../store.js";
+import { archiveProject, changeProject, deleteProject, deleteTag, renameTag } from "../writes.js";
+
+const leave = () => go({ list: "all", id: "" });
+
+export function ProjectTools({ id }) {
+  const project = [...projects(), ...archived()].find((one) => one.id === id);
+  if (!project) return null;
+  return html`
+    <${Renaming} of="project" name=${project.name} max="100" onKeep=${(name) => changeProject(project, { name })}>
+      <button class="link" id="archive-project" onClick=${() => archiveProject(project, !project.archived_at)}>${project.archived_at ? "Bring back" : "Archive"}</button>
+      <${Sure} id="delete-project" question="Delete with its tasks?" onClick=${() => (deleteProject(project), leave())} />
+    <//>
+  `;
+}
+
+export function TagTools({ name }) {
+  const [other, setOther] = useState(null); // one that is in use
+  const rename = (tag, merge) => {
+    renameTag(name, tag, merge);
+    go({ id: tag });
+  };
+  const keep = (text) => {
+    const tag = text.replace(/^@/, "");
+    if (tags().some(([one]) => one === tag && one !== name)) setOther(tag);
+    else if (tag && tag !== name) rename(tag, false);
+  };
+  if (other) {
+    return html`
+      <div class="tools">
+        <button class="danger" id="merge-tag" ref=${(button) => button?.focus()} onBlur=${() => setOther(null)} onClick=${() => rename(other, true)}>Put its tasks under @${other}?</button>
+      </div>
+    `;
+  }
+  return html`
+    <${Renaming} of="tag" name=${name} max="50" onKeep=${keep}>
+      <${Sure} id="delete-tag" question="Take it from all tasks?" onClick=${() => (deleteTag(name), leave())} />
+    <//>
+  `;
+}
+
+function Renaming({ of, name, max, onKeep, children }) {
+  const [open, setOpen] = useState(false);
+  const keep = (event) => {
+    event.preventDefault();
+    const text = event.target.elements.name.value.trim();
+    setOpen(false);
+    if (text) onKeep(text);
+  };
+  if (!open) return html`<div class="tools"><button class="link" id=${`rename-${of}`} onClick=${() => setOpen(true)}>Rename</button>${children}</div>`;
+  return html`
+    <form class="tools" onSubmit=${keep}>
+      <input name="name" aria-label=${`Name of the ${of}`} defaultValue=${name} maxlength=${max} ref=${(field) => field?.focus()} onBlur=${() => setOpen(false)} />
+    </form>
+  `;
+}
+
+/** Asks once more. */
+function Sure({ id, question, onClick }) {
+  const [sure, setSure] = useState(false);
+  return html`
+    <button class=${sure ? "danger" : "link"} id=${id} onBlur=${() => setSure(false)} onClick=${() => (sure ? onClick() : setSure(true))}>
+      ${sure ? question : "Delete"}
+    </button>
+  `;
+}

@@ -1,0 +1,151 @@
+"""Which statements Citus would refuse as they are, as far as its source says: planner/multi_router_planner.c, read.
+
+Nothing here was tried on Citus. The lists are to grow shorter, and not longer unseen: docs/scaling.md tells of them.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from app.db.plain_changes import PlainForm
+from app.db.statements import Prepared
+from app.services import comments, projects, tasks, views
+from app.services.bulk_statements import update_all
+from app.services.task_statements import update_statement
+from app.services.tree import write_below
+from app.services.undoable import UNDOABLE
+
+MODIFYING_CTE = re.compile(r"\bas\s*\(\s*(insert|update|delete)\b", re.IGNORECASE)
+# Writes that are built on request: one of each kind. The others are found in the modules.
+BUILT = {
+    "tasks: title": update_statement(frozenset({"title"})),
+    "tasks: due date": update_statement(frozenset({"due_on", "due_at"})),
+    "tasks: completed": update_statement(frozenset({"completed"}), simple=True),
+    "tasks: complete": tasks._complete(toggle=True, guarded=True),
+    "tasks: delete": tasks._delete(guarded=True),
+    "tasks: with reminders": tasks._create(frozenset({"reminders"})),
+    "tasks: move below": write_below(moves=True, completed=None),
+    "tasks: complete below": write_below(moves=False, completed=True),
+    "projects: rename": projects._update(frozenset({"name"}), guarded=True),
+    "projects: archive": projects._update(frozenset({"archived_at"}), guarded=False),
+    "comments: update": comments._write("updated", guarded=True),
+    "views: update": views._update(frozenset({"name"}), guarded=True),
+    "bulk: tags": update_all(frozenset(), frozenset({"tags"})),
+}
+REFUSED = {
+    "function not immutable": {
+        "bulk_restoring.RESTORE",
+        "bulk_statements.DELETE",
+        "bulk_statements.REOPEN",
+        "bulk_statements.REOPEN_BELOW",
+        "projects.TRASH_TASKS",
+        "projects: archive",
+        "reminding.FIRE",
+        "tasks: complete",
+        "tasks: complete below",
+        "tasks: completed",
+        "tasks: due date",
+        "time_zones.SHIFT",
+        "tree.DELETE_TREE",
+        "tree.RESTORE_TREE",
+        "undoable.UNDOABLE[task].first",
+        "undoable.UNDOABLE[task].next",
+    },
+    "insert from select": {
+        "comments.CREATE",
+        "conversations.SAY",
+        "conversations.SAY_FIRST",
+        "projects.CREATE",
+        "recurring.KEEP_OCCURRENCES",
+        "store.INSERT[comments]",
+        "store.INSERT[projects]",
+        "store.INSERT[tasks]",
+        "store.INSERT[views]",
+        "store.INSERT_TASK[False]",
+        "store.INSERT_TASK[True]",
+    },
+    "sub-select in returning": {
+        "tasks: complete below",
+        "tasks: completed",
+        *(f"undoable.UNDOABLE[{entity}].{which}" for entity in UNDOABLE for which in ("first", "next")),
+    },
+    "sub-select in values": {"tasks: with reminders"},
+}
+
+
+def statements(value: Any, name: str) -> Iterator[tuple[str, Prepared]]:
+    if isinstance(value, Prepared):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from statements(item, f"{name}[{key}]")
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for key in value._fields:
+            yield from statements(getattr(value, key), f"{name}.{key}")
+
+
+def all_statements() -> dict[str, Prepared]:
+    """By the module that defines them, and by their name there."""
+    found = dict(BUILT)
+    for module in [module for name, module in sys.modules.items() if name.startswith("app.")]:
+        source = Path(str(module.__file__)).read_text()
+        for name, value in vars(module).items():
+            if re.search(rf"^[\w, ]*\b{name}\b[^=(\n]*=", source, re.MULTILINE):  # not imported
+                found |= statements(value, f"{module.__name__.rpartition('.')[2]}.{name}")
+    return found
+
+
+def numbered() -> dict[str, PlainForm]:
+    return {name: found.plain for name, found in all_statements().items() if found.plain is not None}
+
+
+def refusals(sql: str) -> set[str]:
+    """Kinds of what the planner does not send on to a single server."""
+    text = " ".join(sql.split())
+    body, _, returned = text.partition(" RETURNING ")
+    found = {
+        "modifying cte": MODIFYING_CTE.search(text),
+        "sub-select in returning": "select " in returned.lower(),
+    }
+    if text.startswith("INSERT"):
+        found["insert from select"] = ") SELECT " in body  # becomes a COPY, for the sake of the identity column
+        found["sub-select in values"] = ") VALUES " in body and "SELECT" in body
+    else:
+        found["function not immutable"] = re.search(
+            r"next_reminder\(|clock_timestamp\(|CASE WHEN (?:(?!END).)*now\(\)", body
+        )
+    return {kind for kind, is_so in found.items() if is_so}
+
+
+def test_no_numbered_write_has_a_modifying_cte_left() -> None:
+    for name, plain in numbered().items():
+        assert not MODIFYING_CTE.search(plain.write.sql + plain.log.sql + plain.take.sql), name
+
+
+def test_these_other_statements_have_one() -> None:
+    others = {
+        name for name, found in all_statements().items() if found.plain is None and MODIFYING_CTE.search(found.sql)
+    }
+    assert others == {
+        "accounts.CREATE",
+        "accounts.KEEP_RESET",
+        "agent_writes.NOTE",
+        "api_tokens.CREATE",
+        "attempts.SUCCEEDED",
+        "calendars.CREATE",
+        "idempotency.KEEP",
+        "refresh.EXTEND",
+        "sessions.START",
+        "token_use.RESERVE",
+        "webhooks.CREATE",
+    }
+
+
+def test_these_numbered_writes_would_be_refused() -> None:
+    refused: dict[str, set[str]] = {}
+    for name, plain in numbered().items():
+        for kind in refusals(plain.write.sql):
+            refused.setdefault(kind, set()).add(name)
+    assert refused == REFUSED
