@@ -239,7 +239,7 @@ async def main(arguments: argparse.Namespace, folder: Path) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
-    parser.add_argument("--others", type=int, default=1_000_000, help="users with ten tasks each: 3 GB of disk for 100,000")
+    parser.add_argument("--others", type=int, default=1_000_000, help="users with ten tasks; 3 GB for each 100,000")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=0.6, help="length of one measurement")
     parser.add_argument("--only", help="only requests whose name has this in it")
