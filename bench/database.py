@@ -95,12 +95,21 @@ async def bench_database(own_tables: list[str]) -> AsyncIterator[Bench]:
     """Start, migrate and seed. ``own_tables`` are scripts of contestants that have tables of their own."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))  # short: a unix socket's path has at most 107 bytes
     try:
-        settings = Settings(_env_file=None, data_dir=folder, database_url=None, jwt_secret=SECRET)
-        async with embedded_postgres(settings) as options:
-            await migrations.upgrade(options)
-            bench = Bench(options.dsn, folder)
-            for script in (NO_AUTOVACUUM, "select pg_reload_conf()", SEED, *own_tables, "analyze"):
+        async with empty_database(folder) as bench:
+            for script in (SEED, *own_tables, "analyze"):
                 await bench.run(script)
             yield bench
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def empty_database(folder: Path) -> AsyncIterator[Bench]:
+    """Start and migrate the PostgreSQL of ``folder``; with what is in it already."""
+    settings = Settings(_env_file=None, data_dir=folder, database_url=None, jwt_secret=SECRET)
+    async with embedded_postgres(settings) as options:
+        await migrations.upgrade(options)
+        bench = Bench(options.dsn, folder)
+        for script in (NO_AUTOVACUUM, "select pg_reload_conf()"):
+            await bench.run(script)
+        yield bench

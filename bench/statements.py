@@ -8,6 +8,7 @@ from app.db.session import Database, quote_owner
 from app.db.statements import Prepared
 from app.db.url import connect_options
 from app.services import task_list, tasks, users
+from app.services.task_filter import Shape
 
 
 class Statement:
@@ -23,7 +24,7 @@ class Statement:
 
 
 GET = Statement(tasks.GET)
-LIST = Statement(task_list._list(task_list.Shape(sort="created_at", descending=True)))
+LIST = Statement(task_list._list(Shape(sort="created_at", descending=True)))
 CREATE = Statement(tasks.CREATE)
 TOGGLE = Statement(tasks._complete(True, False))
 REVISION = Statement(users.REVISION_NOW)

@@ -1,7 +1,8 @@
 """Every statement that the service issues while the tests run, in this process."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,16 @@ class Issued(NamedTuple):
 
 
 ISSUED: set[Issued] = set()
+_listeners: list[list[str]] = []
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """What is issued meanwhile, in order."""
+    heard: list[str] = []
+    _listeners.append(heard)
+    yield heard
+    _listeners.remove(heard)
 
 
 def record() -> None:
@@ -30,6 +41,8 @@ def record() -> None:
             prepared = statement if isinstance(statement, Prepared) else prepare(statement)[0]
             begin = self._begin.partition("; SET LOCAL app.user_id")[0]
             ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
+            for heard in _listeners:
+                heard.append(prepared.sql)
         return execute(self, statement, params)
 
     Session.exec = recorded  # type: ignore[method-assign]

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 
 import pytest
 
@@ -143,6 +143,26 @@ async def test_filters_combine(alice: Person, query: str) -> None:
     assert sorted(await alice.titles(query)) == FILTERS[query]
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin"])
+async def test_a_range_of_due_dates_is_the_same_by_its_index_as_in_any_order(alice: Person, zone: str) -> None:
+    await alice.patch("/settings", {"timezone": zone})
+    for day in range(1, 8):
+        await alice.add(f"day {day}", due_date=f"2026-06-0{day}")
+        for hour in (0, 9, 13, 23):
+            await alice.add(f"day {day}, hour {hour}", due_date=f"2026-06-0{day}T{hour:02}:30:00Z")
+    await alice.add("never")
+    await alice.add("in years", due_date="2036-01-01")
+    moments = ("2026-06-04", "2026-06-04T12:00", "2026-06-04T00:00:00Z", "2026-06-05T23:59:00Z")
+    found: dict[str, set[str]] = {}
+    for query in [f"{name}={moment}" for name in ("due_after", "due_before") for moment in moments]:
+        found[query] = set(await alice.titles(f"?{query}"))
+        assert len(found[query]) > 10
+        assert set(await alice.titles(f"?{query}&sort=due_date")) == found[query], query
+    for after, before in product(moments, moments):
+        both = found[f"due_after={after}"] & found[f"due_before={before}"]
+        assert set(await alice.titles(f"?due_after={after}&due_before={before}")) == both, (after, before)
+
+
 async def test_overdue_follows_the_clock(alice: Person) -> None:
     now = datetime.now(UTC)
     await alice.add("past", due_date=(now - timedelta(minutes=1)).isoformat())
@@ -151,6 +171,7 @@ async def test_overdue_follows_the_clock(alice: Person) -> None:
     await alice.add("yesterday", due_date=(now.date() - timedelta(days=1)).isoformat())
     await alice.add("done", due_date="2020-01-01", completed=True)
     assert sorted(await alice.titles("?overdue=true")) == ["past", "yesterday"]
+    assert await alice.titles("?overdue=true&sort=due_date") == ["yesterday", "past"]
     assert "etag" not in (await alice.get("/tasks?overdue=true")).headers
 
 

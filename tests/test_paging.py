@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from app.models.task_fields import TITLE_MAX
 from app.paging import CURSOR_MAX, Cursor
 from app.services import task_list
-from app.services.task_list import INFINITY, KEYS, Shape
+from app.services.task_filter import INFINITY, Shape
+from app.services.task_list import KEYS
 from tests.databases import Databases
 from tests.support import Person, assert_problem
 

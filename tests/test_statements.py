@@ -113,7 +113,7 @@ async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> 
     [
         ("select * from tasks where id = $1::bigint", "tasks"),
         ("select * from tasks where user_id > $1::text", "tasks"),
-        ("select * from tasks t join changes c on c.user_id = t.user_id where c.revision = 1", "tasks"),
+        ("select * from tasks t join changes c on c.user_id = t.user_id where c.revision = 1", "changes"),
         ("update tasks set title = 'x' where id = $1::bigint", "tasks"),
         ("delete from changes where revision < $1::bigint", "changes"),
         ("with gone as (delete from webhooks returning id) select * from gone", "webhooks"),

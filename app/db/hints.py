@@ -79,7 +79,8 @@ class Hints:
             listener(owners)
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
-        if pid != connection.get_server_pid():  # one's own hints have been told already
+        # One's own hints have been told already; what comes while the connection is being closed can no longer be told.
+        if not connection.is_closed() and pid != connection.get_server_pid():
             self._call(json.loads(payload))
 
     async def _keep_connected(self) -> None:

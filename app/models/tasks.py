@@ -48,6 +48,7 @@ TITLE_SORT = "lower(title)"
 POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.functions
 LIVE = text("deleted_at is null")
+OPEN = text("deleted_at is null and not completed")
 
 
 def _computed(name: str, type_: Any, expression: str) -> Any:
@@ -84,6 +85,8 @@ class Task(SQLModel, table=True):
         Index("tasks_by_completed_at", "user_id", "completed_sort", "id", postgresql_where=LIVE),
         Index("tasks_by_priority", "user_id", "priority_sort", "id", postgresql_where=LIVE),
         Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=LIVE),
+        Index("tasks_open", "user_id", "created_at", "id", postgresql_where=OPEN),
+        Index("tasks_open_by_due", "user_id", "due_sort", "id", postgresql_where=OPEN),
         # Those in the trash, too: a move must find a place that none of them will take again.
         Index("tasks_by_position", "user_id", "position", "id"),
         # Also for the foreign keys: whatever refers to a row that is deleted for good.

@@ -16,7 +16,7 @@ from app.services.bulk_changes import change_all
 from app.services.bulk_completing import complete_all
 from app.services.bulk_restoring import restore_all
 from app.services.bulk_statements import BELOW, DELETE, LOOK_AT_ALL, REOPEN, WRITTEN, matching
-from app.services.task_list import shape_and_values
+from app.services.task_filter import shape_and_values
 from app.services.users import lock_owner
 
 Row = dict[str, Any]

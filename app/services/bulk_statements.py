@@ -10,7 +10,7 @@ from app.db.changes import OWNER, TAKEN
 from app.db.statements import Prepared
 from app.services.changes import CHANGES
 from app.services.reminders import remind_at, remind_at_after
-from app.services.task_list import Shape, conditions
+from app.services.task_filter import Shape, conditions
 from app.services.task_statements import (
     DONE,
     GOES_ON,

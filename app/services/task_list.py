@@ -1,25 +1,11 @@
-"""Lists of tasks: filters, order, keyset and offset paging. One statement a shape, compiled once."""
+"""Lists of tasks: order, keyset and offset paging. One statement a shape, compiled once."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    Date,
-    DateTime,
-    Integer,
-    Text,
-    and_,
-    bindparam,
-    cast,
-    func,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select, tuple_
 
 from app.db.changes import OWNER
 from app.db.session import Session
@@ -28,16 +14,13 @@ from app.models.base import MAX_YEAR, MIN_YEAR
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.paging import Cursor, InvalidCursor, Page, decode_cursor
-from app.schemas.task_query import Order, Status, TaskConditions, TaskQuery, TrashQuery
-from app.services.task_search import MATCHES, RELEVANCE, words_of
+from app.schemas.task_query import Order, TaskQuery, TrashQuery
+from app.services.task_filter import INFINITY, INSTANT, Shape, conditions, shape_and_values
+from app.services.task_search import RELEVANCE
 from app.services.task_statements import READ, TASKS
-from app.services.users import TIMEZONE, USERS, get_revision
+from app.services.users import USERS, get_revision
 
 SORT_KEY = len(READ_COLUMNS)  # position of the sort key in a record; the revision comes last
-INSTANT = DateTime(timezone=True)
-# What the driver sends as PostgreSQL's infinity. A parameter, and no expression around one: under row-level security
-# that would not be part of an index range.
-INFINITY = datetime.max.replace(tzinfo=UTC)
 REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
 # Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 KEYS: dict[str, tuple[Any, Any]] = {
@@ -53,25 +36,6 @@ KEYS: dict[str, tuple[Any, Any]] = {
 }
 
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
-
-
-class Shape(NamedTuple):
-    """What the text of a list statement depends on; everything else is a parameter of it."""
-
-    sort: str
-    descending: bool
-    behind: bool = False
-    trash: bool = False
-    status: Status = Status.ALL
-    search: bool = False
-    priority: bool = False
-    tags: bool = False
-    due_before: str = ""
-    due_after: str = ""
-    overdue: bool | None = None
-    project_id: str = ""
-    parent_id: str = ""
-    series_id: str = ""
 
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
@@ -142,85 +106,6 @@ def _list(shape: Shape) -> Prepared:
 @lru_cache(maxsize=512)
 def _count(shape: Shape) -> Prepared:
     return Prepared(select(func.count()).select_from(TASKS).where(*conditions(shape)))
-
-
-def conditions(shape: Shape) -> list[Any]:
-    c = TASKS.c
-    found = [c.user_id == OWNER, c.deleted_at.is_not(None) if shape.trash else c.deleted_at.is_(None)]
-    if shape.status is not Status.ALL:
-        found.append(c.completed if shape.status is Status.COMPLETED else ~c.completed)
-    if shape.search:
-        found.append(MATCHES)
-    if shape.priority:
-        found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
-    if shape.tags:
-        found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
-    for name in ("project_id", "parent_id", "series_id"):
-        if kind := getattr(shape, name):
-            found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
-    if shape.due_before:
-        day, instant = _bounds("due_before", shape.due_before)
-        found.append(or_(c.due_on < day, c.due_at < instant))
-    if shape.due_after:
-        day, instant = _bounds("due_after", shape.due_after)
-        found.append(or_(c.due_on >= day, c.due_at >= instant))
-    if shape.overdue is not None:
-        today = cast(func.timezone(TIMEZONE, func.now()), Date)
-        late = and_(~c.completed, func.coalesce(c.due_on < today, c.due_at < func.now(), False))
-        found.append(late if shape.overdue else ~late)
-    return found
-
-
-def _bounds(name: str, kind: str) -> tuple[Any, Any]:
-    """A day and an instant that mean the same moment in the owner's time zone."""
-    if kind == "day":
-        day = bindparam(name, type_=Date)
-        return day, func.timezone(TIMEZONE, cast(day, DateTime()))
-    if kind == "local":
-        local = bindparam(name, type_=DateTime())
-        return cast(local, Date), func.timezone(TIMEZONE, local)
-    instant = bindparam(name, type_=INSTANT)
-    return cast(func.timezone(TIMEZONE, instant), Date), instant
-
-
-def shape_and_values(query: TaskConditions, *, sort: str, descending: bool) -> tuple[Shape, dict[str, Any]]:
-    words = words_of(query.search)
-    shape = Shape(
-        sort=sort,
-        descending=descending,
-        status=query.status,
-        search=bool(words),
-        priority=bool(query.priority),
-        tags=bool(query.tag),
-        due_before=_kind(query.due_before),
-        due_after=_kind(query.due_after),
-        overdue=query.overdue,
-        project_id=_which(query.project_id),
-        parent_id=_which(query.parent_id),
-        series_id=_which(query.series_id),
-    )
-    return shape, {
-        "words": words,
-        "priorities": query.priority,
-        "tags": query.tag,
-        "due_before": query.due_before,
-        "due_after": query.due_after,
-        "project_id": query.project_id,
-        "parent_id": query.parent_id,
-        "series_id": query.series_id,
-    }
-
-
-def _which(row_id: int | str | None) -> str:
-    return "" if row_id is None else "none" if row_id == "none" else "one"
-
-
-def _kind(due: date | datetime | None) -> str:
-    if due is None:
-        return ""
-    if not isinstance(due, datetime):
-        return "day"
-    return "instant" if due.tzinfo else "local"
 
 
 def _to_cursor(value: Any) -> Any:
