@@ -8,7 +8,6 @@ import argparse
 import http.client
 import os
 import platform
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.contestants import ROOT, free_port
-from bench.report import table
+from bench.report import command, table
 from bench.scenarios import SECRET, token, user_id
 
 STOP = 30.0
@@ -37,9 +36,9 @@ def environment(folder: Path, port: int = 0) -> dict[str, str]:
 def first_answer(folder: Path) -> float:
     """Seconds from the start of the process to the first 200."""
     port = free_port()
-    command = [sys.executable, "-m", "app", "serve"]
+    program = [sys.executable, "-m", "app", "serve"]
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, env=environment(folder, port), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(program, cwd=folder, env=environment(folder, port), stdout=subprocess.DEVNULL)
     try:
         while True:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STOP)
@@ -63,8 +62,8 @@ def first_answer(folder: Path) -> float:
 
 def import_time(folder: Path) -> tuple[float, float]:
     """Seconds of the clock and of CPU."""
-    command = [sys.executable, "-c", IMPORT]
-    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
+    program = [sys.executable, "-c", IMPORT]
+    done = subprocess.run(program, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     wall, cpu = done.stdout.split()
     return float(wall), float(cpu)
 
@@ -85,10 +84,8 @@ def main() -> None:
         ["its CPU time", *(f"{value(c for _, c in imports):.2f}" for value in (median, min, max)), ""],
         ["first answer, new data folder (once)", f"{new:.2f}", "", "", ""],
     ]
-    command = shlex.join(["python", "-m", "bench.start", *sys.argv[1:]])
-    about = (
-        f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, Python {platform.python_version()}: `{command}`. Seconds."
-    )
+    about = f"{datetime.now(UTC).date()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    about += f": `{command('bench.start')}`. Seconds."
     report = "\n".join([about, "", *table(["", "median", "least", "most", "wanted"], rows)]) + "\n"
     print(report, end="")
     if given.markdown:
