@@ -73,7 +73,7 @@ ALL = (
     Contestant(
         name="service",
         title="this service",
-        command=_uvicorn("app.main:create_app"),
+        command=(sys.executable, "-m", "app", "serve"),  # with its guard, which uvicorn alone would leave out
         environment={"ACCESS_LOG": "false", "LOG_FORMAT": "json", "RATE_LIMIT_PER_MINUTE": "1000000000"},
     ),
     Contestant(
@@ -158,6 +158,7 @@ async def running(contestant: Contestant, database_url: str, folder: Path) -> As
         if contestant.folder
         else folder,  # not the project's: a developer's .env must not change what is measured
         env=environment(database_url, port) | contestant.environment,
+        stdout=sys.stderr,
         start_new_session=True,  # Ctrl-C is for this program, which then stops what it started
     )
     try:
