@@ -33,21 +33,24 @@ class Reminders:
             upcoming = await find_upcoming(session, NOBODY, without=list(self._set_aside))
         moment = now()
         due = [each for each in upcoming if each.at <= moment]
-        await self._fire(due)
-        if len(due) == len(upcoming) and due:
+        done = await self._fire(due)
+        if len(due) == len(upcoming) and done:
             return  # there may be more
         ahead = (upcoming[len(due)].at - now()).total_seconds() if len(due) < len(upcoming) else pause
         await asyncio.sleep(min(pause, max(0.0, ahead)))
 
-    async def _fire(self, due: Sequence[Upcoming]) -> None:
-        moment = now()
+    async def _fire(self, due: Sequence[Upcoming]) -> int:
+        """How many are dealt with: not those that the database's clock, which may be behind, does not call due yet."""
+        moment, done = now(), 0
         groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for each in due:
             groups[each.owner, moment - each.at > LATE].append(each.task_id)
         for (owner, late), task_ids in groups.items():
             try:
                 async with self._database.transaction(owner) as session:
-                    await fire_reminders(session, owner, task_ids, late=late)
+                    done += await fire_reminders(session, owner, task_ids, late=late)
             except Exception:  # of one owner: the others' reminders do not wait for it
                 log.exception("reminders could not be fired")
                 self._set_aside[owner] = asyncio.get_running_loop().time() + AGAIN
+                done += len(task_ids)
+        return done

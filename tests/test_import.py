@@ -13,8 +13,9 @@ import icalendar
 import pytest
 from fastapi import FastAPI
 
+from app.errors import ImportRunning
 from app.services import import_lease
-from app.services.import_lease import ImportLease
+from app.services.import_lease import LEASE, ImportLease
 from app.services.transfer.own_csv import COLUMNS
 from tests.support import Person, assert_problem
 
@@ -452,6 +453,21 @@ async def test_a_long_import_stays_the_only_one(
         monkeypatch.setattr(import_lease, "RENEW_AFTER", 0)
         await lease.renew()
         assert await sql.fetchval(left, lease._key) > 100
+
+
+async def test_an_import_that_was_too_slow_leaves_the_next_one_alone(alice: Person, app: FastAPI, sql: Any) -> None:
+    async with ImportLease(app.state.database, alice.subject) as slow:
+        await sql.execute("update rate_limits set full_at = now() - interval '1 second' where key = $1", slow._key)
+        slow._renewed -= LEASE.seconds
+        async with ImportLease(app.state.database, alice.subject):
+            with pytest.raises(ImportRunning):
+                await slow.renew()
+            await slow.__aexit__(None, None, None)
+            with pytest.raises(ImportRunning):
+                await ImportLease(app.state.database, alice.subject).__aenter__()
+        await slow.renew()  # the next one is over
+        with pytest.raises(ImportRunning):
+            await ImportLease(app.state.database, alice.subject).__aenter__()
 
 
 async def test_who_is_still_uploading_keeps_nobody_waiting(alice: Person) -> None:

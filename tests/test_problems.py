@@ -205,8 +205,7 @@ async def test_every_fact_is_answered_in_the_shape(fresh: FastAPI, visitor: Pers
 # --- the database ---
 
 SQLSTATES = {
-    "unknown_time_zone": "22023",
-    "invalid": "22000 22001 22003 22007 22008 22012 22021 22P02 22P05 22P06 23502 23514",
+    "invalid": "22000 22001 22003 22007 22008 22012 22021 22023 22P02 22P05 22P06 23502 23514",
     "conflict": "23505 23503",
     "not_found": "42501",
     "contention": "40001 40P01",
@@ -227,6 +226,17 @@ def test_each_sqlstate_means_one_fact(code: str | None, state: str) -> None:
     assert (fact.code if fact else None) == code
     assert (fact.retry_after if fact else None) == (RETRY_AFTER if code in ("unavailable", "contention") else None)
     assert "secret" not in str(fact)
+
+
+def test_a_time_zone_that_the_database_does_not_know_is_told_from_other_bad_parameters() -> None:
+    unknown, other = (
+        ('time zone "Mars/Base" not recognized', "unknown_time_zone"),
+        ('role "x" does not exist', "invalid"),
+    )
+    for message, code in (unknown, other):
+        fact = fact_of(asyncpg.PostgresError.new({"C": "22023", "M": message}))
+        assert fact is not None
+        assert fact.code == code
 
 
 NO_ANSWER = [TimeoutError(), ConnectionResetError(), ConnectionRefusedError(), OSError(), socket.gaierror()]

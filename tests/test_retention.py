@@ -91,6 +91,21 @@ async def test_what_others_refer_to_goes_after_them_or_stays(app: FastAPI, sql: 
     ]  # fmt: skip
 
 
+async def test_many_occurrences_are_let_go_in_batches(
+    app: FastAPI, sql: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptying, "PURGE_BATCH", 2)
+    ids = await throw_away(alice, sql, root=50)
+    live = [(await alice.add(str(n)))["id"] for n in range(5)]
+    await sql.execute("update tasks set series_id = $1 where id = any($2)", ids["root"], live)
+    before = int((await alice.get("/tasks")).headers["x-revision"])
+    await empty_old_trash(app.state.database, days=DAYS)
+    changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
+    assert [c["revision"] - before for c in changes] == [1, 1, 2, 2, 3, 3]
+    assert {c["entity_id"] for c in changes if c["action"] == "updated"} == set(live)
+    assert (await alice.get(f"/tasks?series_id={ids['root']}")).json() == []
+
+
 async def test_an_occurrence_that_is_not_old_yet_keeps_its_series(app: FastAPI, sql: Any, alice: Person) -> None:
     """It may still be restored, and clients are not told of an update in the trash."""
     ids = await throw_away(alice, sql, series=50, occurrence=3)

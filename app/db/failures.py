@@ -73,7 +73,7 @@ def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
         return NotFound()
     if state in {"23505", "23503"}:
         return Conflict()
-    if state == "22023":  # "invalid parameter value": nothing else here has parameters that can be
+    if state == "22023" and "time zone" in str(error):  # a missing role is an "invalid parameter value", too
         return UnknownTimeZone()
     if state.startswith("22") or state in {"23502", "23514"}:
         # The shapes should have refused it first, with a better answer: worth a look. No values, they are the user's.

@@ -97,14 +97,13 @@ PURGE = {entity: _purge(entity) for entity in TABLES}
 PURGE_TOO = _purge("task", TAKEN)
 # Completed occurrences stay when their series goes.
 _left: Any = TASKS.alias("left_over")
-HAS_LEFT = Prepared(
-    select(_left.c.id)
-    .where(_left.c.user_id == OWNER, _left.c.deleted_at.is_(None), _left.c.series_id.in_(_batch("task")))
-    .limit(1)
+LEFT = select(_left.c.id).where(
+    _left.c.user_id == OWNER, _left.c.deleted_at.is_(None), _left.c.series_id.in_(_batch("task"))
 )
+HAS_LEFT = Prepared(LEFT.limit(1))
 DETACH = numbered_task(
     update(TASKS)
-    .where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.series_id.in_(_batch("task")))
+    .where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.id.in_(LEFT.limit(bindparam("batch", type_=BigInteger))))
     .values(series_id=null(), version=REVISION, updated_at=NOW),
     "updated",
     answer=["id"],
@@ -130,7 +129,7 @@ async def empty_trash(session: Session, owner: str) -> int:
 
 
 async def purge_old(session: Session, owner: str, *, days: int) -> int:
-    """Delete for good what was deleted more than ``days`` ago, one batch and one number; how many rows.
+    """Delete for good what was deleted more than ``days`` ago, one batch of it; how many rows.
 
     Call it until it says 0: what others refer to comes after them, or stays as long as they are in the trash.
     """
@@ -144,7 +143,7 @@ async def _purge_batch(session: Session, owner: str, *, days: int | None) -> int
     if (entity := (await session.exec(NEXT, values)).one()) is None:
         return 0  # and no number is taken for nothing
     statement = PURGE[entity]
-    if entity == "task" and (await session.exec(HAS_LEFT, values)).first() is not None:
+    while entity == "task" and (await session.exec(HAS_LEFT, values)).first() is not None:
         await session.exec(DETACH, values)
         statement = PURGE_TOO
     return len((await session.exec(statement, values)).all())

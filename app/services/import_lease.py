@@ -35,23 +35,38 @@ class ImportLease:
         self._renewed = 0.0
 
     async def __aenter__(self) -> Self:
+        await self._take()
+        return self
+
+    async def _take(self) -> None:
+        asked = time.monotonic()
         admitted, _ = await take(self._database, LEASE, self._owner)
         if not admitted:
             raise ImportRunning
-        self._renewed = time.monotonic()
-        return self
+        self._renewed = asked
+
+    @property
+    def _age(self) -> float:
+        """Seconds. When it is older than the lease, the one in the table may be somebody else's."""
+        return time.monotonic() - self._renewed
 
     async def renew(self) -> None:
-        """The import goes on."""
-        if time.monotonic() - self._renewed < RENEW_AFTER:
+        """The import goes on. Raises ImportRunning when it was so slow that another one has begun."""
+        if self._age < RENEW_AFTER:
             return
+        if self._age >= LEASE.seconds:
+            await self._take()
+            return
+        asked = time.monotonic()
         async with self._database.auth_transaction() as session:
             await session.exec(RENEW, {"key": self._key, "seconds": LEASE.seconds})
-        self._renewed = time.monotonic()
+        self._renewed = asked
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._age >= LEASE.seconds:
+            return
         with suppress(AppError):  # what went wrong before is the news; the lease ends by itself
             async with self._database.auth_transaction() as session:
                 await session.exec(END, {"key": self._key})

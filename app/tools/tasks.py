@@ -79,7 +79,7 @@ class TaskLines(NextPage):
 
 class Emptied(BaseModel):
     status: Literal["emptied"]
-    deleted: int = Field(description="Tasks that were deleted for good.")
+    deleted: int = Field(description="Tasks, comments, projects and views that were deleted for good.")
 
 
 def done(task: Any, status: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ TASK_TOOLS = [
     ),
     Tool(
         "empty_trash",
-        "Delete for good everything in the trash. Cannot be undone.",
+        "Delete for good what is in the trash, and deleted comments, projects and views. Cannot be undone.",
         Nothing,
         Emptied,
         empty_trash,

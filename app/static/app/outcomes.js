@@ -8,6 +8,7 @@ import { announce, complain, show, toast, ui } from "./ui.js";
 
 const undoable = []; // {label, number}: latest last; number is a promise of the revision
 const deletions = new Map(); // "task 7" -> tells the number of its deletion, which no answer names: the stream does
+const retagged = new Set(); // ids of tasks with changes to come that are our own, though no answer names their number
 let newest = 0; // number of the latest own write
 
 /** The latest own write, once the one that is under way has its answer: {label, revision}, or null. */
@@ -21,7 +22,10 @@ function done(op, { data }) {
   const row = data?.task ?? data;
   newest = Math.max(newest, row?.version ?? data?.revision ?? 0);
   if (op.entity === "undo") data.changes.forEach(apply);
-  else if (op.entity === "tag") undoable.length = 0; // its number is not told, and nothing older may be undone in its place
+  else if (op.entity === "tag") {
+    undoable.length = 0; // its number is not told, and nothing older may be undone in its place
+    for (const { id } of op.overlay) retagged.add(id);
+  } else if (op.entity === "trash") undoable.length = 0;
   else if (op.method === "DELETE") {
     drop(op.entity, op.id);
     if (op.id) undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
@@ -51,6 +55,7 @@ export function told({ entity, entity_id: id, action, data, revision, through })
     tell(revision);
     deletions.delete(`${entity} ${id}`);
   } else if (through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
+  else if (entity === "task" && retagged.delete(id)) return;
   else if (entity === "task" && revision > newest && !queue.size) announce(`${action} elsewhere: ${data.title}`);
 }
 
@@ -81,7 +86,11 @@ queue.on({
   made,
   done,
   stale,
-  refused: (op, problem) => complain(problem),
+  refused(op, problem) {
+    if (problem.code !== "tag_exists") return complain(problem);
+    go({ id: op.name }); // back to where the question is asked
+    show({ taken: { name: op.name, other: op.body.name } });
+  },
   reachable(is) {
     if (store.online === is) return;
     store.online = is;

@@ -5,6 +5,7 @@ export const ui = {
   editing: null, // the id of the task whose title is being edited in the list
   toast: null, // {text, undo}
   conflict: null, // {op, current, fields}
+  taken: null, // {name, other}: the tag to be renamed, and the one that has its new name
   panel: null, // "help", "chat" or null
   sidebar: false, // on a phone
   found: null, // ids that the service found for the search

@@ -126,7 +126,7 @@ function retagged(name, edit) {
 export function renameTag(name, to, merge) {
   const overlay = retagged(name, (tags) => [...new Set(tags.map((tag) => (tag === name ? to : tag)))]);
   const label = `${merge ? "Merged" : "Renamed"} @${short(name)} ${merge ? "into" : "to"} @${short(to)}`;
-  queue.push({ entity: "tag", method: "PATCH", path: tagPath(name), body: { name: to, merge }, label, tell: "only", overlay });
+  queue.push({ entity: "tag", name, method: "PATCH", path: tagPath(name), body: { name: to, merge }, label, tell: "only", overlay });
 }
 
 export function deleteTag(name) {

@@ -1,7 +1,8 @@
 // What can be done with the project or the tag that a list shows, beside its name.
 import { html, useState } from "../html.js";
 import { go } from "../place.js";
-import { archived, projects, tags } from "../store.js";
+import { archived, projects, tasks } from "../store.js";
+import { show, ui } from "../ui.js";
 import { archiveProject, changeProject, deleteProject, deleteTag, renameTag } from "../writes.js";
 
 const leave = () => go({ list: "all", id: "" });
@@ -18,20 +19,23 @@ export function ProjectTools({ id }) {
 }
 
 export function TagTools({ name }) {
-  const [other, setOther] = useState(null); // one that is in use
+  const other = ui.taken?.name === name ? ui.taken.other : null;
+  const used = (tag) => [...tasks().values()].some((task) => task.tags.includes(tag));
   const rename = (tag, merge) => {
     renameTag(name, tag, merge);
     go({ id: tag });
   };
   const keep = (text) => {
     const tag = text.replace(/^@/, "");
-    if (tags().some(([one]) => one === tag && one !== name)) setOther(tag);
-    else if (tag && tag !== name) rename(tag, false);
+    if (tag === name || !tag) return;
+    if (used(tag)) show({ taken: { name, other: tag } });
+    else rename(tag, false);
   };
+  if (/^\.\.?$/.test(name)) return null; // no path can name it: browsers take it for a step up
   if (other) {
     return html`
       <div class="tools">
-        <button class="danger" id="merge-tag" ref=${(button) => button?.focus()} onBlur=${() => setOther(null)} onClick=${() => rename(other, true)}>Put its tasks under @${other}?</button>
+        <button class="danger" id="merge-tag" ref=${(button) => button?.focus()} onBlur=${() => show({ taken: null })} onClick=${() => rename(other, true)}>Put its tasks under @${other}?</button>
       </div>
     `;
   }
