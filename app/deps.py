@@ -15,7 +15,7 @@ from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
 from app.errors import AppError, CalendarTokenInvalid, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
 from app.limits import Limits
-from app.models.base import MAX_ID, CleanText
+from app.models.base import MAX_ID, cleaned
 from app.models.task_fields import TAG_MAX
 from app.openapi_texts import BEARER_DESCRIPTION
 from app.request_id import note_subject
@@ -213,7 +213,7 @@ ViewId = Annotated[int, Path(description="Id of the view."), *_row_id(2)]
 TagName = Annotated[
     str,
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
-    CleanText,
+    cleaned(TAG_MAX),
 ]
 Revision = Annotated[int, Path(description="The number of a write."), *_row_id(42)]
 WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3)]

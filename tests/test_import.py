@@ -505,7 +505,7 @@ async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person,
 async def test_a_time_zone_that_the_database_does_not_know_is_reported(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.accounts.available_timezones", lambda: {"Mars/Base"})
+    monkeypatch.setattr("app.models.accounts.known_time_zones", lambda: {"Mars/Base"})
     document = {"format": "todo/1", "user_id": "u", "settings": {"timezone": "Mars/Base"}, "tasks": [{"title": "x"}]}
     report = await imported(alice, json.dumps(document), JSON)
     assert (report["failed"], report["created"]["tasks"], report["timezone"]) == (1, 1, None)

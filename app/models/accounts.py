@@ -2,6 +2,7 @@
 
 import unicodedata
 from datetime import datetime
+from functools import cache
 from typing import Annotated, ClassVar
 from zoneinfo import available_timezones
 
@@ -12,7 +13,7 @@ from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, Unique
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
-from app.models.base import CleanText, Instant, Shape, UpdateShape
+from app.models.base import Instant, Shape, UpdateShape, cleaned
 from app.models.columns import instant, written_at
 
 EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
@@ -68,8 +69,13 @@ def fold_email(email: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
+@cache
+def known_time_zones() -> set[str]:
+    return available_timezones()  # reads the folder of zones each time: 16 to 48 ms
+
+
 def _timezone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in known_time_zones():
         raise PydanticCustomError("timezone", "Not a time zone of the IANA database, such as Europe/Berlin")
     return value
 
@@ -77,12 +83,14 @@ def _timezone(value: str) -> str:
 Email = Annotated[
     StrictStr,
     Field(min_length=3, max_length=EMAIL_MAX, examples=["alice@example.com"]),
-    CleanText,
+    cleaned(EMAIL_MAX),
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}),
 ]
-Name = Annotated[StrictStr, AfterValidator(str.strip), CleanText, Field(max_length=NAME_MAX, examples=["Alice"])]
-TimeZone = Annotated[StrictStr, AfterValidator(_timezone), Field(max_length=64, examples=["Europe/Berlin"])]
+Name = Annotated[
+    StrictStr, AfterValidator(str.strip), cleaned(NAME_MAX), Field(max_length=NAME_MAX, examples=["Alice"])
+]
+TimeZone = Annotated[StrictStr, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_timezone)]
 # No rules of composition (NIST SP 800-63B, 3.1.1.2): length, and not one of the most common.
 NewPassword = Annotated[
     StrictStr, Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX, examples=["correct horse battery"])

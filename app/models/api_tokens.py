@@ -11,8 +11,10 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.clock import now
-from app.models.base import DateOrInstant, Instant, Int64, Shape, VisibleText
+from app.models.base import DateOrInstant, Instant, Int64, Shape, visible
 from app.models.columns import identity, instant, written_at
+
+NAME_MAX = 100
 
 
 class Scope(StrEnum):
@@ -53,7 +55,7 @@ def _future_instant(value: object) -> datetime:
 class ApiTokenCreate(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "backup script", "scope": "read"}]})
 
-    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=100)]
+    name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)]
     scope: Scope = Field(Scope.READ, description="read: GET and HEAD only.")
     expires_at: Annotated[DateOrInstant, AfterValidator(_future_instant)] | None = Field(
         None, description="null: until it is revoked."

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -24,6 +25,9 @@ INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 BLANK = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
 BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 MAX_ID = 2**63 - 1
+RAW_FACTOR = 8  # what cleaning may take away: spaces at the edges, marks that become part of their letter, doubles
+MARKS_MAX = 30  # on one letter (UAX #15, Stream-Safe Text Format): normalizing takes the square of a run's length
+_MARKS = re.compile(rb"[^\0]{%d}" % (MARKS_MAX + 1))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(_DATE.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?")
@@ -59,20 +63,33 @@ class UpdateShape(Shape):
         return self
 
 
-def clean_text(value: str) -> str:
-    """NFC, no NUL and no lone surrogates: PostgreSQL cannot store either, and Pydantic lets both pass."""
+def too_long(limit: int) -> PydanticCustomError:
+    return PydanticCustomError(
+        "string_too_long", "String should have at most {max_length} characters", {"max_length": limit}
+    )
+
+
+def clean_text(value: str, limit: int) -> str:
+    """Returns the text in NFC, of at most RAW_FACTOR x ``limit`` characters: whether it fits is asked afterwards.
+
+    Refuses NUL and lone surrogates, which PostgreSQL cannot store and Pydantic lets pass.
+    """
+    if len(value) > RAW_FACTOR * limit:  # before anything that costs by the length
+        raise too_long(limit)
     if "\0" in value:
         raise PydanticCustomError("nul_character", "Text must not contain the NUL character")
     if value.isascii():
         return value
     if _SURROGATE.search(value):
         raise PydanticCustomError("lone_surrogate", "Text must not contain half of a surrogate pair")
+    if _MARKS.search(bytes(map(unicodedata.combining, value))):
+        raise PydanticCustomError("too_many_marks", "A letter should have at most {marks} marks", {"marks": MARKS_MAX})
     return unicodedata.normalize("NFC", value)
 
 
-def visible_text(value: str) -> str:
-    """Trimmed, NFC, and not blank to the eye."""
-    value = clean_text(value).strip()
+def visible_text(value: str, limit: int) -> str:
+    """Returns the text trimmed and cleaned as ``clean_text`` does. Refuses what is blank to the eye."""
+    value = clean_text(value, limit).strip()
     if not any(c not in BLANK and unicodedata.category(c) not in INVISIBLE for c in value):
         raise PydanticCustomError("blank_text", "Text must have at least one visible character")
     return value
@@ -127,5 +144,28 @@ RowId = Annotated[
 ]
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]
-CleanText = AfterValidator(clean_text)
-VisibleText = AfterValidator(visible_text)
+
+
+def cleaned(limit: int) -> AfterValidator:
+    """``clean_text`` for ``Annotated``; stands before ``Field(max_length=limit)``."""
+    return AfterValidator(partial(clean_text, limit=limit))
+
+
+def visible(limit: int) -> AfterValidator:
+    """``visible_text`` for ``Annotated``; stands before ``Field(max_length=limit)``."""
+    return AfterValidator(partial(visible_text, limit=limit))
+
+
+def raw_items(limit: int) -> BeforeValidator:
+    """Refuses a list of more than RAW_FACTOR x ``limit`` items before any of them is looked at.
+
+    For a list whose own limit is asked after doubles are dropped; others have ``Field(max_length=limit)`` alone, which
+    is asked first where it stands before every validator.
+    """
+
+    def check(value: Any) -> Any:
+        if isinstance(value, list) and len(value) > RAW_FACTOR * limit:
+            raise PydanticCustomError("too_long", "List should have at most {max_length} items", {"max_length": limit})
+        return value
+
+    return BeforeValidator(check)

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKeyConstraint, LargeBinary, Text
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape, VisibleText
+from app.models.base import Instant, Int64, Shape, visible
 from app.models.columns import identity, written_at
 
 NAME_MAX = 100
@@ -32,7 +32,7 @@ class CalendarFeed(SQLModel, table=True):
 class CalendarCreate(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "phone"}]})
 
-    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX)] = "calendar"
+    name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)] = "calendar"
 
 
 class CalendarRead(BaseModel):

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Echoed, Instant, Int64, VisibleText
+from app.models.base import Echoed, Instant, Int64, visible
 from app.models.columns import identity, instant, written_at
 
 BODY_MAX = 5000
@@ -53,7 +53,7 @@ class Comment(SQLModel, table=True):
     search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
 
 
-Body = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=BODY_MAX, examples=["The oat one"])]
+Body = Annotated[StrictStr, visible(BODY_MAX), Field(min_length=1, max_length=BODY_MAX, examples=["The oat one"])]
 
 
 class CommentRead(BaseModel):

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Echoed, Instant, Int64, UpdateShape, VisibleText
+from app.models.base import Echoed, Instant, Int64, UpdateShape, visible
 from app.models.columns import identity, instant, written_at
 
 NAME_MAX = 100
@@ -67,7 +67,7 @@ class Project(SQLModel, table=True):
     deleted_at: datetime | None = instant()
 
 
-Name = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]
+Name = Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]
 Color = Annotated[StrictStr, Field(pattern=COLOR, examples=["#3366ff"]), AfterValidator(str.lower)]
 EXAMPLE: Any = {
     "id": 3,

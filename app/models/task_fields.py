@@ -4,9 +4,8 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictStr, ValidationInfo
-from pydantic_core import PydanticCustomError
 
-from app.models.base import CleanText, DateOrInstant, VisibleText
+from app.models.base import DateOrInstant, clean_text, raw_items, too_long, visible
 
 TITLE_MAX, TAG_MAX, TAGS_MAX, RECURRENCE_MAX = 200, 50, 20, 500
 DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
@@ -31,22 +30,26 @@ def _unique_tags(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-def _within_limit(value: str, info: ValidationInfo) -> str:
+def _description(value: str, info: ValidationInfo) -> str:
     """The limit is a setting, handed in as validation context by the route."""
     limit = (info.context or {}).get("description_max", DESCRIPTION_MAX)
+    value = clean_text(value, limit)
     if len(value) > limit:
-        raise PydanticCustomError(
-            "string_too_long", "String should have at most {max_length} characters", {"max_length": limit}
-        )
+        raise too_long(limit)
     return value
 
 
-Title = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TITLE_MAX, examples=["Buy milk"])]
+Title = Annotated[StrictStr, visible(TITLE_MAX), Field(min_length=1, max_length=TITLE_MAX, examples=["Buy milk"])]
 Description = Annotated[
-    StrictStr, CleanText, AfterValidator(_within_limit), Field(json_schema_extra={"maxLength": DESCRIPTION_MAX})
+    StrictStr, AfterValidator(_description), Field(json_schema_extra={"maxLength": DESCRIPTION_MAX})
 ]
-Tag = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TAG_MAX)]
-Tags = Annotated[list[Tag], AfterValidator(_unique_tags), Field(max_length=TAGS_MAX, examples=[["home", "errands"]])]
+Tag = Annotated[StrictStr, visible(TAG_MAX), Field(min_length=1, max_length=TAG_MAX)]
+Tags = Annotated[
+    list[Tag],
+    raw_items(TAGS_MAX),
+    AfterValidator(_unique_tags),
+    Field(max_length=TAGS_MAX, examples=[["home", "errands"]]),
+]
 DueDate = Annotated[DateOrInstant, Field(examples=["2026-12-01", "2026-12-01T09:00:00Z"])]
 Recurrence = Annotated[
     StrictStr,

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from app.models.base import Shape, VisibleText
+from app.models.base import Shape, visible
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskRead
 
@@ -12,7 +12,7 @@ TEXT_MAX = 500
 TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
 
 
-QuickText = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=TEXT_MAX)]
+QuickText = Annotated[StrictStr, visible(TEXT_MAX), Field(min_length=1, max_length=TEXT_MAX)]
 
 
 class QuickTask(Shape):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import MISSING, AfterValidator, BeforeValidator, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import Shape, parse_date_or_instant
+from app.models.base import Shape, parse_date_or_instant, raw_items
 
 REMINDERS_MAX = 10
 LONGEST = timedelta(days=366)
@@ -66,13 +66,14 @@ def _unique(reminders: list[str]) -> list[str]:
 
 Reminder = Annotated[
     StrictStr,
-    AfterValidator(_reminder),
     Field(
         max_length=64, json_schema_extra={"anyOf": [{"format": "date-time"}, {"pattern": f"^({_DURATION.pattern})$"}]}
     ),
+    AfterValidator(_reminder),
 ]
 Reminders = Annotated[
     list[Reminder],
+    raw_items(REMINDERS_MAX),
     AfterValidator(_unique),
     Field(
         max_length=REMINDERS_MAX,

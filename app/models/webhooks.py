@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import CleanText, Instant, Shape, UpdateShape
+from app.models.base import Instant, Shape, UpdateShape, cleaned, raw_items
 from app.models.columns import identity, instant, written_at
 
 URL_MAX, EVENTS_MAX = 2000, 50
@@ -84,11 +84,12 @@ class WebhookDelivery(SQLModel, table=True):
 
 
 Url = Annotated[
-    StrictStr, CleanText, Field(min_length=1, max_length=URL_MAX, examples=["https://example.com/hooks/todo"])
+    StrictStr, cleaned(URL_MAX), Field(min_length=1, max_length=URL_MAX, examples=["https://example.com/hooks/todo"])
 ]
 EventName = Annotated[StrictStr, Field(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,40}$")]
 Events = Annotated[
     list[EventName],
+    raw_items(EVENTS_MAX),
     AfterValidator(lambda names: list(dict.fromkeys(names))),
     Field(max_length=EVENTS_MAX, examples=[["task.created", "task.completed"]], description="None: every event."),
 ]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from app.models.base import MAX_ID, Int64, Shape, VisibleText
+from app.models.base import MAX_ID, Int64, Shape, visible
 from app.models.conversations import CALL, ToolCallRead
 from app.schemas.task_query import Limit, Whole
 
@@ -17,7 +17,7 @@ class ChatRequest(Shape):
     conversation_id: Annotated[StrictInt, Field(ge=1, le=MAX_ID)] | None = Field(
         None, description="Go on with this conversation. Default: a new one."
     )
-    message: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=MESSAGE_MAX)]
+    message: Annotated[StrictStr, visible(MESSAGE_MAX), Field(min_length=1, max_length=MESSAGE_MAX)]
     confirm: StrictBool | None = Field(
         None, description="Do, or drop, what waits for a yes. The message `yes` does it, too; any other drops it."
     )

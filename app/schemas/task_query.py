@@ -6,9 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import CleanText, DateOrInstant, RowId, Shape
+from app.models.base import DateOrInstant, RowId, Shape, cleaned
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
 from app.paging import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+
+SEARCH_MAX = 200
 
 
 class Status(StrEnum):
@@ -65,7 +67,7 @@ def _canonical_id(value: Any) -> Any:
 Whole = BeforeValidator(_digits)
 QueryId = Annotated[RowId, BeforeValidator(_canonical_id)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-TagFilter = Annotated[str, CleanText, Field(min_length=1, max_length=TAG_MAX)]
+TagFilter = Annotated[str, cleaned(TAG_MAX), Field(min_length=1, max_length=TAG_MAX)]
 
 
 # Bounds before the validator: after it the document would say "ge" and "le", which nobody understands
@@ -109,13 +111,13 @@ class TaskConditions(Shape):
     ALIASES: ClassVar[dict[str, str]] = {"status_filter": "status", "completed": "status", "q": "search"}
 
     status: Status = Status.ALL
-    search: Annotated[str, CleanText, Field(max_length=200)] | None = Field(
+    search: Annotated[str, cleaned(SEARCH_MAX), Field(max_length=SEARCH_MAX)] | None = Field(
         None, description="All words, in any case and with any accents, in title, description, tags or comments."
     )
-    priority: Annotated[list[Priority], BeforeValidator(_as_list), Field(max_length=len(Priority))] = Field(
+    priority: Annotated[list[Priority], Field(max_length=len(Priority)), BeforeValidator(_as_list)] = Field(
         [], description="Any of these; repeatable."
     )
-    tag: Annotated[list[TagFilter], BeforeValidator(_as_list), Field(max_length=TAGS_MAX)] = Field(
+    tag: Annotated[list[TagFilter], Field(max_length=TAGS_MAX), BeforeValidator(_as_list)] = Field(
         [], description="All of these; repeatable."
     )
     project_id: QueryId | Literal["none"] | None = Field(None, description="In this project; none: in the inbox.")

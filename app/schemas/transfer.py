@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import CleanText, DateOrInstant, Shape, VisibleText
+from app.models.base import DateOrInstant, Shape, cleaned, visible
 from app.models.comments import BODY_MAX
 from app.models.projects import NAME_MAX
 from app.models.task_fields import DueDate, RecurrenceFrom
@@ -78,7 +78,7 @@ class ProjectImport(Shape):
         dropped = {"id", "user_id", "version", "position", "source_id"}
         return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
 
-    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX)]
+    name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)]
     color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")] | None = None
     archived_at: Moment | None = None
     created_at: Moment | None = None
@@ -95,7 +95,7 @@ class CommentImport(Shape):
         dropped = {"id", "user_id", "version", "task_id", "source_id"}
         return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
 
-    body: Annotated[StrictStr, CleanText, Field(min_length=1, max_length=BODY_MAX)]
+    body: Annotated[StrictStr, cleaned(BODY_MAX), Field(min_length=1, max_length=BODY_MAX)]
     created_at: Moment | None = None
     updated_at: Moment | None = None
     deleted_at: Moment | None = None
@@ -110,7 +110,7 @@ class ViewImport(Shape):
         dropped = {"id", "user_id", "version"}
         return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
 
-    name: Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=VIEW_NAME_MAX)]
+    name: Annotated[StrictStr, visible(VIEW_NAME_MAX), Field(min_length=1, max_length=VIEW_NAME_MAX)]
     parameters: TaskFilter
     created_at: Moment | None = None
     updated_at: Moment | None = None

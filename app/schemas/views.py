@@ -4,11 +4,13 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from app.models.base import Echoed, UpdateShape, VisibleText
+from app.models.base import Echoed, UpdateShape, visible
 from app.models.views import NAME_MAX, ViewRead
 from app.schemas.task_query import PageQuery, TaskFilter
 
-ViewName = Annotated[StrictStr, VisibleText, Field(min_length=1, max_length=NAME_MAX, examples=["Urgent at home"])]
+ViewName = Annotated[
+    StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX, examples=["Urgent at home"])
+]
 EXAMPLE: Any = {"name": "Urgent at home", "parameters": {"status": "pending", "priority": ["urgent"], "tag": ["home"]}}
 
 

@@ -4,11 +4,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
-from app.models.base import CleanText, Shape
+from app.models.base import Shape, cleaned
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.paging import Page
-from app.schemas.task_query import Sort, TaskFilter, TaskQuery
+from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
 from app.services import emptying, task_list, tasks
 from app.tools.table import LIMIT, Call, Id, Limit, NextPage, Nothing, Pages, Tool
 
@@ -31,7 +31,7 @@ class ListTrash(Pages):
 
 
 class SearchTasks(Shape):
-    query: Annotated[StrictStr, CleanText, Field(min_length=1, max_length=200)] = Field(
+    query: Annotated[StrictStr, cleaned(SEARCH_MAX), Field(min_length=1, max_length=SEARCH_MAX)] = Field(
         description="Words that must all occur in title, description or tags, in any case."
     )
     limit: Limit = LIMIT

@@ -47,7 +47,7 @@ def _name(written: str, longest: int) -> str | None:
     if not is_quoted and (written.isdigit() or not all(map(_is_allowed, written))):
         return None
     try:
-        name = visible_text(written[1:-1] if is_quoted else written)
+        name = visible_text(written[1:-1] if is_quoted else written, longest)
     except PydanticCustomError:
         return None
     has_letter = any(c.isalnum() or ord(c) > 127 for c in name)
