@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app.errors import AppError, BodyTooLarge, Kind
+from app.errors.findings import make_finding
 from app.request_id import request_id
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,8 @@ TITLES = {
     504: "Gateway Timeout",
     507: "Insufficient Storage",
 }
+FINDINGS_MAX, FINDINGS_SIZE = 100, 32_768  # of one refusal, and their bytes: it has 64 KB at most
+DETAIL_MAX = 2_000  # characters
 CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -72,7 +76,7 @@ def problem(
         "type": f"urn:todo:problem:{code}",
         "title": TITLES.get(status, "Error"),
         "status": status,
-        "detail": detail,
+        "detail": detail[:DETAIL_MAX],
         "code": code,
         "request_id": request_id(),
     }
@@ -105,12 +109,19 @@ def of_fact(fact: AppError) -> Response:
 
 
 def of_validation(error: RequestValidationError) -> Response:
-    """422 with every finding; never the input itself, which may be a password or a title."""
-    errors = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+    """422 with the first findings; never the input itself, which may be a password or a title."""
+    found = error.errors()
+    errors = [make_finding(each) for each in found[:FINDINGS_MAX]]
     first = errors[0] if errors else {"loc": [], "msg": "invalid"}
     where = ".".join(str(part) for part in first["loc"][1:]) or "request"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=errors)
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=_fitting(errors))
+
+
+def _fitting(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns as many from the beginning as a refusal holds."""
+    sizes = accumulate(len(_encode(error)) for error in errors)
+    return [error for error, size in zip(errors, sizes, strict=True) if size <= FINDINGS_SIZE]
 
 
 def of_http(error: HTTPException, request: Request) -> Response:

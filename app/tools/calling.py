@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from app.db.session import Database, Session
 from app.errors import BadArguments, Contention, InsufficientScope, UnknownTool
+from app.errors.findings import make_finding
 from app.services.agent_writes import begin_write, note_writes
 from app.tools import TOOLS
 from app.tools.table import Call, Tool
@@ -30,8 +31,8 @@ def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
     try:
         return tool.arguments.model_validate(arguments, context={"description_max": description_max})
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        said = [f"{'.'.join(str(part) for part in each['loc']) or 'arguments'}: {each['msg']}" for each in found[:5]]
+        found = [make_finding(each) for each in error.errors(include_url=False, include_input=False)[:5]]
+        said = [f"{'.'.join(str(part) for part in each['loc']) or 'arguments'}: {each['msg']}" for each in found]
         raise BadArguments("; ".join(said)) from None
 
 

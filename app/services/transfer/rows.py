@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from app.errors import AppError, Invalid
+from app.errors.findings import make_finding
 from app.models.task_reminders import spell
 from app.schemas.preferences import PreferencesUpdate
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
@@ -64,7 +65,7 @@ class Reader:
             return shape.model_validate(fields, context=self._context)
         except ValidationError as error:
             found = error.errors(include_url=False, include_input=False)[:LISTED]
-            raise RowRefused([{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in found]) from None
+            raise RowRefused([make_finding(each) for each in found]) from None
 
     def _tasks(self, task: Any) -> dict[str, Any]:
         due_on, due_at = self._day_or_instant(task.due_date)

@@ -1,0 +1,13 @@
+"""What validation found, as clients are told: never the input itself, and bounded whatever was sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NAME_MAX = 100  # characters of a name that a client made up
+MESSAGE_MAX = 300
+
+
+def make_finding(error: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns ``loc``, ``msg`` and ``type`` of one of Pydantic's errors."""
+    loc = [part[:NAME_MAX] if isinstance(part, str) else part for part in error["loc"]]
+    return {"loc": loc, "msg": error["msg"][:MESSAGE_MAX], "type": error["type"]}
