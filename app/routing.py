@@ -38,6 +38,8 @@ MAX_CACHED_QUERIES = 1024
 class DirectRoute(APIRoute):
     """An APIRoute whose parameters are bound by a plan made once. Dependencies are coroutine functions."""
 
+    body_max = 2**63  # bytes; below the setting BODY_LIMIT where a route needs less
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options["operation_id"] = options.get("operation_id") or endpoint.__name__
         super().__init__(path, endpoint, **options)
@@ -51,7 +53,7 @@ class DirectRoute(APIRoute):
         self.app = app
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        dependencies, plan = _dependencies(self.dependant), _plan(self.dependant)
+        dependencies, plan = _dependencies(self.dependant), _plan(self.dependant, self.body_max)
         endpoint: Endpoint = self.endpoint
         unsafe = not (self.methods or set()) <= {"GET", "HEAD"}
 
@@ -87,6 +89,12 @@ class DirectRoute(APIRoute):
         return handler
 
 
+class SmallBodyRoute(DirectRoute):
+    """For what comes from anybody, before a token: names, addresses and passwords."""
+
+    body_max = 8_192
+
+
 def _dependencies(dependant: Dependant) -> list[Bind]:
     """The steps that come first. Security schemes are declared for the document; the token is read by ``deps``."""
     return [_dependency(sub) for sub in dependant.dependencies if not isinstance(sub.call, SecurityBase)]
@@ -113,7 +121,7 @@ async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request)
     return await endpoint(**values)
 
 
-def _plan(dependant: Dependant) -> list[Bind]:
+def _plan(dependant: Dependant, body_max: int) -> list[Bind]:
     """The steps for parameters of its own, in FastAPI's order."""
     steps: list[Bind] = []
     if dependant.request_param_name:
@@ -121,7 +129,7 @@ def _plan(dependant: Dependant) -> list[Bind]:
     steps += [_text_field(field, "path") for field in dependant.path_params]
     steps += [_text_field(field, "header") for field in dependant.header_params]
     steps += [_query_model(field) for field in dependant.query_params]
-    steps += [_body(field) for field in dependant.body_params]
+    steps += [_body(field, body_max) for field in dependant.body_params]
     unsupported = dependant.cookie_params or dependant.response_param_name or dependant.background_tasks_param_name
     assert not unsupported, "DirectRoute binds path, query model, headers, body and dependencies"
     return steps
@@ -130,7 +138,7 @@ def _plan(dependant: Dependant) -> list[Bind]:
 def _dependency(dependant: Dependant) -> Bind:
     call, name = dependant.call, dependant.name
     assert call is not None
-    plan = _dependencies(dependant) + _plan(dependant)
+    plan = _dependencies(dependant) + _plan(dependant, 0)
 
     async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         results: dict[Any, Any] = request.scope.setdefault("dependencies", {})
@@ -219,8 +227,8 @@ def _query_dict(request: Request, model: type[BaseModel], lenient: bool) -> dict
     return {k: v[0] if len(v) == 1 else v for k, v in grouped.items() if not lenient or k in known}
 
 
-def _body(field: Any) -> Bind:
-    """The one JSON body, read strictly."""
+def _body(field: Any, most: int) -> Bind:
+    """The one JSON body, read strictly, of at most ``most`` bytes."""
     adapter: TypeAdapter[Any] = TypeAdapter(field.field_info.annotation)
     known = _body_names(field.field_info.annotation)
     name, required = field.name, field.field_info.is_required()
@@ -229,7 +237,7 @@ def _body(field: Any) -> Bind:
         if errors:  # whatever the body says, the answer is known
             return
         settings = request.app.state.settings
-        sent, data = await read_json(request, settings.body_limit)
+        sent, data = await read_json(request, min(most, settings.body_limit))
         if not sent and not required:
             values[name] = field.get_default()
             return

@@ -121,7 +121,7 @@ async def test_each_body_is_read_as_the_setting_says(
     request = Request({"type": "http", "method": "POST", "headers": headers, "app": app}, receive)
     values: dict[str, Any] = {}
     errors: list[Any] = []
-    waiting = _body(field)(request, values, errors)
+    waiting = _body(field, 1024)(request, values, errors)
     assert waiting is not None
     await waiting
     if unknown_fields == "ignore":

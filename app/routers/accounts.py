@@ -8,11 +8,11 @@ from app.deps import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
 from app.models.accounts import AccountRead, AccountUpdate
 from app.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer
 from app.responses import LIMITED, Json
-from app.routing import DirectRoute
+from app.routing import SmallBodyRoute
 from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
 from app.services import accounts, erasure, passwords
 
-router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute, dependencies=[Security(bearer)])
+router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 
 EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "The e-mail is taken."}, **LIMITED}
 

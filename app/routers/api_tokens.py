@@ -5,10 +5,12 @@ from fastapi import APIRouter, Response, Security
 from app.deps import Auth, AuthSession, InPerson, TokenId, bearer
 from app.models.api_tokens import ApiTokenCreate, ApiTokenCreated, ApiTokenRead
 from app.responses import Json
-from app.routing import DirectRoute
+from app.routing import SmallBodyRoute
 from app.services import api_tokens
 
-router = APIRouter(prefix="/api/auth/tokens", tags=["tokens"], route_class=DirectRoute, dependencies=[Security(bearer)])
+router = APIRouter(
+    prefix="/api/auth/tokens", tags=["tokens"], route_class=SmallBodyRoute, dependencies=[Security(bearer)]
+)
 
 
 @router.post("", status_code=201, response_model=ApiTokenCreated)

@@ -9,13 +9,13 @@ from app.errors import AppError, RefreshTokenMissing
 from app.models.accounts import AccountCreate
 from app.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer, refresh_cookie
 from app.responses import LIMITED, Json
-from app.routing import DirectRoute
+from app.routing import SmallBodyRoute
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
 from app.services import accounts, login, passwords, sessions
 from app.services.auth_context import AuthContext
 from app.services.refresh import refresh_session
 
-router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=DirectRoute)
+router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute)
 
 FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}, **LIMITED}
 NOT_ALLOWED: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}

@@ -5,10 +5,12 @@ from fastapi import APIRouter, Response, Security
 from app.deps import Auth, AuthSession, LoggedIn, SessionId, bearer
 from app.models.sessions import SessionRead
 from app.responses import Json
-from app.routing import DirectRoute
+from app.routing import SmallBodyRoute
 from app.services import sessions
 
-router = APIRouter(prefix="/api/auth/sessions", tags=["auth"], route_class=DirectRoute, dependencies=[Security(bearer)])
+router = APIRouter(
+    prefix="/api/auth/sessions", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)]
+)
 
 
 @router.get("", response_model=list[SessionRead])
