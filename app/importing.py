@@ -121,12 +121,11 @@ class Import:
             if not self._dry_run:
                 await lock_owner(session, self._owner)
             self.created["projects"] += await self._references.look_up(session, entity, items)
-            rows: list[dict[str, Any]] = []
+            chosen: list[Item] = []
             waiting: list[Item] = []
-            taken: set[str] = set()
             optional = "series" if entity == "tasks" else None
             for item in items:
-                if self._references.find(entity, item.source) is not None or item.source in taken:
+                if self._references.find(entity, item.source) is not None:
                     self.skipped[entity] += 1
                 elif (missing := self._references.missing(item)) and not (last and missing == optional):
                     if last:
@@ -134,11 +133,20 @@ class Import:
                         self._refuse(entity, item, refused(field, "What it refers to is not there."))
                     else:
                         waiting.append(item)
-                elif (row := self._row(entity, item)) is not None:
-                    rows.append(row)
-                    taken.add(item.source)
-            await self._insert(session, entity, rows)
+                else:
+                    chosen.append(item)
+            read = await asyncio.to_thread(lambda: [self._read(entity, item) for item in chosen])
+            await self._insert(session, entity, self._rows(entity, chosen, read))
         return waiting
+
+    def _rows(self, entity: str, items: list[Item], read: list[dict[str, Any] | RowRefused]) -> list[dict[str, Any]]:
+        rows: dict[str, dict[str, Any]] = {}
+        for item, fields in zip(items, read, strict=True):
+            if item.source in rows:
+                self.skipped[entity] += 1
+            elif (row := self._row(entity, item, fields)) is not None:
+                rows[item.source] = row
+        return list(rows.values())
 
     async def _insert(self, session: Session, entity: str, rows: list[dict[str, Any]]) -> None:
         made = len(rows)
@@ -148,11 +156,18 @@ class Import:
         self.created[entity] += made
         self.skipped[entity] += len(rows) - made
 
-    def _row(self, entity: str, item: Item) -> dict[str, Any] | None:
+    def _read(self, entity: str, item: Item) -> dict[str, Any] | RowRefused:
+        try:
+            return self._reader.read(entity, _loaded(item))
+        except RowRefused as error:
+            return error
+
+    def _row(self, entity: str, item: Item, read: dict[str, Any] | RowRefused) -> dict[str, Any] | None:
         """None for one that is refused, or stands for what is here already."""
         try:
-            row = self._reader.read(entity, _loaded(item))
-            row["source_id"] = item.source
+            if isinstance(read, RowRefused):
+                raise read
+            row = read | {"source_id": item.source}
             if entity == "tasks":
                 self._references.place(row, item)
             elif entity == "comments":

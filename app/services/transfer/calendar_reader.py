@@ -3,15 +3,19 @@
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from app.errors import Invalid
+from app.models.base import RAW_FACTOR
+from app.models.task_fields import TAGS_MAX
 from app.services.transfer.items import Fingerprints, Item, source_text
 
 LINE_MAX = 100_000  # characters of one unfolded line
 PROPERTIES_MAX = 1_000  # of one to-do
 NESTED_MAX = 20
+TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is looked at, so that it is refused
 PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
     range(6, 10), "low"
 )
@@ -19,6 +23,7 @@ _NAME = re.compile(
     r"([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:\"[^\"]*\"|[^\";:,]*)(?:,(?:\"[^\"]*\"|[^\";:,]*))*)*):", re.DOTALL
 )
 _PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
+_LISTED = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
 _ZONES = available_timezones()
@@ -114,9 +119,9 @@ def _item(number: int, properties: list[Property], alarms: list[Property], made:
          if p.name == "RELATED-TO" and p.parameters.get("RELTYPE", "PARENT").upper() == "PARENT"),
         None,
     )  # fmt: skip
-    tags = [tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip()]
+    tags = (tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip())
     too_many = max(len(properties), len(alarms)) > PROPERTIES_MAX
-    fields = _refuse if too_many else lambda: _fields(first, text, tags, alarms)
+    fields = _refuse if too_many else lambda: _fields(first, text, list(islice(tags, TAGS_READ)), alarms)
     return Item(
         number, source_text(source), fields, parent=source_text(parent) if parent else None,
         project_name=text.get("X-TODO-PROJECT"),
@@ -174,6 +179,6 @@ def unescape(value: str) -> str:
     return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
 
 
-def split(value: str) -> list[str]:
+def split(value: str) -> Iterator[str]:
     """The TEXTs of a list; a comma may be escaped."""
-    return [unescape(part) for part in re.findall(r"(?:[^\\,]|\\.)+", value, re.DOTALL)]
+    return (unescape(found[0]) for found in _LISTED.finditer(value))

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+from app.errors import Invalid
+from app.models.base import RAW_FACTOR
+from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.services.transfer.items import Fingerprints, Item, source_text
 from app.services.transfer.pages import due_of, parent_source_of, source_of
 
@@ -19,6 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LISTS = ("tags", "reminders")
+LIST_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell, before it is taken apart
 
 
 def heading() -> bytes:
@@ -86,6 +90,8 @@ def _loader(fields: dict[str, str]) -> Any:
         values: dict[str, Any] = dict(fields)
         for name in LISTS:
             if name in values:
+                if len(values[name]) > LIST_MAX:
+                    raise Invalid("The list is too long.", loc=("body", name))
                 values[name] = next(csv.reader(io.StringIO(values[name], newline="")), [])
         if "completed" in values:
             values["completed"] = {"true": True, "1": True, "false": False, "0": False}.get(

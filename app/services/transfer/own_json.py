@@ -4,16 +4,18 @@ A row is read strictly when its turn comes: no duplicate names, no NaN.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from app.db.session import MAX_OWNER
 from app.errors import Invalid, MalformedBody
 from app.services.transfer.items import Fingerprints, Item, source_text
 from app.services.transfer.json_rows import check_rows
 from app.strict_json import parse_json
 
 FORMAT = "todo/1"
+T = TypeVar("T")
 ROW_MAX = 1_000_000  # bytes; the longest that can be stored takes less
 
 
@@ -43,8 +45,13 @@ class Names(msgspec.Struct):
     series_id: int | None = None
     project_id: int | None = None
     task_id: int | None = None
-    name: str = ""  # which is all that views are known by
-    parameters: Any = None  # of a view, which can name a project and tasks
+
+
+class ViewNames(msgspec.Struct):
+    """The same of a view."""
+
+    name: str = ""
+    parameters: Any = None  # which can name a project and tasks
 
 
 def read_document(text: Any, rows_max: int) -> Document:
@@ -58,6 +65,8 @@ def read_document(text: Any, rows_max: int) -> Document:
         raise MalformedBody from None
     if document.format != FORMAT:
         raise WrongFormat(loc=("body", "format"))
+    if len(document.user_id) > MAX_OWNER:  # it becomes part of every row's name
+        raise WrongFormat(f"A user_id has at most {MAX_OWNER} characters.", loc=("body", "user_id"))
     return document
 
 
@@ -68,7 +77,7 @@ class Rows:
         self._document = document
         self._made = Fingerprints("json")
         self._sources: dict[str, dict[int, str]] = {"projects": {}, "tasks": {}}
-        self._names = {name: [_names(raw) for raw in getattr(document, name)] for name in ("projects", "tasks")}
+        self._names = {name: [_names(raw, Names) for raw in getattr(document, name)] for name in ("projects", "tasks")}
         for entity, rows in self._names.items():
             for row in rows:
                 if row is not None and row.id is not None:
@@ -88,19 +97,15 @@ class Rows:
                 yield entity, self._item(entity, number, names[number])
         for entity in ("comments", "views"):
             for number, raw in enumerate(getattr(self._document, entity)):
-                yield entity, self._item(entity, number, _names(raw))
+                item = self._view(number, raw) if entity == "views" else self._item(entity, number, _names(raw, Names))
+                yield entity, item
 
     def _item(self, entity: str, number: int, names: Names | None) -> Item:
         raw = getattr(self._document, entity)[number]
         if names is None:
             return Item(number + 1, self._made.of(entity, str(number)), lambda: _refuse(raw))
         item = Item(number + 1, "", lambda: _load(raw))
-        if entity == "views":
-            item.source = source_text(names.name)
-            item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
-            item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
-            item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
-        elif names.source_id or names.id is not None:
+        if names.source_id or names.id is not None:
             item.source = self._source(names)
         else:
             item.source = self._made.of(entity, bytes(raw).decode("utf-8", "replace"))
@@ -109,6 +114,16 @@ class Rows:
             item.series = self._refer("tasks", names.series_id)
             item.task = self._refer("tasks", names.task_id)
             item.project = self._refer("projects", names.project_id)
+        return item
+
+    def _view(self, number: int, raw: msgspec.Raw) -> Item:
+        names = _names(raw, ViewNames)
+        if names is None:
+            return Item(number + 1, self._made.of("views", str(number)), lambda: _refuse(raw))
+        item = Item(number + 1, source_text(names.name), lambda: _load(raw))
+        item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
+        item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
+        item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
         return item
 
     def _source(self, names: Names) -> str:
@@ -120,9 +135,11 @@ class Rows:
         return self._sources[entity].get(number) or source_text(f"{self._document.user_id}:{number}")
 
 
-def _names(raw: msgspec.Raw) -> Names | None:
+def _names(raw: msgspec.Raw, kind: type[T]) -> T | None:
+    if len(memoryview(raw)) > ROW_MAX:
+        return None
     try:
-        return msgspec.json.decode(raw, type=Names)
+        return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # found out again when the row is read
 

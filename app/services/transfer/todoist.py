@@ -12,12 +12,14 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.errors import AppError
-from app.models.task_fields import TAG_MAX, TAGS_MAX
+from app.errors import AppError, Invalid
+from app.models.base import RAW_FACTOR
+from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.services.quick_add import MAX_TEXT, parse
 from app.services.transfer.items import Fingerprints, Item
 
 PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
+CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, before labels are taken out
 _LABEL = re.compile(r"(?<!\S)@([^\s@]{1,50})(?!\S)")
 
 
@@ -56,6 +58,8 @@ def _note(content: str) -> Any:
 def _task(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) -> Any:
     def load() -> dict[str, Any]:
         content = row.get("CONTENT", "")
+        if len(content) > CONTENT_MAX:
+            raise Invalid("The content is too long.", loc=("body", "title"))
         title = " ".join(_LABEL.sub(" ", content).split())
         labels = _LABEL.findall(content) if title else []
         tags = [*labels, *([section[:TAG_MAX]] if section else [])]

@@ -1,0 +1,150 @@
+"""Sizes come before work: what is too large is refused before anything costs by its length.
+
+``tests/test_worst_values.py`` sends the worst to every field there is; here is what the bounds are.
+"""
+
+import json
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from app import strict_json
+from app.models.base import MARKS_MAX, RAW_FACTOR
+from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
+from app.problems import FINDINGS_MAX
+from app.services.transfer.own_csv import LIST_MAX
+from app.unique_names import NAMES_MAX
+from tests.support import Person, assert_problem
+from tests.test_import import CSV, ICS, JSON, counts, imported
+
+REFUSAL_MAX = 65_536
+MARKS = "\u0323\u0301"  # in the wrong order, so that they are sorted
+
+
+async def test_as_many_marks_as_any_script_needs_and_no_more(alice: Person) -> None:
+    letter = "q" + "\u0301" * MARKS_MAX  # there is no composed form of it
+    assert (await alice.add(letter))["title"] == letter
+    problem = assert_problem(await alice.post("/tasks", {"title": letter + "\u0301"}), 422, "validation_error")
+    assert problem["errors"] == [
+        {"loc": ["body", "title"], "msg": f"A letter should have at most {MARKS_MAX} marks", "type": "too_many_marks"}
+    ]
+
+
+@pytest.mark.parametrize("letter", ["a", " ", "\u0301", "e" + MARKS, "\U0001f600"])
+async def test_a_text_far_too_long_is_told_its_limit(alice: Person, letter: str) -> None:
+    """Whichever bound found it: the limit that a client is told is that of the field."""
+    title = "x" + letter * (RAW_FACTOR * TITLE_MAX)
+    problem = assert_problem(await alice.post("/tasks", {"title": title}), 422)
+    assert problem["detail"] == f"title: String should have at most {TITLE_MAX} characters"
+
+
+async def test_what_is_trimmed_and_composed_may_be_longer_as_it_is_sent(alice: Person) -> None:
+    title = "e\u0323\u0302" * TITLE_MAX  # three characters that become one
+    assert (await alice.add(f"   {title}   "))["title"] == "\u1ec7" * TITLE_MAX
+    doubled = await alice.add(tags=["home"] * (RAW_FACTOR * TAGS_MAX))
+    assert doubled["tags"] == ["home"]
+
+
+@pytest.mark.parametrize("item", ["a", 1, None, {}, ["a"]])
+async def test_a_list_far_too_long_is_one_finding(alice: Person, item: Any) -> None:
+    answer = await alice.post("/tasks", {"title": "x", "tags": [item] * (RAW_FACTOR * TAGS_MAX + 1)})
+    problem = assert_problem(answer, 422)
+    assert problem["detail"] == f"tags: List should have at most {TAGS_MAX} items"
+    assert len(problem["errors"]) == 1
+
+
+async def test_a_refusal_names_the_first_findings_and_counts_them_all(alice: Person) -> None:
+    unknown = {f"name{number}": 1 for number in range(NAMES_MAX - 1)}
+    problem = assert_problem(await alice.post("/tasks", {"title": "x", **unknown}), 422)
+    assert problem["detail"] == f"name0: Extra inputs are not permitted (and {NAMES_MAX - 2} more)"
+    assert len(problem["errors"]) == FINDINGS_MAX
+
+
+@pytest.mark.parametrize("letter", ["x", "\u0323", "\U0001f600", "\ud800"])
+async def test_a_refusal_is_bounded_whatever_names_were_made_up(alice: Person, letter: str) -> None:
+    unknown = {letter * 300 + str(number): 1 for number in range(NAMES_MAX - 1)}
+    body = json.dumps({"title": "x", **unknown})
+    answer = await alice.call("POST", "/tasks", content=body, headers={"Content-Type": "application/json"})
+    problem = assert_problem(answer, 422)
+    assert len(answer.content) < REFUSAL_MAX
+    assert len(problem["errors"]) >= (1 if letter == "\ud800" else 20)  # half a pair is refused with its object
+    assert (await alice.call("GET", f"/tasks?{'x' * 5000}=1")).status_code == 422
+
+
+@pytest.mark.parametrize("where", ["/tasks", "/views", "/tasks/bulk", "/tasks/quick"])
+async def test_an_object_of_too_many_names_is_refused_whole(alice: Person, where: str) -> None:
+    many = {f"name{number}": 1 for number in range(NAMES_MAX + 1)}
+    for body in (many, {"title": "x", "parameters": many, "filter": many}):
+        problem = assert_problem(await alice.post(where, body), 400, "malformed_body")
+        assert problem["detail"] == f"An object has more than {NAMES_MAX} names."
+
+
+AUTH = ("login", "register", "refresh", "logout", "password/forgot", "password/reset", "signin", "signup")
+
+
+@pytest.mark.parametrize("path", AUTH)
+async def test_what_needs_no_token_reads_small_bodies_only(client: httpx.AsyncClient, path: str) -> None:
+    body = json.dumps({"email": "a@example.com", "password": "x" * 8_192})
+    headers = {"Content-Type": "application/json"}
+    assert_problem(await client.post(f"/api/auth/{path}", content=body, headers=headers), 413, "body_too_large")
+
+    async def streamed() -> Any:
+        for _ in range(9):
+            yield b" " * 1_024
+
+    assert_problem(await client.post(f"/api/auth/{path}", content=streamed(), headers=headers), 413, "body_too_large")
+
+
+async def test_a_large_body_of_small_objects_is_read_beside_the_event_loop(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set()
+    parse = strict_json.parse_json
+
+    def seen(body: bytes) -> Any:
+        threads.add(threading.current_thread().name)
+        return parse(body)
+
+    monkeypatch.setattr(strict_json, "parse_json", seen)
+    for items in (10, strict_json.ON_LOOP // 2):
+        assert_problem(await alice.post("/tasks", [{}] * items), 422)
+    assert len(threads) == 2
+
+
+async def test_rows_of_a_file_have_the_same_bounds(alice: Person) -> None:
+    """A cell, a line and a row may be large; what is taken apart of them is not."""
+    tags = ",".join(["a"] * (LIST_MAX // 2 + 1))
+    report = await imported(alice, f'title,tags\r\nfine,a\r\nmany,"{tags}"\r\n', CSV)
+    assert counts(report) == (1, 0, 1)
+    assert report["errors"][0]["errors"][0]["loc"] == ["tags"]
+    marks = "e" + MARKS * 500_000
+    report = await imported(alice, f"title\r\n{marks}\r\nfine too\r\n", CSV)
+    assert counts(report) == (1, 0, 1)
+    todo = "BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nSUMMARY:x\r\n{}END:VTODO\r\nEND:VCALENDAR\r\n"
+    lines = f"CATEGORIES:{','.join(['a'] * 40_000)}\r\n" * 20
+    assert counts(await imported(alice, todo.format(lines), ICS)) == (0, 0, 1)
+    todoist = f"TYPE,CONTENT,PRIORITY,INDENT,DATE\r\ntask,{'a ' * 500_000},1,1,\r\ntask,fine,1,1,\r\n"
+    assert counts(await imported(alice, todoist, CSV)) == (1, 0, 1)
+    rows = [{"title": "x", "tags": ["a"] * 200_000}, {"title": "x", "y" * 500_000: 1}, {"title": "fine"}]
+    report = await imported(alice, json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows}), JSON)
+    assert counts(report) == (1, 0, 2)
+    assert len(json.dumps(report)) < 2_000
+    document = {"format": "todo/1", "user_id": "u" * 256, "tasks": [{"id": 1, "title": "x"}]}
+    answer = await alice.post("/import", document)
+    assert_problem(answer, 422, "import_format")
+
+
+async def test_a_time_zone_is_looked_up_and_not_searched_for(alice: Person) -> None:
+    """The folder of zones was read for each request: 16 to 48 ms."""
+    await alice.patch("/settings", {"timezone": "Mars/Base"})
+    began = time.process_time()
+    for _ in range(20):
+        assert_problem(await alice.patch("/settings", {"timezone": "Mars/Base"}), 422)
+    assert time.process_time() - began < 0.2
+
+
+def test_a_tag_fits_its_list() -> None:
+    assert LIST_MAX > TAGS_MAX * (TAG_MAX + 3)  # with quotes and a comma each
