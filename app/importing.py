@@ -160,7 +160,7 @@ class Import:
         try:
             return self._reader.read(entity, _loaded(item))
         except RowRefused as error:
-            return error
+            return RowRefused(error.errors)  # what was raised holds the whole row by its traceback
 
     def _row(self, entity: str, item: Item, read: dict[str, Any] | RowRefused) -> dict[str, Any] | None:
         """None for one that is refused, or stands for what is here already."""

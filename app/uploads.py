@@ -24,7 +24,8 @@ from app.services.transfer.todoist import is_todoist, read_todoist
 
 IN_MEMORY = 1_048_576
 CHUNK = 1_048_576
-csv.field_size_limit(2**31 - 1)  # a file has a limit; a long cell is an error of its row and not of all
+LINE_MAX = 4_000_000  # bytes: a line is in memory several times over, and no row of any format has so much
+csv.field_size_limit(LINE_MAX)  # a long cell is an error of its row; one over many lines, of its file
 TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 
@@ -80,7 +81,7 @@ async def rows_of(
             yield "json", iter(rows)
             del rows
         return
-    await asyncio.to_thread(_check_utf8, file)
+    await asyncio.to_thread(_check_text, file)
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         await asyncio.to_thread(lambda: _count(_open(text, kind, owner, now, timezone)[1], rows_max))
         text.seek(0)
@@ -116,12 +117,17 @@ async def _mapped(file: IO[bytes]) -> AsyncIterator[Any]:
     yield mapped  # closed when the last row that points into it is gone
 
 
-def _check_utf8(file: IO[bytes]) -> None:
-    """Before anything is written: a file is read as text or not at all."""
+def _check_text(file: IO[bytes]) -> None:
+    """Before anything is written: a file is read as text, in lines that fit into memory, or not at all."""
     decoder = codecs.getincrementaldecoder("utf-8")()
+    line = 0
     try:
         while chunk := file.read(CHUNK):
             decoder.decode(chunk)
+            first, *others = chunk.replace(b"\r", b"\n").split(b"\n")
+            if line + len(first) > LINE_MAX:
+                raise MalformedBody(f"A line of the file has more than {LINE_MAX} bytes.")
+            line = len(others[-1]) if others else line + len(first)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise MalformedBody("The file is not in UTF-8.") from None

@@ -17,6 +17,7 @@ from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.problems import FINDINGS_MAX
 from app.services.transfer.own_csv import LIST_MAX
 from app.unique_names import NAMES_MAX
+from app.uploads import LINE_MAX
 from tests.support import Person, assert_problem
 from tests.test_import import CSV, ICS, JSON, counts, imported
 
@@ -148,3 +149,16 @@ async def test_a_time_zone_is_looked_up_and_not_searched_for(alice: Person) -> N
 
 def test_a_tag_fits_its_list() -> None:
     assert LIST_MAX > TAGS_MAX * (TAG_MAX + 3)  # with quotes and a comma each
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("title\r\nfine\r\n" + "x" * (LINE_MAX + 1) + "\r\nlast\r\n", CSV),
+        ('title\r\nfine\r\n"' + ("x" * 1_000 + "\r\n") * (LINE_MAX // 1_000) + '"\r\nlast\r\n', CSV),
+        ("BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nSUMMARY:" + "x" * (LINE_MAX + 1) + "\r\nEND:VTODO\r\nEND:VCALENDAR\r\n", ICS),
+    ],
+)
+async def test_a_line_that_no_row_can_have_refuses_the_file(alice: Person, text: str, kind: dict[str, str]) -> None:
+    assert_problem(await alice.call("POST", "/import", content=text, headers=kind), 400, "malformed_body")
+    assert await alice.titles() == []
