@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from app.errors import BodyTooLarge, MalformedBody, UnsupportedMediaType
+from app.unfinished_bodies import unfinished_bodies
 from app.unique_names import NAMES_MAX, DuplicateName, TooManyNames, unique_names
 
 LENGTH_DIGITS = 18
@@ -24,18 +25,18 @@ _decode = json.JSONDecoder(object_pairs_hook=unique_names, parse_constant=_no_co
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, counted while it streams. Raises BodyTooLarge past ``limit`` bytes."""
+    """The body, counted while it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
     length = request.headers.get("content-length")
     # A header is latin-1: isdigit() also holds for "\u00b2", and int() refuses more than 4300 digits.
     if length is not None and length.isdecimal() and (len(length) > LENGTH_DIGITS or int(length) > limit):
         raise BodyTooLarge
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise BodyTooLarge
-        chunks.append(chunk)
-    return b"".join(chunks)
+    chunks = request.stream()
+    first = await anext(chunks)
+    if length != str(len(first)):
+        return await unfinished_bodies.collect(first, chunks, limit)
+    async for _ in chunks:
+        pass  # it is whole, as nearly all are
+    return first
 
 
 async def read_json(request: Request, limit: int) -> tuple[bool, Any]:

@@ -15,6 +15,10 @@ class BodyTooLarge(AppError):
     kind, code, message = Kind.TOO_LARGE, "body_too_large", "The body is larger than this service accepts."
 
 
+class TooManyBodies(AppError):
+    kind, code, message = Kind.UNAVAILABLE, "too_many_bodies", "Too many unfinished bodies are held: send it again."
+
+
 class RateLimited(AppError):
     kind, code, message = Kind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
 
