@@ -15,24 +15,24 @@ from weakref import WeakKeyDictionary
 from app.config import Settings, get_settings
 from app.connection import Connection
 from app.files_limit import reserve_files
-from app.problems import TITLES, problem
-from app.request_id import start_request
+from app.refusals import (
+    FULL,
+    MALFORMED,
+    NO_HOST,
+    QUEUE_FULL,
+    TOO_LARGE,
+    TOO_LONG,
+    TOO_SLOW,
+    Refusal,
+    render_refusal,
+)
 
 TICK = 1.0  # seconds between two looks
 PIPELINED = 32  # requests that may wait behind the one that is answered
-RETRY_AFTER = 2
 LINGER = 1.0  # seconds in which a refused client may read why
 HEAD, BODY, NOTHING = "head", "body", ""  # what is being read
 # RFC 3986, 3.2.2, and a port. What of it is a name, DNS decides; here is only what it cannot be.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
-
-Refusal = tuple[int, str, str]
-TOO_LONG: Refusal = (414, "url_too_long", "The URL is longer than this service accepts.")
-TOO_LARGE: Refusal = (431, "headers_too_large", "The headers are more or larger than this service accepts.")
-NO_HOST: Refusal = (400, "bad_host", "Send one Host header that names this service.")
-MALFORMED: Refusal = (400, "malformed_request", "This is not an HTTP request.")
-TOO_SLOW: Refusal = (408, "request_timeout", "The request did not come in time.")
-FULL: Refusal = (503, "too_many_connections", "Too many connections are open: try again.")
 
 
 class Refused(Exception):
@@ -69,9 +69,8 @@ class Watch:
         self.waiting.pop(connection, None)
 
     def _look(self) -> None:
-        now = self.loop.time()
         for connection in list(self.open):
-            connection.look(now)
+            connection.look()
         self._timer = self.loop.call_later(TICK, self._look) if self.open else None
 
 
@@ -94,11 +93,14 @@ class Guarded(Connection):
             watch = _watches[self.server_state] = Watch(get_settings(), self.loop)
         self.watch, self.settings = watch, watch.settings
         self.reading = HEAD
-        self.since: float | None = self.loop.time()  # when what is being read began
-        self.read = 0  # bytes of it so far, without those of the chunk being parsed
+        self.read = 0  # bytes of a head without the chunk being parsed, or of a body since the last look
+        self.framing = 0  # bytes since the last one of a body
+        self.waited = 0.0  # seconds for a head, or by which a body is behind its rate
+        self.silent = 0.0  # seconds since the last byte of a body
         self.chunk = 0
         self.ended = False  # whether a request ended in this chunk
         self.refusal: Refusal | None = None
+        self.url, self.headers = b"", []  # until a head begins
         if not watch.add(self):
             self.refuse(FULL)
 
@@ -111,21 +113,25 @@ class Guarded(Connection):
             return
         self.chunk, self.ended = len(data), False
         super().data_received(data)
-        if self.reading:
+        if self.reading or not self.ended:
             self._not_all()
-        else:
-            self.since = None
 
     def _not_all(self) -> None:
         """A head or a body goes on in the next chunk."""
         if self.refusal is not None:
             return
-        if self.since is None or self.read == 0:
-            self.since = self.loop.time()
-        # Where in a chunk the next request began is not known, so a chunk with the end of one does not count.
-        self.read += 0 if self.ended else self.chunk
-        if self.reading is HEAD and self.read > self.settings.header_limit + self.settings.url_limit:
-            self.refuse(TOO_LONG if len(self.url) > self.settings.url_limit else TOO_LARGE)
+        self.reading = self.reading or HEAD  # empty lines may come before one
+        settings = self.settings
+        if self.reading is BODY:
+            self.framing += self.chunk
+            full = self.framing > settings.header_limit
+        else:
+            # Where in a chunk the next request began is not known, so a chunk with the end of one does not count.
+            self.read += 1 if self.ended else self.chunk
+            full = self.read > settings.header_limit + settings.url_limit
+        # Of a head that is not whole, or trailers. An empty header takes 30 times its bytes.
+        if full or len(self.headers) > settings.headers_max:
+            self.refuse(TOO_LONG if len(self.url) > settings.url_limit else TOO_LARGE)
 
     # What the parser finds
 
@@ -147,19 +153,31 @@ class Guarded(Connection):
             self._stop(NO_HOST)
         if hosts and not _is_host(hosts[0], self.watch.hosts):
             self._stop(NO_HOST)
-        if len(self.pipeline) >= PIPELINED:
-            self._stop(TOO_LARGE)
-        self.reading, self.since, self.read = BODY, None, 0
-        self.watch.waiting.pop(self, None)
+        if self.pipeline and len(self.pipeline) >= PIPELINED:
+            self._stop(QUEUE_FULL)
         super().on_headers_complete()
+        self.headers = []  # trailers are not among them (RFC 9110, 6.5.1)
+        self.reading, self.waited, self.silent, self.read, self.framing = BODY, 0.0, -TICK, 0, -self.chunk
+        self.watch.waiting.pop(self, None)
+
+    def on_body(self, body: bytes) -> None:
+        self.read += len(body)
+        self.framing = -self.chunk
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self.reading, self.since, self.read, self.ended = NOTHING, None, 0, True
+        self.reading, self.waited, self.read, self.ended = NOTHING, 0.0, 0, True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if not self.pipeline and self in self.watch.open:
+        last = not self.pipeline
+        super().on_response_complete()  # begins the next
+        if not last:
+            return
+        self.cycle.body.clear()  # of which nobody reads what is left, while uvicorn keeps it
+        if self.refusal is not None:
+            self._answer(self.refusal)
+        elif self in self.watch.open:
             self.watch.waiting[self] = None
 
     def send_400_response(self, msg: str) -> None:
@@ -173,59 +191,69 @@ class Guarded(Connection):
         raise Refused
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer, unless another answer is on its way on this connection, and close it."""
+        """Ends the connection with ``refusal``, after the responses to the requests that came whole before it."""
         self.refusal = refusal
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if self.reading is not BODY or self.pipeline or cycle.response_started:
+        if self.reading is BODY:
+            if self.pipeline:  # the request itself is queued
+                self.pipeline.popleft()
+                return
+            if cycle.response_complete:  # it was answered
+                self._end()
+                return
+            if cycle.response_started:  # its own is the last response
                 cycle.keep_alive = False
-                self.pipeline.clear()
                 return
             cycle.disconnected = True  # whoever waits for the body hears that nobody waits for the answer
             cycle.message_event.set()
-        self.transport.write(copy_context().run(_rendered, refusal, self.server_state.default_headers))
-        if refusal is FULL or not self.transport.can_write_eof():
+        elif cycle is not None and not cycle.response_complete:
+            return
+        self._answer(refusal)
+
+    def _answer(self, refusal: Refusal) -> None:
+        if self.transport.is_closing():
+            return
+        self.transport.write(copy_context().run(render_refusal, refusal, self.server_state.default_headers))
+        if refusal is FULL:
+            self.transport.close()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.transport.can_write_eof():
             self.transport.close()
             return
         # Closed with bytes unread, the connection would be reset and the answer lost on the way (RFC 9112, 9.6).
         self.transport.write_eof()
-        self.loop.call_later(LINGER, self.transport.abort)
+        self.loop.call_later(LINGER, self.transport.close)
 
-    def look(self, now: float) -> None:
+    def look(self) -> None:
         """Once a second: whether what is being read takes too long."""
-        if self.since is None or self.refusal is not None or self.transport.is_closing():
+        if not self.reading or self.refusal is not None or self.transport.is_closing():
             return
-        waited = now - self.since
-        if self.reading is HEAD and waited > self.settings.header_timeout:
+        if self.flow.read_paused:  # it is this service that does not read
+            return
+        self.waited += TICK
+        if self.reading is BODY:
+            self._look_at_body()
+        elif self.waited > self.settings.header_timeout:
             if self.read or self.cycle:
                 self.refuse(TOO_SLOW)
             else:  # nothing was ever sent, and nobody waits for an answer
                 self.transport.abort()
-        elif self.reading is BODY:
-            if self.flow.read_paused:  # it is this service that does not read
-                self.since += TICK
-                return
-            unread = 0 if self.cycle.response_complete else self.read  # of what nobody reads nothing is waited for
-            if waited > max(self.settings.body_timeout, unread / self.settings.body_min_rate):
-                self._end_body()
 
-    def _end_body(self) -> None:
-        if self.cycle.response_complete or self.cycle.response_started:
-            self.transport.abort()
-        else:
-            self.refuse(TOO_SLOW)
-
-
-def _rendered(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """The bytes of a problem, with the headers that every answer has."""
-    status, code, detail = refusal
-    headers = {"X-Request-ID": start_request(None), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-    if status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER)
-    answer = problem(status, code, detail, headers={**headers, "Connection": "close"})
-    lines = [b"HTTP/1.1 %d %b" % (status, TITLES[status].encode())]
-    lines += [b"%b: %b" % header for header in (*default_headers, *answer.raw_headers)]
-    return b"\r\n".join([*lines, b"", bytes(answer.body)])
+    def _look_at_body(self) -> None:
+        """A body makes up for time by bytes, but saves none of it for later."""
+        settings, cycle = self.settings, self.cycle
+        self.silent = 0.0 if self.read else self.silent + TICK
+        if not cycle.response_complete:  # of what nobody reads nothing is waited for
+            self.waited = max(0.0, self.waited - self.read / settings.body_min_rate)
+        self.read = 0
+        if self.waited > settings.body_timeout or self.silent >= settings.body_idle_timeout:
+            if cycle.response_started:
+                self.transport.abort()
+            else:
+                self.refuse(TOO_SLOW)
 
 
 @lru_cache(1024)

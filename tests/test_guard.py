@@ -20,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("anyio_backend")
 
 HOST = b"Host: localhost\r\n"
 ROOM = 40  # connections
+LARGE = 20_000_000  # bytes
 
 
 class Answer(NamedTuple):
@@ -42,6 +43,15 @@ class Answer(NamedTuple):
 def server(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
     short = {"HEADER_TIMEOUT": "1", "BODY_TIMEOUT": "1", "KEEP_ALIVE": "2", "MAX_CONNECTIONS": str(ROOM)}
     with running(postgres.dsn, ALLOWED_HOSTS="localhost, todo.example,127.0.0.1", **short) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def patient(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
+    """Takes large bodies, and waits for everything but the next byte of one."""
+    with running(
+        postgres.dsn, BODY_LIMIT=str(LARGE), BODY_TIMEOUT="60", BODY_IDLE_TIMEOUT="1", RATE_LIMIT_PER_MINUTE="0"
+    ) as started:
         yield started
 
 
@@ -218,10 +228,85 @@ def test_a_body_that_does_not_come_is_408(server: Server, start: bytes) -> None:
 
 
 def test_a_body_may_take_long_if_it_keeps_coming(server: Server) -> None:
-    body = b" " * 12_000
-    answer = send(server, post(len(body)) + b"Connection: close\r\n"[:0], *split(body, 6), pause=0.5)
+    body = b" " * 7_000
+    answer = send(server, post(len(body)), *split(body, 10), pause=0.5)
     assert answer.status == 422 or answer.status == 400
-    assert answer.seconds > 2
+    assert answer.seconds > 4
+
+
+def authorized(path: bytes, headers: bytes, kind: bytes = b"application/json") -> bytes:
+    token = make_token("guard").encode()
+    head = b"POST %b HTTP/1.1\r\nContent-Type: %b\r\nAuthorization: Bearer %b\r\n%b%b\r\n"
+    return head % (path, kind, token, HOST, headers)
+
+
+UPLOADS = [(b"/api/me/tasks", b"application/json"), (b"/api/me/import", b"text/csv")]
+
+
+@pytest.mark.parametrize(("path", "kind"), UPLOADS)
+def test_a_body_that_falls_silent_is_408_whatever_came_before(patient: Server, path: bytes, kind: bytes) -> None:
+    answer = send(patient, authorized(path, b"Content-Length: 600000\r\n", kind) + b" " * 500_000)
+    assert (answer.status, answer.code) == (408, "request_timeout")
+    assert 1 <= answer.seconds < 6
+
+
+@pytest.mark.parametrize(("path", "kind"), UPLOADS)
+def test_a_body_that_came_fast_may_not_trickle_then(server: Server, path: bytes, kind: bytes) -> None:
+    started = time.monotonic()
+    with connect(server) as connection:
+        connection.sendall(authorized(path, b"Content-Length: 600000\r\n", kind) + b" " * 500_000)
+        connection.settimeout(0.3)
+        raw = b""
+        while not raw and time.monotonic() - started < 10:
+            connection.sendall(b" ")
+            with suppress(TimeoutError):
+                raw = connection.recv(65536)
+    assert parse(raw, started).code == "request_timeout"
+    assert time.monotonic() - started < 6
+
+
+def test_the_oldest_of_too_many_unfinished_bodies_gives_way(patient: Server) -> None:
+    """Four of 19 MB are more than 64 MB."""
+    started = time.monotonic()
+    with ExitStack() as stack:
+        hoarders = [stack.enter_context(connect(patient)) for _ in range(4)]
+        for hoarder in hoarders:
+            hoarder.sendall(authorized(b"/api/me/tasks", b"Content-Length: 19999999\r\n"))
+            hoarder.sendall(b" " * 19_000_000)
+        oldest = parse(hoarders[0].recv(65536), started)
+        assert (oldest.status, json.loads(oldest.body)["code"]) == (503, "too_many_bodies")
+        assert int(oldest.headers["retry-after"]) >= 1
+        newcomer = stack.enter_context(connect(patient))
+        newcomer.sendall(authorized(b"/api/me/tasks", b"Transfer-Encoding: chunked\r\n") + b'b\r\n{"title":"x\r\n')
+        time.sleep(0.3)
+        newcomer.sendall(b'2\r\n"}\r\n0\r\n\r\n')
+        assert newcomer.recv(65536).startswith(b"HTTP/1.1 201")
+        hoarders[-1].settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            hoarders[-1].recv(65536)
+
+
+def test_trailers_are_no_headers(server: Server) -> None:
+    head = b"POST /api/me/tasks HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n" + HOST
+    body = b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"title":"x"}\r\n0\r\n'
+    trailer = b"Authorization: Bearer %b\r\n\r\n" % make_token("guard").encode()
+    assert send_raw(server, head + trailer[:-2] + body + b"\r\n").startswith(b"HTTP/1.1 201")
+    assert send_raw(server, head + body + trailer).startswith(b"HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("trailers", [b"0\r\nX-A: " + b"x" * 400_000, b"0\r\n" + b"a:\r\n" * 200, b"0" * 400_000])
+def test_what_frames_a_body_is_bounded_as_a_head_is(patient: Server, trailers: bytes) -> None:
+    head = authorized(b"/api/me/tasks", b"Transfer-Encoding: chunked\r\n")
+    with connect(patient) as connection:
+        connection.sendall(head + b'd\r\n{"title":"x"}\r\n')
+        time.sleep(0.1)
+        with suppress(OSError):
+            for piece in split(trailers, 20):
+                connection.sendall(piece)
+                time.sleep(0.01)
+        raw = receive(connection)
+    assert not raw or parse(raw, 0).status in {400, 431}
+    assert b"HTTP/1.1 408" not in raw
 
 
 def test_a_body_nobody_reads_is_not_received_for_ever(server: Server) -> None:
@@ -270,10 +355,54 @@ def send_raw(server: Server, request: bytes) -> bytes:
         return receive(connection)
 
 
-def test_a_refusal_waits_for_the_answer_before_it(server: Server) -> None:
-    raw = send_raw(server, b"GET /ready HTTP/1.1\r\n" + HOST + b"\r\nGET / HTTP/1.1\r\n\r\n")
-    assert raw.startswith(b"HTTP/1.1 200")
-    assert raw.count(b"HTTP/1.1") == 1
+def named(number: int, path: bytes = b"/health") -> bytes:
+    """A request whose response can be told from others."""
+    return b"GET %b HTTP/1.1\r\nX-Request-ID: good-%d\r\n%b\r\n" % (path, number, HOST)
+
+
+@pytest.mark.parametrize(
+    ("good", "refused", "code"),
+    [
+        (1, b"GET / HTTP/1.1\r\n\r\n", "bad_host"),
+        (2, b"\x16\x03\x01\r\n\r\n", "malformed_request"),
+        (1, get(headers=HOST + b"X-A: %b\r\n" % (b"x" * 20_000)), "headers_too_large"),
+        (33, b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n", "too_many_pipelined"),
+        (3, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + HOST + b"\r\nnone\r\n", "malformed_request"),
+        (2, authorized(b"/api/me/tasks", b"Content-Length: 50\r\n") + b"{", "request_timeout"),
+    ],
+)
+def test_what_came_before_a_refused_request_is_answered_first(
+    patient: Server, good: int, refused: bytes, code: str
+) -> None:
+    started = time.monotonic()
+    requests = [named(number, b"/ready" if number == 0 else b"/health") for number in range(good)]
+    raw = send_raw(patient, b"".join(requests) + refused)
+    responses = [b"HTTP/1.1 " + response for response in raw.split(b"HTTP/1.1 ")[1:]]
+    answers = [parse(response, started) for response in responses]
+    assert [answer.status for answer in answers[:-1]] == [200] * good
+    assert [answer.headers["x-request-id"] for answer in answers[:-1]] == [f"good-{n}" for n in range(good)]
+    assert answers[-1].code == code
+    assert time.monotonic() - started < 6  # KEEP_ALIVE is 75
+
+
+def test_empty_lines_hold_no_connection(server: Server) -> None:
+    for before, wanted in ((b"", 0), (b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n", 1)):
+        started = time.monotonic()
+        with connect(server) as connection:
+            connection.sendall(before)
+            time.sleep(0.5)
+            connection.sendall(b"\r\n")
+            raw = receive(connection)
+        assert raw.count(b"HTTP/1.1 200") == wanted
+        assert raw.count(b"HTTP/1.1 408") == 1
+        assert time.monotonic() - started < 6
+    assert send(server, b"\r\n" * 20_000).code == "headers_too_large"
+
+
+def test_headers_of_a_head_without_an_end_are_counted(patient: Server) -> None:
+    answer = send(patient, b"GET / HTTP/1.1\r\n", b"a:\r\n" * 200, pause=0.1)
+    assert answer.code == "headers_too_large"
+    assert answer.seconds < 3
 
 
 def test_who_is_silent_makes_room_for_who_asks(server: Server) -> None:

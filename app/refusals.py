@@ -1,0 +1,27 @@
+"""Problems for what never becomes a request, as bytes: no application is asked."""
+
+from app.problems import TITLES, problem
+from app.request_id import start_request
+
+RETRY_AFTER = 2
+
+Refusal = tuple[int, str, str]
+TOO_LONG: Refusal = (414, "url_too_long", "The URL is longer than this service accepts.")
+TOO_LARGE: Refusal = (431, "headers_too_large", "The headers are more or larger than this service accepts.")
+NO_HOST: Refusal = (400, "bad_host", "Send one Host header that names this service.")
+MALFORMED: Refusal = (400, "malformed_request", "This is not an HTTP request.")
+TOO_SLOW: Refusal = (408, "request_timeout", "The request did not come in time.")
+QUEUE_FULL: Refusal = (503, "too_many_pipelined", "More requests were pipelined than are queued: send this one again.")
+FULL: Refusal = (503, "too_many_connections", "Too many connections are open: try again.")
+
+
+def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Returns a problem that closes the connection, with the headers that every response has."""
+    status, code, detail = refusal
+    headers = {"X-Request-ID": start_request(None), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    answer = problem(status, code, detail, headers={**headers, "Connection": "close"})
+    lines = [b"HTTP/1.1 %d %b" % (status, TITLES[status].encode())]
+    lines += [b"%b: %b" % header for header in (*default_headers, *answer.raw_headers)]
+    return b"\r\n".join([*lines, b"", bytes(answer.body)])
