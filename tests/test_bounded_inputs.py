@@ -156,7 +156,10 @@ def test_a_tag_fits_its_list() -> None:
     [
         ("title\r\nfine\r\n" + "x" * (LINE_MAX + 1) + "\r\nlast\r\n", CSV),
         ('title\r\nfine\r\n"' + ("x" * 1_000 + "\r\n") * (LINE_MAX // 1_000) + '"\r\nlast\r\n', CSV),
-        ("BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nSUMMARY:" + "x" * (LINE_MAX + 1) + "\r\nEND:VTODO\r\nEND:VCALENDAR\r\n", ICS),
+        (
+            "BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nSUMMARY:" + "x" * (LINE_MAX + 1) + "\r\nEND:VTODO\r\nEND:VCALENDAR\r\n",
+            ICS,
+        ),
     ],
 )
 async def test_a_line_that_no_row_can_have_refuses_the_file(alice: Person, text: str, kind: dict[str, str]) -> None:
