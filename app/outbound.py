@@ -9,6 +9,7 @@ is 7 MB of memory, which a service without webhooks does not need.
 
 import asyncio
 import ipaddress
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,15 +18,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from app.errors import UrlRefused
+from app.special_addresses import Address, is_public
 
 if TYPE_CHECKING:
     import httpx
 
 RESOLVERS = 64  # threads
 TIMEOUT = 10.0  # seconds for everything: resolving, connecting, sending, the head of the answer
-NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
-RELAYS = ipaddress.ip_network("192.88.99.0/24")  # RFC 7526: whoever announces it
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+HOST = re.compile(r"[A-Za-z0-9._-]+")  # as sent in Host and resolved: international names are xn-- here
 
 
 class Outcome(NamedTuple):
@@ -53,22 +53,12 @@ def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
         raise UrlRefused("A webhook is called by https.", loc=("body", "url"))
     if not host or parsed.userinfo or parsed.fragment:
         raise UrlRefused("A webhook has a host, and neither a user nor a fragment.", loc=("body", "url"))
-    if not allow_private and (address := _literal(host)) is not None and not is_public(address):
+    address = _literal(host)
+    if address is None and HOST.fullmatch(parsed.raw_host.decode("ascii")) is None:
+        raise UrlRefused("This is not the name of a host.", loc=("body", "url"))
+    if not allow_private and address is not None and not is_public(address):
         raise UrlRefused(loc=("body", "url"))
     return parsed
-
-
-def is_public(address: Address) -> bool:
-    """Whether ``address`` is one of the open internet, also where one is wrapped in another."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-        if address in NAT64:
-            inner = ipaddress.IPv4Address(address.packed[-4:])
-        if inner is not None:
-            return is_public(inner)
-        if address.is_site_local:
-            return False
-    return address not in RELAYS and address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _literal(host: str) -> Address | None:

@@ -344,6 +344,8 @@ async def test_subscriptions_are_listed_changed_and_deleted(anna: Person, bob: P
         "https://[::1]/", "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/", "https://[64:ff9b::7f00:1]/",
         "https://0.0.0.0/", "https://192.168.1.1:8443/", "https://224.0.0.1/", "https://[2002:7f00:1::]/",
         "https://[fec0::1]/", "https://192.88.99.1/", "https://xn--/", "https://xn--a-.example/",
+        "https://192.0.0.192/", "https://192.0.0.8/", "https://[::ffff:192.0.0.192]/", "https://[3fff::1]/",
+        "https://exa mple.com/", "https://exam%70le.com/", "https://exa;mple.com/", "https://exa<mple.com/",
     ],
 )  # fmt: skip
 async def test_an_address_that_is_not_public_is_refused(alice: Person, url: str) -> None:
