@@ -13,7 +13,16 @@ from app.auth.tokens import bearer_token
 from app.clock import now
 from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
-from app.errors import AppError, CalendarTokenInvalid, InsufficientScope, Kind, LoginRequired, NotFound, NotYourPath
+from app.errors import (
+    AppError,
+    CalendarTokenInvalid,
+    InsufficientScope,
+    KeysUnavailable,
+    Kind,
+    LoginRequired,
+    NotFound,
+    NotYourPath,
+)
 from app.limits import Limits
 from app.models.base import MAX_ID, cleaned
 from app.models.task_fields import TAG_MAX
@@ -35,14 +44,14 @@ bearer = HTTPBearer(
 async def authenticate(request: Request) -> Identity:
     """Who sent the request, by a token of any kind, and alive: logins and API tokens can be ended before they expire.
 
-    Raises the 401 facts, and RateLimited: every entrance comes through here, so here requests are counted. What an API
-    token may do is up to the caller: ``current_identity`` decides it by method.
+    Raises the 401 facts, KeysUnavailable, and RateLimited: every entrance comes through here, so here requests are
+    counted. What an API token may do is up to the caller: ``current_identity`` decides it by method.
     """
     limits: Limits = request.app.state.limits
     try:
         identity = await _verify(request, limits)
     except AppError as refused:
-        if refused.kind is Kind.UNAUTHENTICATED:
+        if refused.kind is Kind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # names of keys can be made up
             limits.take_address(request.scope)
         raise
     note_subject(identity.subject)

@@ -73,7 +73,7 @@ async def door(app: FastAPI, settings: Settings, keys: str) -> AsyncIterator[htt
     own.state.database, own.state.auth = app.state.database, app.state.auth
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
-        async with JwksCache(keys) as cache:
+        async with JwksCache(keys, min_interval=0) as cache:  # each unknown key is looked for
             own.state.verifier = TokenVerifier(trusting, forge.SECRET, cache, clock=lambda: NOW)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(own), base_url="http://test") as client:
                 yield client

@@ -58,6 +58,7 @@ class JwksCache:
         self._named: dict[str, PyJWK] = {}
         self._fetched_at = self._tried_at = -math.inf
         self._failed = False
+        self._begun = 0  # fetches
         self._flight: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         import httpx  # only for who has such an issuer: see ``app.outbound``
@@ -101,17 +102,19 @@ class JwksCache:
         """The key named ``kid``, or for None the only key of the set; None if there is no such key.
 
         A key that is not there may be new (Better Auth publishes it together with its first token), so it is worth one
-        fetch, but not more than one per ``min_interval`` however many tokens ask. Raises KeysUnavailable as long as
-        the issuer's silence leaves the answer open.
+        fetch, but not more than one per ``min_interval`` however many tokens ask. Raises KeysUnavailable unless a fetch
+        that began after the token had arrived did not have the key: until then nobody knows whether there is one.
         """
         key = self._lookup(kid)
         if key is not None:
             return key
+        begun = self._begun
         if self._flight is not None or self._clock() - self._tried_at >= self._min_interval:
             await self.refresh()
             key = self._lookup(kid)
-        if key is None and self._failed:
-            raise KeysUnavailable(retry_after=math.ceil(self._min_interval))
+        if key is None and (self._failed or self._begun == begun):
+            wait = self._min_interval - (self._clock() - self._tried_at)
+            raise KeysUnavailable(retry_after=max(1, math.ceil(wait)))
         return key
 
     async def refresh(self) -> None:
@@ -134,6 +137,7 @@ class JwksCache:
             await asyncio.sleep(self._retry_every if self._failed else self._refresh_every)
 
     async def _fetch(self) -> None:
+        self._begun += 1
         try:
             async with asyncio.timeout(self._timeout):
                 keys = parse_keys(await self._download())

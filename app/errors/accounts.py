@@ -112,7 +112,7 @@ class ApiTokenNotFound(NotFound):
 
 class KeysUnavailable(AppError):
     kind, code = Kind.UNAVAILABLE, "keys_unavailable"
-    message = "The token issuer's keys cannot be reached yet: try again."
+    message = "The key of this token is not known here yet: try again."
 
 
 class AccountsUnavailable(AppError):

@@ -131,10 +131,11 @@ async def test_without_a_name_only_a_lone_key_is_meant(issuer: Issuer, clock: Cl
     issuer.keys = [okp()]
     async with passive(issuer.url, clock) as cache:
         assert await cache.find(None) is not None
+        clock.now += 5
         assert await cache.find("a") is None
         issuer.keys = [okp("a"), okp("b")]
-        clock.now += 5
         await cache.refresh()
+        clock.now += 5
         assert await cache.find(None) is None
 
 
@@ -155,6 +156,9 @@ async def test_a_withdrawn_key_is_gone_after_the_next_fetch(issuer: Issuer, cloc
         await found(cache, "a")
         issuer.keys = []
         await cache.refresh()
+        with pytest.raises(KeysUnavailable):  # it may be back already
+            await cache.find("a")
+        clock.now += 5
         assert await cache.find("a") is None
 
 
@@ -162,12 +166,46 @@ async def test_a_flood_of_unknown_names_costs_one_fetch_per_interval(issuer: Iss
     issuer.keys = [okp("a")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "a")
-        for second in range(20):
+        for second in range(1, 21):
             clock.now += 1
-            answers = await asyncio.gather(*(cache.find(f"{second}-{n}") for n in range(100)))
-            assert answers == [None] * 100
+            calls = (cache.find(f"{second}-{n}") for n in range(100))
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            if second % 5 == 0:  # a fetch that began after all of them has no such key
+                assert answers == [None] * 100
+            else:
+                assert {type(answer) for answer in answers} == {KeysUnavailable}
+                assert {answer.retry_after for answer in answers if isinstance(answer, KeysUnavailable)} == {
+                    5 - second % 5
+                }
             await found(cache, "a")
     assert len(issuer.requests) == 1 + 20 // 5
+
+
+async def test_a_key_that_is_new_within_the_interval_is_found_after_it(issuer: Issuer, clock: Clock) -> None:
+    issuer.keys = [okp("old")]
+    async with passive(issuer.url, clock) as cache:
+        await found(cache, "old")
+        clock.now += 5
+        assert await cache.find("made up") is None
+        issuer.keys = [okp("old"), okp("new")]
+        clock.now += 1.5
+        with pytest.raises(KeysUnavailable) as caught:
+            await cache.find("new")
+        assert caught.value.retry_after == 4
+        clock.now += 4
+        await found(cache, "new")
+    assert len(issuer.requests) == 3
+
+
+async def test_a_fetch_that_began_before_the_token_came_decides_nothing(issuer: Issuer, clock: Clock) -> None:
+    issuer.keys, issuer.delay = [okp("old")], 0.1
+    async with passive(issuer.url, clock) as cache:
+        early = asyncio.create_task(cache.find("made up"))
+        await until(lambda: len(issuer.requests) == 1)
+        with pytest.raises(KeysUnavailable):
+            await cache.find("new")
+        assert await early is None
+    assert len(issuer.requests) == 1
 
 
 async def test_concurrent_requests_share_one_fetch(issuer: Issuer, clock: Clock) -> None:
