@@ -10,13 +10,12 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
 from app.models.calendar_feeds import CalendarCreate
-from app.services.users import get_revision
+from app.services.users import get_revision, lock_owner
 
 MAX_FEEDS = 50
 READ = "id, name, created_at"
 CREATE = Prepared(
     text(f"""
-    with owner as (insert into users (id) values (:owner) on conflict (id) do nothing)
     insert into calendar_feeds (user_id, name, token_hash)
     select cast(:owner as text), cast(:name as text), cast(:token_hash as bytea)
     where (select count(*) from calendar_feeds where user_id = :owner) < {MAX_FEEDS} returning {READ}""")  # noqa: S608
@@ -39,6 +38,7 @@ async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) 
     """With ``token``, which exists nowhere else. Raises TooManyCalendars."""
     token = new_feed_token()
     values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
+    await lock_owner(session, owner)  # nobody else adds one between the count and the write
     row = (await session.exec(CREATE, values)).first()
     if row is None:
         raise TooManyCalendars

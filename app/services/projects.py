@@ -32,12 +32,13 @@ def _numbered(write: Any, action: str) -> Prepared:
 
 
 GET = Prepared(select(*(PROJECTS.c[name] for name in ANSWER)).where(*MINE))
+_count = select(func.count()).select_from(PROJECTS).where(PROJECTS.c.user_id == OWNER, LIVE)
+COUNT = Prepared(_count)
 CREATE = _numbered(
     insert(PROJECTS).from_select(
         ["user_id", "name", "color", "version"],
         select(OWNER, bindparam("name", type_=Text), bindparam("color", type_=Text), REVISION).where(
-            select(func.count()).select_from(PROJECTS).where(PROJECTS.c.user_id == OWNER, LIVE).scalar_subquery()
-            < literal_column(str(MAX_PROJECTS))
+            _count.scalar_subquery() < literal_column(str(MAX_PROJECTS))
         ),
         include_defaults=False,
     ),
@@ -93,8 +94,14 @@ async def get_project(session: Session, owner: str, project_id: int) -> Any:
     return ProjectRow(*row)
 
 
+async def find_room(session: Session, owner: str) -> int:
+    """Returns how many more projects there can be."""
+    return MAX_PROJECTS - int((await session.exec(COUNT, {"owner": owner})).one())
+
+
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Raises ProjectNameTaken and TooManyProjects."""
+    await lock_owner(session, owner)  # nobody else adds one between the count and the write
     row = (await session.exec(CREATE, {"owner": owner, "name": project.name, "color": project.color})).first()
     if row is None:
         raise TooManyProjects

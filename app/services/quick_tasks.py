@@ -8,9 +8,10 @@ from sqlalchemy import select
 from app.clock import now
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.errors import Invalid
+from app.errors import Invalid, TooManyProjects
 from app.models.task_quick import QuickTask
 from app.models.task_rows import task_row
+from app.services.projects import MAX_PROJECTS
 from app.services.quick_add import parse
 from app.services.transfer.rows import Reader, RowRefused
 from app.services.transfer.store import find_project_names, insert_rows, insert_task
@@ -29,7 +30,8 @@ class QuickAddInvalid(Invalid):
 async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dict[str, Any]:
     """The task, or with ``dry_run`` what it would be, and what was understood.
 
-    A project that is named and not there is created, in the same write. Raises EmptyTitle, QuickAddInvalid.
+    A project that is named and not there is created, in the same write. Raises EmptyTitle, QuickAddInvalid,
+    TooManyProjects.
     """
     moment, zone = now(), ZoneInfo((await session.exec(ZONE, {"owner": owner})).one())
     found = parse(wanted.text, now=moment, timezone=zone)
@@ -56,6 +58,8 @@ async def _create(session: Session, owner: str, row: dict[str, Any], project: di
         await lock_owner(session, owner)  # of two that name a new project, one creates it
         names = await find_project_names(session, owner)
         if (project_id := names.get(project["name"].lower())) is None:
+            if len(names) >= MAX_PROJECTS:
+                raise TooManyProjects
             made = await insert_rows(session, owner, "projects", [project | {"source_id": None}])
             project_id, created = made[None], True  # type: ignore[index]
         row["project_id"] = project_id

@@ -5,7 +5,8 @@ from typing import Any
 
 from app.clock import now
 from app.db.session import Session
-from app.errors import ChangeNotFound, UndoConflict
+from app.errors import ChangeNotFound, TooManyProjects, TooManyViews, UndoConflict
+from app.services import projects, views
 from app.services.changes import WRITE, get_change
 from app.services.tree import require_whole
 from app.services.undoable import FIELDS, UNDOABLE, Undoable
@@ -13,12 +14,14 @@ from app.services.users import lock_owner
 
 Row = dict[str, Any]
 SLICE = 100
+ROOM: dict[str, Any] = {"project": (projects.find_room, TooManyProjects), "view": (views.find_room, TooManyViews)}
 
 
 async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     """Take the write ``revision`` back and return the changes that does; what it created goes to the trash.
 
-    Raises ChangeNotFound; UndoConflict, naming the fields, when something it wrote has been changed since.
+    Raises ChangeNotFound; UndoConflict, naming the fields, when something it wrote has been changed since;
+    TooManyProjects and TooManyViews when it would bring one back that there is no room for.
     """
     await lock_owner(session, owner)  # nothing comes between the look and the write
     rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
@@ -32,6 +35,7 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     for entity in UNDOABLE:
         if changes := [row for row in rows if row.entity == entity]:
             wanted[entity] = await _targets(session, owner, revision, entity, changes)
+    await _require_room(session, owner, rows, wanted)
     done = 0
     for entity, targets in wanted.items():
         if targets:
@@ -42,6 +46,14 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     ids = {entity: [row["id"] for row in targets] for entity, targets in wanted.items()}
     await require_whole(session, owner, ids.get("task", []), ids.get("project", []))
     return await get_change(session, owner, done)
+
+
+async def _require_room(session: Session, owner: str, changes: list[Any], wanted: dict[str, list[Row]]) -> None:
+    for entity, (find_room, refusal) in ROOM.items():
+        deleted = {change.entity_id for change in changes if change.entity == entity and change.action == "deleted"}
+        restored = [row for row in wanted.get(entity, []) if row["id"] in deleted and row["deleted_at"] is None]
+        if restored and len(restored) > await find_room(session, owner):
+            raise refusal
 
 
 async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[Row]:

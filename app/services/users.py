@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Text, bindparam, func, literal, select
+from sqlalchemy import DateTime, Text, bindparam, false, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.changes import OWNER
@@ -13,7 +13,13 @@ from app.models.users import User
 
 USERS = User.__table__  # type: ignore[attr-defined]
 REVISION_NOW = Prepared(select(USERS.c.revision).where(USERS.c.id == OWNER))
-LOCK = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update())
+# A condition that is false still locks the row (INSERT, "conflict_action"). It is made where it is missing: of an owner
+# who has never written SELECT FOR UPDATE would lock nothing.
+LOCK = Prepared(
+    insert(USERS)
+    .values(id=OWNER)
+    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision}, where=false())
+)
 # A subject that has never written has no row yet, and the default zone.
 TIMEZONE: Any = func.coalesce(select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC"))
 LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", type_=DateTime()))))
@@ -45,7 +51,10 @@ async def get_revision(session: Session, owner: str) -> int:
 
 
 async def lock_owner(session: Session, owner: str) -> None:
-    """Keep every other write of this owner out until the transaction ends."""
+    """Keep every other write of this owner out until the transaction ends. Comes before any other lock.
+
+    What is counted after it, in a statement of its own, is true until then: limits of rows are held by that.
+    """
     await session.exec(LOCK, {"owner": owner})
 
 

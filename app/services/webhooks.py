@@ -13,6 +13,7 @@ from app.db.statements import Prepared
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
 from app.outbound import check_url
+from app.services.users import lock_owner
 
 MAX_WEBHOOKS = 20
 WebhookRow: Any = msgspec.defstruct("WebhookRow", list(WebhookRead.model_fields), frozen=True)
@@ -25,10 +26,9 @@ LIST = Prepared(text(f"select {READ} from webhooks where user_id = :owner order 
 GET = Prepared(text(f"select {READ} from webhooks where {MINE}"))  # noqa: S608
 CREATE = Prepared(
     text(f"""
-    with owner as (insert into users (id) values (:owner) on conflict do nothing)
     insert into webhooks (user_id, url, events, secret, after_revision)
     select cast(:owner as text), :url, cast(:events as text[]), :secret,
-           coalesce((select revision from users where id = :owner), 0) + 1
+           (select revision from users where id = :owner) + 1
     where (select count(*) from webhooks where user_id = :owner) < {MAX_WEBHOOKS}
     returning {READ}, secret""")  # noqa: S608
 )
@@ -81,6 +81,7 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
     """Events from now on. Raises UrlRefused and TooManyWebhooks."""
     check_url(webhook.url, allow_private=allow_private)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
+    await lock_owner(session, owner)  # nobody else adds one between the count and the write
     row = (await session.exec(CREATE, values)).first()
     if row is None:
         raise TooManyWebhooks

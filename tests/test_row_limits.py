@@ -1,0 +1,117 @@
+"""Limits of rows hold whoever asks at the same time, also for an owner who has never written."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from app import errors
+from app.config import Settings
+from app.main import create_app
+from app.services.calendars import MAX_FEEDS
+from app.services.projects import MAX_PROJECTS
+from app.services.views import MAX_VIEWS
+from app.services.webhooks import MAX_WEBHOOKS
+from tests.support import Person, assert_problem
+
+BEYOND = 30  # requests more than there is room for
+
+
+class Limited(NamedTuple):
+    limit: int
+    path: str
+    body: Callable[[int], dict[str, Any]]
+    counted: str
+
+
+PROJECTS = "select count(*) from projects where user_id = $1 and deleted_at is null"
+# Each way to make a row of a limited noun, by the code of its refusal.
+WAYS = {
+    ("too_many_webhooks", "create"): Limited(
+        MAX_WEBHOOKS,
+        "/webhooks",
+        lambda _: {"url": "https://example.com/"},
+        "select count(*) from webhooks where user_id = $1",
+    ),
+    ("too_many_calendars", "create"): Limited(
+        MAX_FEEDS,
+        "/calendar",
+        lambda number: {"name": str(number)},
+        "select count(*) from calendar_feeds where user_id = $1",
+    ),
+    ("too_many_projects", "create"): Limited(MAX_PROJECTS, "/projects", lambda number: {"name": str(number)}, PROJECTS),
+    ("too_many_projects", "quick add"): Limited(
+        MAX_PROJECTS, "/tasks/quick", lambda number: {"text": f"x #p{number}"}, PROJECTS
+    ),
+    ("too_many_views", "create"): Limited(
+        MAX_VIEWS,
+        "/views",
+        lambda number: {"name": str(number), "parameters": {}},
+        "select count(*) from views where user_id = $1 and deleted_at is null",
+    ),
+}
+IN_ONE_ROW = {"too_many_reminders"}  # a list in the row of the task
+
+
+@pytest.fixture(scope="module")
+async def crowded(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """An application with many transactions at once."""
+    app = create_app(settings.model_copy(update={"pool_size": 20, "rate_limit_per_minute": 0}))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", timeout=60) as http,
+    ):
+        yield http
+
+
+def test_every_limited_noun_is_here() -> None:
+    codes = {
+        error.code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, errors.Conflict)
+    }
+    assert {code for code in codes if code.startswith("too_many_")} - IN_ONE_ROW == {code for code, _ in WAYS}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+async def test_parallel_requests_make_exactly_as_many_as_there_can_be(
+    crowded: httpx.AsyncClient, sql: Any, way: tuple[str, str]
+) -> None:
+    limited, person = WAYS[way], Person(crowded, f"user-{uuid.uuid4().hex}")
+    waiting: Iterator[dict[str, Any]] = iter([limited.body(number) for number in range(limited.limit + BEYOND)])
+
+    async def one_after_another() -> Counter[str]:
+        return Counter([_outcome(await person.post(limited.path, body)) for body in waiting])
+
+    outcomes = sum(await asyncio.gather(*(one_after_another() for _ in range(50))), Counter[str]())
+    assert outcomes == {"made": limited.limit, way[0]: BEYOND}
+    assert await sql.fetchval(limited.counted, person.subject) == limited.limit
+
+
+def _outcome(answer: httpx.Response) -> str:
+    return "made" if answer.status_code == 201 else str(assert_problem(answer, 409)["code"])
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "limit", "code"),
+    [
+        ("/projects", {}, MAX_PROJECTS, "too_many_projects"),
+        ("/views", {"parameters": {}}, MAX_VIEWS, "too_many_views"),
+    ],
+)
+async def test_undo_brings_nothing_back_that_there_is_no_room_for(
+    alice: Person, sql: Any, path: str, fields: dict[str, Any], limit: int, code: str
+) -> None:
+    table = path.removeprefix("/")
+    first = (await alice.post(path, {"name": "first", **fields})).json()
+    assert (await alice.delete(f"{path}/{first['id']}")).status_code == 204
+    names = ", ".join(["user_id", "name", "version", *fields])
+    values = ", ".join(["$1", "n::text", "1", *("'{}'::jsonb" for _ in fields)])
+    fill = f"insert into {table} ({names}) select {values} from generate_series(1, $2::int) n"
+    await sql.execute(fill, alice.subject, limit)
+    assert_problem(await alice.post("/changes/2/undo"), 409, code)
+    last = await sql.fetchval(f"select max(id) from {table} where user_id = $1", alice.subject)
+    assert (await alice.delete(f"{path}/{last}")).status_code == 204
+    assert (await alice.post("/changes/2/undo")).status_code == 200
