@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.db.session import Database, Session
-from app.errors import AppError, IdempotencyKeyInvalid, Kind
+from app.errors import AppError, IdempotencyKeyInvalid, Kind, SecretShownOnce
 from app.problems import of_fact, of_validation
+from app.responses import ShownOnce
 from app.services.idempotency import Answer, claim_key, keep_answer
 from app.strict_json import read_body
 
@@ -32,7 +33,8 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Repeat the request with the same key to have the first answer again, for 24 hours.",
+    "description": "Repeat the request with the same key to have the first answer again, for 24 hours. Not one with a "
+    "secret in it: its repeat is 409 `secret_shown_once`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
@@ -48,9 +50,14 @@ class Attempt:
     answer: Response | None = None
 
     async def keep(self, session: Session, response: Response) -> Self:
-        """Keep a success in its own transaction. An answer that is a stream is not kept."""
+        """Keep a success in its own transaction. An answer that is a stream is not kept.
+
+        Of one with a secret only is kept that it was given: the key is taken, and the effect does not come again.
+        """
         whole = isinstance(getattr(response, "body", None), bytes) and response.media_type != "text/event-stream"
         if whole and response.status_code < 300:
+            if isinstance(response, ShownOnce):
+                response = of_fact(SecretShownOnce(f"{SecretShownOnce.message} {response.instead}"))
             await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(response))
         return self
 

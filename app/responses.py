@@ -18,6 +18,19 @@ class Json(Response):
         super().__init__(encode(content), status_code, headers)
 
 
+class ShownOnce(Json):
+    """Holds a secret that no later response shows, so no Idempotency-Key keeps it.
+
+    ``instead`` is a sentence for a client that repeats the request: how to come by a secret without this response.
+    """
+
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None, *, instead: str
+    ) -> None:
+        super().__init__(content, status_code, headers)
+        self.instead = instead
+
+
 def header(name: str, description: str, type_: str = "string") -> dict[str, Any]:
     """A response header for the document."""
     return {name: {"description": description, "schema": {"type": type_}}}

@@ -41,5 +41,12 @@ class IdempotencyKeyInvalid(Invalid):
     code, message = "idempotency_key_invalid", "An Idempotency-Key has 1 to 255 visible ASCII characters."
 
 
+class SecretShownOnce(AppError):
+    """The repeat of a request whose response held a secret: neither the secret nor the effect comes twice."""
+
+    kind, code = Kind.CONFLICT, "secret_shown_once"
+    message = "The request with this Idempotency-Key was carried out, and the secret it made is shown only once."
+
+
 class UrlRefused(Invalid):
     code, message = "url_refused", "The address is not one of the public internet."

@@ -12,7 +12,7 @@ from app.errors import TokenMissing
 from app.etags import is_unchanged, list_etag
 from app.exporting import Export
 from app.models.calendar_feeds import CalendarCreate, CalendarCreated, CalendarRead
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.responses import NOT_CACHED_ELSEWHERE, Json, ShownOnce, header
 from app.routing import DirectRoute
 from app.schemas.transfer import CalendarQuery
 from app.services import calendars
@@ -37,7 +37,7 @@ async def create_calendar(request: Request, owner: Owner, session: Session, want
     made = await calendars.create_calendar(session, owner, wanted)
     base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
     made["url"] = f"{base}/api/{quote(owner, safe='')}/calendar.ics?token={made['token']}"
-    return Json(made, 201)
+    return ShownOnce(made, 201, instead=f"Revoke calendar feed {made['id']} and create another one.")
 
 
 @router.get("/calendar", response_model=list[CalendarRead], dependencies=own)

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response, Security
 
 from app.deps import Owner, ReadSession, Session, WebhookId, bearer
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
-from app.responses import Json
+from app.responses import Json, ShownOnce
 from app.routing import DirectRoute
 from app.services import webhooks
 
@@ -28,7 +28,8 @@ async def create_webhook(request: Request, owner: Owner, session: Session, webho
     """
     private = request.app.state.settings.webhooks_allow_private
     created = await webhooks.create_webhook(session, owner, webhook, allow_private=private)
-    return Json(created, 201, {"Location": f"/api/{owner}/webhooks/{created.id}"})
+    instead = f"Rotate the secret of webhook {created.id} to have a new one."
+    return ShownOnce(created, 201, {"Location": f"/api/{owner}/webhooks/{created.id}"}, instead=instead)
 
 
 @router.get("/{webhook_id}", response_model=WebhookRead)
@@ -56,7 +57,8 @@ async def delete_webhook(owner: Owner, session: Session, webhook_id: WebhookId) 
 @router.post("/{webhook_id}/rotate", response_model=WebhookCreated)
 async def rotate_secret(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
     """A new secret, shown once. For 24 hours each message is signed with the old one, too."""
-    return Json(await webhooks.rotate_secret(session, owner, webhook_id))
+    rotated = await webhooks.rotate_secret(session, owner, webhook_id)
+    return ShownOnce(rotated, instead="Rotate it once more, with another Idempotency-Key.")
 
 
 @router.post("/{webhook_id}/test", status_code=202, response_class=Response)
