@@ -22,6 +22,9 @@ class Bounds(BaseSettings):
     body_idle_timeout: float = Field(10, gt=0, description="Longest pause within a body, in seconds.")
     body_timeout: float = Field(30, gt=0, description="Seconds by which a body may fall behind BODY_MIN_RATE.")
     body_min_rate: int = Field(1024, ge=1, description="Slowest rate of a body, in bytes a second.")
+    write_timeout: float = Field(
+        60, ge=1, description="Longest time in which a client takes nothing of a response, in seconds. On Linux."
+    )
     keep_alive: int = Field(75, ge=0, description="Seconds for which an idle connection is kept.")
     header_limit: int = Field(16_384, ge=1024, description="Largest headers of a request together, in bytes.")
     headers_max: int = Field(100, ge=10, description="Most headers of a request.")

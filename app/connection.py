@@ -4,6 +4,7 @@ ASGI cannot give one up: a server closes it when what was written has been read,
 """
 
 import asyncio
+import socket
 from collections.abc import Callable, Sized
 
 from starlette.types import Scope
@@ -52,6 +53,16 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.running = cycle
         super()._start_asgi_task(cycle, app)
+
+
+def drop_unread(transport: asyncio.Transport, seconds: float) -> None:
+    """Lets the kernel drop the connection when its client has taken nothing of what was sent for so long (Linux).
+
+    Only the kernel knows: it takes megabytes of a response at once, and nothing more for as long as a client is slow.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6} and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
 def abort_of(scope: Scope) -> Callable[[], None] | None:

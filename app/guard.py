@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from app.config import Settings, get_settings
-from app.connection import Connection
+from app.connection import Connection, drop_unread
 from app.files_limit import reserve_files
 from app.refusals import (
     FULL,
@@ -101,6 +101,7 @@ class Guarded(Connection):
         self.ended = False  # whether a request ended in this chunk
         self.refusal: Refusal | None = None
         self.url, self.headers = b"", []  # until a head begins
+        drop_unread(transport, self.settings.write_timeout)
         if not watch.add(self):
             self.refuse(FULL)
 

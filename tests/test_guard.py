@@ -10,6 +10,7 @@ from contextlib import ExitStack, suppress
 from typing import NamedTuple
 
 import httpx
+import psutil
 import pytest
 
 from app.db.url import ConnectOptions
@@ -41,7 +42,13 @@ class Answer(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
-    short = {"HEADER_TIMEOUT": "1", "BODY_TIMEOUT": "1", "KEEP_ALIVE": "2", "MAX_CONNECTIONS": str(ROOM)}
+    short = {
+        "HEADER_TIMEOUT": "1",
+        "BODY_TIMEOUT": "1",
+        "KEEP_ALIVE": "2",
+        "WRITE_TIMEOUT": "2",
+        "MAX_CONNECTIONS": str(ROOM),
+    }
     with running(postgres.dsn, ALLOWED_HOSTS="localhost, todo.example,127.0.0.1", **short) as started:
         yield started
 
@@ -383,6 +390,44 @@ def test_what_came_before_a_refused_request_is_answered_first(
     assert [answer.headers["x-request-id"] for answer in answers[:-1]] == [f"good-{n}" for n in range(good)]
     assert answers[-1].code == code
     assert time.monotonic() - started < 6  # KEEP_ALIVE is 75
+
+
+@pytest.mark.parametrize("last", [get(b"/openapi.json"), b"GET / HTTP/1.1\r\n\r\n"])
+def test_who_takes_nothing_of_a_response_is_dropped(server: Server, last: bytes) -> None:
+    """Whether it is the end of a connection or goes on: its response and its place are not held for ever."""
+    request = b"GET /openapi.json HTTP/1.1\r\n%b\r\n" % HOST
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(request * 30 + last)
+        mine = connection.getsockname()
+        time.sleep(0.5)
+        assert mine in clients(server)
+        time.sleep(6)
+        assert mine not in clients(server)
+
+
+def clients(server: Server) -> list[tuple[str, int]]:
+    """Whose connections the service holds."""
+    assert server.process is not None
+    return [tuple(each.raddr) for each in psutil.Process(server.process.pid).net_connections() if each.raddr]  # type: ignore[misc]
+
+
+def test_who_takes_a_response_slowly_has_all_of_it(server: Server) -> None:
+    request = b"GET /openapi.json HTTP/1.1\r\n%b\r\n" % HOST
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(request * 30 + get(b"/openapi.json"))
+        size, began = 0, time.monotonic()
+        while time.monotonic() - began < 5:
+            size += len(connection.recv(65_536))
+            time.sleep(0.05)
+        while part := connection.recv(65_536):
+            size += len(part)
+    assert size > 31 * len(httpx.get(f"{server.url}/openapi.json", trust_env=False).content)
 
 
 def test_empty_lines_hold_no_connection(server: Server) -> None:
