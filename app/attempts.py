@@ -7,6 +7,7 @@ rollback. A request without the header costs nothing.
 
 import hashlib
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.db.contention import retry_on_contention
 from app.db.session import Database, Session
 from app.errors import AppError, IdempotencyKeyInvalid, Kind, SecretShownOnce
 from app.problems import of_fact, of_validation
@@ -69,14 +71,15 @@ class Attempt:
             refusal = of_fact(error)
         else:
             return None
-        try:
-            async with self.database.transaction(self.owner) as session:
-                kept = await claim_key(session, self.owner, self.key, self.fingerprint)
-                if kept is None:
-                    await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(refusal))
-        except AppError:
-            pass  # not kept: another attempt finds out for itself
+        with suppress(AppError):  # not kept: another attempt finds out for itself
+            await self._keep_refusal(refusal)
         return refusal
+
+    @retry_on_contention
+    async def _keep_refusal(self, refusal: Response) -> None:
+        async with self.database.transaction(self.owner) as session:
+            if await claim_key(session, self.owner, self.key, self.fingerprint) is None:
+                await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(refusal))
 
 
 async def begin_attempt(request: Request) -> Attempt | None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from app.clock import now
+from app.db.contention import retry_on_contention
 from app.db.session import WORKER_ROLE, Database
 from app.services.reminding import LATE, Upcoming, find_upcoming, fire_reminders
 
@@ -47,10 +48,14 @@ class Reminders:
             groups[each.owner, moment - each.at > LATE].append(each.task_id)
         for (owner, late), task_ids in groups.items():
             try:
-                async with self._database.transaction(owner) as session:
-                    done += await fire_reminders(session, owner, task_ids, late=late)
+                done += await self._fire_each(owner, task_ids, late)
             except Exception:  # of one owner: the others' reminders do not wait for it
                 log.exception("reminders could not be fired")
                 self._set_aside[owner] = asyncio.get_running_loop().time() + AGAIN
                 done += len(task_ids)
         return done
+
+    @retry_on_contention
+    async def _fire_each(self, owner: str, task_ids: list[int], late: bool) -> int:
+        async with self._database.transaction(owner) as session:
+            return await fire_reminders(session, owner, task_ids, late=late)

@@ -2,6 +2,7 @@
 
 import logging
 
+from app.db.contention import retry_on_contention
 from app.db.session import WORKER_ROLE, Database
 from app.services import emptying, pruning
 
@@ -12,10 +13,14 @@ NOBODY = "nobody"  # a transaction needs an owner; the looks across users read o
 
 async def prune_owner(database: Database, owner: str, *, days: int) -> None:
     """Let go of changes older than ``days`` and of keys for retries, batch by batch."""
-    more = True
-    while more:
-        async with database.transaction(owner, role=WORKER_ROLE) as session:
-            more = await pruning.prune_owner(session, owner, days=days)
+    while await _prune_once(database, owner, days):
+        pass
+
+
+@retry_on_contention
+async def _prune_once(database: Database, owner: str, days: int) -> bool:
+    async with database.transaction(owner, role=WORKER_ROLE) as session:
+        return await pruning.prune_owner(session, owner, days=days)
 
 
 async def prune_everybody(database: Database, *, days: int) -> int:
@@ -52,6 +57,7 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
     return total
 
 
+@retry_on_contention
 async def _purge_once(database: Database, owner: str, days: int) -> int:
     async with database.transaction(owner) as session:
         session.through = "retention"

@@ -23,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.attempts import Attempt, begin_attempt
+from app.db.contention import retry_on_contention
 from app.deps import TOKEN_READERS
 from app.errors import Contention
 from app.paging import MAX_CACHED_QUERY_BYTES
@@ -31,7 +32,6 @@ from app.strict_json import read_json
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 Endpoint = Callable[..., Awaitable[Response]]
-ATTEMPTS = 3
 MAX_CACHED_QUERIES = 1024
 
 
@@ -110,15 +110,18 @@ async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request)
 
     Not without the request's own session: who opens transactions in a service may have committed one already.
     """
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return await endpoint(**values)
-        except Contention:
-            if (session := request.scope.get("session")) is None:
-                raise
-            await session.rollback()  # its next statement begins a new transaction;
-            # a claimed Idempotency-Key is let go with it, and keeping the answer finds out whether that mattered
-    return await endpoint(**values)
+    session = request.scope.get("session")
+    return await (endpoint(**values) if session is None else _transact(endpoint, values, session))
+
+
+@retry_on_contention
+async def _transact(endpoint: Endpoint, values: dict[str, Any], session: Any) -> Response:
+    try:
+        return await endpoint(**values)
+    except Contention:
+        await session.rollback()  # its next statement begins a new transaction;
+        # a claimed Idempotency-Key is let go with it, and keeping the answer finds out whether that mattered
+        raise
 
 
 def _plan(dependant: Dependant, body_max: int) -> list[Bind]:

@@ -18,9 +18,10 @@ from typing import Any, Self
 from weakref import WeakValueDictionary
 
 from app import retention
+from app.db.contention import retry_on_contention
 from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
-from app.outbound import Caller
+from app.outbound import Caller, Outcome
 from app.reminding import NOBODY, Reminders
 from app.services import deliveries, pruning
 from app.services.deliveries import Job
@@ -191,6 +192,11 @@ class Worker:
         if job is None:
             return False
         outcome = await self._caller.post(job.url, job.body, headers_of(job, int(time.time())))
+        return await self._note(owner, webhook_id, lease, job, outcome)
+
+    @retry_on_contention
+    async def _note(self, owner: str, webhook_id: int, lease: uuid.UUID, job: Job, outcome: Outcome) -> bool:
+        """What is not noted is delivered again."""
         delay = self._pace.delay(job.attempt)
         async with self._database.transaction(owner) as session:
             return await deliveries.note_outcome(

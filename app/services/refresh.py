@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app.auth.opaque import hash_token, next_refresh_token
 from app.clock import now
+from app.db.contention import retry_on_contention
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import RefreshInProgress, RefreshTokenInvalid
@@ -112,6 +113,7 @@ async def _answer_again(auth: AuthContext, used: Any, successor: str) -> Pair:
     return make_pair(auth, used.session_id, successor, user)
 
 
+@retry_on_contention
 async def _end_family(auth: AuthContext, used: Any) -> None:
     async with auth.database.auth_transaction() as session:
         await session.exec(END, {"owner": used.user_id, "id": used.session_id})

@@ -5,15 +5,14 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from app.db.contention import retry_on_contention
 from app.db.session import Database, Session
-from app.errors import BadArguments, Contention, InsufficientScope, UnknownTool
+from app.errors import BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import make_finding
 from app.services.agent_writes import begin_write, note_writes
 from app.tools import TOOLS
 from app.tools.table import Call, Tool
 from app.tools.undo import undo_last
-
-ATTEMPTS = 3
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:
@@ -36,21 +35,11 @@ def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
         raise BadArguments("; ".join(said)) from None
 
 
+@retry_on_contention
 async def call_tool(
     database: Database, owner: str, tool: Tool, arguments: Any, *, through: str, source: str
 ) -> dict[str, Any]:
     """Run ``tool`` with arguments from ``read_arguments``. Raises the facts of its service."""
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return await _call_once(database, owner, tool, arguments, through, source)
-        except Contention:  # undone by the database, so nothing is done twice
-            continue
-    return await _call_once(database, owner, tool, arguments, through, source)
-
-
-async def _call_once(
-    database: Database, owner: str, tool: Tool, arguments: Any, through: str, source: str
-) -> dict[str, Any]:
     async with database.transaction(owner, read_only=tool.read_only) as session:
         session.through = through
         call = Call(session, owner, arguments, source)
