@@ -1,7 +1,9 @@
 """The chat: keeps what was said, has the turn run within its limits, and keeps what came of it."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from app.assistant.confirmation import is_yes, waiting_calls
@@ -11,16 +13,20 @@ from app.assistant.repeats import Repeat, packed
 from app.assistant.runs import Runs
 from app.assistant.turn import THROUGH, Tell, Turn
 from app.config import Settings
+from app.db.contention import retry_on_contention
 from app.db.session import Database
-from app.errors import AppError, ChatNotConfigured, ModelTimeout
+from app.errors import AppError, ChatNotConfigured, Contention, ModelTimeout
 from app.schemas.chat import ChatRequest
+from app.services.conversations import Begun as Conversation
 from app.services.conversations import begin_turn, end_turn
 from app.services.idempotency import Answer, settle_key, take_key
 from app.services.token_use import reserve_tokens
+from app.services.users import lock_known_owner
 
 log = logging.getLogger(__name__)
 
 CUT_OFF = "I was interrupted before I could answer. What is listed here was done."
+KEEP_AGAIN = (0.5, 1, 2, 5, 10, 30, 60)  # seconds before each further try to keep what a message did
 
 
 class Begun:
@@ -28,6 +34,16 @@ class Begun:
 
     def __init__(self, turn: Turn, confirmed: list[dict[str, Any]]) -> None:
         self.turn, self.confirmed = turn, confirmed
+
+
+@dataclass(slots=True)
+class Ending:
+    """What is to be kept of a message that has been worked on; ``answer`` is None for one that failed."""
+
+    turn: Turn
+    words: str
+    answer: dict[str, Any] | None
+    uncertain: bool = False  # a COMMIT had no response: it may be kept
 
 
 class Chat:
@@ -55,22 +71,32 @@ class Chat:
         Raises ConversationNotFound, ChatBudgetSpent, what ``model`` raises, and what ``take_key`` raises.
         """
         model, settings = await self.model(), self._settings
+        begun = await self._keep_message(owner, asked, repeat)
+        if isinstance(begun, Answer):
+            return begun
+        talk, messages, tokens = begun
+        turn = Turn(
+            self._database, settings, model, owner, talk.conversation_id, asked.message, messages, still_valid, repeat
+        )
+        turn.counted = tokens
+        wants = is_yes(asked.message) if asked.confirm is None else asked.confirm
+        return Begun(turn, waiting_calls(talk.earlier) if wants else [])
+
+    @retry_on_contention
+    async def _keep_message(
+        self, owner: str, asked: ChatRequest, repeat: Repeat | None
+    ) -> Answer | tuple[Conversation, list[dict[str, Any]], int]:
+        """The conversation, what the model is asked first, and the tokens reserved for that."""
+        settings = self._settings
         async with self._database.transaction(owner) as session:
             session.through = THROUGH
             if repeat and (kept := await take_key(session, owner, repeat.key, repeat.fingerprint)):
                 return kept
-            begun = await begin_turn(
-                session, owner, asked.conversation_id, asked.message, history=settings.chat_history
-            )
-            messages = prompt(begun.earlier, asked.message, begun.timezone, tokens=settings.chat_context_tokens)
+            talk = await begin_turn(session, owner, asked.conversation_id, asked.message, history=settings.chat_history)
+            messages = prompt(talk.earlier, asked.message, talk.timezone, tokens=settings.chat_context_tokens)
             tokens = estimate_call(messages) + settings.chat_answer_tokens
             await reserve_tokens(session, owner, tokens, limit=settings.chat_daily_tokens)
-        turn = Turn(
-            self._database, settings, model, owner, begun.conversation_id, asked.message, messages, still_valid, repeat
-        )
-        turn.counted = tokens
-        wants = is_yes(asked.message) if asked.confirm is None else asked.confirm
-        return Begun(turn, waiting_calls(begun.earlier) if wants else [])
+        return talk, messages, tokens
 
     async def answer(self, begun: Begun, tell: Tell | None = None) -> dict[str, Any]:
         """A ChatAnswer. Whatever happens, what was done is kept. Raises the model's facts."""
@@ -81,28 +107,59 @@ class Chat:
         except BaseException as error:
             if not isinstance(error, AppError) or isinstance(error, ModelTimeout):
                 turn.used += turn.asking  # the endpoint was at work, and whoever leaves early pays for that, too
-            await self.runs.finish(self._keep_failure(turn))
+            await self.runs.finish(self._finish(Ending(turn, CUT_OFF if turn.calls else "", None)))
             raise
         answer = {"conversation_id": turn.conversation_id, "response": words, "tool_calls": turn.calls}
-        await self.runs.finish(self._keep(turn, words, answer))
+        await self.runs.finish(self._finish(Ending(turn, words, answer)))
         return answer
 
-    async def _keep(self, turn: Turn, words: str, answer: dict[str, Any] | None) -> None:
-        async with self._database.transaction(turn.owner) as session:
-            session.through = THROUGH
-            if turn.used != turn.counted:
-                await reserve_tokens(session, turn.owner, turn.used - turn.counted, limit=0)
-            if words:
-                await end_turn(session, turn.owner, turn.conversation_id, words, turn.calls)
-            if turn.repeat:
-                kept = None if answer is None else packed(turn.repeat, answer)
-                await settle_key(session, turn.owner, turn.repeat.key, kept)
+    async def _finish(self, ending: Ending) -> None:
+        """Keeps it now, or as soon as the database can. Raises no AppError.
 
-    async def _keep_failure(self, turn: Turn) -> None:
+        The tools have run: an error in place of the answer would have the client send the message again and everything
+        done twice, and a key that is not settled would let it after a while.
+        """
         try:
-            await self._keep(turn, CUT_OFF if turn.calls else "", None)
-        except AppError as fact:
-            log.warning("what a message had done before it failed could not be kept: %s", fact.code)
+            await self._keep(ending)
+        except AppError as error:
+            log.warning("what a message did could not be kept yet: %s", error.code)
+            self.runs.later(self._keep_later(ending))
+
+    async def _keep_later(self, ending: Ending) -> None:
+        kept = False
+        try:
+            for pause in KEEP_AGAIN:
+                await asyncio.sleep(pause)
+                try:
+                    await self._keep(ending)
+                    kept = True
+                    return
+                except AppError as error:
+                    log.warning("what a message did could still not be kept: %s", error.code)
+        finally:
+            if not kept or ending.uncertain:
+                log.error("what a message did may not be kept", extra={"user_id": ending.turn.owner})
+
+    @retry_on_contention
+    async def _keep(self, ending: Ending) -> None:
+        turn, sent = ending.turn, False
+        try:
+            async with self._database.transaction(turn.owner) as session:
+                session.through = THROUGH
+                if not await lock_known_owner(session, turn.owner):
+                    return  # erased meanwhile
+                if turn.repeat:
+                    kept = None if ending.answer is None else packed(turn.repeat, ending.answer)
+                    await settle_key(session, turn.owner, turn.repeat.key, kept)
+                if not ending.uncertain:  # settling a key twice is the same; these are not
+                    if turn.used != turn.counted:
+                        await reserve_tokens(session, turn.owner, turn.used - turn.counted, limit=0)
+                    if ending.words:
+                        await end_turn(session, turn.owner, turn.conversation_id, ending.words, turn.calls)
+                sent = True
+        except AppError as error:
+            ending.uncertain |= sent and not isinstance(error, Contention)
+            raise
 
     async def aclose(self) -> None:
         await self.runs.aclose()

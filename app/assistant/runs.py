@@ -20,6 +20,7 @@ class Runs:
         self._owners: Counter[str] = Counter()
         self._limits: set[asyncio.Timeout] = set()
         self._after: set[asyncio.Task[None]] = set()
+        self._later: set[asyncio.Task[None]] = set()
         self.closing = False
 
     @contextmanager
@@ -56,6 +57,12 @@ class Runs:
         task.add_done_callback(self._after.discard)
         await asyncio.shield(task)
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work`` while nobody waits for it. It is cancelled when the service stops."""
+        task = asyncio.create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
     def close(self) -> None:
         """The service stops: what runs ends soon, and nothing new begins."""
         self.closing = True
@@ -67,3 +74,6 @@ class Runs:
     async def aclose(self) -> None:
         """Before the database closes."""
         await asyncio.gather(*self._after, return_exceptions=True)
+        for task in self._later:
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)

@@ -12,6 +12,7 @@ from app.assistant.prompt import called, estimate, estimate_call, offered_tools
 from app.assistant.repeats import Repeat
 from app.assistant.reply import Asked, Reply, plain_text, plain_value
 from app.config import Settings
+from app.db.contention import retry_on_contention
 from app.db.session import Database
 from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
 from app.services.conversations import source_of
@@ -77,10 +78,13 @@ class Turn:
     async def _reserve(self, tokens: int) -> None:
         """Count what the next call may use before it is made. Raises ChatBudgetSpent."""
         if tokens > self.counted:
-            more, limit = tokens - self.counted, self.settings.chat_daily_tokens
-            async with self.database.transaction(self.owner) as session:
-                await reserve_tokens(session, self.owner, more, limit=limit)
+            await self._count(tokens - self.counted)
             self.counted = tokens
+
+    @retry_on_contention
+    async def _count(self, tokens: int) -> None:
+        async with self.database.transaction(self.owner) as session:
+            await reserve_tokens(session, self.owner, tokens, limit=self.settings.chat_daily_tokens)
 
     async def _do(self, reply: Reply) -> None:
         """Run the calls of one reply, one after the other: a later one may need what an earlier one wrote."""

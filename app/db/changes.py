@@ -70,6 +70,8 @@ def numbered(
     writes of several statements. Only after one that took a number: else it would join somebody else's. No row may be
     written twice.
     """
+    if isinstance(write, Delete):  # nothing in it needs the number, and without that it would lock its rows first
+        write = write.where(revision.is_not(None))
     written = write.returning(*returning).cte("written")
     log = (
         insert(Change)

@@ -20,6 +20,9 @@ LOCK = Prepared(
     .values(id=OWNER)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision}, where=false())
 )
+# As a write locks it. FOR UPDATE would also make those wait who insert a row that refers to the owner, with other locks
+# in their hands.
+LOCK_KNOWN = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
 # A subject that has never written has no row yet, and the default zone.
 TIMEZONE: Any = func.coalesce(select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC"))
 LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", type_=DateTime()))))
@@ -56,6 +59,11 @@ async def lock_owner(session: Session, owner: str) -> None:
     What is counted after it, in a statement of its own, is true until then: limits of rows are held by that.
     """
     await session.exec(LOCK, {"owner": owner})
+
+
+async def lock_known_owner(session: Session, owner: str) -> bool:
+    """The same, without making the row. Returns whether there is one: the account may have been erased meanwhile."""
+    return (await session.exec(LOCK_KNOWN, {"owner": owner})).first() is not None
 
 
 async def to_due_columns(
