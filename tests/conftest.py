@@ -31,7 +31,7 @@ statements.record()
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks at the statements of the whole run comes last."""
-    items.sort(key=lambda item: item.path.name == "test_statements.py")
+    items.sort(key=lambda item: item.path.name in {"test_statements.py", "test_lock_order.py"})
 
 
 @pytest.fixture(scope="session")

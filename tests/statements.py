@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from app.db.session import Session
 from app.db.statements import Prepared, prepare
+from tests.locks import Step, Transaction
 
 APP = str(Path(__file__).parents[1] / "app")
 
@@ -19,6 +20,9 @@ class Issued(NamedTuple):
 
 
 ISSUED: set[Issued] = set()
+# What transactions locked while they had locks, with a module that did.
+LOCKED: dict[Step, str] = {}
+_transactions: dict[int, Transaction] = {}
 _listeners: list[list[str]] = []
 
 
@@ -36,6 +40,8 @@ def record() -> None:
     execute = Session.exec
 
     def recorded(self: Session, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
+        if self._connection is None:  # a transaction begins
+            _transactions[id(self)] = Transaction()
         module = sys._getframe(1).f_code.co_filename
         if module.startswith(APP):
             prepared = statement if isinstance(statement, Prepared) else prepare(statement)[0]
@@ -43,6 +49,8 @@ def record() -> None:
             ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
             for heard in _listeners:
                 heard.append(prepared.sql)
+            for step in _transactions[id(self)].run(prepared.sql):
+                LOCKED.setdefault(step, module.removeprefix(APP + "/"))
         return execute(self, statement, params)
 
     Session.exec = recorded  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from app.auth.opaque import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
+from app.db.contention import retry_on_contention
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import AccountNotFound, EmailTaken, RegistrationClosed
@@ -88,6 +89,7 @@ async def create_account(session: Session, account: AccountCreate, password_hash
     return user_id
 
 
+@retry_on_contention
 async def _register_by_mail(auth: AuthContext, account: AccountCreate) -> None:
     """After the same answer for a new and a taken e-mail: only its mailbox learns which.
 
@@ -137,23 +139,37 @@ async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, c
 
 
 async def _write(auth: AuthContext, owner: str, sent: dict[str, Any], verified: Verified | None) -> tuple[Any, Any]:
-    """The account before and after. Mails that went to an address are of no use once the account has another."""
+    """The account before and after."""
+    written = await _write_account(auth, owner, sent, verified)
+    if sent["timezone"] is not None:  # the role that writes accounts sees no tasks
+        await _shift_reminders(auth, owner)
+    return written
+
+
+@retry_on_contention
+async def _write_account(
+    auth: AuthContext, owner: str, sent: dict[str, Any], verified: Verified | None
+) -> tuple[Any, Any]:
+    """Mails that went to an address are of no use once the account has another."""
     email_key = fold_email(sent["email"]) if sent["email"] else None
     async with auth.database.auth_transaction() as session:
+        before = await get_account(session, owner)
+        if sent["timezone"] is not None:  # the user's row before the account's
+            await session.exec(UPDATE_ZONE, {"owner": owner, "timezone": sent["timezone"]})
         if verified is not None:
             await require_unchanged(session, verified)
-        before = await get_account(session, owner)
-        if sent["timezone"] is not None:
-            await session.exec(UPDATE_ZONE, {"owner": owner, "timezone": sent["timezone"]})
         written = {"name": sent["name"], "email": sent["email"], "email_key": email_key}
         await session.exec(UPDATE, {"owner": owner, **written})
         if email_key is not None and email_key != fold_email(before.email):
             await session.exec(USE_RESETS, {"owner": owner})
         after = await get_account(session, owner)
-    if sent["timezone"] is not None:  # the role above sees no tasks
-        async with auth.database.transaction(owner) as session:
-            await shift_reminders(session, owner)
     return before, after
+
+
+@retry_on_contention
+async def _shift_reminders(auth: AuthContext, owner: str) -> None:
+    async with auth.database.transaction(owner) as session:
+        await shift_reminders(session, owner)
 
 
 async def _write_all_but_email(auth: AuthContext, owner: str, sent: dict[str, Any]) -> dict[str, Any]:

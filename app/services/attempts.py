@@ -86,7 +86,13 @@ TURN = Prepared(
     returning admitted, blocked_until
 """)
 )
-FORGET = Prepared(text("delete from login_attempts where account in (:account, sha256(cast(:account as bytea)))"))
+FORGET = Prepared(
+    text("""
+    delete from login_attempts where (account, address) in (
+        select account, address from login_attempts where account in (:account, sha256(cast(:account as bytea)))
+        order by account = :account, account, address for update)
+""")
+)
 
 
 class GuessedElsewhere(TooManyAttempts):

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from app.clock import now
+from app.db.contention import retry_on_contention
 from app.db.session import Database, Session, quote_owner
 from app.db.statements import Prepared
 from app.models.accounts import fold_email
@@ -24,7 +25,7 @@ log = logging.getLogger("app.security")
 ERASER_ROLE = "todo_eraser"
 SECOND_PASS = BOUND + 1.0  # seconds after which no process takes the account's access tokens any more
 LOCK = Prepared(text("select id from users where id = :owner for update"))
-EMAIL = Prepared(text("select email from accounts where user_id = :owner"))
+EMAIL = Prepared(text("select email from accounts where user_id = :owner for no key update"))
 # What an export leaves out: answers kept for retries are copies, with secrets in them, of what is there anyway.
 NOT_EXPORTED = {"idempotency_keys"}
 HIDDEN = {
@@ -76,6 +77,7 @@ async def _erase_again(database: Database, owner: str) -> None:
         await erase(database, owner)
 
 
+@retry_on_contention
 async def erase(database: Database, owner: str) -> None:
     """Remove every row of ``owner`` from every table, in one transaction."""
     async with database.auth_transaction() as session:

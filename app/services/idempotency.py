@@ -10,7 +10,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from app.models.idempotency import IdempotencyKey
-from app.services.users import USERS
+from app.services.users import USERS, lock_owner
 
 KEYS = IdempotencyKey.__table__  # type: ignore[attr-defined]
 KEY = bindparam("key", type_=Text)
@@ -36,13 +36,21 @@ CLAIM = Prepared(
         isouter=True,
     )
 )
-_user = pg_insert(USERS).values(id=OWNER).on_conflict_do_nothing().cte("owner")
-# The worker lets go of the keys of those who never send another one: it is to come by within a day.
+# The worker lets go of the keys of those who never send another one: it is to come by within a day. The owner's row
+# comes first here as everywhere, since the key is inserted from what this returns.
 _day: Any = func.now() + KEPT
-_looked_at = update(USERS).where(USERS.c.id == OWNER, USERS.c.prune_at > _day).values(prune_at=_day).cte("looked_at")
+_user = (
+    pg_insert(USERS)
+    .values(id=OWNER, prune_at=_day)
+    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"prune_at": func.least(USERS.c.prune_at, _day)})
+    .returning(USERS.c.id)
+    .cte("owner")
+)
 _expired = delete(KEYS).where(KEYS.c.user_id == OWNER, ~FRESH, KEYS.c.key != KEY).cte("expired")
-_new = pg_insert(KEYS).values(
-    user_id=OWNER, key=KEY, **{name: bindparam(name, type_=KEYS.c[name].type) for name in STORED}
+_new = pg_insert(KEYS).from_select(
+    ["user_id", "key", *STORED],
+    select(_user.c.id, KEY, *(bindparam(name, type_=KEYS.c[name].type) for name in STORED)),
+    include_defaults=False,
 )
 KEEP = Prepared(
     _new.on_conflict_do_update(
@@ -51,7 +59,7 @@ KEEP = Prepared(
         where=~FRESH,
     )
     .returning(KEYS.c.status)
-    .add_cte(_user, _looked_at, _expired)
+    .add_cte(_expired)
 )
 
 
@@ -102,6 +110,7 @@ async def take_key(session: Session, owner: str, key: str, fingerprint: bytes) -
     if kept is None:
         await keep_answer(session, owner, key, fingerprint, RUNNING)
     elif kept.status == RUNNING.status:
+        await lock_owner(session, owner)
         if (await session.exec(TAKE_OVER, {"owner": owner, "key": key})).first() is None:
             raise IdempotencyKeyInUse(retry_after=1)
         return None

@@ -41,7 +41,9 @@ _UNCHANGED = """
     where user_id = :owner and password_hash = :password_hash and disabled_at is null
 """
 UNCHANGED = Prepared(text(_UNCHANGED + " for share"))
-UNCHANGED_TO_WRITE = Prepared(text(_UNCHANGED + " for update"))  # two shared locks could not both become writes
+# Two shared locks could not both become writes, and FOR UPDATE would also make those wait who hold a session and insert
+# what refers to the account.
+UNCHANGED_TO_WRITE = Prepared(text(_UNCHANGED + " for no key update"))
 
 _queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -117,8 +119,8 @@ async def _check(auth: AuthContext, email_key: str, password: str, client: Clien
         if not right:
             await attempts.failed(session, keys)
             return None
-        await attempts.succeeded(session, keys)
-        if renewed is not None:
+        if renewed is not None:  # the account's row before the tries, as in a reset
             found = {"owner": account.user_id, "renewed": renewed, "password_hash": account.password_hash}
             await session.exec(RENEW_HASH, found)
+        await attempts.succeeded(session, keys)
     return Verified(account.user_id, renewed or account.password_hash, account.disabled_at)

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from app.auth.opaque import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
+from app.db.contention import retry_on_contention
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ResetTokenInvalid
@@ -28,7 +29,7 @@ FIND_RESET = Prepared(
 """)
 )
 # Whoever uses mailed tokens up locks the account first: one order for all, and so a token is used by one.
-LOCK = Prepared(text("select 1 as locked from accounts where user_id = :owner for update"))
+LOCK = Prepared(text("select 1 as locked from accounts where user_id = :owner for no key update"))
 # An address that is being changed is not mailed a token that outlives the change.
 MAILED = Prepared(text("select user_id, email from accounts where email_key = :email_key for share"))
 
@@ -70,6 +71,7 @@ async def forgot_password(auth: AuthContext, email: str, client: Client) -> None
     auth.later(_mail_reset(auth, email_key))
 
 
+@retry_on_contention
 async def _mail_reset(auth: AuthContext, email_key: str) -> None:
     token = new_reset_token()
     async with auth.database.auth_transaction() as session:

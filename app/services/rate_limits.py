@@ -13,6 +13,7 @@ from hashlib import sha256
 from sqlalchemy import text
 
 from app.config import Settings
+from app.db.contention import retry_on_contention
 from app.db.session import Database
 from app.db.statements import Prepared
 from app.limits import Counts, Quota
@@ -34,7 +35,12 @@ TAKE = Prepared(
     returning admitted, cast(extract(epoch from full_at - now()) as double precision) as left_seconds
 """)  # noqa: S608 - constants
 )
-REMOVE = Prepared(text("delete from rate_limits where full_at < now()"))
+# Two that remove at the same time do not wait for each other.
+REMOVE = Prepared(
+    text("""
+    delete from rate_limits where key in (select key from rate_limits where full_at < now() for update skip locked)
+""")
+)
 
 
 def key_of(quota: Quota, subject: str) -> bytes:
@@ -42,6 +48,7 @@ def key_of(quota: Quota, subject: str) -> bytes:
     return sha256(f"{quota.name}:{subject}".encode()).digest()
 
 
+@retry_on_contention
 async def take(database: Database, quota: Quota, subject: str) -> tuple[bool, float]:
     """Count one of ``quota`` for ``subject``: whether it was admitted, and the seconds until the quota is whole again.
 

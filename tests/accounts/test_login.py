@@ -152,8 +152,9 @@ async def test_changing_the_account(ann: Visitor, client: httpx.AsyncClient) -> 
     assert changed.json() == (await ann.get("/api/auth/me")).json()
     assert (changed.json()["name"], changed.json()["timezone"]) == ("Ann B.", "Asia/Tokyo")
     new = Visitor(client).email
-    move = {"email": new, "current_password": PASSWORD}
-    assert (await ann.call("PATCH", "/api/auth/me", move)).json()["email"] == new
+    move = {"email": new, "current_password": PASSWORD, "timezone": "Asia/Seoul"}
+    moved = (await ann.call("PATCH", "/api/auth/me", move)).json()
+    assert (moved["email"], moved["timezone"]) == (new, "Asia/Seoul")
     assert (await ann.login()).status_code == 401
     ann.email = new
     assert (await ann.login()).status_code == 200
