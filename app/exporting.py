@@ -1,6 +1,10 @@
-"""Exports as streams: a page is read in a short transaction, encoded and sent, then the next one is read."""
+"""Exports as streams: a page is read in a short transaction, encoded and sent, then the next one is read.
 
-from collections.abc import AsyncIterator
+What comes out are pieces that took PIECE_SECONDS to encode: whoever sends them gives the event loop away between two.
+"""
+
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from app.clock import now
@@ -14,6 +18,7 @@ from app.services.transfer.pages import Head, due_of, exported, read_head, read_
 FORMAT = "todo/1"
 RESTORABLE = ("projects", "tasks")
 ENTITIES = ("projects", "tasks", "comments", "views")
+PIECE_SECONDS = 0.004  # seconds
 
 
 class Export:
@@ -47,8 +52,9 @@ class Export:
             yield b',\n"%b":[' % name.encode()
             separator = b"\n"
             async for rows in self.pages(name, live=name not in RESTORABLE):
-                yield separator + b",\n".join(encode(exported(self._owner, row)) for row in rows)
-                separator = b",\n"
+                for piece in in_pieces((encode(exported(self._owner, row)) for row in rows), b",\n"):
+                    yield separator + piece
+                    separator = b",\n"
             yield b"]"
         yield b',\n"revision_at_end":%d}\n' % (await self.head()).revision
 
@@ -56,7 +62,8 @@ class Export:
         projects = await self.project_names()
         yield own_csv.heading()
         async for rows in self.pages("tasks", live=True):
-            yield own_csv.lines(self._owner, rows, projects)
+            for piece in in_pieces(own_csv.line(self._owner, row, projects) for row in rows):
+                yield piece
 
     async def as_ics(self) -> AsyncIterator[bytes]:
         head = await self.head()
@@ -64,7 +71,8 @@ class Export:
         calendar = Calendar(self._owner, head.timezone, projects)
         yield calendar.begin()
         async for rows in self.pages("tasks", live=True):
-            yield b"".join(calendar.todo(row) for row in rows)
+            for piece in in_pieces(calendar.todo(row) for row in rows):
+                yield piece
         yield calendar.end()
 
     async def as_feed(self, kind: Kind, name: str) -> AsyncIterator[bytes]:
@@ -73,12 +81,24 @@ class Export:
         calendar = Calendar(self._owner, head.timezone, await self.project_names(), name=name)
         yield calendar.begin()
         async for rows in self.pages("tasks", live=True):
-            open_ = [row for row in rows if not row.completed]
-            if kind is Kind.EVENT:
-                yield b"".join(calendar.event(row) for row in open_ if due_of(row) is not None)
-            else:
-                yield b"".join(calendar.todo(row) for row in open_)
+            wanted = (row for row in rows if not row.completed and (kind is Kind.TODO or due_of(row) is not None))
+            encode_row = calendar.event if kind is Kind.EVENT else calendar.todo
+            for piece in in_pieces(encode_row(row) for row in wanted):
+                yield piece
         yield calendar.end()
 
     async def project_names(self) -> dict[int, str]:
         return {row.id: row.name async for rows in self.pages("projects", live=True) for row in rows}
+
+
+def in_pieces(encoded: Iterable[bytes], separator: bytes = b"") -> Iterator[bytes]:
+    """Joins rows until it has worked for PIECE_SECONDS, at least one."""
+    rows: list[bytes] = []
+    ends = time.perf_counter() + PIECE_SECONDS
+    for row in encoded:
+        rows.append(row)
+        if time.perf_counter() >= ends:
+            yield separator.join(rows)
+            rows, ends = [], time.perf_counter() + PIECE_SECONDS
+    if rows:
+        yield separator.join(rows)

@@ -4,6 +4,7 @@ A repeating task with a time of day keeps its local time when the clocks change:
 the calendar describes. All other instants are in UTC.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,13 +16,16 @@ from app.services.transfer.pages import due_of, parent_source_of, source_of
 
 PRIORITIES = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
 YEARS_AHEAD = 10  # for which the changes of the clocks are told
-_ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r": None})
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))  # in this order
 
 
 def escape(text: str) -> str:
     """TEXT of 3.3.11. Other control characters have no place in it."""
-    kept = "".join(c for c in text.replace("\r\n", "\n") if c in "\n\t" or (ord(c) >= 32 and ord(c) != 127))
-    return kept.translate(_ESCAPES)
+    text = _CONTROLS.sub("", text)
+    for character, escaped in _ESCAPES:
+        text = text.replace(character, escaped)
+    return text
 
 
 def fold(line: str) -> bytes:

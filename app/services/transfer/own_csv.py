@@ -6,7 +6,7 @@ apostrophe; reading takes it off again. Lists stand in one cell, as a line of CS
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -29,8 +29,8 @@ def heading() -> bytes:
     return _line(COLUMNS).encode()
 
 
-def lines(owner: str, rows: Iterable[Any], projects: Mapping[int, str]) -> bytes:
-    return "".join(_line([safe(cell) for cell in _cells(owner, row, projects)]) for row in rows).encode()
+def line(owner: str, row: Any, projects: Mapping[int, str]) -> bytes:
+    return _line([safe(cell) for cell in _cells(owner, row, projects)]).encode()
 
 
 def safe(cell: str) -> str:

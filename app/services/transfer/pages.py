@@ -6,7 +6,7 @@ Pages follow the ids, which never change: no row is missed or told twice, whatev
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, bindparam, func, select
 
 from app.db.changes import OWNER
 from app.db.session import Session
@@ -19,6 +19,7 @@ from app.services.users import USERS
 from app.services.versions import kept_columns
 
 PAGE = 500
+PAGE_BYTES = 262_144  # of long texts; the first row of a page has no bound
 TABLES: dict[str, Any] = {
     "projects": Project.__table__,  # type: ignore[attr-defined]
     "tasks": Task.__table__,  # type: ignore[attr-defined]
@@ -27,6 +28,7 @@ TABLES: dict[str, Any] = {
 }
 DERIVED = {"user_id", "version", "moved_to", "remind_at", "due_sort", "completed_sort", "priority_sort", "title_sort"}
 DERIVED |= {"due_on", "due_at", "anchor_on", "anchor_at", "search"}
+LONG_TEXTS = {"tasks": "description", "comments": "body"}
 AFTER = bindparam("after", type_=BigInteger)
 
 
@@ -38,8 +40,17 @@ def _page(name: str, live: bool) -> Prepared:
         of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)
         columns.append(of_parent.scalar_subquery().label("parent_source_id"))
     statement = select(*columns)
+    if name in LONG_TEXTS:  # PostgreSQL knows how long they are without reading them
+        size = func.octet_length(func.coalesce(table.c[LONG_TEXTS[name]], ""))
+        statement = statement.add_columns((func.sum(size).over(order_by=table.c.id) - size).label("before"))
     statement = statement.where(table.c.user_id == OWNER, table.c.id > AFTER).order_by(table.c.id).limit(PAGE)
-    return Prepared(statement.where(table.c.deleted_at.is_(None)) if live else statement)
+    if live:
+        statement = statement.where(table.c.deleted_at.is_(None))
+    if name in LONG_TEXTS:
+        page = statement.subquery("page")
+        kept = [column for column in page.c if column.name != "before"]
+        statement = select(*kept).where(page.c.before < PAGE_BYTES).order_by(page.c.id)
+    return Prepared(statement)
 
 
 PAGES = {(name, live): _page(name, live) for name in TABLES for live in (True, False)}
@@ -59,7 +70,7 @@ async def read_head(session: Session, owner: str) -> Head:
 
 
 async def read_page(session: Session, owner: str, name: str, after: int, *, live: bool) -> list[Any]:
-    """Up to PAGE rows of a table with ids above ``after``; ``live``: without the trash."""
+    """Up to PAGE rows and about PAGE_BYTES of a table with ids above ``after``; ``live``: without the trash."""
     return (await session.exec(PAGES[name, live], {"owner": owner, "after": after})).all()
 
 
