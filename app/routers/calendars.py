@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, Security
-from fastapi.responses import StreamingResponse
 from fastapi.security import APIKeyQuery
 
 from app.deps import Auth, FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
@@ -16,6 +15,7 @@ from app.responses import NOT_CACHED_ELSEWHERE, Json, ShownOnce, header
 from app.routing import DirectRoute
 from app.schemas.transfer import CalendarQuery
 from app.services import calendars
+from app.streamed_file import StreamedFile
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute)
 own = [Security(bearer)]
@@ -81,4 +81,4 @@ async def read_calendar(
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     stream = Export(request.app.state.database, user_id).as_feed(query.kind, feed.name)
-    return StreamingResponse(stream, media_type="text/calendar", headers=headers)
+    return StreamedFile(stream, media_type="text/calendar", headers=headers)

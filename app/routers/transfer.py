@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
-from fastapi.responses import StreamingResponse
 
 from app.clock import now
 from app.deps import Owner, bearer, limited
@@ -15,6 +14,7 @@ from app.routing import DirectRoute
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
 from app.services.import_lease import ImportLease
 from app.services.transfer.rows import Reader
+from app.streamed_file import StreamedFile
 from app.uploads import format_of, rows_of, spooled
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
@@ -48,7 +48,7 @@ async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQu
     export = Export(request.app.state.database, owner)
     stream = {Format.JSON: export.as_json, Format.CSV: export.as_csv, Format.ICS: export.as_ics}[query.format]
     headers = {"Content-Disposition": f'attachment; filename="todo.{query.format}"', "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream(), media_type=MEDIA[query.format], headers=headers)
+    return StreamedFile(stream(), media_type=MEDIA[query.format], headers=headers)
 
 
 @router.post(

@@ -1,0 +1,61 @@
+"""A response that is sent while it is made. It never looks complete when it is not, and never looks begun in vain."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.connection import abort_of
+from app.errors import AppError
+
+log = logging.getLogger(__name__)
+
+FIRST_BYTES = 65_536  # bytes that are made before the response starts: what fails until then has a status
+ABORT_SECONDS = 1.0  # seconds within which the server learns of a connection that was aborted
+
+
+class StreamedFile(StreamingResponse):
+    """Sends ``chunks``, and gives the event loop away after each of them.
+
+    An application error behind the first FIRST_BYTES bytes breaks the connection off.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], *, media_type: str, headers: dict[str, str]) -> None:
+        super().__init__(_paced(chunks), media_type=media_type, headers=headers)
+        self._scope: Scope = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._scope = scope
+        await super().__call__(scope, receive, send)
+
+    async def stream_response(self, send: Send) -> None:
+        chunks: Any = self.body_iterator
+        head = bytearray()
+        async for chunk in chunks:
+            head += chunk
+            if len(head) >= FIRST_BYTES:
+                break
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        if not self._scope.get("head"):  # set by Edge: the client waits for no content
+            await send({"type": "http.response.body", "body": bytes(head), "more_body": True})
+            try:
+                async for chunk in chunks:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except AppError as error:
+                log.warning("a response was broken off: %s", error.code)
+                if (abort := abort_of(self._scope)) is None:
+                    raise
+                abort()
+                await asyncio.sleep(ABORT_SECONDS)  # to the server, a response left open would be an error
+                return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _paced(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A server takes what fits into its buffers without ever giving the event loop away."""
+    async for chunk in chunks:
+        yield chunk
+        await asyncio.sleep(0)
