@@ -134,12 +134,10 @@ def test_these_other_statements_have_one() -> None:
         "agent_writes.NOTE",
         "api_tokens.CREATE",
         "attempts.SUCCEEDED",
-        "calendars.CREATE",
         "idempotency.KEEP",
         "refresh.EXTEND",
         "sessions.START",
         "token_use.RESERVE",
-        "webhooks.CREATE",
     }
 
 
