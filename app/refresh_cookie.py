@@ -50,7 +50,7 @@ def refresh_cookie(request: Request, settings: Settings) -> str:
 
     Browsers send Origin with every POST; who leaves it out is no browser and can send the token in the body.
     """
-    token = request.cookies.get(NAME)
+    token = _find_cookie(request)
     if not token:
         raise RefreshTokenMissing
     allowed = _is_allowed if settings.refresh_cookie else _is_own_page
@@ -61,7 +61,17 @@ def refresh_cookie(request: Request, settings: Settings) -> str:
 
 def has_refresh_cookie(request: Request, settings: Settings) -> bool:
     """Whether there is a cookie that has to go when the session ends."""
-    return settings.refresh_cookie or NAME in request.cookies
+    return settings.refresh_cookie or _find_cookie(request) is not None
+
+
+def _find_cookie(request: Request) -> str | None:
+    """Not by ``request.cookies``: before Python 3.11.10 that takes 0.6 s for 16 KB of backslashes (CVE-2024-7592)."""
+    found = None
+    for cookie in request.headers.get("cookie", "").split(";"):
+        name, separator, value = cookie.partition("=")
+        if separator and name.strip() == NAME:
+            found = value.strip()
+    return found
 
 
 def _own_origin(request: Request) -> str:
