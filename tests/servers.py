@@ -6,11 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
 import httpx
 
@@ -46,12 +47,15 @@ class Server:
         }
         self._env = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}} | settings
         self.process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
 
     def start(self) -> Self:
         if self.process is not None:  # it was killed
-            self.process.communicate(timeout=PATIENCE)
+            self.process.wait(PATIENCE)
         root = Path(__file__).parents[1]
-        self.process = subprocess.Popen(self._command, env=self._env, cwd=root, stderr=subprocess.PIPE)
+        if self._errors is None:  # a file, because a pipe that nobody reads would stop the service
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.process = subprocess.Popen(self._command, env=self._env, cwd=root, stderr=self._errors)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
@@ -59,15 +63,18 @@ class Server:
                     return self
             except httpx.TransportError:
                 time.sleep(0.05)
-        self.process.kill()
-        raise AssertionError(f"the service did not start: {self.process.communicate()[1].decode()}")
+        raise AssertionError(f"the service did not start: {self.stop(signal.SIGKILL)}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
         """Returns what it wrote to standard error."""
         assert self.process is not None
+        assert self._errors is not None
         self.process.send_signal(how)
-        said = self.process.communicate(timeout=PATIENCE)[1].decode()
-        self.process = None
+        self.process.wait(PATIENCE)
+        with self._errors as written:
+            written.seek(0)
+            said = written.read().decode()
+        self.process = self._errors = None
         return said
 
     @asynccontextmanager
