@@ -1,0 +1,231 @@
+"""No cheap request stops the service: the worst value of each kind in every place that a request has.
+
+The places come from the OpenAPI document of all routes and from the schemas of the tools, so a new route or field is
+covered by being there. Each request is held to three promises: a 4xx where the value is not acceptable, an answer of at
+most 64 KB, and GET /health beside it within 250 ms.
+"""
+
+import sys
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from app.config import Settings
+from app.db.url import ConnectOptions
+from app.main import create_app
+from app.tools import TOOLS
+from tests import careless_app, worst_imports
+from tests.probing import Answer, Finding, Prober, Survey, judge
+from tests.servers import running
+from tests.support import SECRET, make_token
+from tests.worst_requests import Case, Operation, Writer, mcp_cases, operations, other_cases, sample, tool_cases
+
+pytestmark = pytest.mark.usefixtures("anyio_backend")
+
+METRICS = "a-token-for-metrics"
+UNLIMITED = {
+    "RATE_LIMIT_PER_MINUTE": "0",
+    "RATE_LIMIT_ANONYMOUS_PER_MINUTE": "0",
+    "RATE_LIMIT_CHAT_PER_MINUTE": "0",
+    "RATE_LIMIT_IMPORT_PER_HOUR": "0",
+    "IMPORT_ROWS_MAX": str(worst_imports.ROWS),
+    "METRICS_TOKEN": METRICS,
+    "MAIL_TO_LOG": "on",
+}
+GROWTH = 100 * 1_048_576  # bytes that the process may have grown by in the end
+AT_LEAST = 14_000  # values of the operations and tools
+PASSWORD = "correct horse battery"
+# Bodies that no schema describes, each with the function that makes its cases.
+OWN = {"POST /mcp": mcp_cases, "POST /api/{user_id}/import": worst_imports.cases}
+# Files that do not depend on the request, but for those that are not there.
+FILES = {"GET /openapi.json", "GET /docs/{name}", "GET /docs", "GET /app", "GET /app/{version}/{name}"}
+
+
+def _operations() -> list[Operation]:
+    settings = Settings(_env_file=None, database_url="postgresql:///x", jwt_secret=SECRET, metrics_token=METRICS)
+    return operations(create_app(settings, serving=False))
+
+
+OPERATIONS = _operations()
+WRITER, WHOLE = Writer(), Writer()
+
+
+class Somebody:
+    """The one who is signed in, with one of each thing that a path names."""
+
+    def __init__(self, http: httpx.Client, survey: Survey) -> None:
+        self.http, self.survey = http, survey
+        self.email = f"{uuid.uuid4().hex}@example.com"
+
+    def _sign(self, token: str) -> None:
+        self.survey.headers = ((b"Authorization", f"Bearer {token}".encode()),)
+
+    def _post(self, path: str, body: Any) -> Any:
+        headers = {name.decode(): value.decode() for name, value in self.survey.headers}
+        answer = self.http.post(path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def begin(self, operation: str) -> dict[str, str]:
+        """A new user, or the account where a login is needed; the ids of what is theirs."""
+        self.survey.sign_in = None
+        ids = dict.fromkeys(("conversation_id", "session_id", "token_id", "revision"), "1")
+        ids |= {"user_id": "me", "name": "home", "version": "1"}
+        if "/api/auth/" in operation:
+            self.survey.sign_in = self.log_in
+            self.log_in()
+            return {**ids, "token_id": str(self._post("/api/auth/tokens", {"name": "x"})["id"])}
+        subject = self.sign_anew()
+        if operation == "GET /metrics":
+            self._sign(METRICS)
+        if operation in OWN:
+            self.survey.sign_in = self.sign_anew
+        if "{user_id}" not in operation:
+            return ids
+        feed = self._post("/api/me/calendar", {})
+        task = self._post("/api/me/tasks", {"title": "x", "tags": ["home"], "recurrence": "FREQ=DAILY"})["id"]
+        made = {
+            "task_id": task,
+            "project_id": self._post("/api/me/projects", {"name": "x"})["id"],
+            "comment_id": self._post(f"/api/me/tasks/{task}/comments", {"body": "x"})["id"],
+            "view_id": self._post("/api/me/views", {"name": "x", "parameters": {}})["id"],
+            "webhook_id": self._post("/api/me/webhooks", {"url": "https://example.com/"})["id"],
+            "feed_id": feed["id"],
+            "token": feed["token"],
+            "user_id": subject if operation.endswith("calendar.ics") else "me",
+        }
+        return ids | {name: str(value) for name, value in made.items()}
+
+    def sign_anew(self) -> str:
+        """As a new user, whose id it returns."""
+        subject = f"worst-{uuid.uuid4().hex}"
+        self._sign(make_token(subject))
+        return subject
+
+    def log_in(self) -> None:
+        body = {"email": self.email, "password": PASSWORD}
+        answer = self.http.post("/api/auth/login", json=body)
+        if answer.status_code == 401:
+            answer = self.http.post("/api/auth/register", json=body)
+        self._sign(answer.json()["access_token"])
+
+
+@pytest.fixture(scope="module")
+def somebody(postgres: ConnectOptions, migrated: str) -> Iterator[Somebody]:
+    with (
+        running(postgres.dsn, **UNLIMITED) as server,
+        Prober(server.port) as prober,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as http,
+    ):
+        yield Somebody(http, Survey(server, prober))
+
+
+@pytest.fixture(autouse=True)
+async def no_attempts(sql: Any) -> None:
+    """What was tried before is not held against the address of these tests."""
+    await sql.execute("delete from login_attempts")
+
+
+def assert_held(findings: list[Finding]) -> None:
+    if findings:
+        pytest.fail("\n".join(str(finding) for finding in findings), pytrace=False)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_worst_values(somebody: Somebody, operation: Operation) -> None:
+    ids = somebody.begin(operation.name)
+    cases = list(WRITER.cases(operation, ids))
+    judged = judge_file if operation.name in FILES else judge
+    assert_held(somebody.survey.run(operation.method, cases, judged))
+
+
+def judge_file(case: Case, answer: Answer) -> str:
+    return judge(case, answer._replace(size=0) if answer.status == 200 else answer)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_worst_arguments(somebody: Somebody, name: str) -> None:
+    somebody.begin("POST /mcp")
+    assert_held(somebody.survey.run("POST", tool_cases(name), judge_message))
+
+
+def test_worst_messages(somebody: Somebody) -> None:
+    somebody.begin("POST /mcp")
+    assert_held(somebody.survey.run("POST", mcp_cases(), judge_message))
+
+
+def judge_message(case: Case, answer: Answer) -> str:
+    """An error of a tool is a 200 in this protocol."""
+    failed = b'"isError":true' in answer.body or b'"error":' in answer.body
+    return judge(case, answer._replace(status=400) if answer.status == 200 and failed else answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("OPTIONS", b"/api/me/tasks"), ("HEAD", b"/api/me/tasks"), ("POST", b"/nowhere")]
+)
+def test_worst_values_without_a_route(somebody: Somebody, method: str, path: bytes) -> None:
+    somebody.begin("POST /mcp")
+    assert_held(somebody.survey.run(method, other_cases(path)))
+
+
+def test_the_process_has_not_grown(somebody: Somebody, capsys: pytest.CaptureFixture[str]) -> None:
+    survey = somebody.survey
+    grown = survey.rss() - survey.rss_at_start
+    most = [f"{seconds:.2f} s of CPU: {what}\n" for seconds, what in sorted(survey.costs, reverse=True)[:5]]
+    with capsys.disabled():
+        sys.stdout.write(f"\n{survey.sent:,} values sent; the process grew by {grown / 1e6:.0f} MB\n{''.join(most)}")
+    assert grown < GROWTH
+
+
+def test_worst_files(somebody: Somebody) -> None:
+    somebody.begin("POST /api/{user_id}/import")
+    assert_held(somebody.survey.run("POST", worst_imports.cases(), worst_imports.judge_report))
+
+
+def test_bodies_that_no_schema_describes_are_known() -> None:
+    own = {each.name for each in OPERATIONS if each.spec.get("requestBody") and each.body is None}
+    own |= {each.name for each in OPERATIONS if each.hidden and each.method != "GET" and each.body is None}
+    assert own == OWN.keys()
+
+
+def test_there_are_values_for_every_place() -> None:
+    ids: dict[str, str] = defaultdict(lambda: "1")
+    made = [case for operation in OPERATIONS for case in Writer().cases(operation, ids) if case.body is not None]
+    assert len({(case.target, case.place) for case in made}) >= 200
+    counted = sum(len(list(WHOLE.cases(operation, ids))) for operation in OPERATIONS)
+    counted += sum(len(list(tool_cases(name))) for name in TOOLS)
+    assert counted >= AT_LEAST
+
+
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.body], ids=lambda operation: operation.name)
+def test_what_stands_around_a_value_is_acceptable(operation: Operation) -> None:
+    """Or something else would be refused before the value is looked at."""
+    assert operation.body is not None
+    whole = {**operation.body, "components": operation.document["components"]}
+    validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+    validator.validate(sample(operation.document, operation.body))
+
+
+CARELESS = {
+    ("body.title", "combining marks of 60 KB"): "a pause",
+    ("body.title", "combining marks of 1 MB"): "no answer",
+    ("body.tags", "lists of numbers"): "a long answer",
+    ("body.color", "letters of 1 MB"): "accepted",
+    ("body.color", "digits, 255 of them"): "an error of the service",
+}
+
+
+def test_a_service_that_does_not_hold_is_found(postgres: ConnectOptions) -> None:
+    (operation,) = (each for each in operations(careless_app.create_app()) if each.name == "POST /notes")
+    cases = [each for each in Writer().cases(operation, {}) if (each.place, each.kind) in CARELESS]
+    with (
+        running(postgres.dsn, app="tests.careless_app:create_app") as server,
+        Prober(server.port) as prober,
+    ):
+        findings = Survey(server, prober, answer_within=2.0).run("POST", cases)
+    assert {(each.case.place, each.case.kind): each.what for each in findings} == CARELESS
