@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults import database, disk, issuer, processes
+from tests.faults import database, disk, issuer, processes, requests
 from tests.faults.play import Fault, Outcome, play
 from tests.faults.report import facts, table
 from tests.faults.stage import Stage, behind_proxy, embedded
@@ -26,7 +26,7 @@ class Run:
 
     async def all(self) -> None:
         async with embedded(brief=self.brief) as inside:
-            await self._play(inside, database.EMBEDDED)
+            await self._play(inside, (*database.EMBEDDED, requests.REQUESTS))
             async with behind_proxy(inside) as proxied:
                 await self._play(proxied, (*database.PROXIED, processes.CLIENTS))
             ring = issuer.KeyRing()

@@ -29,6 +29,7 @@ class Load:
         owners = [f"ledger-{run}-{number}" for number in range(4)]
         self.ledger = Ledger(owners)
         self.health: list[int] = []
+        self.slowest_health = 0.0  # seconds
         self._url, self._token, self._clients, self._pause = url, token, clients, clients / rate
         self._ending = asyncio.Event()
         self._numbers = itertools.count()
@@ -68,10 +69,12 @@ class Load:
         """/health, all the time, on connections of its own."""
         async with httpx.AsyncClient(base_url=self._url, trust_env=False, timeout=PATIENCE) as http:
             while not self._ending.is_set():
+                asked = time.monotonic()
                 try:
                     self.health.append((await http.get("/health")).status_code)
                 except httpx.TransportError:
                     self.health.append(0)
+                self.slowest_health = max(self.slowest_health, time.monotonic() - asked)
                 await asyncio.sleep(PROBE_EVERY)
 
     def mark(self) -> str:

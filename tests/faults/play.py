@@ -29,6 +29,7 @@ class Fault:
     # connection while that is being closed has not begun: HTTP has the client send it again (RFC 9112, 9.3.1).
     drains: bool = False
     token: Any = make_token
+    health_within: float | None = None  # seconds; None: the fault may take them from it
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ async def _judge(stage: Stage, fault: Fault, load: Load, restored_at: float, fil
         f"/health was {sorted(set(load.health) - {200})}": bool(
             set(load.health) - ({0, 200} if may_hang_up else {200})
         ),
+        f"/health took {load.slowest_health:.2f} s": fault.health_within is not None
+        and load.slowest_health > fault.health_within + (BUSY if stage.brief else 0),
         f"{audit.unanswered_but_stored} done without an answer": audit.unanswered_but_stored > 0 and fault.drains,
         f"an answer took {slowest:.1f} s": slowest > stage.limit + (BUSY if stage.brief else 0),
         f"back after {back:.1f} s": back > BACK_WITHIN + (BUSY if stage.brief else 0),
