@@ -90,7 +90,7 @@ class DirectRoute(APIRoute):
 
 
 class SmallBodyRoute(DirectRoute):
-    """For what comes from anybody, before a token: names, addresses and passwords."""
+    """Reads what a client without a token may send: names, e-mail addresses and passwords."""
 
     body_max = 8_192
 
@@ -141,6 +141,7 @@ def _plan(dependant: Dependant, body_max: int) -> list[Bind]:
 def _dependency(dependant: Dependant) -> Bind:
     call, name = dependant.call, dependant.name
     assert call is not None
+    assert not dependant.body_params, "a body belongs to the route"
     plan = _dependencies(dependant) + _plan(dependant, 0)
 
     async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""A response that is sent while it is made. It never looks complete when it is not, and never looks begun in vain."""
+"""A response that is sent while it is made: its status is true, and its end is one."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ ABORT_SECONDS = 1.0  # seconds within which the server learns of a connection th
 class StreamedFile(StreamingResponse):
     """Sends ``chunks``, and gives the event loop away after each of them.
 
-    An application error behind the first FIRST_BYTES bytes breaks the connection off.
+    An application error after the first FIRST_BYTES bytes breaks the connection off.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], *, media_type: str, headers: dict[str, str]) -> None:

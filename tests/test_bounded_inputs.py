@@ -3,9 +3,12 @@
 ``tests/test_worst_values.py`` sends the worst to every field there is; here is what the bounds are.
 """
 
+import asyncio
 import json
+import sys
 import threading
 import time
+import unicodedata
 from typing import Any
 
 import httpx
@@ -14,12 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import strict_json
-from app.models.base import MARKS_MAX, RAW_FACTOR
+from app.config import Settings
+from app.models.base import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.problems import FINDINGS_MAX
+from app.routing import SmallBodyRoute
 from app.services.transfer import json_rows
 from app.services.transfer.items import TooManyRows
 from app.services.transfer.own_csv import LIST_MAX
+from app.unfinished_bodies import HELD_MAX
 from app.unique_names import NAMES_MAX
 from app.uploads import LINE_MAX
 from tests.support import Person, assert_problem
@@ -196,3 +202,66 @@ async def test_a_cookie_is_found_and_not_unquoted(client: httpx.AsyncClient, val
     headers = {"Cookie": f"other={value}; todo_refresh={value}", "Origin": "http://test"}
     assert_problem(await client.post("/api/auth/refresh", headers=headers), 401)
     assert time.process_time() - began < 0.2
+
+
+def test_no_letter_hides_more_marks_than_are_counted() -> None:
+    """Those of no class of their own that normalizing takes apart into marks: in Unicode 14 there are three."""
+    for code in range(sys.maxunicode + 1):
+        letter = chr(code)
+        if code >= 0x300 and not unicodedata.combining(letter):
+            parts = unicodedata.normalize("NFD", letter)
+            if unicodedata.combining(parts[0]):
+                assert code in PAIRED_MARKS, hex(code)
+                assert unicodedata.normalize("NFC", PAIRED_MARKS[code]) == unicodedata.normalize("NFC", letter)
+
+
+@pytest.mark.parametrize("letter", [*map(chr, PAIRED_MARKS), "\u0344"])
+async def test_letters_that_are_two_marks_are_counted(alice: Person, letter: str) -> None:
+    began = time.process_time()
+    task = await alice.add("x")
+    answer = await alice.post(f"/tasks/{task['id']}/comments", {"body": "\u0f40" + letter * 39_000})
+    assert assert_problem(answer, 422)["errors"][0]["type"] == "too_many_marks"
+    assert time.process_time() - began < 0.5
+    assert (await alice.post(f"/tasks/{task['id']}/comments", {"body": "\u0f40" + letter * 15})).status_code == 201
+
+
+async def test_large_bodies_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
+    monkeypatch.setattr(strict_json, "WAITING_MAX", 1)
+    body = {"title": "x", "description": "y" * strict_json.ON_LOOP}
+    answers = await asyncio.gather(*[alice.post("/tasks", body) for _ in range(20)])
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert {answer.status_code for answer in answers} == {422, 503}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert (await alice.post("/tasks", body)).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ({"method": "x" * 9_000}, 413),
+        ({"method": "ping", "id": "x" * 9_000}, 413),
+        ({"method": "initialize", "params": {"clientInfo": {"icons": [1] * 9_000}}}, 413),
+        ({"method": "tools/call", "params": {"name": "x" * 9_000, "arguments": {}}}, 413),
+        ({"method": "tools/call", "params": {"name": "add_task", "_meta": {"a": [1] * 9_000}}}, 413),
+        ({"method": "tools/call", "params": [1] * 9_000}, 413),
+        ([{}] * 9_000, 413),
+        ({"method": "tools/call", "params": {"name": "add_task", "arguments": {"title": "x" * 90_000}}}, 200),
+    ],
+)
+async def test_a_message_to_the_tools_is_large_by_arguments_only(alice: Person, message: Any, status: int) -> None:
+    """The SDK validates the rest without bounds: 480,000 numbers kept everybody waiting for 0.8 s."""
+    if isinstance(message, dict):
+        message = {"jsonrpc": "2.0", "id": 1, **message}
+    headers = {"Accept": "application/json, text/event-stream", "Host": "localhost"}
+    answer = await alice.client.post("/mcp", json=message, headers={**alice.headers, **headers})
+    assert answer.status_code == status, answer.text
+    assert len(answer.content) < REFUSAL_MAX
+
+
+def test_the_bounds_that_are_promised() -> None:
+    """docs/security.md names them."""
+    bounds = {
+        name: Settings.model_fields[name].default for name in ("body_idle_timeout", "body_limit", "write_timeout")
+    }
+    assert bounds == {"body_idle_timeout": 10, "body_limit": 1_048_576, "write_timeout": 60}
+    assert (HELD_MAX, SmallBodyRoute.body_max) == (64 * 1_048_576, 8_192)

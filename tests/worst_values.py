@@ -43,11 +43,14 @@ class Run(NamedTuple):
 
 # Normalization sorts the marks behind a letter by their class, which is quadratic where each comes before the last.
 MARKS = Run("combining marks", "e", "\u0301\u0323")
+# No class of their own, and two marks each once they are normalized.
+PAIRED = Run("letters that are marks", "\u0f40", "\u0f73\u0f75\u0f81")
 LETTERS, BLANKS = Run("letters", "", "a"), Run("blank letters", "", "\u3164")
 RUNS = (
     MARKS,
     Run("marks of falling classes", "e", "\u0345\u0301\u0315\u031b\u0323\u0327\u0334"),
     Run("marks that grow", "", "\u0344"),
+    PAIRED,
     Run("Hangul jamo", "", "\u1100\u1161\u11a8"),
     LETTERS,
     Run("digits", "", "1"),
@@ -62,7 +65,15 @@ RUNS = (
     Run("control characters", "x", "\\u0001", "x"),
     Run("line ends", "x", "\\r\\n", "x"),
 )
-LONGEST = {"combining marks", "marks of falling classes", "spaces", "only spaces", "NUL", "escapes"}  # also of 1 MB
+LONGEST = {
+    "combining marks",
+    "marks of falling classes",
+    "letters that are marks",
+    "spaces",
+    "only spaces",
+    "NUL",
+    "escapes",
+}  # also of 1 MB
 # Each is worst for something that reads text: every text is sent every one, so none depends on the name of a field.
 PARSED = (
     Run("date", "2026-12-01T00:00:00.", "0", "Z"),
@@ -176,6 +187,7 @@ def short_texts(shape: "Shape") -> Iterator[Value]:
     if shape.text:
         yield Value(f"combining marks, {shape.length} of them", MARKS.characters(shape.length), refused=False)
         yield Value(f"combining marks, just below 8 x {shape.length}", MARKS.characters(8 * shape.length - 2))
+        yield Value(f"letters that are marks, just below 8 x {shape.length}", PAIRED.characters(8 * shape.length - 2))
 
 
 def values(shape: "Shape") -> Iterator[Value]:
@@ -196,6 +208,7 @@ def texts(shape: "Shape") -> Iterator[Value]:
             yield Value(f"{run.name} of 1 MB", text(run, ROOM))
     yield Value(f"combining marks, 2 x {length}", MARKS.characters(2 * length + 2))
     yield Value(f"combining marks, just below 8 x {length}", MARKS.characters(8 * length - 2))
+    yield Value(f"letters that are marks, just below 8 x {length}", PAIRED.characters(8 * length - 2))
     for run in PARSED:
         yield Value(f"{run.name}, {length} of them", run.characters(length), refused=False)
         if run.unit and shape.parsed:

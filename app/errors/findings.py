@@ -1,4 +1,4 @@
-"""What validation found, as clients are told: never the input itself, and bounded whatever was sent."""
+"""Findings of validation as a response names them: without the input, and of bounded size."""
 
 from collections.abc import Mapping
 from typing import Any

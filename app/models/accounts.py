@@ -88,7 +88,7 @@ Email = Annotated[
     Field(json_schema_extra={"format": "email"}),
 ]
 Name = Annotated[
-    StrictStr, AfterValidator(str.strip), cleaned(NAME_MAX), Field(max_length=NAME_MAX, examples=["Alice"])
+    StrictStr, cleaned(NAME_MAX), AfterValidator(str.strip), Field(max_length=NAME_MAX, examples=["Alice"])
 ]
 TimeZone = Annotated[StrictStr, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_timezone)]
 # No rules of composition (NIST SP 800-63B, 3.1.1.2): length, and not one of the most common.

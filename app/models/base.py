@@ -27,6 +27,9 @@ BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0
 MAX_ID = 2**63 - 1
 RAW_FACTOR = 8  # what cleaning may take away: spaces at the edges, marks that become part of their letter, doubles
 MARKS_MAX = 30  # on one letter (UAX #15, Stream-Safe Text Format): normalizing takes the square of a run's length
+# Three letters that are two marks each: they have no class of their own, and normalizing takes them apart first.
+PAIRED_MARKS = {0x0F73: "\u0f71\u0f72", 0x0F75: "\u0f71\u0f74", 0x0F81: "\u0f71\u0f80"}
+_PAIRED_MARKS = re.compile(f"[{''.join(map(chr, PAIRED_MARKS))}]")
 _MARKS = re.compile(rb"[^\0]{%d}" % (MARKS_MAX + 1))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -82,6 +85,8 @@ def clean_text(value: str, limit: int) -> str:
         return value
     if _SURROGATE.search(value):
         raise PydanticCustomError("lone_surrogate", "Text must not contain half of a surrogate pair")
+    if _PAIRED_MARKS.search(value):
+        value = value.translate(PAIRED_MARKS)
     if _MARKS.search(bytes(map(unicodedata.combining, value))):
         raise PydanticCustomError("too_many_marks", "A letter should have at most {marks} marks", {"marks": MARKS_MAX})
     return unicodedata.normalize("NFC", value)
@@ -147,12 +152,12 @@ DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant
 
 
 def cleaned(limit: int) -> AfterValidator:
-    """``clean_text`` for ``Annotated``; stands before ``Field(max_length=limit)``."""
+    """Returns ``clean_text`` for ``Annotated``, where it stands before ``Field(max_length=limit)``."""
     return AfterValidator(partial(clean_text, limit=limit))
 
 
 def visible(limit: int) -> AfterValidator:
-    """``visible_text`` for ``Annotated``; stands before ``Field(max_length=limit)``."""
+    """Returns ``visible_text`` for ``Annotated``, where it stands before ``Field(max_length=limit)``."""
     return AfterValidator(partial(visible_text, limit=limit))
 
 

@@ -38,7 +38,7 @@ async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) 
     """With ``token``, which exists nowhere else. Raises TooManyCalendars."""
     token = new_feed_token()
     values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
-    await lock_owner(session, owner)  # nobody else adds one between the count and the write
+    await lock_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(CREATE, values)).first()
     if row is None:
         raise TooManyCalendars

@@ -101,7 +101,7 @@ async def find_room(session: Session, owner: str) -> int:
 
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Raises ProjectNameTaken and TooManyProjects."""
-    await lock_owner(session, owner)  # nobody else adds one between the count and the write
+    await lock_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(CREATE, {"owner": owner, "name": project.name, "color": project.color})).first()
     if row is None:
         raise TooManyProjects

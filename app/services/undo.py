@@ -13,7 +13,7 @@ from app.services.undoable import FIELDS, UNDOABLE, Undoable
 from app.services.users import lock_owner
 
 Row = dict[str, Any]
-SLICE = 100
+SLICE_ROWS = 100
 ROOM: dict[str, Any] = {"project": (projects.find_room, TooManyProjects), "view": (views.find_room, TooManyViews)}
 
 
@@ -67,7 +67,7 @@ async def _targets(session: Session, owner: str, revision: int, entity: str, cha
         row = _target(of, change, before.get(change.entity_id), present.get(change.entity_id))
         if any(row.get(name) != present[row["id"]].get(name) for name in of.content):
             wanted.append(row)
-        if number % SLICE == 0:
+        if number % SLICE_ROWS == 0:
             await asyncio.sleep(0)  # 1,000 rows take 20 ms, and others wait
     return wanted
 

@@ -76,7 +76,7 @@ async def find_room(session: Session, owner: str) -> int:
 
 async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
     """Raises ViewNameTaken and TooManyViews."""
-    await lock_owner(session, owner)  # nobody else adds one between the count and the write
+    await lock_owner(session, owner)  # no concurrent write adds one after the count
     if await find_room(session, owner) <= 0:
         raise TooManyViews
     values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}

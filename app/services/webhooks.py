@@ -81,7 +81,7 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
     """Events from now on. Raises UrlRefused and TooManyWebhooks."""
     check_url(webhook.url, allow_private=allow_private)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
-    await lock_owner(session, owner)  # nobody else adds one between the count and the write
+    await lock_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(CREATE, values)).first()
     if row is None:
         raise TooManyWebhooks

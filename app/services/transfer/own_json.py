@@ -48,7 +48,7 @@ class Names(msgspec.Struct):
 
 
 class ViewNames(msgspec.Struct):
-    """The same of a view."""
+    """What names a view, and what it refers to."""
 
     name: str = ""
     parameters: Any = None  # which can name a project and tasks
