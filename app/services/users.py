@@ -54,7 +54,7 @@ async def get_revision(session: Session, owner: str) -> int:
 
 
 async def lock_owner(session: Session, owner: str) -> None:
-    """Keep every other write of this owner out until the transaction ends. Comes before any other lock.
+    """Keeps every other write of this owner out until the transaction ends. Comes before any other lock.
 
     What is counted after it, in a statement of its own, is true until then: limits of rows are held by that.
     """
@@ -62,7 +62,7 @@ async def lock_owner(session: Session, owner: str) -> None:
 
 
 async def lock_known_owner(session: Session, owner: str) -> bool:
-    """The same, without making the row. Returns whether there is one: the account may have been erased meanwhile."""
+    """Locks the row as ``lock_owner`` does, if there is one. Returns whether: the account may have been erased."""
     return (await session.exec(LOCK_KNOWN, {"owner": owner})).first() is not None
 
 
