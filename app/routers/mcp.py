@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from app.assistant.messages import check_message
 from app.assistant.places import check_place
 from app.deps import authenticate
 from app.errors import AppError, Kind
@@ -30,7 +31,8 @@ async def call_mcp(request: Request) -> Response:
         answer.headers["WWW-Authenticate"] += (", " if "=" in answer.headers["WWW-Authenticate"] else " ") + where
         return answer
     request._body = await read_body(request, settings.body_limit)
-    await read_json(request, settings.body_limit)  # strict where the SDK is not
+    _, message = await read_json(request, settings.body_limit)  # strict where the SDK is not
+    check_message(request._body, message)
     answered: Response = await request.app.state.mcp.answer(request._body)
     return answered
 
