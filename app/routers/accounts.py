@@ -11,6 +11,8 @@ from app.responses import LIMITED, Json
 from app.routing import SmallBodyRoute
 from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
 from app.services import accounts, erasure, passwords
+from app.services.account_export import read_account
+from app.streamed_file import StreamedFile
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 
@@ -45,7 +47,7 @@ async def delete_account(
 async def export_account(auth: Auth, identity: LoggedIn) -> Response:
     """Everything the service keeps about the account, as JSON; secrets are left out."""
     headers = {"Content-Disposition": 'attachment; filename="todo-export.json"'}
-    return Json(await erasure.export_account(auth, identity.subject), headers=headers)
+    return StreamedFile(read_account(auth, identity.subject), media_type="application/json", headers=headers)
 
 
 @router.put("/password", response_model=TokenPair, responses=LIMITED)

@@ -1,21 +1,16 @@
-"""Deleting an account with all its rows, and handing them over first."""
+"""Deleting an account with all its rows."""
 
 import asyncio
 import logging
 from graphlib import TopologicalSorter
-from typing import Any
 
-import msgspec
 from sqlalchemy import text
 
-from app.clock import now
 from app.db.contention import retry_on_contention
-from app.db.session import Database, Session, quote_owner
+from app.db.session import Database, quote_owner
 from app.db.statements import Prepared
 from app.models.accounts import fold_email
 from app.services import attempts
-from app.services.accounts import get_account
-from app.services.api_tokens import LIST as LIST_TOKENS
 from app.services.auth_context import AuthContext, Client
 from app.services.liveness import BOUND
 from app.services.login import confirm_password
@@ -26,12 +21,6 @@ ERASER_ROLE = "todo_eraser"
 SECOND_PASS = BOUND + 1.0  # seconds after which no process takes the account's access tokens any more
 LOCK = Prepared(text("select id from users where id = :owner for update"))
 EMAIL = Prepared(text("select email from accounts where user_id = :owner for no key update"))
-# What an export leaves out: answers kept for retries are copies, with secrets in them, of what is there anyway.
-NOT_EXPORTED = {"idempotency_keys"}
-HIDDEN = {
-    "calendar_feeds": {"token_hash"},
-    "webhooks": {"secret", "previous_secret", "lease", "leased_until"},
-}
 # The catalogue knows every table of user data, also of versions to come; each with its key and what it refers to.
 TABLES = Prepared(
     text("""
@@ -50,12 +39,6 @@ TABLES = Prepared(
       and (c.relname = 'users' or exists (select from pg_attribute a where a.attrelid = c.oid
                                           and a.attname = 'user_id' and not a.attisdropped))
     order by c.relname
-""")
-)
-SESSIONS = Prepared(
-    text("""
-    select id, user_agent, address, created_at, last_used_at, ended_at from sessions where user_id = :owner
-    order by created_at
 """)
 )
 
@@ -93,33 +76,3 @@ async def erase(database: Database, owner: str) -> None:
         for name in reversed([name for name in order if name != "alembic_version"]):
             column = "id" if name == "users" else "user_id"
             await session.exec(text(f'delete from "{name}" where {column} = :owner'), {"owner": owner})  # noqa: S608
-
-
-async def export_account(auth: AuthContext, owner: str) -> dict[str, Any]:
-    """Everything kept about ``owner``, except what is a secret: hashes of passwords and tokens, keys of webhooks.
-
-    Each table that the service reads for its users stands under its own name, rows as the database has them. Raises
-    AccountNotFound.
-    """
-    async with auth.database.auth_transaction() as session:
-        account = await get_account(session, owner)
-        logins = (await session.exec(SESSIONS, {"owner": owner})).all()
-        tokens = (await session.exec(LIST_TOKENS, {"owner": owner})).all()
-    result: dict[str, Any] = {"exported_at": now(), "account": dict(account)}
-    result |= {"sessions": [dict(row) for row in logins], "api_tokens": [dict(row) for row in tokens]}
-    async with auth.database.transaction(owner, read_only=True) as session:
-        for table in (await session.exec(TABLES)).all():
-            if table.readable and table.name not in NOT_EXPORTED:
-                result[table.name] = await _rows(session, owner, table)
-    return result
-
-
-async def _rows(session: Session, owner: str, table: Any) -> msgspec.Raw:
-    column = "id" if table.name == "users" else "user_id"
-    key = ", ".join(f"t.{name}" for name in table.key)
-    shown = ", ".join(f'"{name}"' for name in table.columns if name not in HIDDEN.get(table.name, ()))
-    statement = f"""
-        select coalesce(json_agg(t order by {key}), '[]')::text
-        from (select {shown} from "{table.name}" where {column} = :owner) t
-    """  # noqa: S608 - names from the catalogue
-    return msgspec.Raw((await session.exec(text(statement), {"owner": owner})).one().encode())

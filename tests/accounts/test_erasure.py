@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from app.services import erasure
+from app import retention
+from app.services import account_export, emptying, erasure, reminding
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
@@ -117,6 +118,25 @@ async def test_the_export_holds_everything_but_secrets(ann: Visitor, sql: Any, a
     assert len(found["sessions"]) == len(found["api_tokens"]) == 1
     for secret in ("argon2", "token_hash", "password", "of ann", ann.id):
         assert secret not in answer.text
+
+
+async def test_the_export_is_read_in_pages(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    eve = await busy(Visitor(ann.client))
+    whole = (await eve.get("/api/auth/me/export")).json()
+    monkeypatch.setattr(account_export, "PAGE_ROWS", 1)
+    parts = (await eve.get("/api/auth/me/export")).json()
+    assert parts | {"exported_at": ""} == whole | {"exported_at": ""}
+
+
+async def test_no_job_makes_the_row_of_an_erased_user_again(ann: Visitor, sql: Any, app: FastAPI) -> None:
+    """They act on lists of users that were read a while ago."""
+    await ann.call("POST", "/api/me/tasks", {"title": "secret plan"})
+    assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
+    await retention.prune_owner(app.state.database, ann.id, days=30)
+    async with app.state.database.transaction(ann.id) as session:
+        assert await emptying.purge_old(session, ann.id, days=1) == 0
+        assert await reminding.fire_reminders(session, ann.id, [1], late=False) == 0
+    assert await everywhere(sql, ann.id) == set()
 
 
 async def test_what_is_logged_names_nobody_by_email(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
