@@ -116,15 +116,17 @@ class Import:
             raise ClientDisconnect
         if self._lease is not None:
             await self._lease.renew()
+        # Before the transaction: the owner's other writes wait for that, and 1,000 rows may be 16 MB.
+        read = await asyncio.to_thread(lambda: [self._read(entity, item) for item in items])
         async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
             session.through = "import"
             if not self._dry_run:
                 await lock_owner(session, self._owner)
             self.created["projects"] += await self._references.look_up(session, entity, items)
-            chosen: list[Item] = []
+            chosen: list[tuple[Item, dict[str, Any] | RowRefused]] = []
             waiting: list[Item] = []
             optional = "series" if entity == "tasks" else None
-            for item in items:
+            for item, fields in zip(items, read, strict=True):
                 if self._references.find(entity, item.source) is not None:
                     self.skipped[entity] += 1
                 elif (missing := self._references.missing(item)) and not (last and missing == optional):
@@ -134,14 +136,13 @@ class Import:
                     else:
                         waiting.append(item)
                 else:
-                    chosen.append(item)
-            read = await asyncio.to_thread(lambda: [self._read(entity, item) for item in chosen])
-            await self._insert(session, entity, self._rows(entity, chosen, read))
+                    chosen.append((item, fields))
+            await self._insert(session, entity, self._rows(entity, chosen))
         return waiting
 
-    def _rows(self, entity: str, items: list[Item], read: list[dict[str, Any] | RowRefused]) -> list[dict[str, Any]]:
+    def _rows(self, entity: str, chosen: list[tuple[Item, dict[str, Any] | RowRefused]]) -> list[dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}
-        for item, fields in zip(items, read, strict=True):
+        for item, fields in chosen:
             if item.source in rows:
                 self.skipped[entity] += 1
             elif (row := self._row(entity, item, fields)) is not None:

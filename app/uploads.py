@@ -23,7 +23,7 @@ from app.services.transfer.own_json import Rows, read_document
 from app.services.transfer.todoist import is_todoist, read_todoist
 
 IN_MEMORY = 1_048_576
-CHUNK = 1_048_576
+CHUNK = 65_536
 LINE_MAX = 4_000_000  # bytes: a line is in memory several times over, and no row of any format has so much
 csv.field_size_limit(LINE_MAX)  # a long cell is an error of its row; one over many lines, of its file
 TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}

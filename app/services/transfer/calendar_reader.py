@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from app.errors import Invalid
+from app.models.accounts import known_time_zones
 from app.models.base import RAW_FACTOR
 from app.models.task_fields import TAGS_MAX
 from app.services.transfer.items import Fingerprints, Item, source_text
@@ -26,7 +27,6 @@ _PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
 _LISTED = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
-_ZONES = available_timezones()
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
 
 
@@ -167,7 +167,7 @@ def moment(found: Property) -> str:
         return f"{year}-{month}-{day}"
     local = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
     zone = found.parameters.get("TZID", "")
-    if utc or zone not in _ZONES:
+    if utc or zone not in known_time_zones():
         return local + ("Z" if utc else "")
     try:
         return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat()

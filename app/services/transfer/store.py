@@ -143,5 +143,5 @@ async def insert_task(session: Session, owner: str, row: dict[str, Any], *, take
 
 
 def _as_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Row by row, so that in a thread no encoding keeps the event loop waiting for long: 1,000 rows may be 16 MB."""
+    """Encodes row by row, so that a thread gives the interpreter away between two: 1,000 rows may be 16 MB."""
     return f"[{','.join([msgspec.json.encode(row).decode() for row in rows])}]"
