@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from app.db.session import Database
 from app.errors import AppError, TooManyStreams
-from app.responses import encode
+from app.responses import SLICE_ROWS, encode
 from app.services.changes import ChangesRead, find_position, list_changes
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ class Feed:
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(reversed(chunks))
 
-    def append(self, page: ChangesRead) -> None:
-        for revision, chunk in encode_events(page.changes):
+    def append(self, page: ChangesRead, events: list[tuple[int, bytes]]) -> None:
+        for revision, chunk in events:
             self._recent.append((revision, chunk))
             self._size += len(chunk)
         self.revision = page.next
@@ -79,17 +79,22 @@ class Feed:
             stream.wake()
 
 
-def encode_events(changes: list[Any]) -> list[tuple[int, bytes]]:
-    """The text of each write. Only its last event has an id, so that a client never resumes in its middle."""
+async def encode_events(changes: list[Any]) -> list[tuple[int, bytes]]:
+    """Returns the text of each write. Only its last event has an id, so that a client never resumes in its middle.
+
+    One write can have any number of rows, so others run in between.
+    """
     writes: list[tuple[int, bytes]] = []
-    for number, change in enumerate(changes):
-        event = b"event: %b.%b\ndata: %b\n" % (change.entity.encode(), change.action.encode(), encode(change))
-        if number + 1 == len(changes) or changes[number + 1].revision != change.revision:
-            event += b"id: %d\n" % change.revision
-        event += b"\n"
-        if writes and writes[-1][0] == change.revision:
-            event = writes.pop()[1] + event
-        writes.append((change.revision, event))
+    pieces: list[bytes] = []
+    for number, change in enumerate(changes, start=1):
+        pieces.append(b"event: %b.%b\ndata: %b\n" % (change.entity.encode(), change.action.encode(), encode(change)))
+        if number == len(changes) or changes[number].revision != change.revision:
+            writes.append((change.revision, b"".join((*pieces, b"id: %d\n\n" % change.revision))))
+            pieces.clear()
+        else:
+            pieces.append(b"\n")
+        if number % SLICE_ROWS == 0:
+            await asyncio.sleep(0)
     return writes
 
 
@@ -205,7 +210,7 @@ class Hub:
                     await self._failed(feed, error)
                     continue
                 if page.changes:
-                    feed.append(page)
+                    feed.append(page, await encode_events(page.changes))
                 feed.dirty = feed.dirty or page.has_more
                 await asyncio.sleep(0 if page.has_more else COALESCE)
         finally:

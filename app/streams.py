@@ -141,7 +141,7 @@ class EventStream(Response):
                 return
             self.position, more = page.next, page.has_more
             if page.changes:
-                await self._write(send, b"".join(text for _, text in encode_events(page.changes)))
+                await self._write(send, b"".join([text for _, text in await encode_events(page.changes)]))
 
     async def _follow(self, send: Send) -> None:
         """What comes, from the feed of the owner. Returns at the end, or to replay what the feed no longer has."""

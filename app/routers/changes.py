@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
 from app.deps import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
-from app.responses import Json
+from app.responses import Json, encode_list
 from app.routing import DirectRoute
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
 from app.services import changes, history, undo
@@ -27,7 +27,7 @@ GONE: dict[int | str, dict[str, Any]] = {410: {"description": "That number is ol
 async def list_changes(owner: Owner, session: ReadSession, query: Annotated[ChangesQuery, Query()]) -> Response:
     """What came after a number, in order, deletions included. Apply it to what you have, and continue from `next`."""
     page = await changes.list_changes(session, owner, since=query.since, limit=query.limit)
-    body = {"changes": page.changes, "next": page.next, "has_more": page.has_more}
+    body = {"changes": await encode_list(page.changes), "next": page.next, "has_more": page.has_more}
     return Json(body, headers={"X-Revision": str(page.current)})
 
 
@@ -66,4 +66,4 @@ async def list_history(
 async def undo_change(owner: Owner, session: Session, revision: Revision) -> Response:
     """Take a whole write back, as a new write that can be undone, too. What it created goes to the trash."""
     done = await undo.undo_change(session, owner, revision)
-    return Json({"revision": done[0].revision if done else revision, "changes": done})
+    return Json({"revision": done[0].revision if done else revision, "changes": await encode_list(done)})

@@ -1,6 +1,7 @@
 """The owner's changes after a number, in order, whole writes at a time."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select, true
@@ -18,6 +19,7 @@ from app.models.views import view_of_change
 from app.schemas.changes import ChangeRow
 from app.services.users import USERS
 
+SLICE_ROWS = 500  # that are converted in one piece: 3 ms
 CHANGES = Change.__table__  # type: ignore[attr-defined]
 SINCE = bindparam("since", type_=BigInteger)
 # entity -> how ``changes.data`` becomes what a GET of that entity answers
@@ -74,7 +76,7 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
         raise ChangesGone
     if not rows or rows[0].revision is None:
         return ChangesRead([], current, False, current)
-    changes = [change_row(row[2:]) for row in rows]
+    changes = await _change_rows(row[2:] for row in rows)
     full = len(changes) >= limit
     last = changes[-1].revision if full else current
     return ChangesRead(changes, last, last < current, current)
@@ -94,7 +96,16 @@ async def find_position(session: Session, owner: str, since: int | None) -> tupl
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
     """The rows of one write; none when there is no such number."""
     rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
-    return [change_row(row) for row in rows]
+    return await _change_rows(rows)
+
+
+async def _change_rows(rows: Iterable[Any]) -> list[Any]:
+    changes = []
+    for number, row in enumerate(rows, start=1):
+        changes.append(change_row(row))
+        if number % SLICE_ROWS == 0:  # a write can have any number of rows, and others wait
+            await asyncio.sleep(0)
+    return changes
 
 
 def change_row(values: Any) -> Any:

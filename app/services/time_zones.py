@@ -19,10 +19,17 @@ _elsewhen = (
     TASKS.c.remind_at.is_distinct_from(remind_at()),
 )
 ANY_ELSEWHEN = Prepared(select(TASKS.c.id).where(*_elsewhen).limit(1))
-# Not an edit: ``updated_at`` stays, as when a reminder fires.
-SHIFT = numbered_task(
-    update(TASKS).where(*_elsewhen).values(version=REVISION, remind_at=remind_at()), "updated", answer=["id"]
-)
+BATCH_ROWS = 5_000  # as of tags: what one statement can write in time
+
+
+def shift_statement(rows: int) -> Prepared:
+    """Writes the next ``rows`` of them. Not an edit: ``updated_at`` stays, as when a reminder fires."""
+    batch = select(TASKS.c.id).where(*_elsewhen).order_by(TASKS.c.id).limit(rows)
+    write = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
+    return numbered_task(write.values(version=REVISION, remind_at=remind_at()), "updated", answer=["id"])
+
+
+SHIFT = shift_statement(BATCH_ROWS)
 
 
 async def set_timezone(session: Session, owner: str, timezone: str) -> str:
@@ -33,7 +40,7 @@ async def set_timezone(session: Session, owner: str, timezone: str) -> str:
 
 
 async def shift_reminders(session: Session, owner: str) -> None:
-    """After the time zone was set: one write of the tasks that remind at another moment, no number for none."""
+    """After the time zone was set: writes the tasks that remind at another moment, BATCH_ROWS under a number."""
     await lock_owner(session, owner)
-    if (await session.exec(ANY_ELSEWHEN, {"owner": owner})).first() is not None:
+    while (await session.exec(ANY_ELSEWHEN, {"owner": owner})).first() is not None:
         await session.exec(SHIFT, {"owner": owner})

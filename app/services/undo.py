@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 from app.clock import now
+from app.db.rows import encode_rows
 from app.db.session import Session
 from app.errors import ChangeNotFound, TooManyProjects, TooManyViews, UndoConflict
 from app.services import projects, views
@@ -40,7 +41,8 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     for entity, targets in wanted.items():
         if targets:
             statement = UNDOABLE[entity].next if done else UNDOABLE[entity].first
-            done = (await session.exec(statement, {"owner": owner, "rows": targets})).all()[0]
+            text = await asyncio.to_thread(encode_rows, targets)
+            done = (await session.exec(statement, {"owner": owner, "rows": text})).all()[0]
     if not done:
         return []
     ids = {entity: [row["id"] for row in targets] for entity, targets in wanted.items()}

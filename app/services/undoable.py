@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, func, literal_column, select, update
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, cast, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
@@ -70,7 +70,7 @@ def _undoable(entity: str, model: Any, *, completes: bool = False, together: tup
 def _write(entity: str, table: Table, content: list[str], completes: bool, revision: ColumnElement[int]) -> Prepared:
     """The rows in ``rows`` as they are to be."""
     wanted: Any = (
-        func.jsonb_populate_recordset(literal_column(f"null::{table.name}"), bindparam("rows", type_=JSONB))
+        func.jsonb_populate_recordset(literal_column(f"null::{table.name}"), cast(bindparam("rows", type_=Text), JSONB))
         .table_valued("id", *content)
         .alias("wanted")
     )

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.rows import encode_rows
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import Conflict
@@ -130,7 +130,7 @@ async def find_project_names(session: Session, owner: str) -> dict[str, int]:
 
 async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
     """One numbered write of all ``rows``; their ids by source. Raises Conflict when all of them are there already."""
-    text = await asyncio.to_thread(_as_text, rows)
+    text = await asyncio.to_thread(encode_rows, rows)
     made = (await session.exec(INSERT[name], {"owner": owner, "rows": text})).all()
     if not made:
         raise Conflict
@@ -139,9 +139,4 @@ async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[di
 
 async def insert_task(session: Session, owner: str, row: dict[str, Any], *, taken: bool) -> Any:
     """One task, as a record of READ_COLUMNS; ``taken``: as part of the write that this transaction has begun."""
-    return (await session.exec(INSERT_TASK[taken], {"owner": owner, "rows": _as_text([row])})).one()
-
-
-def _as_text(rows: Sequence[dict[str, Any]]) -> str:
-    """Encodes row by row, so that a thread gives the interpreter away between two: 1,000 rows may be 16 MB."""
-    return f"[{','.join([msgspec.json.encode(row).decode() for row in rows])}]"
+    return (await session.exec(INSERT_TASK[taken], {"owner": owner, "rows": encode_rows([row])})).one()
