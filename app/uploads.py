@@ -6,6 +6,7 @@ import csv
 import io
 import mmap
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -24,8 +25,9 @@ from app.services.transfer.todoist import is_todoist, read_todoist
 
 IN_MEMORY = 1_048_576
 CHUNK = 65_536
-LINE_MAX = 4_000_000  # bytes: a line is in memory several times over, and no row of any format has so much
-csv.field_size_limit(LINE_MAX)  # a long cell is an error of its row; one over many lines, of its file
+LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: what the largest row of JSON has
+csv.field_size_limit(LINE_MAX)
+PACE_LINES, PAUSE = 10_000, 0.001  # lines between two pauses, and their length in seconds
 TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 
@@ -85,12 +87,12 @@ async def rows_of(
     with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         await asyncio.to_thread(lambda: _count(_open(text, kind, owner, now, timezone)[1], rows_max))
         text.seek(0)
-        yield _open(text, kind, owner, now, timezone)
+        yield await asyncio.to_thread(_open, text, kind, owner, now, timezone)
 
 
 def _open(text: IO[str], kind: str, owner: str, now: datetime, timezone: ZoneInfo) -> tuple[str, Iterator[Pair]]:
     if kind == "ics":
-        return "ics", (("tasks", item) for item in read_calendar(text))
+        return "ics", (("tasks", item) for item in read_calendar(_paced(text)))
     table = _table(text)
     header = next(table, [])
     if is_todoist(header):
@@ -135,7 +137,27 @@ def _check_text(file: IO[bytes]) -> None:
 
 
 def _table(text: IO[str]) -> Iterator[list[str]]:
+    size = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        for line in _paced(text):
+            size += len(line)
+            if size > LINE_MAX:
+                raise MalformedBody(f"A row of the file has more than {LINE_MAX} characters.")
+            yield line
+
     try:
-        yield from csv.reader(text)
+        for cells in csv.reader(lines()):
+            size = 0
+            yield cells
     except csv.Error:
         raise MalformedBody("The file is not CSV.") from None
+
+
+def _paced(text: IO[str]) -> Iterator[str]:
+    """Pauses now and then: a thread that reads lets others wake up, but not long enough to run (60 MB of line ends)."""
+    for number, line in enumerate(text, start=1):
+        if number % PACE_LINES == 0:
+            time.sleep(PAUSE)
+        yield line
