@@ -56,6 +56,8 @@ def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
     address = _literal(host)
     if address is None and HOST.fullmatch(parsed.raw_host.decode("ascii")) is None:
         raise UrlRefused("This is not the name of a host.", loc=("body", "url"))
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        raise UrlRefused("This is not a port.", loc=("body", "url"))
     if not allow_private and address is not None and not is_public(address):
         raise UrlRefused(loc=("body", "url"))
     return parsed
@@ -107,7 +109,7 @@ class Caller:
             reason = error.detail
         except TimeoutError:
             reason = f"No answer within {TIMEOUT:.0f} seconds."
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except (httpx.HTTPError, OSError, ValueError, OverflowError) as error:
             reason = f"{type(error).__name__}: {error}"[:300]
         return Outcome(status, reason, round((time.perf_counter() - started) * 1000))
 
