@@ -27,7 +27,7 @@ IN_MEMORY = 1_048_576
 CHUNK = 65_536
 LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: what the largest row of JSON has
 csv.field_size_limit(LINE_MAX)
-PACE_LINES, PAUSE = 10_000, 0.001  # lines between two pauses, and their length in seconds
+PACE_LINES, PAUSE = 2_000, 0.0005  # lines between two pauses, and their length in seconds
 TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 
