@@ -70,16 +70,21 @@ class Operation(NamedTuple):
 def operations(app: FastAPI) -> list[Operation]:
     """Every route, with a document that leaves none out."""
     routes: dict[tuple[str, str], APIRoute] = {}
-    hidden: set[tuple[str, str]] = set()
     for route in app.routes:
         assert isinstance(route, APIRoute), f"{route}: say in tests/worst_requests.py how it is covered"
         for method in route.methods or ():
             routes[method, route.path_format] = route
-            hidden |= set() if route.include_in_schema else {(method, route.path_format)}
-        route.include_in_schema = True
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Duplicate Operation ID")
-        document = app.openapi()
+    left_out = {key: route for key, route in routes.items() if not route.include_in_schema}
+    hidden = left_out.keys()
+    try:
+        for route in left_out.values():
+            route.include_in_schema = True
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Duplicate Operation ID")
+            document = app.openapi()
+    finally:
+        for route in left_out.values():  # which all applications of this process share
+            route.include_in_schema = False
     found = []
     for path, item in document["paths"].items():
         for method, spec in item.items():
