@@ -260,13 +260,26 @@ HOSTILE = [
 ]
 
 
+USUAL = 0.0039  # seconds of CPU that ``usual_work`` takes where the worst text takes 4.3 ms
+
+
+def usual_work() -> float:
+    began = time.process_time()
+    sum(number * number for number in range(100_000))
+    return time.process_time() - began
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_text_takes_long(text: str) -> None:
-    """In CPU time, the best of a few runs: about 0.3 ms for what people write, at most 4 ms for the worst of these."""
-    taken = []
+    """In CPU time, the best of a few runs: about 0.3 ms for what people write, at most 4 ms for the worst of these.
+
+    5 ms on a machine as fast as the one that was measured; longer where other work takes longer at the same moment.
+    """
+    taken, usual = [], []
     for _ in range(5):
         began = time.process_time()
         with suppress(EmptyTitle):
             quick(text[:MAX_TEXT])
         taken.append(time.process_time() - began)
-    assert min(taken) < 0.005
+        usual.append(usual_work())
+    assert min(taken) < 0.005 * max(1.0, min(usual) / USUAL)
