@@ -21,7 +21,7 @@ from app.services.conversations import Begun as Conversation
 from app.services.conversations import begin_turn, end_turn
 from app.services.idempotency import Answer, settle_key, take_key
 from app.services.token_use import reserve_tokens
-from app.services.users import lock_known_owner
+from app.services.users import lock_owner
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class Chat:
         try:
             async with self._database.transaction(turn.owner) as session:
                 session.through = THROUGH
-                if not await lock_known_owner(session, turn.owner):
+                if not await lock_owner(session, turn.owner):
                     return  # erased meanwhile
                 if turn.repeat:
                     kept = None if ending.answer is None else packed(turn.repeat, ending.answer)

@@ -10,7 +10,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
 from app.models.calendar_feeds import CalendarCreate
-from app.services.users import get_revision, lock_owner
+from app.services.users import get_revision, lock_or_create_owner
 
 MAX_FEEDS = 50
 READ = "id, name, created_at"
@@ -38,7 +38,7 @@ async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) 
     """With ``token``, which exists nowhere else. Raises TooManyCalendars."""
     token = new_feed_token()
     values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
-    await lock_owner(session, owner)  # no concurrent write adds one after the count
+    await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(CREATE, values)).first()
     if row is None:
         raise TooManyCalendars

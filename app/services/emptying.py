@@ -26,7 +26,7 @@ from app.models.comments import Comment
 from app.models.projects import Project
 from app.models.views import View
 from app.services.task_statements import LIVE, NOW, TASKS, numbered_task
-from app.services.users import lock_known_owner, lock_owner
+from app.services.users import lock_owner
 from app.services.versions import kept_columns
 
 PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a machine that has much else to do
@@ -133,7 +133,7 @@ async def purge_old(session: Session, owner: str, *, days: int) -> int:
 
     Call it until it says 0: what others refer to comes after them, or stays as long as they are in the trash.
     """
-    if not await lock_known_owner(session, owner):  # no concurrent write restores what is about to go
+    if not await lock_owner(session, owner):  # no concurrent write restores what is about to go
         return 0
     return await _purge_batch(session, owner, days=days)
 

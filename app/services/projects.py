@@ -14,7 +14,7 @@ from app.services.moves import find_place, places
 from app.services.task_statements import GONE, TASKS, numbered_task
 from app.services.task_statements import LIVE as LIVE_TASK
 from app.services.task_statements import NOW as TASK_NOW
-from app.services.users import get_revision, lock_owner
+from app.services.users import get_revision, lock_or_create_owner, lock_owner
 from app.services.versions import kept_columns, moment_of, update_row
 
 PROJECTS = Project.__table__  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ async def find_room(session: Session, owner: str) -> int:
 
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Raises ProjectNameTaken and TooManyProjects."""
-    await lock_owner(session, owner)  # no concurrent write adds one after the count
+    await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(CREATE, {"owner": owner, "name": project.name, "color": project.color})).first()
     if row is None:
         raise TooManyProjects

@@ -4,7 +4,7 @@ from sqlalchemy import text
 
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.services.users import lock_known_owner
+from app.services.users import lock_owner
 
 BATCH = 5_000  # revisions in one transaction
 
@@ -49,7 +49,7 @@ async def list_owners(session: Session, owner: str) -> list[str]:
 
 async def prune_owner(session: Session, owner: str, *, days: int) -> bool:
     """Cut off changes older than ``days``, at most BATCH writes; whether there is more to cut."""
-    if not await lock_known_owner(session, owner):
+    if not await lock_owner(session, owner):
         return False
     extent = (await session.exec(EXTENT, {"owner": owner, "days": days})).one()
     cut, more = 0, False

@@ -15,7 +15,7 @@ from app.services.projects import MAX_PROJECTS
 from app.services.quick_add import parse
 from app.services.transfer.rows import Reader, RowRefused
 from app.services.transfer.store import find_project_names, insert_rows, insert_task
-from app.services.users import TIMEZONE, lock_owner
+from app.services.users import TIMEZONE, lock_or_create_owner
 
 ZONE = Prepared(select(TIMEZONE))
 DEFAULT = "medium"
@@ -55,7 +55,7 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
 async def _create(session: Session, owner: str, row: dict[str, Any], project: dict[str, Any] | None) -> Any:
     created = False
     if project is not None:
-        await lock_owner(session, owner)  # of two that name a new project, one creates it
+        await lock_or_create_owner(session, owner)  # of two that name a new project, one creates it
         names = await find_project_names(session, owner)
         if (project_id := names.get(project["name"].lower())) is None:
             if len(names) >= MAX_PROJECTS:

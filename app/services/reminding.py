@@ -17,7 +17,7 @@ from app.models.tasks import TaskUpdate
 from app.services.reminders import remind_at
 from app.services.task_statements import LIVE, MINE, TASKS, numbered_task
 from app.services.tasks import get_task, update_task
-from app.services.users import LOCAL_TO_INSTANT, lock_known_owner, lock_owner
+from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
 LATE = timedelta(seconds=60)  # behind its moment by more than this, a reminder says that it is late
 ON_TIME, TOO_LATE = "reminder", "reminder:late"  # what such a change came through
@@ -59,7 +59,7 @@ async def find_upcoming(session: Session, owner: str, *, without: list[str]) -> 
 async def fire_reminders(session: Session, owner: str, task_ids: list[int], *, late: bool) -> int:
     """One numbered change with a row for each of ``task_ids`` that is still due; how many were."""
     values = {"owner": owner, "ids": task_ids}
-    if not await lock_known_owner(session, owner):  # no other worker fires them between the check and the write
+    if not await lock_owner(session, owner):  # no other worker fires them between the check and the write
         return 0
     await session.exec(SILENCE, values)
     if (await session.exec(STILL_DUE, values)).first() is None:

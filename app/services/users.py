@@ -13,16 +13,15 @@ from app.models.users import User
 
 USERS = User.__table__  # type: ignore[attr-defined]
 REVISION_NOW = Prepared(select(USERS.c.revision).where(USERS.c.id == OWNER))
-# A condition that is false still locks the row (INSERT, "conflict_action"). It is made where it is missing: of an owner
-# who has never written SELECT FOR UPDATE would lock nothing.
-LOCK = Prepared(
+# As a write locks it. FOR UPDATE would also make those wait who insert a row that refers to the owner, with other locks
+# held.
+LOCK = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
+# A condition that is false still locks the row (INSERT, "conflict_action"); where it is missing it is made.
+LOCK_OR_CREATE = Prepared(
     insert(USERS)
     .values(id=OWNER)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision}, where=false())
 )
-# As a write locks it. FOR UPDATE would also make those wait who insert a row that refers to the owner, with other locks
-# in their hands.
-LOCK_KNOWN = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
 # A subject that has never written has no row yet, and the default zone.
 TIMEZONE: Any = func.coalesce(select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC"))
 LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", type_=DateTime()))))
@@ -53,17 +52,20 @@ async def get_revision(session: Session, owner: str) -> int:
     return (await session.exec(REVISION_NOW, {"owner": owner})).first() or 0
 
 
-async def lock_owner(session: Session, owner: str) -> None:
+async def lock_owner(session: Session, owner: str) -> bool:
     """Keeps every other write of this owner out until the transaction ends. Comes before any other lock.
 
-    What is counted after it, in a statement of its own, is true until then: limits of rows are held by that.
+    Returns whether there is a row to lock: there is none before the first write, and after an erasure.
     """
-    await session.exec(LOCK, {"owner": owner})
+    return (await session.exec(LOCK, {"owner": owner})).first() is not None
 
 
-async def lock_known_owner(session: Session, owner: str) -> bool:
-    """Locks the row as ``lock_owner`` does, if there is one. Returns whether: the account may have been erased."""
-    return (await session.exec(LOCK_KNOWN, {"owner": owner})).first() is not None
+async def lock_or_create_owner(session: Session, owner: str) -> None:
+    """Locks the row, and creates it for an owner who has never written: else nothing would be locked.
+
+    What is counted after it, in a statement of its own, is true until the transaction ends: so limits of rows hold.
+    """
+    await session.exec(LOCK_OR_CREATE, {"owner": owner})
 
 
 async def to_due_columns(

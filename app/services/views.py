@@ -14,7 +14,7 @@ from app.errors import Invalid, TooManyViews, VersionConflict, ViewNotFound
 from app.models.views import View, ViewRow
 from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
-from app.services.users import lock_owner
+from app.services.users import lock_or_create_owner
 from app.services.versions import kept_columns, moment_of, update_row
 
 MAX_VIEWS = 200
@@ -76,7 +76,7 @@ async def find_room(session: Session, owner: str) -> int:
 
 async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
     """Raises ViewNameTaken and TooManyViews."""
-    await lock_owner(session, owner)  # no concurrent write adds one after the count
+    await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     if await find_room(session, owner) <= 0:
         raise TooManyViews
     values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}

@@ -13,7 +13,7 @@ from app.db.statements import Prepared
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
 from app.outbound import check_url
-from app.services.users import lock_owner
+from app.services.users import lock_or_create_owner
 
 MAX_WEBHOOKS = 20
 WebhookRow: Any = msgspec.defstruct("WebhookRow", list(WebhookRead.model_fields), frozen=True)
@@ -81,7 +81,7 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
     """Events from now on. Raises UrlRefused and TooManyWebhooks."""
     check_url(webhook.url, allow_private=allow_private)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
-    await lock_owner(session, owner)  # no concurrent write adds one after the count
+    await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(CREATE, values)).first()
     if row is None:
         raise TooManyWebhooks
