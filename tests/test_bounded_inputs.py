@@ -39,6 +39,7 @@ from app.unique_names import NAMES_MAX
 from app.uploads import LINE_MAX
 from tests.support import Person, assert_problem
 from tests.test_import import CSV, ICS, JSON, counts, imported
+from tests.timing import allowed
 
 REFUSAL_MAX = 65_536
 TASK = {"title": "Buy milk", "tags": ["home"], "version": 1}
@@ -164,7 +165,7 @@ async def test_a_time_zone_is_looked_up_and_not_searched_for(alice: Person) -> N
     began = time.process_time()
     for _ in range(20):
         assert_problem(await alice.patch("/settings", {"timezone": "Mars/Base"}), 422)
-    assert time.process_time() - began < 0.2
+    assert time.process_time() - began < allowed(0.2)
 
 
 def test_a_tag_fits_its_list() -> None:
@@ -202,7 +203,7 @@ async def test_a_text_without_an_end_is_read_once(alice: Person) -> None:
     text = '{"format": "todo/1", "tasks": [[' + "," * 200_001 + '"' + '\\"' * 1_000_000
     began = time.process_time()
     assert_problem(await alice.call("POST", "/import", content=text, headers=JSON), 400, "malformed_body")
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < allowed(2)
 
 
 @pytest.mark.parametrize("value", ['"' + "\\" * 15_000 + '"', '"' + '\\"' * 7_500 + '"', "=" * 15_000])
@@ -211,7 +212,7 @@ async def test_a_cookie_is_found_and_not_unquoted(client: httpx.AsyncClient, val
     began = time.process_time()
     headers = {"Cookie": f"other={value}; todo_refresh={value}", "Origin": "http://test"}
     assert_problem(await client.post("/api/auth/refresh", headers=headers), 401)
-    assert time.process_time() - began < 0.2
+    assert time.process_time() - began < allowed(0.2)
 
 
 def test_no_letter_hides_more_marks_than_are_counted() -> None:
@@ -231,7 +232,7 @@ async def test_letters_that_are_two_marks_are_counted(alice: Person, letter: str
     task = await alice.add("x")
     answer = await alice.post(f"/tasks/{task['id']}/comments", {"body": "\u0f40" + letter * 39_000})
     assert assert_problem(answer, 422)["errors"][0]["type"] == "too_many_marks"
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < allowed(0.5)
     assert (await alice.post(f"/tasks/{task['id']}/comments", {"body": "\u0f40" + letter * 15})).status_code == 201
 
 
@@ -339,7 +340,7 @@ async def test_a_write_of_many_rows_is_read_in_slices(alice: Person) -> None:
     ((revision, text),) = await encode_events(changes)
     listed = bytes(await encode_list(changes))
     beside.cancel()
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < allowed(5)
     assert turns > 100
     assert (revision, text.count(b"\nid: 1\n"), text.count(b"event: task.updated\n")) == (1, 1, 20_000)
     assert listed == encode(changes)
