@@ -26,8 +26,8 @@ from app.attempts import Attempt, begin_attempt
 from app.db.contention import retry_on_contention
 from app.deps import TOKEN_READERS
 from app.errors import Contention
-from app.paging import MAX_CACHED_QUERY_BYTES
-from app.strict_json import read_json
+from app.json_codec import read_json
+from app.pagination import MAX_CACHED_QUERY_BYTES
 
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]

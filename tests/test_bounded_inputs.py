@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import strict_json
+from app import json_codec
 from app.clock import now
 from app.config import Settings
 from app.importing import Import
@@ -124,14 +124,14 @@ async def test_a_large_body_of_small_objects_is_read_beside_the_event_loop(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = set()
-    parse = strict_json.parse_json
+    parse = json_codec.parse_json
 
     def seen(body: bytes) -> Any:
         threads.add(threading.current_thread().name)
         return parse(body)
 
-    monkeypatch.setattr(strict_json, "parse_json", seen)
-    for items in (10, strict_json.ON_LOOP // 2):
+    monkeypatch.setattr(json_codec, "parse_json", seen)
+    for items in (10, json_codec.ON_LOOP // 2):
         assert_problem(await alice.post("/tasks", [{}] * items), 422)
     assert len(threads) == 2
 
@@ -237,8 +237,8 @@ async def test_letters_that_are_two_marks_are_counted(alice: Person, letter: str
 
 
 async def test_large_bodies_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
-    monkeypatch.setattr(strict_json, "WAITING_MAX", 1)
-    body = {"title": "x", "description": "y" * strict_json.ON_LOOP}
+    monkeypatch.setattr(json_codec, "WAITING_MAX", 1)
+    body = {"title": "x", "description": "y" * json_codec.ON_LOOP}
     answers = await asyncio.gather(*[alice.post("/tasks", body) for _ in range(20)])
     refused = [answer for answer in answers if answer.status_code == 503]
     assert {answer.status_code for answer in answers} == {422, 503}

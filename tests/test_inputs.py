@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.main import create_app
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
-from app.paging import Cursor
+from app.pagination import Cursor
 from tests.support import Person, assert_problem
 
 JSON = {"Content-Type": "application/json"}

@@ -12,7 +12,7 @@ from app import etags
 from app.config import Settings
 from app.main import ROUTERS, create_app
 from app.models.base import Shape
-from app.paging import MAX_CACHED_QUERY_BYTES, Page, _without_paging, link_header
+from app.pagination import MAX_CACHED_QUERY_BYTES, Page, _without_paging, link_header
 from app.routing import DirectRoute, _body
 from tests.support import Person, assert_problem
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.models.task_fields import TITLE_MAX
-from app.paging import CURSOR_MAX, Cursor
+from app.pagination import CURSOR_MAX, Cursor
 from app.services import task_list
 from app.services.task_filter import INFINITY, Shape
 from app.services.task_list import KEYS

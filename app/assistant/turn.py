@@ -15,9 +15,9 @@ from app.config import Settings
 from app.db.contention import retry_on_contention
 from app.db.session import Database
 from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
+from app.json_codec import parse_json
 from app.services.conversations import source_of
 from app.services.token_use import reserve_tokens
-from app.strict_json import parse_json
 from app.tools.calling import call_tool, find_tool, read_arguments
 
 THROUGH = "chat"

@@ -6,10 +6,10 @@ from app.assistant.messages import check_message
 from app.assistant.places import check_place
 from app.deps import authenticate
 from app.errors import AppError, Kind
+from app.json_codec import read_body, read_json
 from app.problems import of_fact
 from app.responses import Json
 from app.routing import DirectRoute
-from app.strict_json import read_body, read_json
 
 # A protocol of its own: the OpenAPI document has nothing to say about it.
 router = APIRouter(tags=["assistant"], route_class=DirectRoute, include_in_schema=False)

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.models.base import DateOrInstant, RowId, Shape, cleaned
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
-from app.paging import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 SEARCH_MAX = 200
 

@@ -10,7 +10,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import Comment, CommentBody, CommentRow
-from app.paging import Cursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
 from app.services.task_statements import LIVE, MINE, TASKS
 from app.services.users import USERS

@@ -11,7 +11,7 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TagExists, TagNotFound
 from app.models.task_fields import TAG_MAX
-from app.paging import Cursor, InvalidCursor, Page, decode_cursor
+from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import ForwardQuery
 from app.services.task_statements import NOW, TASKS, numbered_task

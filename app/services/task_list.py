@@ -13,7 +13,7 @@ from app.db.statements import Prepared
 from app.models.base import MAX_YEAR, MIN_YEAR
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
-from app.paging import Cursor, InvalidCursor, Page, decode_cursor
+from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, TaskQuery, TrashQuery
 from app.services.task_filter import INFINITY, INSTANT, Shape, conditions, shape_and_values
 from app.services.task_search import RELEVANCE

@@ -11,9 +11,9 @@ import msgspec
 
 from app.db.session import MAX_OWNER
 from app.errors import Invalid, MalformedBody
+from app.json_codec import parse_json
 from app.services.transfer.items import Fingerprints, Item, source_text
 from app.services.transfer.json_rows import check_rows
-from app.strict_json import parse_json
 
 FORMAT = "todo/1"
 T = TypeVar("T")
