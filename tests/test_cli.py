@@ -10,11 +10,11 @@ import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import app as commands
+from app.commands import app as commands
+from app.commands.doctor import examine
 from app.config import get_settings
 from app.db import migrations
 from app.db.url import ConnectOptions
-from app.doctor import examine
 from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET

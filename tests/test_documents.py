@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import app.cli  # noqa: F401 - with it, every module that defines a fact
+import app.commands  # noqa: F401 - with it, every module that defines a fact
 from app.errors import AppError
 from app.problems import CODES, STATUS, TITLES
 from tests.test_round_trips import BUDGET

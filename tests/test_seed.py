@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from app.commands.seed.life import Life
 from app.config import Settings
-from app.seed.life import Life
 from tests.processes import run_todo
 from tests.support import SECRET, Person
 

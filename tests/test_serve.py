@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from app.commands.serve import UNREAD, _listen
 from app.db.url import ConnectOptions
-from app.serve import UNREAD, _listen
 from tests.processes import START, environment, free_port, postgres_in, run_python, run_todo, service, wait_until
 from tests.support import SECRET
 

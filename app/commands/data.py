@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.auth.secret import load_secret, load_signing_key, pem_of
-from app.cli_common import open_database, read_settings, run
+from app.commands.common import open_database, read_settings, run
 from app.config import Settings
 from app.db import dump as dumps
 from app.db import migrations

@@ -9,26 +9,27 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app import cli_data, cli_seed, cli_user
 from app.assistant.extra import load_mcp_proxy
 from app.auth.secret import load_secret
 from app.auth.tokens import TokenVerifier
-from app.cli_common import REPAIRABLE, fail, read_settings, run
+from app.commands import data, users
+from app.commands.common import REPAIRABLE, fail, read_settings, run
+from app.commands.doctor import examine
+from app.commands.seed import command
+from app.commands.serve import serve as run_service
 from app.config import get_settings
 from app.db import migrations
 from app.db.embedded import root_warning
-from app.doctor import examine
 from app.errors import AssistantNotInstalled
 from app.logs import configure_logging
 from app.main import create_app, database_options, direct_options, run_worker
-from app.serve import serve as run_service
 
 app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-app.add_typer(cli_user.app, name="user")
-for command in (cli_data.dump, cli_data.restore, cli_data.prune, cli_seed.seed):
-    app.command()(command)
+app.add_typer(users.app, name="user")
+for function in (data.dump, data.restore, data.prune, command.seed):
+    app.command()(function)
 
 
 @app.command()

@@ -88,7 +88,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        "app.serve:application",
+        "app.commands.serve:application",
         factory=True,
         workers=settings.web_concurrency,
         backlog=BACKLOG,

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.seed.words import COMMENTS, NOTES, SERIES, THEMES, TREES, Series
+from app.commands.seed.words import COMMENTS, NOTES, SERIES, THEMES, TREES, Series
 from app.services.transfer.items import Item
 
 HISTORY = 180  # days back to the oldest completed task

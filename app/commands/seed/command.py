@@ -8,13 +8,13 @@ import typer
 from pydantic import ValidationError
 
 from app.auth.passwords import Hasher
-from app.cli_common import open_database, read_settings, run
 from app.clock import now
+from app.commands.common import open_database, read_settings, run
+from app.commands.seed.life import Life
 from app.db.session import Database
 from app.errors import AccountNotFound
 from app.importing import Import
 from app.models.accounts import AccountCreate
-from app.seed.life import Life
 from app.services import operators
 from app.services.transfer.pages import Head, read_head, read_page
 from app.services.transfer.rows import Reader

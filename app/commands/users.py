@@ -7,7 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from app.auth.passwords import Hasher, check_new_password
-from app.cli_common import open_database, run
+from app.commands.common import open_database, run
 from app.models.accounts import AccountCreate
 from app.services import operators
 from app.services.erasure import SECOND_PASS, erase
