@@ -37,23 +37,23 @@ from app.routers import (
     accounts,
     api_tokens,
     auth,
-    calendars,
+    calendar_feeds,
     changes,
     chat,
     comments,
-    docs,
     health,
     mcp,
-    preferences,
     projects,
     sessions,
     stats,
+    swagger_ui,
     tags,
     task_actions,
     tasks,
     transfer,
+    user_settings,
     views,
-    web,
+    web_client,
     webhooks,
     well_known,
 )
@@ -75,10 +75,10 @@ ROUTERS = (
     tags.router,
     views.router,
     stats.router,
-    preferences.router,
+    user_settings.router,
     changes.router,
     transfer.router,
-    calendars.router,
+    calendar_feeds.router,
     chat.router,
     webhooks.router,
     auth.router,
@@ -88,7 +88,7 @@ ROUTERS = (
     well_known.router,
     mcp.router,
     health.router,
-    web.home,
+    web_client.home,
 )
 LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ACCEPTED = [
@@ -136,7 +136,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     )
     app.add_middleware(Edge, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics)
     install_problems(app)
-    pages = [docs.router] * settings.docs + [web.router] * settings.web_client
+    pages = [swagger_ui.router] * settings.docs + [web_client.router] * settings.web_client
     for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)
