@@ -10,7 +10,7 @@ import asyncpg
 from fastapi import FastAPI
 
 from app.assistant.chat import Chat
-from app.assistant.mcp_endpoint import McpEndpoint
+from app.assistant.mcp.endpoint import McpEndpoint
 from app.auth.access import OwnTokens
 from app.auth.jwks import JwksCache
 from app.auth.passwords import Hasher

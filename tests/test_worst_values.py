@@ -15,10 +15,10 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from app.assistant.tools import TOOLS
 from app.config import Settings
 from app.db.url import ConnectOptions
 from app.main import create_app
-from app.tools import TOOLS
 from tests import careless_app, worst_imports
 from tests.probing import Answer, Finding, Prober, Survey, judge
 from tests.servers import running

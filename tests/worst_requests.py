@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from app.assistant.tools import TOOLS
 from app.refresh_cookie import NAME as REFRESH_COOKIE
 from app.routing import known_names
-from app.tools import TOOLS
 from tests import worst_values as worst
 from tests.worst_values import Body, Shape, Value
 

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from app.assistant.admission import Runs
 from app.assistant.confirmation import is_yes, waiting_calls
-from app.assistant.extra import load_model, loaded
+from app.assistant.idempotency import Repeat, packed
+from app.assistant.optional import load_model, loaded
 from app.assistant.prompt import estimate_call, prompt
-from app.assistant.repeats import Repeat, packed
-from app.assistant.runs import Runs
 from app.assistant.turn import THROUGH, Tell, Turn
 from app.config import Settings
 from app.db.contention import retry_on_contention

@@ -7,7 +7,7 @@ yes in the user's place.
 import re
 from typing import Any
 
-from app.tools.table import Tool
+from app.assistant.tools.tool import Tool
 
 NEEDED = "needs_confirmation"
 # In other words, and in other languages, clients send "confirm": true.

@@ -1,5 +1,5 @@
 """The language model, over any OpenAI-compatible endpoint. Needs the ``assistant`` extra: loaded by
-``app.assistant.extra`` alone.
+``app.assistant.optional`` alone.
 """
 
 import logging

@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from app.assistant.tools import TOOLS
 from app.clock import now
-from app.tools import TOOLS
 
 BYTES_A_TOKEN = 4  # an estimate: of English text with most tokenizers; CJK has 3 bytes and about one token a character
 RESULT_MAX = 16_000  # characters of a tool's result

@@ -9,7 +9,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.assistant.repeats import EVENTS, event
+from app.assistant.idempotency import EVENTS, event
 from app.assistant.turn import Tell
 from app.connection import abort_of
 from app.errors import AppError

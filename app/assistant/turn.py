@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.assistant.confirmation import NEEDED, must_wait
+from app.assistant.idempotency import Repeat
 from app.assistant.prompt import called, estimate, estimate_call, offered_tools
-from app.assistant.repeats import Repeat
 from app.assistant.reply import Asked, Reply, plain_text, plain_value
+from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.config import Settings
 from app.db.contention import retry_on_contention
 from app.db.session import Database
@@ -18,7 +19,6 @@ from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
 from app.json_codec import parse_json
 from app.services.conversations import source_of
 from app.services.token_use import reserve_tokens
-from app.tools.calling import call_tool, find_tool, read_arguments
 
 THROUGH = "chat"
 NAME_MAX = 64  # characters of a tool's name that are kept

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.assistant.chat import Chat
-from app.assistant.repeats import read_repeat, replayed, wants_stream
+from app.assistant.idempotency import read_repeat, replayed, wants_stream
 from app.assistant.stream import ChatStream, unless_gone
 from app.deps import Caller, ConversationId, Owner, ReadSession, Session, bearer, limited
 from app.errors import AppError

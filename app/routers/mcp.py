@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.assistant.messages import check_message
-from app.assistant.places import check_place
+from app.assistant.mcp.allowed_origins import check_place
+from app.assistant.mcp.message_limits import check_message
 from app.deps import authenticate
 from app.errors import AppError, Kind
 from app.json_codec import read_body, read_json

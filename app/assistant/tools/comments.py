@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from app.assistant.tools.tool import Call, Id, NextPage, Pages, Tool
 from app.models.base import Shape
 from app.models.comments import Body
 from app.services import comments
-from app.tools.table import Call, Id, NextPage, Pages, Tool
 
 
 class ListComments(Pages):

@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from app.assistant.tools import TOOLS
+from app.assistant.tools.tool import Call, Tool
+from app.assistant.tools.undo import undo_last
 from app.db.contention import retry_on_contention
 from app.db.session import Database, Session
 from app.errors import BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import make_finding
 from app.services.agent_writes import begin_write, note_writes
-from app.tools import TOOLS
-from app.tools.table import Call, Tool
-from app.tools.undo import undo_last
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:

@@ -1,7 +1,7 @@
 """``todo mcp``: the tools over standard input and output, for desktop agents that start a command.
 
 Each question is asked of the service's ``/mcp`` with an API token, so that there is one way in. Needs the ``assistant``
-extra: loaded by ``app.assistant.extra`` alone.
+extra: loaded by ``app.assistant.optional`` alone.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tools as an MCP server. Needs the ``assistant`` extra: loaded by ``app.assistant.extra`` alone."""
+"""The tools as an MCP server. Needs the ``assistant`` extra: loaded by ``app.assistant.optional`` alone."""
 
 import json
 import logging
@@ -20,11 +20,11 @@ from mcp_types import (
     ToolAnnotations,
 )
 
+from app.assistant.tools import TOOLS
+from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.auth.claims import Identity
 from app.db.session import Database
 from app.errors import AppError, UnknownTool
-from app.tools import TOOLS
-from app.tools.calling import call_tool, find_tool, read_arguments
 from app.version import VERSION
 
 log = logging.getLogger(__name__)

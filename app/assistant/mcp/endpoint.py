@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.assistant.extra import load_mcp_server, loaded
+from app.assistant.optional import load_mcp_server, loaded
 from app.config import Settings
 from app.db.session import Database
 

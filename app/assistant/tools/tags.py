@@ -4,13 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from app.assistant.tools.tool import Call, NextPage, Pages, Tool
 from app.models.base import Shape
 from app.models.task_fields import Tag
 from app.schemas.stats import StatsQuery, StatsRead
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import Whole
 from app.services import stats, tags
-from app.tools.table import Call, NextPage, Pages, Tool
 
 
 class RenameTag(TagUpdate):

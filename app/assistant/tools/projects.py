@@ -4,11 +4,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
+from app.assistant.tools.tool import Call, Id, Tool
 from app.models.base import Shape
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.schemas.project_query import ProjectQuery
 from app.services import projects
-from app.tools.table import Call, Id, Tool
 
 
 class UpdateProject(ProjectUpdate):

@@ -4,13 +4,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
+from app.assistant.tools.tasks import Done, TaskId, done
+from app.assistant.tools.tool import Call, Id, Tool
 from app.models.base import Shape
 from app.models.task_actions import TaskMove, one_place
 from app.models.task_fields import DueDate
 from app.models.task_quick import QuickTask, QuickText
 from app.services import quick_tasks, tasks
-from app.tools.table import Call, Id, Tool
-from app.tools.tasks import Done, TaskId, done
 
 
 class QuickAdd(Shape):

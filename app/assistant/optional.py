@@ -10,12 +10,12 @@ LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
 
 
 def load_mcp_server() -> Any:
-    """The module ``app.assistant.mcp_server``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
+    """The module ``app.assistant.mcp.server``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
     try:
-        from app.assistant import mcp_server
+        from app.assistant.mcp import server
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    return mcp_server
+    return server
 
 
 def load_model() -> Any:
@@ -28,12 +28,12 @@ def load_model() -> Any:
 
 
 def load_mcp_proxy() -> Any:
-    """The module ``app.assistant.mcp_proxy``. Raises AssistantNotInstalled."""
+    """The module ``app.assistant.mcp.stdio_proxy``. Raises AssistantNotInstalled."""
     try:
-        from app.assistant import mcp_proxy
+        from app.assistant.mcp import stdio_proxy
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    return mcp_proxy
+    return stdio_proxy
 
 
 def _missing(error: ModuleNotFoundError) -> Exception:
