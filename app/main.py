@@ -25,7 +25,7 @@ from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
 from app.guard import connection_counts
 from app.limits import Limits
-from app.live import Hub
+from app.live.hub import Hub
 from app.mail import Mailer
 from app.metrics import Metrics, metrics_server
 from app.middleware import Cors, Edge, LastCatch

@@ -22,7 +22,7 @@ from app import json_codec
 from app.clock import now
 from app.config import Settings
 from app.importing import Import
-from app.live import encode_events
+from app.live.hub import encode_events
 from app.models.base import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.problems import FINDINGS_MAX

@@ -16,8 +16,8 @@ import pytest
 
 from app.db.url import ConnectOptions
 from app.deps import ME
-from app.live import PAGE, STREAMS_PER_OWNER
-from app.streams import SLOW
+from app.live.event_stream import SLOW
+from app.live.hub import PAGE, STREAMS_PER_OWNER
 from tests.servers import EventSource, Server, events, running
 from tests.support import Person, assert_problem, make_token
 

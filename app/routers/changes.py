@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
 from app.deps import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
+from app.live.event_stream import EventStream
 from app.responses import Json, encode_list
 from app.routing import DirectRoute
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
 from app.services import changes, history, undo
-from app.streams import EventStream
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
 EVENTS: dict[str, Any] = {

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 
-from app import live, streams
 from app.connection import ABORT
 from app.errors import TooManyStreams
-from app.live import Hub
+from app.live import event_stream, hub
+from app.live.event_stream import EventStream
+from app.live.hub import Hub
 from app.schemas.changes import ChangeRow
 from app.services.changes import ChangesRead
-from app.streams import EventStream
 
 WAIT = 3.0
 
@@ -118,7 +118,7 @@ async def test_what_comes_while_it_asks_about_the_login_is_not_passed_over(hub: 
 async def test_it_replays_what_the_feed_dropped_while_it_asked(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "KEPT_BYTES", 0)
+    monkeypatch.setattr(hub, "KEPT_BYTES", 0)
     answer = asyncio.Event()
 
     async def still_valid() -> bool:
@@ -169,7 +169,7 @@ async def test_a_stream_that_comes_after_the_end_is_sent_away(hub: Written, open
 async def test_a_client_that_never_reads_loses_its_connection(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "SEND_TIMEOUT", 0.1)
+    monkeypatch.setattr(event_stream, "SEND_TIMEOUT", 0.1)
     hub.written = 1_000
     client, task = opened(behind=True, reads=3)
     async with asyncio.timeout(WAIT):
@@ -180,7 +180,7 @@ async def test_a_client_that_never_reads_loses_its_connection(
 async def test_last_words_that_nobody_reads_do_not_keep_the_connection(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "SEND_TIMEOUT", 0.1)
+    monkeypatch.setattr(event_stream, "SEND_TIMEOUT", 0.1)
     client, task = opened(behind=False, expires_at=0)
     async with asyncio.timeout(WAIT):
         await task
@@ -191,7 +191,7 @@ async def test_last_words_that_nobody_reads_do_not_keep_the_connection(
 async def test_a_replay_takes_a_place_and_gives_it_back(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "STREAMS_PER_OWNER", 1)
+    monkeypatch.setattr(hub, "STREAMS_PER_OWNER", 1)
     hub.written = 1_000
     first, replay = opened(behind=True, reads=3)
     await until(lambda: first.stuck)

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.clock import now
 from app.connection import abort_of
 from app.errors import AppError
-from app.live import Feed, Hub, encode_events
+from app.live.hub import Feed, Hub, encode_events
 from app.request_id import STREAMING
 from app.responses import encode
 
