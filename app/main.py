@@ -23,7 +23,6 @@ from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
-from app.guard import connection_counts
 from app.limits import Limits
 from app.live.hub import Hub
 from app.mail import Mailer
@@ -58,11 +57,12 @@ from app.routers import (
     well_known,
 )
 from app.routers import metrics as metrics_route
+from app.server.protocol import connection_counts
+from app.server.shutdown import before_shutdown
 from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
 from app.services.rate_limits import shared_counts
-from app.shutdown import before_shutdown
 from app.worker import Worker
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from app.files_limit import reserve_files
+from app.server.file_limit import reserve_files
 from bench.client import fetch
 from bench.scenarios import CALLS, LIST_304, LIST_304_OF, USERS, Wire, requests, token
 

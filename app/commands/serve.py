@@ -19,9 +19,9 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.auth.secret import load_secret
 from app.config import Settings, get_settings
-from app.guard import Guarded
 from app.logs import configure_logging
 from app.main import create_app
+from app.server.protocol import Guarded
 
 GRACE = 10  # seconds that running requests get when the service is told to stop
 WORKER_START = 30  # seconds without a word after which a worker is replaced; on a busy machine a start takes a while

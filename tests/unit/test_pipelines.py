@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app import guard
 from app.config import Settings
-from app.guard import Guarded, connection_counts
+from app.server import protocol
+from app.server.protocol import Guarded, connection_counts
 
 WAIT = 5.0
 Serve = Callable[..., Any]
@@ -69,7 +69,7 @@ class Application:
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     @asynccontextmanager
     async def serve(app: Callable[..., Awaitable[None]], **settings: Any) -> AsyncIterator[Client]:
-        monkeypatch.setattr(guard, "get_settings", lambda: Settings(_env_file=None, **settings))
+        monkeypatch.setattr(protocol, "get_settings", lambda: Settings(_env_file=None, **settings))
         listener = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(app, http=Guarded, ws="none", lifespan="off", log_config=None, timeout_keep_alive=75)
         config.load()
@@ -187,7 +187,7 @@ async def test_a_response_that_a_client_is_slow_to_read_is_whole(serve: Serve) -
 
     async with serve(large) as client:
         client.send(get("/"), b"none\r\n\r\n")
-        await asyncio.sleep(2 * guard.LINGER)
+        await asyncio.sleep(2 * protocol.LINGER)
         with suppress(ConnectionResetError):
             raw = await client.rest()
     assert raw.count(b"x") > 20_000_000

@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 from app.config import Settings, get_settings
 from app.connection import Connection, drop_unread
-from app.files_limit import reserve_files
-from app.refusals import (
+from app.server.file_limit import reserve_files
+from app.server.refusals import (
     FULL,
     MALFORMED,
     NO_HOST,
