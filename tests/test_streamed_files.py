@@ -145,7 +145,7 @@ def test_nothing_else_streams_without_a_first_look() -> None:
     found = [path.name for path in (ROOT / "app").rglob("*.py") if "StreamingResponse" in path.read_text()]
     assert found == ["streamed_file.py"]
     starting = {path.name for path in (ROOT / "app").rglob("*.py") if '"http.response.start"' in path.read_text()}
-    assert starting == {"streamed_file.py", "streams.py", "stream.py", "middleware.py"}
+    assert starting == {"streamed_file.py", "event_stream.py", "stream.py", "middleware.py"}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from app.connection import ABORT
 from app.errors import TooManyStreams
-from app.live import event_stream, hub
+from app.live import event_stream
 from app.live.event_stream import EventStream
 from app.live.hub import Hub
 from app.schemas.changes import ChangeRow
@@ -118,7 +118,7 @@ async def test_what_comes_while_it_asks_about_the_login_is_not_passed_over(hub: 
 async def test_it_replays_what_the_feed_dropped_while_it_asked(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "KEPT_BYTES", 0)
+    monkeypatch.setattr("app.live.hub.KEPT_BYTES", 0)
     answer = asyncio.Event()
 
     async def still_valid() -> bool:
@@ -191,7 +191,7 @@ async def test_last_words_that_nobody_reads_do_not_keep_the_connection(
 async def test_a_replay_takes_a_place_and_gives_it_back(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub, "STREAMS_PER_OWNER", 1)
+    monkeypatch.setattr("app.live.hub.STREAMS_PER_OWNER", 1)
     hub.written = 1_000
     first, replay = opened(behind=True, reads=3)
     await until(lambda: first.stuck)
