@@ -9,7 +9,7 @@ from typing import Any
 
 from app.clock import now
 from app.db.session import Database
-from app.responses import encode
+from app.http.responses import encode
 from app.schemas.transfer import Kind
 from app.services.transfer import own_csv
 from app.services.transfer.calendar import Calendar

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from app.errors import BodyTooLarge, MalformedBody, Unavailable, UnsupportedMediaType
-from app.unfinished_bodies import unfinished_bodies
+from app.http.unfinished_bodies import unfinished_bodies
 from app.unique_names import NAMES_MAX, DuplicateName, TooManyNames, unique_names
 
 LENGTH_DIGITS = 18

@@ -23,15 +23,15 @@ from app.db.hints import Hints
 from app.db.session import Database
 from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
-from app.limits import Limits
+from app.http.middleware import Cors, Edge, LastCatch
+from app.http.openapi.document import install_openapi
+from app.http.problems import install_problems
+from app.http.rate_limits import Limits
+from app.http.route_index import RouteIndex
 from app.live.hub import Hub
 from app.mail import Mailer
 from app.metrics import Metrics, metrics_server
-from app.middleware import Cors, Edge, LastCatch
-from app.openapi import install_openapi
-from app.problems import install_problems
 from app.reasons import reason
-from app.route_index import RouteIndex
 from app.routers import (
     accounts,
     api_tokens,

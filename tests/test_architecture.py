@@ -22,17 +22,18 @@ HEAVY = {
 }
 
 # folder -> what nothing in it may import
+NO_HTTP = ("app.http.dependencies", "app.http.problems", "app.http.routing")
 FORBIDDEN = {
     "routers": {"sqlmodel", "sqlalchemy", "asyncpg", "app.db", "app.models.users", "app.models.changes"},
-    "services": {"fastapi", "starlette", "app.deps", "app.routers", "app.problems", "app.routing"},
-    "assistant/tools": {"fastapi", "starlette", "sqlalchemy", "app.deps", "app.routers", "app.problems", "app.routing"},
-    "models": {"fastapi", "starlette", "asyncpg", "app.services", "app.routers", "app.db", "app.config", "app.deps"},
+    "services": {"fastapi", "starlette", *NO_HTTP, "app.routers"},
+    "assistant/tools": {"fastapi", "starlette", "sqlalchemy", *NO_HTTP, "app.routers"},
+    "models": {"fastapi", "starlette", "asyncpg", *NO_HTTP, "app.services", "app.routers", "app.db", "app.config"},
     "schemas": {"fastapi", "starlette", "asyncpg", "sqlalchemy", "app.services", "app.routers", "app.db", "app.config"},
-    "db": {"fastapi", "starlette", "app.services", "app.routers", "app.deps", "app.problems"},
-    "auth": {"fastapi", "starlette", "app.services", "app.routers", "app.db", "app.deps"},
+    "db": {"fastapi", "starlette", *NO_HTTP, "app.services", "app.routers"},
+    "auth": {"fastapi", "starlette", *NO_HTTP, "app.services", "app.routers", "app.db"},
 }
 # a session is what a signature says, and readiness is asked of the database itself
-ALLOWED = {("app/deps.py", "app.db.session")}
+ALLOWED = {("app/http/dependencies.py", "app.db.session")}
 
 
 def name_of(path: Path) -> str:
@@ -87,7 +88,7 @@ def test_only_db_ends_transactions(source: tuple[str, str, ast.Module]) -> None:
     name, folder, tree = source
     ending = {"commit", "rollback"} & set(calls(tree))
     # The route commits before its answer is sent; the proof of isolation rolls back what it wrote.
-    if folder != "db" and name not in {"app/routing.py", "app/services/isolation.py"}:
+    if folder != "db" and name not in {"app/http/routing.py", "app/services/isolation.py"}:
         assert ending == set()
 
 
@@ -102,7 +103,7 @@ def test_only_services_and_db_query(source: tuple[str, str, ast.Module]) -> None
 
 def test_nobody_raises_http_exceptions(source: tuple[str, str, ast.Module]) -> None:
     name, _, tree = source
-    if name != "app/problems.py":  # which renders the framework's own
+    if name != "app/http/problems.py":  # which renders the framework's own
         assert not [i for i in imports(tree) if i.endswith(".HTTPException")]
     assert "HTTPException" not in set(calls(tree))
 

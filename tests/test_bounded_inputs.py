@@ -21,22 +21,22 @@ from hypothesis import strategies as st
 from app import json_codec
 from app.clock import now
 from app.config import Settings
+from app.http.problems import FINDINGS_MAX
+from app.http.responses import encode, encode_list
+from app.http.routing import SmallBodyRoute
+from app.http.unfinished_bodies import HELD_MAX
+from app.http.uploads import LINE_MAX
 from app.importing import Import
 from app.live.hub import encode_events
 from app.models.base import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
-from app.problems import FINDINGS_MAX
-from app.responses import encode, encode_list
-from app.routing import SmallBodyRoute
 from app.services import time_zones
 from app.services.changes import change_row
 from app.services.transfer import json_rows
 from app.services.transfer.items import TooManyRows
 from app.services.transfer.own_csv import LIST_MAX
 from app.services.transfer.rows import RowRefused
-from app.unfinished_bodies import HELD_MAX
 from app.unique_names import NAMES_MAX
-from app.uploads import LINE_MAX
 from tests.support import Person, assert_problem
 from tests.test_import import CSV, ICS, JSON, counts, imported
 from tests.timing import allowed

@@ -10,7 +10,7 @@ import pytest
 
 import app.commands  # noqa: F401 - with it, every module that defines a fact
 from app.errors import AppError
-from app.problems import CODES, STATUS, TITLES
+from app.http.problems import CODES, STATUS, TITLES
 from tests.test_round_trips import BUDGET
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from app.db.url import ConnectOptions
-from app.deps import ME
+from app.http.dependencies import ME
 from app.live.event_stream import SLOW
 from app.live.hub import PAGE, STREAMS_PER_OWNER
 from tests.servers import EventSource, Server, events, running

@@ -16,10 +16,10 @@ from sqlalchemy import text
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.attempts import Attempt
 from app.config import Settings
 from app.db.session import WORKER_ROLE
 from app.db.url import ConnectOptions
+from app.http.idempotency import Attempt
 from app.main import create_app
 from app.services.pruning import prune_owner
 from tests.servers import running

@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from app import etags
 from app.config import Settings
+from app.http import etags
+from app.http.routing import DirectRoute, _body
 from app.main import ROUTERS, create_app
 from app.models.base import Shape
 from app.pagination import MAX_CACHED_QUERY_BYTES, Page, _without_paging, link_header
-from app.routing import DirectRoute, _body
 from tests.support import Person, assert_problem
 
 

@@ -10,9 +10,9 @@ import pytest
 from fastapi import FastAPI, Response
 
 from app.config import Settings
+from app.http.routing import DirectRoute
 from app.logs import configure_logging
 from app.main import create_app
-from app.routing import DirectRoute
 from tests.support import Person, make_token
 
 

@@ -24,12 +24,12 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.db.url import ConnectOptions
+from app.http.middleware import SLOW_LINES
+from app.http.routing import DirectRoute
 from app.logs import configure_logging
 from app.main import create_app
 from app.metrics import Metrics
-from app.middleware import SLOW_LINES
 from app.request_id import start_request
-from app.routing import DirectRoute
 from app.worker import Worker
 from tests.processes import free_port, wait_until
 from tests.servers import Server, events, running

@@ -11,8 +11,8 @@ import jsonschema_rs
 import pytest
 
 from app.config import Settings
+from app.http.openapi.document import FAILURES
 from app.main import create_app
-from app.openapi import FAILURES
 from tests.support import SECRET
 
 Json = dict[str, Any]

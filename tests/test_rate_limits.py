@@ -17,11 +17,11 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 from app.config import Settings
 from app.db.session import Database
 from app.db.url import ConnectOptions
-from app.deps import Subject, limited
 from app.errors import RateLimited
-from app.limits import Limiter, Limits, Quota
+from app.http.dependencies import Subject, limited
+from app.http.rate_limits import Limiter, Limits, Quota
+from app.http.routing import DirectRoute
 from app.main import create_app
-from app.routing import DirectRoute
 from app.services.rate_limits import REMOVE, SharedCounts, take
 from app.services.redis_counts import RedisCounts, RedisUnavailable
 from tests.processes import free_port, wait_until

@@ -15,9 +15,9 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db.url import ConnectOptions
+from app.http.streamed_file import FIRST_BYTES
 from app.main import create_app
 from app.schemas.transfer import Format, Kind
-from app.streamed_file import FIRST_BYTES
 from tests.faults.proxy import Proxy
 from tests.faults.stage import service_dsn
 from tests.servers import Server

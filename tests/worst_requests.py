@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.assistant.tools import TOOLS
-from app.refresh_cookie import NAME as REFRESH_COOKIE
-from app.routing import known_names
+from app.http.refresh_cookie import NAME as REFRESH_COOKIE
+from app.http.routing import known_names
 from tests import worst_values as worst
 from tests.worst_values import Body, Shape, Value
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.attempts import key_of
-from app.responses import encode
+from app.http.idempotency import key_of
+from app.http.responses import encode
 from app.schemas.chat import ChatRequest
 from app.services.idempotency import Answer
 

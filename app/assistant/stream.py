@@ -11,10 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from app.assistant.idempotency import EVENTS, event
 from app.assistant.turn import Tell
-from app.connection import abort_of
 from app.errors import AppError
-from app.problems import of_fact, unexpected
-from app.responses import encode
+from app.http.connection import abort_of
+from app.http.problems import of_fact, unexpected
+from app.http.responses import encode
 
 SEND_TIMEOUT = 20.0  # seconds for which a client may leave what was sent unread
 

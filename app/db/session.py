@@ -2,7 +2,7 @@
 
 ``Session`` has the face of SQLModel's AsyncSession (``(await session.exec(select(Task)...)).all()``) and none of its
 unit of work: statements run on asyncpg, rows come back as rows. The transaction opens at the first statement, so a
-request that fails before it (403, 422) costs the database nothing, and is committed by ``app.routing`` before the
+request that fails before it (403, 422) costs the database nothing, and is committed by ``app.http.routing`` before the
 answer is sent.
 """
 

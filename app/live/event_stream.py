@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.clock import now
-from app.connection import abort_of
 from app.errors import AppError
+from app.http.connection import abort_of
+from app.http.responses import encode
 from app.live.hub import Feed, Hub, encode_events
 from app.request_id import STREAMING
-from app.responses import encode
 
 log = logging.getLogger(__name__)
 

@@ -4,15 +4,15 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, Security
 
-from app.deps import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
+from app.http.dependencies import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
+from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer
+from app.http.responses import LIMITED, Json
+from app.http.routing import SmallBodyRoute
+from app.http.streamed_file import StreamedFile
 from app.models.accounts import AccountRead, AccountUpdate
-from app.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer
-from app.responses import LIMITED, Json
-from app.routing import SmallBodyRoute
 from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
 from app.services import accounts, erasure, passwords
 from app.services.account_export import read_account
-from app.streamed_file import StreamedFile
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response, Security
 
-from app.deps import Auth, AuthSession, InPerson, TokenId, bearer
+from app.http.dependencies import Auth, AuthSession, InPerson, TokenId, bearer
+from app.http.responses import Json
+from app.http.routing import SmallBodyRoute
 from app.models.api_tokens import ApiTokenCreate, ApiTokenCreated, ApiTokenRead
-from app.responses import Json
-from app.routing import SmallBodyRoute
 from app.services import api_tokens
 
 router = APIRouter(

@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request, Response, Security
 
-from app.deps import Auth, FromClient, bearer, logged_in
 from app.errors import AppError, RefreshTokenMissing
+from app.http.dependencies import Auth, FromClient, bearer, logged_in
+from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer, refresh_cookie
+from app.http.responses import LIMITED, Json
+from app.http.routing import SmallBodyRoute
 from app.models.accounts import AccountCreate
-from app.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer, refresh_cookie
-from app.responses import LIMITED, Json
-from app.routing import SmallBodyRoute
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
 from app.services import accounts, login, passwords, sessions
 from app.services.auth_context import AuthContext

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
-from app.deps import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
+from app.http.dependencies import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
+from app.http.responses import Json, encode_list
+from app.http.routing import DirectRoute
 from app.live.event_stream import EventStream
-from app.responses import Json, encode_list
-from app.routing import DirectRoute
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
 from app.services import changes, history, undo
 

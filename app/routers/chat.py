@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Query, Request, Response, Security
 from app.assistant.chat import Chat
 from app.assistant.idempotency import read_repeat, replayed, wants_stream
 from app.assistant.stream import ChatStream, unless_gone
-from app.deps import Caller, ConversationId, Owner, ReadSession, Session, bearer, limited
 from app.errors import AppError
+from app.http.dependencies import Caller, ConversationId, Owner, ReadSession, Session, bearer, limited
+from app.http.problems import of_fact
+from app.http.responses import Json, header
+from app.http.routing import DirectRoute
 from app.models.conversations import ConversationRead, MessageRead
-from app.problems import of_fact
-from app.responses import Json, header
-from app.routing import DirectRoute
 from app.schemas.chat import BeforeQuery, ChatAnswer, ChatRequest
 from app.services import conversations
 from app.services.idempotency import Answer

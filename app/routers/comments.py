@@ -4,12 +4,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.deps import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
-from app.entity_answers import ENTITY, ETAG, UNCHANGED, answer_if_news, created_answer, entity_answer, location_of
-from app.etags import expected_versions
-from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
+from app.http.dependencies import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
+from app.http.entity_responses import (
+    ENTITY,
+    ETAG,
+    UNCHANGED,
+    answer_if_news,
+    created_answer,
+    entity_answer,
+    location_of,
+)
+from app.http.etags import expected_versions
+from app.http.list_responses import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
+from app.http.routing import DirectRoute
 from app.models.comments import CommentBody, CommentRead
-from app.routing import DirectRoute
 from app.schemas.task_query import ForwardQuery
 from app.services import comments
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.responses import Json
-from app.routing import DirectRoute
+from app.http.responses import Json
+from app.http.routing import DirectRoute
 from app.schemas.operations import Health, Ready
 from app.services import readiness
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.auth.tokens import bearer_token
 from app.errors import TokenInvalid
-from app.routing import DirectRoute
+from app.http.routing import DirectRoute
 
 router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 

@@ -4,13 +4,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.deps import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, Session, bearer
-from app.entity_answers import ENTITY, ETAG, UNCHANGED, answer_if_news, created_answer, entity_answer, location_of
-from app.etags import expected_versions
-from app.list_answers import LIST_TAGS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
+from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, Session, bearer
+from app.http.entity_responses import (
+    ENTITY,
+    ETAG,
+    UNCHANGED,
+    answer_if_news,
+    created_answer,
+    entity_answer,
+    location_of,
+)
+from app.http.etags import expected_versions
+from app.http.list_responses import LIST_TAGS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
+from app.http.responses import Json
+from app.http.routing import DirectRoute
 from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
-from app.responses import Json
-from app.routing import DirectRoute
 from app.schemas.project_query import Move, ProjectDeletion, ProjectQuery
 from app.services import projects
 

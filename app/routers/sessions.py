@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response, Security
 
-from app.deps import Auth, AuthSession, LoggedIn, SessionId, bearer
+from app.http.dependencies import Auth, AuthSession, LoggedIn, SessionId, bearer
+from app.http.responses import Json
+from app.http.routing import SmallBodyRoute
 from app.models.sessions import SessionRead
-from app.responses import Json
-from app.routing import SmallBodyRoute
 from app.services import sessions
 
 router = APIRouter(

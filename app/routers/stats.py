@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, Security
 
-from app.deps import Owner, ReadSession, bearer
-from app.responses import Json
-from app.routing import DirectRoute
+from app.http.dependencies import Owner, ReadSession, bearer
+from app.http.responses import Json
+from app.http.routing import DirectRoute
 from app.schemas.stats import StatsQuery, StatsRead
 from app.services import stats
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.errors import NotFound
-from app.etags import is_unchanged
+from app.http.etags import is_unchanged
 
 router = APIRouter(include_in_schema=False)
 

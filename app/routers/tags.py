@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.deps import IfNoneMatch, Owner, ReadSession, Session, TagName, bearer
-from app.list_answers import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
-from app.responses import Json
-from app.routing import DirectRoute
+from app.http.dependencies import IfNoneMatch, Owner, ReadSession, Session, TagName, bearer
+from app.http.list_responses import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
+from app.http.responses import Json
+from app.http.routing import DirectRoute
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import ForwardQuery
 from app.services import tags

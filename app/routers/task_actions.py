@@ -5,14 +5,14 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response, Security
 
-from app.deps import IfMatch, Owner, Session, TaskId, bearer
-from app.entity_answers import ENTITY, ETAG, entity_answer, location_of, version_headers
-from app.etags import expected_versions
+from app.http.dependencies import IfMatch, Owner, Session, TaskId, bearer
+from app.http.entity_responses import ENTITY, ETAG, entity_answer, location_of, version_headers
+from app.http.etags import expected_versions
+from app.http.responses import Json, header
+from app.http.routing import DirectRoute
 from app.models.task_quick import QUICK, QuickAdded, QuickTask
 from app.models.task_reminders import Snooze
 from app.models.tasks import TaskRead
-from app.responses import Json, header
-from app.routing import DirectRoute
 from app.schemas.bulk import BulkResult, BulkWrite
 from app.services import bulk, quick_tasks, reminding
 

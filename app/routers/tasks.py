@@ -4,14 +4,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
-from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
-from app.entity_answers import ENTITY, ETAG, UNCHANGED, answer_if_news, created_answer, entity_answer, location_of
-from app.etags import expected_versions
-from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
+from app.http.entity_responses import (
+    ENTITY,
+    ETAG,
+    UNCHANGED,
+    answer_if_news,
+    created_answer,
+    entity_answer,
+    location_of,
+)
+from app.http.etags import expected_versions
+from app.http.list_responses import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.http.routing import DirectRoute
 from app.models.task_actions import TaskComplete, TaskMove
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.routing import DirectRoute
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services import emptying, task_list, tasks
 

@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.clock import now
-from app.deps import Owner, bearer, limited
 from app.exporting import Export
+from app.http.dependencies import Owner, bearer, limited
+from app.http.responses import Json, header
+from app.http.routing import DirectRoute
+from app.http.streamed_file import StreamedFile
+from app.http.uploads import format_of, rows_of, spooled
 from app.importing import Import
-from app.responses import Json, header
-from app.routing import DirectRoute
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
 from app.services.import_lease import ImportLease
 from app.services.transfer.rows import Reader
-from app.streamed_file import StreamedFile
-from app.uploads import format_of, rows_of, spooled
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
 MEDIA = {Format.JSON: "application/json", Format.CSV: "text/csv; charset=utf-8", Format.ICS: "text/calendar"}

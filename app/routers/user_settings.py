@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Response, Security
 
-from app.deps import Owner, ReadSession, Session, bearer
-from app.responses import Json
-from app.routing import DirectRoute
+from app.http.dependencies import Owner, ReadSession, Session, bearer
+from app.http.responses import Json
+from app.http.routing import DirectRoute
 from app.schemas.preferences import PreferencesRead, PreferencesUpdate
 from app.services import time_zones, users
 

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.deps import IfMatch, IfNoneMatch, Owner, ReadSession, Session, ViewId, bearer
-from app.entity_answers import created_answer, entity_answer, location_of
-from app.etags import expected_versions
-from app.list_answers import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ReadSession, Session, ViewId, bearer
+from app.http.entity_responses import created_answer, entity_answer, location_of
+from app.http.etags import expected_versions
+from app.http.list_responses import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.http.responses import Json, header
+from app.http.routing import DirectRoute
 from app.models.tasks import TaskRead
 from app.models.views import ViewRead
-from app.responses import Json, header
-from app.routing import DirectRoute
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services import task_list, views
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.errors import NotFound
-from app.etags import is_unchanged
+from app.http.etags import is_unchanged
 
 home = APIRouter(include_in_schema=False)
 router = APIRouter(include_in_schema=False)

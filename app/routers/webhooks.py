@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request, Response, Security
 
-from app.deps import Owner, ReadSession, Session, WebhookId, bearer
+from app.http.dependencies import Owner, ReadSession, Session, WebhookId, bearer
+from app.http.responses import Json, ShownOnce
+from app.http.routing import DirectRoute
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
-from app.responses import Json, ShownOnce
-from app.routing import DirectRoute
 from app.services import webhooks
 
 router = APIRouter(

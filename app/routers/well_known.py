@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Response
 
-from app.deps import Auth
-from app.responses import Json
-from app.routing import DirectRoute
+from app.http.dependencies import Auth
+from app.http.responses import Json
+from app.http.routing import DirectRoute
 
 router = APIRouter(prefix="/.well-known", tags=["auth"], route_class=DirectRoute)
 

@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from app.config import Settings, get_settings
-from app.connection import Connection, drop_unread
+from app.http.connection import Connection, drop_unread
 from app.server.file_limit import reserve_files
 from app.server.refusals import (
     FULL,

@@ -1,6 +1,6 @@
 """Problems for what never becomes a request, as bytes: no application is asked."""
 
-from app.problems import TITLES, problem
+from app.http.problems import TITLES, problem
 from app.request_id import start_request
 
 RETRY_AFTER = 2

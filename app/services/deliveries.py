@@ -12,8 +12,8 @@ from sqlalchemy import text
 from app.clock import now
 from app.db.session import Session
 from app.db.statements import Prepared
+from app.http.responses import encode
 from app.outbound import Outcome
-from app.responses import encode
 from app.services.changes import change_row
 
 LEASE = 40  # seconds

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.db.session import Database
 from app.db.statements import Prepared
 from app.errors import AppError, ImportRunning
-from app.limits import Quota
+from app.http.rate_limits import Quota
 from app.services.rate_limits import key_of, take
 
 LEASE = Quota("importing", 1, 120)

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db.contention import retry_on_contention
 from app.db.session import Database
 from app.db.statements import Prepared
-from app.limits import Counts, Quota
+from app.http.rate_limits import Counts, Quota
 from app.services.redis_counts import RedisCounts, RedisUnavailable
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from starlette.types import Message
 
-from app.connection import ABORT
 from app.errors import TooManyStreams
+from app.http.connection import ABORT
 from app.live import event_stream
 from app.live.event_stream import EventStream
 from app.live.hub import Hub

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from app.errors import BodyTooLarge, TooManyBodies
-from app.unfinished_bodies import UnfinishedBodies
+from app.http.unfinished_bodies import UnfinishedBodies
 
 LIMIT = 80
 HELD_MAX = 100

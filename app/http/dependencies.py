@@ -23,10 +23,10 @@ from app.errors import (
     NotFound,
     NotYourPath,
 )
-from app.limits import Limits
+from app.http.openapi.texts import BEARER_DESCRIPTION
+from app.http.rate_limits import Limits
 from app.models.base import MAX_ID, cleaned
 from app.models.task_fields import TAG_MAX
-from app.openapi_texts import BEARER_DESCRIPTION
 from app.request_id import note_subject
 from app.services.auth_context import AuthContext, Client, plain_address
 from app.services.liveness import Guard

@@ -152,7 +152,7 @@ def unexpected(error: Exception) -> Response:
 
 
 def install_problems(app: FastAPI) -> None:
-    """Register the handlers; everything else is caught by ``app.middleware``."""
+    """Register the handlers; everything else is caught by ``app.http.middleware``."""
 
     async def fact(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)

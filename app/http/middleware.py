@@ -8,9 +8,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.limits import HEADERS
+from app.http.problems import problem, unexpected
+from app.http.rate_limits import HEADERS
 from app.metrics import UNMATCHED, Metrics
-from app.problems import problem, unexpected
 from app.request_id import STREAMING, start_request
 
 access_log = logging.getLogger("app.access")

@@ -4,9 +4,9 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.limits import UNLIMITED, Limits
-from app.problems import method_not_allowed
-from app.routing import DirectRoute
+from app.http.problems import method_not_allowed
+from app.http.rate_limits import UNLIMITED, Limits
+from app.http.routing import DirectRoute
 
 NOT_HERE = UNLIMITED | {"/mcp"}  # whose endpoint calls deps.authenticate, where requests are counted
 PARAMETER = ""  # no literal segment is empty

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
-from app.attempts import KEY
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, Invalid, MalformedBody, UnsupportedMediaType
+from app.http.idempotency import KEY
 from app.services.transfer.calendar_reader import read_calendar
 from app.services.transfer.items import Item, TooManyRows
 from app.services.transfer.own_csv import read_own_csv

@@ -10,7 +10,7 @@ from fastapi import Request, Response
 
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
-from app.responses import Json
+from app.http.responses import Json
 from app.services.auth_context import AuthContext, plain_address
 from app.services.sessions import Pair
 

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 
-from app.etags import is_unchanged, task_etag
-from app.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.http.etags import is_unchanged, task_etag
+from app.http.responses import NOT_CACHED_ELSEWHERE, Json, header
 
 # For the document.
 ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")

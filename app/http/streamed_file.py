@@ -8,8 +8,8 @@ from typing import Any
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from app.connection import abort_of
 from app.errors import AppError
+from app.http.connection import abort_of
 
 log = logging.getLogger(__name__)
 

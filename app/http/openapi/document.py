@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from pydantic import MISSING, BaseModel, Field
 
 from app import errors
-from app.attempts import IDEMPOTENCY_KEY
 from app.config import Settings
-from app.limits import UNLIMITED
-from app.openapi_schemas import adapt, restore_examples
-from app.openapi_texts import DESCRIPTION, TAGS
-from app.problems import TITLES, problem
+from app.http.idempotency import IDEMPOTENCY_KEY
+from app.http.openapi.schemas import adapt, restore_examples
+from app.http.openapi.texts import DESCRIPTION, TAGS
+from app.http.problems import TITLES, problem
+from app.http.rate_limits import UNLIMITED
 from app.version import VERSION
 
 Json = dict[str, Any]
@@ -39,7 +39,7 @@ class InvalidInput(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request failed (RFC 9457). Only documents the shape: ``app.problems`` renders it."""
+    """Why a request failed (RFC 9457). Only documents the shape: ``app.http.problems`` renders it."""
 
     type: str
     title: str = Field(description="The status in words.")

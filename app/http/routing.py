@@ -22,10 +22,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.attempts import Attempt, begin_attempt
 from app.db.contention import retry_on_contention
-from app.deps import TOKEN_READERS
 from app.errors import Contention
+from app.http.dependencies import TOKEN_READERS
+from app.http.idempotency import Attempt, begin_attempt
 from app.json_codec import read_json
 from app.pagination import MAX_CACHED_QUERY_BYTES
 
