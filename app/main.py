@@ -28,6 +28,7 @@ from app.http.openapi.document import install_openapi
 from app.http.problems import install_problems
 from app.http.rate_limits import Limits
 from app.http.route_index import RouteIndex
+from app.jobs.worker import Worker
 from app.live.hub import Hub
 from app.mail import Mailer
 from app.metrics import Metrics, metrics_server
@@ -63,7 +64,6 @@ from app.services.auth_context import AuthContext
 from app.services.isolation import NotIsolated, prove_isolation
 from app.services.liveness import Guard
 from app.services.rate_limits import shared_counts
-from app.worker import Worker
 
 log = logging.getLogger(__name__)
 

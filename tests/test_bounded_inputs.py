@@ -26,7 +26,7 @@ from app.http.responses import encode, encode_list
 from app.http.routing import SmallBodyRoute
 from app.http.unfinished_bodies import HELD_MAX
 from app.http.uploads import LINE_MAX
-from app.importing import Import
+from app.jobs.importing import Import
 from app.live.hub import encode_events
 from app.models.base import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX

@@ -26,11 +26,11 @@ from app.config import Settings
 from app.db.url import ConnectOptions
 from app.http.middleware import SLOW_LINES
 from app.http.routing import DirectRoute
+from app.jobs.worker import Worker
 from app.logs import configure_logging
 from app.main import create_app
 from app.metrics import Metrics
 from app.request_id import start_request
-from app.worker import Worker
 from tests.processes import free_port, wait_until
 from tests.servers import Server, events, running
 from tests.support import Person, assert_problem, make_token

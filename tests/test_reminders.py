@@ -13,11 +13,11 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.db.session import WORKER_ROLE
 from app.db.url import ConnectOptions
+from app.jobs.reminders import NOBODY, Reminders
+from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.models.task_reminders import REMINDERS_MAX
-from app.reminding import NOBODY, Reminders
 from app.services.reminding import find_upcoming, fire_reminders
-from app.worker import Pace, Worker
 from tests.receivers import receiving
 from tests.servers import events, running
 from tests.support import Person, assert_problem
@@ -343,7 +343,7 @@ async def test_one_owner_who_fails_keeps_nobody_waiting(
             raise RuntimeError("of this owner only")
         return await fire(session, owner, ids, late=late)
 
-    monkeypatch.setattr("app.reminding.fire_reminders", failing)
+    monkeypatch.setattr("app.jobs.reminders.fire_reminders", failing)
     worker = Reminders(app.state.database)
     await worker.fire_due(0)
     assert len(await reminded(bob)) == 1

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from app.db.session import WORKER_ROLE
 from app.db.url import ConnectOptions
 from app.errors import AppError
-from app.retention import empty_old_trash
+from app.jobs.retention import empty_old_trash
+from app.jobs.worker import Pace, Worker
 from app.services import emptying
-from app.worker import Pace, Worker
 from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET, Person, assert_problem

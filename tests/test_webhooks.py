@@ -18,11 +18,11 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.config import Settings
 from app.db.url import ConnectOptions
+from app.jobs.worker import EACH, Pace, Worker
 from app.main import create_app
 from app.outbound import TIMEOUT, Caller
 from app.services import pruning
 from app.services.deliveries import LEASE
-from app.worker import EACH, Pace, Worker
 from tests.receivers import receiving
 from tests.servers import running, working
 from tests.support import Person, assert_problem
@@ -257,8 +257,8 @@ async def test_a_test_call_leaves_the_failures_of_the_events_alone(anna: Person,
 async def test_a_long_backlog_of_a_slow_endpoint_gives_its_slot_back(
     anna: Person, service: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.worker.AT_ONCE", 1)
-    monkeypatch.setattr("app.worker.TURN", 0.0)
+    monkeypatch.setattr("app.jobs.worker.AT_ONCE", 1)
+    monkeypatch.setattr("app.jobs.worker.TURN", 0.0)
 
     def slow(_: int) -> int:
         time.sleep(0.2)

@@ -14,8 +14,8 @@ from app.db import migrations
 from app.db.session import Database
 from app.db.tools import connection_environment
 from app.db.url import ConnectOptions
+from app.jobs.retention import empty_old_trash, prune_everybody
 from app.main import database_options, direct_options
-from app.retention import empty_old_trash, prune_everybody
 from app.services.isolation import NotIsolated, prove_isolation
 
 

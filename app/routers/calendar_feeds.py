@@ -7,12 +7,12 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import APIKeyQuery
 
 from app.errors import TokenMissing
-from app.exporting import Export
 from app.http.dependencies import Auth, FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
 from app.http.etags import is_unchanged, list_etag
 from app.http.responses import NOT_CACHED_ELSEWHERE, Json, ShownOnce, header
 from app.http.routing import DirectRoute
 from app.http.streamed_file import StreamedFile
+from app.jobs.exporting import Export
 from app.models.calendar_feeds import CalendarCreate, CalendarCreated, CalendarRead
 from app.schemas.transfer import CalendarQuery
 from app.services import calendars

@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.clock import now
-from app.exporting import Export
 from app.http.dependencies import Owner, bearer, limited
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.http.streamed_file import StreamedFile
 from app.http.uploads import format_of, rows_of, spooled
-from app.importing import Import
+from app.jobs.exporting import Export
+from app.jobs.importing import Import
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
 from app.services.import_lease import ImportLease
 from app.services.transfer.rows import Reader

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from app import retention
+from app.jobs import retention
 from app.services import account_export, emptying, erasure, reminding
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled

@@ -13,7 +13,7 @@ from app.commands.common import open_database, read_settings, run
 from app.commands.seed.life import Life
 from app.db.session import Database
 from app.errors import AccountNotFound
-from app.importing import Import
+from app.jobs.importing import Import
 from app.models.accounts import AccountCreate
 from app.services import operators
 from app.services.transfer.pages import Head, read_head, read_page

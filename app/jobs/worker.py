@@ -17,12 +17,12 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
-from app import retention
 from app.db.contention import retry_on_contention
 from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
+from app.jobs import retention
+from app.jobs.reminders import NOBODY, Reminders
 from app.outbound import Caller, Outcome
-from app.reminding import NOBODY, Reminders
 from app.services import deliveries, pruning
 from app.services.deliveries import Job
 
