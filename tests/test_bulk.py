@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.services.positions import key_after_all, key_of_id, keys_after_all
+from app.domain.ordering import key_after_all, key_of_id, keys_after_all
 from tests.support import Person, assert_problem
 from tests.test_projects import make
 from tests.test_subtasks import family, get, last_write, state, undo_last

@@ -17,12 +17,12 @@ from starlette.responses import Response, StreamingResponse
 from app.config import Settings
 from app.db.failures import RETRY_AFTER, fact_of
 from app.db.url import ConnectOptions
+from app.domain.recurrence import InvalidRecurrence
 from app.errors import AppError, Kind, StorageFull, Unavailable
 from app.http.dependencies import Session
 from app.http.problems import STATUS, TITLES
 from app.http.routing import DirectRoute
 from app.main import create_app
-from app.services.recurrence import InvalidRecurrence
 from tests import test_routes
 from tests.processes import service
 from tests.support import SECRET, Person, assert_problem, make_token

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.services.recurrence import Step, advance, parse_rule
+from app.domain.recurrence import Step, advance, parse_rule
 from tests.support import Person, assert_problem
 from tests.test_subtasks import Task, get, last_write, patch, undo_last
 from tests.timing import assert_takes_less_than

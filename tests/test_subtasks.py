@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.domain.ordering import DIGITS, key_after_all, key_between, key_of_id
 from app.services import emptying
-from app.services.positions import DIGITS, key_after_all, key_between, key_of_id
 from tests.support import Person, assert_problem
 from tests.test_projects import make
 

@@ -6,11 +6,11 @@ from pydantic import MISSING
 
 from app.db.changes import TAKE
 from app.db.session import Session
+from app.domain.ordering import MAX_LENGTH, keys_after_all
 from app.errors import NoRoomBetween, TooDeep, TooManyTags, UnknownReference
 from app.models.task_fields import TAGS_MAX
 from app.schemas.bulk import PLACE, BulkChange
 from app.services.bulk_statements import BELOW_UNNAMED, MOVE_ALONG, update_all
-from app.services.positions import MAX_LENGTH, keys_after_all
 from app.services.projects import require_project
 from app.services.reminders import resolve_reminders
 from app.services.tasks import PLACES

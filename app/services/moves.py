@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from app.db.session import Session
 from app.db.statements import Prepared
+from app.domain.ordering import MAX_LENGTH, key_after_all, key_between
 from app.errors import NoRoomBetween, UnknownReference
-from app.services.positions import MAX_LENGTH, key_after_all, key_between
 
 
 class Places(NamedTuple):

@@ -8,11 +8,11 @@ from sqlalchemy import select
 from app.clock import now
 from app.db.session import Session
 from app.db.statements import Prepared
+from app.domain.quick_add import parse
 from app.errors import Invalid, TooManyProjects
 from app.models.task_quick import QuickTask
 from app.models.task_rows import task_row
 from app.services.projects import MAX_PROJECTS
-from app.services.quick_add import parse
 from app.services.transfer.rows import Reader, RowRefused
 from app.services.transfer.store import find_project_names, insert_rows, insert_task
 from app.services.users import TIMEZONE, lock_or_create_owner

@@ -9,8 +9,8 @@ from sqlalchemy import func, insert, select, true
 from app.db.changes import OWNER, TAKEN
 from app.db.session import Session
 from app.db.statements import Prepared
-from app.services.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
-from app.services.recurrence.days import matching_days
+from app.domain.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
+from app.domain.recurrence.days import matching_days
 from app.services.task_statements import TASKS, numbered_task, rows_of
 from app.services.users import TIMEZONE
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.domain.quick_add import MAX_TEXT, EmptyTitle, QuickAdd, Span, parse
+from app.domain.quick_add.text import tokenize
+from app.domain.quick_add.words import words
+from app.domain.recurrence.days import matching_days
+from app.domain.recurrence.rule import parse_rule
 from app.models.task_fields import TAGS_MAX, Priority
-from app.services.quick_add import MAX_TEXT, EmptyTitle, QuickAdd, Span, parse
-from app.services.quick_add.text import tokenize
-from app.services.quick_add.words import words
-from app.services.recurrence.days import matching_days
-from app.services.recurrence.rule import parse_rule
 from tests.timing import assert_takes_less_than
 
 TABLE = json.loads(Path(__file__).with_name("quick_add_phrases.json").read_text(encoding="utf-8"))

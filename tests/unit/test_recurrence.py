@@ -12,8 +12,7 @@ from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from app.errors import Invalid
-from app.services.recurrence import (
+from app.domain.recurrence import (
     Due,
     InvalidRecurrence,
     RecurrenceFrom,
@@ -24,7 +23,8 @@ from app.services.recurrence import (
     occurrences,
     parse_rule,
 )
-from app.services.recurrence.days import matching_days
+from app.domain.recurrence.days import matching_days
+from app.errors import Invalid
 from tests.timing import assert_takes_less_than
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.clock import now
-from app.services.recurrence import parse_rule
+from app.domain.recurrence import parse_rule
 from app.services.transfer.pages import due_of, parent_source_of, source_of
 
 PRIORITIES = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
 
+from app.domain.recurrence import parse_rule
 from app.errors import AppError, Invalid
 from app.errors.findings import make_finding
 from app.models.task_reminders import spell
 from app.schemas.preferences import PreferencesUpdate
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
-from app.services.recurrence import parse_rule
 
 LISTED = 20  # of what is wrong with one row
 SHAPES: dict[str, type[BaseModel]] = {

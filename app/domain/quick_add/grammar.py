@@ -14,7 +14,7 @@ from itertools import product
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from app.services.quick_add.text import Token
+from app.domain.quick_add.text import Token
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
+from app.domain.quick_add.words import CALENDAR, DAY, MONTH, PLURALS, SLOTS, WEEK, YEAR, moved, words
 from app.models.base import MAX_YEAR, MIN_YEAR
-from app.services.quick_add.grammar import Found, Grammar, Moment, Reading
-from app.services.quick_add.words import CALENDAR, DAY, MONTH, PLURALS, SLOTS, WEEK, YEAR, moved, words
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_TIME = re.compile(_ISO_DAY.pattern + r"t[0-9]{2}:[0-9]{2}(:[0-9]{2})?(z|[+-][0-9]{2}:[0-9]{2})?")

@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from app.domain.quick_add.days import MINUTES, Day, is_dayish
+from app.domain.quick_add.grammar import Reading
+from app.domain.quick_add.marks import Mark
+from app.domain.quick_add.phrases import Phrase, find_phrases, in_context
+from app.domain.quick_add.repeats import EVERY
+from app.domain.quick_add.series import Bound, Repeat, Start
+from app.domain.quick_add.times import Clock, Part
+from app.domain.quick_add.words import NUMBERS, ORDINARY, PARTS, UNITS, WEEKDAYS, words
+from app.domain.recurrence.rule import Frequency
 from app.models.task_fields import TAGS_MAX
-from app.services.quick_add.days import MINUTES, Day, is_dayish
-from app.services.quick_add.grammar import Reading
-from app.services.quick_add.marks import Mark
-from app.services.quick_add.phrases import Phrase, find_phrases, in_context
-from app.services.quick_add.repeats import EVERY
-from app.services.quick_add.series import Bound, Repeat, Start
-from app.services.quick_add.times import Clock, Part
-from app.services.quick_add.words import NUMBERS, ORDINARY, PARTS, UNITS, WEEKDAYS, words
-from app.services.recurrence.rule import Frequency
 
 T = TypeVar("T")
 _NOT_FOREVER = words("except excluding but unless until till til start starting beginning ending this")

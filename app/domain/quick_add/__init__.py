@@ -15,17 +15,17 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from app.domain.quick_add.choice import choose, of_kind
+from app.domain.quick_add.days import Day
+from app.domain.quick_add.grammar import Moment, Reading
+from app.domain.quick_add.marks import Mark
+from app.domain.quick_add.phrases import Phrase
+from app.domain.quick_add.series import Bound, Repeat, Start
+from app.domain.quick_add.text import says_something, tokenize, without
+from app.domain.quick_add.times import Clock, Part, instant, settled
+from app.domain.recurrence.rule import Rule
 from app.errors import Invalid
 from app.models.base import MAX_YEAR, MIN_YEAR
-from app.services.quick_add.choice import choose, of_kind
-from app.services.quick_add.days import Day
-from app.services.quick_add.grammar import Moment, Reading
-from app.services.quick_add.marks import Mark
-from app.services.quick_add.phrases import Phrase
-from app.services.quick_add.series import Bound, Repeat, Start
-from app.services.quick_add.text import says_something, tokenize, without
-from app.services.quick_add.times import Clock, Part, instant, settled
-from app.services.recurrence.rule import Rule
 
 MAX_TEXT = 500
 T = TypeVar("T")

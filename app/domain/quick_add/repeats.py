@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from app.services.quick_add.days import DAYS, Day
-from app.services.quick_add.grammar import Found, Grammar, Moment, Reading
-from app.services.quick_add.series import Bound, Repeat, Start
-from app.services.quick_add.words import (
+from app.domain.quick_add.days import DAYS, Day
+from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
+from app.domain.quick_add.series import Bound, Repeat, Start
+from app.domain.quick_add.words import (
     CALENDAR,
     DAY,
     MONTH,
@@ -27,7 +27,7 @@ from app.services.quick_add.words import (
     ordinal,
     weekday,
 )
-from app.services.recurrence.rule import MAX_INTERVAL, Frequency, Rule, Weekday, anchored
+from app.domain.recurrence.rule import MAX_INTERVAL, Frequency, Rule, Weekday, anchored
 
 EVERY = {"every", "each"}
 FREQUENCIES = {DAY: Frequency.DAILY, WEEK: Frequency.WEEKLY, MONTH: Frequency.MONTHLY, YEAR: Frequency.YEARLY}

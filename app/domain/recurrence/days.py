@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Final
 
-from app.services.recurrence.rule import LAST_YEAR, LONGEST, SHORTEST, Frequency, Rule, anchored
+from app.domain.recurrence.rule import LAST_YEAR, LONGEST, SHORTEST, Frequency, Rule, anchored
 
 LAST: Final = date(LAST_YEAR, 12, 31).toordinal()
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from app.services.quick_add.grammar import Found, Grammar, Moment, Reading
-from app.services.quick_add.words import PARTS, SLOTS
+from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
+from app.domain.quick_add.words import PARTS, SLOTS
 
 _CLOCK = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?")
 _TWELVE = re.compile(r"([0-9]{1,2}(?::[0-5][0-9])?)([ap])\.?m\.?")

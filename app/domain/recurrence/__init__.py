@@ -24,8 +24,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from app.services.recurrence.days import matching_days
-from app.services.recurrence.rule import Frequency, InvalidRecurrence, Rule, Weekday, anchored, parse_rule
+from app.domain.recurrence.days import matching_days
+from app.domain.recurrence.rule import Frequency, InvalidRecurrence, Rule, Weekday, anchored, parse_rule
 
 __all__ = [
     "Due", "Frequency", "InvalidRecurrence", "RecurrenceFrom", "Rule", "Step", "Weekday",

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from app.services.quick_add.days import Day
-from app.services.quick_add.words import moved
-from app.services.recurrence.days import matching_days
-from app.services.recurrence.rule import Rule
+from app.domain.quick_add.days import Day
+from app.domain.quick_add.words import moved
+from app.domain.recurrence.days import matching_days
+from app.domain.recurrence.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.services.quick_add.days import DUE_DAYS, Day, is_dayish
-from app.services.quick_add.grammar import Reading
-from app.services.quick_add.marks import Mark, find_mark
-from app.services.quick_add.repeats import REPEATS
-from app.services.quick_add.series import Bound, Repeat, Start
-from app.services.quick_add.text import is_mark
-from app.services.quick_add.times import TIMES, Clock, Part, is_clockish
-from app.services.quick_add.words import ORDINALS, PARTS, UNITS, nth_day, words
+from app.domain.quick_add.days import DUE_DAYS, Day, is_dayish
+from app.domain.quick_add.grammar import Reading
+from app.domain.quick_add.marks import Mark, find_mark
+from app.domain.quick_add.repeats import REPEATS
+from app.domain.quick_add.series import Bound, Repeat, Start
+from app.domain.quick_add.text import is_mark
+from app.domain.quick_add.times import TIMES, Clock, Part, is_clockish
+from app.domain.quick_add.words import ORDINALS, PARTS, UNITS, nth_day, words
 
 Meaning: TypeAlias = Mark | Day | Clock | Part | Repeat | Start | Bound
 

@@ -4,8 +4,8 @@ import re
 from calendar import monthrange
 from datetime import date, timedelta
 
-from app.services.quick_add.grammar import Found, Grammar, Moment, Reading, Slot
-from app.services.recurrence.rule import FIRST_YEAR, LAST_YEAR, LONGEST
+from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading, Slot
+from app.domain.recurrence.rule import FIRST_YEAR, LAST_YEAR, LONGEST
 
 
 def words(text: str) -> frozenset[str]:
