@@ -60,10 +60,10 @@ from app.routers import (
 from app.routers import metrics as metrics_route
 from app.server.protocol import connection_counts
 from app.server.shutdown import before_shutdown
-from app.services.auth_context import AuthContext
-from app.services.isolation import NotIsolated, prove_isolation
-from app.services.liveness import Guard
-from app.services.rate_limits import shared_counts
+from app.services.accounts.context import AuthContext
+from app.services.accounts.revocation import Guard
+from app.services.operations.isolation_check import NotIsolated, prove_isolation
+from app.services.rate_limits.postgres import shared_counts
 
 log = logging.getLogger(__name__)
 

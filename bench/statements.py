@@ -7,8 +7,9 @@ from app.config import Settings
 from app.db.session import Database, quote_owner
 from app.db.statements import Prepared
 from app.db.url import connect_options
-from app.services import task_list, tasks, users
-from app.services.task_filter import Shape
+from app.services import users
+from app.services.tasks import listing, writing
+from app.services.tasks.filters import Shape
 
 
 class Statement:
@@ -23,10 +24,10 @@ class Statement:
         return [values[name] if name in values else self.defaults[name] for name in self.names]
 
 
-GET = Statement(tasks.GET)
-LIST = Statement(task_list._list(Shape(sort="created_at", descending=True)))
-CREATE = Statement(tasks.CREATE)
-TOGGLE = Statement(tasks._complete(True, False))
+GET = Statement(writing.GET)
+LIST = Statement(listing._list(Shape(sort="created_at", descending=True)))
+CREATE = Statement(writing.CREATE)
+TOGGLE = Statement(writing._complete(True, False))
 REVISION = Statement(users.REVISION_NOW)
 
 

@@ -14,7 +14,7 @@ MAX_FILE, MAX_FUNCTION = 270, 50
 HEAVY = {
     "app/db/embedded/__init__.py": {"app"},  # its cluster: not needed with DATABASE_URL, cannot be loaded on Windows
     "app/assistant/optional.py": {"app"},  # what needs the libraries of an extra
-    "app/services/redis_counts.py": {"redis"},  # an extra
+    "app/services/rate_limits/redis.py": {"redis"},  # an extra
     "app/db/migrations.py": {"alembic"},  # where there is something to migrate
     "app/outbound.py": {"httpx"},  # for webhooks
     "app/auth/jwks.py": {"httpx"},  # for an issuer elsewhere
@@ -88,7 +88,7 @@ def test_only_db_ends_transactions(source: tuple[str, str, ast.Module]) -> None:
     name, folder, tree = source
     ending = {"commit", "rollback"} & set(calls(tree))
     # The route commits before its answer is sent; the proof of isolation rolls back what it wrote.
-    if folder != "db" and name not in {"app/http/routing.py", "app/services/isolation.py"}:
+    if folder != "db" and name not in {"app/http/routing.py", "app/services/operations/isolation_check.py"}:
         assert ending == set()
 
 
@@ -153,29 +153,18 @@ def test_files_and_functions_stay_small(source: tuple[str, str, ast.Module]) -> 
 
 # Accounts: nobody owns a login before it succeeds, and what it counts must outlive a request that fails, so these
 # open transactions of their own: with what they work with first.
-ACCOUNTS = {
-    "account_export",
-    "accounts",
-    "api_tokens",
-    "attempts",
-    "erasure",
-    "login",
-    "operators",
-    "passwords",
-    "rate_limits",
-    "refresh",
-    "sessions",
-}
+ACCOUNTS = ("app/services/accounts/", "app/services/rate_limits/")
+PROCESS_WIDE = {"app/services/operations/isolation_check.py", "app/services/operations/readiness.py"}
 
 
 def test_public_functions_of_services_take_session_and_owner_first(source: tuple[str, str, ast.Module]) -> None:
     name, folder, tree = source
-    if folder != "services" or name in {"app/services/isolation.py", "app/services/readiness.py"}:
+    if folder != "services" or name in PROCESS_WIDE:
         return
     for node in tree.body:
         if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
             arguments = [argument.arg for argument in node.args.args][:2]
-            if Path(name).stem in ACCOUNTS:
+            if name.startswith(ACCOUNTS):
                 assert arguments[0] in {"auth", "session", "database"}, node.name
             else:
                 assert arguments == ["session", "owner"], node.name

@@ -30,12 +30,12 @@ from app.jobs.importing import Import
 from app.live.hub import encode_events
 from app.models.base import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
-from app.services import time_zones
-from app.services.changes import change_row
-from app.services.transfer import json_rows
-from app.services.transfer.items import TooManyRows
-from app.services.transfer.own_csv import LIST_MAX
-from app.services.transfer.rows import RowRefused
+from app.services import user_settings
+from app.services.changes.feed import change_row
+from app.services.transfer.formats import json_row_count
+from app.services.transfer.formats.csv import LIST_MAX
+from app.services.transfer.import_row import TooManyRows
+from app.services.transfer.row_validation import RowRefused
 from app.unique_names import NAMES_MAX
 from tests.support import Person, assert_problem
 from tests.test_import import CSV, ICS, JSON, counts, imported
@@ -192,10 +192,10 @@ async def test_a_line_that_no_row_can_have_refuses_the_file(alice: Person, text:
 def test_rows_are_counted_whatever_stands_in_strings_and_wherever_a_chunk_ends(text: list[str], chunk: int) -> None:
     document = json.dumps({"tasks": [{"title": "".join(text)}] * 3 + [["".join(text), []]]}).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_rows, "CHUNK", chunk)
-        json_rows.check_rows(document, 4)
+        patch.setattr(json_row_count, "CHUNK", chunk)
+        json_row_count.check_rows(document, 4)
         with pytest.raises(TooManyRows):
-            json_rows.check_rows(document, 3)
+            json_row_count.check_rows(document, 3)
 
 
 async def test_a_text_without_an_end_is_read_once(alice: Person) -> None:
@@ -352,7 +352,7 @@ async def test_a_new_time_zone_moves_many_reminders_by_several_numbers(
     rows = [{"title": f"t{n}", "due_date": "2030-01-01", "reminders": ["-P1D"]} for n in range(12)]
     await imported(alice, json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows}), JSON)
     before = (await alice.get("/changes")).json()["next"]
-    monkeypatch.setattr(time_zones, "SHIFT", time_zones.shift_statement(5))
+    monkeypatch.setattr(user_settings, "SHIFT", user_settings.shift_statement(5))
     assert (await alice.patch("/settings", {"timezone": "Asia/Tokyo"})).status_code == 200
     found = (await alice.get(f"/changes?since={before}")).json()["changes"]
     assert [sum(row["revision"] == before + n for row in found) for n in (1, 2, 3)] == [5, 5, 2]

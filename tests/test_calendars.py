@@ -10,7 +10,7 @@ import httpx
 import icalendar
 import pytest
 
-from app.services.calendars import MAX_FEEDS
+from app.services.calendar_feeds import MAX_FEEDS
 from tests.support import Person, assert_problem
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from app.db.plain_changes import PlainForm
 from app.db.statements import Prepared
-from app.services import comments, projects, tasks, views
-from app.services.bulk_statements import update_all
-from app.services.task_statements import update_statement
-from app.services.tree import write_below
-from app.services.undoable import UNDOABLE
+from app.services import comments, projects, views
+from app.services.changes.undoable import UNDOABLE
+from app.services.tasks import writing
+from app.services.tasks.bulk_statements import update_all
+from app.services.tasks.statements import update_statement
+from app.services.tasks.subtasks import write_below
 
 MODIFYING_CTE = re.compile(r"\bas\s*\(\s*(insert|update|delete)\b", re.IGNORECASE)
 # Writes that are built on request: one of each kind. The others are found in the modules.
@@ -23,9 +24,9 @@ BUILT = {
     "tasks: title": update_statement(frozenset({"title"})),
     "tasks: due date": update_statement(frozenset({"due_on", "due_at"})),
     "tasks: completed": update_statement(frozenset({"completed"}), simple=True),
-    "tasks: complete": tasks._complete(toggle=True, guarded=True),
-    "tasks: delete": tasks._delete(guarded=True),
-    "tasks: with reminders": tasks._create(frozenset({"reminders"})),
+    "tasks: complete": writing._complete(toggle=True, guarded=True),
+    "tasks: delete": writing._delete(guarded=True),
+    "tasks: with reminders": writing._create(frozenset({"reminders"})),
     "tasks: move below": write_below(moves=True, completed=None),
     "tasks: complete below": write_below(moves=False, completed=True),
     "projects: rename": projects._update(frozenset({"name"}), guarded=True),

@@ -21,7 +21,7 @@ from app.db.session import Database
 from app.db.tools import ToolError, connection_environment, find_tools
 from app.db.url import ConnectOptions
 from app.models import METADATA
-from app.services.isolation import prove_isolation
+from app.services.operations.isolation_check import prove_isolation
 from tests.databases import Databases, rows
 from tests.processes import TODO, run_todo, service
 from tests.support import SECRET

@@ -21,7 +21,7 @@ from app.db.session import WORKER_ROLE
 from app.db.url import ConnectOptions
 from app.http.idempotency import Attempt
 from app.main import create_app
-from app.services.pruning import prune_owner
+from app.services.retention.pruning import prune_owner
 from tests.servers import running
 from tests.support import Person, assert_problem
 

@@ -14,9 +14,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.errors import ImportRunning
-from app.services import import_lease
-from app.services.import_lease import LEASE, ImportLease
-from app.services.transfer.own_csv import COLUMNS
+from app.services.transfer import import_lease
+from app.services.transfer.formats.csv import COLUMNS
+from app.services.transfer.import_lease import LEASE, ImportLease
 from tests.support import Person, assert_problem
 
 JSON, CSV, ICS = {"Content-Type": "application/json"}, {"Content-Type": "text/csv"}, {"Content-Type": "text/calendar"}

@@ -7,10 +7,11 @@ transaction of its own.
 
 import pytest
 
-from app.services import conversations, users
+from app.services import users
+from app.services.assistant import conversations
+from app.services.assistant.token_budget import RESERVE
 from app.services.idempotency import KEEP
-from app.services.rate_limits import REMOVE
-from app.services.token_use import RESERVE
+from app.services.rate_limits.postgres import REMOVE
 from tests.assistant.conftest import Talking, talk  # noqa: F401 - a fixture
 from tests.assistant.scripted import helpful
 from tests.locks import Lock, Step, Transaction, circles, locks_of
@@ -18,8 +19,8 @@ from tests.statements import LOCKED
 
 # Modules whose circles are no fault.
 EXCUSED_MODULES = {
-    "services/isolation.py",  # rows of an owner whom nobody else can be
-    "services/erasure.py",  # it locks everything there is of an account, and is run again when it was the victim
+    "services/operations/isolation_check.py",  # rows of an owner whom nobody else can be
+    "services/accounts/erasure.py",  # locks all rows of an account, and is run again when it was the victim
 }
 # What is held, what is wanted, and why nobody waits for that.
 EXCUSED = {

@@ -152,7 +152,7 @@ async def test_the_worker_says_how_far_it_is_behind(app: FastAPI, monkeypatch: p
     async def serve(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr("app.services.deliveries.find_due", find_due)
+    monkeypatch.setattr("app.services.webhooks.deliveries.find_due", find_due)
     monkeypatch.setattr(worker, "_serve", serve)
     assert worker.lag == (0, 0.0)
     for expected in (2, 1, 0):

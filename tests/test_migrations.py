@@ -20,7 +20,7 @@ from app.db import migrations
 from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.models import METADATA
-from app.services.isolation import prove_isolation
+from app.services.operations.isolation_check import prove_isolation
 from tests.databases import Databases, rows
 
 # What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.

@@ -12,9 +12,9 @@ from fastapi import FastAPI
 
 from app.models.task_fields import TITLE_MAX
 from app.pagination import CURSOR_MAX, Cursor
-from app.services import task_list
-from app.services.task_filter import INFINITY, Shape
-from app.services.task_list import KEYS
+from app.services.tasks import listing
+from app.services.tasks.filters import INFINITY, Shape
+from app.services.tasks.listing import KEYS
 from tests.databases import Databases
 from tests.support import Person, assert_problem
 
@@ -55,7 +55,7 @@ async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
 
 async def plan(connection: Any, shape: Shape, values: dict[str, Any]) -> str:
     """As a prepared statement gets it: EXPLAIN alone would never show the plan that ignores the values."""
-    prepared = task_list._list(shape)
+    prepared = listing._list(shape)
     literals = [
         "'infinity'" if value == INFINITY else f"'{value}'" for value in prepared.arguments({"owner": "many"} | values)
     ]
@@ -71,7 +71,7 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
     problems = {}
     for shape in SHAPES:
         page = {"limit": 101, "offset": 0}
-        first = task_list._list(shape)
+        first = listing._list(shape)
         row = (await connection.fetch(first.sql, *first.arguments({"owner": "many", "limit": 1, "offset": 1200})))[0]
         infinite = getattr(row["sort_key"], "year", 0) == INFINITY.year
         after = {"after": INFINITY if infinite else row["sort_key"], "after_id": row["id"]}

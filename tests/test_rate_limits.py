@@ -22,8 +22,8 @@ from app.http.dependencies import Subject, limited
 from app.http.rate_limits import Limiter, Limits, Quota
 from app.http.routing import DirectRoute
 from app.main import create_app
-from app.services.rate_limits import REMOVE, SharedCounts, take
-from app.services.redis_counts import RedisCounts, RedisUnavailable
+from app.services.rate_limits.postgres import REMOVE, SharedCounts, take
+from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
 from tests.processes import free_port, wait_until
 from tests.support import Person, assert_problem, make_token
 

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 
 from app.db.migrations import head
 from app.errors import Unavailable
-from app.services import readiness
-from app.services.readiness import Readiness, SchemaMismatch
+from app.services.operations import readiness
+from app.services.operations.readiness import Readiness, SchemaMismatch
 from tests.support import assert_problem
 
 

@@ -13,7 +13,7 @@ from app.db.url import ConnectOptions
 from app.errors import AppError
 from app.jobs.retention import empty_old_trash
 from app.jobs.worker import Pace, Worker
-from app.services import emptying
+from app.services.retention import trash
 from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET, Person, assert_problem
@@ -94,7 +94,7 @@ async def test_what_others_refer_to_goes_after_them_or_stays(app: FastAPI, sql: 
 async def test_many_occurrences_are_let_go_in_batches(
     app: FastAPI, sql: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emptying, "PURGE_BATCH", 2)
+    monkeypatch.setattr(trash, "PURGE_BATCH", 2)
     ids = await throw_away(alice, sql, root=50)
     live = [(await alice.add(str(n)))["id"] for n in range(5)]
     await sql.execute("update tasks set series_id = $1 where id = any($2)", ids["root"], live)
@@ -179,14 +179,14 @@ async def test_one_who_cannot_be_served_keeps_nobody_waiting(
 ) -> None:
     await throw_away(alice, sql, stuck=50)
     await throw_away(bob, sql, gone=31)
-    purge = emptying.purge_old
+    purge = trash.purge_old
 
     async def failing(session: Any, owner: str, *, days: int) -> int:
         if owner == alice.subject:
             raise AppError
         return await purge(session, owner, days=days)
 
-    monkeypatch.setattr(emptying, "purge_old", failing)
+    monkeypatch.setattr(trash, "purge_old", failing)
     await empty_old_trash(app.state.database, days=DAYS)
     assert (await in_trash(alice), await in_trash(bob)) == (["stuck"], [])
 
@@ -195,7 +195,7 @@ async def test_what_was_restored_meanwhile_takes_no_number(app: FastAPI, sql: An
     await throw_away(alice, sql, young=1)
     before = (await alice.get("/tasks")).headers["x-revision"]
     async with app.state.database.transaction(alice.subject) as session:
-        assert await emptying.purge_old(session, alice.subject, days=DAYS) == 0
+        assert await trash.purge_old(session, alice.subject, days=DAYS) == 0
     assert (await alice.get("/tasks")).headers["x-revision"] == before
 
 
@@ -223,8 +223,8 @@ async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, s
 async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> None:
     await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
     await sql.execute(f"set role {WORKER_ROLE}")
-    values = emptying.DUE.arguments({"days": DAYS, "but": []})
-    plan = "\n".join(row[0] for row in await sql.fetch(f"explain {emptying.DUE.sql}", *values))
+    values = trash.DUE.arguments({"days": DAYS, "but": []})
+    plan = "\n".join(row[0] for row in await sql.fetch(f"explain {trash.DUE.sql}", *values))
     for table in ("tasks", "projects", "comments", "views"):
         assert f"{table}_trash_by_age" in plan, plan
 

@@ -12,10 +12,10 @@ import pytest
 from app import errors
 from app.config import Settings
 from app.main import create_app
-from app.services.calendars import MAX_FEEDS
+from app.services.calendar_feeds import MAX_FEEDS
 from app.services.projects import MAX_PROJECTS
 from app.services.views import MAX_VIEWS
-from app.services.webhooks import MAX_WEBHOOKS
+from app.services.webhooks.subscriptions import MAX_WEBHOOKS
 from tests.support import Person, assert_problem
 
 BEYOND = 30  # requests more than there is room for

@@ -14,7 +14,7 @@ from app.db import migrations
 from app.db.session import Database
 from app.db.url import ConnectOptions
 from app.main import create_app
-from app.services.isolation import PROBE, STRANGER, NotIsolated, prove_isolation
+from app.services.operations.isolation_check import PROBE, STRANGER, NotIsolated, prove_isolation
 from tests.databases import Databases
 from tests.processes import run_python, service
 from tests.support import SECRET
@@ -214,5 +214,5 @@ async def test_no_name_of_a_user_keeps_the_service_from_starting(broken: Make) -
 
 
 def test_the_probe_has_another_name_in_each_process(tmp_path: Path) -> None:
-    program = "from app.services.isolation import PROBE, STRANGER; print(PROBE, STRANGER)"
+    program = "from app.services.operations.isolation_check import PROBE, STRANGER; print(PROBE, STRANGER)"
     assert run_python(program, cwd=tmp_path).stdout != run_python(program, cwd=tmp_path).stdout != ""

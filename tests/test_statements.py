@@ -20,7 +20,7 @@ from tests.test_migrations import AUTH
 # What is found by e-mail, token or address, before anybody knows whose it is, is behind a role of its own.
 USER_DATA = set(METADATA.tables) - AUTH
 # It writes rows of strangers on purpose, and rolls them back.
-PROOF = "services/isolation.py"
+PROOF = "services/operations/isolation_check.py"
 PLAN = """
     create or replace function pg_temp.plan(statement text) returns json language plpgsql as $$
     declare found json;
@@ -105,7 +105,12 @@ async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, plann
 async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> None:
     await tour(alice)
     modules = {issued.module for issued in ISSUED if looks_across_users(issued)}
-    assert modules <= {"services/deliveries.py", "services/pruning.py", "services/emptying.py", "services/reminding.py"}
+    assert modules <= {
+        "services/webhooks/deliveries.py",
+        "services/retention/pruning.py",
+        "services/retention/trash.py",
+        "services/tasks/firing.py",
+    }
 
 
 @pytest.mark.parametrize(

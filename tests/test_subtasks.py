@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.ordering import DIGITS, key_after_all, key_between, key_of_id
-from app.services import emptying
+from app.services.retention import trash
 from tests.support import Person, assert_problem
 from tests.test_projects import make
 
@@ -272,7 +272,7 @@ async def test_emptying_the_trash_keeps_to_the_foreign_keys_in_batches(
     await alice.delete(f"/tasks/{families[0][2]['id']}")
     await alice.delete(f"/projects/{project['id']}")
     before = int((await alice.get("/tasks")).headers["x-revision"])
-    monkeypatch.setattr(emptying, "PURGE_BATCH", 2)
+    monkeypatch.setattr(trash, "PURGE_BATCH", 2)
     assert (await alice.delete("/tasks/trash")).status_code == 204
     changes = (await alice.get(f"/changes?since={before}")).json()["changes"]
     assert {change["action"] for change in changes} == {"purged"}
@@ -382,7 +382,7 @@ async def test_twenty_moves_at_once_leave_a_strict_order(alice: Person) -> None:
 
 async def test_where_too_many_moves_ended_the_next_is_409(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c = [await alice.add(title) for title in "abc"]
-    monkeypatch.setattr("app.services.moves.MAX_LENGTH", 8)
+    monkeypatch.setattr("app.services.tasks.moves.MAX_LENGTH", 8)
     for number in range(60):  # its own place is no neighbour, so there and back again costs nothing
         place = {"after": a["id"]} if number % 2 else {"before": c["id"]}
         assert (await alice.post(f"/tasks/{b['id']}/move", place)).status_code == 200

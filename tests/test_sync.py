@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.services.changes import list_changes
+from app.services.changes.feed import list_changes
 from tests.support import Person, assert_problem
 
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func
 
 from app.models.tasks import Task
-from app.services import tags as service
+from app.services.tasks import tags as service
 from tests.support import Person, assert_problem
 
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.db.url import ConnectOptions
-from app.services.emptying import PURGE_BATCH
+from app.services.retention.trash import PURGE_BATCH
 from tests.support import Person, assert_problem
 
 FILL_TRASH = """

@@ -21,8 +21,8 @@ from app.db.url import ConnectOptions
 from app.jobs.worker import EACH, Pace, Worker
 from app.main import create_app
 from app.outbound import TIMEOUT, Caller
-from app.services import pruning
-from app.services.deliveries import LEASE
+from app.services.retention import pruning
+from app.services.webhooks.deliveries import LEASE
 from tests.receivers import receiving
 from tests.servers import running, working
 from tests.support import Person, assert_problem

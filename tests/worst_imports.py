@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 
 from app.schemas.transfer import ERRORS_MAX
-from app.services.transfer.own_csv import COLUMNS
-from app.services.transfer.rows import LISTED, SHAPES
+from app.services.transfer.formats.csv import COLUMNS
+from app.services.transfer.row_validation import LISTED, SHAPES
 from tests import worst_values as worst
 from tests.probing import Answer, judge
 from tests.worst_requests import JSON_TYPE, Case, Field, fields

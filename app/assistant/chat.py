@@ -17,10 +17,10 @@ from app.db.contention import retry_on_contention
 from app.db.session import Database
 from app.errors import AppError, ChatNotConfigured, Contention, ModelTimeout
 from app.schemas.chat import ChatRequest
-from app.services.conversations import Begun as Conversation
-from app.services.conversations import begin_turn, end_turn
+from app.services.assistant.conversations import Begun as Conversation
+from app.services.assistant.conversations import begin_turn, end_turn
+from app.services.assistant.token_budget import reserve_tokens
 from app.services.idempotency import Answer, settle_key, take_key
-from app.services.token_use import reserve_tokens
 from app.services.users import lock_owner
 
 log = logging.getLogger(__name__)

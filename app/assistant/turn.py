@@ -17,8 +17,8 @@ from app.db.contention import retry_on_contention
 from app.db.session import Database
 from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
 from app.json_codec import parse_json
-from app.services.conversations import source_of
-from app.services.token_use import reserve_tokens
+from app.services.assistant.conversations import source_of
+from app.services.assistant.token_budget import reserve_tokens
 
 THROUGH = "chat"
 NAME_MAX = 64  # characters of a tool's name that are kept

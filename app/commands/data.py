@@ -16,7 +16,7 @@ from app.db.tools import connection_environment
 from app.db.url import ConnectOptions
 from app.jobs.retention import empty_old_trash, prune_everybody
 from app.main import database_options, direct_options
-from app.services.isolation import NotIsolated, prove_isolation
+from app.services.operations.isolation_check import NotIsolated, prove_isolation
 
 
 def _direct(settings: Settings, options: ConnectOptions) -> tuple[ConnectOptions, dict[str, str]]:

@@ -17,8 +17,8 @@ from app.db.url import ConnectOptions
 from app.errors import AppError
 from app.main import database_options
 from app.reasons import reason, settings_reasons
-from app.services.isolation import NotIsolated, prove_isolation
-from app.services.readiness import NOBODY, SERVER
+from app.services.operations.isolation_check import NotIsolated, prove_isolation
+from app.services.operations.readiness import NOBODY, SERVER
 
 SPACE = 512 * 2**20  # bytes that PostgreSQL should find free
 

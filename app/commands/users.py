@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from app.auth.passwords import Hasher, check_new_password
 from app.commands.common import open_database, run
 from app.models.accounts import AccountCreate
-from app.services import operators
-from app.services.erasure import SECOND_PASS, erase
+from app.services.accounts import operators
+from app.services.accounts.erasure import SECOND_PASS, erase
 
 app = typer.Typer(help="Accounts: create, list, password, disable, delete.", no_args_is_help=True)
 Email = Annotated[str, typer.Argument(help="E-mail of the account.")]

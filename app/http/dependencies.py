@@ -28,8 +28,8 @@ from app.http.rate_limits import Limits
 from app.models.base import MAX_ID, cleaned
 from app.models.task_fields import TAG_MAX
 from app.request_id import note_subject
-from app.services.auth_context import AuthContext, Client, plain_address
-from app.services.liveness import Guard
+from app.services.accounts.context import AuthContext, Client, plain_address
+from app.services.accounts.revocation import Guard
 
 ME = "me"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

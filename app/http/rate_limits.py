@@ -3,7 +3,7 @@
 The general limits are counted in this process and cost no round trip: each of WEB_CONCURRENCY processes gives its
 share, so a client that sits on one connection meets that share, and all processes together never give more than the
 setting. The tight ones (``TIGHT``) cost more than a request should, so they are exact: counted where all processes
-look (``app.services.rate_limits``).
+look (``app.services.rate_limits.postgres``).
 
 Both are GCRA (ITU-T I.371): of a client only one instant is kept, the one at which it has its whole quota again.
 Answers say what is left (draft-ietf-httpapi-ratelimit-headers).
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from app.config import Settings
 from app.errors import RateLimited
-from app.services.auth_context import network_of
+from app.services.accounts.context import network_of
 
 MINUTE, HOUR = 60, 3600  # seconds
 # Of each kind. Who is forgotten first has not been seen for longest, and begins with a whole quota: 50,000 addresses

@@ -11,8 +11,8 @@ from fastapi import Request, Response
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
 from app.http.responses import Json
-from app.services.auth_context import AuthContext, plain_address
-from app.services.sessions import Pair
+from app.services.accounts.context import AuthContext, plain_address
+from app.services.accounts.sessions import Pair
 
 NAME, PATH, ASKED = "todo_refresh", "/api/auth", "x-refresh-cookie"
 LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")

@@ -17,11 +17,11 @@ from starlette.requests import Request
 
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, Invalid, MalformedBody, UnsupportedMediaType
 from app.http.idempotency import KEY
-from app.services.transfer.calendar_reader import read_calendar
-from app.services.transfer.items import Item, TooManyRows
-from app.services.transfer.own_csv import read_own_csv
-from app.services.transfer.own_json import Rows, read_document
-from app.services.transfer.todoist import is_todoist, read_todoist
+from app.services.transfer.formats.csv import read_own_csv
+from app.services.transfer.formats.ics_reader import read_calendar
+from app.services.transfer.formats.json import Rows, read_document
+from app.services.transfer.formats.todoist import is_todoist, read_todoist
+from app.services.transfer.import_row import Item, TooManyRows
 
 IN_MEMORY = 1_048_576
 CHUNK = 65_536

@@ -11,9 +11,9 @@ from app.clock import now
 from app.db.session import Database
 from app.http.responses import encode
 from app.schemas.transfer import Kind
-from app.services.transfer import own_csv
-from app.services.transfer.calendar import Calendar
-from app.services.transfer.pages import Head, due_of, exported, read_head, read_page
+from app.services.transfer.export_pages import Head, due_of, exported, read_head, read_page
+from app.services.transfer.formats import csv
+from app.services.transfer.formats.ics_writer import Calendar
 
 FORMAT = "todo/1"
 RESTORABLE = ("projects", "tasks")
@@ -60,9 +60,9 @@ class Export:
 
     async def as_csv(self) -> AsyncIterator[bytes]:
         projects = await self.project_names()
-        yield own_csv.heading()
+        yield csv.heading()
         async for rows in self.pages("tasks", live=True):
-            for piece in in_pieces(own_csv.line(self._owner, row, projects) for row in rows):
+            for piece in in_pieces(csv.line(self._owner, row, projects) for row in rows):
                 yield piece
 
     async def as_ics(self) -> AsyncIterator[bytes]:

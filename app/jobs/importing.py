@@ -18,13 +18,13 @@ from starlette.requests import ClientDisconnect
 from app.db.session import Database, Session
 from app.errors import AppError, UnknownTimeZone
 from app.schemas.transfer import ERRORS_MAX
-from app.services.import_lease import ImportLease
-from app.services.time_zones import set_timezone
-from app.services.transfer.items import Item
-from app.services.transfer.order import in_levels
+from app.services.transfer.import_lease import ImportLease
+from app.services.transfer.import_order import in_levels
+from app.services.transfer.import_row import Item
 from app.services.transfer.references import References
-from app.services.transfer.rows import Reader, RowRefused, refused
+from app.services.transfer.row_validation import Reader, RowRefused, refused
 from app.services.transfer.store import ENTITY, ensure_owner, insert_rows
+from app.services.user_settings import set_timezone
 from app.services.users import get_revision, get_timezone, lock_owner
 
 BATCH = 1000

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from app.clock import now
 from app.db.contention import retry_on_contention
 from app.db.session import WORKER_ROLE, Database
-from app.services.reminding import LATE, Upcoming, find_upcoming, fire_reminders
+from app.services.tasks.firing import LATE, Upcoming, find_upcoming, fire_reminders
 
 log = logging.getLogger(__name__)
 

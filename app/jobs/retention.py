@@ -4,7 +4,7 @@ import logging
 
 from app.db.contention import retry_on_contention
 from app.db.session import WORKER_ROLE, Database
-from app.services import emptying, pruning
+from app.services.retention import pruning, trash
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
     total, done = 0, list[str]()
     while days:
         async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-            owners = await emptying.find_old_trash(session, NOBODY, days=days, but=done)
+            owners = await trash.find_old_trash(session, NOBODY, days=days, but=done)
         if not owners:
             break
         for owner in owners:
@@ -61,4 +61,4 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
 async def _purge_once(database: Database, owner: str, days: int) -> int:
     async with database.transaction(owner) as session:
         session.through = "retention"
-        return await emptying.purge_old(session, owner, days=days)
+        return await trash.purge_old(session, owner, days=days)

@@ -23,8 +23,9 @@ from app.errors import AppError
 from app.jobs import retention
 from app.jobs.reminders import NOBODY, Reminders
 from app.outbound import Caller, Outcome
-from app.services import deliveries, pruning
-from app.services.deliveries import Job
+from app.services.retention import pruning
+from app.services.webhooks import deliveries
+from app.services.webhooks.deliveries import Job
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self
 from app.db.session import Database
 from app.errors import AppError, TooManyStreams
 from app.http.responses import SLICE_ROWS, encode
-from app.services.changes import ChangesRead, find_position, list_changes
+from app.services.changes.feed import ChangesRead, find_position, list_changes
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from app.http.routing import SmallBodyRoute
 from app.http.streamed_file import StreamedFile
 from app.models.accounts import AccountRead, AccountUpdate
 from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
-from app.services import accounts, erasure, passwords
-from app.services.account_export import read_account
+from app.services.accounts import erasure, passwords, profile
+from app.services.accounts.export import read_account
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 
@@ -22,13 +22,13 @@ EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "The e-mail is ta
 @router.get("/me", response_model=AccountRead, responses={404: {"description": "Another issuer's user."}})
 async def get_account(subject: Subject, session: AuthSession) -> Response:
     """Who the token belongs to."""
-    return Json(dict(await accounts.get_account(session, subject)))
+    return Json(dict(await profile.get_account(session, subject)))
 
 
 @router.patch("/me", response_model=AccountRead, responses=EMAIL)
 async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, change: AccountUpdate) -> Response:
     """Change name, e-mail or time zone: the fields sent and no others. A new e-mail needs `current_password`."""
-    return Json(dict(await accounts.update_account(auth, identity.subject, change, client)))
+    return Json(dict(await profile.update_account(auth, identity.subject, change, client)))
 
 
 @router.delete("/me", status_code=204, response_class=Response, responses=LIMITED)

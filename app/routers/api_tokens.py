@@ -6,7 +6,7 @@ from app.http.dependencies import Auth, AuthSession, InPerson, TokenId, bearer
 from app.http.responses import Json
 from app.http.routing import SmallBodyRoute
 from app.models.api_tokens import ApiTokenCreate, ApiTokenCreated, ApiTokenRead
-from app.services import api_tokens
+from app.services.accounts import api_tokens
 
 router = APIRouter(
     prefix="/api/auth/tokens", tags=["tokens"], route_class=SmallBodyRoute, dependencies=[Security(bearer)]

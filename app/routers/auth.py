@@ -11,9 +11,9 @@ from app.http.responses import LIMITED, Json
 from app.http.routing import SmallBodyRoute
 from app.models.accounts import AccountCreate
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
-from app.services import accounts, login, passwords, sessions
-from app.services.auth_context import AuthContext
-from app.services.refresh import refresh_session
+from app.services.accounts import login, passwords, profile, sessions
+from app.services.accounts.context import AuthContext
+from app.services.accounts.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute)
 
@@ -38,7 +38,7 @@ CONFIRM = {"detail": "A mail to this address tells how to go on."}
 @router.post("/signup", status_code=201, include_in_schema=False)
 async def register(request: Request, auth: Auth, client: FromClient, account: AccountCreate) -> Response:
     """Make an account and log it in. The user's id for paths is in `user.id`, and `me` works there, too."""
-    pair = await accounts.register(auth, account, client)
+    pair = await profile.register(auth, account, client)
     return Json(CONFIRM, 202) if pair is None else pair_answer(request, auth, pair, 201)
 
 

@@ -15,7 +15,7 @@ from app.http.streamed_file import StreamedFile
 from app.jobs.exporting import Export
 from app.models.calendar_feeds import CalendarCreate, CalendarCreated, CalendarRead
 from app.schemas.transfer import CalendarQuery
-from app.services import calendars
+from app.services import calendar_feeds
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute)
 own = [Security(bearer)]
@@ -34,7 +34,7 @@ UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag 
 @router.post("/calendar", status_code=201, response_model=CalendarCreated, dependencies=own)
 async def create_calendar(request: Request, owner: Owner, session: Session, wanted: CalendarCreate) -> Response:
     """An address that a calendar can subscribe to. It holds a token, which is shown once and can be revoked."""
-    made = await calendars.create_calendar(session, owner, wanted)
+    made = await calendar_feeds.create_calendar(session, owner, wanted)
     base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
     made["url"] = f"{base}/api/{quote(owner, safe='')}/calendar.ics?token={made['token']}"
     return ShownOnce(made, 201, instead=f"Revoke calendar feed {made['id']} and create another one.")
@@ -43,13 +43,13 @@ async def create_calendar(request: Request, owner: Owner, session: Session, want
 @router.get("/calendar", response_model=list[CalendarRead], dependencies=own)
 async def list_calendars(owner: Owner, session: ReadSession) -> Response:
     """The feeds that are not revoked; without their tokens."""
-    return Json([dict(row) for row in await calendars.list_calendars(session, owner)])
+    return Json([dict(row) for row in await calendar_feeds.list_calendars(session, owner)])
 
 
 @router.delete("/calendar/{feed_id}", status_code=204, response_class=Response, dependencies=own)
 async def revoke_calendar(owner: Owner, session: Session, feed_id: FeedId) -> Response:
     """The feed's address opens nothing any more."""
-    await calendars.revoke_calendar(session, owner, feed_id)
+    await calendar_feeds.revoke_calendar(session, owner, feed_id)
     return Response(status_code=204)
 
 
@@ -74,7 +74,7 @@ async def read_calendar(
     """
     if not query.token:
         raise TokenMissing
-    feed = await calendars.open_calendar(session, user_id, query.token)
+    feed = await calendar_feeds.open_calendar(session, user_id, query.token)
     await auth.guard.refuse_disabled(user_id)
     etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics")
     headers = {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}

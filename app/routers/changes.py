@@ -10,7 +10,7 @@ from app.http.responses import Json, encode_list
 from app.http.routing import DirectRoute
 from app.live.event_stream import EventStream
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
-from app.services import changes, history, undo
+from app.services.changes import feed, history, undo
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
 EVENTS: dict[str, Any] = {
@@ -26,7 +26,7 @@ GONE: dict[int | str, dict[str, Any]] = {410: {"description": "That number is ol
 @router.get("/changes", response_model=ChangesPage, responses=GONE)
 async def list_changes(owner: Owner, session: ReadSession, query: Annotated[ChangesQuery, Query()]) -> Response:
     """What came after a number, in order, deletions included. Apply it to what you have, and continue from `next`."""
-    page = await changes.list_changes(session, owner, since=query.since, limit=query.limit)
+    page = await feed.list_changes(session, owner, since=query.since, limit=query.limit)
     body = {"changes": await encode_list(page.changes), "next": page.next, "has_more": page.has_more}
     return Json(body, headers={"X-Revision": str(page.current)})
 

@@ -16,7 +16,7 @@ from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.conversations import ConversationRead, MessageRead
 from app.schemas.chat import BeforeQuery, ChatAnswer, ChatRequest
-from app.services import conversations
+from app.services.assistant import conversations
 from app.services.idempotency import Answer
 
 router = APIRouter(

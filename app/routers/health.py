@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.operations import Health, Ready
-from app.services import readiness
+from app.services.operations import readiness
 
 router = APIRouter(tags=["operations"], route_class=DirectRoute)
 

@@ -6,7 +6,7 @@ from app.http.dependencies import Auth, AuthSession, LoggedIn, SessionId, bearer
 from app.http.responses import Json
 from app.http.routing import SmallBodyRoute
 from app.models.sessions import SessionRead
-from app.services import sessions
+from app.services.accounts import sessions
 
 router = APIRouter(
     prefix="/api/auth/sessions", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)]

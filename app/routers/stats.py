@@ -8,7 +8,7 @@ from app.http.dependencies import Owner, ReadSession, bearer
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.stats import StatsQuery, StatsRead
-from app.services import stats
+from app.services.tasks import stats
 
 router = APIRouter(
     prefix="/api/{user_id}/stats", tags=["stats"], route_class=DirectRoute, dependencies=[Security(bearer)]

@@ -10,7 +10,7 @@ from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import ForwardQuery
-from app.services import tags
+from app.services.tasks import tags
 
 router = APIRouter(
     prefix="/api/{user_id}/tags", tags=["tags"], route_class=DirectRoute, dependencies=[Security(bearer)]

@@ -14,7 +14,8 @@ from app.models.task_quick import QUICK, QuickAdded, QuickTask
 from app.models.task_reminders import Snooze
 from app.models.tasks import TaskRead
 from app.schemas.bulk import BulkResult, BulkWrite
-from app.services import bulk, quick_tasks, reminding
+from app.services import quick_add
+from app.services.tasks import bulk, firing
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -33,7 +34,7 @@ async def quick_add_task(request: Request, owner: Owner, session: Session, wante
     Days, times and repeats are read in English, in your time zone. `#` names a project, which is created when new;
     `@` a tag; `p:high` or `p1` to `p4` the priority. What is not understood stays in the title.
     """
-    done = await quick_tasks.quick_add_task(session, owner, wanted)
+    done = await quick_add.quick_add_task(session, owner, wanted)
     if wanted.dry_run:
         return Json(done)
     task = done["task"]
@@ -58,5 +59,5 @@ async def snooze_task(
     owner: Owner, session: Session, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
 ) -> Response:
     """Remind once more, at `until` or in so many `minutes`. Reminders at instants that have passed are dropped."""
-    task = await reminding.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
+    task = await firing.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
     return entity_answer(task)

@@ -21,7 +21,8 @@ from app.models.task_actions import TaskComplete, TaskMove
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services import emptying, task_list, tasks
+from app.services.retention import trash
+from app.services.tasks import listing, writing
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -41,14 +42,14 @@ async def list_tasks(
     """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
     if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
-    page = await task_list.list_tasks(session, owner, query, count=wants_total(request, query))
+    page = await listing.list_tasks(session, owner, query, count=wants_total(request, query))
     return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
 async def create_task(request: Request, owner: Owner, session: Session, task: TaskCreate) -> Response:
     """Create a task; only `title` is required."""
-    created = await tasks.create_task(session, owner, task)
+    created = await writing.create_task(session, owner, task)
     return created_answer(request, created)
 
 
@@ -63,26 +64,26 @@ async def list_trash(
     """What was deleted and can be restored, latest first."""
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
-    page = await task_list.list_trash(session, owner, query, count=wants_total(request, query))
+    page = await listing.list_trash(session, owner, query, count=wants_total(request, query))
     return list_answer(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: Session) -> Response:
     """Delete for good everything that is in the trash, and the projects, comments and views that were deleted."""
-    await emptying.empty_trash(session, owner)
+    await trash.empty_trash(session, owner)
     return Response(status_code=204)
 
 
 @router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY, 304: UNCHANGED})
 async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
     """One task. With `If-None-Match` and nothing new: 304."""
-    return answer_if_news(await tasks.get_task(session, owner, task_id), if_none_match)
+    return answer_if_news(await writing.get_task(session, owner, task_id), if_none_match)
 
 
 async def _update(owner: str, session: Session, task_id: int, change: TaskUpdate, if_match: str | None) -> Response:
     versions = expected_versions(if_match)
-    return entity_answer(await tasks.update_task(session, owner, task_id, change, versions=versions))
+    return entity_answer(await writing.update_task(session, owner, task_id, change, versions=versions))
 
 
 @router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY})
@@ -118,7 +119,7 @@ async def complete_task(
     keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
     return entity_answer(
-        await tasks.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
+        await writing.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
     )
 
 
@@ -127,7 +128,7 @@ async def complete_task(
 )
 async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """A recurring task goes on to its next date, with nothing done."""
-    return entity_answer(await tasks.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+    return entity_answer(await writing.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
 
 
 @router.post("/{task_id}/move", response_model=TaskRead, responses={200: ENTITY})
@@ -135,17 +136,17 @@ async def move_task(
     owner: Owner, session: Session, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
 ) -> Response:
     """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
-    return entity_answer(await tasks.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
+    return entity_answer(await writing.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
 async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """Into the trash, with all below it: gone from every other view until it is restored."""
-    await tasks.delete_task(session, owner, task_id, versions=expected_versions(if_match))
+    await writing.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
 @router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
     """Bring a task back from the trash, with what was below it and went there together with it."""
-    return entity_answer(await tasks.restore_task(session, owner, task_id))
+    return entity_answer(await writing.restore_task(session, owner, task_id))

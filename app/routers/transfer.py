@@ -14,8 +14,8 @@ from app.http.uploads import format_of, rows_of, spooled
 from app.jobs.exporting import Export
 from app.jobs.importing import Import
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
-from app.services.import_lease import ImportLease
-from app.services.transfer.rows import Reader
+from app.services.transfer.import_lease import ImportLease
+from app.services.transfer.row_validation import Reader
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
 MEDIA = {Format.JSON: "application/json", Format.CSV: "text/csv; charset=utf-8", Format.ICS: "text/calendar"}

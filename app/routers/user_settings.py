@@ -6,7 +6,7 @@ from app.http.dependencies import Owner, ReadSession, Session, bearer
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.preferences import PreferencesRead, PreferencesUpdate
-from app.services import time_zones, users
+from app.services import user_settings, users
 
 router = APIRouter(
     prefix="/api/{user_id}/settings", tags=["settings"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -24,4 +24,4 @@ async def update_settings(owner: Owner, session: Session, change: PreferencesUpd
     """Set the time zone: it says what today is, what a local time without offset means, when a day begins.
 
     Reminders that count from a due date move along, as one change of their tasks."""
-    return Json({"timezone": await time_zones.set_timezone(session, owner, change.timezone)})
+    return Json({"timezone": await user_settings.set_timezone(session, owner, change.timezone)})

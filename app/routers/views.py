@@ -13,7 +13,8 @@ from app.http.routing import DirectRoute
 from app.models.tasks import TaskRead
 from app.models.views import ViewRead
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
-from app.services import task_list, views
+from app.services import views
+from app.services.tasks import listing
 
 router = APIRouter(
     prefix="/api/{user_id}/views", tags=["views"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -77,5 +78,5 @@ async def list_view_tasks(
     wanted = await views.get_task_query(session, owner, view_id, query)
     if wanted.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
-    page = await task_list.list_tasks(session, owner, wanted, count=wants_total(request, query))
+    page = await listing.list_tasks(session, owner, wanted, count=wants_total(request, query))
     return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if wanted.stable else None)

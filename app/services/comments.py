@@ -12,7 +12,7 @@ from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import Comment, CommentBody, CommentRow
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
-from app.services.task_statements import LIVE, MINE, TASKS
+from app.services.tasks.statements import LIVE, MINE, TASKS
 from app.services.users import USERS
 from app.services.versions import kept_columns, moment_of, update_row
 

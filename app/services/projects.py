@@ -10,10 +10,10 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
-from app.services.moves import find_place, places
-from app.services.task_statements import GONE, TASKS, numbered_task
-from app.services.task_statements import LIVE as LIVE_TASK
-from app.services.task_statements import NOW as TASK_NOW
+from app.services.tasks.moves import find_place, places
+from app.services.tasks.statements import GONE, TASKS, numbered_task
+from app.services.tasks.statements import LIVE as LIVE_TASK
+from app.services.tasks.statements import NOW as TASK_NOW
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 from app.services.versions import kept_columns, moment_of, update_row
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.services import attempts
-from app.services.attempts import FREE_ACCOUNT, FREE_ADDRESS, FREE_HERE, LONGEST_WAIT, keys_of
+from app.services.accounts import login_throttle
+from app.services.accounts.login_throttle import FREE_ACCOUNT, FREE_ADDRESS, FREE_HERE, LONGEST_WAIT, keys_of
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import assert_problem
@@ -89,7 +89,7 @@ async def test_who_comes_from_a_new_address_waits_once_however_others_rotate_the
 ) -> None:
     """A second stands for the minute: strangers win every turn of the account's counter, and the owner gets in."""
     wait = 1.0
-    monkeypatch.setattr(attempts, "LONGEST_WAIT", wait)
+    monkeypatch.setattr(login_throttle, "LONGEST_WAIT", wait)
     codes: Counter[int] = Counter()
     held = "update login_attempts set blocked_until = now() + interval '50 seconds' where address = '' and account > ''"
 
@@ -220,4 +220,4 @@ async def test_what_was_wrong_long_ago_does_not_count(ann: Visitor, sql: Any) ->
 )
 async def test_what_an_address_is(first: str, second: str, same: bool) -> None:
     assert (keys_of("a", first).address == keys_of("a", second).address) == same
-    assert attempts.keys_of("a", first) != attempts.keys_of("a", first, purpose="mail")
+    assert login_throttle.keys_of("a", first) != login_throttle.keys_of("a", first, purpose="mail")

@@ -7,7 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.jobs import retention
-from app.services import account_export, emptying, erasure, reminding
+from app.services.accounts import erasure, export
+from app.services.retention import trash
+from app.services.tasks import firing
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
@@ -123,7 +125,7 @@ async def test_the_export_holds_everything_but_secrets(ann: Visitor, sql: Any, a
 async def test_the_export_is_read_in_pages(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     eve = await busy(Visitor(ann.client))
     whole = (await eve.get("/api/auth/me/export")).json()
-    monkeypatch.setattr(account_export, "PAGE_ROWS", 1)
+    monkeypatch.setattr(export, "PAGE_ROWS", 1)
     parts = (await eve.get("/api/auth/me/export")).json()
     assert parts | {"exported_at": ""} == whole | {"exported_at": ""}
 
@@ -134,8 +136,8 @@ async def test_no_job_makes_the_row_of_an_erased_user_again(ann: Visitor, sql: A
     assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
     await retention.prune_owner(app.state.database, ann.id, days=30)
     async with app.state.database.transaction(ann.id) as session:
-        assert await emptying.purge_old(session, ann.id, days=1) == 0
-        assert await reminding.fire_reminders(session, ann.id, [1], late=False) == 0
+        assert await trash.purge_old(session, ann.id, days=1) == 0
+        assert await firing.fire_reminders(session, ann.id, [1], late=False) == 0
     assert await everywhere(sql, ann.id) == set()
 
 

@@ -15,7 +15,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.auth.passwords import common_passwords
 from app.errors import Contention
-from app.services.attempts import FREE_ADDRESS, FREE_HERE
+from app.services.accounts.login_throttle import FREE_ADDRESS, FREE_HERE
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import SECRET, assert_problem

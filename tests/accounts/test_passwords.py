@@ -16,9 +16,9 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from app.auth import passwords
 from app.auth.passwords import Hasher
 from app.errors import Unavailable
-from app.services import login
-from app.services.attempts import FREE_ADDRESS
-from app.services.operators import disable_user
+from app.services.accounts import login
+from app.services.accounts.login_throttle import FREE_ADDRESS
+from app.services.accounts.operators import disable_user
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem

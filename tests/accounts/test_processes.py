@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.config import Settings
-from app.services.attempts import FREE_HERE
+from app.services.accounts.login_throttle import FREE_HERE
 from tests.accounts.support import Visitor
 from tests.support import SECRET
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.services import refresh
+from app.services.accounts import refresh
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import assert_problem

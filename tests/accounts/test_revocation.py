@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.auth.claims import Identity
-from app.services import liveness
-from app.services.liveness import Guard
+from app.services.accounts import revocation
+from app.services.accounts.revocation import Guard
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import assert_problem
@@ -138,18 +138,18 @@ async def test_one_asks_again_while_the_others_go_by_what_is_known() -> None:
     identity = Identity("ann", 2**40, "sid")
     guard._remember(("ann", "sid"), identity, now)
     assert guard.is_fresh(identity)
-    now = liveness.RENEW
+    now = revocation.RENEW
     assert [guard.is_fresh(identity) for _ in range(3)] == [False, True, True]
-    now = liveness.BOUND
+    now = revocation.BOUND
     assert not guard.is_fresh(identity)
-    assert liveness.BOUND < PROMISE
+    assert revocation.BOUND < PROMISE
     guard._remember(("ann", "sid"), identity, now)
     guard.forget("ann")
     assert not guard.is_fresh(identity)
 
 
 async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness, "ENTRIES", 3)
+    monkeypatch.setattr(revocation, "ENTRIES", 3)
     guard = Guard(None)  # type: ignore[arg-type]
     for number in range(10):
         guard._remember(("ann", number), Identity("ann", 2**40, str(number)), time.monotonic())

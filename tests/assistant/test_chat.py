@@ -6,7 +6,7 @@ from typing import Any
 
 from app.assistant.prompt import prompt
 from app.models.conversations import MessageRow
-from app.services.erasure import erase
+from app.services.accounts.erasure import erase
 from tests.assistant.conftest import Talking
 from tests.assistant.scripted import Says, helpful, in_turn
 from tests.support import Person, assert_problem

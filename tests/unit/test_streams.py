@@ -16,7 +16,7 @@ from app.live import event_stream
 from app.live.event_stream import EventStream
 from app.live.hub import Hub
 from app.schemas.changes import ChangeRow
-from app.services.changes import ChangesRead
+from app.services.changes.feed import ChangesRead
 
 WAIT = 3.0
 

@@ -12,7 +12,7 @@ from app.db.contention import retry_on_contention
 from app.db.session import Database, Session
 from app.errors import BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import make_finding
-from app.services.agent_writes import begin_write, note_writes
+from app.services.assistant.agent_writes import begin_write, note_writes
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:

@@ -10,7 +10,7 @@ from app.models.task_fields import Tag
 from app.schemas.stats import StatsQuery, StatsRead
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import Whole
-from app.services import stats, tags
+from app.services.tasks import stats, tags
 
 
 class RenameTag(TagUpdate):

@@ -10,7 +10,8 @@ from app.models.base import Shape
 from app.models.task_actions import TaskMove, one_place
 from app.models.task_fields import DueDate
 from app.models.task_quick import QuickTask, QuickText
-from app.services import quick_tasks, tasks
+from app.services.quick_add import quick_add_task
+from app.services.tasks import writing
 
 
 class QuickAdd(Shape):
@@ -49,18 +50,18 @@ class Skipped(Done):
 
 async def quick_add(call: Call) -> Any:
     wanted = QuickTask(text=call.arguments.text)
-    added = await quick_tasks.quick_add_task(call.session, call.owner, wanted)
+    added = await quick_add_task(call.session, call.owner, wanted)
     pieces = [{name: span[name] for name in Read.model_fields} for span in added["understood"]]
     return {**done(added["task"], "created"), "understood": pieces}
 
 
 async def move_task(call: Call) -> Any:
-    moved = await tasks.move_task(call.session, call.owner, call.arguments.task_id, call.arguments.move)
+    moved = await writing.move_task(call.session, call.owner, call.arguments.task_id, call.arguments.move)
     return done(moved, "moved")
 
 
 async def skip_task(call: Call) -> Any:
-    task = await tasks.skip_task(call.session, call.owner, call.arguments.task_id)
+    task = await writing.skip_task(call.session, call.owner, call.arguments.task_id)
     return {**done(task, "completed" if task.completed else "skipped"), "due_date": task.due_date}
 
 

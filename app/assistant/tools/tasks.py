@@ -10,7 +10,8 @@ from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.pagination import Page
 from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
-from app.services import emptying, task_list, tasks
+from app.services.retention import trash
+from app.services.tasks import listing, writing
 
 
 class TaskId(Shape):
@@ -92,47 +93,47 @@ def _lines(page: Page) -> dict[str, Any]:
 
 
 async def add_task(call: Call) -> Any:
-    return done(await tasks.create_task(call.session, call.owner, call.arguments), "created")
+    return done(await writing.create_task(call.session, call.owner, call.arguments), "created")
 
 
 async def list_tasks(call: Call) -> Any:
-    return _lines(await task_list.list_tasks(call.session, call.owner, call.arguments, count=False))
+    return _lines(await listing.list_tasks(call.session, call.owner, call.arguments, count=False))
 
 
 async def search_tasks(call: Call) -> Any:
     query = TaskQuery(search=call.arguments.query, limit=call.arguments.limit)
-    return _lines(await task_list.list_tasks(call.session, call.owner, query, count=False))
+    return _lines(await listing.list_tasks(call.session, call.owner, query, count=False))
 
 
 async def get_task(call: Call) -> Any:
-    return await tasks.get_task(call.session, call.owner, call.arguments.task_id)
+    return await writing.get_task(call.session, call.owner, call.arguments.task_id)
 
 
 async def update_task(call: Call) -> Any:
-    changed = await tasks.update_task(call.session, call.owner, call.arguments.task_id, call.arguments.change)
+    changed = await writing.update_task(call.session, call.owner, call.arguments.task_id, call.arguments.change)
     return done(changed, "updated")
 
 
 async def complete_task(call: Call) -> Any:
     completed = call.arguments.completed
-    task = await tasks.complete_task(call.session, call.owner, call.arguments.task_id, completed)
+    task = await writing.complete_task(call.session, call.owner, call.arguments.task_id, completed)
     return done(task, "completed" if completed else "reopened")
 
 
 async def delete_task(call: Call) -> Any:
-    return done(await tasks.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
+    return done(await writing.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
 
 
 async def restore_task(call: Call) -> Any:
-    return done(await tasks.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
+    return done(await writing.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
 
 
 async def list_trash(call: Call) -> Any:
-    return _lines(await task_list.list_trash(call.session, call.owner, call.arguments, count=False))
+    return _lines(await listing.list_trash(call.session, call.owner, call.arguments, count=False))
 
 
 async def empty_trash(call: Call) -> Any:
-    return {"status": "emptied", "deleted": await emptying.empty_trash(call.session, call.owner)}
+    return {"status": "emptied", "deleted": await trash.empty_trash(call.session, call.owner)}
 
 
 TASK_TOOLS = [

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.assistant.tools.tool import Call, Nothing, Tool
-from app.services import agent_writes
+from app.services.assistant import agent_writes
 
 SHOWN = 20  # a tag can be on all tasks
 STATUS = "What happened to it: updated, completed, reopened, deleted, restored."

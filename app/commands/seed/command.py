@@ -15,9 +15,9 @@ from app.db.session import Database
 from app.errors import AccountNotFound
 from app.jobs.importing import Import
 from app.models.accounts import AccountCreate
-from app.services import operators
-from app.services.transfer.pages import Head, read_head, read_page
-from app.services.transfer.rows import Reader
+from app.services.accounts import operators
+from app.services.transfer.export_pages import Head, read_head, read_page
+from app.services.transfer.row_validation import Reader
 
 DEMO = "demo@example.com"
 

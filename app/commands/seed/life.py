@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.commands.seed.words import COMMENTS, NOTES, SERIES, THEMES, TREES, Series
-from app.services.transfer.items import Item
+from app.services.transfer.import_row import Item
 
 HISTORY = 180  # days back to the oldest completed task
 OCCURRENCES = 12  # kept of each series, at most

@@ -9,8 +9,9 @@ from typing import Any
 from app.db.session import Session
 from app.errors import TooManyProjects, TooManyViews
 from app.services.projects import MAX_PROJECTS
-from app.services.transfer.items import Item
-from app.services.transfer.rows import Reader, RowRefused, refused
+from app.services.tasks.subtasks import MAX_LEVELS
+from app.services.transfer.import_row import Item
+from app.services.transfer.row_validation import Reader, RowRefused, refused
 from app.services.transfer.store import (
     ENTITY,
     Place,
@@ -20,7 +21,6 @@ from app.services.transfer.store import (
     find_projects,
     insert_rows,
 )
-from app.services.tree import MAX_LEVELS
 from app.services.views import find_room
 
 UNKNOWN_ID = -1  # of what a dry run would have made

@@ -13,8 +13,8 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
-from app.services.reminders import remind_at_of
-from app.services.transfer.pages import TABLES
+from app.services.tasks.reminders import remind_at_of
+from app.services.transfer.export_pages import TABLES
 from app.services.versions import kept_columns
 
 OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}

@@ -1,0 +1,53 @@
+"""API tokens: make, list, revoke."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from app.auth.opaque import HINT, hash_token, new_api_token
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ApiTokenNotFound
+from app.models.api_tokens import ApiTokenCreate
+from app.services.accounts.context import AuthContext
+
+_READ = "id, name, scope, hint, created_at, expires_at, last_used_at"
+# The user of another issuer's token may have no row yet.
+CREATE = Prepared(
+    text(f"""
+    with owner as (insert into users (id) values (:owner) on conflict (id) do nothing)
+    insert into api_tokens (user_id, name, scope, token_hash, hint, expires_at)
+    values (:owner, :name, :scope, :token_hash, :hint, :expires_at) returning {_READ}
+""")  # noqa: S608 - a constant
+)
+LIST = Prepared(
+    text(f"select {_READ} from api_tokens where user_id = :owner and revoked_at is null order by id desc")  # noqa: S608
+)
+REVOKE = Prepared(
+    text("""
+    update api_tokens set revoked_at = now()
+    where user_id = :owner and id = cast(:token_id as bigint) and revoked_at is null returning id
+""")
+)
+
+
+async def create_api_token(session: Session, owner: str, wanted: ApiTokenCreate) -> dict[str, Any]:
+    """With ``token``, which exists nowhere else."""
+    token = new_api_token()
+    kept = {"owner": owner, "token_hash": hash_token(token), "hint": token[:HINT]}
+    row = (await session.exec(CREATE, {**wanted.model_dump(), **kept})).one()
+    return {**dict(row), "token": token}
+
+
+async def list_api_tokens(session: Session, owner: str) -> list[Any]:
+    """Those that are not revoked, the newest first; expired ones, too."""
+    return (await session.exec(LIST, {"owner": owner})).all()
+
+
+async def revoke_api_token(auth: AuthContext, owner: str, token_id: int) -> None:
+    """Raises ApiTokenNotFound."""
+    async with auth.database.auth_transaction() as session:
+        revoked = (await session.exec(REVOKE, {"owner": owner, "token_id": token_id})).first()
+    auth.guard.forget(owner)
+    if revoked is None:
+        raise ApiTokenNotFound

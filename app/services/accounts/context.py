@@ -1,0 +1,87 @@
+"""What the services of accounts work with, made once at the start."""
+
+import asyncio
+import ipaddress
+import logging
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from app.auth.access import OwnTokens
+from app.auth.passwords import Hasher
+from app.config import Settings
+from app.db.session import Database
+from app.errors import AccountsUnavailable
+from app.mail import Mailer
+from app.services.accounts.revocation import Guard
+
+log = logging.getLogger(__name__)
+
+
+class Client(NamedTuple):
+    """Who asks, as far as the network tells. ``arrived_at`` is when the request reached this process."""
+
+    address: str
+    user_agent: str
+    arrived_at: datetime
+
+
+def plain_address(address: str) -> str:
+    """An IPv4 host that a socket of both families shows as ``::ffff:a.b.c.d`` is the same host (RFC 4291, 2.5.5.2)."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return address if mapped is None else str(mapped)
+
+
+def network_of(address: str) -> str:
+    """What one host has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        parsed = ipaddress.ip_address(plain_address(address))
+    except ValueError:
+        return address
+    return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class AuthContext:
+    """``own`` is None where there is no key to sign with: then only other issuers' tokens and API tokens work."""
+
+    settings: Settings
+    database: Database
+    hasher: Hasher
+    guard: Guard
+    mailer: Mailer
+    own: OwnTokens | None
+    seen: Counter[str] = field(default_factory=Counter)  # what happened how often, for app.metrics
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def tokens(self) -> OwnTokens:
+        """Raises AccountsUnavailable."""
+        if self.own is None:
+            raise AccountsUnavailable
+        return self.own
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` after the answer. It is cancelled when the service stops, and should then finish at once."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("work after an answer failed", exc_info=error)
+
+    async def aclose(self) -> None:
+        """Finish what is under way; before the database closes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.mailer.aclose()
+        self.hasher.close()

@@ -1,0 +1,78 @@
+"""Deleting an account with all its rows."""
+
+import asyncio
+import logging
+from graphlib import TopologicalSorter
+
+from sqlalchemy import text
+
+from app.db.contention import retry_on_contention
+from app.db.session import Database, quote_owner
+from app.db.statements import Prepared
+from app.models.accounts import fold_email
+from app.services.accounts import login_throttle
+from app.services.accounts.context import AuthContext, Client
+from app.services.accounts.login import confirm_password
+from app.services.accounts.revocation import BOUND
+
+log = logging.getLogger("app.security")
+
+ERASER_ROLE = "todo_eraser"
+SECOND_PASS = BOUND + 1.0  # seconds after which no process takes the account's access tokens any more
+LOCK = Prepared(text("select id from users where id = :owner for update"))
+EMAIL = Prepared(text("select email from accounts where user_id = :owner for no key update"))
+# The catalogue knows every table of user data, also of versions to come; each with its key and what it refers to.
+TABLES = Prepared(
+    text("""
+    select c.relname as name,
+           array(select distinct f.relname::text from pg_constraint k join pg_class f on f.oid = k.confrelid
+                 where k.conrelid = c.oid and k.contype = 'f' and k.confrelid <> c.oid) as refers_to,
+           array(select quote_ident(a.attname) from pg_index i
+                 cross join unnest(cast(i.indkey as smallint[])) with ordinality as k (number, place)
+                 join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number
+                 where i.indrelid = c.oid and i.indisprimary order by k.place) as key,
+           array(select a.attname::text from pg_attribute a
+                 where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns,
+           has_table_privilege(c.oid, 'select') as readable
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = current_schema() and c.relkind in ('r', 'p') and not c.relispartition
+      and (c.relname = 'users' or exists (select from pg_attribute a where a.attrelid = c.oid
+                                          and a.attname = 'user_id' and not a.attisdropped))
+    order by c.relname
+""")
+)
+
+
+async def delete_account(auth: AuthContext, owner: str, password: str, client: Client) -> None:
+    """Raises WrongPassword, TooManyAttempts, AccountNotFound."""
+    await confirm_password(auth, owner, password, client)
+    await erase(auth.database, owner)
+    auth.guard.forget(owner)
+    log.warning("account_deleted", extra={"user_id": owner})
+    auth.later(_erase_again(auth.database, owner))
+
+
+async def _erase_again(database: Database, owner: str) -> None:
+    """Another process may have let a write in by a login that it had asked about just before."""
+    try:
+        await asyncio.sleep(SECOND_PASS)
+    finally:
+        await erase(database, owner)
+
+
+@retry_on_contention
+async def erase(database: Database, owner: str) -> None:
+    """Remove every row of ``owner`` from every table, in one transaction."""
+    async with database.auth_transaction() as session:
+        await session.exec(LOCK, {"owner": owner})  # writes that are under way come first
+        if email := (await session.exec(EMAIL, {"owner": owner})).first():
+            for purpose in ("login", "mail"):
+                keys = login_throttle.keys_of(fold_email(email), "", purpose=purpose)
+                await session.exec(login_throttle.FORGET, {"account": keys.account})
+        await session.exec(text(f"set local role {ERASER_ROLE}"))
+        await session.exec(text(f"set local app.user_id = {quote_owner(owner)}"))
+        tables = (await session.exec(TABLES)).all()
+        order = TopologicalSorter({table.name: table.refers_to for table in tables}).static_order()
+        for name in reversed([name for name in order if name != "alembic_version"]):
+            column = "id" if name == "users" else "user_id"
+            await session.exec(text(f'delete from "{name}" where {column} = :owner'), {"owner": owner})  # noqa: S608

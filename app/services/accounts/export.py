@@ -1,0 +1,78 @@
+"""Everything kept about an account, handed over: table by table, a page of rows at a time."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from sqlalchemy import text
+
+from app.clock import now
+from app.db.session import Database
+from app.db.statements import Prepared
+from app.services.accounts.api_tokens import LIST as LIST_TOKENS
+from app.services.accounts.context import AuthContext
+from app.services.accounts.erasure import TABLES
+from app.services.accounts.profile import get_account
+
+PAGE_ROWS = 200
+# What an export leaves out: answers kept for retries are copies, with secrets in them, of what is there anyway.
+NOT_EXPORTED = {"idempotency_keys"}
+HIDDEN = {
+    "calendar_feeds": {"token_hash"},
+    "webhooks": {"secret", "previous_secret", "lease", "leased_until"},
+}
+SESSIONS = Prepared(
+    text("""
+    select id, user_agent, address, created_at, last_used_at, ended_at from sessions where user_id = :owner
+    order by created_at
+""")
+)
+
+
+async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
+    """Yields a JSON object in pieces, without what is a secret: hashes of passwords and tokens, keys of webhooks.
+
+    Each table that the service reads for its users stands under its own name, rows as the database has them. Pages are
+    read one after the other, so what is written meanwhile may be in it or not. Raises AccountNotFound before the first.
+    """
+    async with auth.database.auth_transaction() as session:
+        account = await get_account(session, owner)
+        logins = (await session.exec(SESSIONS, {"owner": owner})).all()
+        tokens = (await session.exec(LIST_TOKENS, {"owner": owner})).all()
+    head: dict[str, Any] = {"exported_at": now(), "account": dict(account)}
+    head |= {"sessions": [dict(row) for row in logins], "api_tokens": [dict(row) for row in tokens]}
+    yield msgspec.json.encode(head)[:-1]
+    async with auth.database.transaction(owner, read_only=True) as session:
+        tables = (await session.exec(TABLES)).all()
+    for table in tables:
+        if table.readable and table.name not in NOT_EXPORTED:
+            yield b',"%b":[' % table.name.encode()
+            separator = ""
+            async for rows in _pages(auth.database, owner, table):
+                yield (separator + ",".join(rows)).encode()
+                separator = ","
+            yield b"]"
+    yield b"}"
+
+
+async def _pages(database: Database, owner: str, table: Any) -> AsyncIterator[list[str]]:
+    """Yields rows as JSON, in the order of the table's key."""
+    after: dict[str, Any] = {}
+    while True:
+        async with database.transaction(owner, read_only=True) as session:
+            rows = (await session.exec(_page(table, is_first=not after), {"owner": owner, **after})).all()
+        if not rows:
+            return
+        yield [row[0] for row in rows]
+        after = {f"key{number}": value for number, value in enumerate(rows[-1][1:])}
+
+
+def _page(table: Any, *, is_first: bool) -> Any:
+    owned_by = "id" if table.name == "users" else "user_id"
+    key = ", ".join(f"t.{name}" for name in table.key)
+    shown = ", ".join(f't."{name}"' for name in table.columns if name not in HIDDEN.get(table.name, ()))
+    after = "" if is_first else f"and ({key}) > ({', '.join(f':key{number}' for number in range(len(table.key)))})"
+    return text(f"""
+        select (select row_to_json(shown)::text from (select {shown}) shown), {key} from "{table.name}" t
+        where t.{owned_by} = :owner {after} order by {key} limit {PAGE_ROWS}
+    """)  # noqa: S608 - names from the catalogue

@@ -1,0 +1,182 @@
+"""Against guessing: tries are counted before a password is looked at, in a transaction of their own.
+
+Three counters: of an account at an address, of an account anywhere, of an address for any account. Each lets some tries
+pass, then asks to wait 1, 2, 4 ... 60 seconds. A stranger's guesses do not count against an owner who comes from an
+address where they have logged in before (OWASP's device cookies, without the cookie).
+
+Strangers who change their address could win every turn that the second counter gives. So an address without a wrong try
+of its own for the account in 15 minutes is let through once, 60 seconds after that counter first refused it, whatever
+others do meanwhile. What can be guessed of one account stays bounded: one try a minute for all, and one in 15 minutes
+for each address (each IPv6 network of 64 bits) that guesses.
+"""
+
+import logging
+import math
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+
+from sqlalchemy import text
+
+from app.clock import now
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import TooManyAttempts
+from app.services.accounts.context import AuthContext, Client, network_of
+
+log = logging.getLogger("app.security")
+
+FREE_HERE, FREE_ACCOUNT, FREE_ADDRESS = 10, 30, 100
+LONGEST_WAIT = 60
+ANY = b""
+
+# now() is when a transaction began: one that began a little earlier must not take this for a time to come.
+PASSABLE = "now() - interval '1 minute'"
+_COUNT = f"""
+    on conflict (account, address) do update set
+        admitted = a.blocked_until <= now(),
+        last_at = case when a.blocked_until > now() then a.last_at else now() end,
+        failures = case when a.blocked_until > now() then a.failures
+                        when a.last_at < now() - interval '15 minutes' then 1 else a.failures + 1 end,
+        blocked_until = case when a.blocked_until > now() then a.blocked_until
+                             when a.last_at < now() - interval '15 minutes' then {PASSABLE}
+                             when a.failures + 1 < {{free}} then {PASSABLE}
+                             else now() + make_interval(secs => least({LONGEST_WAIT},
+                                 power(2, least(a.failures + 1 - {{free}}, 10)))) end
+    returning address, admitted, blocked_until
+"""
+_FREE = f"(case when a.address = '' then {FREE_ACCOUNT} when a.account = '' then {FREE_ADDRESS} else {FREE_HERE} end)"
+# In the order of the keys, so that two tries never wait for each other in a circle.
+_TRY = f"""
+    insert into login_attempts as a (account, address, failures, admitted, blocked_until, last_at)
+    select k.account, k.address, 1, true, {PASSABLE}, now()
+    from unnest(cast(:accounts as bytea[]), cast(:addresses as bytea[])) as k (account, address)
+    order by k.account, k.address
+"""  # noqa: S608 - constants
+ADMIT = Prepared(text(_TRY + _COUNT.format(free=_FREE)))
+ADDRESS_BLOCKED = Prepared(
+    text("select blocked_until from login_attempts where account = '' and address = :address and blocked_until > now()")
+)
+SUCCEEDED = Prepared(
+    text(f"""
+    with here as (delete from login_attempts where account = :account and address = :address)
+    update login_attempts set failures = greatest(failures - 1, 0), blocked_until = {PASSABLE}
+    where account = :account and address = ''
+""")  # noqa: S608
+)
+PRUNE = Prepared(
+    text("""
+    delete from login_attempts where (account, address) in (
+        select account, address from login_attempts where last_at < now() - interval '1 day'
+        order by last_at limit 20 for update skip locked)
+""")
+)
+# The turn of an address is kept beside its tries, under a hash of its own, for 15 minutes.
+TURN = Prepared(
+    text("""
+    insert into login_attempts as a (account, address, failures, admitted, blocked_until, last_at)
+    select sha256(cast(:account as bytea)), cast(:address as bytea), 0, false,
+           now() + make_interval(secs => cast(:wait as double precision)), now()
+    where not exists (select from login_attempts own where own.account = :account and own.address = :address
+                      and own.failures > 0 and own.last_at > now() - interval '15 minutes')
+    on conflict (account, address) do update set
+        admitted = a.blocked_until between now() - interval '15 minutes' and now(),
+        blocked_until = case when a.blocked_until > now() then a.blocked_until else excluded.blocked_until end,
+        last_at = now()
+    returning admitted, blocked_until
+""")
+)
+FORGET = Prepared(
+    text("""
+    delete from login_attempts where (account, address) in (
+        select account, address from login_attempts where account in (:account, sha256(cast(:account as bytea)))
+        order by account = :account, account, address for update)
+""")
+)
+
+
+class GuessedElsewhere(TooManyAttempts):
+    """Refused for what others guessed of this account, and for nothing that this address did."""
+
+
+class Keys(NamedTuple):
+    """What is counted: hashes, so that the table is no list of who uses this service and from where."""
+
+    account: bytes
+    address: bytes
+
+
+def keys_of(email_key: str, address: str, *, purpose: str = "login") -> Keys:
+    """An IPv6 host owns a network of 64 bits, so that is what counts as its address."""
+    return Keys(_digest(f"{purpose}:{email_key}"), _digest(f"{purpose}:{network_of(address)}"))
+
+
+def _digest(value: str) -> bytes:
+    return sha256(value.encode()).digest()
+
+
+async def admit(session: Session, keys: Keys, *, known: bool) -> None:
+    """Count a try, or raise TooManyAttempts: then the caller's transaction must end without a commit.
+
+    GuessedElsewhere says that ``take_turn`` may still let it through.
+
+    ``known``: the owner has logged in from this address before, and what happens elsewhere is not held against them.
+    """
+    if until := (await session.exec(ADDRESS_BLOCKED, {"address": keys.address})).first():
+        raise _too_many(until)
+    pairs = [keys] if known else [keys, Keys(keys.account, ANY)]
+    params = {"accounts": [pair.account for pair in pairs], "addresses": [pair.address for pair in pairs]}
+    rows = (await session.exec(ADMIT, params)).all()
+    if waits := {row.address: row.blocked_until for row in rows if not row.admitted}:
+        raise _too_many(max(waits.values()), TooManyAttempts if keys.address in waits else GuessedElsewhere)
+
+
+async def take_turn(auth: AuthContext, keys: Keys, refused: GuessedElsewhere) -> None:
+    """Count a try of an address that has waited for its turn. Raises ``refused`` otherwise, and notes that it waits."""
+    async with auth.database.auth_transaction() as session:
+        turn = (await session.exec(TURN, {**keys._asdict(), "wait": LONGEST_WAIT})).first()
+        await session.exec(PRUNE)
+        if turn is not None and turn.admitted:
+            await admit(session, keys, known=True)
+            return
+    if turn is not None and refused.retry_after is not None:
+        refused.retry_after = min(refused.retry_after, _seconds(turn.blocked_until))
+    raise refused
+
+
+async def failed(session: Session, keys: Keys) -> None:
+    """The try was wrong: that also counts for the address. What nobody tried for a day is forgotten meanwhile."""
+    await session.exec(ADMIT, {"accounts": [ANY], "addresses": [keys.address]})
+    await session.exec(PRUNE)
+
+
+async def succeeded(session: Session, keys: Keys) -> None:
+    """The try was right: it does not count, and what was wrong before it at this address does not either."""
+    await session.exec(SUCCEEDED, keys._asdict())
+
+
+async def count_mail(auth: AuthContext, email_key: str, client: Client) -> None:
+    """A mail that anybody can cause is a try, too: nobody's mailbox is filled. Raises TooManyAttempts."""
+    keys = keys_of(email_key, client.address, purpose="mail")
+    async with auth.database.auth_transaction() as session:
+        await admit(session, keys, known=False)
+        await failed(session, keys)
+
+
+async def count_costly(auth: AuthContext, client: Client, purpose: str) -> None:
+    """Before a password is hashed for somebody unknown: each address may cause some of that. Raises TooManyAttempts."""
+    keys = keys_of("", client.address, purpose=purpose)
+    async with auth.database.auth_transaction() as session:
+        (row,) = (await session.exec(ADMIT, {"accounts": [ANY], "addresses": [keys.address]})).all()
+        if not row.admitted:
+            raise _too_many(row.blocked_until)
+        await session.exec(PRUNE)
+
+
+def _too_many(until: datetime, fact: type[TooManyAttempts] = TooManyAttempts) -> TooManyAttempts:
+    log.warning("attempts_blocked")
+    return fact(retry_after=_seconds(until))
+
+
+def _seconds(until: datetime) -> int:
+    return max(1, min(LONGEST_WAIT, math.ceil((until - now()).total_seconds())))

@@ -1,0 +1,63 @@
+"""What the operator does with accounts, from the command line."""
+
+from typing import Any
+
+from sqlalchemy import text
+
+from app.db.session import Database
+from app.db.statements import Prepared
+from app.errors import AccountNotFound
+from app.models.accounts import AccountCreate, fold_email
+from app.services.accounts.passwords import set_password
+from app.services.accounts.profile import FIND_ID, create_account
+from app.services.accounts.sessions import END_OTHERS, NOBODY
+
+LIST = Prepared(
+    text("""
+    select user_id, email, created_at, disabled_at, password_hash is not null as confirmed from accounts
+    order by created_at, user_id
+""")
+)
+DISABLE = Prepared(
+    text("""
+    update accounts set disabled_at = case when :undo then null else coalesce(disabled_at, now()) end
+    where user_id = :owner
+""")
+)
+
+
+async def create_user(database: Database, account: AccountCreate, password_hash: str) -> str:
+    """The new user's id. Raises EmailTaken."""
+    async with database.auth_transaction() as session:
+        return await create_account(session, account, password_hash)
+
+
+async def list_users(database: Database) -> list[Any]:
+    """All accounts, the oldest first."""
+    async with database.auth_transaction() as session:
+        return (await session.exec(LIST)).all()
+
+
+async def find_user(database: Database, email: str) -> str:
+    """Raises AccountNotFound."""
+    async with database.auth_transaction() as session:
+        row = (await session.exec(FIND_ID, {"email_key": fold_email(email)})).first()
+    if row is None:
+        raise AccountNotFound(f"there is no account of {email}")
+    user_id: str = row.user_id
+    return user_id
+
+
+async def set_user_password(database: Database, email: str, password_hash: str) -> None:
+    """Every session ends. Raises AccountNotFound."""
+    owner = await find_user(database, email)
+    async with database.auth_transaction() as session:
+        await set_password(session, owner, password_hash)
+
+
+async def disable_user(database: Database, email: str, *, undo: bool) -> None:
+    """Every session ends, for good: enabling again needs a new login. Raises AccountNotFound."""
+    owner = await find_user(database, email)
+    async with database.auth_transaction() as session:
+        await session.exec(DISABLE, {"owner": owner, "undo": undo})
+        await session.exec(END_OTHERS, {"owner": owner, "current": NOBODY})

@@ -1,0 +1,111 @@
+"""Changing a password, and getting past a forgotten one."""
+
+import logging
+
+from sqlalchemy import text
+
+from app.auth.opaque import hash_token, new_reset_token
+from app.auth.passwords import check_new_password
+from app.db.contention import retry_on_contention
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ResetTokenInvalid
+from app.models.accounts import fold_email
+from app.services.accounts import login_throttle, mail_texts
+from app.services.accounts.context import AuthContext, Client
+from app.services.accounts.login import confirm_password, require_unchanged
+from app.services.accounts.profile import KEEP_RESET, USE_RESETS
+from app.services.accounts.sessions import END_OTHERS, NOBODY, Pair, start_session
+
+log = logging.getLogger("app.security")
+
+SET_PASSWORD = Prepared(
+    text("update accounts set password_hash = :password_hash where user_id = :owner returning email, email_key")
+)
+FIND_RESET = Prepared(
+    text("""
+    select r.user_id from password_resets r join accounts a on a.user_id = r.user_id
+    where r.token_hash = :token_hash and r.expires_at > now() and a.disabled_at is null
+""")
+)
+# Whoever uses mailed tokens up locks the account first: one order for all, and so a token is used by one.
+LOCK = Prepared(text("select 1 as locked from accounts where user_id = :owner for no key update"))
+# An address that is being changed is not mailed a token that outlives the change.
+MAILED = Prepared(text("select user_id, email from accounts where email_key = :email_key for share"))
+
+
+async def change_password(auth: AuthContext, owner: str, current: str, new: str, client: Client) -> Pair:
+    """Every session ends, this one included; the answer is a new one. API tokens stay: they are not the password's.
+
+    Raises WrongPassword, WeakPassword, TooManyAttempts.
+    """
+    check_new_password(new, field="new_password")
+    verified = await confirm_password(auth, owner, current, client)
+    hashed = await auth.hasher.hash(new)
+    async with auth.database.auth_transaction() as session:
+        await require_unchanged(session, verified)
+        email, _ = await set_password(session, owner, hashed)
+        pair = await start_session(session, auth, owner, client)
+    auth.guard.forget(owner)
+    log.warning("password_changed", extra={"user_id": owner})
+    auth.mailer.post(email, *mail_texts.password_changed())
+    return pair
+
+
+async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, str]:
+    """Write the hash, end every session, and use up every mailed token; e-mail and its key."""
+    row = (await session.exec(SET_PASSWORD, {"owner": owner, "password_hash": hashed})).one()
+    await session.exec(END_OTHERS, {"owner": owner, "current": NOBODY})
+    await session.exec(USE_RESETS, {"owner": owner})
+    return row.email, row.email_key
+
+
+async def forgot_password(auth: AuthContext, email: str, client: Client) -> None:
+    """Mail a token if there is such an account: after the answer, whose time then tells nothing.
+
+    Raises MailUnavailable, and TooManyAttempts for a known and an unknown e-mail alike.
+    """
+    auth.mailer.check()
+    email_key = fold_email(email)
+    await login_throttle.count_mail(auth, email_key, client)
+    auth.later(_mail_reset(auth, email_key))
+
+
+@retry_on_contention
+async def _mail_reset(auth: AuthContext, email_key: str) -> None:
+    token = new_reset_token()
+    async with auth.database.auth_transaction() as session:
+        account = (await session.exec(MAILED, {"email_key": email_key})).first()
+        if account is None:
+            return
+        found = {"owner": account.user_id, "token_hash": hash_token(token), "ttl": mail_texts.RESET_LIFE}
+        await session.exec(KEEP_RESET, found)
+    auth.mailer.post(account.email, *mail_texts.reset(auth.settings, token))
+
+
+async def reset_password(auth: AuthContext, token: str, new: str, client: Client) -> None:
+    """Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour.
+
+    And WeakPassword, TooManyAttempts.
+    """
+    check_new_password(new, field="new_password")
+    await login_throttle.count_costly(auth, client, "reset")
+    async with auth.database.auth_transaction() as session:
+        owner = await _owner_of_reset(session, token)
+    hashed = await auth.hasher.hash(new)
+    async with auth.database.auth_transaction() as session:
+        await session.exec(LOCK, {"owner": owner})
+        await _owner_of_reset(session, token)
+        email, email_key = await set_password(session, owner, hashed)
+        # Whoever reads the mailbox is the owner: wrong guesses at this address are theirs, and forgiven.
+        await session.exec(login_throttle.SUCCEEDED, login_throttle.keys_of(email_key, client.address)._asdict())
+    auth.guard.forget(owner)
+    log.warning("password_reset", extra={"user_id": owner})
+    auth.mailer.post(email, *mail_texts.password_changed())
+
+
+async def _owner_of_reset(session: Session, token: str) -> str:
+    owner: str | None = (await session.exec(FIND_RESET, {"token_hash": hash_token(token)})).first()
+    if owner is None:
+        raise ResetTokenInvalid(loc=("body", "token"))
+    return owner

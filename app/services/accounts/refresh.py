@@ -1,0 +1,140 @@
+"""Staying logged in: refresh tokens that are used once (RFC 9700, 2.2.2 and 4.14)."""
+
+import asyncio
+import logging
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from app.auth.opaque import hash_token, next_refresh_token
+from app.clock import now
+from app.db.contention import retry_on_contention
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import RefreshInProgress, RefreshTokenInvalid
+from app.services.accounts.context import AuthContext, Client
+from app.services.accounts.sessions import END, PROFILE, PROFILE_COLUMNS, Pair, make_pair
+
+log = logging.getLogger("app.security")
+
+GRACE = timedelta(seconds=10)  # in which a lost answer can be asked for again
+RACE = timedelta(seconds=1)  # after a use, in which another may belong to the same burst
+PAUSE = 0.25  # seconds that show whether it does
+_ALIVE = """
+    s.ended_at is null and s.idle_ends_at > cast(:now as timestamptz) and s.ends_at > cast(:now as timestamptz)
+    and a.disabled_at is null
+"""
+# One of any number of concurrent uses finds used_at empty.
+ROTATE = Prepared(
+    text(f"""
+    update refresh_tokens t set used_at = :now from sessions s join accounts a on a.user_id = s.user_id
+    where t.token_hash = :token_hash and t.used_at is null
+      and s.user_id = t.user_id and s.id = t.session_id and {_ALIVE}
+    returning t.user_id, t.session_id
+""")  # noqa: S608
+)
+# A token that was used longer ago than a session may idle would be refused anyway, so nobody needs to know it.
+EXTEND = Prepared(
+    text(f"""
+    with token as (insert into refresh_tokens (user_id, token_hash, session_id, parent_hash, created_at)
+                   values (:owner, :next_hash, :session_id, :token_hash, :now)),
+    pruned as (delete from refresh_tokens where user_id = :owner and session_id = :session_id
+               and used_at < cast(:now as timestamptz) - cast(:idle as interval))
+    update sessions s set last_used_at = :now, idle_ends_at = cast(:now as timestamptz) + cast(:idle as interval),
+                          user_agent = :user_agent, address = :address
+    from accounts a join users u on u.id = a.user_id
+    where s.user_id = :owner and s.id = :session_id and a.user_id = s.user_id
+    returning s.id as session_id, {PROFILE_COLUMNS}
+""")  # noqa: S608
+)
+USED = Prepared(
+    text(f"""
+    select t.user_id, t.session_id, t.used_at, {_ALIVE} as alive, c.used_at as next_used_at
+    from refresh_tokens t join sessions s on s.user_id = t.user_id and s.id = t.session_id
+    join accounts a on a.user_id = t.user_id
+    left join refresh_tokens c on c.user_id = t.user_id and c.token_hash = :next_hash
+    where t.token_hash = :token_hash
+""")  # noqa: S608
+)
+
+_asking: Counter[bytes] = Counter()
+_crowded: set[bytes] = set()
+
+
+async def refresh_session(auth: AuthContext, token: str, client: Client) -> Pair:
+    """A new pair for a refresh token, which is good for one use.
+
+    Its direct parent within GRACE gives the same successor again, because an answer can be lost. Any older one means
+    that two have copies: the whole family ends (RFC 9700, 4.14.2). Raises RefreshTokenInvalid, and RefreshInProgress
+    for all but the winner of a race.
+    """
+    successor, moment = next_refresh_token(token, auth.tokens.refresh_key), now()
+    params: dict[str, Any] = {
+        "token_hash": hash_token(token),
+        "next_hash": hash_token(successor),
+        "now": moment,
+        "idle": timedelta(seconds=auth.settings.refresh_idle),
+        "user_agent": client.user_agent,
+        "address": client.address,
+    }
+    async with auth.database.auth_transaction() as session:
+        rotated = await _rotate(session, params)
+    if rotated is not None:
+        return make_pair(auth, rotated.session_id, successor, rotated)
+    async with auth.database.auth_transaction() as session:
+        used = (await session.exec(USED, params)).first()
+    if used is None or not used.alive or used.used_at is None:
+        raise RefreshTokenInvalid
+    if moment - used.used_at > GRACE or used.next_used_at is not None:
+        await _end_family(auth, used)
+        raise RefreshTokenInvalid
+    early = client.arrived_at - used.used_at
+    if early < timedelta(0) or (early < RACE and not await _alone(params["token_hash"])):
+        raise RefreshInProgress(retry_after=1)
+    return await _answer_again(auth, used, successor)
+
+
+async def _rotate(session: Session, params: dict[str, Any]) -> Any:
+    """Use the token up; None when somebody has, or when its session is over."""
+    row = (await session.exec(ROTATE, params)).first()
+    if row is None:
+        return None
+    params = {**params, "owner": row.user_id, "session_id": row.session_id}
+    return (await session.exec(EXTEND, params)).one()
+
+
+async def _answer_again(auth: AuthContext, used: Any, successor: str) -> Pair:
+    async with auth.database.auth_transaction() as session:
+        user = (await session.exec(PROFILE, {"owner": used.user_id})).first()
+    if user is None:
+        raise RefreshTokenInvalid
+    return make_pair(auth, used.session_id, successor, user)
+
+
+@retry_on_contention
+async def _end_family(auth: AuthContext, used: Any) -> None:
+    async with auth.database.auth_transaction() as session:
+        await session.exec(END, {"owner": used.user_id, "id": used.session_id})
+    auth.guard.forget(used.user_id)
+    auth.seen["refresh_reuse"] += 1
+    log.warning("refresh_token_reused", extra={"user_id": used.user_id, "session_id": used.session_id})
+
+
+async def _alone(token_hash: bytes) -> bool:
+    """Whether this is one client that asks again, and not one of many that use the same token at once.
+
+    Only the winner of a burst is answered. The rest may ask again after a second, when the burst is over.
+    """
+    _asking[token_hash] += 1
+    try:
+        if _asking[token_hash] > 1:
+            _crowded.add(token_hash)
+        await asyncio.sleep(PAUSE)
+        return token_hash not in _crowded
+    finally:
+        _asking[token_hash] -= 1
+        if not _asking[token_hash]:
+            del _asking[token_hash]
+            _crowded.discard(token_hash)

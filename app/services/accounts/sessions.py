@@ -1,0 +1,123 @@
+"""Sessions of logins: begin, list, end."""
+
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import text
+
+from app.auth.claims import Identity
+from app.auth.opaque import hash_token, new_refresh_token
+from app.clock import now
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import SessionNotFound
+from app.services.accounts.context import AuthContext, Client
+
+PROFILE_COLUMNS = "a.user_id as id, a.email, a.name, u.timezone, a.created_at"
+# Sessions that ended a month ago go on this occasion; their refresh tokens go with them.
+START = Prepared(
+    text(f"""
+    with started as (
+        insert into sessions (user_id, id, user_agent, address, created_at, last_used_at, idle_ends_at, ends_at)
+        values (:owner, :session_id, :user_agent, :address, :now, :now, :idle_ends_at, :ends_at)),
+    token as (insert into refresh_tokens (user_id, token_hash, session_id, created_at)
+              values (:owner, :token_hash, :session_id, :now)),
+    pruned as (delete from sessions where user_id = :owner
+               and least(ends_at, idle_ends_at, ended_at) < cast(:now as timestamptz) - interval '30 days')
+    select {PROFILE_COLUMNS} from accounts a join users u on u.id = a.user_id where a.user_id = :owner
+""")  # noqa: S608 - constants
+)
+PROFILE = Prepared(
+    text(f"select {PROFILE_COLUMNS} from accounts a join users u on u.id = a.user_id where a.user_id = :owner")  # noqa: S608
+)
+LIST = Prepared(
+    text("""
+    select id, id = :current as current, user_agent, address, created_at, last_used_at,
+           least(idle_ends_at, ends_at) as expires_at
+    from sessions where user_id = :owner and ended_at is null and least(idle_ends_at, ends_at) > now()
+    order by last_used_at desc, id
+""")
+)
+END = Prepared(
+    text("update sessions set ended_at = now() where user_id = :owner and id = :id and ended_at is null returning id")
+)
+END_OTHERS = Prepared(
+    text("update sessions set ended_at = now() where user_id = :owner and id <> :current and ended_at is null")
+)
+FIND_BY_TOKEN = Prepared(text("select user_id, session_id from refresh_tokens where token_hash = :token_hash"))
+NOBODY = ""  # no session has this id
+
+
+class Pair(NamedTuple):
+    """What a client gets for a login."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    user: Mapping[str, Any]
+
+
+async def start_session(session: Session, auth: AuthContext, user_id: str, client: Client) -> Pair:
+    """Log ``user_id`` in, in the caller's transaction."""
+    session_id, token, moment = uuid.uuid4().hex, new_refresh_token(), now()
+    params = {
+        "owner": user_id,
+        "session_id": session_id,
+        "token_hash": hash_token(token),
+        "now": moment,
+        "idle_ends_at": moment + timedelta(seconds=auth.settings.refresh_idle),
+        "ends_at": moment + timedelta(seconds=auth.settings.refresh_absolute),
+        "user_agent": client.user_agent,
+        "address": client.address,
+    }
+    user = (await session.exec(START, params)).one()
+    return make_pair(auth, session_id, token, user)
+
+
+def make_pair(auth: AuthContext, session_id: str, refresh_token: str, user: Any) -> Pair:
+    """A new access token beside ``refresh_token``; ``user`` is a row of PROFILE."""
+    ttl = auth.settings.access_ttl
+    access = auth.tokens.sign(user.id, session_id, now=int(now().timestamp()), ttl=ttl)
+    profile = {name: user[name] for name in ("id", "email", "name", "timezone", "created_at")}
+    return Pair(access, refresh_token, ttl, profile)
+
+
+async def list_sessions(session: Session, owner: str, current: str) -> list[Any]:
+    """Those that can still be used, the latest used first."""
+    return (await session.exec(LIST, {"owner": owner, "current": current})).all()
+
+
+async def end_session(auth: AuthContext, owner: str, session_id: str) -> None:
+    """Raises SessionNotFound when it has ended already or never was."""
+    async with auth.database.auth_transaction() as session:
+        ended = (await session.exec(END, {"owner": owner, "id": session_id})).first()
+    auth.guard.forget(owner)
+    if ended is None:
+        raise SessionNotFound
+
+
+async def log_out(auth: AuthContext, identity: Identity) -> None:
+    """End the session of this login; that another request was faster is no failure."""
+    assert identity.session_id is not None
+    with suppress(SessionNotFound):
+        await end_session(auth, identity.subject, identity.session_id)
+
+
+async def end_other_sessions(auth: AuthContext, owner: str, current: str = NOBODY) -> None:
+    """All but ``current``; all of them without one."""
+    async with auth.database.auth_transaction() as session:
+        await session.exec(END_OTHERS, {"owner": owner, "current": current})
+    auth.guard.forget(owner)
+
+
+async def end_by_refresh_token(auth: AuthContext, token: str) -> None:
+    """Log out with what a client has left when its access token has expired. Unknown tokens are nobody's: nothing."""
+    async with auth.database.auth_transaction() as session:
+        row = (await session.exec(FIND_BY_TOKEN, {"token_hash": hash_token(token)})).first()
+        if row is None:
+            return
+        await session.exec(END, {"owner": row.user_id, "id": row.session_id})
+    auth.guard.forget(row.user_id)

@@ -1,0 +1,62 @@
+"""Which of the owner's writes an agent made, so that "undo that" means one of its own."""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Text, bindparam, text
+
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import NothingToUndo
+from app.services.changes.undo import undo_change
+from app.services.users import get_revision
+
+# Takes the lock on the owner's row, and makes one for a subject that has never written.
+ENTER = Prepared(
+    text("""
+    insert into users (id) values (:owner) on conflict (id) do update set revision = users.revision
+    returning revision""")
+)
+# What is no longer kept in ``changes`` cannot be undone either, and goes.
+NOTE = Prepared(
+    text("""
+    with gone as (delete from agent_writes where user_id = :owner and source = :source and revision <= (
+        select pruned_revision from users where id = :owner))
+    insert into agent_writes (user_id, source, revision)
+    select cast(:owner as text), cast(:source as text), generate_series(:first, :last)""").bindparams(
+        bindparam("source", type_=Text), bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+    )
+)
+LAST = Prepared(
+    text("select revision from agent_writes where user_id = :owner and source = :source order by revision desc limit 1")
+)
+FORGET = Prepared(
+    text("delete from agent_writes where user_id = :owner and source = :source and revision = :revision").bindparams(
+        bindparam("revision", type_=BigInteger)
+    )
+)
+
+
+async def begin_write(session: Session, owner: str) -> int:
+    """The number of the owner's latest write; until the transaction ends nobody else takes the next one."""
+    revision: int = (await session.exec(ENTER, {"owner": owner})).one()
+    return revision
+
+
+async def note_writes(session: Session, owner: str, source: str, *, since: int) -> None:
+    """Remember what this transaction has written, if it wrote: the numbers after ``since``."""
+    last = await get_revision(session, owner)
+    if last > since:
+        await session.exec(NOTE, {"owner": owner, "source": source, "first": since + 1, "last": last})
+
+
+async def undo_last_write(session: Session, owner: str, source: str) -> list[Any]:
+    """Take back the latest write of ``source`` that has not been undone; the changes that does.
+
+    Raises NothingToUndo, and UndoConflict when what it wrote has been changed since.
+    """
+    revision = (await session.exec(LAST, {"owner": owner, "source": source})).first()
+    if revision is None:
+        raise NothingToUndo
+    changes = await undo_change(session, owner, revision)
+    await session.exec(FORGET, {"owner": owner, "source": source, "revision": revision})
+    return changes

@@ -1,0 +1,61 @@
+"""What happened to one task, write by write."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, bindparam, select
+
+from app.db.changes import OWNER
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import TaskNotFound
+from app.schemas.changes import HistoryRow
+from app.services.changes.feed import CHANGES, READ, change_row
+from app.services.tasks.statements import MINE, TASKS
+
+# Every change has its own revision and moments, and whose task it is never changes.
+UNTOLD = {"id", "user_id", "version", "created_at", "updated_at"}
+LATEST = 2**63 - 1
+
+LAST = Prepared(
+    select(*READ)
+    .where(
+        CHANGES.c.user_id == OWNER,
+        CHANGES.c.entity == "task",
+        CHANGES.c.entity_id == bindparam("task_id", type_=BigInteger),
+        CHANGES.c.revision < bindparam("before", type_=BigInteger),
+    )
+    .order_by(CHANGES.c.revision.desc())
+    .limit(bindparam("limit"))
+)
+
+KNOWN = Prepared(select(TASKS.c.id).where(*MINE))  # the trash included
+
+
+async def list_history(session: Session, owner: str, task_id: int, *, before: int | None, limit: int) -> list[Any]:
+    """Latest first; also of a task in the trash, and nothing of one whose changes are no longer kept.
+
+    Raises TaskNotFound for one that never left a trace here.
+    """
+    values = {"owner": owner, "task_id": task_id, "before": LATEST if before is None else before}
+    rows = (await session.exec(LAST, {**values, "limit": limit + 1})).all()
+    if not rows:
+        if before is None and not (await session.exec(KNOWN, {"owner": owner, "task_id": task_id})).all():
+            raise TaskNotFound
+        return []
+    changes = [change_row(row) for row in rows]
+    earlier = [msgspec.structs.asdict(change.data) for change in changes[1:]] + [{}]
+    told = [
+        HistoryRow(change.revision, change.action, change.at, change.through, difference(old, change.data))
+        for change, old in zip(changes, earlier, strict=True)
+    ]
+    return told[:limit]
+
+
+def difference(old: dict[str, Any], data: Any) -> list[dict[str, Any]]:
+    """The fields in which a task differs from what it was; an ``old`` one of nothing has null everywhere."""
+    return [
+        {"field": name, "from": old.get(name), "to": value}
+        for name, value in msgspec.structs.asdict(data).items()
+        if name not in UNTOLD and value != old.get(name)
+    ]

@@ -1,0 +1,66 @@
+"""Creating a task from a line of text."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from app.clock import now
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.domain.quick_add import parse
+from app.errors import Invalid, TooManyProjects
+from app.models.task_quick import QuickTask
+from app.models.task_rows import task_row
+from app.services.projects import MAX_PROJECTS
+from app.services.transfer.row_validation import Reader, RowRefused
+from app.services.transfer.store import find_project_names, insert_rows, insert_task
+from app.services.users import TIMEZONE, lock_or_create_owner
+
+ZONE = Prepared(select(TIMEZONE))
+DEFAULT = "medium"
+
+
+class QuickAddInvalid(Invalid):
+    """What was understood is no task that can be: a title or a name that is too long."""
+
+    code, message = "quick_add_invalid", "The text makes no acceptable task."
+
+
+async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dict[str, Any]:
+    """The task, or with ``dry_run`` what it would be, and what was understood.
+
+    A project that is named and not there is created, in the same write. Raises EmptyTitle, QuickAddInvalid,
+    TooManyProjects.
+    """
+    moment, zone = now(), ZoneInfo((await session.exec(ZONE, {"owner": owner})).one())
+    found = parse(wanted.text, now=moment, timezone=zone)
+    reader = Reader(description_max=0, timezone=zone, now=moment)
+    due = found.due.isoformat() if found.due else None
+    fields: dict[str, Any] = {"title": found.title, "tags": found.tags, "priority": found.priority or DEFAULT}
+    fields |= {"due_date": due, "recurrence": found.recurrence}
+    try:
+        row = reader.read("tasks", fields)
+        project = reader.read("projects", {"name": found.project}) if found.project else None
+    except RowRefused as error:
+        field = error.errors[0]["loc"][0] if error.errors[0]["loc"] else "text"
+        raise QuickAddInvalid(f"{field}: {error.errors[0]['msg']}", loc=("body", "text")) from None
+    understood = [span._asdict() for span in found.understood]
+    if wanted.dry_run:
+        kept = {name: row[name] for name in ("title", "priority", "recurrence", "tags")}
+        return {"task": {**kept, "due_date": found.due, "project": found.project}, "understood": understood}
+    return {"task": await _create(session, owner, row, project), "understood": understood}
+
+
+async def _create(session: Session, owner: str, row: dict[str, Any], project: dict[str, Any] | None) -> Any:
+    created = False
+    if project is not None:
+        await lock_or_create_owner(session, owner)  # of two that name a new project, one creates it
+        names = await find_project_names(session, owner)
+        if (project_id := names.get(project["name"].lower())) is None:
+            if len(names) >= MAX_PROJECTS:
+                raise TooManyProjects
+            made = await insert_rows(session, owner, "projects", [project | {"source_id": None}])
+            project_id, created = made[None], True  # type: ignore[index]
+        row["project_id"] = project_id
+    return task_row(await insert_task(session, owner, row, taken=created))

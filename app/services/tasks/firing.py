@@ -1,0 +1,106 @@
+"""What reminders do: fire once, be put off."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from pydantic import MISSING
+from sqlalchemy import BigInteger, bindparam, func, null, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.clock import now
+from app.db.changes import OWNER, REVISION
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionConflict
+from app.models.task_reminders import REMINDERS_MAX, Snooze, spell
+from app.models.tasks import TaskUpdate
+from app.services.tasks.reminders import remind_at
+from app.services.tasks.statements import LIVE, MINE, TASKS, numbered_task
+from app.services.tasks.writing import get_task, update_task
+from app.services.users import LOCAL_TO_INSTANT, lock_owner
+
+LATE = timedelta(seconds=60)  # behind its moment by more than this, a reminder says that it is late
+ON_TIME, TOO_LATE = "reminder", "reminder:late"  # what such a change came through
+BATCH = 500
+IDS = bindparam("ids", type_=ARRAY(BigInteger))
+
+# An index range across users; the first row that is not due yet says when to look again.
+UPCOMING = Prepared(
+    text("""
+    select user_id, id, remind_at from tasks
+    where remind_at is not null and user_id <> all(cast(:without as text[])) order by remind_at limit :limit""")
+)
+_due = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(IDS), TASKS.c.remind_at <= func.now())
+STILL_DUE = Prepared(select(TASKS.c.id).where(*_due, LIVE, ~TASKS.c.completed))
+# Whoever completes or deletes silences the task; should one write forget to, the worker does not come back for ever.
+SILENCE = Prepared(update(TASKS).where(*_due, or_(~LIVE, TASKS.c.completed)).values(remind_at=null()))
+# Not an edit: ``updated_at`` stays. A worker that comes second finds the next moment instead of this one.
+FIRE = numbered_task(
+    update(TASKS).where(*_due, LIVE, ~TASKS.c.completed).values(version=REVISION, remind_at=remind_at()),
+    "reminded",
+    answer=["id"],
+)
+# A reminder that waits to be fired is what is put off.
+LET_PASS = Prepared(update(TASKS).where(*MINE, LIVE, TASKS.c.remind_at <= func.now()).values(remind_at=remind_at()))
+
+
+class Upcoming(NamedTuple):
+    owner: str
+    task_id: int
+    at: datetime
+
+
+async def find_upcoming(session: Session, owner: str, *, without: list[str]) -> list[Upcoming]:
+    """The next reminders of everybody but ``without``, earliest first. By the worker's role, which sees no more."""
+    rows = (await session.exec(UPCOMING, {"without": without, "limit": BATCH})).all()
+    return [Upcoming(*row) for row in rows]
+
+
+async def fire_reminders(session: Session, owner: str, task_ids: list[int], *, late: bool) -> int:
+    """One numbered change with a row for each of ``task_ids`` that is still due; how many were."""
+    values = {"owner": owner, "ids": task_ids}
+    if not await lock_owner(session, owner):  # no other worker fires them between the check and the write
+        return 0
+    await session.exec(SILENCE, values)
+    if (await session.exec(STILL_DUE, values)).first() is None:
+        return 0
+    session.through = TOO_LATE if late else ON_TIME
+    return len((await session.exec(FIRE, values)).all())
+
+
+async def snooze_task(
+    session: Session, owner: str, task_id: int, snooze: Snooze, *, versions: list[int] | None = None
+) -> Any:
+    """Remind once more at that moment. Instants that have passed make room for it.
+
+    Raises TaskNotFound, VersionConflict, TaskCompleted, ReminderPassed, TooManyReminders.
+    """
+    await lock_owner(session, owner)
+    task = await get_task(session, owner, task_id)
+    if versions is not None and task.version not in versions:
+        raise VersionConflict
+    if task.completed:
+        raise TaskCompleted
+    until = await _until(session, owner, snooze)
+    if until <= now():
+        raise ReminderPassed(loc=("body", "until"))
+    kept = [reminder for reminder in task.reminders if _is_ahead(reminder)]
+    reminders = list(dict.fromkeys([*kept, spell(until)]))
+    if len(reminders) > REMINDERS_MAX:
+        raise TooManyReminders
+    await session.exec(LET_PASS, {"owner": owner, "task_id": task_id})
+    return await update_task(session, owner, task_id, TaskUpdate.model_construct({"reminders"}, reminders=reminders))
+
+
+def _is_ahead(reminder: str) -> bool:
+    return "P" in reminder or datetime.fromisoformat(reminder) > now()
+
+
+async def _until(session: Session, owner: str, snooze: Snooze) -> datetime:
+    if snooze.minutes is not MISSING:
+        return (now() + timedelta(minutes=snooze.minutes)).replace(microsecond=0)
+    assert snooze.until is not MISSING
+    if snooze.until.tzinfo is not None:
+        return snooze.until
+    instant: datetime = (await session.exec(LOCAL_TO_INSTANT, {"owner": owner, "local": snooze.until})).one()
+    return instant

@@ -1,0 +1,102 @@
+"""Tasks as CSV (RFC 4180), safe to open in a spreadsheet, and back.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe in front, as does one that begins with an
+apostrophe; reading takes it off again. Lists stand in one cell, as a line of CSV of their own.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from app.errors import Invalid
+from app.models.base import RAW_FACTOR
+from app.models.task_fields import TAG_MAX, TAGS_MAX
+from app.services.transfer.export_pages import due_of, parent_source_of, source_of
+from app.services.transfer.import_row import Fingerprints, Item, source_text
+
+COLUMNS = (
+    "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
+    "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at",
+)  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+LISTS = ("tags", "reminders")
+LIST_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell, before it is taken apart
+
+
+def heading() -> bytes:
+    return _line(COLUMNS).encode()
+
+
+def line(owner: str, row: Any, projects: Mapping[int, str]) -> bytes:
+    return _line([safe(cell) for cell in _cells(owner, row, projects)]).encode()
+
+
+def safe(cell: str) -> str:
+    """``cell`` as no formula."""
+    return f"'{cell}" if cell.startswith((*FORMULA, "'")) else cell
+
+
+def unsafe(cell: str) -> str:
+    """What ``safe`` made safe. An apostrophe before anything else is the cell's own."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith((*FORMULA, "'")) else cell
+
+
+def _line(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue()
+
+
+def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
+    parent = parent_source_of(owner, row) or ""
+    return [
+        source_of(owner, row), row.title, row.description or "", str(row.completed).lower(), row.priority,
+        _moment(due_of(row)), _list(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",
+        row.recurrence_from, _list(row.reminders), _moment(row.completed_at), _moment(row.created_at),
+        _moment(row.updated_at),
+    ]  # fmt: skip
+
+
+def _moment(value: date | datetime | None) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return value.isoformat() if value else ""
+
+
+def _list(values: Sequence[str]) -> str:
+    return _line(values).removesuffix("\r\n") if values else ""
+
+
+def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[Item]:
+    """Columns may stand in any order, and any but ``title`` may be missing."""
+    names = [name.strip().lower() for name in header]
+    made = Fingerprints("csv")
+    for number, cells in enumerate(table, start=1):
+        if not any(cells):
+            continue
+        fields = {name: unsafe(cell) for name, cell in zip(names, cells, strict=False) if cell and name}
+        source = fields.pop("source_id", None) or made.of(*cells)
+        parent, project = fields.pop("parent", None), fields.pop("project", None)
+        yield Item(
+            number, source_text(source), _loader(fields), parent=source_text(parent) if parent else None,
+            project_name=project,
+        )  # fmt: skip
+
+
+def _loader(fields: dict[str, str]) -> Any:
+    def load() -> dict[str, Any]:
+        values: dict[str, Any] = dict(fields)
+        for name in LISTS:
+            if name in values:
+                if len(values[name]) > LIST_MAX:
+                    raise Invalid("The list is too long.", loc=("body", name))
+                values[name] = next(csv.reader(io.StringIO(values[name], newline="")), [])
+        if "completed" in values:
+            values["completed"] = {"true": True, "1": True, "false": False, "0": False}.get(
+                values["completed"].lower(), values["completed"]
+            )
+        return values
+
+    return load

@@ -1,0 +1,184 @@
+"""Reading the to-dos of an iCalendar file (RFC 5545), line by line. Events and what else is in it are left alone."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from app.errors import Invalid
+from app.models.accounts import known_time_zones
+from app.models.base import RAW_FACTOR
+from app.models.task_fields import TAGS_MAX
+from app.services.transfer.import_row import Fingerprints, Item, source_text
+
+LINE_MAX = 100_000  # characters of one unfolded line
+PROPERTIES_MAX = 1_000  # of one to-do
+NESTED_MAX = 20
+TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is looked at, so that it is refused
+PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
+    range(6, 10), "low"
+)
+_NAME = re.compile(
+    r"([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:\"[^\"]*\"|[^\";:,]*)(?:,(?:\"[^\"]*\"|[^\";:,]*))*)*):", re.DOTALL
+)
+_PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
+_LISTED = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
+_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
+
+
+class NotACalendar(Invalid):
+    code, message = "import_format", "The file is not an iCalendar: it does not begin with BEGIN:VCALENDAR."
+
+
+class NestedTooDeep(Invalid):
+    code, message = "import_format", f"The components of an iCalendar lie at most {NESTED_MAX} deep in each other."
+
+
+class Property(NamedTuple):
+    name: str
+    parameters: dict[str, str]
+    value: str
+
+
+def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
+    """Raises NotACalendar and NestedTooDeep."""
+    made = Fingerprints("ics")
+    stack: list[str] = []
+    todo: list[Property] = []
+    alarms: list[Property] = []
+    number = 0
+    for line in unfold(lines):
+        if stack and line[:1] not in _EDGES and not (stack[-1] in _KEPT and len(todo) <= PROPERTIES_MAX):
+            continue  # most of a large calendar is events
+        found = _property(line)
+        if found is None:
+            continue
+        if not stack and (found.name, found.value.upper()) != ("BEGIN", "VCALENDAR"):
+            raise NotACalendar(loc=("body",))
+        if found.name == "BEGIN":
+            if len(stack) == NESTED_MAX:
+                raise NestedTooDeep(loc=("body",))
+            stack.append(found.value.upper())
+            if stack[-1] == "VTODO":
+                todo, alarms = [], []
+        elif found.name == "END":
+            if stack[-1] == "VTODO":
+                number += 1
+                yield _item(number, todo, alarms, made)
+            stack.pop()
+            if not stack:
+                return
+        elif stack[-1] == "VTODO" and len(todo) <= PROPERTIES_MAX:
+            todo.append(found)
+        elif stack[-2:] == ["VTODO", "VALARM"] and found.name == "TRIGGER" and len(alarms) <= PROPERTIES_MAX:
+            alarms.append(found)
+    if not stack:
+        raise NotACalendar(loc=("body",))
+
+
+def unfold(lines: Iterable[str]) -> Iterator[str]:
+    """Content lines whole again (3.1); of one without end only its beginning."""
+    pieces: list[str] = []
+    room = LINE_MAX
+    for raw in lines:
+        line = raw.rstrip("\r\n")
+        if line[:1] not in {" ", "\t"}:
+            if pieces:
+                yield "".join(pieces)
+            pieces, room = [], LINE_MAX
+        else:
+            line = line[1:]
+        if line and room:
+            pieces.append(line[:room])
+            room -= len(pieces[-1])
+    if pieces:
+        yield "".join(pieces)
+
+
+def _property(line: str) -> Property | None:
+    if (found := _NAME.match(line)) is None:
+        return None
+    parameters = {name.upper(): value.strip('"') for name, value in _PARAMETER.findall(found[2])}
+    return Property(found[1].upper(), parameters, line[found.end() :])
+
+
+def _item(number: int, properties: list[Property], alarms: list[Property], made: Fingerprints) -> Item:
+    first: dict[str, Property] = {}
+    for found in properties:
+        first.setdefault(found.name, found)
+    text = {name: unescape(found.value) for name, found in first.items()}
+    source = text.get("UID") or made.of(*(found.value for found in properties))
+    if "RECURRENCE-ID" in text:  # one date of a series, told apart by it
+        source = f"{source}#{text['RECURRENCE-ID']}"
+    parent = next(
+        (unescape(p.value) for p in properties
+         if p.name == "RELATED-TO" and p.parameters.get("RELTYPE", "PARENT").upper() == "PARENT"),
+        None,
+    )  # fmt: skip
+    tags = (tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip())
+    too_many = max(len(properties), len(alarms)) > PROPERTIES_MAX
+    fields = _refuse if too_many else lambda: _fields(first, text, list(islice(tags, TAGS_READ)), alarms)
+    return Item(
+        number, source_text(source), fields, parent=source_text(parent) if parent else None,
+        project_name=text.get("X-TODO-PROJECT"),
+    )  # fmt: skip
+
+
+def _refuse() -> dict[str, Any]:
+    raise Invalid(f"A to-do has at most {PROPERTIES_MAX} properties.", loc=("body",))
+
+
+def _fields(
+    first: dict[str, Property], text: dict[str, str], tags: list[str], alarms: list[Property]
+) -> dict[str, Any]:
+    completed = text.get("STATUS", "").upper() == "COMPLETED" or "COMPLETED" in text
+    fields: dict[str, Any] = {
+        "title": text.get("SUMMARY", ""),
+        "description": text.get("DESCRIPTION") or None,
+        "completed": completed,
+        "tags": tags,
+        "recurrence": text.get("RRULE") or None,
+        "reminders": [_trigger(alarm) for alarm in alarms],
+    }
+    if (due := first.get("DUE") or first.get("DTSTART")) is not None:
+        fields["due_date"] = moment(due)
+    if text.get("PRIORITY", "").isdecimal():
+        fields["priority"] = PRIORITIES.get(int(text["PRIORITY"][:3]), "low")
+    if text.get("X-TODO-RECURRENCE-FROM", "").upper() == "COMPLETION":
+        fields["recurrence_from"] = "completion"
+    names = {"COMPLETED": "completed_at", "CREATED": "created_at", "LAST-MODIFIED": "updated_at"}
+    return fields | {field: moment(first[name]) for name, field in names.items() if name in first}
+
+
+def _trigger(alarm: Property) -> str:
+    return moment(alarm) if _STAMP.fullmatch(alarm.value) else alarm.value
+
+
+def moment(found: Property) -> str:
+    """A DATE or DATE-TIME as this service writes it. One in a zone nobody knows stays local: the owner's zone."""
+    if (parts := _STAMP.fullmatch(found.value.strip())) is None:
+        return found.value
+    year, month, day, hour, minute, second, utc = parts.groups()
+    if hour is None:
+        return f"{year}-{month}-{day}"
+    local = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
+    zone = found.parameters.get("TZID", "")
+    if utc or zone not in known_time_zones():
+        return local + ("Z" if utc else "")
+    try:
+        return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return local
+
+
+def unescape(value: str) -> str:
+    return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
+
+
+def split(value: str) -> Iterator[str]:
+    """The TEXTs of a list; a comma may be escaped."""
+    return (unescape(found[0]) for found in _LISTED.finditer(value))

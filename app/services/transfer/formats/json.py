@@ -1,0 +1,175 @@
+"""Reading the own JSON: the document is cut into rows without reading them, so many take little more than their text.
+
+A row is read strictly when its turn comes: no duplicate names, no NaN.
+"""
+
+from collections.abc import Iterator
+from heapq import merge
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.db.session import MAX_OWNER
+from app.errors import Invalid, MalformedBody
+from app.json_codec import parse_json
+from app.services.transfer.formats.json_row_count import check_rows
+from app.services.transfer.import_row import Fingerprints, Item, source_text
+
+FORMAT = "todo/1"
+T = TypeVar("T")
+POSITION_MAX, SLICE_ROWS = 250, 10_000  # characters, as in the database; rows that are sorted in one piece
+ROW_MAX = 1_000_000  # bytes; the longest that can be stored takes less
+
+
+class WrongFormat(Invalid):
+    code, message = "import_format", f'The document is not an export of this service: "format" is not "{FORMAT}".'
+
+
+class Document(msgspec.Struct):
+    """An export. The arrays hold the text of each row."""
+
+    format: str = ""
+    user_id: str = ""
+    settings: msgspec.Raw = msgspec.Raw()  # empty: there are none
+    projects: list[msgspec.Raw] = []
+    tasks: list[msgspec.Raw] = []
+    comments: list[msgspec.Raw] = []
+    views: list[msgspec.Raw] = []
+
+
+class Names(msgspec.Struct):
+    """What of a row names it and others."""
+
+    id: int | None = None
+    source_id: str | None = None
+    position: str = ""
+    parent_id: int | None = None
+    series_id: int | None = None
+    project_id: int | None = None
+    task_id: int | None = None
+
+
+class ViewNames(msgspec.Struct):
+    """What names a view, and what it refers to."""
+
+    name: str = ""
+    parameters: Any = None  # which can name a project and tasks
+
+
+def read_document(text: Any, rows_max: int) -> Document:
+    """Raises TooManyRows, MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
+    check_rows(text, rows_max)
+    try:
+        document = msgspec.json.decode(text, type=Document)
+    except msgspec.ValidationError:
+        raise WrongFormat(loc=("body",)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedBody from None
+    if document.format != FORMAT:
+        raise WrongFormat(loc=("body", "format"))
+    if len(document.user_id) > MAX_OWNER:  # it becomes part of every row's name
+        raise WrongFormat(f"A user_id has at most {MAX_OWNER} characters.", loc=("body", "user_id"))
+    return document
+
+
+class Rows:
+    """The rows of a document, in the order in which they are to be created."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._made = Fingerprints("json")
+        self._sources: dict[str, dict[int, str]] = {"projects": {}, "tasks": {}}
+        self._names = {name: [_names(raw, Names) for raw in getattr(document, name)] for name in ("projects", "tasks")}
+        for entity, rows in self._names.items():
+            for row in rows:
+                if row is not None and row.id is not None:
+                    self._sources[entity][row.id] = self._source(row)
+
+    def __iter__(self) -> Iterator[tuple[str, Item]]:
+        """The settings first: what a local time means and when a day begins depends on them.
+
+        Where things stand among their siblings follows from the order in which they are created.
+        """
+        if bytes(settings := self._document.settings):
+            yield "settings", Item(1, "settings", lambda: _load(settings))
+        for entity in ("projects", "tasks"):
+            names = self._names[entity]
+            for number in _by_position(names):
+                yield entity, self._item(entity, number, names[number])
+        for entity in ("comments", "views"):
+            for number, raw in enumerate(getattr(self._document, entity)):
+                item = self._view(number, raw) if entity == "views" else self._item(entity, number, _names(raw, Names))
+                yield entity, item
+
+    def _item(self, entity: str, number: int, names: Names | None) -> Item:
+        raw = getattr(self._document, entity)[number]
+        if names is None:
+            return Item(number + 1, self._made.of(entity, str(number)), lambda: _refuse(raw))
+        item = Item(number + 1, "", lambda: _load(raw))
+        if names.source_id or names.id is not None:
+            item.source = self._source(names)
+        else:
+            item.source = self._made.of(entity, bytes(raw).decode("utf-8", "replace"))
+        if entity in {"tasks", "comments"}:
+            item.parent = self._refer("tasks", names.parent_id)
+            item.series = self._refer("tasks", names.series_id)
+            item.task = self._refer("tasks", names.task_id)
+            item.project = self._refer("projects", names.project_id)
+        return item
+
+    def _view(self, number: int, raw: msgspec.Raw) -> Item:
+        names = _names(raw, ViewNames)
+        if names is None:
+            return Item(number + 1, self._made.of("views", str(number)), lambda: _refuse(raw))
+        item = Item(number + 1, source_text(names.name), lambda: _load(raw))
+        item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
+        item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
+        item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
+        return item
+
+    def _source(self, names: Names) -> str:
+        return source_text(names.source_id or f"{self._document.user_id}:{names.id}")
+
+    def _refer(self, entity: str, number: int | None) -> str | None:
+        if number is None:
+            return None
+        return self._sources[entity].get(number) or source_text(f"{self._document.user_id}:{number}")
+
+
+def _by_position(names: list[Names | None]) -> Iterator[int]:
+    """Sorts in slices: no other thread runs while one is sorted."""
+
+    def position(number: int) -> str:
+        return found.position[:POSITION_MAX] if (found := names[number]) else ""
+
+    starts = range(0, len(names), SLICE_ROWS)
+    slices = [sorted(range(start, min(start + SLICE_ROWS, len(names))), key=position) for start in starts]
+    return merge(*slices, key=position)
+
+
+def _names(raw: msgspec.Raw, kind: type[T]) -> T | None:
+    if len(memoryview(raw)) > ROW_MAX:
+        return None
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # found out again when the row is read
+
+
+def _id_in(parameters: Any, name: str) -> int | None:
+    value = parameters.get(name) if isinstance(parameters, dict) else None
+    return value if type(value) is int else None
+
+
+def _refuse(raw: msgspec.Raw) -> dict[str, Any]:
+    _load(raw)
+    raise Invalid("Ids are whole numbers, and what names a row is text.", loc=("body", "id"))
+
+
+def _load(raw: msgspec.Raw) -> dict[str, Any]:
+    if len(memoryview(raw)) > ROW_MAX:
+        raise Invalid(f"A row has at most {ROW_MAX} bytes.", loc=("body",))
+    value = parse_json(bytes(raw))
+    if not isinstance(value, dict):
+        raise MalformedBody("A row is not an object.")
+    return value

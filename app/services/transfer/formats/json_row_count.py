@@ -1,0 +1,50 @@
+"""How many rows a JSON document has, before any of them is read: each takes more memory than its text."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from app.services.transfer.import_row import TooManyRows
+
+CHUNK = 1_048_576
+# Strings as a whole, so that what looks like JSON inside them is none. One that does not end in its chunk matches up to
+# there without its quote: were each quote in it tried for the beginning of another, 1 MB would take half an hour.
+_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+(?:(?P<quote>")|(?=\\?\Z))'
+_REST = re.compile(_TEXT, re.DOTALL)
+_TOKEN = re.compile(rb'"%b|[\[\]{},]' % _TEXT, re.DOTALL)
+ROWS_DEPTH = 2  # {"tasks": [here]}
+
+
+def check_rows(text: Any, rows_max: int) -> None:
+    """Raises TooManyRows. ``text`` is anything with a buffer."""
+    with memoryview(text) as view:
+        commas = sum(bytes(view[start : start + CHUNK]).count(b",") for start in range(0, len(view), CHUNK))
+    if commas < rows_max:  # as in most files: a look at each of them is not needed
+        return
+    depth, rows = 0, 1
+    for token in _tokens(text):
+        if token in {b"[", b"{"}:
+            depth += 1
+        elif token in {b"]", b"}"}:
+            depth -= 1
+        elif token == b"," and depth == ROWS_DEPTH:
+            rows += 1
+            if rows > rows_max:
+                raise TooManyRows
+
+
+def _tokens(text: Any) -> Iterator[bytes]:
+    """Brackets, commas and pieces of strings, a chunk at a time: no other thread runs while one is searched."""
+    position, end, in_string = 0, 0, False
+    while end < len(text):
+        end = min(position + CHUNK, len(text))
+        found = _REST.match(text, position, end) if in_string else None
+        if found is not None:
+            position, in_string = found.end(), found["quote"] is None
+        if in_string:
+            continue
+        found = None
+        for found in _TOKEN.finditer(text, position, end):
+            yield found[0]
+        in_string = found is not None and found[0][:1] == b'"' and found["quote"] is None
+        position = found.end() if in_string and found is not None else end

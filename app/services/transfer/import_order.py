@@ -1,0 +1,33 @@
+"""The order in which rows that refer to each other can be made."""
+
+from app.services.transfer.import_row import Item
+
+LEVELS_MAX = 50  # each is a write of its own; subtasks need five, and a series of a series is rare
+
+
+def in_levels(items: list[Item]) -> tuple[list[list[Item]], list[Item]]:
+    """Rows by level, each behind the parent and the series that it names, in the file's order otherwise.
+
+    Then those that have no level: they wait for each other in a circle, or for a chain that is too long.
+    """
+    places: dict[str, int] = {}
+    for number, item in enumerate(items):
+        places.setdefault(item.source, number)
+    waits, followers = [0] * len(items), dict[int, list[int]]()
+    for number, item in enumerate(items):
+        for source in {item.parent, item.series} & places.keys():
+            followers.setdefault(places[source or ""], []).append(number)
+            waits[number] += 1
+    level = [number for number, count in enumerate(waits) if count == 0]
+    levels: list[list[Item]] = []
+    while level and len(levels) < LEVELS_MAX:
+        levels.append([items[number] for number in level])
+        following = []
+        for number in level:
+            for follower in followers.get(number, ()):
+                waits[follower] -= 1
+                if waits[follower] == 0:
+                    following.append(follower)
+        level = sorted(following)
+    beyond = set(level)
+    return levels, [item for number, item in enumerate(items) if waits[number] or number in beyond]

@@ -1,0 +1,161 @@
+"""What the worker does with one webhook: take its next event under a lease, and note what became of it.
+
+No transaction is open while the endpoint is waited for, so a row lock cannot keep a second worker away: a lease does.
+It is longer than the longest call, and a result is written only by who still holds it.
+"""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+
+from app.clock import now
+from app.db.session import Session
+from app.db.statements import Prepared
+from app.http.responses import encode
+from app.outbound import Outcome
+from app.services.changes.feed import change_row
+
+LEASE = 40  # seconds
+KEPT = 200  # attempts listed for one webhook
+GIVE_UP = "No success for 24 hours: "
+
+DUE = Prepared(
+    text("""
+    select w.user_id, w.id from webhooks w join users u on u.id = w.user_id
+    where w.disabled_at is null and (w.leased_until is null or w.leased_until < now())
+      and (w.test_requested or (w.next_attempt_at <= now() and u.revision >= w.after_revision))
+      and w.id <> all(cast(:busy as bigint[]))
+      and (cast(:owners as text[]) is null or w.user_id = any(cast(:owners as text[])))
+    order by w.next_attempt_at limit 500""")
+)
+CLAIM = Prepared(
+    text(f"""
+    update webhooks w set lease = cast(:lease as uuid), leased_until = now() + interval '{LEASE} seconds'
+    where w.user_id = :owner and w.id = (
+        select id from webhooks
+        where user_id = :owner and id = :webhook_id and disabled_at is null
+          and (test_requested or next_attempt_at <= now()) and (leased_until is null or leased_until < now())
+        for update skip locked)
+    returning url, events, secret, case when previous_secret_until > now() then previous_secret end as previous_secret,
+        after_revision, after_entity, after_entity_id, test_requested, attempts,
+        (select revision from users where id = :owner) as current""")  # noqa: S608 - a constant
+)
+# A later snapshot than the one that read ``current``: what is not seen here comes behind it.
+NEXT = Prepared(
+    text("""
+    select revision, entity, entity_id, action, data, at, through from changes
+    where user_id = :owner
+      and (revision, entity, entity_id) > (cast(:revision as bigint), cast(:entity as text), cast(:entity_id as bigint))
+      and (cast(:events as text[]) = '{}' or entity || '.' || action = any(cast(:events as text[])))
+    order by revision, entity, entity_id limit 1""")
+)
+HELD = "user_id = :owner and id = :webhook_id and lease = cast(:lease as uuid)"
+RELEASE = "lease = null, leased_until = null"
+DRAINED = Prepared(
+    text(f"""
+    update webhooks set after_revision = cast(:current as bigint) + 1, after_entity = '', after_entity_id = 0, {RELEASE}
+    where {HELD}""")  # noqa: S608
+)
+DONE = Prepared(
+    text(f"""
+    update webhooks set after_revision = :revision, after_entity = :entity, after_entity_id = :entity_id,
+        attempts = 0, failing_since = null, {RELEASE}
+    where {HELD} returning id""")  # noqa: S608
+)
+# What becomes of a test says nothing about the events: their failures and their next attempt stay as they are.
+TESTED = Prepared(text(f"update webhooks set test_requested = false, {RELEASE} where {HELD} returning id"))  # noqa: S608
+GONE = "(:final or failing_since < now() - make_interval(secs => :window))"
+FAILED = Prepared(
+    text(f"""
+    update webhooks set attempts = attempts + 1, failing_since = coalesce(failing_since, now()), {RELEASE},
+        next_attempt_at = now() + make_interval(secs => :delay),
+        disabled_at = case when {GONE} then now() end, disabled_reason = case when {GONE} then :reason end
+    where {HELD} returning id""")  # noqa: S608
+)
+NOTE = Prepared(
+    text("""
+    insert into webhook_deliveries (user_id, webhook_id, message_id, event, attempt, status, error, latency_ms)
+    values (:owner, :webhook_id, :message_id, :event, :attempt, :status, :error, :latency_ms)""")
+)
+TRIM = Prepared(
+    text(f"""
+    delete from webhook_deliveries where user_id = :owner and webhook_id = :webhook_id and id <= (
+        select id from webhook_deliveries where user_id = :owner and webhook_id = :webhook_id
+        order by id desc offset {KEPT} limit 1)""")  # noqa: S608
+)
+
+
+class Job(NamedTuple):
+    """One event for one endpoint. ``key`` is the change; None for a test."""
+
+    url: str
+    secrets: list[str]
+    attempt: int
+    message_id: str
+    event: str
+    body: bytes
+    key: tuple[int, str, int] | None
+
+
+async def find_due(session: Session, owner: str, *, owners: list[str] | None, busy: list[int]) -> list[tuple[str, int]]:
+    """Webhooks with something to deliver, of ``owners`` or of all, without those in ``busy``.
+
+    By the worker's role, which sees nothing else.
+    """
+    return [tuple(row) for row in (await session.exec(DUE, {"owners": owners, "busy": busy})).all()]
+
+
+async def take_job(session: Session, owner: str, webhook_id: int, lease: UUID) -> Job | None:
+    """The next event, leased; None when there is none, or when another worker has it."""
+    mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
+    hook = (await session.exec(CLAIM, mine)).first()
+    if hook is None:
+        return None
+    keys = [hook.secret, *([hook.previous_secret] if hook.previous_secret else [])]
+    if hook.test_requested:
+        stamp = now()
+        body = {"type": "webhook.test", "timestamp": stamp, "data": {"webhook_id": webhook_id}}
+        message_id = f"{webhook_id}-test-{int(stamp.timestamp() * 1000)}"
+        return Job(hook.url, keys, 1, message_id, "webhook.test", encode(body), None)
+    position = {"revision": hook.after_revision, "entity": hook.after_entity, "entity_id": hook.after_entity_id}
+    row = (await session.exec(NEXT, {"owner": owner, "events": hook.events, **position})).first()
+    if row is None:
+        await session.exec(DRAINED, {**mine, "current": hook.current})
+        return None
+    change = change_row(row)
+    event = f"{change.entity}.{change.action}"
+    body = {"type": event, "timestamp": change.at, "data": change}
+    message_id = f"{webhook_id}-{change.revision}-{change.entity}-{change.entity_id}"
+    key = (change.revision, change.entity, change.entity_id)
+    return Job(hook.url, keys, hook.attempts + 1, message_id, event, encode(body), key)
+
+
+async def note_outcome(
+    session: Session,
+    owner: str,
+    webhook_id: int,
+    lease: UUID,
+    job: Job,
+    outcome: Outcome,
+    *,
+    delay: float,
+    window: float,
+) -> bool:
+    """Whether the next event may follow at once. ``delay`` and ``window`` are in seconds; 410 ends it for good."""
+    mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
+    said = f"it answered {outcome.status}." if outcome.status else (outcome.error or "")
+    if job.key is None:  # a test that fails is told, and that is all
+        held = await session.exec(TESTED, mine)
+    elif outcome.delivered:
+        position = dict(zip(("revision", "entity", "entity_id"), job.key, strict=True))
+        held = await session.exec(DONE, {**mine, **position})
+    else:
+        final = outcome.status == 410
+        reason = "The endpoint answered 410 Gone." if final else GIVE_UP + said
+        held = await session.exec(FAILED, {**mine, "delay": delay, "window": window, "final": final, "reason": reason})
+    note = {"message_id": job.message_id, "event": job.event, "attempt": job.attempt, **outcome._asdict()}
+    if held.first() is not None:
+        await session.exec(NOTE, {**mine, **note})
+        await session.exec(TRIM, mine)
+    return outcome.delivered or job.key is None
