@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.http.responses import Json
 from app.http.routing import DirectRoute
-from app.schemas.operations import Health, Ready
+from app.schemas.health import Health, Ready
 from app.services.operations import readiness
 
 router = APIRouter(tags=["operations"], route_class=DirectRoute)

@@ -19,7 +19,7 @@ from app.http.list_responses import LIST_TAGS, LIST_UNCHANGED, etag_of_list, lis
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
-from app.schemas.project_query import Move, ProjectDeletion, ProjectQuery
+from app.schemas.projects import Move, ProjectDeletion, ProjectQuery
 from app.services import projects
 
 router = APIRouter(

@@ -10,10 +10,10 @@ from app.http.entity_responses import ENTITY, ETAG, entity_answer, location_of, 
 from app.http.etags import expected_versions
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
-from app.models.task_quick import QUICK, QuickAdded, QuickTask
 from app.models.task_reminders import Snooze
 from app.models.tasks import TaskRead
-from app.schemas.bulk import BulkResult, BulkWrite
+from app.schemas.quick_add import QUICK, QuickAdded, QuickTask
+from app.schemas.task_bulk import BulkResult, BulkWrite
 from app.services import quick_add
 from app.services.tasks import bulk, firing
 

@@ -17,9 +17,9 @@ from app.http.entity_responses import (
 from app.http.etags import expected_versions
 from app.http.list_responses import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
 from app.http.routing import DirectRoute
-from app.models.task_actions import TaskComplete, TaskMove
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
+from app.schemas.task_actions import TaskComplete, TaskMove
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.retention import trash
 from app.services.tasks import listing, writing

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response, Security
 from app.http.dependencies import Owner, ReadSession, Session, bearer
 from app.http.responses import Json
 from app.http.routing import DirectRoute
-from app.schemas.preferences import PreferencesRead, PreferencesUpdate
+from app.schemas.user_settings import PreferencesRead, PreferencesUpdate
 from app.services import user_settings, users
 
 router = APIRouter(

@@ -10,8 +10,8 @@ from app.db.session import Session
 from app.db.statements import Prepared
 from app.domain.quick_add import parse
 from app.errors import Invalid, TooManyProjects
-from app.models.task_quick import QuickTask
 from app.models.task_rows import task_row
+from app.schemas.quick_add import QuickTask
 from app.services.projects import MAX_PROJECTS
 from app.services.transfer.row_validation import Reader, RowRefused
 from app.services.transfer.store import find_project_names, insert_rows, insert_task

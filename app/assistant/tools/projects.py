@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from app.assistant.tools.tool import Call, Id, Tool
 from app.models.base import Shape
 from app.models.projects import ProjectCreate, ProjectUpdate
-from app.schemas.project_query import ProjectQuery
+from app.schemas.projects import ProjectQuery
 from app.services import projects
 
 

@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field, model_validator
 from app.assistant.tools.tasks import Done, TaskId, done
 from app.assistant.tools.tool import Call, Id, Tool
 from app.models.base import Shape
-from app.models.task_actions import TaskMove, one_place
 from app.models.task_fields import DueDate
-from app.models.task_quick import QuickTask, QuickText
+from app.schemas.quick_add import QuickTask, QuickText
+from app.schemas.task_actions import TaskMove, one_place
 from app.services.quick_add import quick_add_task
 from app.services.tasks import writing
 

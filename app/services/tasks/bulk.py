@@ -10,7 +10,7 @@ from typing import Any
 from app.db.changes import TAKE
 from app.db.session import Session
 from app.errors import TooManyMatches
-from app.schemas.bulk import BULK_MAX, BulkAction, BulkChange, BulkStatus, BulkWrite
+from app.schemas.task_bulk import BULK_MAX, BulkAction, BulkChange, BulkStatus, BulkWrite
 from app.schemas.task_query import TaskConditions
 from app.services.tasks.bulk_changes import change_all
 from app.services.tasks.bulk_completing import complete_all

@@ -9,7 +9,7 @@ from app.db.session import Session
 from app.domain.ordering import MAX_LENGTH, keys_after_all
 from app.errors import NoRoomBetween, TooDeep, TooManyTags, UnknownReference
 from app.models.task_fields import TAGS_MAX
-from app.schemas.bulk import PLACE, BulkChange
+from app.schemas.task_bulk import PLACE, BulkChange
 from app.services.projects import require_project
 from app.services.tasks.bulk_statements import BELOW_UNNAMED, MOVE_ALONG, update_all
 from app.services.tasks.reminders import resolve_reminders

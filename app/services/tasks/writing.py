@@ -14,10 +14,10 @@ from app.db.changes import OWNER, REVISION
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import TaskNotFound
-from app.models.task_actions import TaskMove
 from app.models.task_fields import RecurrenceFrom
 from app.models.task_rows import task_row
 from app.models.tasks import TaskCreate, TaskUpdate
+from app.schemas.task_actions import TaskMove
 from app.services.tasks.cascades import FAR, change_task, look_at_task, place_of_new, skip_occurrence
 from app.services.tasks.moves import find_place, places
 from app.services.tasks.reminders import remind_at, remind_at_after, resolve_reminders

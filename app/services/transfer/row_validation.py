@@ -10,8 +10,8 @@ from app.domain.recurrence import parse_rule
 from app.errors import AppError, Invalid
 from app.errors.findings import make_finding
 from app.models.task_reminders import spell
-from app.schemas.preferences import PreferencesUpdate
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
+from app.schemas.user_settings import PreferencesUpdate
 
 LISTED = 20  # of what is wrong with one row
 SHAPES: dict[str, type[BaseModel]] = {
