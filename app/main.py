@@ -11,11 +11,11 @@ from fastapi import FastAPI
 
 from app.assistant.chat import Chat
 from app.assistant.mcp.endpoint import McpEndpoint
-from app.auth.access import OwnTokens
+from app.auth.access_tokens import OwnTokens
 from app.auth.jwks import JwksCache
 from app.auth.passwords import Hasher
-from app.auth.secret import load_secret
-from app.auth.tokens import TokenVerifier
+from app.auth.signing_keys import load_secret
+from app.auth.token_verifier import TokenVerifier
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.embedded import embedded_postgres

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.auth.jwks import JwksCache
-from app.auth.tokens import TokenVerifier
+from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
 from app.main import create_app
 from tests.receivers import served

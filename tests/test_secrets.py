@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.auth.secret import pem_of
+from app.auth.signing_keys import pem_of
 from app.db.url import ConnectOptions
 from tests.receivers import receiving
 from tests.servers import running

@@ -10,8 +10,8 @@ import typer
 from pydantic import ValidationError
 
 from app.assistant.optional import load_mcp_proxy
-from app.auth.secret import load_secret
-from app.auth.tokens import TokenVerifier
+from app.auth.signing_keys import load_secret
+from app.auth.token_verifier import TokenVerifier
 from app.commands import data, users
 from app.commands.common import REPAIRABLE, fail, read_settings, run
 from app.commands.doctor import examine

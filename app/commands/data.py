@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.auth.secret import load_secret, load_signing_key, pem_of
+from app.auth.signing_keys import load_secret, load_signing_key, pem_of
 from app.commands.common import open_database, read_settings, run
 from app.config import Settings
 from app.db import dump as dumps

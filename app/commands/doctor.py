@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from app.auth.access import OwnTokens
-from app.auth.secret import load_secret
+from app.auth.access_tokens import OwnTokens
+from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.session import Database

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.auth.secret import load_secret
+from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
 from app.logs import configure_logging
 from app.main import create_app

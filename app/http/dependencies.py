@@ -8,8 +8,8 @@ from fastapi.security import HTTPBearer
 from pydantic import BeforeValidator, WithJsonSchema
 
 from app.auth.claims import Identity
-from app.auth.opaque import API_TOKEN_PREFIX
-from app.auth.tokens import bearer_token
+from app.auth.opaque_tokens import API_TOKEN_PREFIX
+from app.auth.token_verifier import bearer_token
 from app.clock import now
 from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession

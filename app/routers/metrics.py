@@ -4,7 +4,7 @@ from hmac import compare_digest
 
 from fastapi import APIRouter, Request, Response
 
-from app.auth.tokens import bearer_token
+from app.auth.token_verifier import bearer_token
 from app.errors import TokenInvalid
 from app.http.routing import DirectRoute
 

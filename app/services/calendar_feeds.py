@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
-from app.auth.opaque import hash_token, new_feed_token
+from app.auth.opaque_tokens import hash_token, new_feed_token
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.auth.opaque import is_api_token, new_api_token
+from app.auth.opaque_tokens import is_api_token, new_api_token
 from tests.accounts.support import Visitor
 from tests.support import Person, assert_problem
 from tests.test_routes import ACCOUNT, PRIVATE, concrete

@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.auth.access import OwnTokens
-from app.auth.secret import KEY_FILE_NAME, SecretError, load_signing_key
-from app.auth.tokens import TokenVerifier
+from app.auth.access_tokens import OwnTokens
+from app.auth.signing_keys import KEY_FILE_NAME, SecretError, load_signing_key
+from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
 from app.errors import TokenExpired, TokenInvalid
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from app.auth.secret import FILE_NAME, SecretError, load_secret
-from app.auth.tokens import TokenVerifier
+from app.auth.signing_keys import FILE_NAME, SecretError, load_secret
+from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
 
 SECRET = "a shared secret of forty characters, yes!"

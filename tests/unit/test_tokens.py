@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
-from app.auth import tokens
+from app.auth import token_verifier
 from app.auth.claims import Identity
 from app.auth.jwks import JwksCache
-from app.auth.tokens import CACHE_SECONDS, MAX_TOKEN, TokenVerifier, bearer_token
+from app.auth.token_verifier import CACHE_SECONDS, MAX_TOKEN, TokenVerifier, bearer_token
 from app.config import Settings
 from app.errors import KeysUnavailable, TokenExpired, TokenInvalid, TokenMissing, TokenNotBearer
 from tests.receivers import served
@@ -411,7 +411,7 @@ async def test_remembered_never_past_exp(verifier: TokenVerifier, clock: Clock) 
 async def test_the_memory_is_bounded_and_keeps_what_is_in_use(
     verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "CACHE_ENTRIES", 3)
+    monkeypatch.setattr(token_verifier, "CACHE_ENTRIES", 3)
     first, *others = (make("HS256", sub=f"user{number}") for number in range(5))
     await verifier.verify(first)
     for token in others:

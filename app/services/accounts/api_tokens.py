@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.auth.opaque import HINT, hash_token, new_api_token
+from app.auth.opaque_tokens import HINT, hash_token, new_api_token
 from app.db.session import Session
 from app.db.statements import Prepared
 from app.errors import ApiTokenNotFound

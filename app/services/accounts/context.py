@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.auth.access import OwnTokens
+from app.auth.access_tokens import OwnTokens
 from app.auth.passwords import Hasher
 from app.config import Settings
 from app.db.session import Database

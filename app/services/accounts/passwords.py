@@ -4,7 +4,7 @@ import logging
 
 from sqlalchemy import text
 
-from app.auth.opaque import hash_token, new_reset_token
+from app.auth.opaque_tokens import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
 from app.db.contention import retry_on_contention
 from app.db.session import Session

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.auth.opaque import hash_token, next_refresh_token
+from app.auth.opaque_tokens import hash_token, next_refresh_token
 from app.clock import now
 from app.db.contention import retry_on_contention
 from app.db.session import Session

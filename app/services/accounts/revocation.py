@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sqlalchemy import text
 
 from app.auth.claims import MAX_INSTANT, Identity
-from app.auth.opaque import hash_token, is_api_token
+from app.auth.opaque_tokens import hash_token, is_api_token
 from app.db.session import Database
 from app.db.statements import Prepared
 from app.errors import CalendarTokenInvalid, SessionEnded, TokenInvalid

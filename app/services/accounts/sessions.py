@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from app.auth.claims import Identity
-from app.auth.opaque import hash_token, new_refresh_token
+from app.auth.opaque_tokens import hash_token, new_refresh_token
 from app.clock import now
 from app.db.session import Session
 from app.db.statements import Prepared

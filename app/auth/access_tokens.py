@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from jwt import PyJWS
 
-from app.auth.secret import load_secret, load_signing_key
+from app.auth.signing_keys import load_secret, load_signing_key
 from app.config import Settings
 from app.errors import TokenInvalid
 

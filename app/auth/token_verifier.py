@@ -1,6 +1,6 @@
 """Who sent a request: bearer tokens in, identities out.
 
-Three kinds of tokens, exclusive per issuer: this service's own (``app.auth.access``), HS256 with the secret that it
+Three kinds of tokens, exclusive per issuer: this service's own (``app.auth.access_tokens``), HS256 with the secret that it
 shares with a front-end, and EdDSA, ES256 or RS256 with the published keys of one issuer. Which key may verify a token
 follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and ``aud``, so none can pass
 for another (RFC 8725, 2.1 and 3.1).
@@ -17,7 +17,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt import PyJWK, PyJWS, PyJWTError
 
-from app.auth.access import OwnTokens, Signed
+from app.auth.access_tokens import OwnTokens, Signed
 from app.auth.claims import Identity, check_kind, check_origin, identify, is_subject, json_object, origins
 from app.auth.jwks import JwksCache
 from app.config import MIN_SECRET_BYTES, Settings
