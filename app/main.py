@@ -18,10 +18,10 @@ from app.auth.signing_keys import load_secret
 from app.auth.token_verifier import TokenVerifier
 from app.config import Settings, get_settings
 from app.db import migrations
+from app.db.connection_options import ConnectOptions, connect_options
 from app.db.embedded import embedded_postgres
-from app.db.hints import Hints
+from app.db.notifications import Hints
 from app.db.session import Database
-from app.db.url import ConnectOptions, connect_options
 from app.errors import AppError
 from app.http.middleware import Cors, Edge, LastCatch
 from app.http.openapi.document import install_openapi

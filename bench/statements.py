@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from app.config import Settings
+from app.db.compiled import Prepared
+from app.db.connection_options import connect_options
 from app.db.session import Database, quote_owner
-from app.db.statements import Prepared
-from app.db.url import connect_options
 from app.services import users
 from app.services.tasks import listing, writing
 from app.services.tasks.filters import Shape

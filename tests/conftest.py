@@ -15,8 +15,8 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db import migrations
+from app.db.connection_options import ConnectOptions
 from app.db.embedded import embedded_postgres
-from app.db.url import ConnectOptions
 from app.main import create_app
 from tests import statements
 from tests.databases import TEMPLATE, Databases

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 
 TEMPLATE = "template_migrated"
 

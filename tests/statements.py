@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.db.compiled import Prepared, prepare
 from app.db.session import Session
-from app.db.statements import Prepared, prepare
 from tests.locks import Step, Transaction
 
 APP = str(Path(__file__).parents[1] / "app")

@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from fastapi import FastAPI
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 
 AUTH_TABLES = ["accounts", "sessions", "refresh_tokens", "api_tokens", "password_resets", "login_attempts"]
 AUTH_TABLES += ["rate_limits"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.servers import free_port, running
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "nextjs"

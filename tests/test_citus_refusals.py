@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.db.plain_changes import PlainForm
-from app.db.statements import Prepared
+from app.db.compiled import Prepared
+from app.db.distributed_changes import PlainForm
 from app.services import comments, projects, views
 from app.services.changes.undoable import UNDOABLE
 from app.services.tasks import writing

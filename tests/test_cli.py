@@ -14,7 +14,7 @@ from app.commands import app as commands
 from app.commands.doctor import examine
 from app.config import get_settings
 from app.db import migrations
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET

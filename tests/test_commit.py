@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.config import Settings
+from app.db.connection_options import ConnectOptions
 from app.db.pool import LINGER
-from app.db.url import ConnectOptions
 from app.errors import Unavailable
 from app.main import create_app
 from tests.databases import Databases

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemathesis.specs.openapi import checks
 
 from app.config import Settings
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.main import create_app
 from app.models.base import MAX_YEAR, MIN_YEAR
 from tests.processes import service

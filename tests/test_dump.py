@@ -15,11 +15,12 @@ import httpx
 import jwt
 import pytest
 
-from app.db import dump as dumps
-from app.db import migrations, tools
+from app.db import migrations
+from app.db.backup import client_programs
+from app.db.backup import dump as dumps
+from app.db.backup.client_programs import ToolError, connection_environment, find_tools
+from app.db.connection_options import ConnectOptions
 from app.db.session import Database
-from app.db.tools import ToolError, connection_environment, find_tools
-from app.db.url import ConnectOptions
 from app.models import METADATA
 from app.services.operations.isolation_check import prove_isolation
 from tests.databases import Databases, rows
@@ -249,12 +250,12 @@ async def test_who_is_still_connected_is_not_pulled_the_rug_from(filled: Connect
 
 async def test_a_server_newer_than_the_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (await find_tools(18)).major >= 18
-    for name in tools.NAMES:
+    for name in client_programs.NAMES:
         (tmp_path / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.3 (Debian 15.3-1)'\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert (await find_tools(18)).major >= 18  # the ones of the embedded server are newer
-    monkeypatch.setattr(tools, "binaries", lambda: None)
+    monkeypatch.setattr(client_programs, "binaries", lambda: None)
     assert (await find_tools(15)).folder == str(tmp_path)
     with pytest.raises(ToolError, match="server is PostgreSQL 18, and pg_dump here is 15: install the client of 18"):
         await find_tools(18)

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.http.dependencies import ME
 from app.live.event_stream import SLOW
 from app.live.hub import PAGE, STREAMS_PER_OWNER

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import make_token
 

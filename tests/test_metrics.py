@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from app.config import Settings
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.http.middleware import SLOW_LINES
 from app.http.routing import DirectRoute
 from app.jobs.worker import Worker

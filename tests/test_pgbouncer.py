@@ -18,7 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.db.url import ConnectOptions, connect_options
+from app.db.connection_options import ConnectOptions, connect_options
 from app.main import create_app
 from tests.databases import Databases
 from tests.processes import free_port, wait_until

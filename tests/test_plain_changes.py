@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from app.config import Settings
 from app.db import session as sessions
-from app.db.plain_changes import is_distributed
+from app.db.connection_options import ConnectOptions
+from app.db.distributed_changes import is_distributed
 from app.db.session import Database, Session
-from app.db.url import ConnectOptions
 from app.main import create_app
 from tests.databases import Databases
 from tests.support import Person, assert_problem

@@ -18,8 +18,8 @@ import pytest
 
 from app.config import Settings
 from app.db import migrations
+from app.db.connection_options import ConnectOptions
 from app.db.embedded import embedded_postgres
-from app.db.url import ConnectOptions
 from app.main import create_app
 from app.models import METADATA
 from tests import statements

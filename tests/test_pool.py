@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db import pool
+from app.db.connection_options import ConnectOptions
 from app.db.session import Database
-from app.db.url import ConnectOptions
 from tests.databases import Databases
 
 MINE = text("select id from users where id = :owner")

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from starlette.responses import Response, StreamingResponse
 
 from app.config import Settings
-from app.db.failures import RETRY_AFTER, fact_of
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
+from app.db.error_mapping import RETRY_AFTER, fact_of
 from app.domain.recurrence import InvalidRecurrence
 from app.errors import AppError, Kind, StorageFull, Unavailable
 from app.http.dependencies import Session

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
+from app.db.connection_options import ConnectOptions
 from app.db.session import WORKER_ROLE
-from app.db.url import ConnectOptions
 from app.jobs.reminders import NOBODY, Reminders
 from app.jobs.worker import Pace, Worker
 from app.main import create_app

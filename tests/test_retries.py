@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.support import Person
 
 

@@ -9,7 +9,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.auth.signing_keys import pem_of
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.receivers import receiving
 from tests.servers import running
 from tests.support import SECRET

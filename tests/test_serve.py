@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from app.commands.serve import UNREAD, _listen
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.processes import START, environment, free_port, postgres_in, run_python, run_todo, service, wait_until
 from tests.support import SECRET
 

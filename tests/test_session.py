@@ -30,9 +30,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from app.db.compiled import Prepared, prepare
+from app.db.connection_options import ConnectOptions
 from app.db.session import Database
-from app.db.statements import Prepared, prepare
-from app.db.url import ConnectOptions
 from app.errors import Invalid, Unavailable
 
 OWNER = "session-test"
@@ -206,7 +206,7 @@ async def test_a_value_out_of_range_is_the_callers_fault(database: Database) -> 
 
 
 async def test_a_database_that_is_gone_is_unavailable_not_a_bug(settings: Any) -> None:
-    from app.db.url import connect_options
+    from app.db.connection_options import connect_options
 
     options = connect_options("postgresql://nobody@127.0.0.1:1/none", settings)
     database = Database(options, size=1, timeout=0.1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import make_token
 

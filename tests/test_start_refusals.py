@@ -11,8 +11,8 @@ import pytest
 from app.auth.claims import is_subject
 from app.config import Settings
 from app.db import migrations
+from app.db.connection_options import ConnectOptions
 from app.db.session import Database
-from app.db.url import ConnectOptions
 from app.main import create_app
 from app.services.operations.isolation_check import PROBE, STRANGER, NotIsolated, prove_isolation
 from tests.databases import Databases

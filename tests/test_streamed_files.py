@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.http.streamed_file import FIRST_BYTES
 from app.main import create_app
 from app.schemas.transfer import Format, Kind

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.services.retention.trash import PURGE_BATCH
 from tests.support import Person, assert_problem
 

@@ -7,8 +7,8 @@ import asyncpg
 import httpx
 import pytest
 
+from app.db.connection_options import ConnectOptions
 from app.db.migrations import LOCK, head
-from app.db.url import ConnectOptions
 from tests.databases import Databases
 from tests.processes import Service, service, wait_until
 from tests.support import SECRET, make_token

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Settings
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.main import create_app
 from tests.servers import running
 from tests.support import make_token

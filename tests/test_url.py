@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
 
 from app.config import Settings
-from app.db.url import ConnectOptions, connect_options
+from app.db.connection_options import ConnectOptions, connect_options
 from app.main import create_app
 from tests.support import SECRET, Person
 

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.config import Settings
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.jobs.worker import EACH, Pace, Worker
 from app.main import create_app
 from app.outbound import TIMEOUT, Caller

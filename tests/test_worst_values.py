@@ -17,7 +17,7 @@ import pytest
 
 from app.assistant.tools import TOOLS
 from app.config import Settings
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.main import create_app
 from tests import careless_app, worst_imports
 from tests.probing import Answer, Finding, Prober, Survey, judge

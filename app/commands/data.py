@@ -9,11 +9,11 @@ import typer
 from app.auth.signing_keys import load_secret, load_signing_key, pem_of
 from app.commands.common import open_database, read_settings, run
 from app.config import Settings
-from app.db import dump as dumps
 from app.db import migrations
+from app.db.backup import dump as dumps
+from app.db.backup.client_programs import connection_environment
+from app.db.connection_options import ConnectOptions
 from app.db.session import Database
-from app.db.tools import connection_environment
-from app.db.url import ConnectOptions
 from app.jobs.retention import empty_old_trash, prune_everybody
 from app.main import database_options, direct_options
 from app.services.operations.isolation_check import NotIsolated, prove_isolation

@@ -11,9 +11,9 @@ from app.auth.access_tokens import OwnTokens
 from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
 from app.db import migrations
+from app.db.backup.client_programs import ToolError, find_tools
+from app.db.connection_options import ConnectOptions
 from app.db.session import Database
-from app.db.tools import ToolError, find_tools
-from app.db.url import ConnectOptions
 from app.errors import AppError
 from app.main import database_options
 from app.reasons import reason, settings_reasons

@@ -22,8 +22,8 @@ from sqlalchemy import ColumnElement, FromClause, Text, bindparam, func, insert,
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
-from app.db.plain_changes import NUMBER, PlainForm
-from app.db.statements import Prepared
+from app.db.compiled import Prepared
+from app.db.distributed_changes import NUMBER, PlainForm
 from app.models.changes import Change
 from app.models.users import User
 

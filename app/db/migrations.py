@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = 7_305_612_884  # any number, the same in every version of this service

@@ -16,12 +16,12 @@ import asyncpg
 import msgspec
 from sqlalchemy.sql.base import Executable
 
-from app.db.failures import RETRY_AFTER, fact_of, is_lost
-from app.db.plain_changes import REACH_WORKERS, is_distributed
+from app.db.compiled import Prepared, prepare
+from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
+from app.db.distributed_changes import REACH_WORKERS, is_distributed
+from app.db.error_mapping import RETRY_AFTER, fact_of, is_lost
 from app.db.pool import Pool
-from app.db.rows import Result, Row
-from app.db.statements import Prepared, prepare
-from app.db.url import SERVER_SETTINGS, ConnectOptions
+from app.db.results import Result, Row
 from app.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Session:
         self.through = "api"  # or a token's name, mcp, chat, import: kept in ``changes``
 
     async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
-        """Run one statement. Raises the facts of ``app.db.failures``; what is left is a bug."""
+        """Run one statement. Raises the facts of ``app.db.error_mapping``; what is left is a bug."""
         values: Mapping[str, Any] = params or {}
         if isinstance(statement, Prepared):
             prepared = statement
@@ -162,7 +162,7 @@ class Database:
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
         self.distributed = False  # until ``open`` has asked
         self._reach = ""
-        self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.hints``)
+        self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.notifications``)
         self._size = size
         self._patience = 0.75 * timeout  # for connecting, and for BEGIN: less than they have who wait for the place
         self._pool = Pool(self._connect, size=size, timeout=timeout)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from app.auth.opaque_tokens import hash_token, new_feed_token
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
 from app.models.calendar_feeds import CalendarCreate
 from app.services.users import get_revision, lock_or_create_owner

@@ -6,15 +6,15 @@ from typing import Any
 from sqlalchemy import BigInteger, Text, bindparam, exists, insert, select, true
 
 from app.db.changes import OWNER, REVISION, numbered
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
+from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import Comment, CommentBody, CommentRow
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
 from app.services.tasks.statements import LIVE, MINE, TASKS
 from app.services.users import USERS
-from app.services.versions import kept_columns, moment_of, update_row
 
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__

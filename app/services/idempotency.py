@@ -6,8 +6,8 @@ from sqlalchemy import Text, bindparam, delete, func, literal_column, select, up
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from app.models.idempotency import IdempotencyKey
 from app.services.users import USERS, lock_owner

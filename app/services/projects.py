@@ -6,8 +6,9 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, update
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
+from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.services.tasks.moves import find_place, places
@@ -15,7 +16,6 @@ from app.services.tasks.statements import GONE, TASKS, numbered_task
 from app.services.tasks.statements import LIVE as LIVE_TASK
 from app.services.tasks.statements import NOW as TASK_NOW
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
-from app.services.versions import kept_columns, moment_of, update_row
 
 PROJECTS = Project.__table__  # type: ignore[attr-defined]
 MAX_PROJECTS = 1_000  # a list of them has no pages

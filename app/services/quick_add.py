@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from app.clock import now
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.domain.quick_add import parse
 from app.errors import Invalid, TooManyProjects
 from app.models.task_rows import task_row

@@ -7,8 +7,8 @@ from sqlalchemy import DateTime, Text, bindparam, false, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.models.users import User
 
 USERS = User.__table__  # type: ignore[attr-defined]

@@ -8,14 +8,14 @@ from sqlalchemy import BigInteger, Text, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.changes import OWNER, REVISION, numbered
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
+from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import Invalid, TooManyViews, VersionConflict, ViewNotFound
 from app.models.views import View, ViewRow
 from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services.users import lock_or_create_owner
-from app.services.versions import kept_columns, moment_of, update_row
 
 MAX_VIEWS = 200
 VIEWS = View.__table__  # type: ignore[attr-defined]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.assistant.conftest import Talking, eventually
 from tests.assistant.scripted import Json, Says, in_turn, results, scripted
 from tests.servers import Server, running

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.assistant.scripted import helpful, scripted
 from tests.servers import running
 from tests.support import Person, assert_problem

@@ -15,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
 from app.assistant.tools import TOOLS
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import Person, assert_problem, make_token
 

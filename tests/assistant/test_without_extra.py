@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.processes import run_python, run_todo
 from tests.support import SECRET
 

@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from app.db import migrations
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.databases import Databases
 from tests.servers import Server, running
 from tests.support import SECRET, Person, assert_problem

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.browser import Browser, browsing, find_browser
 from tests.servers import Server, running
 from tests.web.window import Window

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from tests.browser import Browser
 from tests.servers import Server, running
 from tests.web.window import Window

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import asyncpg
 
 from app.config import Settings
-from app.db.url import ConnectOptions, connect_options
+from app.db.connection_options import ConnectOptions, connect_options
 
 DATABASE = "todo"
 # The built-in provider sorts and folds Unicode the same on every machine; initdb's default follows LANG.

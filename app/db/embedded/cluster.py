@@ -14,8 +14,8 @@ import time
 from functools import partial
 from pathlib import Path
 
-from app.db.embedded.account import Account, ClusterError, account_of, let_in
 from app.db.embedded.files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
+from app.db.embedded.os_account import Account, ClusterError, account_of, let_in
 from app.db.embedded.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
 from app.db.embedded.supervisor import Supervisor
 

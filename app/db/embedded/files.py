@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from app.db.embedded.account import Account, ClusterError
+from app.db.embedded.os_account import Account, ClusterError
 
 MAJOR = "18"
 PORT = 5432  # only a part of the socket's name: nothing listens on TCP

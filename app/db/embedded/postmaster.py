@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import psutil
 
-from app.db.embedded.account import ClusterError
 from app.db.embedded.files import PORT
+from app.db.embedded.os_account import ClusterError
 
 TICK = 0.02  # seconds
 

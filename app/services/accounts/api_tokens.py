@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import text
 
 from app.auth.opaque_tokens import HINT, hash_token, new_api_token
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import ApiTokenNotFound
 from app.models.api_tokens import ApiTokenCreate
 from app.services.accounts.context import AuthContext

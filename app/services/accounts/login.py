@@ -8,8 +8,8 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import text
 
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import AccountDisabled, AccountNotFound, LoginFailed, WrongPassword
 from app.models.accounts import fold_email
 from app.schemas.auth import Login

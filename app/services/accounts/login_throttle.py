@@ -19,8 +19,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 
 from app.clock import now
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import TooManyAttempts
 from app.services.accounts.context import AuthContext, Client, network_of
 

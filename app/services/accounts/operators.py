@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import text
 
+from app.db.compiled import Prepared
 from app.db.session import Database
-from app.db.statements import Prepared
 from app.errors import AccountNotFound
 from app.models.accounts import AccountCreate, fold_email
 from app.services.accounts.passwords import set_password

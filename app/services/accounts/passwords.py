@@ -6,9 +6,9 @@ from sqlalchemy import text
 
 from app.auth.opaque_tokens import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
+from app.db.compiled import Prepared
 from app.db.contention import retry_on_contention
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import ResetTokenInvalid
 from app.models.accounts import fold_email
 from app.services.accounts import login_throttle, mail_texts

@@ -10,9 +10,9 @@ from sqlalchemy import text
 
 from app.auth.opaque_tokens import hash_token, next_refresh_token
 from app.clock import now
+from app.db.compiled import Prepared
 from app.db.contention import retry_on_contention
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import RefreshInProgress, RefreshTokenInvalid
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.sessions import END, PROFILE, PROFILE_COLUMNS, Pair, make_pair

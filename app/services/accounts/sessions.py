@@ -11,8 +11,8 @@ from sqlalchemy import text
 from app.auth.claims import Identity
 from app.auth.opaque_tokens import hash_token, new_refresh_token
 from app.clock import now
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import SessionNotFound
 from app.services.accounts.context import AuthContext, Client
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, text
 
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import NothingToUndo
 from app.services.changes.undo import undo_change
 from app.services.users import get_revision

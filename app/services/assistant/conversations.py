@@ -6,8 +6,8 @@ from sqlalchemy import BigInteger, Text, bindparam, delete, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import ConversationNotFound
 from app.models.conversations import (
     TITLE_MAX,

@@ -2,8 +2,8 @@
 
 from sqlalchemy import BigInteger, bindparam, text
 
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import ChatBudgetSpent
 
 KEPT_DAYS = 31

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, bindparam, select, true
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import ChangesGone
 from app.models.changes import Change
 from app.models.comments import comment_of_change

@@ -6,8 +6,8 @@ import msgspec
 from sqlalchemy import BigInteger, bindparam, select
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import TaskNotFound
 from app.schemas.changes import HistoryRow
 from app.services.changes.feed import CHANGES, READ, change_row

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from app.clock import now
-from app.db.rows import encode_rows
+from app.db.results import encode_rows
 from app.db.session import Session
 from app.errors import ChangeNotFound, TooManyProjects, TooManyViews, UndoConflict
 from app.services import projects, views

@@ -6,14 +6,14 @@ from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, cast, 
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.statements import Prepared
+from app.db.compiled import Prepared
+from app.db.versioned_rows import kept_columns
 from app.models.comments import Comment
 from app.models.projects import Project
 from app.models.tasks import Task
 from app.models.views import View
 from app.services.changes.feed import CHANGES
 from app.services.tasks.reminders import remind_at_of
-from app.services.versions import kept_columns
 
 # Columns that a write sets by itself, and that are not its content.
 OWN = {"user_id", "id", "position", "version", "created_at", "updated_at", "remind_at"}

@@ -6,9 +6,9 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import text
 
+from app.db.compiled import Prepared
 from app.db.migrations import head
 from app.db.session import Database
-from app.db.statements import Prepared
 from app.errors import AppError, Unavailable
 
 VERSION = Prepared(text("select version_num from alembic_version"))

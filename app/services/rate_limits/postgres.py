@@ -13,9 +13,9 @@ from hashlib import sha256
 from sqlalchemy import text
 
 from app.config import Settings
+from app.db.compiled import Prepared
 from app.db.contention import retry_on_contention
 from app.db.session import Database
-from app.db.statements import Prepared
 from app.http.rate_limits import Counts, Quota
 from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
 

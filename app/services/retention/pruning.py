@@ -2,8 +2,8 @@
 
 from sqlalchemy import text
 
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.services.users import lock_owner
 
 BATCH = 5_000  # revisions in one transaction

@@ -20,14 +20,14 @@ from sqlalchemy import (
 )
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
+from app.db.versioned_rows import kept_columns
 from app.models.comments import Comment
 from app.models.projects import Project
 from app.models.views import View
 from app.services.tasks.statements import LIVE, NOW, TASKS, numbered_task
 from app.services.users import lock_owner
-from app.services.versions import kept_columns
 
 PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a machine that has much else to do
 COMMENTS = Comment.__table__  # type: ignore[attr-defined]

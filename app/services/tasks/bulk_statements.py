@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, bindparam, func, null, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, TAKEN
-from app.db.statements import Prepared
+from app.db.compiled import Prepared
 from app.services.changes.feed import CHANGES
 from app.services.tasks.filters import Shape, conditions
 from app.services.tasks.reminders import remind_at, remind_at_after

@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.clock import now
 from app.db.changes import OWNER, REVISION
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionConflict
 from app.models.task_reminders import REMINDERS_MAX, Snooze, spell
 from app.models.tasks import TaskUpdate

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select, tuple_
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.models.base import MAX_YEAR, MIN_YEAR
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import text
 
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.domain.ordering import MAX_LENGTH, key_after_all, key_between
 from app.errors import NoRoomBetween, UnknownReference
 

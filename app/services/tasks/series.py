@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, insert, select, true
 
 from app.db.changes import OWNER, TAKEN
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.domain.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
 from app.domain.recurrence.days import matching_days
 from app.services.tasks.statements import TASKS, numbered_task, rows_of

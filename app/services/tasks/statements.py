@@ -24,11 +24,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.statements import Prepared
+from app.db.compiled import Prepared
+from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.models.task_rows import READ_COLUMNS
 from app.models.tasks import Task
 from app.services.tasks.reminders import remind_at, remind_at_after
-from app.services.versions import kept_columns, moment_of, update_row
 
 TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]

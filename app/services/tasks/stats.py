@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, text
 
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.schemas.stats import StatsRead
 
 GROUPS = 100  # projects and tags, those with the most tasks

@@ -10,8 +10,8 @@ from sqlalchemy import BigInteger, bindparam, case, null, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, REVISION, TAKEN
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import TooDeep, UndoConflict, UnknownReference
 from app.services.tasks.reminders import remind_at
 from app.services.tasks.statements import DONE, GONE, LIVE, NOW, OPEN, SET, TASK_ID, TASKS, numbered_task

@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, Text, any_, bindparam, case, func, select, te
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, REVISION
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import TagExists, TagNotFound
 from app.models.task_fields import TAG_MAX
 from app.pagination import Cursor, InvalidCursor, Page, decode_cursor

@@ -11,8 +11,8 @@ from pydantic import MISSING
 from sqlalchemy import bindparam, case, exists, func, insert, null, or_, select
 
 from app.db.changes import OWNER, REVISION
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.errors import TaskNotFound
 from app.models.task_fields import RecurrenceFrom
 from app.models.task_rows import task_row

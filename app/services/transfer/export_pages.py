@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
+from app.db.versioned_rows import kept_columns
 from app.models.comments import Comment
 from app.models.projects import Project
 from app.models.tasks import Task
 from app.models.views import View
 from app.services.users import USERS
-from app.services.versions import kept_columns
 
 PAGE = 500
 PAGE_BYTES = 262_144  # of long texts; the first row of a page has no bound

@@ -12,8 +12,8 @@ from typing import Self
 
 from sqlalchemy import text
 
+from app.db.compiled import Prepared
 from app.db.session import Database
-from app.db.statements import Prepared
 from app.errors import AppError, ImportRunning
 from app.http.rate_limits import Quota
 from app.services.rate_limits.postgres import key_of, take

@@ -8,14 +8,14 @@ from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal_column, 
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.rows import encode_rows
+from app.db.compiled import Prepared
+from app.db.results import encode_rows
 from app.db.session import Session
-from app.db.statements import Prepared
+from app.db.versioned_rows import kept_columns
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
 from app.services.tasks.reminders import remind_at_of
 from app.services.transfer.export_pages import TABLES
-from app.services.versions import kept_columns
 
 OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
 ENTITY = {"projects": "project", "tasks": "task", "comments": "comment", "views": "view"}

@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.clock import now
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.db.statements import Prepared
 from app.http.responses import encode
 from app.outbound import Outcome
 from app.services.changes.feed import change_row

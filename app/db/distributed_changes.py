@@ -20,8 +20,8 @@ from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert,
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from app.db.rows import Result
-from app.db.statements import Prepared
+from app.db.compiled import Prepared
+from app.db.results import Result
 from app.models.changes import Change
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import Any
 import asyncpg
 
 from app.db import migrations
-from app.db.tools import ToolError, Tools, complaint, find_tools, run_tool, started
-from app.db.url import ConnectOptions
+from app.db.backup.client_programs import ToolError, Tools, complaint, find_tools, run_tool, started
+from app.db.connection_options import ConnectOptions
 from app.models.functions import FUNCTIONS
 
 CHUNK = 1 << 16  # bytes

@@ -18,7 +18,7 @@ from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
-    from app.db.plain_changes import PlainForm
+    from app.db.distributed_changes import PlainForm
 
 Processor = Callable[[Any], Any]
 MAX_CACHED = 500

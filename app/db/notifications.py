@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 
 log = logging.getLogger(__name__)
 
