@@ -28,8 +28,8 @@ from app.http.unfinished_bodies import HELD_MAX
 from app.http.uploads import LINE_MAX
 from app.jobs.importing import Import
 from app.live.hub import encode_events
-from app.models.base import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
+from app.models.types import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.services import user_settings
 from app.services.changes.feed import change_row
 from app.services.transfer.formats import json_row_count

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi import checks
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.main import create_app
-from app.models.base import MAX_YEAR, MIN_YEAR
+from app.models.types import MAX_YEAR, MIN_YEAR
 from tests.processes import service
 from tests.support import SECRET, make_token
 

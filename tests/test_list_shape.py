@@ -12,7 +12,7 @@ from app.config import Settings
 from app.http import etags
 from app.http.routing import DirectRoute, _body
 from app.main import ROUTERS, create_app
-from app.models.base import Shape
+from app.models.types import Shape
 from app.pagination import MAX_CACHED_QUERY_BYTES, Page, _without_paging, link_header
 from tests.support import Person, assert_problem
 

@@ -11,9 +11,9 @@ import httpx
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from app.models.base import BLANK, clean_text
 from app.models.comments import BODY_MAX
 from app.models.task_fields import Priority
+from app.models.types import BLANK, clean_text
 from tests.support import Person
 from tests.test_import import CSV, JSON, content, exported, imported
 

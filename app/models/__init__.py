@@ -9,12 +9,12 @@ from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
 from app.models.comments import Comment
 from app.models.conversations import AgentWrite, Conversation, Message, TokenUse
-from app.models.functions import FUNCTIONS
 from app.models.idempotency import IdempotencyKey
 from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
 from app.models.rate_limits import RateLimit
 from app.models.sessions import LoginSession, RefreshToken
+from app.models.sql_functions import FUNCTIONS
 from app.models.tasks import Task
 from app.models.users import User
 from app.models.views import View

@@ -13,8 +13,8 @@ from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, Unique
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
-from app.models.base import Instant, Shape, UpdateShape, cleaned
 from app.models.columns import instant, written_at
+from app.models.types import Instant, Shape, UpdateShape, cleaned
 
 EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 PASSWORD_MIN, PASSWORD_MAX = 8, 128

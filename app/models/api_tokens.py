@@ -11,8 +11,8 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.clock import now
-from app.models.base import DateOrInstant, Instant, Int64, Shape, visible
 from app.models.columns import identity, instant, written_at
+from app.models.types import DateOrInstant, Instant, Int64, Shape, visible
 
 NAME_MAX = 100
 

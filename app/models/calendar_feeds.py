@@ -8,8 +8,8 @@ from sqlalchemy import ForeignKeyConstraint, LargeBinary, Text
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64, Shape, visible
 from app.models.columns import identity, written_at
+from app.models.types import Instant, Int64, Shape, visible
 
 NAME_MAX = 100
 

@@ -19,8 +19,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64
 from app.models.columns import identity, written_at
+from app.models.types import Instant, Int64
 
 TITLE_MAX = 80  # characters of the first message
 

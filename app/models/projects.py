@@ -18,8 +18,8 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Echoed, Instant, Int64, UpdateShape, visible
 from app.models.columns import identity, instant, written_at
+from app.models.types import Echoed, Instant, Int64, UpdateShape, visible
 
 NAME_MAX = 100
 COLOR = "^#[0-9A-Fa-f]{6}$"

@@ -7,8 +7,8 @@ from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, text
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
-from app.models.base import Instant
 from app.models.columns import instant, written_at
+from app.models.types import Instant
 
 INSTANT = DateTime(timezone=True)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictStr, ValidationInfo
 
-from app.models.base import DateOrInstant, clean_text, raw_items, too_long, visible
+from app.models.types import DateOrInstant, clean_text, raw_items, too_long, visible
 
 TITLE_MAX, TAG_MAX, TAGS_MAX, RECURRENCE_MAX = 200, 50, 20, 500
 DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX

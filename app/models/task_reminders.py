@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import MISSING, AfterValidator, BeforeValidator, Field, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import Shape, parse_date_or_instant, raw_items
+from app.models.types import Shape, parse_date_or_instant, raw_items
 
 REMINDERS_MAX = 10
 LONGEST = timedelta(days=366)

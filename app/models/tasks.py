@@ -21,7 +21,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Echoed, Instant, Int64, RowId, UpdateShape
 from app.models.columns import identity, instant, written_at
 from app.models.task_fields import (
     TAGS_MAX,
@@ -35,6 +34,7 @@ from app.models.task_fields import (
     Title,
 )
 from app.models.task_reminders import Reminders
+from app.models.types import Echoed, Instant, Int64, RowId, UpdateShape
 
 # What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
 # security an expression is no part of an index range: the functions in it are not leakproof.
@@ -46,7 +46,7 @@ TITLE_SORT = "lower(title)"
 # Where a move put the row, else where its creation did: behind all that were created before. Text in the order of its
 # bytes, so that there is always room between two; the digits of the id begin with their number and end in "i".
 POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
-SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.functions
+SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.sql_functions
 LIVE = text("deleted_at is null")
 OPEN = text("deleted_at is null and not completed")
 

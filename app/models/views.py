@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Int64
 from app.models.columns import identity, instant, written_at
+from app.models.types import Instant, Int64
 
 NAME_MAX = 100
 

@@ -21,8 +21,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.base import Instant, Shape, UpdateShape, cleaned, raw_items
 from app.models.columns import identity, instant, written_at
+from app.models.types import Instant, Shape, UpdateShape, cleaned, raw_items
 
 URL_MAX, EVENTS_MAX = 2000, 50
 

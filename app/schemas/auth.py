@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from app.models.accounts import AccountRead, Email, GivenPassword, NewPassword
-from app.models.base import Shape
+from app.models.types import Shape
 
 TokenText = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.models.base import MAX_ID, Instant, Shape
+from app.models.types import MAX_ID, Instant, Shape
 from app.schemas.task_query import Limit, Whole
 
 EXAMPLE: Any = {

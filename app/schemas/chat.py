@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from app.models.base import MAX_ID, Int64, Shape, visible
 from app.models.conversations import CALL, ToolCallRead
+from app.models.types import MAX_ID, Int64, Shape, visible
 from app.schemas.task_query import Limit, Whole
 
 MESSAGE_MAX = 4000

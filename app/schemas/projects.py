@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import RowId, Shape
+from app.models.types import RowId, Shape
 from app.schemas.task_query import QueryId
 
 

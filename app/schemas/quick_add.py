@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from app.models.base import Shape, visible
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskRead
+from app.models.types import Shape, visible
 
 TEXT_MAX = 500
 TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"

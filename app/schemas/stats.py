@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.models.base import Int64, Shape
+from app.models.types import Int64, Shape
 from app.schemas.task_query import Whole
 
 EXAMPLE: Any = {

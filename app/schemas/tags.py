@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from app.models.base import Shape
 from app.models.task_fields import Tag
+from app.models.types import Shape
 
 
 class TagRead(BaseModel):

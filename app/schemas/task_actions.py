@@ -3,9 +3,9 @@
 from pydantic import MISSING, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import RowId, Shape
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskBody
+from app.models.types import RowId, Shape
 
 
 class TaskComplete(TaskBody):

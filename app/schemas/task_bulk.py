@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import Int64, RowId, Shape
 from app.models.task_fields import Description, DueDate, Priority, Tags
 from app.models.task_reminders import Reminders
+from app.models.types import Int64, RowId, Shape
 from app.schemas.task_query import TaskConditions
 
 BULK_MAX = 1_000

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import DateOrInstant, RowId, Shape, cleaned
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
+from app.models.types import DateOrInstant, RowId, Shape, cleaned
 from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 SEARCH_MAX = 200

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.base import DateOrInstant, Shape, cleaned, visible
 from app.models.comments import BODY_MAX
 from app.models.projects import NAME_MAX
 from app.models.task_fields import DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
+from app.models.types import DateOrInstant, Shape, cleaned, visible
 from app.models.views import NAME_MAX as VIEW_NAME_MAX
 from app.schemas.task_query import Flag, TaskFilter
 

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from app.models.accounts import TimeZone
-from app.models.base import Shape
+from app.models.types import Shape
 
 
 class PreferencesUpdate(Shape):

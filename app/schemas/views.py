@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from app.models.base import Echoed, UpdateShape, visible
+from app.models.types import Echoed, UpdateShape, visible
 from app.models.views import NAME_MAX, ViewRead
 from app.schemas.task_query import PageQuery, TaskFilter
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app.assistant.tools.tool import Call, Id, NextPage, Pages, Tool
-from app.models.base import Shape
 from app.models.comments import Body
+from app.models.types import Shape
 from app.services import comments
 
 

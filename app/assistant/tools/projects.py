@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, Field
 
 from app.assistant.tools.tool import Call, Id, Tool
-from app.models.base import Shape
 from app.models.projects import ProjectCreate, ProjectUpdate
+from app.models.types import Shape
 from app.schemas.projects import ProjectQuery
 from app.services import projects
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from app.assistant.tools.tool import Call, NextPage, Pages, Tool
-from app.models.base import Shape
 from app.models.task_fields import Tag
+from app.models.types import Shape
 from app.schemas.stats import StatsQuery, StatsRead
 from app.schemas.tags import TagRead, TagUpdate
 from app.schemas.task_query import Whole

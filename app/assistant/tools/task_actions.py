@@ -6,8 +6,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.assistant.tools.tasks import Done, TaskId, done
 from app.assistant.tools.tool import Call, Id, Tool
-from app.models.base import Shape
 from app.models.task_fields import DueDate
+from app.models.types import Shape
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, one_place
 from app.services.quick_add import quick_add_task

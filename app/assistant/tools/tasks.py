@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from app.assistant.tools.tool import LIMIT, Call, Id, Limit, NextPage, Nothing, Pages, Tool
-from app.models.base import Shape, cleaned
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
+from app.models.types import Shape, cleaned
 from app.pagination import Page
 from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
 from app.services.retention import trash

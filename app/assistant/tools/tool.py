@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field, StrictInt
 
 from app.db.session import Session
-from app.models.base import MAX_ID, Shape
+from app.models.types import MAX_ID, Shape
 from app.schemas.task_query import CursorText, ForwardQuery, Whole
 
 LIMIT = 20  # rows on a page: a task costs a model about 50 tokens

@@ -15,7 +15,7 @@ import asyncpg
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, Tools, complaint, find_tools, run_tool, started
 from app.db.connection_options import ConnectOptions
-from app.models.functions import FUNCTIONS
+from app.models.sql_functions import FUNCTIONS
 
 CHUNK = 1 << 16  # bytes
 # By the catalogue, so that a version may also save what an older one has left: forced policies and the service's roles

@@ -25,7 +25,7 @@ from app.domain.quick_add.text import says_something, tokenize, without
 from app.domain.quick_add.times import Clock, Part, instant, settled
 from app.domain.recurrence.rule import Rule
 from app.errors import Invalid
-from app.models.base import MAX_YEAR, MIN_YEAR
+from app.models.types import MAX_YEAR, MIN_YEAR
 
 MAX_TEXT = 500
 T = TypeVar("T")

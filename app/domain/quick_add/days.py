@@ -14,7 +14,7 @@ from typing import Any
 
 from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
 from app.domain.quick_add.words import CALENDAR, DAY, MONTH, PLURALS, SLOTS, WEEK, YEAR, moved, words
-from app.models.base import MAX_YEAR, MIN_YEAR
+from app.models.types import MAX_YEAR, MIN_YEAR
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_TIME = re.compile(_ISO_DAY.pattern + r"t[0-9]{2}:[0-9]{2}(:[0-9]{2})?(z|[+-][0-9]{2}:[0-9]{2})?")

@@ -13,8 +13,8 @@ from typing import Literal
 from pydantic_core import PydanticCustomError
 
 from app.domain.quick_add.grammar import Reading
-from app.models.base import visible_text
 from app.models.task_fields import TAG_MAX, Priority
+from app.models.types import visible_text
 
 PROJECT_MAX = 100
 PRIORITIES = {"p1": Priority.URGENT, "p2": Priority.HIGH, "p3": Priority.MEDIUM, "p4": Priority.LOW}

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.models.base import BLANK, INVISIBLE
+from app.models.types import BLANK, INVISIBLE
 
 # A project or tag with spaces in its name: #"Home office".
 _NAMED = re.compile(r'[#@](?:"[^"]+"|“[^”]+”)')

@@ -10,9 +10,9 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select, tuple
 from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.models.base import MAX_YEAR, MIN_YEAR
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.types import MAX_YEAR, MIN_YEAR
 from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, TaskQuery, TrashQuery
 from app.services.tasks.filters import INFINITY, INSTANT, Shape, conditions, shape_and_values

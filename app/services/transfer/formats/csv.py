@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from app.errors import Invalid
-from app.models.base import RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX
+from app.models.types import RAW_FACTOR
 from app.services.transfer.export_pages import due_of, parent_source_of, source_of
 from app.services.transfer.import_row import Fingerprints, Item, source_text
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from app.errors import Invalid
 from app.models.accounts import known_time_zones
-from app.models.base import RAW_FACTOR
 from app.models.task_fields import TAGS_MAX
+from app.models.types import RAW_FACTOR
 from app.services.transfer.import_row import Fingerprints, Item, source_text
 
 LINE_MAX = 100_000  # characters of one unfolded line

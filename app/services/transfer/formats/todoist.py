@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from app.domain.quick_add import MAX_TEXT, parse
 from app.errors import AppError, Invalid
-from app.models.base import RAW_FACTOR
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
+from app.models.types import RAW_FACTOR
 from app.services.transfer.import_row import Fingerprints, Item
 
 PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
