@@ -31,8 +31,8 @@ from app.http.route_index import RouteIndex
 from app.jobs.worker import Worker
 from app.live.hub import Hub
 from app.mail import Mailer
-from app.metrics import Metrics, metrics_server
-from app.reasons import reason
+from app.observability.metrics import Metrics, metrics_server
+from app.observability.startup_errors import reason
 from app.routers import (
     accounts,
     api_tokens,

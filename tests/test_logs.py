@@ -11,8 +11,8 @@ from fastapi import FastAPI, Response
 
 from app.config import Settings
 from app.http.routing import DirectRoute
-from app.logs import configure_logging
 from app.main import create_app
+from app.observability.logs import configure_logging
 from tests.support import Person, make_token
 
 

@@ -27,10 +27,10 @@ from app.db.connection_options import ConnectOptions
 from app.http.middleware import SLOW_LINES
 from app.http.routing import DirectRoute
 from app.jobs.worker import Worker
-from app.logs import configure_logging
 from app.main import create_app
-from app.metrics import Metrics
-from app.request_id import start_request
+from app.observability.logs import configure_logging
+from app.observability.metrics import Metrics
+from app.observability.request_context import start_request
 from tests.processes import free_port, wait_until
 from tests.servers import Server, events, running
 from tests.support import Person, assert_problem, make_token

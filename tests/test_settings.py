@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from app.config import Settings
 from app.config_bounds import Bounds
-from app.reasons import settings_reasons
+from app.observability.startup_errors import settings_reasons
 from tests.support import SECRET
 
 ROOT = Path(__file__).parents[1]

@@ -21,8 +21,8 @@ from app.config import get_settings
 from app.db import migrations
 from app.db.embedded import root_warning
 from app.errors import AssistantNotInstalled
-from app.logs import configure_logging
 from app.main import create_app, database_options, direct_options, run_worker
+from app.observability.logs import configure_logging
 
 app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False

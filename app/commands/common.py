@@ -14,9 +14,9 @@ from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.session import Database
 from app.errors import AppError
-from app.logs import configure_logging
 from app.main import database_options, direct_options
-from app.reasons import reason, settings_reasons
+from app.observability.logs import configure_logging
+from app.observability.startup_errors import reason, settings_reasons
 
 REPAIRABLE = (AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError)
 

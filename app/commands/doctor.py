@@ -16,7 +16,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.session import Database
 from app.errors import AppError
 from app.main import database_options
-from app.reasons import reason, settings_reasons
+from app.observability.startup_errors import reason, settings_reasons
 from app.services.operations.isolation_check import NotIsolated, prove_isolation
 from app.services.operations.readiness import NOBODY, SERVER
 

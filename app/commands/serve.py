@@ -19,8 +19,8 @@ from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
-from app.logs import configure_logging
 from app.main import create_app
+from app.observability.logs import configure_logging
 from app.server.protocol import Guarded
 
 GRACE = 10  # seconds that running requests get when the service is told to stop

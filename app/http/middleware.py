@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.problems import problem, unexpected
 from app.http.rate_limits import HEADERS
-from app.metrics import UNMATCHED, Metrics
-from app.request_id import STREAMING, start_request
+from app.observability.metrics import UNMATCHED, Metrics
+from app.observability.request_context import STREAMING, start_request
 
 access_log = logging.getLogger("app.access")
 slow_log = logging.getLogger("app.slow")

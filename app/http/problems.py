@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from app.errors import AppError, BodyTooLarge, Kind
 from app.errors.findings import make_finding
-from app.request_id import request_id
+from app.observability.request_context import request_id
 
 log = logging.getLogger(__name__)
 

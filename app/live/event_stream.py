@@ -15,7 +15,7 @@ from app.errors import AppError
 from app.http.connection import abort_of
 from app.http.responses import encode
 from app.live.hub import Feed, Hub, encode_events
-from app.request_id import STREAMING
+from app.observability.request_context import STREAMING
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Problems for what never becomes a request, as bytes: no application is asked."""
 
 from app.http.problems import TITLES, problem
-from app.request_id import start_request
+from app.observability.request_context import start_request
 
 RETRY_AFTER = 2
 

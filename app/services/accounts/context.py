@@ -57,7 +57,7 @@ class AuthContext:
     guard: Guard
     mailer: Mailer
     own: OwnTokens | None
-    seen: Counter[str] = field(default_factory=Counter)  # what happened how often, for app.metrics
+    seen: Counter[str] = field(default_factory=Counter)  # what happened how often, for app.observability.metrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.config import Settings
-from app.request_id import request_id, short_hash, subject_hash
+from app.observability.request_context import request_id, short_hash, subject_hash
 
 LIBRARIES = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
 # What every record has; whatever else one has was given to it as ``extra``.
