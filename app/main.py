@@ -30,7 +30,7 @@ from app.http.rate_limits import Limits
 from app.http.route_index import RouteIndex
 from app.jobs.worker import Worker
 from app.live.hub import Hub
-from app.mail import Mailer
+from app.net.mail import Mailer
 from app.observability.metrics import Metrics, metrics_server
 from app.observability.startup_errors import reason
 from app.routers import (

@@ -16,9 +16,9 @@ HEAVY = {
     "app/assistant/optional.py": {"app"},  # what needs the libraries of an extra
     "app/services/rate_limits/redis.py": {"redis"},  # an extra
     "app/db/migrations.py": {"alembic"},  # where there is something to migrate
-    "app/outbound.py": {"httpx"},  # for webhooks
+    "app/net/outbound.py": {"httpx"},  # for webhooks
     "app/auth/jwks.py": {"httpx"},  # for an issuer elsewhere
-    "app/mail.py": {"aiosmtplib"},  # for a mail server
+    "app/net/mail.py": {"aiosmtplib"},  # for a mail server
 }
 
 # folder -> what nothing in it may import

@@ -20,7 +20,7 @@ from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.jobs.worker import EACH, Pace, Worker
 from app.main import create_app
-from app.outbound import TIMEOUT, Caller
+from app.net.outbound import TIMEOUT, Caller
 from app.services.retention import pruning
 from app.services.webhooks.deliveries import LEASE
 from tests.receivers import receiving

@@ -61,7 +61,7 @@ class JwksCache:
         self._begun = 0  # fetches
         self._flight: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
-        import httpx  # only for who has such an issuer: see ``app.outbound``
+        import httpx  # only for who has such an issuer: see ``app.net.outbound``
 
         self._client = httpx.AsyncClient(
             follow_redirects=False,

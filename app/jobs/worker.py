@@ -22,7 +22,7 @@ from app.db.session import WORKER_ROLE, Database
 from app.errors import AppError
 from app.jobs import retention
 from app.jobs.reminders import NOBODY, Reminders
-from app.outbound import Caller, Outcome
+from app.net.outbound import Caller, Outcome
 from app.services.retention import pruning
 from app.services.webhooks import deliveries
 from app.services.webhooks.deliveries import Job

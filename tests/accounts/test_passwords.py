@@ -124,9 +124,9 @@ async def test_nobody_fills_a_mailbox(mailing: httpx.AsyncClient, post: Post) ->
 async def test_mails_go_to_the_log_where_told_so(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     http = await start(mail_to_log="on")
     ann = await Visitor(http).register()
-    with caplog.at_level(logging.WARNING, "app.mail"):
+    with caplog.at_level(logging.WARNING, "app.net.mail"):
         assert (await forgot(http, ann.email)).status_code == 202
-    (record,) = [record for record in caplog.records if record.name == "app.mail"]
+    (record,) = [record for record in caplog.records if record.name == "app.net.mail"]
     (token,) = re.findall(r"todo_reset_[\w-]{43}", record.__dict__["text"])
     assert (await reset(http, token)).status_code == 204
 

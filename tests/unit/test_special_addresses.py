@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from app.special_addresses import GLOBAL_UNICAST, REGISTRY, is_public
+from app.net.special_addresses import GLOBAL_UNICAST, REGISTRY, is_public
 
 REFUSED = """
 0.0.0.0 0.0.0.1 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 127.0.0.1 127.255.255.255

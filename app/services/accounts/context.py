@@ -14,7 +14,7 @@ from app.auth.passwords import Hasher
 from app.config import Settings
 from app.db.session import Database
 from app.errors import AccountsUnavailable
-from app.mail import Mailer
+from app.net.mail import Mailer
 from app.services.accounts.revocation import Guard
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from app.clock import now
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.http.responses import encode
-from app.outbound import Outcome
+from app.net.outbound import Outcome
 from app.services.changes.feed import change_row
 
 LEASE = 40  # seconds

@@ -12,7 +12,7 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
-from app.outbound import check_url
+from app.net.outbound import check_url
 from app.services.users import lock_or_create_owner
 
 MAX_WEBHOOKS = 20

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from app.errors import UrlRefused
-from app.special_addresses import Address, is_public
+from app.net.special_addresses import Address, is_public
 
 if TYPE_CHECKING:
     import httpx
