@@ -7,7 +7,7 @@ and all of them stand here: ``from app.errors import TaskNotFound``.
 # ruff: noqa: F403
 from app.errors.accounts import *
 from app.errors.assistant import *
-from app.errors.calendars import *
+from app.errors.calendar_feeds import *
 from app.errors.changes import *
 from app.errors.comments import *
 from app.errors.kinds import *
