@@ -1,9 +1,9 @@
 """Who sent a request: bearer tokens in, identities out.
 
-Three kinds of tokens, exclusive per issuer: this service's own (``app.auth.access_tokens``), HS256 with the secret that it
-shares with a front-end, and EdDSA, ES256 or RS256 with the published keys of one issuer. Which key may verify a token
-follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and ``aud``, so none can pass
-for another (RFC 8725, 2.1 and 3.1).
+Three kinds of tokens, exclusive per issuer: this service's own (``app.auth.access_tokens``), HS256 with the secret that
+it shares with a front-end, and EdDSA, ES256 or RS256 with the published keys of one issuer. Which key may verify a
+token follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and ``aud``, so none can
+pass for another (RFC 8725, 2.1 and 3.1).
 """
 
 import json

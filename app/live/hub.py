@@ -1,8 +1,8 @@
 """Live updates: one hub a process, one feed an owner, however many streams.
 
-A hint (``app.db.notifications``) makes the feed of its owner read what is new, once, in a short transaction; its streams are
-woken and write the same bytes. Nothing is queued for a stream: it has a position and pulls, so a client that does not
-read costs what the feed keeps anyway. A hint that got lost is made up for with the next heartbeat.
+A hint (``app.db.notifications``) makes the feed of its owner read what is new, once, in a short transaction; its
+streams are woken and write the same bytes. Nothing is queued for a stream: it has a position and pulls, so a client
+that does not read costs what the feed keeps anyway. A hint that got lost is made up for with the next heartbeat.
 """
 
 import asyncio
