@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import func
 
-from app.models.tasks import Task
+from app.models.tasks import TASKS
 from app.services.tasks import tags as service
 from tests.support import Person, assert_problem
 
@@ -111,7 +111,7 @@ async def test_more_tasks_than_one_statement_takes_are_several_changes(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "BATCH", 2)
-    rename = service._write(func.array_replace(Task.__table__.c.tags, service.OLD, service.NEW))  # type: ignore[attr-defined]
+    rename = service._write(func.array_replace(TASKS.c.tags, service.OLD, service.NEW))
     monkeypatch.setattr(service, "RENAME", rename)
     for count in (3, 2):
         for _ in range(count):

@@ -25,22 +25,21 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from app.db.compiled import Prepared
 from app.db.distributed_changes import NUMBER, PlainForm
 from app.models.changes import Change
-from app.models.users import User
+from app.models.users import USERS
 
 OWNER = bindparam("owner", type_=Text)
 THROUGH = bindparam("through", "api", type_=Text)  # filled in by the session, so that services need not know
 _ONE: Any = literal_column("1")  # text of the statement rather than one more argument of each call
-_users = User.__table__  # type: ignore[attr-defined]
 _take = (
-    pg_insert(_users)
+    pg_insert(USERS)
     .values(id=OWNER, revision=_ONE)
-    .on_conflict_do_update(index_elements=[_users.c.id], set_={"revision": _users.c.revision + _ONE})
-    .returning(_users.c.revision)
+    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision + _ONE})
+    .returning(USERS.c.revision)
 )
 _rev = _take.cte("rev")
 REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 # The number that this transaction has taken already: the owner's lock keeps it the latest one.
-_taken = select(_users.c.revision).where(_users.c.id == OWNER)
+_taken = select(USERS.c.revision).where(USERS.c.id == OWNER)
 TAKEN: ColumnElement[int] = _taken.scalar_subquery()
 # The number alone, for writes of several statements. Only when something will be written: a number without a change
 # must not be.

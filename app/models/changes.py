@@ -7,6 +7,8 @@ from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from app.models.columns import table_of
+
 
 class Change(SQLModel, table=True):
     """``data`` is the row after the write, its columns as JSON. Rows of one write share their ``revision``.
@@ -29,3 +31,6 @@ class Change(SQLModel, table=True):
         sa_column_kwargs={"server_default": text("now()")},
     )
     through: str = Field(sa_type=Text, sa_column_kwargs={"server_default": text("'api'")})
+
+
+CHANGES = table_of(Change)

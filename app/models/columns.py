@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, text
 from sqlmodel import Field as Col
+from sqlmodel import SQLModel
 
 
 def identity() -> Any:
@@ -19,3 +20,9 @@ def instant() -> Any:
 def written_at() -> Any:
     """An instant; the database writes when the transaction began."""
     return Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """Returns the table of a class that has one."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table

@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, written_at
+from app.models.columns import identity, instant, table_of, written_at
 from app.models.types import Echoed, Instant, Int64, visible
 
 BODY_MAX = 5000
@@ -51,6 +51,9 @@ class Comment(SQLModel, table=True):
     updated_at: datetime = written_at()
     deleted_at: datetime | None = instant()
     search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
+
+
+COMMENTS = table_of(Comment)
 
 
 Body = Annotated[StrictStr, visible(BODY_MAX), Field(min_length=1, max_length=BODY_MAX, examples=["The oat one"])]

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, written_at
+from app.models.columns import identity, table_of, written_at
 from app.models.types import Instant, Int64
 
 TITLE_MAX = 80  # characters of the first message
@@ -40,6 +40,9 @@ class Conversation(SQLModel, table=True):
     title: str = Col(sa_type=Text)
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
+
+
+CONVERSATIONS = table_of(Conversation)
 
 
 class Message(SQLModel, table=True):
@@ -67,6 +70,9 @@ class Message(SQLModel, table=True):
     created_at: datetime = written_at()
 
 
+MESSAGES = table_of(Message)
+
+
 class AgentWrite(SQLModel, table=True):
     """The number of a write that an agent made and that has not been undone. ``source`` is chat:<id>, mcp, mcp:<name>.
 
@@ -79,6 +85,9 @@ class AgentWrite(SQLModel, table=True):
     user_id: str = Col(primary_key=True, sa_type=Text)
     source: str = Col(primary_key=True, sa_type=Text)
     revision: int = Col(primary_key=True, sa_type=BigInteger)
+
+
+AGENT_WRITES = table_of(AgentWrite)
 
 
 class TokenUse(SQLModel, table=True):

@@ -7,7 +7,7 @@ from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, SmallInteger, T
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from app.models.columns import written_at
+from app.models.columns import table_of, written_at
 
 
 class IdempotencyKey(SQLModel, table=True):
@@ -26,3 +26,6 @@ class IdempotencyKey(SQLModel, table=True):
     headers: list[Any] = Field(sa_type=JSONB)
     body: bytes = Field(sa_type=LargeBinary)
     created_at: datetime = written_at()
+
+
+IDEMPOTENCY_KEYS = table_of(IdempotencyKey)

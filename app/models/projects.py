@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, written_at
+from app.models.columns import identity, instant, table_of, written_at
 from app.models.types import Echoed, Instant, Int64, UpdateShape, visible
 
 NAME_MAX = 100
@@ -65,6 +65,9 @@ class Project(SQLModel, table=True):
     created_at: datetime = written_at()
     updated_at: datetime = written_at()
     deleted_at: datetime | None = instant()
+
+
+PROJECTS = table_of(Project)
 
 
 Name = Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, written_at
+from app.models.columns import identity, instant, table_of, written_at
 from app.models.task_fields import (
     TAGS_MAX,
     TITLE_MAX,
@@ -135,6 +135,9 @@ class Task(SQLModel, table=True):
     updated_at: datetime = written_at()
     deleted_at: datetime | None = instant()
     search_text: str = _computed("search_text", Text, SEARCH_TEXT)
+
+
+TASKS = table_of(Task)
 
 
 class TaskRead(BaseModel):

@@ -5,6 +5,8 @@ from datetime import datetime
 from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlmodel import Field, SQLModel
 
+from app.models.columns import table_of
+
 
 class User(SQLModel, table=True):
     """Created by the first write of a subject never seen before. ``revision`` is the number of the latest write.
@@ -28,3 +30,6 @@ class User(SQLModel, table=True):
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": text("now()")},
     )
+
+
+USERS = table_of(User)

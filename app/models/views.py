@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, written_at
+from app.models.columns import identity, instant, table_of, written_at
 from app.models.types import Instant, Int64
 
 NAME_MAX = 100
@@ -35,6 +35,9 @@ class View(SQLModel, table=True):
     created_at: datetime = written_at()
     updated_at: datetime = written_at()
     deleted_at: datetime | None = instant()
+
+
+VIEWS = table_of(View)
 
 
 class ViewRead(BaseModel):

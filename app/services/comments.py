@@ -10,13 +10,13 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
-from app.models.comments import Comment, CommentBody, CommentRow
+from app.models.comments import COMMENTS, CommentBody, CommentRow
+from app.models.tasks import TASKS
+from app.models.users import USERS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import ForwardQuery
-from app.services.tasks.statements import LIVE, MINE, TASKS
-from app.services.users import USERS
+from app.services.tasks.statements import LIVE, MINE
 
-COMMENTS = Comment.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = CommentRow.__struct_fields__
 READ = [COMMENTS.c[name] for name in READ_COLUMNS]
 TASK = Prepared(select(TASKS.c.id).where(*MINE, LIVE))

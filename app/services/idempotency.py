@@ -9,13 +9,13 @@ from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import IdempotencyKeyInUse, IdempotencyKeyReused
-from app.models.idempotency import IdempotencyKey
-from app.services.users import USERS, lock_owner
+from app.models.idempotency import IDEMPOTENCY_KEYS
+from app.models.users import USERS
+from app.services.users import lock_owner
 
-KEYS = IdempotencyKey.__table__  # type: ignore[attr-defined]
 KEY = bindparam("key", type_=Text)
 KEPT: Any = literal_column("interval '24 hours'")
-FRESH = KEYS.c.created_at > func.now() - KEPT
+FRESH = IDEMPOTENCY_KEYS.c.created_at > func.now() - KEPT
 STORED = ("fingerprint", "status", "headers", "body")
 
 
@@ -29,10 +29,10 @@ class Answer(NamedTuple):
 # unseen; the effect then meets that record when it writes its own, and is rolled back.
 _lock = func.pg_try_advisory_xact_lock(func.hashtextextended(OWNER + literal_column("chr(31)") + KEY, 0))
 CLAIM = Prepared(
-    select(_lock.label("locked"), *(KEYS.c[name] for name in STORED)).join_from(
+    select(_lock.label("locked"), *(IDEMPOTENCY_KEYS.c[name] for name in STORED)).join_from(
         select(literal_column("1").label("one")).subquery("one"),
-        KEYS,
-        (KEYS.c.user_id == OWNER) & (KEYS.c.key == KEY) & FRESH,
+        IDEMPOTENCY_KEYS,
+        (IDEMPOTENCY_KEYS.c.user_id == OWNER) & (IDEMPOTENCY_KEYS.c.key == KEY) & FRESH,
         isouter=True,
     )
 )
@@ -46,19 +46,23 @@ _user = (
     .returning(USERS.c.id)
     .cte("owner")
 )
-_expired = delete(KEYS).where(KEYS.c.user_id == OWNER, ~FRESH, KEYS.c.key != KEY).cte("expired")
-_new = pg_insert(KEYS).from_select(
+_expired = (
+    delete(IDEMPOTENCY_KEYS)
+    .where(IDEMPOTENCY_KEYS.c.user_id == OWNER, ~FRESH, IDEMPOTENCY_KEYS.c.key != KEY)
+    .cte("expired")
+)
+_new = pg_insert(IDEMPOTENCY_KEYS).from_select(
     ["user_id", "key", *STORED],
-    select(_user.c.id, KEY, *(bindparam(name, type_=KEYS.c[name].type) for name in STORED)),
+    select(_user.c.id, KEY, *(bindparam(name, type_=IDEMPOTENCY_KEYS.c[name].type) for name in STORED)),
     include_defaults=False,
 )
 KEEP = Prepared(
     _new.on_conflict_do_update(
-        index_elements=[KEYS.c.user_id, KEYS.c.key],
+        index_elements=[IDEMPOTENCY_KEYS.c.user_id, IDEMPOTENCY_KEYS.c.key],
         set_={name: _new.excluded[name] for name in (*STORED, "created_at")},
         where=~FRESH,
     )
-    .returning(KEYS.c.status)
+    .returning(IDEMPOTENCY_KEYS.c.status)
     .add_cte(_expired)
 )
 
@@ -89,19 +93,25 @@ async def keep_answer(session: Session, owner: str, key: str, fingerprint: bytes
 # does not keep it for ever.
 RUNNING = Answer(102, [], b"")
 _ABANDONED: Any = literal_column("interval '15 minutes'")
-_taken = (KEYS.c.user_id == OWNER, KEYS.c.key == KEY, KEYS.c.status == RUNNING.status)
+_taken = (
+    IDEMPOTENCY_KEYS.c.user_id == OWNER,
+    IDEMPOTENCY_KEYS.c.key == KEY,
+    IDEMPOTENCY_KEYS.c.status == RUNNING.status,
+)
 TAKE_OVER = Prepared(
-    update(KEYS)
-    .where(*_taken, KEYS.c.created_at < func.now() - _ABANDONED)
+    update(IDEMPOTENCY_KEYS)
+    .where(*_taken, IDEMPOTENCY_KEYS.c.created_at < func.now() - _ABANDONED)
     .values(created_at=func.now())
-    .returning(KEYS.c.status)
+    .returning(IDEMPOTENCY_KEYS.c.status)
 )
 SETTLE = Prepared(
-    update(KEYS)
+    update(IDEMPOTENCY_KEYS)
     .where(*_taken)
-    .values({name: bindparam(f"new_{name}", type_=KEYS.c[name].type) for name in ("status", "headers", "body")})
+    .values(
+        {name: bindparam(f"new_{name}", type_=IDEMPOTENCY_KEYS.c[name].type) for name in ("status", "headers", "body")}
+    )
 )
-LET_GO = Prepared(delete(KEYS).where(*_taken))
+LET_GO = Prepared(delete(IDEMPOTENCY_KEYS).where(*_taken))
 
 
 async def take_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:

@@ -10,14 +10,14 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
-from app.models.projects import Project, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
+from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
+from app.models.tasks import TASKS
 from app.services.tasks.moves import find_place, places
-from app.services.tasks.statements import GONE, TASKS, numbered_task
+from app.services.tasks.statements import GONE, numbered_task
 from app.services.tasks.statements import LIVE as LIVE_TASK
 from app.services.tasks.statements import NOW as TASK_NOW
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 
-PROJECTS = Project.__table__  # type: ignore[attr-defined]
 MAX_PROJECTS = 1_000  # a list of them has no pages
 ANSWER = list(ProjectRead.model_fields)
 PROJECT_ID = bindparam("project_id", type_=BigInteger)

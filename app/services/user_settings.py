@@ -5,8 +5,9 @@ from sqlalchemy import func, or_, select, update
 from app.db.changes import OWNER, REVISION
 from app.db.compiled import Prepared
 from app.db.session import Session
+from app.models.tasks import TASKS
 from app.services.tasks.reminders import remind_at
-from app.services.tasks.statements import LIVE, TASKS, numbered_task
+from app.services.tasks.statements import LIVE, numbered_task
 from app.services.users import SET_ZONE, lock_owner
 
 # A moment that has passed and not fired yet stays: it is late in any zone.

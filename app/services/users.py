@@ -9,9 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.models.users import User
+from app.models.users import USERS
 
-USERS = User.__table__  # type: ignore[attr-defined]
 REVISION_NOW = Prepared(select(USERS.c.revision).where(USERS.c.id == OWNER))
 # As a write locks it. FOR UPDATE would also make those wait who insert a row that refers to the owner, with other locks
 # held.

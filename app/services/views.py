@@ -12,13 +12,12 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import Invalid, TooManyViews, VersionConflict, ViewNotFound
-from app.models.views import View, ViewRow
+from app.models.views import VIEWS, ViewRow
 from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services.users import lock_or_create_owner
 
 MAX_VIEWS = 200
-VIEWS = View.__table__  # type: ignore[attr-defined]
 READ_COLUMNS = ViewRow.__struct_fields__
 READ = [VIEWS.c[name] for name in READ_COLUMNS]
 LIVE = (VIEWS.c.user_id == OWNER, VIEWS.c.deleted_at.is_(None))

@@ -10,20 +10,17 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import ConversationNotFound
 from app.models.conversations import (
+    AGENT_WRITES,
+    CONVERSATIONS,
+    MESSAGES,
     TITLE_MAX,
-    AgentWrite,
-    Conversation,
     ConversationRead,
     ConversationRow,
-    Message,
     MessageRead,
     MessageRow,
 )
-from app.services.users import USERS
+from app.models.users import USERS
 
-CONVERSATIONS = Conversation.__table__  # type: ignore[attr-defined]
-MESSAGES = Message.__table__  # type: ignore[attr-defined]
-AGENT_WRITES = AgentWrite.__table__  # type: ignore[attr-defined]
 READ = [CONVERSATIONS.c[name] for name in ConversationRead.model_fields]
 READ_MESSAGE = [MESSAGES.c[name] for name in MessageRead.model_fields]
 CONVERSATION_ID = bindparam("conversation_id", type_=BigInteger)

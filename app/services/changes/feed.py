@@ -10,17 +10,16 @@ from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import ChangesGone
-from app.models.changes import Change
+from app.models.changes import CHANGES
 from app.models.comments import comment_of_change
 from app.models.conversations import conversation_of_change, message_of_change
 from app.models.projects import project_of_change
 from app.models.task_rows import task_of_change
+from app.models.users import USERS
 from app.models.views import view_of_change
 from app.schemas.changes import ChangeRow
-from app.services.users import USERS
 
 SLICE_ROWS = 500  # that are converted in one piece: 3 ms
-CHANGES = Change.__table__  # type: ignore[attr-defined]
 SINCE = bindparam("since", type_=BigInteger)
 # entity -> how ``changes.data`` becomes what a GET of that entity answers
 WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {

@@ -9,9 +9,11 @@ from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import TaskNotFound
+from app.models.changes import CHANGES
+from app.models.tasks import TASKS
 from app.schemas.changes import HistoryRow
-from app.services.changes.feed import CHANGES, READ, change_row
-from app.services.tasks.statements import MINE, TASKS
+from app.services.changes.feed import READ, change_row
+from app.services.tasks.statements import MINE
 
 # Every change has its own revision and moments, and whose task it is never changes.
 UNTOLD = {"id", "user_id", "version", "created_at", "updated_at"}

@@ -8,11 +8,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.compiled import Prepared
 from app.db.versioned_rows import kept_columns
+from app.models.changes import CHANGES
 from app.models.comments import Comment
 from app.models.projects import Project
 from app.models.tasks import Task
 from app.models.views import View
-from app.services.changes.feed import CHANGES
 from app.services.tasks.reminders import remind_at_of
 
 # Columns that a write sets by itself, and that are not its content.

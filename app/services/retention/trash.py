@@ -23,16 +23,14 @@ from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
-from app.models.comments import Comment
-from app.models.projects import Project
-from app.models.views import View
-from app.services.tasks.statements import LIVE, NOW, TASKS, numbered_task
+from app.models.comments import COMMENTS
+from app.models.projects import PROJECTS
+from app.models.tasks import TASKS
+from app.models.views import VIEWS
+from app.services.tasks.statements import LIVE, NOW, numbered_task
 from app.services.users import lock_owner
 
 PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a machine that has much else to do
-COMMENTS = Comment.__table__  # type: ignore[attr-defined]
-PROJECTS = Project.__table__  # type: ignore[attr-defined]
-VIEWS = View.__table__  # type: ignore[attr-defined]
 TABLES = {"task": TASKS, "comment": COMMENTS, "view": VIEWS, "project": PROJECTS}  # in the order in which they go
 
 # By the worker's role, which reads of what was deleted whose it is and since when, and of other rows nothing.

@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER, TAKEN
 from app.db.compiled import Prepared
-from app.services.changes.feed import CHANGES
+from app.models.changes import CHANGES
+from app.models.tasks import TASKS
 from app.services.tasks.filters import Shape, conditions
 from app.services.tasks.reminders import remind_at, remind_at_after
 from app.services.tasks.statements import (
@@ -19,7 +20,6 @@ from app.services.tasks.statements import (
     LIVE,
     NOW,
     OPEN,
-    TASKS,
     completed_at,
     numbered_task,
     rows_of,

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ARRAY, BigInteger, Date, DateTime, Text, and_, bindparam, cast, func, or_
 
 from app.db.changes import OWNER
+from app.models.tasks import TASKS
 from app.schemas.task_query import Status, TaskConditions
 from app.services.tasks.search import MATCHES, words_of
-from app.services.tasks.statements import TASKS
 from app.services.users import TIMEZONE
 
 INSTANT = DateTime(timezone=True)

@@ -13,9 +13,9 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionConflict
 from app.models.task_reminders import REMINDERS_MAX, Snooze, spell
-from app.models.tasks import TaskUpdate
+from app.models.tasks import TASKS, TaskUpdate
 from app.services.tasks.reminders import remind_at
-from app.services.tasks.statements import LIVE, MINE, TASKS, numbered_task
+from app.services.tasks.statements import LIVE, MINE, numbered_task
 from app.services.tasks.writing import get_task, update_task
 from app.services.users import LOCAL_TO_INSTANT, lock_owner
 

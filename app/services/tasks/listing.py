@@ -12,13 +12,15 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.tasks import TASKS
 from app.models.types import MAX_YEAR, MIN_YEAR
+from app.models.users import USERS
 from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
 from app.schemas.task_query import Order, TaskQuery, TrashQuery
 from app.services.tasks.filters import INFINITY, INSTANT, Shape, conditions, shape_and_values
 from app.services.tasks.search import RELEVANCE
-from app.services.tasks.statements import READ, TASKS
-from app.services.users import USERS, get_revision
+from app.services.tasks.statements import READ
+from app.services.users import get_revision
 
 SORT_KEY = len(READ_COLUMNS)  # position of the sort key in a record; the revision comes last
 REVISION_NOW = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)

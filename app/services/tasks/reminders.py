@@ -18,10 +18,9 @@ from sqlalchemy import ColumnElement, DateTime, case, func, literal_column, null
 
 from app.db.session import Session
 from app.models.task_reminders import spell
-from app.models.tasks import Task
+from app.models.tasks import TASKS
 from app.services.users import LOCAL_TO_INSTANT, TIMEZONE
 
-TASKS = Task.__table__  # type: ignore[attr-defined]
 INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
 NOW: Any = func.now()
 # A moment that has passed and stands there still has not been fired, because no worker was there. Nothing from then on

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ARRAY, BigInteger, Text, and_, bindparam, case, cast, func, literal_column, or_, select
 
 from app.db.changes import OWNER
-from app.services.comments import COMMENTS
-from app.services.tasks.statements import TASKS
+from app.models.comments import COMMENTS
+from app.models.tasks import TASKS
 
 WORDS = bindparam("words", type_=ARRAY(Text()))
 _word: Any = func.unnest(WORDS).column_valued("word")

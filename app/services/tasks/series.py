@@ -11,7 +11,8 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.domain.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
 from app.domain.recurrence.days import matching_days
-from app.services.tasks.statements import TASKS, numbered_task, rows_of
+from app.models.tasks import TASKS
+from app.services.tasks.statements import numbered_task, rows_of
 from app.services.users import TIMEZONE
 
 HERE_AND_NOW = Prepared(select(TIMEZONE.label("timezone"), func.now().label("now")))

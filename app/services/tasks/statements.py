@@ -27,10 +27,9 @@ from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.compiled import Prepared
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.models.task_rows import READ_COLUMNS
-from app.models.tasks import Task
+from app.models.tasks import TASKS
 from app.services.tasks.reminders import remind_at, remind_at_after
 
-TASKS = Task.__table__  # type: ignore[attr-defined]
 READ = [TASKS.c[name] for name in READ_COLUMNS]
 KEPT = kept_columns(TASKS)
 TASK_ID = bindparam("task_id", type_=BigInteger)

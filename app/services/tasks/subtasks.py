@@ -13,8 +13,9 @@ from app.db.changes import OWNER, REVISION, TAKEN
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import TooDeep, UndoConflict, UnknownReference
+from app.models.tasks import TASKS
 from app.services.tasks.reminders import remind_at
-from app.services.tasks.statements import DONE, GONE, LIVE, NOW, OPEN, SET, TASK_ID, TASKS, numbered_task
+from app.services.tasks.statements import DONE, GONE, LIVE, NOW, OPEN, SET, TASK_ID, numbered_task
 
 MAX_LEVELS = 5
 child = TASKS.alias("below")

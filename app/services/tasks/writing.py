@@ -16,7 +16,7 @@ from app.db.session import Session
 from app.errors import TaskNotFound
 from app.models.task_fields import RecurrenceFrom
 from app.models.task_rows import task_row
-from app.models.tasks import TaskCreate, TaskUpdate
+from app.models.tasks import TASKS, TaskCreate, TaskUpdate
 from app.schemas.task_actions import TaskMove
 from app.services.tasks.cascades import FAR, change_task, look_at_task, place_of_new, skip_occurrence
 from app.services.tasks.moves import find_place, places
@@ -30,7 +30,6 @@ from app.services.tasks.statements import (
     NOW,
     READ,
     SET,
-    TASKS,
     TOGGLED,
     UNDISTURBED,
     changed,

@@ -12,19 +12,19 @@ from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
-from app.models.comments import Comment
-from app.models.projects import Project
-from app.models.tasks import Task
-from app.models.views import View
-from app.services.users import USERS
+from app.models.comments import COMMENTS
+from app.models.projects import PROJECTS
+from app.models.tasks import TASKS
+from app.models.users import USERS
+from app.models.views import VIEWS
 
 PAGE = 500
 PAGE_BYTES = 262_144  # of long texts; the first row of a page has no bound
 TABLES: dict[str, Any] = {
-    "projects": Project.__table__,  # type: ignore[attr-defined]
-    "tasks": Task.__table__,  # type: ignore[attr-defined]
-    "comments": Comment.__table__,  # type: ignore[attr-defined]
-    "views": View.__table__,  # type: ignore[attr-defined]
+    "projects": PROJECTS,
+    "tasks": TASKS,
+    "comments": COMMENTS,
+    "views": VIEWS,
 }
 DERIVED = {"user_id", "version", "moved_to", "remind_at", "due_sort", "completed_sort", "priority_sort", "title_sort"}
 DERIVED |= {"due_on", "due_at", "anchor_on", "anchor_at", "search"}
