@@ -3,23 +3,66 @@
 import os
 import re
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
-
-from app.config_bounds import Bounds
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
-Origins = Annotated[list[str], NoDecode]
+CommaSeparated = Annotated[list[str], NoDecode]
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
 
 
-class Settings(Bounds):
+class Settings(BaseSettings):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+
+    # Connections
+    web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
+    max_connections: int = Field(4096, ge=1, description="Connections of clients per process.")
+    allowed_hosts: CommaSeparated = Field(
+        default_factory=list, description="Names that the Host header may have, comma separated. Empty: any."
+    )
+    header_timeout: float = Field(10, gt=0, description="Longest wait for the head of a request, in seconds.")
+    body_idle_timeout: float = Field(10, gt=0, description="Longest pause within a body, in seconds.")
+    body_timeout: float = Field(30, gt=0, description="Seconds by which a body may fall behind BODY_MIN_RATE.")
+    body_min_rate: int = Field(1024, ge=1, description="Slowest rate of a body, in bytes a second.")
+    write_timeout: float = Field(
+        60, ge=1, description="Longest time in which a client takes nothing of a response, in seconds. On Linux."
+    )
+    keep_alive: int = Field(75, ge=0, description="Seconds for which an idle connection is kept.")
+    header_limit: int = Field(16_384, ge=1024, description="Largest headers of a request together, in bytes.")
+    headers_max: int = Field(100, ge=10, description="Most headers of a request.")
+    url_limit: int = Field(8192, ge=256, description="Longest URL, in bytes.")
+
+    # Limits; 0 switches one off
+    rate_limit_per_minute: int = Field(1200, ge=0, description="Requests of one subject; each process gives its share.")
+    rate_limit_anonymous_per_minute: int = Field(
+        300, ge=0, description="Requests of one address without a good token; each process gives its share."
+    )
+    rate_limit_chat_per_minute: int = Field(20, ge=0, description="Messages of one subject to the assistant.")
+    rate_limit_import_per_hour: int = Field(30, ge=0, description="Imports of one subject.")
+    rate_limit_url: SecretStr | None = Field(
+        None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL does."
+    )
+
+    # Who may watch
+    slow_request_ms: int = Field(
+        500, ge=0, description="Requests that take so long are logged as slow, at most 20 a second; 0: none."
+    )
+    metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT.")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65_535, description="Port for Prometheus; each further process takes the next one. Empty: none."
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token for /metrics, for one process. Empty: there is no /metrics."
+    )
+    otel: bool = Field(
+        False, description="OpenTelemetry by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel."
+    )
 
     # Where it listens
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -73,7 +116,7 @@ class Settings(Bounds):
         None, description="Ed25519 key in PEM for EdDSA. Empty: generated and kept in DATA_DIR (embedded only)."
     )
     token_ttl: int = Field(3600, ge=1, description="Life of a token made by 'todo token', in seconds.")
-    cors_origins: Origins = Field(
+    cors_origins: CommaSeparated = Field(
         default_factory=list,
         description="Origins of browser front-ends, comma separated. Empty: any port of localhost.",
     )
@@ -147,7 +190,7 @@ class Settings(Bounds):
         description="destructive: what deletes waits for the user's yes, unless the message names the one task by its "
         "number. off: nothing waits.",
     )
-    mcp_hosts: Origins = Field(
+    mcp_hosts: CommaSeparated = Field(
         default_factory=list,
         description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
     )
@@ -168,6 +211,13 @@ class Settings(Bounds):
     def _no_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
+    @field_validator("rate_limit_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("begins with redis://, rediss:// or unix://")
+        return value
+
     @field_validator("smtp_url")
     @classmethod
     def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
@@ -175,12 +225,17 @@ class Settings(Bounds):
             raise ValueError("begins with smtp:// or smtps://")
         return value
 
-    @field_validator("cors_origins", "mcp_hosts", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "mcp_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
             [part.strip().rstrip("/") for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _lower_case(cls, value: list[str]) -> list[str]:
+        return [name.lower() for name in value]
 
     @field_validator("cors_origins")
     @classmethod
@@ -207,6 +262,14 @@ class Settings(Bounds):
             raise ValueError("with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER")
         if self.public_url and self.public_url == (self.jwt_issuer or self.better_auth_url or "").rstrip("/"):
             raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_seen(self) -> Self:
+        if self.metrics_token and self.web_concurrency > 1:
+            raise ValueError("METRICS_TOKEN shows one process: with WEB_CONCURRENCY set METRICS_PORT instead")
+        if self.otel and find_spec("opentelemetry.sdk") is None:
+            raise ValueError("OTEL needs the extra: pip install 'todo[otel]'")
         return self
 
     @field_validator("llm_base_url")

@@ -1,20 +1,33 @@
-"""Reading a JSON body without the surprises of ``json.loads``."""
+"""JSON without the surprises of ``json.loads``: no name twice, no constants beyond RFC 8259, bounded objects."""
 
-import asyncio
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from starlette.requests import Request
+import msgspec
 
-from app.errors import BodyTooLarge, MalformedBody, Unavailable, UnsupportedMediaType
-from app.http.unfinished_bodies import unfinished_bodies
-from app.unique_names import NAMES_MAX, DuplicateName, TooManyNames, unique_names
+from app.errors import MalformedBody
 
-LENGTH_DIGITS = 18
-# Bytes that are parsed on the event loop. The worst text takes 110 ms a megabyte ("[[],[],...]"): so much is 7 ms.
-ON_LOOP = 65_536
-WAITING_MAX = 64  # large bodies: together as much as unfinished ones may hold
+NAMES_MAX = 200  # of one object: each unknown one is a finding, and the largest shape has 20
+
+encode = msgspec.json.Encoder().encode  # instants come out as RFC 3339 with Z
+
+
+class DuplicateName(ValueError):
+    """A name stands twice in one object."""
+
+
+class TooManyNames(ValueError):
+    """An object has more than NAMES_MAX names."""
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An ``object_pairs_hook``. RFC 8259, 4: what a duplicate means is up to the parser, so two may read two things."""
+    if len(pairs) > NAMES_MAX:
+        raise TooManyNames("too many names")
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise DuplicateName("duplicate name")
+    return members
 
 
 def _no_constant(name: str) -> Any:
@@ -22,54 +35,6 @@ def _no_constant(name: str) -> Any:
 
 
 _decode = json.JSONDecoder(object_pairs_hook=unique_names, parse_constant=_no_constant).decode
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, counted while it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
-    length = request.headers.get("content-length")
-    # A header is latin-1: isdigit() also holds for "\u00b2", and int() refuses more than 4300 digits.
-    if length is not None and length.isdecimal() and (len(length) > LENGTH_DIGITS or int(length) > limit):
-        raise BodyTooLarge
-    chunks = request.stream()
-    first = await anext(chunks)
-    if length != str(len(first)):
-        return await unfinished_bodies.collect(first, chunks, limit)
-    async for _ in chunks:
-        pass  # it is whole, as nearly all are
-    return first
-
-
-async def read_json(request: Request, limit: int) -> tuple[bool, Any]:
-    """Whether a body was sent, and its value.
-
-    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody. Whether a missing body is
-    an error is up to the caller.
-    """
-    body = await read_body(request, limit)
-    if not body:
-        return False, None
-    _check_type(request.headers.get("content-type", ""))
-    # Unpacking would let a small body become a large one; nobody needs it for bodies of this size.
-    if any(
-        coding not in {"", "identity"} for coding in _words(",".join(request.headers.getlist("content-encoding")), ",")
-    ):
-        raise UnsupportedMediaType("Send the body without Content-Encoding: compressed bodies are not read.")
-    return True, parse_json(body) if len(body) <= ON_LOOP else await _large_bodies.parse(body)
-
-
-def _check_type(header: str) -> None:
-    media_type, *parameters = _words(header, ";")
-    if media_type != "application/json" and not (
-        media_type.startswith("application/") and media_type.endswith("+json")
-    ):
-        raise UnsupportedMediaType
-    for name, _, value in (parameter.partition("=") for parameter in parameters):
-        if name.strip() == "charset" and value.strip(' "') not in {"utf-8", "utf8"}:  # RFC 8259, 8.1
-            raise UnsupportedMediaType("Send the body in UTF-8: JSON has no other charset.")
-
-
-def _words(header: str, separator: str) -> list[str]:
-    return [word.strip().lower() for word in header.split(separator)]
 
 
 def parse_json(body: bytes) -> Any:
@@ -82,24 +47,3 @@ def parse_json(body: bytes) -> Any:
         raise MalformedBody(f"An object has more than {NAMES_MAX} names.") from None
     except (ValueError, RecursionError):
         raise MalformedBody from None
-
-
-class LargeBodies:
-    """Parses beside the event loop, one body at a time: others never wait for more than one."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="json")
-        self._waiting = 0
-
-    async def parse(self, body: bytes) -> Any:
-        """Returns what ``parse_json`` does. Raises Unavailable when too many wait already."""
-        if self._waiting >= WAITING_MAX:
-            raise Unavailable(retry_after=1)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, parse_json, body)
-        finally:
-            self._waiting -= 1
-
-
-_large_bodies = LargeBodies()

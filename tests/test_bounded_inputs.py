@@ -18,15 +18,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import json_codec
 from app.clock import now
 from app.config import Settings
+from app.http import body as http_body
 from app.http.problems import FINDINGS_MAX
-from app.http.responses import encode, encode_list
+from app.http.responses import encode_list
 from app.http.routing import SmallBodyRoute
 from app.http.unfinished_bodies import HELD_MAX
 from app.http.uploads import LINE_MAX
 from app.jobs.importing import Import
+from app.json_codec import NAMES_MAX, encode, parse_json
 from app.live.hub import encode_events
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
@@ -36,7 +37,6 @@ from app.services.transfer.formats import json_row_count
 from app.services.transfer.formats.csv import LIST_MAX
 from app.services.transfer.import_row import TooManyRows
 from app.services.transfer.row_validation import RowRefused
-from app.unique_names import NAMES_MAX
 from tests.support import Person, assert_problem
 from tests.test_import import CSV, ICS, JSON, counts, imported
 from tests.timing import allowed
@@ -124,14 +124,13 @@ async def test_a_large_body_of_small_objects_is_read_beside_the_event_loop(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = set()
-    parse = json_codec.parse_json
 
     def seen(body: bytes) -> Any:
         threads.add(threading.current_thread().name)
-        return parse(body)
+        return parse_json(body)
 
-    monkeypatch.setattr(json_codec, "parse_json", seen)
-    for items in (10, json_codec.ON_LOOP // 2):
+    monkeypatch.setattr(http_body, "parse_json", seen)
+    for items in (10, http_body.ON_LOOP // 2):
         assert_problem(await alice.post("/tasks", [{}] * items), 422)
     assert len(threads) == 2
 
@@ -237,8 +236,8 @@ async def test_letters_that_are_two_marks_are_counted(alice: Person, letter: str
 
 
 async def test_large_bodies_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
-    monkeypatch.setattr(json_codec, "WAITING_MAX", 1)
-    body = {"title": "x", "description": "y" * json_codec.ON_LOOP}
+    monkeypatch.setattr("app.http.body.WAITING_MAX", 1)
+    body = {"title": "x", "description": "y" * http_body.ON_LOOP}
     answers = await asyncio.gather(*[alice.post("/tasks", body) for _ in range(20)])
     refused = [answer for answer in answers if answer.status_code == 503]
     assert {answer.status_code for answer in answers} == {422, 503}

@@ -369,6 +369,6 @@ def test_opentelemetry_is_off_unless_asked_for_and_says_what_it_needs(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not create_app(settings)._native_telemetry.enabled()
-    monkeypatch.setattr("app.config_bounds.find_spec", lambda _: None)
+    monkeypatch.setattr("app.config.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install 'todo\[otel\]'"):
         Settings(_env_file=None, otel=True)

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
-from app.config_bounds import Bounds
 from app.observability.startup_errors import settings_reasons
 from tests.support import SECRET
 
@@ -37,7 +36,7 @@ def default(field: FieldInfo) -> str:
 def groups() -> dict[str, list[str]]:
     """The comments between the settings in the source are the headings."""
     found: dict[str, list[str]] = {}
-    for line in (inspect.getsource(Bounds) + inspect.getsource(Settings)).splitlines():
+    for line in inspect.getsource(Settings).splitlines():
         if heading := re.fullmatch(r"    # (.+)", line):
             names = found.setdefault(heading[1], [])
         elif (name := re.match(r"    (\w+): ", line)) and name[1] in Settings.model_fields:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.http.idempotency import key_of
-from app.http.responses import encode
+from app.json_codec import encode
 from app.schemas.chat import ChatRequest
 from app.services.idempotency import Answer
 

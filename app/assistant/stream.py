@@ -14,7 +14,7 @@ from app.assistant.turn import Tell
 from app.errors import AppError
 from app.http.connection import abort_of
 from app.http.problems import of_fact, unexpected
-from app.http.responses import encode
+from app.json_codec import encode
 
 SEND_TIMEOUT = 20.0  # seconds for which a client may leave what was sent unread
 

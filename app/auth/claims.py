@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from app.config import Settings
 from app.errors import TokenExpired, TokenInvalid
-from app.unique_names import unique_names
+from app.json_codec import unique_names
 
 # For clocks that disagree, on nbf and iat. None on exp: "expired" then means the same here, in the cache and at the
 # front-end, which renews its tokens before that anyway.

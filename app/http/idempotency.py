@@ -18,9 +18,9 @@ from starlette.responses import Response
 from app.db.contention import retry_on_contention
 from app.db.session import Database, Session
 from app.errors import AppError, IdempotencyKeyInvalid, Kind, SecretShownOnce
+from app.http.body import read_body
 from app.http.problems import of_fact, of_validation
 from app.http.responses import ShownOnce
-from app.json_codec import read_body
 from app.services.idempotency import Answer, claim_key, keep_answer
 
 KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")

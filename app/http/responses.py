@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from app.json_codec import encode
+
 SLICE_ROWS = 100  # that are encoded in one piece
-encode = msgspec.json.Encoder().encode  # instants come out as RFC 3339 with Z
 
 
 async def encode_list(items: Sequence[Any]) -> msgspec.Raw:

@@ -24,9 +24,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
 from app.errors import Contention
+from app.http.body import read_json
 from app.http.dependencies import TOKEN_READERS
 from app.http.idempotency import Attempt, begin_attempt
-from app.json_codec import read_json
 from app.pagination import MAX_CACHED_QUERY_BYTES
 
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.clock import now
 from app.db.session import Database
-from app.http.responses import encode
+from app.json_codec import encode
 from app.schemas.transfer import Kind
 from app.services.transfer.export_pages import Head, due_of, exported, read_head, read_page
 from app.services.transfer.formats import csv

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from app.clock import now
 from app.errors import AppError
 from app.http.connection import abort_of
-from app.http.responses import encode
+from app.json_codec import encode
 from app.live.hub import Feed, Hub, encode_events
 from app.observability.request_context import STREAMING
 

@@ -15,7 +15,8 @@ from typing import Any, Protocol, Self
 
 from app.db.session import Database
 from app.errors import AppError, TooManyStreams
-from app.http.responses import SLICE_ROWS, encode
+from app.http.responses import SLICE_ROWS
+from app.json_codec import encode
 from app.services.changes.feed import ChangesRead, find_position, list_changes
 
 log = logging.getLogger(__name__)

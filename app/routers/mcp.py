@@ -5,11 +5,11 @@ from fastapi import APIRouter, Request, Response
 from app.assistant.mcp.allowed_origins import check_place
 from app.assistant.mcp.message_limits import check_message
 from app.errors import AppError, Kind
+from app.http.body import read_body, read_json
 from app.http.dependencies import authenticate
 from app.http.problems import of_fact
 from app.http.responses import Json
 from app.http.routing import DirectRoute
-from app.json_codec import read_body, read_json
 
 # A protocol of its own: the OpenAPI document has nothing to say about it.
 router = APIRouter(tags=["assistant"], route_class=DirectRoute, include_in_schema=False)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from app.clock import now
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.http.responses import encode
+from app.json_codec import encode
 from app.net.outbound import Outcome
 from app.services.changes.feed import change_row
 
