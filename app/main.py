@@ -202,8 +202,9 @@ async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -
 
     stack.enter_context(before_shutdown(close))
     if settings.worker == "inside":
-        metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
-        hints.subscribe(worker.changed)
+        worker = await stack.enter_async_context(make_worker(settings, database))
+        metrics.webhooks = worker.webhooks
+        hints.subscribe(worker.webhooks.changed)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -215,9 +216,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
         metrics = Metrics()
         metrics.pool = database
-        metrics.worker = worker = await stack.enter_async_context(make_worker(settings, database))
+        worker = await stack.enter_async_context(make_worker(settings, database))
+        metrics.webhooks = worker.webhooks
         stack.enter_context(metrics_server(settings, metrics))
-        hints.subscribe(worker.changed)
+        hints.subscribe(worker.webhooks.changed)
         await stop.wait()
 
 

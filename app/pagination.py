@@ -4,20 +4,16 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode
 
 from app.errors import Invalid
 from app.models.task_fields import TITLE_MAX
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
-MAX_CACHED_QUERY_BYTES = 256
 # In the worst case a cursor holds a title of control characters, which JSON writes as \u0001: 6 bytes each (no other
 # character takes more than 4, lowered or not), and 70 around it; base64 makes 4 characters of 3 bytes.
 CURSOR_MAX = (TITLE_MAX * 6 + 70) * 4 // 3 + 1
-PAGING_NAMES = {"cursor", "offset", "skip", "page"}
 
 
 class InvalidCursor(Invalid):
@@ -67,35 +63,3 @@ class Page:
     next_cursor: str | None = None
     prev_cursor: str | None = None
     total: int | None = None
-
-
-def link_header(
-    path: str, query: bytes, page: Page, *, offset: int | None, limit: int, known: frozenset[str] | None = None
-) -> str:
-    """RFC 8288 links; by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded.
-
-    Names that are not ``known`` are left out; None keeps them all.
-    """
-    base = quote(path)  # a user id may hold what no header can
-    # Remembered: front-ends send few different queries. Not the long ones, for which anybody could fill the memory.
-    repeat = _without_paging if len(query) <= MAX_CACHED_QUERY_BYTES else _without_paging.__wrapped__
-    kept = repeat(query, known)
-    more = f"<{base}?{kept}&" if kept else f"<{base}?"
-    links = [f'<{base}{"?" + kept if kept else ""}>; rel="first"']
-    if page.next_cursor is not None:
-        place = f"cursor={page.next_cursor}" if offset is None else f"offset={offset + limit}"
-        links.append(f'{more}{place}>; rel="next"')
-    if offset:
-        links.append(f'{more}offset={max(0, offset - limit)}>; rel="prev"')
-    elif page.prev_cursor is not None:
-        links.append(f'{more}cursor={page.prev_cursor}>; rel="prev"')
-    return ", ".join(links)
-
-
-@lru_cache(maxsize=1024)
-def _without_paging(query: bytes, known: frozenset[str] | None) -> str:
-    """What a link repeats of the query."""
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    return urlencode(
-        [(name, value) for name, value in pairs if name not in PAGING_NAMES and (known is None or name in known)]
-    )

@@ -25,7 +25,6 @@ from app.http.problems import FINDINGS_MAX
 from app.http.responses import encode_list
 from app.http.routing import SmallBodyRoute
 from app.http.unfinished_bodies import HELD_MAX
-from app.http.uploads import LINE_MAX
 from app.jobs.importing import Import
 from app.json_codec import NAMES_MAX, encode, parse_json
 from app.live.hub import encode_events
@@ -35,6 +34,7 @@ from app.services import user_settings
 from app.services.changes.feed import change_row
 from app.services.transfer.formats import json_row_count
 from app.services.transfer.formats.csv import LIST_MAX
+from app.services.transfer.formats.detect import LINE_MAX
 from app.services.transfer.import_row import TooManyRows
 from app.services.transfer.row_validation import RowRefused
 from tests.support import Person, assert_problem

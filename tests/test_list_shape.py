@@ -10,10 +10,11 @@ from fastapi import FastAPI, Request
 
 from app.config import Settings
 from app.http import etags
+from app.http.link_header import MAX_CACHED_QUERY_BYTES, _without_paging, link_header
 from app.http.routing import DirectRoute, _body
 from app.main import ROUTERS, create_app
 from app.models.types import Shape
-from app.pagination import MAX_CACHED_QUERY_BYTES, Page, _without_paging, link_header
+from app.pagination import Page
 from tests.support import Person, assert_problem
 
 

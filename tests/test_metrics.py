@@ -26,7 +26,7 @@ from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.http.middleware import SLOW_LINES
 from app.http.routing import DirectRoute
-from app.jobs.worker import Worker
+from app.jobs.webhooks import RetrySchedule, WebhookSender
 from app.main import create_app
 from app.observability.logs import configure_logging
 from app.observability.metrics import Metrics
@@ -143,7 +143,7 @@ async def test_the_pool_says_who_waits(app: FastAPI) -> None:
 
 
 async def test_the_worker_says_how_far_it_is_behind(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    worker = Worker(app.state.database, allow_private=False, kept_days=90)
+    sender = WebhookSender(app.state.database, allow_private=False, retry=RetrySchedule())
     due = [[("alice", 1), ("bob", 2)], [("bob", 2)], []]
 
     async def find_due(*_: Any, **__: Any) -> list[tuple[str, int]]:
@@ -153,19 +153,19 @@ async def test_the_worker_says_how_far_it_is_behind(app: FastAPI, monkeypatch: p
         return None
 
     monkeypatch.setattr("app.services.webhooks.deliveries.find_due", find_due)
-    monkeypatch.setattr(worker, "_serve", serve)
-    assert worker.lag == (0, 0.0)
+    monkeypatch.setattr(sender, "_serve", serve)
+    assert sender.lag == (0, 0.0)
     for expected in (2, 1, 0):
-        worker._busy.clear()
-        await worker._start(None)
-        worker._busy.clear()
+        sender._busy.clear()
+        await sender._start(None)
+        sender._busy.clear()
         await asyncio.sleep(0.02)
-        count, seconds = worker.lag
+        count, seconds = sender.lag
         assert count == expected
         assert (seconds > 0) is (expected > 0)
         if expected == 1:
             assert seconds >= 0.04
-    await worker.__aexit__(None, None, None)
+    await sender.aclose()
 
 
 async def test_without_the_token_there_is_nothing_to_see(http: httpx.AsyncClient, client: httpx.AsyncClient) -> None:

@@ -19,10 +19,11 @@ from app.db.connection_options import ConnectOptions
 from app.db.session import Database
 from app.errors import RateLimited
 from app.http.dependencies import Subject, limited
-from app.http.rate_limits import Limiter, Limits, Quota
+from app.http.rate_limits import Limiter, Limits
 from app.http.routing import DirectRoute
 from app.main import create_app
 from app.services.rate_limits.postgres import REMOVE, SharedCounts, take
+from app.services.rate_limits.quota import Quota
 from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
 from tests.processes import free_port, wait_until
 from tests.support import Person, assert_problem, make_token

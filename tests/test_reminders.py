@@ -12,8 +12,9 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.session import WORKER_ROLE
-from app.jobs.reminders import NOBODY, Reminders
+from app.db.session import NO_OWNER, WORKER_ROLE
+from app.jobs.reminders import Reminders
+from app.jobs.webhooks import RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.models.task_reminders import REMINDERS_MAX
@@ -22,7 +23,7 @@ from tests.receivers import receiving
 from tests.servers import events, running
 from tests.support import Person, assert_problem
 
-FAST = Pace(first=0.05, longest=0.2, window=0.6, poll=0.1, prune=60, remind=0.2)
+FAST = Pace(poll=0.1, prune=60, remind=0.2, retry=RetrySchedule(first=0.05, longest=0.2, window=0.6))
 
 
 def iso(moment: datetime) -> str:
@@ -348,8 +349,8 @@ async def test_one_owner_who_fails_keeps_nobody_waiting(
     await worker.fire_due(0)
     assert len(await reminded(bob)) == 1
     assert alice.subject in worker._set_aside
-    async with app.state.database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-        found = await find_upcoming(session, NOBODY, without=list(worker._set_aside))
+    async with app.state.database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
+        found = await find_upcoming(session, NO_OWNER, without=list(worker._set_aside))
     assert alice.subject not in {each.owner for each in found}
 
 
@@ -390,7 +391,7 @@ async def test_webhooks_and_streams_tell_of_it_in_time(service: FastAPI, postgre
 
                 def tell(owner: str) -> None:
                     hint(owner)
-                    worker.changed([owner])
+                    worker.webhooks.changed([owner])
 
                 service.state.database.on_commit = tell
                 due = datetime.now(UTC) + timedelta(seconds=1.2)

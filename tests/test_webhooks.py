@@ -18,7 +18,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.jobs.worker import EACH, Pace, Worker
+from app.jobs.webhooks import CALLS_PER_OWNER, RetrySchedule
+from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.net.outbound import TIMEOUT, Caller
 from app.services.retention import pruning
@@ -27,7 +28,7 @@ from tests.receivers import receiving
 from tests.servers import running, working
 from tests.support import Person, assert_problem
 
-FAST = Pace(first=0.05, longest=0.2, window=0.6, poll=0.1, prune=0.1)
+FAST = Pace(poll=0.1, prune=0.1, retry=RetrySchedule(first=0.05, longest=0.2, window=0.6))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +198,7 @@ async def test_two_workers_never_deliver_one_event_at_the_same_time(anna: Person
             for number in range(20):
                 await anna.add(str(number))
                 for each in workers:
-                    each.changed([anna.subject])
+                    each.webhooks.changed([anna.subject])
             await until(lambda: len(receiver.calls) >= 20)
             await asyncio.sleep(0.3)
         assert receiver.most == 1
@@ -238,7 +239,7 @@ async def test_a_test_call_comes_and_is_listed(anna: Person, service: FastAPI) -
 
 
 async def test_a_test_call_leaves_the_failures_of_the_events_alone(anna: Person, service: FastAPI) -> None:
-    patient = Pace(first=1000, poll=0.1)
+    patient = Pace(poll=0.1, retry=RetrySchedule(first=1000))
     with receiving(lambda number: 500 if number == 0 else 200) as receiver:
         path = f"/webhooks/{(await subscribe(anna, receiver.url))['id']}"
         await anna.add("a")
@@ -257,8 +258,8 @@ async def test_a_test_call_leaves_the_failures_of_the_events_alone(anna: Person,
 async def test_a_long_backlog_of_a_slow_endpoint_gives_its_slot_back(
     anna: Person, service: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.jobs.worker.AT_ONCE", 1)
-    monkeypatch.setattr("app.jobs.worker.TURN", 0.0)
+    monkeypatch.setattr("app.jobs.webhooks.CALLS_MAX", 1)
+    monkeypatch.setattr("app.jobs.webhooks.TURN_SECONDS", 0.0)
 
     def slow(_: int) -> int:
         time.sleep(0.2)
@@ -289,7 +290,7 @@ async def test_one_owner_has_only_a_few_calls_at_once(anna: Person, service: Fas
         await anna.add("a")
         async with worker(service):
             await until(lambda: len(receiver.calls) == 6)
-        assert receiver.most == EACH
+        assert receiver.most == CALLS_PER_OWNER
 
 
 async def test_names_are_looked_up_in_threads_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

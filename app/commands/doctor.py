@@ -13,12 +13,12 @@ from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, find_tools
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.session import NO_OWNER, Database
 from app.errors import AppError
 from app.main import database_options
 from app.observability.startup_errors import reason, settings_reasons
 from app.services.operations.isolation_check import NotIsolated, prove_isolation
-from app.services.operations.readiness import NOBODY, SERVER
+from app.services.operations.readiness import SERVER
 
 SPACE = 512 * 2**20  # bytes that PostgreSQL should find free
 
@@ -105,7 +105,7 @@ async def _check_isolation(database: Database) -> Finding:
 async def _check_backup(database: Database) -> Finding:
     """Not a failure: a managed database has backups of its own."""
     try:
-        async with database.transaction(NOBODY, read_only=True) as session:
+        async with database.transaction(NO_OWNER, read_only=True) as session:
             server = (await session.exec(SERVER)).one()
         tools = await find_tools(server)
     except (AppError, ToolError, OSError) as error:

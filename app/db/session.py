@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SERVICE_ROLE, AUTH_ROLE, WORKER_ROLE = "todo_user", "todo_auth", "todo_worker"
 MAX_OWNER = 255
+NO_OWNER = "nobody"  # of a transaction that reads what its role may and no rows of one user
 ROLLBACK_TIMEOUT = 2.0
 
 

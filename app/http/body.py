@@ -16,12 +16,18 @@ ON_LOOP = 65_536
 WAITING_MAX = 64  # large bodies: together as much as unfinished ones may hold
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, counted while it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
+def check_announced_size(request: Request, limit: int) -> str | None:
+    """Returns Content-Length. Raises BodyTooLarge when it names more than ``limit`` bytes."""
     length = request.headers.get("content-length")
     # A header is latin-1: isdigit() also holds for "\u00b2", and int() refuses more than 4300 digits.
     if length is not None and length.isdecimal() and (len(length) > LENGTH_DIGITS or int(length) > limit):
         raise BodyTooLarge
+    return length
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, counted while it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
+    length = check_announced_size(request, limit)
     chunks = request.stream()
     first = await anext(chunks)
     if length != str(len(first)):

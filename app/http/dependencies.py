@@ -27,8 +27,9 @@ from app.http.openapi.texts import BEARER_DESCRIPTION
 from app.http.rate_limits import Limits
 from app.models.task_fields import TAG_MAX
 from app.models.types import MAX_ID, cleaned
+from app.net.addresses import plain_address
 from app.observability.request_context import note_subject
-from app.services.accounts.context import AuthContext, Client, plain_address
+from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import Guard
 
 ME = "me"

@@ -6,9 +6,10 @@ from fastapi import Request, Response
 
 from app.db.session import Session
 from app.http.etags import is_unchanged, list_etag
+from app.http.link_header import link_header
 from app.http.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.http.routing import known_names
-from app.pagination import Page, link_header
+from app.pagination import Page
 from app.schemas.task_query import ForwardQuery, PageQuery
 from app.services import users
 

@@ -14,11 +14,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from app.config import Settings
 from app.errors import RateLimited
-from app.services.accounts.context import network_of
+from app.net.addresses import network_of
+from app.services.rate_limits.quota import Counts, Quota
 
 MINUTE, HOUR = 60, 3600  # seconds
 # Of each kind. Who is forgotten first has not been seen for longest, and begins with a whole quota: 50,000 addresses
@@ -30,25 +31,6 @@ HEADERS = "limits"  # in the scope of a request: what its answer says of the lim
 
 Scope = MutableMapping[str, Any]
 network = lru_cache(4096)(network_of)
-
-
-class Quota(NamedTuple):
-    """So many in so many seconds."""
-
-    name: str
-    amount: int
-    seconds: int
-
-    @property
-    def policy(self) -> bytes:
-        return b'"%b";q=%d;w=%d' % (self.name.encode(), self.amount, self.seconds)
-
-
-class Counts(Protocol):
-    """What all processes count in."""
-
-    async def take(self, quota: Quota, subject: str) -> tuple[bool, float]:
-        """Whether it was admitted, and the seconds until the whole quota is there again."""
 
 
 class Limiter:

@@ -11,7 +11,8 @@ from fastapi import Request, Response
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
 from app.http.responses import Json
-from app.services.accounts.context import AuthContext, plain_address
+from app.net.addresses import plain_address
+from app.services.accounts.context import AuthContext
 from app.services.accounts.sessions import Pair
 
 NAME, PATH, ASKED = "todo_refresh", "/api/auth", "x-refresh-cookie"

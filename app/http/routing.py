@@ -27,7 +27,7 @@ from app.errors import Contention
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_READERS
 from app.http.idempotency import Attempt, begin_attempt
-from app.pagination import MAX_CACHED_QUERY_BYTES
+from app.http.link_header import MAX_CACHED_QUERY_BYTES
 
 # Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]

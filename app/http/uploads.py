@@ -1,49 +1,25 @@
 """Files that come as a body: written to disk as they arrive, so that a large one costs no memory."""
 
 import asyncio
-import codecs
-import csv
-import io
-import mmap
 import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import IO, Any
-from zoneinfo import ZoneInfo
+from typing import IO
 
 from starlette.requests import Request
 
-from app.errors import BodyTooLarge, IdempotencyKeyInvalid, Invalid, MalformedBody, UnsupportedMediaType
+from app.errors import BodyTooLarge, IdempotencyKeyInvalid, UnsupportedMediaType
+from app.http.body import check_announced_size
 from app.http.idempotency import KEY
-from app.services.transfer.formats.csv import read_own_csv
-from app.services.transfer.formats.ics_reader import read_calendar
-from app.services.transfer.formats.json import Rows, read_document
-from app.services.transfer.formats.todoist import is_todoist, read_todoist
-from app.services.transfer.import_row import Item, TooManyRows
 
 IN_MEMORY = 1_048_576
-CHUNK = 65_536
-LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: what the largest row of JSON has
-csv.field_size_limit(LINE_MAX)
-PACE_LINES, PAUSE = 2_000, 0.0005  # lines between two pauses, and their length in seconds
 TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
-
-
-class NoTitleColumn(Invalid):
-    code, message = "import_format", 'The first line of a CSV names its columns, and one of them is "title".'
-
-
-Pair = tuple[str, Item]
 
 
 @asynccontextmanager
 async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
     """The body as a file. Raises BodyTooLarge past ``limit`` bytes."""
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and (len(length) > 18 or int(length) > limit):
-        raise BodyTooLarge
+    check_announced_size(request, limit)
     with tempfile.TemporaryFile() as file:
         size = 0
         async for chunk in request.stream():
@@ -67,97 +43,3 @@ def format_of(request: Request) -> str:
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the file without Content-Encoding: compressed bodies are not read.")
     return found
-
-
-@asynccontextmanager
-async def rows_of(
-    file: IO[bytes], kind: str, owner: str, now: datetime, timezone: ZoneInfo, *, rows_max: int
-) -> AsyncIterator[tuple[str, Iterator[Pair]]]:
-    """The format in the end, and pairs of entity and row.
-
-    Raises TooManyRows, MalformedBody and what the formats raise, before the first row.
-    """
-    if kind == "json":
-        async with _mapped(file) as text:
-            rows = await asyncio.to_thread(lambda: Rows(read_document(text, rows_max)))
-            yield "json", iter(rows)
-            del rows
-        return
-    await asyncio.to_thread(_check_text, file)
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        await asyncio.to_thread(lambda: _count(_open(text, kind, owner, now, timezone)[1], rows_max))
-        text.seek(0)
-        yield await asyncio.to_thread(_open, text, kind, owner, now, timezone)
-
-
-def _open(text: IO[str], kind: str, owner: str, now: datetime, timezone: ZoneInfo) -> tuple[str, Iterator[Pair]]:
-    if kind == "ics":
-        return "ics", (("tasks", item) for item in read_calendar(_paced(text)))
-    table = _table(text)
-    header = next(table, [])
-    if is_todoist(header):
-        return "todoist", read_todoist(table, header, now=now, timezone=timezone)
-    if "title" not in {name.strip().lower() for name in header}:
-        raise NoTitleColumn(loc=("body",))
-    return "csv", (("tasks", item) for item in read_own_csv(owner, table, header))
-
-
-def _count(rows: Iterator[Pair], rows_max: int) -> None:
-    """Once through the file before anything is written of it."""
-    for number, _ in enumerate(rows, start=1):
-        if number > rows_max:
-            raise TooManyRows
-
-
-@asynccontextmanager
-async def _mapped(file: IO[bytes]) -> AsyncIterator[Any]:
-    """The file's bytes without a copy of them."""
-    try:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError:  # an empty file
-        raise MalformedBody from None
-    yield mapped  # closed when the last row that points into it is gone
-
-
-def _check_text(file: IO[bytes]) -> None:
-    """Before anything is written: a file is read as text, in lines that fit into memory, or not at all."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 0
-    try:
-        while chunk := file.read(CHUNK):
-            decoder.decode(chunk)
-            first, *others = chunk.replace(b"\r", b"\n").split(b"\n")
-            if line + len(first) > LINE_MAX:
-                raise MalformedBody(f"A line of the file has more than {LINE_MAX} bytes.")
-            line = len(others[-1]) if others else line + len(first)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise MalformedBody("The file is not in UTF-8.") from None
-    file.seek(0)
-
-
-def _table(text: IO[str]) -> Iterator[list[str]]:
-    size = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal size
-        for line in _paced(text):
-            size += len(line)
-            if size > LINE_MAX:
-                raise MalformedBody(f"A row of the file has more than {LINE_MAX} characters.")
-            yield line
-
-    try:
-        for cells in csv.reader(lines()):
-            size = 0
-            yield cells
-    except csv.Error:
-        raise MalformedBody("The file is not CSV.") from None
-
-
-def _paced(text: IO[str]) -> Iterator[str]:
-    """Pauses now and then: a thread that reads lets others wake up, but not long enough to run (60 MB of line ends)."""
-    for number, line in enumerate(text, start=1):
-        if number % PACE_LINES == 0:
-            time.sleep(PAUSE)
-        yield line

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 from app.clock import now
 from app.db.contention import retry_on_contention
-from app.db.session import WORKER_ROLE, Database
+from app.db.session import NO_OWNER, WORKER_ROLE, Database
 from app.services.tasks.firing import LATE, Upcoming, find_upcoming, fire_reminders
 
 log = logging.getLogger(__name__)
 
-NOBODY = "nobody"  # a transaction needs an owner; the look across users reads only what the worker's role may
 AGAIN = 60.0  # seconds after which an owner whose reminders could not be fired has another turn
 
 
@@ -30,8 +29,8 @@ class Reminders:
         """Fire what is due, then sleep until the next one is, at most ``pause`` seconds: one may be set meanwhile."""
         time = asyncio.get_running_loop().time()
         self._set_aside = {owner: turn for owner, turn in self._set_aside.items() if turn > time}
-        async with self._database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-            upcoming = await find_upcoming(session, NOBODY, without=list(self._set_aside))
+        async with self._database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
+            upcoming = await find_upcoming(session, NO_OWNER, without=list(self._set_aside))
         moment = now()
         due = [each for each in upcoming if each.at <= moment]
         done = await self._fire(due)

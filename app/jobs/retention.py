@@ -3,12 +3,10 @@
 import logging
 
 from app.db.contention import retry_on_contention
-from app.db.session import WORKER_ROLE, Database
+from app.db.session import NO_OWNER, WORKER_ROLE, Database
 from app.services.retention import pruning, trash
 
 log = logging.getLogger(__name__)
-
-NOBODY = "nobody"  # a transaction needs an owner; the looks across users read only what the worker's role may
 
 
 async def prune_owner(database: Database, owner: str, *, days: int) -> None:
@@ -27,7 +25,7 @@ async def prune_everybody(database: Database, *, days: int) -> int:
     """Whether they are due or not: the number of users. For an operator who has shortened what is kept."""
     last, total = "", 0
     while True:
-        async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
+        async with database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
             owners = await pruning.list_owners(session, last)
         if not owners:
             return total
@@ -43,8 +41,8 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
     """
     total, done = 0, list[str]()
     while days:
-        async with database.transaction(NOBODY, read_only=True, role=WORKER_ROLE) as session:
-            owners = await trash.find_old_trash(session, NOBODY, days=days, but=done)
+        async with database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
+            owners = await trash.find_old_trash(session, NO_OWNER, days=days, but=done)
         if not owners:
             break
         for owner in owners:

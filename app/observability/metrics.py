@@ -52,7 +52,7 @@ class Metrics:
         self.seen: Counter[str] = Counter()
         self.pool: Pool | None = None
         self.hub: Streams | None = None
-        self.worker: Deliveries | None = None
+        self.webhooks: Deliveries | None = None
         self.connections: Callable[[], tuple[int, int]] | None = None
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -96,8 +96,8 @@ class Metrics:
             yield from _pool_metrics(*self.pool.load)
         if self.hub is not None:
             yield GaugeMetricFamily("todo_event_streams", "Event streams that are open.", value=self.hub.streams)
-        if self.worker is not None:
-            waiting, oldest = self.worker.lag
+        if self.webhooks is not None:
+            waiting, oldest = self.webhooks.lag
             yield GaugeMetricFamily("todo_webhooks_due", "Webhooks with something to deliver now.", value=waiting)
             yield GaugeMetricFamily(
                 "todo_webhooks_oldest_due_seconds", "How long the one that waits longest has waited.", value=oldest

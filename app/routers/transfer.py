@@ -10,10 +10,11 @@ from app.http.dependencies import Owner, bearer, limited
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.http.streamed_file import StreamedFile
-from app.http.uploads import format_of, rows_of, spooled
+from app.http.uploads import format_of, spooled
 from app.jobs.exporting import Export
 from app.jobs.importing import Import
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
+from app.services.transfer.formats.detect import rows_of
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.row_validation import Reader
 

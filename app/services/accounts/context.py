@@ -1,7 +1,6 @@
 """What the services of accounts work with, made once at the start."""
 
 import asyncio
-import ipaddress
 import logging
 from collections import Counter
 from collections.abc import Coroutine
@@ -26,25 +25,6 @@ class Client(NamedTuple):
     address: str
     user_agent: str
     arrived_at: datetime
-
-
-def plain_address(address: str) -> str:
-    """An IPv4 host that a socket of both families shows as ``::ffff:a.b.c.d`` is the same host (RFC 4291, 2.5.5.2)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return address if mapped is None else str(mapped)
-
-
-def network_of(address: str) -> str:
-    """What one host has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
-    try:
-        parsed = ipaddress.ip_address(plain_address(address))
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from app.clock import now
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import TooManyAttempts
-from app.services.accounts.context import AuthContext, Client, network_of
+from app.net.addresses import network_of
+from app.services.accounts.context import AuthContext, Client
 
 log = logging.getLogger("app.security")
 

@@ -8,13 +8,12 @@ from sqlalchemy import text
 
 from app.db.compiled import Prepared
 from app.db.migrations import head
-from app.db.session import Database
+from app.db.session import NO_OWNER, Database
 from app.errors import AppError, Unavailable
 
 VERSION = Prepared(text("select version_num from alembic_version"))
 SERVER = Prepared(text("select cast(current_setting('server_version_num') as integer) / 10000"))
 REMEMBERED = 1.0  # seconds
-NOBODY = "nobody"  # a transaction needs an owner; this statement reads nobody's rows
 
 
 class SchemaMismatch(Unavailable):
@@ -43,7 +42,7 @@ class Readiness:
 
 async def _look(database: Database) -> AppError | None:
     try:
-        async with database.transaction(NOBODY, read_only=True) as session:
+        async with database.transaction(NO_OWNER, read_only=True) as session:
             return None if (await session.exec(VERSION)).first() == head() else SchemaMismatch()
     except AppError as fact:
         return fact

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.db.compiled import Prepared
 from app.db.contention import retry_on_contention
 from app.db.session import Database
-from app.http.rate_limits import Counts, Quota
+from app.services.rate_limits.quota import Counts, Quota
 from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
 
 log = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from hashlib import sha256
 from typing import Any
 
-from app.http.rate_limits import Quota
+from app.services.rate_limits.quota import Quota
 
 TIMEOUT = 0.5  # seconds; after that the database counts
 # One script is one step for all clients; the time is the server's own.

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from app.db.compiled import Prepared
 from app.db.session import Database
 from app.errors import AppError, ImportRunning
-from app.http.rate_limits import Quota
 from app.services.rate_limits.postgres import key_of, take
+from app.services.rate_limits.quota import Quota
 
 LEASE = Quota("importing", 1, 120)
 RENEW_AFTER = 10.0  # seconds: most batches take less, and renewing costs a round trip or two
