@@ -19,9 +19,9 @@ from app.auth.token_verifier import TokenVerifier
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.connection_options import ConnectOptions, connect_options
+from app.db.database import Database
 from app.db.embedded import embedded_postgres
 from app.db.notifications import Hints
-from app.db.session import Database
 from app.errors import AppError
 from app.http.middleware import Cors, Edge, LastCatch
 from app.http.openapi.document import install_openapi

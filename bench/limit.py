@@ -21,7 +21,7 @@ import msgspec
 
 from app.config import Settings
 from app.db.connection_options import connect_options
-from app.db.session import quote_owner
+from app.db.database import quote_owner
 from bench.statements import CREATE, GET, LIST, REVISION, TOGGLE, Statement, begin
 
 Message = MutableMapping[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 from app.config import Settings
 from app.db.compiled import Prepared
 from app.db.connection_options import connect_options
-from app.db.session import Database, quote_owner
+from app.db.database import Database, quote_owner
 from app.services import users
 from app.services.tasks import listing, writing
 from app.services.tasks.filters import Shape

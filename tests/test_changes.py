@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
 
-from app.db.session import Database
+from app.db.database import Database
 from tests.support import Person, assert_problem
 
 LOG = text("select revision, entity, entity_id, action, data from changes where user_id = :owner order by revision")

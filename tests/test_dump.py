@@ -20,7 +20,7 @@ from app.db.backup import client_programs
 from app.db.backup import dump as dumps
 from app.db.backup.client_programs import ToolError, connection_environment, find_tools
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.models import METADATA
 from app.services.operations.isolation_check import prove_isolation
 from tests.databases import Databases, rows

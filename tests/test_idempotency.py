@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.session import WORKER_ROLE
+from app.db.database import WORKER_ROLE
 from app.http.idempotency import Attempt
 from app.main import create_app
 from app.services.retention.pruning import prune_owner

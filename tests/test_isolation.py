@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database, quote_owner
+from app.db.database import Database, quote_owner
 from app.errors import NotFound
 from app.main import create_app
 from tests.support import Person, assert_problem

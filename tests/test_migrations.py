@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import migrations
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.models import METADATA
 from app.services.operations.isolation_check import prove_isolation
 from tests.databases import Databases, rows

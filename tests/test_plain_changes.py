@@ -15,10 +15,10 @@ import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
-from app.db import session as sessions
 from app.db.connection_options import ConnectOptions
-from app.db.distributed_changes import is_distributed
-from app.db.session import Database, Session
+from app.db.database import Database
+from app.db.distributed import is_distributed
+from app.db.session import Session
 from app.main import create_app
 from tests.databases import Databases
 from tests.support import Person, assert_problem
@@ -62,7 +62,7 @@ async def services(
             options = await databases.create(migrated)
             with pytest.MonkeyPatch.context() as patch:
                 if plain:
-                    patch.setattr(sessions, "is_distributed", yes)
+                    patch.setattr("app.db.database.is_distributed", yes)
                 app = create_app(settings.model_copy(update={"database_url": SecretStr(options.dsn)}))
                 await stack.enter_async_context(app.router.lifespan_context(app))
             assert app.state.database.distributed is plain

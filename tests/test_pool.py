@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.db import pool
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from tests.databases import Databases
 
 MINE = text("select id from users where id = :owner")

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import text
 
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.models.tasks import TaskUpdate
 from app.services.tasks import writing
 from tests.support import Person

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import RateLimited
 from app.http.dependencies import Subject, limited
 from app.http.rate_limits import Limiter, Limits

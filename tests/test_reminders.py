@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.session import NO_OWNER, WORKER_ROLE
+from app.db.database import NO_OWNER, WORKER_ROLE
 from app.jobs.reminders import Reminders
 from app.jobs.webhooks import RetrySchedule
 from app.jobs.worker import Pace, Worker

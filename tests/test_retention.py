@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.db.connection_options import ConnectOptions
-from app.db.session import WORKER_ROLE
+from app.db.database import WORKER_ROLE
 from app.errors import AppError
 from app.jobs.retention import empty_old_trash
 from app.jobs.worker import Pace, Worker

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from app.db.session import Database, Session
+from app.db.database import Database
+from app.db.session import Session
 from tests.support import Person
 
 Count = Callable[[], int]

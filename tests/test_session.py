@@ -32,7 +32,7 @@ from sqlalchemy.pool import NullPool
 
 from app.db.compiled import Prepared, prepare
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import Invalid, Unavailable
 
 OWNER = "session-test"

@@ -12,7 +12,7 @@ from app.auth.claims import is_subject
 from app.config import Settings
 from app.db import migrations
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.main import create_app
 from app.services.operations.isolation_check import PROBE, STRANGER, NotIsolated, prove_isolation
 from tests.databases import Databases

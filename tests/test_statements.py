@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.session import WORKER_ROLE
+from app.db.database import WORKER_ROLE
 from app.models import METADATA
 from tests.statements import ISSUED, Issued
 from tests.support import Person

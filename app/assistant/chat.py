@@ -14,7 +14,7 @@ from app.assistant.prompt import estimate_call, prompt
 from app.assistant.turn import THROUGH, Tell, Turn
 from app.config import Settings
 from app.db.contention import retry_on_contention
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AppError, ChatNotConfigured, Contention, ModelTimeout
 from app.schemas.chat import ChatRequest
 from app.services.assistant.conversations import Begun as Conversation

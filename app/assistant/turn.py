@@ -14,7 +14,7 @@ from app.assistant.reply import Asked, Reply, plain_text, plain_value
 from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.config import Settings
 from app.db.contention import retry_on_contention
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
 from app.json_codec import parse_json
 from app.services.assistant.conversations import source_of

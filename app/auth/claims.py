@@ -4,6 +4,7 @@ import json
 from typing import Any, NamedTuple
 
 from app.config import Settings
+from app.domain.user_ids import is_user_id
 from app.errors import TokenExpired, TokenInvalid
 from app.json_codec import unique_names
 
@@ -14,7 +15,6 @@ MAX_INSTANT = 253_402_300_799  # the end of the year 9999: what datetime can sti
 
 _ONLY_IN_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
 _OTHER_KINDS = frozenset({"id", "id_token", "refresh", "refresh_token", "offline", "logout"})
-MAX_SUBJECT = 255
 
 
 class Identity(NamedTuple):
@@ -106,7 +106,7 @@ def is_subject(text: str) -> bool:
 
     Nor spaces around it: to a person that would be another user's name, and such names are those of the start's probe.
     """
-    return 0 < len(text) <= MAX_SUBJECT and text.isprintable() and text == text.strip()
+    return is_user_id(text) and text == text.strip()
 
 
 def _instant(claims: dict[str, Any], name: str) -> int | None:

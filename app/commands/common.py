@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.config import Settings, get_settings
 from app.db import migrations
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AppError
 from app.main import database_options, direct_options
 from app.observability.logs import configure_logging

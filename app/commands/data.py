@@ -13,7 +13,7 @@ from app.db import migrations
 from app.db.backup import dump as dumps
 from app.db.backup.client_programs import connection_environment
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database
+from app.db.database import Database
 from app.jobs.retention import empty_old_trash, prune_everybody
 from app.main import database_options, direct_options
 from app.services.operations.isolation_check import NotIsolated, prove_isolation

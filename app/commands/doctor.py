@@ -13,7 +13,7 @@ from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, find_tools
 from app.db.connection_options import ConnectOptions
-from app.db.session import NO_OWNER, Database
+from app.db.database import NO_OWNER, Database
 from app.errors import AppError
 from app.main import database_options
 from app.observability.startup_errors import reason, settings_reasons

@@ -12,7 +12,7 @@ The lock on the owner's row serialises the writes of one owner and of nobody els
 order: a reader that asks for what came after 41 can never miss a 40 that commits later. A write that hits no row must
 be rolled back, number included: services raise a fact in that case.
 
-On a distributed database the same is three statements: ``plain_changes``.
+On a distributed database the same is three statements: ``app.db.distributed_changes``.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from app.db.compiled import Prepared
-from app.db.distributed_changes import NUMBER, PlainForm
+from app.db.distributed_changes import NUMBER, DistributedWrite
 from app.models.changes import Change
 from app.models.users import USERS
 
@@ -44,8 +44,8 @@ TAKEN: ColumnElement[int] = _taken.scalar_subquery()
 # The number alone, for writes of several statements. Only when something will be written: a number without a change
 # must not be.
 TAKE, LOOK_UP = Prepared(_take), Prepared(_taken)
-# What a write of the plain form has instead: it begins when the number is taken, so that TAKEN beside REVISION, the
-# number before this one, is what it would be if nobody wrote in between.
+# What a distributed write has instead: it begins when the number is taken, so that TAKEN next to REVISION, the number
+# before this one, is what it would be without a concurrent write.
 _FIRST, _JOINING = {REVISION: NUMBER, TAKEN: NUMBER - 1}, {TAKEN: NUMBER}
 
 WRITTEN: FromClause = table("written")
@@ -89,7 +89,7 @@ def numbered(
         )
         .cte("log")
     )
-    plain = PlainForm(
+    distributed = DistributedWrite(
         write,
         entity=entity,
         action=action,
@@ -98,4 +98,4 @@ def numbered(
         take=LOOK_UP if revision is TAKEN else TAKE,
         values=_JOINING if revision is TAKEN else _FIRST,
     )
-    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), announced=True, plain=plain)
+    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), notifies=True, alternative=distributed)

@@ -7,8 +7,8 @@ SQLAlchemy stays the language; its execution layer costs 100 to 700 microseconds
 
 import json
 from collections import namedtuple
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from sqlalchemy import ARRAY
@@ -17,8 +17,7 @@ from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.cache_key import CacheKey
 from sqlalchemy.sql.compiler import SQLCompiler
 
-if TYPE_CHECKING:
-    from app.db.distributed_changes import PlainForm
+from app.db.results import Result
 
 Processor = Callable[[Any], Any]
 MAX_CACHED = 500
@@ -34,28 +33,44 @@ def _json(value: Any) -> str:
 DIALECT = asyncpg_dialect(json_serializer=_json)  # type: ignore[no-untyped-call]
 
 
+class Executor(Protocol):
+    """What an alternative form needs of ``app.db.session.Session``."""
+
+    through: str
+
+    async def exec(self, statement: "Prepared", params: Mapping[str, Any]) -> Result: ...
+
+    async def exec_each(self, prepared: "Prepared", params: Sequence[Mapping[str, Any]]) -> None: ...
+
+
+class AlternativeForm(Protocol):
+    """A write as several statements, for a distributed database."""
+
+    async def run(self, session: Executor, values: Mapping[str, Any]) -> Result: ...
+
+
 class Prepared:
     """A statement compiled once. Its parameters are the names of its ``bindparam``\\ s.
 
     Built at import time for statements of a fixed shape: executing one costs no compilation and no cache key.
     """
 
-    __slots__ = ("_arguments", "_defaults", "_make", "_results", "announced", "plain", "sql")
+    __slots__ = ("_arguments", "_defaults", "_make", "_results", "alternative", "notifies", "sql")
 
     def __init__(
         self,
         statement: Executable,
         *,
         cache_key: CacheKey | None = None,
-        announced: bool = False,
-        plain: "PlainForm | None" = None,
+        notifies: bool = False,
+        alternative: AlternativeForm | None = None,
     ) -> None:
-        """``announced``: who waits for the owner's changes is told after the commit.
+        """``notifies``: those who wait for the owner's changes are notified after the commit.
 
-        ``plain`` runs in its place where the database is distributed.
+        ``alternative`` runs in its place where the database is distributed.
         """
-        self.announced = announced
-        self.plain = plain
+        self.notifies = notifies
+        self.alternative = alternative
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
         )

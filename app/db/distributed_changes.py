@@ -14,32 +14,20 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert, literal_column
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from app.db.compiled import Prepared
+from app.db.compiled import Executor, Prepared
 from app.db.results import Result
 from app.models.changes import Change
 
-if TYPE_CHECKING:
-    from app.db.session import Session
-
-DETECT = "select exists (select from pg_extension where extname = 'citus')"
-# Only then do the workers see SET LOCAL; without an owner they show no rows.
-REACH_WORKERS = " SET LOCAL citus.propagate_set_commands = 'local';"
 NUMBER: Any = bindparam("number", type_=BigInteger)
 
 
-async def is_distributed(connection: Any) -> bool:
-    """Asked once, when the service starts."""
-    found: bool = await connection.fetchval(DETECT)
-    return found
-
-
-class PlainForm:
+class DistributedWrite:
     """What ``numbered`` makes of a write, in three steps. Compiled when it is used for the first time."""
 
     def __init__(
@@ -103,7 +91,7 @@ class PlainForm:
         }
         return Prepared(insert(Change).values(row).inline())
 
-    async def run(self, session: "Session", values: Mapping[str, Any]) -> Result:
+    async def run(self, session: Executor, values: Mapping[str, Any]) -> Result:
         """The same rows as the one statement would have given."""
         number = (await session.exec(self.take, values)).one()
         rows = (await session.exec(self.write, {**values, "number": number})).all()

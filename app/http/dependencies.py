@@ -11,8 +11,8 @@ from app.auth.claims import Identity
 from app.auth.opaque_tokens import API_TOKEN_PREFIX
 from app.auth.token_verifier import bearer_token
 from app.clock import now
-from app.db.session import MAX_OWNER
 from app.db.session import Session as DatabaseSession
+from app.domain.user_ids import USER_ID_MAX, is_user_id
 from app.errors import (
     AppError,
     CalendarTokenInvalid,
@@ -156,7 +156,7 @@ UserId = Annotated[
     Path(
         description="The token's subject, or `me`.",
         examples=["me"],
-        json_schema_extra={"minLength": 1, "maxLength": 255},
+        json_schema_extra={"minLength": 1, "maxLength": USER_ID_MAX},
     ),
 ]
 
@@ -191,7 +191,7 @@ async def feed_session(request: Request, user_id: UserId) -> DatabaseSession:
 
     Raises CalendarTokenInvalid for what cannot be anybody.
     """
-    if not 0 < len(user_id) <= MAX_OWNER or not user_id.isprintable():
+    if not is_user_id(user_id):
         raise CalendarTokenInvalid
     session = request.scope["session"] = request.app.state.database.transaction(user_id, read_only=True)
     return session  # type: ignore[no-any-return]

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.db.contention import retry_on_contention
-from app.db.session import Database, Session
+from app.db.database import Database
+from app.db.session import Session
 from app.errors import AppError, IdempotencyKeyInvalid, Kind, SecretShownOnce
 from app.http.body import read_body
 from app.http.problems import of_fact, of_validation

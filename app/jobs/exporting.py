@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from app.clock import now
-from app.db.session import Database
+from app.db.database import Database
 from app.json_codec import encode
 from app.schemas.transfer import Kind
 from app.services.transfer.export_pages import Head, due_of, exported, read_head, read_page

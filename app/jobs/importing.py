@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 from starlette.requests import ClientDisconnect
 
-from app.db.session import Database, Session
+from app.db.database import Database
+from app.db.session import Session
 from app.errors import AppError, UnknownTimeZone
 from app.schemas.transfer import ERRORS_MAX
 from app.services.transfer.import_lease import ImportLease

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from app.clock import now
 from app.db.contention import retry_on_contention
-from app.db.session import NO_OWNER, WORKER_ROLE, Database
+from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.services.tasks.firing import LATE, Upcoming, find_upcoming, fire_reminders
 
 log = logging.getLogger(__name__)

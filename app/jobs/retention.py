@@ -3,7 +3,7 @@
 import logging
 
 from app.db.contention import retry_on_contention
-from app.db.session import NO_OWNER, WORKER_ROLE, Database
+from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.services.retention import pruning, trash
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 from app.db.contention import retry_on_contention
-from app.db.session import NO_OWNER, WORKER_ROLE, Database
+from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.errors import AppError
 from app.net.outbound import Caller, Outcome
 from app.services.webhooks import deliveries

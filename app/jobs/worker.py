@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from app.db.session import NO_OWNER, WORKER_ROLE, Database
+from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.errors import AppError
 from app.jobs import retention
 from app.jobs.reminders import Reminders

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AppError, TooManyStreams
 from app.http.responses import SLICE_ROWS
 from app.json_codec import encode

@@ -9,7 +9,8 @@ import pytest
 
 from app.assistant import chat
 from app.db.connection_options import ConnectOptions
-from app.db.session import Database, Session
+from app.db.database import Database
+from app.db.session import Session
 from app.errors import Contention, Unavailable
 from tests.assistant.conftest import Talking, eventually
 from tests.assistant.scripted import Json, Says, in_turn, last_user, results

@@ -9,7 +9,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.assistant.optional import load_mcp_server, loaded
 from app.config import Settings
-from app.db.session import Database
+from app.db.database import Database
 
 
 class McpEndpoint:

@@ -23,7 +23,7 @@ from mcp_types import (
 from app.assistant.tools import TOOLS
 from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.auth.claims import Identity
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AppError, UnknownTool
 from app.version import VERSION
 

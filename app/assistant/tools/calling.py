@@ -9,7 +9,8 @@ from app.assistant.tools import TOOLS
 from app.assistant.tools.tool import Call, Tool
 from app.assistant.tools.undo import undo_last
 from app.db.contention import retry_on_contention
-from app.db.session import Database, Session
+from app.db.database import Database
+from app.db.session import Session
 from app.errors import BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import make_finding
 from app.services.assistant.agent_writes import begin_write, note_writes

@@ -11,7 +11,7 @@ from app.auth.passwords import Hasher
 from app.clock import now
 from app.commands.common import open_database, read_settings, run
 from app.commands.seed.life import Life
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AccountNotFound
 from app.jobs.importing import Import
 from app.models.accounts import AccountCreate

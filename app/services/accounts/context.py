@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from app.auth.access_tokens import OwnTokens
 from app.auth.passwords import Hasher
 from app.config import Settings
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AccountsUnavailable
 from app.net.mail import Mailer
 from app.services.accounts.revocation import Guard

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.db.compiled import Prepared
 from app.db.contention import retry_on_contention
-from app.db.session import Database, quote_owner
+from app.db.database import Database, quote_owner
 from app.models.accounts import fold_email
 from app.services.accounts import login_throttle
 from app.services.accounts.context import AuthContext, Client

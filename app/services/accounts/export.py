@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from app.clock import now
 from app.db.compiled import Prepared
-from app.db.session import Database
+from app.db.database import Database
 from app.services.accounts.api_tokens import LIST as LIST_TOKENS
 from app.services.accounts.context import AuthContext
 from app.services.accounts.erasure import TABLES

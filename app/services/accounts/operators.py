@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.db.compiled import Prepared
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AccountNotFound
 from app.models.accounts import AccountCreate, fold_email
 from app.services.accounts.passwords import set_password

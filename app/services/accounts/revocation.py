@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.auth.claims import MAX_INSTANT, Identity
 from app.auth.opaque_tokens import hash_token, is_api_token
 from app.db.compiled import Prepared
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import CalendarTokenInvalid, SessionEnded, TokenInvalid
 
 BOUND = 4.0  # seconds; the promise is 5, the rest is for the request that asks

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
-from app.db.session import AUTH_ROLE, SERVICE_ROLE, Database, Session
+from app.db.database import AUTH_ROLE, SERVICE_ROLE, Database
+from app.db.session import Session
 from app.errors import AppError
 
 # Names that no token can carry (there are spaces around them), and new in each process: whatever is stored already, the

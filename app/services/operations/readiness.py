@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import text
 
 from app.db.compiled import Prepared
+from app.db.database import NO_OWNER, Database
 from app.db.migrations import head
-from app.db.session import NO_OWNER, Database
 from app.errors import AppError, Unavailable
 
 VERSION = Prepared(text("select version_num from alembic_version"))

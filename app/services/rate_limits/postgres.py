@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.config import Settings
 from app.db.compiled import Prepared
 from app.db.contention import retry_on_contention
-from app.db.session import Database
+from app.db.database import Database
 from app.services.rate_limits.quota import Counts, Quota
 from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
 

@@ -13,7 +13,7 @@ from typing import Self
 from sqlalchemy import text
 
 from app.db.compiled import Prepared
-from app.db.session import Database
+from app.db.database import Database
 from app.errors import AppError, ImportRunning
 from app.services.rate_limits.postgres import key_of, take
 from app.services.rate_limits.quota import Quota

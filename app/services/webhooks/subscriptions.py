@@ -44,7 +44,7 @@ UPDATE = Prepared(
         failing_since = case when :active then null else failing_since end,
         next_attempt_at = case when :active then now() else next_attempt_at end
     where {MINE} returning {READ}"""),  # noqa: S608
-    announced=True,
+    notifies=True,
 )
 ROTATE = Prepared(
     text(f"""
@@ -54,7 +54,7 @@ ROTATE = Prepared(
 DELETE = Prepared(text(f"delete from webhooks where {MINE} returning id"))  # noqa: S608
 TEST = Prepared(
     text(f"update webhooks set test_requested = true where {MINE} returning disabled_reason"),  # noqa: S608
-    announced=True,
+    notifies=True,
 )
 DELIVERIES = Prepared(
     text("""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.db.session import MAX_OWNER
+from app.domain.user_ids import USER_ID_MAX
 from app.errors import Invalid, MalformedBody
 from app.json_codec import parse_json
 from app.services.transfer.formats.json_row_count import check_rows
@@ -67,8 +67,8 @@ def read_document(text: Any, rows_max: int) -> Document:
         raise MalformedBody from None
     if document.format != FORMAT:
         raise WrongFormat(loc=("body", "format"))
-    if len(document.user_id) > MAX_OWNER:  # it becomes part of every row's name
-        raise WrongFormat(f"A user_id has at most {MAX_OWNER} characters.", loc=("body", "user_id"))
+    if len(document.user_id) > USER_ID_MAX:  # it becomes part of every row's name
+        raise WrongFormat(f"A user_id has at most {USER_ID_MAX} characters.", loc=("body", "user_id"))
     return document
 
 

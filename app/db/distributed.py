@@ -1,0 +1,13 @@
+"""Whether the database is spread over several servers (Citus)."""
+
+from typing import Any
+
+DETECT = "select exists (select from pg_extension where extname = 'citus')"
+# Only then do the workers see SET LOCAL; without an owner they show no rows.
+REACH_WORKERS = " SET LOCAL citus.propagate_set_commands = 'local';"
+
+
+async def is_distributed(connection: Any) -> bool:
+    """Asked once, when the service starts."""
+    found: bool = await connection.fetchval(DETECT)
+    return found
