@@ -1,33 +1,33 @@
 """What every command needs: settings, and errors as one line."""
 
-import asyncio
-import signal
-from collections.abc import AsyncIterator, Coroutine
+from __future__ import annotations
+
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import typer
-from pydantic import ValidationError
 
-from app.config import Settings, get_settings
-from app.db import migrations
-from app.db.database import Database
-from app.errors import AppError
-from app.main import database_options, direct_options
-from app.observability.logs import configure_logging
-from app.observability.startup_errors import reason, settings_reasons
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
 
-REPAIRABLE = (AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError)
+    from app.config import Settings
+    from app.db.database import Database
 
 
 def read_settings() -> Settings:
-    """The settings, or one line for each that is wrong and exit status 2."""
+    """Returns the settings, or prints one line for each that is wrong and exits with status 2. Configures logging."""
+    from pydantic import ValidationError
+
+    from app.config import get_settings
+    from app.observability.logs import configure_logging
+
     try:
         settings = get_settings()
         configure_logging(settings)
         return settings
     except ValidationError as error:
+        from app.observability.startup_errors import settings_reasons
+
         for line in settings_reasons(error):
             typer.echo(f"todo: {line}", err=True)
     except (OSError, ValueError) as error:
@@ -35,25 +35,46 @@ def read_settings() -> Settings:
     raise typer.Exit(2)
 
 
+def is_repairable(error: Exception) -> bool:
+    """Returns whether an operator can repair what ``error`` reports: then it is one line, not a traceback."""
+    from asyncpg import PostgresError
+
+    from app.errors import AppError
+
+    return isinstance(error, AppError | OSError | TimeoutError | ValueError | PostgresError)
+
+
 def fail(error: BaseException) -> typer.Exit:
-    """What an operator can repair is one line, not a traceback."""
+    """Prints ``error`` in one line. Returns what to raise."""
+    from app.observability.startup_errors import reason
+
     typer.echo(f"todo: {reason(error)}", err=True)
     return typer.Exit(1)
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Run ``work``; what an operator can repair is one line and exit status 1."""
+    """Runs ``work``; what an operator can repair is one line and exit status 1."""
+    import asyncio
+    import signal
+
     # Like Ctrl-C, so that an embedded PostgreSQL started for this command is stopped, too.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return asyncio.run(work)
-    except REPAIRABLE as error:
-        raise fail(error) from None
+    except Exception as error:
+        if is_repairable(error):
+            raise fail(error) from None
+        raise
 
 
 @asynccontextmanager
 async def open_database() -> AsyncIterator[Database]:
-    """The service's database with today's schema; facts become one line and exit status 1."""
+    """The service's database with the current schema; application errors become one line and exit status 1."""
+    from app.db import migrations
+    from app.db.connect import database_options, direct_options
+    from app.db.database import Database
+    from app.errors import AppError
+
     settings = read_settings()
     async with database_options(settings) as options:
         if settings.auto_migrate:
@@ -61,7 +82,7 @@ async def open_database() -> AsyncIterator[Database]:
         database = await Database(options, size=1, timeout=settings.pool_timeout).open()
         try:
             yield database
-        except AppError as fact:
-            raise ValueError(fact.detail) from None
+        except AppError as error:
+            raise ValueError(error.detail) from None
         finally:
             await database.close()

@@ -1,26 +1,25 @@
 """``todo dump``, ``restore`` and ``prune``: what an operator does with all data at once."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.auth.signing_keys import load_secret, load_signing_key, pem_of
 from app.commands.common import open_database, read_settings, run
-from app.config import Settings
-from app.db import migrations
-from app.db.backup import dump as dumps
-from app.db.backup.client_programs import connection_environment
-from app.db.connection_options import ConnectOptions
-from app.db.database import Database
-from app.jobs.retention import empty_old_trash, prune_everybody
-from app.main import database_options, direct_options
-from app.services.operations.isolation_check import NotIsolated, prove_isolation
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.db.connection_options import ConnectOptions
 
 
 def _direct(settings: Settings, options: ConnectOptions) -> tuple[ConnectOptions, dict[str, str]]:
     """How this service and how PostgreSQL's programs reach the database. Raises ValueError behind a pooler."""
+    from app.db.backup.client_programs import connection_environment
+    from app.db.connect import direct_options
+
     direct = direct_options(settings, options)
     if direct.pooled:
         raise ValueError("this needs a direct connection, not a transaction pooler: set DIRECT_DATABASE_URL")
@@ -38,6 +37,9 @@ def dump(
     ] = False,
 ) -> None:
     """Save every user's data, as one moment saw it, while the service runs. Not the secret that signs tokens."""
+    from app.db.backup import dump as dumps
+    from app.db.connect import database_options
+
     settings = read_settings()
 
     async def work() -> None:
@@ -59,6 +61,8 @@ def _secrets_of(file: Path) -> Path:
 
 def _write_secrets(settings: Settings, file: Path) -> None:
     """In the form of ``.env``."""
+    from app.auth.signing_keys import load_secret, load_signing_key, pem_of
+
     lines = []
     if secret := load_secret(settings):
         lines.append(f"JWT_SECRET={secret}\n")
@@ -73,6 +77,12 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="Delete what the database holds now.")] = False,
 ) -> None:
     """Bring back what 'todo dump' saved, on this or another machine. All of it, or nothing."""
+    from app.db import migrations
+    from app.db.backup import dump as dumps
+    from app.db.connect import database_options
+    from app.db.database import Database
+    from app.services.operations.isolation_check import NotIsolated, prove_isolation
+
     settings = read_settings()
 
     async def work() -> None:
@@ -98,6 +108,8 @@ def restore(
 
 def prune() -> None:
     """Let go, now and for every user, of what is older than CHANGES_KEPT_DAYS and TRASH_KEPT_DAYS say."""
+    from app.jobs.retention import empty_old_trash, prune_everybody
+
     settings = read_settings()
 
     async def work() -> None:

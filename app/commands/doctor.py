@@ -12,10 +12,10 @@ from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, find_tools
+from app.db.connect import database_options
 from app.db.connection_options import ConnectOptions
 from app.db.database import NO_OWNER, Database
 from app.errors import AppError
-from app.main import database_options
 from app.observability.startup_errors import reason, settings_reasons
 from app.services.operations.isolation_check import NotIsolated, prove_isolation
 from app.services.operations.readiness import SERVER

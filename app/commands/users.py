@@ -1,16 +1,10 @@
 """``todo user``: accounts, by the operator."""
 
-import asyncio
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from app.auth.passwords import Hasher, check_new_password
 from app.commands.common import open_database, run
-from app.models.accounts import AccountCreate
-from app.services.accounts import operators
-from app.services.accounts.erasure import SECOND_PASS, erase
 
 app = typer.Typer(help="Accounts: create, list, password, disable, delete.", no_args_is_help=True)
 Email = Annotated[str, typer.Argument(help="E-mail of the account.")]
@@ -20,6 +14,8 @@ Password = Annotated[
 
 
 async def _hash(password: str) -> str:
+    from app.auth.passwords import Hasher, check_new_password
+
     if not 8 <= len(password) <= 128:
         raise ValueError("a password has 8 to 128 characters")
     check_new_password(password)
@@ -40,6 +36,11 @@ def create(
     """Make an account; prints its user id. Works whatever REGISTRATION says."""
 
     async def work() -> None:
+        from pydantic import ValidationError
+
+        from app.models.accounts import AccountCreate
+        from app.services.accounts import operators
+
         try:
             account = AccountCreate(email=email, password=password, name=name, timezone=timezone)
         except ValidationError as error:
@@ -55,6 +56,8 @@ def list_() -> None:
     """One line for each account: user id, e-mail, since when, and whether it is disabled."""
 
     async def work() -> None:
+        from app.services.accounts import operators
+
         async with open_database() as database:
             for user in await operators.list_users(database):
                 state = "disabled" if user.disabled_at else "active" if user.confirmed else "unconfirmed"
@@ -68,6 +71,8 @@ def password_(email: Email, password: Password) -> None:
     """Set a new password. Every session of the account ends."""
 
     async def work() -> None:
+        from app.services.accounts import operators
+
         async with open_database() as database:
             await operators.set_user_password(database, email, await _hash(password))
 
@@ -79,6 +84,8 @@ def disable(email: Email, undo: Annotated[bool, typer.Option("--undo", help="Ena
     """Keep somebody out: no login, and every session and API token is refused within 5 seconds."""
 
     async def work() -> None:
+        from app.services.accounts import operators
+
         async with open_database() as database:
             await operators.disable_user(database, email, undo=undo)
 
@@ -92,6 +99,11 @@ def delete(email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do not
         typer.confirm(f"Delete {email} and everything it has?", abort=True)
 
     async def work() -> None:
+        import asyncio
+
+        from app.services.accounts import operators
+        from app.services.accounts.erasure import SECOND_PASS, erase
+
         async with open_database() as database:
             user_id = await operators.find_user(database, email)
             await erase(database, user_id)

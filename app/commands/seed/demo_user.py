@@ -1,7 +1,6 @@
-"""``todo seed``: somebody's made-up life, to look at, to develop with and to measure."""
+"""Makes the demo user of ``todo seed`` and fills it through the import."""
 
 import secrets
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from app.auth.passwords import Hasher
 from app.clock import now
-from app.commands.common import open_database, read_settings, run
+from app.commands.common import open_database
 from app.commands.seed.life import Life
 from app.db.database import Database
 from app.errors import AccountNotFound
@@ -19,32 +18,20 @@ from app.services.accounts import operators
 from app.services.transfer.export_pages import Head, read_head, read_page
 from app.services.transfer.row_validation import Reader
 
-DEMO = "demo@example.com"
 
-
-def seed(
-    user: Annotated[str, typer.Option(help="Whose life: a user id, as tokens name it. Instead of --email.")] = "",
-    email: Annotated[str, typer.Option(help="Whose: an account, made with a password if it is not there.")] = DEMO,
-    tasks: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 150,
-    number: Annotated[int, typer.Option("--seed", help="The same number on the same day makes the same life.")] = 1,
-    timezone: Annotated[str, typer.Option(help="Of a new account: an IANA name.")] = "UTC",
-    again: Annotated[bool, typer.Option("--again", help="Also for somebody who has tasks: they stay.")] = False,
+async def fill_demo_user(
+    *, user: str, email: str, tasks: int, number: int, timezone: str, again: bool, description_max: int
 ) -> None:
-    """Fill a demo user with projects, tasks done, due, overdue and repeating, subtasks, comments and a trash."""
-    description_max = read_settings().description_max
-
-    async def work() -> None:
-        async with open_database() as database:
-            owner, password = (user, "") if user else await _account(database, email, timezone)
-            head = await _look(database, owner, again=again)
-            moment, zone = now(), ZoneInfo(head.timezone)
-            reader = Reader(description_max=description_max, timezone=zone, now=moment)
-            job = Import(database, owner, reader, dry_run=False)
-            await job.run(Life(number, moment, zone, f"seed:{head.revision}").items(tasks))
-        typer.echo(f"{job.created['tasks']} tasks in {job.created['projects']} new projects for {owner}")
-        typer.echo(_way_in(owner, "" if user else email, password))
-
-    run(work())
+    """Imports demo data for ``user``, or for the account of ``email``, and prints how to log in."""
+    async with open_database() as database:
+        owner, password = (user, "") if user else await _account(database, email, timezone)
+        head = await _look(database, owner, again=again)
+        moment, zone = now(), ZoneInfo(head.timezone)
+        reader = Reader(description_max=description_max, timezone=zone, now=moment)
+        job = Import(database, owner, reader, dry_run=False)
+        await job.run(Life(number, moment, zone, f"seed:{head.revision}").items(tasks))
+    typer.echo(f"{job.created['tasks']} tasks in {job.created['projects']} new projects for {owner}")
+    typer.echo(_way_in(owner, "" if user else email, password))
 
 
 async def _account(database: Database, email: str, timezone: str) -> tuple[str, str]:
