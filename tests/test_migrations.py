@@ -10,7 +10,6 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
@@ -80,7 +79,7 @@ async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
 
 def test_revisions_follow_each_other_as_their_files_are_named() -> None:
     """So a start can tell whether its database is up to date without loading Alembic."""
-    files = ScriptDirectory.from_config(Config(migrations.ROOT / "alembic.ini")).walk_revisions()
+    files = ScriptDirectory(migrations.MIGRATIONS).walk_revisions()
     assert [file.revision for file in files] == migrations.known()[::-1]
 
 

@@ -15,7 +15,9 @@ from sqlalchemy.pool import NullPool
 
 from app.db.connection_options import ConnectOptions
 
-ROOT = Path(__file__).resolve().parents[2]
+APP = Path(__file__).resolve().parents[1]
+# A wheel has them inside the package; a source tree has them at its root, where Alembic's own command finds them.
+MIGRATIONS = packaged if (packaged := APP / "_alembic").is_dir() else APP.parent / "alembic"
 LOCK = 7_305_612_884  # any number, the same in every version of this service
 ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # a DBA is asked once for all of them
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
@@ -51,7 +53,7 @@ class SchemaError(ValueError):
 @cache
 def known() -> list[str]:
     """This version's revisions, oldest first: its files are named after them, and each follows the one before."""
-    return sorted(file.name.partition("_")[0] for file in (ROOT / "alembic" / "versions").glob("[0-9]*_*.py"))
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def head() -> str:
@@ -118,8 +120,8 @@ def _migrate(connection: Connection, revision: str) -> None:
         # Bound to the transaction, so it also holds behind a transaction pooler and ends by itself.
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         connection.execute(text("set local lock_timeout = '10s'"))
-        # the configuration beside the package, without its effect on logging
-        config = Config(ROOT / "alembic.ini", attributes={"configure_logger": False, "connection": connection})
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins an interpolation
         if found := _revision(connection):
             require_known(found)
         down = revision == "base" or revision.startswith("-")
