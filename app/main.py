@@ -1,7 +1,5 @@
 """The application, from the outside in: settings, lifespan, middleware, error handlers, routers."""
 
-import logging
-
 from fastapi import FastAPI
 
 from app.config import Settings, get_settings
@@ -37,8 +35,6 @@ from app.routers import (
     well_known,
 )
 from app.routers import metrics as metrics_route
-
-log = logging.getLogger(__name__)
 
 ROUTERS = (
     tasks.router,

@@ -75,6 +75,10 @@ def test_wheel_holds_every_file_of_the_package_and_the_migrations_and_nothing_el
     assert inside == files
 
 
+def test_installed_command_prints_its_version(todo: Path, folder: Path) -> None:
+    assert run(todo, "--version", cwd=folder) == f"todo {version_of(todo)}\n"
+
+
 def test_installed_service_starts_writes_and_serves_its_files(todo: Path, folder: Path) -> None:
     with service(folder, command=(str(todo), "serve"), database_url="") as running:
         running.ready()
@@ -84,11 +88,18 @@ def test_installed_service_starts_writes_and_serves_its_files(todo: Path, folder
         assert page.status_code == 200
         assert '<script type="module"' in page.text
         token = run(todo, "token", "alice", cwd=folder).strip()
+        document = running.get("/openapi.json", token=token).json()
+        assert document["info"]["version"] == version_of(todo)
         tasks = f"http://127.0.0.1:{running.port}/api/me/tasks"
         headers = {"Authorization": f"Bearer {token}"}
         assert httpx.post(tasks, json={"title": "Buy milk"}, headers=headers).status_code == 201
         assert running.titles() == ["Buy milk"]
     assert postgres_in(folder) == []
+
+
+def version_of(todo: Path) -> str:
+    (installed,) = todo.parents[1].glob("lib/python*/site-packages/todo-*.dist-info")
+    return installed.name.removeprefix("todo-").removesuffix(".dist-info")
 
 
 def test_version_stands_once_in_the_source() -> None:

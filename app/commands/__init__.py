@@ -7,6 +7,7 @@ import typer
 from app.commands import data, users
 from app.commands.common import fail, is_repairable, read_settings, run
 from app.commands.seed import seed
+from app.version import VERSION
 
 app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -14,6 +15,21 @@ app = typer.Typer(
 app.add_typer(users.app, name="user")
 for function in (data.dump, data.restore, data.prune, seed):
     app.command()(function)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"todo {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command()
