@@ -7,17 +7,18 @@
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PATH=/opt/todo/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/todo
-# The dependencies first, with no source yet: this layer is kept until they change.
-WORKDIR /tmp/dependencies
-COPY pyproject.toml constraints.txt README.md ./
-RUN pip install -c constraints.txt .
-WORKDIR /srv/todo
-COPY . .
-# Editable, because migrations are found beside the package. Compiled here, because the service cannot write there.
-RUN pip install --no-deps -e . \
-    && python -m compileall -q --invalidation-mode unchecked-hash app alembic
+WORKDIR /src
+# The dependencies first, with no source but the version: this layer is kept until they change.
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY app/version.py app/
+RUN /opt/todo/bin/pip install -c constraints.txt .
+COPY alembic alembic
+COPY app app
+# The wheel, which has the migrations and the web client inside. Installing it compiles it: the service cannot write there.
+RUN /opt/todo/bin/pip wheel --no-deps --wheel-dir /dist . \
+    && /opt/todo/bin/pip install --no-deps --force-reinstall /dist/*.whl
 
 FROM ${PYTHON_IMAGE}
 # A fixed number, so that a mounted folder can be given to it: chown 10001:10001 folder. The user has to exist by name:
@@ -25,7 +26,6 @@ FROM ${PYTHON_IMAGE}
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin todo \
     && install -d -m 0700 -o todo -g todo /data
 COPY --from=build /opt/todo /opt/todo
-COPY --from=build /srv/todo /srv/todo
 # TMPDIR: the embedded PostgreSQL's lock and scratch files, where nothing but /data can be written.
 ENV PATH=/opt/todo/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 DATA_DIR=/data TMPDIR=/data
 WORKDIR /srv/todo

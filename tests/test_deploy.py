@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,18 @@ def test_the_service_waits_for_a_healthy_database_and_has_no_more_rights_than_it
     assert todo["security_opt"] == ["no-new-privileges:true"]
     assert re.search(r"^HEALTHCHECK ", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert set(todo["environment"]) <= {name.upper() for name in Settings.model_fields}
+
+
+def test_image_is_built_of_what_the_wheel_is_built_of_and_installs_it() -> None:
+    build, _, image = (ROOT / "Dockerfile").read_text().partition("\n\nFROM ${PYTHON_IMAGE}\n")
+    copied = {name for line in re.findall(r"^COPY (.+) \S+$", build, re.MULTILINE) for name in line.split()}
+    let_in = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    assert {name.partition("/")[0] for name in copied} == let_in
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {folder.removeprefix("/") for folder in target["include"]} <= copied
+    assert "pip wheel --no-deps" in build
+    assert re.findall(r"^COPY (.+)$", image, re.MULTILINE) == ["--from=build /opt/todo /opt/todo"]
 
 
 def test_data_is_in_named_volumes_and_only_the_service_is_reachable() -> None:
