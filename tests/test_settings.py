@@ -1,4 +1,4 @@
-"""Settings: what is refused, and that .env.example and the README say what the code says.
+"""Settings: what is refused, and that .env.example and docs/settings.md say what the code says.
 
 ``python -m tests.test_settings`` writes both from app/config.py.
 """
@@ -17,7 +17,7 @@ from app.observability.startup_errors import settings_reasons
 from tests.support import SECRET
 
 ROOT = Path(__file__).parents[1]
-ENV_EXAMPLE, README = ROOT / ".env.example", ROOT / "README.md"
+ENV_EXAMPLE, PAGE = ROOT / ".env.example", ROOT / "docs" / "settings.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->"
 HEADER = """\
 # Copy to .env and uncomment what you change; variables of the environment win. Nothing here is required: without any
@@ -54,14 +54,25 @@ def env_example() -> str:
     return text
 
 
-def readme_table() -> str:
-    text = "| Setting | Default | Meaning |\n|---|---|---|\n"
-    for names in groups().values():
+def readers() -> dict[str, list[str]]:
+    """The files of app/ that read each setting; none where app/config.py alone does, for a property of Settings."""
+    found: dict[str, list[str]] = {name: [] for name in Settings.model_fields}
+    for file in sorted((ROOT / "app").rglob("*.py")):
+        for name in sorted(set(re.findall(r"settings\.(\w+)", file.read_text())) & found.keys()):
+            found[name].append(file.relative_to(ROOT / "app").as_posix())
+    return found
+
+
+def settings_table() -> str:
+    text, files = "", readers()
+    for heading, names in groups().items():
+        text += f"\n## {heading}\n\n| Setting | Default | Meaning | Read by |\n|---|---|---|---|\n"
         for name in names:
             field = Settings.model_fields[name]
             value = f"`{default(field)}`" if default(field) else ""
-            text += f"| `{name.upper()}` | {value} | {field.description} |\n"
-    return text
+            read_by = ", ".join(f"`{file}`" for file in files[name] or ["config.py"])
+            text += f"| `{name.upper()}` | {value} | {field.description} | {read_by} |\n"
+    return text + "\n"
 
 
 def test_every_setting_has_a_group_and_a_meaning() -> None:
@@ -73,8 +84,8 @@ def test_env_example_is_what_the_code_says() -> None:
     assert ENV_EXAMPLE.read_text() == env_example(), "run: python -m tests.test_settings"
 
 
-def test_the_readme_is_what_the_code_says() -> None:
-    assert README.read_text().partition(BEGIN)[2].partition(END)[0] == readme_table(), (
+def test_the_page_is_what_the_code_says() -> None:
+    assert PAGE.read_text().partition(BEGIN)[2].partition(END)[0] == settings_table(), (
         "run: python -m tests.test_settings"
     )
 
@@ -157,8 +168,8 @@ def secret_of(settings: Settings) -> Any:
 
 def write() -> None:
     ENV_EXAMPLE.write_text(env_example())
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(before + BEGIN + readme_table() + END + rest.partition(END)[2])
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + settings_table() + END + rest.partition(END)[2])
 
 
 if __name__ == "__main__":
