@@ -158,3 +158,11 @@ def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:
     assert blocks("Run it")[0].strip() == run
     assert blocks("Test it")[0].strip() == test
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith(test)
+
+
+def test_readme_is_short_and_quotes_the_benchmark_as_its_page_has_it() -> None:
+    text = README.read_text()
+    assert text.count("\n") <= 160
+    quoted = re.findall(r"^\| (?:list 20|create|mixed) \|.+$", text, re.MULTILINE)
+    assert len(quoted) == 3
+    assert set(quoted) <= set((ROOT / "docs" / "performance.md").read_text().splitlines())
