@@ -15,9 +15,12 @@ export const dueTime = (due) => {
 /** The day and perhaps a time of this place as a due date. */
 export const makeDue = (day, time) => (day && time ? new Date(`${day}T${time}`).toISOString() : day || null);
 export const isOverdue = (task) =>
-  !task.completed && task.due_date !== null && (isInstant(task.due_date) ? new Date(task.due_date) < new Date() : task.due_date < today());
+  !task.completed &&
+  task.due_date !== null &&
+  (isInstant(task.due_date) ? new Date(task.due_date) < new Date() : task.due_date < today());
 /** Sorts as the service does: an all-day task at the end of its day is good enough for a screen. */
-export const dueKey = (due) => (due === null ? "9999" : isInstant(due) ? `${dueDay(due)}T${dueTime(due)}` : `${due}T24`);
+export const dueKey = (due) =>
+  due === null ? "9999" : isInstant(due) ? `${dueDay(due)}T${dueTime(due)}` : `${due}T24`;
 
 const format = (options) => new Intl.DateTimeFormat("en-GB", options);
 const WEEKDAY = format({ weekday: "long" });
@@ -47,7 +50,9 @@ export function sayRule(rule) {
   if (!unit) return rule;
   if (parts.BYDAY === "MO,TU,WE,TH,FR") return "every weekday";
   const every = Number(parts.INTERVAL ?? 1) > 1 ? `every ${parts.INTERVAL} ${unit}s` : `every ${unit}`;
-  const days = parts.BYDAY?.split(",").map((day) => DAYS[day] ?? day).join(", ");
+  const days = parts.BYDAY?.split(",")
+    .map((day) => DAYS[day] ?? day)
+    .join(", ");
   const on = days ?? (parts.BYMONTHDAY ? `day ${parts.BYMONTHDAY}` : "");
   return on ? `${every} on ${on}` : every;
 }

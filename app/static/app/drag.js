@@ -22,7 +22,9 @@ export function startDrag(event) {
     row.style.setProperty("transform", `translateY(${clientY - from}px)`);
     if (clientY < EDGE) scrollBy(0, -12);
     if (clientY > innerHeight - EDGE) scrollBy(0, 12);
-    const over = document.elementsFromPoint(Math.max(clientX, list.getBoundingClientRect().left + 40), clientY).map((one) => one.closest(".row"));
+    const over = document
+      .elementsFromPoint(Math.max(clientX, list.getBoundingClientRect().left + 40), clientY)
+      .map((one) => one.closest(".row"));
     const other = over.find((one) => one && one !== row && one.parentElement === list);
     if (!other) return;
     const { top, height } = other.getBoundingClientRect();

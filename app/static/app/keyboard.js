@@ -37,7 +37,11 @@ function act(work) {
   if (!task) return;
   const near = row.nextElementSibling ?? row.previousElementSibling;
   work(task, row);
-  queueMicrotask(() => setTimeout(() => (document.querySelector(`.row[data-id="${task.id}"]`) ?? near)?.querySelector?.(".title")?.focus()));
+  queueMicrotask(() =>
+    setTimeout(() =>
+      (document.querySelector(`.row[data-id="${task.id}"]`) ?? near)?.querySelector?.(".title")?.focus(),
+    ),
+  );
 }
 
 function shift(task, row, up) {

@@ -28,7 +28,8 @@ function done(op, { data }) {
   } else if (op.entity === "trash") undoable.length = 0;
   else if (op.method === "DELETE") {
     drop(op.entity, op.id);
-    if (op.id) undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
+    if (op.id)
+      undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
   } else {
     confirm(op.entity, row);
     undoable.push({ label: op.label, number: row.version });

@@ -2,15 +2,38 @@
 import { dueDay, dueKey, isOverdue, today } from "./dates.js";
 
 export const PRIORITIES = ["urgent", "high", "medium", "low", "none"];
-export const SORTS = { position: "My order", due_date: "Due date", priority: "Priority", title: "Title", created_at: "Newest", updated_at: "Last changed" };
-const DEFAULTS = { list: "all", id: "", search: "", status: "pending", priority: "", due: "", sort: "position", task: 0 };
+export const SORTS = {
+  position: "My order",
+  due_date: "Due date",
+  priority: "Priority",
+  title: "Title",
+  created_at: "Newest",
+  updated_at: "Last changed",
+};
+const DEFAULTS = {
+  list: "all",
+  id: "",
+  search: "",
+  status: "pending",
+  priority: "",
+  due: "",
+  sort: "position",
+  task: 0,
+};
 
 export function readPlace(hash = location.hash) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const [list = "all", id = ""] = path.split("/");
   const given = Object.fromEntries(new URLSearchParams(query));
   const usual = { today: "due_date", upcoming: "due_date", done: "completed_at" };
-  const place = { ...DEFAULTS, sort: usual[list] ?? "position", ...given, list: list || "all", id: safeDecode(id), task: Number(given.task) || 0 };
+  const place = {
+    ...DEFAULTS,
+    sort: usual[list] ?? "position",
+    ...given,
+    list: list || "all",
+    id: safeDecode(id),
+    task: Number(given.task) || 0,
+  };
   return list === "done" ? { ...place, status: "completed" } : place;
 }
 

@@ -39,7 +39,8 @@ async function adopt() {
   watch();
 }
 
-const others = () => (session.user ? Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name()) : []);
+const others = () =>
+  session.user ? Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name()) : [];
 
 /** A window that still lives, or is just being closed, is looked at again: who waits for its lock may wait for ever (seen in Chromium). */
 function watch() {
@@ -112,7 +113,7 @@ function wait(seconds = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)]) {
 }
 
 async function drain() {
-  for (let op; (op = load()[0]); ) {
+  for (let op; (op = load()[0]);) {
     const sent = attempt(op);
     sending.key = op.key;
     sending.promise = sent.catch(() => {});
@@ -159,7 +160,8 @@ function again(op, error) {
 function settle(op, answer) {
   const row = answer.data?.task ?? answer.data;
   const made = op.creates && row ? { entity: op.entity, from: op.creates, row } : null;
-  const follows = (one) => row?.version && op.match && one.entity === op.entity && one.id === op.id && one.match === op.match;
+  const follows = (one) =>
+    row?.version && op.match && one.entity === op.entity && one.id === op.id && one.match === op.match;
   if (made) handlers.made(made);
   handlers.done(op, answer);
   update((ops) =>

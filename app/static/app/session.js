@@ -27,7 +27,9 @@ function become(user, token) {
 }
 
 export async function register(email, password) {
-  const answer = await read(await request("POST", "api/auth/register", { body: { email, password, timezone: zone() }, headers: ASK }));
+  const answer = await read(
+    await request("POST", "api/auth/register", { body: { email, password, timezone: zone() }, headers: ASK }),
+  );
   if (answer.status === 202) return answer.data.detail; // REGISTRATION=mail: the rest is in a mail
   become(answer.data.user, answer.data.access_token);
   return null;

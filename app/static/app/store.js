@@ -98,7 +98,8 @@ const placed = (a, b) => (a.position < b.position ? -1 : 1); // positions sort b
 export const projects = () => [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);
 export const archived = () => [...layers().project.values()].filter((one) => one.archived_at).sort(placed);
 export const projectName = (id) => layers().project.get(id)?.name;
-export const comments = (taskId) => [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
+export const comments = (taskId) =>
+  [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));
 
 /** Names of tags with the number of open tasks that carry them. */

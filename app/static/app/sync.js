@@ -33,7 +33,8 @@ async function run(signal) {
       wait = (await follow(signal)) ?? wait;
     } catch (error) {
       if (signal.aborted || !session.user) return;
-      if (error.status === 410) store.revision = null; // away for longer than changes are kept: list again
+      if (error.status === 410)
+        store.revision = null; // away for longer than changes are kept: list again
       else reachable(error instanceof Problem);
     }
   }
@@ -53,7 +54,7 @@ const rows = (data) => data.tasks ?? data;
 async function listAll() {
   const open = [];
   let revision = null;
-  for (let next = `/tasks?status=pending&limit=${PAGE}`; next; ) {
+  for (let next = `/tasks?status=pending&limit=${PAGE}`; next;) {
     const page = await call("GET", next);
     revision ??= page.revision; // of the first page: what is written meanwhile comes as changes, applied twice at worst
     open.push(...rows(page.data));
@@ -92,7 +93,7 @@ export async function search(text, signal) {
 }
 
 async function catchUp() {
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     const { data } = await call("GET", `/changes?since=${store.revision}&limit=${PAGE}`);
     await queue.settled();
     for (const change of data.changes) take(change);
@@ -111,7 +112,7 @@ async function follow(signal) {
   let retry = null;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
-    for (let chunk; !(chunk = await reader.read()).done; ) {
+    for (let chunk; !(chunk = await reader.read()).done;) {
       clearTimeout(timer);
       timer = setTimeout(() => silent.abort(), SILENCE);
       const blocks = (text + chunk.value).split("\n\n");
@@ -127,7 +128,9 @@ async function follow(signal) {
 }
 
 function parse(block) {
-  return Object.fromEntries(block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
+  return Object.fromEntries(
+    block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]),
+  );
 }
 
 function take(change) {

@@ -35,7 +35,9 @@ export function toast(text, { undo = false, failed = false } = {}) {
 /** What went wrong, in the service's words. */
 export function complain(error) {
   const more = error.errors?.length > 1 ? ` (and ${error.errors.length - 1} more)` : "";
-  toast(error.retryAfter ? `${error.message} Try again in ${error.retryAfter} s.` : error.message + more, { failed: true });
+  toast(error.retryAfter ? `${error.message} Try again in ${error.retryAfter} s.` : error.message + more, {
+    failed: true,
+  });
 }
 
 const THEME = "todo.theme";

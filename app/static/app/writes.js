@@ -8,9 +8,22 @@ import { lastUndoable } from "./outcomes.js";
 const short = (title) => (title.length > 40 ? `${title.slice(0, 39)}…` : title);
 const LAST = "~"; // behind every position
 const EMPTY_TASK = {
-  description: null, completed: false, completed_at: null, priority: "medium", due_date: null, tags: [], project_id: null, parent_id: null,
-  recurrence: null, recurrence_from: "due", series_id: null, reminders: [], remind_at: null, position: LAST, version: 0,
-}; // prettier-ignore
+  description: null,
+  completed: false,
+  completed_at: null,
+  priority: "medium",
+  due_date: null,
+  tags: [],
+  project_id: null,
+  parent_id: null,
+  recurrence: null,
+  recurrence_from: "due",
+  series_id: null,
+  reminders: [],
+  remind_at: null,
+  position: LAST,
+  version: 0,
+};
 
 const draft = (fields) => {
   const now = new Date().toISOString();
@@ -19,7 +32,16 @@ const draft = (fields) => {
 
 function create(entity, path, body, row, label, more) {
   const id = newId();
-  queue.push({ entity, method: "POST", path, body, creates: id, label, overlay: [{ entity, id, create: row }], ...more });
+  queue.push({
+    entity,
+    method: "POST",
+    path,
+    body,
+    creates: id,
+    label,
+    overlay: [{ entity, id, create: row }],
+    ...more,
+  });
   return id;
 }
 
@@ -33,7 +55,8 @@ function write(entity, row, op, patch) {
 function change(entity, path, row, fields, label) {
   const before = Object.fromEntries(Object.keys(fields).map((name) => [name, row[name]]));
   const changes = (name) => JSON.stringify(before[name]) !== JSON.stringify(fields[name]);
-  if (Object.keys(fields).some(changes)) write(entity, row, { method: "PATCH", path, body: fields, before, label }, fields);
+  if (Object.keys(fields).some(changes))
+    write(entity, row, { method: "PATCH", path, body: fields, before, label }, fields);
 }
 
 /** From the words of the quick-add line. `shown`: what is known of the task already. */
@@ -42,14 +65,28 @@ export const quickAdd = (text, shown) =>
 
 export const addTask = (fields) => create("task", "/tasks", fields, draft(fields), `Added “${short(fields.title)}”`);
 
-export const changeTask = (task, fields, label = `Changed “${short(task.title)}”`) => change("task", "/tasks/{id}", task, fields, label);
+export const changeTask = (task, fields, label = `Changed “${short(task.title)}”`) =>
+  change("task", "/tasks/{id}", task, fields, label);
 
 export function completeTask(task, completed = !task.completed) {
   const patch = { completed, completed_at: completed ? new Date().toISOString() : null };
   const label = `${completed ? "Completed" : "Reopened"} “${short(task.title)}”`;
   const below = completed && !task.recurrence ? openBelow(task.id) : []; // they go with it
   const overlay = below.map((child) => ({ entity: "task", id: child.id, patch }));
-  write("task", task, { method: "PATCH", path: "/tasks/{id}/complete", body: { completed }, before: { completed: !completed }, label, tell: "undo", overlay }, patch);
+  write(
+    "task",
+    task,
+    {
+      method: "PATCH",
+      path: "/tasks/{id}/complete",
+      body: { completed },
+      before: { completed: !completed },
+      label,
+      tell: "undo",
+      overlay,
+    },
+    patch,
+  );
 }
 
 function openBelow(id) {
@@ -58,12 +95,23 @@ function openBelow(id) {
 }
 
 export function skipTask(task) {
-  write("task", task, { method: "POST", path: "/tasks/{id}/skip", label: `Skipped “${short(task.title)}” once`, tell: "undo" });
+  write("task", task, {
+    method: "POST",
+    path: "/tasks/{id}/skip",
+    label: `Skipped “${short(task.title)}” once`,
+    tell: "undo",
+  });
 }
 
 export function deleteTask(task) {
   const gone = [task, ...allBelow(task.id)].map(({ id }) => ({ entity: "task", id, remove: true }));
-  write("task", task, { method: "DELETE", path: "/tasks/{id}", label: `Moved “${short(task.title)}” to the trash`, tell: "undo", overlay: gone });
+  write("task", task, {
+    method: "DELETE",
+    path: "/tasks/{id}",
+    label: `Moved “${short(task.title)}” to the trash`,
+    tell: "undo",
+    overlay: gone,
+  });
 }
 
 function allBelow(id) {
@@ -72,7 +120,14 @@ function allBelow(id) {
 }
 
 export function restoreTask(task) {
-  queue.push({ entity: "task", id: task.id, method: "POST", path: "/tasks/{id}/restore", label: `Restored “${short(task.title)}”`, tell: "undo" });
+  queue.push({
+    entity: "task",
+    id: task.id,
+    method: "POST",
+    path: "/tasks/{id}/restore",
+    label: `Restored “${short(task.title)}”`,
+    tell: "undo",
+  });
 }
 
 export function emptyTrash() {
@@ -82,12 +137,25 @@ export function emptyTrash() {
 /** target: {before: id} or {after: id}. Directly behind a position comes what it says with a "!", which is below 0-9a-z. */
 export function moveTask(task, target) {
   const [[side, id]] = Object.entries(target);
-  const others = [...tasks().values()].filter((one) => one.id !== task.id).sort((a, b) => (a.position < b.position ? -1 : 1));
+  const others = [...tasks().values()]
+    .filter((one) => one.id !== task.id)
+    .sort((a, b) => (a.position < b.position ? -1 : 1));
   const at = others.findIndex((one) => one.id === id) - (side === "before" ? 1 : 0);
   const patch = { position: at < 0 ? "!" : `${others[at].position}!` };
   const { parent_id } = getTask(id);
   const below = parent_id === task.parent_id ? {} : { parent_id };
-  write("task", task, { method: "POST", path: "/tasks/{id}/move", body: { ...target, ...below }, label: `Moved “${short(task.title)}”`, tell: "undo" }, { ...patch, ...below });
+  write(
+    "task",
+    task,
+    {
+      method: "POST",
+      path: "/tasks/{id}/move",
+      body: { ...target, ...below },
+      label: `Moved “${short(task.title)}”`,
+      tell: "undo",
+    },
+    { ...patch, ...below },
+  );
 }
 
 export function addComment(task, body) {
@@ -96,22 +164,42 @@ export function addComment(task, body) {
 }
 
 export const addProject = (name, color) =>
-  create("project", "/projects", { name, color }, { name, color, position: LAST, archived_at: null, version: 0 }, `Made the project “${short(name)}”`);
+  create(
+    "project",
+    "/projects",
+    { name, color },
+    { name, color, position: LAST, archived_at: null, version: 0 },
+    `Made the project “${short(name)}”`,
+  );
 
-export const changeProject = (project, fields) => change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
+export const changeProject = (project, fields) =>
+  change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
 
 /** Out of sight with its tasks kept, or back again. */
 export function archiveProject(project, archived) {
   const label = `${archived ? "Archived" : "Brought back"} the project “${short(project.name)}”`;
   const patch = { archived_at: archived ? new Date().toISOString() : null };
-  write("project", project, { method: "PATCH", path: "/projects/{id}", body: { archived }, label, tell: "undo" }, patch);
+  write(
+    "project",
+    project,
+    { method: "PATCH", path: "/projects/{id}", body: { archived }, label, tell: "undo" },
+    patch,
+  );
 }
 
 /** Its tasks go to the trash with it, and come back with it when that is undone. */
 export function deleteProject(project) {
-  const gone = [...tasks().values()].filter((task) => task.project_id === project.id).map(({ id }) => ({ entity: "task", id, remove: true }));
+  const gone = [...tasks().values()]
+    .filter((task) => task.project_id === project.id)
+    .map(({ id }) => ({ entity: "task", id, remove: true }));
   const overlay = [{ entity: "project", id: project.id, remove: true }, ...gone];
-  write("project", project, { method: "DELETE", path: "/projects/{id}", label: `Deleted the project “${short(project.name)}”`, tell: "undo", overlay });
+  write("project", project, {
+    method: "DELETE",
+    path: "/projects/{id}",
+    label: `Deleted the project “${short(project.name)}”`,
+    tell: "undo",
+    overlay,
+  });
 }
 
 const tagPath = (name) => `/tags/${encodeURIComponent(name)}`;
@@ -126,12 +214,28 @@ function retagged(name, edit) {
 export function renameTag(name, to, merge) {
   const overlay = retagged(name, (tags) => [...new Set(tags.map((tag) => (tag === name ? to : tag)))]);
   const label = `${merge ? "Merged" : "Renamed"} @${short(name)} ${merge ? "into" : "to"} @${short(to)}`;
-  queue.push({ entity: "tag", name, method: "PATCH", path: tagPath(name), body: { name: to, merge }, label, tell: "only", overlay });
+  queue.push({
+    entity: "tag",
+    name,
+    method: "PATCH",
+    path: tagPath(name),
+    body: { name: to, merge },
+    label,
+    tell: "only",
+    overlay,
+  });
 }
 
 export function deleteTag(name) {
   const overlay = retagged(name, (tags) => tags.filter((tag) => tag !== name));
-  queue.push({ entity: "tag", method: "DELETE", path: tagPath(name), label: `Took @${short(name)} from all tasks`, tell: "only", overlay });
+  queue.push({
+    entity: "tag",
+    method: "DELETE",
+    path: tagPath(name),
+    label: `Took @${short(name)} from all tasks`,
+    tell: "only",
+    overlay,
+  });
 }
 
 export const addView = (name, parameters) =>
@@ -139,7 +243,13 @@ export const addView = (name, parameters) =>
 
 export function deleteView(view) {
   const overlay = [{ entity: "view", id: view.id, remove: true }];
-  write("view", view, { method: "DELETE", path: "/views/{id}", label: `Deleted the view “${short(view.name)}”`, tell: "undo", overlay });
+  write("view", view, {
+    method: "DELETE",
+    path: "/views/{id}",
+    label: `Deleted the view “${short(view.name)}”`,
+    tell: "undo",
+    overlay,
+  });
 }
 
 /** Takes the last write back: from the queue when it was not sent yet, else as a new write of the service. */
@@ -147,6 +257,13 @@ export async function undo() {
   const waiting = queue.cancelLast();
   const last = waiting ? null : await lastUndoable();
   if (waiting) toast(`Taken back: ${waiting.label}`);
-  else if (last) queue.push({ entity: "undo", method: "POST", path: `/changes/${last.revision}/undo`, label: `Undone: ${last.label}`, tell: "only" });
+  else if (last)
+    queue.push({
+      entity: "undo",
+      method: "POST",
+      path: `/changes/${last.revision}/undo`,
+      label: `Undone: ${last.label}`,
+      tell: "only",
+    });
   else toast("Nothing to undo.");
 }

@@ -25,7 +25,10 @@ export function Chat() {
       const body = conversation === null ? { message } : { message, conversation_id: conversation };
       const { data } = await call("POST", "/chat", { body, headers: { "Idempotency-Key": newKey() } });
       setConversation(data.conversation_id);
-      setSaid((all) => [...all, { role: "assistant", content: data.response, tools: data.tool_calls.map((one) => one.tool) }]);
+      setSaid((all) => [
+        ...all,
+        { role: "assistant", content: data.response, tools: data.tool_calls.map((one) => one.tool) },
+      ]);
     } catch (error) {
       if (error.code === "chat_not_configured") {
         store.absent.add("chat");

@@ -4,7 +4,8 @@ import { show, ui } from "../ui.js";
 import { changeTask } from "../writes.js";
 import { Dialog } from "./dialog.js";
 
-const say = (value) => (value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value));
+const say = (value) =>
+  value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value);
 
 /** Ours again, now knowing theirs, or only what is not in dispute. */
 function decide(mine) {

@@ -8,7 +8,14 @@ import { History } from "./history.js";
 import { Icon } from "./icon.js";
 import { Reminders } from "./reminders.js";
 
-const RULES = ["FREQ=DAILY", "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR", "FREQ=WEEKLY", "FREQ=WEEKLY;INTERVAL=2", "FREQ=MONTHLY", "FREQ=YEARLY"];
+const RULES = [
+  "FREQ=DAILY",
+  "FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR",
+  "FREQ=WEEKLY",
+  "FREQ=WEEKLY;INTERVAL=2",
+  "FREQ=MONTHLY",
+  "FREQ=YEARLY",
+];
 const close = () => go({ task: 0 });
 
 export function Details({ task }) {
@@ -29,12 +36,15 @@ export function Details({ task }) {
         <label>Priority
           <select value=${task.priority} onChange=${(event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
         </label>
-        ${!store.absent.has("project") && html`<label>Project
+        ${
+          !store.absent.has("project") &&
+          html`<label>Project
           <select value=${task.project_id ?? ""} onChange=${(event) => set({ project_id: Number(event.target.value) || null })}>
             <option value="">Inbox</option>
             ${projects().map((project) => html`<option value=${project.id}>${project.name}</option>`)}
           </select>
-        </label>`}
+        </label>`
+        }
         <${Repeat} task=${task} set=${set} />
         <${Tags} task=${task} set=${set} />
         <${Reminders} task=${task} set=${set} />
@@ -86,7 +96,9 @@ function Due({ task, set }) {
   const day = task.due_date ? dueDay(task.due_date) : "";
   const time = dueTime(task.due_date);
   const change = (event) => {
-    const { due_day, due_time } = Object.fromEntries([...event.currentTarget.querySelectorAll("input")].map((field) => [field.name, field.value]));
+    const { due_day, due_time } = Object.fromEntries(
+      [...event.currentTarget.querySelectorAll("input")].map((field) => [field.name, field.value]),
+    );
     set({ due_date: makeDue(due_day, due_time) });
   };
   return html`
@@ -112,7 +124,10 @@ function Repeat({ task, set }) {
 
 function Tags({ task, set }) {
   const keep = (event) => {
-    const tags = event.target.value.split(",").map((tag) => tag.trim().replace(/^@/, "")).filter(Boolean);
+    const tags = event.target.value
+      .split(",")
+      .map((tag) => tag.trim().replace(/^@/, ""))
+      .filter(Boolean);
     set({ tags: [...new Set(tags)] });
   };
   return html`<label>Tags<${Field} name="tags" value=${task.tags.join(", ")} placeholder="home, errands" onChange=${keep} /></label>`;
@@ -126,26 +141,33 @@ const depthOf = (task) => {
 
 function Parent({ task }) {
   const parent = task.parent_id && tasks().get(task.parent_id);
-  return parent ? html`<p class="parent"><button class="link" onClick=${() => go({ task: parent.id })}>↑ ${parent.title}</button></p>` : null;
+  return parent
+    ? html`<p class="parent"><button class="link" onClick=${() => go({ task: parent.id })}>↑ ${parent.title}</button></p>`
+    : null;
 }
 
 function Subtasks({ task }) {
   const [text, setText] = useState("");
-  const rows = [...tasks().values()].filter((one) => one.parent_id === task.id).sort((a, b) => (a.position < b.position ? -1 : 1));
+  const rows = [...tasks().values()]
+    .filter((one) => one.parent_id === task.id)
+    .sort((a, b) => (a.position < b.position ? -1 : 1));
   const submit = (event) => {
     event.preventDefault();
-    if (text.trim()) addTask({ title: text.trim(), parent_id: task.id, ...(task.project_id ? { project_id: task.project_id } : {}) });
+    if (text.trim())
+      addTask({ title: text.trim(), parent_id: task.id, ...(task.project_id ? { project_id: task.project_id } : {}) });
     setText("");
   };
   return html`
     <section aria-label="Subtasks">
       <h3>Subtasks</h3>
       <ul class="subtasks">
-        ${rows.map((one) => html`
+        ${rows.map(
+          (one) => html`
           <li key=${one.id} class=${one.completed ? "completed" : ""}>
             <button class=${`check ${one.priority}`} role="checkbox" aria-checked=${String(one.completed)} aria-label=${`Complete ${one.title}`} onClick=${() => completeTask(one)}><${Icon} name="done" /></button>
             <button class="title" onClick=${() => go({ task: one.id })}>${one.title}</button>
-          </li>`)}
+          </li>`,
+        )}
       </ul>
       <form onSubmit=${submit}><input id="add-subtask" aria-label="New subtask" placeholder="Add a subtask" maxlength="200" value=${text} onInput=${(event) => setText(event.target.value)} /></form>
     </section>

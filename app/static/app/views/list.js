@@ -63,10 +63,12 @@ export function List({ rows, place }) {
   const manual = place.sort === "position" && !place.search;
   return html`
     <ul class="list" id="list" aria-label="Tasks" ...${HANDLERS}>
-      ${rows.map(({ task, depth }) => html`
+      ${rows.map(
+        ({ task, depth }) => html`
         <${Row} key=${keyOf(task.id)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
           project=${place.list === "project" || depth ? null : names.get(task.project_id)} steps=${children.get(task.id)?.join("/")}
-          editing=${ui.editing === task.id} open=${place.task === task.id} />`)}
+          editing=${ui.editing === task.id} open=${place.task === task.id} />`,
+      )}
     </ul>
   `;
 }

@@ -15,7 +15,10 @@ export function Login() {
       const mail = await (isNew ? register : logIn)(email.value, password.value);
       if (mail) setSaid({ text: mail });
     } catch (error) {
-      setSaid({ text: error.retryAfter ? `${error.message} Wait ${error.retryAfter} s.` : error.message, failed: true });
+      setSaid({
+        text: error.retryAfter ? `${error.message} Wait ${error.retryAfter} s.` : error.message,
+        failed: true,
+      });
     }
     setBusy(false);
   }

@@ -51,7 +51,8 @@ export function QuickAdd({ place }) {
     const words = text.trim();
     if (!words) return;
     const whole = inPlace(words, place);
-    const here = place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
+    const here =
+      place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
     const { project, ...shown } = preview?.task ?? { title: words };
     const id = quickAdd(whole, { ...shown, ...here });
     setText("");
@@ -87,4 +88,3 @@ function flash(id) {
   row?.scrollIntoView({ block: "nearest" });
   row?.classList.add("new");
 }
-

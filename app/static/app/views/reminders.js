@@ -2,14 +2,23 @@ import { html } from "../html.js";
 import { sayInstant } from "../dates.js";
 import { Icon } from "./icon.js";
 
-const CHOICES = { PT0S: "when it is due", "-PT10M": "10 minutes before", "-PT30M": "30 minutes before", "-PT1H": "1 hour before", "-P1D": "1 day before", "-P7D": "1 week before" };
+const CHOICES = {
+  PT0S: "when it is due",
+  "-PT10M": "10 minutes before",
+  "-PT30M": "30 minutes before",
+  "-PT1H": "1 hour before",
+  "-P1D": "1 day before",
+  "-P7D": "1 week before",
+};
 const UNITS = { D: "day", H: "hour", M: "minute", S: "second" };
 
 /** A duration from the due date ("-PT30M") or an instant, in words. */
 export function sayReminder(reminder) {
   if (CHOICES[reminder]) return CHOICES[reminder];
   if (!reminder.includes("P")) return sayInstant(reminder);
-  const parts = [...reminder.matchAll(/(\d+)([DHMS])/g)].map(([, number, unit]) => `${number} ${UNITS[unit]}${number === "1" ? "" : "s"}`);
+  const parts = [...reminder.matchAll(/(\d+)([DHMS])/g)].map(
+    ([, number, unit]) => `${number} ${UNITS[unit]}${number === "1" ? "" : "s"}`,
+  );
   return `${parts.join(" ")} ${reminder.startsWith("-") ? "before" : "after"}`;
 }
 
@@ -27,9 +36,11 @@ export function Reminders({ task, set }) {
         ${left.map((one) => html`<option value=${one}>${CHOICES[one]}</option>`)}
       </select>
     </label>
-    ${task.reminders.map((one) => html`
+    ${task.reminders.map(
+      (one) => html`
       <p class="aside" key=${one}>${sayReminder(one)}
         <button class="quiet-button" aria-label=${`Remove the reminder ${sayReminder(one)}`} onClick=${() => set({ reminders: task.reminders.filter((other) => other !== one) })}><${Icon} name="close" /></button>
-      </p>`)}
+      </p>`,
+    )}
   `;
 }

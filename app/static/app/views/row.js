@@ -16,13 +16,15 @@ export class Row extends Component {
         ${manual && html`<span class="grip" aria-hidden="true"><${Icon} name="grip" /></span>`}
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} data-act="complete"
           aria-label=${`${task.completed ? "Reopen" : "Complete"} ${task.title}`}><${Icon} name="done" /></button>
-        ${editing
-          ? html`<input class="edit" aria-label="Title" defaultValue=${task.title} maxlength="200" ref=${focusOnce} />`
-          : html`
+        ${
+          editing
+            ? html`<input class="edit" aria-label="Title" defaultValue=${task.title} maxlength="200" ref=${focusOnce} />`
+            : html`
             <div class="words">
               <button class="title" data-act="open" aria-keyshortcuts="Enter e x Delete">${task.title}</button>
               <${Meta} task=${task} project=${project} steps=${steps} />
-            </div>`}
+            </div>`
+        }
       </li>
     `;
   }

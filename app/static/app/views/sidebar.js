@@ -36,7 +36,8 @@ const Item = ({ place, list, id = "", icon, color, label, count }) => html`
 `;
 
 /** An SVG, because its colour is an attribute: the page's policy allows no style in markup. */
-export const Dot = ({ color }) => html`<svg class="dot" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4" fill=${color ?? "currentColor"} /></svg>`;
+export const Dot = ({ color }) =>
+  html`<svg class="dot" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4" fill=${color ?? "currentColor"} /></svg>`;
 
 export function Sidebar({ place }) {
   const count = counts();
@@ -53,7 +54,9 @@ export function Sidebar({ place }) {
         <${Item} place=${place} list="done" icon="done" label="Done" />
         <${Item} place=${place} list="trash" icon="trash" label="Trash" />
       </ul>
-      ${!store.absent.has("project") && html`
+      ${
+        !store.absent.has("project") &&
+        html`
         <h2>Projects</h2>
         <ul>
           <${Item} place=${place} list="inbox" icon="inbox" label="Inbox" count=${count.project.get(null)} />
@@ -61,15 +64,22 @@ export function Sidebar({ place }) {
         </ul>
         <${NewProject} />
         <${Archive} place=${place} />
-      `}
-      ${tagged.length > 0 && html`
+      `
+      }
+      ${
+        tagged.length > 0 &&
+        html`
         <h2>Tags</h2>
         <ul>${tagged.map(([tag, open]) => html`<${Item} key=${tag} place=${place} list="tag" id=${tag} icon="tag" label=${tag} count=${open} />`)}</ul>
-      `}
-      ${kept.length > 0 && html`
+      `
+      }
+      ${
+        kept.length > 0 &&
+        html`
         <h2>Views</h2>
         <ul>${kept.map((view) => html`<${View} key=${view.id} view=${view} />`)}</ul>
-      `}
+      `
+      }
       <${Foot} />
     </nav>
     <button class="veil" aria-label="Close the lists" onClick=${() => show({ sidebar: false })}></button>
@@ -80,8 +90,19 @@ export function Sidebar({ place }) {
 function View({ view }) {
   const { status, search, priority, tag, project_id, overdue, sort } = view.parameters;
   const first = (value) => (Array.isArray(value) ? value[0] : value);
-  const list = project_id ? { list: "project", id: String(project_id) } : tag?.length ? { list: "tag", id: first(tag) } : { list: "all" };
-  const place = { ...list, search, status: status ?? "all", priority: first(priority), due: overdue ? "overdue" : "", sort };
+  const list = project_id
+    ? { list: "project", id: String(project_id) }
+    : tag?.length
+      ? { list: "tag", id: first(tag) }
+      : { list: "all" };
+  const place = {
+    ...list,
+    search,
+    status: status ?? "all",
+    priority: first(priority),
+    due: overdue ? "overdue" : "",
+    sort,
+  };
   return html`
     <li>
       <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name">${view.name}</span></a>
@@ -109,7 +130,8 @@ function NewProject() {
     if (name) addProject(name, COLORS[projects().length % COLORS.length]);
     setOpen(false);
   }
-  if (!open) return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />New project</button>`;
+  if (!open)
+    return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />New project</button>`;
   return html`
     <form class="new-project" onSubmit=${submit}>
       <input name="name" aria-label="Name of the new project" maxlength="100" autofocus ref=${(field) => field?.focus()} onBlur=${() => setOpen(false)} />
@@ -119,7 +141,10 @@ function NewProject() {
 
 function Foot() {
   const waiting = queue.size;
-  const leave = () => logOut().catch(complain).finally(() => go({ list: "all", id: "", task: 0 }));
+  const leave = () =>
+    logOut()
+      .catch(complain)
+      .finally(() => go({ list: "all", id: "", task: 0 }));
   const next = THEMES[theme()];
   return html`
     <div class="foot">

@@ -10,10 +10,18 @@ import { List } from "./list.js";
 import { ProjectTools, TagTools } from "./tools.js";
 
 const TITLES = { all: "All tasks", inbox: "Inbox", today: "Today", upcoming: "Upcoming", done: "Done" };
-const NOTHING = { today: "Nothing is due. Enjoy the day.", done: "Nothing done yet.", all: "All clear. Add something above." };
+const NOTHING = {
+  today: "Nothing is due. Enjoy the day.",
+  done: "Nothing done yet.",
+  all: "All clear. Add something above.",
+};
 
 export const heading = (place) =>
-  place.list === "project" ? (projectName(Number(place.id)) ?? "Project") : place.list === "tag" ? `@${place.id}` : (TITLES[place.list] ?? "Tasks");
+  place.list === "project"
+    ? (projectName(Number(place.id)) ?? "Project")
+    : place.list === "tag"
+      ? `@${place.id}`
+      : (TITLES[place.list] ?? "Tasks");
 
 export function TaskPage({ place }) {
   useServiceSearch(place.search);
@@ -37,7 +45,9 @@ export function TaskPage({ place }) {
 
 function empty(place) {
   if (store.revision === null) return store.online ? "One moment…" : "The service cannot be reached. Asking again…";
-  return place.search || place.priority || place.due ? "Nothing matches." : (NOTHING[place.list] ?? "Nothing here yet.");
+  return place.search || place.priority || place.due
+    ? "Nothing matches."
+    : (NOTHING[place.list] ?? "Nothing here yet.");
 }
 
 /** The replica answers at once; the service also knows what was completed long ago. */
@@ -72,10 +82,13 @@ function Toolbar({ place }) {
         <input id="search" type="search" placeholder="Search" value=${place.search} maxlength="200"
           onInput=${(event) => go({ search: event.target.value }, { replace: true })} />
       </label>
-      ${place.list !== "done" && html`
+      ${
+        place.list !== "done" &&
+        html`
         <${Select} name="status" label="Status" value=${place.status}>
           <option value="pending">Open</option><option value="completed">Done</option><option value="all">Open and done</option>
-        <//>`}
+        <//>`
+      }
       <${Select} name="priority" label="Priority" value=${place.priority}>
         <option value="">Any priority</option>
         ${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}
@@ -83,10 +96,13 @@ function Toolbar({ place }) {
       <${Select} name="due" label="Due" value=${place.due}>
         <option value="">Any date</option><option value="overdue">Overdue</option><option value="week">Within a week</option><option value="none">No date</option>
       <//>
-      ${place.list !== "done" && html`
+      ${
+        place.list !== "done" &&
+        html`
         <${Select} name="sort" label="Order" value=${place.sort}>
           ${Object.entries(SORTS).map(([name, label]) => html`<option value=${name}>${label}</option>`)}
-        <//>`}
+        <//>`
+      }
       <${KeepView} place=${place} />
     </div>
   `;
@@ -97,7 +113,15 @@ function KeepView({ place }) {
   const filtered = place.search || place.priority || place.due === "overdue";
   if (!filtered || store.absent.has("view")) return null;
   function keep() {
-    const name = [place.search && `“${place.search}”`, place.priority, place.due, place.list !== "all" && heading(place)].filter(Boolean).join(" ").slice(0, 100);
+    const name = [
+      place.search && `“${place.search}”`,
+      place.priority,
+      place.due,
+      place.list !== "all" && heading(place),
+    ]
+      .filter(Boolean)
+      .join(" ")
+      .slice(0, 100);
     if (views().some((view) => view.name === name)) return;
     const parameters = { status: place.status, sort: place.sort };
     if (place.search) parameters.search = place.search;
@@ -109,4 +133,3 @@ function KeepView({ place }) {
   }
   return html`<button class="link" onClick=${keep}>Keep as view</button>`;
 }
-

@@ -54,7 +54,8 @@ function Renaming({ of, name, max, onKeep, children }) {
     setOpen(false);
     if (text) onKeep(text);
   };
-  if (!open) return html`<div class="tools"><button class="link" id=${`rename-${of}`} onClick=${() => setOpen(true)}>Rename</button>${children}</div>`;
+  if (!open)
+    return html`<div class="tools"><button class="link" id=${`rename-${of}`} onClick=${() => setOpen(true)}>Rename</button>${children}</div>`;
   return html`
     <form class="tools" onSubmit=${keep}>
       <input name="name" aria-label=${`Name of the ${of}`} defaultValue=${name} maxlength=${max} ref=${(field) => field?.focus()} onBlur=${() => setOpen(false)} />

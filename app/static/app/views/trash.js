@@ -19,18 +19,23 @@ export function Trash() {
     <header class="head">
       <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
       <h1>Trash</h1>
-      ${rows?.length > 0 && html`<button class=${sure ? "danger" : "secondary"} id="empty-trash" onBlur=${() => setSure(false)} onClick=${() => (sure ? (emptyTrash(), setSure(false)) : setSure(true))}>
+      ${
+        rows?.length > 0 &&
+        html`<button class=${sure ? "danger" : "secondary"} id="empty-trash" onBlur=${() => setSure(false)} onClick=${() => (sure ? (emptyTrash(), setSure(false)) : setSure(true))}>
         ${sure ? "Delete all for good?" : "Empty"}
-      </button>`}
+      </button>`
+      }
     </header>
     ${rows && !rows.length && html`<p class="empty">Nothing in the trash.</p>`}
     <ul class="list" aria-label="Deleted tasks">
-      ${rows?.map((task) => html`
+      ${rows?.map(
+        (task) => html`
         <li class="row trashed" key=${task.id} data-id=${task.id}>
           <div class="words"><p class="title">${task.title}</p>
             <p class="meta"><span>${task.deleted_at ? `Deleted ${sayInstant(task.deleted_at)}` : ""}</span></p></div>
           <button class="secondary restore" onClick=${() => restoreTask(task)}>Restore<span class="unseen"> ${task.title}</span></button>
-        </li>`)}
+        </li>`,
+      )}
     </ul>
   `;
 }
