@@ -11,9 +11,11 @@ import { Icon } from "./icon.js";
 export function Trash() {
   const [rows, setRows] = useState(null);
   const [sure, setSure] = useState(false);
+  const { revision } = store;
+  const waiting = queue.size;
   useEffect(() => {
     call("GET", "/tasks/trash?limit=1000").then(({ data }) => setRows(data.tasks ?? data), complain);
-  }, [store.revision, queue.size]);
+  }, [revision, waiting]);
   useEffect(() => void (document.title = "Trash · Todo"), []);
   return html`
     <header class="head">
