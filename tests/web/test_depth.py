@@ -22,6 +22,22 @@ def test_a_task_is_dragged_to_its_place(window: Window) -> None:
     assert window.complaints() == []
 
 
+def test_a_drop_beside_a_task_that_was_deleted_meanwhile_moves_nothing(window: Window) -> None:
+    window.add("one", "two", "three")
+    window.in_step()
+
+    def delete_target() -> None:
+        with window.api() as api:
+            ids = {row["title"]: row["id"] for row in api.get("/tasks").json()}
+            assert api.delete(f"/tasks/{ids['one']}").status_code == 204
+        window.shows("two", "three")
+
+    window.drag("three", "one", above=True, before_drop=delete_target)
+    window.in_step()
+    window.shows("two", "three")
+    assert window.complaints() == []
+
+
 def test_subtasks_stand_below_their_parent_and_go_with_it(window: Window) -> None:
     window.add("Move house", "Buy milk")
     window.open_details("Move house")

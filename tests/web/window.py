@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any, Self
 
 import httpx
@@ -85,7 +86,7 @@ class Window:
         self.page.wait(f"({self.row(title)}.querySelector('.title').click(), true)")
         self.page.shows(".details")
 
-    def drag(self, title: str, target: str, *, above: bool) -> None:
+    def drag(self, title: str, target: str, *, above: bool, before_drop: Callable[[], None] | None = None) -> None:
         """With the mouse, from its grip to the upper or the lower half of another row."""
         # What has just been put into the page is not hit by a pointer before it was painted.
         self.page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -98,6 +99,8 @@ class Window:
         for step in (0.3, 0.7, 1.0):
             at = y + (end - y) * step
             self.page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=at, **mouse)
+        if before_drop:
+            before_drop()
         self.page.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=end, **mouse)
 
     def api(self) -> httpx.Client:

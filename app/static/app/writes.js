@@ -137,12 +137,14 @@ export function emptyTrash() {
 /** target: {before: id} or {after: id}. Directly behind a position comes what it says with a "!", which is below 0-9a-z. */
 export function moveTask(task, target) {
   const [[side, id]] = Object.entries(target);
+  const neighbour = getTask(id);
+  if (!neighbour) return; // deleted elsewhere while the row was dragged
   const others = [...tasks().values()]
     .filter((one) => one.id !== task.id)
     .sort((a, b) => (a.position < b.position ? -1 : 1));
   const at = others.findIndex((one) => one.id === id) - (side === "before" ? 1 : 0);
   const patch = { position: at < 0 ? "!" : `${others[at].position}!` };
-  const { parent_id } = getTask(id);
+  const { parent_id } = neighbour;
   const below = parent_id === task.parent_id ? {} : { parent_id };
   write(
     "task",
