@@ -1,9 +1,15 @@
 // One call to the API: JSON in and out, problems as errors.
 // ROOT is where the service lives, also behind a proxy that serves it below a path: this file is {ROOT}app/{version}/api.js.
+/** @import { ApiResponse, ProblemBody, UnreadResponse, RequestOptions } from "types/client" */
+/** @import { Known, Method, Returned, WithBody } from "types/routes" */
 export const ROOT = new URL("../../", import.meta.url).href;
 
 /** What the service says about a request it does not fulfil (RFC 9457). */
 export class Problem extends Error {
+  /**
+   * @param {Response} answer
+   * @param {Partial<ProblemBody> | null} body
+   */
   constructor(answer, body) {
     super(body?.detail ?? `The service answered ${answer.status}.`);
     this.status = answer.status;
@@ -17,13 +23,30 @@ export class Problem extends Error {
 /** Nobody answered: the network or the service is away. */
 export class Unreachable extends Error {}
 
+/**
+ * @param {unknown} error
+ * @param {number[]} statuses
+ * @returns {error is Problem}
+ */
+export const hasStatus = (error, ...statuses) => error instanceof Problem && statuses.includes(error.status);
+
 /** A key of its own for every write, so that sending it again cannot do it twice. randomUUID() needs https. */
 export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The raw answer; throws Unreachable and, for 4xx and 5xx, Problem. 304 is an answer. */
-export async function request(method, path, { body, headers = {}, signal } = {}) {
+/**
+ * The raw answer; throws Unreachable and, for 4xx and 5xx, Problem. 304 is an answer.
+ * @template {Method} M
+ * @template {string} P
+ * @param {M & Known<M, P>} method
+ * @param {P} path
+ * @param {RequestOptions & WithBody<M, P>} [options]
+ * @returns {Promise<UnreadResponse<Returned<M, P>>>}
+ */
+export async function request(method, path, options) {
+  const { body, headers = {}, signal } = options ?? {};
+  /** @type {RequestInit} */
   const init = { method, headers, signal, cache: "no-store", credentials: "same-origin" };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
@@ -33,14 +56,19 @@ export async function request(method, path, { body, headers = {}, signal } = {})
   try {
     answer = await fetch(new URL(path, ROOT), init);
   } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (error instanceof Error && error.name === "AbortError") throw error;
     throw new Unreachable("The service cannot be reached.");
   }
   if (answer.ok || answer.status === 304) return answer;
   throw new Problem(answer, await answer.json().catch(() => null));
 }
 
-/** The same, read: {status, data, etag, revision, next}. `next` is the path of the following page. */
+/**
+ * The same, read: {status, data, etag, revision, next}. `next` is the path of the following page.
+ * @template T
+ * @param {UnreadResponse<T>} answer
+ * @returns {Promise<ApiResponse<T>>}
+ */
 export async function read(answer) {
   const text = await answer.text();
   const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get("link") ?? "")?.[1] ?? null;

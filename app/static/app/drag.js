@@ -1,23 +1,31 @@
 // Reordering with mouse, pen or finger: the row follows the pointer, a line shows where it will be.
 import { getTask } from "./store.js";
 import { moveTask } from "./writes.js";
+/** @import { On, Task } from "types/client" */
+
+/** @typedef {{ row: HTMLElement, side: "before" | "after" }} Target */
 
 const EDGE = 60; // pixels from the border of the window where it scrolls
 
+/** @param {On<HTMLElement, PointerEvent>} event */
 export function startDrag(event) {
   const row = event.target.closest(".row");
-  const list = row.parentElement;
+  const list = row?.parentElement;
+  if (!row || !list) return;
   event.preventDefault();
   const from = event.clientY;
+  /** @type {Target | null} */
   let target = null;
   row.classList.add("dragged");
   list.classList.add("dragging");
 
+  /** @type {(next: Target | null) => void} */
   const mark = (next) => {
     target?.row.classList.remove("drop-before", "drop-after");
     target = next;
     target?.row.classList.add(`drop-${target.side}`);
   };
+  /** @type {(event: PointerEvent) => void} */
   const move = ({ clientY, clientX }) => {
     row.style.setProperty("transform", `translateY(${clientY - from}px)`);
     if (clientY < EDGE) scrollBy(0, -12);
@@ -30,6 +38,7 @@ export function startDrag(event) {
     const { top, height } = other.getBoundingClientRect();
     mark({ row: other, side: clientY < top + height / 2 ? "before" : "after" });
   };
+  /** @type {(finished: boolean) => void} */
   const end = (finished) => {
     removeEventListener("pointermove", move);
     removeEventListener("pointerup", drop);
@@ -47,6 +56,7 @@ export function startDrag(event) {
   };
   const drop = () => end(true);
   const cancel = () => end(false);
+  /** @type {(key: KeyboardEvent) => void} */
   const escape = (key) => {
     if (key.key !== "Escape") return;
     key.stopPropagation();
@@ -58,7 +68,11 @@ export function startDrag(event) {
   addEventListener("keydown", escape, true);
 }
 
-/** A task cannot go below itself. */
+/**
+ * A task cannot go below itself.
+ * @param {Task | undefined} task
+ * @param {Task} other
+ */
 function isBelow(task, other) {
   for (let parent = task; parent; parent = getTask(parent.parent_id)) if (parent.id === other.id) return true;
   return false;

@@ -3,6 +3,7 @@ import { go, readPlace } from "./place.js";
 import { getTask } from "./store.js";
 import { show, ui } from "./ui.js";
 import { completeTask, deleteTask, moveTask, undo } from "./writes.js";
+/** @import { Task } from "types/client" */
 
 export const KEYS = [
   ["n", "New task"],
@@ -19,18 +20,22 @@ export const KEYS = [
   ["?", "This help"],
 ];
 
-export const titles = () => [...document.querySelectorAll(".row .title")];
+export const titles = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".row .title")]);
 const focused = () => document.activeElement?.closest?.(".row");
 
+/** @param {number} by */
 function step(by) {
   const all = titles();
-  const at = all.indexOf(focused()?.querySelector(".title"));
+  const at = all.findIndex((title) => title === focused()?.querySelector(".title"));
   const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + by))];
   next?.focus();
   next?.scrollIntoView({ block: "nearest" });
 }
 
-/** Does something to the row and keeps the focus near it when it leaves the list. */
+/**
+ * Does something to the row and keeps the focus near it when it leaves the list.
+ * @param {(task: Task, row: HTMLElement) => void} work
+ */
 function act(work) {
   const row = focused();
   const task = row && getTask(Number(row.dataset.id));
@@ -44,14 +49,21 @@ function act(work) {
   );
 }
 
+/**
+ * @param {Task} task
+ * @param {HTMLElement} row
+ * @param {boolean} up
+ */
 function shift(task, row, up) {
-  const depth = row.dataset.depth;
-  let other = row;
-  do other = up ? other.previousElementSibling : other.nextElementSibling;
-  while (other?.dataset.depth > depth);
-  if (other?.dataset.depth === depth) moveTask(task, { [up ? "before" : "after"]: Number(other.dataset.id) });
+  /** @type {(one: HTMLElement) => HTMLElement | null} */
+  const beyond = (one) => /** @type {HTMLElement | null} */ (up ? one.previousElementSibling : one.nextElementSibling);
+  const depthOf = (/** @type {HTMLElement} */ one) => Number(one.dataset.depth);
+  let other = beyond(row);
+  while (other && depthOf(other) > depthOf(row)) other = beyond(other);
+  if (other && depthOf(other) === depthOf(row)) moveTask(task, { [up ? "before" : "after"]: Number(other.dataset.id) });
 }
 
+/** @type {Record<string, () => void>} */
 const ACTIONS = {
   n: () => document.querySelector("#add")?.focus(),
   "/": () => document.querySelector("#search")?.focus(),
@@ -69,7 +81,7 @@ const ACTIONS = {
 };
 
 function escape() {
-  const field = document.activeElement;
+  const field = /** @type {HTMLElement | null} */ (document.activeElement);
   if (ui.panel || ui.sidebar) show({ panel: null, sidebar: false });
   else if (field?.matches("input, textarea, select")) field.blur();
   else if (readPlace().task) go({ task: 0 });
@@ -79,7 +91,8 @@ export function listen() {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") return escape();
-    if (event.target.matches("input, textarea, select") || event.ctrlKey || event.metaKey) return;
+    if (/** @type {Element} */ (event.target).matches("input, textarea, select") || event.ctrlKey || event.metaKey)
+      return;
     if (event.altKey) {
       if (readPlace().sort === "position" && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
         event.preventDefault();

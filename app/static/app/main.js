@@ -8,11 +8,14 @@ import { forget, start } from "./sync.js";
 import { setTheme, show } from "./ui.js";
 import { App } from "./views/app.js";
 import { told } from "./outcomes.js";
+/** @import { Account } from "types/client" */
 
-const root = document.getElementById("app");
+const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 const draw = () => render(html`<${App} />`, root);
 
+/** @type {string | null} */
 let current = null; // whose replica this is
+/** @param {Account | null} user */
 function enter(user) {
   if (user?.id === current) return changed();
   current = user?.id ?? null;

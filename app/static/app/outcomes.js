@@ -5,9 +5,13 @@ import { queue } from "./queue.js";
 import { call } from "./session.js";
 import { apply, changed, confirm, drop, put, rename, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
+/** @import { Change, Conflict, Op, OutboxHandlers, Row } from "types/client" */
 
+/** @type {{ label: string, number: number | Promise<number> }[]} */
 const undoable = []; // {label, number}: latest last; number is a promise of the revision
+/** @type {Map<string, (revision: number) => void>} */
 const deletions = new Map(); // "task 7" -> tells the number of its deletion, which no answer names: the stream does
+/** @type {Set<number>} */
 const retagged = new Set(); // ids of tasks with changes to come that are our own, though no answer names their number
 let newest = 0; // number of the latest own write
 
@@ -18,19 +22,21 @@ export async function lastUndoable() {
   return last ? { label: last.label, revision: await last.number } : null;
 }
 
+/** @type {OutboxHandlers["done"]} */
 function done(op, { data }) {
-  const row = data?.task ?? data;
+  const row = /** @type {Row | null} */ (data?.task ?? data);
   newest = Math.max(newest, row?.version ?? data?.revision ?? 0);
-  if (op.entity === "undo") data.changes.forEach(apply);
+  if (op.entity === "undo") data?.changes?.forEach(apply);
   else if (op.entity === "tag") {
     undoable.length = 0; // its number is not told, and nothing older may be undone in its place
-    for (const { id } of op.overlay) retagged.add(id);
+    for (const { id } of op.overlay ?? []) retagged.add(id);
   } else if (op.entity === "trash") undoable.length = 0;
   else if (op.method === "DELETE") {
-    drop(op.entity, op.id);
-    if (op.id)
+    if (op.id) {
+      drop(op.entity, op.id);
       undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
-  } else {
+    }
+  } else if (row) {
     confirm(op.entity, row);
     undoable.push({ label: op.label, number: row.version });
   }
@@ -38,7 +44,10 @@ function done(op, { data }) {
   else announce(op.label);
 }
 
-/** What was created has its real id now; who looks at it keeps looking at it. */
+/**
+ * What was created has its real id now; who looks at it keeps looking at it.
+ * @type {OutboxHandlers["made"]}
+ */
 function made({ entity, from, row }) {
   const to = row.id;
   confirm(entity, row);
@@ -49,7 +58,10 @@ function made({ entity, from, row }) {
   if (place.list === "project" && place.id === String(from)) go({ id: String(to) }, { replace: true });
 }
 
-/** Each change that the stream tells of, own ones included. */
+/**
+ * Each change that the stream tells of, own ones included.
+ * @param {Change} change
+ */
 export function told({ entity, entity_id: id, action, data, revision, through }) {
   const tell = deletions.get(`${entity} ${id}`);
   if (tell && action === "deleted") {
@@ -60,20 +72,28 @@ export function told({ entity, entity_id: id, action, data, revision, through })
   else if (entity === "task" && revision > newest && !queue.size) announce(`${action} elsewhere: ${data.title}`);
 }
 
+/** @type {(a: unknown, b: unknown) => boolean} */
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-/** 412. What they changed and what we changed goes together, unless it is the same field: then a person decides. */
+/**
+ * 412. What they changed and what we changed goes together, unless it is the same field: then a person decides.
+ * @param {Op} op
+ */
 async function stale(op) {
-  let current;
+  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" }} */ (op); // nothing else has an If-Match
+  const { before = {}, body = {} } = op;
+  let row;
   try {
-    current = (await call("GET", `/${op.entity}s/${op.id}`)).data;
+    row = (await call("GET", `/${entity}s/${id}`)).data;
   } catch (error) {
     complain(error);
     return null;
   }
-  put(op.entity, current);
-  const mine = Object.keys(op.before ?? {});
-  const fields = mine.filter((name) => !same(current[name], op.before[name]) && !same(current[name], op.body[name]));
+  put(entity, row);
+  /** @type {Conflict["current"]} */
+  const current = row;
+  const mine = Object.keys(before);
+  const fields = mine.filter((name) => !same(current[name], before[name]) && !same(current[name], body[name]));
   if (fields.length) {
     show({ conflict: { op, current, fields } });
     return null;
@@ -89,8 +109,9 @@ queue.on({
   stale,
   refused(op, problem) {
     if (problem.code !== "tag_exists") return complain(problem);
-    go({ id: op.name }); // back to where the question is asked
-    show({ taken: { name: op.name, other: op.body.name } });
+    const { name = "", body } = op;
+    go({ id: name }); // back to where the question is asked
+    show({ taken: { name, other: String(body?.name) } });
   },
   reachable(is) {
     if (store.online === is) return;

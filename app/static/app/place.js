@@ -1,6 +1,8 @@
 // Where one is: which list, which filters, which task is open. It stands in the address, so back, reload and bookmarks work.
 import { dueDay, dueKey, isOverdue, today } from "./dates.js";
+/** @import { ListRow, Place, Priority, Task } from "types/client" */
 
+/** @type {Priority[]} */
 export const PRIORITIES = ["urgent", "high", "medium", "low", "none"];
 export const SORTS = {
   position: "My order",
@@ -10,6 +12,7 @@ export const SORTS = {
   created_at: "Newest",
   updated_at: "Last changed",
 };
+/** @type {Place} */
 const DEFAULTS = {
   list: "all",
   id: "",
@@ -20,11 +23,15 @@ const DEFAULTS = {
   sort: "position",
   task: 0,
 };
+/** @type {(keyof Place)[]} */
+const FILTERS = ["search", "status", "priority", "due", "sort", "task"];
 
+/** @returns {Place} */
 export function readPlace(hash = location.hash) {
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
   const [list = "all", id = ""] = path.split("/");
   const given = Object.fromEntries(new URLSearchParams(query));
+  /** @type {Record<string, string>} */
   const usual = { today: "due_date", upcoming: "due_date", done: "completed_at" };
   const place = {
     ...DEFAULTS,
@@ -37,6 +44,7 @@ export function readPlace(hash = location.hash) {
   return list === "done" ? { ...place, status: "completed" } : place;
 }
 
+/** @param {string} text */
 function safeDecode(text) {
   try {
     return decodeURIComponent(text);
@@ -45,18 +53,22 @@ function safeDecode(text) {
   }
 }
 
+/** @param {Partial<Place>} place */
 export function hrefTo(place) {
   const whole = { ...DEFAULTS, ...place };
   const usual = readPlace(`#/${whole.list}`);
   const query = new URLSearchParams();
-  for (const name of ["search", "status", "priority", "due", "sort", "task"]) {
-    if (whole[name] && (place[name] ?? usual[name]) !== usual[name]) query.set(name, whole[name]);
+  for (const name of FILTERS) {
+    if (whole[name] && (place[name] ?? usual[name]) !== usual[name]) query.set(name, String(whole[name]));
   }
   const text = query.toString();
   return `#/${whole.list}${whole.id ? `/${encodeURIComponent(whole.id)}` : ""}${text ? `?${text}` : ""}`;
 }
 
-/** Changes part of the place. `replace`: without a step for the back button, as while typing. */
+/**
+ * Changes part of the place. `replace`: without a step for the back button, as while typing.
+ * @param {Partial<Place>} change
+ */
 export function go(change, { replace = false } = {}) {
   const href = hrefTo({ ...readPlace(), ...change });
   if (href === location.hash) return;
@@ -66,6 +78,7 @@ export function go(change, { replace = false } = {}) {
   } else location.hash = href;
 }
 
+/** @type {Record<string, (task: Task, id: string) => boolean>} */
 const LISTS = {
   all: () => true,
   inbox: (task) => task.project_id === null,
@@ -76,14 +89,21 @@ const LISTS = {
   tag: (task, id) => task.tags.includes(id),
 };
 
-/** All words, in any case, in title, description or tags, as the service searches. */
+/**
+ * All words, in any case, in title, description or tags, as the service searches.
+ * @param {Task} task
+ * @param {string[]} words
+ */
 function matches(task, words) {
   const text = [task.title, task.description ?? "", ...task.tags].join("\n").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
+/** @type {(task: Task) => number} */
 const rank = (task) => PRIORITIES.indexOf(task.priority);
+/** @type {(a: string, b: string) => number} */
 const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+/** @type {Record<string, (a: Task, b: Task) => number>} */
 const ORDERS = {
   position: (a, b) => text(a.position, b.position),
   due_date: (a, b) => text(dueKey(a.due_date), dueKey(b.due_date)) || rank(a) - rank(b),
@@ -94,9 +114,16 @@ const ORDERS = {
   completed_at: (a, b) => text(b.completed_at ?? "", a.completed_at ?? ""),
 };
 
-/** The rows of the list: [{task, depth}], subtasks below their parent where both are shown in one's own order. */
+/**
+ * The rows of the list, subtasks below their parent where both are shown in one's own order.
+ * @param {Map<number, Task>} tasks
+ * @param {Place} place
+ * @param {Set<number> | null} found
+ * @returns {ListRow[]}
+ */
 export function listed(tasks, place, found) {
   const words = place.search.toLowerCase().split(/\s+/).filter(Boolean);
+  /** @type {(task: Task) => boolean} */
   const fits = (task) =>
     (place.status === "all" || task.completed === (place.status === "completed")) &&
     (!place.priority || task.priority === place.priority) &&
@@ -104,7 +131,7 @@ export function listed(tasks, place, found) {
     (place.due !== "none" || task.due_date === null) &&
     (place.due !== "week" || (task.due_date !== null && dueDay(task.due_date) <= inAWeek())) &&
     (LISTS[place.list] ?? LISTS.all)(task, place.id) &&
-    (!words.length || matches(task, words) || found?.has(task.id));
+    (!words.length || matches(task, words) || Boolean(found?.has(task.id)));
   const shown = [...tasks.values()].filter(fits);
   shown.sort(ORDERS[place.sort] ?? ORDERS.position);
   return place.sort === "position" && !words.length ? nested(shown) : shown.map((task) => ({ task, depth: 0 }));
@@ -112,15 +139,21 @@ export function listed(tasks, place, found) {
 
 const inAWeek = () => new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
 
+/** @param {Task[]} shown */
 function nested(shown) {
   const here = new Set(shown.map((task) => task.id));
+  /** @type {Map<number | null, Task[]>} */
   const below = new Map();
-  const key = (task) => (here.has(task.parent_id) ? task.parent_id : null);
+  /** @type {(task: Task) => number | null} */
+  const key = (task) => (task.parent_id !== null && here.has(task.parent_id) ? task.parent_id : null);
   for (const task of shown) {
-    if (!below.has(key(task))) below.set(key(task), []);
-    below.get(key(task)).push(task);
+    const siblings = below.get(key(task)) ?? [];
+    siblings.push(task);
+    below.set(key(task), siblings);
   }
+  /** @type {ListRow[]} */
   const rows = [];
+  /** @type {(parent: number | null, depth: number) => void} */
   const walk = (parent, depth) => {
     for (const task of below.get(parent) ?? []) {
       rows.push({ task, depth });

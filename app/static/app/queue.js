@@ -4,23 +4,30 @@
 // answer, a closed lid, an outbox adopted twice) just sends it again.
 import { Problem, Unreachable, newKey } from "./api.js";
 import { call, session } from "./session.js";
+/** @import { ApiResponse, NewOp, Op, OutboxHandlers, Row, WriteResult } from "types/client" */
+/** @import { Method } from "types/routes" */
 
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
 const LOOK_AGAIN = 2000; // milliseconds
 const TRIES = 6; // of a write that the service fails at: then it is given up, the network's failures do not count
 
+/** @type {Op[] | null} */
 let cached = null;
+/** @type {{ key: string | null, promise: Promise<unknown> } | null} */
 let sending = null;
 let failures = 0;
-let timer = null;
-let looking = null;
-const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale() {}, reachable() {} };
+let timer = 0;
+let looking = 0;
+/** @type {OutboxHandlers} */
+const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale: () => null, reachable() {} };
 
 const prefix = () => `todo.queue.${session.user?.id}.`;
 const own = newKey(); // this window
 const name = () => prefix() + own;
+/** @type {() => Op[]} */
 const load = () => (cached ??= JSON.parse(localStorage.getItem(name()) ?? "[]"));
 
+/** @param {(ops: Op[]) => Op[]} edit */
 function update(edit) {
   cached = edit(load());
   if (session.user && cached.length) localStorage.setItem(name(), JSON.stringify(cached));
@@ -49,6 +56,7 @@ function watch() {
 }
 addEventListener("storage", watch);
 
+/** @param {string} key */
 function take(key) {
   const left = localStorage.getItem(key);
   if (!left || !others().includes(key)) return; // another window was first, or somebody else is logged in now
@@ -62,8 +70,8 @@ export const queue = {
   get size() {
     return load().length;
   },
-  /** on({changed, made({entity, from, row}), done(op, answer), refused(op, problem), stale(op) -> op to send instead or null, reachable(bool)}) */
-  on: (given) => Object.assign(handlers, given),
+  /** @type {(given: OutboxHandlers) => void} */
+  on: (given) => void Object.assign(handlers, given),
 
   /** For whoever is logged in now. */
   enter() {
@@ -74,9 +82,13 @@ export const queue = {
     queue.send();
   },
 
-  /** op: {entity, id?, creates?, method, path, body, label, match?, before?, overlay?}. `{id}` in the path stands for the id. */
+  /**
+   * @template {Method} M
+   * @template {string} P
+   * @param {NewOp<M, P>} op
+   */
   push(op) {
-    const whole = { key: newKey(), tries: 0, ...op };
+    const whole = /** @type {Op} */ ({ key: newKey(), tries: 0, ...op });
     update((ops) => [...ops, whole]);
     queue.send();
     return whole;
@@ -98,7 +110,7 @@ export const queue = {
     if (sending || !load().length) return;
     sending = { key: null, promise: Promise.resolve() };
     try {
-      await drain();
+      await drain(sending);
     } finally {
       sending = null;
       handlers.changed();
@@ -112,26 +124,33 @@ function wait(seconds = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)]) {
   timer = setTimeout(queue.send, seconds * 1000);
 }
 
-async function drain() {
+/** @param {NonNullable<typeof sending>} now */
+async function drain(now) {
   for (let op; (op = load()[0]);) {
     const sent = attempt(op);
-    sending.key = op.key;
-    sending.promise = sent.catch(() => {});
+    now.key = op.key;
+    now.promise = sent.catch(() => {});
     if (!(await sent)) return;
   }
 }
 
-/** Whether to go on with the next one. */
+/**
+ * Whether to go on with the next one.
+ * @param {Op} op
+ */
 async function attempt(op) {
   try {
-    const answer = await call(op.method, op.path.replace("{id}", op.id), { body: op.body, headers: headers(op) });
+    const answer = await call(op.method, op.path.replace("{id}", String(op.id)), {
+      body: op.body,
+      headers: headers(op),
+    });
     failures = 0;
     handlers.reachable(true);
-    settle(op, answer);
+    settle(op, /** @type {ApiResponse<WriteResult>} */ (answer));
     return true;
   } catch (error) {
     handlers.reachable(!(error instanceof Unreachable));
-    if (again(op, error)) {
+    if (!(error instanceof Problem) || again(op, error)) {
       failures += 1;
       return false;
     }
@@ -143,37 +162,50 @@ async function attempt(op) {
   }
 }
 
+/** @type {(op: Op) => Record<string, string>} */
 function headers(op) {
   return { "Idempotency-Key": op.key, ...(op.match ? { "If-Match": `"${op.match}"` } : {}) };
 }
 
-/** Whether the same request may succeed later. */
+/**
+ * Whether the same request may succeed later.
+ * @param {Op} op
+ * @param {Problem} error
+ */
 function again(op, error) {
-  if (!(error instanceof Problem)) return true;
   if (error.status === 401 || error.status === 429 || error.code === "idempotency_key_in_use") return true;
   if (error.status < 500) return false;
   update((ops) => ops.map((one) => (one.key === op.key ? { ...one, tries: one.tries + 1 } : one)));
   return op.tries < TRIES;
 }
 
-/** The later writes learn what the answer says: the real id of what was created, the version after this write. */
+/**
+ * The later writes learn what the answer says: the real id of what was created, the version after this write.
+ * @param {Op} op
+ * @param {ApiResponse<WriteResult>} answer
+ */
 function settle(op, answer) {
-  const row = answer.data?.task ?? answer.data;
+  const row = /** @type {Row | null} */ (answer.data?.task ?? answer.data);
   const made = op.creates && row ? { entity: op.entity, from: op.creates, row } : null;
-  const follows = (one) =>
-    row?.version && op.match && one.entity === op.entity && one.id === op.id && one.match === op.match;
+  const version = op.match && row?.version;
+  /** @type {(one: Op) => boolean} */
+  const follows = (one) => one.entity === op.entity && one.id === op.id && one.match === op.match;
   if (made) handlers.made(made);
   handlers.done(op, answer);
   update((ops) =>
     ops
       .filter((one) => one.key !== op.key)
-      .map((one) => (made ? renamed(one, made.from, row.id, row.version) : one))
-      .map((one) => (follows(one) ? { ...one, match: row.version } : one)),
+      .map((one) => (made ? renamed(one, made.from, made.row.id, made.row.version) : one))
+      .map((one) => (version && follows(one) ? { ...one, match: version } : one)),
   );
 }
 
-/** Ids of what was created offline are negative until the service gives one. */
+/**
+ * Ids of what was created offline are negative until the service gives one.
+ * @type {(op: Op, from: number, to: number, version: number) => Op}
+ */
 function renamed(op, from, to, version) {
+  /** @type {<T>(value: T) => T | number} */
   const swap = (value) => (value === from ? to : value);
   const body = op.body && Object.fromEntries(Object.entries(op.body).map(([key, value]) => [key, swap(value)]));
   const overlay = op.overlay?.map((layer) => ({ ...layer, id: swap(layer.id) }));

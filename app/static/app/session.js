@@ -1,23 +1,34 @@
 // Who is logged in. The access token lives in memory only; the refresh token in an HttpOnly cookie that no script can
 // read. The service sets that cookie for who asks with X-Refresh-Cookie; it is sent to /api/auth and nowhere else.
-import { Problem, read, request } from "./api.js";
+import { hasStatus, read, request } from "./api.js";
+/** @import { Account, ApiResponse, UnreadResponse, RequestOptions } from "types/client" */
+/** @import { Known, Method, Returned, WithBody } from "types/routes" */
 
 const ASK = { "X-Refresh-Cookie": "true" };
 const REMEMBERED = "todo.user"; // not a secret: whom to greet, and whether asking for a token makes sense
 
+/** @type {string | null} */
 let accessToken = null;
+/** @type {Promise<void> | null} */
 let refreshing = null;
+/** @type {Set<(user: Account | null) => void>} */
 const listeners = new Set();
+/** @type {{ user: Account | null, timezone: string }} */
 export const session = { user: JSON.parse(localStorage.getItem(REMEMBERED) ?? "null"), timezone: zone() };
 
 function zone() {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
+/** @param {(user: Account | null) => void} listener */
 export function onSession(listener) {
   listeners.add(listener);
 }
 
+/**
+ * @param {Account | null} user
+ * @param {string | null} token
+ */
 function become(user, token) {
   accessToken = token;
   session.user = user;
@@ -26,15 +37,23 @@ function become(user, token) {
   for (const listener of listeners) listener(user);
 }
 
+/**
+ * @param {string} email
+ * @param {string} password
+ */
 export async function register(email, password) {
   const answer = await read(
     await request("POST", "api/auth/register", { body: { email, password, timezone: zone() }, headers: ASK }),
   );
-  if (answer.status === 202) return answer.data.detail; // REGISTRATION=mail: the rest is in a mail
+  if ("detail" in answer.data) return answer.data.detail; // REGISTRATION=mail: the rest is in a mail
   become(answer.data.user, answer.data.access_token);
   return null;
 }
 
+/**
+ * @param {string} email
+ * @param {string} password
+ */
 export async function logIn(email, password) {
   const { data } = await read(await request("POST", "api/auth/login", { body: { email, password }, headers: ASK }));
   become(data.user, data.access_token);
@@ -48,6 +67,7 @@ export async function logOut() {
   }
 }
 
+/** @returns {Record<string, string>} */
 function bearer() {
   return accessToken ? { Authorization: `Bearer ${accessToken}` } : {};
 }
@@ -58,33 +78,54 @@ export function refresh() {
   return refreshing;
 }
 
+/** @returns {Promise<void>} */
 async function renew(again = true) {
   try {
     const { data } = await read(await request("POST", "api/auth/refresh", { body: {}, headers: ASK }));
     accessToken = data.access_token;
     if (data.user.id !== session.user?.id) become(data.user, data.access_token);
   } catch (error) {
-    if (error.status === 409 && again) return pause(300).then(() => renew(false)); // another window is at it
-    if (error instanceof Problem && [401, 403].includes(error.status)) become(null, null); // the session has ended
+    if (hasStatus(error, 409) && again) return pause(300).then(() => renew(false)); // another window is at it
+    if (hasStatus(error, 401, 403)) become(null, null); // the session has ended
     throw error;
   }
 }
 
+/** @type {(milliseconds: number) => Promise<void>} */
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** A call as the user: below /api/me, with a token, which is renewed once when it has expired. Raw answer. */
-export async function send(method, path, options = {}) {
+/**
+ * A call as the user: below /api/me, with a token, which is renewed once when it has expired. Raw answer.
+ * @template {Method} M
+ * @template {string} P
+ * @param {M & Known<M, P>} method
+ * @param {P} path
+ * @param {RequestOptions & WithBody<M, P>} [options]
+ * @returns {Promise<UnreadResponse<Returned<M, P>>>}
+ */
+export async function send(method, path, options) {
   if (!accessToken) await refresh();
   const url = /^https?:/.test(path) ? path : `api/me${path}`;
-  const attempt = () => request(method, url, { ...options, headers: { ...options.headers, ...bearer() } });
+  const attempt = () => {
+    const whole = { ...options, headers: { ...options?.headers, ...bearer() } };
+    return request(method, /** @type {P} */ (url), /** @type {RequestOptions & WithBody<M, P>} */ (whole));
+  };
   try {
     return await attempt();
   } catch (error) {
-    if (error.status !== 401) throw error;
+    if (!hasStatus(error, 401)) throw error;
     await refresh();
     return attempt();
   }
 }
 
-/** The same, read. */
+/**
+ * The same, read.
+ * @template {Method} M
+ * @template {string} P
+ * @param {M & Known<M, P>} method
+ * @param {P} path
+ * @param {RequestOptions & WithBody<M, P>} [options]
+ * @returns {Promise<ApiResponse<Returned<M, P>>>}
+ */
 export const call = async (method, path, options) => read(await send(method, path, options));

@@ -2,18 +2,33 @@
 // Only the service's own answers and changes go into `base`; what is in the queue is laid over it when it is looked at,
 // so a write that is refused takes itself back.
 import { queue } from "./queue.js";
+/** @import { Change, Comment, Entity, Layer, Replica, Row, Rows, Task } from "types/client" */
 
+/** @type {Replica} */
 const base = { task: new Map(), project: new Map(), comment: new Map(), view: new Map() };
 export const store = {
+  /** @type {number | null} */
   revision: null, // the number of the last write seen; null: nothing was listed yet
   online: true,
+  /** @type {string | null} */
   moreDone: null, // the page of completed tasks that was not fetched yet
+  /** @type {Map<number, number>} */
   keys: new Map(), // id -> the id it had while it waited to be created: what stays the same on the screen
+  /** @type {Set<string>} */
   absent: new Set(), // parts of the API that this service does not have
 };
+/** @type {Set<() => void>} */
 const listeners = new Set();
+/** @type {Replica | null} */
 let shown = null;
 
+/**
+ * @param {string} entity
+ * @returns {entity is Entity}
+ */
+const isHeld = (entity) => entity in base;
+
+/** @param {() => void} listener */
 export function onChange(listener) {
   listeners.add(listener);
 }
@@ -39,65 +54,104 @@ export function clear() {
 /**
  * What a list showed at `revision`. Whole lists replace what was there, since what is gone leaves no change behind once that
  * is pruned; but not what was written after the list was read.
+ * @template {Entity} E
+ * @param {E} entity
+ * @param {Rows[E][]} rows
+ * @param {number} revision
  */
 export function replaceAll(entity, rows, revision) {
   const later = [...base[entity].values()].filter((row) => row.version > revision);
-  base[entity] = new Map([...rows, ...later].map((row) => [row.id, row]));
+  base[entity] = /** @type {Replica[E]} */ (new Map([...rows, ...later].map((row) => [row.id, row])));
   changed();
 }
 
+/**
+ * @template {Entity} E
+ * @param {E} entity
+ * @param {Rows[E]} row
+ */
 export function put(entity, row) {
   const known = base[entity].get(row.id);
   if (!known || known.version <= row.version) base[entity].set(row.id, row);
   changed();
 }
 
-/** What a write answered. A stream that was faster may have told of its deletion already. */
+/**
+ * What a write answered. A stream that was faster may have told of its deletion already.
+ * @param {string} entity
+ * @param {Row} row
+ */
 export function confirm(entity, row) {
-  if (!base[entity]) return;
+  if (!isHeld(entity)) return;
   if (base[entity].has(row.id) || row.version > (store.revision ?? 0)) put(entity, row);
 }
 
+/**
+ * @param {string} entity
+ * @param {number} id
+ */
 export function drop(entity, id) {
-  base[entity]?.delete(id);
+  if (isHeld(entity)) base[entity].delete(id);
   changed();
 }
 
-/** One change of the stream or of /changes. Applying it twice does no harm. */
+/**
+ * One change of the stream or of /changes. Applying it twice does no harm.
+ * @param {Change} change
+ */
 export function apply({ entity, entity_id, action, data }) {
-  if (!base[entity]) return;
+  if (!isHeld(entity)) return;
   if (action === "deleted" || action === "purged") drop(entity, entity_id);
-  else put(entity, data);
+  else put(entity, /** @type {Row} */ (data));
 }
 
-/** The service's own word on a row, without what waits in the queue. */
+/**
+ * The service's own word on a row, without what waits in the queue.
+ * @type {(entity: Entity, id: number) => Row | undefined}
+ */
 export const confirmed = (entity, id) => base[entity].get(id);
 
-/** `from` was the id while it waited to be created. */
-export const rename = (from, to) => store.keys.set(to, from);
+/**
+ * `from` was the id while it waited to be created.
+ * @type {(from: number, to: number) => void}
+ */
+export const rename = (from, to) => void store.keys.set(to, from);
 
 function overlaid() {
+  /** @type {Replica} */
   const layers = { task: base.task, project: base.project, comment: base.comment, view: base.view };
   for (const op of queue.all()) {
-    for (const { entity, id, create, patch, remove } of op.overlay ?? []) {
-      if (layers[entity] === base[entity]) layers[entity] = new Map(base[entity]);
-      const rows = layers[entity];
-      if (remove) rows.delete(id);
-      else if (create) rows.set(id, { ...create, id, waiting: true });
-      else if (rows.has(id)) rows.set(id, { ...rows.get(id), ...patch, waiting: true });
-    }
+    for (const layer of op.overlay ?? []) lay(layers, layer);
   }
   return layers;
 }
 
+/**
+ * @template {Entity} E
+ * @param {Replica<E>} layers
+ * @param {Layer<E>} layer
+ */
+function lay(layers, { entity, id, create, patch, remove }) {
+  if (layers[entity] === base[entity]) layers[entity] = new Map(base[entity]);
+  const rows = layers[entity];
+  const row = create ?? rows.get(id);
+  if (remove) rows.delete(id);
+  else if (row) rows.set(id, /** @type {Rows[E]} */ ({ ...row, ...patch, id, waiting: true }));
+}
+
 const layers = () => (shown ??= overlaid());
 export const tasks = () => layers().task;
-export const getTask = (id) => layers().task.get(id);
+/** @type {(id: number | null) => Task | undefined} */
+export const getTask = (id) => (id === null ? undefined : layers().task.get(id));
+/** @type {(id: number) => number} */
 export const keyOf = (id) => store.keys.get(id) ?? id;
+/** @type {(a: { position: string }, b: { position: string }) => number} */
 const placed = (a, b) => (a.position < b.position ? -1 : 1); // positions sort by their bytes
 export const projects = () => [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);
 export const archived = () => [...layers().project.values()].filter((one) => one.archived_at).sort(placed);
+/** @type {(id: number) => string | undefined} */
 export const projectName = (id) => layers().project.get(id)?.name;
+/** @type {(taskId: number) => Comment[]} */
 export const comments = (taskId) =>
   [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));

@@ -1,17 +1,23 @@
 // Keeps the replica in step: list once, catch up by /changes, then follow the stream. EventSource cannot send an
 // Authorization header, so the stream is read by fetch; it resumes by Last-Event-ID like any other.
-import { Problem } from "./api.js";
+import { hasStatus, Problem } from "./api.js";
 import { queue } from "./queue.js";
 import { call, send, session } from "./session.js";
 import { apply, changed, clear, put, replaceAll, store } from "./store.js";
+/** @import { ApiResponse, Change, Rows, Task, TaskList } from "types/client" */
 
 const PAGE = 1000;
 const HIDDEN_FOR = 60_000; // a window out of sight lets go of its connection: browsers have six for each host
 const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, though nobody said so
+/** @type {AbortController | null} */
 let following = null; // the AbortController of the stream
+/** @type {(change: Change) => void} */
 let watch = () => {};
 
-/** `told(change)` hears of each change that came while the window was open. */
+/**
+ * `told(change)` hears of each change that came while the window was open.
+ * @param {(change: Change) => void} told
+ */
 export function start(told) {
   watch = told;
   stop();
@@ -24,6 +30,7 @@ export function stop() {
   following = null;
 }
 
+/** @param {AbortSignal} signal */
 async function run(signal) {
   for (let wait = 1000; !signal.aborted; await pause(wait, signal)) {
     try {
@@ -33,13 +40,14 @@ async function run(signal) {
       wait = (await follow(signal)) ?? wait;
     } catch (error) {
       if (signal.aborted || !session.user) return;
-      if (error.status === 410)
+      if (hasStatus(error, 410))
         store.revision = null; // away for longer than changes are kept: list again
       else reachable(error instanceof Problem);
     }
   }
 }
 
+/** @param {boolean} is */
 function reachable(is) {
   if (store.online !== is) {
     store.online = is;
@@ -48,48 +56,70 @@ function reachable(is) {
   if (is) queue.send();
 }
 
-/** Lists are an array or, under LIST_SHAPE=envelope, an object that holds it. */
-const rows = (data) => data.tasks ?? data;
+/**
+ * Lists are an array or, under LIST_SHAPE=envelope, an object that holds it.
+ * @type {(data: unknown) => Task[]}
+ */
+export const tasksOf = (data) => {
+  const list = /** @type {TaskList} */ (data);
+  return "tasks" in list ? list.tasks : list;
+};
 
 async function listAll() {
   const open = [];
+  /** @type {number | null} */
   let revision = null;
-  for (let next = `/tasks?status=pending&limit=${PAGE}`; next;) {
+  /** @type {string | null} */
+  let next = `/tasks?status=pending&limit=${PAGE}`;
+  while (next) {
+    /** @type {ApiResponse<unknown>} */
     const page = await call("GET", next);
     revision ??= page.revision; // of the first page: what is written meanwhile comes as changes, applied twice at worst
-    open.push(...rows(page.data));
+    open.push(...tasksOf(page.data));
     next = page.next;
   }
   const done = await call("GET", "/tasks?status=completed&sort=completed_at&order=desc&limit=200");
-  replaceAll("task", [...open, ...rows(done.data)], revision);
+  const listed = revision ?? 0;
+  replaceAll("task", [...open, ...tasksOf(done.data)], listed);
   store.moreDone = done.next;
-  await Promise.all([optional("project", "/projects?archived=all", revision), optional("view", "/views", revision)]);
-  store.revision = revision;
+  await Promise.all([optional("project", "/projects?archived=all", listed), optional("view", "/views", listed)]);
+  store.revision = listed;
 }
 
-/** Parts of the API that an older service may not have. */
+/**
+ * Parts of the API that an older service may not have.
+ * @template {"project" | "view"} E
+ * @param {E} entity
+ * @param {"/projects?archived=all" | "/views"} path
+ * @param {number} revision
+ */
 async function optional(entity, path, revision) {
   if (store.absent.has(entity)) return;
   try {
-    replaceAll(entity, (await call("GET", path)).data, revision);
+    replaceAll(entity, /** @type {Rows[E][]} */ ((await call("GET", path)).data), revision);
   } catch (error) {
-    if (error.status !== 404) throw error;
+    if (!hasStatus(error, 404)) throw error;
     store.absent.add(entity);
   }
 }
 
 /** More of what was done longer ago. */
 export async function loadMoreDone() {
+  if (!store.moreDone) return;
   const page = await call("GET", store.moreDone);
   store.moreDone = page.next;
-  for (const row of rows(page.data)) put("task", row);
+  for (const row of tasksOf(page.data)) put("task", row);
 }
 
-/** What matches on the service, completed long ago or not: it joins the replica. Returns the ids. */
+/**
+ * What matches on the service, completed long ago or not: it joins the replica. Returns the ids.
+ * @param {string} text
+ * @param {AbortSignal} signal
+ */
 export async function search(text, signal) {
   const page = await call("GET", `/tasks?limit=200&search=${encodeURIComponent(text)}`, { signal });
-  for (const row of rows(page.data)) put("task", row);
-  return new Set(rows(page.data).map((row) => row.id));
+  for (const row of tasksOf(page.data)) put("task", row);
+  return new Set(tasksOf(page.data).map((row) => row.id));
 }
 
 async function catchUp() {
@@ -102,12 +132,16 @@ async function catchUp() {
   changed();
 }
 
-/** Until the stream ends; returns the milliseconds after which the service wants to be asked again. */
+/**
+ * Until the stream ends; returns the milliseconds after which the service wants to be asked again.
+ * @param {AbortSignal} signal
+ */
 async function follow(signal) {
   const silent = new AbortController();
   let timer = setTimeout(() => silent.abort(), SILENCE);
   const either = AbortSignal.any ? AbortSignal.any([signal, silent.signal]) : signal;
   const answer = await send("GET", "/events", { headers: { "Last-Event-ID": String(store.revision) }, signal: either });
+  if (!answer.body) return null;
   let text = "";
   let retry = null;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -116,7 +150,7 @@ async function follow(signal) {
       clearTimeout(timer);
       timer = setTimeout(() => silent.abort(), SILENCE);
       const blocks = (text + chunk.value).split("\n\n");
-      text = blocks.pop(); // not complete yet
+      text = blocks.pop() ?? ""; // not complete yet
       const events = blocks.map(parse);
       if (events.some((event) => event.data)) await queue.settled();
       for (const event of events) retry = dispatch(event) ?? retry;
@@ -127,17 +161,20 @@ async function follow(signal) {
   return retry;
 }
 
+/** @type {(block: string) => Record<string, string>} */
 function parse(block) {
   return Object.fromEntries(
     block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]),
   );
 }
 
+/** @param {Change} change */
 function take(change) {
   apply(change);
   watch(change);
 }
 
+/** @param {Record<string, string>} event */
 function dispatch(event) {
   if (event.event === "gone") store.revision = null;
   else if (event.data && event.event !== "resume") take(JSON.parse(event.data));
@@ -145,8 +182,13 @@ function dispatch(event) {
   return event.retry ? Number(event.retry) : null;
 }
 
+/**
+ * @param {number} milliseconds
+ * @param {AbortSignal} signal
+ */
 function pause(milliseconds, signal) {
-  return new Promise((done) => {
+  /** @type {Promise<void>} */
+  const over = new Promise((done) => {
     const finish = () => {
       clearTimeout(timer);
       removeEventListener("online", finish);
@@ -156,9 +198,10 @@ function pause(milliseconds, signal) {
     addEventListener("online", finish, { once: true });
     signal.addEventListener("abort", finish, { once: true });
   });
+  return over;
 }
 
-let hiding = null;
+let hiding = 0;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hiding);
   if (document.hidden) hiding = setTimeout(stop, HIDDEN_FOR);

@@ -1,6 +1,8 @@
 // What is on the screen beside the data, and what is said about what happens.
 import { changed } from "./store.js";
+/** @import { Thrown, Ui } from "types/client" */
 
+/** @type {Ui} */
 export const ui = {
   editing: null, // the id of the task whose title is being edited in the list
   toast: null, // {text, undo}
@@ -11,20 +13,28 @@ export const ui = {
   found: null, // ids that the service found for the search
 };
 const TOAST_FOR = 7000;
-let timer = null;
+let timer = 0;
 
+/** @param {Partial<Ui>} change */
 export function show(change) {
   Object.assign(ui, change);
   changed();
 }
 
-/** For who listens rather than looks. */
+/**
+ * For who listens rather than looks.
+ * @param {string} text
+ */
 export function announce(text) {
-  const region = document.getElementById("announcements");
+  const region = /** @type {HTMLElement} */ (document.getElementById("announcements"));
   region.textContent = "";
   setTimeout(() => (region.textContent = text), 50); // the same words again are news, too
 }
 
+/**
+ * @param {string} text
+ * @param {{ undo?: boolean, failed?: boolean }} [how]
+ */
 export function toast(text, { undo = false, failed = false } = {}) {
   clearTimeout(timer);
   timer = setTimeout(() => show({ toast: null }), TOAST_FOR);
@@ -32,9 +42,14 @@ export function toast(text, { undo = false, failed = false } = {}) {
   announce(text);
 }
 
-/** What went wrong, in the service's words. */
-export function complain(error) {
-  const more = error.errors?.length > 1 ? ` (and ${error.errors.length - 1} more)` : "";
+/**
+ * What went wrong, in the service's words.
+ * @param {unknown} thrown
+ */
+export function complain(thrown) {
+  const error = /** @type {Thrown} */ (thrown);
+  const others = (error.errors?.length ?? 0) - 1;
+  const more = others > 0 ? ` (and ${others} more)` : "";
   toast(error.retryAfter ? `${error.message} Try again in ${error.retryAfter} s.` : error.message + more, {
     failed: true,
   });

@@ -4,9 +4,23 @@ import { session } from "./session.js";
 import { confirmed, getTask, tasks } from "./store.js";
 import { toast } from "./ui.js";
 import { lastUndoable } from "./outcomes.js";
+/** @import { Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, View } from "types/client" */
+/** @import { Known, Method, Sent } from "types/routes" */
 
+/** @type {(title: string) => string} */
 const short = (title) => (title.length > 40 ? `${title.slice(0, 39)}…` : title);
 const LAST = "~"; // behind every position
+
+/**
+ * The row as it is shown until the write is confirmed.
+ * @template {Entity} E
+ * @param {E} entity
+ * @param {number} id
+ * @param {Overlay<E>} rest
+ */
+const layerOf = (entity, id, rest) => /** @type {Layer} */ (/** @type {unknown} */ ({ entity, id, ...rest }));
+
+/** @type {Omit<Draft<"task">, "title">} */
 const EMPTY_TASK = {
   description: null,
   completed: false,
@@ -25,54 +39,84 @@ const EMPTY_TASK = {
   version: 0,
 };
 
+/** @type {(fields: Partial<Task> & { title: string }) => Draft<"task">} */
 const draft = (fields) => {
   const now = new Date().toISOString();
-  return { ...EMPTY_TASK, user_id: session.user.id, created_at: now, updated_at: now, ...fields };
+  return { ...EMPTY_TASK, user_id: session.user?.id, created_at: now, updated_at: now, ...fields };
 };
 
+/**
+ * @template {Entity} E
+ * @template {string} P
+ * @param {E} entity
+ * @param {P & Known<"POST", P>} path
+ * @param {Sent<"POST", P>} body
+ * @param {Draft<E>} row
+ * @param {string} label
+ * @param {Pick<Op, "id">} [more]
+ */
 function create(entity, path, body, row, label, more) {
   const id = newId();
-  queue.push({
-    entity,
-    method: "POST",
-    path,
-    body,
-    creates: id,
-    label,
-    overlay: [{ entity, id, create: row }],
-    ...more,
-  });
+  const overlay = [layerOf(entity, id, { create: row })];
+  /** @type {NewOp<"POST", string>} */
+  const op = { entity, method: "POST", path, body, creates: id, label, overlay, ...more };
+  queue.push(op);
   return id;
 }
 
-/** A write on condition that nobody else has changed the row since (If-Match). `patch`: what it will look like. */
+/**
+ * A write on condition that nobody else has changed the row since (If-Match). `patch`: what it will look like.
+ * @template {Entity} E
+ * @template {Method} M
+ * @template {string} P
+ * @param {E} entity
+ * @param {Rows[E]} row
+ * @param {RowOp<M, P>} op
+ * @param {Partial<Rows[E]>} [patch]
+ */
 function write(entity, row, op, patch) {
-  const overlay = [{ entity, id: row.id, ...(patch ? { patch } : {}) }, ...(op.overlay ?? [])];
-  queue.push({ entity, id: row.id, match: confirmed(entity, row.id)?.version, ...op, overlay });
+  const overlay = [layerOf(entity, row.id, patch ? { patch } : {}), ...(op.overlay ?? [])];
+  const match = confirmed(entity, row.id)?.version;
+  queue.push(/** @type {NewOp<M, string>} */ ({ entity, id: row.id, match, ...op, overlay }));
 }
 
-/** PATCH of what is not the same already; `before` is what decides whether others' changes are in the way. */
+/**
+ * PATCH of what is not the same already; `before` is what decides whether others' changes are in the way.
+ * @template {"task" | "project"} E
+ * @param {E} entity
+ * @param {"/tasks/{id}" | "/projects/{id}"} path
+ * @param {Rows[E]} row
+ * @param {Fields<E>} fields
+ * @param {string} label
+ */
 function change(entity, path, row, fields, label) {
-  const before = Object.fromEntries(Object.keys(fields).map((name) => [name, row[name]]));
-  const changes = (name) => JSON.stringify(before[name]) !== JSON.stringify(fields[name]);
-  if (Object.keys(fields).some(changes))
-    write(entity, row, { method: "PATCH", path, body: fields, before, label }, fields);
+  const names = /** @type {(keyof Fields<E>)[]} */ (Object.keys(fields));
+  const before = Object.fromEntries(names.map((name) => [name, row[name]]));
+  const changes = names.some((name) => JSON.stringify(row[name]) !== JSON.stringify(fields[name]));
+  const patch = /** @type {Partial<Rows[E]>} */ (fields);
+  if (changes) write(entity, row, { method: "PATCH", path, body: fields, before, label }, patch);
 }
 
-/** From the words of the quick-add line. `shown`: what is known of the task already. */
+/**
+ * From the words of the quick-add line. `shown`: what is known of the task already.
+ * @type {(text: string, shown?: Partial<Task>) => number}
+ */
 export const quickAdd = (text, shown) =>
   create("task", "/tasks/quick", { text }, draft({ title: text, ...shown }), `Added “${short(shown?.title ?? text)}”`);
 
+/** @type {(fields: { title: string, parent_id?: number, project_id?: number }) => number} */
 export const addTask = (fields) => create("task", "/tasks", fields, draft(fields), `Added “${short(fields.title)}”`);
 
+/** @type {(task: Task, fields: Fields<"task">, label?: string) => void} */
 export const changeTask = (task, fields, label = `Changed “${short(task.title)}”`) =>
   change("task", "/tasks/{id}", task, fields, label);
 
+/** @param {Task} task */
 export function completeTask(task, completed = !task.completed) {
   const patch = { completed, completed_at: completed ? new Date().toISOString() : null };
   const label = `${completed ? "Completed" : "Reopened"} “${short(task.title)}”`;
   const below = completed && !task.recurrence ? openBelow(task.id) : []; // they go with it
-  const overlay = below.map((child) => ({ entity: "task", id: child.id, patch }));
+  const overlay = below.map((child) => layerOf("task", child.id, { patch }));
   write(
     "task",
     task,
@@ -89,11 +133,13 @@ export function completeTask(task, completed = !task.completed) {
   );
 }
 
+/** @type {(id: number) => Task[]} */
 function openBelow(id) {
   const direct = [...tasks().values()].filter((task) => task.parent_id === id && !task.completed);
   return direct.flatMap((task) => [task, ...openBelow(task.id)]);
 }
 
+/** @param {Task} task */
 export function skipTask(task) {
   write("task", task, {
     method: "POST",
@@ -103,8 +149,9 @@ export function skipTask(task) {
   });
 }
 
+/** @param {Task} task */
 export function deleteTask(task) {
-  const gone = [task, ...allBelow(task.id)].map(({ id }) => ({ entity: "task", id, remove: true }));
+  const gone = [task, ...allBelow(task.id)].map(({ id }) => layerOf("task", id, { remove: true }));
   write("task", task, {
     method: "DELETE",
     path: "/tasks/{id}",
@@ -114,11 +161,13 @@ export function deleteTask(task) {
   });
 }
 
+/** @type {(id: number) => Task[]} */
 function allBelow(id) {
   const direct = [...tasks().values()].filter((task) => task.parent_id === id);
   return direct.flatMap((task) => [task, ...allBelow(task.id)]);
 }
 
+/** @param {{ id: number, title: string }} task */
 export function restoreTask(task) {
   queue.push({
     entity: "task",
@@ -134,7 +183,11 @@ export function emptyTrash() {
   queue.push({ entity: "trash", method: "DELETE", path: "/tasks/trash", label: "Emptied the trash", tell: "only" });
 }
 
-/** target: {before: id} or {after: id}. Directly behind a position comes what it says with a "!", which is below 0-9a-z. */
+/**
+ * Directly behind a position comes what it says with a "!", which is below 0-9a-z.
+ * @param {Task} task
+ * @param {{ before?: number, after?: number }} target
+ */
 export function moveTask(task, target) {
   const [[side, id]] = Object.entries(target);
   const neighbour = getTask(id);
@@ -160,11 +213,16 @@ export function moveTask(task, target) {
   );
 }
 
+/**
+ * @param {Task} task
+ * @param {string} body
+ */
 export function addComment(task, body) {
   const row = { task_id: task.id, body, created_at: new Date().toISOString(), version: 0 };
   create("comment", "/tasks/{id}/comments", { body }, row, "Added a comment", { id: task.id });
 }
 
+/** @type {(name: string, color: string) => number} */
 export const addProject = (name, color) =>
   create(
     "project",
@@ -174,10 +232,15 @@ export const addProject = (name, color) =>
     `Made the project “${short(name)}”`,
   );
 
+/** @type {(project: Project, fields: Fields<"project">) => void} */
 export const changeProject = (project, fields) =>
   change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
 
-/** Out of sight with its tasks kept, or back again. */
+/**
+ * Out of sight with its tasks kept, or back again.
+ * @param {Project} project
+ * @param {boolean} archived
+ */
 export function archiveProject(project, archived) {
   const label = `${archived ? "Archived" : "Brought back"} the project “${short(project.name)}”`;
   const patch = { archived_at: archived ? new Date().toISOString() : null };
@@ -189,12 +252,15 @@ export function archiveProject(project, archived) {
   );
 }
 
-/** Its tasks go to the trash with it, and come back with it when that is undone. */
+/**
+ * Its tasks go to the trash with it, and come back with it when that is undone.
+ * @param {Project} project
+ */
 export function deleteProject(project) {
   const gone = [...tasks().values()]
     .filter((task) => task.project_id === project.id)
-    .map(({ id }) => ({ entity: "task", id, remove: true }));
-  const overlay = [{ entity: "project", id: project.id, remove: true }, ...gone];
+    .map(({ id }) => layerOf("task", id, { remove: true }));
+  const overlay = [layerOf("project", project.id, { remove: true }), ...gone];
   write("project", project, {
     method: "DELETE",
     path: "/projects/{id}",
@@ -204,15 +270,25 @@ export function deleteProject(project) {
   });
 }
 
+/** @type {(name: string) => `/tags/${string}`} */
 const tagPath = (name) => `/tags/${encodeURIComponent(name)}`;
 
-/** Other tags for each task that carries this one, by `edit`. */
+/**
+ * Other tags for each task that carries this one, by `edit`.
+ * @param {string} name
+ * @param {(tags: string[]) => string[]} edit
+ */
 function retagged(name, edit) {
   const carrying = [...tasks().values()].filter((task) => task.tags.includes(name));
-  return carrying.map((task) => ({ entity: "task", id: task.id, patch: { tags: edit(task.tags) } }));
+  return carrying.map((task) => layerOf("task", task.id, { patch: { tags: edit(task.tags) } }));
 }
 
-/** `merge`: the new name is in use, and its tasks keep it. */
+/**
+ * `merge`: the new name is in use, and its tasks keep it.
+ * @param {string} name
+ * @param {string} to
+ * @param {boolean} merge
+ */
 export function renameTag(name, to, merge) {
   const overlay = retagged(name, (tags) => [...new Set(tags.map((tag) => (tag === name ? to : tag)))]);
   const label = `${merge ? "Merged" : "Renamed"} @${short(name)} ${merge ? "into" : "to"} @${short(to)}`;
@@ -228,6 +304,7 @@ export function renameTag(name, to, merge) {
   });
 }
 
+/** @param {string} name */
 export function deleteTag(name) {
   const overlay = retagged(name, (tags) => tags.filter((tag) => tag !== name));
   queue.push({
@@ -240,11 +317,13 @@ export function deleteTag(name) {
   });
 }
 
+/** @type {(name: string, parameters: TaskFilter) => number} */
 export const addView = (name, parameters) =>
   create("view", "/views", { name, parameters }, { name, parameters, version: 0 }, `Kept the view “${short(name)}”`);
 
+/** @param {View} view */
 export function deleteView(view) {
-  const overlay = [{ entity: "view", id: view.id, remove: true }];
+  const overlay = [layerOf("view", view.id, { remove: true })];
   write("view", view, {
     method: "DELETE",
     path: "/views/{id}",

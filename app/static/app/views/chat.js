@@ -4,15 +4,19 @@ import { call } from "../session.js";
 import { store } from "../store.js";
 import { show, toast } from "../ui.js";
 import { Icon } from "./icon.js";
+/** @import { ChatRequest, Sending, Thrown } from "types/client" */
+
+/** @typedef {{ role: string, content: string, tools?: string[], failed?: boolean }} Said */
 
 /** The assistant. What it does comes back by the stream like everybody's changes. */
 export function Chat() {
-  const [said, setSaid] = useState([]); // {role, content, tools}
-  const [conversation, setConversation] = useState(null);
+  const [said, setSaid] = useState(/** @type {Said[]} */ ([]));
+  const [conversation, setConversation] = useState(/** @type {number | null} */ (null));
   const [busy, setBusy] = useState(false);
-  const end = useRef(null);
+  const end = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => end.current?.scrollIntoView({ block: "end" }), [said.length]);
 
+  /** @param {Sending<"message">} event */
   async function submit(event) {
     event.preventDefault();
     const field = event.target.elements.message;
@@ -22,6 +26,7 @@ export function Chat() {
     setBusy(true);
     setSaid((all) => [...all, { role: "user", content: message }]);
     try {
+      /** @type {ChatRequest} */
       const body = conversation === null ? { message } : { message, conversation_id: conversation };
       const { data } = await call("POST", "/chat", { body, headers: { "Idempotency-Key": newKey() } });
       setConversation(data.conversation_id);
@@ -29,7 +34,8 @@ export function Chat() {
         ...all,
         { role: "assistant", content: data.response, tools: data.tool_calls.map((one) => one.tool) },
       ]);
-    } catch (error) {
+    } catch (thrown) {
+      const error = /** @type {Thrown} */ (thrown);
       if (error.code === "chat_not_configured") {
         store.absent.add("chat");
         show({ panel: null });
@@ -43,7 +49,7 @@ export function Chat() {
     <aside class="details chat" aria-label="Assistant">
       <header><h2>Assistant</h2><button class="quiet-button" aria-label="Close the assistant" onClick=${() => show({ panel: null })}><${Icon} name="close" /></button></header>
       <div class="said" role="log" aria-live="polite">
-        ${said.map((one) => html`<div class=${`bubble ${one.role}`}><p>${one.content}</p>${one.tools?.length > 0 && html`<p class="meta">${one.tools.join(", ")}</p>`}</div>`)}
+        ${said.map((one) => html`<div class=${`bubble ${one.role}`}><p>${one.content}</p>${one.tools && one.tools.length > 0 && html`<p class="meta">${one.tools.join(", ")}</p>`}</div>`)}
         ${busy && html`<p class="quiet">Thinking…</p>`}
         <div ref=${end}></div>
       </div>

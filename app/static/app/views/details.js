@@ -7,6 +7,9 @@ import { Comments } from "./comments.js";
 import { History } from "./history.js";
 import { Icon } from "./icon.js";
 import { Reminders } from "./reminders.js";
+/** @import { Choosing, Fields, On, Priority, Task, Typing } from "types/client" */
+
+/** @typedef {(fields: Fields<"task">) => void} SetFields */
 
 const RULES = [
   "FREQ=DAILY",
@@ -18,28 +21,30 @@ const RULES = [
 ];
 const close = () => go({ task: 0 });
 
+/** @param {{ task: Task }} props */
 export function Details({ task }) {
-  const panel = useRef(null);
-  useEffect(() => panel.current.focus(), []);
+  const panel = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => panel.current?.focus(), []);
+  /** @type {SetFields} */
   const set = (fields) => changeTask(task, fields);
   return html`
     <aside class="details" aria-label="Details" ref=${panel} tabindex="-1">
       <header>
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} aria-label="Completed" onClick=${() => completeTask(task)}><${Icon} name="done" /></button>
-        <${Text} class="big" label="Title" value=${task.title} max="200" required onKeep=${(title) => set({ title: title.replaceAll("\n", " ") })} />
+        <${Text} class="big" label="Title" value=${task.title} max="200" required onKeep=${(/** @type {string} */ title) => set({ title: title.replaceAll("\n", " ") })} />
         <button class="quiet-button" id="close-details" aria-label="Close the details" onClick=${close}><${Icon} name="close" /></button>
       </header>
       <${Parent} task=${task} />
-      <${Text} class="notes" label="Notes" value=${task.description ?? ""} placeholder="Notes" onKeep=${(text) => set({ description: text || null })} />
+      <${Text} class="notes" label="Notes" value=${task.description ?? ""} placeholder="Notes" onKeep=${(/** @type {string} */ text) => set({ description: text || null })} />
       <div class="fields">
         <${Due} task=${task} set=${set} />
         <label>Priority
-          <select value=${task.priority} onChange=${(event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
+          <select value=${task.priority} onChange=${(/** @type {On<HTMLSelectElement & { value: Priority }>} */ event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
         </label>
         ${
           !store.absent.has("project") &&
           html`<label>Project
-          <select value=${task.project_id ?? ""} onChange=${(event) => set({ project_id: Number(event.target.value) || null })}>
+          <select value=${task.project_id ?? ""} onChange=${(/** @type {Choosing} */ event) => set({ project_id: Number(event.target.value) || null })}>
             <option value="">Inbox</option>
             ${projects().map((project) => html`<option value=${project.id}>${project.name}</option>`)}
           </select>
@@ -59,9 +64,12 @@ export function Details({ task }) {
   `;
 }
 
-/** A text that grows with what is in it, and is kept when one leaves it. */
+/**
+ * A text that grows with what is in it, and is kept when one leaves it.
+ * @param {{ label: string, value: string, onKeep: (text: string) => void, max?: string, placeholder?: string, required?: boolean }} props
+ */
 function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
-  const field = useRef(null);
+  const field = useRef(/** @type {HTMLTextAreaElement} */ (/** @type {unknown} */ (null))); // used only while it is there
   const fit = () => {
     field.current.style.setProperty("height", "auto");
     field.current.style.setProperty("height", `${field.current.scrollHeight}px`);
@@ -76,7 +84,7 @@ function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
     if (text || !required) onKeep(text);
     else field.current.value = value;
   };
-  const key = (event) => {
+  const key = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Enter" && (max || event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       field.current.blur();
@@ -85,17 +93,21 @@ function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
   return html`<textarea ...${rest} ref=${field} rows="1" aria-label=${label} placeholder=${placeholder} maxlength=${max} onInput=${fit} onBlur=${keep} onKeyDown=${key}></textarea>`;
 }
 
-/** A field that belongs to who types in it until it is left; what comes from elsewhere shows when it changes. */
+/**
+ * A field that belongs to who types in it until it is left; what comes from elsewhere shows when it changes.
+ * @param {{ value: string } & Record<string, unknown>} props
+ */
 function Field({ value, ...rest }) {
-  const field = useRef(null);
+  const field = useRef(/** @type {HTMLInputElement} */ (/** @type {unknown} */ (null))); // used only while it is there
   useLayoutEffect(() => void (field.current.value = value), [value]); // before anybody can type in it
   return html`<input ref=${field} ...${rest} />`;
 }
 
+/** @param {{ task: Task, set: SetFields }} props */
 function Due({ task, set }) {
   const day = task.due_date ? dueDay(task.due_date) : "";
   const time = dueTime(task.due_date);
-  const change = (event) => {
+  const change = (/** @type {On} */ event) => {
     const { due_day, due_time } = Object.fromEntries(
       [...event.currentTarget.querySelectorAll("input")].map((field) => [field.name, field.value]),
     );
@@ -109,11 +121,12 @@ function Due({ task, set }) {
   `;
 }
 
+/** @param {{ task: Task, set: SetFields }} props */
 function Repeat({ task, set }) {
   const known = !task.recurrence || RULES.includes(task.recurrence) ? RULES : [task.recurrence, ...RULES];
   return html`
     <label>Repeat
-      <select value=${task.recurrence ?? ""} disabled=${!task.due_date && !task.recurrence} onChange=${(event) => set({ recurrence: event.target.value || null })}>
+      <select value=${task.recurrence ?? ""} disabled=${!task.due_date && !task.recurrence} onChange=${(/** @type {Choosing} */ event) => set({ recurrence: event.target.value || null })}>
         <option value="">never</option>
         ${known.map((rule) => html`<option value=${rule}>${sayRule(rule)}</option>`)}
       </select>
@@ -122,8 +135,9 @@ function Repeat({ task, set }) {
   `;
 }
 
+/** @param {{ task: Task, set: SetFields }} props */
 function Tags({ task, set }) {
-  const keep = (event) => {
+  const keep = (/** @type {Typing} */ event) => {
     const tags = event.target.value
       .split(",")
       .map((tag) => tag.trim().replace(/^@/, ""))
@@ -133,12 +147,14 @@ function Tags({ task, set }) {
   return html`<label>Tags<${Field} name="tags" value=${task.tags.join(", ")} placeholder="home, errands" onChange=${keep} /></label>`;
 }
 
+/** @type {(task: Task) => number} */
 const depthOf = (task) => {
   let depth = 0;
-  for (let one = task; one?.parent_id; one = tasks().get(one.parent_id)) depth += 1;
+  for (let one = /** @type {Task | undefined} */ (task); one?.parent_id; one = tasks().get(one.parent_id)) depth += 1;
   return depth;
 };
 
+/** @param {{ task: Task }} props */
 function Parent({ task }) {
   const parent = task.parent_id && tasks().get(task.parent_id);
   return parent
@@ -146,12 +162,13 @@ function Parent({ task }) {
     : null;
 }
 
+/** @param {{ task: Task }} props */
 function Subtasks({ task }) {
   const [text, setText] = useState("");
   const rows = [...tasks().values()]
     .filter((one) => one.parent_id === task.id)
     .sort((a, b) => (a.position < b.position ? -1 : 1));
-  const submit = (event) => {
+  const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (text.trim())
       addTask({ title: text.trim(), parent_id: task.id, ...(task.project_id ? { project_id: task.project_id } : {}) });
@@ -169,7 +186,7 @@ function Subtasks({ task }) {
           </li>`,
         )}
       </ul>
-      <form onSubmit=${submit}><input id="add-subtask" aria-label="New subtask" placeholder="Add a subtask" maxlength="200" value=${text} onInput=${(event) => setText(event.target.value)} /></form>
+      <form onSubmit=${submit}><input id="add-subtask" aria-label="New subtask" placeholder="Add a subtask" maxlength="200" value=${text} onInput=${(/** @type {Typing} */ event) => setText(event.target.value)} /></form>
     </section>
   `;
 }

@@ -1,9 +1,12 @@
 import { html, useEffect, useRef } from "../html.js";
 
-/** A modal dialog: the browser keeps the focus inside and gives it back. */
+/**
+ * A modal dialog: the browser keeps the focus inside and gives it back.
+ * @param {{ label: string, onClose: () => void, children?: unknown }} props
+ */
 export function Dialog({ label, onClose, children }) {
-  const dialog = useRef(null);
-  useEffect(() => void dialog.current.showModal(), []);
-  const outside = (event) => event.target === dialog.current && onClose();
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  useEffect(() => void dialog.current?.showModal(), []);
+  const outside = (/** @type {Event} */ event) => event.target === dialog.current && onClose();
   return html`<dialog ref=${dialog} aria-label=${label} onClose=${onClose} onClick=${outside}><div class="sheet">${children}</div></dialog>`;
 }

@@ -23,5 +23,7 @@ const PATHS = {
   out: "M14 4h5v16h-5M4 12h11M11 8l4 4-4 4",
 };
 
+/** @typedef {keyof typeof PATHS} IconName */
+/** @param {{ name: IconName }} props */
 export const Icon = ({ name }) =>
   html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;

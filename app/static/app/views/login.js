@@ -1,11 +1,13 @@
 import { html, useState } from "../html.js";
 import { logIn, register } from "../session.js";
+/** @import { Sending, Thrown } from "types/client" */
 
 export function Login() {
   const [isNew, setNew] = useState(false);
-  const [said, setSaid] = useState(null); // {text, failed}
+  const [said, setSaid] = useState(/** @type {{ text: string, failed?: boolean } | null} */ (null));
   const [busy, setBusy] = useState(false);
 
+  /** @param {Sending<"email" | "password">} event */
   async function submit(event) {
     event.preventDefault();
     const { email, password } = event.target.elements;
@@ -14,7 +16,8 @@ export function Login() {
     try {
       const mail = await (isNew ? register : logIn)(email.value, password.value);
       if (mail) setSaid({ text: mail });
-    } catch (error) {
+    } catch (thrown) {
+      const error = /** @type {Thrown} */ (thrown);
       setSaid({
         text: error.retryAfter ? `${error.message} Wait ${error.retryAfter} s.` : error.message,
         failed: true,

@@ -3,8 +3,10 @@ import { sayDue, sayRule } from "../dates.js";
 import { call } from "../session.js";
 import { getTask, projects } from "../store.js";
 import { quickAdd } from "../writes.js";
+/** @import { Place, QuickPreview, Span, Task, Typing } from "types/client" */
 
 const PAUSE = 150; // ms after the last key
+/** @type {Record<string, (value: string) => string>} */
 const SAY = {
   due_date: (value) => sayDue(value),
   recurrence: (value) => sayRule(value),
@@ -13,17 +15,24 @@ const SAY = {
   tags: (value) => `@${value}`,
 };
 
-/** What is added to a project or tag belongs there, unless the words say otherwise. */
+/**
+ * What is added to a project or tag belongs there, unless the words say otherwise.
+ * @param {string} text
+ * @param {Place} place
+ */
 function inPlace(text, place) {
-  const quoted = (name) => `"${name}"`;
+  const quoted = (/** @type {string} */ name) => `"${name}"`;
   if (place.list === "tag") return `${text} @${quoted(place.id)}`;
   const project = place.list === "project" && projects().find((one) => one.id === Number(place.id));
   return project && !/(^|\s)#\S/.test(text) ? `${text} #${quoted(project.name)}` : text;
 }
 
-/** What the service understands of the words, as they are typed; nothing is written. */
+/**
+ * What the service understands of the words, as they are typed; nothing is written.
+ * @param {string} text
+ */
 function usePreview(text) {
-  const [preview, setPreview] = useState(null);
+  const [preview, setPreview] = useState(/** @type {QuickPreview | null} */ (null));
   useEffect(() => {
     const stop = new AbortController();
     if (!text.trim()) return setPreview(null);
@@ -41,19 +50,22 @@ function usePreview(text) {
   return preview;
 }
 
+/** @param {{ place: Place }} props */
 export function QuickAdd({ place }) {
   const [text, setText] = useState("");
   const preview = usePreview(text);
   const understood = text.trim() ? (preview?.understood ?? []) : [];
 
-  function submit(event) {
+  function submit(/** @type {Event} */ event) {
     event.preventDefault();
     const words = text.trim();
     if (!words) return;
     const whole = inPlace(words, place);
     const here =
       place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
-    const { project, ...shown } = preview?.task ?? { title: words };
+    /** @type {Partial<Task> & { project?: string | null }} */
+    const known = preview?.task ?? { title: words };
+    const { project, ...shown } = known;
     const id = quickAdd(whole, { ...shown, ...here });
     setText("");
     setTimeout(() => flash(id), 60);
@@ -64,7 +76,7 @@ export function QuickAdd({ place }) {
       <div class="line">
         <span class="plus" aria-hidden="true"></span>
         <input id="add" aria-label="New task" placeholder="Buy milk tomorrow at 9 #home p:high" autocomplete="off" maxlength="500"
-          aria-describedby="understood" value=${text} onInput=${(event) => setText(event.target.value)} />
+          aria-describedby="understood" value=${text} onInput=${(/** @type {Typing} */ event) => setText(event.target.value)} />
         <button class="primary" hidden=${!text.trim()}>Add</button>
       </div>
       <p class="understood" id="understood" aria-live="polite">
@@ -74,6 +86,7 @@ export function QuickAdd({ place }) {
   `;
 }
 
+/** @param {Span} span */
 function say({ field, value, text }) {
   try {
     return SAY[field]?.(value) ?? text;
@@ -82,7 +95,10 @@ function say({ field, value, text }) {
   }
 }
 
-/** Shows where the new task went. */
+/**
+ * Shows where the new task went.
+ * @param {number} id
+ */
 function flash(id) {
   const row = document.querySelector(`.row[data-id="${getTask(id)?.id}"]`);
   row?.scrollIntoView({ block: "nearest" });

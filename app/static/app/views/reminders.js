@@ -1,7 +1,9 @@
 import { html } from "../html.js";
 import { sayInstant } from "../dates.js";
 import { Icon } from "./icon.js";
+/** @import { Choosing, Fields, Task } from "types/client" */
 
+/** @type {Record<string, string>} */
 const CHOICES = {
   PT0S: "when it is due",
   "-PT10M": "10 minutes before",
@@ -10,9 +12,13 @@ const CHOICES = {
   "-P1D": "1 day before",
   "-P7D": "1 week before",
 };
+/** @type {Record<string, string>} */
 const UNITS = { D: "day", H: "hour", M: "minute", S: "second" };
 
-/** A duration from the due date ("-PT30M") or an instant, in words. */
+/**
+ * A duration from the due date ("-PT30M") or an instant, in words.
+ * @param {string} reminder
+ */
 export function sayReminder(reminder) {
   if (CHOICES[reminder]) return CHOICES[reminder];
   if (!reminder.includes("P")) return sayInstant(reminder);
@@ -22,9 +28,10 @@ export function sayReminder(reminder) {
   return `${parts.join(" ")} ${reminder.startsWith("-") ? "before" : "after"}`;
 }
 
+/** @param {{ task: Task, set: (fields: Fields<"task">) => void }} props */
 export function Reminders({ task, set }) {
   const left = Object.keys(CHOICES).filter((one) => !task.reminders.includes(one));
-  const add = (event) => {
+  const add = (/** @type {Choosing} */ event) => {
     const { value } = event.target;
     event.target.value = "";
     if (value) set({ reminders: [...task.reminders, value] });

@@ -8,12 +8,16 @@ import { complain, setTheme, show, theme } from "../ui.js";
 import { addProject, deleteView } from "../writes.js";
 import { Icon } from "./icon.js";
 import { Mark } from "./login.js";
+/** @import { IconName } from "./icon.js" */
+/** @import { Place, Sending, View as KeptView } from "types/client" */
 
+/** @type {Record<string, string>} */
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
-const HAS_ASSISTANT = document.querySelector("meta[name=assistant]").content === "on"; // nothing to offer without a model
+const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // nothing to offer without a model
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
 function counts() {
+  /** @type {{ all: number, today: number, project: Map<number | null, number> }} */
   const count = { all: 0, today: 0, project: new Map() };
   const now = today();
   for (const task of tasks().values()) {
@@ -25,6 +29,18 @@ function counts() {
   return count;
 }
 
+/**
+ * @typedef {object} ItemProps
+ * @property {Place} place
+ * @property {string} list
+ * @property {string | number} [id]
+ * @property {IconName} [icon]
+ * @property {string | null} [color]
+ * @property {string} label
+ * @property {number} [count]
+ */
+
+/** @param {ItemProps} props */
 const Item = ({ place, list, id = "", icon, color, label, count }) => html`
   <li>
     <a href=${hrefTo({ list, id: String(id) })} aria-current=${place.list === list && place.id === String(id) ? "page" : null}>
@@ -35,10 +51,14 @@ const Item = ({ place, list, id = "", icon, color, label, count }) => html`
   </li>
 `;
 
-/** An SVG, because its colour is an attribute: the page's policy allows no style in markup. */
+/**
+ * An SVG, because its colour is an attribute: the page's policy allows no style in markup.
+ * @param {{ color?: string | null }} props
+ */
 export const Dot = ({ color }) =>
   html`<svg class="dot" viewBox="0 0 10 10" aria-hidden="true"><circle cx="5" cy="5" r="4" fill=${color ?? "currentColor"} /></svg>`;
 
+/** @param {{ place: Place }} props */
 export function Sidebar({ place }) {
   const count = counts();
   const kept = views();
@@ -86,10 +106,14 @@ export function Sidebar({ place }) {
   `;
 }
 
-/** A kept view speaks the parameters of the API's list; here it is a place. */
+/**
+ * A kept view speaks the parameters of the API's list; here it is a place.
+ * @param {{ view: KeptView }} props
+ */
 function View({ view }) {
   const { status, search, priority, tag, project_id, overdue, sort } = view.parameters;
-  const first = (value) => (Array.isArray(value) ? value[0] : value);
+  const first = (/** @type {string | string[] | null | undefined} */ value) =>
+    Array.isArray(value) ? value[0] : value;
   const list = project_id
     ? { list: "project", id: String(project_id) }
     : tag?.length
@@ -111,6 +135,7 @@ function View({ view }) {
   `;
 }
 
+/** @param {{ place: Place }} props */
 function Archive({ place }) {
   const away = archived();
   if (!away.length) return null;
@@ -124,7 +149,7 @@ function Archive({ place }) {
 
 function NewProject() {
   const [open, setOpen] = useState(false);
-  function submit(event) {
+  function submit(/** @type {Sending<"name">} */ event) {
     event.preventDefault();
     const name = event.target.elements.name.value.trim();
     if (name) addProject(name, COLORS[projects().length % COLORS.length]);
@@ -134,7 +159,7 @@ function NewProject() {
     return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />New project</button>`;
   return html`
     <form class="new-project" onSubmit=${submit}>
-      <input name="name" aria-label="Name of the new project" maxlength="100" autofocus ref=${(field) => field?.focus()} onBlur=${() => setOpen(false)} />
+      <input name="name" aria-label="Name of the new project" maxlength="100" autofocus ref=${(/** @type {HTMLElement | null} */ field) => field?.focus()} onBlur=${() => setOpen(false)} />
     </form>
   `;
 }
@@ -156,7 +181,7 @@ function Foot() {
         <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
         <button class="quiet-button" aria-label="Keyboard" title="Keyboard (?)" onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
         <button class="quiet-button" id="theme" aria-label=${`Colours: ${theme()}. Change to ${next}`} title=${`Colours: ${theme()}`} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
-        <button class="quiet-button" id="logout" aria-label=${`Log out ${session.user.email ?? ""}`} title="Log out" onClick=${leave}><${Icon} name="out" /></button>
+        <button class="quiet-button" id="logout" aria-label=${`Log out ${session.user?.email ?? ""}`} title="Log out" onClick=${leave}><${Icon} name="out" /></button>
       </div>
     </div>
   `;

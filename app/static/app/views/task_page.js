@@ -8,14 +8,18 @@ import { Icon } from "./icon.js";
 import { QuickAdd } from "./quick_add.js";
 import { List } from "./list.js";
 import { ProjectTools, TagTools } from "./tools.js";
+/** @import { Choosing, Place, Priority, TaskFilter, Typing } from "types/client" */
 
+/** @type {Record<string, string>} */
 const TITLES = { all: "All tasks", inbox: "Inbox", today: "Today", upcoming: "Upcoming", done: "Done" };
+/** @type {Record<string, string>} */
 const NOTHING = {
   today: "Nothing is due. Enjoy the day.",
   done: "Nothing done yet.",
   all: "All clear. Add something above.",
 };
 
+/** @type {(place: Place) => string} */
 export const heading = (place) =>
   place.list === "project"
     ? (projectName(Number(place.id)) ?? "Project")
@@ -23,6 +27,7 @@ export const heading = (place) =>
       ? `@${place.id}`
       : (TITLES[place.list] ?? "Tasks");
 
+/** @param {{ place: Place }} props */
 export function TaskPage({ place }) {
   useServiceSearch(place.search);
   const rows = listed(tasks(), place, place.search ? ui.found : null);
@@ -43,6 +48,7 @@ export function TaskPage({ place }) {
   `;
 }
 
+/** @param {Place} place */
 function empty(place) {
   if (store.revision === null) return store.online ? "One moment…" : "The service cannot be reached. Asking again…";
   return place.search || place.priority || place.due
@@ -50,7 +56,10 @@ function empty(place) {
     : (NOTHING[place.list] ?? "Nothing here yet.");
 }
 
-/** The replica answers at once; the service also knows what was completed long ago. */
+/**
+ * The replica answers at once; the service also knows what was completed long ago.
+ * @param {string} text
+ */
 function useServiceSearch(text) {
   useEffect(() => {
     const stop = new AbortController();
@@ -68,19 +77,21 @@ function useServiceSearch(text) {
   }, [text]);
 }
 
+/** @param {{ name: string, label: string, value: string, children?: unknown }} props */
 const Select = ({ name, label, value, children }) => html`
   <label class="select"><span class="unseen">${label}</span>
-    <select name=${name} value=${value} onChange=${(event) => go({ [name]: event.target.value })}>${children}</select>
+    <select name=${name} value=${value} onChange=${(/** @type {Choosing} */ event) => go({ [name]: event.target.value })}>${children}</select>
   </label>
 `;
 
+/** @param {{ place: Place }} props */
 function Toolbar({ place }) {
   return html`
     <div class="toolbar" role="search">
       <label class="search">
         <${Icon} name="search" /><span class="unseen">Search</span>
         <input id="search" type="search" placeholder="Search" value=${place.search} maxlength="200"
-          onInput=${(event) => go({ search: event.target.value }, { replace: true })} />
+          onInput=${(/** @type {Typing} */ event) => go({ search: event.target.value }, { replace: true })} />
       </label>
       ${
         place.list !== "done" &&
@@ -108,7 +119,10 @@ function Toolbar({ place }) {
   `;
 }
 
-/** The filters as the parameters of the API's list, under a name. */
+/**
+ * The filters as the parameters of the API's list, under a name.
+ * @param {{ place: Place }} props
+ */
 function KeepView({ place }) {
   const filtered = place.search || place.priority || place.due === "overdue";
   if (!filtered || store.absent.has("view")) return null;
@@ -123,9 +137,9 @@ function KeepView({ place }) {
       .join(" ")
       .slice(0, 100);
     if (views().some((view) => view.name === name)) return;
-    const parameters = { status: place.status, sort: place.sort };
+    const parameters = /** @type {TaskFilter} */ ({ status: place.status, sort: place.sort });
     if (place.search) parameters.search = place.search;
-    if (place.priority) parameters.priority = [place.priority];
+    if (place.priority) parameters.priority = [/** @type {Priority} */ (place.priority)];
     if (place.due === "overdue") parameters.overdue = true;
     if (place.list === "project") parameters.project_id = Number(place.id);
     if (place.list === "tag") parameters.tag = [place.id];

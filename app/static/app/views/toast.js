@@ -2,7 +2,9 @@ import { html } from "../html.js";
 import { show } from "../ui.js";
 import { undo } from "../writes.js";
 import { Icon } from "./icon.js";
+/** @import { Ui } from "types/client" */
 
+/** @param {{ toast: Ui["toast"] }} props */
 export function Toast({ toast }) {
   if (!toast) return null;
   return html`

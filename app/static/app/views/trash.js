@@ -3,18 +3,25 @@ import { sayInstant } from "../dates.js";
 import { queue } from "../queue.js";
 import { call } from "../session.js";
 import { store } from "../store.js";
+import { tasksOf } from "../sync.js";
 import { complain, show } from "../ui.js";
 import { emptyTrash, restoreTask } from "../writes.js";
 import { Icon } from "./icon.js";
+/** @import { Task } from "types/client" */
+
+/** @param {Task} task */
+const deletedAt = (task) =>
+  // @ts-expect-error The API does not send it: the line is empty until it does.
+  task.deleted_at ? `Deleted ${sayInstant(task.deleted_at)}` : "";
 
 /** Not part of the replica: asked for when it is looked at, and again when something has been written. */
 export function Trash() {
-  const [rows, setRows] = useState(null);
+  const [rows, setRows] = useState(/** @type {Task[] | null} */ (null));
   const [sure, setSure] = useState(false);
   const { revision } = store;
   const waiting = queue.size;
   useEffect(() => {
-    call("GET", "/tasks/trash?limit=1000").then(({ data }) => setRows(data.tasks ?? data), complain);
+    call("GET", "/tasks/trash?limit=1000").then(({ data }) => setRows(tasksOf(data)), complain);
   }, [revision, waiting]);
   useEffect(() => void (document.title = "Trash · Todo"), []);
   return html`
@@ -22,7 +29,8 @@ export function Trash() {
       <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
       <h1>Trash</h1>
       ${
-        rows?.length > 0 &&
+        rows &&
+        rows.length > 0 &&
         html`<button class=${sure ? "danger" : "secondary"} id="empty-trash" onBlur=${() => setSure(false)} onClick=${() => (sure ? (emptyTrash(), setSure(false)) : setSure(true))}>
         ${sure ? "Delete all for good?" : "Empty"}
       </button>`
@@ -34,7 +42,7 @@ export function Trash() {
         (task) => html`
         <li class="row trashed" key=${task.id} data-id=${task.id}>
           <div class="words"><p class="title">${task.title}</p>
-            <p class="meta"><span>${task.deleted_at ? `Deleted ${sayInstant(task.deleted_at)}` : ""}</span></p></div>
+            <p class="meta"><span>${deletedAt(task)}</span></p></div>
           <button class="secondary restore" onClick=${() => restoreTask(task)}>Restore<span class="unseen"> ${task.title}</span></button>
         </li>`,
       )}

@@ -1,0 +1,2 @@
+// For `npm run types`: no browser loads this.
+export * from "preact";
