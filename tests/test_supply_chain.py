@@ -1,5 +1,6 @@
 """What is installed is what constraints.txt says: exact, nothing missing, and nothing with a known hole."""
 
+import json
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution
@@ -106,3 +107,13 @@ def test_what_is_installed_is_what_is_pinned() -> None:
     assert {
         name: version for name, version in found.items() if {Version(version)} != versions_of(name, here=True)
     } == {}
+
+
+def test_tools_of_javascript_are_pinned_and_none_is_shipped() -> None:
+    package = json.loads((ROOT / "package.json").read_text())
+    assert "dependencies" not in package
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert lock.pop("")["devDependencies"] == package["devDependencies"]
+    for name, version in package["devDependencies"].items():
+        assert lock[f"node_modules/{name}"]["version"] == version
+    assert [name for name, entry in lock.items() if "integrity" not in entry or "resolved" in entry] == []
