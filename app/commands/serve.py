@@ -21,7 +21,7 @@ from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
 from app.main import create_app
 from app.observability.logs import configure_logging
-from app.server.protocol import Guarded
+from app.server.protocol import BoundedProtocol
 
 GRACE = 10  # seconds that running requests get when the service is told to stop
 WORKER_START = 30  # seconds without a word after which a worker is replaced; on a busy machine a start takes a while
@@ -92,7 +92,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.web_concurrency,
         backlog=BACKLOG,
-        http=Guarded,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
+        http=BoundedProtocol,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
         ws="none",  # nothing here speaks it, and its protocol has none of those bounds
         timeout_keep_alive=settings.keep_alive,
         loop="auto",

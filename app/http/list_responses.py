@@ -10,7 +10,7 @@ from app.http.link_header import link_header
 from app.http.responses import NOT_CACHED_ELSEWHERE, Json, header
 from app.http.routing import known_names
 from app.pagination import Page
-from app.schemas.task_query import ForwardQuery, PageQuery
+from app.schemas.queries import ForwardQuery, PageQuery
 from app.services import users
 
 LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(

@@ -18,7 +18,7 @@ from app.http.etags import expected_versions
 from app.http.list_responses import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
 from app.http.routing import DirectRoute
 from app.models.comments import CommentBody, CommentRead
-from app.schemas.task_query import ForwardQuery
+from app.schemas.queries import ForwardQuery
 from app.services import comments
 
 router = APIRouter(

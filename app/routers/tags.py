@@ -8,8 +8,8 @@ from app.http.dependencies import IfNoneMatch, Owner, ReadSession, Session, TagN
 from app.http.list_responses import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
 from app.http.responses import Json
 from app.http.routing import DirectRoute
+from app.schemas.queries import ForwardQuery
 from app.schemas.tags import TagRead, TagUpdate
-from app.schemas.task_query import ForwardQuery
 from app.services.tasks import tags
 
 router = APIRouter(

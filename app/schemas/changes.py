@@ -6,7 +6,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.models.types import MAX_ID, Instant, Shape
-from app.schemas.task_query import Limit, Whole
+from app.schemas.queries import Limit, Whole
 
 EXAMPLE: Any = {
     "revision": 42,

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, Strict
 
 from app.models.conversations import CALL, ToolCallRead
 from app.models.types import MAX_ID, Int64, Shape, visible
-from app.schemas.task_query import Limit, Whole
+from app.schemas.queries import Limit, Whole
 
 MESSAGE_MAX = 4000
 

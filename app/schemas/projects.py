@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.types import RowId, Shape
-from app.schemas.task_query import QueryId
+from app.schemas.queries import QueryId
 
 
 class Archived(StrEnum):

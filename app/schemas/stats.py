@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.models.types import Int64, Shape
-from app.schemas.task_query import Whole
+from app.schemas.queries import Whole
 
 EXAMPLE: Any = {
     "timezone": "Europe/Berlin",

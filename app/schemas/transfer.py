@@ -13,7 +13,8 @@ from app.models.task_fields import DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
 from app.models.types import DateOrInstant, Shape, cleaned, visible
 from app.models.views import NAME_MAX as VIEW_NAME_MAX
-from app.schemas.task_query import Flag, TaskFilter
+from app.schemas.queries import Flag
+from app.schemas.task_query import TaskFilter
 
 ERRORS_MAX = 1000  # listed; all are counted
 

@@ -6,7 +6,8 @@ from pydantic import MISSING, ConfigDict, Field, StrictStr
 
 from app.models.types import Echoed, UpdateShape, visible
 from app.models.views import NAME_MAX, ViewRead
-from app.schemas.task_query import PageQuery, TaskFilter
+from app.schemas.queries import PageQuery
+from app.schemas.task_query import TaskFilter
 
 ViewName = Annotated[
     StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX, examples=["Urgent at home"])

@@ -7,13 +7,19 @@ timer is set for it: one for the whole process looks once a second at the connec
 
 import asyncio
 import re
+import socket
+from collections.abc import Sized
 from contextvars import copy_context
 from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
 from app.config import Settings, get_settings
-from app.http.connection import Connection, drop_unread
+from app.http.connection import ABORT
 from app.server.file_limit import reserve_files
 from app.server.refusals import (
     FULL,
@@ -35,22 +41,72 @@ HEAD, BODY, NOTHING = "head", "body", ""  # what is being read
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
 
 
+class PipelineFlow(FlowControl):
+    """Reads nothing while requests are queued, so that their size is what was received at once.
+
+    In uvicorn every ``receive()`` of the running request reads on for the queued ones: without end beside an import,
+    which polls for a disconnect.
+    """
+
+    def __init__(self, transport: asyncio.Transport, queued: Sized) -> None:
+        super().__init__(transport)
+        self._queued = queued
+
+    def resume_reading(self) -> None:
+        if self.read_paused and not self._queued:
+            super().resume_reading()
+
+
+class AbortableProtocol(HttpToolsProtocol):
+    """uvicorn's; a request can drop it, and the running one is notified when it is lost."""
+
+    running: RequestResponseCycle | None = None  # ``cycle`` is the newest, which may be queued
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.flow = PipelineFlow(transport, self.pipeline)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.running is not None:
+            self.running.disconnected = True
+            self.running.message_event.set()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][ABORT] = self.transport.abort
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
+
+
+def drop_unread(transport: asyncio.Transport, seconds: float) -> None:
+    """Lets the kernel drop the connection when its client has taken nothing of what was sent for so long (Linux).
+
+    Only the kernel knows: it takes megabytes of a response at once, and nothing more for as long as a client is slow.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6} and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+
+
 class Refused(Exception):
     """Stops the parser."""
 
 
-class Watch:
+class ConnectionRegistry:
     """All connections of a process."""
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings, self.loop = settings, loop
         self.most = reserve_files(settings.max_connections)
         self.hosts = tuple(settings.allowed_hosts)
-        self.open: set[Guarded] = set()
-        self.waiting: dict[Guarded, None] = {}  # for a request, the one that has waited longest first
+        self.open: set[BoundedProtocol] = set()
+        self.waiting: dict[BoundedProtocol, None] = {}  # for a request, the one that has waited longest first
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, connection: "Guarded") -> bool:
+    def add(self, connection: "BoundedProtocol") -> bool:
         """Whether there is room, which may be made by closing the one that has waited longest for a request."""
         if len(self.open) >= self.most:
             if not self.waiting:
@@ -64,7 +120,7 @@ class Watch:
             self._timer = self.loop.call_later(TICK, self._look)
         return True
 
-    def remove(self, connection: "Guarded") -> None:
+    def remove(self, connection: "BoundedProtocol") -> None:
         self.open.discard(connection)
         self.waiting.pop(connection, None)
 
@@ -74,7 +130,7 @@ class Watch:
         self._timer = self.loop.call_later(TICK, self._look) if self.open else None
 
 
-_watches: WeakKeyDictionary[Any, Watch] = WeakKeyDictionary()  # by uvicorn's state of a server
+_watches: WeakKeyDictionary[Any, ConnectionRegistry] = WeakKeyDictionary()  # by uvicorn's state of a server
 
 
 def connection_counts() -> tuple[int, int]:
@@ -83,14 +139,14 @@ def connection_counts() -> tuple[int, int]:
     return sum(len(watch.open) for watch in watches), sum(len(watch.waiting) for watch in watches)
 
 
-class Guarded(Connection):
+class BoundedProtocol(AbortableProtocol):
     """uvicorn's protocol with bounds."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         watch = _watches.get(self.server_state)
         if watch is None:
-            watch = _watches[self.server_state] = Watch(get_settings(), self.loop)
+            watch = _watches[self.server_state] = ConnectionRegistry(get_settings(), self.loop)
         self.watch, self.settings = watch, watch.settings
         self.reading = HEAD
         self.read = 0  # bytes of a head without the chunk being parsed, or of a body since the last look

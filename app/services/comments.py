@@ -14,7 +14,7 @@ from app.models.comments import COMMENTS, CommentBody, CommentRow
 from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.pagination import Cursor, Page, decode_cursor
-from app.schemas.task_query import ForwardQuery
+from app.schemas.queries import ForwardQuery
 from app.services.tasks.statements import LIVE, MINE
 
 READ_COLUMNS = CommentRow.__struct_fields__

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.config import Settings
 from app.server import protocol
-from app.server.protocol import Guarded, connection_counts
+from app.server.protocol import BoundedProtocol, connection_counts
 
 WAIT = 5.0
 Serve = Callable[..., Any]
@@ -71,7 +71,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     async def serve(app: Callable[..., Awaitable[None]], **settings: Any) -> AsyncIterator[Client]:
         monkeypatch.setattr(protocol, "get_settings", lambda: Settings(_env_file=None, **settings))
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, http=Guarded, ws="none", lifespan="off", log_config=None, timeout_keep_alive=75)
+        config = uvicorn.Config(
+            app, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=75
+        )
         config.load()
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
@@ -90,9 +92,9 @@ class Client:
         self.server, self.reader, self.writer = server, reader, writer
 
     @property
-    def connection(self) -> Guarded:
+    def connection(self) -> BoundedProtocol:
         (connection,) = self.server.server_state.connections
-        assert isinstance(connection, Guarded)
+        assert isinstance(connection, BoundedProtocol)
         return connection
 
     def send(self, *requests: bytes) -> None:

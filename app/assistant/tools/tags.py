@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from app.assistant.tools.tool import Call, NextPage, Pages, Tool
 from app.models.task_fields import Tag
 from app.models.types import Shape
+from app.schemas.queries import Whole
 from app.schemas.stats import StatsQuery, StatsRead
 from app.schemas.tags import TagRead, TagUpdate
-from app.schemas.task_query import Whole
 from app.services.tasks import stats, tags
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StrictInt
 
 from app.db.session import Session
 from app.models.types import MAX_ID, Shape
-from app.schemas.task_query import CursorText, ForwardQuery, Whole
+from app.schemas.queries import CursorText, ForwardQuery, Whole
 
 LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
 Limit = Annotated[int, Field(ge=1, le=100), Whole]

@@ -13,8 +13,8 @@ from app.errors import TagExists, TagNotFound
 from app.models.task_fields import TAG_MAX
 from app.models.tasks import TASKS
 from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
+from app.schemas.queries import ForwardQuery
 from app.schemas.tags import TagRead, TagUpdate
-from app.schemas.task_query import ForwardQuery
 from app.services.tasks.statements import NOW, numbered_task
 from app.services.users import get_revision, lock_owner
 

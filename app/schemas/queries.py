@@ -1,0 +1,67 @@
+"""Parameters that several queries share: pages, ids, flags, numbers."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.models.types import RowId, Shape
+from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+
+
+def parse_digits(value: Any) -> Any:
+    # int() also reads "+1", "1_0" and other scripts' digits; a query has one spelling of a number
+    if not isinstance(value, int) and not (
+        isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
+    ):
+        raise PydanticCustomError("int_parsing", "Input should be a whole number without sign")
+    return value
+
+
+def parse_flag(value: Any) -> Any:
+    match value.lower() if isinstance(value, str) else value:
+        case "true" | "1" | True:
+            return True
+        case "false" | "0" | False:
+            return False
+    raise PydanticCustomError("bool_parsing", "Input should be true or false")
+
+
+def _canonical_id(value: Any) -> Any:
+    """An id has one spelling; int() would read others."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
+        return int(value)
+    return value
+
+
+Whole = BeforeValidator(parse_digits)
+QueryId = Annotated[RowId, BeforeValidator(_canonical_id)]
+Flag = Annotated[bool, BeforeValidator(parse_flag)]
+# Bounds before the validator: after it the document would say "ge" and "le", which nobody understands
+Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), Whole]
+Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
+CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
+
+
+class PageQuery(Shape):
+    """Which part of a list."""
+
+    limit: Limit = LIMIT_DEFAULT
+    offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
+    cursor: CursorText | None = Field(
+        None, description="Opaque; from the Link header of another page of the same list."
+    )
+    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+
+    @model_validator(mode="after")
+    def _one_way_of_paging(self) -> Self:
+        if self.cursor is not None and self.offset is not None:
+            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+        return self
+
+
+class ForwardQuery(Shape):
+    """The same of a list that has one order and is only read on."""
+
+    limit: Limit = LIMIT_DEFAULT
+    cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the page before.")
