@@ -476,7 +476,11 @@ async def test_keys_that_were_never_reached_do_not_stop_the_shared_secret() -> N
         await refused(verifier, make("RS512", signer=sign_rsa))
 
 
-@pytest.mark.parametrize("secret", ["", "short", "x" * 31, PEM.decode(), RSA_PEM.decode(), json.dumps(ED_JWK)])
+@pytest.mark.parametrize(
+    "secret",
+    ["", "short", "x" * 31, PEM.decode(), RSA_PEM.decode(), json.dumps(ED_JWK)],
+    ids=["empty", "short", "31", "pem", "rsa_pem", "jwk"],  # the keys are new in every process
+)
 def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
     with pytest.raises(ValueError, match="secret"):
         TokenVerifier(Settings(), secret)
