@@ -19,7 +19,7 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from bench.database import Bench, bench_database
 from bench.scenarios import SECRET
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.support import make_token
 
 SETTLE = 3.0  # seconds

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,16 +13,11 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.ports import free_port
 from tests.support import make_token
 
 TODO = Path(sys.executable).with_name("todo")
-START, STOP = 30.0, 20.0  # seconds, generous: the machine may be busy
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+START, STOP = 60.0, 40.0  # seconds, generous: the machine may be busy
 
 
 def environment(**settings: Any) -> dict[str, str]:

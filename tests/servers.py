@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,15 +14,10 @@ from typing import IO, Any, NamedTuple, Self
 
 import httpx
 
+from tests.ports import free_port
 from tests.support import SECRET, Person
 
-PATIENCE = 20.0  # seconds
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+PATIENCE = 60.0  # seconds: several processes may start at once
 
 
 class Server:

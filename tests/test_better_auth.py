@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from app.db.connection_options import ConnectOptions
-from tests.servers import free_port, running
+from tests.ports import free_port
+from tests.servers import running
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "nextjs"
 NEEDED = ("better-auth", "typescript")

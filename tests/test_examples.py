@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from app.db.connection_options import ConnectOptions
-from tests.servers import free_port, running
+from tests.ports import free_port
+from tests.servers import running
 from tests.support import make_token
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -31,7 +31,8 @@ from app.main import create_app
 from app.observability.logs import configure_logging
 from app.observability.metrics import Metrics
 from app.observability.request_context import start_request
-from tests.processes import free_port, wait_until
+from tests.ports import free_port
+from tests.processes import wait_until
 from tests.servers import Server, events, running
 from tests.support import Person, assert_problem, make_token
 

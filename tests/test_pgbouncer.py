@@ -21,7 +21,8 @@ from app.config import Settings
 from app.db.connection_options import ConnectOptions, connect_options
 from app.main import create_app
 from tests.databases import Databases
-from tests.processes import free_port, wait_until
+from tests.ports import free_port
+from tests.processes import wait_until
 from tests.support import SECRET, Person, assert_problem
 
 BINARY = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")

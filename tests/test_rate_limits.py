@@ -25,7 +25,8 @@ from app.main import create_app
 from app.services.rate_limits.postgres import REMOVE, SharedCounts, take
 from app.services.rate_limits.quota import Quota
 from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
-from tests.processes import free_port, wait_until
+from tests.ports import free_port
+from tests.processes import wait_until
 from tests.support import Person, assert_problem, make_token
 
 WORKING = Quota("chat", 10, 60)

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 README, TASKS = ROOT / "README.md", ROOT / "docs" / "tasks.md"
@@ -27,9 +28,7 @@ def blocks(heading: str, page: Path = README) -> list[str]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
     """``todo serve`` in an empty folder; its address and the environment it runs in."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("readme")
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port)}
     with (folder / "log").open("w") as log:

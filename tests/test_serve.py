@@ -17,7 +17,8 @@ import pytest
 
 from app.commands.serve import UNREAD, _listen
 from app.db.connection_options import ConnectOptions
-from tests.processes import START, environment, free_port, postgres_in, run_python, run_todo, service, wait_until
+from tests.ports import free_port
+from tests.processes import START, environment, postgres_in, run_python, run_todo, service, wait_until
 from tests.support import SECRET
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,14 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from app.config import Settings
 from app.services.accounts.login_throttle import FREE_HERE
 from tests.accounts.support import Visitor
+from tests.ports import free_port
 from tests.support import SECRET
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def serve(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -10,7 +10,8 @@ import anyio
 import httpx
 import pytest
 
-from tests.accounts.test_processes import answers, free_port, serve
+from tests.accounts.test_processes import answers, serve
+from tests.ports import free_port
 
 PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text()
 

@@ -14,7 +14,8 @@ from jwt.algorithms import OKPAlgorithm
 
 from tests.faults.play import Fault
 from tests.faults.stage import ALWAYS, Stage, dsn, end, started
-from tests.processes import Service, free_port
+from tests.ports import free_port
+from tests.processes import Service
 from tests.unit.test_jwks import Issuer
 
 ISSUER = "https://issuer.test"

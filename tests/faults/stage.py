@@ -19,7 +19,8 @@ import httpx
 import psutil
 
 from tests.faults.proxy import Proxy
-from tests.processes import Service, free_port
+from tests.ports import free_port
+from tests.processes import Service
 from tests.support import SECRET
 
 POOL = 5
