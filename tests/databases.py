@@ -38,9 +38,9 @@ class Databases:
         finally:
             await connection.close()
 
-    async def create(self, template: str = "template0", change: str = "") -> ConnectOptions:
+    async def create(self, template: str = "template0", change: str = "", name: str = "") -> ConnectOptions:
         """An empty database, or a copy of ``template`` in which ``change`` has run as superuser."""
-        name = f"scratch_{next(self._numbers)}"
+        name = name or f"scratch_{next(self._numbers)}"
         await self.execute(f"create database {name} template {template}")
         self._made.append(name)
         if change:

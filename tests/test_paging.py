@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from fastapi import FastAPI
 
+from app.db.url import ConnectOptions
 from app.models.task_fields import TITLE_MAX
 from app.pagination import CURSOR_MAX, Cursor
 from app.services.tasks import listing
@@ -43,11 +44,18 @@ SHAPES = [
 SHAPES += [Shape(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
 
 
+@pytest.fixture(scope="module")
+async def many(postgres: ConnectOptions, migrated: str) -> AsyncIterator[ConnectOptions]:
+    """A database with many tasks, which nobody changes."""
+    made = Databases(postgres)
+    yield await made.create(migrated, SEED, name="paging")
+    await made.drop()
+
+
 @pytest.fixture
-async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
-    """To a database with many tasks, as the service's role."""
-    options = await databases.create(migrated, SEED)
-    opened = await asyncpg.connect(**options.arguments())
+async def connection(many: ConnectOptions) -> AsyncIterator[Any]:
+    """To many tasks, as the service's role."""
+    opened = await asyncpg.connect(**many.arguments())
     await opened.execute("set role todo_user; set app.user_id = 'many'")
     yield opened
     await opened.close()
