@@ -127,3 +127,4 @@ def alice(new_person: Callable[[], Person]) -> Person:
 def bob(new_person: Callable[[], Person]) -> Person:
     """Somebody else."""
     return new_person()
+        pool_timeout=10,  # the other processes of a run are no reason for 503

@@ -19,7 +19,7 @@ ANSWER_WITHIN = 5.0
 ANSWER_MAX = 65_536  # bytes
 KEPT = 65_536
 PAUSE = 0.01
-AGAIN = 2  # times that a pause is looked for again: one that comes from the machine does not come back
+AGAIN = 5  # times that a pause is looked for again: one that comes from the machine does not come back
 GIVEN_UP = 12  # restarts within one list of cases
 
 

@@ -133,7 +133,10 @@ async def test_the_receiver_believes_only_what_was_signed(postgres: ConnectOptio
                 assert (await person.client.post(url, content=b"{}", headers=forged)).status_code == 401
                 await person.add("Buy milk")
                 await until(lambda: said() == ['task.created "Buy milk"'])
-            told = (await person.get(f"/webhooks/{hook['id']}/deliveries")).json()
+            deadline = time.monotonic() + PATIENCE  # the delivery is recorded after it was received
+            while not (told := (await person.get(f"/webhooks/{hook['id']}/deliveries")).json()):
+                assert time.monotonic() < deadline, "it was never recorded"
+                await asyncio.sleep(0.05)
             assert [delivery["status"] for delivery in told] == [204]
 
 

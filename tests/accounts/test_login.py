@@ -135,16 +135,21 @@ async def test_unknown_email_and_wrong_password_are_the_same_answer(ann: Visitor
 
 async def test_and_take_the_same_time(ann: Visitor, sql: Any) -> None:
     """Medians of interleaved tries: what else the machine does meets both alike."""
-    times: dict[str, list[float]] = {ann.email: [], Visitor(ann.client).email: []}
-    for number in range(100):
-        if number % 8 == 0:
-            await sql.execute("delete from login_attempts")
-        for email in sorted(times, reverse=number % 2 == 0):
-            started = time.perf_counter()
-            assert (await ann.login(email=email, password="not this one")).status_code == 401
-            times[email].append(time.perf_counter() - started)
-    known, unknown = (statistics.median(found) for found in times.values())
-    assert abs(known / unknown - 1) < 0.10
+    differences: list[float] = []
+    for _ in range(3):  # a difference that comes from the machine does not come back
+        times: dict[str, list[float]] = {ann.email: [], Visitor(ann.client).email: []}
+        for number in range(100):
+            if number % 8 == 0:
+                await sql.execute("delete from login_attempts")
+            for email in sorted(times, reverse=number % 2 == 0):
+                started = time.perf_counter()
+                assert (await ann.login(email=email, password="not this one")).status_code == 401
+                times[email].append(time.perf_counter() - started)
+        known, unknown = (statistics.median(found) for found in times.values())
+        differences.append(abs(known / unknown - 1))
+        if differences[-1] < 0.10:
+            return
+    pytest.fail(f"they differ by {differences}")
 
 
 async def test_changing_the_account(ann: Visitor, client: httpx.AsyncClient) -> None:
