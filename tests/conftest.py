@@ -22,18 +22,65 @@ from app.main import create_app
 from tests import statements
 from tests.databases import TEMPLATE, Databases
 from tests.support import SECRET, Person
+from tests.whole_run import Recorded, fail
 
 for name in list(os.environ):  # the developer's own settings have no say in a test run
     if name.lower() in Settings.model_fields or name.lower() == "better_auth_secret":
         del os.environ[name]
 
-statements.record()
 passwords.NICENESS = 0  # or hashing would wait for the other processes of the run
+statements.record()
+recorded = Recorded()
+# What takes longest begins first, so that all processes end at about the same time; what waits most stands beside what
+# computes most.
+FIRST = [
+    "tests/test_worst_values.py",
+    "tests/test_guard.py",
+    "tests/test_events.py",
+    "tests/faults/test_database.py",
+    "tests/test_dump.py",
+    "tests/test_serve.py",
+    "tests/faults/test_processes.py",
+    "tests/accounts/test_operators.py",
+    "tests/test_two_starts.py",
+    "tests/faults/test_issuer.py",
+    "tests/web/test_client.py",
+    "tests/web/test_weight.py",
+    "tests/test_metrics.py",
+    "tests/test_start_refusals.py",
+    "tests/test_docs_browser.py",
+    "tests/accounts/test_attempts.py",
+    "tests/assistant/test_chat_failures.py",
+    "tests/assistant/test_mcp.py",
+    "tests/test_readme.py",
+    "tests/test_better_auth.py",
+]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at the statements of the whole run comes last."""
-    items.sort(key=lambda item: item.path.name in {"test_statements.py", "test_lock_order.py"})
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two processes run the suite or folders of it; for a file or two, starting them takes longer than they save."""
+    files = [Path(argument.partition("::")[0]).is_file() for argument in config.args]
+    return 0 if len(files) < 3 and all(files) else 2
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places = {config.rootpath / file: place for place, file in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(FIRST)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was recorded is judged once, where the tests were started."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["recorded"] = recorded.hand_over(session)
+        return
+    for name, found in recorded.judge(session):
+        if found:
+            fail(session, name, found)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    if hasattr(node, "workeroutput"):  # a worker that crashed has none, and has failed
+        recorded.take(node.workeroutput["recorded"])
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +100,14 @@ def data_dir() -> Iterator[Path]:
 async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
     """The embedded server with its database, not migrated yet."""
     async with embedded_postgres(Settings(_env_file=None, data_dir=data_dir)) as options:
+        # What a power cut loses is lost with these tests as well, and the disk may be busy.
+        for sql in ("alter system set fsync = off", "select pg_reload_conf()"):
+            await Databases(options).execute(sql)
         yield options
+        if statements.ISSUED:  # the last moment at which the planner can be asked
+            await migrations.upgrade(options)
+            async with statements.planner(options) as planner:
+                statements.LEAKS.extend((await statements.leaks(planner))[0])
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +135,7 @@ def settings(postgres: ConnectOptions) -> Settings:
         jwt_secret=SECRET,
         access_log=False,
         pool_size=5,
+        pool_timeout=10,  # the other processes of a run are no reason for 503
         worker="off",
         rate_limit_anonymous_per_minute=0,  # all tests call from one address
     )
@@ -100,9 +155,6 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         yield http
 
-        # What a power cut loses is lost with these tests as well, and the disk may be busy.
-        for sql in ("alter system set fsync = off", "select pg_reload_conf()"):
-            await Databases(options).execute(sql)
 
 @pytest.fixture
 async def sql(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[Any]:
@@ -127,4 +179,3 @@ def alice(new_person: Callable[[], Person]) -> Person:
 def bob(new_person: Callable[[], Person]) -> Person:
     """Somebody else."""
     return new_person()
-        pool_timeout=10,  # the other processes of a run are no reason for 503

@@ -10,6 +10,8 @@ import asyncpg
 from app.db.connection_options import ConnectOptions
 
 TEMPLATE = "template_migrated"
+# Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
+AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 
 
 async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:

@@ -36,6 +36,21 @@ CHOSEN = {
 }
 
 
+# Modules whose circles are no fault.
+EXCUSED_MODULES = {
+    "services/operations/isolation_check.py",  # rows of an owner whom nobody else can be
+    "services/accounts/erasure.py",  # locks all rows of an account, and is run again when it was the victim
+}
+# What is held, what is wanted, and why nobody waits for that.
+EXCUSED = {
+    (
+        "sessions",
+        "refresh_tokens",
+    ): "those that are deleted, with their session or alone, are too old for anybody to use",
+    ("login_attempts", "login_attempts"): "rows of one account in the order of their keys, then the address's own row",
+}
+
+
 class Lock(NamedTuple):
     table: str
     mode: str
@@ -108,6 +123,22 @@ def _circle(first: Step, followed: dict[Step, list[Step]]) -> list[Step] | None:
                 seen.add(key)
                 paths.append(([*path, step], key[1]))
     return None
+
+
+def faults(steps: dict[Step, str]) -> list[str]:
+    """Returns the circles that nothing excuses, of steps with the module of each."""
+    judged = {
+        step
+        for step, module in steps.items()
+        if module not in EXCUSED_MODULES and (step.held.table, step.wanted.table) not in EXCUSED
+    }
+    return [str([(step, steps[step]) for step in circle]) for circle in circles(judged)]
+
+
+def idle_excuses(steps: dict[Step, str]) -> set[tuple[str, str]]:
+    """Returns the excuses without which there would be no circle more."""
+    everything = circles(step for step, module in steps.items() if module not in EXCUSED_MODULES)
+    return set(EXCUSED) - {(step.held.table, step.wanted.table) for circle in everything for step in circle}
 
 
 @cache

@@ -1,16 +1,42 @@
-"""Every statement that the service issues while the tests run, in this process."""
+"""Every statement that the service issues in this process while the tests run, and whether it is pinned to one user."""
 
+import json
+import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import asyncpg
+
 from app.db.compiled import Prepared, prepare
+from app.db.connection_options import ConnectOptions
+from app.db.database import WORKER_ROLE
 from app.db.session import Session
+from app.models import METADATA
+from tests.databases import AUTH
 from tests.locks import Step, Transaction
 
 APP = str(Path(__file__).parents[1] / "app")
+# What is found by e-mail, token or address, before anybody knows whose it is, is behind a role of its own.
+USER_DATA = set(METADATA.tables) - AUTH
+# It writes rows of strangers on purpose, and rolls them back.
+PROOF = "services/operations/isolation_check.py"
+# Modules of the worker, which looks for who is due.
+ACROSS_USERS = {
+    "services/webhooks/deliveries.py",
+    "services/retention/pruning.py",
+    "services/retention/trash.py",
+    "services/tasks/firing.py",
+}
+PLAN = """
+    create or replace function pg_temp.plan(statement text) returns json language plpgsql as $$
+    declare found json;
+    begin
+        execute 'explain (generic_plan, format json) ' || statement into found;
+        return found;
+    end $$"""
 
 
 class Issued(NamedTuple):
@@ -20,6 +46,8 @@ class Issued(NamedTuple):
 
 
 ISSUED: set[Issued] = set()
+# What is wrong with them, when the database that can say so has ended.
+LEAKS: list[str] = []
 # What transactions locked while they had locks, with a module that did.
 LOCKED: dict[Step, str] = {}
 _transactions: dict[int, Transaction] = {}
@@ -54,3 +82,64 @@ def record() -> None:
         return execute(self, statement, params)
 
     Session.exec = recorded  # type: ignore[method-assign]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from nodes(child)
+
+
+def unpinned(plan: dict[str, Any]) -> list[str]:
+    """Tables of user data that are read without their owner's condition."""
+    found = []
+    for node in nodes(plan):
+        table = node.get("Relation Name")
+        if table in USER_DATA and node["Node Type"] != "ModifyTable":
+            owner = "id" if table == "users" else "user_id"
+            conditions = " ".join(str(node.get(name, "")) for name in ("Index Cond", "Recheck Cond", "Filter"))
+            if not re.search(rf"\b{owner} = (\(?\$\d|'|[\w.]*user_id\b|\(InitPlan)", conditions):
+                found.append(f"{table}: {conditions}")
+    return found
+
+
+def looks_across_users(issued: Issued) -> bool:
+    """The worker's look for who is due: it cannot write and reads few columns (tests/test_migrations.py)."""
+    return "READ ONLY" in issued.begin and f"ROLE {WORKER_ROLE}" in issued.begin
+
+
+@asynccontextmanager
+async def planner(options: ConnectOptions) -> AsyncIterator[Any]:
+    """A connection of a superuser, whom no policy adds a condition for."""
+    connection = await asyncpg.connect(**options.arguments())
+    try:
+        await connection.execute(PLAN)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def plan_of(connection: Any, sql: str) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads(await connection.fetchval("select pg_temp.plan($1)", sql))[0]["Plan"]
+    return plan
+
+
+async def leaks(connection: Any) -> tuple[list[str], int]:
+    """Returns what is wrong with the statements issued so far, and how many of them are on user data."""
+    on_user_data = set()
+    found = []
+    for issued in sorted(ISSUED):
+        if looks_across_users(issued) and issued.module not in ACROSS_USERS:
+            found.append(f"{issued.module} looks across users: {issued.sql}")
+        # what sets the transaction's own role or owner has no plan
+        if issued.module == PROOF or looks_across_users(issued) or issued.sql.startswith("set local "):
+            continue
+        try:
+            plan = await plan_of(connection, issued.sql)
+        except asyncpg.UndefinedTableError:
+            continue  # of a table that another test had for a while
+        if {node.get("Relation Name") for node in nodes(plan)} & USER_DATA:
+            on_user_data.add(issued.sql)
+        if missing := unpinned(plan):
+            found.append(f"{issued.module} reads {missing}: {issued.sql}")
+    return found, len(on_user_data)

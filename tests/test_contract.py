@@ -19,7 +19,8 @@ from app.models.types import MAX_YEAR, MIN_YEAR
 from tests.processes import service
 from tests.support import SECRET, make_token
 
-pytestmark = pytest.mark.usefixtures("anyio_backend")  # Schemathesis' items do not ask for the fixtures' event loop
+# Schemathesis' items do not ask for the fixtures' event loop
+pytestmark = pytest.mark.usefixtures("anyio_backend")
 
 CONFIG: dict[str, Any] = {
     "generation": {

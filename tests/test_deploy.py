@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 from app.config import Settings
 from app.db.migrations import ALL_ROLES
 from app.models import METADATA
-from tests.test_migrations import AUTH
+from tests.databases import AUTH
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -21,7 +21,8 @@ from app.routers import swagger_ui
 from tests.browser import Page, browsing, find_browser
 from tests.support import make_token
 
-pytestmark = pytest.mark.usefixtures("anyio_backend")  # the plain tests here stand on the asynchronous ``postgres``
+# the plain tests here stand on the asynchronous ``postgres``
+pytestmark = pytest.mark.usefixtures("anyio_backend")
 
 CREATE = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
 FOREIGN = '<p style="color: red"><img src="http://elsewhere.invalid/pixel.png">'

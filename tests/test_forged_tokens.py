@@ -1,4 +1,4 @@
-"""Forged tokens at the door: every one that tests/unit/test_tokens.py knows is 401 over HTTP, and none is a 500."""
+"""Forged tokens over HTTP: each one of tests/unit/test_tokens.py is 401, and none is a 500."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import ThreadingHTTPServer

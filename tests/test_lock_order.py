@@ -1,8 +1,8 @@
-"""No two transactions wait for each other in a circle: over what all other tests made the service lock.
+"""No two transactions wait for each other in a circle: over what this process has made the service lock.
 
-Runs last, with ``test_statements.py``; by itself, over a message to the assistant. Nobody waits for an advisory lock,
-which is only tried for (``app/services/idempotency.py``), nor with locks for an import's lease, which is a row of a
-transaction of its own.
+At the end of a run ``tests/conftest.py`` asks again, over what all its processes have locked. Nobody waits for an
+advisory lock, which is only tried for (``app/services/idempotency.py``), nor with locks for an import's lease, which is
+a row of a transaction of its own.
 """
 
 import pytest
@@ -14,22 +14,8 @@ from app.services.idempotency import KEEP
 from app.services.rate_limits.postgres import REMOVE
 from tests.assistant.conftest import Talking, talk  # noqa: F401 - a fixture
 from tests.assistant.scripted import helpful
-from tests.locks import Lock, Step, Transaction, circles, locks_of
+from tests.locks import EXCUSED, Lock, Step, Transaction, circles, faults, idle_excuses, locks_of
 from tests.statements import LOCKED
-
-# Modules whose circles are no fault.
-EXCUSED_MODULES = {
-    "services/operations/isolation_check.py",  # rows of an owner whom nobody else can be
-    "services/accounts/erasure.py",  # locks all rows of an account, and is run again when it was the victim
-}
-# What is held, what is wanted, and why nobody waits for that.
-EXCUSED = {
-    (
-        "sessions",
-        "refresh_tokens",
-    ): "those that are deleted, with their session or alone, are too old for anybody to use",
-    ("login_attempts", "login_attempts"): "rows of one account in the order of their keys, then the address's own row",
-}
 
 
 def steps_of(*transactions: list[str]) -> set[Step]:
@@ -41,27 +27,21 @@ def steps_of(*transactions: list[str]) -> set[Step]:
     return found
 
 
-def judged(steps: dict[Step, str]) -> set[Step]:
-    return {
-        step
-        for step, module in steps.items()
-        if module not in EXCUSED_MODULES and (step.held.table, step.wanted.table) not in EXCUSED
-    }
-
-
 async def test_nobody_waits_in_a_circle(talk: Talking) -> None:  # noqa: F811
     await talk(helpful).say("add milk tomorrow")
-    found = circles(judged(LOCKED))
-    assert found == [], [[(step, LOCKED[step]) for step in circle] for circle in found]
+    found = faults(LOCKED)
+    assert not found, "\n".join(found)
     assert {("users", "token_use"), ("users", "tasks")} <= {(step.held.table, step.wanted.table) for step in LOCKED}
 
 
-def test_every_excuse_is_needed(request: pytest.FixtureRequest) -> None:
-    if len({item.path for item in request.session.items}) < 50:
-        pytest.skip("only over the whole run")
-    everything = circles(step for step, module in LOCKED.items() if module not in EXCUSED_MODULES)
-    needed = {(step.held.table, step.wanted.table) for circle in everything for step in circle}
-    assert set(EXCUSED) <= needed
+def test_an_excuse_that_nobody_needs_is_found() -> None:
+    delete = locks_of("delete from sessions where user_id = $1")
+    (refreshed,) = locks_of("update refresh_tokens set used_at = now() where user_id = $1")
+    there = dict.fromkeys(steps_of(["delete from sessions where user_id = $1"]), "services/retention/pruning.py")
+    back = {Step(refreshed, delete[0], frozenset()): "services/refresh.py"}
+    assert idle_excuses(there) == set(EXCUSED)
+    assert idle_excuses(there | back) == {("login_attempts", "login_attempts")}
+    assert faults(there | back) == []
 
 
 SAY, LOCK, TOKENS = conversations.SAY.sql, users.LOCK.sql, RESERVE.sql

@@ -20,7 +20,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models import METADATA
 from app.services.operations.isolation_check import prove_isolation
-from tests.databases import Databases, rows
+from tests.databases import AUTH, Databases, rows
 
 # What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
 GRANTS = {
@@ -44,8 +44,6 @@ WORKER_POLICIES |= {("changes", "d f")}
 # Neither unique nor foreign, for what looks across users.
 CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at"}
 CROSS_USER |= {f"{name}_trash_by_age" for name in ("tasks", "projects", "comments", "views")}
-# Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
-AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 # What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.
 BEFORE_OWNER = {
     "accounts_email_key_key": "email_key",

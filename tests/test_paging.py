@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from fastapi import FastAPI
 
-from app.db.url import ConnectOptions
+from app.db.connection_options import ConnectOptions
 from app.models.task_fields import TITLE_MAX
 from app.pagination import CURSOR_MAX, Cursor
 from app.services.tasks import listing

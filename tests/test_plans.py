@@ -24,8 +24,8 @@ from app.main import create_app
 from app.models import METADATA
 from tests import statements
 from tests.databases import Databases
+from tests.statements import PLAN, USER_DATA, nodes
 from tests.support import SECRET, Person
-from tests.test_statements import PLAN, USER_DATA, nodes
 
 SNAPSHOT = Path(__file__).with_name("plans.txt")
 # One user with 5,000 tasks among 1,000 with ten. Fewer rows

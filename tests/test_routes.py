@@ -119,8 +119,9 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     assert (await alice.get("/tasks")).json() == [task]
 
 
-# An event stream has no end for a client without a socket to wait for (tests/test_events.py), a chat needs a model
-# (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py, test_projects.py).
+# An event stream has no end for a client without a socket to wait for (tests/test_events.py), a chat needs a
+# model (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py,
+# test_projects.py).
 ELSEWHERE = [
     route
     for route in PRIVATE

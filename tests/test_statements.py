@@ -1,69 +1,26 @@
 """Every statement on user data is pinned to one user: the planner itself says by which condition it finds its rows.
 
-Runs last, over what all other tests made the service execute; by itself, over a tour of the routes.
+Here after a tour of the routes and whatever else this process has executed; ``tests/conftest.py`` asks once more at the
+end of each process of a run, over all that its tests made the service execute.
 """
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
+from fastapi import FastAPI
 
-from app.db.database import WORKER_ROLE
-from app.models import METADATA
-from tests.statements import ISSUED, Issued
+from app.db.connection_options import ConnectOptions
+from tests import statements
+from tests.statements import ACROSS_USERS, ISSUED, leaks, looks_across_users, plan_of, unpinned
 from tests.support import Person
-from tests.test_migrations import AUTH
-
-# What is found by e-mail, token or address, before anybody knows whose it is, is behind a role of its own.
-USER_DATA = set(METADATA.tables) - AUTH
-# It writes rows of strangers on purpose, and rolls them back.
-PROOF = "services/operations/isolation_check.py"
-PLAN = """
-    create or replace function pg_temp.plan(statement text) returns json language plpgsql as $$
-    declare found json;
-    begin
-        execute 'explain (generic_plan, format json) ' || statement into found;
-        return found;
-    end $$"""
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from nodes(child)
-
-
-def unpinned(plan: dict[str, Any]) -> list[str]:
-    """Tables of user data that are read without their owner's condition."""
-    found = []
-    for node in nodes(plan):
-        table = node.get("Relation Name")
-        if table in USER_DATA and node["Node Type"] != "ModifyTable":
-            owner = "id" if table == "users" else "user_id"
-            conditions = " ".join(str(node.get(name, "")) for name in ("Index Cond", "Recheck Cond", "Filter"))
-            if not re.search(rf"\b{owner} = (\(?\$\d|'|[\w.]*user_id\b|\(InitPlan)", conditions):
-                found.append(f"{table}: {conditions}")
-    return found
-
-
-def looks_across_users(issued: Issued) -> bool:
-    """The worker's look for who is due: it cannot write, and its role reads few columns: tests/test_migrations.py."""
-    return "READ ONLY" in issued.begin and f"ROLE {WORKER_ROLE}" in issued.begin
 
 
 @pytest.fixture
-async def planner(sql: Any) -> Any:
-    """A superuser's, whom no policy adds a condition for."""
-    await sql.execute(PLAN)
-    return sql
-
-
-async def plan_of(planner: Any, sql: str) -> dict[str, Any]:
-    plan: dict[str, Any] = json.loads(await planner.fetchval("select pg_temp.plan($1)", sql))[0]["Plan"]
-    return plan
+async def planner(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[Any]:
+    async with statements.planner(postgres) as connection:
+        yield connection
 
 
 async def tour(person: Person) -> None:
@@ -84,33 +41,14 @@ async def tour(person: Person) -> None:
 
 async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, planner: Any) -> None:
     await tour(alice)
-    on_user_data = set()
-    leaks = {}
-    for issued in ISSUED:
-        # what sets the transaction's own role or owner has no plan
-        if issued.module == PROOF or looks_across_users(issued) or issued.sql.startswith("set local "):
-            continue
-        try:
-            plan = await plan_of(planner, issued.sql)
-        except asyncpg.UndefinedTableError:
-            continue  # of a table that another test had for a while
-        if {node.get("Relation Name") for node in nodes(plan)} & USER_DATA:
-            on_user_data.add(issued.sql)
-        if missing := unpinned(plan):
-            leaks[issued.module, issued.sql] = missing
-    assert leaks == {}
-    assert len(on_user_data) >= 20
+    found, on_user_data = await leaks(planner)
+    assert not found, "\n".join(found)
+    assert on_user_data >= 20
 
 
 async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> None:
     await tour(alice)
-    modules = {issued.module for issued in ISSUED if looks_across_users(issued)}
-    assert modules <= {
-        "services/webhooks/deliveries.py",
-        "services/retention/pruning.py",
-        "services/retention/trash.py",
-        "services/tasks/firing.py",
-    }
+    assert {issued.module for issued in ISSUED if looks_across_users(issued)} <= ACROSS_USERS
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""What is judged when all tests have run: the statements of each process, and the locks of all processes together."""
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.locks import faults, idle_excuses
+from tests.statements import LEAKS, LOCKED
+
+WHOLE = 50  # files and more are the whole suite
+
+
+class Recorded:
+    """What the processes of a run have recorded."""
+
+    def __init__(self) -> None:
+        self.files = 0
+
+    def hand_over(self, session: pytest.Session) -> bytes:
+        """Returns what a worker of pytest-xdist recorded, for the process that started it."""
+        return pickle.dumps((LOCKED, LEAKS, _files(session)))
+
+    def take(self, handed_over: bytes) -> None:
+        locked, leaks, self.files = pickle.loads(handed_over)
+        LOCKED.update(locked)
+        LEAKS.extend(leaks)
+
+    def judge(self, session: pytest.Session) -> Iterator[tuple[str, list[str]]]:
+        """Yields what is wrong, after the name of the test that says the same of one process."""
+        yield "tests/test_statements.py::test_every_statement_issued_is_pinned_to_one_user", LEAKS
+        yield "tests/test_lock_order.py::test_nobody_waits_in_a_circle", faults(LOCKED)
+        if max(self.files, _files(session)) >= WHOLE and not session.testsfailed:
+            needless = [f"needless: {excuse}" for excuse in sorted(idle_excuses(LOCKED))]
+            yield "tests/test_lock_order.py::test_an_excuse_that_nobody_needs_is_found", needless
+
+
+def _files(session: pytest.Session) -> int:
+    """None if some tests of them were left out."""
+    chosen: Any = session.config.option
+    left_out = chosen.markexpr or chosen.keyword or chosen.collectonly
+    return 0 if left_out else len({item.path for item in session.items})
+
+
+def fail(session: pytest.Session, name: str, found: list[str]) -> None:
+    """Reports a failure as if it were one of a test."""
+    report = pytest.TestReport(
+        nodeid=f"{name} over the whole run",
+        location=(name.partition("::")[0], None, name),
+        keywords={},
+        outcome="failed",
+        longrepr="\n".join(found),
+        when="call",
+    )
+    session.config.hook.pytest_runtest_logreport(report=report)
+    session.exitstatus = pytest.ExitCode.TESTS_FAILED
