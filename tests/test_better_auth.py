@@ -19,6 +19,8 @@ from app.db.connection_options import ConnectOptions
 from tests.ports import free_port
 from tests.servers import running
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "nextjs"
 NEEDED = ("better-auth", "typescript")
 # Next.js would do this: compile lib/ and serve Better Auth's routes.

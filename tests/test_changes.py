@@ -94,6 +94,7 @@ async def test_of_many_writers_with_one_version_one_wins(alice: Person) -> None:
     assert (await alice.get("/tasks")).headers["x-revision"] == "2"
 
 
+@pytest.mark.slow
 async def test_a_reader_never_misses_a_number(alice: Person, database: Database) -> None:
     """Two writers, and a reader that only ever asks for what came after the last number it saw."""
     seen: list[int] = []

@@ -19,6 +19,8 @@ from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET
 
+pytestmark = pytest.mark.slow
+
 Run = Callable[..., Result]
 
 

@@ -20,7 +20,7 @@ from tests.processes import service
 from tests.support import SECRET, make_token
 
 # Schemathesis' items do not ask for the fixtures' event loop
-pytestmark = pytest.mark.usefixtures("anyio_backend")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 CONFIG: dict[str, Any] = {
     "generation": {

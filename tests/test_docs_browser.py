@@ -22,7 +22,7 @@ from tests.browser import Page, browsing, find_browser
 from tests.support import make_token
 
 # the plain tests here stand on the asynchronous ``postgres``
-pytestmark = pytest.mark.usefixtures("anyio_backend")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 CREATE = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
 FOREIGN = '<p style="color: red"><img src="http://elsewhere.invalid/pixel.png">'

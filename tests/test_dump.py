@@ -28,6 +28,8 @@ from tests.processes import TODO, run_todo, service
 from tests.support import SECRET
 from tests.test_migrations import SCHEMA
 
+pytestmark = pytest.mark.slow
+
 BACKUP = Path(__file__).parents[1] / "docs" / "backup.md"
 PASSWORD = "correct horse battery staple"
 RIGHTS = """

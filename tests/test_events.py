@@ -21,6 +21,8 @@ from app.live.hub import PAGE, STREAMS_PER_OWNER
 from tests.servers import EventSource, Server, events, running
 from tests.support import Person, assert_problem, make_token
 
+pytestmark = pytest.mark.slow
+
 WAIT = 5.0
 ENV = {"EVENTS_HEARTBEAT": "1", "POOL_SIZE": "4", "DESCRIPTION_MAX": "100000"}
 

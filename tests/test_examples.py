@@ -23,6 +23,8 @@ from tests.ports import free_port
 from tests.servers import running
 from tests.support import make_token
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PATIENCE = 20.0
 

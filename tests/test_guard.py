@@ -17,7 +17,7 @@ from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import make_token
 
-pytestmark = pytest.mark.usefixtures("anyio_backend")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 HOST = b"Host: localhost\r\n"
 ROOM = 40  # connections

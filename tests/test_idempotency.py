@@ -213,6 +213,7 @@ def create_mortal() -> FastAPI:
     return app
 
 
+@pytest.mark.slow
 async def test_killed_between_effect_and_answer_the_retry_gets_the_first_answer(
     postgres: ConnectOptions, alice: Person
 ) -> None:

@@ -15,6 +15,8 @@ from app.main import create_app
 from tests.faults.issuer import ISSUER, KeyRing
 from tests.support import assert_problem
 
+pytestmark = pytest.mark.slow
+
 INTERVAL = 0.5  # seconds between two fetches that requests cause
 ADDRESS_LIMIT = 100  # requests a minute without a good token
 

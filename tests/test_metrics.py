@@ -38,7 +38,7 @@ from tests.support import Person, assert_problem, make_token
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "a-token-for-prometheus"
-pytestmark = pytest.mark.usefixtures("anyio_backend")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ from app.config import Settings
 from app.main import create_app
 from tests.support import Person, assert_problem
 
+pytestmark = pytest.mark.slow
+
 Task = dict[str, Any]
 Drawn = tuple[int, int]  # the owner's place in ``users``, and the id
 EVERYTHING_AS_IT_COMES = settings(

@@ -108,6 +108,7 @@ def test_parameters_are_never_null_and_me_is_filled_in(operations: list[Operatio
         assert parameter["name"] != "user_id" or parameter["example"] == "me"
 
 
+@pytest.mark.slow
 def test_the_same_document_in_every_process(tmp_path: Path) -> None:
     def printed(seed: str) -> bytes:
         environment = {**os.environ, "PYTHONHASHSEED": seed, "JWT_SECRET": SECRET, "DATA_DIR": str(tmp_path)}

@@ -26,7 +26,7 @@ from tests.processes import wait_until
 from tests.support import SECRET, Person, assert_problem
 
 BINARY = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(BINARY is None, reason="pgbouncer is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BINARY is None, reason="pgbouncer is not installed")]
 SERVERS = 3  # connections to PostgreSQL for all the service's
 INI = """
 [databases]

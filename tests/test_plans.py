@@ -27,6 +27,8 @@ from tests.databases import Databases
 from tests.statements import PLAN, USER_DATA, nodes
 from tests.support import SECRET, Person
 
+pytestmark = pytest.mark.slow
+
 SNAPSHOT = Path(__file__).with_name("plans.txt")
 # One user with 5,000 tasks among 1,000 with ten. Fewer rows
 # than ANALYZE takes as its sample (30,000), so that it knows the same each time.

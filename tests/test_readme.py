@@ -14,6 +14,8 @@ import pytest
 
 from tests.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README, TASKS = ROOT / "README.md", ROOT / "docs" / "tasks.md"
 TODO = Path(sys.executable).with_name("todo")

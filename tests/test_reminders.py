@@ -373,6 +373,7 @@ async def service(settings: Settings) -> AsyncIterator[FastAPI]:
         yield app
 
 
+@pytest.mark.slow
 async def test_webhooks_and_streams_tell_of_it_in_time(service: FastAPI, postgres: ConnectOptions) -> None:
     with receiving() as receiver, running(postgres.dsn, WORKER="off") as server:
         async with (

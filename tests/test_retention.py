@@ -229,6 +229,7 @@ async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> N
         assert f"{table}_trash_by_age" in plan, plan
 
 
+@pytest.mark.slow
 async def test_todo_prune_looks_at_everybody(
     databases: Databases, migrated: str, tmp_path: Path, postgres: ConnectOptions
 ) -> None:

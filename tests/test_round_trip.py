@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from app.models.task_fields import Priority
 from app.models.types import BLANK, clean_text
 from tests.support import Person
 from tests.test_import import CSV, JSON, content, exported, imported
+
+pytestmark = pytest.mark.slow
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 VISIBLE = st.characters(

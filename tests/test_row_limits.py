@@ -18,6 +18,8 @@ from app.services.views import MAX_VIEWS
 from app.services.webhooks.subscriptions import MAX_WEBHOOKS
 from tests.support import Person, assert_problem
 
+pytestmark = pytest.mark.slow
+
 BEYOND = 30  # requests more than there is room for
 
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.auth.signing_keys import pem_of
@@ -13,6 +14,8 @@ from app.db.connection_options import ConnectOptions
 from tests.receivers import receiving
 from tests.servers import running
 from tests.support import SECRET
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 PASSWORD, NEW_PASSWORD = "a-password-nobody-may-read-1", "a-password-nobody-may-read-2"

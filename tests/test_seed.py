@@ -15,6 +15,8 @@ from app.config import Settings
 from tests.processes import run_todo
 from tests.support import SECRET, Person
 
+pytestmark = pytest.mark.slow
+
 NOON = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 

@@ -21,6 +21,8 @@ from tests.ports import free_port
 from tests.processes import START, environment, postgres_in, run_python, run_todo, service, wait_until
 from tests.support import SECRET
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:

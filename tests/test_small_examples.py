@@ -15,6 +15,8 @@ from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import make_token
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

@@ -19,6 +19,8 @@ from tests.databases import Databases
 from tests.processes import run_python, service
 from tests.support import SECRET
 
+pytestmark = pytest.mark.slow
+
 OWN = "user_id = nullif(current_setting('app.user_id', true), '')"
 USER_TABLES = ("users", "tasks", "changes")
 

@@ -24,6 +24,8 @@ from tests.servers import Server
 from tests.support import Person, assert_problem
 from tests.timing import allowed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 LONGEST_PIECE = 0.020  # seconds of CPU
 EXPORTS = [f"/export?format={format_}" for format_ in Format]

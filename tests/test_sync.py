@@ -139,6 +139,7 @@ class Mirror:
 BURSTS = st.lists(st.tuples(st.lists(WRITES, min_size=1, max_size=4), st.integers(0, 3)), max_size=15)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(bursts=BURSTS, joins_at=st.integers(0, 10))
 async def test_listing_once_and_applying_changes_equals_the_server(

@@ -13,6 +13,8 @@ from tests.databases import Databases
 from tests.processes import Service, service, wait_until
 from tests.support import SECRET, make_token
 
+pytestmark = pytest.mark.slow
+
 # Whoever changes the schema leaves the number of their transaction.
 WITNESS = """
 create table witness (pid int, at timestamptz default clock_timestamp());

@@ -15,6 +15,8 @@ from app.main import create_app
 from tests.servers import running
 from tests.support import make_token
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "typescript"
 DOCUMENT = ROOT / "docs" / "openapi.json"

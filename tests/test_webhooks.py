@@ -418,6 +418,7 @@ async def test_an_owner_who_cannot_be_pruned_keeps_nobody_else(
     assert await sql.fetchval(hours, other.subject) > 89 * 24
 
 
+@pytest.mark.slow
 async def test_a_worker_alone_delivers_what_a_server_without_one_wrote(postgres: ConnectOptions) -> None:
     """And at once: it hears the server's hint."""
     env = {"WEBHOOKS_ALLOW_PRIVATE": "true"}

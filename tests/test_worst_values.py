@@ -25,7 +25,7 @@ from tests.servers import running
 from tests.support import SECRET, make_token
 from tests.worst_requests import Case, Operation, Writer, mcp_cases, operations, other_cases, sample, tool_cases
 
-pytestmark = pytest.mark.usefixtures("anyio_backend")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 METRICS = "a-token-for-metrics"
 UNLIMITED = {

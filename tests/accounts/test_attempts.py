@@ -16,6 +16,8 @@ from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import assert_problem
 
+pytestmark = pytest.mark.slow
+
 From = Callable[[str], httpx.AsyncClient]
 PASS = "update login_attempts set blocked_until = now()"
 

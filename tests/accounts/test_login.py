@@ -133,6 +133,7 @@ async def test_unknown_email_and_wrong_password_are_the_same_answer(ann: Visitor
     assert wrong.headers.keys() == unknown.headers.keys()
 
 
+@pytest.mark.slow
 async def test_and_take_the_same_time(ann: Visitor, sql: Any) -> None:
     """Medians of interleaved tries: what else the machine does meets both alike."""
     differences: list[float] = []

@@ -12,6 +12,8 @@ from app.config import Settings
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import SECRET
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(settings: Settings, tmp_path: Path) -> dict[str, str]:

@@ -23,6 +23,8 @@ from tests.accounts.support import Visitor
 from tests.ports import free_port
 from tests.support import SECRET
 
+pytestmark = pytest.mark.slow
+
 
 def serve(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -13,6 +13,8 @@ import pytest
 from tests.accounts.test_processes import answers, serve
 from tests.ports import free_port
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text()
 
 

@@ -74,6 +74,7 @@ async def refused_after(visitor: Visitor, token: str | None = None) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.slow
 async def test_it_is_over_within_5_seconds_in_every_process(ann: Visitor, start: Start) -> None:
     """All ways at once, so that the suite waits once."""
     elsewhere = await start()

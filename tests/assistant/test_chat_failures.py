@@ -215,6 +215,7 @@ async def test_so_many_at_once_and_no_more(talk: Talking) -> None:
     assert events[-1][0] == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_client_that_leaves_stops_the_run(
     postgres: ConnectOptions, migrated: str, alice: Person, streamed: bool
@@ -245,6 +246,7 @@ async def test_a_client_that_leaves_stops_the_run(
             assert await person.titles() == ["task 0"]
 
 
+@pytest.mark.slow
 async def test_a_server_that_stops_does_not_wait_for_the_model(
     postgres: ConnectOptions, migrated: str, alice: Person
 ) -> None:

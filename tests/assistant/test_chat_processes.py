@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from app.db.connection_options import ConnectOptions
 from tests.assistant.scripted import helpful, scripted
 from tests.servers import running
 from tests.support import Person, assert_problem
+
+pytestmark = pytest.mark.slow
 
 
 async def test_four_sentences_in_two_conversations_over_two_processes(

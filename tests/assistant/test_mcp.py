@@ -19,6 +19,8 @@ from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import Person, assert_problem, make_token
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(anyio_backend: str, postgres: ConnectOptions, migrated: str) -> Iterator[Server]:

@@ -8,6 +8,8 @@ from app.db.connection_options import ConnectOptions
 from tests.processes import run_python, run_todo
 from tests.support import SECRET
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import asyncio, sys
 import httpx

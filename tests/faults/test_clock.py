@@ -16,6 +16,8 @@ from tests.databases import Databases
 from tests.servers import Server, running
 from tests.support import SECRET, Person, assert_problem
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600
 # PostgreSQL's now() is found in pg_catalog first, unless the search path says otherwise; defaults of columns keep what
 # they found when the table was made.

@@ -8,6 +8,8 @@ from tests.faults.database import EMBEDDED, PROXIED
 from tests.faults.play import Fault, play
 from tests.faults.stage import Stage, behind_proxy
 
+pytestmark = pytest.mark.slow
+
 
 def name_of(fault: Fault) -> str:
     return fault.act.__name__

@@ -6,6 +6,8 @@ from tests.faults.disk import FULL, NoRight, small_disk
 from tests.faults.play import play
 from tests.faults.stage import embedded
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_full_disk() -> None:
     try:

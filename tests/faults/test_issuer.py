@@ -2,10 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from tests.faults.issuer import KeyRing, ask, faults, trusting
 from tests.faults.play import play
 from tests.faults.stage import Stage
 from tests.support import assert_problem
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_real_service_and_its_issuer(inside: Stage) -> None:

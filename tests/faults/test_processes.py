@@ -13,6 +13,8 @@ from tests.faults.processes import CLIENTS, WORKERS
 from tests.faults.stage import Stage, behind_proxy, embedded, until
 from tests.faults.test_database import name_of
 
+pytestmark = pytest.mark.slow
+
 BROUGHT_BACK = "PostgreSQL had ended by itself: it was started again"
 
 

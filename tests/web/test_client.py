@@ -10,6 +10,8 @@ from tests.browser import Browser
 from tests.servers import Server, running
 from tests.web.window import Window
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "<img src=x onerror=\"document.title='owned'\">",
     "<script>document.title='owned'</script>",

@@ -1,6 +1,10 @@
 """Order, subtasks, projects, quick add and comments in the web client."""
 
+import pytest
+
 from tests.web.window import Window
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_task_is_dragged_to_its_place(window: Window) -> None:

@@ -14,6 +14,8 @@ from app.routers import web_client
 from tests.support import assert_problem
 from tests.web.window import Window
 
+pytestmark = pytest.mark.slow
+
 FIRST_LOAD = 150_000  # bytes, compressed
 DRAWN_WITHIN = 0.4  # seconds of processor time of the page: twice the aim, for machines that are slower
 DRAW = """new Promise((done) => {
