@@ -65,6 +65,7 @@ async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> 
     ],
 )
 async def test_one_that_is_not_would_be_found(planner: Any, statement: str, table: str) -> None:
+    await planner.execute("set enable_nestloop = off")  # or how much is in the tables decides which one is named
     assert table in " ".join(unpinned(await plan_of(planner, statement)))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from time import thread_time
 
+ROUNDS = 5
 REFERENCE_SECONDS = 0.0039  # what ``_reference_work`` took where the bounds of the tests were measured
 
 
@@ -27,9 +28,13 @@ def allowed(seconds: float) -> float:
 
 def assert_takes_less_than(seconds: float, work: Callable[[], object], runs: int = 20) -> None:
     """Asserts that the fastest of some runs takes less than ``seconds`` of CPU, or what is ``allowed`` for them."""
-    fastest = float("inf")
-    for _ in range(runs):
-        fastest = min(fastest, cpu_seconds(work))
-        if fastest < seconds / 2:
+    fastest = bound = float("inf")
+    for _ in range(ROUNDS):  # the machine may have been slow for the work and fast for what it is compared with
+        for _ in range(runs):
+            fastest = min(fastest, cpu_seconds(work))
+            if fastest < seconds / 2:
+                return
+        bound = allowed(seconds)
+        if fastest < bound:
             return
-    assert fastest < allowed(seconds)
+    raise AssertionError(f"{fastest:.4f} s of CPU, and {bound:.4f} s are allowed")
