@@ -12,8 +12,8 @@ setup: ## make the virtual environment, with everything that tests need
 test: ## run all tests
 	$(BIN)/pytest
 
-fast: ## run the tests that need no browser, no faults under load and no build
-	$(BIN)/pytest --ignore=tests/faults --ignore=tests/web --ignore=tests/test_docs_browser.py --ignore=tests/test_wheel.py
+fast: ## run the tests that need no further process, browser, faults or build
+	$(BIN)/pytest -m "not slow"
 
 lint: ## check format, style and types
 	$(BIN)/ruff format --check .

@@ -15,6 +15,8 @@ import pytest
 
 from tests.processes import environment, postgres_in, service
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 
