@@ -34,26 +34,26 @@ recorded = Recorded()
 # What takes longest begins first, so that all processes end at about the same time; what waits most stands beside what
 # computes most.
 FIRST = [
-    "tests/test_worst_values.py",
-    "tests/test_guard.py",
-    "tests/test_events.py",
+    "tests/faults/test_worst_values.py",
+    "tests/http/test_protocol.py",
+    "tests/api/test_event_stream.py",
     "tests/faults/test_database.py",
-    "tests/test_dump.py",
-    "tests/test_serve.py",
+    "tests/commands/test_backup.py",
+    "tests/commands/test_serve.py",
     "tests/faults/test_processes.py",
     "tests/accounts/test_operators.py",
-    "tests/test_two_starts.py",
+    "tests/commands/test_concurrent_starts.py",
     "tests/faults/test_issuer.py",
     "tests/web/test_client.py",
     "tests/web/test_weight.py",
-    "tests/test_metrics.py",
-    "tests/test_start_refusals.py",
-    "tests/test_docs_browser.py",
-    "tests/accounts/test_attempts.py",
+    "tests/http/test_metrics.py",
+    "tests/commands/test_startup_errors.py",
+    "tests/web/test_swagger_ui.py",
+    "tests/accounts/test_login_throttle.py",
     "tests/assistant/test_chat_failures.py",
     "tests/assistant/test_mcp.py",
-    "tests/test_readme.py",
-    "tests/test_better_auth.py",
+    "tests/docs/test_readme.py",
+    "tests/auth/test_better_auth.py",
 ]
 
 

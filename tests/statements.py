@@ -104,7 +104,7 @@ def unpinned(plan: dict[str, Any]) -> list[str]:
 
 
 def looks_across_users(issued: Issued) -> bool:
-    """The worker's look for who is due: it cannot write and reads few columns (tests/test_migrations.py)."""
+    """The worker's look for who is due: it cannot write and reads few columns (tests/db/test_migrations.py)."""
     return "READ ONLY" in issued.begin and f"ROLE {WORKER_ROLE}" in issued.begin
 
 

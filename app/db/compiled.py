@@ -2,7 +2,7 @@
 
 SQLAlchemy stays the language; its execution layer costs 100 to 700 microseconds a statement, this one 2 to 30
 (``bench/``). Reads internals of the compiler that are stable within SQLAlchemy 2.x and are covered by
-``tests/test_session.py`` against SQLAlchemy's own execution for every column type in use.
+``tests/db/test_session.py`` against SQLAlchemy's own execution for every column type in use.
 """
 
 import json

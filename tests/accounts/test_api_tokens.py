@@ -7,8 +7,8 @@ import pytest
 
 from app.auth.opaque_tokens import is_api_token, new_api_token
 from tests.accounts.support import Visitor
+from tests.api.test_routes import ACCOUNT, PRIVATE, concrete
 from tests.support import Person, assert_problem
-from tests.test_routes import ACCOUNT, PRIVATE, concrete
 
 UNSAFE = [route for route in PRIVATE + ACCOUNT if route[0] not in ("GET", "HEAD", "OPTIONS")]
 

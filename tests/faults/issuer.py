@@ -12,11 +12,11 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
+from tests.auth.test_jwks import Issuer
 from tests.faults.play import Fault
 from tests.faults.stage import ALWAYS, Stage, dsn, end, started
 from tests.ports import free_port
 from tests.processes import Service
-from tests.unit.test_jwks import Issuer
 
 ISSUER = "https://issuer.test"
 UNKNOWN = 300  # tokens that name keys nobody has

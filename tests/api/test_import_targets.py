@@ -1,0 +1,159 @@
+"""Where imported rows go: no file can make what requests cannot."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.test_transfer import JSON, counts, imported
+from tests.support import Person
+
+GONE = "2020-01-01T00:00:00Z"
+
+
+def document(**rows: Any) -> str:
+    return json.dumps({"format": "todo/1", "user_id": "u", **rows})
+
+
+async def tasks_of(person: Person) -> dict[str, dict[str, Any]]:
+    return {task["title"]: task for task in (await person.get("/tasks")).json()}
+
+
+async def assert_trash_can_be_emptied(person: Person) -> None:
+    answer = await person.delete("/tasks/trash")
+    assert answer.status_code == 204, answer.text
+
+
+async def test_a_live_task_does_not_come_into_a_deleted_project_or_below_a_deleted_task(alice: Person) -> None:
+    file = document(
+        projects=[{"id": 1, "name": "Gone", "deleted_at": GONE}],
+        tasks=[
+            {"id": 5, "title": "in it", "project_id": 1},
+            {"id": 6, "title": "deleted", "project_id": 1, "deleted_at": GONE},
+            {"id": 7, "title": "below", "parent_id": 6, "project_id": 1},
+            {"id": 8, "title": "deleted too", "parent_id": 6, "project_id": 1, "deleted_at": GONE},
+        ],
+    )
+    dry = await imported(alice, file, JSON, "?dry_run=true")
+    report = await imported(alice, file, JSON)
+    assert counts(report) == counts(dry) == (4, 0, 0)
+    tasks = await tasks_of(alice)
+    assert {title: (task["project_id"], task["parent_id"]) for title, task in tasks.items()} == {
+        "in it": (None, None),
+        "below": (None, None),
+    }
+    below, above = sorted((await alice.get("/tasks/trash")).json(), key=lambda task: task["title"], reverse=True)
+    assert (below["title"], below["parent_id"]) == ("deleted too", above["id"])
+    await assert_trash_can_be_emptied(alice)
+
+
+async def test_what_was_deleted_since_the_first_import_stays_deleted(alice: Person) -> None:
+    projects = [{"id": 1, "name": "Home"}]
+    rows = [{"id": 5, "title": "a", "project_id": 1}, {"id": 6, "title": "top"}]
+    await imported(alice, document(projects=projects, tasks=rows), JSON)
+    (project,) = (await alice.get("/projects")).json()
+    await alice.delete(f"/projects/{project['id']}")
+    await alice.delete(f"/tasks/{(await tasks_of(alice))['top']['id']}")
+    rows += [{"id": 7, "title": "new", "project_id": 1}, {"id": 8, "title": "lower", "parent_id": 6}]
+    assert counts(await imported(alice, document(projects=projects, tasks=rows), JSON)) == (2, 2, 0)
+    tasks = await tasks_of(alice)
+    assert [(tasks[title]["project_id"], tasks[title]["parent_id"]) for title in ("new", "lower")] == [(None, None)] * 2
+    await assert_trash_can_be_emptied(alice)
+
+
+async def test_emptying_the_trash_keeps_a_deleted_project_that_a_task_refers_to(alice: Person, sql: Any) -> None:
+    task = await alice.add("kept")
+    made = (await alice.post("/projects", {"name": "x"})).json()
+    await alice.delete(f"/projects/{made['id']}")
+    await sql.execute("update tasks set project_id = $2 where id = $1", task["id"], made["id"])
+    await assert_trash_can_be_emptied(alice)
+    assert (await alice.get(f"/tasks/{task['id']}")).status_code == 200
+
+
+async def test_a_subtask_is_in_the_project_of_its_parent(alice: Person) -> None:
+    file = document(
+        projects=[{"id": 1, "name": "P1"}, {"id": 2, "name": "P2"}],
+        tasks=[
+            {"id": 1, "title": "A", "project_id": 1},
+            {"id": 2, "title": "B", "project_id": 2, "parent_id": 1},
+            {"id": 3, "title": "C", "parent_id": 2},
+        ],
+    )
+    assert counts(await imported(alice, file, JSON)) == (3, 0, 0)
+    first = {project["name"]: project["id"] for project in (await alice.get("/projects")).json()}["P1"]
+    assert {task["project_id"] for task in (await tasks_of(alice)).values()} == {first}
+
+
+async def test_two_projects_of_one_name_in_a_file_are_one(alice: Person) -> None:
+    file = document(
+        projects=[{"id": 1, "name": "Home"}, {"id": 2, "name": "home"}],
+        tasks=[{"id": 1, "title": "A", "project_id": 1}, {"id": 2, "title": "B", "project_id": 2}],
+    )
+    report = await imported(alice, file, JSON)
+    assert (report["created"]["projects"], report["skipped"]["projects"]) == (1, 1)
+    (project,) = (await alice.get("/projects")).json()
+    assert {task["project_id"] for task in (await tasks_of(alice)).values()} == {project["id"]}
+
+
+async def test_a_chain_of_series_takes_few_writes(alice: Person) -> None:
+    """Each level of it is a write; one as long as this is made by hand."""
+    rows = [{"id": n, "title": str(n), "series_id": n + 1} for n in range(1, 1200)] + [{"id": 1200, "title": "last"}]
+    dry = await imported(alice, document(tasks=rows), JSON, "?dry_run=true")
+    report = await imported(alice, document(tasks=rows), JSON)
+    assert counts(report) == counts(dry) == (51, 0, 1149)
+    assert report["revision"] <= 51
+    assert report["errors"][0]["errors"][0]["loc"] == ["series_id"]
+
+
+@pytest.mark.parametrize("field", ["parent_id", "series_id"])
+async def test_rows_in_a_circle_are_refused_and_the_others_come_in(alice: Person, field: str) -> None:
+    rows: list[dict[str, Any]] = [{"id": n, "title": str(n), field: n % 3 + 1} for n in (1, 2, 3)]
+    rows += [{"id": 4, "title": "behind", field: 1}, {"id": 5, "title": "fine"}, {"id": 6, "title": "self", field: 6}]
+    report = await imported(alice, document(tasks=rows), JSON)
+    assert counts(report) == (1, 0, 5)
+    assert {error["errors"][0]["loc"][0] for error in report["errors"]} == {field}
+    assert await alice.titles() == ["fine"]
+
+
+async def test_rows_in_reverse_order_are_looked_at_once_more(alice: Person) -> None:
+    """Subtasks before their parents, more than two batches of them."""
+    rows = [{"id": n, "title": str(n), "parent_id": 3000 + n % 5} for n in range(1, 2001)]
+    rows += [{"id": 3000 + n, "title": f"top {n}"} for n in range(5)]
+    report = await imported(alice, document(tasks=rows), JSON)
+    assert counts(report) == (2005, 0, 0)
+    assert report["revision"] <= 4
+
+
+async def test_an_import_ends_when_nobody_waits_for_it(alice: Person, app: Any) -> None:
+    body = ("title\r\n" + "".join(f"t{n}\r\n" for n in range(5000))).encode()
+    messages: list[dict[str, Any]] = [
+        {"type": "http.request", "body": body, "more_body": False},
+        {"type": "http.disconnect"},
+    ]
+    request = httpx.Request("POST", "http://test/api/me/import", headers={**alice.headers, "Content-Type": "text/csv"})
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/api/me/import", "raw_path": b"/api/me/import", "query_string": b"", "root_path": "",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+        "client": ("127.0.0.1", 1), "server": ("test", 80), "state": {},
+    }  # fmt: skip
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        pass
+
+    await app(scope, receive, send)
+    assert await alice.titles() == []
+
+
+async def test_a_file_brings_no_more_projects_than_there_can_be(alice: Person) -> None:
+    file = document(projects=[{"id": n, "name": f"p{n}"} for n in range(1003)])
+    dry = await imported(alice, file, JSON, "?dry_run=true")
+    report = await imported(alice, file, JSON)
+    assert (report["created"]["projects"], report["failed"]) == (dry["created"]["projects"], dry["failed"]) == (1000, 3)
+    assert report["errors"][0]["errors"][0]["type"] == "too_many_projects"
+    named = await imported(alice, "title,project\r\na,P5\r\nb,new\r\n", {"Content-Type": "text/csv"})
+    assert counts(named) == (1, 0, 1)

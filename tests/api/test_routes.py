@@ -1,0 +1,159 @@
+"""Every route as nobody, as a stranger and as the owner. The list is generated: a new route cannot be forgotten."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from app.config import Settings
+from app.main import create_app
+from tests.support import Person, assert_problem
+
+PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
+PUBLIC |= {("GET", "/.well-known/jwks.json"), ("GET", "/"), ("GET", "/app"), ("GET", "/app/{version}/{name:path}")}
+PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/mcp")}
+# Its clients are told more, and asked for more: tests/assistant/test_mcp.py.
+PROTOCOL = {("POST", "/mcp")}
+# The way in: who has no token yet, or only one that has expired.
+ENTRANCE = {
+    ("POST", "/api/auth/" + name)
+    for name in (
+        "register", "signup", "login", "signin", "refresh", "logout", "password/forgot", "password/reset",
+    )
+}  # fmt: skip
+
+
+def routes() -> Iterator[tuple[str, str]]:
+    app = create_app(Settings(_env_file=None))
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        assert isinstance(route, APIRoute)
+        for method in sorted(route.methods or ()):
+            yield method, route.path
+
+
+ROUTES = list(routes())
+# What opens with a token of its own, in its address: tests/api/test_calendar_feeds.py.
+CAPABILITY = {("GET", "/api/{user_id}/calendar.ics")}
+PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/") and route not in CAPABILITY]
+ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL | CAPABILITY and route not in PRIVATE]
+
+
+# What a route takes where it is not the title of a task, by the end of its path.
+BODIES: dict[str, Any] = {
+    "/complete": {"completed": True},
+    "/move": {"project_id": None},
+    "/settings": {"timezone": "Europe/Berlin"},
+    "/snooze": {"minutes": 10},
+    "/quick": {"text": "mine"},
+    "/bulk": {"ids": [1], "action": "complete"},
+    "/calendar": {"name": "mine"},
+    "/import": {"format": "todo/1"},
+    "/tags/{name:path}": {"name": "y"},
+    "/views": {"name": "x", "parameters": {}},
+    "/views/{view_id}": {"name": "y"},
+    "/comments": {"body": "x"},
+    "/comments/{comment_id}": {"body": "x"},
+}
+
+
+def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
+    values = dict.fromkeys(
+        (
+            "revision",
+            "webhook_id",
+            "token_id",
+            "session_id",
+            "comment_id",
+            "view_id",
+            "project_id",
+            "conversation_id",
+            "feed_id",
+        ),
+        1,
+    )
+    return path.replace(":path}", "}").format(**{**values, "name": "x", "user_id": owner, "task_id": task_id, **ids})
+
+
+def body_of(path: str) -> Any:
+    return next((body for ending, body in BODIES.items() if path.endswith(ending)), {"title": "x"})
+
+
+async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
+    """The ids of what the path names beside the task, made for it."""
+    if "{comment_id}" in path:
+        return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
+    if "{view_id}" in path:
+        return {"view_id": (await person.post("/views", {"name": "v", "parameters": {}})).json()["id"]}
+    if "{name:path}" in path:
+        return {"name": (await person.add(tags=["a/b"]))["tags"][0]}
+    return {}
+
+
+def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
+    assert set(ROUTES) >= PUBLIC | ENTRANCE | PROTOCOL
+    assert PRIVATE
+    assert all(path.startswith("/api/auth/") for _, path in ACCOUNT)
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE + ACCOUNT)
+async def test_nobody_gets_401(alice: Person, method: str, path: str) -> None:
+    task = await alice.add()
+    answer = await alice.client.request(method, concrete(path, alice.subject, task["id"]), json={})
+    assert_problem(answer, 401, "token_missing")
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert (await alice.get("/tasks")).json() == [task]
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
+    alice: Person, bob: Person, method: str, path: str
+) -> None:
+    task = await alice.add()
+    answer = await bob.call(method, concrete(path, alice.subject, task["id"]), json={"title": "x"})
+    assert_problem(answer, 403, "forbidden")
+    if "{task_id}" in path:
+        url = concrete(path, bob.subject, task["id"], **await things(alice, path, task["id"]))
+        assert_problem(await bob.call(method, url, json=body_of(path)), 404, "task_not_found")
+    assert (await alice.get("/tasks")).json() == [task]
+
+
+# An event stream has no end for a client without a socket to wait for (tests/api/test_event_stream.py), a chat needs a
+# model (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py,
+# test_projects.py).
+ELSEWHERE = [
+    route
+    for route in PRIVATE
+    if route[1].endswith(("/events", "/chat", "{feed_id}"))  # tests/api/test_calendar_feeds.py
+    or "{conversation_id}" in route[1]
+    or "/webhooks" in route[1]
+    or route[1].startswith("/api/{user_id}/projects")
+]
+
+
+@pytest.mark.parametrize(("method", "path"), [route for route in PRIVATE if route not in ELSEWHERE])
+async def test_the_owner_is_served(alice: Person, method: str, path: str) -> None:
+    task = await alice.add(**({"recurrence": "FREQ=DAILY"} if path.endswith("/skip") else {}))
+    if path.endswith("/restore"):
+        await alice.delete(f"/tasks/{task['id']}")
+    url = concrete(path, alice.subject, task["id"], **await things(alice, path, task["id"]))
+    answer = await alice.call(method, url, json=body_of(path))
+    assert answer.status_code in (200, 201, 204), answer.text
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(route for route in PUBLIC if "{" not in route[1]))
+async def test_public_routes_need_no_token(alice: Person, method: str, path: str) -> None:
+    assert (await alice.client.request(method, path, headers={"Host": "localhost"})).status_code == 200
+
+
+@pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])
+async def test_head_is_get_without_the_content(alice: Person, path: str) -> None:
+    task_id = (await alice.add())["id"]
+    url = concrete(path, alice.subject, task_id, **await things(alice, path, task_id))
+    get, head = [await alice.client.request(method, url, headers=alice.headers) for method in ("GET", "HEAD")]
+    dropped = {"date", "x-request-id", "ratelimit"}
+    assert head.status_code == 200
+    assert {k: v for k, v in head.headers.items() if k not in dropped} == {
+        k: v for k, v in get.headers.items() if k not in dropped
+    }

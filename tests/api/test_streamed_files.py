@@ -1,0 +1,203 @@
+"""Files that are sent while they are made: a status that is true, an end that is one, and nobody else kept waiting."""
+
+import asyncio
+import gc
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.config import Settings
+from app.db.connection_options import ConnectOptions
+from app.http.streamed_file import FIRST_BYTES
+from app.main import create_app
+from app.schemas.transfer import Format, Kind
+from tests.faults.proxy import Proxy
+from tests.faults.stage import service_dsn
+from tests.servers import Server
+from tests.support import Person, assert_problem
+from tests.timing import allowed
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+LONGEST_PIECE = 0.020  # seconds of CPU
+EXPORTS = [f"/export?format={format_}" for format_ in Format]
+FEEDS = [f"/calendar.ics?token=x&kind={kind}" for kind in Kind]
+
+
+class Ids(dict[str, str]):
+    """A value for whatever a path names."""
+
+    def __missing__(self, name: str) -> str:
+        return "1"
+
+
+def reads() -> Iterator[str]:
+    """Every GET below a user's path, the files in all their formats."""
+    for path, item in create_app(Settings(_env_file=None)).openapi()["paths"].items():
+        if path.startswith("/api/{user_id}/") and "get" in item and not path.endswith(("/export", "/calendar.ics")):
+            yield path.removeprefix("/api/{user_id}").format_map(Ids(name="x"))
+    yield from (*EXPORTS, *FEEDS)
+
+
+@pytest.fixture(scope="module")
+async def way(postgres: ConnectOptions, data_dir: Path) -> AsyncIterator[Proxy]:
+    """From the service to its database."""
+    async with Proxy(str(data_dir / "pg/.s.PGSQL.5432")) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def serving(way: Proxy) -> AsyncIterator[Server]:
+    """A real server on the common database. It starts in a thread: this one serves its way to the database."""
+    chat = {"LLM_MODEL": "none", "LLM_BASE_URL": "http://127.0.0.1:1", "LLM_API_KEY": "none"}
+    server = Server(service_dsn(way), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
+    await asyncio.to_thread(server.start)
+    try:
+        yield server
+    finally:
+        if server.process is not None:
+            await asyncio.to_thread(server.stop)
+
+
+@pytest.fixture(scope="module")
+async def server(way: Proxy) -> AsyncIterator[Server]:
+    async with serving(way) as running:
+        yield running
+
+
+@pytest.fixture
+async def person(server: Server) -> AsyncIterator[Person]:
+    async with server.person(f"user-{uuid.uuid4().hex}") as found:
+        yield found
+
+
+async def fill(sql: Any, owner: str, rows: int, characters: int) -> None:
+    """Tasks with descriptions that calendars must escape and spreadsheets must quote."""
+    await sql.execute("set statement_timeout = 0")
+    await sql.execute("insert into users (id) values ($1) on conflict do nothing", owner)
+    await sql.execute(
+        """
+        insert into tasks (user_id, title, description, due_at, tags, version)
+        select $1, 'task ' || n, left(repeat('é, "b"; c\n', $3 / 10 + 1), $3), now(), '{a,b}', 1
+        from generate_series(1, $2::int) n
+        """,
+        owner, rows, characters,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("path", list(reads()))
+async def test_without_a_database_every_read_is_503(way: Proxy, person: Person, path: str) -> None:
+    way.refuse(True)
+    try:
+        url = path if "calendar.ics" not in path else f"/api/{person.subject}{path}"
+        answer = await person.get(url)
+    finally:
+        way.refuse(False)
+    assert_problem(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_without_a_database_a_streamed_chat_is_503(way: Proxy, person: Person) -> None:
+    way.refuse(True)
+    try:
+        answer = await person.post("/chat", {"message": "hello"}, headers={"Accept": "text/event-stream"})
+    finally:
+        way.refuse(False)
+    assert_problem(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_what_fails_in_the_middle_is_cut_off_and_one_line_in_the_log(way: Proxy, alice: Person, sql: Any) -> None:
+    await fill(sql, alice.subject, 1000, 16_384)
+    async with serving(way) as server:
+        async with server.person(alice.subject) as person:
+            for path in EXPORTS:
+                with pytest.raises(httpx.RemoteProtocolError, match=r"incomplete|closed"):
+                    await _lose_the_database_on_the_way(way, person, path)
+        said = await asyncio.to_thread(server.stop)
+    assert said.count("a response was broken off: unavailable") == len(EXPORTS), said
+    assert "Traceback" not in said
+    assert "Exception in ASGI" not in said
+
+
+async def _lose_the_database_on_the_way(way: Proxy, person: Person, path: str) -> None:
+    url = f"/api/{person.subject}{path}"
+    async with person.client.stream("GET", url, headers=person.headers) as answer:
+        assert answer.status_code == 200
+        chunks = answer.aiter_raw(FIRST_BYTES)
+        await anext(chunks)
+        way.refuse(True)
+        try:
+            async for _ in chunks:
+                pass
+        finally:
+            way.refuse(False)
+
+
+def test_nothing_else_streams_without_a_first_look() -> None:
+    """EventStream and ChatStream read before they start, which the tests above hold; others are StreamedFile."""
+    found = [path.name for path in (ROOT / "app").rglob("*.py") if "StreamingResponse" in path.read_text()]
+    assert found == ["streamed_file.py"]
+    starting = {path.name for path in (ROOT / "app").rglob("*.py") if '"http.response.start"' in path.read_text()}
+    assert starting == {"streamed_file.py", "event_stream.py", "stream.py", "middleware.py"}
+
+
+@contextmanager
+def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """CPU seconds of each turn of the event loop. Without the collector, whose time is not the export's."""
+    run = asyncio.events.Handle._run
+    measured: list[float] = []
+
+    def timed(handle: asyncio.Handle) -> None:
+        before = time.thread_time()
+        run(handle)
+        measured.append(time.thread_time() - before)
+
+    gc.disable()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.events.Handle, "_run", timed)
+            yield measured
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("rows", "characters"), [(3_000, 0), (400, 16_384), (60, 100_000)])
+async def test_an_export_keeps_nobody_waiting(
+    app: FastAPI, alice: Person, sql: Any, monkeypatch: pytest.MonkeyPatch, rows: int, characters: int
+) -> None:
+    await fill(sql, alice.subject, rows, characters)
+    feed = (await alice.post("/calendar", {})).json()["url"].removeprefix("http://test")
+    for path in (*EXPORTS, feed, f"{feed}&kind=todo"):
+        await _read(app, alice, path)  # what is compiled and imported once is nobody's piece
+        with steps(monkeypatch) as measured:
+            assert await _read(app, alice, path) > rows * max(100, characters)
+        assert max(measured) < allowed(LONGEST_PIECE), path
+
+
+async def _read(app: FastAPI, person: Person, path: str) -> int:
+    """As the fastest client: nothing that is sent waits. The bytes of the answer."""
+    url, _, query = (path if path.startswith("/api/") else f"/api/{person.subject}{path}").partition("?")
+    headers = [(name.lower().encode(), value.encode()) for name, value in person.headers.items()]
+    scope = {
+        "type": "http", "method": "GET", "path": url, "raw_path": url.encode(), "query_string": query.encode(),
+        "headers": headers, "scheme": "http", "http_version": "1.1", "root_path": "", "asgi": {"version": "3.0"},
+        "client": ("127.0.0.1", 1), "server": ("test", 80),
+    }  # fmt: skip
+    size = 0
+
+    async def send(message: Any) -> None:
+        nonlocal size
+        assert message.get("status", 200) == 200
+        size += len(message.get("body", b""))
+
+    await app(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
+    return size

@@ -1,0 +1,92 @@
+"""compose.yaml, docs/citus.sql and the Dockerfile say what the code needs."""
+
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped, unused-ignore]
+
+from app.config import Settings
+from app.db.migrations import ALL_ROLES
+from app.models import METADATA
+from tests.databases import AUTH
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+CITUS = (ROOT / "docs/citus.sql").read_text()
+
+
+def test_the_service_waits_for_a_healthy_database_and_has_no_more_rights_than_it_needs() -> None:
+    todo = SERVICES["todo"]
+    assert todo["depends_on"]["postgres"]["condition"] == "service_healthy"
+    assert "pg_isready" in " ".join(SERVICES["postgres"]["healthcheck"]["test"])
+    assert todo["read_only"] is True
+    assert todo["cap_drop"] == ["ALL"]
+    assert todo["security_opt"] == ["no-new-privileges:true"]
+    assert re.search(r"^HEALTHCHECK ", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(todo["environment"]) <= {name.upper() for name in Settings.model_fields}
+
+
+def test_image_is_built_of_what_the_wheel_is_built_of_and_installs_it() -> None:
+    build, _, image = (ROOT / "Dockerfile").read_text().partition("\n\nFROM ${PYTHON_IMAGE}\n")
+    copied = {name for line in re.findall(r"^COPY (.+) \S+$", build, re.MULTILINE) for name in line.split()}
+    let_in = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    assert {name.partition("/")[0] for name in copied} == let_in
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+    target = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {folder.removeprefix("/") for folder in target["include"]} <= copied
+    assert "pip wheel --no-deps" in build
+    assert re.findall(r"^COPY (.+)$", image, re.MULTILINE) == ["--from=build /opt/todo /opt/todo"]
+
+
+def test_data_is_in_named_volumes_and_only_the_service_is_reachable() -> None:
+    mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
+    assert mounted == set(COMPOSE["volumes"])
+    assert "ports" not in SERVICES["postgres"]
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["todo"]["ports"])
+
+
+def test_secrets_come_from_outside_or_it_does_not_start() -> None:
+    for service in SERVICES.values():
+        for name, value in service["environment"].items():
+            if re.search("PASSWORD|SECRET|DATABASE_URL", name):
+                assert re.search(r"\$\{\w+:\?", value), name
+
+
+@pytest.mark.skipif(
+    not shutil.which("docker")
+    or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0,
+    reason="docker compose is not installed",
+)
+def test_docker_compose_accepts_it(tmp_path: Path) -> None:
+    command = ["docker", "compose", "-f", str(ROOT / "compose.yaml"), "--project-directory", str(tmp_path), "config"]
+    secrets = {"POSTGRES_PASSWORD": "x" * 32, "JWT_SECRET": "y" * 40}
+    path = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    done = subprocess.run([*command, "-q"], env=path | secrets, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert subprocess.run([*command, "-q"], env=path, capture_output=True, check=False).returncode != 0
+
+
+def test_citus_sql_places_every_table_once_after_those_it_refers_to() -> None:
+    copied = re.findall(r"^select create_reference_table\('(\w+)'\);", CITUS, re.MULTILINE)
+    spread = re.findall(r"^select create_distributed_table\('(\w+)', '(\w+)'", CITUS, re.MULTILINE)
+    assert set(copied) == AUTH
+    assert sorted([*copied, *(name for name, _ in spread)]) == sorted(METADATA.tables)
+    order = [*copied, *(name for name, _ in spread)]
+    dropped = set(re.findall(r"drop constraint (\w+)", CITUS))
+    for name, column in spread:
+        assert column == ("id" if name == "users" else "user_id")
+    for table in METADATA.sorted_tables:
+        for key in table.foreign_key_constraints:
+            target = key.referred_table.name
+            if table.name in AUTH and target not in AUTH:
+                assert key.name in dropped, "a reference table cannot refer to a distributed one"
+            else:
+                assert order.index(target) <= order.index(table.name), (table.name, target)
+    for role in ALL_ROLES:
+        assert f"alter role {role} login" in CITUS

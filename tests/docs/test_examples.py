@@ -1,0 +1,149 @@
+"""The examples of examples/, run as they are."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import httpx
+import pytest
+
+from app.db.connection_options import ConnectOptions
+from tests.ports import free_port
+from tests.servers import running
+from tests.support import make_token
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PATIENCE = 20.0
+
+
+@contextmanager
+def example(command: list[str], log: Path, **env: str) -> Iterator[Callable[[], list[str]]]:
+    """Runs it; gives what it has printed so far."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], **env}, stdout=output)
+        try:
+            yield lambda: log.read_text().splitlines()
+        finally:
+            process.kill()
+            process.wait()
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        await asyncio.sleep(0.05)
+
+
+async def test_the_client_keeps_in_step_and_survives_a_restart(postgres: ConnectOptions, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine: examples/sync.mjs was not run")
+    subject = f"user-{uuid.uuid4().hex}"
+    with running(postgres.dsn) as server:
+        env = {"URL": server.url, "TOKEN": make_token(subject)}
+        async with server.person(subject) as person:
+            first = await person.add("a")
+            with example([node, str(EXAMPLES / "sync.mjs")], tmp_path / "log", **env) as said:
+
+                def titles() -> list[str]:
+                    lines = said()
+                    return list(json.loads(lines[-1])["titles"]) if lines else []
+
+                await until(lambda: titles() == ["a"])
+                await person.add("b")
+                await person.patch(f"/tasks/{first['id']}", {"title": "c"})
+                await until(lambda: titles() == ["b", "c"])
+                await asyncio.to_thread(server.stop)
+                server.start()
+                await person.delete(f"/tasks/{first['id']}")
+                await person.add("d")
+                await until(lambda: titles() == ["b", "d"])
+
+
+class Shaky(BaseHTTPRequestHandler):
+    """The second page fails at first; the stream asks to list again, and then there is no list."""
+
+    asked: ClassVar[list[str]] = []
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        second, times = "cursor" in self.path, self.asked.count(self.path)
+        if self.path.endswith("/events"):
+            self.answer(410, "")
+        elif times > 2 or (second and times == 1):
+            self.answer(503, "")
+        else:
+            title = "b" if second else "a"
+            link = "" if second else '</api/anna/tasks?limit=1000&cursor=2>; rel="next"'
+            self.answer(200, json.dumps([{"id": int(second), "title": title}]), link)
+
+    def answer(self, status: int, text: str, link: str = "") -> None:
+        self.send_response(status)
+        self.send_header("X-Revision", "2")
+        self.send_header("Link", link)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def test_the_client_believes_only_whole_lists_and_pauses_when_there_is_none(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine: examples/sync.mjs was not run")
+    page, following, stream = "/api/me/tasks?limit=1000", "/api/me/tasks?limit=1000&cursor=2", "/api/me/events"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shaky) as server:
+        threading.Thread(target=server.serve_forever).start()
+        env = {"URL": f"http://127.0.0.1:{server.server_port}", "TOKEN": "t"}
+        try:
+            with example([node, str(EXAMPLES / "sync.mjs")], tmp_path / "log", **env) as said:
+                await until(lambda: Shaky.asked.count(page) > 2)
+                await asyncio.sleep(0.5)  # its pause is a second
+                assert Shaky.asked == [page, following, page, following, stream, page]
+                assert [json.loads(line)["titles"] for line in said()] == [["a", "b"]]
+        finally:
+            server.shutdown()
+
+
+async def test_the_receiver_believes_only_what_was_signed(postgres: ConnectOptions, tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    env = {"WEBHOOKS_ALLOW_PRIVATE": "true", "WORKER": "inside"}
+    with running(postgres.dsn, **env) as server:
+        async with server.person(f"user-{uuid.uuid4().hex}") as person:
+            hook = (await person.post("/webhooks", {"url": url})).json()
+            command = [sys.executable, str(EXAMPLES / "webhook_receiver.py")]
+            with example(command, tmp_path / "log", SECRET=hook["secret"], PORT=str(port)) as said:
+                await until(lambda: answers(url))
+                forged = {"webhook-id": "1", "webhook-timestamp": str(int(time.time())), "webhook-signature": "v1,AAAA"}
+                assert (await person.client.post(url, content=b"{}", headers=forged)).status_code == 401
+                await person.add("Buy milk")
+                await until(lambda: said() == ['task.created "Buy milk"'])
+            deadline = time.monotonic() + PATIENCE  # the delivery is recorded after it was received
+            while not (told := (await person.get(f"/webhooks/{hook['id']}/deliveries")).json()):
+                assert time.monotonic() < deadline, "it was never recorded"
+                await asyncio.sleep(0.05)
+            assert [delivery["status"] for delivery in told] == [204]
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.post(url, content=b"{}", trust_env=False).status_code == 401
+    except httpx.TransportError:
+        return False

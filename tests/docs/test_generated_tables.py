@@ -1,0 +1,83 @@
+"""Tables in docs/ that say what the code says.
+
+``python -m tests.docs.test_generated_tables`` writes them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import app.commands  # noqa: F401 - with it, every module that defines a fact
+from app.errors import AppError
+from app.http.problems import CODES, STATUS, TITLES
+from tests.db.test_statement_budget import BUDGET
+
+DOCS = Path(__file__).parents[2] / "docs"
+# What no fact stands for: the framework's refusals, findings of validation, bugs.
+OTHERS = [
+    (404, CODES[404], "There is no such path."),
+    (405, CODES[405], "The path does not take this method."),
+    (422, "validation_error", "Names the first input that is not acceptable; `errors` has all of them."),
+    (500, "internal_error", "Something went wrong on our side; the request id finds it in the log."),
+]
+
+
+def facts(base: type[AppError] = AppError) -> set[type[AppError]]:
+    """Every fact that some module of the service defines."""
+    found = {fact for fact in base.__subclasses__() if fact.__module__.startswith("app.")}
+    return found.union(*(facts(fact) for fact in found))
+
+
+def errors_table() -> str:
+    rows: dict[tuple[int, str], set[str]] = {(status, code): {text} for status, code, text in OTHERS}
+    for fact in facts():
+        if "code" in vars(fact):
+            rows.setdefault((STATUS[fact.kind], fact.code), set()).add(fact.message)
+    text = "| Status | Code | Says |\n|--:|---|---|\n"
+    for (status, code), said in sorted(rows.items()):
+        text += f"| {status} | `{code}` | {' Or: '.join(sorted(said))} |\n"
+    return text
+
+
+def round_trips_table() -> str:
+    text = "| Request | Body | Round trips |\n|---|---|--:|\n"
+    for (method, path, body), trips in BUDGET.items():
+        below = path if path.startswith("/api/") else f"…{path}"
+        text += f"| `{method} {below}` | {f'`{body}`' if body else ''} | {trips} |\n"
+    return text
+
+
+TABLES: list[Any] = [
+    ("errors.md", "errors", errors_table),
+    ("performance.md", "round trips", round_trips_table),
+]
+
+
+def parts(name: str, mark: str) -> tuple[str, str, str]:
+    """A document: what stands before the table, the table, what comes after it."""
+    before, begin, rest = (DOCS / name).read_text().partition(f"<!-- {mark} -->\n")
+    table, end, after = rest.partition(f"<!-- /{mark} -->\n")
+    assert begin, name
+    assert end, name
+    return before + begin, table, end + after
+
+
+@pytest.mark.parametrize(("name", "mark", "made"), TABLES)
+def test_a_table_is_what_the_code_says(name: str, mark: str, made: Any) -> None:
+    assert parts(name, mark)[1] == made(), "run: python -m tests.docs.test_generated_tables"
+
+
+def test_codes_are_of_one_status_and_readable() -> None:
+    codes: dict[str, set[int]] = {}
+    for fact in facts():
+        codes.setdefault(fact.code, set()).add(STATUS[fact.kind])
+        assert fact.code == fact.code.lower(), fact
+        assert STATUS[fact.kind] in TITLES
+    assert {code: found for code, found in codes.items() if len(found) > 1} == {}
+
+
+if __name__ == "__main__":
+    for name, mark, made in TABLES:
+        before, _, after = parts(name, mark)
+        (DOCS / name).write_text(before + made() + after)

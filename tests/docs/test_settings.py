@@ -1,0 +1,176 @@
+"""Settings: what is refused, and that .env.example and docs/settings.md say what the code says.
+
+``python -m tests.docs.test_settings`` writes both from app/config.py.
+"""
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from app.config import Settings
+from app.observability.startup_errors import settings_reasons
+from tests.support import SECRET
+
+ROOT = Path(__file__).parents[2]
+ENV_EXAMPLE, PAGE = ROOT / ".env.example", ROOT / "docs" / "settings.md"
+BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->"
+HEADER = """\
+# Copy to .env and uncomment what you change; variables of the environment win. Nothing here is required: without any
+# setting the service runs its own PostgreSQL and makes its own secret.
+"""
+
+
+def default(field: FieldInfo) -> str:
+    """As it would be written in .env; empty for what is not set."""
+    value = field.get_default(call_default_factory=True)
+    if value is None or value == []:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def groups() -> dict[str, list[str]]:
+    """The comments between the settings in the source are the headings."""
+    found: dict[str, list[str]] = {}
+    for line in inspect.getsource(Settings).splitlines():
+        if heading := re.fullmatch(r"    # (.+)", line):
+            names = found.setdefault(heading[1], [])
+        elif (name := re.match(r"    (\w+): ", line)) and name[1] in Settings.model_fields:
+            names.append(name[1])
+    return found
+
+
+def env_example() -> str:
+    text = HEADER
+    for heading, names in groups().items():
+        text += f"\n# ---- {heading}\n"
+        for name in names:
+            field = Settings.model_fields[name]
+            text += f"\n# {field.description}\n#{name.upper()}={default(field)}\n"
+    return text
+
+
+def readers() -> dict[str, list[str]]:
+    """The files of app/ that read each setting; none where app/config.py alone does, for a property of Settings."""
+    found: dict[str, list[str]] = {name: [] for name in Settings.model_fields}
+    for file in sorted((ROOT / "app").rglob("*.py")):
+        for name in sorted(set(re.findall(r"settings\.(\w+)", file.read_text())) & found.keys()):
+            found[name].append(file.relative_to(ROOT / "app").as_posix())
+    return found
+
+
+def settings_table() -> str:
+    text, files = "", readers()
+    for heading, names in groups().items():
+        text += f"\n## {heading}\n\n| Setting | Default | Meaning | Read by |\n|---|---|---|---|\n"
+        for name in names:
+            field = Settings.model_fields[name]
+            value = f"`{default(field)}`" if default(field) else ""
+            read_by = ", ".join(f"`{file}`" for file in files[name] or ["config.py"])
+            text += f"| `{name.upper()}` | {value} | {field.description} | {read_by} |\n"
+    return text + "\n"
+
+
+def test_every_setting_has_a_group_and_a_meaning() -> None:
+    assert [name for names in groups().values() for name in names] == list(Settings.model_fields)
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_env_example_is_what_the_code_says() -> None:
+    assert ENV_EXAMPLE.read_text() == env_example(), "run: python -m tests.docs.test_settings"
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    assert PAGE.read_text().partition(BEGIN)[2].partition(END)[0] == settings_table(), (
+        "run: python -m tests.docs.test_settings"
+    )
+
+
+def test_env_example_with_everything_uncommented_is_the_default(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(re.sub(r"^#(?=[A-Z_]+=)", "", ENV_EXAMPLE.read_text(), flags=re.M))
+    assert Settings(_env_file=file) == Settings(_env_file=None)
+
+
+REMOTE = "postgresql://user:hidden@db.example/todo"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"jwt_secret": "x" * 31}, "JWT_SECRET: must be at least 32 bytes"),
+        ({"better_auth_secret": "x" * 31}, "_SECRET: must be at least 32 bytes"),
+        ({"cors_origins": "*"}, "CORS_ORIGINS: name each origin"),
+        ({"cors_origins": "https://*.example.com"}, "CORS_ORIGINS: name each origin"),
+        ({"cors_origins": "app.example.com"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_origins": "https://app.example.com/app"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_origins": "https://app.example.com?x"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_origins": "https://me@app.example.com"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_origins": "https://"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"jwks_url": "https://issuer.example/jwks"}, "JWKS_URL needs JWT_ISSUER"),
+        ({"database_url": REMOTE}, "with DATABASE_URL set JWT_SECRET"),
+        ({"port": "70000"}, "PORT: "),
+        ({"pool_size": "0"}, "POOL_SIZE: "),
+        ({"log_level": "loud"}, "LOG_LEVEL: "),
+        ({"auto_migrate": "perhaps"}, "AUTO_MIGRATE: "),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], said: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name.upper(), value)
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None)
+    (line,) = settings_reasons(refused.value)
+    assert said in line
+    assert "hidden" not in line
+    assert "xxx" not in line
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"database_url": REMOTE, "jwt_secret": SECRET},
+        {"database_url": REMOTE, "better_auth_secret": SECRET},
+        {"database_url": REMOTE, "better_auth_url": "https://app.example"},
+        {"database_url": REMOTE, "jwks_url": "https://issuer.example/jwks", "jwt_issuer": "https://issuer.example"},
+        {"database_url": "", "jwt_secret": "", "port": ""},  # an empty variable is one that is not set
+    ],
+)
+def test_what_can_be_is_accepted(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name.upper(), value)
+    assert Settings(_env_file=None).embedded is not bool(settings.get("database_url"))
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "BETTER_AUTH_SECRET"])
+def test_the_secret_has_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, SECRET)
+    assert secret_of(Settings(_env_file=None)) == SECRET
+    monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(f"{name}={SECRET}\nCORS_ORIGINS=https://a.example/, http://b.example\n")
+    read = Settings(_env_file=tmp_path / ".env")
+    assert secret_of(read) == SECRET
+    assert read.cors_origins == ["https://a.example", "http://b.example"]
+    assert SECRET not in repr(read)
+
+
+def secret_of(settings: Settings) -> Any:
+    assert settings.jwt_secret is not None
+    return settings.jwt_secret.get_secret_value()
+
+
+def write() -> None:
+    ENV_EXAMPLE.write_text(env_example())
+    before, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(before + BEGIN + settings_table() + END + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    write()

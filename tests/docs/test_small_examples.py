@@ -1,0 +1,89 @@
+"""The small examples in curl, JavaScript and Python, run as a reader would."""
+
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.db.connection_options import ConnectOptions
+from tests.servers import Server, running
+from tests.support import make_token
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+async def server(postgres: ConnectOptions) -> AsyncIterator[Server]:
+    with running(postgres.dsn, ACCESS_TTL="1") as started:
+        yield started
+
+
+def run(folder: Path, *command: str, **env: str) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env={"PATH": os.environ["PATH"], **env}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def token() -> str:
+    return make_token(f"user-{uuid.uuid4().hex}")
+
+
+async def test_a_day_with_curl(server: Server, tmp_path: Path) -> None:
+    said = run(tmp_path, "bash", str(EXAMPLES / "tasks.sh"), URL=server.url, TOKEN=token()).splitlines()
+    assert said[0].count('"title":"Buy milk"') == 1  # though it was sent twice
+    assert '"title":"Buy oat milk"' in said[1]
+    assert '"completed":true' in said[2]
+    assert said[3].count('"action"') == 3
+    assert [action in said[4] for action in ('"created"', '"updated"', '"completed"', '"deleted"')] == [True] * 4
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_client_in_javascript(server: Server, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine: examples/fetch.mjs was not run")
+    account = {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse battery"}
+    async with httpx.AsyncClient(trust_env=False) as http:
+        (await http.post(f"{server.url}/api/auth/register", json=account)).raise_for_status()
+    said = run(
+        tmp_path, node, str(EXAMPLES / "fetch.mjs"),
+        URL=server.url, EMAIL=account["email"], PASSWORD=account["password"],
+    )  # fmt: skip
+    assert said.splitlines() == [
+        "412 It has changed since the version in If-Match: get it again.",
+        "Buy oat milk",
+    ]
+
+
+async def test_its_expired_token_is_refreshed_on_the_way(server: Server, tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine: examples/fetch.mjs was not run")
+    program = tmp_path / "later.mjs"
+    program.write_text(
+        f"""import {{ Todo }} from "{EXAMPLES / "fetch.mjs"}";
+        const todo = new Todo(process.env.URL);
+        await todo.login(process.env.EMAIL, "correct horse battery", "/api/auth/register");
+        const first = todo.tokens.access_token;
+        await new Promise((done) => setTimeout(done, 2100));
+        await Promise.all([1, 2, 3].map((n) => todo.create({{ title: `Task ${{n}}` }})));
+        console.log((await todo.list()).length, first !== todo.tokens.access_token);"""
+    )
+    assert run(tmp_path, node, str(program), URL=server.url, EMAIL=f"{uuid.uuid4().hex}@example.com") == "3 true\n"
+
+
+async def test_a_client_in_python(server: Server, tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "tasks.py"), "Buy milk", "Call the plumber"]
+    said = run(tmp_path, *command, URL=server.url, TOKEN=token())
+    assert {line.strip() for line in said.splitlines()} == {"Buy milk", "Call the plumber"}

@@ -1,0 +1,321 @@
+"""Rules of the architecture as programs: who may import whom, who may query, how large things may grow."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[2]
+MAX_FILE, MAX_FUNCTION = 400, 50
+MAX_MODULES = 8  # at the top of app/, without __init__ and __main__
+MAX_FILES = 20  # in a folder; rooms that read like a catalogue are exempt
+CATALOGUES = {"app/models", "app/routers", "app/schemas"}
+
+# Rooms from the outside in: each may import those below it, and rooms of its own level as long as no circle arises.
+LEVELS: list[set[str]] = [
+    {"__main__", "commands"},
+    {"main"},
+    {"lifespan", "routers"},
+    {"assistant", "live", "server"},
+    {"http", "jobs"},
+    {"services"},
+    {"schemas"},
+    {"auth", "db", "domain", "pagination"},
+    {"models", "net", "observability", "json_codec"},
+    {"errors", "config", "clock", "version"},
+]
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+
+# Imports within functions, which a process pays for only if it comes there. A command loads what it needs when it runs.
+HEAVY = {
+    "app/db/embedded/__init__.py": {"app"},  # its cluster: not needed with DATABASE_URL, cannot be loaded on Windows
+    "app/assistant/optional.py": {"app"},  # what needs the libraries of an extra
+    "app/services/rate_limits/redis.py": {"redis"},  # an extra
+    "app/db/migrations.py": {"alembic"},  # where there is something to migrate
+    "app/net/outbound.py": {"httpx"},  # for webhooks
+    "app/auth/jwks.py": {"httpx"},  # for an issuer elsewhere
+    "app/net/mail.py": {"aiosmtplib"},  # for a mail server
+}
+
+# What nothing in a folder may import, besides the rooms above it.
+WEB = {"fastapi", "starlette"}
+QUERIES = {"sqlmodel", "sqlalchemy", "asyncpg"}
+FORBIDDEN = {
+    "app/routers": {*QUERIES, "app.db", "app.routers", "app.models.users", "app.models.changes"},
+    "app/assistant/tools": {*WEB, "sqlalchemy", "app.http"},
+    "app/jobs": {"fastapi", "app.http"},
+    "app/services": WEB,
+    "app/services/transfer/formats": {*QUERIES, "app.db"},
+    "app/schemas": {*WEB, "asyncpg", "sqlalchemy", "app.db", "app.config"},
+    "app/domain": {*WEB, *QUERIES, "asyncio", "app.db", "app.clock", "app.config", "app.net"},
+    "app/auth": {*WEB, *QUERIES, "app.db"},
+    "app/db": WEB,
+    "app/models": {*WEB, "asyncpg", "app.config"},
+    "app/errors": {*WEB, *QUERIES},
+}
+
+
+class Source(NamedTuple):
+    """One file of the application."""
+
+    name: str
+    folder: str  # below app/
+    lines: int
+    tree: ast.Module
+    nodes: list[ast.AST]  # of the whole tree, each once
+
+
+@cache
+def sources() -> list[Source]:
+    found = []
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        text = path.read_text()
+        tree = ast.parse(text)
+        folder = path.relative_to(ROOT / "app").parts[0]
+        found.append(Source(path.relative_to(ROOT).as_posix(), folder, text.count("\n"), tree, list(ast.walk(tree))))
+    assert found
+    return found
+
+
+def assert_no_file_breaks(rule: Callable[[Source], Iterable[object]], *exempt: str) -> None:
+    """Asserts that ``rule`` finds nothing in any file that is not ``exempt``; the failure lists all that it found."""
+    found = [f"{s.name}: {offence}" for s in sources() if s.name not in exempt for offence in rule(s)]
+    assert not found, "\n".join(found)
+
+
+def imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def calls(source: Source) -> Iterator[str]:
+    """Yields the names of called functions and methods."""
+    for node in source.nodes:
+        if isinstance(node, ast.Call):
+            function = node.func
+            yield function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def functions(source: Source) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in source.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_imports_are_absolute() -> None:
+    assert_no_file_breaks(lambda source: [i for i in imports(source.nodes) if i.startswith(".")])
+
+
+def test_layers_import_only_what_they_may() -> None:
+    def forbidden(source: Source) -> Iterator[str]:
+        names = {name for room, found in FORBIDDEN.items() if source.name.startswith(f"{room}/") for name in found}
+        return (i for i in imports(source.nodes) if any(i == n or i.startswith(f"{n}.") for n in names))
+
+    assert_no_file_breaks(forbidden)
+
+
+def module_of(source: Source) -> str:
+    return source.name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Returns which modules of app/ each of them imports."""
+    modules = {module_of(source) for source in sources()}
+
+    def known(name: str) -> str:
+        while name not in modules:
+            name = name.rpartition(".")[0]
+        return name
+
+    found = {}
+    for source in sources():
+        module = module_of(source)
+        found[module] = {known(i) for i in imports(source.nodes) if i.startswith("app.")} - {module, "app"}
+    return found
+
+
+def circles(arrows: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
+    """Returns one circle, or none."""
+    try:
+        list(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        return [tuple(error.args[1])]
+    return []
+
+
+def test_imports_go_down_and_never_in_a_circle() -> None:
+    upward = [
+        f"{module} -> {other}"
+        for module, others in graph().items()
+        for other in others
+        if module != "app" and LEVEL[room_of(other)] < LEVEL[room_of(module)]
+    ]
+    rooms: dict[str, set[str]] = {}
+    for module, others in graph().items():
+        if module != "app":
+            rooms.setdefault(room_of(module), set()).update({room_of(other) for other in others} - {room_of(module)})
+    arrows = sum(len(others) for others in rooms.values())
+    print(f"{len(rooms)} rooms, {arrows} arrows between them, {len(upward)} upward")  # noqa: T201 - shown by pytest -s
+    assert upward == []
+    assert circles(graph()) == []
+    assert circles(rooms) == []
+
+
+def test_nouns_of_services_do_not_import_each_other_in_a_circle() -> None:
+    nouns: dict[str, set[str]] = {}
+    for module, others in graph().items():
+        if module.startswith("app.services."):
+            noun = module.split(".")[2]
+            others = {other.split(".")[2] for other in others if other.startswith("app.services.")}
+            nouns.setdefault(noun, set()).update(others - {noun})
+    nouns["projects"].discard("tasks")  # a project moves, completes and deletes its tasks; a task asks for its project
+    assert circles(nouns) == []
+
+
+def test_no_folder_is_crowded() -> None:
+    counted: dict[str, int] = {}
+    for source in sources():
+        path = Path(source.name)
+        if path.stem not in {"__init__", "__main__"}:
+            counted[str(path.parent)] = counted.get(str(path.parent), 0) + 1
+    assert counted["app"] <= MAX_MODULES
+    assert {folder: n for folder, n in counted.items() if n > MAX_FILES and folder not in CATALOGUES} == {}
+
+
+def test_models_know_only_their_base_and_the_clock() -> None:
+    def strangers(source: Source) -> Iterator[str]:
+        if source.folder == "models" and not source.name.endswith("__init__.py"):
+            # a noun's own sub-nouns as well: tasks, task_fields, task_rows
+            noun = Path(source.name).stem.partition("_")[0].removesuffix("s")
+            known = {i.rpartition(".")[0] for i in imports(source.nodes) if i.startswith("app.")}
+            other = known - {"app.models.types", "app.models.columns", "app.clock"}
+            yield from (module for module in other if not module.startswith(f"app.models.{noun}"))
+
+    assert_no_file_breaks(strangers)
+
+
+def test_only_db_ends_transactions() -> None:
+    def ends(source: Source) -> set[str]:
+        return set() if source.folder == "db" else {"commit", "rollback"} & set(calls(source))
+
+    # The route commits before its answer is sent; the proof of isolation rolls back what it wrote.
+    assert_no_file_breaks(ends, "app/http/routing.py", "app/services/operations/isolation_check.py")
+
+
+def test_only_services_and_db_query() -> None:
+    statements = {f"{p}.{n}" for p in ("sqlalchemy", "sqlmodel") for n in ("select", "insert", "update", "delete")}
+
+    def queries(source: Source) -> set[str]:
+        return set() if source.folder in {"services", "db"} else statements & set(imports(source.nodes))
+
+    assert_no_file_breaks(queries)
+
+
+def test_nobody_raises_http_exceptions() -> None:
+    def raises(source: Source) -> Iterator[str]:
+        if source.name != "app/http/problems.py":  # which renders the framework's own
+            yield from (i for i in imports(source.nodes) if i.endswith(".HTTPException"))
+        yield from (name for name in calls(source) if name == "HTTPException")
+
+    assert_no_file_breaks(raises)
+
+
+def test_only_config_reads_the_environment() -> None:
+    def reads(source: Source) -> Iterator[str]:
+        for node in source.nodes:
+            if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}:
+                yield f"line {node.lineno}"
+
+    assert_no_file_breaks(reads, "app/config.py")
+
+
+def test_imports_stand_at_the_top() -> None:
+    def local(source: Source) -> set[str]:
+        if source.folder == "commands":
+            return set()
+        found = {i.partition(".")[0] for function in functions(source) for i in imports(ast.walk(function))}
+        return found - HEAVY.get(source.name, set())
+
+    assert_no_file_breaks(local)
+
+
+def test_the_list_of_commands_loads_no_part_of_the_service() -> None:
+    program = "import sys, app.commands; print(*sorted(name for name in sys.modules if name.startswith('app.')))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [name for name in done.stdout.split() if not name.startswith("app.commands")] == ["app.version"]
+
+
+def test_a_process_loads_only_what_it_needs() -> None:
+    """Each costs every worker megabytes: what loads it says how many."""
+    spared = {"alembic", "mako", "pygments", "rich", "httpx", "aiosmtplib", "redis", "openai", "mcp", "icalendar"}
+    program = f"import sys, app.main; print(*{spared} & {{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_only_the_clock_and_the_database_say_what_time_it_is() -> None:
+    def asks(source: Source) -> Iterator[str]:
+        for node in source.nodes:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in {"now", "utcnow", "today"}
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id in {"datetime", "date"}
+            ):
+                yield f"line {node.lineno}"
+
+    assert_no_file_breaks(asks, "app/clock.py")
+
+
+def test_files_and_functions_stay_small() -> None:
+    def large(source: Source) -> Iterator[str]:
+        if source.lines > MAX_FILE:
+            yield f"{source.lines} lines: split it by sub-noun"
+        for function in functions(source):
+            if (function.end_lineno or 0) - function.lineno >= MAX_FUNCTION:
+                yield function.name
+
+    assert_no_file_breaks(large)
+
+
+# Accounts: nobody owns a login before it succeeds, and what it counts must outlive a request that fails, so these
+# open transactions of their own: with what they work with first.
+ACCOUNTS = ("app/services/accounts/", "app/services/rate_limits/")
+# Formats of files: pure but for the file.
+FORMATS = "app/services/transfer/formats/"
+
+
+def test_public_functions_of_services_take_session_and_owner_first() -> None:
+    def differ(source: Source) -> Iterator[str]:
+        is_of_users = source.folder == "services" and not source.name.startswith(FORMATS)
+        for node in source.tree.body if is_of_users else ():
+            if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                arguments = [argument.arg for argument in node.args.args][:2]
+                if source.name.startswith(ACCOUNTS):
+                    good = arguments[:1] in (["auth"], ["session"], ["database"])
+                else:
+                    good = arguments == ["session", "owner"]
+                if not good:
+                    yield f"{node.name}({', '.join(arguments)})"
+
+    assert_no_file_breaks(differ, "app/services/operations/isolation_check.py", "app/services/operations/readiness.py")
+
+
+def test_project_files_name_no_package_registry() -> None:
+    hosts = ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "npmjs" + ".com")
+    skipped = {"node_modules", "data", "static"} | {path.name for path in ROOT.glob(".*") if path.name != ".ci"}
+    paths = [path for path in ROOT.rglob("*") if path.is_file() and not skipped & set(path.relative_to(ROOT).parts)]
+    assert paths
+    naming = [str(path) for path in paths if any(host in path.read_text(errors="ignore") for host in hosts)]
+    assert not naming, "\n".join(naming)
