@@ -6,18 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from app.errors import Invalid
+from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX
+from app.models.types import MAX_ID
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
 # In the worst case a cursor holds a title of control characters, which JSON writes as \u0001: 6 bytes each (no other
 # character takes more than 4, lowered or not), and 70 around it; base64 makes 4 characters of 3 bytes.
 CURSOR_MAX = (TITLE_MAX * 6 + 70) * 4 // 3 + 1
-
-
-class InvalidCursor(Invalid):
-    code, message = "invalid_cursor", "The cursor is not one this service made for this sort order."
 
 
 class Cursor(NamedTuple):
@@ -47,7 +44,7 @@ def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
         and type(cursor.backward) is int
         and cursor.backward in (0, 1)
         and type(cursor.id) is int
-        and 0 < cursor.id < 2**63
+        and 0 < cursor.id <= MAX_ID
     )
     if not valid:
         raise InvalidCursor(loc=("query", "cursor"))

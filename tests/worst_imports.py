@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from app.schemas.transfer import ERRORS_MAX
 from app.services.transfer.formats.csv import COLUMNS
-from app.services.transfer.row_validation import LISTED, SHAPES
+from app.services.transfer.row_validation import LISTED, ROW_SHAPES
 from tests import worst_values as worst
 from tests.probing import Answer, judge
 from tests.worst_requests import JSON_TYPE, Case, Field, fields
@@ -34,7 +34,7 @@ def judge_report(case: Case, answer: Answer) -> str:
 
 
 def cases() -> Iterator[Case]:
-    for entity, shape in SHAPES.items():
+    for entity, shape in ROW_SHAPES.items():
         schema = shape.model_json_schema()
         for field in fields(schema, schema, entity, lambda value: value):
             for value in KINDS:

@@ -5,10 +5,11 @@ None everything. None ends in "0", so that there is room below each. Rows that w
 id; a move gives a row a key between its neighbours, and no other row changes.
 """
 
+from app.models.types import MAX_ID
+
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 BASE = len(DIGITS)
 MAX_LENGTH = 250  # a key is part of an index row
-LARGEST_ID = 2**63 - 1
 
 
 def key_of_id(number: int) -> str:
@@ -42,7 +43,7 @@ def key_between(low: str, high: str | None, *, near: str = "middle") -> str:
 
 def key_after_all(last: str) -> str:
     """A key behind ``last``, the greatest there is, and before those of all rows that are still to be created."""
-    low, high = 1, LARGEST_ID  # the first id whose key is greater: no later one can be less
+    low, high = 1, MAX_ID  # the first id whose key is greater: no later one can be less
     while low < high:
         middle = (low + high) // 2
         if key_of_id(middle) > last:

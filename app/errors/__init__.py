@@ -11,7 +11,10 @@ from app.errors.calendar_feeds import *
 from app.errors.changes import *
 from app.errors.comments import *
 from app.errors.kinds import *
+from app.errors.operations import *
+from app.errors.quick_add import *
 from app.errors.requests import *
 from app.errors.tags import *
 from app.errors.tasks import *
+from app.errors.transfer import *
 from app.errors.views import *

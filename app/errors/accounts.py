@@ -123,3 +123,7 @@ class AccountsUnavailable(AppError):
 class MailUnavailable(AppError):
     kind, code = Kind.UNAVAILABLE, "mail_unavailable"
     message = "This service cannot send mail: its operator must set SMTP_URL."
+
+
+class GuessedElsewhere(TooManyAttempts):
+    """Refused for what others guessed of this account, and for nothing that this address did."""

@@ -2,6 +2,8 @@
 
 from app.errors.kinds import AppError, Invalid, Kind, NotFound
 
+ENVELOPE_MAX = 8_192  # bytes of a message that are not a tool's arguments: its error names them
+
 
 class AssistantNotInstalled(AppError):
     kind, code = Kind.UNAVAILABLE, "assistant_not_installed"
@@ -70,3 +72,8 @@ class ModelTimeout(AppError):
 class ModelBusy(AppError):
     kind, code = Kind.UNAVAILABLE, "model_busy"
     message = "The language model has too much to do. Your message is kept: try again."
+
+
+class MessageTooLarge(AppError):
+    kind, code = Kind.TOO_LARGE, "message_too_large"
+    message = f"A message has at most {ENVELOPE_MAX} bytes without a tool's arguments."

@@ -50,3 +50,11 @@ class SecretShownOnce(AppError):
 
 class UrlRefused(Invalid):
     code, message = "url_refused", "The address is not one of the public internet."
+
+
+class InvalidCursor(Invalid):
+    code, message = "invalid_cursor", "The cursor is not one this service made for this sort order."
+
+
+class NoEntityTag(Invalid):
+    code, message = "no_entity_tag", 'An ETag is quoted: If-Match: "7"'

@@ -71,3 +71,13 @@ class DueDateNeeded(Invalid):
 
     def __init__(self, *, retry_after: int | None = None) -> None:
         super().__init__(retry_after=retry_after, loc=("body", "due_date"))
+
+
+class InvalidRecurrence(Invalid):
+    """A rule that is not RFC 5545 or outside the supported subset; ``part`` says where, in RFC 5545's names."""
+
+    code, message = "invalid_recurrence", "The recurrence rule is not acceptable."
+
+    def __init__(self, part: str, reason: str) -> None:
+        self.part = part
+        super().__init__(f"Recurrence rule, {part}: {reason}.", loc=("body", "recurrence"))

@@ -1,6 +1,6 @@
 """What can be wrong with what is wanted of saved views."""
 
-from app.errors.kinds import Conflict, NotFound
+from app.errors.kinds import Conflict, Invalid, NotFound
 
 
 class ViewNotFound(NotFound):
@@ -13,3 +13,9 @@ class ViewNameTaken(Conflict):
 
 class TooManyViews(Conflict):
     code, message = "too_many_views", "This user has as many views as there can be."
+
+
+class OutdatedView(Invalid):
+    """Saved by another version of the service."""
+
+    code, message = "outdated_view", "A list does not take the parameters of this view: save it again."

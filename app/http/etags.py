@@ -3,15 +3,11 @@
 import hashlib
 import re
 
-from app.errors import Invalid
+from app.errors import NoEntityTag
+from app.models.types import MAX_ID
 from app.version import VERSION
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
-MAX_VERSION = 2**63 - 1
-
-
-class NoEntityTag(Invalid):
-    code, message = "no_entity_tag", 'An ETag is quoted: If-Match: "7"'
 
 
 def task_etag(version: int) -> str:
@@ -39,7 +35,7 @@ def expected_versions(if_match: str | None) -> list[int] | None:
         raise NoEntityTag(loc=("header", "If-Match"))
     tags = [tag for weak, tag in found if not weak]
     numbers = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= 19]
-    return [number for number in numbers if number <= MAX_VERSION]
+    return [number for number in numbers if number <= MAX_ID]
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:

@@ -9,15 +9,15 @@ from typing import Any
 
 from app.clock import now
 from app.db.database import Database
+from app.errors import EXPORT_FORMAT
 from app.json_codec import encode
+from app.models.task_rows import due_of
 from app.schemas.transfer import Kind
-from app.services.transfer.export_pages import Head, due_of, exported, read_head, read_page
+from app.services.changes.entities import EXPORTED_ENTITIES
+from app.services.transfer.export_pages import Head, exported, read_head, read_page
 from app.services.transfer.formats import csv
 from app.services.transfer.formats.ics_writer import Calendar
 
-FORMAT = "todo/1"
-RESTORABLE = ("projects", "tasks")
-ENTITIES = ("projects", "tasks", "comments", "views")
 PIECE_SECONDS = 0.004  # seconds
 
 
@@ -46,12 +46,12 @@ class Export:
         ``revision``: see /changes.
         """
         head = await self.head()
-        start = {"format": FORMAT, "user_id": self._owner, "exported_at": now(), "revision": head.revision}
+        start = {"format": EXPORT_FORMAT, "user_id": self._owner, "exported_at": now(), "revision": head.revision}
         yield encode({**start, "settings": {"timezone": head.timezone}})[:-1]
-        for name in ENTITIES:
+        for name, entity in EXPORTED_ENTITIES.items():
             yield b',\n"%b":[' % name.encode()
             separator = b"\n"
-            async for rows in self.pages(name, live=name not in RESTORABLE):
+            async for rows in self.pages(name, live=entity.exported == "live"):
                 for piece in in_pieces((encode(exported(self._owner, row)) for row in rows), b",\n"):
                     yield separator + piece
                     separator = b",\n"

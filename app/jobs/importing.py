@@ -19,14 +19,15 @@ from app.db.database import Database
 from app.db.session import Session
 from app.errors import AppError, UnknownTimeZone
 from app.schemas.transfer import ERRORS_MAX
+from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.import_order import in_levels
 from app.services.transfer.import_row import Item
 from app.services.transfer.references import References
 from app.services.transfer.row_validation import Reader, RowRefused, refused
-from app.services.transfer.store import ENTITY, ensure_owner, insert_rows
+from app.services.transfer.store import insert_rows
 from app.services.user_settings import set_timezone
-from app.services.users import get_revision, get_timezone, lock_owner
+from app.services.users import get_revision, get_timezone, lock_or_create_owner, lock_owner
 
 BATCH = 1000
 NO_ZONE = "UTC"
@@ -63,7 +64,7 @@ class Import:
         """Row by row as they come; then once those that had to wait, behind what they wait for."""
         if not self._dry_run:
             async with self._database.transaction(self._owner) as session:
-                await ensure_owner(session, self._owner)
+                await lock_or_create_owner(session, self._owner)
         waiting = await self._stream(pairs)
         levels, stuck = await asyncio.to_thread(in_levels, waiting.pop("tasks", []))
         for level in levels:
@@ -200,12 +201,11 @@ class Import:
 
     def report(self, format_: str) -> dict[str, Any]:
         """As ImportReport."""
-        names = tuple(ENTITY)
         return {
             "format": format_,
             "dry_run": self._dry_run,
-            "created": {name: self.created[name] for name in names},
-            "skipped": {name: self.skipped[name] for name in names},
+            "created": {name: self.created[name] for name in IMPORTED_ENTITIES},
+            "skipped": {name: self.skipped[name] for name in IMPORTED_ENTITIES},
             "failed": self.failed,
             "errors": self.errors,
             "timezone": self.timezone,

@@ -192,9 +192,6 @@ class Hub:
         """How many are open, also those that replay."""
         return sum(len(streams) for streams in self._open.values())
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def _refresh(self, feed: Feed) -> None:
         feed.dirty = True
         if feed.task is None:

@@ -25,6 +25,12 @@ FROM_JSON: dict[str, Callable[[str], Any]] = {
 }
 
 
+def due_of(row: Any, prefix: str = "due") -> date | datetime | None:
+    """Returns the day or the instant of a row of columns, whichever is set; ``prefix`` anchor: of its series."""
+    due: date | datetime | None = row[f"{prefix}_at"] if row[f"{prefix}_on"] is None else row[f"{prefix}_on"]
+    return due
+
+
 def task_of_change(data: dict[str, Any]) -> Any:
     """A TaskRow of ``changes.data``: the same bytes that a GET answers for that row.
 

@@ -10,7 +10,8 @@ from app.http.responses import Json, encode_list
 from app.http.routing import DirectRoute
 from app.live.event_stream import EventStream
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
-from app.services.changes import feed, history, undo
+from app.services import undo
+from app.services.changes import feed, history
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
 EVENTS: dict[str, Any] = {

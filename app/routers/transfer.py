@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.clock import now
+from app.errors import EXPORT_FORMAT
 from app.http.dependencies import Owner, bearer, limited
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
@@ -30,8 +31,8 @@ FILE: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"type": "object", "required": ["format"], "properties": {"format": {"const": "todo/1"}}},
-            "example": {"format": "todo/1", "user_id": "alice", "tasks": [{"id": 7, "title": "Buy milk"}]},
+            "schema": {"type": "object", "required": ["format"], "properties": {"format": {"const": EXPORT_FORMAT}}},
+            "example": {"format": EXPORT_FORMAT, "user_id": "alice", "tasks": [{"id": 7, "title": "Buy milk"}]},
         },
         "text/csv": {"schema": {"type": "string"}, "example": "title,due_date,tags\r\nBuy milk,2026-12-01,errands\r\n"},
         "text/calendar": TEXT,

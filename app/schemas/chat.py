@@ -1,6 +1,6 @@
 """Talking to the assistant: what is asked and what is answered."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
@@ -42,6 +42,3 @@ class BeforeQuery(Shape):
     before: Annotated[int, Field(ge=1, le=MAX_ID), Whole] | None = Field(
         None, description="Only what came before this id: the first one of the page before."
     )
-
-
-ToolCall = dict[str, Any]

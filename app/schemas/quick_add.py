@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
+from app.domain.quick_add import MAX_TEXT
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskRead
 from app.models.types import Shape, visible
 
-TEXT_MAX = 500
 TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
 
 
-QuickText = Annotated[StrictStr, visible(TEXT_MAX), Field(min_length=1, max_length=TEXT_MAX)]
+QuickText = Annotated[StrictStr, visible(MAX_TEXT), Field(min_length=1, max_length=MAX_TEXT)]
 
 
 class QuickTask(Shape):

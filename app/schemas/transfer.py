@@ -4,14 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
 from app.models.comments import BODY_MAX
 from app.models.projects import NAME_MAX
-from app.models.task_fields import DueDate, RecurrenceFrom
+from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
-from app.models.types import DateOrInstant, Shape, cleaned, visible
+from app.models.types import DateOrInstant, Echoed, Shape, cleaned, visible
 from app.models.views import NAME_MAX as VIEW_NAME_MAX
 from app.schemas.queries import Flag
 from app.schemas.task_query import TaskFilter
@@ -60,7 +60,7 @@ class TaskImport(TaskCreate):
         {"id", "user_id", "version", "position", "remind_at", "project_id", "parent_id", "series_id", "source_id"}
     )
 
-    recurrence: Annotated[StrictStr, Field(max_length=500)] | None = None
+    recurrence: Annotated[StrictStr, Field(max_length=RECURRENCE_MAX)] | None = None
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
     occurrences_done: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0
     anchor_date: DueDate | None = None
@@ -70,14 +70,10 @@ class TaskImport(TaskCreate):
     deleted_at: Moment | None = None
 
 
-class ProjectImport(Shape):
+class ProjectImport(Echoed):
     """A project in a file."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        dropped = {"id", "user_id", "version", "position", "source_id"}
-        return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "position", "source_id"})
 
     name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)]
     color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")] | None = None
@@ -87,14 +83,10 @@ class ProjectImport(Shape):
     deleted_at: Moment | None = None
 
 
-class CommentImport(Shape):
+class CommentImport(Echoed):
     """A comment in a file."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        dropped = {"id", "user_id", "version", "task_id", "source_id"}
-        return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "task_id", "source_id"})
 
     body: Annotated[StrictStr, cleaned(BODY_MAX), Field(min_length=1, max_length=BODY_MAX)]
     created_at: Moment | None = None
@@ -102,14 +94,10 @@ class CommentImport(Shape):
     deleted_at: Moment | None = None
 
 
-class ViewImport(Shape):
+class ViewImport(Echoed):
     """A saved view in a file."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_read_only(cls, data: Any) -> Any:
-        dropped = {"id", "user_id", "version"}
-        return {k: v for k, v in data.items() if k not in dropped} if isinstance(data, dict) else data
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version"})
 
     name: Annotated[StrictStr, visible(VIEW_NAME_MAX), Field(min_length=1, max_length=VIEW_NAME_MAX)]
     parameters: TaskFilter

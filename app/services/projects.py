@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, literal_column, null, select, update
+from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, null, select, update
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.compiled import Prepared
@@ -12,13 +12,14 @@ from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.models.tasks import TASKS
+from app.services.changes.entities import PROJECT_ENTITY
+from app.services.row_limits import has_room
 from app.services.tasks.moves import find_place, places
 from app.services.tasks.statements import GONE, numbered_task
 from app.services.tasks.statements import LIVE as LIVE_TASK
 from app.services.tasks.statements import NOW as TASK_NOW
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 
-MAX_PROJECTS = 1_000  # a list of them has no pages
 ANSWER = list(ProjectRead.model_fields)
 PROJECT_ID = bindparam("project_id", type_=BigInteger)
 LIVE = PROJECTS.c.deleted_at.is_(None)
@@ -32,13 +33,11 @@ def _numbered(write: Any, action: str) -> Prepared:
 
 
 GET = Prepared(select(*(PROJECTS.c[name] for name in ANSWER)).where(*MINE))
-_count = select(func.count()).select_from(PROJECTS).where(PROJECTS.c.user_id == OWNER, LIVE)
-COUNT = Prepared(_count)
 CREATE = _numbered(
     insert(PROJECTS).from_select(
         ["user_id", "name", "color", "version"],
         select(OWNER, bindparam("name", type_=Text), bindparam("color", type_=Text), REVISION).where(
-            _count.scalar_subquery() < literal_column(str(MAX_PROJECTS))
+            has_room(PROJECT_ENTITY)
         ),
         include_defaults=False,
     ),
@@ -94,14 +93,14 @@ async def get_project(session: Session, owner: str, project_id: int) -> Any:
     return ProjectRow(*row)
 
 
-async def find_room(session: Session, owner: str) -> int:
-    """Returns how many more projects there can be."""
-    return MAX_PROJECTS - int((await session.exec(COUNT, {"owner": owner})).one())
-
-
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Raises ProjectNameTaken and TooManyProjects."""
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
+    return await insert_project(session, owner, project)
+
+
+async def insert_project(session: Session, owner: str, project: ProjectCreate) -> Any:
+    """Returns the new project. The owner must be locked. Raises ProjectNameTaken and TooManyProjects."""
     row = (await session.exec(CREATE, {"owner": owner, "name": project.name, "color": project.color})).first()
     if row is None:
         raise TooManyProjects

@@ -3,28 +3,19 @@
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
-
 from app.clock import now
-from app.db.compiled import Prepared
 from app.db.session import Session
 from app.domain.quick_add import parse
-from app.errors import Invalid, TooManyProjects
+from app.errors import QuickAddInvalid
+from app.models.projects import ProjectCreate
 from app.models.task_rows import task_row
 from app.schemas.quick_add import QuickTask
-from app.services.projects import MAX_PROJECTS
+from app.services.projects import insert_project
 from app.services.transfer.row_validation import Reader, RowRefused
-from app.services.transfer.store import find_project_names, insert_rows, insert_task
-from app.services.users import TIMEZONE, lock_or_create_owner
+from app.services.transfer.store import find_project_names, insert_task
+from app.services.users import get_timezone, lock_or_create_owner
 
-ZONE = Prepared(select(TIMEZONE))
 DEFAULT = "medium"
-
-
-class QuickAddInvalid(Invalid):
-    """What was understood is no task that can be: a title or a name that is too long."""
-
-    code, message = "quick_add_invalid", "The text makes no acceptable task."
 
 
 async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dict[str, Any]:
@@ -33,7 +24,7 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
     A project that is named and not there is created, in the same write. Raises EmptyTitle, QuickAddInvalid,
     TooManyProjects.
     """
-    moment, zone = now(), ZoneInfo((await session.exec(ZONE, {"owner": owner})).one())
+    moment, zone = now(), ZoneInfo(await get_timezone(session, owner))
     found = parse(wanted.text, now=moment, timezone=zone)
     reader = Reader(description_max=0, timezone=zone, now=moment)
     due = found.due.isoformat() if found.due else None
@@ -58,9 +49,7 @@ async def _create(session: Session, owner: str, row: dict[str, Any], project: di
         await lock_or_create_owner(session, owner)  # of two that name a new project, one creates it
         names = await find_project_names(session, owner)
         if (project_id := names.get(project["name"].lower())) is None:
-            if len(names) >= MAX_PROJECTS:
-                raise TooManyProjects
-            made = await insert_rows(session, owner, "projects", [project | {"source_id": None}])
-            project_id, created = made[None], True  # type: ignore[index]
+            made = await insert_project(session, owner, ProjectCreate(name=project["name"]))
+            project_id, created = made.id, True
         row["project_id"] = project_id
     return task_row(await insert_task(session, owner, row, taken=created))

@@ -11,24 +11,19 @@ from app.db.changes import OWNER, REVISION, numbered
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
-from app.errors import Invalid, TooManyViews, VersionConflict, ViewNotFound
+from app.errors import OutdatedView, TooManyViews, VersionConflict, ViewNotFound
 from app.models.views import VIEWS, ViewRow
 from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
+from app.services.changes.entities import VIEW_ENTITY
+from app.services.row_limits import find_room
 from app.services.users import lock_or_create_owner
 
-MAX_VIEWS = 200
 READ_COLUMNS = ViewRow.__struct_fields__
 READ = [VIEWS.c[name] for name in READ_COLUMNS]
 LIVE = (VIEWS.c.user_id == OWNER, VIEWS.c.deleted_at.is_(None))
 THIS = (*LIVE, VIEWS.c.id == bindparam("view_id", type_=BigInteger))
 NAME, PARAMETERS = bindparam("name", type_=Text), bindparam("parameters", type_=JSONB)
-
-
-class OutdatedView(Invalid):
-    """Saved by another version of the service."""
-
-    code, message = "outdated_view", "A list does not take the parameters of this view: save it again."
 
 
 def numbered_view(write: Any, action: str) -> Prepared:
@@ -38,7 +33,6 @@ def numbered_view(write: Any, action: str) -> Prepared:
 
 LIST = Prepared(select(*READ).where(*LIVE).order_by(func.lower(VIEWS.c.name), VIEWS.c.id))
 GET = Prepared(select(*READ).where(*THIS))
-COUNT = Prepared(select(func.count()).where(*LIVE))
 CREATE = numbered_view(
     insert(VIEWS).values(user_id=OWNER, name=NAME, parameters=PARAMETERS, version=REVISION), "created"
 )
@@ -56,7 +50,7 @@ def _delete(guarded: bool) -> Prepared:
 
 
 async def list_views(session: Session, owner: str) -> list[ViewRow]:
-    """All of them, at most MAX_VIEWS, by name."""
+    """Returns all of them, by name: there are few."""
     return [ViewRow(*row) for row in (await session.exec(LIST, {"owner": owner})).all()]
 
 
@@ -68,15 +62,10 @@ async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
     return ViewRow(*row)
 
 
-async def find_room(session: Session, owner: str) -> int:
-    """How many more views there can be."""
-    return MAX_VIEWS - int((await session.exec(COUNT, {"owner": owner})).one())
-
-
 async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
     """Raises ViewNameTaken and TooManyViews."""
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
-    if await find_room(session, owner) <= 0:
+    if await find_room(session, owner, VIEW_ENTITY) <= 0:
         raise TooManyViews
     values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}
     return ViewRow(*(await session.exec(CREATE, values)).one())

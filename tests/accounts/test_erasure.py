@@ -8,11 +8,13 @@ from fastapi import FastAPI
 
 from app.jobs import retention
 from app.services.accounts import erasure, export
+from app.services.changes.entities import ENTITY_REGISTRY, OTHER_TABLES
 from app.services.retention import trash
 from app.services.tasks import firing
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
-from tests.support import assert_problem
+from tests.entity_samples import SAMPLES, make_sample
+from tests.support import Person, assert_problem
 
 COLUMNS = """
     select table_name, column_name from information_schema.columns
@@ -44,22 +46,41 @@ async def busy(visitor: Visitor) -> Visitor:
     return visitor
 
 
+# Rows that only jobs, the assistant and its model make.
+INDIRECT_ROWS = (
+    "insert into conversations (user_id, title, version) values ($1, 'x', 1)",
+    "insert into messages (user_id, conversation_id, role, content, version) select $1, id, 'user', 'x', 1"
+    " from conversations where user_id = $1",
+    "insert into agent_writes (user_id, source, revision) values ($1, 'mcp', 1)",
+    "insert into token_use (user_id, day, tokens) values ($1, '2026-01-01', 1)",
+    "insert into webhook_deliveries (user_id, webhook_id, message_id, event, attempt, latency_ms)"
+    " select $1, id, 'x', 'task.created', 1, 1 from webhooks where user_id = $1",
+)
+
+
+async def in_every_table(visitor: Visitor, sql: Any) -> Visitor:
+    """A row in every table of user data there is."""
+    await busy(visitor)
+    person = Person(visitor.client, visitor.id)
+    person.headers = {"Authorization": f"Bearer {visitor.access}"}
+    for entity in SAMPLES:
+        await make_sample(person, entity)
+    await person.post("/calendar", {"name": "x"})
+    await person.post("/webhooks", {"url": "https://example.com/"})
+    await person.post("/tasks", {"title": "once"}, headers={"Idempotency-Key": "once"})
+    for statement in INDIRECT_ROWS:
+        await sql.execute(statement, visitor.id)
+    return visitor
+
+
 async def test_no_table_keeps_a_row(ann: Visitor, start: Start, sql: Any, app: FastAPI) -> None:
     http = await start(mail_to_log="on")
-    eve = await busy(Visitor(http))
+    eve = await in_every_table(Visitor(http), sql)
     await http.post("/api/auth/password/forgot", json={"email": eve.email})
     await settled(http)
     tables = await everywhere(sql, eve.id)
-    assert tables >= {
-        "users",
-        "accounts",
-        "sessions",
-        "refresh_tokens",
-        "api_tokens",
-        "password_resets",
-        "tasks",
-        "changes",
-    }
+    registered = {entity.table.name for entity in ENTITY_REGISTRY} | {other.name for other in OTHER_TABLES}
+    assert tables == {"users", *registered}
     others = {table: await sql.fetchval(f"select count(*) from {table}") for table in tables}
     mine = {
         table: await sql.fetchval(

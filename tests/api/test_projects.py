@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 from fastapi import FastAPI
 
-from app.services import projects as service
+from app.services.changes.entities import PROJECT_ENTITY
 from tests.support import Person, assert_problem
 
 
@@ -215,13 +215,14 @@ async def test_where_to_must_be_said_and_be_there(alice: Person, bob: Person) ->
 
 
 async def test_there_can_be_only_so_many(alice: Person, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert PROJECT_ENTITY.limit
     await make(alice)
     await sql.execute(
         "insert into projects (user_id, name, version) select $1, 'p' || n, 1 from generate_series(2, $2) n",
-        alice.subject, service.MAX_PROJECTS,
+        alice.subject, PROJECT_ENTITY.limit.rows,
     )  # fmt: skip
     assert_problem(await alice.post("/projects", {"name": "one more"}), 409, "too_many_projects")
-    assert len(await names(alice)) == service.MAX_PROJECTS
+    assert len(await names(alice)) == PROJECT_ENTITY.limit.rows
 
 
 async def test_twenty_moves_at_once_leave_one_order(alice: Person) -> None:

@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 
 from app.db.migrations import head
-from app.errors import Unavailable
+from app.errors import SchemaMismatch, Unavailable
 from app.services.operations import readiness
-from app.services.operations.readiness import Readiness, SchemaMismatch
+from app.services.operations.readiness import Readiness
 from tests.support import assert_problem
 
 

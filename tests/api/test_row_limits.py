@@ -13,8 +13,7 @@ from app import errors
 from app.config import Settings
 from app.main import create_app
 from app.services.calendar_feeds import MAX_FEEDS
-from app.services.projects import MAX_PROJECTS
-from app.services.views import MAX_VIEWS
+from app.services.changes.entities import PROJECT_ENTITY, VIEW_ENTITY
 from app.services.webhooks.subscriptions import MAX_WEBHOOKS
 from tests.support import Person, assert_problem
 
@@ -30,6 +29,9 @@ class Limited(NamedTuple):
     counted: str
 
 
+assert PROJECT_ENTITY.limit
+assert VIEW_ENTITY.limit
+MAX_PROJECTS, MAX_VIEWS = PROJECT_ENTITY.limit.rows, VIEW_ENTITY.limit.rows
 PROJECTS = "select count(*) from projects where user_id = $1 and deleted_at is null"
 # Each way to make a row of a limited noun, by the code of its refusal.
 WAYS = {

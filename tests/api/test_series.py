@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.domain.recurrence import Step, advance, parse_rule
+from app.models.task_fields import RecurrenceFrom
 from tests.api.test_subtasks import Task, get, last_write, patch, undo_last
 from tests.support import Person, assert_problem
 from tests.timing import assert_takes_less_than
@@ -256,7 +257,7 @@ def test_a_step_from_1900_is_bounded() -> None:
     def step() -> Step:
         return advance(
             rule, date(1900, 1, 1), timezone=berlin, completed_at=datetime(2026, 11, 20, 12, tzinfo=UTC),
-            recurrence_from="due", occurrences_done=0,
+            recurrence_from=RecurrenceFrom.DUE, occurrences_done=0,
         )  # fmt: skip
 
     assert step().due == date(2026, 11, 21)

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.errors import TooManyViews
 from app.services import views as service
+from app.services.changes.entities import VIEW_ENTITY, RowLimit
 from tests.support import Person, assert_problem
 
 
@@ -110,7 +112,7 @@ async def test_what_no_list_takes_is_refused(alice: Person, body: dict[str, Any]
 
 
 async def test_there_is_room_for_so_many(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "MAX_VIEWS", 2)
+    monkeypatch.setattr(service, "VIEW_ENTITY", VIEW_ENTITY._replace(limit=RowLimit(2, TooManyViews)))
     await save(alice, "a")
     view = await save(alice, "b")
     assert_problem(await alice.post("/views", {"name": "c", "parameters": {}}), 409, "too_many_views")

@@ -12,11 +12,11 @@ from typing import Any
 from app.db.compiled import Prepared
 from app.db.distributed_changes import DistributedWrite
 from app.services import comments, projects, views
-from app.services.changes.undoable import UNDOABLE
 from app.services.tasks import writing
 from app.services.tasks.bulk_statements import update_all
 from app.services.tasks.statements import update_statement
 from app.services.tasks.subtasks import write_below
+from app.services.undo import UNDO_WRITES
 
 MODIFYING_CTE = re.compile(r"\bas\s*\(\s*(insert|update|delete)\b", re.IGNORECASE)
 # Writes that are built on request: one of each kind. The others are found in the modules.
@@ -51,8 +51,8 @@ REFUSED = {
         "user_settings.SHIFT",
         "subtasks.DELETE_TREE",
         "subtasks.RESTORE_TREE",
-        "undoable.UNDOABLE[task].first",
-        "undoable.UNDOABLE[task].next",
+        "undo.UNDO_WRITES[task].first",
+        "undo.UNDO_WRITES[task].next",
     },
     "insert from select": {
         "comments.CREATE",
@@ -70,7 +70,7 @@ REFUSED = {
     "sub-select in returning": {
         "tasks: complete below",
         "tasks: completed",
-        *(f"undoable.UNDOABLE[{entity}].{which}" for entity in UNDOABLE for which in ("first", "next")),
+        *(f"undo.UNDO_WRITES[{entity}].{which}" for entity in UNDO_WRITES for which in ("first", "next")),
     },
     "sub-select in values": {"tasks: with reminders"},
 }

@@ -19,9 +19,11 @@ from app.db import migrations
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models import METADATA
+from app.services.changes.entities import ENTITY_REGISTRY
 from app.services.operations.isolation_check import prove_isolation
 from tests.databases import AUTH, Databases, rows
 
+PURGED = {str(entity.table.name) for entity in ENTITY_REGISTRY if entity.purge_order}
 # What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
 GRANTS = {
     **{
@@ -39,11 +41,11 @@ GRANTS = {
 # Beside these, rights to columns: what finds the users that have something due.
 WORKER_GRANTS = {"todo_worker: changes": {"DELETE"}, "todo_worker: idempotency_keys": {"DELETE"}}
 # The worker reads across users, and deletes of one owner at a time only what is old.
-WORKER_POLICIES = {(name, "r t") for name in ("users", "webhooks", "tasks", "projects", "comments", "views")}
+WORKER_POLICIES = {(name, "r t") for name in ("users", "webhooks", *PURGED)}
 WORKER_POLICIES |= {("changes", "d f")}
 # Neither unique nor foreign, for what looks across users.
 CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at"}
-CROSS_USER |= {f"{name}_trash_by_age" for name in ("tasks", "projects", "comments", "views")}
+CROSS_USER |= {f"{name}_trash_by_age" for name in PURGED}
 # What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.
 BEFORE_OWNER = {
     "accounts_email_key_key": "email_key",

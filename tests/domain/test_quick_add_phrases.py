@@ -13,11 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.quick_add import MAX_TEXT, EmptyTitle, QuickAdd, Span, parse
+from app.domain.quick_add import MAX_TEXT, QuickAdd, Span, parse
 from app.domain.quick_add.text import tokenize
 from app.domain.quick_add.words import words
 from app.domain.recurrence.days import matching_days
 from app.domain.recurrence.rule import parse_rule
+from app.errors import EmptyTitle
 from app.models.task_fields import TAGS_MAX, Priority
 from tests.timing import assert_takes_less_than
 

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from app.domain.recurrence import (
     Due,
-    InvalidRecurrence,
-    RecurrenceFrom,
     Rule,
     Step,
     advance,
@@ -24,7 +22,8 @@ from app.domain.recurrence import (
     parse_rule,
 )
 from app.domain.recurrence.days import matching_days
-from app.errors import Invalid
+from app.errors import Invalid, InvalidRecurrence
+from app.models.task_fields import RecurrenceFrom
 from tests.timing import assert_takes_less_than
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -58,7 +57,7 @@ def step(
     completed: str,
     *,
     zone: ZoneInfo = BERLIN,
-    by: RecurrenceFrom = "due",
+    by: RecurrenceFrom = RecurrenceFrom.DUE,
     done: int = 0,
     anchor: str | None = None,
 ) -> Step:
@@ -171,14 +170,14 @@ def test_next_due_as_people_expect(rule: str, due: str, completed: str, expected
     ],
 )
 def test_next_due_counted_from_the_completion(rule: str, due: str, completed: str, expected: str) -> None:
-    assert local(step(rule, due, completed, by="completion").due) == expected
+    assert local(step(rule, due, completed, by=RecurrenceFrom.COMPLETION).due) == expected
 
 
 def test_the_day_of_completion_is_the_users_day() -> None:
     at = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # the 21st in Berlin, still the 20th in New York
     rule = parse_rule("FREQ=DAILY")
     for zone, expected in ((BERLIN, "2026-11-22"), (NEW_YORK, "2026-11-21")):
-        for by in ("due", "completion"):
+        for by in RecurrenceFrom:
             found = next_due(
                 rule,
                 day("2026-11-01"),
@@ -302,9 +301,12 @@ def test_series_end(rule: str, due: str, completed: str, done: int, expected: tu
 
 
 def test_from_the_completion_nothing_is_passed_over() -> None:
-    assert step("FREQ=DAILY;COUNT=3", "2026-11-01", "2026-11-20", by="completion") == (day("2026-11-21"), 1)
-    assert step("FREQ=DAILY;COUNT=3", "2026-11-01", "2026-11-20", by="completion", done=2) == (None, 3)
-    assert step("FREQ=DAILY;UNTIL=20261120", "2026-11-01", "2026-11-20", by="completion") == (None, 1)
+    assert step("FREQ=DAILY;COUNT=3", "2026-11-01", "2026-11-20", by=RecurrenceFrom.COMPLETION) == (
+        day("2026-11-21"),
+        1,
+    )
+    assert step("FREQ=DAILY;COUNT=3", "2026-11-01", "2026-11-20", by=RecurrenceFrom.COMPLETION, done=2) == (None, 3)
+    assert step("FREQ=DAILY;UNTIL=20261120", "2026-11-01", "2026-11-20", by=RecurrenceFrom.COMPLETION) == (None, 1)
 
 
 def test_missed_occurrences_can_be_walked_through_one_by_one() -> None:
@@ -524,7 +526,7 @@ ZONES = st.sampled_from([BERLIN, NEW_YORK, KATHMANDU, LORD_HOWE, ZoneInfo("UTC")
     st.datetimes(datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2060-01-01"), timezones=st.just(UTC)),
     st.integers(-100_000, 3_000_000),
     ZONES,
-    st.sampled_from(["due", "completion"]),
+    st.sampled_from([*RecurrenceFrom]),
     st.booleans(),
 )
 def test_the_next_due_is_later_than_due_and_completion(
@@ -558,7 +560,7 @@ def test_steps_follow_the_series(text: str, start: date, count: int) -> None:
         assert state.due
         at = datetime.combine(state.due, time(12), BERLIN)
         state = advance(
-            rule, state.due, timezone=BERLIN, completed_at=at, recurrence_from="due",
+            rule, state.due, timezone=BERLIN, completed_at=at, recurrence_from=RecurrenceFrom.DUE,
             occurrences_done=state.occurrences_done, anchor=start,
         )  # fmt: skip
         if state.due is None:
@@ -603,7 +605,12 @@ def test_an_answer_takes_less_than_five_milliseconds(rule: str, due: str) -> Non
 
     def find() -> Due | None:
         return next_due(
-            parsed, start, timezone=BERLIN, completed_at=completed_at, recurrence_from="due", occurrences_done=0
+            parsed,
+            start,
+            timezone=BERLIN,
+            completed_at=completed_at,
+            recurrence_from=RecurrenceFrom.DUE,
+            occurrences_done=0,
         )
 
     assert_takes_less_than(0.005, find)

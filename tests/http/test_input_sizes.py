@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from app.clock import now
 from app.config import Settings
+from app.errors import TooManyRows
 from app.http import body as http_body
 from app.http.problems import FINDINGS_MAX
 from app.http.responses import encode_list
@@ -35,7 +36,6 @@ from app.services.changes.feed import change_row
 from app.services.transfer.formats import json_row_count
 from app.services.transfer.formats.csv import LIST_MAX
 from app.services.transfer.formats.detect import LINE_MAX
-from app.services.transfer.import_row import TooManyRows
 from app.services.transfer.row_validation import RowRefused
 from tests.api.test_transfer import CSV, ICS, JSON, counts, imported
 from tests.support import Person, assert_problem

@@ -17,8 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.db.error_mapping import RETRY_AFTER, fact_of
-from app.domain.recurrence import InvalidRecurrence
-from app.errors import AppError, Kind, StorageFull, Unavailable
+from app.errors import AppError, InvalidRecurrence, Kind, StorageFull, Unavailable
 from app.http.dependencies import Session
 from app.http.problems import STATUS, TITLES
 from app.http.routing import DirectRoute

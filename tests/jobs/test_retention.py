@@ -13,13 +13,16 @@ from app.db.database import WORKER_ROLE
 from app.errors import AppError
 from app.jobs.retention import empty_old_trash
 from app.jobs.worker import Pace, Worker
+from app.services.changes.entities import ENTITY_REGISTRY
 from app.services.retention import trash
 from tests.databases import Databases
+from tests.entity_samples import make_sample
 from tests.processes import run_todo
 from tests.support import SECRET, Person, assert_problem
 
 PACE = Pace(poll=0.1, prune=0.1, trash=0.1)
 DAYS = 30
+PURGED = {entity.name: str(entity.table.name) for entity in ENTITY_REGISTRY if entity.purge_order}
 
 
 async def throw_away(person: Person, sql: Any, **ages: int) -> dict[str, int]:
@@ -118,21 +121,16 @@ async def test_an_occurrence_that_is_not_old_yet_keeps_its_series(app: FastAPI, 
 
 
 async def delete_one_each(person: Person) -> dict[str, int]:
-    """A project with a task, a comment and a view: the ids of what was deleted. The task stays."""
-    task = (await person.add("stays"))["id"]
-    made = {
-        "project": ("/projects", {"name": "Home"}),
-        "comment": (f"/tasks/{task}/comments", {"body": "The oat one"}),
-        "view": ("/views", {"name": "Urgent", "parameters": {"priority": ["urgent"]}}),
-    }
+    """One of each entity but tasks: the ids of what was deleted. The task of the comment stays."""
     ids = {}
-    for entity, (path, body) in made.items():
-        ids[entity] = (await person.post(path, body)).json()["id"]
-        assert (await person.delete(f"{path}/{ids[entity]}")).status_code == 204
+    for entity in sorted(PURGED.keys() - {"task"}):
+        path, row = await make_sample(person, entity)
+        assert (await person.delete(path)).status_code == 204
+        ids[entity] = row["id"]
     return ids
 
 
-@pytest.mark.parametrize("only", ["project", "comment", "view"])
+@pytest.mark.parametrize("only", sorted(PURGED.keys() - {"task"}))
 async def test_deleted_projects_comments_and_views_go_too(app: FastAPI, sql: Any, alice: Person, only: str) -> None:
     """Also of an owner who has nothing else in the trash."""
     ids = await delete_one_each(alice)
@@ -140,7 +138,7 @@ async def test_deleted_projects_comments_and_views_go_too(app: FastAPI, sql: Any
     await empty_old_trash(app.state.database, days=DAYS)  # nothing is old
     assert (await alice.get("/tasks")).headers["x-revision"] == str(before)
     await sql.execute(
-        f"update {only}s set deleted_at = now() - interval '31 days' where user_id = $1",
+        f"update {PURGED[only]} set deleted_at = now() - interval '31 days' where user_id = $1",
         alice.subject,
     )
     await empty_old_trash(app.state.database, days=DAYS)
@@ -204,7 +202,8 @@ async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, s
     await alice.add("alive")
     await delete_one_each(alice)
     allowed = {"user_id", "deleted_at"}
-    for table, others in (("tasks", {"id", "remind_at"}), ("projects", set()), ("comments", set()), ("views", set())):
+    for table in PURGED.values():
+        others = {"id", "remind_at"} if table == "tasks" else set()
         columns = await sql.fetch(
             """select attname from pg_attribute where attrelid = $2::regclass and attnum > 0
                and has_column_privilege($1, attrelid, attnum, 'select')""",
@@ -214,7 +213,7 @@ async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, s
     transaction = sql.transaction()
     await transaction.start()
     await sql.execute(f"set local role {WORKER_ROLE}")
-    for table in ("tasks", "projects", "comments", "views"):
+    for table in PURGED.values():
         seen = await sql.fetch(f"select deleted_at from {table} where user_id = $1", alice.subject)
         assert [row["deleted_at"] is None for row in seen] == [False], table
     await transaction.rollback()
@@ -225,7 +224,7 @@ async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> N
     await sql.execute(f"set role {WORKER_ROLE}")
     values = trash.DUE.arguments({"days": DAYS, "but": []})
     plan = "\n".join(row[0] for row in await sql.fetch(f"explain {trash.DUE.sql}", *values))
-    for table in ("tasks", "projects", "comments", "views"):
+    for table in PURGED.values():
         assert f"{table}_trash_by_age" in plan, plan
 
 

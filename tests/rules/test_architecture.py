@@ -9,6 +9,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
+from app.errors import AppError
+
 ROOT = Path(__file__).parents[2]
 MAX_FILE, MAX_FUNCTION = 400, 50
 MAX_MODULES = 8  # at the top of app/, without __init__ and __main__
@@ -228,6 +230,21 @@ def test_nobody_raises_http_exceptions() -> None:
         yield from (name for name in calls(source) if name == "HTTPException")
 
     assert_no_file_breaks(raises)
+
+
+def test_application_errors_stand_in_app_errors() -> None:
+    """So that one folder lists every code that a client can meet."""
+    below: list[type[AppError]] = [AppError]
+    for error in below:
+        below += error.__subclasses__()
+    names = {error.__name__ for error in below}
+
+    def defines(source: Source) -> Iterator[str]:
+        for node in source.nodes if source.folder != "errors" else ():
+            if isinstance(node, ast.ClassDef) and names & {getattr(base, "id", "") for base in node.bases}:
+                yield node.name
+
+    assert_no_file_breaks(defines)
 
 
 def test_only_config_reads_the_environment() -> None:

@@ -3,14 +3,7 @@
 import json
 from typing import Any
 
-from app.errors import AppError, Kind
-
-ENVELOPE_MAX = 8_192  # bytes of all that is not a tool's arguments
-
-
-class MessageTooLarge(AppError):
-    kind, code = Kind.TOO_LARGE, "message_too_large"
-    message = f"A message has at most {ENVELOPE_MAX} bytes without a tool's arguments."
+from app.errors import ENVELOPE_MAX, MessageTooLarge
 
 
 def check_message(body: bytes, message: Any) -> None:

@@ -35,17 +35,20 @@ class Undone(BaseModel):
     total: int = Field(description="How many there are.")
 
 
-def _told(change: Any) -> dict[str, Any]:
-    if change.entity == "project":
-        return {"project_id": change.entity_id, "status": change.action, "name": change.data.name}
-    if change.entity == "comment":
-        return {"comment_id": change.entity_id, "task_id": change.data.task_id, "status": change.action}
-    return {"task_id": change.entity_id, "status": change.action, "title": change.data.title}
+# What agents have tools for. Beside the id and the status, a shape names fields of the row.
+UNDONE_SHAPES: dict[str, type[BaseModel]] = {"task": UndoneTask, "project": UndoneProject, "comment": UndoneComment}
+
+
+def _describe(change: Any) -> dict[str, Any]:
+    """Returns a change in the shape of its entity."""
+    known = {f"{change.entity}_id": change.entity_id, "status": change.action}
+    names = UNDONE_SHAPES[change.entity].model_fields
+    return {name: known[name] if name in known else getattr(change.data, name) for name in names}
 
 
 async def undo_last(call: Call) -> Any:
     changes = await agent_writes.undo_last_write(call.session, call.owner, call.source)
-    return {"status": "undone", "changes": [_told(change) for change in changes[:SHOWN]], "total": len(changes)}
+    return {"status": "undone", "changes": [_describe(change) for change in changes[:SHOWN]], "total": len(changes)}
 
 
 UNDO_TOOLS = [

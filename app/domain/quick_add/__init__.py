@@ -24,17 +24,11 @@ from app.domain.quick_add.series import Bound, Repeat, Start
 from app.domain.quick_add.text import says_something, tokenize, without
 from app.domain.quick_add.times import Clock, Part, instant, settled
 from app.domain.recurrence.rule import Rule
-from app.errors import Invalid
+from app.errors import EmptyTitle
 from app.models.types import MAX_YEAR, MIN_YEAR
 
 MAX_TEXT = 500
 T = TypeVar("T")
-
-
-class EmptyTitle(Invalid):
-    """Everything was understood and nothing left to do: "tomorrow #home"."""
-
-    code, message = "empty_title", "The text has no title beside what was understood."
 
 
 class Span(NamedTuple):

@@ -21,20 +21,20 @@ Without one the current due takes its place; then store ``str(anchored(rule, due
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from app.domain.recurrence.days import matching_days
-from app.domain.recurrence.rule import Frequency, InvalidRecurrence, Rule, Weekday, anchored, parse_rule
+from app.domain.recurrence.rule import Frequency, Rule, Weekday, anchored, parse_rule
+from app.models.task_fields import RecurrenceFrom
 
 __all__ = [
-    "Due", "Frequency", "InvalidRecurrence", "RecurrenceFrom", "Rule", "Step", "Weekday",
+    "Due", "Frequency", "Rule", "Step", "Weekday",
     "advance", "anchored", "occurrences", "parse_rule",
 ]  # fmt: skip
 
 Due: TypeAlias = date | datetime
 """A date is a whole day; a datetime is an instant, aware."""
-RecurrenceFrom: TypeAlias = Literal["due", "completion"]
 
 
 class Step(NamedTuple):
@@ -63,7 +63,7 @@ def advance(
     """
     completed_on, due_on = completed_at.astimezone(timezone).date(), _day(due, timezone)
     anchor = due if anchor is None else anchor
-    by_completion = recurrence_from == "completion"
+    by_completion = recurrence_from == RecurrenceFrom.COMPLETION
     start = completed_on if by_completion else _day(anchor, timezone)
     clock = _clock(due, anchor, timezone)
     # An instant later on the very day of the completion is still to come; a whole day is not.

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.errors import Invalid
+from app.errors import InvalidRecurrence
+from app.models.task_fields import RECURRENCE_MAX
 
-MAX_TEXT = 500
 MAX_INTERVAL = 1_000
 MAX_COUNT = 3_000  # those passed over are counted one by one: 3 ms at most
 FIRST_YEAR, LAST_YEAR = 1900, 2199  # the dates this service accepts
@@ -28,16 +28,6 @@ _UNSIGNED = re.compile(r"[0-9]{1,5}")
 _SIGNED = re.compile(r"[+-]?[0-9]{1,3}")
 _WEEKDAY = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
 _UNTIL = re.compile(r"[0-9]{8}(T([01][0-9]|2[0-3])[0-9]{4}Z)?")
-
-
-class InvalidRecurrence(Invalid):
-    """A rule that is not RFC 5545 or outside the supported subset; ``part`` says where, in RFC 5545's names."""
-
-    code, message = "invalid_recurrence", "The recurrence rule is not acceptable."
-
-    def __init__(self, part: str, reason: str) -> None:
-        self.part = part
-        super().__init__(f"Recurrence rule, {part}: {reason}.", loc=("body", "recurrence"))
 
 
 class Frequency(StrEnum):
@@ -144,8 +134,8 @@ def _parts(text: str) -> Iterable[tuple[str, str]]:
     for name in _PROPERTIES:
         if re.search(rf"^{name}\b", text, re.MULTILINE | re.IGNORECASE):
             raise InvalidRecurrence(name, "only the rule itself is taken; the series starts at the due date")
-    if len(text) > MAX_TEXT or not text.isascii() or not text.isprintable():
-        raise InvalidRecurrence("RRULE", f"must be one line of at most {MAX_TEXT} ASCII characters")
+    if len(text) > RECURRENCE_MAX or not text.isascii() or not text.isprintable():
+        raise InvalidRecurrence("RRULE", f"must be one line of at most {RECURRENCE_MAX} ASCII characters")
     for part in text.upper().removeprefix("RRULE:").split(";"):
         name, _, value = part.partition("=")
         if name in _NOT_SUPPORTED:

@@ -13,14 +13,11 @@ from app.services.accounts.api_tokens import LIST as LIST_TOKENS
 from app.services.accounts.context import AuthContext
 from app.services.accounts.erasure import TABLES
 from app.services.accounts.profile import get_account
+from app.services.changes.entities import OTHER_TABLES
 
 PAGE_ROWS = 200
-# What an export leaves out: answers kept for retries are copies, with secrets in them, of what is there anyway.
-NOT_EXPORTED = {"idempotency_keys"}
-HIDDEN = {
-    "calendar_feeds": {"token_hash"},
-    "webhooks": {"secret", "previous_secret", "lease", "leased_until"},
-}
+SECRET_TABLES = {table.name for table in OTHER_TABLES if table.secret == "all"}
+SECRET_COLUMNS = {table.name: table.secret for table in OTHER_TABLES}
 SESSIONS = Prepared(
     text("""
     select id, user_agent, address, created_at, last_used_at, ended_at from sessions where user_id = :owner
@@ -45,7 +42,7 @@ async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
     async with auth.database.transaction(owner, read_only=True) as session:
         tables = (await session.exec(TABLES)).all()
     for table in tables:
-        if table.readable and table.name not in NOT_EXPORTED:
+        if table.readable and table.name not in SECRET_TABLES:
             yield b',"%b":[' % table.name.encode()
             separator = ""
             async for rows in _pages(auth.database, owner, table):
@@ -70,7 +67,7 @@ async def _pages(database: Database, owner: str, table: Any) -> AsyncIterator[li
 def _page(table: Any, *, is_first: bool) -> Any:
     owned_by = "id" if table.name == "users" else "user_id"
     key = ", ".join(f"t.{name}" for name in table.key)
-    shown = ", ".join(f't."{name}"' for name in table.columns if name not in HIDDEN.get(table.name, ()))
+    shown = ", ".join(f't."{name}"' for name in table.columns if name not in SECRET_COLUMNS.get(table.name, ()))
     after = "" if is_first else f"and ({key}) > ({', '.join(f':key{number}' for number in range(len(table.key)))})"
     return text(f"""
         select (select row_to_json(shown)::text from (select {shown}) shown), {key} from "{table.name}" t

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.errors import AccountDisabled, AccountNotFound, LoginFailed, WrongPassword
+from app.errors import AccountDisabled, AccountNotFound, GuessedElsewhere, LoginFailed, WrongPassword
 from app.models.accounts import fold_email
 from app.schemas.auth import Login
 from app.services.accounts import login_throttle
@@ -112,7 +112,7 @@ async def _check(auth: AuthContext, email_key: str, password: str, client: Clien
         async with auth.database.auth_transaction() as session:
             account = (await session.exec(FIND, {"email_key": email_key, "address": client.address})).one()
             await login_throttle.admit(session, keys, known=account.known)
-    except login_throttle.GuessedElsewhere as refused:
+    except GuessedElsewhere as refused:
         await login_throttle.take_turn(auth, keys, refused)
     right, renewed = await auth.hasher.verify(password, account.password_hash)
     async with auth.database.auth_transaction() as session:

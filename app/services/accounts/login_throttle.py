@@ -21,7 +21,7 @@ from sqlalchemy import text
 from app.clock import now
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.errors import TooManyAttempts
+from app.errors import GuessedElsewhere, TooManyAttempts
 from app.net.addresses import network_of
 from app.services.accounts.context import AuthContext, Client
 
@@ -94,10 +94,6 @@ FORGET = Prepared(
         order by account = :account, account, address for update)
 """)
 )
-
-
-class GuessedElsewhere(TooManyAttempts):
-    """Refused for what others guessed of this account, and for nothing that this address did."""
 
 
 class Keys(NamedTuple):

@@ -19,6 +19,7 @@ from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.login import Verified, confirm_password, require_unchanged
 from app.services.accounts.sessions import PROFILE, Pair, start_session
 from app.services.user_settings import shift_reminders
+from app.services.users import SET_ZONE
 
 log = logging.getLogger("app.security")
 
@@ -37,12 +38,6 @@ UPDATE = Prepared(
     update accounts set name = coalesce(cast(:name as text), name), email = coalesce(cast(:email as text), email),
                         email_key = coalesce(cast(:email_key as text), email_key)
     where user_id = :owner returning email
-""")
-)
-UPDATE_ZONE = Prepared(
-    text("""
-    update users set timezone = :timezone
-    where id = :owner and timezone(cast(:timezone as text), now()) is not null
 """)
 )
 FIND_ID = Prepared(text("select user_id, email from accounts where email_key = :email_key"))
@@ -157,7 +152,7 @@ async def _write_account(
     async with auth.database.auth_transaction() as session:
         before = await get_account(session, owner)
         if sent["timezone"] is not None:  # the user's row before the account's
-            await session.exec(UPDATE_ZONE, {"owner": owner, "timezone": sent["timezone"]})
+            await session.exec(SET_ZONE, {"owner": owner, "timezone": sent["timezone"]})
         if verified is not None:
             await require_unchanged(session, verified)
         written = {"name": sent["name"], "email": sent["email"], "email_key": email_key}

@@ -7,15 +7,9 @@ from sqlalchemy import BigInteger, Text, bindparam, text
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import NothingToUndo
-from app.services.changes.undo import undo_change
-from app.services.users import get_revision
+from app.services.undo import undo_change
+from app.services.users import get_revision, lock_or_create_owner
 
-# Takes the lock on the owner's row, and makes one for a subject that has never written.
-ENTER = Prepared(
-    text("""
-    insert into users (id) values (:owner) on conflict (id) do update set revision = users.revision
-    returning revision""")
-)
 # What is no longer kept in ``changes`` cannot be undone either, and goes.
 NOTE = Prepared(
     text("""
@@ -38,8 +32,8 @@ FORGET = Prepared(
 
 async def begin_write(session: Session, owner: str) -> int:
     """The number of the owner's latest write; until the transaction ends nobody else takes the next one."""
-    revision: int = (await session.exec(ENTER, {"owner": owner})).one()
-    return revision
+    await lock_or_create_owner(session, owner)
+    return await get_revision(session, owner)
 
 
 async def note_writes(session: Session, owner: str, source: str, *, since: int) -> None:

@@ -19,12 +19,12 @@ from app.models.conversations import (
     MessageRead,
     MessageRow,
 )
-from app.models.users import USERS
+from app.models.types import MAX_ID
+from app.services.users import get_timezone
 
 READ = [CONVERSATIONS.c[name] for name in ConversationRead.model_fields]
 READ_MESSAGE = [MESSAGES.c[name] for name in MessageRead.model_fields]
 CONVERSATION_ID = bindparam("conversation_id", type_=BigInteger)
-LATEST = 2**63 - 1
 MINE = (CONVERSATIONS.c.user_id == OWNER, CONVERSATIONS.c.id == CONVERSATION_ID)
 
 CREATE = numbered(
@@ -87,7 +87,6 @@ LIST = Prepared(
     .order_by(CONVERSATIONS.c.id.desc())
     .limit(bindparam("limit"))
 )
-ZONE = Prepared(select(USERS.c.timezone).where(USERS.c.id == OWNER))
 
 
 class Begun(NamedTuple):
@@ -116,7 +115,7 @@ async def begin_turn(session: Session, owner: str, conversation_id: int | None, 
         if said is None:
             raise ConversationNotFound
         earlier = await _last(session, owner, conversation_id, before=said.id, limit=history)
-    return Begun(conversation_id, earlier, (await session.exec(ZONE, {"owner": owner})).one())
+    return Begun(conversation_id, earlier, await get_timezone(session, owner))
 
 
 async def end_turn(
@@ -130,7 +129,7 @@ async def end_turn(
 
 async def list_conversations(session: Session, owner: str, *, before: int | None, limit: int) -> list[Any]:
     """Newest first."""
-    params = {"owner": owner, "before": before or LATEST, "limit": limit}
+    params = {"owner": owner, "before": before or MAX_ID, "limit": limit}
     return [ConversationRow(*row) for row in (await session.exec(LIST, params)).all()]
 
 
@@ -138,7 +137,7 @@ async def list_messages(
     session: Session, owner: str, conversation_id: int, *, before: int | None, limit: int
 ) -> list[Any]:
     """The latest ones before ``before``, in the order they were said. Raises ConversationNotFound."""
-    found = await _last(session, owner, conversation_id, before=before or LATEST, limit=limit)
+    found = await _last(session, owner, conversation_id, before=before or MAX_ID, limit=limit)
     if not found and (await session.exec(EXISTS, {"owner": owner, "conversation_id": conversation_id})).first() is None:
         raise ConversationNotFound
     return found

@@ -1,7 +1,7 @@
 """The owner's changes after a number, in order, whole writes at a time."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, select, true
@@ -11,25 +11,13 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import ChangesGone
 from app.models.changes import CHANGES
-from app.models.comments import comment_of_change
-from app.models.conversations import conversation_of_change, message_of_change
-from app.models.projects import project_of_change
-from app.models.task_rows import task_of_change
 from app.models.users import USERS
-from app.models.views import view_of_change
 from app.schemas.changes import ChangeRow
+from app.services.changes.entities import ENTITY_REGISTRY
 
 SLICE_ROWS = 500  # that are converted in one piece: 3 ms
 SINCE = bindparam("since", type_=BigInteger)
-# entity -> how ``changes.data`` becomes what a GET of that entity answers
-WIRE: Mapping[str, Callable[[dict[str, Any]], Any]] = {
-    "task": task_of_change,
-    "project": project_of_change,
-    "comment": comment_of_change,
-    "view": view_of_change,
-    "conversation": conversation_of_change,
-    "message": message_of_change,
-}
+WIRE_SHAPES = {entity.name: entity.wire for entity in ENTITY_REGISTRY}
 KEPT = ("revision", "entity", "entity_id", "action", "data", "at", "through")
 READ = [CHANGES.c[name] for name in KEPT]
 
@@ -115,5 +103,5 @@ def change_row(values: Any) -> Any:
 
 def wire(entity: str, data: dict[str, Any]) -> Any:
     """``changes.data`` as a GET of that entity answers it."""
-    shape = WIRE.get(entity)
+    shape = WIRE_SHAPES.get(entity)
     return data if shape is None else shape(data)

@@ -11,27 +11,27 @@ from app.db.session import Session
 from app.errors import TaskNotFound
 from app.models.changes import CHANGES
 from app.models.tasks import TASKS
+from app.models.types import MAX_ID
 from app.schemas.changes import HistoryRow
 from app.services.changes.feed import READ, change_row
-from app.services.tasks.statements import MINE
 
 # Every change has its own revision and moments, and whose task it is never changes.
 UNTOLD = {"id", "user_id", "version", "created_at", "updated_at"}
-LATEST = 2**63 - 1
+TASK_ID = bindparam("task_id", type_=BigInteger)
 
 LAST = Prepared(
     select(*READ)
     .where(
         CHANGES.c.user_id == OWNER,
         CHANGES.c.entity == "task",
-        CHANGES.c.entity_id == bindparam("task_id", type_=BigInteger),
+        CHANGES.c.entity_id == TASK_ID,
         CHANGES.c.revision < bindparam("before", type_=BigInteger),
     )
     .order_by(CHANGES.c.revision.desc())
     .limit(bindparam("limit"))
 )
 
-KNOWN = Prepared(select(TASKS.c.id).where(*MINE))  # the trash included
+KNOWN = Prepared(select(TASKS.c.id).where(TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID))  # the trash included
 
 
 async def list_history(session: Session, owner: str, task_id: int, *, before: int | None, limit: int) -> list[Any]:
@@ -39,7 +39,7 @@ async def list_history(session: Session, owner: str, task_id: int, *, before: in
 
     Raises TaskNotFound for one that never left a trace here.
     """
-    values = {"owner": owner, "task_id": task_id, "before": LATEST if before is None else before}
+    values = {"owner": owner, "task_id": task_id, "before": MAX_ID if before is None else before}
     rows = (await session.exec(LAST, {**values, "limit": limit + 1})).all()
     if not rows:
         if before is None and not (await session.exec(KNOWN, {"owner": owner, "task_id": task_id})).all():

@@ -9,15 +9,11 @@ from sqlalchemy import text
 from app.db.compiled import Prepared
 from app.db.database import NO_OWNER, Database
 from app.db.migrations import head
-from app.errors import AppError, Unavailable
+from app.errors import AppError, SchemaMismatch
 
 VERSION = Prepared(text("select version_num from alembic_version"))
 SERVER = Prepared(text("select cast(current_setting('server_version_num') as integer) / 10000"))
 REMEMBERED = 1.0  # seconds
-
-
-class SchemaMismatch(Unavailable):
-    code, message = "schema_mismatch", "The database schema is not the one this version needs: run 'todo migrate'."
 
 
 class Readiness:

@@ -23,22 +23,22 @@ from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
-from app.models.comments import COMMENTS
 from app.models.projects import PROJECTS
 from app.models.tasks import TASKS
-from app.models.views import VIEWS
+from app.services.changes.entities import ENTITY_REGISTRY
 from app.services.tasks.statements import LIVE, NOW, numbered_task
 from app.services.users import lock_owner
 
 PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a machine that has much else to do
-TABLES = {"task": TASKS, "comment": COMMENTS, "view": VIEWS, "project": PROJECTS}  # in the order in which they go
+_purged = sorted((entity.purge_order, entity.name, entity.table) for entity in ENTITY_REGISTRY if entity.purge_order)
+PURGED_TABLES = {name: table for _, name, table in _purged}
 
 # By the worker's role, which reads of what was deleted whose it is and since when, and of other rows nothing.
 _OLD = """
     (select user_id from {table} where deleted_at < now() - make_interval(days => cast(:days as integer))
         and user_id <> all(cast(:but as text[]))
     order by deleted_at limit 1000)"""
-_everywhere = " union all ".join(_OLD.format(table=table.name) for table in TABLES.values())
+_everywhere = " union all ".join(_OLD.format(table=table.name) for table in PURGED_TABLES.values())
 DUE = Prepared(
     text(f"select distinct user_id from ({_everywhere}) as old")  # noqa: S608 - constants
 )
@@ -66,12 +66,12 @@ FREE: dict[str, tuple[Any, ...]] = {
 
 def _ready(entity: str) -> Any:
     """Ids of what was deleted long enough ago and can go; first what was deleted first."""
-    c = TABLES[entity].c
+    c = PURGED_TABLES[entity].c
     statement = select(c.id).where(c.user_id == OWNER, c.deleted_at < BEFORE, *FREE.get(entity, ()))
     return statement.order_by(c.deleted_at, c.id)
 
 
-NEXT = Prepared(select(case(*((_ready(entity).exists(), entity) for entity in TABLES), else_=null())))
+NEXT = Prepared(select(case(*((_ready(entity).exists(), entity) for entity in PURGED_TABLES), else_=null())))
 
 
 def _batch(entity: str) -> Any:
@@ -80,7 +80,7 @@ def _batch(entity: str) -> Any:
 
 
 def _purge(entity: str, revision: ColumnElement[int] = REVISION) -> Prepared:
-    table = TABLES[entity]
+    table = PURGED_TABLES[entity]
     return numbered(
         delete(table).where(table.c.user_id == OWNER, table.c.id.in_(_batch(entity))),
         entity=entity,
@@ -91,7 +91,7 @@ def _purge(entity: str, revision: ColumnElement[int] = REVISION) -> Prepared:
     )
 
 
-PURGE = {entity: _purge(entity) for entity in TABLES}
+PURGE = {entity: _purge(entity) for entity in PURGED_TABLES}
 PURGE_TOO = _purge("task", TAKEN)
 # Completed occurrences stay when their series goes.
 _left: Any = TASKS.alias("left_over")

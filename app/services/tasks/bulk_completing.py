@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 from app.db.session import Session
+from app.models.task_rows import due_of
 from app.services.tasks.bulk_statements import BELOW, COMPLETE, REOPEN_BELOW, update_all
-from app.services.tasks.series import due_of, here_and_now, keep_occurrences, moved_on, plain, step_of
+from app.services.tasks.series import here_and_now, keep_occurrences, moved_on, plain, step_of
 
 Row = dict[str, Any]
 

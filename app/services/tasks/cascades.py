@@ -4,9 +4,9 @@ from typing import Any
 
 from app.db.session import Session
 from app.errors import NotRecurring, OtherProject, TaskNotFound, VersionConflict
-from app.models.task_rows import task_row
+from app.models.task_rows import due_of, task_row
 from app.services.projects import require_project
-from app.services.tasks.series import due_columns, due_of, keep_occurrences, moved_on, next_step, schedule
+from app.services.tasks.series import due_columns, keep_occurrences, moved_on, next_step, schedule
 from app.services.tasks.statements import LOOK, update_statement
 from app.services.tasks.subtasks import find_parent, write_below
 

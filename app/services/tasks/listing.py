@@ -10,12 +10,13 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, func, select, tuple
 from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
+from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import READ_COLUMNS, task_row
 from app.models.tasks import TASKS
 from app.models.types import MAX_YEAR, MIN_YEAR
 from app.models.users import USERS
-from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import Order, TaskQuery, TrashQuery
 from app.services.tasks.filters import INFINITY, INSTANT, Shape, conditions, shape_and_values
 from app.services.tasks.search import RELEVANCE

@@ -9,8 +9,10 @@ from sqlalchemy import func, insert, select, true
 from app.db.changes import OWNER, TAKEN
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.domain.recurrence import Due, InvalidRecurrence, Step, advance, parse_rule
+from app.domain.recurrence import Due, Step, advance, parse_rule
 from app.domain.recurrence.days import matching_days
+from app.errors import InvalidRecurrence
+from app.models.task_rows import due_of
 from app.models.tasks import TASKS
 from app.services.tasks.statements import numbered_task, rows_of
 from app.services.users import TIMEZONE
@@ -37,11 +39,6 @@ def due_columns(due: Due | None, prefix: str = "due") -> dict[str, Any]:
     """A day and an instant are different columns."""
     is_instant = isinstance(due, datetime)
     return {f"{prefix}_on": None if is_instant else due, f"{prefix}_at": due if is_instant else None}
-
-
-def due_of(row: Any, prefix: str = "due") -> Due | None:
-    due: Due | None = row[f"{prefix}_at"] if row[f"{prefix}_on"] is None else row[f"{prefix}_on"]
-    return due
 
 
 async def schedule(session: Session, owner: str, recurrence: str, due: Due | None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.db.changes import OWNER, REVISION
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.errors import TagExists, TagNotFound
+from app.errors import InvalidCursor, TagExists, TagNotFound
 from app.models.task_fields import TAG_MAX
 from app.models.tasks import TASKS
-from app.pagination import Cursor, InvalidCursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.schemas.tags import TagRead, TagUpdate
 from app.services.tasks.statements import NOW, numbered_task

@@ -3,7 +3,6 @@
 Pages follow the ids, which never change: no row is missed or told twice, whatever is written meanwhile.
 """
 
-from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, func, select
@@ -12,48 +11,40 @@ from app.db.changes import OWNER
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
-from app.models.comments import COMMENTS
-from app.models.projects import PROJECTS
-from app.models.tasks import TASKS
+from app.models.task_rows import due_of
 from app.models.users import USERS
-from app.models.views import VIEWS
+from app.services.changes.entities import EXPORTED_ENTITIES
 
 PAGE = 500
 PAGE_BYTES = 262_144  # of long texts; the first row of a page has no bound
-TABLES: dict[str, Any] = {
-    "projects": PROJECTS,
-    "tasks": TASKS,
-    "comments": COMMENTS,
-    "views": VIEWS,
-}
-DERIVED = {"user_id", "version", "moved_to", "remind_at", "due_sort", "completed_sort", "priority_sort", "title_sort"}
-DERIVED |= {"due_on", "due_at", "anchor_on", "anchor_at", "search"}
-LONG_TEXTS = {"tasks": "description", "comments": "body"}
+# What a file holds in another form, or not at all.
+OMITTED_COLUMNS = {"user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "anchor_on", "anchor_at"}
 AFTER = bindparam("after", type_=BigInteger)
 
 
 def _page(name: str, live: bool) -> Prepared:
-    table = TABLES[name]
+    entity = EXPORTED_ENTITIES[name]
+    table: Any = entity.table
     columns: list[Any] = [*kept_columns(table)]
     if name == "tasks" and live:
         parent = table.alias("parent")
         of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)
         columns.append(of_parent.scalar_subquery().label("parent_source_id"))
     statement = select(*columns)
-    if name in LONG_TEXTS:  # PostgreSQL knows how long they are without reading them
-        size = func.octet_length(func.coalesce(table.c[LONG_TEXTS[name]], ""))
+    if entity.long_text:  # PostgreSQL knows how long they are without reading them
+        size = func.octet_length(func.coalesce(table.c[entity.long_text], ""))
         statement = statement.add_columns((func.sum(size).over(order_by=table.c.id) - size).label("before"))
     statement = statement.where(table.c.user_id == OWNER, table.c.id > AFTER).order_by(table.c.id).limit(PAGE)
     if live:
         statement = statement.where(table.c.deleted_at.is_(None))
-    if name in LONG_TEXTS:
+    if entity.long_text:
         page = statement.subquery("page")
         kept = [column for column in page.c if column.name != "before"]
         statement = select(*kept).where(page.c.before < PAGE_BYTES).order_by(page.c.id)
     return Prepared(statement)
 
 
-PAGES = {(name, live): _page(name, live) for name in TABLES for live in (True, False)}
+PAGES = {(name, live): _page(name, live) for name in EXPORTED_ENTITIES for live in (True, False)}
 HEAD = Prepared(select(USERS.c.revision, USERS.c.timezone).where(USERS.c.id == OWNER))
 
 
@@ -87,15 +78,10 @@ def parent_source_of(owner: str, row: Any) -> str | None:
 def exported(owner: str, row: Any) -> dict[str, Any]:
     """A row as the own JSON holds it."""
     names = list(row.keys()) if hasattr(row, "keys") else row._fields
-    data = {name: getattr(row, name) for name in names if name not in DERIVED}
+    data = {name: getattr(row, name) for name in names if name not in OMITTED_COLUMNS}
     if "due_on" in names:
         data["due_date"] = due_of(row)
-        data["anchor_date"] = row.anchor_on or row.anchor_at
+        data["anchor_date"] = due_of(row, "anchor")
     if "source_id" in data:
         data["source_id"] = source_of(owner, row)
     return data
-
-
-def due_of(row: Any) -> date | datetime | None:
-    due: date | datetime | None = row.due_on or row.due_at
-    return due

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from app.errors import AppError, Kind
-
 SOURCE_MAX = 300
-
-
-class TooManyRows(AppError):
-    kind, code = Kind.TOO_LARGE, "too_many_rows"
-    message = "The file has more rows than this service imports at once: cut it into several."
 
 
 @dataclass(slots=True)

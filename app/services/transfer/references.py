@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.db.session import Session
-from app.errors import TooManyProjects, TooManyViews
-from app.services.projects import MAX_PROJECTS
+from app.services.changes.entities import IMPORTED_ENTITIES
+from app.services.row_limits import find_room
 from app.services.tasks.subtasks import MAX_LEVELS
 from app.services.transfer.import_row import Item
 from app.services.transfer.row_validation import Reader, RowRefused, refused
 from app.services.transfer.store import (
-    ENTITY,
     Place,
     find_known,
     find_places,
@@ -21,7 +20,6 @@ from app.services.transfer.store import (
     find_projects,
     insert_rows,
 )
-from app.services.views import find_room
 
 UNKNOWN_ID = -1  # of what a dry run would have made
 TABLE = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
@@ -34,14 +32,14 @@ class References:
         self._owner, self._reader, self._dry_run = owner, reader, dry_run
         self._found: dict[str, dict[str, int]] = {}
         # Over all batches: projects that are called as one that was here, and what a dry run would have made.
-        self._kept: dict[str, dict[str, int]] = {name: {} for name in ENTITY}
+        self._kept: dict[str, dict[str, int]] = {name: {} for name in IMPORTED_ENTITIES}
         self._planned: dict[str, Place] = {}
         self._places: dict[int, Place] = {}
         self._projects: dict[int, bool] = {}
         self._names: dict[str, int] = {}
         self._named = False  # whether they have been read
         self._same_name: dict[str, str] = {}
-        self._room: int | None = None  # for views
+        self._room: dict[str, int] = {}
 
     async def look_up(self, session: Session, entity: str, items: list[Item]) -> int:
         """How many projects it made, of those that rows name rather than refer to."""
@@ -51,8 +49,8 @@ class References:
                 if (source := getattr(item, kind)) is not None:
                     wanted.setdefault(table, set()).add(source)
         self._found = {name: await find_known(session, self._owner, name, s) for name, s in wanted.items()}
-        if entity == "views" and (self._room is None or not self._dry_run):
-            self._room = await find_room(session, self._owner)
+        if entity != "projects":
+            await self._measure(session, entity)
         made = await self._name_projects(session, entity, items)
         parents = {number for item in items if (number := self.find("tasks", item.parent))}
         projects = {number for item in items if (number := self.find("projects", item.project))}
@@ -110,19 +108,23 @@ class References:
 
         Raises RowRefused when there are as many as there can be.
         """
-        if entity == "projects" and row["deleted_at"] is None:
-            names, key = self._names, row["name"].lower()
-            if key in names:
-                self._same_name[row["source_id"]] = key
-                return False
-            if len(names) >= MAX_PROJECTS:
-                raise refused("name", TooManyProjects.message, TooManyProjects.code)
-            names[key] = UNKNOWN_ID
-        elif entity == "views" and row["deleted_at"] is None:
-            if not self._room or self._room < 0:
-                raise refused("name", TooManyViews.message, TooManyViews.code)
-            self._room -= 1
+        if row["deleted_at"] is not None:
+            return True
+        if entity == "projects" and (key := row["name"].lower()) in self._names:
+            self._same_name[row["source_id"]] = key
+            return False
+        if limit := IMPORTED_ENTITIES[entity].limit:
+            if self._room[entity] <= 0:
+                raise refused("name", limit.error.message, limit.error.code)
+            self._room[entity] -= 1
+        if entity == "projects":
+            self._names[key] = UNKNOWN_ID
         return True
+
+    async def _measure(self, session: Session, entity: str) -> None:
+        """Finds how many more rows of a limited entity there can be; a dry run counts on from its first batch."""
+        if IMPORTED_ENTITIES[entity].limit and not (entity in self._room and self._dry_run):
+            self._room[entity] = await find_room(session, self._owner, IMPORTED_ENTITIES[entity])
 
     async def keep(self, session: Session, entity: str, planned: Iterable[str]) -> None:
         """After a batch: what the next ones cannot look up."""
@@ -139,6 +141,7 @@ class References:
         names = {item.project_name.strip() for item in items if _key(item) and item.project_name}
         if (names or entity == "projects") and not (self._named and self._dry_run):
             self._named, self._names = True, await find_project_names(session, self._owner)
+            await self._measure(session, "projects")
         rows = []
         for name in sorted(names):
             try:

@@ -10,13 +10,14 @@ from app.domain.recurrence import parse_rule
 from app.errors import AppError, Invalid
 from app.errors.findings import make_finding
 from app.models.task_reminders import spell
-from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
+from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
+from app.services.changes.entities import IMPORTED_ENTITIES
 
+# What a file holds as the table does; where a task belongs is found when its turn comes.
+TASK_FIELDS = set(TASKS.c.keys()) - {"project_id", "parent_id"}
 LISTED = 20  # of what is wrong with one row
-SHAPES: dict[str, type[BaseModel]] = {
-    "projects": ProjectImport, "tasks": TaskImport, "comments": CommentImport, "views": ViewImport,
-}  # fmt: skip
+ROW_SHAPES = {name: entity.imported for name, entity in IMPORTED_ENTITIES.items() if entity.imported}
 
 
 class RowRefused(Exception):
@@ -49,9 +50,9 @@ class Reader:
 
     def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Columns of ``name``, as JSON takes them. Raises RowRefused."""
-        shape = self._validated(SHAPES[name], fields)
+        shape = self._validated(ROW_SHAPES[name], fields)
         try:
-            values: dict[str, Any] = getattr(self, f"_{name}")(shape)
+            values: dict[str, Any] = getattr(self, f"_{name}", _same_fields)(shape)
         except Invalid as fact:
             raise RowRefused([{"loc": list(fact.loc[1:]), "msg": fact.detail, "type": fact.code}]) from None
         except AppError as fact:
@@ -69,10 +70,8 @@ class Reader:
 
     def _tasks(self, task: Any) -> dict[str, Any]:
         due_on, due_at = self._day_or_instant(task.due_date)
-        values: dict[str, Any] = task.model_dump(
-            include={"title", "description", "completed", "priority", "tags", "occurrences_done"}
-        )
-        values |= {"due_on": due_on, "due_at": due_at, "recurrence_from": task.recurrence_from}
+        values: dict[str, Any] = task.model_dump(include=TASK_FIELDS)
+        values |= {"due_on": due_on, "due_at": due_at}
         values |= {"recurrence": None, "anchor_on": None, "anchor_at": None}
         values["reminders"] = [self._reminder(reminder) for reminder in task.reminders]
         values["completed_at"] = (task.completed_at or task.updated_at or self._now) if task.completed else None
@@ -83,12 +82,6 @@ class Reader:
             anchor = task.due_date if task.anchor_date is None else task.anchor_date
             values["anchor_on"], values["anchor_at"] = self._day_or_instant(anchor)
         return values
-
-    def _projects(self, project: Any) -> dict[str, Any]:
-        return {"name": project.name, "color": project.color, "archived_at": project.archived_at}
-
-    def _comments(self, comment: Any) -> dict[str, Any]:
-        return {"body": comment.body}
 
     def _views(self, view: Any) -> dict[str, Any]:
         return {"name": view.name, "parameters": view.parameters.model_dump(mode="json", exclude_unset=True)}
@@ -102,6 +95,11 @@ class Reader:
         if reminder.endswith("Z") or "P" in reminder:
             return reminder
         return spell(datetime.fromisoformat(reminder).replace(tzinfo=self._zone))
+
+
+def _same_fields(shape: BaseModel) -> dict[str, Any]:
+    """Returns the columns of a table whose fields in a file have their names."""
+    return dict(shape)
 
 
 def _json(value: Any) -> Any:

@@ -14,23 +14,22 @@ from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
+from app.models.types import MAX_ID
+from app.services.changes.entities import IMPORTED_ENTITIES, MANAGED_COLUMNS
 from app.services.tasks.reminders import remind_at_of
-from app.services.transfer.export_pages import TABLES
 
-OWN = {"user_id", "id", "position", "moved_to", "version", "remind_at"}
-ENTITY = {"projects": "project", "tasks": "task", "comments": "comment", "views": "view"}
-_SOURCE = {"projects": "source_id", "tasks": "source_id", "comments": "source_id", "views": "name"}
-ENSURE = Prepared(text("insert into users (id) values (:owner) on conflict (id) do nothing"))
 # Clients put in place what a creation tells of: what came into the trash must not be told of as created.
 ACTION: Any = literal_column("case when written.deleted_at is null then 'created' else 'deleted' end")
 
 
-def _columns(name: str) -> list[str]:
-    return [column.name for column in TABLES[name].c if column.computed is None and column.name not in OWN]
+def _columns(table: Any) -> list[str]:
+    kept = MANAGED_COLUMNS | {"moved_to"}
+    return [column.name for column in table.c if column.computed is None and column.name not in kept]
 
 
 def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) -> Prepared:
-    table, columns = TABLES[name], _columns(name)
+    entity = IMPORTED_ENTITIES[name]
+    table, columns = entity.table, _columns(entity.table)
     rows: Any = (
         func.jsonb_populate_recordset(literal_column(f"null::{name}"), cast(bindparam("rows", type_=Text), JSONB))
         .table_valued(*columns)
@@ -43,15 +42,15 @@ def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) 
     write = write.on_conflict_do_nothing()  # names that are the same only to the database
     return numbered(
         write,
-        entity=ENTITY[name],
+        entity=entity.name,
         action=ACTION,
         returning=kept_columns(table),
-        answer=answer or ["id", _SOURCE[name]],
+        answer=answer or ["id", entity.known_by],
         revision=revision,
     )
 
 
-INSERT = {name: _insert(name) for name in TABLES}
+INSERT = {name: _insert(name) for name in IMPORTED_ENTITIES}
 INSERT_TASK = {
     taken: _insert("tasks", revision=TAKEN if taken else REVISION, answer=READ_COLUMNS) for taken in (False, True)
 }
@@ -59,15 +58,16 @@ _SOURCES, _IDS = bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_
 
 
 def _known(name: str) -> Prepared:
-    table, source = TABLES[name], TABLES[name].c[_SOURCE[name]]
+    entity = IMPORTED_ENTITIES[name]
+    table, source = entity.table, entity.table.c[entity.known_by]
     statement = select(table.c.id, source).where(table.c.user_id == OWNER)
-    if name == "views":  # they are known by their names
+    if entity.known_by == "name":  # which a row in the trash no longer has
         return Prepared(statement.where(source == func.any(_SOURCES), table.c.deleted_at.is_(None)))
     made_here = (table.c.id == func.any(_IDS)) & source.is_(None)
     return Prepared(statement.where((source == func.any(_SOURCES)) | made_here))
 
 
-KNOWN = {name: _known(name) for name in TABLES}
+KNOWN = {name: _known(name) for name in IMPORTED_ENTITIES}
 PROJECT_NAMES = Prepared(
     text("select lower(name), id from projects where user_id = :owner and deleted_at is null order by id desc")
 )
@@ -97,16 +97,11 @@ class Place(NamedTuple):
     live: bool
 
 
-async def ensure_owner(session: Session, owner: str) -> None:
-    """A row to lock, also for somebody who has never written."""
-    await session.exec(ENSURE, {"owner": owner})
-
-
 async def find_known(session: Session, owner: str, name: str, sources: Collection[str]) -> dict[str, int]:
     """Which of ``sources`` are here already, as ids; what was made here is named by its owner and id."""
     own = f"{owner}:"
     ids = [int(n) for s in sources if s.startswith(own) and (n := s[len(own) :]).isascii() and n.isdigit()]
-    ids = [number for number in ids if number < 2**63]
+    ids = [number for number in ids if number <= MAX_ID]
     rows = (await session.exec(KNOWN[name], {"owner": owner, "sources": list(sources), "ids": ids})).all()
     return {source or f"{own}{number}": number for number, source in rows}
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from app.errors import Invalid
 from app.models.task_fields import TAG_MAX, TAGS_MAX
+from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
-from app.services.transfer.export_pages import due_of, parent_source_of, source_of
+from app.services.transfer.export_pages import parent_source_of, source_of
 from app.services.transfer.import_row import Fingerprints, Item, source_text
 
 COLUMNS = (

@@ -12,21 +12,17 @@ from datetime import datetime
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from app.errors import Invalid, MalformedBody
+from app.errors import MalformedBody, NoTitleColumn, TooManyRows
 from app.services.transfer.formats.csv import read_own_csv
 from app.services.transfer.formats.ics_reader import read_calendar
 from app.services.transfer.formats.json import Rows, read_document
 from app.services.transfer.formats.todoist import is_todoist, read_todoist
-from app.services.transfer.import_row import Item, TooManyRows
+from app.services.transfer.import_row import Item
 
 CHUNK = 65_536
 LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: what the largest row of JSON has
 csv.field_size_limit(LINE_MAX)
 PACE_LINES, PAUSE = 2_000, 0.0005  # lines between two pauses, and their length in seconds
-
-
-class NoTitleColumn(Invalid):
-    code, message = "import_format", 'The first line of a CSV names its columns, and one of them is "title".'
 
 
 Pair = tuple[str, Item]

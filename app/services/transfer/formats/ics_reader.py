@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.errors import Invalid
+from app.errors import NESTED_MAX, Invalid, NestedTooDeep, NotACalendar
 from app.models.accounts import known_time_zones
 from app.models.task_fields import TAGS_MAX
 from app.models.types import RAW_FACTOR
@@ -15,7 +15,6 @@ from app.services.transfer.import_row import Fingerprints, Item, source_text
 
 LINE_MAX = 100_000  # characters of one unfolded line
 PROPERTIES_MAX = 1_000  # of one to-do
-NESTED_MAX = 20
 TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is looked at, so that it is refused
 PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
     range(6, 10), "low"
@@ -28,14 +27,6 @@ _LISTED = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
-
-
-class NotACalendar(Invalid):
-    code, message = "import_format", "The file is not an iCalendar: it does not begin with BEGIN:VCALENDAR."
-
-
-class NestedTooDeep(Invalid):
-    code, message = "import_format", f"The components of an iCalendar lie at most {NESTED_MAX} deep in each other."
 
 
 class Property(NamedTuple):

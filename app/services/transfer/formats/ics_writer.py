@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from app.clock import now
 from app.domain.recurrence import parse_rule
-from app.services.transfer.export_pages import due_of, parent_source_of, source_of
+from app.models.task_rows import due_of
+from app.services.transfer.export_pages import parent_source_of, source_of
 
 PRIORITIES = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
 YEARS_AHEAD = 10  # for which the changes of the clocks are told

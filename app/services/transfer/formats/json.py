@@ -10,31 +10,27 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.domain.user_ids import USER_ID_MAX
-from app.errors import Invalid, MalformedBody
+from app.errors import EXPORT_FORMAT, Invalid, MalformedBody, WrongFormat
 from app.json_codec import parse_json
+from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.formats.json_row_count import check_rows
 from app.services.transfer.import_row import Fingerprints, Item, source_text
 
-FORMAT = "todo/1"
 T = TypeVar("T")
 POSITION_MAX, SLICE_ROWS = 250, 10_000  # characters, as in the database; rows that are sorted in one piece
 ROW_MAX = 1_000_000  # bytes; the longest that can be stored takes less
 
 
-class WrongFormat(Invalid):
-    code, message = "import_format", f'The document is not an export of this service: "format" is not "{FORMAT}".'
-
-
-class Document(msgspec.Struct):
-    """An export. The arrays hold the text of each row."""
-
-    format: str = ""
-    user_id: str = ""
-    settings: msgspec.Raw = msgspec.Raw()  # empty: there are none
-    projects: list[msgspec.Raw] = []
-    tasks: list[msgspec.Raw] = []
-    comments: list[msgspec.Raw] = []
-    views: list[msgspec.Raw] = []
+# An export. The arrays hold the text of each row; ``settings`` is empty where there are none.
+Document: Any = msgspec.defstruct(
+    "Document",
+    [
+        ("format", str, ""),
+        ("user_id", str, ""),
+        ("settings", msgspec.Raw, msgspec.Raw()),
+        *((name, list[msgspec.Raw], []) for name in IMPORTED_ENTITIES),
+    ],
+)
 
 
 class Names(msgspec.Struct):
@@ -56,8 +52,8 @@ class ViewNames(msgspec.Struct):
     parameters: Any = None  # which can name a project and tasks
 
 
-def read_document(text: Any, rows_max: int) -> Document:
-    """Raises TooManyRows, MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
+def read_document(text: Any, rows_max: int) -> Any:
+    """Returns a Document. Raises TooManyRows, MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
     check_rows(text, rows_max)
     try:
         document = msgspec.json.decode(text, type=Document)
@@ -65,7 +61,7 @@ def read_document(text: Any, rows_max: int) -> Document:
         raise WrongFormat(loc=("body",)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedBody from None
-    if document.format != FORMAT:
+    if document.format != EXPORT_FORMAT:
         raise WrongFormat(loc=("body", "format"))
     if len(document.user_id) > USER_ID_MAX:  # it becomes part of every row's name
         raise WrongFormat(f"A user_id has at most {USER_ID_MAX} characters.", loc=("body", "user_id"))
@@ -75,7 +71,7 @@ def read_document(text: Any, rows_max: int) -> Document:
 class Rows:
     """The rows of a document, in the order in which they are to be created."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Any) -> None:
         self._document = document
         self._made = Fingerprints("json")
         self._sources: dict[str, dict[int, str]] = {"projects": {}, "tasks": {}}
@@ -96,7 +92,7 @@ class Rows:
             names = self._names[entity]
             for number in _by_position(names):
                 yield entity, self._item(entity, number, names[number])
-        for entity in ("comments", "views"):
+        for entity in (name for name in IMPORTED_ENTITIES if name not in self._names):
             for number, raw in enumerate(getattr(self._document, entity)):
                 item = self._view(number, raw) if entity == "views" else self._item(entity, number, _names(raw, Names))
                 yield entity, item

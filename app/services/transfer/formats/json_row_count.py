@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from app.services.transfer.import_row import TooManyRows
+from app.errors import TooManyRows
 
 CHUNK = 1_048_576
 # Strings as a whole, so that what looks like JSON inside them is none. One that does not end in its chunk matches up to

@@ -1,0 +1,7 @@
+"""Errors of the service's own state."""
+
+from app.errors.kinds import Unavailable
+
+
+class SchemaMismatch(Unavailable):
+    code, message = "schema_mismatch", "The database schema is not the one this version needs: run 'todo migrate'."

@@ -1,0 +1,143 @@
+"""The registry of what an owner has: how each table is synced, undone, exported, imported, limited and purged.
+
+A new table is one entry here. This module imports models, schemas and errors only, so every service may read it.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel
+from sqlalchemy import Table
+
+from app.errors import AppError, TooManyProjects, TooManyViews
+from app.models.comments import COMMENTS, comment_of_change
+from app.models.conversations import CONVERSATIONS, MESSAGES, conversation_of_change, message_of_change
+from app.models.projects import PROJECTS, project_of_change
+from app.models.task_rows import task_of_change
+from app.models.tasks import TASKS
+from app.models.views import VIEWS, view_of_change
+from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
+
+# Columns that the service computes for every row: neither an undo nor an import writes them from what it reads.
+MANAGED_COLUMNS = frozenset({"user_id", "id", "position", "version", "remind_at"})
+
+
+class RowLimit(NamedTuple):
+    """The most rows of an owner that are not in the trash, and the error of one more."""
+
+    rows: int
+    error: type[AppError]
+
+
+class Entity(NamedTuple):
+    """A table whose writes take the owner's next revision. The defaults are those of a record that nobody edits."""
+
+    name: str
+    """As in ``changes.entity``."""
+    table: Table
+    wire: Callable[[dict[str, Any]], Any]
+    """Turns ``changes.data`` into what a GET of the row returns."""
+    undoable: bool = False
+    together: tuple[frozenset[str], ...] = ()
+    """Sets of columns that are one field: an undo puts back all of them or none."""
+    exported: Literal["all", "live"] | None = None
+    """Whether /export holds its rows, and those in the trash."""
+    long_text: str | None = None
+    """The column that bounds how many rows fit on a page of an export."""
+    imported: type[BaseModel] | None = None
+    """What a row in a file may hold."""
+    known_by: Literal["source_id", "name"] = "source_id"
+    """The column by which an import recognises a row that it has made before."""
+    purge_order: int | None = None
+    """Its turn when the trash is emptied; None: it has no ``deleted_at``."""
+    limit: RowLimit | None = None
+
+
+class OtherTable(NamedTuple):
+    """A table of user data that is no entity, and why. An erasure finds it by its ``user_id``."""
+
+    name: str
+    reason: str
+    secret: frozenset[str] | Literal["all"] = frozenset()
+    """Columns that the export of an account leaves out."""
+
+
+PROJECT_ENTITY = Entity(
+    "project",
+    PROJECTS,
+    project_of_change,
+    undoable=True,
+    exported="all",
+    imported=ProjectImport,
+    purge_order=4,  # tasks refer to it
+    limit=RowLimit(1_000, TooManyProjects),  # a list of them has no pages
+)
+TASK_ENTITY = Entity(
+    "task",
+    TASKS,
+    task_of_change,
+    undoable=True,
+    together=(
+        frozenset({"due_on", "due_at"}),
+        frozenset({"completed", "completed_at"}),
+        # A recurring task has a due date, so neither is put back without the other.
+        frozenset({"recurrence", "anchor_on", "anchor_at", "occurrences_done", "due_on", "due_at"}),
+    ),
+    exported="all",
+    long_text="description",
+    imported=TaskImport,
+    purge_order=1,
+)
+COMMENT_ENTITY = Entity(
+    "comment",
+    COMMENTS,
+    comment_of_change,
+    undoable=True,
+    exported="live",
+    long_text="body",
+    imported=CommentImport,
+    purge_order=2,
+)
+VIEW_ENTITY = Entity(
+    "view",
+    VIEWS,
+    view_of_change,
+    undoable=True,
+    exported="live",
+    imported=ViewImport,
+    known_by="name",
+    purge_order=3,
+    limit=RowLimit(200, TooManyViews),
+)
+# In the order in which they are written: each after what it refers to.
+ENTITY_REGISTRY = (
+    PROJECT_ENTITY,
+    TASK_ENTITY,
+    COMMENT_ENTITY,
+    VIEW_ENTITY,
+    Entity("conversation", CONVERSATIONS, conversation_of_change),
+    Entity("message", MESSAGES, message_of_change),
+)
+# By the names of their tables, as files name them.
+EXPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.exported}
+IMPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.imported}
+
+_LOGIN = "a login: only the role of logins reads it, and the export of an account asks that role"
+OTHER_TABLES = (
+    OtherTable("accounts", _LOGIN, "all"),
+    OtherTable("agent_writes", "only points at revisions of its owner"),
+    OtherTable("api_tokens", _LOGIN, "all"),
+    OtherTable("calendar_feeds", "a credential: undo must not bring it back", frozenset({"token_hash"})),
+    OtherTable("changes", "holds the revisions themselves"),
+    OtherTable("idempotency_keys", "a copy of responses, with secrets in them, kept for a day", "all"),
+    OtherTable("password_resets", _LOGIN, "all"),
+    OtherTable("refresh_tokens", _LOGIN, "all"),
+    OtherTable("sessions", _LOGIN, "all"),
+    OtherTable("token_use", "a counter of the service"),
+    OtherTable("webhook_deliveries", "a record of what was sent, of which the latest are kept"),
+    OtherTable(
+        "webhooks",
+        "a subscription: no data that clients keep in step",
+        frozenset({"secret", "previous_secret", "lease", "leased_until"}),
+    ),
+)

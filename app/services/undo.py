@@ -1,0 +1,197 @@
+"""Taking a write back, whole: everything it wrote becomes what it was before, as one new write."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, cast, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
+
+from app.clock import now
+from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.compiled import Prepared
+from app.db.results import encode_rows
+from app.db.session import Session
+from app.db.versioned_rows import kept_columns
+from app.errors import ChangeNotFound, UndoConflict
+from app.models.changes import CHANGES
+from app.models.tasks import TASKS
+from app.services.changes.entities import ENTITY_REGISTRY, MANAGED_COLUMNS, Entity
+from app.services.changes.feed import WRITE, get_change
+from app.services.row_limits import find_room
+from app.services.tasks.reminders import remind_at_of
+from app.services.tasks.subtasks import require_whole
+from app.services.users import lock_owner
+
+Row = dict[str, Any]
+SLICE_ROWS = 100
+# What a person calls the fields behind these columns.
+FIELD_NAMES = {
+    "due_on": "due_date",
+    "due_at": "due_date",
+    "completed_at": "completed",
+    "deleted_at": "deleted",
+    "archived_at": "archived",
+    "moved_to": "position",
+    "anchor_on": "recurrence",
+    "anchor_at": "recurrence",
+    "occurrences_done": "recurrence",
+}
+ROW_IDS = bindparam("ids", type_=ARRAY(BigInteger))
+
+
+class Undoable(NamedTuple):
+    """How the rows of one entity are put back.
+
+    ``first`` takes the number of the undo, ``next`` joins it.
+    """
+
+    entity: Entity
+    content: list[str]
+    before: Prepared
+    present: Prepared
+    first: Prepared
+    next: Prepared
+
+
+def _undoable(entity: Entity) -> Undoable:
+    table = entity.table
+    not_content = MANAGED_COLUMNS | {"created_at", "updated_at"}
+    content = [c.name for c in table.c if c.computed is None and c.name not in not_content]
+    before = (
+        select(CHANGES.c.entity_id, CHANGES.c.data)
+        .ext(distinct_on(CHANGES.c.entity_id))
+        .where(
+            CHANGES.c.user_id == OWNER,
+            CHANGES.c.entity == entity.name,
+            CHANGES.c.entity_id == func.any(ROW_IDS),
+            CHANGES.c.revision < bindparam("revision", type_=BigInteger),
+        )
+        .order_by(CHANGES.c.entity_id, CHANGES.c.revision.desc())
+    )
+    present = select(table.c.id, func.to_jsonb(literal_column(table.name), type_=JSONB)).where(
+        table.c.user_id == OWNER, table.c.id == func.any(ROW_IDS)
+    )
+    first, following = (_write(entity.name, table, content, revision) for revision in (REVISION, TAKEN))
+    return Undoable(entity, content, Prepared(before), Prepared(present), first, following)
+
+
+def _write(entity: str, table: Table, content: list[str], revision: ColumnElement[int]) -> Prepared:
+    """Returns the write of the rows in ``rows``, as they are to be."""
+    wanted: Any = (
+        func.jsonb_populate_recordset(literal_column(f"null::{table.name}"), cast(bindparam("rows", type_=Text), JSONB))
+        .table_valued("id", *content)
+        .alias("wanted")
+    )
+    write = (
+        update(table)
+        .where(table.c.user_id == OWNER, table.c.id == wanted.c.id)
+        .values(version=revision, updated_at=func.now(), **{name: wanted.c[name] for name in content})
+    )
+    if table is TASKS:
+        write = write.values(remind_at=remind_at_of(wanted, update=True))
+    done = (
+        "when old.completed <> written.completed then case when written.completed then 'completed' else 'reopened' end"
+    )
+    action: Any = literal_column(f"""(
+        select case when old.deleted_at is null and written.deleted_at is not null then 'deleted'
+                    when old.deleted_at is not null and written.deleted_at is null then 'restored'
+                    {done if "completed" in content else ""} else 'updated' end
+        from {table.name} old where old.user_id = written.user_id and old.id = written.id)""")  # noqa: S608
+    kept = kept_columns(table)
+    return numbered(write, entity=entity, action=action, returning=kept, answer=["version"], revision=revision)
+
+
+UNDO_WRITES = {entity.name: _undoable(entity) for entity in ENTITY_REGISTRY if entity.undoable}
+
+
+async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
+    """Take the write ``revision`` back and return the changes that does; what it created goes to the trash.
+
+    Raises ChangeNotFound; UndoConflict, naming the fields, when something it wrote has been changed since;
+    TooManyProjects and TooManyViews when it would bring one back that there is no room for.
+    """
+    await lock_owner(session, owner)  # nothing comes between the look and the write
+    rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
+    if not rows:
+        raise ChangeNotFound
+    if any(row.entity not in UNDO_WRITES for row in rows):
+        raise UndoConflict("This kind of change cannot be undone.")
+    if any(row.action == "reminded" for row in rows):
+        raise UndoConflict("A reminder that has fired cannot be taken back.")
+    wanted = {}
+    for entity in UNDO_WRITES:
+        if changes := [row for row in rows if row.entity == entity]:
+            wanted[entity] = await _targets(session, owner, revision, entity, changes)
+    await _require_room(session, owner, rows, wanted)
+    done = 0
+    for entity, targets in wanted.items():
+        if targets:
+            statement = UNDO_WRITES[entity].next if done else UNDO_WRITES[entity].first
+            text = await asyncio.to_thread(encode_rows, targets)
+            done = (await session.exec(statement, {"owner": owner, "rows": text})).all()[0]
+    if not done:
+        return []
+    ids = {entity: [row["id"] for row in targets] for entity, targets in wanted.items()}
+    await require_whole(session, owner, ids.get("task", []), ids.get("project", []))
+    return await get_change(session, owner, done)
+
+
+async def _require_room(session: Session, owner: str, changes: list[Any], wanted: dict[str, list[Row]]) -> None:
+    for entity in ENTITY_REGISTRY:
+        if entity.limit is None:
+            continue
+        deleted = {
+            change.entity_id for change in changes if change.entity == entity.name and change.action == "deleted"
+        }
+        restored = [row for row in wanted.get(entity.name, []) if row["id"] in deleted and row["deleted_at"] is None]
+        if restored and len(restored) > await find_room(session, owner, entity):
+            raise entity.limit.error
+
+
+async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[Row]:
+    """The rows of one entity as they are to be; without those that are so already."""
+    of = UNDO_WRITES[entity]
+    ids = {"owner": owner, "ids": [change.entity_id for change in changes], "revision": revision}
+    before = dict((await session.exec(of.before, ids)).all())
+    present = dict((await session.exec(of.present, ids)).all())
+    wanted = []
+    for number, change in enumerate(changes, start=1):
+        row = _target(of, change, before.get(change.entity_id), present.get(change.entity_id))
+        if any(row.get(name) != present[row["id"]].get(name) for name in of.content):
+            wanted.append(row)
+        if number % SLICE_ROWS == 0:
+            await asyncio.sleep(0)  # 1,000 rows take 20 ms, and others wait
+    return wanted
+
+
+def _target(of: Undoable, change: Any, before: Row | None, present: Row | None) -> Row:
+    """The row as it is to be: what the write changed is put back, everything else stays."""
+    what = f"{change.entity} {change.entity_id}"
+    if present is None or change.action == "purged":
+        raise UndoConflict(f"{what.capitalize()} has been deleted for good.")
+    if before is None and change.action != "created":
+        raise UndoConflict("What was before this change is no longer kept.")
+    after = change.data
+    if before is None:
+        before = {**after, "deleted_at": now().isoformat()}
+    changed = _changed(of, before, after)
+    # Clients keep what an update tells of: what is in the trash must not be told of as updated.
+    if present["deleted_at"] and "deleted_at" not in changed:
+        raise UndoConflict(f"Changed since, on {what}: deleted.")
+    # A creation wrote every field: whatever was changed since would be lost with it.
+    guarded = of.content if change.action == "created" else changed
+    if later := {FIELD_NAMES.get(name, name) for name in guarded if name in after and present[name] != after[name]}:
+        raise UndoConflict(f"Changed since, on {what}: {', '.join(sorted(later))}.")
+    return {**present, **{name: before[name] for name in changed if name in before}}
+
+
+def _changed(of: Undoable, before: Row, after: Row) -> list[str]:
+    """The columns that a write changed, and those that hold a field together with one of them.
+
+    What was written by an older version lacks columns that are younger.
+    """
+    changed = {name for name in of.content if name in before and name in after and before[name] != after[name]}
+    for names in of.entity.together:
+        if changed & names:
+            changed |= names
+    return [name for name in of.content if name in changed]
