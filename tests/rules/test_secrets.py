@@ -29,7 +29,7 @@ async def test_no_secret_is_logged_at_any_level(postgres: ConnectOptions) -> Non
     settings = {
         "LOG_LEVEL": "debug", "ACCESS_LOG": "true", "JWT_PRIVATE_KEY": KEY.replace("\n", "\\n"),
         "TOKEN_ALGORITHM": "EdDSA", "SMTP_URL": f"smtp://mailer:{SMTP_PASSWORD}@127.0.0.1:1",
-        "WEBHOOKS_ALLOW_PRIVATE": "true", "WORKER": "inside",
+        "WEBHOOKS_ALLOW_PRIVATE": "true", "WORKER": "inside", "SLOW_REQUEST_MS": "0",
     }  # fmt: skip
     with running(dsn, **settings) as server:
         async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=20) as http:
