@@ -8,8 +8,8 @@ from app.db.compiled import Prepared
 from app.db.connection_options import connect_options
 from app.db.database import Database, quote_owner
 from app.services import users
-from app.services.tasks import listing, writing
-from app.services.tasks.filters import Shape
+from app.services.tasks import create_update, listing
+from app.services.tasks.queries import Shape
 
 
 class Statement:
@@ -24,10 +24,10 @@ class Statement:
         return [values[name] if name in values else self.defaults[name] for name in self.names]
 
 
-GET = Statement(writing.GET)
+GET = Statement(create_update.GET)
 LIST = Statement(listing._list(Shape(sort="created_at", descending=True)))
-CREATE = Statement(writing.CREATE)
-TOGGLE = Statement(writing._complete(True, False))
+CREATE = Statement(create_update.CREATE)
+TOGGLE = Statement(create_update._complete(True, False))
 REVISION = Statement(users.REVISION_NOW)
 
 

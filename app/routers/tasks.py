@@ -22,7 +22,7 @@ from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.schemas.task_actions import TaskComplete, TaskMove
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.retention import trash
-from app.services.tasks import listing, writing
+from app.services.tasks import create_update, listing
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -49,7 +49,7 @@ async def list_tasks(
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
 async def create_task(request: Request, owner: Owner, session: Session, task: TaskCreate) -> Response:
     """Create a task; only `title` is required."""
-    created = await writing.create_task(session, owner, task)
+    created = await create_update.create_task(session, owner, task)
     return created_answer(request, created)
 
 
@@ -78,12 +78,12 @@ async def empty_trash(owner: Owner, session: Session) -> Response:
 @router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY, 304: UNCHANGED})
 async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
     """One task. With `If-None-Match` and nothing new: 304."""
-    return answer_if_news(await writing.get_task(session, owner, task_id), if_none_match)
+    return answer_if_news(await create_update.get_task(session, owner, task_id), if_none_match)
 
 
 async def _update(owner: str, session: Session, task_id: int, change: TaskUpdate, if_match: str | None) -> Response:
     versions = expected_versions(if_match)
-    return entity_answer(await writing.update_task(session, owner, task_id, change, versions=versions))
+    return entity_answer(await create_update.update_task(session, owner, task_id, change, versions=versions))
 
 
 @router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY})
@@ -119,7 +119,7 @@ async def complete_task(
     keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
     return entity_answer(
-        await writing.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
+        await create_update.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
     )
 
 
@@ -128,7 +128,7 @@ async def complete_task(
 )
 async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """A recurring task goes on to its next date, with nothing done."""
-    return entity_answer(await writing.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+    return entity_answer(await create_update.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
 
 
 @router.post("/{task_id}/move", response_model=TaskRead, responses={200: ENTITY})
@@ -136,17 +136,19 @@ async def move_task(
     owner: Owner, session: Session, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
 ) -> Response:
     """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
-    return entity_answer(await writing.move_task(session, owner, task_id, move, versions=expected_versions(if_match)))
+    return entity_answer(
+        await create_update.move_task(session, owner, task_id, move, versions=expected_versions(if_match))
+    )
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
 async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """Into the trash, with all below it: gone from every other view until it is restored."""
-    await writing.delete_task(session, owner, task_id, versions=expected_versions(if_match))
+    await create_update.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
 @router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
     """Bring a task back from the trash, with what was below it and went there together with it."""
-    return entity_answer(await writing.restore_task(session, owner, task_id))
+    return entity_answer(await create_update.restore_task(session, owner, task_id))

@@ -14,7 +14,7 @@ from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow
 from app.models.tasks import TASKS
 from app.services.changes.entities import PROJECT_ENTITY
 from app.services.row_limits import has_room
-from app.services.tasks.moves import find_place, places
+from app.services.tasks.reordering import find_place, places
 from app.services.tasks.statements import GONE, numbered_task
 from app.services.tasks.statements import LIVE as LIVE_TASK
 from app.services.tasks.statements import NOW as TASK_NOW

@@ -12,7 +12,7 @@ from typing import Any
 from app.db.compiled import Prepared
 from app.db.distributed_changes import DistributedWrite
 from app.services import comments, projects, views
-from app.services.tasks import writing
+from app.services.tasks import create_update
 from app.services.tasks.bulk_statements import update_all
 from app.services.tasks.statements import update_statement
 from app.services.tasks.subtasks import write_below
@@ -24,9 +24,9 @@ BUILT = {
     "tasks: title": update_statement(frozenset({"title"})),
     "tasks: due date": update_statement(frozenset({"due_on", "due_at"})),
     "tasks: completed": update_statement(frozenset({"completed"}), simple=True),
-    "tasks: complete": writing._complete(toggle=True, guarded=True),
-    "tasks: delete": writing._delete(guarded=True),
-    "tasks: with reminders": writing._create(frozenset({"reminders"})),
+    "tasks: complete": create_update._complete(toggle=True, guarded=True),
+    "tasks: delete": create_update._delete(guarded=True),
+    "tasks: with reminders": create_update._create(frozenset({"reminders"})),
     "tasks: move below": write_below(moves=True, completed=None),
     "tasks: complete below": write_below(moves=False, completed=True),
     "projects: rename": projects._update(frozenset({"name"}), guarded=True),

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models.tasks import TaskUpdate
-from app.services.tasks import writing
+from app.services.tasks import create_update
 from tests.support import Person
 
 LATEST = text("select action from changes where user_id = :owner order by revision desc limit 1")
@@ -70,7 +70,7 @@ async def test_the_record_says_what_was_done_to_the_row_another_writer_left(
 ) -> None:
     task_id = (await alice.add(completed=before))["id"]
     async with database.transaction(alice.subject) as session:
-        await writing.complete_task(session, alice.subject, task_id, first)
+        await create_update.complete_task(session, alice.subject, task_id, first)
         later = asyncio.create_task(set_completed(alice, task_id, second))
         await somebody_waits()
     answer = await later
@@ -86,10 +86,10 @@ async def test_time_does_not_go_back_for_a_writer_that_waited(
     """The one that waits began first: its transaction's time is the earlier one."""
     task_id = (await alice.add())["id"]
     async with database.transaction(alice.subject) as late:
-        await writing.get_task(late, alice.subject, task_id)
+        await create_update.get_task(late, alice.subject, task_id)
         async with database.transaction(alice.subject) as early:
-            before = await writing.update_task(early, alice.subject, task_id, TaskUpdate(title="a"))
-            waiting = asyncio.create_task(writing.update_task(late, alice.subject, task_id, TaskUpdate(**change)))
+            before = await create_update.update_task(early, alice.subject, task_id, TaskUpdate(title="a"))
+            waiting = asyncio.create_task(create_update.update_task(late, alice.subject, task_id, TaskUpdate(**change)))
             await somebody_waits()
         after = await waiting
     assert after.version > before.version
@@ -100,7 +100,7 @@ async def test_time_does_not_go_back_for_a_writer_that_waited(
 async def test_what_goes_into_the_trash_does_not_go_back_in_time(alice: Person, database: Database) -> None:
     task_id = (await alice.add())["id"]
     async with database.transaction(alice.subject) as late:
-        await writing.get_task(late, alice.subject, task_id)
+        await create_update.get_task(late, alice.subject, task_id)
         updated_at = (await alice.patch(f"/tasks/{task_id}", {"title": "b"})).json()["updated_at"]
-        deleted = await writing.delete_task(late, alice.subject, task_id)
+        deleted = await create_update.delete_task(late, alice.subject, task_id)
     assert deleted.updated_at >= datetime.fromisoformat(updated_at)

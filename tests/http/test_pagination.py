@@ -14,8 +14,8 @@ from app.db.connection_options import ConnectOptions
 from app.models.task_fields import TITLE_MAX
 from app.pagination import CURSOR_MAX, Cursor
 from app.services.tasks import listing
-from app.services.tasks.filters import INFINITY, Shape
 from app.services.tasks.listing import KEYS
+from app.services.tasks.queries import INFINITY, Shape
 from tests.databases import Databases
 from tests.support import Person, assert_problem
 

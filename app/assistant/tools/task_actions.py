@@ -11,7 +11,7 @@ from app.models.types import Shape
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, one_place
 from app.services.quick_add import quick_add_task
-from app.services.tasks import writing
+from app.services.tasks import create_update
 
 
 class QuickAdd(Shape):
@@ -56,12 +56,12 @@ async def quick_add(call: Call) -> Any:
 
 
 async def move_task(call: Call) -> Any:
-    moved = await writing.move_task(call.session, call.owner, call.arguments.task_id, call.arguments.move)
+    moved = await create_update.move_task(call.session, call.owner, call.arguments.task_id, call.arguments.move)
     return done(moved, "moved")
 
 
 async def skip_task(call: Call) -> Any:
-    task = await writing.skip_task(call.session, call.owner, call.arguments.task_id)
+    task = await create_update.skip_task(call.session, call.owner, call.arguments.task_id)
     return {**done(task, "completed" if task.completed else "skipped"), "due_date": task.due_date}
 
 

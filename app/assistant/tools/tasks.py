@@ -11,7 +11,7 @@ from app.models.types import Shape, cleaned
 from app.pagination import Page
 from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
 from app.services.retention import trash
-from app.services.tasks import listing, writing
+from app.services.tasks import create_update, listing
 
 
 class TaskId(Shape):
@@ -93,7 +93,7 @@ def _lines(page: Page) -> dict[str, Any]:
 
 
 async def add_task(call: Call) -> Any:
-    return done(await writing.create_task(call.session, call.owner, call.arguments), "created")
+    return done(await create_update.create_task(call.session, call.owner, call.arguments), "created")
 
 
 async def list_tasks(call: Call) -> Any:
@@ -106,26 +106,26 @@ async def search_tasks(call: Call) -> Any:
 
 
 async def get_task(call: Call) -> Any:
-    return await writing.get_task(call.session, call.owner, call.arguments.task_id)
+    return await create_update.get_task(call.session, call.owner, call.arguments.task_id)
 
 
 async def update_task(call: Call) -> Any:
-    changed = await writing.update_task(call.session, call.owner, call.arguments.task_id, call.arguments.change)
+    changed = await create_update.update_task(call.session, call.owner, call.arguments.task_id, call.arguments.change)
     return done(changed, "updated")
 
 
 async def complete_task(call: Call) -> Any:
     completed = call.arguments.completed
-    task = await writing.complete_task(call.session, call.owner, call.arguments.task_id, completed)
+    task = await create_update.complete_task(call.session, call.owner, call.arguments.task_id, completed)
     return done(task, "completed" if completed else "reopened")
 
 
 async def delete_task(call: Call) -> Any:
-    return done(await writing.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
+    return done(await create_update.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
 
 
 async def restore_task(call: Call) -> Any:
-    return done(await writing.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
+    return done(await create_update.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
 
 
 async def list_trash(call: Call) -> Any:

@@ -13,10 +13,10 @@ from app.errors import TooManyMatches
 from app.schemas.task_bulk import BULK_MAX, BulkAction, BulkChange, BulkStatus, BulkWrite
 from app.schemas.task_query import TaskConditions
 from app.services.tasks.bulk_changes import change_all
-from app.services.tasks.bulk_completing import complete_all
-from app.services.tasks.bulk_restoring import restore_all
 from app.services.tasks.bulk_statements import BELOW, DELETE, LOOK_AT_ALL, REOPEN, WRITTEN, matching
-from app.services.tasks.filters import shape_and_values
+from app.services.tasks.completion import complete_all
+from app.services.tasks.queries import shape_and_values
+from app.services.tasks.trash import restore_all
 from app.services.users import lock_owner
 
 Row = dict[str, Any]

@@ -12,9 +12,9 @@ from app.models.task_fields import TAGS_MAX
 from app.schemas.task_bulk import PLACE, BulkChange
 from app.services.projects import require_project
 from app.services.tasks.bulk_statements import BELOW_UNNAMED, MOVE_ALONG, update_all
+from app.services.tasks.create_update import PLACES
 from app.services.tasks.reminders import resolve_reminders
 from app.services.tasks.subtasks import MAX_LEVELS, find_depth
-from app.services.tasks.writing import PLACES
 from app.services.users import to_due_columns
 
 Row = dict[str, Any]

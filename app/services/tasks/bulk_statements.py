@@ -10,7 +10,7 @@ from app.db.changes import OWNER, TAKEN
 from app.db.compiled import Prepared
 from app.models.changes import CHANGES
 from app.models.tasks import TASKS
-from app.services.tasks.filters import Shape, conditions
+from app.services.tasks.queries import Shape, conditions
 from app.services.tasks.reminders import remind_at, remind_at_after
 from app.services.tasks.statements import (
     DONE,

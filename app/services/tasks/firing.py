@@ -14,9 +14,9 @@ from app.db.session import Session
 from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionConflict
 from app.models.task_reminders import REMINDERS_MAX, Snooze, spell
 from app.models.tasks import TASKS, TaskUpdate
+from app.services.tasks.create_update import get_task, update_task
 from app.services.tasks.reminders import remind_at
 from app.services.tasks.statements import LIVE, MINE, numbered_task
-from app.services.tasks.writing import get_task, update_task
 from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
 LATE = timedelta(seconds=60)  # behind its moment by more than this, a reminder says that it is late

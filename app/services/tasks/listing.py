@@ -18,7 +18,7 @@ from app.models.types import MAX_YEAR, MIN_YEAR
 from app.models.users import USERS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import Order, TaskQuery, TrashQuery
-from app.services.tasks.filters import INFINITY, INSTANT, Shape, conditions, shape_and_values
+from app.services.tasks.queries import INFINITY, INSTANT, Shape, conditions, shape_and_values
 from app.services.tasks.search import RELEVANCE
 from app.services.tasks.statements import READ
 from app.services.users import get_revision

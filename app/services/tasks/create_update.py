@@ -19,8 +19,8 @@ from app.models.task_rows import task_row
 from app.models.tasks import TASKS, TaskCreate, TaskUpdate
 from app.schemas.task_actions import TaskMove
 from app.services.tasks.cascades import FAR, change_task, look_at_task, place_of_new, skip_occurrence
-from app.services.tasks.moves import find_place, places
 from app.services.tasks.reminders import remind_at, remind_at_after, resolve_reminders
+from app.services.tasks.reordering import find_place, places
 from app.services.tasks.series import schedule
 from app.services.tasks.statements import (
     COMPLETED,
