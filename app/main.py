@@ -25,7 +25,6 @@ from app.routers import (
     stats,
     swagger_ui,
     tags,
-    task_actions,
     tasks,
     transfer,
     user_settings,
@@ -38,7 +37,6 @@ from app.routers import metrics as metrics_route
 
 ROUTERS = (
     tasks.router,
-    task_actions.router,
     projects.router,
     comments.router,
     tags.router,

@@ -8,8 +8,10 @@ from app.db.compiled import Prepared
 from app.db.connection_options import connect_options
 from app.db.database import Database, quote_owner
 from app.services import users
-from app.services.tasks import create_update, listing
-from app.services.tasks.queries import Shape
+from app.services.tasks.completion import complete_statement
+from app.services.tasks.create_update import CREATE_TASK
+from app.services.tasks.queries import QueryText, page_statement
+from app.services.tasks.statements import SELECT_TASK
 
 
 class Statement:
@@ -24,10 +26,10 @@ class Statement:
         return [values[name] if name in values else self.defaults[name] for name in self.names]
 
 
-GET = Statement(create_update.GET)
-LIST = Statement(listing._list(Shape(sort="created_at", descending=True)))
-CREATE = Statement(create_update.CREATE)
-TOGGLE = Statement(create_update._complete(True, False))
+GET = Statement(SELECT_TASK)
+LIST = Statement(page_statement(QueryText(sort="created_at", descending=True)))
+CREATE = Statement(CREATE_TASK)
+TOGGLE = Statement(complete_statement(toggle=True, guarded=False))
 REVISION = Statement(users.REVISION_NOW)
 
 

@@ -28,7 +28,7 @@ ACROSS_USERS = {
     "services/webhooks/deliveries.py",
     "services/retention/pruning.py",
     "services/retention/trash.py",
-    "services/tasks/firing.py",
+    "services/tasks/reminders.py",
 }
 PLAN = """
     create or replace function pg_temp.plan(statement text) returns json language plpgsql as $$

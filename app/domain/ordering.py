@@ -55,6 +55,8 @@ def key_after_all(last: str) -> str:
 
 def keys_after_all(last: str, count: int) -> list[str]:
     """``count`` keys (at most 1,260) in ascending order, with the same promise, and hardly longer than one."""
+    if count == 1:
+        return [key_after_all(last)]
     base = key_after_all(last)
     while (following := key_after_all(base)).startswith(base):
         base = following

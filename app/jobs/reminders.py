@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from app.clock import now
 from app.db.contention import retry_on_contention
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
-from app.services.tasks.firing import LATE, Upcoming, find_upcoming, fire_reminders
+from app.services.tasks.reminders import LATE_AFTER, Upcoming, find_upcoming, fire_reminders
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Reminders:
         moment, done = now(), 0
         groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for each in due:
-            groups[each.owner, moment - each.at > LATE].append(each.task_id)
+            groups[each.owner, moment - each.at > LATE_AFTER].append(each.task_id)
         for (owner, late), task_ids in groups.items():
             try:
                 done += await self._fire_each(owner, task_ids, late)

@@ -2,12 +2,12 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated
 
-from pydantic import MISSING, AfterValidator, BeforeValidator, Field, StrictStr, model_validator
+from pydantic import AfterValidator, Field, StrictStr
 from pydantic_core import PydanticCustomError
 
-from app.models.types import Shape, parse_date_or_instant, raw_items
+from app.models.types import parse_date_or_instant, raw_items
 
 REMINDERS_MAX = 10
 LONGEST = timedelta(days=366)
@@ -81,31 +81,3 @@ Reminders = Annotated[
         examples=[["-PT30M", "2026-12-01T09:00:00Z"]],
     ),
 ]
-
-
-def _instant(value: Any) -> datetime:
-    if not isinstance(value := parse_date_or_instant(value), datetime):
-        raise PydanticCustomError("instant", "Until when is an instant such as 2026-12-01T09:00:00Z")
-    return value
-
-
-def _number(value: Any) -> Any:
-    # Neither true nor "5"; 5.0 is a whole number to JSON Schema.
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("int_type", "Input should be a whole number")
-    return value
-
-
-class Snooze(Shape):
-    """Until when, or for how many minutes from now."""
-
-    model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1, "examples": [{"minutes": 10}]}}
-
-    until: Annotated[datetime, BeforeValidator(_instant)] | MISSING = MISSING
-    minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_number)] | MISSING = MISSING
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
-        if len(self.model_fields_set) != 1:
-            raise PydanticCustomError("snooze", "Send either until or minutes")
-        return self

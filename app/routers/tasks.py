@@ -1,6 +1,7 @@
 """``/api/{user_id}/tasks``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
@@ -13,22 +14,32 @@ from app.http.entity_responses import (
     created_answer,
     entity_answer,
     location_of,
+    version_headers,
 )
 from app.http.etags import expected_versions
 from app.http.list_responses import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.schemas.task_actions import TaskComplete, TaskMove
+from app.schemas.quick_add import QUICK, QuickAdded, QuickTask
+from app.schemas.task_actions import Snooze, TaskComplete, TaskMove
+from app.schemas.task_bulk import BulkResult, BulkWrite
 from app.schemas.task_query import TaskQuery, TrashQuery
+from app.services import quick_add
 from app.services.retention import trash
-from app.services.tasks import create_update, listing
+from app.services.tasks import bulk, completion, create_update, listing, reminders, reordering
+from app.services.tasks import trash as task_trash
 
 router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
 CREATED: dict[str, Any] = {"headers": ETAG | location_of("task")}
+BULK: dict[str, Any] = {
+    "headers": header("X-Revision", "The number of the write, when anything was written.", "integer")
+}
+COMPLETED = {"description": "The task is completed, or has as many reminders as there can be."}
 
 
 @router.get("", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
@@ -119,7 +130,7 @@ async def complete_task(
     keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
     return entity_answer(
-        await create_update.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
+        await completion.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
     )
 
 
@@ -128,7 +139,7 @@ async def complete_task(
 )
 async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """A recurring task goes on to its next date, with nothing done."""
-    return entity_answer(await create_update.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+    return entity_answer(await completion.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
 
 
 @router.post("/{task_id}/move", response_model=TaskRead, responses={200: ENTITY})
@@ -137,18 +148,54 @@ async def move_task(
 ) -> Response:
     """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
     return entity_answer(
-        await create_update.move_task(session, owner, task_id, move, versions=expected_versions(if_match))
+        await reordering.move_task(session, owner, task_id, move, versions=expected_versions(if_match))
     )
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
 async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """Into the trash, with all below it: gone from every other view until it is restored."""
-    await create_update.delete_task(session, owner, task_id, versions=expected_versions(if_match))
+    await task_trash.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
 @router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY})
 async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
     """Bring a task back from the trash, with what was below it and went there together with it."""
-    return entity_answer(await create_update.restore_task(session, owner, task_id))
+    return entity_answer(await task_trash.restore_task(session, owner, task_id))
+
+
+@router.post("/quick", status_code=201, response_model=QuickAdded, responses={200: QUICK, 201: CREATED})
+async def quick_add_task(request: Request, owner: Owner, session: Session, wanted: QuickTask) -> Response:
+    """A task from a line of text, such as "Pay rent every month on the 1st at 9 #home p:high @bank".
+
+    Days, times and repeats are read in English, in your time zone. `#` names a project, which is created when new;
+    `@` a tag; `p:high` or `p1` to `p4` the priority. What is not understood stays in the title.
+    """
+    done = await quick_add.quick_add_task(session, owner, wanted)
+    if wanted.dry_run:
+        return Json(done)
+    task = done["task"]
+    location = quote(f"{request.scope['path'].removesuffix('/quick')}/{task.id}")
+    return Json(done, 201, version_headers(task, Location=location))
+
+
+@router.post("/bulk", response_model=BulkResult, responses={200: BULK})
+async def write_tasks(owner: Owner, session: Session, wanted: BulkWrite) -> Response:
+    """Do the same to up to 1,000 tasks: all of them in one write, or none. Undoing its number takes all of it back.
+
+    Each action means what it means for one task, with all that follows for subtasks and series. Where a task and one
+    below it are both named, the upper one decides for both. `move` puts them behind all others, in the order of `ids`.
+    Ids that are not there are `not_found` and keep nobody else from being written.
+    """
+    results, revision = await bulk.write_tasks(session, owner, wanted)
+    return Json({"results": results}, headers={} if revision is None else {"X-Revision": str(revision)})
+
+
+@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY, 409: COMPLETED})
+async def snooze_task(
+    owner: Owner, session: Session, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
+) -> Response:
+    """Remind once more, at `until` or in so many `minutes`. Reminders at instants that have passed are dropped."""
+    task = await reminders.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
+    return entity_answer(task)

@@ -1,11 +1,14 @@
-"""What can be done with a task beside changing its fields."""
+"""Bodies of the requests that do more to a task than change its fields: complete, move, snooze."""
 
-from pydantic import MISSING, ConfigDict, Field, StrictBool, model_validator
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import MISSING, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskBody
-from app.models.types import RowId, Shape
+from app.models.types import RowId, Shape, parse_date_or_instant
 
 
 class TaskComplete(TaskBody):
@@ -32,6 +35,34 @@ class TaskMove(Shape):
     parent_id: RowId | MISSING | None = MISSING
 
     @model_validator(mode="after")
-    def _one_place(self) -> "TaskMove":
+    def _one_place(self) -> Self:
         one_place(self.model_fields_set)
+        return self
+
+
+def _instant(value: Any) -> datetime:
+    if not isinstance(value := parse_date_or_instant(value), datetime):
+        raise PydanticCustomError("instant", "Until when is an instant such as 2026-12-01T09:00:00Z")
+    return value
+
+
+def _number(value: Any) -> Any:
+    # Neither true nor "5"; 5.0 is a whole number to JSON Schema.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("int_type", "Input should be a whole number")
+    return value
+
+
+class Snooze(Shape):
+    """Until when, or for how many minutes from now."""
+
+    model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1, "examples": [{"minutes": 10}]}}
+
+    until: Annotated[datetime, BeforeValidator(_instant)] | MISSING = MISSING
+    minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_number)] | MISSING = MISSING
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise PydanticCustomError("snooze", "Send either until or minutes")
         return self

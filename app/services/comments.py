@@ -15,11 +15,11 @@ from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
-from app.services.tasks.statements import LIVE, MINE
+from app.services.tasks.statements import NOT_DELETED, OWN_TASK
 
 READ_COLUMNS = CommentRow.__struct_fields__
 READ = [COMMENTS.c[name] for name in READ_COLUMNS]
-TASK = Prepared(select(TASKS.c.id).where(*MINE, LIVE))
+TASK = Prepared(select(TASKS.c.id).where(*OWN_TASK, NOT_DELETED))
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
 BODY = bindparam("body", type_=Text)
 # The task is in the path: the comment must be its own, and the task not in the trash.
@@ -28,7 +28,7 @@ THIS = (
     COMMENTS.c.id == COMMENT_ID,
     COMMENTS.c.task_id == bindparam("task_id", type_=BigInteger),
     COMMENTS.c.deleted_at.is_(None),
-    exists().where(*MINE, LIVE),
+    exists().where(*OWN_TASK, NOT_DELETED),
 )
 
 
@@ -53,14 +53,14 @@ _page = (
 LIST = Prepared(
     select(*_page.c, USERS.c.revision.label("revision"))
     .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_page, true()))
-    .where(*MINE, LIVE)
+    .where(*OWN_TASK, NOT_DELETED)
     .order_by(_page.c.id)
 )
 GET = Prepared(select(*READ).where(*THIS))
 CREATE = numbered_comment(
     insert(COMMENTS).from_select(
         ["user_id", "task_id", "body", "version"],
-        select(TASKS.c.user_id, TASKS.c.id, BODY, REVISION).where(*MINE, LIVE),
+        select(TASKS.c.user_id, TASKS.c.id, BODY, REVISION).where(*OWN_TASK, NOT_DELETED),
         include_defaults=False,
     ),
     "created",

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, null, select, update
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
+from app.db.changes import OWNER, REVISION, numbered
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
@@ -13,11 +13,9 @@ from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, Versi
 from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.models.tasks import TASKS
 from app.services.changes.entities import PROJECT_ENTITY
+from app.services.ordering import find_key, neighbours_in
 from app.services.row_limits import has_room
-from app.services.tasks.reordering import find_place, places
-from app.services.tasks.statements import GONE, numbered_task
-from app.services.tasks.statements import LIVE as LIVE_TASK
-from app.services.tasks.statements import NOW as TASK_NOW
+from app.services.tasks.statements import DELETED_VALUES, NOT_DELETED, joined_write
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 
 ANSWER = list(ProjectRead.model_fields)
@@ -25,7 +23,7 @@ PROJECT_ID = bindparam("project_id", type_=BigInteger)
 LIVE = PROJECTS.c.deleted_at.is_(None)
 MINE = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, LIVE)
 NOW = moment_of(PROJECTS)
-PLACES = places("projects")
+PROJECT_NEIGHBOURS = neighbours_in("projects")
 
 
 def _numbered(write: Any, action: str) -> Prepared:
@@ -43,21 +41,9 @@ CREATE = _numbered(
     ),
     "created",
 )
-HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, LIVE_TASK)
-TRASH_TASKS = numbered_task(
-    update(TASKS).where(*HOLDS).values(**GONE, version=TAKEN, updated_at=TASK_NOW),
-    "deleted",
-    answer=["id"],
-    revision=TAKEN,
-)
-MOVE_TASKS = numbered_task(
-    update(TASKS)
-    .where(*HOLDS)
-    .values(project_id=bindparam("target", type_=BigInteger), version=TAKEN, updated_at=TASK_NOW),
-    "updated",
-    answer=["id"],
-    revision=TAKEN,
-)
+HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, NOT_DELETED)
+TRASH_TASKS = joined_write(update(TASKS).where(*HOLDS), "deleted", **DELETED_VALUES)
+MOVE_TASKS = joined_write(update(TASKS).where(*HOLDS), "updated", project_id=bindparam("target", type_=BigInteger))
 
 
 @lru_cache
@@ -120,7 +106,7 @@ async def update_project(
 async def move_project(session: Session, owner: str, project_id: int, *, before: int | None, after: int | None) -> Any:
     """Directly before or after another one. Raises ProjectNotFound, UnknownReference, NoRoomBetween."""
     await lock_owner(session, owner)
-    key = await find_place(session, owner, PLACES, project_id, before=before, after=after)
+    key = await find_key(session, owner, PROJECT_NEIGHBOURS, project_id, before=before, after=after)
     statement = _update(frozenset({"moved_to"}), False)
     return await _write(session, statement, owner, project_id, None, {"moved_to": key})
 

@@ -18,7 +18,7 @@ from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY, MANAGED_COLUMNS, Entity
 from app.services.changes.feed import WRITE, get_change
 from app.services.row_limits import find_room
-from app.services.tasks.reminders import remind_at_of
+from app.services.tasks.remind_at import remind_at_of
 from app.services.tasks.subtasks import require_whole
 from app.services.users import lock_owner
 

@@ -6,14 +6,14 @@ from app.db.changes import OWNER, REVISION
 from app.db.compiled import Prepared
 from app.db.session import Session
 from app.models.tasks import TASKS
-from app.services.tasks.reminders import remind_at
-from app.services.tasks.statements import LIVE, numbered_task
+from app.services.tasks.remind_at import remind_at
+from app.services.tasks.statements import NOT_DELETED, numbered_task
 from app.services.users import SET_ZONE, lock_owner
 
 # A moment that has passed and not fired yet stays: it is late in any zone.
 _elsewhen = (
     TASKS.c.user_id == OWNER,
-    LIVE,
+    NOT_DELETED,
     ~TASKS.c.completed,
     func.cardinality(TASKS.c.reminders) > 0,
     or_(TASKS.c.remind_at.is_(None), TASKS.c.remind_at > func.now()),

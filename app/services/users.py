@@ -1,6 +1,5 @@
 """The owner's own row: its revision, its time zone, its lock."""
 
-from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Text, bindparam, false, func, literal, select
@@ -65,14 +64,3 @@ async def lock_or_create_owner(session: Session, owner: str) -> None:
     What is counted after it, in a statement of its own, is true until the transaction ends: so limits of rows hold.
     """
     await session.exec(LOCK_OR_CREATE, {"owner": owner})
-
-
-async def to_due_columns(
-    session: Session, owner: str, due: date | datetime | None
-) -> tuple[date | None, datetime | None]:
-    """``(due_on, due_at)``. A local time without offset is read in the owner's time zone."""
-    if not isinstance(due, datetime):
-        return due, None
-    if due.tzinfo is not None:
-        return None, due
-    return None, (await session.exec(LOCAL_TO_INSTANT, {"owner": owner, "local": due})).one()

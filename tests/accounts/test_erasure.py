@@ -10,7 +10,7 @@ from app.jobs import retention
 from app.services.accounts import erasure, export
 from app.services.changes.entities import ENTITY_REGISTRY, OTHER_TABLES
 from app.services.retention import trash
-from app.services.tasks import firing
+from app.services.tasks import reminders
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.entity_samples import SAMPLES, make_sample
@@ -158,7 +158,7 @@ async def test_no_job_makes_the_row_of_an_erased_user_again(ann: Visitor, sql: A
     await retention.prune_owner(app.state.database, ann.id, days=30)
     async with app.state.database.transaction(ann.id) as session:
         assert await trash.purge_old(session, ann.id, days=1) == 0
-        assert await firing.fire_reminders(session, ann.id, [1], late=False) == 0
+        assert await reminders.fire_reminders(session, ann.id, [1], late=False) == 0
     assert await everywhere(sql, ann.id) == set()
 
 

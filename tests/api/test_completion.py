@@ -52,6 +52,24 @@ async def test_a_parent_is_completed_and_moved_in_one_write(alice: Person, field
     assert {(await get(alice, task_id))["project_id"] for task_id in expected} == {home["id"]}
 
 
+@pytest.mark.parametrize("how", ["toggle", "set", "update", "bulk"])
+async def test_what_is_open_below_a_completed_subtask_is_completed_as_well(alice: Person, how: str) -> None:
+    parent = await alice.add("parent")
+    child = await alice.add("child", parent_id=parent["id"], completed=True)
+    grandchild = await alice.add("grandchild", parent_id=child["id"])
+    path = f"/tasks/{parent['id']}"
+    if how == "bulk":
+        await alice.post("/tasks/bulk", {"ids": [parent["id"]], "action": "complete"})
+    elif how == "toggle":
+        await alice.patch(f"{path}/complete")
+    else:
+        await alice.patch(path if how == "update" else f"{path}/complete", {"completed": True})
+    assert (await get(alice, grandchild["id"]))["completed"]
+    assert await get(alice, child["id"]) == child
+    actions = [(task_id, action) for _, task_id, action in await last_write(alice)]
+    assert actions == [(parent["id"], "completed"), (grandchild["id"], "completed")]
+
+
 async def test_sending_back_a_completed_parent_completes_nothing_below(alice: Person) -> None:
     parent = await alice.add("parent")
     child = await alice.add("child", parent_id=parent["id"])

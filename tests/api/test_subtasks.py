@@ -382,7 +382,7 @@ async def test_twenty_moves_at_once_leave_a_strict_order(alice: Person) -> None:
 
 async def test_where_too_many_moves_ended_the_next_is_409(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c = [await alice.add(title) for title in "abc"]
-    monkeypatch.setattr("app.services.tasks.reordering.MAX_LENGTH", 8)
+    monkeypatch.setattr("app.services.ordering.MAX_LENGTH", 8)
     for number in range(60):  # its own place is no neighbour, so there and back again costs nothing
         place = {"after": a["id"]} if number % 2 else {"before": c["id"]}
         assert (await alice.post(f"/tasks/{b['id']}/move", place)).status_code == 200

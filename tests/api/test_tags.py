@@ -110,9 +110,9 @@ async def test_what_is_no_name_is_refused(alice: Person, body: dict[str, Any]) -
 async def test_more_tasks_than_one_statement_takes_are_several_changes(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "BATCH", 2)
-    rename = service._write(func.array_replace(TASKS.c.tags, service.OLD, service.NEW))
-    monkeypatch.setattr(service, "RENAME", rename)
+    monkeypatch.setattr(service, "TAGGED_BATCH", 2)
+    rename = service._write_tags(func.array_replace(TASKS.c.tags, service.OLD_TAG, service.NEW_TAG))
+    monkeypatch.setattr(service, "RENAME_TAG", rename)
     for count in (3, 2):
         for _ in range(count):
             await alice.add(tags=["a"])

@@ -12,10 +12,11 @@ from typing import Any
 from app.db.compiled import Prepared
 from app.db.distributed_changes import DistributedWrite
 from app.services import comments, projects, views
-from app.services.tasks import create_update
-from app.services.tasks.bulk_statements import update_all
-from app.services.tasks.statements import update_statement
-from app.services.tasks.subtasks import write_below
+from app.services.tasks.completion import complete_statement
+from app.services.tasks.create_update import create_statement
+from app.services.tasks.statements import update_rows_statement, update_statement
+from app.services.tasks.subtasks import write_trees_statement
+from app.services.tasks.trash import delete_statement
 from app.services.undo import UNDO_WRITES
 
 MODIFYING_CTE = re.compile(r"\bas\s*\(\s*(insert|update|delete)\b", re.IGNORECASE)
@@ -23,43 +24,45 @@ MODIFYING_CTE = re.compile(r"\bas\s*\(\s*(insert|update|delete)\b", re.IGNORECAS
 BUILT = {
     "tasks: title": update_statement(frozenset({"title"})),
     "tasks: due date": update_statement(frozenset({"due_on", "due_at"})),
-    "tasks: completed": update_statement(frozenset({"completed"}), simple=True),
-    "tasks: complete": create_update._complete(toggle=True, guarded=True),
-    "tasks: delete": create_update._delete(guarded=True),
-    "tasks: with reminders": create_update._create(frozenset({"reminders"})),
-    "tasks: move below": write_below(moves=True, completed=None),
-    "tasks: complete below": write_below(moves=False, completed=True),
+    "tasks: completed": update_statement(frozenset({"completed"}), alone=True),
+    "tasks: complete": complete_statement(toggle=True, guarded=True),
+    "tasks: delete": delete_statement(guarded=True),
+    "tasks: with reminders": create_statement(frozenset({"reminders"})),
+    "tasks: move below": write_trees_statement(moves=True),
+    "tasks: complete below": write_trees_statement(completed=True),
+    "tasks: reopen below": write_trees_statement(completed=False),
+    "tasks: move and complete below": write_trees_statement(moves=True, completed=True),
     "projects: rename": projects._update(frozenset({"name"}), guarded=True),
     "projects: archive": projects._update(frozenset({"archived_at"}), guarded=False),
     "comments: update": comments._write("updated", guarded=True),
     "views: update": views._update(frozenset({"name"}), guarded=True),
-    "bulk: tags": update_all(frozenset(), frozenset({"tags"})),
+    "bulk: tags": update_rows_statement(frozenset(), frozenset({"tags"})),
 }
 REFUSED = {
     "function not immutable": {
-        "bulk_restoring.RESTORE",
-        "bulk_statements.DELETE",
-        "bulk_statements.REOPEN",
-        "bulk_statements.REOPEN_BELOW",
+        "completion.REOPEN_TASKS",
         "projects.TRASH_TASKS",
         "projects: archive",
-        "firing.FIRE",
+        "reminders.FIRE_REMINDERS",
         "tasks: complete",
-        "tasks: complete below",
         "tasks: completed",
         "tasks: due date",
-        "user_settings.SHIFT",
-        "subtasks.DELETE_TREE",
-        "subtasks.RESTORE_TREE",
+        "tasks: move and complete below",
+        "tasks: reopen below",
+        "trash.DELETE_TREE",
+        "trash.DELETE_TREES",
+        "trash.RESTORE_TREE",
+        "trash.RESTORE_TREES",
         "undo.UNDO_WRITES[task].first",
         "undo.UNDO_WRITES[task].next",
+        "user_settings.SHIFT",
     },
     "insert from select": {
         "comments.CREATE",
+        "completion.KEEP_OCCURRENCES",
         "conversations.SAY",
         "conversations.SAY_FIRST",
         "projects.CREATE",
-        "series.KEEP_OCCURRENCES",
         "store.INSERT[comments]",
         "store.INSERT[projects]",
         "store.INSERT[tasks]",
@@ -68,8 +71,8 @@ REFUSED = {
         "store.INSERT_TASK[True]",
     },
     "sub-select in returning": {
-        "tasks: complete below",
         "tasks: completed",
+        "tasks: move and complete below",
         *(f"undo.UNDO_WRITES[{entity}].{which}" for entity in UNDO_WRITES for which in ("first", "next")),
     },
     "sub-select in values": {"tasks: with reminders"},

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models.tasks import TaskUpdate
-from app.services.tasks import create_update
+from app.services.tasks import completion, create_update, trash
 from tests.support import Person
 
 LATEST = text("select action from changes where user_id = :owner order by revision desc limit 1")
@@ -70,7 +70,7 @@ async def test_the_record_says_what_was_done_to_the_row_another_writer_left(
 ) -> None:
     task_id = (await alice.add(completed=before))["id"]
     async with database.transaction(alice.subject) as session:
-        await create_update.complete_task(session, alice.subject, task_id, first)
+        await completion.complete_task(session, alice.subject, task_id, first)
         later = asyncio.create_task(set_completed(alice, task_id, second))
         await somebody_waits()
     answer = await later
@@ -102,5 +102,5 @@ async def test_what_goes_into_the_trash_does_not_go_back_in_time(alice: Person, 
     async with database.transaction(alice.subject) as late:
         await create_update.get_task(late, alice.subject, task_id)
         updated_at = (await alice.patch(f"/tasks/{task_id}", {"title": "b"})).json()["updated_at"]
-        deleted = await create_update.delete_task(late, alice.subject, task_id)
+        deleted = await trash.delete_task(late, alice.subject, task_id)
     assert deleted.updated_at >= datetime.fromisoformat(updated_at)

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.config import Settings
@@ -11,8 +10,6 @@ from app.main import create_app
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
-MOVING = {"calendars": "calendar_feeds", "preferences": "user_settings", "task_actions": "tasks"}
-MOVED = (ROOT / "app/services/tasks/completion.py").exists()
 
 
 def table(heading: str) -> list[list[list[str]]]:
@@ -33,7 +30,7 @@ def test_every_route_of_the_document_stands_in_one_row_with_its_router() -> None
         route = context.original_route
         if isinstance(route, APIRoute) and route.include_in_schema:
             module = route.endpoint.__module__.rpartition(".")[2]
-            served[route.path.replace(":path}", "}")] = [f"routers/{MOVING.get(module, module)}.py"]
+            served[route.path.replace(":path}", "}")] = [f"routers/{module}.py"]
     assert routers == served
 
 
@@ -45,7 +42,6 @@ def test_every_setting_stands_in_one_row() -> None:
         assert len(found) == 1, (name, found)
 
 
-@pytest.mark.skipif(not MOVED, reason="the page describes the folders to come")
 def test_every_file_on_the_page_exists() -> None:
     for line in PAGE.splitlines():
         names = [code for code in re.findall(r"`([^`]+)`", line) if re.fullmatch(r"[\w./]+(/|\.py)", code)]

@@ -13,9 +13,7 @@ from fastapi import FastAPI
 from app.db.connection_options import ConnectOptions
 from app.models.task_fields import TITLE_MAX
 from app.pagination import CURSOR_MAX, Cursor
-from app.services.tasks import listing
-from app.services.tasks.listing import KEYS
-from app.services.tasks.queries import INFINITY, Shape
+from app.services.tasks.queries import INFINITY, SORT_KEYS, QueryText, page_statement
 from tests.databases import Databases
 from tests.support import Person, assert_problem
 
@@ -36,12 +34,12 @@ SEED = """
     update tasks set parent_id = id - 1 where user_id = 'many' and id % 9 = 1 and id > 1;
     analyze"""
 SHAPES = [
-    Shape(sort=sort, descending=down)
-    for sort in KEYS
+    QueryText(sort=sort, descending=down)
+    for sort in SORT_KEYS
     if sort not in {"deleted_at", "relevance"}
     for down in (False, True)
 ]
-SHAPES += [Shape(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
+SHAPES += [QueryText(sort="deleted_at", descending=down, trash=True) for down in (False, True)]
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +59,9 @@ async def connection(many: ConnectOptions) -> AsyncIterator[Any]:
     await opened.close()
 
 
-async def plan(connection: Any, shape: Shape, values: dict[str, Any]) -> str:
+async def plan(connection: Any, shape: QueryText, values: dict[str, Any]) -> str:
     """As a prepared statement gets it: EXPLAIN alone would never show the plan that ignores the values."""
-    prepared = listing._list(shape)
+    prepared = page_statement(shape)
     literals = [
         "'infinity'" if value == INFINITY else f"'{value}'" for value in prepared.arguments({"owner": "many"} | values)
     ]
@@ -79,7 +77,7 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
     problems = {}
     for shape in SHAPES:
         page = {"limit": 101, "offset": 0}
-        first = listing._list(shape)
+        first = page_statement(shape)
         row = (await connection.fetch(first.sql, *first.arguments({"owner": "many", "limit": 1, "offset": 1200})))[0]
         infinite = getattr(row["sort_key"], "year", 0) == INFINITY.year
         after = {"after": INFINITY if infinite else row["sort_key"], "after_id": row["id"]}
@@ -105,20 +103,20 @@ async def test_a_project_in_its_order_is_an_index_range(
     connection: Any, mode: str, descending: bool, behind: bool, which: dict[str, Any], index: str
 ) -> None:
     await connection.execute(f"set plan_cache_mode = {mode}")
-    shape = Shape(sort="position", descending=descending, behind=behind, **which)
+    shape = QueryText(sort="position", descending=descending, behind=behind, **which)
     values = {"limit": 101, "offset": 0, "project_id": 7, "parent_id": 9, "after": "c200i", "after_id": 512}
     text = await plan(connection, shape, values)
     assert "Sort" not in text, text
     assert index in text, text
 
 
-@pytest.mark.parametrize("sort", [sort for sort in KEYS if sort not in ("deleted_at", "position", "relevance")])
+@pytest.mark.parametrize("sort", [sort for sort in SORT_KEYS if sort not in ("deleted_at", "position", "relevance")])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_a_project_in_another_order_reads_that_project_or_an_index_in_order(
     connection: Any, mode: str, sort: str
 ) -> None:
     await connection.execute(f"set plan_cache_mode = {mode}")
-    shape = Shape(sort=sort, descending=True, project_id="one")
+    shape = QueryText(sort=sort, descending=True, project_id="one")
     text = await plan(connection, shape, {"limit": 101, "offset": 0, "project_id": 7})
     assert "tasks_by_project" in text or "Sort" not in text, text
     assert "Seq Scan on tasks" not in text, text

@@ -18,7 +18,7 @@ from app.jobs.webhooks import RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.models.task_reminders import REMINDERS_MAX
-from app.services.tasks.firing import find_upcoming, fire_reminders
+from app.services.tasks.reminders import find_upcoming, fire_reminders
 from tests.receivers import receiving
 from tests.servers import events, running
 from tests.support import Person, assert_problem

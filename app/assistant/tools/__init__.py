@@ -3,10 +3,9 @@
 from app.assistant.tools.comments import COMMENT_TOOLS
 from app.assistant.tools.projects import PROJECT_TOOLS
 from app.assistant.tools.tags import STATS_TOOLS, TAG_TOOLS
-from app.assistant.tools.task_actions import ACTION_TOOLS
 from app.assistant.tools.tasks import TASK_TOOLS
 from app.assistant.tools.tool import Tool
 from app.assistant.tools.undo import UNDO_TOOLS
 
-LISTS = (TASK_TOOLS, ACTION_TOOLS, COMMENT_TOOLS, PROJECT_TOOLS, TAG_TOOLS, STATS_TOOLS, UNDO_TOOLS)
+LISTS = (TASK_TOOLS, COMMENT_TOOLS, PROJECT_TOOLS, TAG_TOOLS, STATS_TOOLS, UNDO_TOOLS)
 TOOLS: dict[str, Tool] = {tool.name: tool for tools in LISTS for tool in tools}

@@ -2,16 +2,20 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, StrictBool, StrictStr
+from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 
 from app.assistant.tools.tool import LIMIT, Call, Id, Limit, NextPage, Nothing, Pages, Tool
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.models.types import Shape, cleaned
 from app.pagination import Page
+from app.schemas.quick_add import QuickTask, QuickText
+from app.schemas.task_actions import TaskMove, one_place
 from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
+from app.services.quick_add import quick_add_task
 from app.services.retention import trash
-from app.services.tasks import create_update, listing
+from app.services.tasks import completion, create_update, listing, reordering
+from app.services.tasks import trash as task_trash
 
 
 class TaskId(Shape):
@@ -78,6 +82,40 @@ class TaskLines(NextPage):
     tasks: list[TaskLine]
 
 
+class QuickAdd(Shape):
+    text: QuickText
+
+
+class MoveTask(TaskMove):
+    task_id: Id
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "MoveTask":
+        one_place(self.model_fields_set - {"task_id"})
+        return self
+
+    @property
+    def move(self) -> TaskMove:
+        names = self.model_fields_set - {"task_id"}
+        return TaskMove.model_construct(names, **{name: getattr(self, name) for name in names})
+
+
+class Read(BaseModel):
+    """A piece of the text, and what it was read as."""
+
+    text: str
+    field: str
+    value: str
+
+
+class QuickDone(Done):
+    understood: list[Read]
+
+
+class Skipped(Done):
+    due_date: DueDate | None = Field(description="The next date. A series that was at its last one is completed.")
+
+
 class Emptied(BaseModel):
     status: Literal["emptied"]
     deleted: int = Field(description="Tasks, comments, projects and views that were deleted for good.")
@@ -116,16 +154,16 @@ async def update_task(call: Call) -> Any:
 
 async def complete_task(call: Call) -> Any:
     completed = call.arguments.completed
-    task = await create_update.complete_task(call.session, call.owner, call.arguments.task_id, completed)
+    task = await completion.complete_task(call.session, call.owner, call.arguments.task_id, completed)
     return done(task, "completed" if completed else "reopened")
 
 
 async def delete_task(call: Call) -> Any:
-    return done(await create_update.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
+    return done(await task_trash.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
 
 
 async def restore_task(call: Call) -> Any:
-    return done(await create_update.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
+    return done(await task_trash.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
 
 
 async def list_trash(call: Call) -> Any:
@@ -134,6 +172,23 @@ async def list_trash(call: Call) -> Any:
 
 async def empty_trash(call: Call) -> Any:
     return {"status": "emptied", "deleted": await trash.empty_trash(call.session, call.owner)}
+
+
+async def quick_add(call: Call) -> Any:
+    wanted = QuickTask(text=call.arguments.text)
+    added = await quick_add_task(call.session, call.owner, wanted)
+    pieces = [{name: span[name] for name in Read.model_fields} for span in added["understood"]]
+    return {**done(added["task"], "created"), "understood": pieces}
+
+
+async def move_task(call: Call) -> Any:
+    moved = await reordering.move_task(call.session, call.owner, call.arguments.task_id, call.arguments.move)
+    return done(moved, "moved")
+
+
+async def skip_task(call: Call) -> Any:
+    task = await completion.skip_task(call.session, call.owner, call.arguments.task_id)
+    return {**done(task, "completed" if task.completed else "skipped"), "due_date": task.due_date}
 
 
 TASK_TOOLS = [
@@ -178,4 +233,21 @@ TASK_TOOLS = [
         destructive=True,
         idempotent=True,
     ),
+    Tool(
+        "quick_add",
+        "Add a task from one line of English, such as: Pay rent every month on the 1st at 9 #home p:high @bank. "
+        "# names a project, @ a tag.",
+        QuickAdd,
+        QuickDone,
+        quick_add,
+    ),
+    Tool(
+        "move_task",
+        "Put a task before or after another in the order by hand, into a project, or below another task. "
+        "Without before and after it comes last.",
+        MoveTask,
+        Done,
+        move_task,
+    ),
+    Tool("skip_task", "Move a repeating task on to its next date without doing it.", TaskId, Skipped, skip_task),
 ]

@@ -26,7 +26,7 @@ from app.db.versioned_rows import kept_columns
 from app.models.projects import PROJECTS
 from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY
-from app.services.tasks.statements import LIVE, NOW, numbered_task
+from app.services.tasks.statements import NOT_DELETED, TASK_WRITTEN_AT, numbered_task
 from app.services.users import lock_owner
 
 PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a machine that has much else to do
@@ -101,8 +101,8 @@ LEFT = select(_left.c.id).where(
 HAS_LEFT = Prepared(LEFT.limit(1))
 DETACH = numbered_task(
     update(TASKS)
-    .where(TASKS.c.user_id == OWNER, LIVE, TASKS.c.id.in_(LEFT.limit(bindparam("batch", type_=BigInteger))))
-    .values(series_id=null(), version=REVISION, updated_at=NOW),
+    .where(TASKS.c.user_id == OWNER, NOT_DELETED, TASKS.c.id.in_(LEFT.limit(bindparam("batch", type_=BigInteger))))
+    .values(series_id=null(), version=REVISION, updated_at=TASK_WRITTEN_AT),
     "updated",
     answer=["id"],
 )

@@ -1,36 +1,55 @@
-"""One write of many tasks: one transaction, one number, one change for each task written.
+"""One write of many tasks: which tasks, and which verb. One transaction, one number, one change for each task written.
 
-Each action means what it means for a single task. Where a task and one below it are both named, the upper one decides
-for both, as if the lower had not been named: completing a series leaves its subtasks open for the next date.
+Each verb is the one of a single task. Where a task and one below it are both named, the upper one decides for both, as
+if the lower had not been named: completing a series leaves its subtasks open for the next occurrence.
 """
 
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from app.db.changes import TAKE
+from sqlalchemy import BigInteger, bindparam, func, select
+
+from app.db.changes import OWNER, TAKE
+from app.db.compiled import Prepared
 from app.db.session import Session
 from app.errors import TooManyMatches
+from app.models.changes import CHANGES
 from app.schemas.task_bulk import BULK_MAX, BulkAction, BulkChange, BulkStatus, BulkWrite
 from app.schemas.task_query import TaskConditions
-from app.services.tasks.bulk_changes import change_all
-from app.services.tasks.bulk_statements import BELOW, DELETE, LOOK_AT_ALL, REOPEN, WRITTEN, matching
-from app.services.tasks.completion import complete_all
-from app.services.tasks.queries import shape_and_values
-from app.services.tasks.trash import restore_all
+from app.services.tasks.completion import complete_tasks, reopen_tasks
+from app.services.tasks.create_update import Rows, update_tasks
+from app.services.tasks.queries import query_of_matches
+from app.services.tasks.reordering import move_tasks
+from app.services.tasks.statements import OWN_TASKS, RECORDED_COLUMNS, TASK_IDS, Row
+from app.services.tasks.trash import delete_tasks, restore_tasks
 from app.services.users import lock_owner
 
-Row = dict[str, Any]
-Rows = dict[int, Row]
+SELECT_NAMED_TASKS = Prepared(select(*RECORDED_COLUMNS).where(*OWN_TASKS))
+SELECT_WRITTEN = Prepared(
+    select(CHANGES.c.entity_id, CHANGES.c.action).where(
+        CHANGES.c.user_id == OWNER,
+        CHANGES.c.revision == bindparam("revision", type_=BigInteger),
+        CHANGES.c.entity == "task",
+        CHANGES.c.entity_id == func.any(TASK_IDS),
+    )
+)
+# Verbs without a change: they write whatever they are given.
+PLAIN_VERBS: dict[BulkAction, Callable[[Session, str, Rows], Awaitable[None]]] = {
+    BulkAction.COMPLETE: complete_tasks,
+    BulkAction.REOPEN: reopen_tasks,
+    BulkAction.DELETE: delete_tasks,
+    BulkAction.RESTORE: restore_tasks,
+}
 
 
 async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[list[dict[str, Any]], int | None]:
-    """What became of each task, in the order of ``ids``, and the number of the write; None when nothing was written.
+    """Returns what became of each task, in the order of ``ids``, and the number of the write; None when there was none.
 
-    Raises TooManyMatches, UnknownReference, TooDeep, TooManyTags, DueDateNeeded, NoRoomBetween: then nothing is.
+    Raises TooManyMatches, UnknownReference, TooDeep, TooManyTags, DueDateNeeded, NoRoomBetween.
     """
-    await lock_owner(session, owner)  # nothing comes between the looks and the writes
-    ids = await _named(session, owner, wanted)
-    found = (await session.exec(LOOK_AT_ALL, {"owner": owner, "ids": ids})).all() if ids else []
+    await lock_owner(session, owner)  # nothing comes between the lookups and the writes
+    ids = await _find_ids(session, owner, wanted)
+    found = (await session.exec(SELECT_NAMED_TASKS, {"owner": owner, "ids": ids})).all() if ids else []
     rows = {row["id"]: dict(row) for row in found}
     rows = {task_id: rows[task_id] for task_id in ids if task_id in rows}
     trash = wanted.action is BulkAction.RESTORE
@@ -40,7 +59,7 @@ async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[
     done: dict[int, str] = {}
     if revision is not None:
         written = {"owner": owner, "revision": revision, "ids": ids}
-        done = dict((await session.exec(WRITTEN, written)).all())
+        done = dict((await session.exec(SELECT_WRITTEN, written)).all())
     if wanted.action is BulkAction.MOVE:
         done = dict.fromkeys(done, BulkStatus.MOVED)
     absent = {task_id: BulkStatus.NOT_FOUND for task_id in ids if task_id not in there}
@@ -48,7 +67,7 @@ async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[
 
 
 def _is_target(action: BulkAction, row: Row) -> bool:
-    """Whether there is anything to do."""
+    """Returns whether there is anything to do."""
     if action is BulkAction.COMPLETE:
         return not row["completed"]
     if action is BulkAction.REOPEN:
@@ -56,41 +75,22 @@ def _is_target(action: BulkAction, row: Row) -> bool:
     return action is not BulkAction.RESTORE or row["deleted_at"] is not None
 
 
-async def _named(session: Session, owner: str, wanted: BulkWrite) -> list[int]:
+async def _find_ids(session: Session, owner: str, wanted: BulkWrite) -> list[int]:
     if isinstance(wanted.ids, list):
         return wanted.ids
     assert isinstance(wanted.filter, TaskConditions), "one of the two was sent"
-    shape, values = shape_and_values(wanted.filter, sort="position", descending=False)
-    shape = shape._replace(trash=wanted.action is BulkAction.RESTORE)
-    values |= {"owner": owner, "limit": BULK_MAX + 1}
-    ids: list[int] = (await session.exec(matching(shape), values)).all()
+    query = query_of_matches(wanted.filter, in_trash=wanted.action is BulkAction.RESTORE)
+    ids: list[int] = (await session.exec(query.ids, {**query.values, "owner": owner, "limit": BULK_MAX + 1})).all()
     if len(ids) > BULK_MAX:
         raise TooManyMatches(loc=("body", "filter"))
     return ids
 
 
 async def _write(session: Session, owner: str, wanted: BulkWrite, targets: Rows) -> int | None:
-    """The number of the write; None when all were as wanted already."""
+    """Returns the number of the write; None when all were so already."""
     if isinstance(wanted.change, BulkChange):
-        to_end = wanted.action is BulkAction.MOVE
-        return await change_all(session, owner, wanted.change, targets, to_end=to_end)
+        write = move_tasks if wanted.action is BulkAction.MOVE else update_tasks
+        return await write(session, owner, wanted.change, targets)
     revision: int = (await session.exec(TAKE, {"owner": owner})).one()
-    await ACTIONS[wanted.action](session, owner, targets)
+    await PLAIN_VERBS[wanted.action](session, owner, targets)
     return revision
-
-
-async def _reopen(session: Session, owner: str, targets: Rows) -> None:
-    await session.exec(REOPEN, {"owner": owner, "ids": list(targets)})
-
-
-async def _delete(session: Session, owner: str, targets: Rows) -> None:
-    tree = (await session.exec(BELOW, {"owner": owner, "ids": list(targets)})).all()
-    await session.exec(DELETE, {"owner": owner, "ids": list({row.id for row in tree})})
-
-
-ACTIONS: dict[BulkAction, Callable[[Session, str, Rows], Awaitable[None]]] = {
-    BulkAction.COMPLETE: complete_all,
-    BulkAction.REOPEN: _reopen,
-    BulkAction.DELETE: _delete,
-    BulkAction.RESTORE: restore_all,
-}

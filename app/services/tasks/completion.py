@@ -1,51 +1,185 @@
-"""Completing many tasks: what is below goes along, and series go on to their next dates."""
+"""Completing, reopening and skipping, one task or many.
+
+Completing a task completes the open ones below it. A recurring task moves to its next due date instead and stays open:
+the occurrence is kept as a completed task of its own, and what is below is open again. After its last occurrence the
+series itself is completed.
+"""
 
 import asyncio
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from sqlalchemy import case, func, insert, literal_column, select, true, update
+
+from app.db.changes import OWNER, TAKEN
+from app.db.compiled import Prepared
 from app.db.session import Session
+from app.domain.recurrence import Due
+from app.errors import NotRecurring
 from app.models.task_rows import due_of
-from app.services.tasks.bulk_statements import BELOW, COMPLETE, REOPEN_BELOW, update_all
-from app.services.tasks.series import here_and_now, keep_occurrences, moved_on, plain, step_of
+from app.models.tasks import TASKS
+from app.services.tasks.due_dates import due_columns
+from app.services.tasks.series import here_and_now, step_of
+from app.services.tasks.statements import (
+    COMPLETED_PARAMETER,
+    COMPLETES_ALONE,
+    COMPLETION_ACTION,
+    NO_WRITE_BETWEEN,
+    NOT_DELETED,
+    OWN_TASKS,
+    Row,
+    as_json_values,
+    completion_values,
+    joined_write,
+    numbered_task,
+    select_for_write,
+    table_of_rows,
+    update_own_task,
+    update_rows_statement,
+    write_if_alone,
+    write_task,
+)
+from app.services.tasks.subtasks import select_trees, write_trees_statement
+from app.services.users import lock_owner
 
-Row = dict[str, Any]
+# A toggle always turns the task over.
+TOGGLE_ACTION: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
+REOPEN_TASKS = joined_write(
+    update(TASKS).where(*OWN_TASKS, NOT_DELETED, TASKS.c.completed), "reopened", **completion_values(False)
+)
+_COPIED = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
+_done = table_of_rows(frozenset({"due_on", "due_at"}))
+KEEP_OCCURRENCES = numbered_task(
+    insert(TASKS).from_select(
+        [*_COPIED, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
+        select(
+            *(TASKS.c[name] for name in _COPIED), true(), func.now(), _done.c.due_on, _done.c.due_at, TASKS.c.id, TAKEN
+        ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _done.c.id),
+        include_defaults=False,
+    ),
+    "created",
+    answer=["id"],
+    revision=TAKEN,
+)
 
 
-async def complete_all(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """Complete open tasks. The owner must be locked, and the number taken."""
-    tree = (await session.exec(BELOW, {"owner": owner, "ids": list(targets)})).all()
-    roots = targets.keys() - {row.id for row in tree if row.id != row.root}
-    series = [row for task_id, row in targets.items() if task_id in roots and row["recurrence"] is not None]
-    over, going_on = await _steps(session, owner, series)
-    done = roots - {row["id"] for row in going_on}
-    # The trees of two roots have nothing in common.
-    below = {row.id for row in tree if row.root in done} - {row["id"] for row in over}
-    reopened = {row.id for row in tree if row.root in roots - done} - roots
-    if below:
-        await session.exec(COMPLETE, {"owner": owner, "ids": list(below)})
-    if over:
-        statement = update_all(frozenset({"completed"}), frozenset({"occurrences_done"}), "completed")
-        await session.exec(statement, {"owner": owner, "rows": over, "completed": True})
-    if going_on:
-        statement = update_all(frozenset(), frozenset({"due_on", "due_at", "occurrences_done"}), "completed")
-        await session.exec(statement, {"owner": owner, "rows": going_on})
-        await keep_occurrences(session, owner, {row["id"]: due_of(targets[row["id"]]) for row in going_on})
-    if reopened:
-        await session.exec(REOPEN_BELOW, {"owner": owner, "ids": list(reopened)})
+@lru_cache
+def complete_statement(*, toggle: bool, guarded: bool) -> Prepared:
+    """Returns the write of one task, if no other row must be written."""
+    completed = ~TASKS.c.completed if toggle else COMPLETED_PARAMETER
+    statement = update_own_task(guarded=guarded, **completion_values(completed))
+    if toggle:
+        return numbered_task(statement.where(COMPLETES_ALONE, NO_WRITE_BETWEEN), TOGGLE_ACTION)
+    return numbered_task(statement.where(case((COMPLETED_PARAMETER, COMPLETES_ALONE), else_=true())), COMPLETION_ACTION)
 
 
-async def _steps(session: Session, owner: str, series: list[Row]) -> tuple[list[Row], list[Row]]:
-    """What is written to the series that are over, and to those that go on."""
-    over: list[Row] = []
-    going_on: list[Row] = []
-    if not series:
-        return over, going_on
-    zone, moment = await here_and_now(session, owner)
+def after_occurrence(series: Row, here: tuple[ZoneInfo, datetime]) -> tuple[Row, bool]:
+    """Returns the columns of a series once its occurrence is completed or skipped, and whether another one comes."""
+    step = step_of(series, *here)
+    if step.due is None:
+        return {"completed": True, "occurrences_done": step.occurrences_done}, False
+    return {**due_columns(step.due), "occurrences_done": step.occurrences_done}, True
+
+
+async def complete_task(
+    session: Session,
+    owner: str,
+    task_id: int,
+    completed: bool | None,
+    *,
+    keep_subtasks: bool = False,
+    versions: list[int] | None = None,
+) -> Any:
+    """Sets ``completed``, or turns it over when None. Raises TaskNotFound and VersionConflict.
+
+    With ``keep_subtasks`` those below stay open, unless there is a next occurrence: it has its own.
+    """
+    if completed is not None:
+        await lock_owner(session, owner)
+    statement = complete_statement(toggle=completed is None, guarded=versions is not None)
+    row = await write_if_alone(session, owner, statement, task_id, versions, {"completed": completed})
+    if row is not None:
+        return row
+    task = await select_for_write(session, owner, task_id, versions)
+    values = {"completed": not task["completed"] if completed is None else completed}
+    if task["completed"] or not values["completed"]:
+        return await write_task(session, owner, task_id, values, taken=True)
+    row, below = await write_completed(session, owner, task, values, keep_subtasks=keep_subtasks, taken=True)
+    if below is not None:
+        await session.exec(write_trees_statement(completed=below), {"owner": owner, "ids": [task_id]})
+    return row
+
+
+async def write_completed(
+    session: Session, owner: str, task: Row, values: Row, *, keep_subtasks: bool = False, taken: bool
+) -> tuple[Any, bool | None]:
+    """Writes ``values`` to an open task and completes it. The owner must be locked.
+
+    Returns the row, and what remains to be done below: complete, reopen, or None for nothing.
+    """
+    below = None if keep_subtasks else True
+    after = {**task, **values}
+    if after["recurrence"] is None:
+        return await write_task(session, owner, task["id"], values, taken=taken), below
+    columns, continues = after_occurrence(after, await here_and_now(session, owner))
+    values = {name: value for name, value in values.items() if name != "completed"} | columns
+    row = await write_task(session, owner, task["id"], values, taken=taken, action="completed")
+    if not continues:
+        return row, below
+    await _keep_occurrences(session, owner, {task["id"]: due_of(after)})
+    return row, False
+
+
+async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
+    """Completes open tasks. The owner must be locked, and the number taken.
+
+    Where one is below another, the upper one decides for both.
+    """
+    tree = await select_trees(session, owner, targets)
+    lower = {row.id for row in tree if row.id != row.root}
+    series = [row for task_id, row in targets.items() if task_id not in lower and row["recurrence"] is not None]
+    last: list[Row] = []
+    continuing: list[Row] = []
+    here = await here_and_now(session, owner) if series else None
     for row in series:
-        step = step_of(row, zone, moment)
-        if step.due is None:
-            over.append({"id": row["id"], "occurrences_done": step.occurrences_done})
-        else:
-            going_on.append({"id": row["id"], **plain(moved_on(step.due, step.occurrences_done))})
+        assert here is not None
+        columns, continues = after_occurrence(row, here)
+        (continuing if continues else last).append({"id": row["id"], **as_json_values(columns)})
         await asyncio.sleep(0)  # a step can take milliseconds, and others wait
-    return over, going_on
+    open_again = {row["id"] for row in continuing}
+    for rows in (last, continuing):
+        if rows:
+            statement = update_rows_statement(frozenset(), frozenset(rows[0]) - {"id"}, "completed")
+            await session.exec(statement, {"owner": owner, "rows": rows})
+    if continuing:
+        await _keep_occurrences(session, owner, {task_id: due_of(targets[task_id]) for task_id in open_again})
+    if completed := targets.keys() - lower - open_again:
+        await session.exec(write_trees_statement(completed=True), {"owner": owner, "ids": list(completed)})
+    if any(row.root in open_again and row.id != row.root for row in tree):
+        await session.exec(write_trees_statement(completed=False), {"owner": owner, "ids": list(open_again)})
+
+
+async def reopen_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
+    """Opens completed tasks again, and none below them. The owner must be locked, and the number taken."""
+    await session.exec(REOPEN_TASKS, {"owner": owner, "ids": list(targets)})
+
+
+async def skip_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
+    """Moves a recurring task to its next due date, with nothing done; after the last one the series is completed.
+
+    Raises TaskNotFound, VersionConflict, NotRecurring.
+    """
+    await lock_owner(session, owner)
+    task = await select_for_write(session, owner, task_id, versions)
+    if task["recurrence"] is None or task["completed"]:
+        raise NotRecurring
+    columns, continues = after_occurrence(task, await here_and_now(session, owner))
+    return await write_task(session, owner, task_id, columns, action="skipped" if continues else "completed")
+
+
+async def _keep_occurrences(session: Session, owner: str, due: dict[int, Due | None]) -> None:
+    """Keeps what was done as completed tasks, each with the ``due`` date of its series before."""
+    rows = [{"id": task_id, **as_json_values(due_columns(date))} for task_id, date in due.items()]
+    await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows})

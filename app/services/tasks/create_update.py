@@ -1,64 +1,64 @@
-"""What can be done with tasks. Each function runs in the caller's transaction and touches only ``owner``'s rows.
+"""Getting, creating and updating tasks, and where a task may be placed.
 
-A write that is about one row is one statement. What reaches further (projects, subtasks, recurrence) is found out by
-that statement writing nothing, or by the fields sent, and goes on in ``task_changes`` under the same number.
+A write of one row is one statement. A write that must reach other rows (projects, subtasks, series) is recognised by
+that statement writing nothing, or by the fields sent, and continues under the same number.
 """
 
 from functools import lru_cache
 from typing import Any
 
-from pydantic import MISSING
-from sqlalchemy import bindparam, case, exists, func, insert, null, or_, select
+from sqlalchemy import bindparam, case, func, insert, null
 
-from app.db.changes import OWNER, REVISION
+from app.db.changes import OWNER, REVISION, TAKE
 from app.db.compiled import Prepared
 from app.db.session import Session
-from app.errors import TaskNotFound
-from app.models.task_fields import RecurrenceFrom
-from app.models.task_rows import task_row
+from app.errors import OtherProject, TaskNotFound, TooManyTags
+from app.models.task_fields import TAGS_MAX, RecurrenceFrom
+from app.models.task_rows import due_of, task_row
 from app.models.tasks import TASKS, TaskCreate, TaskUpdate
-from app.schemas.task_actions import TaskMove
-from app.services.tasks.cascades import FAR, change_task, look_at_task, place_of_new, skip_occurrence
-from app.services.tasks.reminders import remind_at, remind_at_after, resolve_reminders
-from app.services.tasks.reordering import find_place, places
+from app.schemas.task_bulk import BulkChange
+from app.services.projects import require_project
+from app.services.tasks.completion import write_completed
+from app.services.tasks.due_dates import due_columns, resolve_due_date
+from app.services.tasks.remind_at import remind_at, resolve_reminders
 from app.services.tasks.series import schedule
 from app.services.tasks.statements import (
-    COMPLETED,
-    IS_SIMPLE,
-    LIVE,
-    MINE,
-    NOW,
-    READ,
-    SET,
-    TOGGLED,
-    UNDISTURBED,
-    changed,
-    child,
-    completed_at,
+    COMPLETED_PARAMETER,
+    SELECT_TASK,
+    Row,
     numbered_task,
+    select_for_write,
+    update_rows_statement,
     update_statement,
+    write_if_alone,
+    write_task,
 )
-from app.services.tasks.subtasks import DELETE_TREE, RESTORE_TREE, find_return
-from app.services.users import lock_owner, to_due_columns
+from app.services.tasks.subtasks import find_parent, select_trees, write_trees_statement
+from app.services.users import lock_owner
 
-PLACES = places("tasks")
-GET = Prepared(select(*READ).where(*MINE, LIVE))
+Rows = dict[int, Row]
+PLACE_FIELDS = {"project_id", "parent_id"}
+# Fields whose change is never about one row alone.
+REACHING_FIELDS = PLACE_FIELDS | {"recurrence", "recurrence_from"}
+# The values that null stands for.
+NULL_DEFAULTS: Row = {"priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
+NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anchor")}
 
 
 @lru_cache(maxsize=64)
-def _create(more: frozenset[str] = frozenset()) -> Prepared:
-    """An INSERT of the fields that every task has, and of the columns ``more``."""
-    values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
+def create_statement(more: frozenset[str] = frozenset()) -> Prepared:
+    """Returns an INSERT of the fields that every task has, and of the columns ``more``."""
+    values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
     due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
     if "reminders" in values:
-        known = {**due, "reminders": values["reminders"], "completed": COMPLETED}
+        known = {**due, "reminders": values["reminders"], "completed": COMPLETED_PARAMETER}
         values["remind_at"] = remind_at(deleted_at=None, **known)
     statement = insert(TASKS).values(
         user_id=OWNER,
         title=bindparam("title"),
         description=bindparam("description"),
-        completed=COMPLETED,
-        completed_at=case((COMPLETED, func.now()), else_=null()),
+        completed=COMPLETED_PARAMETER,
+        completed_at=case((COMPLETED_PARAMETER, func.now()), else_=null()),
         priority=bindparam("priority"),
         tags=bindparam("tags"),
         version=REVISION,
@@ -68,176 +68,202 @@ def _create(more: frozenset[str] = frozenset()) -> Prepared:
     return numbered_task(statement, "created")
 
 
-CREATE = _create()
-
-
-@lru_cache
-def _delete(guarded: bool) -> Prepared:
-    has_subtasks = exists().where(
-        child.c.user_id == OWNER, child.c.parent_id == TASKS.c.id, child.c.deleted_at.is_(None)
-    )
-    statement = changed(guarded=guarded, deleted_at=NOW, remind_at=null())
-    return numbered_task(statement.where(~has_subtasks, UNDISTURBED), "deleted")
-
-
-@lru_cache
-def _complete(toggle: bool, guarded: bool) -> Prepared:
-    completed = ~TASKS.c.completed if toggle else COMPLETED
-    values = {"completed_at": completed_at(completed), "remind_at": remind_at_after(completed=completed)}
-    statement = changed(guarded=guarded, completed=completed, **values)
-    if toggle:
-        return numbered_task(statement.where(IS_SIMPLE, UNDISTURBED), TOGGLED)
-    return numbered_task(statement.where(or_(~COMPLETED, IS_SIMPLE)), SET)
+CREATE_TASK = create_statement()  # compiled at the start
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:
-    """Raises TaskNotFound, also for a task in the trash or of somebody else."""
-    row = (await session.exec(GET, {"owner": owner, "task_id": task_id})).first()
+    """Returns a task. Raises TaskNotFound, also for a task in the trash or of another user."""
+    row = (await session.exec(SELECT_TASK, {"owner": owner, "task_id": task_id})).first()
     if row is None:
         raise TaskNotFound
     return task_row(row)
 
 
 async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
-    """Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence."""
-    due_on, due_at = await to_due_columns(session, owner, task.due_date)
+    """Creates a task. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence."""
     values = {
         "owner": owner,
         "title": task.title,
         "description": task.description,
         "completed": task.completed,
         "priority": task.priority,
-        "due_on": due_on,
-        "due_at": due_at,
         "tags": task.tags,
+        **await resolve_due_date(session, owner, task.due_date),
     }
-    more: dict[str, Any] = {}
+    more: Row = {}
     if task.project_id is not None or task.parent_id is not None:
         await lock_owner(session, owner)
-        more |= await place_of_new(session, owner, task.project_id, task.parent_id)
+        more |= await _place_new_task(session, owner, task.project_id, task.parent_id)
     if task.recurrence is not None:
-        series = await schedule(session, owner, task.recurrence, due_at if due_on is None else due_on)
+        series = await schedule(session, owner, task.recurrence, due_of(values))
         values |= {name: series.pop(name) for name in ("due_on", "due_at")}
         more |= series
     if task.recurrence_from is not RecurrenceFrom.DUE:
         more["recurrence_from"] = task.recurrence_from
     if task.reminders:
         more["reminders"] = await resolve_reminders(session, owner, task.reminders)
-    return task_row((await session.exec(_create(frozenset(more)), values | more)).one())
+    return task_row((await session.exec(create_statement(frozenset(more)), values | more)).one())
 
 
 async def update_task(
     session: Session, owner: str, task_id: int, change: TaskUpdate, *, versions: list[int] | None = None
 ) -> Any:
-    """Write the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current.
+    """Writes the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current.
 
     Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded.
     """
-    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
-    if (due := values.pop("due_date", MISSING)) is not MISSING:
-        values["due_on"], values["due_at"] = await to_due_columns(session, owner, due)
-    if "reminders" in values:
-        values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
-    for name, default in (("priority", "medium"), ("tags", []), ("recurrence_from", "due")):
-        if name in values and values[name] is None:
-            values[name] = default
-    if not FAR.isdisjoint(values):
+    values = await _columns_of(session, owner, {name: getattr(change, name) for name in change.model_fields_set})
+    if not REACHING_FIELDS.isdisjoint(values):
         await lock_owner(session, owner)
-        task = await look_at_task(session, owner, task_id, versions)
+        task = await select_for_write(session, owner, task_id, versions)
         return await change_task(session, owner, task, values, taken=False)
     if "completed" in values:
         await lock_owner(session, owner)
     completes = values.get("completed") is True
-    statement = update_statement(frozenset(values), guarded=versions is not None, simple=completes)
-    row = await _write_one(session, statement, owner, task_id, versions, values)
+    statement = update_statement(frozenset(values), guarded=versions is not None, alone=completes)
+    row = await write_if_alone(session, owner, statement, task_id, versions, values)
     if row is not None:
         return row
-    task = await look_at_task(session, owner, task_id, versions)
+    task = await select_for_write(session, owner, task_id, versions)
     return await change_task(session, owner, task, values, taken=True)
 
 
-async def complete_task(
-    session: Session,
-    owner: str,
-    task_id: int,
-    completed: bool | None,
-    *,
-    keep_subtasks: bool = False,
-    versions: list[int] | None = None,
-) -> Any:
-    """Set, or toggle when ``completed`` is None. Raises TaskNotFound and VersionConflict.
+async def change_task(session: Session, owner: str, task: Row, values: Row, *, taken: bool) -> Any:
+    """Writes ``values`` (columns) to ``task``, and what follows from them, as one write. The owner must be locked.
 
-    Open subtasks are completed, too, unless ``keep_subtasks``; a recurring task goes on to its next date.
+    ``taken``: the number is. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence.
     """
-    if completed is not None:
-        await lock_owner(session, owner)
-    statement = _complete(completed is None, versions is not None)
-    row = await _write_one(session, statement, owner, task_id, versions, {"completed": completed})
-    if row is not None:
-        return row
-    task = await look_at_task(session, owner, task_id, versions)
-    values = {"completed": not task["completed"] if completed is None else completed}
-    return await change_task(session, owner, task, values, keep_subtasks=keep_subtasks, taken=True)
+    task_id = task["id"]
+    if values.keys() & PLACE_FIELDS:
+        values = {**values, **(await place_tasks(session, owner, {task_id: task}, values, loc=("body",)))[task_id]}
+    if "recurrence" in values:
+        values = {**values, **await _schedule_again(session, owner, task, values)}
+    below = None
+    if values.get("completed") and not task["completed"]:
+        row, below = await write_completed(session, owner, task, values, taken=taken)
+    else:
+        row = await write_task(session, owner, task_id, values, taken=taken)
+    project_id = values.get("project_id", task["project_id"])
+    moves = project_id != task["project_id"]
+    if moves or below is not None:
+        parameters = {"owner": owner, "ids": [task_id], "project_id": project_id}
+        await session.exec(write_trees_statement(moves=moves, completed=below), parameters)
+    return row
 
 
-async def skip_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
-    """A recurring task goes on to its next date, with nothing done.
+async def update_tasks(
+    session: Session, owner: str, change: BulkChange, tasks: Rows, *, keys: dict[int, str] | None = None
+) -> int | None:
+    """Writes ``change`` to ``tasks``, and ``keys`` as their positions. The owner must be locked.
 
-    Raises TaskNotFound, VersionConflict, NotRecurring.
+    Returns the number of the write; None when all were so already. Raises UnknownReference, TooDeep, TooManyTags,
+    DueDateNeeded.
     """
-    await lock_owner(session, owner)
-    return await skip_occurrence(session, owner, await look_at_task(session, owner, task_id, versions))
+    fields = {name: getattr(change, name) for name in change.model_fields_set}
+    added, removed = fields.pop("add_tags", None), fields.pop("remove_tags", None)
+    values = await _columns_of(session, owner, fields)
+    own: Rows = {task_id: {} for task_id in tasks}
+    if added is not None or removed is not None:
+        own = {task_id: _change_tags(row["tags"], added or [], removed or []) for task_id, row in tasks.items()}
+    moves = False
+    if place := {name: values.pop(name) for name in PLACE_FIELDS & values.keys()}:
+        places = await place_tasks(session, owner, tasks, place, loc=("body", "change"))
+        own = {task_id: own[task_id] | places[task_id] for task_id in tasks}
+        moves = any(own[task_id]["project_id"] != row["project_id"] for task_id, row in tasks.items())
+    if keys is not None:
+        own = {task_id: own[task_id] | {"moved_to": keys[task_id]} for task_id in tasks}
+    wanted = {task_id: own[task_id] for task_id, row in tasks.items() if keys or _differs(row, values | own[task_id])}
+    if not wanted:
+        return None
+    revision: int = (await session.exec(TAKE, {"owner": owner})).one()
+    rows = [{"id": task_id, **columns} for task_id, columns in wanted.items()]
+    statement = update_rows_statement(frozenset(values), frozenset(rows[0]) - {"id"})
+    await session.exec(statement, {"owner": owner, "rows": rows, **values})
+    if moves:
+        parameters = {"owner": owner, "ids": list(wanted), "project_id": rows[0]["project_id"]}
+        await session.exec(write_trees_statement(moves=True), parameters)
+    return revision
 
 
-async def move_task(
-    session: Session, owner: str, task_id: int, move: TaskMove, *, versions: list[int] | None = None
-) -> Any:
-    """Directly before or after another task, else behind all; into another project or below another task if told.
+async def place_tasks(
+    session: Session, owner: str, tasks: Rows, fields: Row, *, loc: tuple[str, ...]
+) -> dict[int, Row]:
+    """Returns the columns of each task's place.
 
-    Raises TaskNotFound, VersionConflict, UnknownReference, OtherProject, TooDeep, NoRoomBetween.
+    One column determines the other: a subtask is in its parent's project. Clients send back what they got: of two
+    fields that contradict each other, the new one counts. The owner must be locked. Raises UnknownReference,
+    OtherProject, TooDeep, at a field below ``loc``.
     """
-    await lock_owner(session, owner)
-    task = await look_at_task(session, owner, task_id, versions)
-    values = {name: getattr(move, name) for name in move.model_fields_set & {"project_id", "parent_id"}}
-    key = await find_place(session, owner, PLACES, task_id, before=_id(move.before), after=_id(move.after))
-    return await change_task(session, owner, task, {**values, "moved_to": key}, taken=False)
+    parent_id, project_id = fields.get("parent_id"), fields.get("project_id")
+    below = [task_id for task_id, row in tasks.items() if parent_id not in (None, row["parent_id"])]
+    parents_project = None
+    if below and parent_id is not None:
+        parents_project = await find_parent(session, owner, parent_id, below, loc=(*loc, "parent_id"))
+    elsewhere = [
+        task_id for task_id, row in tasks.items() if "project_id" in fields and project_id != row["project_id"]
+    ]
+    coming_along: set[int] = set()
+    if len(tasks) > 1 and any(tasks[task_id]["parent_id"] is not None for task_id in elsewhere):
+        coming_along = {row.id for row in await select_trees(session, owner, tasks)}
+    if project_id is not None and set(elsewhere) - set(below):
+        await require_project(session, owner, project_id, loc=(*loc, "project_id"))
+    places = {}
+    for task_id, row in tasks.items():
+        above = fields.get("parent_id", row["parent_id"])
+        if task_id in below:
+            if task_id in elsewhere and project_id != parents_project:
+                raise OtherProject(loc=(*loc, "project_id"))
+            places[task_id] = {"parent_id": above, "project_id": parents_project}
+        elif task_id in elsewhere:  # and so no longer below its parent, unless that comes along
+            places[task_id] = {"parent_id": above if above in coming_along else None, "project_id": project_id}
+        else:
+            places[task_id] = {"parent_id": above, "project_id": row["project_id"]}
+    return places
 
 
-async def delete_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
-    """Move to the trash, with all below it. Raises TaskNotFound and VersionConflict."""
-    row = await _write_one(session, _delete(versions is not None), owner, task_id, versions, {})
-    if row is not None:
-        return row
-    await look_at_task(session, owner, task_id, versions)
-    rows = (await session.exec(DELETE_TREE, {"owner": owner, "task_id": task_id})).all()
-    return next(task_row(row) for row in rows if row[0] == task_id)
+async def _columns_of(session: Session, owner: str, fields: Row) -> Row:
+    """Returns the columns behind the fields of a change, with what null stands for."""
+    values = {
+        name: NULL_DEFAULTS[name] if value is None and name in NULL_DEFAULTS else value
+        for name, value in fields.items()
+    }
+    if "due_date" in values:
+        values |= await resolve_due_date(session, owner, values.pop("due_date"))
+    if "reminders" in values:
+        values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
+    return values
 
 
-async def restore_task(session: Session, owner: str, task_id: int) -> Any:
-    """Bring back from the trash, with what below it went there together with it. Raises TaskNotFound.
+def _differs(row: Row, values: Row) -> bool:
+    return any(row[name] != value for name, value in values.items())
 
-    A task that is not in the trash stays as it is, without a number. Where parent or project are no longer there, it
-    comes back at the top, in the inbox.
+
+def _change_tags(tags: list[str], added: list[str], removed: list[str]) -> Row:
+    """Raises TooManyTags."""
+    changed = list(dict.fromkeys([*(tag for tag in tags if tag not in removed), *added]))
+    if len(changed) > TAGS_MAX:
+        raise TooManyTags(loc=("body", "change", "add_tags"))
+    return {"tags": changed}
+
+
+async def _place_new_task(session: Session, owner: str, project_id: int | None, parent_id: int | None) -> Row:
+    """Returns the columns of a task that is created in a project or below another. The owner must be locked.
+
+    Raises UnknownReference, OtherProject, TooDeep.
     """
-    await lock_owner(session, owner)  # nobody else can restore it between the look and the write
-    live = (await session.exec(GET, {"owner": owner, "task_id": task_id})).first()
-    if live is not None:
-        return task_row(live)
-    place = await find_return(session, owner, task_id)
-    if place is None:
-        raise TaskNotFound
-    rows = (await session.exec(RESTORE_TREE, {"owner": owner, "task_id": task_id, **place._asdict()})).all()
-    return next(task_row(row) for row in rows if row[0] == task_id)
+    if parent_id is None:
+        if project_id is not None:
+            await require_project(session, owner, project_id, loc=("body", "project_id"))
+        return {"project_id": project_id}
+    parents_project = await find_parent(session, owner, parent_id, [], loc=("body", "parent_id"))
+    if project_id is not None and project_id != parents_project:
+        raise OtherProject(loc=("body", "project_id"))
+    return {"project_id": parents_project, "parent_id": parent_id}
 
 
-async def _write_one(
-    session: Session, statement: Prepared, owner: str, task_id: int, versions: list[int] | None, values: dict[str, Any]
-) -> Any:
-    """The row; None when there is none, or the write reaches further. The number is taken in any case."""
-    params = {"owner": owner, "task_id": task_id, "versions": versions, **values}
-    row = (await session.exec(statement, params)).first()
-    return None if row is None else task_row(row)
-
-
-def _id(sent: int | MISSING) -> int | None:
-    return None if sent is MISSING else sent
+async def _schedule_again(session: Session, owner: str, task: Row, values: Row) -> Row:
+    """Returns the columns of a series: a new rule begins one, the same one changes nothing, null ends it."""
+    if values["recurrence"] is None:
+        return NO_SERIES
+    series = await schedule(session, owner, values["recurrence"], due_of({**task, **values}))
+    return {"recurrence": task["recurrence"]} if series["recurrence"] == task["recurrence"] else series

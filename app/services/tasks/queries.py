@@ -1,14 +1,35 @@
-"""Which of the owner's tasks a list, a bulk write or a saved view is about."""
+"""Queries of tasks: which ones a list, a bulk write or a saved view is about, and in what order.
+
+A query is its statements and their values. Each text of a statement is compiled once.
+"""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ARRAY, BigInteger, Date, DateTime, Text, and_, bindparam, cast, func, or_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Date,
+    DateTime,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    tuple_,
+)
 
 from app.db.changes import OWNER
+from app.db.compiled import Prepared
 from app.models.tasks import TASKS
-from app.schemas.task_query import Status, TaskConditions
-from app.services.tasks.search import MATCHES, words_of
+from app.models.users import USERS
+from app.schemas.task_query import Order, Status, TaskConditions, TaskQuery
+from app.services.tasks.search import MATCHES_SEARCH, SEARCH_RELEVANCE, words_of
+from app.services.tasks.statements import TASK_COLUMNS
 from app.services.users import TIMEZONE
 
 INSTANT = DateTime(timezone=True)
@@ -16,14 +37,27 @@ INSTANT = DateTime(timezone=True)
 # that would not be part of an index range.
 INFINITY = datetime.max.replace(tzinfo=UTC)
 # A day begins up to 16 hours before or after it does in UTC, and the day of an instant up to 24 hours before it.
-ZONES = timedelta(days=2)
+ZONE_MARGIN = timedelta(days=2)
 # What is due in so short a time is found by its date and sorted. Longer ranges are tried along the order asked for:
 # there a page is full soon, and to sort all that is due would take longer.
-NARROW = timedelta(days=100)
+NARROW_RANGE = timedelta(days=100)
+OWNER_REVISION = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
+# Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
+SORT_KEYS: dict[str, tuple[Any, Any]] = {
+    "created_at": (TASKS.c.created_at, INSTANT),
+    "updated_at": (TASKS.c.updated_at, INSTANT),
+    "due_date": (TASKS.c.due_sort, INSTANT),
+    "completed_at": (TASKS.c.completed_sort, INSTANT),
+    "deleted_at": (TASKS.c.deleted_at, INSTANT),
+    "priority": (TASKS.c.priority_sort, Integer()),
+    "title": (TASKS.c.title_sort, Text()),
+    "relevance": (SEARCH_RELEVANCE, BigInteger()),
+    "position": (TASKS.c.position, Text()),
+}
 
 
-class Shape(NamedTuple):
-    """What the text of a list statement depends on; everything else is a parameter of it."""
+class QueryText(NamedTuple):
+    """What the text of a query's statements depends on; everything else is a parameter."""
 
     sort: str
     descending: bool
@@ -42,79 +76,73 @@ class Shape(NamedTuple):
     series_id: str = ""
 
 
-def conditions(shape: Shape) -> list[Any]:
-    c = TASKS.c
-    found = [c.user_id == OWNER, c.deleted_at.is_not(None) if shape.trash else c.deleted_at.is_(None)]
-    if shape.status is not Status.ALL:
-        found.append(c.completed if shape.status is Status.COMPLETED else ~c.completed)
-    if shape.search:
-        found.append(MATCHES)
-    if shape.priority:
-        found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
-    if shape.tags:
-        found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
-    for name in ("project_id", "parent_id", "series_id"):
-        if kind := getattr(shape, name):
-            found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
-    if shape.due_before:
-        day, instant = _bounds("due_before", shape.due_before)
-        found.append(or_(c.due_on < day, c.due_at < instant))
-    if shape.due_after:
-        day, instant = _bounds("due_after", shape.due_after)
-        found.append(or_(c.due_on >= day, c.due_at >= instant))
-    if shape.overdue is not None:
-        today = cast(func.timezone(TIMEZONE, func.now()), Date)
-        late = and_(~c.completed, func.coalesce(c.due_on < today, c.due_at < func.now(), False))
-        found.append(late if shape.overdue else ~late)
-    return found + _range(shape)
+class ListQuery:
+    """The statements of a list, and ``values`` for all of them but the owner and the bounds of a page."""
+
+    __slots__ = ("_text", "order", "sort", "values")
+
+    def __init__(self, text: QueryText, values: dict[str, Any]) -> None:
+        self._text = text
+        self.values = values
+        self.sort = text.sort
+        self.order = Order.DESC if text.descending else Order.ASC
+
+    @property
+    def page(self) -> Prepared:
+        """Selects at most ``limit`` rows from ``offset`` on: TASK_COLUMNS, the sort key, the owner's revision."""
+        return page_statement(self._text)
+
+    def page_behind(self, *, backward: bool) -> Prepared:
+        """Selects what ``page`` does after the sort key ``after`` and ``after_id``; ``backward`` in the other order."""
+        return page_statement(self._text._replace(behind=True, descending=self._text.descending != backward))
+
+    @property
+    def count(self) -> Prepared:
+        """Counts the rows of all pages."""
+        return count_statement(self._text)
+
+    @property
+    def ids(self) -> Prepared:
+        """Selects at most ``limit`` ids, in the order of positions."""
+        return ids_statement(self._text)
 
 
-def _range(shape: Shape) -> list[Any]:
-    """The range of due dates as one of the index of due dates. Tasks without a date are at infinity."""
-    if not shape.by_due:
-        return []
-    found = []
-    if shape.due_after:
-        found.append(TASKS.c.due_sort >= bindparam("due_from", type_=INSTANT))
-    if shape.due_after or shape.due_before:
-        found.append(TASKS.c.due_sort < bindparam("due_until", type_=INSTANT))
-    elif shape.overdue:
-        found.append(TASKS.c.due_sort < func.now() + ZONES)
-    return found
+def query_of_list(query: TaskQuery) -> ListQuery:
+    """Returns the query of a list."""
+    return _build(query, sort=query.sort, descending=query.direction is Order.DESC)
 
 
-def _bounds(name: str, kind: str) -> tuple[Any, Any]:
-    """A day and an instant that mean the same moment in the owner's time zone."""
-    if kind == "day":
-        day = bindparam(name, type_=Date)
-        return day, func.timezone(TIMEZONE, cast(day, DateTime()))
-    if kind == "local":
-        local = bindparam(name, type_=DateTime())
-        return cast(local, Date), func.timezone(TIMEZONE, local)
-    instant = bindparam(name, type_=INSTANT)
-    return cast(func.timezone(TIMEZONE, instant), Date), instant
+def query_of_trash() -> ListQuery:
+    """Returns the query of the whole trash, latest first."""
+    return ListQuery(QueryText(sort="deleted_at", descending=True, trash=True), {})
 
 
-def shape_and_values(query: TaskConditions, *, sort: str, descending: bool) -> tuple[Shape, dict[str, Any]]:
+def query_of_matches(conditions: TaskConditions, *, in_trash: bool) -> ListQuery:
+    """Returns the query of all tasks that meet ``conditions``."""
+    return _build(conditions, sort="position", descending=False, trash=in_trash)
+
+
+def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = False) -> ListQuery:
     words = words_of(query.search)
-    due_from = _as_instant(query.due_after, -ZONES) if query.due_after else None
-    due_until = _as_instant(query.due_before, ZONES) if query.due_before else INFINITY
-    shape = Shape(
+    due_from = _as_instant(query.due_after, -ZONE_MARGIN) if query.due_after else None
+    due_until = _as_instant(query.due_before, ZONE_MARGIN) if query.due_before else INFINITY
+    text = QueryText(
         sort=sort,
         descending=descending,
+        trash=trash,
         status=query.status,
         search=bool(words),
         priority=bool(query.priority),
         tags=bool(query.tag),
-        due_before=_kind(query.due_before),
-        due_after=_kind(query.due_after),
+        due_before=_kind_of_date(query.due_before),
+        due_after=_kind_of_date(query.due_after),
         overdue=query.overdue,
-        by_due=sort == "due_date" or (due_from is not None and due_until - due_from < NARROW),
-        project_id=_which(query.project_id),
-        parent_id=_which(query.parent_id),
-        series_id=_which(query.series_id),
+        by_due=sort == "due_date" or (due_from is not None and due_until - due_from < NARROW_RANGE),
+        project_id=_kind_of_id(query.project_id),
+        parent_id=_kind_of_id(query.parent_id),
+        series_id=_kind_of_id(query.series_id),
     )
-    return shape, {
+    values = {
         "words": words,
         "priorities": query.priority,
         "tags": query.tag,
@@ -126,20 +154,97 @@ def shape_and_values(query: TaskConditions, *, sort: str, descending: bool) -> t
         "parent_id": query.parent_id,
         "series_id": query.series_id,
     }
+    return ListQuery(text, values)
+
+
+@lru_cache(maxsize=512)
+def page_statement(text: QueryText) -> Prepared:
+    key, type_ = SORT_KEYS[text.sort]
+    statement = select(*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision")).where(*_conditions(text))
+    if text.behind:
+        last = tuple_(bindparam("after", type_=type_), bindparam("after_id", type_=BigInteger))
+        here = tuple_(key, TASKS.c.id)
+        statement = statement.where(here < last if text.descending else here > last)
+    order = (key.desc(), TASKS.c.id.desc()) if text.descending else (key, TASKS.c.id)
+    return Prepared(statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset")))
+
+
+@lru_cache(maxsize=512)
+def count_statement(text: QueryText) -> Prepared:
+    return Prepared(select(func.count()).select_from(TASKS).where(*_conditions(text)))
+
+
+@lru_cache(maxsize=512)
+def ids_statement(text: QueryText) -> Prepared:
+    statement = select(TASKS.c.id).where(*_conditions(text)).order_by(TASKS.c.position, TASKS.c.id)
+    return Prepared(statement.limit(bindparam("limit", type_=BigInteger)))
+
+
+def _conditions(text: QueryText) -> list[Any]:
+    c = TASKS.c
+    found = [c.user_id == OWNER, c.deleted_at.is_not(None) if text.trash else c.deleted_at.is_(None)]
+    if text.status is not Status.ALL:
+        found.append(c.completed if text.status is Status.COMPLETED else ~c.completed)
+    if text.search:
+        found.append(MATCHES_SEARCH)
+    if text.priority:
+        found.append(c.priority == func.any(bindparam("priorities", type_=ARRAY(Text()))))
+    if text.tags:
+        found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
+    for name in ("project_id", "parent_id", "series_id"):
+        if kind := getattr(text, name):
+            found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
+    if text.due_before:
+        day, instant = _bounds("due_before", text.due_before)
+        found.append(or_(c.due_on < day, c.due_at < instant))
+    if text.due_after:
+        day, instant = _bounds("due_after", text.due_after)
+        found.append(or_(c.due_on >= day, c.due_at >= instant))
+    if text.overdue is not None:
+        today = cast(func.timezone(TIMEZONE, func.now()), Date)
+        late = and_(~c.completed, func.coalesce(c.due_on < today, c.due_at < func.now(), False))
+        found.append(late if text.overdue else ~late)
+    return found + _due_range(text)
+
+
+def _due_range(text: QueryText) -> list[Any]:
+    """Returns the range of due dates as one of the index of due dates. Tasks without a date are at infinity."""
+    if not text.by_due:
+        return []
+    found = []
+    if text.due_after:
+        found.append(TASKS.c.due_sort >= bindparam("due_from", type_=INSTANT))
+    if text.due_after or text.due_before:
+        found.append(TASKS.c.due_sort < bindparam("due_until", type_=INSTANT))
+    elif text.overdue:
+        found.append(TASKS.c.due_sort < func.now() + ZONE_MARGIN)
+    return found
+
+
+def _bounds(name: str, kind: str) -> tuple[Any, Any]:
+    """Returns a day and an instant that mean the same moment in the owner's time zone."""
+    if kind == "day":
+        day = bindparam(name, type_=Date)
+        return day, func.timezone(TIMEZONE, cast(day, DateTime()))
+    if kind == "local":
+        local = bindparam(name, type_=DateTime())
+        return cast(local, Date), func.timezone(TIMEZONE, local)
+    instant = bindparam(name, type_=INSTANT)
+    return cast(func.timezone(TIMEZONE, instant), Date), instant
 
 
 def _as_instant(due: date | datetime, apart: timedelta) -> datetime:
-    """In UTC, and so far ``apart`` that it is beyond what ``due`` means in any time zone."""
+    """Returns ``due`` in UTC, so far ``apart`` that it is beyond what it means in any time zone."""
     if not isinstance(due, datetime):
         due = datetime(due.year, due.month, due.day)  # noqa: DTZ001 - a day has no zone
     return (due if due.tzinfo else due.replace(tzinfo=UTC)) + apart
 
 
-def _which(row_id: int | str | None) -> str:
+def _kind_of_id(row_id: int | str | None) -> str:
     return "" if row_id is None else "none" if row_id == "none" else "one"
 
 
-def _kind(due: date | datetime | None) -> str:
+def _kind_of_date(due: date | datetime | None) -> str:
     if due is None:
         return ""
     if not isinstance(due, datetime):

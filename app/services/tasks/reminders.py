@@ -1,67 +1,107 @@
-"""When a task reminds of itself: ``remind_at`` is a function of its row.
+"""What reminders do: fire once, and be snoozed. When the next one fires is ``remind_at``'s."""
 
-It is the first moment that the reminders name and that has not been fired, so usually one after now; null when there is
-none, and while the task is completed or in the trash. Every statement that changes one of the columns it depends on
-computes it, by ``remind_at`` below.
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-Durations count from the due date, and wait for one where there is none. From a day they count from its local midnight
-by the clock on the wall (PT9H is nine o'clock, also on the day the clocks change); from an instant, days keep the
-time of day and hours are hours (RFC 5545, 3.3.6). ``next_reminder`` is a function of the database (migration 0009),
-because a write of many rows computes it for each of them.
-"""
+from pydantic import MISSING
+from sqlalchemy import func, null, or_, select, text, update
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
-
-from sqlalchemy import ColumnElement, DateTime, case, func, literal_column, null, or_
-
+from app.clock import now
+from app.db.changes import OWNER, REVISION
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.models.task_reminders import spell
-from app.models.tasks import TASKS
-from app.services.users import LOCAL_TO_INSTANT, TIMEZONE
+from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionConflict
+from app.models.task_reminders import REMINDERS_MAX, spell
+from app.models.tasks import TASKS, TaskUpdate
+from app.schemas.task_actions import Snooze
+from app.services.tasks.create_update import get_task, update_task
+from app.services.tasks.remind_at import remind_at
+from app.services.tasks.statements import NOT_DELETED, OWN_TASK, TASK_IDS, numbered_task
+from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
-INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
-NOW: Any = func.now()
-# A moment that has passed and stands there still has not been fired, because no worker was there. Nothing from then on
-# has, so what is named from then on is next: the moment itself, unless it is taken away or moved.
-PENDING: Any = case(
-    (TASKS.c.remind_at <= NOW, TASKS.c.remind_at - literal_column("interval '1 microsecond'")), else_=NOW
+LATE_AFTER = timedelta(seconds=60)  # behind its moment by more than this, a reminder says that it is late
+ON_TIME_SOURCE, LATE_SOURCE = "reminder", "reminder:late"  # what such a change came through
+UPCOMING_MAX = 500
+
+# An index range across users; the first row that is not due yet says when to look again.
+SELECT_UPCOMING = Prepared(
+    text("""
+    select user_id, id, remind_at from tasks
+    where remind_at is not null and user_id <> all(cast(:without as text[])) order by remind_at limit :limit""")
+)
+_due = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(TASK_IDS), TASKS.c.remind_at <= func.now())
+SELECT_STILL_DUE = Prepared(select(TASKS.c.id).where(*_due, NOT_DELETED, ~TASKS.c.completed))
+# Completing and deleting silence a task; should a write forget to, the worker does not come back for ever.
+SILENCE_REMINDERS = Prepared(update(TASKS).where(*_due, or_(~NOT_DELETED, TASKS.c.completed)).values(remind_at=null()))
+# Not an edit: ``updated_at`` stays. A worker that comes second finds the next moment instead of this one.
+FIRE_REMINDERS = numbered_task(
+    update(TASKS).where(*_due, NOT_DELETED, ~TASKS.c.completed).values(version=REVISION, remind_at=remind_at()),
+    "reminded",
+    answer=["id"],
+)
+# A snooze puts off the reminder that waits to be fired.
+PASS_REMINDER = Prepared(
+    update(TASKS).where(*OWN_TASK, NOT_DELETED, TASKS.c.remind_at <= func.now()).values(remind_at=remind_at())
 )
 
 
-def remind_at(*, after: Any = NOW, **values: Any) -> ColumnElement[Any]:
-    """The value of ``remind_at`` for a row in which ``values`` take the place of the columns of their names.
+class Upcoming(NamedTuple):
+    owner: str
+    task_id: int
+    at: datetime
 
-    Those are reminders, due_on, due_at, completed and deleted_at; what is not given stays as it is. Needs ``owner``.
+
+async def find_upcoming(session: Session, owner: str, *, without: list[str]) -> list[Upcoming]:
+    """Returns the next reminders of all users but ``without``, earliest first. The worker's role sees no more."""
+    rows = (await session.exec(SELECT_UPCOMING, {"without": without, "limit": UPCOMING_MAX})).all()
+    return [Upcoming(*row) for row in rows]
+
+
+async def fire_reminders(session: Session, owner: str, task_ids: list[int], *, late: bool) -> int:
+    """Records one change for each of ``task_ids`` that is still due, as one write, and returns how many were."""
+    values = {"owner": owner, "ids": task_ids}
+    if not await lock_owner(session, owner):  # no other worker fires them between the check and the write
+        return 0
+    await session.exec(SILENCE_REMINDERS, values)
+    if (await session.exec(SELECT_STILL_DUE, values)).first() is None:
+        return 0
+    session.through = LATE_SOURCE if late else ON_TIME_SOURCE
+    return len((await session.exec(FIRE_REMINDERS, values)).all())
+
+
+async def snooze_task(
+    session: Session, owner: str, task_id: int, snooze: Snooze, *, versions: list[int] | None = None
+) -> Any:
+    """Sets one more reminder; those at instants that have passed make room for it.
+
+    Raises TaskNotFound, VersionConflict, TaskCompleted, ReminderPassed, TooManyReminders.
     """
-    row = {name: values.get(name, TASKS.c[name]) for name in ("reminders", "due_on", "due_at")}
-    silent = [func.cardinality(row["reminders"]) == 0, values.get("completed", TASKS.c.completed)]
-    if "deleted_at" not in values:  # who gives it brings the row back
-        silent.append(TASKS.c.deleted_at.is_not(None))
-    moment = func.next_reminder(*row.values(), TIMEZONE, after, type_=DateTime(timezone=True))
-    return case((or_(*silent), null()), else_=moment)
+    await lock_owner(session, owner)
+    task = await get_task(session, owner, task_id)
+    if versions is not None and task.version not in versions:
+        raise VersionConflict
+    if task.completed:
+        raise TaskCompleted
+    until = await _until(session, owner, snooze)
+    if until <= now():
+        raise ReminderPassed(loc=("body", "until"))
+    kept = [reminder for reminder in task.reminders if _is_ahead(reminder)]
+    reminders = list(dict.fromkeys([*kept, spell(until)]))
+    if len(reminders) > REMINDERS_MAX:
+        raise TooManyReminders
+    await session.exec(PASS_REMINDER, {"owner": owner, "task_id": task_id})
+    return await update_task(session, owner, task_id, TaskUpdate.model_construct({"reminders"}, reminders=reminders))
 
 
-def remind_at_after(**values: Any) -> ColumnElement[Any]:
-    """The same for an UPDATE that sets ``values``: it loses nothing that waits to be fired."""
-    return remind_at(after=PENDING, **values)
+def _is_ahead(reminder: str) -> bool:
+    return "P" in reminder or datetime.fromisoformat(reminder) > now()
 
 
-def remind_at_of(rows: Any, *, update: bool = False) -> ColumnElement[Any]:
-    """The same for whole rows of a task's columns, from a FROM clause; for those that are there already: ``update``."""
-    values = {name: rows.c[name] for name in INPUTS} | {"deleted_at": None}
-    moment = remind_at(after=PENDING if update else NOW, **values)
-    return case((rows.c.deleted_at.is_not(None), null()), else_=moment)
-
-
-async def resolve_reminders(session: Session, owner: str, reminders: Sequence[str] | None) -> list[str]:
-    """Local times without offset read in the owner's time zone."""
-    resolved = []
-    for reminder in reminders or ():
-        if not reminder.endswith("Z") and "P" not in reminder:
-            local = {"owner": owner, "local": datetime.fromisoformat(reminder)}
-            resolved.append(spell((await session.exec(LOCAL_TO_INSTANT, local)).one()))
-        else:
-            resolved.append(reminder)
-    return list(dict.fromkeys(resolved))
+async def _until(session: Session, owner: str, snooze: Snooze) -> datetime:
+    if snooze.minutes is not MISSING:
+        return (now() + timedelta(minutes=snooze.minutes)).replace(microsecond=0)
+    assert snooze.until is not MISSING
+    if snooze.until.tzinfo is not None:
+        return snooze.until
+    instant: datetime = (await session.exec(LOCAL_TO_INSTANT, {"owner": owner, "local": snooze.until})).one()
+    return instant

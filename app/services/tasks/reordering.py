@@ -1,61 +1,39 @@
-"""Where a row goes when it is moved. Its key is all that changes: no other row is written."""
+"""Moving tasks in their order by hand: one before or after another, one or many behind all."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import text
+from pydantic import MISSING
 
-from app.db.compiled import Prepared
 from app.db.session import Session
-from app.domain.ordering import MAX_LENGTH, key_after_all, key_between
-from app.errors import NoRoomBetween, UnknownReference
+from app.schemas.task_actions import TaskMove
+from app.schemas.task_bulk import BulkChange
+from app.services.ordering import find_key, find_keys_after_all, neighbours_in
+from app.services.tasks.create_update import Rows, change_task, update_tasks
+from app.services.tasks.statements import select_for_write
+from app.services.users import lock_owner
+
+TASK_NEIGHBOURS = neighbours_in("tasks")
 
 
-class Places(NamedTuple):
-    """Statements that find the neighbours, those in the trash included: whoever comes back has a place of its own."""
+async def move_task(
+    session: Session, owner: str, task_id: int, move: TaskMove, *, versions: list[int] | None = None
+) -> Any:
+    """Moves a task directly before or after another, else behind all; also into a project or below a task if sent.
 
-    before: Prepared
-    after: Prepared
-    last: Prepared
-
-
-def places(table: str) -> Places:
-    """How neighbours are found in ``table``."""
-
-    def beside(comparison: str, direction: str) -> Prepared:
-        return Prepared(
-            text(f"""
-            select h.position as here, (select n.position from {table} n
-                where n.user_id = :owner and n.position {comparison} h.position and n.id <> :id
-                order by n.position {direction} limit 1) as neighbour
-            from {table} h where h.user_id = :owner and h.id = :reference and h.deleted_at is null""")  # noqa: S608
-        )
-
-    last = f"""
-        select position from {table} where user_id = :owner and id <> :id order by position desc limit 1"""  # noqa: S608
-    return Places(beside("<", "desc"), beside(">", "asc"), Prepared(text(last)))
-
-
-async def find_place(
-    session: Session, owner: str, of: Places, row_id: int, *, before: int | None, after: int | None
-) -> str:
-    """The key directly before or after another row, else behind all. The owner must be locked.
-
-    Raises UnknownReference and NoRoomBetween.
+    Raises TaskNotFound, VersionConflict, UnknownReference, OtherProject, TooDeep, NoRoomBetween.
     """
-    if before is None and after is None:
-        return _fitting(key_after_all((await session.exec(of.last, {"owner": owner, "id": row_id})).first() or ""))
-    name, reference, statement = ("before", before, of.before) if after is None else ("after", after, of.after)
-    values: dict[str, Any] = {"owner": owner, "id": row_id, "reference": reference}
-    found = (await session.exec(statement, values)).first() if reference != row_id else None
-    if found is None:
-        raise UnknownReference(f"{name}: no such row to move to.", loc=("body", name))
-    here, neighbour = found
-    if after is None:
-        return _fitting(key_between(neighbour or "", here, near="middle" if neighbour else "high"))
-    return _fitting(key_after_all(here) if neighbour is None else key_between(here, neighbour))
+    await lock_owner(session, owner)
+    task = await select_for_write(session, owner, task_id, versions)
+    values: dict[str, Any] = {name: getattr(move, name) for name in move.model_fields_set & {"project_id", "parent_id"}}
+    before, after = (None if sent is MISSING else sent for sent in (move.before, move.after))
+    values["moved_to"] = await find_key(session, owner, TASK_NEIGHBOURS, task_id, before=before, after=after)
+    return await change_task(session, owner, task, values, taken=False)
 
 
-def _fitting(key: str) -> str:
-    if len(key) > MAX_LENGTH:
-        raise NoRoomBetween
-    return key
+async def move_tasks(session: Session, owner: str, change: BulkChange, tasks: Rows) -> int | None:
+    """Moves tasks behind all others, in their order, and into a project or below a task. The owner must be locked.
+
+    Returns the number of the write. Raises UnknownReference, TooDeep, NoRoomBetween.
+    """
+    keys = await find_keys_after_all(session, owner, TASK_NEIGHBOURS, list(tasks))
+    return await update_tasks(session, owner, change, tasks, keys=dict(zip(tasks, keys, strict=True)))

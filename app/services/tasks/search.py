@@ -14,21 +14,21 @@ from app.db.changes import OWNER
 from app.models.comments import COMMENTS
 from app.models.tasks import TASKS
 
-WORDS = bindparam("words", type_=ARRAY(Text()))
-_word: Any = func.unnest(WORDS).column_valued("word")
+SEARCH_WORDS = bindparam("words", type_=ARRAY(Text()))
+_word: Any = func.unnest(SEARCH_WORDS).column_valued("word")
 # Folded before it is escaped: folding makes "%" of its full-width form.
-_ESCAPED: Any = func.regexp_replace(
+_escaped: Any = func.regexp_replace(
     func.search_fold(_word), literal_column(r"'([\\%_])'"), literal_column(r"'\\\1'"), literal_column("'g'")
 )
 
 
 def _all(before: str, after: str) -> Any:
-    """Each word in a pattern; as a sub-select without a table it is computed once a statement."""
+    """Returns each word in a pattern; as a sub-select without a table it is computed once a statement."""
     return func.all(_patterns(before, after))
 
 
 def _patterns(before: str, after: str) -> Any:
-    pattern = literal_column(f"E'%{before}'").concat(_ESCAPED).concat(literal_column(f"E'{after}%'"))
+    pattern = literal_column(f"E'%{before}'").concat(_escaped).concat(literal_column(f"E'{after}%'"))
     return func.array(select(pattern).scalar_subquery())
 
 
@@ -36,40 +36,40 @@ def _has(text: Any, patterns: Any) -> Any:
     return text.op("like")(patterns)
 
 
-TEXT = TASKS.c.search_text
+_text = TASKS.c.search_text
 _live = (COMMENTS.c.user_id == OWNER, COMMENTS.c.deleted_at.is_(None))
 # Read once a statement; few tasks have a word in a comment, and only they are looked at with their comments.
-_COMMENTED = select(COMMENTS.c.task_id).where(*_live, _has(COMMENTS.c.search_text, func.any(_patterns("", ""))))
-_SAID = (
+_commented = select(COMMENTS.c.task_id).where(*_live, _has(COMMENTS.c.search_text, func.any(_patterns("", ""))))
+_comments = (
     select(func.string_agg(COMMENTS.c.search_text, literal_column("' '")))
     .where(*_live, COMMENTS.c.task_id == TASKS.c.id)
     .correlate(TASKS)
     .scalar_subquery()
 )
 # Behind coalesce() the planner expects every second task, and not none: it walks along the order asked for.
-MATCHES = func.coalesce(
+MATCHES_SEARCH = func.coalesce(
     or_(
-        _has(TEXT, _all("", "")),
-        and_(TASKS.c.id.in_(_COMMENTED), _has(TEXT.concat(_SAID), _all("", ""))),
+        _has(_text, _all("", "")),
+        and_(TASKS.c.id.in_(_commented), _has(_text.concat(_comments), _all("", ""))),
     ),
     literal_column("false"),
 )
 
 # Where all words are found: the separators of search_text say it. Ties go to the task that was created later.
-_RANK: Any = case(
-    (_has(TEXT, _all(" ", r"%\x01")), 5),  # words of the title, or how they begin
-    (_has(TEXT, _all("", r"%\x01")), 4),  # anywhere in the title
-    (_has(TEXT, _all("", r"%\x02")), 3),  # in title and tags
-    (_has(TEXT, _all(" ", "")), 2),  # with the description, at the beginning of words
-    (_has(TEXT, _all("", "")), 1),
+_rank: Any = case(
+    (_has(_text, _all(" ", r"%\x01")), 5),  # words of the title, or how they begin
+    (_has(_text, _all("", r"%\x01")), 4),  # anywhere in the title
+    (_has(_text, _all("", r"%\x02")), 3),  # in title and tags
+    (_has(_text, _all(" ", "")), 2),  # with the description, at the beginning of words
+    (_has(_text, _all("", "")), 1),
     else_=0,  # with the comments
 )
-_MICROSECONDS = cast(func.date_part("epoch", TASKS.c.created_at) * literal_column("1000000"), BigInteger)
-RELEVANCE = _RANK * literal_column("10000000000000000") + _MICROSECONDS
+_microseconds = cast(func.date_part("epoch", TASKS.c.created_at) * literal_column("1000000"), BigInteger)
+SEARCH_RELEVANCE = _rank * literal_column("10000000000000000") + _microseconds
 
 
-_SEPARATORS = {1: " ", 2: " "}  # of search_text; where a user writes one, it is a space there, too
+_separators = {1: " ", 2: " "}  # of search_text; where a user writes one, it is a space there, too
 
 
 def words_of(search: str | None) -> list[str]:
-    return list(dict.fromkeys(search.translate(_SEPARATORS).split())) if search else []
+    return list(dict.fromkeys(search.translate(_separators).split())) if search else []

@@ -1,4 +1,4 @@
-"""What statements about tasks have in common."""
+"""Statements about tasks that several verbs share: which rows, which columns, and how a row is written."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,87 +20,164 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.db.changes import OWNER, REVISION, TAKEN, numbered
 from app.db.compiled import Prepared
+from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
-from app.models.task_rows import READ_COLUMNS
+from app.errors import TaskNotFound, VersionConflict
+from app.models.task_rows import READ_COLUMNS, task_row
 from app.models.tasks import TASKS
-from app.services.tasks.reminders import remind_at, remind_at_after
+from app.services.tasks.remind_at import remind_at, remind_at_after
 
-READ = [TASKS.c[name] for name in READ_COLUMNS]
-KEPT = kept_columns(TASKS)
+Row = dict[str, Any]
+
+TASK_COLUMNS = [TASKS.c[name] for name in READ_COLUMNS]
+RECORDED_COLUMNS = kept_columns(TASKS)
 TASK_ID = bindparam("task_id", type_=BigInteger)
-MINE = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
-LIVE = TASKS.c.deleted_at.is_(None)
-COMPLETED = bindparam("completed", type_=Boolean)
-# What a series goes on by: a reminder that waits to be fired was about the date that is over.
-GOES_ON = {"completed", "skipped"}
+TASK_IDS = bindparam("ids", type_=ARRAY(BigInteger))
+OWN_TASK = (TASKS.c.user_id == OWNER, TASKS.c.id == TASK_ID)
+OWN_TASKS = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(TASK_IDS))
+NOT_DELETED = TASKS.c.deleted_at.is_(None)
+COMPLETED_PARAMETER = bindparam("completed", type_=Boolean)
+TASK_WRITTEN_AT = moment_of(TASKS)
+# One moment for all that are deleted at once: they are restored together.
+DELETED_VALUES: Row = {"deleted_at": select(func.clock_timestamp()).scalar_subquery(), "remind_at": null()}
+# Actions that move a series to its next due date: a reminder that waits to be fired was about the date that is over.
+ADVANCING_ACTIONS = {"completed", "skipped"}
 
-# A toggle always turns the task over.
-TOGGLED: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
-# Setting may change nothing. What the task was before, the statement's own snapshot shows; that is the row it wrote
-# over only if the owner's lock was taken by an earlier statement.
-SET: Any = literal_column("""
+# The action of a write that sets ``completed``, which may change nothing. The statement's own snapshot has the task as
+# it was; that is the row it overwrote only if an earlier statement has locked the owner.
+COMPLETION_ACTION: Any = literal_column("""
     case (select old.completed from tasks old where old.user_id = written.user_id and old.id = written.id)
          when written.completed then 'updated' else case when written.completed then 'completed' else 'reopened' end
     end""")
-# Nobody wrote between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
+# No write came between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
 # other rows still holds. Costs no round trip, unlike taking the lock first.
-UNDISTURBED = TAKEN + 1 == REVISION
-NOW = moment_of(TASKS)
-# What a write of several tasks sets. One moment for all that are deleted: what went together comes back together.
-DONE: dict[str, Any] = {"completed": true(), "completed_at": NOW, "remind_at": null()}
-OPEN: dict[str, Any] = {"completed": false(), "completed_at": null(), "remind_at": remind_at(completed=false())}
-GONE: dict[str, Any] = {"deleted_at": select(func.clock_timestamp()).scalar_subquery(), "remind_at": null()}
+NO_WRITE_BETWEEN = TAKEN + 1 == REVISION
+_child, _grandchild = TASKS.alias("child"), TASKS.alias("grandchild")
+_children = (_child.c.user_id == OWNER, _child.c.parent_id == TASKS.c.id, _child.c.deleted_at.is_(None))
+_grandchildren = (
+    _grandchild.c.user_id == OWNER,
+    _grandchild.c.parent_id == _child.c.id,
+    _grandchild.c.deleted_at.is_(None),
+)
+HAS_SUBTASK = exists().where(*_children)
+# Completing it writes no other row: it is no series, and below it are only completed tasks without subtasks, of which
+# one might be open.
+COMPLETES_ALONE = or_(
+    TASKS.c.completed,
+    and_(
+        TASKS.c.recurrence.is_(None),
+        ~exists().where(*_children, or_(~_child.c.completed, exists().where(*_grandchildren))),
+    ),
+)
+
+SELECT_TASK = Prepared(select(*TASK_COLUMNS).where(*OWN_TASK, NOT_DELETED))
+SELECT_WHOLE_TASK = Prepared(select(*RECORDED_COLUMNS).where(*OWN_TASK, NOT_DELETED))
 
 
 def numbered_task(
     write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS, revision: ColumnElement[int] = REVISION
 ) -> Prepared:
-    """A write of tasks that takes the next number and answers ``answer`` of each row, in that order."""
-    return numbered(write, entity="task", action=action, returning=KEPT, answer=answer, revision=revision)
+    """Returns a write of tasks that takes the next number and returns ``answer`` of each row, in that order."""
+    return numbered(write, entity="task", action=action, returning=RECORDED_COLUMNS, answer=answer, revision=revision)
 
 
-def changed(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
-    """An UPDATE of one task of the owner that numbers it, or joins the number ``taken`` already."""
-    return update_row(TASKS, (*MINE, LIVE), guarded=guarded, revision=TAKEN if taken else REVISION, **values)
+def completion_values(completed: Any) -> Row:
+    """Returns the columns of a task that is completed or reopened, by a constant or by an expression."""
+    if completed is True:
+        return {"completed": true(), "completed_at": TASK_WRITTEN_AT, "remind_at": null()}
+    if completed is False:
+        return {"completed": false(), "completed_at": null(), "remind_at": remind_at(completed=false())}
+    moment = case((completed, func.coalesce(TASKS.c.completed_at, TASK_WRITTEN_AT)), else_=null())
+    return {"completed": completed, "completed_at": moment, "remind_at": remind_at_after(completed=completed)}
 
 
-def rows_of(names: frozenset[str]) -> Any:
-    """The objects in the parameter ``rows`` as a table: an id and columns of tasks."""
-    columns = [column("id", BigInteger()), *(column(name, TASKS.c[name].type) for name in sorted(names))]
-    rows = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns, name="wanted")
-    return rows.render_derived(name="wanted", with_types=True)
+def with_derived_values(values: Row, action: str) -> Row:
+    """Returns ``values`` with the columns that follow from them."""
+    derived = completion_values(values["completed"]) if "completed" in values else {}
+    if values.keys() & {"completed", "due_on", "reminders"}:
+        derived["remind_at"] = (remind_at if action in ADVANCING_ACTIONS else remind_at_after)(**values)
+    return values | derived
 
 
-def completed_at(completed: Any) -> Any:
-    return case((completed, func.coalesce(TASKS.c.completed_at, NOW)), else_=null())
-
-
-# What only its own row is about when it is completed; the rest is up to ``task_changes``.
-child = TASKS.alias("child")
-_has_open_subtask = exists().where(
-    child.c.user_id == OWNER, child.c.parent_id == TASKS.c.id, child.c.deleted_at.is_(None), ~child.c.completed
-)
-IS_SIMPLE = or_(TASKS.c.completed, and_(TASKS.c.recurrence.is_(None), ~_has_open_subtask))
-TRASH = select(TASKS.c.id).where(TASKS.c.user_id == OWNER, ~LIVE)
-LOOK = Prepared(select(*KEPT).where(*MINE, LIVE))
+def update_own_task(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
+    """Returns an UPDATE of one task that takes the next number, or joins the number ``taken`` already."""
+    return update_row(TASKS, (*OWN_TASK, NOT_DELETED), guarded=guarded, revision=TAKEN if taken else REVISION, **values)
 
 
 @lru_cache(maxsize=512)
 def update_statement(
-    columns: frozenset[str], *, guarded: bool = False, simple: bool = False, taken: bool = False, action: str = ""
+    columns: frozenset[str], *, guarded: bool = False, alone: bool = False, taken: bool = False, action: str = ""
 ) -> Prepared:
-    """An UPDATE of ``columns`` of one task. No ``action``: what the columns say. ``simple``: if IS_SIMPLE."""
-    values: dict[str, Any] = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
-    if "completed" in columns:
-        values["completed_at"] = completed_at(values["completed"])
-    if columns & {"completed", "due_on", "reminders"}:
-        values["remind_at"] = (remind_at if action in GOES_ON else remind_at_after)(**values)
-    statement = changed(guarded=guarded, taken=taken, **values)
-    said: Any = action or (SET if "completed" in columns else "updated")
+    """Returns an UPDATE of ``columns`` of one task.
+
+    ``alone``: only if COMPLETES_ALONE. Without an ``action`` the row says which it is.
+    """
+    values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
+    statement = update_own_task(guarded=guarded, taken=taken, **with_derived_values(values, action))
+    recorded: Any = action or (COMPLETION_ACTION if "completed" in columns else "updated")
     revision = TAKEN if taken else REVISION
-    return numbered_task(statement.where(IS_SIMPLE) if simple else statement, said, revision=revision)
+    return numbered_task(statement.where(COMPLETES_ALONE) if alone else statement, recorded, revision=revision)
+
+
+@lru_cache(maxsize=256)
+def update_rows_statement(same: frozenset[str], own: frozenset[str], action: str = "updated") -> Prepared:
+    """Returns an UPDATE of the tasks in the parameter ``rows``, as part of the write that has begun.
+
+    The columns ``same`` become the same for all; ``rows`` are objects with an id and the columns ``own``.
+    """
+    rows = table_of_rows(own)
+    values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(same)}
+    values |= {name: rows.c[name] for name in sorted(own)}
+    statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id == rows.c.id, NOT_DELETED)
+    return joined_write(statement, action, **with_derived_values(values, action))
+
+
+def joined_write(statement: Any, action: Any, *, answer: Sequence[str] = ("id",), **values: Any) -> Prepared:
+    """Returns an UPDATE of several tasks as part of the write that has begun. No row may be written twice in it."""
+    statement = statement.values(version=TAKEN, updated_at=TASK_WRITTEN_AT, **values)
+    return numbered_task(statement, action, answer=answer, revision=TAKEN)
+
+
+def table_of_rows(names: frozenset[str], name: str = "wanted") -> Any:
+    """Returns the objects in the parameter ``rows`` as a table: an id and columns of tasks."""
+    columns = [column("id", BigInteger()), *(column(name, TASKS.c[name].type) for name in sorted(names))]
+    rows = func.jsonb_to_recordset(bindparam("rows", type_=JSONB)).table_valued(*columns, name=name)
+    return rows.render_derived(name=name, with_types=True)
+
+
+def as_json_values(row: Row) -> Row:
+    """Returns a row for ``table_of_rows``: days and instants as text."""
+    return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
+
+
+async def select_for_write(session: Session, owner: str, task_id: int, versions: list[int] | None) -> Row:
+    """Returns all columns of a task. The owner must be locked. Raises TaskNotFound and VersionConflict."""
+    found = (await session.exec(SELECT_WHOLE_TASK, {"owner": owner, "task_id": task_id})).first()
+    if found is None:
+        raise TaskNotFound
+    if versions is not None and found["version"] not in versions:
+        raise VersionConflict
+    return dict(found)
+
+
+async def write_if_alone(
+    session: Session, owner: str, statement: Prepared, task_id: int, versions: list[int] | None, values: Row
+) -> Any:
+    """Returns the row; None when there is none, or when other rows must be written. The number is taken either way."""
+    params = {"owner": owner, "task_id": task_id, "versions": versions, **values}
+    row = (await session.exec(statement, params)).first()
+    return None if row is None else task_row(row)
+
+
+async def write_task(
+    session: Session, owner: str, task_id: int, values: Row, *, taken: bool = False, action: str = ""
+) -> Any:
+    """Writes columns of one task that is there, and returns the row."""
+    statement = update_statement(frozenset(values), taken=taken, action=action)
+    return task_row((await session.exec(statement, {"owner": owner, "task_id": task_id, **values})).one())

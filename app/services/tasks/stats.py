@@ -8,9 +8,9 @@ from app.db.compiled import Prepared
 from app.db.session import Session
 from app.schemas.stats import StatsRead
 
-GROUPS = 100  # projects and tags, those with the most tasks
+GROUPS_MAX = 100  # projects and tags, those with the most tasks
 # One scan: whatever else is counted is counted of its groups, which are few beside the tasks.
-STATS = Prepared(
+SELECT_STATS = Prepared(
     text(f"""
 with zone as (
     select coalesce((select timezone from users where id = :owner), 'UTC') as name
@@ -40,7 +40,7 @@ with zone as (
 ), labels as (
     select tag as name, coalesce(sum(n) filter (where not completed), 0) as open,
            coalesce(sum(n) filter (where completed), 0) as done
-    from counted, unnest(tags) tag group by tag order by sum(n) desc, tag limit {GROUPS}
+    from counted, unnest(tags) tag group by tag order by sum(n) desc, tag limit {GROUPS_MAX}
 ), weeks as (
     select cast(generate_series(date_trunc('week', today - :days + 1), today, interval '7 days') as date) as "on"
     from clock
@@ -63,14 +63,14 @@ select name as timezone, today,
     (select coalesce(jsonb_agg(to_jsonb(g)), '[]') from (
         select project_id, p.name, open, done from groups
         left join projects p on p.user_id = :owner and p.id = project_id
-        order by open + done desc, project_id limit {GROUPS}) g) as projects,
+        order by open + done desc, project_id limit {GROUPS_MAX}) g) as projects,
     (select coalesce(jsonb_agg(to_jsonb(labels)), '[]') from labels) as tags
 from clock""").bindparams(bindparam("days", type_=Integer))  # noqa: S608 - constants
 )
-FIELDS = tuple(StatsRead.model_fields)
+STATS_FIELDS = tuple(StatsRead.model_fields)
 
 
 async def get_stats(session: Session, owner: str, *, days: int) -> dict[str, Any]:
-    """The fields of StatsRead; ``per_day`` has ``days`` entries, the last one today."""
-    row = (await session.exec(STATS, {"owner": owner, "days": days})).one()
-    return dict(zip(FIELDS, row, strict=True))
+    """Returns the fields of StatsRead; ``per_day`` has ``days`` entries, the last one today."""
+    row = (await session.exec(SELECT_STATS, {"owner": owner, "days": days})).one()
+    return dict(zip(STATS_FIELDS, row, strict=True))

@@ -15,55 +15,56 @@ from app.models.tasks import TASKS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.schemas.tags import TagRead, TagUpdate
-from app.services.tasks.statements import NOW, numbered_task
+from app.services.tasks.statements import TASK_WRITTEN_AT, numbered_task
 from app.services.users import get_revision, lock_owner
 
 # Tasks that one statement writes, and with it one number. Of 100,000 on two busy cores, 5,000 took 0.3 to 1.0 s and
 # 10,000 up to 2.7 s; none may take five.
-BATCH = 5_000
+TAGGED_BATCH = 5_000
 TagRow: Any = msgspec.defstruct("TagRow", list(TagRead.model_fields), frozen=True)
 
-COUNTED = """
+COUNTED_TAGS = """
     select tag, count(*) as count, count(*) filter (where not completed) as open
     from tasks, unnest(tags) tag where user_id = :owner and deleted_at is null"""
-LIST = Prepared(
+SELECT_TAGS = Prepared(
     text(f"""
-    {COUNTED} and (cast(:after as text) is null or (lower(tag), tag) > (lower(:after), :after))
+    {COUNTED_TAGS} and (cast(:after as text) is null or (lower(tag), tag) > (lower(:after), :after))
     group by tag order by lower(tag), tag limit :limit""").bindparams(
         bindparam("after", type_=Text), bindparam("limit", type_=BigInteger)
     )
 )
-ONE = Prepared(text(f"{COUNTED} and tags @> array[cast(:name as text)] and tag = :name group by tag"))
+SELECT_TAG = Prepared(text(f"{COUNTED_TAGS} and tags @> array[cast(:name as text)] and tag = :name group by tag"))
 
-OLD, NEW = bindparam("old", type_=Text), bindparam("new", type_=Text)
-# Those in the trash, too: a task that is restored must not bring back a name that was given up.
-TAGGED = (TASKS.c.user_id == OWNER, any_(TASKS.c.tags) == OLD)
-SOME = Prepared(select(TASKS.c.id).where(*TAGGED).limit(1))
-LIVE = Prepared(select(TASKS.c.id).where(*TAGGED, TASKS.c.deleted_at.is_(None)).limit(1))
+OLD_TAG, NEW_TAG = bindparam("old", type_=Text), bindparam("new", type_=Text)
+# Also those in the trash: a task that is restored must not bring back a name that was given up.
+HAS_OLD_TAG = (TASKS.c.user_id == OWNER, any_(TASKS.c.tags) == OLD_TAG)
+FIND_TAGGED = Prepared(select(TASKS.c.id).where(*HAS_OLD_TAG).limit(1))
+FIND_LIVE_TAGGED = Prepared(select(TASKS.c.id).where(*HAS_OLD_TAG, TASKS.c.deleted_at.is_(None)).limit(1))
 
 
-def _write(tags: Any) -> Prepared:
-    """Give the next BATCH of the tasks that have the tag other ``tags``, which must lack it."""
-    batch = select(TASKS.c.id).where(*TAGGED).order_by(TASKS.c.id).limit(BATCH)
+def _write_tags(tags: Any) -> Prepared:
+    """Returns a write of the next TAGGED_BATCH tasks that have the tag: they get ``tags``, which must lack it."""
+    batch = select(TASKS.c.id).where(*HAS_OLD_TAG).order_by(TASKS.c.id).limit(TAGGED_BATCH)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
-    return numbered_task(statement.values(tags=tags, version=REVISION, updated_at=NOW), "updated", answer=["id"])
+    statement = statement.values(tags=tags, version=REVISION, updated_at=TASK_WRITTEN_AT)
+    return numbered_task(statement, "updated", answer=["id"])
 
 
-_without = func.array_remove(TASKS.c.tags, OLD, type_=ARRAY(Text()))
-DELETE = _write(_without)
+_without = func.array_remove(TASKS.c.tags, OLD_TAG, type_=ARRAY(Text()))
+REMOVE_TAG = _write_tags(_without)
 # A task that has both keeps the new one where it is; else it takes the place of the old one.
-RENAME = _write(
+RENAME_TAG = _write_tags(
     case(
-        (any_(TASKS.c.tags) == NEW, _without),
-        else_=func.array_replace(TASKS.c.tags, OLD, NEW, type_=ARRAY(Text())),
+        (any_(TASKS.c.tags) == NEW_TAG, _without),
+        else_=func.array_replace(TASKS.c.tags, OLD_TAG, NEW_TAG, type_=ARRAY(Text())),
     )
 )
 
 
 async def list_tags(session: Session, owner: str, query: ForwardQuery) -> Page:
-    """By name, in no particular case. Raises InvalidCursor."""
+    """Returns a page by name, in any case. Raises InvalidCursor."""
     values = {"owner": owner, "after": _after(query.cursor), "limit": query.limit + 1}
-    records = (await session.exec(LIST, values)).all()
+    records = (await session.exec(SELECT_TAGS, values)).all()
     rows = [TagRow(*record) for record in records[: query.limit]]
     more = len(records) > query.limit
     return Page(
@@ -74,33 +75,33 @@ async def list_tags(session: Session, owner: str, query: ForwardQuery) -> Page:
 
 
 async def rename_tag(session: Session, owner: str, name: str, change: TagUpdate) -> Any:
-    """Rename on all tasks, those in the trash included; more than BATCH of them are several numbered changes.
+    """Renames a tag on all tasks, in the trash too; more than TAGGED_BATCH of them are several numbered changes.
 
     Raises TagNotFound; TagExists when a task out of the trash has the new name and ``merge`` does not allow it.
     """
-    await lock_owner(session, owner)  # nothing comes between the looks and the write
+    await lock_owner(session, owner)  # nothing comes between the lookups and the write
     new = change.name
-    if new != name and not change.merge and (await session.exec(LIVE, {"owner": owner, "old": new})).all():
+    if new != name and not change.merge and (await session.exec(FIND_LIVE_TAGGED, {"owner": owner, "old": new})).all():
         raise TagExists
     if new != name:
-        await _write_all(session, owner, RENAME, {"old": name, "new": new})
-    elif not (await session.exec(SOME, {"owner": owner, "old": name})).all():
+        await _write_all_tagged(session, owner, RENAME_TAG, {"old": name, "new": new})
+    elif not (await session.exec(FIND_TAGGED, {"owner": owner, "old": name})).all():
         raise TagNotFound
-    row = (await session.exec(ONE, {"owner": owner, "name": new})).first()
+    row = (await session.exec(SELECT_TAG, {"owner": owner, "name": new})).first()
     return TagRow(*row) if row else TagRow(new, 0, 0)
 
 
 async def delete_tag(session: Session, owner: str, name: str) -> None:
-    """Take it from all tasks, those in the trash included. Raises TagNotFound."""
+    """Removes a tag from all tasks, in the trash too. Raises TagNotFound."""
     await lock_owner(session, owner)
-    await _write_all(session, owner, DELETE, {"old": name})
+    await _write_all_tagged(session, owner, REMOVE_TAG, {"old": name})
 
 
-async def _write_all(session: Session, owner: str, statement: Prepared, values: dict[str, str]) -> None:
-    """No statement writes nothing: it would take a number without a change."""
+async def _write_all_tagged(session: Session, owner: str, statement: Prepared, values: dict[str, str]) -> None:
+    """Repeats ``statement`` while there is a tagged task: a number without a change must not be."""
     values = {"owner": owner, **values}
     total = 0
-    while total % BATCH == 0 and (await session.exec(SOME, values)).all():
+    while total % TAGGED_BATCH == 0 and (await session.exec(FIND_TAGGED, values)).all():
         total += len((await session.exec(statement, values)).all())
     if total == 0:
         raise TagNotFound

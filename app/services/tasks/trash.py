@@ -1,44 +1,172 @@
-"""Bringing many tasks back from the trash, each to where it would go alone."""
+"""The trash: deleting and restoring, one task or many. ``retention`` deletes permanently.
 
+What is below a task goes with it, and comes back with it. A task comes back below its parent where that is there, and
+into its project where that is: else to the top, and into the inbox.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import null, select, text, update
+
+from app.db.changes import OWNER, REVISION, TAKEN
+from app.db.compiled import Prepared
 from app.db.session import Session
-from app.services.tasks.bulk_statements import DEPTHS, RETURNS, TOGETHER, update_all
-from app.services.tasks.subtasks import place_of_return
+from app.errors import TaskNotFound
+from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.tasks import TASKS
+from app.services.tasks.remind_at import remind_at
+from app.services.tasks.statements import (
+    DELETED_VALUES,
+    HAS_SUBTASK,
+    NO_WRITE_BETWEEN,
+    OWN_TASKS,
+    SELECT_TASK,
+    TASK_IDS,
+    TASK_WRITTEN_AT,
+    Row,
+    joined_write,
+    numbered_task,
+    select_for_write,
+    table_of_rows,
+    update_own_task,
+    write_if_alone,
+)
+from app.services.tasks.subtasks import MAX_LEVELS, update_trees
+from app.services.users import lock_owner
 
-Row = dict[str, Any]
-RESTORE = update_all(frozenset(), frozenset({"parent_id", "project_id"}), "restored")
+DELETE_TREE = joined_write(update_trees(), "deleted", answer=READ_COLUMNS, **DELETED_VALUES)
+DELETE_TREES = joined_write(update_trees(), "deleted", **DELETED_VALUES)
+# How many tasks each has above itself, in the trash or not.
+SELECT_DEPTHS = Prepared(
+    text("""
+    with recursive up as (
+        select id as task, parent_id, 0 as level from tasks where user_id = :owner and id = any(:ids)
+        union select up.task, t.parent_id, up.level + 1
+        from up join tasks t on t.user_id = :owner and t.id = up.parent_id where up.level < 10)
+    select task, max(level) as depth from up group by task""").bindparams(TASK_IDS)
+)
+# Of each task, which is in the trash: the depth and project of its parent and its own project, each null where that is
+# not there, and how many levels come back together. Tasks are not looked up by what they have in common, such as the
+# moment at which they were deleted: that is how many there may be of them.
+SELECT_RETURNS = Prepared(
+    text("""
+    with recursive up as (
+        select id as task, parent_id, 0 as level from tasks where user_id = :owner and id = any(:ids)
+        union select up.task, t.parent_id, up.level + 1
+        from up join tasks t on t.user_id = :owner and t.id = up.parent_id and t.deleted_at is null
+        where up.level < 10),
+    down as (
+        select id as task, id, deleted_at, 1 as level from tasks where user_id = :owner and id = any(:ids)
+        union select down.task, t.id, t.deleted_at, down.level + 1
+        from down join tasks t on t.user_id = :owner and t.parent_id = down.id
+            and t.deleted_at is not distinct from down.deleted_at
+        where down.level < 10),
+    levels as (select task, level, true as above from up union all select task, level, false from down),
+    found as (
+        select task, max(level) filter (where above) as depth, max(level) filter (where not above) as height
+        from levels group by task)
+    select t.id, t.parent_id, nullif(f.depth, 0) as depth, f.height, p.project_id as parents_project,
+           j.id as project_id
+    from found f join tasks t on t.user_id = :owner and t.id = f.task
+    left join tasks p on p.user_id = :owner and p.id = t.parent_id and p.deleted_at is null
+    left join projects j on j.user_id = :owner and j.id = t.project_id and j.deleted_at is null""").bindparams(TASK_IDS)
+)
 
 
-async def restore_all(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """From above to below, one level after the other, so that a parent is back before what was below it.
+def _restore(answer: Sequence[str], *, revision: Any) -> Prepared:
+    """Returns the write of TASK_IDS, each into its place in ``rows``, and of what was deleted with them.
 
-    The owner must be locked, and the number taken.
+    Below a row each keeps its parent, and comes into the same project.
     """
-    depths = dict((await session.exec(DEPTHS, {"owner": owner, "ids": list(targets)})).all())
+    wanted, below = table_of_rows(frozenset({"parent_id", "project_id"})), TASKS.alias("below")
+    tree = (
+        select(TASKS.c.id, TASKS.c.deleted_at, wanted.c.parent_id, wanted.c.project_id)
+        .where(*OWN_TASKS, TASKS.c.id == wanted.c.id)
+        .cte("tree", recursive=True)
+    )
+    together = below.c.deleted_at.is_not_distinct_from(tree.c.deleted_at)
+    tree = tree.union(
+        select(below.c.id, below.c.deleted_at, below.c.parent_id, tree.c.project_id).where(
+            below.c.user_id == OWNER, below.c.parent_id == tree.c.id, together
+        )
+    )
+    statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id == tree.c.id)
+    statement = statement.values(
+        deleted_at=null(),
+        remind_at=remind_at(deleted_at=None),
+        parent_id=tree.c.parent_id,
+        project_id=tree.c.project_id,
+        version=revision,
+        updated_at=TASK_WRITTEN_AT,
+    )
+    return numbered_task(statement, "restored", answer=answer, revision=revision)
+
+
+RESTORE_TREE, RESTORE_TREES = _restore(READ_COLUMNS, revision=REVISION), _restore(["id"], revision=TAKEN)
+
+
+@lru_cache
+def delete_statement(*, guarded: bool) -> Prepared:
+    """Returns the deletion of one task, if nothing is below it."""
+    statement = update_own_task(guarded=guarded, deleted_at=TASK_WRITTEN_AT, remind_at=null())
+    return numbered_task(statement.where(~HAS_SUBTASK, NO_WRITE_BETWEEN), "deleted")
+
+
+async def delete_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
+    """Moves a task to the trash, with all below it. Raises TaskNotFound and VersionConflict."""
+    statement = delete_statement(guarded=versions is not None)
+    row = await write_if_alone(session, owner, statement, task_id, versions, {})
+    if row is not None:
+        return row
+    await select_for_write(session, owner, task_id, versions)
+    rows = (await session.exec(DELETE_TREE, {"owner": owner, "ids": [task_id]})).all()
+    return next(task_row(row) for row in rows if row[0] == task_id)
+
+
+async def delete_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
+    """Moves tasks to the trash, with all below them. The owner must be locked, and the number taken."""
+    await session.exec(DELETE_TREES, {"owner": owner, "ids": list(targets)})
+
+
+async def restore_task(session: Session, owner: str, task_id: int) -> Any:
+    """Brings a task back from the trash, with what was deleted with it. Raises TaskNotFound.
+
+    A task that is not in the trash stays as it is, without a number.
+    """
+    await lock_owner(session, owner)  # no concurrent write restores it between the lookup and the write
+    live = (await session.exec(SELECT_TASK, {"owner": owner, "task_id": task_id})).first()
+    if live is not None:
+        return task_row(live)
+    places = await _find_returns(session, owner, [task_id])
+    if not places:
+        raise TaskNotFound
+    rows = (await session.exec(RESTORE_TREE, {"owner": owner, "ids": [task_id], "rows": places})).all()
+    return next(task_row(row) for row in rows if row[0] == task_id)
+
+
+async def restore_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
+    """Brings tasks back from the trash. The owner must be locked, and the number taken.
+
+    One level after the other, from the top, so that a parent is back before what was below it.
+    """
+    depths = dict((await session.exec(SELECT_DEPTHS, {"owner": owner, "ids": list(targets)})).all())
     back: set[int] = set()
     for depth in sorted(set(depths.values())):
         roots = [task_id for task_id in targets if depths[task_id] == depth and task_id not in back]
         if roots:  # the others came back with their parents
-            rows = await _places(session, owner, roots)
-            await session.exec(RESTORE, {"owner": owner, "rows": rows})
-            back |= {row["id"] for row in rows}
+            places = await _find_returns(session, owner, roots)
+            back.update((await session.exec(RESTORE_TREES, {"owner": owner, "ids": roots, "rows": places})).all())
 
 
-async def _places(session: Session, owner: str, roots: list[int]) -> list[Row]:
-    """Parent and project of ``roots`` and of what comes back together with them."""
-    values = {"owner": owner, "ids": roots}
-    tree = (await session.exec(TOGETHER, values)).all()
-    heights: dict[int, int] = {}
-    for row in tree:
-        heights[row.root] = max(row.level, heights.get(row.root, 0))
-    found = (await session.exec(RETURNS, values)).all()
-    places = {each.id: place_of_return(each, heights[each.id]) for each in found}
-    return [
-        {
-            "id": row.id,
-            "project_id": places[row.root].project_id,
-            "parent_id": places[row.id].parent_id if row.id in places else row.parent_id,
-        }
-        for row in tree
-    ]
+async def _find_returns(session: Session, owner: str, task_ids: list[int]) -> list[Row]:
+    """Returns the id and the place of each task that is to leave the trash."""
+    places = []
+    for found in (await session.exec(SELECT_RETURNS, {"owner": owner, "ids": task_ids})).all():
+        if found.depth is not None and found.depth + found.height <= MAX_LEVELS:
+            place = {"parent_id": found.parent_id, "project_id": found.parents_project}
+        else:
+            place = {"parent_id": None, "project_id": found.project_id}
+        places.append({"id": found.id, **place})
+    return places

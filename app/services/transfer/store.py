@@ -16,7 +16,7 @@ from app.errors import Conflict
 from app.models.task_rows import READ_COLUMNS
 from app.models.types import MAX_ID
 from app.services.changes.entities import IMPORTED_ENTITIES, MANAGED_COLUMNS
-from app.services.tasks.reminders import remind_at_of
+from app.services.tasks.remind_at import remind_at_of
 
 # Clients put in place what a creation tells of: what came into the trash must not be told of as created.
 ACTION: Any = literal_column("case when written.deleted_at is null then 'created' else 'deleted' end")

@@ -1,0 +1,67 @@
+"""When a task reminds of itself: ``remind_at`` is a function of its row.
+
+It is the first moment that the reminders name and that has not been fired, so usually one after now; null when there is
+none, and while the task is completed or in the trash. Every statement that changes one of the columns it depends on
+computes it, by ``remind_at`` below.
+
+Durations count from the due date, and wait for one where there is none. From a day they count from its local midnight
+by the clock on the wall (PT9H is nine o'clock, also on the day the clocks change); from an instant, days keep the
+time of day and hours are hours (RFC 5545, 3.3.6). ``next_reminder`` is a function of the database (migration 0009),
+because a write of many rows computes it for each of them.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, DateTime, case, func, literal_column, null, or_
+
+from app.db.session import Session
+from app.models.task_reminders import spell
+from app.models.tasks import TASKS
+from app.services.users import LOCAL_TO_INSTANT, TIMEZONE
+
+INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
+NOW: Any = func.now()
+# A moment that has passed and stands there still has not been fired, because no worker was there. Nothing from then on
+# has, so what is named from then on is next: the moment itself, unless it is taken away or moved.
+PENDING: Any = case(
+    (TASKS.c.remind_at <= NOW, TASKS.c.remind_at - literal_column("interval '1 microsecond'")), else_=NOW
+)
+
+
+def remind_at(*, after: Any = NOW, **values: Any) -> ColumnElement[Any]:
+    """The value of ``remind_at`` for a row in which ``values`` take the place of the columns of their names.
+
+    Those are reminders, due_on, due_at, completed and deleted_at; what is not given stays as it is. Needs ``owner``.
+    """
+    row = {name: values.get(name, TASKS.c[name]) for name in ("reminders", "due_on", "due_at")}
+    silent = [func.cardinality(row["reminders"]) == 0, values.get("completed", TASKS.c.completed)]
+    if "deleted_at" not in values:  # who gives it brings the row back
+        silent.append(TASKS.c.deleted_at.is_not(None))
+    moment = func.next_reminder(*row.values(), TIMEZONE, after, type_=DateTime(timezone=True))
+    return case((or_(*silent), null()), else_=moment)
+
+
+def remind_at_after(**values: Any) -> ColumnElement[Any]:
+    """The same for an UPDATE that sets ``values``: it loses nothing that waits to be fired."""
+    return remind_at(after=PENDING, **values)
+
+
+def remind_at_of(rows: Any, *, update: bool = False) -> ColumnElement[Any]:
+    """The same for whole rows of a task's columns, from a FROM clause; for those that are there already: ``update``."""
+    values = {name: rows.c[name] for name in INPUTS} | {"deleted_at": None}
+    moment = remind_at(after=PENDING if update else NOW, **values)
+    return case((rows.c.deleted_at.is_not(None), null()), else_=moment)
+
+
+async def resolve_reminders(session: Session, owner: str, reminders: Sequence[str] | None) -> list[str]:
+    """Local times without offset read in the owner's time zone."""
+    resolved = []
+    for reminder in reminders or ():
+        if not reminder.endswith("Z") and "P" not in reminder:
+            local = {"owner": owner, "local": datetime.fromisoformat(reminder)}
+            resolved.append(spell((await session.exec(LOCAL_TO_INSTANT, local)).one()))
+        else:
+            resolved.append(reminder)
+    return list(dict.fromkeys(resolved))
