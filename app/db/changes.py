@@ -1,18 +1,18 @@
-"""The one idea: every write takes its owner's next number and leaves a row in ``changes``, in the same statement.
+"""Recorded writes: each takes its owner's next revision and inserts a row into ``changes``, in the same statement.
 
-A service writes an ordinary INSERT, UPDATE or DELETE of Core, uses ``REVISION`` where the number belongs, and wraps it
-with ``numbered``. The result is
+A service builds an ordinary INSERT, UPDATE or DELETE of SQLAlchemy Core, uses ``REVISION`` where the revision belongs,
+and wraps the statement with ``numbered``. The result is
 
     WITH rev AS (INSERT INTO users ... ON CONFLICT DO UPDATE SET revision = users.revision + 1 RETURNING revision),
          written AS (<the statement> RETURNING ...),
          log AS (INSERT INTO changes ... SELECT ... FROM written)
     SELECT ... FROM written
 
-The lock on the owner's row serialises the writes of one owner and of nobody else, so numbers are gap-free in commit
-order: a reader that asks for what came after 41 can never miss a 40 that commits later. A write that hits no row must
-be rolled back, number included: services raise a fact in that case.
+The lock on the owner's row serialises the writes of one owner and no others, so revisions are gap-free in commit
+order: a reader that asks for changes after 41 can never miss a 40 that commits later. A write that hits no row must
+be rolled back together with its revision: services raise an application error in that case.
 
-On a distributed database the same is three statements: ``app.db.distributed_changes``.
+On a distributed database a write is three statements instead: ``app.db.distributed_changes``.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ from app.models.changes import Change
 from app.models.users import USERS
 
 OWNER = bindparam("owner", type_=Text)
-THROUGH = bindparam("through", "api", type_=Text)  # filled in by the session, so that services need not know
-_ONE: Any = literal_column("1")  # text of the statement rather than one more argument of each call
+THROUGH = bindparam("through", "api", type_=Text)  # set by the session, so that services need not pass it
+_ONE: Any = literal_column("1")  # in the SQL text, so that it is not an argument of each call
 _take = (
     pg_insert(USERS)
     .values(id=OWNER, revision=_ONE)
@@ -38,14 +38,14 @@ _take = (
 )
 _rev = _take.cte("rev")
 REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
-# The number that this transaction has taken already: the owner's lock keeps it the latest one.
+# The revision that this transaction has already taken: the owner's lock keeps it the latest one.
 _taken = select(USERS.c.revision).where(USERS.c.id == OWNER)
 TAKEN: ColumnElement[int] = _taken.scalar_subquery()
-# The number alone, for writes of several statements. Only when something will be written: a number without a change
-# must not be.
+# The revision alone, for writes of several statements. Only when something will be written: a revision without a
+# change must not exist.
 TAKE, LOOK_UP = Prepared(_take), Prepared(_taken)
-# What a distributed write has instead: it begins when the number is taken, so that TAKEN next to REVISION, the number
-# before this one, is what it would be without a concurrent write.
+# What a distributed write uses instead. It begins when the revision is taken, so that TAKEN next to REVISION is the
+# revision before this one, as it would be without a concurrent write.
 _FIRST, _JOINING = {REVISION: NUMBER, TAKEN: NUMBER - 1}, {TAKEN: NUMBER}
 
 WRITTEN: FromClause = table("written")
@@ -60,16 +60,16 @@ def numbered(
     answer: Sequence[str],
     revision: ColumnElement[int] = REVISION,
 ) -> Prepared:
-    """Wrap ``write`` so that it takes the next number and records each row it wrote.
+    """Wraps ``write`` so that it takes the next revision and records each row it wrote.
 
-    ``returning`` are the columns kept in ``changes.data``; ``answer`` names those of them that the caller gets back,
-    in order. ``action`` may be an expression over the columns of ``written``.
+    ``returning`` are the columns kept in ``changes.data``; ``answer`` names those of them that are returned, in order.
+    ``action`` may be an expression over the columns of ``written``.
 
-    With ``revision=TAKEN``, there and in ``write``, it is part of the write that this transaction has begun, for
-    writes of several statements. Only after one that took a number: else it would join somebody else's. No row may be
-    written twice.
+    With ``revision=TAKEN``, here and in ``write``, the statement joins the write that this transaction has begun, for
+    writes of several statements. Only after one that took a revision: else it would join an earlier write. No row may
+    be written twice.
     """
-    if isinstance(write, Delete):  # nothing in it needs the number, and without that it would lock its rows first
+    if isinstance(write, Delete):  # it does not use the revision, and without this it would lock its rows first
         write = write.where(revision.is_not(None))
     written = write.returning(*returning).cte("written")
     log = (

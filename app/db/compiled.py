@@ -1,6 +1,6 @@
-"""SQLAlchemy statements as asyncpg wants them: text, argument order, and the types' processors, compiled once.
+"""SQLAlchemy statements in the form asyncpg takes: SQL text, argument order, types' processors, compiled once.
 
-SQLAlchemy stays the language; its execution layer costs 100 to 700 microseconds a statement, this one 2 to 30
+Statements are written in SQLAlchemy; its execution layer costs 100 to 700 microseconds a statement, this one 2 to 30
 (``bench/``). Reads internals of the compiler that are stable within SQLAlchemy 2.x and are covered by
 ``tests/db/test_session.py`` against SQLAlchemy's own execution for every column type in use.
 """
@@ -26,7 +26,7 @@ MAX_CACHED = 500
 def _json(value: Any) -> str:
     try:
         return msgspec.json.encode(value).decode()  # 1,000 rows of 1 KB in 1 ms, where json takes 12
-    except UnicodeEncodeError:  # what a model made up: half of a surrogate pair, which json escapes
+    except UnicodeEncodeError:  # from a language model: half of a surrogate pair, which json escapes
         return json.dumps(value)
 
 
@@ -65,9 +65,9 @@ class Prepared:
         notifies: bool = False,
         alternative: AlternativeForm | None = None,
     ) -> None:
-        """``notifies``: those who wait for the owner's changes are notified after the commit.
+        """Compiles ``statement``. With ``notifies``, listeners for the owner's changes are notified after the commit.
 
-        ``alternative`` runs in its place where the database is distributed.
+        ``alternative`` runs in its place if the database is distributed.
         """
         self.notifies = notifies
         self.alternative = alternative
@@ -92,7 +92,7 @@ class Prepared:
             self._make = namedtuple("Row", names, rename=True)._make  # type: ignore[attr-defined]
 
     def arguments(self, params: Mapping[str, Any]) -> list[Any]:
-        """Values in the order of the placeholders; KeyError for a parameter that nobody gave."""
+        """Returns values in the order of the placeholders. Raises KeyError for a parameter that is missing."""
         values = []
         for name, process in self._arguments:
             value = params[name] if name in params else self._defaults[name]
@@ -100,7 +100,7 @@ class Prepared:
         return values
 
     def rows(self, records: list[Any]) -> list[Any]:
-        """Rows with the types' result processors applied; the driver's own records when there is nothing to apply."""
+        """Applies the types' result processors; returns the driver's own records if there are none."""
         if self._results is None or self._make is None:
             return records
         make, processors = self._make, self._results
@@ -121,7 +121,7 @@ _cache: dict[Any, tuple[Prepared, SQLCompiler]] = {}
 
 
 def prepare(statement: Executable) -> tuple[Prepared, Mapping[str, Any]]:
-    """Compile a statement built inside a request, once per shape, and take its values out."""
+    """Compiles a statement built inside a request, once per shape, and extracts its values."""
     key = statement._generate_cache_key()  # type: ignore[attr-defined]
     if key is None:
         return Prepared(statement), {}

@@ -10,7 +10,7 @@ from app.db.embedded import embedded_postgres
 
 @asynccontextmanager
 async def database_options(settings: Settings) -> AsyncIterator[ConnectOptions]:
-    """The database of DATABASE_URL, or the embedded one for as long as the context lasts."""
+    """Yields the options of DATABASE_URL, or of an embedded server that runs as long as the context lasts."""
     if settings.database_url is not None:
         yield connect_options(settings.database_url.get_secret_value(), settings)
         return
@@ -19,7 +19,7 @@ async def database_options(settings: Settings) -> AsyncIterator[ConnectOptions]:
 
 
 def direct_options(settings: Settings, options: ConnectOptions) -> ConnectOptions:
-    """The way past a pooler, which migrations need when there is one."""
+    """Returns the options of a direct connection (bypassing the pooler), which migrations need."""
     if settings.direct_database_url is None:
         return options
     return connect_options(settings.direct_database_url.get_secret_value(), settings)

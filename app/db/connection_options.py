@@ -1,4 +1,4 @@
-"""Any PostgreSQL URL, as its provider prints it, turned into what asyncpg understands."""
+"""Any PostgreSQL URL, as its provider prints it, translated into connection options of asyncpg."""
 
 import re
 import ssl
@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 from app.config import Settings
 
 SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
-# Everything else in the query is for another driver (channel_binding, connect_timeout, pgbouncer, schema ...):
+# Every other parameter in the query is for another driver (channel_binding, connect_timeout, pgbouncer, schema ...):
 # asyncpg would send it to the server as a setting and fail.
 KEPT = {"host", "port", "user", "password", "database", "dbname", "options", "application_name", "target_session_attrs"}
 # PgBouncer's own port, Supabase's, DigitalOcean's.
@@ -25,14 +25,14 @@ SERVER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
     "client_connection_check_interval": "1s",
     "jit": "off",  # compiling costs more than any statement here runs
-    "enable_seqscan": "off",  # no statement is about all of a table, and a small one grows while plans are kept
+    "enable_seqscan": "off",  # no statement reads a whole table, and a small table grows while its plans are cached
     "timezone": "UTC",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """How to reach one database. ``pooled`` means a transaction pooler stands in between."""
+    """How to reach one database. ``pooled`` means through a transaction pooler."""
 
     dsn: str = field(repr=False)  # it holds the password
     pooled: bool
@@ -42,10 +42,10 @@ class ConnectOptions:
     server_settings: dict[str, str] = field(default_factory=lambda: dict(SERVER_SETTINGS))
 
     def arguments(self) -> dict[str, Any]:
-        """Keyword arguments of ``asyncpg.connect``.
+        """Returns the keyword arguments of ``asyncpg.connect``.
 
-        Behind a pooler no statement is prepared by name and no start-up parameter is sent: PgBouncer refuses most of
-        them, and ``statement_cache_size=0`` alone gave right answers in 30,444 of 30,444 trials.
+        Through a pooler no statement is prepared by name and no start-up parameter is sent: PgBouncer refuses most of
+        them, and with ``statement_cache_size=0`` alone 30,444 of 30,444 trials had correct results.
         """
         common = {
             "dsn": self.dsn,
@@ -59,7 +59,7 @@ class ConnectOptions:
 
 
 def connect_options(url: str, settings: Settings) -> ConnectOptions:
-    """Translate ``url``. Raises ValueError with a sentence for the operator, and nothing of a password in it."""
+    """Translates ``url``. Raises ValueError with a sentence for the operator that shows no part of a password."""
     parts = _split(url.strip())
     user, places = _authority(parts)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -88,7 +88,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _authority(parts: SplitResult) -> tuple[str, list[str]]:
-    """``user:password@`` as asyncpg splits it (at the first @), and each host with its port."""
+    """Returns ``user:password@``, quoted so that asyncpg splits it at the first @, and each host with its port."""
     credentials, at, hosts = parts.netloc.rpartition("@")
     user, colon, password = credentials.partition(":")
     places = hosts.split(",")
@@ -100,14 +100,14 @@ def _authority(parts: SplitResult) -> tuple[str, list[str]]:
 
 
 def _looks_pooled(places: list[str], query: dict[str, str]) -> bool:
-    """Neon and Aiven name the pooler in the host, others by its port, Prisma's habit is ``pgbouncer=true``."""
+    """Recognises a pooler by host (Neon, Aiven), by port, or by ``pgbouncer=true`` (Prisma)."""
     hosts = [*places, query.get("host", "")]
     ports = {place.rpartition(":")[2] for place in places} | {query.get("port", "")}
     return any("-pooler" in host for host in hosts) or bool(ports & POOLER_PORTS) or query.get("pgbouncer") == "true"
 
 
 def _tls(query: dict[str, str]) -> ssl.SSLContext | str | bool | None:
-    """libpq's ``sslmode``: ``require`` encrypts without checking the certificate, ``verify-full`` checks all of it."""
+    """Implements libpq's ``sslmode``: ``require`` checks no certificate, ``verify-full`` also checks the host name."""
     mode = query.get("sslmode") or {"true": "require", "1": "require"}.get(query.get("ssl", ""), query.get("ssl"))
     match mode:
         case None | "":

@@ -1,4 +1,4 @@
-"""What to do when the database undoes a transaction for the sake of another one."""
+"""Retries of transactions that the database rolled back because of a deadlock or a serialization failure."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps

@@ -1,4 +1,4 @@
-"""Where transactions come from: the pool, and the roles and owners that transactions begin with."""
+"""The database: the connection pool, and the role and owner that each transaction begins with."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,11 +17,11 @@ from app.domain.user_ids import is_user_id
 from app.errors import Unavailable
 
 SERVICE_ROLE, AUTH_ROLE, WORKER_ROLE = "todo_user", "todo_auth", "todo_worker"
-NO_OWNER = "nobody"  # of a transaction that reads what its role may and no rows of one user
+NO_OWNER = "nobody"  # for transactions that read what their role may, and no rows of one user
 
 
 def quote_owner(owner: str) -> str:
-    """``owner`` as an SQL literal: SET takes no bind parameters. ValueError for what cannot be an owner."""
+    """Quotes ``owner`` as an SQL literal: SET takes no bind parameters. Raises ValueError unless it is a user id."""
     if not is_user_id(owner):
         raise ValueError("not a user id")
     return "'" + owner.replace("'", "''") + "'"
@@ -35,24 +35,24 @@ async def _prepare_connection(connection: Any) -> None:
 
 
 class Database:
-    """Where transactions come from."""
+    """Hands out transactions on connections of one pool."""
 
     def __init__(self, options: ConnectOptions, *, size: int, timeout: float, role: str = SERVICE_ROLE) -> None:
-        """``timeout`` is the longest wait for a connection, in seconds. Nothing is opened before ``open``."""
+        """Opens no connection before ``open``. ``timeout`` is the longest wait for a connection, in seconds."""
         self.options = options
         self.role = role
         self._preamble = ""
-        if options.pooled:  # a pooler's connections are not ours to configure, so each transaction brings its settings
+        if options.pooled:  # a pooler's connections cannot be configured, so each transaction sends its settings
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
-        self.distributed = False  # until ``open`` has asked
+        self.distributed = False  # until ``open`` has checked
         self._reach = ""
-        self.on_commit: Callable[[str], None] | None = None  # told the owner of each write (``app.db.notifications``)
+        self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
         self._size = size
-        self._patience = 0.75 * timeout  # for connecting, and for BEGIN: less than they have who wait for the place
+        self._patience = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
         self._pool = Pool(self._connect, size=size, timeout=timeout)
 
     async def open(self) -> Self:
-        """Connect; raises OSError, TimeoutError or an asyncpg error when the database does not answer."""
+        """Opens one connection. Raises OSError, TimeoutError or an asyncpg error if the database does not respond."""
         await self._pool.gate.enter()
         try:
             connection, _ = await self._pool.acquire()
@@ -67,8 +67,8 @@ class Database:
 
     async def _connect(self) -> Any:
         arguments = self.options.arguments()
-        # Whoever connects holds a place in the gate. When the way to the database swallows packets, connections that
-        # are about to fail must not keep those from being tried that come after.
+        # A request that connects holds a place in the gate. If the network drops packets, attempts that are bound to
+        # fail must not keep later requests from trying.
         arguments["timeout"] = min(arguments["timeout"], self._patience)
         connection = await asyncpg.connect(record_class=Row, **arguments)
         try:
@@ -80,7 +80,7 @@ class Database:
         return connection
 
     async def close(self) -> None:
-        """Wait shortly for what runs, then close every connection."""
+        """Waits up to ROLLBACK_TIMEOUT for running transactions, then closes every connection."""
         try:
             async with asyncio.timeout(ROLLBACK_TIMEOUT):
                 await self._pool.close()
@@ -89,29 +89,29 @@ class Database:
 
     @property
     def load(self) -> tuple[int, int, int]:
-        """Transactions that run, those that wait for a connection, and how many may run."""
+        """Counts running transactions, those waiting for a connection, and the most that may run."""
         return self._size - self._pool.gate.free, self._pool.gate.waiting, self._size
 
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
-        """A session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
+        """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
         acting = f" SET LOCAL ROLE {role or self.role};{self._reach} SET LOCAL app.user_id = {quote_owner(owner)}"
-        # Behind a pooler a deferred COMMIT would keep a connection of the server from others.
+        # Through a pooler a deferred COMMIT would hold a connection of the server.
         defers_commit = read_only and not self.options.pooled
         return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}", defers_commit=defers_commit)
 
     def auth_transaction(self) -> Session:
-        """A session without an owner, for what comes before anybody knows who asks: login, refresh, tokens.
+        """Returns a session without an owner, for requests before the user is known: login, refresh, tokens.
 
-        Its role can read and write accounts and nothing of what users keep here.
+        Its role can read and write accounts, and no data of users.
         """
         return Session(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE};{self._reach}")
 
     async def begin(self, statement: str) -> Any:
-        """A connection on which ``statement`` has run. Connections that died while idle are replaced on the way.
+        """Returns a connection on which ``statement`` has run. Replaces connections that died while idle.
 
-        BEGIN has no effect to lose, so it is tried again, once for each connection the pool may hold, and on a new one.
+        BEGIN has no effect to lose, so it is retried, once for each connection the pool may hold, and on a new one.
         """
         try:
             await self._pool.gate.enter()
@@ -125,15 +125,15 @@ class Database:
             raise Unavailable(retry_after=RETRY_AFTER)
         except BaseException as error:
             self._pool.gate.leave()
-            if fact := fact_of(error):
-                raise fact from error
+            if app_error := fact_of(error):
+                raise app_error from error
             raise
 
     async def _begin_once(self, statement: str) -> Any:
-        """None when the connection turned out to be dead."""
+        """Returns None if the connection was dead."""
         connection, ending = await self._pool.acquire()
         try:
-            await connection.execute(ending + statement, timeout=self._patience)  # it waits for nothing but the way
+            await connection.execute(ending + statement, timeout=self._patience)  # waits for the network only
         except BaseException as error:
             self._pool.discard(connection)
             if is_lost(error):
@@ -142,11 +142,11 @@ class Database:
         return connection
 
     def release(self, connection: Any, *, has_only_read: bool = False) -> None:
-        """Give a connection back whose transaction has ended, or one that ``has_only_read`` in it."""
+        """Returns a connection to the pool: its transaction has ended, or has only read."""
         self._pool.release(connection, has_only_read=has_only_read)
         self._pool.gate.leave()
 
     def discard(self, connection: Any) -> None:
-        """Close a connection whose state is unknown; the server rolls back whatever was open."""
+        """Closes a connection whose state is unknown; the server rolls back an open transaction."""
         self._pool.discard(connection)
         self._pool.gate.leave()

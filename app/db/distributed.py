@@ -8,6 +8,6 @@ REACH_WORKERS = " SET LOCAL citus.propagate_set_commands = 'local';"
 
 
 async def is_distributed(connection: Any) -> bool:
-    """Asked once, when the service starts."""
+    """Queries whether Citus is installed. Called once, when the service starts."""
     found: bool = await connection.fetchval(DETECT)
     return found

@@ -1,11 +1,11 @@
-"""A numbered write as three plain statements, for a database that is spread over several servers (Citus).
+"""A recorded write as three plain statements, for a database that is spread over several servers (Citus).
 
-There an INSERT inside WITH is not sent to the owner's server but taken apart into intermediate results, which row-level
-security refuses. So: take the number, write with the number as a parameter, record what was written. The owner's lock
-is held from the first one on, and each has a snapshot of its own: what the one-statement form finds out about writes
-that came in between is settled here before the write begins.
+Citus does not send an INSERT inside WITH to the owner's server but materialises it as intermediate results, which
+row-level security refuses. So: take the revision, write with the revision as a parameter, record what was written. The
+owner's lock is held from the first statement on, and each has a snapshot of its own: concurrent writes that the
+one-statement form detects have already committed here when the write begins.
 
-How each statement is written follows from what Citus sends on (``multi_router_planner.c`` there): no sub-select in an
+The form of each statement follows from what Citus can route (``multi_router_planner.c`` there): no sub-select in an
 INSERT, no function in RETURNING that is not immutable (``to_jsonb`` is not), and no INSERT from a SELECT without
 a table, which becomes a COPY.
 """
@@ -28,7 +28,7 @@ NUMBER: Any = bindparam("number", type_=BigInteger)
 
 
 class DistributedWrite:
-    """What ``numbered`` makes of a write, in three steps. Compiled when it is used for the first time."""
+    """A write of ``numbered`` in three steps. Compiled when it is used for the first time."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class DistributedWrite:
         take: Prepared,
         values: Mapping[Any, Any],
     ) -> None:
-        """``take`` answers the number; ``values`` are what takes the place of the sub-selects that look it up."""
+        """Stores the parts. ``take`` returns the revision; ``values`` replace the sub-selects that read it."""
         self.take = take
         self._write: Any = write
         self._values = values
@@ -54,7 +54,7 @@ class DistributedWrite:
 
     @cached_property
     def _answered(self) -> Callable[[Any], Any]:
-        """Of a row of ``write``, what the caller gets back: as of any statement, a single column without its row."""
+        """Picks what the caller gets of a row of ``write``; of a single column its value."""
         places = list(self._answer.values())
         if len(places) == 1:
             return itemgetter(*places)
@@ -63,9 +63,9 @@ class DistributedWrite:
 
     @cached_property
     def write(self) -> Prepared:
-        """The write itself, answering the columns to keep, and the action where it depends on the row.
+        """Builds the write itself. It returns the columns to keep, and the action if that depends on the row.
 
-        What the row was before is there to be read in its RETURNING, and not later.
+        The action is computed in RETURNING because the old values of the row are readable only there.
         """
         action = []
         if not isinstance(self._action, str):
@@ -76,7 +76,7 @@ class DistributedWrite:
 
     @cached_property
     def log(self) -> Prepared:
-        """One row of ``changes``, its ``data`` made by PostgreSQL as ``to_jsonb`` would make it of the row."""
+        """Builds the INSERT of one row of ``changes``, with ``data`` as ``to_jsonb`` would make it of the row."""
         data: list[Any] = []
         for name, column in zip(self._params, self._returning, strict=True):
             data += [literal_column(f"'{column.name}'"), bindparam(name, type_=column.type)]
@@ -92,7 +92,7 @@ class DistributedWrite:
         return Prepared(insert(Change).values(row).inline())
 
     async def run(self, session: Executor, values: Mapping[str, Any]) -> Result:
-        """The same rows as the one statement would have given."""
+        """Runs the three statements. Returns the rows that the one-statement form would return."""
         number = (await session.exec(self.take, values)).one()
         rows = (await session.exec(self.write, {**values, "number": number})).all()
         await session.exec_each(self.log, [self._change(row, number, session.through) for row in rows])

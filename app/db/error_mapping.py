@@ -1,4 +1,4 @@
-"""What the database or the way to it reports, as facts. SQLSTATE classes are mapped here and nowhere else."""
+"""Errors of the database and its connections as application errors. Only this module maps SQLSTATE classes."""
 
 import logging
 
@@ -23,25 +23,25 @@ from app.errors import (
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 1  # seconds
-# Exceptions that mean "no answer": asyncpg does not wrap all of them in its own.
+# Exceptions that mean "no response": asyncpg does not wrap all of them in its own.
 LOST = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 NO_ANSWER = (TimeoutError, OSError, *LOST)
 CONTENTION = {"40001", "40P01"}
 BUSY = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 FULL = {"53100"}
 
-# Constraint -> fact. A constraint that is not listed is mapped by its SQLSTATE.
+# Constraint -> application error. A constraint that is not listed is mapped by its SQLSTATE.
 CONSTRAINTS: dict[str, type[AppError]] = {
     "accounts_email_key_key": EmailTaken,
     "views_name_key": ViewNameTaken,
-    "comments_task_id_fkey": TaskNotFound,  # deleted for good while the comment was on its way
+    "comments_task_id_fkey": TaskNotFound,  # deleted permanently by a concurrent request
     "projects_name_key": ProjectNameTaken,
     "tasks_recurrence_check": DueDateNeeded,
 }
 
 
 def fact_of(error: BaseException) -> AppError | None:
-    """The fact behind ``error``; None when it is not a failure of the database but a bug of ours."""
+    """Returns the application error for ``error``; None if it is not a failure of the database but a bug."""
     if isinstance(error, asyncpg.PostgresError):
         return _of_sqlstate(error)
     if isinstance(error, asyncpg.DataError):  # a value the driver could not encode, e.g. an integer beyond 64 bits
@@ -52,7 +52,7 @@ def fact_of(error: BaseException) -> AppError | None:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the connection had ended before the statement was sent; a time-out does not tell."""
+    """Returns whether the connection had ended before the statement was sent. A timeout does not show that."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(("08", "57P"))
     return isinstance(error, LOST)
@@ -60,23 +60,23 @@ def is_lost(error: BaseException) -> bool:
 
 def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
     state = error.sqlstate or ""
-    if fact := CONSTRAINTS.get(getattr(error, "constraint_name", None) or ""):
-        return fact()
+    if app_error := CONSTRAINTS.get(getattr(error, "constraint_name", None) or ""):
+        return app_error()
     if state in FULL:
         return StorageFull()
     if state in CONTENTION:
         return Contention(retry_after=RETRY_AFTER)
     if state in BUSY or state.startswith(("08", "57P")):
         return Unavailable(retry_after=RETRY_AFTER)
-    if state == "42501":  # a row or right of somebody else: the third net held where the first two should have
+    if state == "42501":  # another user's row: row-level security held where the first two isolation layers failed
         log.critical("database denied access: %s", error.args[0] if error.args else state)
         return NotFound()
     if state in {"23505", "23503"}:
         return Conflict()
-    if state == "22023" and "time zone" in str(error):  # a missing role is an "invalid parameter value", too
+    if state == "22023" and "time zone" in str(error):  # a missing role is also an "invalid parameter value"
         return UnknownTimeZone()
     if state.startswith("22") or state in {"23502", "23514"}:
-        # The shapes should have refused it first, with a better answer: worth a look. No values, they are the user's.
+        # Validation of the request should have refused it with a better message. The log shows no values of the user.
         log.warning("the database refused a value: %s %s", state, getattr(error, "constraint_name", "") or "")
         return Invalid()
     return None

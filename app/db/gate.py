@@ -1,4 +1,4 @@
-"""First come, first served: how many transactions may run at once."""
+"""A fair limit on how many transactions may run at once."""
 
 import asyncio
 from collections import deque
@@ -14,7 +14,7 @@ class Gate:
     __slots__ = ("_free", "_timeout", "_waiting")
 
     def __init__(self, size: int, timeout: float) -> None:
-        """``timeout`` is in seconds."""
+        """Starts with ``size`` free places. ``timeout`` is in seconds."""
         self._free = size
         self._timeout = timeout
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -28,14 +28,14 @@ class Gate:
         return sum(not place.done() for place in self._waiting)
 
     def try_enter(self) -> bool:
-        """Take a place if there is one that nobody waits for."""
+        """Takes a place if one is free."""
         if self._free > 0:
             self._free -= 1
             return True
         return False
 
     async def enter(self) -> None:
-        """Take a place, waiting for it if there is none. Raises TimeoutError; then no place was taken."""
+        """Takes a place, waiting if none is free. Raises TimeoutError; then no place was taken."""
         if self.try_enter():
             return
         loop = asyncio.get_running_loop()
@@ -46,13 +46,13 @@ class Gate:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                self.leave()  # the place came at the same moment: on to the next
+                self.leave()  # the place came at the same moment: pass it on
             raise
         finally:
             timer.cancel()
 
     def leave(self) -> None:
-        """Hand the place to whoever has waited longest."""
+        """Hands the place to the task that has waited longest."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():

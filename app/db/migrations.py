@@ -1,7 +1,7 @@
 """Alembic, run from inside the service: once, under a lock, while older versions keep serving.
 
-It is loaded only where there is something to migrate: with all it brings (Mako, Pygments) it is 8 MB of memory and
-50 ms of a start, which every process would pay for finding out that its database is up to date.
+Alembic is loaded only if there is something to migrate: with its dependencies (Mako, Pygments) it costs 8 MB of memory
+and 50 ms at start, which every process would pay to find that its database is up to date.
 """
 
 from functools import cache
@@ -19,9 +19,9 @@ APP = Path(__file__).resolve().parents[1]
 # A wheel has them inside the package; a source tree has them at its root, where Alembic's own command finds them.
 MIGRATIONS = packaged if (packaged := APP / "_alembic").is_dir() else APP.parent / "alembic"
 LOCK = 7_305_612_884  # any number, the same in every version of this service
-ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # a DBA is asked once for all of them
+ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # so that a DBA has to create roles only once
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
-# Since PostgreSQL 16 a membership may come without the right to switch: who creates a role gets just that.
+# Since PostgreSQL 16 a membership may lack the right to SET ROLE: the creator of a role gets such a membership.
 ROLES = """
 do $$
 declare
@@ -32,7 +32,7 @@ begin
         if not exists (select from pg_roles where rolname = name) then
             begin
                 execute format('create role %I {rights}', name);
-            exception when duplicate_object or unique_violation then null;  -- another database's migration was faster
+            exception when duplicate_object or unique_violation then null;  -- another migration created it concurrently
             end;
         end if;
         if not pg_has_role(current_user, name, needed) then
@@ -47,22 +47,22 @@ end $$;
 
 
 class SchemaError(ValueError):
-    """The database does not have the schema this version needs; the message says what to do."""
+    """The database does not have the schema this version needs; the message names the remedy."""
 
 
 @cache
 def known() -> list[str]:
-    """This version's revisions, oldest first: its files are named after them, and each follows the one before."""
+    """Lists this version's revisions, oldest first, from the names of the migration files."""
     return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
 def head() -> str:
-    """The revision this code is written for."""
+    """Returns the revision this code needs."""
     return known()[-1]
 
 
 async def upgrade(options: ConnectOptions) -> None:
-    """Bring the schema to ``head``. A second process that comes at the same time waits, then finds nothing to do.
+    """Upgrades the schema to ``head``. A second process that starts concurrently waits, then finds nothing to do.
 
     Raises SchemaError, OSError, TimeoutError or an asyncpg error.
     """
@@ -72,7 +72,7 @@ async def upgrade(options: ConnectOptions) -> None:
 
 
 async def require_head(options: ConnectOptions) -> None:
-    """Raises SchemaError when the database is behind or ahead."""
+    """Raises SchemaError if the database is behind or ahead."""
     found = await current(options)
     if found is None:
         raise SchemaError("the database has no schema yet: run 'todo migrate'")
@@ -82,7 +82,7 @@ async def require_head(options: ConnectOptions) -> None:
 
 
 def require_known(revision: str, what: str = "the database") -> None:
-    """Raises SchemaError when ``revision`` is none of this version's."""
+    """Raises SchemaError if ``revision`` is not one of this version's."""
     if revision not in known():
         raise SchemaError(
             f"{what} is at revision {revision}, which this version does not know: a newer one migrated it"
@@ -90,7 +90,7 @@ def require_known(revision: str, what: str = "the database") -> None:
 
 
 async def migrate(options: ConnectOptions, revision: str) -> None:
-    """Go to ``revision``, up, or down if it begins with ``-`` or is ``base``."""
+    """Migrates to ``revision``: up, or down if it begins with ``-`` or is ``base``."""
 
     async def connect() -> asyncpg.Connection:
         arguments = options.arguments() | {"command_timeout": None}
@@ -104,7 +104,7 @@ async def migrate(options: ConnectOptions, revision: str) -> None:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate, revision)
     except DBAPIError as error:
-        # SQLAlchemy's message holds the statement; the driver's own says in one line what went wrong.
+        # SQLAlchemy's message contains the statement; the driver's message is one line.
         cause = error.orig.__cause__ if error.orig is not None else None
         raise SchemaError(f"the migration failed: {getattr(cause, 'message', None) or cause}") from error
     finally:
@@ -117,7 +117,7 @@ def _migrate(connection: Connection, revision: str) -> None:
     from alembic import command
 
     with connection.begin():
-        # Bound to the transaction, so it also holds behind a transaction pooler and ends by itself.
+        # Bound to the transaction, so it also works through a transaction pooler and ends with it.
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         connection.execute(text("set local lock_timeout = '10s'"))
         config = Config(attributes={"connection": connection})
@@ -136,7 +136,7 @@ def _revision(connection: Connection) -> str | None:
 
 
 async def current(options: ConnectOptions) -> str | None:
-    """The revision the database is at; None for an empty one."""
+    """Reads the revision of the database; None if it is empty."""
     connection = await asyncpg.connect(**options.arguments())
     try:
         if await connection.fetchval("select to_regclass('alembic_version')") is None:
@@ -148,10 +148,10 @@ async def current(options: ConnectOptions) -> str | None:
 
 
 def roles_script(*names: str) -> str:
-    """SQL that makes the service's roles and lets the login that migrates switch to them.
+    """Returns SQL that creates the service's roles and lets the login that migrates switch to them.
 
-    Roles belong to the whole server, so another database on it, or a DBA, may have made them already: then it needs no
-    right but membership. They cannot log in; the service's login switches to them at the start of each transaction.
+    Roles belong to the whole server, so another database on it, or a DBA, may have created them: then the login needs
+    membership only. They cannot log in; the service's login switches to them at the start of each transaction.
     """
     return ROLES.format(
         names=", ".join(f"'{name}'" for name in names),
@@ -162,7 +162,7 @@ def roles_script(*names: str) -> str:
 
 
 def run_script(sql: str) -> None:
-    """For migrations: several statements as one simple query (SQLAlchemy's driver prepares one at a time)."""
+    """Runs several statements as one simple query, for migrations (SQLAlchemy's driver prepares one at a time)."""
     from alembic import op
 
     connection = op.get_bind().connection.dbapi_connection

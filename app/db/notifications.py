@@ -1,8 +1,8 @@
-"""Hints that an owner's data has changed, to whoever waits for that in this process and in all others.
+"""Hints that an owner's data has changed, for listeners in this process and in all others.
 
 NOTIFY inside the writing transaction would serialise all commits of the database (it takes one lock for the queue), so
-each process notes the owners of its committed writes and tells the others a few times a second on a connection of its
-own. A hint may get lost, with the process that had it or the connection that carried it: it only makes things fast.
+each process collects the owners of its committed writes and notifies the others a few times a second on a connection
+of its own. A hint may get lost with its process or its connection: hints only make listeners faster than polling.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ CHANNEL = "todo_changes"
 MAX_PAYLOAD = 7_900  # bytes; NOTIFY takes 7,999
 PAUSE = 0.02  # seconds between two notifications
 RECONNECT = 2.0  # seconds
-ALIVE = 15.0  # seconds of silence after which the connection is tried
+ALIVE = 15.0  # seconds without a notification after which the connection is tested
 NOTIFY = "select pg_notify($2, payload) from unnest($1::text[]) payload"
 
 # Called with owners; with None when any owner may have changed, because hints have been missed.
@@ -30,10 +30,10 @@ Listener = Callable[[Collection[str] | None], None]
 
 
 class Hints:
-    """Use as an async context manager. Without a direct way to the database only this process hears its own hints."""
+    """An async context manager. Without a direct connection to the database hints stay within this process."""
 
     def __init__(self, options: ConnectOptions) -> None:
-        """``options`` lead past a pooler: LISTEN belongs to a session."""
+        """Takes ``options`` of a direct connection: LISTEN needs one session (no pooler)."""
         self._options = options
         self._listeners: list[Listener] = []
         self._fresh: set[str] = set()
@@ -62,7 +62,7 @@ class Hints:
         self._listeners.append(listener)
 
     def note(self, owner: str) -> None:
-        """A write of ``owner`` has been committed. Costs a set insertion; several in one turn are one hint."""
+        """Records a committed write of ``owner``. Costs a set insertion; several in one loop turn are one hint."""
         if not self._fresh:
             asyncio.get_running_loop().call_soon(self._tell)
         self._fresh.add(owner)
@@ -79,7 +79,7 @@ class Hints:
             listener(owners)
 
     def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
-        # One's own hints have been told already; what comes while the connection is being closed can no longer be told.
+        # Listeners have had this process's own hints; a connection that is being closed has no server pid to compare.
         if not connection.is_closed() and pid != connection.get_server_pid():
             self._call(json.loads(payload))
 
@@ -96,7 +96,7 @@ class Hints:
             await asyncio.sleep(RECONNECT)
 
     async def _exchange(self, connection: Any) -> None:
-        """Listen and tell until the connection is lost."""
+        """Listens and notifies until the connection is lost."""
         connection.add_termination_listener(lambda _: self._wake.set())
         await connection.add_listener(CHANNEL, self._heard)
         self._call(None)
@@ -105,7 +105,7 @@ class Hints:
                 async with asyncio.timeout(ALIVE):
                     await self._wake.wait()
             except TimeoutError:
-                await connection.execute("select 1")  # a peer that is gone without a word fails here
+                await connection.execute("select 1")  # fails if the peer is gone without closing
                 continue
             self._wake.clear()
             owners, self._outbox = self._outbox, set()
@@ -116,7 +116,7 @@ class Hints:
 
 
 def _payloads(owners: Collection[str]) -> Iterator[str]:
-    """JSON arrays of owners, each short enough for NOTIFY."""
+    """Yields JSON arrays of owners, each short enough for NOTIFY."""
     batch: list[str] = []
     size = 0
     for owner in owners:

@@ -1,10 +1,10 @@
 """Connections to one database, at most ``size``, handed out first come first served.
 
 asyncpg's own pool wraps each connection in a proxy and each release in a task, and is not fair: at 64 clients its p99
-was 1.4 s beside a p50 of 6 ms. Here a gate counts, and a list keeps what is idle.
+was 1.4 s with a p50 of 6 ms. Here a semaphore counts connections in use, and a list keeps idle ones.
 
-A transaction that has only read is not ended at once: COMMIT travels in front of the next BEGIN on that connection,
-which saves reads a round trip, or goes alone after ``LINGER``.
+A transaction that has only read is not ended at once: COMMIT is sent in front of the next BEGIN on that connection,
+which saves reads a round trip, or alone after ``LINGER``.
 """
 
 import asyncio
@@ -17,27 +17,27 @@ import asyncpg
 from app.db.gate import Gate
 
 LINGER = 0.05  # seconds for which a transaction that has only read may stay open
-IDLE = 300.0  # seconds after which an unused connection is closed: something on the way may have dropped it
-ENDING = 2.0  # seconds for a COMMIT that nobody waits for
+IDLE = 300.0  # seconds after which an idle connection is closed: the network may have dropped it
+ENDING = 2.0  # seconds for a COMMIT in the background
 COMMIT = "COMMIT; "
 
 
 class Pool:
-    """``gate`` counts the connections in use: whoever calls ``acquire`` has entered it, and leaves it in the end."""
+    """``gate`` counts connections in use: the caller of ``acquire`` enters it before, and leaves it at the end."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], *, size: int, timeout: float) -> None:
-        """``timeout`` is the longest wait at the gate, in seconds."""
+        """Connects by ``connect``. ``timeout`` is the longest wait for a place, in seconds."""
         self.gate = Gate(size, timeout)
         self._connect = connect
         self._idle: list[tuple[Any, float]] = []  # with the time of its last use; the latest is used first
         self._taken: set[Any] = set()
-        self._reading: set[Any] = set()  # idle, but their transaction is not ended yet
+        self._reading: set[Any] = set()  # idle with a transaction that has not ended
         self._timer: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._closing = False
 
     async def acquire(self) -> tuple[Any, str]:
-        """A connection, and what must be sent in front of the next BEGIN on it. Raises what connecting raises."""
+        """Returns a connection, and what to send in front of the next BEGIN on it. Raises what connecting raises."""
         oldest = asyncio.get_running_loop().time() - IDLE
         while self._idle:
             connection, used_at = self._idle.pop()
@@ -57,7 +57,7 @@ class Pool:
         return connection, COMMIT
 
     def release(self, connection: Any, *, has_only_read: bool = False) -> None:
-        """Take back a connection whose transaction has ended, or one that ``has_only_read`` in it."""
+        """Takes a connection back: its transaction has ended, or has only read."""
         self._taken.discard(connection)
         if self._closing:
             _terminate(connection)
@@ -70,27 +70,27 @@ class Pool:
                     self._timer = loop.call_later(LINGER, self._end_reads)
 
     def discard(self, connection: Any) -> None:
-        """Close a connection whose state is unknown; the server rolls back whatever was open."""
+        """Closes a connection whose state is unknown; the server rolls back an open transaction."""
         self._taken.discard(connection)
         _terminate(connection)
 
     async def close(self) -> None:
-        """Close what is idle at once, and wait for what is in use."""
+        """Closes idle connections at once, and waits for those in use."""
         self._closing = True
         if self._timer is not None:
             self._timer.cancel()
         idle, self._idle = self._idle, []
         await asyncio.gather(*self._background, *(_close(connection) for connection, _ in idle))
-        while self._taken:  # noqa: ASYNC110 - once in a life
+        while self._taken:  # noqa: ASYNC110 - only once, when the process stops
             await asyncio.sleep(0.01)
 
     def terminate(self) -> None:
-        """Close what is still in use, without waiting."""
+        """Closes connections in use, without waiting."""
         for connection in list(self._taken):
             self.discard(connection)
 
     def _end_reads(self) -> None:
-        """End the transactions that nobody has ended by using their connection again."""
+        """Ends read transactions whose connection has not been used again."""
         self._timer = None
         idle, self._idle = self._idle, []
         for connection, used_at in idle:
@@ -107,7 +107,7 @@ class Pool:
         try:
             await connection.execute(COMMIT, timeout=ENDING)
             self.release(connection)
-        except Exception:  # nothing is lost with it: the next one who needs a connection opens another
+        except Exception:  # no work is lost: the next request opens a new connection
             self.discard(connection)
         finally:
             self.gate.leave()

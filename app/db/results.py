@@ -1,4 +1,4 @@
-"""Rows that a statement takes and gives back."""
+"""Rows that statements take and return."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,15 +8,15 @@ import msgspec
 
 
 def encode_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Returns a JSON array for a statement to take apart.
+    """Encodes ``rows`` as a JSON array, as input of a statement.
 
-    Row by row, so that a thread gives the interpreter away between two: 1,000 rows may be 16 MB.
+    Row by row, so that a thread releases the interpreter between two: 1,000 rows may be 16 MB.
     """
     return f"[{','.join([msgspec.json.encode(row).decode() for row in rows])}]"
 
 
 class Row(asyncpg.Record):  # type: ignore[misc]
-    """A record whose columns are attributes, too."""
+    """A record whose columns are also attributes."""
 
     __slots__ = ()
 
@@ -28,7 +28,7 @@ class Row(asyncpg.Record):  # type: ignore[misc]
 
 
 class Result:
-    """The rows of one statement, in the order the database gave them. One column: its values instead of rows."""
+    """The rows of one statement in the order of the database; of a single column its values instead of rows."""
 
     __slots__ = ("_rows",)
 
@@ -42,6 +42,6 @@ class Result:
         return self._rows[0] if self._rows else None
 
     def one(self) -> Any:
-        """The only row; ValueError when there is none or more than one."""
+        """Returns the only row. Raises ValueError if there is none or more than one."""
         (row,) = self._rows
         return row

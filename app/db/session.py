@@ -1,9 +1,9 @@
 """The session provider: one owner, one transaction, three round trips.
 
-``Session`` has the face of SQLModel's AsyncSession (``(await session.exec(select(Task)...)).all()``) and none of its
-unit of work: statements run on asyncpg, rows come back as rows. The transaction opens at the first statement, so a
-request that fails before it (403, 422) costs the database nothing, and is committed by ``app.http.routing`` before the
-answer is sent.
+``Session`` has the interface of SQLModel's AsyncSession (``(await session.exec(select(Task)...)).all()``) without its
+unit of work: statements run on asyncpg and return rows. The transaction begins with the first statement, so a request
+that fails before it (403, 422) costs the database nothing, and is committed by ``app.http.routing`` before the
+response is sent.
 """
 
 import asyncio
@@ -49,10 +49,10 @@ class Session:
         self._notifies = False
         self.owner = owner
         self.round_trips = 0
-        self.through = "api"  # or a token's name, mcp, chat, import: kept in ``changes``
+        self.through = "api"  # or a token's name, mcp, chat, import: recorded in ``changes``
 
     async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
-        """Run one statement. Raises the facts of ``app.db.error_mapping``; what is left is a bug."""
+        """Runs one statement. Raises errors of ``app.db.error_mapping``; any other exception is a bug."""
         values: Mapping[str, Any] = params or {}
         if isinstance(statement, Prepared):
             prepared = statement
@@ -72,8 +72,8 @@ class Session:
         try:
             records = await self._connection.fetch(prepared.sql, *prepared.arguments(values))
         except Exception as error:
-            if fact := fact_of(error):
-                raise fact from error
+            if app_error := fact_of(error):
+                raise app_error from error
             raise
         rows = prepared.rows(records)
         if rows and len(rows[0]) == 1:
@@ -81,19 +81,19 @@ class Session:
         return Result(rows)
 
     async def exec_each(self, prepared: Prepared, params: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement for each of ``params``, sent together, in the transaction that has begun. As ``exec``."""
+        """Runs a statement for each of ``params``, sent together, in a transaction that has begun."""
         if not params:
             return
         self.round_trips += 1
         try:
             await self._connection.executemany(prepared.sql, [prepared.arguments(values) for values in params])
         except Exception as error:
-            if fact := fact_of(error):
-                raise fact from error
+            if app_error := fact_of(error):
+                raise app_error from error
             raise
 
     async def commit(self) -> None:
-        """End the transaction, if one was opened. Called once, before the answer is sent."""
+        """Commits the transaction, if one has begun. Called once, before the response is sent."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -104,17 +104,17 @@ class Session:
         try:
             await connection.execute("COMMIT")
         except BaseException as error:
-            # Whether it happened is unknown: the connection goes, and the caller is told 503.
+            # Whether it was committed is unknown: the connection is closed, and the response is 503.
             self._database.discard(connection)
-            if fact := fact_of(error):
-                raise fact from error
+            if app_error := fact_of(error):
+                raise app_error from error
             raise
         self._database.release(connection)
         if self._notifies and self._database.on_commit is not None:
             self._database.on_commit(self.owner)
 
     async def rollback(self) -> None:
-        """Undo everything since the first statement. Never raises: a connection that cannot roll back is closed."""
+        """Rolls the transaction back. Raises no Exception: a connection that cannot roll back is closed."""
         connection, self._connection = self._connection, None
         if connection is None:
             return

@@ -1,4 +1,4 @@
-"""What all tables have in common whose rows carry the number of their latest write, as ``version``."""
+"""Statements for tables whose rows have the revision of their latest write, as ``version``."""
 
 from typing import Any
 
@@ -9,19 +9,19 @@ from app.db.changes import REVISION
 
 
 def kept_columns(table: Table) -> list[Column[Any]]:
-    """What ``changes.data`` holds of a row: of what the database computes only that which clients read."""
+    """Lists the columns that ``changes.data`` holds: of computed ones only ``position``, which clients read."""
     return [column for column in table.c if column.computed is None or column.name == "position"]
 
 
 def moment_of(table: Table) -> ColumnElement[Any]:
-    """When a row is written: now() is when the transaction began, and one that waited may have begun earlier."""
+    """Returns the time of a write. now() is the start of the transaction, which may precede a concurrent write."""
     return func.greatest(func.now(), table.c.updated_at)
 
 
 def update_row(
     table: Table, where: Any, *, guarded: bool, revision: ColumnElement[int] = REVISION, **values: Any
 ) -> Update:
-    """An UPDATE that numbers what it writes; ``guarded``: only where the version is one of ``versions``."""
+    """Builds an UPDATE that sets ``version``; ``guarded``: only where the version is one of ``versions``."""
     statement = update(table).where(*where)
     if guarded:
         statement = statement.where(table.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger))))

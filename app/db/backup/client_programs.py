@@ -1,4 +1,4 @@
-"""PostgreSQL's own client programs: which to run, and how they find a database without a password in sight."""
+"""PostgreSQL's own client programs: which to run, and how to pass them a password that no other user can see."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from app.config import inherited_environment
 from app.db.embedded import binaries
 
 NAMES = ("pg_dump", "pg_restore", "psql")
-# What libpq reads from a URL, under the names it has in the environment: a command line is everybody's to read.
+# Parameters of a URL and libpq's environment variables for them: every user of a machine can read command lines.
 VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -34,7 +34,7 @@ VARIABLES = {
 
 
 class ToolError(ValueError):
-    """A program is missing, too old, or failed; the message is one line for the operator."""
+    """A program is missing, outdated, or failed; the message is one line for the operator."""
 
 
 class Tools(NamedTuple):
@@ -46,9 +46,9 @@ class Tools(NamedTuple):
 
 
 async def find_tools(server: int) -> Tools:
-    """The newest of those in the PATH and those that came with the embedded PostgreSQL.
+    """Finds the newest of the programs in the PATH and those of the embedded PostgreSQL.
 
-    They read servers of their own major version and older: raises ToolError when ``server`` is newer.
+    They work with servers of their own major version and older: raises ToolError if ``server`` is newer.
     """
     folders = [str(folder) for folder in (binaries(), _in_path()) if folder is not None]
     found = [tools for folder in folders if (tools := await _tools_in(folder)) is not None]
@@ -71,13 +71,13 @@ async def _tools_in(folder: str) -> Tools | None:
     if not all(shutil.which(name, path=folder) for name in NAMES):
         return None
     tools = Tools(folder, 0)
-    said = await run_tool(tools.path(NAMES[0]), "--version", environment={})
-    version = re.search(r"\(PostgreSQL\) (\d+)", said)
+    output = await run_tool(tools.path(NAMES[0]), "--version", environment={})
+    version = re.search(r"\(PostgreSQL\) (\d+)", output)
     return tools._replace(major=int(version[1])) if version else None
 
 
 def connection_environment(url: str) -> dict[str, str]:
-    """``url``, which ``connect_options`` has accepted, as variables that libpq reads."""
+    """Translates ``url``, which ``connect_options`` has accepted, into libpq's environment variables."""
     parts = urlsplit(url.strip())
     credentials, _, hosts = parts.netloc.rpartition("@")
     user, _, password = credentials.partition(":")
@@ -99,7 +99,7 @@ def connection_environment(url: str) -> dict[str, str]:
 async def started(
     *command: str, environment: dict[str, str], stdin: int = DEVNULL, stdout: int = PIPE
 ) -> AsyncIterator[Process]:
-    """A running program, which does not outlive the context."""
+    """Starts a program, and kills it if it still runs at the end of the context."""
     process = await asyncio.create_subprocess_exec(
         *command, stdin=stdin, stdout=stdout, stderr=PIPE, env={**inherited_environment(), "LC_ALL": "C", **environment}
     )
@@ -112,17 +112,17 @@ async def started(
 
 
 async def run_tool(*command: str, environment: dict[str, str]) -> str:
-    """What it wrote to standard output. Raises ToolError with what it said when it fails."""
+    """Runs a program and returns its standard output. Raises ToolError with its error message."""
     async with started(*command, environment=environment) as process:
-        output, said = await process.communicate()
+        output, errors = await process.communicate()
     if process.returncode != 0:
-        raise ToolError(complaint(command[0], said))
+        raise ToolError(complaint(command[0], errors))
     return output.decode(errors="replace")
 
 
-def complaint(program: str, said: bytes) -> str:
-    """The line that says what is wrong."""
-    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error:|ERROR:|FATAL:", line)] or lines or ["it said nothing"]
-    line = re.sub(r"^(psql:\S*|\S*pg_\w+): *(error:)? *", "", telling[0])
+def complaint(program: str, errors: bytes) -> str:
+    """Picks the line of a program's error output that names the error."""
+    lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
+    found = [line for line in lines if re.search(r"error:|ERROR:|FATAL:", line)] or lines or ["it printed nothing"]
+    line = re.sub(r"^(psql:\S*|\S*pg_\w+): *(error:)? *", "", found[0])
     return f"{Path(program).name} failed: {line}"

@@ -1,7 +1,7 @@
-"""The whole service in one file, and back: every table of it, with policies and rights, as one moment saw them.
+"""Dump and restore: all tables of the service, with policies and rights, from one consistent snapshot in one file.
 
-The file is PostgreSQL's own custom format: ``pg_restore --list`` reads it. It holds the service's tables and nothing
-else of the database they are in. The roles belong to the server, so they are made again rather than copied.
+The file is in PostgreSQL's own custom format: ``pg_restore --list`` reads it. It holds the service's tables and nothing
+else of their database. The roles belong to the server, so they are created again rather than copied.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from app.db.connection_options import ConnectOptions
 from app.models.sql_functions import FUNCTIONS
 
 CHUNK = 1 << 16  # bytes
-# By the catalogue, so that a version may also save what an older one has left: forced policies and the service's roles
-# tell its tables from those of others in the schema.
+# From the catalogue, so that a dump includes tables of an older version: forced policies and the service's roles
+# distinguish its tables from others in the schema.
 TABLES = """
     select c.relname from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
@@ -31,24 +31,24 @@ LOGIN = """
            (select count(*) from pg_stat_activity
             where datname = current_database() and usename = current_user and pid <> pg_backend_pid()) as others
     from pg_roles where rolname = current_user"""
-# What is no part of a table: as in the migrations.
+# Not part of a table; the migrations have the same.
 SCHEMA_RIGHTS = f"""
 grant usage on schema public to {", ".join(migrations.ALL_ROLES)};
 alter default privileges in schema public grant select, delete on tables to todo_eraser;
 """
-# What other servers do not know: a setting, before 17, and a note that some keep with each column for themselves. Each
-# is a whole line, and no row of a table with more than one column can look like it.
+# Lines that other servers refuse: a setting, before 17, and a column option of some providers. Each is a whole line,
+# and no row of a table with more than one column can be equal to it.
 FOREIGN = re.compile(
     rb"^(?:SET transaction_timeout = 0;|ALTER TABLE ONLY \S+ ALTER COLUMN \S+ SET \(pg_attver=\d+\);)\n", re.MULTILINE
 )
 
 
 class BackupError(ValueError):
-    """Nothing was written; the message says why and what to do."""
+    """Nothing was written; the message gives the reason and the remedy."""
 
 
 async def dump(options: ConnectOptions, environment: dict[str, str], file: Path) -> list[str]:
-    """Write ``file``, for its owner alone; the names of the tables in it. A failure leaves no file behind."""
+    """Writes ``file``, readable by its owner only; returns the names of its tables. A failure leaves no file."""
     connection = await asyncpg.connect(**options.arguments())
     try:
         login = await connection.fetchrow(LOGIN)
@@ -57,7 +57,7 @@ async def dump(options: ConnectOptions, environment: dict[str, str], file: Path)
         await connection.close()
     if not login["sees_all"]:
         raise BackupError(
-            f"login {login['name']!r} is bound by row-level security and would save nobody's rows: "
+            f"login {login['name']!r} is bound by row-level security and would save no rows: "
             f"use one with BYPASSRLS (alter role {login['name']} bypassrls) in DIRECT_DATABASE_URL"
         )
     if "users" not in tables:
@@ -75,7 +75,7 @@ async def _write(tools: Tools, environment: dict[str, str], tables: list[str], f
     draft = file.with_name(f".{file.name}.part")
     draft.unlink(missing_ok=True)
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds what every user wrote
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds the data of every user
         chosen = [f'--table=public."{name}"' for name in tables]
         command = (tools.path("pg_dump"), "--format=custom", "--no-owner", f"--file={draft}", *chosen)
         await run_tool(*command, environment=environment)
@@ -88,9 +88,9 @@ async def _write(tools: Tools, environment: dict[str, str], tables: list[str], f
 
 
 async def restore(options: ConnectOptions, environment: dict[str, str], file: Path, *, replace: bool) -> None:
-    """Make the service's roles and tables as ``file`` has them, in one transaction: all of it, or nothing.
+    """Restores the service's roles and tables from ``file``, in one transaction.
 
-    ``replace`` drops the tables that are there. Raises BackupError and ToolError.
+    ``replace`` drops existing tables. Raises BackupError and ToolError.
     """
     connection = await asyncpg.connect(**options.arguments())
     try:
@@ -116,7 +116,7 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
 
 
 async def _check(tools: Tools, file: Path) -> list[str]:
-    """The tables in ``file``. Raises ToolError, BackupError, or SchemaError when a newer version wrote it."""
+    """Lists the tables in ``file``. Raises ToolError, BackupError, or SchemaError if a newer version wrote it."""
     listed = await run_tool(tools.path("pg_restore"), "--list", str(file), environment={})
     tables = re.findall(r"^\d+; \d+ \d+ TABLE public (\S+) ", listed, re.MULTILINE)
     if not {"users", "alembic_version"} <= set(tables):
@@ -129,13 +129,13 @@ async def _check(tools: Tools, file: Path) -> list[str]:
 
 
 async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: str, tail: str) -> None:
-    """Feed psql with what pg_restore reads. The COMMIT is in ``tail``, which is sent only if all of it was read."""
+    """Feeds psql with the output of pg_restore. ``tail`` has the COMMIT and is sent only after all of the file."""
     psql = (tools.path("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1")
     pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     async with started(*psql, environment=environment, stdin=pipe, stdout=nowhere) as to:
         assert to.stdin is not None
         assert to.stderr is not None
-        said = asyncio.create_task(to.stderr.read())  # an unread pipe would stop it
+        errors = asyncio.create_task(to.stderr.read())  # a full pipe would block it
         unreadable: ToolError | None = None
         try:
             to.stdin.write(head.encode())
@@ -144,31 +144,31 @@ async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: s
             to.stdin.write(tail.encode())
             await to.stdin.drain()
         except ConnectionError:
-            pass  # psql has given up: it says why
+            pass  # psql has stopped: its error output has the reason
         except ToolError as error:
             unreadable = error
         to.stdin.close()
         await to.wait()
         if to.returncode != 0:
-            raise ToolError(complaint("psql", await said))
-        await said
+            raise ToolError(complaint("psql", await errors))
+        await errors
         if unreadable is not None:
             raise unreadable
 
 
 async def _send(tools: Tools, file: Path, section: str, to: asyncio.StreamWriter) -> None:
-    """One section of the dump. Raises ToolError when the file cannot be read, ConnectionError when nobody listens."""
+    """Sends one section. Raises ToolError if the file cannot be read, ConnectionError if the reader has stopped."""
     command = (tools.path("pg_restore"), "--no-owner", "--exit-on-error", f"--section={section}", "--file=-", str(file))
     async with started(*command, environment={}) as source:
         assert source.stdout is not None
         assert source.stderr is not None
-        said = asyncio.create_task(source.stderr.read())
-        # Definitions are small, and looked through; of the rows only what comes before them.
+        errors = asyncio.create_task(source.stderr.read())
+        # Definitions are small and searched whole; of the data section only the lines before the rows.
         chunk = await source.stdout.read(CHUNK if section == "data" else -1)
         to.write(FOREIGN.sub(b"", chunk))
         while chunk := await source.stdout.read(CHUNK):
             to.write(chunk)
             await to.drain()
         if await source.wait() != 0:
-            raise ToolError(complaint("pg_restore", await said))
-        await said
+            raise ToolError(complaint("pg_restore", await errors))
+        await errors

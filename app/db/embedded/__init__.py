@@ -24,9 +24,9 @@ SPARE_CONNECTIONS = 20  # for the superuser, autovacuum, psql, a backup
 
 
 def prepare_data_dir(folder: Path) -> Path:
-    """Make ``folder`` for the owner alone and return it absolute; one that exists keeps its mode.
+    """Creates ``folder`` for its owner alone and returns it absolute; an existing one keeps its mode.
 
-    It may be shared or mounted, and what is in it, ``pg`` and the secret, is closed by itself. Raises OSError.
+    It may be shared or mounted: ``pg`` and the secret in it have their own modes. Raises OSError.
     """
     try:
         folder = folder.expanduser().resolve()
@@ -40,19 +40,19 @@ def prepare_data_dir(folder: Path) -> Path:
 
 
 def _join(settings: Settings) -> tuple[Any, str]:
-    """The cluster, started, and the folder of its socket."""
+    """Starts or joins the cluster; returns it and the folder of its socket."""
     if sys.platform == "win32":
         raise OSError("the embedded PostgreSQL needs Linux or macOS: set DATABASE_URL")
-    from app.db.embedded.cluster import Cluster  # loads what DATABASE_URL does not need, and Windows does not have
+    from app.db.embedded.cluster import Cluster  # its imports are useless with DATABASE_URL and absent on Windows
 
     cluster = Cluster(prepare_data_dir(settings.data_dir))
-    wanted = settings.web_concurrency * (settings.pool_size + 1) + SPARE_CONNECTIONS  # one more to LISTEN
+    wanted = settings.web_concurrency * (settings.pool_size + 1) + SPARE_CONNECTIONS  # one more for LISTEN
     return cluster, cluster.join(max_connections=max(100, wanted))
 
 
 @asynccontextmanager
 async def embedded_postgres(settings: Settings) -> AsyncIterator[ConnectOptions]:
-    """Start the server of ``settings.data_dir``, or join the one that another process started or left behind.
+    """Starts the server of ``settings.data_dir``, or joins the one that another process started or left behind.
 
     The last process that leaves stops it.
     """
@@ -60,7 +60,7 @@ async def embedded_postgres(settings: Settings) -> AsyncIterator[ConnectOptions]
     try:
         cluster, sockets = await asyncio.shield(joining)
     except asyncio.CancelledError:
-        # Ctrl-C while it starts: the thread cannot be interrupted, so what it starts is stopped right after.
+        # Ctrl-C while it starts: the thread cannot be interrupted, so the server is stopped right after its start.
         cluster, _ = await joining
         await asyncio.to_thread(cluster.leave)
         raise
@@ -72,7 +72,7 @@ async def embedded_postgres(settings: Settings) -> AsyncIterator[ConnectOptions]
 
 
 def _url(database: str, sockets: str) -> str:
-    # Nothing is left open that an environment variable (PGPORT, PGSSLMODE) could fill in.
+    # Complete, so that no environment variable (PGPORT, PGSSLMODE) applies.
     return f"postgresql://postgres@/{database}?{urlencode({'host': sockets, 'port': 5432, 'sslmode': 'disable'})}"
 
 
@@ -88,7 +88,7 @@ async def _ensure_database(maintenance: ConnectOptions) -> None:
 
 
 def root_warning() -> str | None:
-    """What a person who runs this as root should know, or None."""
+    """Returns a warning if the process runs as root, else None."""
     if sys.platform != "win32" and os.geteuid() == 0:
         return (
             "running as root: PostgreSQL runs as the owner of its data, 'pgserver' for new data, "
@@ -98,7 +98,7 @@ def root_warning() -> str | None:
 
 
 def binaries() -> Path | None:
-    """The folder of PostgreSQL's programs that came with the embedded server; None where there is none."""
+    """Returns the folder of the PostgreSQL programs of the embedded server; None if it is not installed."""
     if sys.platform == "win32":
         return None
     from app.db.embedded.files import bin_folder  # not on Windows, as above

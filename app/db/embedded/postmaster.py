@@ -1,4 +1,4 @@
-"""The processes of an embedded PostgreSQL, told from strangers that got their numbers after a crash."""
+"""The processes of an embedded PostgreSQL, distinguished from others that reuse their ids after a crash."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Postmaster(NamedTuple):
 
 
 def postmaster(pgdata: Path) -> Postmaster | None:
-    """The running server of this folder; None when its pid file is absent or left over."""
+    """Finds the running server of this folder; None if its pid file is absent or stale."""
     try:
         lines = (pgdata / "postmaster.pid").read_text().splitlines()
         pid = int(lines[0])
@@ -33,7 +33,7 @@ def postmaster(pgdata: Path) -> Postmaster | None:
 
 
 def works_in(pid: int, pgdata: Path) -> bool:
-    """Whether ``pid`` is a PostgreSQL process of this folder; after a crash the number may be anybody's."""
+    """Returns whether ``pid`` is a PostgreSQL process of this folder; after a crash the id may be reused."""
     try:
         process = psutil.Process(pid)
         return (
@@ -46,9 +46,9 @@ def works_in(pid: int, pgdata: Path) -> bool:
 
 
 def clear_leftovers(pgdata: Path, sockets: Path, *, patience: float) -> None:
-    """After a kill -9 of the postmaster: let its orphans end, and drop lock files that name somebody else.
+    """Waits for the orphans of a killed postmaster to end, and deletes lock files that name another process.
 
-    Raises ClusterError when there are still some after ``patience`` seconds.
+    Raises ClusterError if there are still orphans after ``patience`` seconds.
     """
     files = [file for file in (pgdata / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if file.exists()]
     if not files:
@@ -57,7 +57,7 @@ def clear_leftovers(pgdata: Path, sockets: Path, *, patience: float) -> None:
         raise ClusterError(f"processes of an earlier PostgreSQL still work in {pgdata}")
     for file in files:
         text = file.read_text().split()
-        # PostgreSQL sees for itself that a process is gone, but it takes a stranger of that number for a server.
+        # PostgreSQL detects that a process has ended, but takes any other process of that id for a server.
         if not text or not text[0].isdigit() or psutil.pid_exists(int(text[0])):
             file.unlink(missing_ok=True)
 
