@@ -1,4 +1,4 @@
-"""The access tokens that this service issues itself (RFC 9068), and the keys that others verify them with."""
+"""Access tokens that this service issues itself (RFC 9068), and the keys to verify them."""
 
 import json
 import secrets
@@ -21,7 +21,7 @@ _JWS = PyJWS()
 
 
 class Signed(NamedTuple):
-    """How a token was signed, and what kind its header says it is."""
+    """How a token was signed, and the kind that its header specifies."""
 
     algorithm: str
     kid: str | None
@@ -29,10 +29,10 @@ class Signed(NamedTuple):
 
 
 class OwnTokens:
-    """Signs access tokens, and knows its own by ``iss``, ``aud``, ``typ`` and key."""
+    """Signs access tokens, and recognises its own by ``iss``, ``aud``, ``typ`` and key."""
 
     def __init__(self, issuer: str, key: str | Ed25519PrivateKey) -> None:
-        """A text is a shared HS256 secret; a private key signs with EdDSA and is published by ``jwks``."""
+        """Takes a shared HS256 secret as text, or a private key, which signs with EdDSA; ``jwks`` publishes it."""
         self.issuer = issuer
         self._key = key
         if isinstance(key, str):
@@ -47,12 +47,12 @@ class OwnTokens:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "OwnTokens | None":
-        """None where there is nothing to sign with. Raises as ``load_secret`` does."""
+        """Returns None if there is no key to sign with. Raises SecretError and OSError."""
         key = load_signing_key(settings) if settings.token_algorithm == "EdDSA" else load_secret(settings)
         return None if key is None else cls(settings.public_url or DEFAULT_ISSUER, key)
 
     def sign(self, subject: str, session_id: str, *, now: int, ttl: int) -> str:
-        """An access token of one session, good for ``ttl`` seconds."""
+        """Returns an access token of one session, valid for ``ttl`` seconds."""
         claims = {
             "iss": self.issuer,
             "aud": self.issuer,
@@ -67,10 +67,10 @@ class OwnTokens:
         return _JWS.encode(payload, self._key, self.algorithm, headers=headers)
 
     def check(self, signed: Signed, claims: dict[str, Any]) -> str:
-        """The session of a token that names this service as its issuer. Raises TokenInvalid.
+        """Checks a token that names this service as its issuer; returns its session. Raises TokenInvalid.
 
-        What this service signs for another purpose, or another signs in its name, is told apart by ``typ`` and by the
-        claims that only an access token has (RFC 8725, 3.11 and 3.12).
+        Tokens that this service signs for another purpose, or another issuer signs in its name, differ by ``typ`` and
+        by the claims that only an access token has (RFC 8725, 3.11 and 3.12).
         """
         session_id, token_id, audience = claims.get("sid"), claims.get("jti"), claims.get("aud")
         if (signed.algorithm, signed.kid, claims.get("iss")) != (self.algorithm, self.kid, self.issuer):
@@ -82,7 +82,7 @@ class OwnTokens:
         return session_id
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """What ``/.well-known/jwks.json`` answers; no keys while a shared secret signs."""
+        """Returns the body of ``/.well-known/jwks.json``; no keys if a shared secret signs."""
         if self.kid is None:
             return {"keys": []}
         key = {"kty": "OKP", "crv": "Ed25519", "x": self._x, "kid": self.kid, "alg": "EdDSA", "use": "sig"}
@@ -94,7 +94,7 @@ def _base64(data: bytes) -> str:
 
 
 def _thumbprint(x: str) -> str:
-    """RFC 7638 and RFC 8037, 2: the required members only, sorted, without white space."""
+    """Computes the key id by RFC 7638 and RFC 8037, 2: required members only, sorted, without white space."""
     return _base64(
         sha256(json.dumps({"crv": "Ed25519", "kty": "OKP", "x": x}, separators=(",", ":")).encode()).digest()
     )

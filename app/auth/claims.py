@@ -1,4 +1,4 @@
-"""What the claims of a verified token must say, and what of them a request needs to know."""
+"""Rules for the claims of a verified token, and the identity that they hold."""
 
 import json
 from typing import Any, NamedTuple
@@ -8,17 +8,17 @@ from app.domain.user_ids import is_user_id
 from app.errors import TokenExpired, TokenInvalid
 from app.json_codec import unique_names
 
-# For clocks that disagree, on nbf and iat. None on exp: "expired" then means the same here, in the cache and at the
-# front-end, which renews its tokens before that anyway.
+# Seconds by which clocks may differ, for nbf and iat. Not for exp: "expired" then means the same here, in the cache and
+# in the front-end, which renews its tokens before that anyway.
 LEEWAY = 5
-MAX_INSTANT = 253_402_300_799  # the end of the year 9999: what datetime can still express
+MAX_INSTANT = 253_402_300_799  # the end of the year 9999: the latest that datetime can express
 
 _ONLY_IN_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
 _OTHER_KINDS = frozenset({"id", "id_token", "refresh", "refresh_token", "offline", "logout"})
 
 
 class Identity(NamedTuple):
-    """What a verified token says. ``expires_at`` is in seconds since 1970.
+    """The identity in a verified token. ``expires_at`` is in seconds since 1970.
 
     ``session_id`` is set for this service's own logins, ``client`` names the API token; ``scope`` is read or write.
     """
@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """What tokens of one kind must say about where they come from and whom they are for; None: anything."""
+    """The issuer and audience that tokens of one kind must have; None: any."""
 
     issuer: str | None
     audience: str | None
@@ -40,10 +40,10 @@ class Origin(NamedTuple):
 
 
 def origins(settings: Settings) -> tuple[Origin, Origin]:
-    """What is asked of tokens signed with the shared secret, and of those signed with published keys.
+    """Returns the rules for tokens signed with the shared secret, and for those signed with published keys.
 
-    JWT_ISSUER and JWT_AUDIENCE speak of the published keys where there are any. Front-ends that sign with the shared
-    secret then write whatever they like, except the name of the issuer that has keys of its own.
+    JWT_ISSUER and JWT_AUDIENCE apply to the published keys if there are any. Tokens signed with the shared secret may
+    then have any issuer and audience, except the issuer of the published keys.
     """
     if not (settings.jwks_url or settings.better_auth_url):
         shared = Origin(settings.jwt_issuer, settings.jwt_audience)
@@ -54,7 +54,7 @@ def origins(settings: Settings) -> tuple[Origin, Origin]:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """RFC 7519, 4: names are unique. Two readers of a token must not see two different subjects."""
+    """Parses a JSON object with unique names (RFC 7519, 4): two parsers must not read two different subjects."""
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique_names)
     except (ValueError, RecursionError) as error:
@@ -78,7 +78,7 @@ def check_origin(claims: dict[str, Any], origin: Origin) -> None:
 
 
 def check_kind(claims: dict[str, Any]) -> None:
-    """Refuse what an issuer signs with the same key for another purpose than access.
+    """Refuses tokens that an issuer signs with the same key for another purpose than access.
 
     ID tokens (OpenID Connect Core, 2 and 3.3.2.11), refresh tokens of libraries that make them JWTs, and the session
     that Better Auth caches in a cookie, which holds the whole user.
@@ -102,15 +102,15 @@ def identify(claims: dict[str, Any], now: float) -> Identity:
 
 
 def is_subject(text: str) -> bool:
-    """What ``app.db.session`` accepts as an owner: nothing invisible, no control characters, no lone surrogates.
+    """Returns whether ``text`` is a valid owner: no invisible or control characters, no lone surrogates.
 
-    Nor spaces around it: to a person that would be another user's name, and such names are those of the start's probe.
+    Nor spaces around it: people cannot see the difference, and the isolation check at start uses such names.
     """
     return is_user_id(text) and text == text.strip()
 
 
 def _instant(claims: dict[str, Any], name: str) -> int | None:
-    """Whole seconds since 1970. Fractions, strings and booleans are refused rather than guessed at."""
+    """Reads whole seconds since 1970. Refuses fractions, strings and booleans."""
     if name not in claims:
         return None
     value = claims[name]

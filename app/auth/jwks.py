@@ -1,7 +1,7 @@
-"""The issuer's public keys: fetched in the background, so that a request which finds its key never waits.
+"""The issuer's public keys: fetched in the background, so that a request with a known key never waits.
 
-A JWKS (RFC 7517) is trusted for what it says about keys only: the algorithm follows from the type of the key, and
-what could be used to forge a token (symmetric or published private keys) is dropped.
+A JWKS (RFC 7517) is trusted for its keys only: the algorithm follows from the type of the key, and keys that could be
+used to forge a token (symmetric or published private keys) are dropped.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
 MAX_KEYS = 100
-RSA_BITS = range(2048, 8192 + 1)  # RFC 7518, 3.3 asks for 2048; far beyond 8192 a verification is a burden
+RSA_BITS = range(2048, 8192 + 1)  # RFC 7518, 3.3 asks for 2048; far beyond 8192 a verification is slow
 
 # RFC 8725, 3.1: each key serves exactly one algorithm, and the key decides which.
 _ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
@@ -45,10 +45,10 @@ class JwksCache:
         timeout: float = 5,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """All durations are in seconds.
+        """Takes all durations in seconds.
 
         ``min_interval`` lies between the end of one fetch and another one caused by a request; ``stale_for`` is how
-        long keys stay in use while the issuer does not answer; ``timeout`` is for one whole fetch.
+        long keys stay in use while the issuer does not respond; ``timeout`` is for one whole fetch.
         """
         self._url = url
         self._refresh_every, self._retry_every = refresh_every, retry_every
@@ -61,20 +61,20 @@ class JwksCache:
         self._begun = 0  # fetches
         self._flight: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
-        import httpx  # only for who has such an issuer: see ``app.net.outbound``
+        import httpx  # only with such an issuer: see ``app.net.outbound``
 
         self._client = httpx.AsyncClient(
             follow_redirects=False,
             timeout=timeout,
-            # Ten minutes apart, a kept connection would mostly be a dead one.
+            # Fetches are ten minutes apart: a kept connection would mostly be dead.
             limits=httpx.Limits(max_keepalive_connections=0),
-            # Uncompressed, so that MAX_BODY bounds memory and not only the wire.
+            # Uncompressed, so that MAX_BODY bounds memory, not only transfer.
             headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
         )
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self | None:
-        """The cache for JWKS_URL or BETTER_AUTH_URL; None if neither is set."""
+        """Returns the cache for JWKS_URL or BETTER_AUTH_URL; None if neither is set."""
         if settings.jwks_url:
             return cls(settings.jwks_url)
         if settings.better_auth_url:
@@ -91,7 +91,7 @@ class JwksCache:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End the background refresh and close the connection."""
+        """Ends the background refresh and closes the connection."""
         tasks = [task for task in (self._keeper, self._flight) if task is not None]
         for task in tasks:
             task.cancel()
@@ -99,11 +99,11 @@ class JwksCache:
         await self._client.aclose()
 
     async def find(self, kid: str | None) -> PyJWK | None:
-        """The key named ``kid``, or for None the only key of the set; None if there is no such key.
+        """Returns the key named ``kid``, or for None the only key of the set; None if there is no such key.
 
-        A key that is not there may be new (Better Auth publishes it together with its first token), so it is worth one
-        fetch, but not more than one per ``min_interval`` however many tokens ask. Raises KeysUnavailable unless a fetch
-        that began after the token had arrived did not have the key: until then nobody knows whether there is one.
+        An unknown key may be new (Better Auth publishes it together with its first token), so it causes a fetch, at
+        most one per ``min_interval`` for any number of tokens. Raises KeysUnavailable unless a fetch that began after
+        the token had arrived did not have the key: until then it is unknown whether the key exists.
         """
         key = self._lookup(kid)
         if key is not None:
@@ -118,10 +118,10 @@ class JwksCache:
         return key
 
     async def refresh(self) -> None:
-        """Fetch the keys now, or wait for the fetch that is under way. Failures are logged, never raised."""
+        """Fetches the keys now, or waits for the fetch in progress. Failures are logged, never raised."""
         if self._flight is None:
             self._flight = asyncio.create_task(self._fetch(), name="jwks-fetch")
-        # A caller that gives up must not take the fetch away from the others.
+        # A caller that is cancelled must not cancel the fetch of the others.
         await asyncio.shield(self._flight)
 
     def _lookup(self, kid: str | None) -> PyJWK | None:
@@ -142,7 +142,7 @@ class JwksCache:
             async with asyncio.timeout(self._timeout):
                 keys = parse_keys(await self._download())
         except Exception as error:
-            # Whatever the issuer answers, the keys we have stay in use and the next attempt comes.
+            # Whatever the issuer responds, the known keys stay in use until the next attempt.
             self._failed = True
             reason = f"{type(error).__name__}: {error}"
             log.warning("jwks_unavailable", extra={"url": self._url, "reason": reason})
@@ -168,9 +168,9 @@ class JwksCache:
 
 
 def parse_keys(body: bytes) -> list[tuple[str | None, PyJWK]]:
-    """The usable keys of a JWK set with their names, in its order. Raises ValueError if ``body`` is no JWK set.
+    """Returns the usable keys of a JWK set with their names, in its order. Raises ValueError if it is no JWK set.
 
-    An empty set is an answer, not an error: a fresh issuer has no key yet, and one that was broken into has none left.
+    An empty set is valid: a new issuer has no key yet, and a compromised one may have revoked all.
     """
     try:
         document = json.loads(body.decode("utf-8"))
@@ -192,13 +192,13 @@ def parse_keys(body: bytes) -> list[tuple[str | None, PyJWK]]:
 
 
 def _public_key(entry: dict[str, Any]) -> PyJWK | None:
-    """The key, bound to the one algorithm of its type; None if it is not for verifying signatures here."""
+    """Returns the key, bound to the one algorithm of its type; None if it cannot verify signatures here."""
     operations = entry.get("key_ops", ["verify"])
     if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     if not isinstance(entry.get("kid", ""), str):
         return None
-    if "d" in entry:  # a private key that the world can read: anybody could have signed
+    if "d" in entry:  # a published private key: anyone could have signed
         return None
     public = {name: entry[name] for name in _MEMBERS if name in entry}
     if not all(isinstance(value, str) for value in public.values()):

@@ -1,6 +1,6 @@
-"""Tokens that mean nothing by themselves: random text, known to the database only as its SHA-256.
+"""Opaque tokens: random text, stored only as its SHA-256.
 
-A fast hash is enough for them: unlike a password, 190 bits of randomness cannot be guessed from it.
+A fast hash is enough: unlike a password, 190 random bits cannot be guessed.
 """
 
 import secrets
@@ -18,18 +18,18 @@ _RANDOM, _CHECK = 32, 6
 
 
 def hash_token(token: str) -> bytes:
-    """What is kept of a token."""
+    """Returns the hash that is stored of a token."""
     return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def new_api_token() -> str:
-    """Prefix, 190 random bits, and a checksum: a scanner, and this service, can tell it from any other text."""
+    """Returns prefix, 190 random bits, and a checksum, by which secret scanners and this service recognise it."""
     body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
     return API_TOKEN_PREFIX + body + _checksum(body)
 
 
 def is_api_token(token: str) -> bool:
-    """Whether the text can be an API token at all; a typo is refused without asking the database."""
+    """Returns whether the prefix and checksum are right: a typo is refused without a query."""
     body, check = token[len(API_TOKEN_PREFIX) : -_CHECK], token[-_CHECK:]
     return token.startswith(API_TOKEN_PREFIX) and len(body) == _RANDOM and _checksum(body) == check
 
@@ -43,24 +43,24 @@ def _checksum(body: str) -> str:
 
 
 def new_refresh_token() -> str:
-    """The first of a family."""
+    """Returns the first token of a login session."""
     return REFRESH_PREFIX + secrets.token_urlsafe(32)
 
 
 def next_refresh_token(token: str, key: bytes) -> str:
-    """The successor of ``token``: always the same one, so that a lost answer can be given again.
+    """Derives the successor of ``token``: always the same one, so that a lost response can be repeated.
 
-    Who has neither the token nor the service's ``key`` cannot tell it from random.
+    Without the token and the service's ``key`` it cannot be distinguished from random.
     """
     mac = digest(key, b"refresh\0" + token.encode("utf-8", "surrogatepass"), "sha256")
     return REFRESH_PREFIX + urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 
 def new_feed_token() -> str:
-    """For the address of a calendar."""
+    """Returns a token for the URL of a calendar."""
     return FEED_PREFIX + secrets.token_urlsafe(32)
 
 
 def new_reset_token() -> str:
-    """For a mail."""
+    """Returns a token for a mail."""
     return RESET_PREFIX + secrets.token_urlsafe(32)

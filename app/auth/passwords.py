@@ -16,34 +16,34 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.errors import Unavailable, WeakPassword
 
-# OWASP Password Storage Cheat Sheet: the minimum for argon2id, 28 ms here where the library's default takes 130.
+# OWASP Password Storage Cheat Sheet: the minimum for argon2id, 28 ms here, 130 ms with the library's default.
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 THREADS = max(1, min(2, (os.cpu_count() or 1) - 1))
 MAX_WAITING = 200  # about 6 seconds of work; more would only time out at the client
 NICENESS = 10
-# Nobody's: the salt and the digest are made up. Verifying against it takes as long as against a real one.
+# The hash of no password: salt and digest are invented. Verifying against it takes as long as against a real one.
 DUMMY = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$" + "bm9ib2R5J3Mgc2FsdC4uLg" + "$" + "A" * 43
 
 
 def normalized(password: str) -> str:
-    """NIST SP 800-63B, 3.1.1.2: one password, however the keyboard composes its characters."""
+    """Normalizes Unicode (NIST SP 800-63B, 3.1.1.2): keyboards compose characters differently."""
     return unicodedata.normalize("NFKC", password)
 
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The 10,000 most common; 3,395 of them have 8 characters or more (``app/data/NOTICE`` says whose list it is)."""
+    """Reads the 10,000 most common; 3,395 have 8 characters or more. Source: ``app/data/NOTICE``."""
     return frozenset(files("app").joinpath("data", "common_passwords.txt").read_text("ascii").split())
 
 
 def check_new_password(password: str, *, field: str = "password") -> None:
-    """Raises WeakPassword for one that every attacker tries first, in whatever case it is written."""
+    """Raises WeakPassword for one of the most common passwords, in any letter case."""
     if normalized(password).casefold() in common_passwords():
         raise WeakPassword(loc=("body", field))
 
 
 class Hasher:
-    """argon2id for a few at a time, in threads that give way to the event loop."""
+    """argon2id in a few threads of lower priority than the event loop."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._argon2 = PasswordHash((Argon2Hasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES),))
@@ -51,14 +51,14 @@ class Hasher:
         self._waiting = 0
 
     async def hash(self, password: str) -> str:
-        """Raises Unavailable when too many are waiting already."""
+        """Raises Unavailable if too many calls are waiting."""
         hashed: str = await self._run(self._argon2.hash, normalized(password))
         return hashed
 
     async def verify(self, password: str, hashed: str | None) -> tuple[bool, str | None]:
-        """Whether it is right, and its hash with today's parameters if ``hashed`` has others.
+        """Returns whether it is right, and its hash with the current parameters if ``hashed`` has others.
 
-        With nothing to compare to, it takes as long and is wrong. Raises Unavailable.
+        With ``hashed`` None it takes as long and is wrong. Raises Unavailable.
         """
         right, renewed = await self._run(self._argon2.verify_and_update, normalized(password), hashed or DUMMY)
         return (right and hashed is not None), renewed
@@ -77,6 +77,6 @@ class Hasher:
 
 
 def _give_way() -> None:
-    """Lower the priority of this thread alone, where the system has such a thing (Linux)."""
+    """Lowers the priority of this thread alone, on Linux."""
     with contextlib.suppress(AttributeError, OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -1,4 +1,4 @@
-"""The keys that sign tokens: from the settings, or made once and kept beside the data."""
+"""The keys that sign tokens: from the settings, or generated once and kept in DATA_DIR."""
 
 import logging
 import os
@@ -24,14 +24,14 @@ RANDOM_BYTES = 48
 
 
 class SecretError(ValueError):
-    """The kept secret cannot protect anything; the message says what to do about it."""
+    """The stored secret is unusable; the message names the remedy."""
 
 
 def load_secret(settings: Settings) -> str | None:
-    """The secret that signs and verifies HS256 tokens; None where only the issuer's key set is trusted.
+    """Returns the secret that signs and verifies HS256 tokens; None if only the issuer's key set is trusted.
 
-    Generated only with the embedded PostgreSQL: several machines on one DATABASE_URL would each make
-    their own and refuse each other's tokens. Raises SecretError, or OSError if DATA_DIR is out of reach.
+    Generated only with the embedded PostgreSQL: several machines on one DATABASE_URL would each generate
+    their own and refuse each other's tokens. Raises SecretError, or OSError if DATA_DIR is inaccessible.
     """
     if settings.jwt_secret is not None:
         return settings.jwt_secret.get_secret_value()
@@ -44,12 +44,12 @@ def load_secret(settings: Settings) -> str | None:
 
 
 def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
-    """The Ed25519 key that signs this service's own tokens; generated and kept as the secret is.
+    """Returns the Ed25519 key that signs this service's own tokens; generated with the embedded PostgreSQL only.
 
-    None with DATABASE_URL and no JWT_PRIVATE_KEY. Raises SecretError, or OSError if DATA_DIR is out of reach.
+    None with DATABASE_URL and no JWT_PRIVATE_KEY. Raises SecretError, or OSError if DATA_DIR is inaccessible.
     """
     if settings.jwt_private_key is not None:
-        # One line in .env, as most hosts want it: \n instead of line ends.
+        # One line in .env, as most hosts require: \n instead of line ends.
         return _parse_key(settings.jwt_private_key.get_secret_value().replace("\\n", "\n"), "JWT_PRIVATE_KEY")
     if not settings.embedded:
         return None
@@ -75,10 +75,10 @@ def _parse_key(pem: str, where: str) -> Ed25519PrivateKey:
 
 
 def _create(path: Path, content: str) -> None:
-    """Write new ``content`` unless another process was faster; then theirs stands."""
+    """Writes ``content`` unless another process has created the file; then that content stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp opens with O_EXCL and 0600. link() fails if the name exists, so the name never shows a file that is
-    # still empty, and of several processes that start at once exactly one gives the secret to all.
+    # mkstemp opens with O_EXCL and 0600. link() fails if the name exists, so the name never refers to an empty
+    # file, and of several processes that start at once exactly one provides the secret for all.
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -1,9 +1,9 @@
-"""Who sent a request: bearer tokens in, identities out.
+"""Verification of bearer tokens: the identity of a request.
 
 Three kinds of tokens, exclusive per issuer: this service's own (``app.auth.access_tokens``), HS256 with the secret that
-it shares with a front-end, and EdDSA, ES256 or RS256 with the published keys of one issuer. Which key may verify a
-token follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and ``aud``, so none can
-pass for another (RFC 8725, 2.1 and 3.1).
+it shares with a front-end, and EdDSA, ES256 or RS256 with the published keys of one issuer. The key that verifies a
+token follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and ``aud``, so no kind
+is accepted as another (RFC 8725, 2.1 and 3.1).
 """
 
 import json
@@ -23,9 +23,9 @@ from app.auth.jwks import JwksCache
 from app.config import MIN_SECRET_BYTES, Settings
 from app.errors import TokenInvalid, TokenMissing, TokenNotBearer
 
-MAX_TOKEN = 8192  # characters; looked at before anything else
+MAX_TOKEN = 8192  # characters; checked before anything else
 CACHE_ENTRIES = 10_000
-CACHE_SECONDS = 60  # the longest that a withdrawn key still opens the door
+CACHE_SECONDS = 60  # the longest that a token is accepted after its key was withdrawn
 
 _SHARED = "HS256"
 _PUBLISHED = frozenset({"EdDSA", "ES256", "RS256"})
@@ -35,7 +35,7 @@ _JWS = PyJWS(algorithms=[_SHARED, *_PUBLISHED], options={"verify_signature": Tru
 
 
 class TokenVerifier:
-    """Verifies tokens, and remembers for a minute which it has verified."""
+    """Verifies tokens, and caches identities of verified ones for a minute."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class TokenVerifier:
         own: OwnTokens | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Raises ValueError if ``secret`` is too short or is itself a key (PEM, JWK) that others may know."""
+        """Raises ValueError if ``secret`` is too short or is a key in PEM or JWK, which may be public."""
         self._secret = None if secret is None else _hmac_key(secret)
         self._keys = keys
         self._own = own
@@ -55,7 +55,7 @@ class TokenVerifier:
         self._verified: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
 
     def cached(self, token: str) -> Identity | None:
-        """The identity of a token verified within the last minute and still valid: no await, no cryptography."""
+        """Returns the identity of a token verified in the last minute and still valid: no await, no cryptography."""
         if len(token) > MAX_TOKEN or not token.isascii():
             return None
         digest = sha256(token.encode()).digest()
@@ -63,17 +63,17 @@ class TokenVerifier:
         if entry is None:
             return None
         identity, until = entry
-        if not until - CACHE_SECONDS <= self._clock() < until:  # earlier than that: the clock was set back
+        if not until - CACHE_SECONDS <= self._clock() < until:  # earlier: the clock was set back
             del self._verified[digest]
             return None
         self._verified.move_to_end(digest)
         return identity
 
     async def verify(self, token: str) -> Identity:
-        """Verify without looking at what is remembered; waits only if the issuer's keys must be fetched.
+        """Verifies without reading the cache; waits only if the issuer's keys must be fetched.
 
-        Raises TokenExpired for a token in which nothing else is wrong, TokenInvalid for all other reasons alike, and
-        KeysUnavailable if the issuer cannot be asked.
+        Raises TokenExpired for a token that is otherwise valid, TokenInvalid for any other cause, and KeysUnavailable
+        if the issuer's keys cannot be fetched.
         """
         if len(token) > MAX_TOKEN or _COMPACT.fullmatch(token) is None:
             raise TokenInvalid
@@ -96,7 +96,7 @@ class TokenVerifier:
         return identity
 
     def sign(self, subject: str, *, ttl: int) -> str:
-        """An HS256 token for ``subject`` that this service accepts for ``ttl`` seconds. Raises ValueError."""
+        """Returns an HS256 token for ``subject`` that this service accepts for ``ttl`` seconds. Raises ValueError."""
         if self._secret is None:
             raise ValueError("there is no shared secret to sign with: set JWT_SECRET")
         if not is_subject(subject):
@@ -122,14 +122,14 @@ class TokenVerifier:
         raise TokenInvalid
 
     def _remember(self, token: str, identity: Identity, now: float) -> None:
-        # By hash: who reads this process's memory or a dump of it finds no tokens here.
+        # By hash, so that a dump of this process's memory has no tokens here.
         self._verified[sha256(token.encode()).digest()] = identity, min(identity.expires_at, now + CACHE_SECONDS)
         if len(self._verified) > CACHE_ENTRIES:
             self._verified.popitem(last=False)
 
 
 def bearer_token(header: str | None) -> str:
-    """The token in an Authorization header (RFC 6750, 2.1). Raises TokenMissing or TokenNotBearer."""
+    """Extracts the token of an Authorization header (RFC 6750, 2.1). Raises TokenMissing or TokenNotBearer."""
     if header is None or not header.strip():
         raise TokenMissing
     scheme, _, token = header.strip(" ").partition(" ")
@@ -150,7 +150,7 @@ def _hmac_key(secret: str) -> str:
 
 
 def _read_header(token: str) -> Signed:
-    """Algorithm, key name and kind. Keys that a token brings or points to (jwk, jku, x5c, x5u) are never looked at."""
+    """Reads algorithm, key name and kind. Ignores keys that a token contains or points to (jwk, jku, x5c, x5u)."""
     segment = token[: token.index(".")]
     try:
         header = json_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
@@ -160,8 +160,8 @@ def _read_header(token: str) -> Signed:
     if not isinstance(algorithm, str) or not isinstance(kind, str) or not (kid is None or isinstance(kid, str)):
         raise TokenInvalid
     kind = kind.lower().removeprefix("application/")
-    if kind not in _TYPES:  # RFC 8725, 3.11: other kinds of JWT stay outside
+    if kind not in _TYPES:  # RFC 8725, 3.11: other kinds of JWT are refused
         raise TokenInvalid
-    if "crit" in header or "b64" in header:  # RFC 7515, 4.1.11: no extension is understood here
+    if "crit" in header or "b64" in header:  # RFC 7515, 4.1.11: no extension is supported
         raise TokenInvalid
     return Signed(algorithm, kid, kind)
