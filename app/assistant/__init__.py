@@ -1,1 +1,1 @@
-"""The model and the agents: chat, and the tools over MCP. Its libraries are an extra, loaded when first needed."""
+"""Chat with a language model, and the tools over MCP. Its libraries are an extra, imported when first needed."""

@@ -1,4 +1,4 @@
-"""The messages that this process is answering: how many at once, for how long, and what becomes of them at the end."""
+"""Admission of chat messages: how many are answered at once, for how long, and their end when the service stops."""
 
 import asyncio
 from collections import Counter
@@ -9,11 +9,11 @@ from typing import Any
 from app.errors import ModelTimeout, TooManyChats, Unavailable
 
 EACH = 4  # messages of one user at once
-LAST_WORDS = 4.0  # seconds that running ones get when the service stops; the server waits for 10
+LAST_WORDS = 4.0  # seconds for running messages when the service stops; the server waits for 10
 
 
 class Runs:
-    """One for a process."""
+    """The chat messages of one process."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -25,7 +25,7 @@ class Runs:
 
     @contextmanager
     def admitted(self, owner: str) -> Iterator[None]:
-        """Raises TooManyChats, and Unavailable when the service is about to stop."""
+        """Counts a message of ``owner``. Raises TooManyChats, and Unavailable if the service is stopping."""
         if self.closing:
             raise Unavailable(retry_after=1)
         if self._owners[owner] >= EACH:
@@ -39,7 +39,7 @@ class Runs:
                 del self._owners[owner]
 
     async def within(self, work: Coroutine[Any, Any, str]) -> str:
-        """What ``work`` returns. Raises ModelTimeout when it takes too long, Unavailable when the service stops."""
+        """Returns the result of ``work``. Raises ModelTimeout, and Unavailable if the service stops."""
         try:
             async with asyncio.timeout(self._seconds) as limit:
                 self._limits.add(limit)
@@ -51,20 +51,20 @@ class Runs:
             raise (Unavailable(retry_after=1) if self.closing else ModelTimeout()) from None
 
     async def finish(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do ``work`` to its end, also when whoever waits for it is cancelled."""
+        """Completes ``work``, also if the waiting task is cancelled."""
         task = asyncio.create_task(work)
         self._after.add(task)
         task.add_done_callback(self._after.discard)
         await asyncio.shield(task)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do ``work`` while nobody waits for it. It is cancelled when the service stops."""
+        """Runs ``work`` as a background task, which is cancelled when the service stops."""
         task = asyncio.create_task(work)
         self._later.add(task)
         task.add_done_callback(self._later.discard)
 
     def close(self) -> None:
-        """The service stops: what runs ends soon, and nothing new begins."""
+        """Refuses new messages, and gives running ones LAST_WORDS seconds."""
         self.closing = True
         when = asyncio.get_running_loop().time() + LAST_WORDS
         for limit in self._limits:
@@ -72,7 +72,7 @@ class Runs:
                 limit.reschedule(when)
 
     async def aclose(self) -> None:
-        """Before the database closes."""
+        """Waits for work to complete and cancels background tasks. To be called before the database closes."""
         await asyncio.gather(*self._after, return_exceptions=True)
         for task in self._later:
             task.cancel()

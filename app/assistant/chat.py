@@ -1,4 +1,4 @@
-"""The chat: keeps what was said, has the turn run within its limits, and keeps what came of it."""
+"""The chat: stores the user's message, runs the turn within its limits, and stores the outcome."""
 
 import asyncio
 import logging
@@ -26,11 +26,11 @@ from app.services.users import lock_owner
 log = logging.getLogger(__name__)
 
 CUT_OFF = "I was interrupted before I could answer. What is listed here was done."
-KEEP_AGAIN = (0.5, 1, 2, 5, 10, 30, 60)  # seconds before each further try to keep what a message did
+KEEP_AGAIN = (0.5, 1, 2, 5, 10, 30, 60)  # seconds before each further attempt to store the outcome of a message
 
 
 class Begun:
-    """A message that is kept, and not answered yet."""
+    """A message that is stored, and not answered yet."""
 
     def __init__(self, turn: Turn, confirmed: list[dict[str, Any]]) -> None:
         self.turn, self.confirmed = turn, confirmed
@@ -38,16 +38,16 @@ class Begun:
 
 @dataclass(slots=True)
 class Ending:
-    """What is to be kept of a message that has been worked on; ``answer`` is None for one that failed."""
+    """The outcome of a message, to be stored; ``answer`` is None for one that failed."""
 
     turn: Turn
     words: str
     answer: dict[str, Any] | None
-    uncertain: bool = False  # a COMMIT had no response: it may be kept
+    uncertain: bool = False  # a COMMIT had no response: it may be stored
 
 
 class Chat:
-    """One for a process; nothing of a conversation is kept in it."""
+    """The chat of one process, without any state of conversations."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
@@ -55,7 +55,7 @@ class Chat:
         self._model: Any = None
 
     async def model(self) -> Any:
-        """Raises ChatNotConfigured and AssistantNotInstalled."""
+        """Returns the model, created at first use. Raises ChatNotConfigured and AssistantNotInstalled."""
         if not self._settings.llm_model:
             raise ChatNotConfigured
         if self._model is None:
@@ -66,9 +66,9 @@ class Chat:
     async def begin(
         self, owner: str, asked: ChatRequest, still_valid: Callable[[], Awaitable[bool]], repeat: Repeat | None
     ) -> Begun | Answer:
-        """Keep the user's message; an Answer when ``repeat`` had one before.
+        """Stores the user's message; returns an Answer if ``repeat`` has a stored one.
 
-        Raises ConversationNotFound, ChatBudgetSpent, what ``model`` raises, and what ``take_key`` raises.
+        Raises ConversationNotFound, ChatBudgetSpent, and the errors of ``model`` and ``take_key``.
         """
         model, settings = await self.model(), self._settings
         begun = await self._keep_message(owner, asked, repeat)
@@ -86,7 +86,7 @@ class Chat:
     async def _keep_message(
         self, owner: str, asked: ChatRequest, repeat: Repeat | None
     ) -> Answer | tuple[Conversation, list[dict[str, Any]], int]:
-        """The conversation, what the model is asked first, and the tokens reserved for that."""
+        """Returns the conversation, the first messages to the model, and the tokens reserved for them."""
         settings = self._settings
         async with self._database.transaction(owner) as session:
             session.through = THROUGH
@@ -99,14 +99,14 @@ class Chat:
         return talk, messages, tokens
 
     async def answer(self, begun: Begun, tell: Tell | None = None) -> dict[str, Any]:
-        """A ChatAnswer. Whatever happens, what was done is kept. Raises the model's facts."""
+        """Returns a ChatAnswer. Stores the outcome in any case. Raises the errors of the model."""
         turn = begun.turn
         turn.tell = tell
         try:
             words = await self.runs.within(turn.answer(begun.confirmed))
         except BaseException as error:
             if not isinstance(error, AppError) or isinstance(error, ModelTimeout):
-                turn.used += turn.asking  # the endpoint was at work, and whoever leaves early pays for that, too
+                turn.used += turn.asking  # the endpoint was working: a client that disconnects also pays for that
             await self.runs.finish(self._finish(Ending(turn, CUT_OFF if turn.calls else "", None)))
             raise
         answer = {"conversation_id": turn.conversation_id, "response": words, "tool_calls": turn.calls}
@@ -114,15 +114,15 @@ class Chat:
         return answer
 
     async def _finish(self, ending: Ending) -> None:
-        """Keeps it now, or as soon as the database can. Raises no AppError.
+        """Stores the outcome now, or as soon as the database is available. Raises no AppError.
 
-        The tools have run: an error in place of the answer would have the client send the message again and everything
-        done twice, and a key that is not settled would let it after a while.
+        The tools have run: after an error the client would send the message again and repeat their writes, and an
+        idempotency key that is not settled would allow that after a while.
         """
         try:
             await self._keep(ending)
         except AppError as error:
-            log.warning("what a message did could not be kept yet: %s", error.code)
+            log.warning("the outcome of a message could not be stored yet: %s", error.code)
             self.runs.later(self._keep_later(ending))
 
     async def _keep_later(self, ending: Ending) -> None:
@@ -135,10 +135,10 @@ class Chat:
                     kept = True
                     return
                 except AppError as error:
-                    log.warning("what a message did could still not be kept: %s", error.code)
+                    log.warning("the outcome of a message could still not be stored: %s", error.code)
         finally:
             if not kept or ending.uncertain:
-                log.error("what a message did may not be kept", extra={"user_id": ending.turn.owner})
+                log.error("the outcome of a message may not be stored", extra={"user_id": ending.turn.owner})
 
     @retry_on_contention
     async def _keep(self, ending: Ending) -> None:
@@ -147,11 +147,11 @@ class Chat:
             async with self._database.transaction(turn.owner) as session:
                 session.through = THROUGH
                 if not await lock_owner(session, turn.owner):
-                    return  # erased meanwhile
+                    return  # the account was deleted concurrently
                 if turn.repeat:
                     kept = None if ending.answer is None else packed(turn.repeat, ending.answer)
                     await settle_key(session, turn.owner, turn.repeat.key, kept)
-                if not ending.uncertain:  # settling a key twice is the same; these are not
+                if not ending.uncertain:  # a key may be settled twice; these writes may not be repeated
                     if turn.used != turn.counted:
                         await reserve_tokens(session, turn.owner, turn.used - turn.counted, limit=0)
                     if ending.words:

@@ -1,7 +1,7 @@
-"""Which calls wait for the user's yes, and what a yes is.
+"""Confirmation of destructive calls by the user.
 
-Decided here and not by the model: a title that says "delete everything" can talk a model into a call, and cannot say
-yes in the user's place.
+Decided here and not by the model: a title like "delete everything" can make a model call a tool, and cannot confirm
+it in the user's place.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from app.assistant.tools.tool import Tool
 
 NEEDED = "needs_confirmation"
-# In other words, and in other languages, clients send "confirm": true.
+# For other words and languages clients send "confirm": true.
 YES = {"yes", "y", "yes please", "yes do it", "yeah", "ok", "okay", "sure", "confirm", "do it", "go ahead", "ja", "oui"}
 _WORD = re.compile(r"[\s.,!]+")
 
@@ -20,7 +20,7 @@ def is_yes(message: str) -> bool:
 
 
 def must_wait(tool: Tool, arguments: Any, message: str) -> bool:
-    """Whether ``tool`` takes something away that the user's message does not name by its number."""
+    """Returns whether ``tool`` is destructive and the user's message does not contain the number of the task."""
     if not tool.destructive:
         return False
     task_id = getattr(arguments, "task_id", None)
@@ -28,7 +28,7 @@ def must_wait(tool: Tool, arguments: Any, message: str) -> bool:
 
 
 def waiting_calls(earlier: list[Any]) -> list[dict[str, Any]]:
-    """What the last message of the assistant left waiting."""
+    """Returns the calls that the last message of the assistant left unconfirmed."""
     if not earlier or earlier[-1].role != "assistant":
         return []
     return [call for call in earlier[-1].tool_calls if call["result"].get("status") == NEEDED]

@@ -1,5 +1,5 @@
-"""``Idempotency-Key`` for a message. No transaction can be open from its first write to its last, so the key is taken
-with the first and the answer kept with the last. A message whose answer failed may be sent again.
+"""``Idempotency-Key`` for chat messages. One transaction cannot span a message, so the key is taken with the first
+write and the response stored with the last. A message that failed may be sent again.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ EVENTS = "text/event-stream"
 
 
 class Repeat(NamedTuple):
-    """A message that may come again."""
+    """The idempotency key of a message."""
 
     key: str
     fingerprint: bytes
@@ -25,7 +25,7 @@ class Repeat(NamedTuple):
 
 
 def read_repeat(request: Request, asked: ChatRequest) -> Repeat | None:
-    """None without the header. Raises IdempotencyKeyInvalid."""
+    """Reads the key; returns None without the header. Raises IdempotencyKeyInvalid."""
     key, streamed = key_of(request), wants_stream(request)
     if key is None:
         return None
@@ -37,12 +37,12 @@ def wants_stream(request: Request) -> bool:
 
 
 def event(kind: str, data: bytes) -> bytes:
-    """One server-sent event."""
+    """Encodes one server-sent event."""
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
 def packed(repeat: Repeat, answer: dict[str, Any]) -> Answer:
-    """``answer`` as it is to be sent again: of a stream its last event, which says all."""
+    """Encodes ``answer`` for a repeated request: of a stream the last event, which has all of it."""
     headers = [["x-conversation-id", str(answer["conversation_id"])]]
     if repeat.streamed:
         return Answer(200, [["content-type", EVENTS], *headers], event("done", encode(answer)))

@@ -1,4 +1,4 @@
-"""The language model, over any OpenAI-compatible endpoint. Needs the ``assistant`` extra: loaded by
+"""The language model, over any OpenAI-compatible endpoint. Needs the ``assistant`` extra: imported by
 ``app.assistant.optional`` alone.
 """
 
@@ -17,12 +17,12 @@ from app.errors import ModelBusy, ModelFailed, ModelTimeout
 log = logging.getLogger(__name__)
 
 RETRY_AFTER, LONGEST_RETRY = 5, 300  # seconds
-BYTES_A_TOKEN = 16  # more than any tokenizer makes of one: what is longer was not kept within the limit asked for
+BYTES_A_TOKEN = 16  # more than any tokenizer uses: a longer text exceeds the requested limit
 Tell = Callable[[str], Awaitable[None]]
 
 
 class Model:
-    """One for a process; its connections are shared."""
+    """The client of one process; its connections are shared."""
 
     def __init__(self, settings: Settings) -> None:
         key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else "none"
@@ -30,7 +30,7 @@ class Model:
             api_key=key, base_url=settings.llm_base_url, max_retries=0, timeout=settings.chat_seconds
         )
         self._longest = settings.chat_answer_tokens * BYTES_A_TOKEN
-        # OpenAI's newer models refuse the older name, and other servers do not know the newer one.
+        # OpenAI's newer models refuse max_tokens, and other servers do not support max_completion_tokens.
         own = urlsplit(settings.llm_base_url).hostname == "api.openai.com"
         limit = {"max_completion_tokens" if own else "max_tokens": settings.chat_answer_tokens}
         self._options: dict[str, Any] = {"model": settings.llm_model, **limit}
@@ -39,9 +39,9 @@ class Model:
         await self._client.close()
 
     async def ask(self, messages: list[Any], tools: list[Any], *, may_call: bool, tell: Tell | None) -> Reply:
-        """One call. With ``tell`` the text is told as it comes. Raises ModelFailed, ModelTimeout, ModelBusy."""
+        """Calls the model once. ``tell`` gets the text in parts. Raises ModelFailed, ModelTimeout, ModelBusy."""
         choice = {} if may_call else {"tool_choice": "none"}
-        # Sent as they are: the client would walk through each message and schema, a third of what a call costs.
+        # In extra_body: the client would traverse each message and schema, a third of the cost of a call.
         options = {**self._options, "messages": [], "extra_body": {"messages": messages, "tools": tools, **choice}}
         try:
             return await (self._whole(options) if tell is None else self._streamed(options, tell))
@@ -50,11 +50,11 @@ class Model:
         except (openai.APITimeoutError, httpx2.TimeoutException):
             raise ModelTimeout from None
         except openai.APIStatusError as error:
-            log.warning("the model answered %s", error.status_code)
+            log.warning("the model responded with status %s", error.status_code)
             raise ModelFailed from None
         except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, AttributeError, IndexError) as error:
-            # what the client makes of an answer is not validated, so one in another shape ends here, too
-            log.warning("the model's answer cannot be used: %s", type(error).__name__)
+            # the client does not validate responses: one with an unexpected structure also fails here
+            log.warning("the response of the model is invalid: %s", type(error).__name__)
             raise ModelFailed from None
 
     async def _whole(self, options: dict[str, Any]) -> Reply:
@@ -81,14 +81,14 @@ class Model:
                         reply.text += text
                         await tell(text)
                 if size > self._longest:
-                    raise ValueError("longer than asked for")
+                    raise ValueError("longer than the requested limit")
         if not finished:
             raise ValueError("cut off")
         return reply
 
 
 def _add_calls(calls: list[Asked], deltas: Any) -> int:
-    """Put the pieces of calls together, by their index; the number of characters."""
+    """Joins the deltas of calls by their index; returns the number of characters."""
     size = 0
     for delta in deltas:
         if delta.index == len(calls):

@@ -1,4 +1,4 @@
-"""Loading what only the ``assistant`` extra installs. A service without it does not pay for it."""
+"""Imports of modules that need the ``assistant`` extra. A service without it does not pay for them."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
 
 
 def load_mcp_server() -> Any:
-    """The module ``app.assistant.mcp.server``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
+    """Imports ``app.assistant.mcp.server``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
     try:
         from app.assistant.mcp import server
     except ModuleNotFoundError as error:
@@ -19,7 +19,7 @@ def load_mcp_server() -> Any:
 
 
 def load_model() -> Any:
-    """The module ``app.assistant.model``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
+    """Imports ``app.assistant.model``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
     try:
         from app.assistant import model
     except ModuleNotFoundError as error:
@@ -28,7 +28,7 @@ def load_model() -> Any:
 
 
 def load_mcp_proxy() -> Any:
-    """The module ``app.assistant.mcp.stdio_proxy``. Raises AssistantNotInstalled."""
+    """Imports ``app.assistant.mcp.stdio_proxy``. Raises AssistantNotInstalled."""
     try:
         from app.assistant.mcp import stdio_proxy
     except ModuleNotFoundError as error:
@@ -41,5 +41,5 @@ def _missing(error: ModuleNotFoundError) -> Exception:
 
 
 async def loaded(load: Callable[[], Any]) -> Any:
-    """Load beside the requests that are being served. Raises AssistantNotInstalled."""
+    """Loads a module in a thread, so that requests are served at the same time. Raises AssistantNotInstalled."""
     return await asyncio.to_thread(load)

@@ -1,4 +1,4 @@
-"""What the model is shown: who it is, what it may do, and as much of the conversation as the budget holds."""
+"""The prompt: the system message, the tools, and as much of the conversation as the token limit allows."""
 
 import json
 from functools import cache
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.assistant.tools import TOOLS
 from app.clock import now
 
-BYTES_A_TOKEN = 4  # an estimate: of English text with most tokenizers; CJK has 3 bytes and about one token a character
+BYTES_A_TOKEN = 4  # an estimate for English with most tokenizers; CJK has 3 bytes and about one token a character
 RESULT_MAX = 16_000  # characters of a tool's result
 
 SYSTEM = """\
@@ -26,7 +26,7 @@ Answer briefly, in the user's language, and name tasks with their numbers."""
 
 @cache
 def offered_tools() -> list[dict[str, Any]]:
-    """Every tool as the endpoint wants it described."""
+    """Describes every tool in the format of the endpoint."""
     return [
         {
             "type": "function",
@@ -37,7 +37,7 @@ def offered_tools() -> list[dict[str, Any]]:
 
 
 def estimate(value: Any) -> int:
-    """About how many tokens a JSON value is."""
+    """Estimates the tokens of a JSON value."""
     return len(json.dumps(value, ensure_ascii=False).encode()) // BYTES_A_TOKEN + 1
 
 
@@ -47,25 +47,25 @@ def _tools_tokens() -> int:
 
 
 def estimate_call(messages: list[dict[str, Any]]) -> int:
-    """About how many tokens a call with these messages, and with the tools, sends."""
+    """Estimates the tokens that a call with these messages, and with the tools, sends."""
     return estimate(messages) + _tools_tokens()
 
 
 def system_message(timezone: str) -> dict[str, Any]:
     try:
         local = now().astimezone(ZoneInfo(timezone))
-    except (ZoneInfoNotFoundError, ValueError):  # PostgreSQL knows a zone that Python does not
+    except (ZoneInfoNotFoundError, ValueError):  # a zone of PostgreSQL that Python does not have
         local, timezone = now(), "UTC"
     return {"role": "system", "content": SYSTEM.format(now=f"{local:%A, %Y-%m-%d, %H:%M}", zone=timezone)}
 
 
 def prompt(earlier: list[Any], message: str, timezone: str, *, tokens: int) -> list[dict[str, Any]]:
-    """The system message, the latest of ``earlier`` that ``tokens`` hold, and the user's message."""
+    """Returns the system message, as many of the latest of ``earlier`` as fit ``tokens``, and the user's message."""
     first, last = system_message(timezone), {"role": "user", "content": message}
     left = tokens - estimate(first) - estimate(last)
     shown: list[list[dict[str, Any]]] = []
-    for said in reversed(earlier):
-        part = _as_said(said)
+    for stored in reversed(earlier):
+        part = _as_said(stored)
         left -= estimate(part)
         if left < 0:
             break
@@ -73,16 +73,16 @@ def prompt(earlier: list[Any], message: str, timezone: str, *, tokens: int) -> l
     return [first, *(each for part in shown for each in part), last]
 
 
-def _as_said(said: Any) -> list[dict[str, Any]]:
-    """A stored message: what was called, what came of it, what was said."""
-    parts = called([(f"m{said.id}c{place}", call) for place, call in enumerate(said.tool_calls)])
-    if said.content:
-        parts.append({"role": said.role, "content": said.content})
+def _as_said(stored: Any) -> list[dict[str, Any]]:
+    """Formats a stored message: calls, their results, and the text."""
+    parts = called([(f"m{stored.id}c{place}", call) for place, call in enumerate(stored.tool_calls)])
+    if stored.content:
+        parts.append({"role": stored.role, "content": stored.content})
     return parts
 
 
 def called(calls: list[tuple[str, dict[str, Any]]], text: str = "") -> list[dict[str, Any]]:
-    """Calls with their results as the endpoint wants them; ``calls`` are pairs of an id and what is kept of a call."""
+    """Formats calls with their results for the endpoint; ``calls`` are pairs of an id and a stored call."""
     if not calls:
         return []
     asked = [

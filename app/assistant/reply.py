@@ -1,15 +1,15 @@
-"""What the model says and asks for, in plain values."""
+"""The reply of the model, as plain values."""
 
 import re
 from dataclasses import dataclass
 from typing import Any
 
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no place for them, and a model may say anything
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL cannot store them, and a model may return any character
 
 
 @dataclass(slots=True)
 class Asked:
-    """A call that the model asks for; ``arguments`` is JSON, or should be."""
+    """A call that the model requests; ``arguments`` should be JSON, and is not checked yet."""
 
     id: str
     name: str
@@ -18,7 +18,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Reply:
-    """``tokens`` is what the call used, if the endpoint says so."""
+    """One reply. ``tokens`` is the usage of the call, if the endpoint reports it."""
 
     text: str
     calls: list[Asked]
@@ -26,12 +26,12 @@ class Reply:
 
 
 def plain_text(text: str) -> str:
-    """``text`` without what cannot be stored."""
+    """Replaces characters that cannot be stored."""
     return UNSTORABLE.sub("\ufffd", text)
 
 
 def plain_value(value: Any) -> Any:
-    """A JSON value without what cannot be stored."""
+    """Replaces characters that cannot be stored, in a JSON value."""
     if isinstance(value, str):
         return plain_text(value)
     if isinstance(value, list):

@@ -16,11 +16,11 @@ from app.http.connection import abort_of
 from app.http.problems import of_fact, unexpected
 from app.json_codec import encode
 
-SEND_TIMEOUT = 20.0  # seconds for which a client may leave what was sent unread
+SEND_TIMEOUT = 20.0  # seconds for which a client may leave sent data unread
 
 
 async def unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
-    """What ``work`` returns; cancelled when the client goes away, and then ClientDisconnect is raised."""
+    """Returns the result of ``work``. Cancels it and raises ClientDisconnect if the client disconnects."""
     working = asyncio.create_task(work)
     watching = asyncio.create_task(_disconnected(receive))
     try:
@@ -41,14 +41,14 @@ async def _disconnected(receive: Receive) -> None:
 
 
 class ChatStream(Response):
-    """Runs ``answer`` while it is sent. What fails now is an event: the status is out."""
+    """Runs ``answer`` while it is sent. Errors are events: the status has been sent."""
 
     media_type = EVENTS
 
     def __init__(
         self, answer: Callable[[Tell], Awaitable[dict[str, Any]]], headers: dict[str, str], admission: ExitStack
     ) -> None:
-        """``admission`` is left when the stream ends."""
+        """Takes over ``admission``, which is left when the stream ends."""
         super().__init__(headers={**headers, "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._answer, self._admission = answer, admission
@@ -59,7 +59,7 @@ class ChatStream(Response):
             try:
                 await unless_gone(self._run(send), receive)
             except ClientDisconnect:
-                if abort := abort_of(scope):  # one that does not read has not gone by itself
+                if abort := abort_of(scope):  # a client that does not read has not disconnected by itself
                     abort()
 
     async def _run(self, send: Send) -> None:
@@ -75,8 +75,8 @@ class ChatStream(Response):
 
         try:
             kind, last = "done", encode(await self._answer(tell))
-        except AppError as fact:
-            kind, last = "error", bytes(of_fact(fact).body)
+        except AppError as error:
+            kind, last = "error", bytes(of_fact(error).body)
         except ClientDisconnect:
             raise
         except Exception as error:

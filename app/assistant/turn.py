@@ -1,6 +1,6 @@
-"""One message of the user: the model is asked, its calls are run, until it answers or a cap is reached.
+"""One message of the user: calls of the model and of tools, until it answers or a limit is reached.
 
-No transaction is open while the model thinks: what is kept is kept before and after, each in its own.
+No transaction is open during a call of the model: each write has its own, before or after it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,17 +21,17 @@ from app.services.assistant.conversations import source_of
 from app.services.assistant.token_budget import reserve_tokens
 
 THROUGH = "chat"
-NAME_MAX = 64  # characters of a tool's name that are kept
+NAME_MAX = 64  # characters of a tool's name that are stored
 STOPPED = "I stopped here: this took more steps than one message may take."
 NO_WORDS = "Done."
 OVER = {"error": "too_many_calls", "detail": "This message has used up its calls of tools. Answer the user now."}
-# Told the kind of an event and its data, as it happens.
+# Called with the kind of an event and its data.
 Tell = Callable[[str, Any], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Turn:
-    """What one message causes. ``calls`` is what was done, whatever happens then."""
+    """The processing of one message. ``calls`` are the calls made, also if it fails later."""
 
     database: Database
     settings: Settings
@@ -44,12 +44,12 @@ class Turn:
     repeat: Repeat | None = None
     tell: Tell | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
-    counted: int = 0  # tokens in the table of today, the reserved ones included
-    used: int = 0  # tokens of the calls of the model that have ended
-    asking: int = 0  # tokens sent with the one that has not
+    counted: int = 0  # tokens counted in the table for today, including reserved ones
+    used: int = 0  # tokens of completed calls of the model
+    asking: int = 0  # tokens sent with the running call of the model
 
     async def answer(self, confirmed: list[dict[str, Any]]) -> str:
-        """The assistant's words, after ``confirmed`` calls were made. Raises the model's facts and ChatBudgetSpent."""
+        """Makes ``confirmed`` calls, then returns the answer. Raises the model's errors and ChatBudgetSpent."""
         if confirmed:
             await self._welcome()
             for call in confirmed:
@@ -61,7 +61,7 @@ class Turn:
             if not reply.calls or not may_call:
                 return reply.text.strip() or (STOPPED if reply.calls else NO_WORDS)
             await self._do(reply)
-        raise AssertionError("the last call of the model is its answer")
+        raise AssertionError("the last call of the model returns the answer")
 
     async def _ask(self, may_call: bool) -> Reply:
         await self._welcome()
@@ -70,13 +70,13 @@ class Turn:
         self.asking = sent
         tell = None if self.tell is None else self._tell_text
         reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, tell=tell)
-        said = estimate([reply.text, [call.arguments for call in reply.calls]])
-        self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + said
+        received = estimate([reply.text, [call.arguments for call in reply.calls]])
+        self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + received
         self.asking = 0
         return reply
 
     async def _reserve(self, tokens: int) -> None:
-        """Count what the next call may use before it is made. Raises ChatBudgetSpent."""
+        """Counts the tokens that the next call may use, before it. Raises ChatBudgetSpent."""
         if tokens > self.counted:
             await self._count(tokens - self.counted)
             self.counted = tokens
@@ -87,7 +87,7 @@ class Turn:
             await reserve_tokens(session, self.owner, tokens, limit=self.settings.chat_daily_tokens)
 
     async def _do(self, reply: Reply) -> None:
-        """Run the calls of one reply, one after the other: a later one may need what an earlier one wrote."""
+        """Runs the calls of one reply in order: a later one may need the writes of an earlier one."""
         await self._welcome()
         done = []
         for place, asked in enumerate(reply.calls):
@@ -115,8 +115,8 @@ class Turn:
                 return {"status": NEEDED}
             source = source_of(self.conversation_id)
             return await call_tool(self.database, self.owner, tool, read, through=THROUGH, source=source)
-        except AppError as fact:
-            return _failed(fact)
+        except AppError as error:
+            return _failed(error)
 
     async def _note(self, call: dict[str, Any]) -> None:
         self.calls.append(call)
@@ -128,11 +128,11 @@ class Turn:
         await self.tell("delta", {"text": text})
 
     async def _welcome(self) -> None:
-        """A login that was ended meanwhile does no more. Raises SessionEnded."""
+        """Raises SessionEnded if the login session has ended since the request."""
         if not await self.still_valid():
             raise SessionEnded
 
 
-def _failed(fact: AppError) -> dict[str, Any]:
-    """What the model is told, to mend it or to tell the user."""
-    return {"error": fact.code, "detail": fact.detail}
+def _failed(error: AppError) -> dict[str, Any]:
+    """Describes an error for the model, which may correct the call or inform the user."""
+    return {"error": error.code, "detail": error.detail}

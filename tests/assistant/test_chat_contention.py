@@ -173,7 +173,7 @@ async def test_what_cannot_be_kept_for_good_is_answered_and_logged(
     assert said["tool_calls"][0]["result"]["status"] == "created"
 
     async def given_up() -> bool:
-        return "what a message did may not be kept" in caplog.text
+        return "the outcome of a message may not be stored" in caplog.text
 
     await eventually(given_up)
     assert await alice.person.titles() == ["milk"]

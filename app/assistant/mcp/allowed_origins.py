@@ -1,7 +1,7 @@
-"""From where ``/mcp`` may be called: a page on another site must not reach it through its visitor's browser.
+"""The hosts and origins that may call ``/mcp``: a page of another site must not reach it from a visitor's browser.
 
-A name that an attacker points at this machine (DNS rebinding) shows in Host, the page itself in Origin: MCP's security
-warning on transports. An address cannot be pointed elsewhere, so addresses are let in.
+A name that an attacker resolves to this machine (DNS rebinding) is in Host, the page itself in Origin: MCP's security
+warning on transports. An IP address needs no name resolution, so IP addresses are allowed.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
 def check_place(settings: Settings, host: str, origin: str | None) -> None:
-    """Raises HostRefused and PageRefused."""
+    """Checks Host and Origin. Raises HostRefused and PageRefused."""
     name = _name(f"//{host}")
     known = {"localhost", _name(settings.public_url), _name(f"//{settings.host}"), *settings.mcp_hosts}
     if not name or not (name in known or _is_address(name)):

@@ -13,7 +13,7 @@ from app.db.database import Database
 
 
 class McpEndpoint:
-    """One for a process. The SDK's task group lives in a task of its own, which ``aclose`` ends."""
+    """The MCP server of one process. The SDK's task group runs in a task of its own, which ``aclose`` ends."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
@@ -22,7 +22,7 @@ class McpEndpoint:
         self._manager: Any = None
 
     async def answer(self, body: bytes) -> Response:
-        """Raises AssistantNotInstalled."""
+        """Starts the SDK at the first request. Raises AssistantNotInstalled."""
         async with self._starting:
             if self._running is None or self._running.done():
                 await self._start()
@@ -52,7 +52,7 @@ class McpEndpoint:
 
 
 class _Handover(Response):
-    """The SDK writes the answer; it is given the body that was read and checked before."""
+    """A response that the SDK writes, from the body that was read and checked before."""
 
     def __init__(self, manager: Any, body: bytes) -> None:
         super().__init__()

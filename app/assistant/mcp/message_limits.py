@@ -1,4 +1,4 @@
-"""How large a JSON-RPC message may be: the MCP SDK validates it without bounds, and repeats what it does not know."""
+"""Size limits of JSON-RPC messages: the MCP SDK validates without limits, and echoes unknown values."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from app.errors import ENVELOPE_MAX, MessageTooLarge
 
 
 def check_message(body: bytes, message: Any) -> None:
-    """Raises MessageTooLarge."""
+    """Checks the size without a tool's arguments. Raises MessageTooLarge."""
     if len(body) <= ENVELOPE_MAX:
         return
     params = message.get("params") if isinstance(message, dict) else None

@@ -1,4 +1,4 @@
-"""The tools as an MCP server. Needs the ``assistant`` extra: loaded by ``app.assistant.optional`` alone."""
+"""The tools as an MCP server. Needs the ``assistant`` extra: imported by ``app.assistant.optional`` alone."""
 
 import json
 from functools import cache
@@ -33,34 +33,34 @@ INSTRUCTIONS = (
 
 
 class Handlers:
-    """What the server answers. Who asks is in the request: nothing is kept between two of them."""
+    """The handlers of the server. The identity is in each request: there is no state between two."""
 
     def __init__(self, database: Database, *, description_max: int) -> None:
         self.database, self.description_max = database, description_max
 
     async def list_tools(self, context: ServerRequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
-        """All of them; to a token that only reads, those that only read."""
+        """Lists all tools; for a token of read scope those that only read."""
         may_write = _identity(context).scope == "write"
         return ListToolsResult(tools=[_described(name) for name in TOOLS if may_write or TOOLS[name].read_only])
 
     async def call_tool(self, context: ServerRequestContext, params: CallToolRequestParams) -> CallToolResult:
-        """What goes wrong is a result that says so, which the model can read; MCPError for a tool there is not."""
+        """Calls a tool. Errors are results that the model can read; raises MCPError for an unknown tool."""
         identity = _identity(context)
         through = f"mcp:{identity.client}" if identity.client else "mcp"
         try:
             tool = find_tool(params.name, may_write=identity.scope == "write")
             arguments = read_arguments(tool, params.arguments or {}, description_max=self.description_max)
             result = await call_tool(self.database, identity.subject, tool, arguments, through=through, source=through)
-        except UnknownTool as fact:
-            raise MCPError(INVALID_PARAMS, fact.detail) from None
-        except AppError as fact:
-            return _failed(fact)
+        except UnknownTool as error:
+            raise MCPError(INVALID_PARAMS, error.detail) from None
+        except AppError as error:
+            return _failed(error)
         text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
         return CallToolResult(content=[TextContent(text=text)], structured_content=result)
 
 
 def make_manager(database: Database, *, description_max: int, body_limit: int) -> StreamableHTTPSessionManager:
-    """Streamable HTTP without sessions: any process can answer any request. ``/mcp`` checks Host and Origin itself."""
+    """Makes a stateless server: any process can serve any request. The router of ``/mcp`` checks Host and Origin."""
     handlers = Handlers(database, description_max=description_max)
     server: Server[Any] = Server(
         "todo",
@@ -71,7 +71,7 @@ def make_manager(database: Database, *, description_max: int, body_limit: int) -
         on_call_tool=handlers.call_tool,
         get_tool_input_schema=lambda name: _described(name).input_schema if name in TOOLS else None,
     )
-    server.middleware.clear()  # spans for OpenTelemetry, which is not here
+    server.middleware.clear()  # spans of OpenTelemetry, which is not used here
     return StreamableHTTPSessionManager(server, json_response=True, stateless=True, max_request_body_size=body_limit)
 
 
@@ -81,10 +81,10 @@ def _identity(context: ServerRequestContext) -> Identity:
     return identity
 
 
-def _failed(fact: AppError) -> CallToolResult:
-    problem: dict[str, Any] = {"code": fact.code, "detail": fact.detail}
-    if fact.retry_after is not None:
-        problem["retry_after"] = fact.retry_after
+def _failed(error: AppError) -> CallToolResult:
+    problem: dict[str, Any] = {"code": error.code, "detail": error.detail}
+    if error.retry_after is not None:
+        problem["retry_after"] = error.retry_after
     text = TextContent(text=json.dumps(problem, ensure_ascii=False))
     return CallToolResult(content=[text], is_error=True)
 

@@ -1,7 +1,7 @@
 """``todo mcp``: the tools over standard input and output, for desktop agents that start a command.
 
-Each question is asked of the service's ``/mcp`` with an API token, so that there is one way in. Needs the ``assistant``
-extra: loaded by ``app.assistant.optional`` alone.
+Each request is forwarded to the service's ``/mcp`` with an API token, so that there is one entry point. Needs the
+``assistant`` extra: imported by ``app.assistant.optional`` alone.
 """
 
 from typing import Any
@@ -21,11 +21,11 @@ TIMEOUT = 60.0  # seconds
 
 
 class CannotConnect(OSError):
-    """The message says why, and what to do."""
+    """The service cannot be used; the message has the reason and the remedy."""
 
 
 async def serve_stdio(url: str, token: str) -> None:
-    """Until standard input ends. Raises CannotConnect."""
+    """Serves until standard input ends. Raises CannotConnect."""
     await _check(url, token)
     headers = {"Authorization": f"Bearer {token}"}
     async with (
@@ -38,14 +38,14 @@ async def serve_stdio(url: str, token: str) -> None:
 
 
 async def _check(url: str, token: str) -> None:
-    """A service that is not there and a token that is not valid are said at once, in a sentence."""
+    """Checks the service and the token at start. Raises CannotConnect."""
     try:
         async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
             answer = await http.get(f"{url}/api/me/tasks?limit=1", headers={"Authorization": f"Bearer {token}"})
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise CannotConnect(f"cannot reach {url}: set TODO_URL ({error})") from None
     if answer.status_code != 200:
-        raise CannotConnect(f"{url} answers {answer.status_code}: set TODO_TOKEN to an API token of the service")
+        raise CannotConnect(f"{url} responds with {answer.status_code}: set TODO_TOKEN to an API token of the service")
 
 
 def _relay(service: Client) -> Server[Any]:
@@ -57,7 +57,7 @@ def _relay(service: Client) -> Server[Any]:
             return await service.call_tool(params.name, params.arguments)
         except MCPError:
             raise
-        except Exception as error:  # the service went away; the agent may try again
+        except Exception as error:  # the service is unreachable; the agent may retry
             raise MCPError(-32603, f"The service did not answer: {type(error).__name__}") from None
 
     return Server(

@@ -1,4 +1,4 @@
-"""Every tool by its name. A new one is one more entry in the list of its noun."""
+"""Every tool by its name. A new tool is an entry in the list of its noun."""
 
 from app.assistant.tools.comments import COMMENT_TOOLS
 from app.assistant.tools.projects import PROJECT_TOOLS

@@ -1,4 +1,4 @@
-"""Calling a tool: arguments validated, one transaction of the owner, the result as JSON values."""
+"""Calls of tools: validated arguments, one transaction of the owner, the result as JSON values."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from app.services.assistant.agent_writes import begin_write, note_writes
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:
-    """Raises UnknownTool, and InsufficientScope for one that writes when the caller may not."""
+    """Finds a tool. Raises UnknownTool, and InsufficientScope for one that writes unless ``may_write``."""
     tool = TOOLS.get(name)
     if tool is None:
         raise UnknownTool
@@ -27,20 +27,20 @@ def find_tool(name: str, *, may_write: bool = True) -> Tool:
 
 
 def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
-    """Validated as the JSON body of the same call over HTTP. Raises BadArguments."""
+    """Validates arguments like the JSON body of the same call over HTTP. Raises BadArguments."""
     try:
         return tool.arguments.model_validate(arguments, context={"description_max": description_max})
     except ValidationError as error:
         found = [make_finding(each) for each in error.errors(include_url=False, include_input=False)[:5]]
-        said = [f"{'.'.join(str(part) for part in each['loc']) or 'arguments'}: {each['msg']}" for each in found]
-        raise BadArguments("; ".join(said)) from None
+        texts = [f"{'.'.join(str(part) for part in each['loc']) or 'arguments'}: {each['msg']}" for each in found]
+        raise BadArguments("; ".join(texts)) from None
 
 
 @retry_on_contention
 async def call_tool(
     database: Database, owner: str, tool: Tool, arguments: Any, *, through: str, source: str
 ) -> dict[str, Any]:
-    """Run ``tool`` with arguments from ``read_arguments``. Raises the facts of its service."""
+    """Runs ``tool`` with arguments from ``read_arguments``. Raises the application errors of its service."""
     async with database.transaction(owner, read_only=tool.read_only) as session:
         session.through = through
         call = Call(session, owner, arguments, source)
@@ -52,6 +52,6 @@ async def call_tool(
 async def _write(session: Session, call: Call, tool: Tool) -> Any:
     since = await begin_write(session, call.owner)
     result = await tool.run(call)
-    if tool.run is not undo_last:  # undoing twice goes one step further back
+    if tool.run is not undo_last:  # the next undo goes one write further back
         await note_writes(session, call.owner, call.source, since=since)
     return result

@@ -21,7 +21,7 @@ class AddComment(Shape):
 
 
 class DoneComment(BaseModel):
-    """What a write did to a comment."""
+    """The outcome of a write to a comment."""
 
     comment_id: int
     task_id: int

@@ -12,7 +12,7 @@ from app.services import projects
 
 
 class UpdateProject(ProjectUpdate):
-    """Only the fields sent change. archived takes it out of the list; its tasks stay."""
+    """Only the fields sent change. An archived project is not listed; its tasks stay."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
 
@@ -32,7 +32,7 @@ class DeleteProject(Shape):
 
 
 class DoneProject(BaseModel):
-    """What a write did to a project."""
+    """The outcome of a write to a project."""
 
     project_id: int
     status: Literal["created", "updated", "deleted"]

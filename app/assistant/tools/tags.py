@@ -1,4 +1,4 @@
-"""The tools for tags and for numbers over all tasks."""
+"""The tools for tags and statistics."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ class DeleteTag(Shape):
 
 
 class DoneTag(BaseModel):
-    """What a write did to a tag, on all tasks that have it."""
+    """The outcome of a write to a tag, on all tasks that have it."""
 
     tag: str
     status: Literal["renamed", "deleted"]
@@ -34,7 +34,7 @@ class TagLines(NextPage):
 
 
 class Stats(StatsQuery):
-    """A week, where HTTP tells of a month: each day costs a model about 12 tokens."""
+    """Defaults to a week, and over HTTP to a month: each day costs a model about 12 tokens."""
 
     days: Annotated[int, Field(ge=1, le=366), Whole] = Field(7, description="Days of per_day, today included.")
 

@@ -1,4 +1,4 @@
-"""What a tool is. Chat and MCP offer the same ones, so that none can exist in one and not in the other."""
+"""The definition of a tool. Chat and MCP offer the same tools."""
 
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
@@ -25,7 +25,7 @@ class Nothing(Shape):
 
 
 class Pages(ForwardQuery):
-    """Only a page."""
+    """The parameters of a page."""
 
     limit: Limit = LIMIT
     cursor: CursorText | None = Field(None, description="next_cursor of the page before.")
@@ -36,7 +36,7 @@ class NextPage(BaseModel):
 
 
 class Call(NamedTuple):
-    """One call, inside its own transaction. ``source`` is who calls: chat:<conversation>, mcp, mcp:<client>."""
+    """One call, in its own transaction. ``source`` is the caller: chat:<conversation>, mcp, mcp:<client>."""
 
     session: Session
     owner: str
@@ -46,9 +46,9 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """``arguments`` is the shape that is validated as a JSON body would be; no tool takes a user id.
+    """A tool. ``arguments`` is the model that validates them, like a JSON body; no tool has a user id.
 
-    ``destructive``: it takes something away, so that a person may want to be asked first.
+    ``destructive``: it deletes something, so that a user may want to confirm it.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Tool:
 
 
 def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema without references, titles and the like: small models stumble over the first and pay for the rest."""
+    """Removes references and titles: small models misread references, and every part costs tokens."""
     shared = schema.get("$defs", {})
 
     def walk(node: Any, *, names: bool = False) -> Any:
@@ -88,13 +88,13 @@ def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _says_nothing(key: str, value: Any) -> bool:
-    """To a model. What it gets wrong nevertheless, the shape refuses in words."""
+    """Returns whether a model can do without the entry; validation still enforces it."""
     long = key == "pattern" and len(value) > PATTERN_MAX
     return long or key in ("title", "examples", "$defs") or (key, value) in NOTHING
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:
-    """Of a field that is null when it is left out: leaving it out is the one way to say so. null is still taken."""
+    """Removes null from the schema of a field with default null: a model should omit it. null is still accepted."""
     own = {key: value for key, value in node.items() if key not in ("default", "anyOf")}
     others = [each for each in node["anyOf"] if each != {"type": "null"}]
     return {**others[0], **own} if len(others) == 1 else {**own, "anyOf": others}

@@ -1,4 +1,4 @@
-"""The tool that takes back what an agent did."""
+"""The tool that undoes writes of an agent."""
 
 from typing import Any, Literal
 
