@@ -1,6 +1,6 @@
 """Exports as streams: a page is read in a short transaction, encoded and sent, then the next one is read.
 
-What comes out are pieces that took PIECE_SECONDS to encode: whoever sends them gives the event loop away between two.
+Exports yield pieces that took PIECE_SECONDS to encode: sending them releases the event loop between two.
 """
 
 import time
@@ -22,7 +22,7 @@ PIECE_SECONDS = 0.004  # seconds
 
 
 class Export:
-    """Everything of one owner, read page by page."""
+    """All data of one owner, read page by page."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
@@ -42,9 +42,7 @@ class Export:
             after = rows[-1].id
 
     async def as_json(self) -> AsyncIterator[bytes]:
-        """Everything, the trash included; comments and views have none. Writes that come meanwhile are those after
-        ``revision``: see /changes.
-        """
+        """Yields everything, also trash of projects and tasks. /changes has concurrent writes, after ``revision``."""
         head = await self.head()
         start = {"format": EXPORT_FORMAT, "user_id": self._owner, "exported_at": now(), "revision": head.revision}
         yield encode({**start, "settings": {"timezone": head.timezone}})[:-1]
@@ -76,7 +74,7 @@ class Export:
         yield calendar.end()
 
     async def as_feed(self, kind: Kind, name: str) -> AsyncIterator[bytes]:
-        """What is open, as a calendar wants it."""
+        """Yields open tasks as a calendar feed; as events only those with a due date."""
         head = await self.head()
         calendar = Calendar(self._owner, head.timezone, await self.project_names(), name=name)
         yield calendar.begin()

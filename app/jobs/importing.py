@@ -1,7 +1,7 @@
-"""Imports: a file's rows in batches, each batch a short transaction and a numbered write.
+"""Imports: a file's rows in batches, each batch a short transaction and one recorded write.
 
-Rows that are not acceptable are reported and the others are imported. A row that is here already, by its source id, is
-left as it is, so the same file may come twice. A row that refers to one behind it waits for the end of the file.
+Invalid rows are reported and the others are imported. A row whose source id exists is skipped, so the same file may be
+imported twice. A row that refers to a later one is deferred to the end of the file.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class Import:
         gone: Callable[[], Awaitable[bool]] | None = None,
         lease: ImportLease | None = None,
     ) -> None:
-        """``gone``: whether nobody waits for the report any more; then the import ends behind the batch it is at."""
+        """Imports for ``owner``. Before each batch ``gone`` returns whether the client has disconnected."""
         self._lease = lease
         self._database, self._owner, self._reader, self._dry_run = database, owner, reader, dry_run
         self._gone = gone
@@ -61,7 +61,7 @@ class Import:
         self.timezone: str | None = None
 
     async def run(self, pairs: Iterable[Pair]) -> None:
-        """Row by row as they come; then once those that had to wait, behind what they wait for."""
+        """Imports rows in the order of the file; then the deferred ones, each after the rows that it refers to."""
         if not self._dry_run:
             async with self._database.transaction(self._owner) as session:
                 await lock_or_create_owner(session, self._owner)
@@ -80,7 +80,7 @@ class Import:
             self.revision = await get_revision(session, self._owner)
 
     async def _stream(self, pairs: Iterable[Pair]) -> dict[str, list[Item]]:
-        """All that can be made at once; gives back the others by entity."""
+        """Imports all rows whose references exist; returns the deferred ones by entity."""
         rows = iter(pairs)
         waiting: dict[str, list[Item]] = {}
         batch: list[Pair] = []
@@ -95,7 +95,7 @@ class Import:
         return waiting
 
     async def _take_settings(self, item: Item) -> None:
-        """Whoever has chosen a time zone keeps it: UTC is what an account begins with."""
+        """Sets the time zone unless the user has chosen one: UTC is the default of an account."""
         try:
             zone = self._reader.read_zone(_loaded(item))
         except RowRefused as error:
@@ -107,8 +107,8 @@ class Import:
                     return
                 if not self._dry_run:
                     await set_timezone(session, self._owner, zone)
-        except UnknownTimeZone as fact:
-            self._refuse("settings", item, refused("timezone", fact.detail, fact.code))
+        except UnknownTimeZone as error:
+            self._refuse("settings", item, refused("timezone", error.detail, error.code))
             return
         self.timezone = zone
         self._reader.read_in(zone)
@@ -118,12 +118,12 @@ class Import:
             await self._write(entity, items[start : start + BATCH], last=True)
 
     async def _write(self, entity: str, items: list[Item], *, last: bool) -> list[Item]:
-        """One batch of one entity; gives back what has to wait. Raises ClientDisconnect."""
+        """Imports one batch of one entity; returns its deferred rows. Raises ClientDisconnect."""
         if self._gone is not None and await self._gone():
             raise ClientDisconnect
         if self._lease is not None:
             await self._lease.renew()
-        # Before the transaction: the owner's other writes wait for that, and 1,000 rows may be 16 MB.
+        # Before the transaction, which blocks the owner's other writes: 1,000 rows may be 16 MB.
         read = await asyncio.to_thread(lambda: [self._read(entity, item) for item in items])
         async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
             session.through = "import"
@@ -169,11 +169,11 @@ class Import:
         try:
             return self._reader.read(entity, _loaded(item))
         except RowRefused as error:
-            return RowRefused(error.errors)  # what was raised holds the whole row by its traceback
+            return RowRefused(error.errors)  # the traceback of the caught one refers to the whole row
 
     def _row(self, entity: str, item: Item, read: dict[str, Any] | RowRefused) -> dict[str, Any] | None:
-        """None for one that is refused, or stands for what is here already."""
-        if isinstance(read, RowRefused):  # not raised: its traceback would hold it, and by it the row
+        """Returns None for a row that is refused, or that stands for an existing one."""
+        if isinstance(read, RowRefused):  # not raised: its traceback would refer to the row
             self._refuse(entity, item, read)
             return None
         try:
@@ -200,7 +200,7 @@ class Import:
             self.errors.append({"entity": entity, "row": item.row, "errors": error.errors})
 
     def report(self, format_: str) -> dict[str, Any]:
-        """As ImportReport."""
+        """Returns an ImportReport."""
         return {
             "format": format_,
             "dry_run": self._dry_run,
@@ -214,15 +214,15 @@ class Import:
 
 
 def _pack(items: list[Item]) -> None:
-    """Keeps the text of rows that wait, and nothing else of them: as objects 190,000 to-dos take 1 GB."""
+    """Replaces deferred rows by their JSON text: as objects 190,000 to-dos take 1 GB."""
     for item in items:
-        with suppress(AppError):  # found again when the row's turn comes
+        with suppress(AppError):  # raised again when the row is read
             item.load = partial(msgspec.json.decode, msgspec.json.encode(item.load()))
 
 
 def _loaded(item: Item) -> dict[str, Any]:
-    """Raises RowRefused for a row that cannot be read; the file goes on behind it."""
+    """Raises RowRefused for a row that cannot be read; the import continues with the next row."""
     try:
         return item.load()
-    except AppError as fact:
-        raise RowRefused([{"loc": list(fact.loc[1:]), "msg": fact.detail, "type": fact.code}]) from None
+    except AppError as error:
+        raise RowRefused([{"loc": list(error.loc[1:]), "msg": error.detail, "type": error.code}]) from None

@@ -1,6 +1,6 @@
-"""The worker's part that fires reminders: one look across users, then one transaction an owner.
+"""Fires reminders, in the worker: one query across users, then one transaction per owner.
 
-Any number of workers may do so at once: who comes second finds nothing left to fire.
+Any number of workers may do so at once: a second one finds nothing left to fire.
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from app.services.tasks.reminders import LATE_AFTER, Upcoming, find_upcoming, fi
 
 log = logging.getLogger(__name__)
 
-AGAIN = 60.0  # seconds after which an owner whose reminders could not be fired has another turn
+AGAIN = 60.0  # seconds after which reminders of an owner are retried after a failure
 
 
 class Reminders:
-    """Those of everybody."""
+    """The reminders of all users."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._set_aside: dict[str, float] = {}  # owner -> when it has its next turn
+        self._set_aside: dict[str, float] = {}  # owner -> time of the next attempt
 
     async def fire_due(self, pause: float) -> None:
-        """Fire what is due, then sleep until the next one is, at most ``pause`` seconds: one may be set meanwhile."""
+        """Fires due reminders, then sleeps until the next, at most ``pause`` seconds: an earlier one may be set."""
         time = asyncio.get_running_loop().time()
         self._set_aside = {owner: turn for owner, turn in self._set_aside.items() if turn > time}
         async with self._database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
@@ -40,7 +40,7 @@ class Reminders:
         await asyncio.sleep(min(pause, max(0.0, ahead)))
 
     async def _fire(self, due: Sequence[Upcoming]) -> int:
-        """How many are dealt with: not those that the database's clock, which may be behind, does not call due yet."""
+        """Returns how many were processed: not those that are not due by the database's clock, which may be behind."""
         moment, done = now(), 0
         groups: dict[tuple[str, bool], list[int]] = defaultdict(list)
         for each in due:
@@ -48,7 +48,7 @@ class Reminders:
         for (owner, late), task_ids in groups.items():
             try:
                 done += await self._fire_each(owner, task_ids, late)
-            except Exception:  # of one owner: the others' reminders do not wait for it
+            except Exception:  # of one owner: it must not stop the reminders of others
                 log.exception("reminders could not be fired")
                 self._set_aside[owner] = asyncio.get_running_loop().time() + AGAIN
                 done += len(task_ids)

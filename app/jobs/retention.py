@@ -1,4 +1,4 @@
-"""How long things are kept: what the worker does by and by, and ``todo prune`` at once."""
+"""Retention: old changes and trash, deleted by the worker as they expire, and by ``todo prune`` at once."""
 
 import logging
 
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 async def prune_owner(database: Database, owner: str, *, days: int) -> None:
-    """Let go of changes older than ``days`` and of keys for retries, batch by batch."""
+    """Deletes changes older than ``days`` and expired idempotency keys, batch by batch."""
     while await _prune_once(database, owner, days):
         pass
 
@@ -22,7 +22,7 @@ async def _prune_once(database: Database, owner: str, days: int) -> bool:
 
 
 async def prune_everybody(database: Database, *, days: int) -> int:
-    """Whether they are due or not: the number of users. For an operator who has shortened what is kept."""
+    """Prunes all users, due or not, after a shorter retention was set. Returns the number of users."""
     last, total = "", 0
     while True:
         async with database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
@@ -35,9 +35,9 @@ async def prune_everybody(database: Database, *, days: int) -> int:
 
 
 async def empty_old_trash(database: Database, *, days: int) -> int:
-    """Purge what was deleted more than ``days`` ago, as numbered changes; how many rows. 0 days: none.
+    """Purges rows deleted more than ``days`` ago, as recorded writes; returns how many. 0 days: none.
 
-    An owner whose trash cannot be emptied does not keep the others waiting.
+    A failure for one owner does not stop the others.
     """
     total, done = 0, list[str]()
     while days:

@@ -46,14 +46,14 @@ class RetrySchedule:
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """Standard Webhooks, symmetric: HMAC-SHA256 over id, time and body."""
+    """Signs by Standard Webhooks, symmetric: HMAC-SHA256 over id, time and body."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
 
 
 def headers_of(job: Job, timestamp: int) -> dict[str, str]:
-    """One signature for each valid secret, as in a rotation."""
+    """Returns the headers, with one signature for each valid secret: there are two during a rotation."""
     signatures = [signature(secret, job.message_id, timestamp, job.body) for secret in job.secrets]
     return {
         "Content-Type": "application/json",
@@ -87,7 +87,7 @@ class WebhookSender:
 
     @property
     def lag(self) -> tuple[int, float]:
-        """Webhooks with something to deliver, and for how many seconds the one that waits longest has had it."""
+        """Returns the number of webhooks with due deliveries, and the age of the oldest in seconds."""
         since = self._due_since.values()
         return len(since), time.monotonic() - min(since) if since else 0.0
 
