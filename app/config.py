@@ -1,4 +1,4 @@
-"""Every setting, its default and its check. The only module that reads the environment."""
+"""Every setting, with default and validation. The only module that reads the environment."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 CommaSeparated = Annotated[list[str], NoDecode]
-_ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # a browser sends no more than this, so more would never match
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # browsers send no path, so an origin with one would never match
 
 
 class Settings(BaseSettings):
@@ -24,98 +24,98 @@ class Settings(BaseSettings):
     web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
     max_connections: int = Field(4096, ge=1, description="Connections of clients per process.")
     allowed_hosts: CommaSeparated = Field(
-        default_factory=list, description="Names that the Host header may have, comma separated. Empty: any."
+        default_factory=list, description="Host names that the Host header may have, comma separated. Empty: any."
     )
-    header_timeout: float = Field(10, gt=0, description="Longest wait for the head of a request, in seconds.")
+    header_timeout: float = Field(10, gt=0, description="Longest wait for the headers of a request, in seconds.")
     body_idle_timeout: float = Field(10, gt=0, description="Longest pause within a body, in seconds.")
-    body_timeout: float = Field(30, gt=0, description="Seconds by which a body may fall behind BODY_MIN_RATE.")
-    body_min_rate: int = Field(1024, ge=1, description="Slowest rate of a body, in bytes a second.")
+    body_timeout: float = Field(30, gt=0, description="Seconds that a body may be late, measured by BODY_MIN_RATE.")
+    body_min_rate: int = Field(1024, ge=1, description="Lowest rate of a request body, in bytes a second.")
     write_timeout: float = Field(
-        60, ge=1, description="Longest time in which a client takes nothing of a response, in seconds. On Linux."
+        60, ge=1, description="Longest time in which a client reads nothing of a response, in seconds. On Linux."
     )
-    keep_alive: int = Field(75, ge=0, description="Seconds for which an idle connection is kept.")
-    header_limit: int = Field(16_384, ge=1024, description="Largest headers of a request together, in bytes.")
+    keep_alive: int = Field(75, ge=0, description="Idle timeout of a client connection, in seconds.")
+    header_limit: int = Field(16_384, ge=1024, description="Largest headers of a request in total, in bytes.")
     headers_max: int = Field(100, ge=10, description="Most headers of a request.")
     url_limit: int = Field(8192, ge=256, description="Longest URL, in bytes.")
 
-    # Limits; 0 switches one off
-    rate_limit_per_minute: int = Field(1200, ge=0, description="Requests of one subject; each process gives its share.")
+    # Rate limits; 0 switches one off
+    rate_limit_per_minute: int = Field(1200, ge=0, description="Requests of one user; each process grants its share.")
     rate_limit_anonymous_per_minute: int = Field(
-        300, ge=0, description="Requests of one address without a good token; each process gives its share."
+        300, ge=0, description="Requests of one IP address without a valid token; each process grants its share."
     )
-    rate_limit_chat_per_minute: int = Field(20, ge=0, description="Messages of one subject to the assistant.")
-    rate_limit_import_per_hour: int = Field(30, ge=0, description="Imports of one subject.")
+    rate_limit_chat_per_minute: int = Field(20, ge=0, description="Messages of one user to the assistant.")
+    rate_limit_import_per_hour: int = Field(30, ge=0, description="Imports of one user.")
     rate_limit_url: SecretStr | None = Field(
-        None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL does."
+        None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL counts."
     )
 
-    # Who may watch
+    # Observability
     slow_request_ms: int = Field(
-        500, ge=0, description="Requests that take so long are logged as slow, at most 20 a second; 0: none."
+        500, ge=0, description="Slower requests are logged, in milliseconds, at most 20 a second; 0: none."
     )
-    metrics_host: str = Field("127.0.0.1", description="Address of METRICS_PORT.")
+    metrics_host: str = Field("127.0.0.1", description="IP address of METRICS_PORT.")
     metrics_port: int | None = Field(
         None, ge=1, le=65_535, description="Port for Prometheus; each further process takes the next one. Empty: none."
     )
     metrics_token: SecretStr | None = Field(
-        None, description="Bearer token for /metrics, for one process. Empty: there is no /metrics."
+        None, description="Bearer token for /metrics, for one process. Empty: no /metrics."
     )
     otel: bool = Field(
         False, description="OpenTelemetry by OTLP/HTTP to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel."
     )
 
-    # Where it listens
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    # Network
+    host: str = Field("127.0.0.1", description="IP address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     forwarded_allow_ips: str = Field(
-        "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, comma separated."
+        "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, comma separated."
     )
 
-    # Where data lives
+    # Database
     database_url: SecretStr | None = Field(
         None, description="Any PostgreSQL URL, as its provider prints it. Empty: the embedded PostgreSQL."
     )
     direct_database_url: SecretStr | None = Field(
-        None, description="The same database past the pooler, for migrations. Empty: DATABASE_URL."
+        None, description="A direct connection (bypassing the pooler), for migrations. Empty: DATABASE_URL."
     )
-    data_dir: Path = Field(Path("data"), description="Folder of the embedded PostgreSQL and the generated secret.")
+    data_dir: Path = Field(Path("data"), description="Folder of the embedded PostgreSQL and the generated secrets.")
     auto_migrate: bool = Field(True, description="Bring the schema up to date when the service starts.")
 
-    # The connection pool
+    # Connection pool
     pool_size: int = Field(10, ge=1, le=200, description="Connections to PostgreSQL per process.")
     pool_timeout: float = Field(2.0, gt=0, description="Longest wait for a connection before 503, in seconds.")
     connect_timeout: float = Field(5.0, gt=0, description="Longest wait for a new connection, in seconds.")
     command_timeout: float = Field(10.0, gt=0, description="Longest wait for one statement, in seconds.")
     statement_cache: Literal["auto", "on", "off"] = Field(
         "auto",
-        description="Prepared statements. auto: off where host or port look like a transaction pooler's, else on.",
+        description="Prepared statements. auto: off if host or port are those of a transaction pooler, else on.",
     )
 
-    # Who may come in
+    # Authentication
     jwt_secret: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("jwt_secret", "better_auth_secret"),
-        description="Shared HS256 secret, at least 32 bytes; BETTER_AUTH_SECRET is read, too. "
+        description="Shared HS256 secret, at least 32 bytes; BETTER_AUTH_SECRET is also read. "
         "Empty: generated and kept in DATA_DIR (embedded only).",
     )
     better_auth_url: str | None = Field(
-        None, description="Base URL of a Better Auth server; its keys are read from /api/auth/jwks."
+        None, description="Base URL of a Better Auth server; its keys are fetched from /api/auth/jwks."
     )
     jwks_url: str | None = Field(None, description="JWKS of any other issuer; needs JWT_ISSUER.")
     jwt_issuer: str | None = Field(None, description="Required iss of tokens. Default: BETTER_AUTH_URL.")
     jwt_audience: str | None = Field(
-        None, description="Required aud of tokens. Default if keys are read: BETTER_AUTH_URL, else JWT_ISSUER."
+        None, description="Required aud of tokens. Default if keys are fetched: BETTER_AUTH_URL, else JWT_ISSUER."
     )
     public_url: str = Field(
-        "", description="Where clients reach this service: iss and aud of its own tokens. Empty: urn:todo."
+        "", description="URL of this service for clients: iss and aud of its own tokens. Empty: urn:todo."
     )
     token_algorithm: Literal["HS256", "EdDSA"] = Field(
-        "HS256", description="Signature of own tokens. EdDSA: others can verify by /.well-known/jwks.json."
+        "HS256", description="Signature of own tokens. EdDSA: others can verify them by /.well-known/jwks.json."
     )
     jwt_private_key: SecretStr | None = Field(
         None, description="Ed25519 key in PEM for EdDSA. Empty: generated and kept in DATA_DIR (embedded only)."
     )
-    token_ttl: int = Field(3600, ge=1, description="Life of a token made by 'todo token', in seconds.")
+    token_ttl: int = Field(3600, ge=1, description="Lifetime of a token of 'todo token', in seconds.")
     cors_origins: CommaSeparated = Field(
         default_factory=list,
         description="Origins of browser front-ends, comma separated. Empty: any port of localhost.",
@@ -124,62 +124,61 @@ class Settings(BaseSettings):
     # Accounts
     registration: Literal["open", "mail", "closed"] = Field(
         "open",
-        description="mail: confirmed by mail, and never says whether an e-mail is taken. closed: by the operator.",
+        description="mail: confirmed by mail, without disclosing whether an e-mail is taken. closed: by the operator.",
     )
-    access_ttl: int = Field(900, ge=1, description="Life of an access token, in seconds.")
-    refresh_idle: int = Field(604_800, ge=1, description="A session unused for so long ends, in seconds.")
-    refresh_absolute: int = Field(2_592_000, ge=1, description="A session ends after so long, in seconds.")
+    access_ttl: int = Field(900, ge=1, description="Lifetime of an access token, in seconds.")
+    refresh_idle: int = Field(604_800, ge=1, description="A login session ends if unused for this time, in seconds.")
+    refresh_absolute: int = Field(2_592_000, ge=1, description="A login session ends after this time, in seconds.")
     refresh_cookie: bool = Field(
         False,
         description="The refresh token always travels in an HttpOnly cookie, never in the body. "
-        "Without it only for who asks, as the web client does.",
+        "false: only for clients that request it, like the web client.",
     )
     smtp_url: SecretStr | None = Field(
         None, description="Mail server: smtp://user:password@host:587 (STARTTLS if offered) or smtps://host:465."
     )
     mail_from: str = Field("todo@localhost", description="Sender of mails.")
     mail_to_log: Literal["auto", "on", "off"] = Field(
-        "auto", description="Without SMTP_URL write mails, tokens included, to the log. auto: with embedded PostgreSQL."
+        "auto", description="Without SMTP_URL, write mails to the log, with tokens. auto: with embedded PostgreSQL."
     )
-    reset_url: str = Field("", description="Page of the front-end that takes ?token= from a reset mail.")
+    reset_url: str = Field("", description="Page of the front-end for reset mails; it gets ?token=.")
 
-    # The contract
+    # API
     list_shape: Literal["array", "envelope"] = Field(
-        "array", description="Lists: a JSON array, or {tasks, total, ...}."
+        "array", description="Lists: a JSON array, or an object {tasks, total, ...}."
     )
-    unknown_fields: Literal["refuse", "ignore"] = Field("refuse", description="Unknown names in body or query.")
+    unknown_fields: Literal["refuse", "ignore"] = Field("refuse", description="Unknown fields in body or query.")
     description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     import_limit: int = Field(67_108_864, ge=1024, description="Largest file to import, in bytes.")
     import_rows_max: int = Field(200_000, ge=1, description="Most rows of a file to import.")
     docs: bool = Field(True, description="Serve Swagger UI at /docs and the document at /openapi.json.")
-    web_client: bool = Field(True, description="Serve the web client at /app; / leads browsers there.")
+    web_client: bool = Field(True, description="Serve the web client at /app; / redirects browsers there.")
 
     # Changes
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
     changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
-    trash_kept_days: int = Field(
-        30, ge=0, le=36_500, description="Days for which what was deleted is kept. 0: for ever."
-    )
+    trash_kept_days: int = Field(30, ge=0, le=36_500, description="Days for which deleted rows are kept. 0: for ever.")
     webhooks_allow_private: bool = Field(
-        False, description="Webhooks may also call http:// and private addresses. For development only."
+        False, description="Webhooks may also call http:// and private IP addresses. For development only."
     )
     worker: Literal["inside", "off"] = Field(
-        "inside", description="inside: this process also delivers webhooks and prunes. off: 'todo worker' does."
+        "inside",
+        description="inside: this process also fires reminders, sends webhooks, prunes. off: 'todo worker' does.",
     )
 
-    # The assistant
-    llm_model: str = Field("", description="Model that answers the chat. Empty: there is no chat.")
+    # Assistant
+    llm_model: str = Field("", description="Model of the chat. Empty: no chat.")
     llm_base_url: str = Field(
         "https://api.openai.com/v1", description="Any OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1."
     )
-    llm_api_key: SecretStr | None = Field(None, description="Its key, if it wants one.")
-    chat_turns: int = Field(8, ge=1, le=50, description="Calls of the model for one message.")
-    chat_tool_calls: int = Field(20, ge=1, le=200, description="Calls of tools for one message.")
+    llm_api_key: SecretStr | None = Field(None, description="API key of that endpoint, if required.")
+    chat_turns: int = Field(8, ge=1, le=50, description="Most calls of the model for one message.")
+    chat_tool_calls: int = Field(20, ge=1, le=200, description="Most calls of tools for one message.")
     chat_seconds: float = Field(60, gt=0, le=600, description="Longest time for one message, in seconds.")
-    chat_history: int = Field(40, ge=1, le=500, description="Earlier messages that the model is shown.")
+    chat_history: int = Field(40, ge=1, le=500, description="Earlier messages that are sent to the model.")
     chat_context_tokens: int = Field(
-        8000, ge=500, description="Longest history that the model is shown, in tokens (estimated: 4 bytes each)."
+        8000, ge=500, description="Longest history that is sent to the model, in tokens (estimated: 4 bytes each)."
     )
     chat_answer_tokens: int = Field(1000, ge=16, description="Longest answer of the model in one call, in tokens.")
     chat_daily_tokens: int = Field(
@@ -187,20 +186,20 @@ class Settings(BaseSettings):
     )
     chat_confirm: Literal["destructive", "off"] = Field(
         "destructive",
-        description="destructive: what deletes waits for the user's yes, unless the message names the one task by its "
-        "number. off: nothing waits.",
+        description="destructive: deletions need the user's confirmation, unless the message has the task's number. "
+        "off: none do.",
     )
     mcp_hosts: CommaSeparated = Field(
         default_factory=list,
-        description="Names, besides localhost and that of PUBLIC_URL, under which /mcp may be called, comma separated.",
+        description="Host names for /mcp besides localhost and that of PUBLIC_URL, comma separated.",
     )
 
-    # todo mcp, the tools for a desktop agent
-    todo_url: str = Field("http://127.0.0.1:8000", description="The service that 'todo mcp' speaks to.")
-    todo_token: SecretStr | None = Field(None, description="The API token that 'todo mcp' speaks with.")
+    # todo mcp: the tools for a desktop agent
+    todo_url: str = Field("http://127.0.0.1:8000", description="URL of the service for 'todo mcp'.")
+    todo_token: SecretStr | None = Field(None, description="API token for 'todo mcp'.")
 
-    # What it says
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe message logged.")
+    # Logging
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lowest level that is logged.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: console on a terminal, else JSON."
     )
@@ -257,11 +256,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _known_issuer(self) -> Self:
         if self.jwks_url and not (self.jwt_issuer or self.better_auth_url):
-            raise ValueError("JWKS_URL needs JWT_ISSUER: a key set without an issuer would accept anybody's tokens")
+            raise ValueError("JWKS_URL needs JWT_ISSUER: a key set without an issuer would accept tokens of any issuer")
         if self.database_url and not (self.jwt_secret or self.better_auth_url or self.jwks_url):
             raise ValueError("with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER")
         if self.public_url and self.public_url == (self.jwt_issuer or self.better_auth_url or "").rstrip("/"):
-            raise ValueError("PUBLIC_URL names this service: it cannot be the address of another issuer")
+            raise ValueError("PUBLIC_URL names this service: it cannot be the URL of another issuer")
         return self
 
     @model_validator(mode="after")
@@ -281,21 +280,21 @@ class Settings(BaseSettings):
 
     @property
     def embedded(self) -> bool:
-        """Whether PostgreSQL runs inside this service."""
+        """Returns whether PostgreSQL is embedded."""
         return self.database_url is None
 
     @property
     def logs_mail(self) -> bool:
-        """Whether mails go to the log because there is no server to send them."""
+        """Returns whether mails are written to the log because there is no mail server."""
         return self.smtp_url is None and (self.mail_to_log == "on" or (self.mail_to_log == "auto" and self.embedded))
 
 
 @lru_cache
 def get_settings() -> Settings:
-    """The settings of this process, read once."""
+    """Returns the settings of this process, read once."""
     return Settings()
 
 
 def inherited_environment() -> dict[str, str]:
-    """What a program started by this one gets: PATH, HOME, where temporary files go."""
+    """Returns the environment for child processes: PATH, HOME, folder of temporary files."""
     return dict(os.environ)
