@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The current instant, aware, in UTC."""
+    """Returns the current instant, with time zone UTC."""
     return datetime.now(UTC)

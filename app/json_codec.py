@@ -1,4 +1,4 @@
-"""JSON without the surprises of ``json.loads``: no name twice, no constants beyond RFC 8259, bounded objects."""
+"""JSON, stricter than ``json.loads``: unique names, no constants beyond RFC 8259, bounded objects."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import msgspec
 
 from app.errors import MalformedBody
 
-NAMES_MAX = 200  # of one object: each unknown one is a finding, and the largest shape has 20
+NAMES_MAX = 200  # of one object: each unknown one is a finding, and the largest model has 20
 
 encode = msgspec.json.Encoder().encode  # instants come out as RFC 3339 with Z
 
@@ -21,7 +21,7 @@ class TooManyNames(ValueError):
 
 
 def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An ``object_pairs_hook``. RFC 8259, 4: what a duplicate means is up to the parser, so two may read two things."""
+    """Builds an object (``object_pairs_hook``). Parsers differ in the meaning of duplicates (RFC 8259, 4)."""
     if len(pairs) > NAMES_MAX:
         raise TooManyNames("too many names")
     members = dict(pairs)
@@ -38,7 +38,7 @@ _decode = json.JSONDecoder(object_pairs_hook=unique_names, parse_constant=_no_co
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of ``body``; MalformedBody when it is not one JSON text in UTF-8."""
+    """Parses ``body``. Raises MalformedBody unless it is one JSON text in UTF-8."""
     try:
         return _decode(body.decode("utf-8"))
     except DuplicateName:

@@ -1,4 +1,4 @@
-"""What runs between the start and the stop of a process: the database, the checks of a start, the background."""
+"""The start and stop of a process: the database, the checks at start, background tasks."""
 
 import asyncio
 import gc
@@ -46,13 +46,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             log.critical("cannot start: %s", reason(error))
             raise SystemExit(1) from error
         gc.collect()
-        gc.freeze()  # what start-up made lives as long as the process; not looking at it again is 10 % of a request
-        gc.set_threshold(10_000)  # 1,000 requests under way outlive many looks at every 700 objects: 10 % of their CPU
+        gc.freeze()  # objects of the start live as long as the process; not scanning them again saves 10 % of a request
+        gc.set_threshold(10_000)  # 1,000 concurrent requests outlive many scans every 700 objects: 10 % of their CPU
         yield
 
 
 async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
-    """Open what requests need, and prove that it is safe to serve them."""
+    """Opens what requests need, and verifies that it is safe to serve them."""
     settings: Settings = app.state.settings
     options = await stack.enter_async_context(database_options(settings))
     if settings.auto_migrate:
@@ -75,7 +75,7 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
 
 
 async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
-    """What goes on between requests: live updates, and the worker if it is to be inside."""
+    """Starts background tasks: live updates, metrics, and the worker with WORKER=inside."""
     settings, database, metrics = app.state.settings, app.state.database, app.state.metrics or Metrics()
     stack.enter_context(metrics_server(settings, metrics))
     await stack.enter_async_context(hints)
@@ -100,7 +100,7 @@ async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """The worker alone, until ``stop`` is set. The schema is the servers' business."""
+    """Runs the worker alone, until ``stop`` is set. Migrations are left to the servers."""
     async with AsyncExitStack() as stack:
         options = await stack.enter_async_context(database_options(settings))
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
@@ -116,7 +116,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def make_worker(settings: Settings, database: Database) -> Worker:
-    """Reminds, delivers webhooks and prunes, of whomever it finds due."""
+    """Makes the worker of all users: reminders, webhooks, pruning."""
     return Worker(
         database,
         allow_private=settings.webhooks_allow_private,
@@ -126,14 +126,14 @@ def make_worker(settings: Settings, database: Database) -> Worker:
 
 
 def auth_context(settings: Settings, database: Database) -> AuthContext:
-    """What the services of accounts work with. Raises ValueError for a key that is none."""
+    """Makes the context of the account services. Raises ValueError for an invalid key."""
     own = OwnTokens.from_settings(settings)
     return AuthContext(settings, database, Hasher(), Guard(database), Mailer(settings), own)
 
 
 @asynccontextmanager
 async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
-    """Who may come in; keeps the issuer's keys fresh while the context lasts."""
+    """Yields the verifier of tokens; the issuer's keys are refreshed while the context lasts."""
     async with AsyncExitStack() as stack:
         keys = JwksCache.from_settings(settings)
         if keys is not None:

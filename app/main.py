@@ -1,4 +1,4 @@
-"""The application, from the outside in: settings, lifespan, middleware, error handlers, routers."""
+"""The application: settings, lifespan, middleware, error handlers, routers."""
 
 from fastapi import FastAPI
 
@@ -69,9 +69,9 @@ EXPOSED = [
 
 
 def create_app(settings: Settings | None = None, *, serving: bool = True) -> FastAPI:
-    """A complete application. Its database is opened by the lifespan.
+    """Creates a complete application. Its database is opened by the lifespan.
 
-    One that is not ``serving`` only makes the checks of a start: nothing waits in it, and nothing works by itself.
+    One that is not ``serving`` only runs the checks at start: it has no event streams and no background work.
     """
     settings = settings or get_settings()
     on = settings.otel
@@ -83,13 +83,13 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        # Off by name: asking on each request whether it is on costs 8 us.
+        # Each off by name: a check on each request costs 8 us.
         telemetry={"tracing": on, "metrics": on, "logs": on, "auto_configure": on},
     )
     app.state.settings, app.state.serving = settings, serving
     app.state.limits = limits = Limits(settings)
     app.state.metrics = metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
-    # Outermost last. CORS stands inside Edge so that preflights carry a request id, too.
+    # Outermost last. CORS is inside Edge so that preflight responses also have a request id.
     app.add_middleware(LastCatch)
     app.add_middleware(
         Cors,

@@ -13,12 +13,12 @@ from app.models.types import MAX_ID
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
 # In the worst case a cursor holds a title of control characters, which JSON writes as \u0001: 6 bytes each (no other
-# character takes more than 4, lowered or not), and 70 around it; base64 makes 4 characters of 3 bytes.
+# character takes more than 4, lowered or not), and 70 bytes for the rest; base64 makes 4 characters of 3 bytes.
 CURSOR_MAX = (TITLE_MAX * 6 + 70) * 4 // 3 + 1
 
 
 class Cursor(NamedTuple):
-    """The row a page begins behind. ``backward`` pages lead towards the first one."""
+    """The row after which a page begins; with ``backward`` the row before which it ends."""
 
     sort: str
     order: str
@@ -53,7 +53,7 @@ def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of rows and the way on. ``revision`` is the owner's number of the moment it was read."""
+    """One page of rows, with the cursors of its neighbours. ``revision`` is the owner's when it was read."""
 
     rows: list[Any]
     revision: int

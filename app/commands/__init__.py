@@ -1,4 +1,4 @@
-"""The ``todo`` command. What a command needs is loaded when it runs: ``todo --help`` loads no part of the service."""
+"""The ``todo`` command. Modules are imported when a command runs: ``todo --help`` loads no part of the service."""
 
 from typing import Annotated
 
@@ -34,7 +34,7 @@ def _options(
 
 @app.command()
 def serve() -> None:
-    """Start the service; with no DATABASE_URL, PostgreSQL inside it, too."""
+    """Start the service; without DATABASE_URL, with an embedded PostgreSQL."""
     from app.commands.serve import serve as run_service
     from app.db.embedded import root_warning
 
@@ -52,8 +52,8 @@ def serve() -> None:
 
 @app.command()
 def token(
-    subject: Annotated[str, typer.Argument(help="Whom the token is for: the user id in /api/<user_id>/tasks.")],
-    ttl: Annotated[int | None, typer.Option(min=1, help="Life in seconds; default TOKEN_TTL.")] = None,
+    subject: Annotated[str, typer.Argument(help="The user id in /api/<user_id>/tasks.")],
+    ttl: Annotated[int | None, typer.Option(min=1, help="Lifetime in seconds; default TOKEN_TTL.")] = None,
 ) -> None:
     """Print a token for SUBJECT, signed with the shared secret."""
     from app.auth.signing_keys import load_secret
@@ -85,7 +85,7 @@ def migrate() -> None:
 
 @app.command()
 def worker() -> None:
-    """Deliver webhooks and prune old changes, without serving. For services that run with WORKER=off."""
+    """Fire reminders, deliver webhooks and prune, without serving. For services that run with WORKER=off."""
     import asyncio
     import signal
 
@@ -104,7 +104,7 @@ def worker() -> None:
 
 @app.command()
 def mcp() -> None:
-    """The tools over standard input and output, for desktop agents: from TODO_URL, with the API token TODO_TOKEN."""
+    """Serve the tools over standard input and output, for desktop agents, with TODO_URL and TODO_TOKEN."""
     from app.assistant.optional import load_mcp_proxy
     from app.errors import AssistantNotInstalled
 

@@ -1,4 +1,4 @@
-"""What every command needs: settings, and errors as one line."""
+"""Helpers of all commands: settings, and errors as one line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_settings() -> Settings:
 
 
 def is_repairable(error: Exception) -> bool:
-    """Returns whether an operator can repair what ``error`` reports: then it is one line, not a traceback."""
+    """Returns whether an operator can repair the cause: then ``error`` is printed in one line, without traceback."""
     from asyncpg import PostgresError
 
     from app.errors import AppError
@@ -53,11 +53,11 @@ def fail(error: BaseException) -> typer.Exit:
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs ``work``; what an operator can repair is one line and exit status 1."""
+    """Runs ``work``; a repairable error is printed in one line, with exit status 1."""
     import asyncio
     import signal
 
-    # Like Ctrl-C, so that an embedded PostgreSQL started for this command is stopped, too.
+    # Like Ctrl-C, so that an embedded PostgreSQL started for this command is also stopped.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         return asyncio.run(work)
@@ -69,7 +69,7 @@ def run(work: Coroutine[Any, Any, Any]) -> Any:
 
 @asynccontextmanager
 async def open_database() -> AsyncIterator[Database]:
-    """The service's database with the current schema; application errors become one line and exit status 1."""
+    """Opens the service's database with the current schema. Raises ValueError for application errors."""
     from app.db import migrations
     from app.db.connect import database_options, direct_options
     from app.db.database import Database

@@ -1,4 +1,4 @@
-"""``todo dump``, ``restore`` and ``prune``: what an operator does with all data at once."""
+"""``todo dump``, ``restore`` and ``prune``: commands on the data of all users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _direct(settings: Settings, options: ConnectOptions) -> tuple[ConnectOptions, dict[str, str]]:
-    """How this service and how PostgreSQL's programs reach the database. Raises ValueError behind a pooler."""
+    """Returns how this service and PostgreSQL's programs connect directly. Raises ValueError for a pooler."""
     from app.db.backup.client_programs import connection_environment
     from app.db.connect import direct_options
 
@@ -28,15 +28,15 @@ def _direct(settings: Settings, options: ConnectOptions) -> tuple[ConnectOptions
 
 
 def dump(
-    file: Annotated[Path, typer.Argument(help="Where to. It must not exist yet; only you will be able to read it.")],
+    file: Annotated[Path, typer.Argument(help="File to write. It must not exist; only you can read it.")],
     with_secrets: Annotated[
         bool,
         typer.Option(
-            "--with-secrets", help="Also write FILE.secrets: who has it can sign in as anybody. Keep it elsewhere."
+            "--with-secrets", help="Also write FILE.secrets, which allows signing in as any user. Keep it elsewhere."
         ),
     ] = False,
 ) -> None:
-    """Save every user's data, as one moment saw it, while the service runs. Not the secret that signs tokens."""
+    """Save every user's data, from one consistent snapshot, while the service runs. Without the signing secret."""
     from app.db.backup import dump as dumps
     from app.db.connect import database_options
 
@@ -50,7 +50,7 @@ def dump(
     run(work())
     if with_secrets:
         _write_secrets(settings, file)
-        typer.echo(f"secrets in {_secrets_of(file)}: who has them can sign in as anybody")
+        typer.echo(f"secrets in {_secrets_of(file)}: they allow signing in as any user")
     else:
         typer.echo("without the secret that signs tokens: logins survive a restore only with the same JWT_SECRET")
 
@@ -60,7 +60,7 @@ def _secrets_of(file: Path) -> Path:
 
 
 def _write_secrets(settings: Settings, file: Path) -> None:
-    """In the form of ``.env``."""
+    """Writes the secrets in the format of ``.env``."""
     from app.auth.signing_keys import load_secret, load_signing_key, pem_of
 
     lines = []
@@ -73,10 +73,10 @@ def _write_secrets(settings: Settings, file: Path) -> None:
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What 'todo dump' wrote.", exists=True, dir_okay=False, readable=True)],
+    file: Annotated[Path, typer.Argument(help="A file of 'todo dump'.", exists=True, dir_okay=False, readable=True)],
     replace: Annotated[bool, typer.Option("--replace", help="Delete what the database holds now.")] = False,
 ) -> None:
-    """Bring back what 'todo dump' saved, on this or another machine. All of it, or nothing."""
+    """Restore a file of 'todo dump', on this or another machine, in one transaction."""
     from app.db import migrations
     from app.db.backup import dump as dumps
     from app.db.connect import database_options
@@ -101,13 +101,13 @@ def restore(
 
     run(work())
     typer.echo(
-        "tokens made before work only with the JWT_SECRET (and JWT_PRIVATE_KEY) of then: set them"
+        "tokens issued before are valid only with the same JWT_SECRET (and JWT_PRIVATE_KEY): set them"
         + (f" from {_secrets_of(file)}" if _secrets_of(file).exists() else "")
     )
 
 
 def prune() -> None:
-    """Let go, now and for every user, of what is older than CHANGES_KEPT_DAYS and TRASH_KEPT_DAYS say."""
+    """Delete now, for every user, changes and trash older than CHANGES_KEPT_DAYS and TRASH_KEPT_DAYS."""
     from app.jobs.retention import empty_old_trash, prune_everybody
 
     settings = read_settings()
@@ -116,6 +116,6 @@ def prune() -> None:
         async with open_database() as database:
             rows = await empty_old_trash(database, days=settings.trash_kept_days)
             users = await prune_everybody(database, days=settings.changes_kept_days)
-        typer.echo(f"{users} users looked at, {rows} rows purged from the trash")
+        typer.echo(f"{users} users pruned, {rows} rows purged from the trash")
 
     run(work())

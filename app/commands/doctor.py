@@ -1,4 +1,4 @@
-"""``todo doctor``: what is right and what is not, one line each."""
+"""``todo doctor``: checks of an installation, one line each."""
 
 import shutil
 from contextlib import AsyncExitStack
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 
 
 async def examine() -> list[Finding]:
-    """Every check that can still be made after the ones before it; a later one needs the earlier."""
+    """Runs the checks in order; one that needs a failed one is left out."""
     findings: list[Finding] = []
     try:
         settings = get_settings()
@@ -46,7 +46,7 @@ async def examine() -> list[Finding]:
             options = await stack.enter_async_context(database_options(settings))
             database = Database(options, size=1, timeout=settings.pool_timeout)
             await database.open()
-        except Exception as error:  # whatever the driver or the server says, the operator should read it
+        except Exception as error:  # the operator should see any error of the driver or the server
             return [*findings, Finding("database", False, reason(error))]
         stack.push_async_callback(database.close)
         findings.append(Finding("database", True, "answers" + (", through a pooler" if options.pooled else "")))
@@ -103,7 +103,7 @@ async def _check_isolation(database: Database) -> Finding:
 
 
 async def _check_backup(database: Database) -> Finding:
-    """Not a failure: a managed database has backups of its own."""
+    """Checks whether 'todo dump' works. Never a failure: a managed database has backups of its own."""
     try:
         async with database.transaction(NO_OWNER, read_only=True) as session:
             server = (await session.exec(SERVER)).one()

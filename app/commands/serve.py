@@ -1,4 +1,4 @@
-"""``todo serve``: the socket, the processes that answer on it, and the banner."""
+"""``todo serve``: the socket, the processes that serve it, and the banner."""
 
 import asyncio
 import multiprocessing
@@ -23,15 +23,15 @@ from app.main import create_app
 from app.observability.logs import configure_logging
 from app.server.protocol import BoundedProtocol
 
-GRACE = 10  # seconds that running requests get when the service is told to stop
-WORKER_START = 30  # seconds without a word after which a worker is replaced; on a busy machine a start takes a while
+GRACE = 10  # seconds for running requests when the service is stopped
+WORKER_START = 30  # seconds without a heartbeat after which a worker is replaced; a start may be slow on a busy machine
 BACKLOG = 2048
-UNREAD = 30_000  # milliseconds for which a client may leave what was sent to it unread, RFC 5482
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to call what listens everywhere
+UNREAD = 30_000  # milliseconds for which a client may leave sent data unread, RFC 5482
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses for the banner
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> int:
-    """Run until told to stop; the exit status. Raises OSError when the address is not free."""
+    """Serves until stopped; returns the exit status. Raises OSError if the address is in use."""
     signal.signal(signal.SIGTERM, _like_ctrl_c)
     if (
         sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
@@ -48,11 +48,11 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> int:
                 return _serve_alone(config, listener, ready)
             return asyncio.run(_serve_with_workers(settings, config, listener, ready))
         except KeyboardInterrupt:
-            return 0  # told to stop, and stopped
+            return 0  # stopped by a signal
 
 
 def application() -> FastAPI:
-    """What each process runs."""
+    """Makes the application of each server process."""
     settings = get_settings()
     configure_logging(settings)
     if parent := multiprocessing.parent_process():
@@ -61,7 +61,7 @@ def application() -> FastAPI:
 
 
 def _stop_after(parent: multiprocessing.process.BaseProcess) -> None:
-    """A parent killed with -9 cannot stop its workers: they would keep the port, and the next start would fail."""
+    """Stops this process after ``parent`` was killed: workers would keep the port, and the next start would fail."""
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -71,7 +71,7 @@ def _like_ctrl_c(*_: object) -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Before anything else is started: a port in use is known at once. Clients wait in the queue meanwhile."""
+    """Opens the socket before all else: a port in use fails at once, and clients wait in its queue."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
@@ -80,7 +80,9 @@ def _listen(host: str, port: int) -> socket.socket:
         raise OSError(f"cannot listen on {_place(host, port)}: HOST is not an address of this machine") from error
     except OSError as error:
         raise OSError(f"cannot listen on {_place(host, port)}: {os.strerror(error.errno or 0).lower()}") from error
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux, where accepted sockets inherit it; also ends those closed unread
+    if hasattr(
+        socket, "TCP_USER_TIMEOUT"
+    ):  # Linux: accepted sockets inherit it; also ends closed ones with unread data
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
     listener.set_inheritable(True)
     return listener
@@ -92,8 +94,8 @@ def _config(settings: Settings) -> uvicorn.Config:
         factory=True,
         workers=settings.web_concurrency,
         backlog=BACKLOG,
-        http=BoundedProtocol,  # on httptools: h11 accepts Content-Length beside Transfer-Encoding
-        ws="none",  # nothing here speaks it, and its protocol has none of those bounds
+        http=BoundedProtocol,  # on httptools: h11 accepts Content-Length together with Transfer-Encoding
+        ws="none",  # not used, and its protocol has no such bounds
         timeout_keep_alive=settings.keep_alive,
         loop="auto",
         lifespan="on",
@@ -109,7 +111,7 @@ def _config(settings: Settings) -> uvicorn.Config:
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Announces when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
@@ -124,13 +126,13 @@ class _Server(uvicorn.Server):
 def _serve_alone(config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> int:
     try:
         _Server(config, announce).run([listener])
-    except SystemExit:  # the log has said why
+    except SystemExit:  # the log has the reason
         return 1
     return 0
 
 
 class _Workers(Multiprocess):
-    """Says, once, when all of them answer."""
+    """Announces, once, when all of them accept requests."""
 
     def __init__(self, config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> None:
         super().__init__(config, [listener])
@@ -145,7 +147,7 @@ class _Workers(Multiprocess):
             self._announce = None
 
     def _replace_unlucky(self) -> None:
-        """Once all have started, one that cannot has come while the database was away: uvicorn would end them all."""
+        """Replaces workers that failed while the database was down: uvicorn would stop all workers."""
         for number, worker in enumerate(self.processes):
             if worker.exitcode == STARTUP_FAILURE:
                 worker.join()
@@ -156,14 +158,14 @@ class _Workers(Multiprocess):
 async def _serve_with_workers(
     settings: Settings, config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]
 ) -> int:
-    """Start as a worker would, then start the workers.
+    """Runs the checks at start, then starts the workers.
 
-    What is wrong is said once, before there are any, and PostgreSQL belongs to the process that outlives them all.
+    Errors are reported once, before there are workers, and PostgreSQL belongs to the process that outlives them.
     """
-    parent = create_app(settings, serving=False)  # its loop will stand still: it must not listen for anything
+    parent = create_app(settings, serving=False)  # its loop will be blocked: it must not listen for notifications
     async with parent.router.lifespan_context(parent):
         workers = _Workers(config, listener, announce)
-        workers.run()  # blocks this loop, which has nothing to do until the end
+        workers.run()  # blocks this loop until the end
     return 1 if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes) else 0
 
 
@@ -187,12 +189,12 @@ def _banner(settings: Settings, port: int) -> str:
 
 
 def _token(settings: Settings) -> str:
-    """What stands for the token in a shell command that is to work where this process was started."""
+    """Returns a shell expression for a token that works where this process was started."""
     if load_secret(settings) is None:
-        return "$TOKEN"  # only the issuer can make one
+        return "$TOKEN"  # only the issuer can sign one
     called = sys.argv[0]
     todo = [called] if Path(called).stem == "todo" else [sys.executable, "-m", "app"]
-    # A setting that came before the command on its line is not in the shell any more.
+    # A variable set on the command line of this process only is not in the shell.
     moved = settings.embedded and settings.data_dir != Settings.model_fields["data_dir"].default
     where = f"DATA_DIR={shlex.quote(str(settings.data_dir))} " if moved else ""
     return f"$({where}{shlex.join([*todo, 'token', 'alice'])})"

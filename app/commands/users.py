@@ -1,4 +1,4 @@
-"""``todo user``: accounts, by the operator."""
+"""``todo user``: management of accounts by the operator."""
 
 from typing import Annotated
 
@@ -31,9 +31,9 @@ def create(
     email: Email,
     password: Password,
     name: Annotated[str, typer.Option(help="Shown to the user.")] = "",
-    timezone: Annotated[str, typer.Option(help="IANA name.")] = "UTC",
+    timezone: Annotated[str, typer.Option(help="Time zone: an IANA name.")] = "UTC",
 ) -> None:
-    """Make an account; prints its user id. Works whatever REGISTRATION says."""
+    """Create an account and print its user id, also with REGISTRATION=closed."""
 
     async def work() -> None:
         from pydantic import ValidationError
@@ -53,7 +53,7 @@ def create(
 
 @app.command(name="list")
 def list_() -> None:
-    """One line for each account: user id, e-mail, since when, and whether it is disabled."""
+    """List the accounts: user id, date of creation, state, e-mail."""
 
     async def work() -> None:
         from app.services.accounts import operators
@@ -81,7 +81,7 @@ def password_(email: Email, password: Password) -> None:
 
 @app.command()
 def disable(email: Email, undo: Annotated[bool, typer.Option("--undo", help="Enable it again.")] = False) -> None:
-    """Keep somebody out: no login, and every session and API token is refused within 5 seconds."""
+    """Deny access: no login, and every session and API token is refused within 5 seconds."""
 
     async def work() -> None:
         from app.services.accounts import operators
@@ -94,7 +94,7 @@ def disable(email: Email, undo: Annotated[bool, typer.Option("--undo", help="Ena
 
 @app.command()
 def delete(email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Delete an account and every row it has, for good."""
+    """Delete an account and all of its data permanently."""
     if not yes:
         typer.confirm(f"Delete {email} and everything it has?", abort=True)
 
@@ -107,7 +107,7 @@ def delete(email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do not
         async with open_database() as database:
             user_id = await operators.find_user(database, email)
             await erase(database, user_id)
-            await asyncio.sleep(SECOND_PASS)  # running processes may have let a last write in
+            await asyncio.sleep(SECOND_PASS)  # running processes may have accepted a last write
             await erase(database, user_id)
 
     run(work())

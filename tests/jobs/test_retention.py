@@ -246,10 +246,10 @@ async def test_todo_prune_looks_at_everybody(
     name = options.dsn.partition("?")[0].rpartition("/")[2]
     done = run_todo("prune", cwd=tmp_path, database_url=options.dsn, jwt_secret=SECRET, trash_kept_days=10,
                     changes_kept_days=5)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "150 users looked at, 0 rows purged from the trash\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "150 users pruned, 0 rows purged from the trash\n"), done.stderr
     done = run_todo("prune", cwd=tmp_path, database_url=options.dsn, jwt_secret=SECRET, trash_kept_days=7,
                     changes_kept_days=5)  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "150 users looked at, 150 rows purged from the trash\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "150 users pruned, 150 rows purged from the trash\n"), done.stderr
     await databases.execute(
         """do $$ begin
         assert not exists (select from tasks), 'tasks';

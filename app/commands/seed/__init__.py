@@ -1,4 +1,4 @@
-"""``todo seed``: demo data to look at, to develop with and to measure."""
+"""``todo seed``: demo data, for trying, developing and measuring."""
 
 from typing import Annotated
 
@@ -10,14 +10,14 @@ DEMO_EMAIL = "demo@example.com"
 
 
 def seed(
-    user: Annotated[str, typer.Option(help="The user id, as tokens name it. Instead of --email.")] = "",
-    email: Annotated[str, typer.Option(help="Of an account, made with a password if it is not there.")] = DEMO_EMAIL,
-    tasks: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 150,
-    number: Annotated[int, typer.Option("--seed", help="The same number on the same day makes the same life.")] = 1,
-    timezone: Annotated[str, typer.Option(help="Of a new account: an IANA name.")] = "UTC",
-    again: Annotated[bool, typer.Option("--again", help="Also for somebody who has tasks: they stay.")] = False,
+    user: Annotated[str, typer.Option(help="The user id, as in tokens. Instead of --email.")] = "",
+    email: Annotated[str, typer.Option(help="E-mail of the account, created with a password if missing.")] = DEMO_EMAIL,
+    tasks: Annotated[int, typer.Option(min=1, max=1_000_000, help="Number of tasks.")] = 150,
+    number: Annotated[int, typer.Option("--seed", help="The same number on the same day makes the same data.")] = 1,
+    timezone: Annotated[str, typer.Option(help="Time zone of a new account: an IANA name.")] = "UTC",
+    again: Annotated[bool, typer.Option("--again", help="Also for a user who has tasks; these stay.")] = False,
 ) -> None:
-    """Fill a demo user with projects, tasks done, due, overdue and repeating, subtasks, comments and a trash."""
+    """Create demo data: projects, tasks done, due, overdue and recurring, subtasks, comments and a trash."""
     from app.commands.seed.demo_user import fill_demo_user
 
     description_max = read_settings().description_max

@@ -1,4 +1,4 @@
-"""Makes the demo user of ``todo seed`` and fills it through the import."""
+"""Creates the demo user of ``todo seed`` and imports its data."""
 
 import secrets
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ async def fill_demo_user(
 
 
 async def _account(database: Database, email: str, timezone: str) -> tuple[str, str]:
-    """The account's user id, and the password when it was made now."""
+    """Finds or creates the account; returns its user id, and the password if it is new."""
     try:
         return await operators.find_user(database, email), ""
     except AccountNotFound:
@@ -53,7 +53,7 @@ async def _account(database: Database, email: str, timezone: str) -> tuple[str, 
 
 
 async def _look(database: Database, owner: str, *, again: bool) -> Head:
-    """Raises ValueError when there are tasks that nobody asked to add to."""
+    """Reads the state of ``owner``. Raises ValueError if there are tasks already, unless ``again``."""
     async with database.transaction(owner, read_only=True) as session:
         if not again and await read_page(session, owner, "tasks", 0, live=False):
             raise ValueError(f"{owner} has tasks already: --again adds to them")

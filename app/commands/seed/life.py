@@ -1,4 +1,4 @@
-"""A life as rows of an import: the same ``seed`` on the same day is the same life, down to the minutes."""
+"""Demo data as rows of an import: the same ``seed`` on the same day gives the same rows, to the minute."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from app.services.transfer.import_row import Item
 
 HISTORY = 180  # days back to the oldest completed task
 OCCURRENCES = 12  # kept of each series, at most
-TREE_SHARE, SERIES_SHARE = 30, 12  # one of each for so many tasks
-# How things stand, begun with one of each kind that a small life must not lack.
+TREE_SHARE, SERIES_SHARE = 30, 12  # one tree, one series for this number of tasks
+# States of tasks; the first ones are fixed, so that few tasks also have one of each kind.
 FIRST = ("overdue", "today", "today", "soon", "someday", "done", "trash", "overdue")
 STATES, WEIGHTS = ("done", "soon", "someday", "overdue", "today", "trash"), (62, 18, 8, 5, 3, 4)
 PRIORITIES, PRIORITY_WEIGHTS = ("none", "low", "medium", "high", "urgent"), (1, 3, 8, 4, 1)
@@ -22,7 +22,7 @@ PRIORITIES, PRIORITY_WEIGHTS = ("none", "low", "medium", "high", "urgent"), (1, 
 
 @dataclass(slots=True)
 class Row:
-    """A task before it has an id. ``created`` puts it in order."""
+    """A task before it has an id. Rows are sorted by ``created``."""
 
     created: datetime
     source: str
@@ -33,16 +33,16 @@ class Row:
 
 
 class Life:
-    """``moment`` is now; ``prefix`` keeps the sources of two lives of one user apart."""
+    """Random demo data. ``moment`` is now; ``prefix`` keeps source ids of two runs for one user apart."""
 
     def __init__(self, seed: int, moment: datetime, zone: ZoneInfo, prefix: str) -> None:
-        self._random = Random(seed)  # noqa: S311 - it must repeat
+        self._random = Random(seed)  # noqa: S311 - it must be repeatable
         self._now, self._zone, self._prefix = moment.astimezone(zone), zone, prefix
         self._today = self._now.date()
         self._number = 0
 
     def items(self, tasks: int) -> Iterator[tuple[str, Item]]:
-        """The rows of ``tasks`` tasks with their projects and comments, each after what it refers to."""
+        """Yields rows for ``tasks`` tasks, their projects and comments, each after the rows it refers to."""
         born = self._local(self._today - timedelta(days=HISTORY + 30), 9)
         for number, theme in enumerate(THEMES):
             fields = {"name": theme.name, "color": theme.color, "created_at": born.isoformat()}
@@ -61,8 +61,8 @@ class Life:
                 ),
             )
         for number, row in enumerate(rows[::8]):
-            said = min(row.created + timedelta(hours=self._random.randint(1, 40)), self._now)
-            fields = {"body": self._random.choice(COMMENTS), "created_at": said.isoformat()}
+            written = min(row.created + timedelta(hours=self._random.randint(1, 40)), self._now)
+            fields = {"body": self._random.choice(COMMENTS), "created_at": written.isoformat()}
             yield "comments", Item(number + 1, self._source(), lambda fields=fields: fields, task=row.source)  # type: ignore[misc]
 
     def _tasks(self, wanted: int) -> Iterator[Row]:
@@ -74,7 +74,7 @@ class Life:
             yield self._single(state, *next(titles))
 
     def _small(self, wanted: int) -> list[Row]:
-        """Series with what was done of them, and tasks with subtasks: at most half of all."""
+        """Returns series with completed occurrences, and tasks with subtasks: at most half of all."""
         rows: list[Row] = []
         chosen = SERIES[: wanted // SERIES_SHARE]
         for series in chosen:
@@ -136,7 +136,7 @@ class Life:
         return row
 
     def _open(self, state: str, created: datetime) -> dict[str, Any]:
-        """When it is due, or was thrown away."""
+        """Returns the fields of an open or deleted task in ``state``."""
         days, time_of_day = self._random.randint(1, 12), self._random.choice(("", "", "09:30", "18:00"))
         if state == "overdue":
             return {"due_date": _due(self._today - timedelta(days=days), time_of_day)}
@@ -150,7 +150,7 @@ class Life:
         return {}
 
     def _titles(self) -> Iterator[tuple[int, str]]:
-        """Each once in a random order; then again, told apart by a week."""
+        """Yields each title once in random order; then again, with the number of a week."""
         week = 0
         while True:
             found = [(n, f"{v} {t}") for n, theme in enumerate(THEMES) for v in theme.verbs for t in theme.things]
@@ -162,7 +162,7 @@ class Life:
         return Row(created, self._source(), theme, {"title": title, "created_at": created.isoformat()})
 
     def _ago(self, least: int, most: int, *, recent: bool = False) -> datetime:
-        """Some waking hour between ``most`` and ``least`` days ago."""
+        """Returns a daytime hour between ``most`` and ``least`` days ago."""
         days = self._random.triangular(least, most, least if recent else None)
         found = self._waking(self._today - timedelta(days=int(days)))
         return found if found < self._now else found - timedelta(days=1)
@@ -189,11 +189,11 @@ def _completed(moment: datetime) -> dict[str, Any]:
 
 
 def _due(day: date, time_of_day: str = "") -> str:
-    """A whole day, or a local time, which the import reads in the user's zone."""
+    """Formats a whole day, or a local time, which the import reads in the user's zone."""
     return f"{day}T{time_of_day}" if time_of_day else str(day)
 
 
 def _first_of(day: date, months: int) -> date:
-    """The first of the month so many months on."""
+    """Returns the first of the month, ``months`` after the month of ``day``."""
     month = day.year * 12 + day.month - 1 + months
     return date(month // 12, month % 12 + 1, 1)

@@ -1,10 +1,10 @@
-"""What somebody who lives with this service might have to do."""
+"""Texts of the demo data."""
 
 from typing import NamedTuple
 
 
 class Theme(NamedTuple):
-    """A project, and what its tasks are put together of: any of ``verbs`` goes with any of ``things``."""
+    """A project, and the words of its tasks: any of ``verbs`` fits any of ``things``."""
 
     name: str
     color: str
@@ -14,13 +14,13 @@ class Theme(NamedTuple):
 
 
 class Series(NamedTuple):
-    """A task that repeats every ``days`` days, or on the first of each month when that is 0."""
+    """A recurring task, every ``days`` days, or on the first of each month if that is 0."""
 
     title: str
     theme: int
     days: int
     rule: str
-    due: int  # days from today; with ``days`` 0 it follows from the month
+    due: int  # days from today; ignored if ``days`` is 0
     time: str = ""
 
 
@@ -71,7 +71,7 @@ SERIES = (
     Series("Call the parents", 0, 7, "FREQ=WEEKLY", 3, "19:00"),
 )
 
-# A task, the theme it belongs to, and what is below it; how many of those are done already.
+# A task, its theme, its subtasks, and how many of those are completed.
 TREES = (
     ("Plan the birthday party", 0, ("Write the guest list", "Order the cake", "Choose the music", "Buy candles"), 1),
     ("Prepare the release", 1, ("Freeze the branch", "Run the load test", "Write the announcement", "Tag it"), 2),
