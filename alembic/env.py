@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that ``app.db.migrations`` hands in, or offline as SQL."""
+"""Runs migrations on the connection that ``app.db.migrations`` passes, or offline as SQL."""
 
 from alembic import context
 from app.models import METADATA

@@ -1,4 +1,4 @@
-"""Users, tasks and their numbered changes, isolated by row-level security
+"""Users, tasks and their changes, isolated by row-level security
 
 Revision ID: 0001
 Revises:
@@ -71,7 +71,7 @@ create table changes (
 create index changes_by_entity on changes (user_id, entity, entity_id, revision);
 """
 
-# After a transaction the setting is '', not NULL: nullif makes both mean "nobody".
+# After a transaction the setting is '', not NULL: nullif makes both mean "no user".
 ISOLATION = """
 alter table users enable row level security;
 alter table users force row level security;

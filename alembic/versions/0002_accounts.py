@@ -1,4 +1,4 @@
-"""Accounts, their sessions and tokens, behind a role of their own
+"""Accounts, their sessions and tokens, accessible to a role of their own
 
 Revision ID: 0002
 Revises: 0001
@@ -13,7 +13,7 @@ down_revision: str | None = "0001"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# Look-ups by e-mail, token or address come before anybody knows whose they are, so these few indexes cannot begin with
+# Lookups by e-mail, token or IP address precede the lookup of the user, so these few indexes cannot begin with
 # user_id. On a distributed PostgreSQL the tables of this file are reference tables: small, and joined with no other.
 TABLES = """
 create table accounts (
@@ -96,7 +96,7 @@ create table login_attempts (
 create index login_attempts_by_last_at on login_attempts (last_at);
 """
 
-# Row-level security is forced here, too; the policies name the roles, so todo_user would see nothing even with a right.
+# Row-level security is forced here also; the policies name the roles, so todo_user would see no rows even if granted.
 ISOLATION = """
 do $$
 declare name text;
@@ -126,7 +126,7 @@ alter default privileges in schema public grant select, delete on tables to todo
 
 
 def upgrade() -> None:
-    # todo_auth serves login and refresh, todo_eraser deletes all that one user has.
+    # todo_auth serves login and refresh, todo_eraser deletes all data of one user.
     run_script(roles_script("todo_auth", "todo_eraser") + TABLES + ISOLATION)
 
 

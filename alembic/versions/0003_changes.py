@@ -1,4 +1,4 @@
-"""What is built on the numbered changes: sync, undo, safe retries, webhooks
+"""Sync, undo, idempotency keys and webhooks
 
 Revision ID: 0003
 Revises: 0002
@@ -13,12 +13,12 @@ down_revision: str | None = "0002"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# Finds the users that have something due, and lets go of what is too old: the service's own role can only add to
-# ``changes``. It can read and do nothing else. Roles belong to the whole server.
+# Finds users with due work, and deletes expired rows: the service's own role can only insert into ``changes``. It has
+# no other rights except reading. Roles belong to the whole server.
 ROLE = roles_script("todo_worker")
 
-# prune_at is when the owner's oldest change or idempotency key comes of age: the worker looks at an owner only then.
-# Bumping the revision leaves the indexed column alone, so those updates stay HOT.
+# prune_at is when the owner's oldest change or idempotency key expires: the worker checks an owner only then.
+# An update of the revision does not change the indexed column, so it stays HOT.
 TABLES = """
 alter table users
     add column pruned_revision bigint not null default 0,

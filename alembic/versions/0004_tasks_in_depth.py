@@ -108,7 +108,7 @@ grant select, insert, update, delete on {table} to todo_user;
 """
     for table in ("projects", "comments", "views")
 )
-# The worker finds who is to be reminded.
+# The worker finds users with due reminders.
 RIGHTS = """
 grant select (user_id, id, remind_at) on tasks to todo_worker;
 create policy worker on tasks for select to todo_worker using (true);

@@ -1,4 +1,4 @@
-"""Conversations with the assistant, what agents wrote, and what a day's talking cost
+"""Conversations with the assistant, writes of agents, and tokens used per day
 
 Revision ID: 0005
 Revises: 0004
@@ -69,7 +69,7 @@ grant select, insert, delete on {table} to todo_user;
 """
     for table in OWNED
 )
-# What was said stays as it was said; only a day's sum changes.
+# Messages are never updated; only the tokens of a day are.
 RIGHTS = "grant update on token_use to todo_user;"
 
 

@@ -1,4 +1,4 @@
-"""Limits that all processes count together
+"""Rate limits that all processes share
 
 Revision ID: 0006
 Revises: 0005
@@ -13,8 +13,8 @@ down_revision: str | None = "0005"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# Unlogged: after a crash everybody has a whole quota again, and until then no take writes to the log.
-# Its key is a hash of who and what, so it cannot begin with user_id. fillfactor leaves room for HOT updates.
+# Unlogged: a count writes no WAL, and after a crash every user has a full quota again.
+# The key is a hash of user and limit, so it cannot begin with user_id. fillfactor leaves room for HOT updates.
 TABLE = """
 create unlogged table rate_limits (
     key bytea primary key,

@@ -1,4 +1,4 @@
-"""What the worker needs to empty the trash of what is old
+"""Rights and an index for the worker to purge old trash
 
 Revision ID: 0007
 Revises: 0006

@@ -1,4 +1,4 @@
-"""What searches look at: the text of tasks and comments in lower case and without accents
+"""Search columns: the text of tasks and comments in lower case and without accents
 
 Revision ID: 0008
 Revises: 0007
@@ -13,7 +13,7 @@ down_revision: str | None = "0007"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# The folding stands in both functions: a dump is restored with an empty search_path, where neither finds the other.
+# Both functions contain the folding: a dump is restored with an empty search_path, so neither can call the other.
 FUNCTIONS = r"""
 create or replace function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
 begin

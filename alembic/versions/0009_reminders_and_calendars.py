@@ -1,4 +1,4 @@
-"""When the next reminder fires, and calendar feeds
+"""The time of the next reminder, and calendar feeds
 
 Revision ID: 0009
 Revises: 0008
@@ -13,8 +13,8 @@ down_revision: str | None = "0008"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# The earliest moment behind ``after`` that ``reminders`` name, for a task due on or at its date in ``zone``.
-# A duration has its sign in front, and days and time of day in parts of their own (app/models/task_reminders.py).
+# The earliest time after ``after`` among ``reminders``, for a task due on or at its date in ``zone``.
+# A duration has its sign in front, with days and time of day in separate parts (app/models/task_reminders.py).
 NEXT_REMINDER = """
 create function next_reminder(reminders text[], due_on date, due_at timestamptz, zone text, after timestamptz)
 returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as $$

@@ -1,4 +1,4 @@
-"""What the worker needs to let go of old projects, comments and views, as of tasks
+"""Rights and indexes for the worker to purge old projects, comments and views
 
 Revision ID: 0010
 Revises: 0009

@@ -1,4 +1,4 @@
-"""Users with many tasks: indexes of those that are open, and what the planner is to expect
+"""Users with many tasks: indexes of open tasks, and statistics for the planner
 
 Revision ID: 0011
 Revises: 0010
@@ -13,15 +13,15 @@ down_revision: str | None = "0010"
 branch_labels: Sequence[str] | None = None
 depends_on: Sequence[str] | None = None
 
-# What is open is soon little beside what is done: a page of it is not to be looked for among all.
+# Open tasks are soon few compared to completed ones: a page of them must not scan all tasks.
 INDEXES = """
 create index tasks_open on tasks (user_id, created_at, id) where deleted_at is null and not completed;
 create index tasks_open_by_due on tasks (user_id, due_sort, id) where deleted_at is null and not completed;
 """
-# A prepared statement has one plan for all users, made for one with as many rows as users have on the average: a dozen
-# tasks. To read a dozen and sort them, any index will do, and so that plan reads all of those who have a million. One
-# that expects thousands goes straight to the rows, and costs those who have a dozen nothing.
-# Negative is a share of the rows: 0.0002 means 5,000 for each user, whatever the size of the table.
+# A prepared statement has one plan for all users, made for the average number of rows per user: a dozen tasks. For a
+# dozen any index plus a sort is good enough, and with a million that plan reads them all. A plan for thousands of rows
+# uses the index in order, and costs a user with a dozen nothing.
+# A negative value is a share of the rows: 0.0002 means 5,000 for each user, at any size of the table.
 SHARES = {"tasks": -0.0002, "changes": -0.0002, "comments": -0.002}
 
 
