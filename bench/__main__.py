@@ -1,4 +1,4 @@
-"""``python -m bench``: start a PostgreSQL and every contestant, check that they agree, measure them in turns."""
+"""``python -m bench``: starts PostgreSQL and every contestant, compares their responses, measures in turns."""
 
 import argparse
 import asyncio

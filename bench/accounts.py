@@ -1,4 +1,4 @@
-"""How many accounts and logins a second, and what logins cost everybody else.
+"""Registrations and logins a second, and the cost of logins for other requests.
 
     .venv/bin/python -m bench.accounts
 
@@ -46,7 +46,7 @@ async def ready(http: httpx.AsyncClient) -> None:
 
 
 async def rate(work: Callable[[int], Awaitable[None]], count: int, at_once: int) -> float:
-    """How many a second, ``at_once`` of them under way."""
+    """Returns the rate per second with ``at_once`` concurrent requests."""
     numbers = iter(range(count))
 
     async def worker() -> None:
@@ -59,7 +59,7 @@ async def rate(work: Callable[[int], Awaitable[None]], count: int, at_once: int)
 
 
 async def read(http: httpx.AsyncClient, path: str, access: str, until: float) -> list[float]:
-    """Milliseconds of each read of READERS clients until the clock says ``until``."""
+    """Returns the milliseconds of each read of READERS clients until the time ``until``."""
     times: list[float] = []
     headers = {"Authorization": f"Bearer {access}"}
 
@@ -76,7 +76,7 @@ async def read(http: httpx.AsyncClient, path: str, access: str, until: float) ->
 
 
 def describe(name: str, times: list[float]) -> float:
-    """Print one line; the 99th percentile."""
+    """Prints one line; returns the 99th percentile."""
     p99 = statistics.quantiles(times, n=100)[98]
     print(f"{name:<34} p50 {statistics.median(times):6.1f} ms   p99 {p99:6.1f} ms   ({len(times)} reads)")
     return p99

@@ -1,7 +1,7 @@
-"""``python -m bench.changes``: what live updates cost, and how late they come.
+"""``python -m bench.changes``: the cost and the delay of live updates.
 
 One server process; 500 users with one event stream each; writers that change tasks of those same users, so that every
-write is also an event that somebody gets. CPU is that of the server and of PostgreSQL together.
+write is also an event for a stream. CPU is that of the server and of PostgreSQL together.
 """
 
 import argparse
@@ -26,7 +26,7 @@ SETTLE = 3.0  # seconds
 
 
 class Listener(asyncio.Protocol):
-    """One event stream: notes when each revision came, and how many bytes."""
+    """One event stream: records the arrival of each revision, and the number of bytes."""
 
     def __init__(self, head: bytes) -> None:
         self.head = head
@@ -50,14 +50,14 @@ class Listener(asyncio.Protocol):
 
 
 class Writer:
-    """One kept connection that toggles tasks."""
+    """One keep-alive connection that toggles tasks."""
 
     async def open(self, port: int) -> "Writer":
         self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
         return self
 
     async def request(self, method: str, path: str, token: str, body: bytes = b"") -> int:
-        """The number of the write, from the ETag."""
+        """Toggles a task; returns the revision, from the ETag."""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: b\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n"
         )
@@ -115,7 +115,7 @@ def cpu(process: psutil.Process, bench: Bench) -> float:
 
 
 async def load(port: int, users: list[User], seconds: float, connections: int) -> int:
-    """Write as fast as it goes; the number of writes."""
+    """Writes without pauses; returns the number of writes."""
     end, count = time.perf_counter() + seconds, 0
 
     async def work(turn: int) -> None:
@@ -133,7 +133,7 @@ async def load(port: int, users: list[User], seconds: float, connections: int) -
 
 
 async def latencies(port: int, users: list[User], writes: int, rate: float) -> list[float]:
-    """Milliseconds from sending a write to having its event: more than from its commit."""
+    """Measures the milliseconds from sending a write to receiving its event: longer than from its commit."""
     writers = [await Writer().open(port) for _ in range(8)]
     sent: list[tuple[User, int, float]] = []
 

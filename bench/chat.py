@@ -1,6 +1,6 @@
-"""``python -m bench.chat``: what talking costs beside the model, and what it does to everybody else.
+"""``python -m bench.chat``: the cost of a chat without the model, and its effect on other requests.
 
-One server process and a scripted model that answers at once, or slowly. CPU is that of the server and of PostgreSQL
+One server process and a scripted model that responds at once, or slowly. CPU is that of the server and of PostgreSQL
 together; the model and the clients run in this process and do not count.
 """
 
@@ -20,7 +20,7 @@ from tests.assistant.scripted import Says, results, scripted
 
 
 class Model:
-    """Adds the task it is told of, then says so."""
+    """A model that adds the task of the message, then confirms it."""
 
     def __init__(self) -> None:
         self.delay = 0.0
@@ -39,7 +39,7 @@ async def say(http: httpx.AsyncClient, user: User, *, streamed: bool = False) ->
 
 
 async def reads(port: int, users: list[User], seconds: float, rate: float) -> list[float]:
-    """Milliseconds of reads that come at ``rate`` a second, over eight connections."""
+    """Returns the milliseconds of reads at ``rate`` a second, over eight connections."""
     writers = [await Writer().open(port) for _ in range(8)]
     free: asyncio.Queue[Writer] = asyncio.Queue()
     for writer in writers:
@@ -102,7 +102,7 @@ async def bench_rows(url: str) -> dict[str, int]:
 
 
 async def turn_cost(http: httpx.AsyncClient, users: list[User], process: Any, bench: Any, streamed: bool) -> float:
-    """Milliseconds of CPU for one turn, four at a time."""
+    """Measures the milliseconds of CPU for one turn, four at a time."""
     before = cpu(process, bench)
     for start in range(0, len(users), 4):
         await asyncio.gather(*(say(http, user, streamed=streamed) for user in users[start : start + 4]))
@@ -114,7 +114,7 @@ async def turn_cost(http: httpx.AsyncClient, users: list[User], process: Any, be
 async def beside(
     http: httpx.AsyncClient, users: list[User], model: Model, process: Any, port: int, arguments: Any
 ) -> None:
-    """Reads, quiet and while every user waits for the model, in turns."""
+    """Measures reads, in turns quiet and while every user waits for the model."""
     model.delay = arguments.seconds + 2 * SETTLE
     quiet: list[float] = []
     busy: list[float] = []

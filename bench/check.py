@@ -1,4 +1,4 @@
-"""Before anything is measured: do all contestants give the same answers?"""
+"""Compares the responses of all contestants before the measurement."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +8,17 @@ from bench.contestants import Server
 from bench.scenarios import CALLS, token
 
 USER, TASK = 7, 123
-# What may differ between two runs of the same write: whether it is null may not.
+# Fields that may differ between two runs of the same write; whether they are null may not.
 VOLATILE = {"id", "position", "version", "created_at", "updated_at", "completed_at"}
 UNCOMPARED_HEADERS = {"date", "x-request-id", "etag", "location"}  # their presence is compared, not their value
 READS, WRITES = ("get one", "list 20", "list 100"), ("create", "complete", "complete")
 
 
 def check_equal(servers: Sequence[Server]) -> list[str]:
-    """Raises RuntimeError when two bodies differ. Returns notes on headers of the service that the limit lacks."""
+    """Compares responses. Raises RuntimeError if two bodies differ.
+
+    Returns notes on headers of the service that the limit lacks.
+    """
     notes = []
     for scenario in READS:
         answers = {server.name: _call(server, scenario) for server in servers}

@@ -1,4 +1,4 @@
-"""A plain HTTP client for what is not measured: checks and preparation."""
+"""A plain HTTP client for checks and preparation, which are not measured."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,14 +11,14 @@ TIMEOUT = 10.0  # seconds
 
 
 class Answer(NamedTuple):
-    """Header names are in lower case."""
+    """A response; header names are in lower case."""
 
     headers: Mapping[str, str]
     json: Any
 
 
 def fetch(port: int, calls: Iterable[tuple[Call, str]]) -> Iterator[Answer]:
-    """Make each call with its token, one after the other. Raises RuntimeError for an unexpected status."""
+    """Makes each call with its token, one after the other. Raises RuntimeError for an unexpected status."""
     connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         for call, bearer in calls:

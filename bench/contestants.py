@@ -1,7 +1,7 @@
-"""Who is measured: processes that serve the same paths from the same database on a loopback port.
+"""The contestants: processes that serve the same paths from the same database on a loopback port.
 
-To add one (in any language), append a Contestant: a command that listens on 127.0.0.1:{port}, what it finds in its
-environment, and the SQL of its own tables if it does not use the service's.
+To add one (in any language), append a Contestant: a command that listens on 127.0.0.1:{port}, its environment
+variables, and the SQL of its own tables if it does not use the service's.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ class Contestant:
 
 
 def _uvicorn(factory: str) -> tuple[str, ...]:
-    """The same server and flags for everybody who speaks ASGI."""
+    """Returns the command for an ASGI application: the same server and flags for all."""
     run = (sys.executable, "-m", "uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", "{port}")
     parts = ("--http", "httptools", "--loop", "uvloop", "--lifespan", "on", "--workers", "1")
     return (*run, *parts, "--no-access-log", "--no-proxy-headers", "--no-server-header", "--log-level", "warning")
 
 
 def _node_modules() -> Path:
-    """Where the Fastify contestant's packages are, fetched once by npm."""
+    """Returns the folder of the Fastify contestant's packages, fetched once by npm."""
     folder = ROOT / "build" / "bench-fastify"
     source = ROOT / "bench" / "fastify"
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ ALL = (
 
 
 class Server:
-    """A contestant that is running."""
+    """A running contestant."""
 
     def __init__(self, contestant: Contestant, port: int, pid: int) -> None:
         self.contestant = contestant
@@ -141,7 +141,7 @@ class Server:
         return [self._process, *self._process.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """CPU time so far, of the process and its children."""
+        """Returns the CPU time so far, of the process and its children."""
         return sum(cpu_seconds(process) for process in self._tree())
 
     def resident_bytes(self) -> int:
@@ -150,7 +150,7 @@ class Server:
 
 @asynccontextmanager
 async def running(contestant: Contestant, database_url: str, folder: Path) -> AsyncIterator[Server]:
-    """Start it in ``folder``, wait until it listens, stop it. Raises RuntimeError when it does not come up."""
+    """Starts it in ``folder``, waits until it listens, stops it. Raises RuntimeError if it does not start."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         *(part.format(port=port) for part in contestant.command),

@@ -44,7 +44,7 @@ select setval(pg_get_serial_sequence('projects', 'id'), {USERS * 4});
 
 
 class Bench:
-    """The running server. ``url`` is what contestants get as DATABASE_URL; ``folder`` goes with the run."""
+    """The running server. ``url`` is the DATABASE_URL of contestants; ``folder`` is deleted after the run."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
@@ -53,13 +53,13 @@ class Bench:
         self._postmaster = psutil.Process(postmaster)
 
     def cpu_seconds(self) -> float:
-        """CPU time of the whole server so far: postmaster, its children, and its children that have ended."""
+        """Returns the CPU time of the whole server so far: postmaster, its children, and children that have ended."""
         times = self._postmaster.cpu_times()
         total: float = times.user + times.system + times.children_user + times.children_system
         return total + sum(cpu_seconds(child) for child in self._postmaster.children())
 
     async def run(self, script: str) -> None:
-        """Run SQL statements as the superuser."""
+        """Runs SQL statements as the superuser."""
         connection = await asyncpg.connect(self.url)
         try:
             await connection.execute(script)
@@ -67,7 +67,7 @@ class Bench:
             await connection.close()
 
     async def tidy(self) -> None:
-        """Vacuum and checkpoint, so that each round begins alike."""
+        """Runs vacuum and checkpoint, so that each round begins in the same state."""
         await self.run("vacuum analyze")
         await self.run("checkpoint")
 
@@ -81,7 +81,7 @@ class Bench:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """User and system time of one process; 0 for one that has just ended (its parent then counts it)."""
+    """Returns user and system time of one process; 0 for one that has just ended (its parent then counts it)."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
@@ -92,7 +92,7 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 @asynccontextmanager
 async def bench_database(own_tables: list[str]) -> AsyncIterator[Bench]:
-    """Start, migrate and seed. ``own_tables`` are scripts of contestants that have tables of their own."""
+    """Starts, migrates and seeds. ``own_tables`` are scripts of contestants with tables of their own."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))  # short: a unix socket's path has at most 107 bytes
     try:
         async with empty_database(folder) as bench:
@@ -105,7 +105,7 @@ async def bench_database(own_tables: list[str]) -> AsyncIterator[Bench]:
 
 @asynccontextmanager
 async def empty_database(folder: Path) -> AsyncIterator[Bench]:
-    """Start and migrate the PostgreSQL of ``folder``; with what is in it already."""
+    """Starts and migrates the PostgreSQL of ``folder``, with its existing data."""
     settings = Settings(_env_file=None, data_dir=folder, database_url=None, jwt_secret=SECRET)
     async with embedded_postgres(settings) as options:
         await migrations.upgrade(options)

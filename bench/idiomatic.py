@@ -1,7 +1,7 @@
-"""The same API as good tutorials write it: FastAPI, SQLModel entities, AsyncSession, response models, PyJWT.
+"""The same API in the style of good tutorials: FastAPI, SQLModel entities, AsyncSession, response models, PyJWT.
 
-Nothing is done badly on purpose: asynchronous throughout, an index for the list, a pool of the same size. What it
-leaves out counts in its favour: no isolation in the database, no change rows, no ETags, no Link headers.
+Nothing is done badly on purpose: asynchronous throughout, an index for the list, a pool of the same size. It
+also does less: no isolation in the database, no change rows, no ETags, no Link headers.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""The limit: what the same promises cost in code that does nothing else. Plain ASGI and asyncpg, no framework.
+"""The limit: the cost of the same guarantees in minimal code. Plain ASGI and asyncpg, no framework.
 
 It runs the service's own statements (text, order of arguments and BEGIN are taken from it, so they cannot drift apart),
-verifies tokens with the same kind of cache, has the same gate and pool, and answers with the same headers and JSON.
-It leaves out what the benchmark does not ask for: other routes, filters, bodies that are wrong in interesting ways.
+verifies tokens with the same kind of cache, has the same semaphore and pool, and sends the same headers and JSON.
+It leaves out what the benchmark does not use: other routes, filters, detailed validation of bodies.
 """
 
 import asyncio
@@ -86,11 +86,11 @@ def _task(row: Any) -> Task:
 
 
 class Refused(Exception):
-    """The status to answer with."""
+    """An error with the status of the response."""
 
 
 class Limit:
-    """The ASGI application. Its gate waits without a time limit, which spares it a timer."""
+    """The ASGI application. Its semaphore waits without a time limit, which saves a timer."""
 
     def __init__(self) -> None:
         settings = Settings(_env_file=None)
@@ -163,7 +163,7 @@ class Limit:
         return subject
 
     async def _run(self, begin: str, owner: str, statement: Statement, arguments: list[Any]) -> Any:
-        """The rows of one statement in one transaction: three round trips."""
+        """Returns the rows of one statement in one transaction: three round trips."""
         async with self.gate:
             connection = await self.pool.acquire()
             try:
@@ -235,4 +235,4 @@ async def _read(receive: Receive) -> bytes:
 
 
 async def _no_reset(connection: Any) -> None:
-    """Every setting is local to a transaction, as in the service."""
+    """Does nothing: every setting is local to a transaction, as in the service."""

@@ -1,9 +1,9 @@
-"""The load generator: a process of its own, so that its CPU time counts for nobody.
+"""The load generator: a process of its own, so that its CPU time is not counted.
 
-Keep-alive connections, each with one request under way. Speaks with its parent over pipes: prints ``ready`` when it is
-warm and silent, waits for a line, runs, prints one JSON object. Any unexpected status or lost connection ends it.
-With a ``tolerant`` plan it goes on: a client that gets 503 comes again after Retry-After, and one that gets another
-unexpected status or loses its connection stays away.
+Keep-alive connections, each with one request at a time. Communicates with its parent over pipes: prints ``ready`` after
+the warm-up, waits for a line, runs, prints one JSON object. Any unexpected status or lost connection ends it.
+With a ``tolerant`` plan it continues: a client that gets 503 retries after Retry-After, and one that gets another
+unexpected status or loses its connection stops.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 
 
 class Run:
-    """One phase of load, over when all connections are silent. Latencies are in seconds."""
+    """One phase of load, which ends when all connections are idle. Latencies are in seconds."""
 
     def __init__(self, source: Any, seconds: float, limit: int, *, tolerant: bool) -> None:
         self.source = source
@@ -59,7 +59,7 @@ class Run:
 
 
 class Connection(asyncio.Protocol):
-    """One client: sends the next request as soon as an answer is complete."""
+    """One client: sends the next request as soon as a response is complete."""
 
     run: Run | None = None
     transport: Any = None
@@ -151,7 +151,7 @@ def _etags(port: int) -> list[str]:
 
 
 async def main(plan: dict[str, Any]) -> None:
-    """``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests, tolerant."""
+    """Runs a ``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests, tolerant."""
     scenario, port, tolerant = plan["scenario"], plan["port"], plan.get("tolerant", False)
     reserve_files(plan["connections"])
     source = cycle(requests(scenario, _etags(port) if scenario == LIST_304 else ()))

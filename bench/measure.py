@@ -1,4 +1,4 @@
-"""Rounds of measurements, contestants in turns: whatever else the machine does then hits all of them."""
+"""Rounds of measurements, contestants in turns: other load of the machine then affects all of them."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from bench.database import Bench
 
 WARM_UP = 0.4  # seconds of load before each measurement: connections, caches, prepared statements
 MAX_REQUESTS = 200_000  # of one measurement, however fast it goes
-SETTLE = 0.15  # seconds between load and the look at the clock, for work that follows an answer
+SETTLE = 0.15  # seconds between load and reading the CPU time, for work that follows a response
 
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Options(NamedTuple):
 async def measure(
     bench: Bench, servers: Sequence[Server], options: Options, progress: Callable[[str], None]
 ) -> list[Sample]:
-    """All rounds. Raises RuntimeError on the first failed request."""
+    """Runs all rounds. Raises RuntimeError on the first failed request."""
     samples = []
     for number in range(options.rounds):
         await bench.tidy()
@@ -87,7 +87,7 @@ async def _measure_once(bench: Bench, server: Server, scenario: str, options: Op
 
 
 async def under_load(plan: dict[str, Any], look: Callable[[], T]) -> tuple[dict[str, float], T, T]:
-    """What ``bench.load`` makes of ``plan``, and what ``look`` sees before and after. Raises RuntimeError."""
+    """Runs ``bench.load`` with ``plan``, and ``look`` before and after. Raises RuntimeError."""
     load = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", json.dumps(plan),
         cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,

@@ -1,9 +1,9 @@
-"""``python -m bench.memory``: what a worker holds under load, and whether that grows.
+"""``python -m bench.memory``: the memory of a worker under load, and whether it grows.
 
 The mixed load runs for minutes in turns of half a minute, each with new connections, against ``todo serve`` with
-everything on. After each turn it prints what each worker has resident (RSS: all of its pages, also those of libraries
-that it shares with others) and what is its alone (USS); PostgreSQL and the process above the workers are not counted.
-Wanted: less than 120 MB (10^6 bytes) a worker, and less than 1 % more at the end of the second half than at its begin.
+everything on. After each turn it prints the resident memory of each worker (RSS: all of its pages, also those of shared
+libraries) and its unshared memory (USS); PostgreSQL and the parent process are not counted. Wanted: less
+than 120 MB (10^6 bytes) a worker, and less than 1 % growth in the second half.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def look(service: Service) -> tuple[float, float]:
 
 
 def growth(turns: list[Turn]) -> tuple[float, float]:
-    """Of the second half: the share by which the line through its turns rises, and that in MB an hour."""
+    """Returns the growth in the second half, by linear regression: as a share, and in MB an hour."""
     half = turns[len(turns) // 2 :]
     if len(half) < 2:
         return 0.0, 0.0

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown that also reads well in a terminal."""
+"""Measurements as Markdown that is also readable in a terminal."""
 
 import os
 import platform
@@ -35,7 +35,7 @@ class Results:
         return median(value(sample) for sample in self._samples[scenario, contestant])
 
     def ratio(self, over: tuple[str, str], under: tuple[str, str]) -> str:
-        """Median of the rounds' own CPU ratios: a slow round is slow for both."""
+        """Returns the median of the CPU ratios of each round: a slow round is slow for both."""
         if over not in self._samples or under not in self._samples:
             return "-"
         pairs = zip(self._samples[over], self._samples[under], strict=True)
@@ -45,7 +45,7 @@ class Results:
 def render(
     samples: Sequence[Sample], contestants: Sequence[Contestant], resident: Mapping[str, int], facts: Mapping[str, str]
 ) -> str:
-    """``resident`` is in bytes; ``facts`` are lines about the run."""
+    """``resident`` is in bytes; ``facts`` are lines that describe the run."""
     results = Results(samples)
     mix = ", ".join(f"{share} {name}" for name, share in MIX.items())
     lines = [f"- {name}: {value}" for name, value in facts.items()]
@@ -104,7 +104,7 @@ def _ratios(results: Results, others: Sequence[str]) -> list[list[str]]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns that begin with a figure are set flush right."""
+    """Formats a table. Columns that begin with a figure are aligned right."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     right = [all(row[i][:1].isdigit() or row[i] == "-" for row in rows) and bool(rows) for i in range(len(head))]
 
@@ -120,7 +120,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def command(module: str) -> str:
-    """How this program was called, but for where the report goes."""
+    """Returns the command line of this program, without the option for the report file."""
     arguments = sys.argv[1:]
     if "--markdown" in arguments:
         del arguments[(place := arguments.index("--markdown")) : place + 2]
@@ -128,7 +128,7 @@ def command(module: str) -> str:
 
 
 def machine(postgres: str, called: str) -> dict[str, str]:
-    """When, where and how."""
+    """Describes date, machine and options."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}",

@@ -1,8 +1,8 @@
-"""What requests cost users with few and many tasks, alone and among millions: ``python -m bench.scale``.
+"""The cost of requests of users with few and many tasks, alone and among millions: ``python -m bench.scale``.
 
 Over HTTP, one request after the other; CPU is that of service and PostgreSQL together. A user with 1,000 tasks is alone
 in a database: the small case. The same user, one with 100,000 and one with 1,000,000 share another database with
-``--others`` users of ten tasks each. All of them are measured in turns, so whatever else the machine does hits all.
+``--others`` users of ten tasks each. All of them are measured in turns, so other load of the machine affects all.
 """
 
 import argparse
@@ -46,7 +46,7 @@ SERVICE = dataclasses.replace(ALL[0], environment=ALL[0].environment | {"WORKER"
 
 
 class Case(NamedTuple):
-    """Somebody to ask for. ``tasks`` are ids to rotate through, ``places`` what stands in paths."""
+    """A user to measure. ``tasks`` are ids to rotate through, ``places`` fill the placeholders in paths."""
 
     title: str
     server: Server
@@ -112,14 +112,14 @@ CALLS: Mapping[str, Callable[[Case, int], Call]] = {
 
 
 class Client:
-    """One kept connection."""
+    """One keep-alive connection."""
 
     def __init__(self, port: int, headers: Mapping[str, str]) -> None:
         self.connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         self.headers = headers
 
     def ask(self, call: Call) -> tuple[Any, bytes]:
-        """Headers and body. Raises TimeoutError when a statement took too long, RuntimeError for another status."""
+        """Returns headers and body. Raises TimeoutError for a slow statement, RuntimeError for another status."""
         headers = {**self.headers, "Content-Type": "application/json"} if call.body else self.headers
         self.connection.request(call.method, call.path, call.body or None, dict(headers))
         answer = self.connection.getresponse()
@@ -132,7 +132,7 @@ class Client:
 
 
 async def prepare(bench: Bench, alone: Bench, others: int) -> None:
-    """Fill both databases, unless an earlier run has."""
+    """Fills both databases, unless an earlier run has."""
     if not (bench.folder / FILLED).exists():
         for script in ("alter system set max_wal_size = '8GB'", "select pg_reload_conf()"):
             await bench.run(script)
@@ -156,7 +156,7 @@ async def find_case(title: str, bench: Bench, server: Server, heavy: Heavy) -> C
 
 
 def _walk(server: Server, headers: dict[str, str], heavy: Heavy) -> dict[str, Any]:
-    """The path of the deep page, the first project, and a revision near the end."""
+    """Finds the path of the deep page, the first project, and a revision near the end."""
     client, path = Client(server.port, headers), LIST
     pages = min(DEEP, heavy.tasks // 20 * 4 // 5)
     for _ in range(pages - 1):
@@ -196,7 +196,7 @@ def _measure(bench: Bench, case: Case, name: str, seconds: float) -> Sample:
 
 
 def table(cases: Sequence[Case], samples: Mapping[tuple[str, str], list[Sample]]) -> Iterator[str]:
-    """Medians over the rounds; the ratio is the median of each round's own: a slow round is slow for both."""
+    """Formats medians over the rounds; the ratio is the median of the ratios of each round."""
     yield f"| | {' | '.join(case.title for case in cases)} |"
     yield f"|---|{'--:|' * len(cases)}"
     for name in dict.fromkeys(name for name, _ in samples):

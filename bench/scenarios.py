@@ -1,4 +1,4 @@
-"""What is measured, as bytes on the wire. Every contestant gets the same requests in the same order."""
+"""The measured requests, as bytes on the wire. Every contestant gets the same requests in the same order."""
 
 import random
 import time
@@ -27,19 +27,19 @@ class Call(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """A request as sent, and the status that must come back."""
+    """A request as sent, and the status it must have."""
 
     data: bytes
     status: int
 
 
 def user_id(number: int) -> str:
-    """32 characters, as Better Auth makes them."""
+    """Returns a user id of 32 characters, like those of Better Auth."""
     return f"bench{number:027d}"
 
 
 def task_id(user: int, task: int) -> int:
-    """The id of a seeded task; ``task`` counts from 0."""
+    """Returns the id of a seeded task; ``task`` counts from 0."""
     return user * TASKS_PER_USER + task + 1
 
 
@@ -69,7 +69,7 @@ def _create(user: int, task: int) -> Call:
 
 
 def _complete(user: int, task: int) -> Call:
-    """Toggles, so that every request writes."""
+    """Returns a toggle of a task, so that every request writes."""
     return Call("PATCH", f"{_tasks(user)}/{task_id(user, task)}/complete")
 
 
@@ -84,7 +84,7 @@ SCENARIOS = (*CALLS, "mixed", LIST_304)
 
 
 def encode(call: Call, bearer: str, extra: str = "") -> bytes:
-    """``call`` as HTTP/1.1. ``extra`` are whole header lines."""
+    """Encodes ``call`` as HTTP/1.1. ``extra`` are whole header lines."""
     head = f"{call.method} {call.path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bearer}\r\n{extra}"
     if call.body:
         head += "Content-Type: application/json\r\n"
@@ -94,7 +94,7 @@ def encode(call: Call, bearer: str, extra: str = "") -> bytes:
 
 
 def requests(scenario: str, etags: Sequence[str] = ()) -> list[Wire]:
-    """The requests of a scenario, users in rotation. ``etags`` are those of each user's LIST_304_OF list."""
+    """Returns the requests of a scenario, users in rotation. ``etags`` are those of each user's LIST_304_OF list."""
     tokens = [token(number) for number in range(USERS)]
     chance = random.Random(7)
     found = []

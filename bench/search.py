@@ -1,7 +1,7 @@
-"""What looking at all of one user's 100,000 tasks costs: search, statistics, tags. ``python -m bench.search``
+"""The cost of requests that read all of one user's 100,000 tasks: search, statistics, tags. ``python -m bench.search``
 
 Over HTTP, one request after the other; CPU is that of server and PostgreSQL together. The user owns one half of the
-tasks in the table. Then what the folded text costs whoever creates a task.
+tasks in the table. Then the cost of the folded text when a task is created.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ end $$"""
 
 
 async def ask(bench: Bench, server: Server, url: str) -> tuple[float, float, int]:
-    """p50 in milliseconds, CPU milliseconds a request, rows of the first page."""
+    """Measures p50 and CPU per request, in milliseconds, and the rows of the first page."""
     headers = {"Authorization": f"Bearer {jwt.encode({'sub': OWNER, 'exp': int(time.time()) + 3600}, SECRET)}"}
     times = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/me", headers=headers) as http:
@@ -82,7 +82,7 @@ async def ask(bench: Bench, server: Server, url: str) -> tuple[float, float, int
 
 
 async def create_cost(bench: Bench) -> tuple[float, float]:
-    """CPU microseconds of a bare INSERT with the folded text and without, each the best of five."""
+    """Measures CPU microseconds of an INSERT with the folded text and without, each the best of five."""
     best: dict[bool, float] = {}
     connection = await asyncpg.connect(bench.url)
     try:

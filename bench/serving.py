@@ -1,4 +1,4 @@
-"""The service as ``todo serve`` runs it, with everything on, for benches that ask about its processes."""
+"""The service as ``todo serve`` runs it, with everything on, for benches that measure its processes."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ SETTINGS = {"ACCESS_LOG": "false", "LOG_FORMAT": "json", "RATE_LIMIT_PER_MINUTE"
 
 
 class Service:
-    """``workers`` are the processes that answer."""
+    """The running service. ``workers`` are the server processes."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.port = port
@@ -33,7 +33,7 @@ class Service:
 
 @asynccontextmanager
 async def serving(bench: Bench, *, workers: int = 1, **settings: str) -> AsyncIterator[Service]:
-    """Start it, wait until all workers answer, stop it. Raises RuntimeError when it does not come up."""
+    """Starts it, waits until all workers respond, stops it. Raises RuntimeError if it does not start."""
     port = free_port()
     own = SETTINGS | {"WEB_CONCURRENCY": str(workers), "METRICS_PORT": str(_free_row(workers))} | settings
     with (bench.folder / "log").open("a") as log:
@@ -57,7 +57,7 @@ async def serving(bench: Bench, *, workers: int = 1, **settings: str) -> AsyncIt
 
 
 def _free_row(count: int) -> int:
-    """The first of as many free ports, one behind the other: each worker takes one for its metrics."""
+    """Finds the first of consecutive free ports: each worker uses one for its metrics."""
     while True:
         first = free_port()
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
@@ -67,6 +67,6 @@ def _free_row(count: int) -> int:
 
 
 async def facts(bench: Bench, module: str) -> str:
-    """When, where and how, as one sentence."""
+    """Describes date, machine and options in one sentence."""
     found = machine(await bench.version(), command(module))
     return f"{found['date']}, {found['machine']}, {found['versions']}: {found['command']}."

@@ -1,6 +1,6 @@
-"""How many bytes a task and a change take: ``python -m bench.sizes [tasks ...]``.
+"""The size of a task and a change in bytes: ``python -m bench.sizes [tasks ...]``.
 
-Rows come in random order of their owners, as they do in life: sorted input leaves indexes denser than they are.
+Rows are inserted in random order of their owners, like in use: sorted input makes indexes denser.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""``python -m bench.slowloris``: what clients notice while 1,000 sockets send a byte of a head now and then.
+"""``python -m bench.slowloris``: latency of clients while 1,000 sockets send headers byte by byte.
 
-Rounds with and without the crowd alternate in one run of the service; the crowd is a process of its own. Wanted: p99 at
-most twice that of the quiet rounds.
+Rounds with and without the attack alternate in one run of the service; the attack is a process of its own. Wanted: p99
+at most twice that of the quiet rounds.
 """
 
 import argparse
@@ -25,7 +25,7 @@ START = 20.0
 
 
 async def attack(port: int, sockets: int) -> None:
-    """Until it is killed."""
+    """Attacks until it is killed."""
     loop = asyncio.get_running_loop()
 
     async def one(number: int) -> None:
@@ -43,7 +43,7 @@ async def attack(port: int, sockets: int) -> None:
 
 
 async def measure(http: httpx.AsyncClient, seconds: float) -> list[float]:
-    """Milliseconds of one task got after the other."""
+    """Measures the milliseconds of reads of one task, one after the other."""
     taken, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         started = time.perf_counter()

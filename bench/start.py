@@ -1,7 +1,7 @@
-"""``python -m bench.start``: how long until the service answers, with PostgreSQL inside and an existing data folder.
+"""``python -m bench.start``: the time until the service responds, with embedded PostgreSQL and an existing data folder.
 
-Each start is a new process on the same folder, timed until a list of tasks has come back with 200; the import alone is
-timed in processes of its own. Medians of five. Wanted: less than 2 s to the answer, less than 1 s for the import.
+Each start is a new process on the same folder, timed until a list of tasks has returned 200; the import alone is
+timed in processes of its own. Medians of five. Wanted: less than 2 s to the response, less than 1 s for the import.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def environment(folder: Path, port: int = 0) -> dict[str, str]:
 
 
 def first_answer(folder: Path) -> float:
-    """Seconds from the start of the process to the first 200."""
+    """Measures the seconds from the start of the process to the first 200."""
     port = free_port()
     program = [sys.executable, "-m", "app", "serve"]
     began = time.perf_counter()
@@ -61,7 +61,7 @@ def first_answer(folder: Path) -> float:
 
 
 def import_time(folder: Path) -> tuple[float, float]:
-    """Seconds of the clock and of CPU."""
+    """Measures the seconds of elapsed time and of CPU."""
     program = [sys.executable, "-c", IMPORT]
     done = subprocess.run(program, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     wall, cpu = done.stdout.split()

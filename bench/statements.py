@@ -1,4 +1,4 @@
-"""The service's own statements on the hot path, for contestants that are to issue the same."""
+"""The service's own statements on the hot path, for contestants that issue the same."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from app.services.tasks.statements import SELECT_TASK
 
 
 class Statement:
-    """Text and argument names of a statement, with the defaults of those that nobody gives."""
+    """Returns text and argument names of a statement, with the defaults of those that are not given."""
 
     def __init__(self, prepared: Prepared) -> None:
         self.sql = prepared.sql
@@ -34,7 +34,7 @@ REVISION = Statement(users.REVISION_NOW)
 
 
 def begin(*, read_only: bool) -> str:
-    """What opens a transaction, up to the owner in quotation marks."""
+    """Returns the statement that begins a transaction, up to the quoted owner."""
     settings = Settings(_env_file=None)
     assert settings.database_url is not None
     options = connect_options(settings.database_url.get_secret_value(), settings)
@@ -43,7 +43,7 @@ def begin(*, read_only: bool) -> str:
 
 
 def as_json() -> str:
-    """All of them for those who do not speak Python. ``begin_*`` lack the owner, too."""
+    """Returns all statements as JSON, for contestants in other languages. ``begin_*`` also lack the owner."""
     found: dict[str, Any] = {"begin_read": begin(read_only=True), "begin_write": begin(read_only=False)}
     named = {"get": GET, "list": LIST, "create": CREATE, "toggle": TOGGLE, "revision": REVISION}
     for name, statement in named.items():

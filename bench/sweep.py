@@ -1,8 +1,8 @@
-"""``python -m bench.sweep``: what more clients and more workers do to throughput and waiting.
+"""``python -m bench.sweep``: throughput and latency by number of clients and workers.
 
-The mixed load from 1 to 1,000 clients, each with one request under way, against ``todo serve`` with everything on. A
-client that is refused with 503 comes again after Retry-After; other statuses and lost connections are errors. The load
-generator shares the machine: the table says how much of one core it took. Medians of three rounds. Wanted: past its
+The mixed load from 1 to 1,000 clients, each with one request at a time, against ``todo serve`` with everything on. A
+client that gets 503 retries after Retry-After; other statuses and lost connections are errors. The load
+generator shares the machine: the table has its share of one core. Medians of three rounds. Wanted: past its
 peak the rate falls by at most 10 %, and at 64 clients p99 is at most 5 times p50.
 """
 

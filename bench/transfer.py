@@ -1,10 +1,10 @@
-"""How long an import and an export take, and what memory the service needs for them.
+"""The duration of an import and an export, and the memory that the service needs for them.
 
     .venv/bin/python -m bench.transfer [--tasks 100000]
 
-Starts the service with PostgreSQL inside, in a folder of its own, and imports a made-up export in each format into
-accounts of their own, then exports it again. Memory is the most that the server process ever had resident, above what
-it had before (``resource``'s high-water mark of the process, from /proc: Linux only).
+Starts the service with embedded PostgreSQL, in a folder of its own, and imports a generated export in each format into
+accounts of their own, then exports it again. Memory is the peak resident memory of the server process, minus that
+before (``resource``'s high-water mark of the process, from /proc: Linux only).
 """
 
 import argparse
@@ -69,7 +69,7 @@ MAKERS: dict[str, Callable[[int], bytes]] = {"json": as_json, "csv": as_csv, "ic
 
 
 def high_water(pid: int) -> float:
-    """The most resident memory the process had so far, in MB."""
+    """Returns the peak resident memory of the process so far, in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
