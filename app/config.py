@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 CommaSeparated = Annotated[list[str], NoDecode]
-_ORIGIN = re.compile(r"https?://[^/?#@\s]+")  # browsers send no path, so an origin with one would never match
+_ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+")  # browsers send no path, so an origin with one would never match
 
 
 class Settings(BaseSettings):
@@ -242,7 +242,7 @@ class Settings(BaseSettings):
         if any("*" in origin for origin in value):
             raise ValueError("name each origin: '*' would let any site use a visitor's session")
         for origin in value:
-            if not _ORIGIN.fullmatch(origin):
+            if not _ORIGIN_PATTERN.fullmatch(origin):
                 raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
         return value
 

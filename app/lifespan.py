@@ -20,7 +20,7 @@ from app.config import Settings
 from app.db import migrations
 from app.db.connect import database_options, direct_options
 from app.db.database import Database
-from app.db.notifications import Hints
+from app.db.notifications import ChangeNotifications
 from app.errors import AppError
 from app.jobs.worker import Worker
 from app.live.hub import Hub
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         try:
-            await _start(app, stack)
+            await _start_service(app, stack)
         except (NotIsolated, AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
             log.critical("cannot start: %s", reason(error))
             raise SystemExit(1) from error
@@ -51,19 +51,19 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
+async def _start_service(app: FastAPI, stack: AsyncExitStack) -> None:
     """Opens what requests need, and verifies that it is safe to serve them."""
     settings: Settings = app.state.settings
     options = await stack.enter_async_context(database_options(settings))
     if settings.auto_migrate:
         await migrations.upgrade(direct_options(settings, options))
     await migrations.require_head(options)
-    app.state.verifier = await stack.enter_async_context(verifier(settings))
+    app.state.verifier = await stack.enter_async_context(open_verifier(settings))
     app.state.database = database = Database(options, size=settings.pool_size, timeout=settings.pool_timeout)
     await database.open()
     stack.push_async_callback(database.close)
     await prove_isolation(database)
-    app.state.auth = auth_context(settings, database)
+    app.state.auth = make_auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
     app.state.limits.counts = await stack.enter_async_context(shared_counts(database, settings))
     app.state.mcp = McpEndpoint(database, settings)
@@ -71,10 +71,10 @@ async def _start(app: FastAPI, stack: AsyncExitStack) -> None:
     app.state.chat = Chat(database, settings)
     stack.push_async_callback(app.state.chat.aclose)
     if app.state.serving:
-        await _start_background(app, stack, Hints(direct_options(settings, options)))
+        await _start_background(app, stack, ChangeNotifications(direct_options(settings, options)))
 
 
-async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: Hints) -> None:
+async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: ChangeNotifications) -> None:
     """Starts background tasks: live updates, metrics, and the worker with WORKER=inside."""
     settings, database, metrics = app.state.settings, app.state.database, app.state.metrics or Metrics()
     stack.enter_context(metrics_server(settings, metrics))
@@ -105,7 +105,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         options = await stack.enter_async_context(database_options(settings))
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
         stack.push_async_callback(database.close)
-        hints = await stack.enter_async_context(Hints(direct_options(settings, options)))
+        hints = await stack.enter_async_context(ChangeNotifications(direct_options(settings, options)))
         metrics = Metrics()
         metrics.pool = database
         worker = await stack.enter_async_context(make_worker(settings, database))
@@ -125,14 +125,14 @@ def make_worker(settings: Settings, database: Database) -> Worker:
     )
 
 
-def auth_context(settings: Settings, database: Database) -> AuthContext:
+def make_auth_context(settings: Settings, database: Database) -> AuthContext:
     """Makes the context of the account services. Raises ValueError for an invalid key."""
     own = OwnTokens.from_settings(settings)
     return AuthContext(settings, database, Hasher(), Guard(database), Mailer(settings), own)
 
 
 @asynccontextmanager
-async def verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
+async def open_verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
     """Yields the verifier of tokens; the issuer's keys are refreshed while the context lasts."""
     async with AsyncExitStack() as stack:
         keys = JwksCache.from_settings(settings)

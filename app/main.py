@@ -57,12 +57,12 @@ ROUTERS = (
     health.router,
     web_client.home,
 )
-LOCALHOST = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
-ACCEPTED = [
+LOCALHOST_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
+ALLOWED_HEADERS = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
     "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
 ]  # fmt: skip
-EXPOSED = [
+EXPOSED_HEADERS = [
     "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After",
     "X-Conversation-Id", "X-Request-ID", "X-Revision", "X-Total-Count",
 ]  # fmt: skip
@@ -94,11 +94,11 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
-        allow_origin_regex=None if settings.cors_origins else LOCALHOST,
+        allow_origin_regex=None if settings.cors_origins else LOCALHOST_ORIGIN,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=ACCEPTED,
-        expose_headers=EXPOSED,
+        allow_headers=ALLOWED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
     app.add_middleware(Edge, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics)

@@ -28,7 +28,7 @@ for name in list(os.environ):  # the developer's own settings have no say in a t
     if name.lower() in Settings.model_fields or name.lower() == "better_auth_secret":
         del os.environ[name]
 
-passwords.NICENESS = 0  # or hashing would wait for the other processes of the run
+passwords.THREAD_NICENESS = 0  # or hashing would wait for the other processes of the run
 statements.record()
 recorded = Recorded()
 # What takes longest begins first, so that all processes end at about the same time; what waits most stands beside what

@@ -8,11 +8,11 @@ from typing import Any
 
 from app.errors import ModelTimeout, TooManyChats, Unavailable
 
-EACH = 4  # messages of one user at once
-LAST_WORDS = 4.0  # seconds for running messages when the service stops; the server waits for 10
+MESSAGES_PER_USER = 4  # messages of one user at once
+STOP_SECONDS = 4.0  # seconds for running messages when the service stops; the server waits for 10
 
 
-class Runs:
+class Admission:
     """The chat messages of one process."""
 
     def __init__(self, seconds: float) -> None:
@@ -28,7 +28,7 @@ class Runs:
         """Counts a message of ``owner``. Raises TooManyChats, and Unavailable if the service is stopping."""
         if self.closing:
             raise Unavailable(retry_after=1)
-        if self._owners[owner] >= EACH:
+        if self._owners[owner] >= MESSAGES_PER_USER:
             raise TooManyChats(retry_after=5)
         self._owners[owner] += 1
         try:
@@ -64,9 +64,9 @@ class Runs:
         task.add_done_callback(self._later.discard)
 
     def close(self) -> None:
-        """Refuses new messages, and gives running ones LAST_WORDS seconds."""
+        """Refuses new messages, and gives running ones STOP_SECONDS."""
         self.closing = True
-        when = asyncio.get_running_loop().time() + LAST_WORDS
+        when = asyncio.get_running_loop().time() + STOP_SECONDS
         for limit in self._limits:
             if (due := limit.when()) is None or due > when:
                 limit.reschedule(when)

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app.assistant.admission import Runs
+from app.assistant.admission import Admission
 from app.assistant.confirmation import is_yes, waiting_calls
-from app.assistant.idempotency import Repeat, packed
-from app.assistant.optional import load_model, loaded
-from app.assistant.prompt import estimate_call, prompt
-from app.assistant.turn import THROUGH, Tell, Turn
+from app.assistant.idempotency import ChatIdempotency, encode_answer
+from app.assistant.optional import load_in_thread, load_model
+from app.assistant.prompt import estimate_call_tokens, prompt
+from app.assistant.turn import CHAT_SOURCE, EventCallback, Turn
 from app.config import Settings
 from app.db.contention import retry_on_contention
 from app.db.database import Database
@@ -26,10 +26,10 @@ from app.services.users import lock_owner
 log = logging.getLogger(__name__)
 
 CUT_OFF = "I was interrupted before I could answer. What is listed here was done."
-KEEP_AGAIN = (0.5, 1, 2, 5, 10, 30, 60)  # seconds before each further attempt to store the outcome of a message
+STORE_RETRY_DELAYS = (0.5, 1, 2, 5, 10, 30, 60)  # seconds before each further attempt to store the outcome of a message
 
 
-class Begun:
+class StartedTurn:
     """A message that is stored, and not answered yet."""
 
     def __init__(self, turn: Turn, confirmed: list[dict[str, Any]]) -> None:
@@ -51,7 +51,7 @@ class Chat:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
-        self.runs = Runs(settings.chat_seconds)
+        self.runs = Admission(settings.chat_seconds)
         self._model: Any = None
 
     async def model(self) -> Any:
@@ -59,13 +59,13 @@ class Chat:
         if not self._settings.llm_model:
             raise ChatNotConfigured
         if self._model is None:
-            module = await loaded(load_model)
+            module = await load_in_thread(load_model)
             self._model = self._model or module.Model(self._settings)
         return self._model
 
     async def begin(
-        self, owner: str, asked: ChatRequest, still_valid: Callable[[], Awaitable[bool]], repeat: Repeat | None
-    ) -> Begun | Answer:
+        self, owner: str, asked: ChatRequest, still_valid: Callable[[], Awaitable[bool]], repeat: ChatIdempotency | None
+    ) -> StartedTurn | Answer:
         """Stores the user's message; returns an Answer if ``repeat`` has a stored one.
 
         Raises ConversationNotFound, ChatBudgetSpent, and the errors of ``model`` and ``take_key``.
@@ -80,25 +80,25 @@ class Chat:
         )
         turn.counted = tokens
         wants = is_yes(asked.message) if asked.confirm is None else asked.confirm
-        return Begun(turn, waiting_calls(talk.earlier) if wants else [])
+        return StartedTurn(turn, waiting_calls(talk.earlier) if wants else [])
 
     @retry_on_contention
     async def _keep_message(
-        self, owner: str, asked: ChatRequest, repeat: Repeat | None
+        self, owner: str, asked: ChatRequest, repeat: ChatIdempotency | None
     ) -> Answer | tuple[Conversation, list[dict[str, Any]], int]:
         """Returns the conversation, the first messages to the model, and the tokens reserved for them."""
         settings = self._settings
         async with self._database.transaction(owner) as session:
-            session.through = THROUGH
+            session.through = CHAT_SOURCE
             if repeat and (kept := await take_key(session, owner, repeat.key, repeat.fingerprint)):
                 return kept
             talk = await begin_turn(session, owner, asked.conversation_id, asked.message, history=settings.chat_history)
             messages = prompt(talk.earlier, asked.message, talk.timezone, tokens=settings.chat_context_tokens)
-            tokens = estimate_call(messages) + settings.chat_answer_tokens
+            tokens = estimate_call_tokens(messages) + settings.chat_answer_tokens
             await reserve_tokens(session, owner, tokens, limit=settings.chat_daily_tokens)
         return talk, messages, tokens
 
-    async def answer(self, begun: Begun, tell: Tell | None = None) -> dict[str, Any]:
+    async def answer(self, begun: StartedTurn, tell: EventCallback | None = None) -> dict[str, Any]:
         """Returns a ChatAnswer. Stores the outcome in any case. Raises the errors of the model."""
         turn = begun.turn
         turn.tell = tell
@@ -128,7 +128,7 @@ class Chat:
     async def _keep_later(self, ending: Ending) -> None:
         kept = False
         try:
-            for pause in KEEP_AGAIN:
+            for pause in STORE_RETRY_DELAYS:
                 await asyncio.sleep(pause)
                 try:
                     await self._keep(ending)
@@ -145,11 +145,11 @@ class Chat:
         turn, sent = ending.turn, False
         try:
             async with self._database.transaction(turn.owner) as session:
-                session.through = THROUGH
+                session.through = CHAT_SOURCE
                 if not await lock_owner(session, turn.owner):
                     return  # the account was deleted concurrently
                 if turn.repeat:
-                    kept = None if ending.answer is None else packed(turn.repeat, ending.answer)
+                    kept = None if ending.answer is None else encode_answer(turn.repeat, ending.answer)
                     await settle_key(session, turn.owner, turn.repeat.key, kept)
                 if not ending.uncertain:  # a key may be settled twice; these writes may not be repeated
                     if turn.used != turn.counted:

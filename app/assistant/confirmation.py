@@ -9,14 +9,28 @@ from typing import Any
 
 from app.assistant.tools.tool import Tool
 
-NEEDED = "needs_confirmation"
+NEEDS_CONFIRMATION = "needs_confirmation"
 # For other words and languages clients send "confirm": true.
-YES = {"yes", "y", "yes please", "yes do it", "yeah", "ok", "okay", "sure", "confirm", "do it", "go ahead", "ja", "oui"}
-_WORD = re.compile(r"[\s.,!]+")
+YES_WORDS = {
+    "yes",
+    "y",
+    "yes please",
+    "yes do it",
+    "yeah",
+    "ok",
+    "okay",
+    "sure",
+    "confirm",
+    "do it",
+    "go ahead",
+    "ja",
+    "oui",
+}
+_SEPARATORS_PATTERN = re.compile(r"[\s.,!]+")
 
 
 def is_yes(message: str) -> bool:
-    return _WORD.sub(" ", message).strip().casefold() in YES
+    return _SEPARATORS_PATTERN.sub(" ", message).strip().casefold() in YES_WORDS
 
 
 def must_wait(tool: Tool, arguments: Any, message: str) -> bool:
@@ -31,4 +45,4 @@ def waiting_calls(earlier: list[Any]) -> list[dict[str, Any]]:
     """Returns the calls that the last message of the assistant left unconfirmed."""
     if not earlier or earlier[-1].role != "assistant":
         return []
-    return [call for call in earlier[-1].tool_calls if call["result"].get("status") == NEEDED]
+    return [call for call in earlier[-1].tool_calls if call["result"].get("status") == NEEDS_CONFIRMATION]

@@ -13,10 +13,10 @@ from app.json_codec import encode
 from app.schemas.chat import ChatRequest
 from app.services.idempotency import Answer
 
-EVENTS = "text/event-stream"
+EVENT_STREAM_TYPE = "text/event-stream"
 
 
-class Repeat(NamedTuple):
+class ChatIdempotency(NamedTuple):
     """The idempotency key of a message."""
 
     key: str
@@ -24,28 +24,30 @@ class Repeat(NamedTuple):
     streamed: bool
 
 
-def read_repeat(request: Request, asked: ChatRequest) -> Repeat | None:
+def read_repeat(request: Request, asked: ChatRequest) -> ChatIdempotency | None:
     """Reads the key; returns None without the header. Raises IdempotencyKeyInvalid."""
     key, streamed = key_of(request), wants_stream(request)
     if key is None:
         return None
-    return Repeat(key, hashlib.sha256(f"chat {streamed} {asked.model_dump_json()}".encode()).digest(), streamed)
+    return ChatIdempotency(
+        key, hashlib.sha256(f"chat {streamed} {asked.model_dump_json()}".encode()).digest(), streamed
+    )
 
 
 def wants_stream(request: Request) -> bool:
-    return EVENTS in request.headers.get("accept", "")
+    return EVENT_STREAM_TYPE in request.headers.get("accept", "")
 
 
-def event(kind: str, data: bytes) -> bytes:
+def encode_event(kind: str, data: bytes) -> bytes:
     """Encodes one server-sent event."""
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
-def packed(repeat: Repeat, answer: dict[str, Any]) -> Answer:
+def encode_answer(repeat: ChatIdempotency, answer: dict[str, Any]) -> Answer:
     """Encodes ``answer`` for a repeated request: of a stream the last event, which has all of it."""
     headers = [["x-conversation-id", str(answer["conversation_id"])]]
     if repeat.streamed:
-        return Answer(200, [["content-type", EVENTS], *headers], event("done", encode(answer)))
+        return Answer(200, [["content-type", EVENT_STREAM_TYPE], *headers], encode_event("done", encode(answer)))
     return Answer(200, [["content-type", "application/json"], *headers], encode(answer))
 
 

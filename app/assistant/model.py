@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 import httpx2
 import openai
 
-from app.assistant.reply import Asked, Reply, plain_text
+from app.assistant.reply import Reply, ToolCallRequest, plain_text
 from app.config import Settings
 from app.errors import ModelBusy, ModelFailed, ModelTimeout
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER, LONGEST_RETRY = 5, 300  # seconds
-BYTES_A_TOKEN = 16  # more than any tokenizer uses: a longer text exceeds the requested limit
-Tell = Callable[[str], Awaitable[None]]
+MODEL_RETRY_AFTER, LONGEST_RETRY = 5, 300  # seconds
+MAX_BYTES_PER_TOKEN = 16  # more than any tokenizer uses: a longer text exceeds the requested limit
+TextCallback = Callable[[str], Awaitable[None]]
 
 
 class Model:
@@ -29,7 +29,7 @@ class Model:
         self._client = openai.AsyncOpenAI(
             api_key=key, base_url=settings.llm_base_url, max_retries=0, timeout=settings.chat_seconds
         )
-        self._longest = settings.chat_answer_tokens * BYTES_A_TOKEN
+        self._longest = settings.chat_answer_tokens * MAX_BYTES_PER_TOKEN
         # OpenAI's newer models refuse max_tokens, and other servers do not support max_completion_tokens.
         own = urlsplit(settings.llm_base_url).hostname == "api.openai.com"
         limit = {"max_completion_tokens" if own else "max_tokens": settings.chat_answer_tokens}
@@ -38,7 +38,7 @@ class Model:
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def ask(self, messages: list[Any], tools: list[Any], *, may_call: bool, tell: Tell | None) -> Reply:
+    async def ask(self, messages: list[Any], tools: list[Any], *, may_call: bool, tell: TextCallback | None) -> Reply:
         """Calls the model once. ``tell`` gets the text in parts. Raises ModelFailed, ModelTimeout, ModelBusy."""
         choice = {} if may_call else {"tool_choice": "none"}
         # In extra_body: the client would traverse each message and schema, a third of the cost of a call.
@@ -60,11 +60,13 @@ class Model:
     async def _whole(self, options: dict[str, Any]) -> Reply:
         completion = await self._client.chat.completions.create(**options)
         message = completion.choices[0].message
-        calls = [Asked(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()]
+        calls = [
+            ToolCallRequest(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()
+        ]
         tokens = completion.usage.total_tokens if completion.usage else None
         return Reply(plain_text(message.content or "")[: self._longest], calls, tokens)
 
-    async def _streamed(self, options: dict[str, Any], tell: Tell) -> Reply:
+    async def _streamed(self, options: dict[str, Any], tell: TextCallback) -> Reply:
         reply, finished, size = Reply("", [], None), False, 0
         stream = await self._client.chat.completions.create(
             **options, stream=True, stream_options={"include_usage": True}
@@ -87,12 +89,12 @@ class Model:
         return reply
 
 
-def _add_calls(calls: list[Asked], deltas: Any) -> int:
+def _add_calls(calls: list[ToolCallRequest], deltas: Any) -> int:
     """Joins the deltas of calls by their index; returns the number of characters."""
     size = 0
     for delta in deltas:
         if delta.index == len(calls):
-            calls.append(Asked(delta.id or "", "", ""))
+            calls.append(ToolCallRequest(delta.id or "", "", ""))
         call, function = calls[delta.index], delta.function
         name, arguments = function.name or "", function.arguments or ""
         call.name, call.arguments = call.name + name, call.arguments + arguments
@@ -101,4 +103,8 @@ def _add_calls(calls: list[Asked], deltas: Any) -> int:
 
 
 def _retry_after(header: str) -> int:
-    return min(int(header), LONGEST_RETRY) if header.isascii() and header.isdigit() and len(header) < 9 else RETRY_AFTER
+    return (
+        min(int(header), LONGEST_RETRY)
+        if header.isascii() and header.isdigit() and len(header) < 9
+        else MODEL_RETRY_AFTER
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import AssistantNotInstalled
 
-LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
+ASSISTANT_LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
 
 
 def load_mcp_server() -> Any:
@@ -37,9 +37,9 @@ def load_mcp_proxy() -> Any:
 
 
 def _missing(error: ModuleNotFoundError) -> Exception:
-    return AssistantNotInstalled() if (error.name or "").partition(".")[0] in LIBRARIES else error
+    return AssistantNotInstalled() if (error.name or "").partition(".")[0] in ASSISTANT_LIBRARIES else error
 
 
-async def loaded(load: Callable[[], Any]) -> Any:
+async def load_in_thread(load: Callable[[], Any]) -> Any:
     """Loads a module in a thread, so that requests are served at the same time. Raises AssistantNotInstalled."""
     return await asyncio.to_thread(load)

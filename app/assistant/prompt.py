@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from app.assistant.tools import TOOLS
 from app.clock import now
 
-BYTES_A_TOKEN = 4  # an estimate for English with most tokenizers; CJK has 3 bytes and about one token a character
+BYTES_PER_TOKEN = 4  # an estimate for English with most tokenizers; CJK has 3 bytes and about one token a character
 RESULT_MAX = 16_000  # characters of a tool's result
 
-SYSTEM = """\
+SYSTEM_PROMPT = """\
 You are the assistant of a to-do service. You work with the tasks of one user, by the tools alone.
 Now it is {now} in the user's time zone, {zone}. Write due dates as YYYY-MM-DD, or with a time of day as \
 YYYY-MM-DDTHH:MM, in that zone.
@@ -36,19 +36,19 @@ def offered_tools() -> list[dict[str, Any]]:
     ]
 
 
-def estimate(value: Any) -> int:
+def estimate_tokens(value: Any) -> int:
     """Estimates the tokens of a JSON value."""
-    return len(json.dumps(value, ensure_ascii=False).encode()) // BYTES_A_TOKEN + 1
+    return len(json.dumps(value, ensure_ascii=False).encode()) // BYTES_PER_TOKEN + 1
 
 
 @cache
 def _tools_tokens() -> int:
-    return estimate(offered_tools())
+    return estimate_tokens(offered_tools())
 
 
-def estimate_call(messages: list[dict[str, Any]]) -> int:
+def estimate_call_tokens(messages: list[dict[str, Any]]) -> int:
     """Estimates the tokens that a call with these messages, and with the tools, sends."""
-    return estimate(messages) + _tools_tokens()
+    return estimate_tokens(messages) + _tools_tokens()
 
 
 def system_message(timezone: str) -> dict[str, Any]:
@@ -56,32 +56,32 @@ def system_message(timezone: str) -> dict[str, Any]:
         local = now().astimezone(ZoneInfo(timezone))
     except (ZoneInfoNotFoundError, ValueError):  # a zone of PostgreSQL that Python does not have
         local, timezone = now(), "UTC"
-    return {"role": "system", "content": SYSTEM.format(now=f"{local:%A, %Y-%m-%d, %H:%M}", zone=timezone)}
+    return {"role": "system", "content": SYSTEM_PROMPT.format(now=f"{local:%A, %Y-%m-%d, %H:%M}", zone=timezone)}
 
 
 def prompt(earlier: list[Any], message: str, timezone: str, *, tokens: int) -> list[dict[str, Any]]:
     """Returns the system message, as many of the latest of ``earlier`` as fit ``tokens``, and the user's message."""
     first, last = system_message(timezone), {"role": "user", "content": message}
-    left = tokens - estimate(first) - estimate(last)
+    left = tokens - estimate_tokens(first) - estimate_tokens(last)
     shown: list[list[dict[str, Any]]] = []
     for stored in reversed(earlier):
-        part = _as_said(stored)
-        left -= estimate(part)
+        part = _message_parts(stored)
+        left -= estimate_tokens(part)
         if left < 0:
             break
         shown.insert(0, part)
     return [first, *(each for part in shown for each in part), last]
 
 
-def _as_said(stored: Any) -> list[dict[str, Any]]:
+def _message_parts(stored: Any) -> list[dict[str, Any]]:
     """Formats a stored message: calls, their results, and the text."""
-    parts = called([(f"m{stored.id}c{place}", call) for place, call in enumerate(stored.tool_calls)])
+    parts = tool_call_messages([(f"m{stored.id}c{place}", call) for place, call in enumerate(stored.tool_calls)])
     if stored.content:
         parts.append({"role": stored.role, "content": stored.content})
     return parts
 
 
-def called(calls: list[tuple[str, dict[str, Any]]], text: str = "") -> list[dict[str, Any]]:
+def tool_call_messages(calls: list[tuple[str, dict[str, Any]]], text: str = "") -> list[dict[str, Any]]:
     """Formats calls with their results for the endpoint; ``calls`` are pairs of an id and a stored call."""
     if not calls:
         return []

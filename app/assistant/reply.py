@@ -4,11 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL cannot store them, and a model may return any character
+# PostgreSQL cannot store them, and a model may return any character.
+UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(slots=True)
-class Asked:
+class ToolCallRequest:
     """A call that the model requests; ``arguments`` should be JSON, and is not checked yet."""
 
     id: str
@@ -21,13 +22,13 @@ class Reply:
     """One reply. ``tokens`` is the usage of the call, if the endpoint reports it."""
 
     text: str
-    calls: list[Asked]
+    calls: list[ToolCallRequest]
     tokens: int | None
 
 
 def plain_text(text: str) -> str:
     """Replaces characters that cannot be stored."""
-    return UNSTORABLE.sub("\ufffd", text)
+    return UNSTORABLE_CHARACTERS.sub("\ufffd", text)
 
 
 def plain_value(value: Any) -> Any:

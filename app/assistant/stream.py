@@ -9,14 +9,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.assistant.idempotency import EVENTS, event
-from app.assistant.turn import Tell
+from app.assistant.idempotency import EVENT_STREAM_TYPE, encode_event
+from app.assistant.turn import EventCallback
 from app.errors import AppError
 from app.http.connection import abort_of
 from app.http.problems import of_fact, unexpected
 from app.json_codec import encode
 
-SEND_TIMEOUT = 20.0  # seconds for which a client may leave sent data unread
+CHAT_SEND_TIMEOUT = 20.0  # seconds for which a client may leave sent data unread
 
 
 async def unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
@@ -43,10 +43,13 @@ async def _disconnected(receive: Receive) -> None:
 class ChatStream(Response):
     """Runs ``answer`` while it is sent. Errors are events: the status has been sent."""
 
-    media_type = EVENTS
+    media_type = EVENT_STREAM_TYPE
 
     def __init__(
-        self, answer: Callable[[Tell], Awaitable[dict[str, Any]]], headers: dict[str, str], admission: ExitStack
+        self,
+        answer: Callable[[EventCallback], Awaitable[dict[str, Any]]],
+        headers: dict[str, str],
+        admission: ExitStack,
     ) -> None:
         """Takes over ``admission``, which is left when the stream ends."""
         super().__init__(headers={**headers, "X-Accel-Buffering": "no"})
@@ -65,8 +68,8 @@ class ChatStream(Response):
     async def _run(self, send: Send) -> None:
         async def write(kind: str, data: bytes, *, more: bool = True) -> None:
             try:
-                async with asyncio.timeout(SEND_TIMEOUT):
-                    await send({"type": "http.response.body", "body": event(kind, data), "more_body": more})
+                async with asyncio.timeout(CHAT_SEND_TIMEOUT):
+                    await send({"type": "http.response.body", "body": encode_event(kind, data), "more_body": more})
             except TimeoutError:
                 raise ClientDisconnect from None
 

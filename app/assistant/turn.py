@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.assistant.confirmation import NEEDED, must_wait
-from app.assistant.idempotency import Repeat
-from app.assistant.prompt import called, estimate, estimate_call, offered_tools
-from app.assistant.reply import Asked, Reply, plain_text, plain_value
+from app.assistant.confirmation import NEEDS_CONFIRMATION, must_wait
+from app.assistant.idempotency import ChatIdempotency
+from app.assistant.prompt import estimate_call_tokens, estimate_tokens, offered_tools, tool_call_messages
+from app.assistant.reply import Reply, ToolCallRequest, plain_text, plain_value
 from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.config import Settings
 from app.db.contention import retry_on_contention
@@ -20,13 +20,16 @@ from app.json_codec import parse_json
 from app.services.assistant.conversations import source_of
 from app.services.assistant.token_budget import reserve_tokens
 
-THROUGH = "chat"
-NAME_MAX = 64  # characters of a tool's name that are stored
-STOPPED = "I stopped here: this took more steps than one message may take."
-NO_WORDS = "Done."
-OVER = {"error": "too_many_calls", "detail": "This message has used up its calls of tools. Answer the user now."}
+CHAT_SOURCE = "chat"
+TOOL_NAME_MAX = 64  # characters of a tool's name that are stored
+STOPPED_TEXT = "I stopped here: this took more steps than one message may take."
+EMPTY_REPLY_TEXT = "Done."
+TOO_MANY_CALLS = {
+    "error": "too_many_calls",
+    "detail": "This message has used up its calls of tools. Answer the user now.",
+}
 # Called with the kind of an event and its data.
-Tell = Callable[[str, Any], Awaitable[None]]
+EventCallback = Callable[[str, Any], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -41,8 +44,8 @@ class Turn:
     message: str
     messages: list[dict[str, Any]]
     still_valid: Callable[[], Awaitable[bool]]
-    repeat: Repeat | None = None
-    tell: Tell | None = None
+    repeat: ChatIdempotency | None = None
+    tell: EventCallback | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
     counted: int = 0  # tokens counted in the table for today, including reserved ones
     used: int = 0  # tokens of completed calls of the model
@@ -54,23 +57,23 @@ class Turn:
             await self._welcome()
             for call in confirmed:
                 await self._note({**call, "result": await self._run(call["tool"], call["arguments"], waits=False)})
-            self.messages += called([(f"c{place}", call) for place, call in enumerate(self.calls)])
+            self.messages += tool_call_messages([(f"c{place}", call) for place, call in enumerate(self.calls)])
         for number in range(1, self.settings.chat_turns + 1):
             may_call = number < self.settings.chat_turns and len(self.calls) < self.settings.chat_tool_calls
             reply = await self._ask(may_call)
             if not reply.calls or not may_call:
-                return reply.text.strip() or (STOPPED if reply.calls else NO_WORDS)
+                return reply.text.strip() or (STOPPED_TEXT if reply.calls else EMPTY_REPLY_TEXT)
             await self._do(reply)
         raise AssertionError("the last call of the model returns the answer")
 
     async def _ask(self, may_call: bool) -> Reply:
         await self._welcome()
-        sent = estimate_call(self.messages)
+        sent = estimate_call_tokens(self.messages)
         await self._reserve(self.used + sent + self.settings.chat_answer_tokens)
         self.asking = sent
         tell = None if self.tell is None else self._tell_text
         reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, tell=tell)
-        received = estimate([reply.text, [call.arguments for call in reply.calls]])
+        received = estimate_tokens([reply.text, [call.arguments for call in reply.calls]])
         self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + received
         self.asking = 0
         return reply
@@ -92,18 +95,18 @@ class Turn:
         done = []
         for place, asked in enumerate(reply.calls):
             arguments, result = await self._call(asked)
-            call = {"tool": plain_text(asked.name)[:NAME_MAX], "arguments": arguments, "result": result}
+            call = {"tool": plain_text(asked.name)[:TOOL_NAME_MAX], "arguments": arguments, "result": result}
             await self._note(call)
             done.append((asked.id or f"t{len(self.calls)}p{place}", call))
-        self.messages += called(done, reply.text)
+        self.messages += tool_call_messages(done, reply.text)
 
-    async def _call(self, asked: Asked) -> tuple[dict[str, Any], dict[str, Any]]:
+    async def _call(self, asked: ToolCallRequest) -> tuple[dict[str, Any], dict[str, Any]]:
         if len(self.calls) >= self.settings.chat_tool_calls:
-            return {}, OVER
+            return {}, TOO_MANY_CALLS
         try:
             arguments = parse_json(asked.arguments.encode("utf-8", "replace")) if asked.arguments.strip() else {}
         except MalformedBody:
-            return {}, _failed(BadArguments("The arguments are not a JSON object."))
+            return {}, _error_for_model(BadArguments("The arguments are not a JSON object."))
         kept = plain_value(arguments) if isinstance(arguments, dict) else {}
         return kept, await self._run(asked.name, arguments, waits=self.settings.chat_confirm == "destructive")
 
@@ -112,11 +115,11 @@ class Turn:
             tool = find_tool(name)
             read = read_arguments(tool, arguments, description_max=self.settings.description_max)
             if waits and must_wait(tool, read, self.message):
-                return {"status": NEEDED}
+                return {"status": NEEDS_CONFIRMATION}
             source = source_of(self.conversation_id)
-            return await call_tool(self.database, self.owner, tool, read, through=THROUGH, source=source)
+            return await call_tool(self.database, self.owner, tool, read, through=CHAT_SOURCE, source=source)
         except AppError as error:
-            return _failed(error)
+            return _error_for_model(error)
 
     async def _note(self, call: dict[str, Any]) -> None:
         self.calls.append(call)
@@ -133,6 +136,6 @@ class Turn:
             raise SessionEnded
 
 
-def _failed(error: AppError) -> dict[str, Any]:
+def _error_for_model(error: AppError) -> dict[str, Any]:
     """Describes an error for the model, which may correct the call or inform the user."""
     return {"error": error.code, "detail": error.detail}

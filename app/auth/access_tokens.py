@@ -15,12 +15,12 @@ from app.auth.signing_keys import load_secret, load_signing_key
 from app.config import Settings
 from app.errors import TokenInvalid
 
-TYPE = "at+jwt"
+ACCESS_TOKEN_TYPE = "at+jwt"
 DEFAULT_ISSUER = "urn:todo"
-_JWS = PyJWS()
+_JWS_SIGNER = PyJWS()
 
 
-class Signed(NamedTuple):
+class TokenHeader(NamedTuple):
     """How a token was signed, and the kind that its header specifies."""
 
     algorithm: str
@@ -62,11 +62,11 @@ class OwnTokens:
             "exp": now + ttl,
             "jti": secrets.token_hex(16),
         }
-        headers = {"typ": TYPE} if self.kid is None else {"typ": TYPE, "kid": self.kid}
+        headers = {"typ": ACCESS_TOKEN_TYPE} if self.kid is None else {"typ": ACCESS_TOKEN_TYPE, "kid": self.kid}
         payload = json.dumps(claims, separators=(",", ":")).encode()
-        return _JWS.encode(payload, self._key, self.algorithm, headers=headers)
+        return _JWS_SIGNER.encode(payload, self._key, self.algorithm, headers=headers)
 
-    def check(self, signed: Signed, claims: dict[str, Any]) -> str:
+    def check(self, signed: TokenHeader, claims: dict[str, Any]) -> str:
         """Checks a token that names this service as its issuer; returns its session. Raises TokenInvalid.
 
         Tokens that this service signs for another purpose, or another issuer signs in its name, differ by ``typ`` and
@@ -75,7 +75,9 @@ class OwnTokens:
         session_id, token_id, audience = claims.get("sid"), claims.get("jti"), claims.get("aud")
         if (signed.algorithm, signed.kid, claims.get("iss")) != (self.algorithm, self.kid, self.issuer):
             raise TokenInvalid
-        if signed.kind != TYPE or self.issuer not in (audience if isinstance(audience, list) else [audience]):
+        if signed.kind != ACCESS_TOKEN_TYPE or self.issuer not in (
+            audience if isinstance(audience, list) else [audience]
+        ):
             raise TokenInvalid
         if not isinstance(session_id, str) or not session_id or not isinstance(token_id, str):
             raise TokenInvalid

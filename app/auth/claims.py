@@ -10,7 +10,7 @@ from app.json_codec import unique_names
 
 # Seconds by which clocks may differ, for nbf and iat. Not for exp: "expired" then means the same here, in the cache and
 # in the front-end, which renews its tokens before that anyway.
-LEEWAY = 5
+CLOCK_LEEWAY = 5
 MAX_INSTANT = 253_402_300_799  # the end of the year 9999: the latest that datetime can express
 
 _ONLY_IN_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash"})
@@ -39,7 +39,7 @@ class Origin(NamedTuple):
     not_issuer: str | None = None
 
 
-def origins(settings: Settings) -> tuple[Origin, Origin]:
+def token_origins(settings: Settings) -> tuple[Origin, Origin]:
     """Returns the rules for tokens signed with the shared secret, and for those signed with published keys.
 
     JWT_ISSUER and JWT_AUDIENCE apply to the published keys if there are any. Tokens signed with the shared secret may
@@ -90,11 +90,11 @@ def check_kind(claims: dict[str, Any]) -> None:
             raise TokenInvalid
 
 
-def identify(claims: dict[str, Any], now: float) -> Identity:
-    subject, expires_at = claims.get("sub"), _instant(claims, "exp")
+def read_identity(claims: dict[str, Any], now: float) -> Identity:
+    subject, expires_at = claims.get("sub"), _read_instant(claims, "exp")
     if not isinstance(subject, str) or not is_subject(subject) or expires_at is None:
         raise TokenInvalid
-    if any((_instant(claims, name) or 0) > now + LEEWAY for name in ("nbf", "iat")):
+    if any((_read_instant(claims, name) or 0) > now + CLOCK_LEEWAY for name in ("nbf", "iat")):
         raise TokenInvalid
     if expires_at <= now:
         raise TokenExpired
@@ -109,7 +109,7 @@ def is_subject(text: str) -> bool:
     return is_user_id(text) and text == text.strip()
 
 
-def _instant(claims: dict[str, Any], name: str) -> int | None:
+def _read_instant(claims: dict[str, Any], name: str) -> int | None:
     """Reads whole seconds since 1970. Refuses fractions, strings and booleans."""
     if name not in claims:
         return None

@@ -27,8 +27,8 @@ MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)  # RFC 7518, 3.3 asks for 2048; far beyond 8192 a verification is slow
 
 # RFC 8725, 3.1: each key serves exactly one algorithm, and the key decides which.
-_ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
-_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
+_KEY_ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
+_PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 
 
 class JwksCache:
@@ -200,10 +200,10 @@ def _public_key(entry: dict[str, Any]) -> PyJWK | None:
         return None
     if "d" in entry:  # a published private key: anyone could have signed
         return None
-    public = {name: entry[name] for name in _MEMBERS if name in entry}
+    public = {name: entry[name] for name in _PUBLIC_MEMBERS if name in entry}
     if not all(isinstance(value, str) for value in public.values()):
         return None
-    algorithm = _ALGORITHMS.get((public.get("kty"), public.get("crv")))  # type: ignore[arg-type]  # None is a miss
+    algorithm = _KEY_ALGORITHMS.get((public.get("kty"), public.get("crv")))  # type: ignore[arg-type]  # None is a miss
     if algorithm is None or entry.get("alg", algorithm) != algorithm:
         return None
     with suppress(PyJWTError, ValueError):

@@ -13,8 +13,8 @@ from hmac import digest
 API_TOKEN_PREFIX = "todo_pat_"
 REFRESH_PREFIX, RESET_PREFIX, FEED_PREFIX = "todo_rt_", "todo_reset_", "todo_feed_"
 HINT = len(API_TOKEN_PREFIX) + 4
-_ALPHABET = string.digits + string.ascii_letters
-_RANDOM, _CHECK = 32, 6
+_TOKEN_ALPHABET = string.digits + string.ascii_letters
+_RANDOM_LENGTH, _CHECKSUM_LENGTH = 32, 6
 
 
 def hash_token(token: str) -> bytes:
@@ -24,21 +24,21 @@ def hash_token(token: str) -> bytes:
 
 def new_api_token() -> str:
     """Returns prefix, 190 random bits, and a checksum, by which secret scanners and this service recognise it."""
-    body = "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    body = "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_RANDOM_LENGTH))
     return API_TOKEN_PREFIX + body + _checksum(body)
 
 
 def is_api_token(token: str) -> bool:
     """Returns whether the prefix and checksum are right: a typo is refused without a query."""
-    body, check = token[len(API_TOKEN_PREFIX) : -_CHECK], token[-_CHECK:]
-    return token.startswith(API_TOKEN_PREFIX) and len(body) == _RANDOM and _checksum(body) == check
+    body, check = token[len(API_TOKEN_PREFIX) : -_CHECKSUM_LENGTH], token[-_CHECKSUM_LENGTH:]
+    return token.startswith(API_TOKEN_PREFIX) and len(body) == _RANDOM_LENGTH and _checksum(body) == check
 
 
 def _checksum(body: str) -> str:
     number, text = zlib.crc32(body.encode("utf-8", "surrogatepass")), ""
-    for _ in range(_CHECK):
-        number, rest = divmod(number, len(_ALPHABET))
-        text = _ALPHABET[rest] + text
+    for _ in range(_CHECKSUM_LENGTH):
+        number, rest = divmod(number, len(_TOKEN_ALPHABET))
+        text = _TOKEN_ALPHABET[rest] + text
     return text
 
 

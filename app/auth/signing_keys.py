@@ -39,8 +39,8 @@ def load_secret(settings: Settings) -> str | None:
         return None
     path = settings.data_dir / FILE_NAME
     if not path.exists():
-        _create(path, secrets.token_urlsafe(RANDOM_BYTES) + "\n")
-    return _read(path)
+        _create_file(path, secrets.token_urlsafe(RANDOM_BYTES) + "\n")
+    return _read_secret(path)
 
 
 def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
@@ -55,7 +55,7 @@ def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
         return None
     path = settings.data_dir / KEY_FILE_NAME
     if not path.exists():
-        _create(path, pem_of(Ed25519PrivateKey.generate()))
+        _create_file(path, pem_of(Ed25519PrivateKey.generate()))
     return _parse_key(path.read_text(encoding="ascii"), str(path))
 
 
@@ -74,7 +74,7 @@ def _parse_key(pem: str, where: str) -> Ed25519PrivateKey:
     return key
 
 
-def _create(path: Path, content: str) -> None:
+def _create_file(path: Path, content: str) -> None:
     """Writes ``content`` unless another process has created the file; then that content stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # mkstemp opens with O_EXCL and 0600. link() fails if the name exists, so the name never refers to an empty
@@ -93,7 +93,7 @@ def _create(path: Path, content: str) -> None:
     log.info("secret_generated", extra={"path": str(path)})
 
 
-def _read(path: Path) -> str:
+def _read_secret(path: Path) -> str:
     remedy = "delete it to have a new one made; all tokens end with it"
     try:
         secret = path.read_text(encoding="utf-8").strip()

@@ -17,8 +17,8 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt import PyJWK, PyJWS, PyJWTError
 
-from app.auth.access_tokens import OwnTokens, Signed
-from app.auth.claims import Identity, check_kind, check_origin, identify, is_subject, json_object, origins
+from app.auth.access_tokens import OwnTokens, TokenHeader
+from app.auth.claims import Identity, check_kind, check_origin, is_subject, json_object, read_identity, token_origins
 from app.auth.jwks import JwksCache
 from app.config import MIN_SECRET_BYTES, Settings
 from app.errors import TokenInvalid, TokenMissing, TokenNotBearer
@@ -27,11 +27,14 @@ MAX_TOKEN = 8192  # characters; checked before anything else
 CACHE_ENTRIES = 10_000
 CACHE_SECONDS = 60  # the longest that a token is accepted after its key was withdrawn
 
-_SHARED = "HS256"
-_PUBLISHED = frozenset({"EdDSA", "ES256", "RS256"})
-_TYPES = frozenset({"jwt", "at+jwt"})  # RFC 7519, 5.1 and RFC 9068, 2.1
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")  # RFC 7515, 7.1: signed, and without padding
-_JWS = PyJWS(algorithms=[_SHARED, *_PUBLISHED], options={"verify_signature": True, "enforce_minimum_key_length": True})
+_SHARED_ALGORITHM = "HS256"
+_PUBLISHED_ALGORITHMS = frozenset({"EdDSA", "ES256", "RS256"})
+_ACCEPTED_TYPES = frozenset({"jwt", "at+jwt"})  # RFC 7519, 5.1 and RFC 9068, 2.1
+_COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")  # RFC 7515, 7.1: signed, and without padding
+_JWS_VERIFIER = PyJWS(
+    algorithms=[_SHARED_ALGORITHM, *_PUBLISHED_ALGORITHMS],
+    options={"verify_signature": True, "enforce_minimum_key_length": True},
+)
 
 
 class TokenVerifier:
@@ -51,7 +54,7 @@ class TokenVerifier:
         self._keys = keys
         self._own = own
         self._clock = clock
-        self._shared, self._published = origins(settings)
+        self._shared, self._published = token_origins(settings)
         self._verified: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
 
     def cached(self, token: str) -> Identity | None:
@@ -75,12 +78,12 @@ class TokenVerifier:
         Raises TokenExpired for a token that is otherwise valid, TokenInvalid for any other cause, and KeysUnavailable
         if the issuer's keys cannot be fetched.
         """
-        if len(token) > MAX_TOKEN or _COMPACT.fullmatch(token) is None:
+        if len(token) > MAX_TOKEN or _COMPACT_JWS.fullmatch(token) is None:
             raise TokenInvalid
         signed = _read_header(token)
         key = await self._key(signed.algorithm, signed.kid)
         try:
-            payload = _JWS.decode(token, key, algorithms=[signed.algorithm])
+            payload = _JWS_VERIFIER.decode(token, key, algorithms=[signed.algorithm])
         except PyJWTError as error:
             raise TokenInvalid from error
         claims = json_object(payload)
@@ -88,10 +91,10 @@ class TokenVerifier:
         if self._own is not None and (claims.get("iss") == self._own.issuer or key is self._own.public_key):
             session_id = self._own.check(signed, claims)
         else:
-            check_origin(claims, self._shared if signed.algorithm == _SHARED else self._published)
+            check_origin(claims, self._shared if signed.algorithm == _SHARED_ALGORITHM else self._published)
             check_kind(claims)
         now = self._clock()
-        identity = identify(claims, now)._replace(session_id=session_id)
+        identity = read_identity(claims, now)._replace(session_id=session_id)
         self._remember(token, identity, now)
         return identity
 
@@ -107,15 +110,15 @@ class TokenVerifier:
             claims["iss"] = self._shared.issuer
         if self._shared.audience:
             claims["aud"] = self._shared.audience
-        return _JWS.encode(json.dumps(claims, separators=(",", ":")).encode(), self._secret, _SHARED)
+        return _JWS_VERIFIER.encode(json.dumps(claims, separators=(",", ":")).encode(), self._secret, _SHARED_ALGORITHM)
 
     async def _key(self, algorithm: str, kid: str | None) -> str | PyJWK | Ed25519PublicKey:
         own = self._own
         if own is not None and own.public_key is not None and (algorithm, kid) == (own.algorithm, own.kid):
             return own.public_key
-        if algorithm == _SHARED and self._secret is not None:
+        if algorithm == _SHARED_ALGORITHM and self._secret is not None:
             return self._secret
-        if algorithm in _PUBLISHED and self._keys is not None:
+        if algorithm in _PUBLISHED_ALGORITHMS and self._keys is not None:
             key = await self._keys.find(kid)
             if key is not None:
                 return key
@@ -143,13 +146,13 @@ def _hmac_key(secret: str) -> str:
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"the shared secret must be at least {MIN_SECRET_BYTES} bytes")
     try:
-        _JWS.get_algorithm_by_name(_SHARED).prepare_key(secret)
+        _JWS_VERIFIER.get_algorithm_by_name(_SHARED_ALGORITHM).prepare_key(secret)
     except PyJWTError as error:
         raise ValueError(f"the shared secret cannot be used: {error}") from error
     return secret
 
 
-def _read_header(token: str) -> Signed:
+def _read_header(token: str) -> TokenHeader:
     """Reads algorithm, key name and kind. Ignores keys that a token contains or points to (jwk, jku, x5c, x5u)."""
     segment = token[: token.index(".")]
     try:
@@ -160,8 +163,8 @@ def _read_header(token: str) -> Signed:
     if not isinstance(algorithm, str) or not isinstance(kind, str) or not (kid is None or isinstance(kid, str)):
         raise TokenInvalid
     kind = kind.lower().removeprefix("application/")
-    if kind not in _TYPES:  # RFC 8725, 3.11: other kinds of JWT are refused
+    if kind not in _ACCEPTED_TYPES:  # RFC 8725, 3.11: other kinds of JWT are refused
         raise TokenInvalid
     if "crit" in header or "b64" in header:  # RFC 7515, 4.1.11: no extension is supported
         raise TokenInvalid
-    return Signed(algorithm, kid, kind)
+    return TokenHeader(algorithm, kid, kind)

@@ -35,7 +35,7 @@ def _options(
 @app.command()
 def serve() -> None:
     """Start the service; without DATABASE_URL, with an embedded PostgreSQL."""
-    from app.commands.serve import serve as run_service
+    from app.commands.serve import run_server as run_service
     from app.db.embedded import root_warning
 
     settings = read_settings()

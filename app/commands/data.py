@@ -108,14 +108,14 @@ def restore(
 
 def prune() -> None:
     """Delete now, for every user, changes and trash older than CHANGES_KEPT_DAYS and TRASH_KEPT_DAYS."""
-    from app.jobs.retention import empty_old_trash, prune_everybody
+    from app.jobs.retention import empty_old_trash, prune_all_users
 
     settings = read_settings()
 
     async def work() -> None:
         async with open_database() as database:
             rows = await empty_old_trash(database, days=settings.trash_kept_days)
-            users = await prune_everybody(database, days=settings.changes_kept_days)
+            users = await prune_all_users(database, days=settings.changes_kept_days)
         typer.echo(f"{users} users pruned, {rows} rows purged from the trash")
 
     run(work())

@@ -20,7 +20,7 @@ from app.observability.startup_errors import reason, settings_reasons
 from app.services.operations.isolation_check import NotIsolated, prove_isolation
 from app.services.operations.readiness import SERVER
 
-SPACE = 512 * 2**20  # bytes that PostgreSQL should find free
+MIN_FREE_BYTES = 512 * 2**20  # bytes that PostgreSQL should find free
 
 
 class Finding(NamedTuple):
@@ -115,4 +115,4 @@ async def _check_backup(database: Database) -> Finding:
 
 def _check_disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(settings.data_dir).free
-    return Finding("disk", free >= SPACE, f"{free / 2**30:.1f} GiB free for {settings.data_dir}")
+    return Finding("disk", free >= MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB free for {settings.data_dir}")

@@ -23,19 +23,18 @@ from app.main import create_app
 from app.observability.logs import configure_logging
 from app.server.protocol import BoundedProtocol
 
-GRACE = 10  # seconds for running requests when the service is stopped
+SHUTDOWN_SECONDS = 10  # seconds for running requests when the service is stopped
 WORKER_START = 30  # seconds without a heartbeat after which a worker is replaced; a start may be slow on a busy machine
-BACKLOG = 2048
+LISTEN_BACKLOG = 2048
 UNREAD = 30_000  # milliseconds for which a client may leave sent data unread, RFC 5482
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses for the banner
+WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses for the banner
 
 
-def serve(settings: Settings, announce: Callable[[str], None]) -> int:
+def run_server(settings: Settings, announce: Callable[[str], None]) -> int:
     """Serves until stopped; returns the exit status. Raises OSError if the address is in use."""
     signal.signal(signal.SIGTERM, _like_ctrl_c)
-    if (
-        sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
-    ):  # the terminal was closed; nohup ignores it
+    # SIGHUP: the terminal was closed; nohup ignores it.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _like_ctrl_c)
     with _listen(settings.host, settings.port) as listener:
         config, port = _config(settings), listener.getsockname()[1]
@@ -75,14 +74,17 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
-        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
+        listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG, dualstack_ipv6=both)
     except (socket.gaierror, UnicodeError) as error:
-        raise OSError(f"cannot listen on {_place(host, port)}: HOST is not an address of this machine") from error
+        raise OSError(
+            f"cannot listen on {_host_and_port(host, port)}: HOST is not an address of this machine"
+        ) from error
     except OSError as error:
-        raise OSError(f"cannot listen on {_place(host, port)}: {os.strerror(error.errno or 0).lower()}") from error
-    if hasattr(
-        socket, "TCP_USER_TIMEOUT"
-    ):  # Linux: accepted sockets inherit it; also ends closed ones with unread data
+        raise OSError(
+            f"cannot listen on {_host_and_port(host, port)}: {os.strerror(error.errno or 0).lower()}"
+        ) from error
+    # Linux: accepted sockets inherit it; it also ends closed ones with unread data.
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
     listener.set_inheritable(True)
     return listener
@@ -93,7 +95,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         "app.commands.serve:application",
         factory=True,
         workers=settings.web_concurrency,
-        backlog=BACKLOG,
+        backlog=LISTEN_BACKLOG,
         http=BoundedProtocol,  # on httptools: h11 accepts Content-Length together with Transfer-Encoding
         ws="none",  # not used, and its protocol has no such bounds
         timeout_keep_alive=settings.keep_alive,
@@ -105,7 +107,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         date_header=True,
         proxy_headers=bool(settings.forwarded_allow_ips),
         forwarded_allow_ips=settings.forwarded_allow_ips or None,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         timeout_worker_healthcheck=WORKER_START,
     )
 
@@ -169,18 +171,18 @@ async def _serve_with_workers(
     return 1 if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes) else 0
 
 
-def _place(host: str, port: int) -> str:
+def _host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _banner(settings: Settings, port: int) -> str:
-    url = f"http://{_place(ANYWHERE.get(settings.host, settings.host), port)}"
+    url = f"http://{_host_and_port(WILDCARD_ADDRESSES.get(settings.host, settings.host), port)}"
     store = f"embedded PostgreSQL in {settings.data_dir}" if settings.embedded else "PostgreSQL of DATABASE_URL"
     lines = ["", f"  Todo     {url}   ({store})"]
     if settings.docs:
         lines.append(f"  Docs     {url}/docs")
     lines += [
-        f'  Try it   curl {url}/api/me/tasks -H "Authorization: Bearer {_token(settings)}" \\',
+        f'  Try it   curl {url}/api/me/tasks -H "Authorization: Bearer {_token_expression(settings)}" \\',
         """             -H "Content-Type: application/json" -d '{"title": "Buy milk"}'""",
     ]
     if settings.jwt_secret is not None:
@@ -188,7 +190,7 @@ def _banner(settings: Settings, port: int) -> str:
     return "\n".join([*lines, ""])
 
 
-def _token(settings: Settings) -> str:
+def _token_expression(settings: Settings) -> str:
     """Returns a shell expression for a token that works where this process was started."""
     if load_secret(settings) is None:
         return "$TOKEN"  # only the issuer can sign one

@@ -7,8 +7,8 @@ import typer
 from app.commands.common import open_database, run
 
 app = typer.Typer(help="Accounts: create, list, password, disable, delete.", no_args_is_help=True)
-Email = Annotated[str, typer.Argument(help="E-mail of the account.")]
-Password = Annotated[
+EmailArgument = Annotated[str, typer.Argument(help="E-mail of the account.")]
+PasswordOption = Annotated[
     str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when left out.")
 ]
 
@@ -28,8 +28,8 @@ async def _hash(password: str) -> str:
 
 @app.command()
 def create(
-    email: Email,
-    password: Password,
+    email: EmailArgument,
+    password: PasswordOption,
     name: Annotated[str, typer.Option(help="Shown to the user.")] = "",
     timezone: Annotated[str, typer.Option(help="Time zone: an IANA name.")] = "UTC",
 ) -> None:
@@ -67,7 +67,7 @@ def list_() -> None:
 
 
 @app.command(name="password")
-def password_(email: Email, password: Password) -> None:
+def password_(email: EmailArgument, password: PasswordOption) -> None:
     """Set a new password. Every session of the account ends."""
 
     async def work() -> None:
@@ -80,7 +80,9 @@ def password_(email: Email, password: Password) -> None:
 
 
 @app.command()
-def disable(email: Email, undo: Annotated[bool, typer.Option("--undo", help="Enable it again.")] = False) -> None:
+def disable(
+    email: EmailArgument, undo: Annotated[bool, typer.Option("--undo", help="Enable it again.")] = False
+) -> None:
     """Deny access: no login, and every session and API token is refused within 5 seconds."""
 
     async def work() -> None:
@@ -93,7 +95,7 @@ def disable(email: Email, undo: Annotated[bool, typer.Option("--undo", help="Ena
 
 
 @app.command()
-def delete(email: Email, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+def delete(email: EmailArgument, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Delete an account and all of its data permanently."""
     if not yes:
         typer.confirm(f"Delete {email} and everything it has?", abort=True)

@@ -23,32 +23,33 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from app.db.compiled import Prepared
-from app.db.distributed_changes import NUMBER, DistributedWrite
+from app.db.distributed_changes import REVISION_PARAMETER, DistributedWrite
 from app.models.changes import Change
 from app.models.users import USERS
 
 OWNER = bindparam("owner", type_=Text)
-THROUGH = bindparam("through", "api", type_=Text)  # set by the session, so that services need not pass it
-_ONE: Any = literal_column("1")  # in the SQL text, so that it is not an argument of each call
-_take = (
+WRITE_SOURCE = bindparam("through", "api", type_=Text)  # set by the session, so that services need not pass it
+_ONE_LITERAL: Any = literal_column("1")  # in the SQL text, so that it is not an argument of each call
+_take_revision = (
     pg_insert(USERS)
-    .values(id=OWNER, revision=_ONE)
-    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision + _ONE})
+    .values(id=OWNER, revision=_ONE_LITERAL)
+    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision + _ONE_LITERAL})
     .returning(USERS.c.revision)
 )
-_rev = _take.cte("rev")
+_rev = _take_revision.cte("rev")
 REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 # The revision that this transaction has already taken: the owner's lock keeps it the latest one.
-_taken = select(USERS.c.revision).where(USERS.c.id == OWNER)
-TAKEN: ColumnElement[int] = _taken.scalar_subquery()
+_select_revision = select(USERS.c.revision).where(USERS.c.id == OWNER)
+TAKEN: ColumnElement[int] = _select_revision.scalar_subquery()
 # The revision alone, for writes of several statements. Only when something will be written: a revision without a
 # change must not exist.
-TAKE, LOOK_UP = Prepared(_take), Prepared(_taken)
+TAKE, SELECT_CURRENT_REVISION = Prepared(_take_revision), Prepared(_select_revision)
 # What a distributed write uses instead. It begins when the revision is taken, so that TAKEN next to REVISION is the
 # revision before this one, as it would be without a concurrent write.
-_FIRST, _JOINING = {REVISION: NUMBER, TAKEN: NUMBER - 1}, {TAKEN: NUMBER}
+_FIRST_VALUES = {REVISION: REVISION_PARAMETER, TAKEN: REVISION_PARAMETER - 1}
+_JOINED_VALUES = {TAKEN: REVISION_PARAMETER}
 
-WRITTEN: FromClause = table("written")
+WRITTEN_ROWS: FromClause = table("written")
 
 
 def numbered(
@@ -83,7 +84,7 @@ def numbered(
                 written.c.id,
                 literal_column(f"'{action}'") if isinstance(action, str) else action,
                 func.to_jsonb(literal_column("written")),
-                THROUGH,
+                WRITE_SOURCE,
             ).select_from(written),
             include_defaults=False,
         )
@@ -95,7 +96,7 @@ def numbered(
         action=action,
         returning=returning,
         answer=answer,
-        take=LOOK_UP if revision is TAKEN else TAKE,
-        values=_JOINING if revision is TAKEN else _FIRST,
+        take=SELECT_CURRENT_REVISION if revision is TAKEN else TAKE,
+        values=_JOINED_VALUES if revision is TAKEN else _FIRST_VALUES,
     )
     return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), notifies=True, alternative=distributed)

@@ -23,14 +23,14 @@ Processor = Callable[[Any], Any]
 MAX_CACHED = 500
 
 
-def _json(value: Any) -> str:
+def _encode_json(value: Any) -> str:
     try:
         return msgspec.json.encode(value).decode()  # 1,000 rows of 1 KB in 1 ms, where json takes 12
     except UnicodeEncodeError:  # from a language model: half of a surrogate pair, which json escapes
         return json.dumps(value)
 
 
-DIALECT = asyncpg_dialect(json_serializer=_json)  # type: ignore[no-untyped-call]
+ASYNCPG_DIALECT = asyncpg_dialect(json_serializer=_encode_json)  # type: ignore[no-untyped-call]
 
 
 class Executor(Protocol):
@@ -72,7 +72,7 @@ class Prepared:
         self.notifies = notifies
         self.alternative = alternative
         compiled = statement.compile(  # type: ignore[attr-defined]
-            dialect=DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
+            dialect=ASYNCPG_DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
         )
         assert isinstance(compiled, SQLCompiler)
         self.sql = compiled.string
@@ -113,7 +113,7 @@ class Prepared:
 def _result_processor(type_: Any) -> Processor | None:
     if isinstance(type_, ARRAY) and _result_processor(type_.item_type) is None:
         return None  # SQLAlchemy would copy the list, item by item: 1.6 microseconds a row
-    processor: Processor | None = type_._cached_result_processor(DIALECT, None)
+    processor: Processor | None = type_._cached_result_processor(ASYNCPG_DIALECT, None)
     return processor
 
 
@@ -127,7 +127,7 @@ def prepare(statement: Executable) -> tuple[Prepared, Mapping[str, Any]]:
         return Prepared(statement), {}
     cached = _cache.get(key.key)
     if cached is None:
-        compiled = statement.compile(dialect=DIALECT, cache_key=key)  # type: ignore[attr-defined]
+        compiled = statement.compile(dialect=ASYNCPG_DIALECT, cache_key=key)  # type: ignore[attr-defined]
         if compiled.post_compile_params:  # IN (...): the text depends on the number of values
             return Prepared(statement), {}
         if len(_cache) >= MAX_CACHED:

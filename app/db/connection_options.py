@@ -8,14 +8,24 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from app.config import Settings
 
-SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
+URL_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
 # Every other parameter in the query is for another driver (channel_binding, connect_timeout, pgbouncer, schema ...):
 # asyncpg would send it to the server as a setting and fail.
-KEPT = {"host", "port", "user", "password", "database", "dbname", "options", "application_name", "target_session_attrs"}
+KEPT_PARAMETERS = {
+    "host",
+    "port",
+    "user",
+    "password",
+    "database",
+    "dbname",
+    "options",
+    "application_name",
+    "target_session_attrs",
+}
 # PgBouncer's own port, Supabase's, DigitalOcean's.
 POOLER_PORTS = {"6432", "6543", "25061"}
-PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\[\]:@/?#\s]*)(?::(?P<port>[0-9]{0,5}))?")
-UNREADABLE = (
+HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\[\]:@/?#\s]*)(?::(?P<port>[0-9]{0,5}))?")
+UNREADABLE_URL = (
     "DATABASE_URL cannot be read: in a user name or password write : / ? # [ ] @ as %3A %2F %3F %23 %5B %5D %40"
 )
 # Per connection rather than per statement: none of these needs a round trip of its own.
@@ -60,10 +70,10 @@ class ConnectOptions:
 
 def connect_options(url: str, settings: Settings) -> ConnectOptions:
     """Translates ``url``. Raises ValueError with a sentence for the operator that shows no part of a password."""
-    parts = _split(url.strip())
+    parts = _split_url(url.strip())
     user, places = _authority(parts)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    kept = urlencode({name: value for name, value in query.items() if name in KEPT and value})
+    kept = urlencode({name: value for name, value in query.items() if name in KEPT_PARAMETERS and value})
     dsn = f"postgresql://{user}{','.join(places)}{parts.path}{'?' + kept if kept else ''}"
     pooled = {"on": False, "off": True, "auto": _looks_pooled(places, query)}
     return ConnectOptions(
@@ -75,15 +85,15 @@ def connect_options(url: str, settings: Settings) -> ConnectOptions:
     )
 
 
-def _split(url: str) -> SplitResult:
+def _split_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
     except ValueError:  # its own message may quote the password
-        raise ValueError(UNREADABLE) from None
-    if parts.scheme not in SCHEMES or not url.lower().startswith(f"{parts.scheme}://"):
+        raise ValueError(UNREADABLE_URL) from None
+    if parts.scheme not in URL_SCHEMES or not url.lower().startswith(f"{parts.scheme}://"):
         raise ValueError("DATABASE_URL must begin with postgresql://")
     if parts.fragment or "@" in parts.path or "#" in url:
-        raise ValueError(UNREADABLE)
+        raise ValueError(UNREADABLE_URL)
     return parts
 
 
@@ -93,9 +103,9 @@ def _authority(parts: SplitResult) -> tuple[str, list[str]]:
     user, colon, password = credentials.partition(":")
     places = hosts.split(",")
     for place in places:
-        found = PLACE.fullmatch(place)
+        found = HOST_AND_PORT.fullmatch(place)
         if found is None or int(found["port"] or 0) > 65535:
-            raise ValueError(UNREADABLE)
+            raise ValueError(UNREADABLE_URL)
     return f"{quote(unquote(user), safe='')}{colon}{quote(unquote(password), safe='')}{at}", places
 
 

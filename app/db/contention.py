@@ -6,13 +6,13 @@ from typing import Any, ParamSpec, TypeVar
 
 from app.errors import Contention
 
-ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def retry_on_contention(transact: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Runs ``transact`` up to ATTEMPTS times while it raises Contention.
+    """Runs ``transact`` up to MAX_ATTEMPTS times while it raises Contention.
 
     For a coroutine function that is one transaction and has no other effect. Nothing is done twice: PostgreSQL reports
     a deadlock or a serialization failure, also in response to COMMIT, only of a transaction that it has rolled back. A
@@ -21,7 +21,7 @@ def retry_on_contention(transact: Callable[P, Coroutine[Any, Any, T]]) -> Callab
 
     @wraps(transact)
     async def retrying(*args: P.args, **kwargs: P.kwargs) -> T:
-        for _ in range(ATTEMPTS - 1):
+        for _ in range(MAX_ATTEMPTS - 1):
             try:
                 return await transact(*args, **kwargs)
             except Contention:

@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 
 from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
-from app.db.distributed import REACH_WORKERS, is_distributed
-from app.db.error_mapping import RETRY_AFTER, fact_of, is_lost
-from app.db.pool import Pool
-from app.db.results import Row
+from app.db.distributed import PROPAGATE_SETTINGS, is_distributed
+from app.db.error_mapping import RETRY_AFTER, fact_of, is_connection_lost
+from app.db.pool import ConnectionPool
+from app.db.results import DatabaseRow
 from app.db.session import ROLLBACK_TIMEOUT, Session
 from app.domain.user_ids import is_user_id
 from app.errors import Unavailable
@@ -49,7 +49,7 @@ class Database:
         self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
         self._size = size
         self._patience = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
-        self._pool = Pool(self._connect, size=size, timeout=timeout)
+        self._pool = ConnectionPool(self._connect, size=size, timeout=timeout)
 
     async def open(self) -> Self:
         """Opens one connection. Raises OSError, TimeoutError or an asyncpg error if the database does not respond."""
@@ -58,7 +58,7 @@ class Database:
             connection, _ = await self._pool.acquire()
             try:
                 if await is_distributed(connection):
-                    self.distributed, self._reach = True, REACH_WORKERS
+                    self.distributed, self._reach = True, PROPAGATE_SETTINGS
             finally:
                 self._pool.release(connection)
         finally:
@@ -70,7 +70,7 @@ class Database:
         # A request that connects holds a place in the gate. If the network drops packets, attempts that are bound to
         # fail must not keep later requests from trying.
         arguments["timeout"] = min(arguments["timeout"], self._patience)
-        connection = await asyncpg.connect(record_class=Row, **arguments)
+        connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
         try:
             async with asyncio.timeout(self._patience):
                 await _prepare_connection(connection)
@@ -136,7 +136,7 @@ class Database:
             await connection.execute(ending + statement, timeout=self._patience)  # waits for the network only
         except BaseException as error:
             self._pool.discard(connection)
-            if is_lost(error):
+            if is_connection_lost(error):
                 return None
             raise
         return connection

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-DETECT = "select exists (select from pg_extension where extname = 'citus')"
+SELECT_CITUS = "select exists (select from pg_extension where extname = 'citus')"
 # Only then do the workers see SET LOCAL; without an owner they show no rows.
-REACH_WORKERS = " SET LOCAL citus.propagate_set_commands = 'local';"
+PROPAGATE_SETTINGS = " SET LOCAL citus.propagate_set_commands = 'local';"
 
 
 async def is_distributed(connection: Any) -> bool:
     """Queries whether Citus is installed. Called once, when the service starts."""
-    found: bool = await connection.fetchval(DETECT)
+    found: bool = await connection.fetchval(SELECT_CITUS)
     return found

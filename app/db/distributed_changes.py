@@ -24,7 +24,7 @@ from app.db.compiled import Executor, Prepared
 from app.db.results import Result
 from app.models.changes import Change
 
-NUMBER: Any = bindparam("number", type_=BigInteger)
+REVISION_PARAMETER: Any = bindparam("number", type_=BigInteger)
 
 
 class DistributedWrite:
@@ -82,7 +82,7 @@ class DistributedWrite:
             data += [literal_column(f"'{column.name}'"), bindparam(name, type_=column.type)]
         row = {
             "user_id": bindparam("owner", type_=Text),
-            "revision": NUMBER,
+            "revision": REVISION_PARAMETER,
             "entity": literal_column(f"'{self._entity}'"),
             "entity_id": bindparam("id", type_=BigInteger),
             "action": bindparam("action", type_=Text),

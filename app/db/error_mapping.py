@@ -24,14 +24,14 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 1  # seconds
 # Exceptions that mean "no response": asyncpg does not wrap all of them in its own.
-LOST = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-NO_ANSWER = (TimeoutError, OSError, *LOST)
-CONTENTION = {"40001", "40P01"}
-BUSY = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
-FULL = {"53100"}
+LOST_CONNECTION = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+NO_RESPONSE = (TimeoutError, OSError, *LOST_CONNECTION)
+CONTENTION_STATES = {"40001", "40P01"}
+BUSY_STATES = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
+DISK_FULL_STATES = {"53100"}
 
 # Constraint -> application error. A constraint that is not listed is mapped by its SQLSTATE.
-CONSTRAINTS: dict[str, type[AppError]] = {
+CONSTRAINT_ERRORS: dict[str, type[AppError]] = {
     "accounts_email_key_key": EmailTaken,
     "views_name_key": ViewNameTaken,
     "comments_task_id_fkey": TaskNotFound,  # deleted permanently by a concurrent request
@@ -46,27 +46,27 @@ def fact_of(error: BaseException) -> AppError | None:
         return _of_sqlstate(error)
     if isinstance(error, asyncpg.DataError):  # a value the driver could not encode, e.g. an integer beyond 64 bits
         return Invalid("A value is outside the range that can be stored.")
-    if isinstance(error, NO_ANSWER):
+    if isinstance(error, NO_RESPONSE):
         return Unavailable(retry_after=RETRY_AFTER)
     return None
 
 
-def is_lost(error: BaseException) -> bool:
+def is_connection_lost(error: BaseException) -> bool:
     """Returns whether the connection had ended before the statement was sent. A timeout does not show that."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(("08", "57P"))
-    return isinstance(error, LOST)
+    return isinstance(error, LOST_CONNECTION)
 
 
 def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
     state = error.sqlstate or ""
-    if app_error := CONSTRAINTS.get(getattr(error, "constraint_name", None) or ""):
+    if app_error := CONSTRAINT_ERRORS.get(getattr(error, "constraint_name", None) or ""):
         return app_error()
-    if state in FULL:
+    if state in DISK_FULL_STATES:
         return StorageFull()
-    if state in CONTENTION:
+    if state in CONTENTION_STATES:
         return Contention(retry_after=RETRY_AFTER)
-    if state in BUSY or state.startswith(("08", "57P")):
+    if state in BUSY_STATES or state.startswith(("08", "57P")):
         return Unavailable(retry_after=RETRY_AFTER)
     if state == "42501":  # another user's row: row-level security held where the first two isolation layers failed
         log.critical("database denied access: %s", error.args[0] if error.args else state)

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 
 
-class Gate:
+class FairSemaphore:
     """A FIFO semaphore whose wait has a limit.
 
     ``asyncio.Semaphore`` inside ``asyncio.timeout`` does the same for 10 to 17 microseconds more per waiting request,

@@ -15,14 +15,14 @@ from sqlalchemy.pool import NullPool
 
 from app.db.connection_options import ConnectOptions
 
-APP = Path(__file__).resolve().parents[1]
+APP_FOLDER = Path(__file__).resolve().parents[1]
 # A wheel has them inside the package; a source tree has them at its root, where Alembic's own command finds them.
-MIGRATIONS = packaged if (packaged := APP / "_alembic").is_dir() else APP.parent / "alembic"
+MIGRATIONS = packaged if (packaged := APP_FOLDER / "_alembic").is_dir() else APP_FOLDER.parent / "alembic"
 LOCK = 7_305_612_884  # any number, the same in every version of this service
 ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # so that a DBA has to create roles only once
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
 # Since PostgreSQL 16 a membership may lack the right to SET ROLE: the creator of a role gets such a membership.
-ROLES = """
+CREATE_ROLES = """
 do $$
 declare
     name text;
@@ -102,7 +102,7 @@ async def migrate(options: ConnectOptions, revision: str) -> None:
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(_migrate, revision)
+            await connection.run_sync(_run_alembic, revision)
     except DBAPIError as error:
         # SQLAlchemy's message contains the statement; the driver's message is one line.
         cause = error.orig.__cause__ if error.orig is not None else None
@@ -111,7 +111,7 @@ async def migrate(options: ConnectOptions, revision: str) -> None:
         await engine.dispose()
 
 
-def _migrate(connection: Connection, revision: str) -> None:
+def _run_alembic(connection: Connection, revision: str) -> None:
     from alembic.config import Config
 
     from alembic import command
@@ -153,7 +153,7 @@ def roles_script(*names: str) -> str:
     Roles belong to the whole server, so another database on it, or a DBA, may have created them: then the login needs
     membership only. They cannot log in; the service's login switches to them at the start of each transaction.
     """
-    return ROLES.format(
+    return CREATE_ROLES.format(
         names=", ".join(f"'{name}'" for name in names),
         create=" ".join(f"create role {name} {ROLE_RIGHTS};" for name in ALL_ROLES),
         grant=", ".join(ALL_ROLES),

@@ -18,18 +18,18 @@ from app.db.connection_options import ConnectOptions
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "todo_changes"
+NOTIFY_CHANNEL = "todo_changes"
 MAX_PAYLOAD = 7_900  # bytes; NOTIFY takes 7,999
-PAUSE = 0.02  # seconds between two notifications
-RECONNECT = 2.0  # seconds
-ALIVE = 15.0  # seconds without a notification after which the connection is tested
-NOTIFY = "select pg_notify($2, payload) from unnest($1::text[]) payload"
+NOTIFY_PAUSE = 0.02  # seconds between two notifications
+RECONNECT_SECONDS = 2.0  # seconds
+KEEPALIVE_SECONDS = 15.0  # seconds without a notification after which the connection is tested
+NOTIFY_OWNERS = "select pg_notify($2, payload) from unnest($1::text[]) payload"
 
 # Called with owners; with None when any owner may have changed, because hints have been missed.
 Listener = Callable[[Collection[str] | None], None]
 
 
-class Hints:
+class ChangeNotifications:
     """An async context manager. Without a direct connection to the database hints stay within this process."""
 
     def __init__(self, options: ConnectOptions) -> None:
@@ -93,16 +93,16 @@ class Hints:
                     connection.terminate()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("no hints from other processes: %s", error or type(error).__name__)
-            await asyncio.sleep(RECONNECT)
+            await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _exchange(self, connection: Any) -> None:
         """Listens and notifies until the connection is lost."""
         connection.add_termination_listener(lambda _: self._wake.set())
-        await connection.add_listener(CHANNEL, self._heard)
+        await connection.add_listener(NOTIFY_CHANNEL, self._heard)
         self._call(None)
         while not connection.is_closed():
             try:
-                async with asyncio.timeout(ALIVE):
+                async with asyncio.timeout(KEEPALIVE_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 await connection.execute("select 1")  # fails if the peer is gone without closing
@@ -110,8 +110,8 @@ class Hints:
             self._wake.clear()
             owners, self._outbox = self._outbox, set()
             if owners:
-                await connection.execute(NOTIFY, list(_payloads(owners)), CHANNEL)
-            await asyncio.sleep(PAUSE)
+                await connection.execute(NOTIFY_OWNERS, list(_payloads(owners)), NOTIFY_CHANNEL)
+            await asyncio.sleep(NOTIFY_PAUSE)
         raise ConnectionError("the connection was closed")
 
 

@@ -14,20 +14,20 @@ from typing import Any
 
 import asyncpg
 
-from app.db.gate import Gate
+from app.db.gate import FairSemaphore
 
 LINGER = 0.05  # seconds for which a transaction that has only read may stay open
-IDLE = 300.0  # seconds after which an idle connection is closed: the network may have dropped it
-ENDING = 2.0  # seconds for a COMMIT in the background
-COMMIT = "COMMIT; "
+POOL_IDLE_TIMEOUT = 300.0  # seconds after which an idle connection is closed: the network may have dropped it
+COMMIT_TIMEOUT = 2.0  # seconds for a COMMIT in the background
+COMMIT_PREFIX = "COMMIT; "
 
 
-class Pool:
+class ConnectionPool:
     """``gate`` counts connections in use: the caller of ``acquire`` enters it before, and leaves it at the end."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], *, size: int, timeout: float) -> None:
         """Connects by ``connect``. ``timeout`` is the longest wait for a place, in seconds."""
-        self.gate = Gate(size, timeout)
+        self.gate = FairSemaphore(size, timeout)
         self._connect = connect
         self._idle: list[tuple[Any, float]] = []  # with the time of its last use; the latest is used first
         self._taken: set[Any] = set()
@@ -38,7 +38,7 @@ class Pool:
 
     async def acquire(self) -> tuple[Any, str]:
         """Returns a connection, and what to send in front of the next BEGIN on it. Raises what connecting raises."""
-        oldest = asyncio.get_running_loop().time() - IDLE
+        oldest = asyncio.get_running_loop().time() - POOL_IDLE_TIMEOUT
         while self._idle:
             connection, used_at = self._idle.pop()
             if connection.is_closed():
@@ -54,7 +54,7 @@ class Pool:
         if connection not in self._reading:
             return connection, ""
         self._reading.remove(connection)
-        return connection, COMMIT
+        return connection, COMMIT_PREFIX
 
     def release(self, connection: Any, *, has_only_read: bool = False) -> None:
         """Takes a connection back: its transaction has ended, or has only read."""
@@ -105,7 +105,7 @@ class Pool:
     async def _end_read(self, connection: Any) -> None:
         self._taken.add(connection)
         try:
-            await connection.execute(COMMIT, timeout=ENDING)
+            await connection.execute(COMMIT_PREFIX, timeout=COMMIT_TIMEOUT)
             self.release(connection)
         except Exception:  # no work is lost: the next request opens a new connection
             self.discard(connection)
@@ -120,7 +120,7 @@ class Pool:
 
 async def _close(connection: Any) -> None:
     with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-        await connection.close(timeout=ENDING)
+        await connection.close(timeout=COMMIT_TIMEOUT)
 
 
 def _terminate(connection: Any) -> None:

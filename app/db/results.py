@@ -15,7 +15,7 @@ def encode_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"[{','.join([msgspec.json.encode(row).decode() for row in rows])}]"
 
 
-class Row(asyncpg.Record):  # type: ignore[misc]
+class DatabaseRow(asyncpg.Record):  # type: ignore[misc]
     """A record whose columns are also attributes."""
 
     __slots__ = ()

@@ -29,10 +29,10 @@ from app.services.transfer.store import insert_rows
 from app.services.user_settings import set_timezone
 from app.services.users import get_revision, get_timezone, lock_or_create_owner, lock_owner
 
-BATCH = 1000
+IMPORT_BATCH = 1000
 NO_ZONE = "UTC"
-Pair = tuple[str, Item]
-MISSING = {"parent": "parent_id", "task": "task_id", "project": "project_id", "series": "series_id"}
+EntityItem = tuple[str, Item]
+REFERENCE_FIELDS = {"parent": "parent_id", "task": "task_id", "project": "project_id", "series": "series_id"}
 
 
 class Import:
@@ -60,7 +60,7 @@ class Import:
         self.revision = 0
         self.timezone: str | None = None
 
-    async def run(self, pairs: Iterable[Pair]) -> None:
+    async def run(self, pairs: Iterable[EntityItem]) -> None:
         """Imports rows in the order of the file; then the deferred ones, each after the rows that it refers to."""
         if not self._dry_run:
             async with self._database.transaction(self._owner) as session:
@@ -72,19 +72,19 @@ class Import:
         for number, item in enumerate(stuck, start=1):
             field = "parent_id" if item.parent else "series_id"
             self._refuse("tasks", item, refused(field, "It waits for itself, or for too long a chain of rows."))
-            if number % BATCH == 0:
+            if number % IMPORT_BATCH == 0:
                 await asyncio.sleep(0)
         for entity, items in waiting.items():
             await self._finish(entity, items)
         async with self._database.transaction(self._owner, read_only=True) as session:
             self.revision = await get_revision(session, self._owner)
 
-    async def _stream(self, pairs: Iterable[Pair]) -> dict[str, list[Item]]:
+    async def _stream(self, pairs: Iterable[EntityItem]) -> dict[str, list[Item]]:
         """Imports all rows whose references exist; returns the deferred ones by entity."""
         rows = iter(pairs)
         waiting: dict[str, list[Item]] = {}
-        batch: list[Pair] = []
-        while batch or (batch := await asyncio.to_thread(list, islice(rows, BATCH))):
+        batch: list[EntityItem] = []
+        while batch or (batch := await asyncio.to_thread(list, islice(rows, IMPORT_BATCH))):
             entity = batch[0][0]
             mine = [pair for pair in batch if pair[0] == entity]
             batch = [pair for pair in batch if pair[0] != entity]
@@ -97,7 +97,7 @@ class Import:
     async def _take_settings(self, item: Item) -> None:
         """Sets the time zone unless the user has chosen one: UTC is the default of an account."""
         try:
-            zone = self._reader.read_zone(_loaded(item))
+            zone = self._reader.read_zone(_load_item(item))
         except RowRefused as error:
             self._refuse("settings", item, error)
             return
@@ -114,8 +114,8 @@ class Import:
         self._reader.read_in(zone)
 
     async def _finish(self, entity: str, items: list[Item]) -> None:
-        for start in range(0, len(items), BATCH):
-            await self._write(entity, items[start : start + BATCH], last=True)
+        for start in range(0, len(items), IMPORT_BATCH):
+            await self._write(entity, items[start : start + IMPORT_BATCH], last=True)
 
     async def _write(self, entity: str, items: list[Item], *, last: bool) -> list[Item]:
         """Imports one batch of one entity; returns its deferred rows. Raises ClientDisconnect."""
@@ -138,14 +138,18 @@ class Import:
                     self.skipped[entity] += 1
                 elif (missing := self._references.missing(item)) and not (last and missing == optional):
                     if last:
-                        field = MISSING[missing] if entity != "views" else f"parameters.{MISSING[missing]}"
+                        field = (
+                            REFERENCE_FIELDS[missing]
+                            if entity != "views"
+                            else f"parameters.{REFERENCE_FIELDS[missing]}"
+                        )
                         self._refuse(entity, item, refused(field, "What it refers to is not there."))
                     else:
                         waiting.append(item)
                 else:
                     chosen.append((item, fields))
             await self._insert(session, entity, self._rows(entity, chosen))
-        await asyncio.to_thread(_pack, waiting)
+        await asyncio.to_thread(_pack_items, waiting)
         return waiting
 
     def _rows(self, entity: str, chosen: list[tuple[Item, dict[str, Any] | RowRefused]]) -> list[dict[str, Any]]:
@@ -167,7 +171,7 @@ class Import:
 
     def _read(self, entity: str, item: Item) -> dict[str, Any] | RowRefused:
         try:
-            return self._reader.read(entity, _loaded(item))
+            return self._reader.read(entity, _load_item(item))
         except RowRefused as error:
             return RowRefused(error.errors)  # the traceback of the caught one refers to the whole row
 
@@ -213,14 +217,14 @@ class Import:
         }
 
 
-def _pack(items: list[Item]) -> None:
+def _pack_items(items: list[Item]) -> None:
     """Replaces deferred rows by their JSON text: as objects 190,000 to-dos take 1 GB."""
     for item in items:
         with suppress(AppError):  # raised again when the row is read
             item.load = partial(msgspec.json.decode, msgspec.json.encode(item.load()))
 
 
-def _loaded(item: Item) -> dict[str, Any]:
+def _load_item(item: Item) -> dict[str, Any]:
     """Raises RowRefused for a row that cannot be read; the import continues with the next row."""
     try:
         return item.load()

@@ -15,7 +15,7 @@ from app.services.tasks.reminders import LATE_AFTER, Upcoming, find_upcoming, fi
 
 log = logging.getLogger(__name__)
 
-AGAIN = 60.0  # seconds after which reminders of an owner are retried after a failure
+RETRY_SECONDS = 60.0  # seconds after which reminders of an owner are retried after a failure
 
 
 class Reminders:
@@ -50,7 +50,7 @@ class Reminders:
                 done += await self._fire_each(owner, task_ids, late)
             except Exception:  # of one owner: it must not stop the reminders of others
                 log.exception("reminders could not be fired")
-                self._set_aside[owner] = asyncio.get_running_loop().time() + AGAIN
+                self._set_aside[owner] = asyncio.get_running_loop().time() + RETRY_SECONDS
                 done += len(task_ids)
         return done
 

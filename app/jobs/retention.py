@@ -21,7 +21,7 @@ async def _prune_once(database: Database, owner: str, days: int) -> bool:
         return await pruning.prune_owner(session, owner, days=days)
 
 
-async def prune_everybody(database: Database, *, days: int) -> int:
+async def prune_all_users(database: Database, *, days: int) -> int:
     """Prunes all users, due or not, after a shorter retention was set. Returns the number of users."""
     last, total = "", 0
     while True:

@@ -45,16 +45,16 @@ class RetrySchedule:
         return min(self.longest, grown) * random.uniform(0.8, 1.2)  # noqa: S311
 
 
-def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+def sign_message(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """Signs by Standard Webhooks, symmetric: HMAC-SHA256 over id, time and body."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
 
 
-def headers_of(job: Job, timestamp: int) -> dict[str, str]:
+def webhook_headers(job: Job, timestamp: int) -> dict[str, str]:
     """Returns the headers, with one signature for each valid secret: there are two during a rotation."""
-    signatures = [signature(secret, job.message_id, timestamp, job.body) for secret in job.secrets]
+    signatures = [sign_message(secret, job.message_id, timestamp, job.body) for secret in job.secrets]
     return {
         "Content-Type": "application/json",
         "User-Agent": "todo-webhooks",
@@ -160,7 +160,7 @@ class WebhookSender:
             job = await deliveries.take_job(session, owner, webhook_id, lease)
         if job is None:
             return False
-        outcome = await self._caller.post(job.url, job.body, headers_of(job, int(time.time())))
+        outcome = await self._caller.post(job.url, job.body, webhook_headers(job, int(time.time())))
         return await self._record(owner, webhook_id, lease, job, outcome)
 
     @retry_on_contention

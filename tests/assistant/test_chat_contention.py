@@ -121,7 +121,7 @@ class Fault:
 
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
-    monkeypatch.setattr(chat, "KEEP_AGAIN", (0.1, 0.2))
+    monkeypatch.setattr(chat, "STORE_RETRY_DELAYS", (0.1, 0.2))
     return Fault(monkeypatch)
 
 

@@ -88,7 +88,7 @@ async def test_a_connection_that_was_long_idle_is_replaced(
     database: Database, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await pid(database)
-    monkeypatch.setattr(pool, "IDLE", -1.0)
+    monkeypatch.setattr(pool, "POOL_IDLE_TIMEOUT", -1.0)
     second = await pid(database)
     assert second != first
     monkeypatch.undo()

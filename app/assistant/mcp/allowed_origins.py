@@ -11,22 +11,22 @@ from urllib.parse import urlsplit
 from app.config import Settings
 from app.errors import HostRefused, PageRefused
 
-LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+LOCAL_PAGE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
 def check_place(settings: Settings, host: str, origin: str | None) -> None:
     """Checks Host and Origin. Raises HostRefused and PageRefused."""
-    name = _name(f"//{host}")
-    known = {"localhost", _name(settings.public_url), _name(f"//{settings.host}"), *settings.mcp_hosts}
+    name = _host_name(f"//{host}")
+    known = {"localhost", _host_name(settings.public_url), _host_name(f"//{settings.host}"), *settings.mcp_hosts}
     if not name or not (name in known or _is_address(name)):
         raise HostRefused
     if origin is None or origin == settings.public_url or origin in settings.cors_origins:
         return
-    if settings.cors_origins or not LOCAL.fullmatch(origin):
+    if settings.cors_origins or not LOCAL_PAGE.fullmatch(origin):
         raise PageRefused
 
 
-def _name(url: str) -> str:
+def _host_name(url: str) -> str:
     try:
         return (urlsplit(url).hostname or "").rstrip(".")
     except ValueError:

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.assistant.optional import load_mcp_server, loaded
+from app.assistant.optional import load_in_thread, load_mcp_server
 from app.config import Settings
 from app.db.database import Database
 
@@ -35,7 +35,7 @@ class McpEndpoint:
                 await self._running
 
     async def _start(self) -> None:
-        module = await loaded(load_mcp_server)
+        module = await load_in_thread(load_mcp_server)
         limits = {"description_max": self._settings.description_max, "body_limit": self._settings.body_limit}
         self._manager = module.make_manager(self._database, **limits)
         started = asyncio.Event()

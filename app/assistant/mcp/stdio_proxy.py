@@ -17,7 +17,7 @@ from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, Pa
 
 from app.version import VERSION
 
-TIMEOUT = 60.0  # seconds
+PROXY_TIMEOUT = 60.0  # seconds
 
 
 class CannotConnect(OSError):
@@ -26,10 +26,10 @@ class CannotConnect(OSError):
 
 async def serve_stdio(url: str, token: str) -> None:
     """Serves until standard input ends. Raises CannotConnect."""
-    await _check(url, token)
+    await _check_service(url, token)
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=TIMEOUT) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PROXY_TIMEOUT) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http)) as service,
         stdio_server() as (reading, writing),
     ):
@@ -37,10 +37,10 @@ async def serve_stdio(url: str, token: str) -> None:
         await server.run(reading, writing, server.create_initialization_options())
 
 
-async def _check(url: str, token: str) -> None:
+async def _check_service(url: str, token: str) -> None:
     """Checks the service and the token at start. Raises CannotConnect."""
     try:
-        async with httpx2.AsyncClient(timeout=TIMEOUT) as http:
+        async with httpx2.AsyncClient(timeout=PROXY_TIMEOUT) as http:
             answer = await http.get(f"{url}/api/me/tasks?limit=1", headers={"Authorization": f"Bearer {token}"})
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise CannotConnect(f"cannot reach {url}: set TODO_URL ({error})") from None

@@ -7,5 +7,5 @@ from app.assistant.tools.tasks import TASK_TOOLS
 from app.assistant.tools.tool import Tool
 from app.assistant.tools.undo import UNDO_TOOLS
 
-LISTS = (TASK_TOOLS, COMMENT_TOOLS, PROJECT_TOOLS, TAG_TOOLS, STATS_TOOLS, UNDO_TOOLS)
-TOOLS: dict[str, Tool] = {tool.name: tool for tools in LISTS for tool in tools}
+TOOL_LISTS = (TASK_TOOLS, COMMENT_TOOLS, PROJECT_TOOLS, TAG_TOOLS, STATS_TOOLS, UNDO_TOOLS)
+TOOLS: dict[str, Tool] = {tool.name: tool for tools in TOOL_LISTS for tool in tools}

@@ -44,12 +44,12 @@ async def call_tool(
     async with database.transaction(owner, read_only=tool.read_only) as session:
         session.through = through
         call = Call(session, owner, arguments, source)
-        result = await (tool.run(call) if tool.read_only else _write(session, call, tool))
+        result = await (tool.run(call) if tool.read_only else _run_write(session, call, tool))
         plain: dict[str, Any] = msgspec.to_builtins(result)
         return plain
 
 
-async def _write(session: Session, call: Call, tool: Tool) -> Any:
+async def _run_write(session: Session, call: Call, tool: Tool) -> Any:
     since = await begin_write(session, call.owner)
     result = await tool.run(call)
     if tool.run is not undo_last:  # the next undo goes one write further back

@@ -50,7 +50,7 @@ class ProjectLines(BaseModel):
     projects: list[ProjectLine]
 
 
-def _done(project: Any, status: str) -> dict[str, Any]:
+def _project_result(project: Any, status: str) -> dict[str, Any]:
     return {"project_id": project.id, "status": status, "name": project.name}
 
 
@@ -61,19 +61,21 @@ async def list_projects(call: Call) -> Any:
 
 
 async def create_project(call: Call) -> Any:
-    return _done(await projects.create_project(call.session, call.owner, call.arguments), "created")
+    return _project_result(await projects.create_project(call.session, call.owner, call.arguments), "created")
 
 
 async def update_project(call: Call) -> Any:
     asked = call.arguments
-    return _done(await projects.update_project(call.session, call.owner, asked.project_id, asked.change), "updated")
+    return _project_result(
+        await projects.update_project(call.session, call.owner, asked.project_id, asked.change), "updated"
+    )
 
 
 async def delete_project(call: Call) -> Any:
     asked = call.arguments
     project = await projects.get_project(call.session, call.owner, asked.project_id)
     await projects.delete_project(call.session, call.owner, asked.project_id, move_to=asked.move_tasks_to)
-    return _done(project, "deleted")
+    return _project_result(project, "deleted")
 
 
 PROJECT_TOOLS = [

@@ -33,7 +33,7 @@ class TagLines(NextPage):
     tags: list[TagRead]
 
 
-class Stats(StatsQuery):
+class StatsArguments(StatsQuery):
     """Defaults to a week, and over HTTP to a month: each day costs a model about 12 tokens."""
 
     days: Annotated[int, Field(ge=1, le=366), Whole] = Field(7, description="Days of per_day, today included.")
@@ -67,7 +67,7 @@ STATS_TOOLS = [
     Tool(
         "stats",
         "Count tasks: open, completed, overdue, due today, done per day and week, streak, by project and tag.",
-        Stats,
+        StatsArguments,
         StatsRead,
         get_stats,
         read_only=True,

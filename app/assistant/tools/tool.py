@@ -16,7 +16,7 @@ Limit = Annotated[int, Field(ge=1, le=100), Whole]
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 
 
-NOTHING = (("format", "int64"), ("maximum", MAX_ID), ("minLength", 1))
+UNINFORMATIVE_ENTRIES = (("format", "int64"), ("maximum", MAX_ID), ("minLength", 1))
 PATTERN_MAX = 60  # characters of a regular expression that a model may be expected to read
 
 
@@ -90,7 +90,7 @@ def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
 def _says_nothing(key: str, value: Any) -> bool:
     """Returns whether a model can do without the entry; validation still enforces it."""
     long = key == "pattern" and len(value) > PATTERN_MAX
-    return long or key in ("title", "examples", "$defs") or (key, value) in NOTHING
+    return long or key in ("title", "examples", "$defs") or (key, value) in UNINFORMATIVE_ENTRIES
 
 
 def _without_null(node: dict[str, Any]) -> dict[str, Any]:

@@ -24,17 +24,17 @@ async def fill_demo_user(
 ) -> None:
     """Imports demo data for ``user``, or for the account of ``email``, and prints how to log in."""
     async with open_database() as database:
-        owner, password = (user, "") if user else await _account(database, email, timezone)
-        head = await _look(database, owner, again=again)
+        owner, password = (user, "") if user else await _ensure_account(database, email, timezone)
+        head = await _read_head(database, owner, again=again)
         moment, zone = now(), ZoneInfo(head.timezone)
         reader = Reader(description_max=description_max, timezone=zone, now=moment)
         job = Import(database, owner, reader, dry_run=False)
         await job.run(Life(number, moment, zone, f"seed:{head.revision}").items(tasks))
     typer.echo(f"{job.created['tasks']} tasks in {job.created['projects']} new projects for {owner}")
-    typer.echo(_way_in(owner, "" if user else email, password))
+    typer.echo(_login_hint(owner, "" if user else email, password))
 
 
-async def _account(database: Database, email: str, timezone: str) -> tuple[str, str]:
+async def _ensure_account(database: Database, email: str, timezone: str) -> tuple[str, str]:
     """Finds or creates the account; returns its user id, and the password if it is new."""
     try:
         return await operators.find_user(database, email), ""
@@ -52,7 +52,7 @@ async def _account(database: Database, email: str, timezone: str) -> tuple[str, 
     return await operators.create_user(database, account, hashed), password
 
 
-async def _look(database: Database, owner: str, *, again: bool) -> Head:
+async def _read_head(database: Database, owner: str, *, again: bool) -> Head:
     """Reads the state of ``owner``. Raises ValueError if there are tasks already, unless ``again``."""
     async with database.transaction(owner, read_only=True) as session:
         if not again and await read_page(session, owner, "tasks", 0, live=False):
@@ -60,7 +60,7 @@ async def _look(database: Database, owner: str, *, again: bool) -> Head:
         return await read_head(session, owner)
 
 
-def _way_in(owner: str, email: str, password: str) -> str:
+def _login_hint(owner: str, email: str, password: str) -> str:
     if password:
         return f"log in as {email} with the password {password}"
     return f"log in as {email}" if email else f"a token: todo token {owner}"

@@ -24,7 +24,7 @@ class Series(NamedTuple):
     time: str = ""
 
 
-THEMES = (
+DEMO_THEMES = (
     Theme(
         "Home", "#d97706", ("errands", "calls", "house"),
         ("Buy", "Compare prices for", "Find a place for", "Ask the neighbours about", "Sort out"),
@@ -62,7 +62,7 @@ THEMES = (
     ),
 )  # fmt: skip
 
-SERIES = (
+DEMO_SERIES = (
     Series("Put the bins out", 0, 7, "FREQ=WEEKLY", 2),
     Series("Water the plants", 3, 3, "FREQ=DAILY;INTERVAL=3", -1),
     Series("Weekly review", 1, 7, "FREQ=WEEKLY", 0, "16:00"),
@@ -72,20 +72,20 @@ SERIES = (
 )
 
 # A task, its theme, its subtasks, and how many of those are completed.
-TREES = (
+DEMO_TREES = (
     ("Plan the birthday party", 0, ("Write the guest list", "Order the cake", "Choose the music", "Buy candles"), 1),
     ("Prepare the release", 1, ("Freeze the branch", "Run the load test", "Write the announcement", "Tag it"), 2),
     ("Book the trip", 4, ("Compare flights", "Reserve the flat", "Insure the luggage", "Tell the neighbours"), 3),
     ("Build the raised bed", 3, ("Measure the corner", "Order the wood", "Mix the soil"), 0),
 )
 
-NOTES = (
+DEMO_NOTES = (
     "Not before the weekend.",
     "The receipt is in the blue folder.",
     "Two offers are in the mail, the second one is cheaper.",
     "Ask first whether it can wait.",
 )
-COMMENTS = (
+DEMO_COMMENTS = (
     "Called, nobody answered. Try again in the morning.",
     "Half done, the rest needs an hour.",
     "Jonas will help with this one.",

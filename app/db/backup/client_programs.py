@@ -15,7 +15,7 @@ from app.db.embedded import binaries
 
 NAMES = ("pg_dump", "pg_restore", "psql")
 # Parameters of a URL and libpq's environment variables for them: every user of a machine can read command lines.
-VARIABLES = {
+LIBPQ_VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
     "user": "PGUSER",
@@ -92,11 +92,13 @@ def connection_environment(url: str) -> dict[str, str]:
     query = dict(parse_qsl(parts.query))
     if "ssl" in query:
         query.setdefault("sslmode", {"true": "require", "1": "require", "false": "disable"}.get(query["ssl"], "prefer"))
-    return {VARIABLES[name]: value for name, value in {**values, **query}.items() if name in VARIABLES and value}
+    return {
+        LIBPQ_VARIABLES[name]: value for name, value in {**values, **query}.items() if name in LIBPQ_VARIABLES and value
+    }
 
 
 @asynccontextmanager
-async def started(
+async def running_program(
     *command: str, environment: dict[str, str], stdin: int = DEVNULL, stdout: int = PIPE
 ) -> AsyncIterator[Process]:
     """Starts a program, and kills it if it still runs at the end of the context."""
@@ -113,14 +115,14 @@ async def started(
 
 async def run_tool(*command: str, environment: dict[str, str]) -> str:
     """Runs a program and returns its standard output. Raises ToolError with its error message."""
-    async with started(*command, environment=environment) as process:
+    async with running_program(*command, environment=environment) as process:
         output, errors = await process.communicate()
     if process.returncode != 0:
-        raise ToolError(complaint(command[0], errors))
+        raise ToolError(describe_tool_failure(command[0], errors))
     return output.decode(errors="replace")
 
 
-def complaint(program: str, errors: bytes) -> str:
+def describe_tool_failure(program: str, errors: bytes) -> str:
     """Picks the line of a program's error output that names the error."""
     lines = [line.strip() for line in errors.decode(errors="replace").splitlines() if line.strip()]
     found = [line for line in lines if re.search(r"error:|ERROR:|FATAL:", line)] or lines or ["it printed nothing"]

@@ -13,20 +13,20 @@ from typing import Any
 import asyncpg
 
 from app.db import migrations
-from app.db.backup.client_programs import ToolError, Tools, complaint, find_tools, run_tool, started
+from app.db.backup.client_programs import ToolError, Tools, describe_tool_failure, find_tools, run_tool, running_program
 from app.db.connection_options import ConnectOptions
 from app.models.sql_functions import FUNCTIONS
 
-CHUNK = 1 << 16  # bytes
+DUMP_CHUNK_BYTES = 1 << 16  # bytes
 # From the catalogue, so that a dump includes tables of an older version: forced policies and the service's roles
 # distinguish its tables from others in the schema.
-TABLES = """
+SELECT_SERVICE_TABLES = """
     select c.relname from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
       and (c.relforcerowsecurity or c.relname = 'alembic_version')
       and exists (select from aclexplode(c.relacl) a join pg_roles r on r.oid = a.grantee where r.rolname = any($1))
     order by 1"""
-LOGIN = """
+SELECT_LOGIN = """
     select rolname as name, rolsuper or rolbypassrls as sees_all, current_setting('server_version_num')::int as version,
            (select count(*) from pg_stat_activity
             where datname = current_database() and usename = current_user and pid <> pg_backend_pid()) as others
@@ -38,7 +38,7 @@ alter default privileges in schema public grant select, delete on tables to todo
 """
 # Lines that other servers refuse: a setting, before 17, and a column option of some providers. Each is a whole line,
 # and no row of a table with more than one column can be equal to it.
-FOREIGN = re.compile(
+FOREIGN_LINES = re.compile(
     rb"^(?:SET transaction_timeout = 0;|ALTER TABLE ONLY \S+ ALTER COLUMN \S+ SET \(pg_attver=\d+\);)\n", re.MULTILINE
 )
 
@@ -51,7 +51,7 @@ async def dump(options: ConnectOptions, environment: dict[str, str], file: Path)
     """Writes ``file``, readable by its owner only; returns the names of its tables. A failure leaves no file."""
     connection = await asyncpg.connect(**options.arguments())
     try:
-        login = await connection.fetchrow(LOGIN)
+        login = await connection.fetchrow(SELECT_LOGIN)
         tables = await _tables(connection)
     finally:
         await connection.close()
@@ -63,15 +63,15 @@ async def dump(options: ConnectOptions, environment: dict[str, str], file: Path)
     if "users" not in tables:
         raise BackupError("there is nothing to save: the database has no schema yet")
     tools = await find_tools(login["version"] // 10_000)
-    await _write(tools, environment, tables, file)
+    await _write_file(tools, environment, tables, file)
     return tables
 
 
 async def _tables(connection: Any) -> list[str]:
-    return [row["relname"] for row in await connection.fetch(TABLES, list(migrations.ALL_ROLES))]
+    return [row["relname"] for row in await connection.fetch(SELECT_SERVICE_TABLES, list(migrations.ALL_ROLES))]
 
 
-async def _write(tools: Tools, environment: dict[str, str], tables: list[str], file: Path) -> None:
+async def _write_file(tools: Tools, environment: dict[str, str], tables: list[str], file: Path) -> None:
     draft = file.with_name(f".{file.name}.part")
     draft.unlink(missing_ok=True)
     try:
@@ -94,7 +94,7 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
     """
     connection = await asyncpg.connect(**options.arguments())
     try:
-        login = await connection.fetchrow(LOGIN)
+        login = await connection.fetchrow(SELECT_LOGIN)
         present = await _tables(connection)
         occupied = "users" in present and (
             not login["sees_all"] or await connection.fetchval("select exists (select from public.users)")
@@ -102,7 +102,7 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
     finally:
         await connection.close()
     tools = await find_tools(login["version"] // 10_000)
-    tables = await _check(tools, file)
+    tables = await _check_dump(tools, file)
     if occupied and not replace:
         raise BackupError("the database has users already: --replace deletes what is there")
     if login["others"]:
@@ -115,7 +115,7 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
     await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")
 
 
-async def _check(tools: Tools, file: Path) -> list[str]:
+async def _check_dump(tools: Tools, file: Path) -> list[str]:
     """Lists the tables in ``file``. Raises ToolError, BackupError, or SchemaError if a newer version wrote it."""
     listed = await run_tool(tools.path("pg_restore"), "--list", str(file), environment={})
     tables = re.findall(r"^\d+; \d+ \d+ TABLE public (\S+) ", listed, re.MULTILINE)
@@ -132,7 +132,7 @@ async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: s
     """Feeds psql with the output of pg_restore. ``tail`` has the COMMIT and is sent only after all of the file."""
     psql = (tools.path("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1")
     pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    async with started(*psql, environment=environment, stdin=pipe, stdout=nowhere) as to:
+    async with running_program(*psql, environment=environment, stdin=pipe, stdout=nowhere) as to:
         assert to.stdin is not None
         assert to.stderr is not None
         errors = asyncio.create_task(to.stderr.read())  # a full pipe would block it
@@ -140,7 +140,7 @@ async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: s
         try:
             to.stdin.write(head.encode())
             for section in ("pre-data", "data", "post-data"):
-                await _send(tools, file, section, to.stdin)
+                await _send_section(tools, file, section, to.stdin)
             to.stdin.write(tail.encode())
             await to.stdin.drain()
         except ConnectionError:
@@ -150,25 +150,25 @@ async def _replay(tools: Tools, environment: dict[str, str], file: Path, head: s
         to.stdin.close()
         await to.wait()
         if to.returncode != 0:
-            raise ToolError(complaint("psql", await errors))
+            raise ToolError(describe_tool_failure("psql", await errors))
         await errors
         if unreadable is not None:
             raise unreadable
 
 
-async def _send(tools: Tools, file: Path, section: str, to: asyncio.StreamWriter) -> None:
+async def _send_section(tools: Tools, file: Path, section: str, to: asyncio.StreamWriter) -> None:
     """Sends one section. Raises ToolError if the file cannot be read, ConnectionError if the reader has stopped."""
     command = (tools.path("pg_restore"), "--no-owner", "--exit-on-error", f"--section={section}", "--file=-", str(file))
-    async with started(*command, environment={}) as source:
+    async with running_program(*command, environment={}) as source:
         assert source.stdout is not None
         assert source.stderr is not None
         errors = asyncio.create_task(source.stderr.read())
         # Definitions are small and searched whole; of the data section only the lines before the rows.
-        chunk = await source.stdout.read(CHUNK if section == "data" else -1)
-        to.write(FOREIGN.sub(b"", chunk))
-        while chunk := await source.stdout.read(CHUNK):
+        chunk = await source.stdout.read(DUMP_CHUNK_BYTES if section == "data" else -1)
+        to.write(FOREIGN_LINES.sub(b"", chunk))
+        while chunk := await source.stdout.read(DUMP_CHUNK_BYTES):
             to.write(chunk)
             await to.drain()
         if await source.wait() != 0:
-            raise ToolError(complaint("pg_restore", await errors))
+            raise ToolError(describe_tool_failure("pg_restore", await errors))
         await errors

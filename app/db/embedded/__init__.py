@@ -14,10 +14,10 @@ import asyncpg
 from app.config import Settings
 from app.db.connection_options import ConnectOptions, connect_options
 
-DATABASE = "todo"
+DATABASE_NAME = "todo"
 # The built-in provider sorts and folds Unicode the same on every machine; initdb's default follows LANG.
-CREATE = (
-    f"create database {DATABASE} template template0 encoding 'UTF8' "
+CREATE_DATABASE = (
+    f"create database {DATABASE_NAME} template template0 encoding 'UTF8' "
     "locale_provider builtin builtin_locale 'C.UTF-8' locale 'C'"
 )
 SPARE_CONNECTIONS = 20  # for the superuser, autovacuum, psql, a backup
@@ -66,7 +66,7 @@ async def embedded_postgres(settings: Settings) -> AsyncIterator[ConnectOptions]
         raise
     try:
         await _ensure_database(connect_options(_url("postgres", sockets), settings))
-        yield connect_options(_url(DATABASE, sockets), settings)
+        yield connect_options(_url(DATABASE_NAME, sockets), settings)
     finally:
         await asyncio.to_thread(cluster.leave)
 
@@ -79,8 +79,8 @@ def _url(database: str, sockets: str) -> str:
 async def _ensure_database(maintenance: ConnectOptions) -> None:
     connection = await asyncpg.connect(**maintenance.arguments())
     try:
-        if not await connection.fetchval("select true from pg_database where datname = $1", DATABASE):
-            await connection.execute(CREATE)
+        if not await connection.fetchval("select true from pg_database where datname = $1", DATABASE_NAME):
+            await connection.execute(CREATE_DATABASE)
     except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
         pass  # another process was first
     finally:

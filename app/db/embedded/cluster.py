@@ -14,16 +14,31 @@ import time
 from functools import partial
 from pathlib import Path
 
-from app.db.embedded.files import PORT, bin_folder, check_version, initialise, last_words, lock, socket_dir
-from app.db.embedded.os_account import Account, ClusterError, account_of, let_in
-from app.db.embedded.postmaster import TICK, Postmaster, clear_leftovers, postmaster, wait_until, works_in
+from app.db.embedded.files import (
+    SOCKET_PORT,
+    bin_folder,
+    check_version,
+    initialise,
+    last_log_line,
+    lock_file,
+    socket_dir,
+)
+from app.db.embedded.os_account import ClusterError, OsAccount, account_of, grant_access
+from app.db.embedded.postmaster import (
+    POSTMASTER_POLL,
+    Postmaster,
+    clear_leftovers,
+    find_postmaster,
+    is_postgres_of,
+    wait_until,
+)
 from app.db.embedded.supervisor import Supervisor
 
 START_TIMEOUT, STOP_TIMEOUT = 60.0, 20.0  # seconds; recovery after a crash is part of a start
-OPERATOR = 0.5  # seconds in which the operator's ``pg_ctl restart`` starts the server again
+RESTART_SECONDS = 0.5  # seconds in which the operator's ``pg_ctl restart`` starts the server again
 ORPHANS_TIMEOUT = 10.0  # seconds in which the processes of a killed postmaster should end
 LOG_LIMIT = 5_000_000
-SETTINGS = (
+SERVER_ARGUMENTS = (
     "listen_addresses=",
     "log_checkpoints=off",
     "log_error_verbosity=terse",  # the detail of a refused row contains the user's data
@@ -50,15 +65,15 @@ class Cluster:
     def join(self, *, max_connections: int = 100) -> str:
         """Starts the server unless it runs already; returns the folder of its socket. Raises ClusterError."""
         self._max_connections = max_connections
-        turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
+        turn = lock_file(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
             account = account_of(self.pgdata)
-            let_in(account, self.folder, bin_folder())
+            grant_access(account, self.folder, bin_folder())
             if not self.pgdata.exists():
                 initialise(self.pgdata, account)
             check_version(self.pgdata)
             found = self._ensure_running(account)
-            self._users = lock(self.folder / "pg.users", fcntl.LOCK_SH)
+            self._users = lock_file(self.folder / "pg.users", fcntl.LOCK_SH)
         except BaseException:
             if self._child is not None:  # no other process uses it yet
                 self._stop()
@@ -71,13 +86,13 @@ class Cluster:
     def leave(self) -> None:
         """Stops the server if no other process uses it."""
         self._supervisor.stop()
-        turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX)
+        turn = lock_file(self.folder / "pg.lock", fcntl.LOCK_EX)
         try:
             if self._users is not None:
                 os.close(self._users)
                 self._users = None
             try:
-                os.close(lock(self.folder / "pg.users", fcntl.LOCK_EX | fcntl.LOCK_NB))
+                os.close(lock_file(self.folder / "pg.users", fcntl.LOCK_EX | fcntl.LOCK_NB))
             except BlockingIOError:
                 if self._child is not None:
                     self._child.returncode = 0  # it outlives this process: keeps Popen from warning
@@ -90,13 +105,13 @@ class Cluster:
         """Returns whether there is a postmaster: it may be starting, recovering or stopping."""
         if self._child is not None and self._child.poll() is not None:
             self._child = None
-        return self._child is not None or postmaster(self.pgdata) is not None
+        return self._child is not None or find_postmaster(self.pgdata) is not None
 
     def _start_again(self) -> bool:
         """Returns whether this process started it. Raises ClusterError, and BlockingIOError while another does."""
         if not (self.pgdata / "postmaster.pid").exists():  # it did not crash
-            time.sleep(OPERATOR)
-        turn = lock(self.folder / "pg.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
+            time.sleep(RESTART_SECONDS)
+        turn = lock_file(self.folder / "pg.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
             if self._is_running():
                 return False
@@ -105,10 +120,10 @@ class Cluster:
         finally:
             os.close(turn)
 
-    def _ensure_running(self, account: Account, *, orphans: float = ORPHANS_TIMEOUT) -> Postmaster:
+    def _ensure_running(self, account: OsAccount, *, orphans: float = ORPHANS_TIMEOUT) -> Postmaster:
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and not self._supervisor.stopped:
-            found = postmaster(self.pgdata)
+            found = find_postmaster(self.pgdata)
             if found is not None and found.ready:
                 return found
             if found is None and self._child is None:  # else it is starting, recovering or stopping: wait
@@ -117,19 +132,19 @@ class Cluster:
                 self._child = self._spawn(account, sockets)
             if self._child is not None and self._child.poll() is not None:
                 self._child = None
-                raise ClusterError(f"PostgreSQL did not start: {last_words(self.log)}")
-            time.sleep(TICK)
+                raise ClusterError(f"PostgreSQL did not start: {last_log_line(self.log)}")
+            time.sleep(POSTMASTER_POLL)
         raise ClusterError(f"PostgreSQL was not ready within {START_TIMEOUT:.0f} seconds: see {self.log}")
 
     @property
     def log(self) -> Path:
         return self.folder / "postgres.log"
 
-    def _spawn(self, account: Account, sockets: Path) -> "subprocess.Popen[bytes]":
+    def _spawn(self, account: OsAccount, sockets: Path) -> "subprocess.Popen[bytes]":
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
             self.log.replace(self.log.with_suffix(".log.1"))
-        command = [str(bin_folder() / "postgres"), "-D", str(self.pgdata), "-k", str(sockets), "-p", str(PORT)]
-        for setting in (*SETTINGS, f"max_connections={self._max_connections}"):
+        command = [str(bin_folder() / "postgres"), "-D", str(self.pgdata), "-k", str(sockets), "-p", str(SOCKET_PORT)]
+        for setting in (*SERVER_ARGUMENTS, f"max_connections={self._max_connections}"):
             command += ["-c", setting]
         with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             if os.geteuid() == 0:
@@ -146,7 +161,7 @@ class Cluster:
             )
 
     def _stop(self) -> None:
-        found = postmaster(self.pgdata)
+        found = find_postmaster(self.pgdata)
         child = self._child.pid if self._child is not None and self._child.poll() is None else None
         pid = found.pid if found is not None else child
         if pid is None:
@@ -164,7 +179,7 @@ class Cluster:
     def _gone(self, pid: int) -> bool:
         """Checks the process itself: its pid file is removed a moment earlier."""
         if self._child is None:
-            return not works_in(pid, self.pgdata)
+            return not is_postgres_of(pid, self.pgdata)
         if self._child.poll() is None:
             return False
         self._child = None

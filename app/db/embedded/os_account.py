@@ -14,7 +14,7 @@ class ClusterError(OSError):
     """PostgreSQL cannot run in this folder; the message is one line for the operator."""
 
 
-class Account(NamedTuple):
+class OsAccount(NamedTuple):
     """The user that PostgreSQL runs as. It refuses to run as root."""
 
     uid: int
@@ -25,18 +25,18 @@ class Account(NamedTuple):
         return {"user": self.uid, "group": self.gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def account_of(pgdata: Path) -> Account:
+def account_of(pgdata: Path) -> OsAccount:
     """Returns the owner of the data; for new data of root a dedicated system user."""
     euid = os.geteuid()
     if not pgdata.exists():
-        return Account(euid, os.getegid()) if euid else _system_account()
+        return OsAccount(euid, os.getegid()) if euid else _system_account()
     found = pgdata.stat()
     if euid not in (0, found.st_uid) or found.st_uid == 0:
         raise ClusterError(f"{pgdata} belongs to user {found.st_uid}: run as that user, or choose another DATA_DIR")
-    return Account(found.st_uid, found.st_gid)
+    return OsAccount(found.st_uid, found.st_gid)
 
 
-def _system_account() -> Account:
+def _system_account() -> OsAccount:
     try:
         entry = pwd.getpwnam(SYSTEM_USER)
     except KeyError:
@@ -48,10 +48,10 @@ def _system_account() -> Account:
                 f"PostgreSQL refuses to run as root, and a user {SYSTEM_USER!r} cannot be made: start as another user"
             ) from error
         entry = pwd.getpwnam(SYSTEM_USER)
-    return Account(entry.pw_uid, entry.pw_gid)
+    return OsAccount(entry.pw_uid, entry.pw_gid)
 
 
-def let_in(account: Account, folder: Path, binaries: Path) -> None:
+def grant_access(account: OsAccount, folder: Path, binaries: Path) -> None:
     """Grants PostgreSQL's user access to ``folder`` and the binaries, if root starts it."""
     if os.geteuid() != 0:
         return
@@ -66,7 +66,7 @@ def let_in(account: Account, folder: Path, binaries: Path) -> None:
             path.chmod(path.stat().st_mode | (0o005 if path.is_dir() or path.parent == binaries else 0o004))
 
 
-def _may_search(account: Account, folder: Path) -> bool:
+def _may_search(account: OsAccount, folder: Path) -> bool:
     found = folder.stat()
     if found.st_uid == account.uid:
         return bool(found.st_mode & stat.S_IXUSR)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import psutil
 
-from app.db.embedded.files import PORT
+from app.db.embedded.files import SOCKET_PORT
 from app.db.embedded.os_account import ClusterError
 
-TICK = 0.02  # seconds
+POSTMASTER_POLL = 0.02  # seconds
 
 
 class Postmaster(NamedTuple):
@@ -19,20 +19,20 @@ class Postmaster(NamedTuple):
     ready: bool
 
 
-def postmaster(pgdata: Path) -> Postmaster | None:
+def find_postmaster(pgdata: Path) -> Postmaster | None:
     """Finds the running server of this folder; None if its pid file is absent or stale."""
     try:
         lines = (pgdata / "postmaster.pid").read_text().splitlines()
         pid = int(lines[0])
     except (FileNotFoundError, IndexError, ValueError):
         return None
-    if not works_in(pid, pgdata):
+    if not is_postgres_of(pid, pgdata):
         return None
     ready = len(lines) > 7 and lines[7].strip() == "ready"
     return Postmaster(pid, lines[4] if len(lines) > 4 else "", ready)
 
 
-def works_in(pid: int, pgdata: Path) -> bool:
+def is_postgres_of(pid: int, pgdata: Path) -> bool:
     """Returns whether ``pid`` is a PostgreSQL process of this folder; after a crash the id may be reused."""
     try:
         process = psutil.Process(pid)
@@ -50,10 +50,10 @@ def clear_leftovers(pgdata: Path, sockets: Path, *, patience: float) -> None:
 
     Raises ClusterError if there are still orphans after ``patience`` seconds.
     """
-    files = [file for file in (pgdata / "postmaster.pid", sockets / f".s.PGSQL.{PORT}.lock") if file.exists()]
+    files = [file for file in (pgdata / "postmaster.pid", sockets / f".s.PGSQL.{SOCKET_PORT}.lock") if file.exists()]
     if not files:
         return
-    if not wait_until(lambda: not any(works_in(pid, pgdata) for pid in psutil.pids()), patience):
+    if not wait_until(lambda: not any(is_postgres_of(pid, pgdata) for pid in psutil.pids()), patience):
         raise ClusterError(f"processes of an earlier PostgreSQL still work in {pgdata}")
     for file in files:
         text = file.read_text().split()
@@ -67,5 +67,5 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(TICK)
+        time.sleep(POSTMASTER_POLL)
     return True

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.25  # seconds
+CHECK_INTERVAL = 0.25  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between attempts: the cause may disappear by itself
 
 
@@ -38,7 +38,7 @@ class Supervisor:
             self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY):
+        while not self._stopped.wait(CHECK_INTERVAL):
             if not self._alive():
                 self._bring_back()
 
