@@ -11,9 +11,9 @@ from app.http.unfinished_bodies import unfinished_bodies
 from app.json_codec import parse_json
 
 LENGTH_DIGITS = 18
-# Bytes that are parsed on the event loop. The worst text takes 110 ms a megabyte ("[[],[],...]"): so much is 7 ms.
+# Bytes that are parsed on the event loop. The worst text takes 110 ms a megabyte ("[[],[],...]"), so these take 7 ms.
 ON_LOOP = 65_536
-WAITING_MAX = 64  # large bodies: together as much as unfinished ones may hold
+WAITING_MAX = 64  # large bodies; together they hold as much as unfinished bodies may
 
 
 def check_announced_size(request: Request, limit: int) -> str | None:
@@ -26,28 +26,27 @@ def check_announced_size(request: Request, limit: int) -> str | None:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, counted while it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
+    """Reads the body and counts it as it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
     length = check_announced_size(request, limit)
     chunks = request.stream()
     first = await anext(chunks)
     if length != str(len(first)):
         return await unfinished_bodies.collect(first, chunks, limit)
     async for _ in chunks:
-        pass  # it is whole, as nearly all are
+        pass  # the first chunk was the whole body, as for nearly all requests
     return first
 
 
 async def read_json(request: Request, limit: int) -> tuple[bool, Any]:
-    """Whether a body was sent, and its value.
+    """Returns whether a body was sent, and its value.
 
-    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody. Whether a missing body is
-    an error is up to the caller.
+    Raises BodyTooLarge, UnsupportedMediaType, MalformedBody. The caller decides whether a missing body is an error.
     """
     body = await read_body(request, limit)
     if not body:
         return False, None
     _check_type(request.headers.get("content-type", ""))
-    # Unpacking would let a small body become a large one; nobody needs it for bodies of this size.
+    # Decompression would let a small body become a large one, and bodies of this size do not need it.
     if any(
         coding not in {"", "identity"} for coding in _words(",".join(request.headers.getlist("content-encoding")), ",")
     ):
@@ -71,14 +70,14 @@ def _words(header: str, separator: str) -> list[str]:
 
 
 class LargeBodies:
-    """Parses beside the event loop, one body at a time: others never wait for more than one."""
+    """Parses in a thread, one body at a time, so that the event loop never waits for more than one."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="json")
         self._waiting = 0
 
     async def parse(self, body: bytes) -> Any:
-        """Returns what ``parse_json`` does. Raises Unavailable when too many wait already."""
+        """Parses ``body`` in the thread. Raises Unavailable when WAITING_MAX bodies wait already."""
         if self._waiting >= WAITING_MAX:
             raise Unavailable(retry_after=1)
         self._waiting += 1

@@ -1,16 +1,17 @@
-"""The connection below a request.
+"""Aborting the connection of a request.
 
-ASGI cannot give one up: a server closes it when what was written has been read, so a client that never reads keeps it.
+ASGI has no way to do so: a server closes a connection once the client has read everything that was written, so a client
+that never reads keeps it open.
 """
 
 from collections.abc import Callable
 
 from starlette.types import Scope
 
-ABORT = "todo.abort"  # in the state of a request
+ABORT = "todo.abort"  # in the ``state`` of a request's scope
 
 
 def abort_of(scope: Scope) -> Callable[[], None] | None:
-    """Drops the connection and what was not sent yet; None under another server."""
+    """Returns what drops the connection and the data not yet sent; None under another server."""
     abort: Callable[[], None] | None = scope.get("state", {}).get(ABORT)
     return abort

@@ -1,4 +1,4 @@
-"""The vocabulary of signatures: what a route needs, said in one word each."""
+"""Dependencies that routes declare in their signatures: the caller, sessions, path parameters, headers."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
@@ -43,16 +43,16 @@ bearer = HTTPBearer(
 
 
 async def authenticate(request: Request) -> Identity:
-    """Who sent the request, by a token of any kind, and alive: logins and API tokens can be ended before they expire.
+    """Returns the identity in the request's token, of any kind, unless its login or API token has been revoked.
 
-    Raises the 401 facts, KeysUnavailable, and RateLimited: every entrance comes through here, so here requests are
-    counted. What an API token may do is up to the caller: ``current_identity`` decides it by method.
+    Every authenticated request passes here, so it is counted here. Scopes are checked by ``current_identity``. Raises
+    the 401 errors, KeysUnavailable, RateLimited.
     """
     limits: Limits = request.app.state.limits
     try:
         identity = await _verify(request, limits)
     except AppError as refused:
-        if refused.kind is Kind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # names of keys can be made up
+        if refused.kind is Kind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # key ids can be made up
             limits.take_address(request.scope)
         raise
     note_subject(identity.subject)
@@ -64,7 +64,7 @@ async def _verify(request: Request, limits: Limits) -> Identity:
     token = bearer_token(request.headers.get("authorization"))
     if token.startswith(API_TOKEN_PREFIX):
         if not _guard(request).knows_api_token(token):
-            limits.refuse_busy_address(request.scope)  # guesses cost a look into the database
+            limits.refuse_busy_address(request.scope)  # each guess costs a database lookup
         return await _guard(request).verify_api_token(token)
     verifier = request.app.state.verifier
     identity: Identity = verifier.cached(token) or await verifier.verify(token)
@@ -79,7 +79,7 @@ def _guard(request: Request) -> Guard:
 
 
 async def current_identity(request: Request) -> Identity:
-    """The same, and it may do this: a token with read scope only reads. Raises InsufficientScope."""
+    """Returns the caller's identity. Raises InsufficientScope for a write with a read-only token."""
     identity: Identity | None = request.scope.get("identity")
     if identity is None:
         identity = request.scope["identity"] = await authenticate(request)
@@ -89,12 +89,12 @@ async def current_identity(request: Request) -> Identity:
 
 
 async def current_subject(request: Request) -> str:
-    """The subject of the bearer token. Raises the facts of ``current_identity``."""
+    """Returns the subject of the bearer token. Raises the errors of ``current_identity``."""
     return (await current_identity(request)).subject
 
 
 async def logged_in(request: Request) -> Identity:
-    """Whoever logged in here, in person. Raises LoginRequired for API tokens and other issuers' tokens."""
+    """Returns the identity of a login session. Raises LoginRequired for API tokens and other issuers' tokens."""
     identity = await current_identity(request)
     if identity.session_id is None:
         raise LoginRequired
@@ -102,7 +102,7 @@ async def logged_in(request: Request) -> Identity:
 
 
 async def in_person(request: Request) -> Identity:
-    """Anybody but an API token, which must not make others. Raises LoginRequired."""
+    """Returns the identity of a user in person. Raises LoginRequired for API tokens, which must not create others."""
     identity = await current_identity(request)
     if identity.token_id is not None:
         raise LoginRequired
@@ -110,7 +110,7 @@ async def in_person(request: Request) -> Identity:
 
 
 def limited(kind: Literal["chat", "import"]) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that counts one of the costly things, exactly and for all processes. Raises RateLimited.
+    """Returns a dependency that counts a costly request exactly, over all processes, and raises RateLimited.
 
     For a route or a router: ``dependencies=[Depends(limited("import"))]``.
     """
@@ -129,13 +129,13 @@ async def auth_context(request: Request) -> AuthContext:
 
 
 async def auth_session(request: Request) -> DatabaseSession:
-    """A transaction of the role that reads accounts and nothing of what users keep here."""
+    """Opens a transaction of the database role that can read accounts but no users' data."""
     session = request.scope["session"] = request.app.state.database.auth_transaction()
     return session  # type: ignore[no-any-return]
 
 
 async def client(request: Request) -> Client:
-    """The address is the proxy's word only where FORWARDED_ALLOW_IPS names that proxy: uvicorn sees to it."""
+    """Returns the client's IP address and user agent. uvicorn trusts only the proxies in FORWARDED_ALLOW_IPS."""
     arrived_at = now()
     address = plain_address(request.client.host) if request.client else ""
     agent = request.headers.get("user-agent", "")
@@ -150,7 +150,7 @@ InPerson = Annotated[Identity, Depends(in_person)]
 Auth = Annotated[AuthContext, Depends(auth_context)]
 AuthSession = Annotated[DatabaseSession, Depends(auth_session)]
 FromClient = Annotated[Client, Depends(client)]
-# The bounds are only documented: a path that cannot be anybody's is not the caller's either, and that is 403.
+# The bounds are only documented: an impossible user id is not the caller's either, and that is 403.
 UserId = Annotated[
     str,
     Path(
@@ -162,7 +162,7 @@ UserId = Annotated[
 
 
 async def path_owner(user_id: UserId, subject: Subject) -> str:
-    """The owner of everything the request touches: the path must be the token's subject. Raises NotYourPath."""
+    """Returns the owner of all rows the request touches. Raises NotYourPath unless the path names the subject."""
     if user_id not in (subject, ME):
         raise NotYourPath
     return subject
@@ -172,7 +172,7 @@ Owner = Annotated[str, Depends(path_owner)]
 
 
 async def write_session(request: Request, owner: Owner, caller: Caller) -> DatabaseSession:
-    """A transaction of the owner, opened at the first statement, committed before the answer is sent."""
+    """Opens a transaction of the owner. It begins at the first statement and commits before the response is sent."""
     session: DatabaseSession = request.app.state.database.transaction(owner)
     if caller.client:
         session.through = f"token:{caller.client}"
@@ -181,15 +181,15 @@ async def write_session(request: Request, owner: Owner, caller: Caller) -> Datab
 
 
 async def read_session(request: Request, owner: Owner) -> DatabaseSession:
-    """The same, READ ONLY and with one snapshot for all its statements."""
+    """Opens a READ ONLY transaction of the owner, with one snapshot for all its statements."""
     session = request.scope["session"] = request.app.state.database.transaction(owner, read_only=True)
     return session  # type: ignore[no-any-return]
 
 
 async def feed_session(request: Request, user_id: UserId) -> DatabaseSession:
-    """A read-only transaction of whom the path names, for a route that asks for a token of its own before it reads.
+    """Opens a read-only transaction of the user in the path, for a route that checks a feed token before it reads.
 
-    Raises CalendarTokenInvalid for what cannot be anybody.
+    Raises CalendarTokenInvalid for an impossible user id.
     """
     if not is_user_id(user_id):
         raise CalendarTokenInvalid
@@ -203,7 +203,7 @@ ReadSession = Annotated[DatabaseSession, Depends(read_session)]
 
 
 def _canonical_id(value: Any) -> int:
-    """A positive integer of 64 bits in its only spelling; whatever else stands there names nothing: 404."""
+    """Returns a positive 64-bit integer in canonical form. Raises NotFound for anything else: no row has such an id."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and value[0] != "0" and len(value) <= 19:
         number = int(value)
         if number <= MAX_ID:
@@ -225,7 +225,7 @@ TagName = Annotated[
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
     cleaned(TAG_MAX),
 ]
-Revision = Annotated[int, Path(description="The number of a write."), *_row_id(42)]
+Revision = Annotated[int, Path(description="The revision of a write."), *_row_id(42)]
 WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3)]
 FeedId = Annotated[int, Path(description="Id of the calendar feed."), *_row_id(3)]
 ConversationId = Annotated[int, Path(description="Id of the conversation."), *_row_id(3)]
@@ -239,4 +239,4 @@ IfMatch = Annotated[
         json_schema_extra={"pattern": r'^\*$|"[!#-~]*"'},
     ),
 ]
-IfNoneMatch = Annotated[str | None, Header(description="Answer 304 when the ETag is still one of these.")]
+IfNoneMatch = Annotated[str | None, Header(description="Return 304 when the ETag is still one of these.")]

@@ -1,4 +1,4 @@
-"""What the answer about one entity carries beside its body: its version, where it is, and whether it is news at all."""
+"""Responses with one entity: its version, its location, and 304 for a client that has the version."""
 
 from typing import Any
 from urllib.parse import quote
@@ -27,12 +27,12 @@ def entity_answer(entity: Any) -> Response:
 
 
 def created_answer(request: Request, entity: Any) -> Response:
-    # Below the path as it was sent, so that it can be followed by whoever could send it.
+    # Below the path as it was sent, so that the client that sent it can follow it.
     return Json(entity, 201, version_headers(entity, Location=quote(f"{request.scope['path']}/{entity.id}")))
 
 
 def answer_if_news(entity: Any, if_none_match: str | None) -> Response:
-    """The entity, or 304 for who has this version of it."""
+    """Returns the entity, or 304 when ``if_none_match`` names its version."""
     if is_unchanged(if_none_match, task_etag(entity.version)):
         return Response(status_code=304, headers=version_headers(entity))
     return entity_answer(entity)

@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110, 8.8.3): a task's is its version, a list's the owner's revision and what was asked for."""
+"""Entity tags (RFC 9110, 8.8.3): of an entity its version, of a list the owner's revision and a hash of the query."""
 
 import hashlib
 import re
@@ -11,21 +11,21 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
 def task_etag(version: int) -> str:
-    """The strong tag of one task."""
+    """Returns the strong tag of one entity."""
     return f'"{version}"'
 
 
 def list_etag(revision: int, owner: str, query: bytes, shape: str) -> str:
-    """Weak: two answers with this tag hold the same tasks in the same ``shape``, perhaps not in the same bytes.
+    """Returns a weak tag: two responses with it hold the same rows in the same ``shape``, perhaps in different bytes.
 
-    Another version of the service may answer the same query in another way, so the version is part of it, too.
+    Another version of the service may return something else for the same query, so its version is hashed also.
     """
     digest = hashlib.sha256(b"\0".join((VERSION.encode(), shape.encode(), owner.encode(), query))).hexdigest()[:12]
     return f'W/"{revision}-{digest}"'
 
 
 def expected_versions(if_match: str | None) -> list[int] | None:
-    """The versions an ``If-Match`` accepts; None for no condition or ``*``. Raises NoEntityTag.
+    """Returns the versions that ``If-Match`` accepts; None without a condition or for ``*``. Raises NoEntityTag.
 
     Strong comparison (RFC 9110, 13.1.1): a weak or foreign tag matches nothing.
     """
@@ -39,7 +39,7 @@ def expected_versions(if_match: str | None) -> list[int] | None:
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:
-    """Whether ``If-None-Match`` names ``etag``; weak comparison, as RFC 9110, 13.1.2 asks."""
+    """Returns whether ``If-None-Match`` names ``etag``, by weak comparison (RFC 9110, 13.1.2)."""
     if if_none_match is None:
         return False
     if if_none_match.strip() == "*":

@@ -1,8 +1,8 @@
 """Safe retries: ``Idempotency-Key`` on unsafe requests below a user's path (draft-ietf-httpapi-idempotency-key-header).
 
-The first answer is kept in the transaction of its effect, so there is never one without the other, whatever is killed
-in between. A refusal is kept only if the same request would be refused again, in a transaction of its own after the
-rollback. A request without the header costs nothing.
+The first response is stored in the transaction of its effect, so neither exists without the other, whatever process is
+killed. An error is stored only if the same request would fail again, in a separate transaction after the rollback. A
+request without the header costs nothing.
 """
 
 import hashlib
@@ -31,31 +31,31 @@ DETERMINISTIC = {
 }  # fmt: skip
 
 
-# For the document: every unsafe route below a user's path takes it, so no signature says so.
+# For the document: every unsafe route below a user's path accepts it, so no signature declares it.
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Repeat the request with the same key to have the first answer again, for 24 hours. Not one with a "
-    "secret in it: its repeat is 409 `secret_shown_once`.",
+    "description": "Repeat the request with the same key to get the first response again, for 24 hours. A response "
+    "with a secret is not stored: its repeat is 409 `secret_shown_once`.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One request with a key; ``answer`` is the kept one of an earlier attempt."""
+    """A request with an Idempotency-Key; ``response`` is the stored one when it is a repeat."""
 
     database: Database
     owner: str
     key: str
     fingerprint: bytes
-    answer: Response | None = None
+    response: Response | None = None
 
     async def keep(self, session: Session, response: Response) -> Self:
-        """Keep a success in its own transaction. An answer that is a stream is not kept.
+        """Stores a successful response in the request's transaction. A stream is not stored.
 
-        Of one with a secret only is kept that it was given: the key is taken, and the effect does not come again.
+        Instead of a response with a secret, a 409 is stored: the key is used up, and the effect is not repeated.
         """
         whole = isinstance(getattr(response, "body", None), bytes) and response.media_type != "text/event-stream"
         if whole and response.status_code < 300:
@@ -65,14 +65,14 @@ class Attempt:
         return self
 
     async def refuse(self, error: BaseException) -> Response | None:
-        """The answer to a deterministic refusal, kept; None for an error that may not come again."""
+        """Stores and returns the response to a deterministic error; None for an error that may not happen again."""
         if isinstance(error, RequestValidationError):
             refusal = of_validation(error)
         elif isinstance(error, AppError) and error.kind in DETERMINISTIC and error.retry_after is None:
             refusal = of_fact(error)
         else:
             return None
-        with suppress(AppError):  # not kept: another attempt finds out for itself
+        with suppress(AppError):  # not stored: a repeat of the request fails by itself
             await self._keep_refusal(refusal)
         return refusal
 
@@ -84,27 +84,26 @@ class Attempt:
 
 
 async def begin_attempt(request: Request) -> Attempt | None:
-    """None without the header, and for a route without a transaction of an owner to keep the answer in.
+    """Claims the request's key; None without the header, and without an owner's transaction to store a response in.
 
-    What the account's own routes answer is not kept: there are tokens in it.
-
-    Raises IdempotencyKeyInvalid, IdempotencyKeyInUse, IdempotencyKeyReused and what reading the body raises.
+    Account routes have no such transaction: their responses hold tokens and are not stored. Raises
+    IdempotencyKeyInvalid, IdempotencyKeyInUse, IdempotencyKeyReused and the errors of ``read_body``.
     """
     session: Session | None = request.scope.get("session")
     if session is None or not session.owner or (key := key_of(request)) is None:
         return None
-    # Read here, where it is hashed; the route finds it again where Starlette keeps what was read.
+    # Read here to hash it; Starlette keeps a body in this attribute, where the route finds it again.
     request._body = await read_body(request, request.app.state.settings.body_limit)
     attempt = Attempt(request.app.state.database, session.owner, key, _fingerprint(request, request._body))
     kept = await claim_key(session, session.owner, key, attempt.fingerprint)
     if kept is not None:
         headers = {**dict(kept.headers), "Idempotent-Replayed": "true"}
-        attempt.answer = Response(kept.body, kept.status, headers)
+        attempt.response = Response(kept.body, kept.status, headers)
     return attempt
 
 
 def key_of(request: Request) -> str | None:
-    """The key that was sent. Raises IdempotencyKeyInvalid."""
+    """Returns the key that was sent. Raises IdempotencyKeyInvalid."""
     header = request.headers.get("idempotency-key")
     if header is None:
         return None
@@ -115,9 +114,9 @@ def key_of(request: Request) -> str | None:
 
 
 def _fingerprint(request: Request, body: bytes) -> bytes:
-    """What makes it the same request: method, route, ids, query, body and the headers that decide what becomes of it.
+    """Hashes what identifies the request: method, route, ids, query, body and the headers that change its effect.
 
-    ``me`` and the user's id are the same.
+    ``me`` and the user's id count as the same path.
     """
     ids = {name: value for name, value in request.path_params.items() if name != "user_id"}
     route = getattr(request.scope["route"], "path", "")

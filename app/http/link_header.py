@@ -12,12 +12,12 @@ PAGING_NAMES = {"cursor", "offset", "skip", "page"}
 def link_header(
     path: str, query: bytes, page: Page, *, offset: int | None, limit: int, known: frozenset[str] | None = None
 ) -> str:
-    """RFC 8288 links; by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded.
+    """Returns RFC 8288 links, by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded.
 
     Names that are not ``known`` are left out; None keeps them all.
     """
-    base = quote(path)  # a user id may hold what no header can
-    # Remembered: front-ends send few different queries. Not the long ones, for which anybody could fill the memory.
+    base = quote(path)  # a user id may contain characters that no header may
+    # Cached, since front-ends send few different queries; not the long ones, with which a client could fill the memory.
     repeat = _without_paging if len(query) <= MAX_CACHED_QUERY_BYTES else _without_paging.__wrapped__
     kept = repeat(query, known)
     more = f"<{base}?{kept}&" if kept else f"<{base}?"
@@ -34,7 +34,7 @@ def link_header(
 
 @lru_cache(maxsize=1024)
 def _without_paging(query: bytes, known: frozenset[str] | None) -> str:
-    """What a link repeats of the query."""
+    """Returns the query without its paging parameters."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     return urlencode(
         [(name, value) for name, value in pairs if name not in PAGING_NAMES and (known is None or name in known)]

@@ -1,4 +1,4 @@
-"""What a list answers beside its rows: where it goes on, which revision it shows, and whether it is news at all."""
+"""Responses with a list: links to other pages, its revision, and 304 for a client that has it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.schemas.queries import ForwardQuery, PageQuery
 from app.services import users
 
 LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
-    "X-Revision", "The number of the latest write this list shows.", "integer"
+    "X-Revision", "The revision of the latest write that this list includes.", "integer"
 )
 ARRAY: dict[str, Any] = {"headers": LIST_TAGS | header("Link", "RFC 8288: first, next and prev page.")}
 LIST: dict[str, Any] = {
@@ -29,7 +29,7 @@ def _is_envelope(request: Request) -> bool:
 
 
 def wants_total(request: Request, query: PageQuery) -> bool:
-    """Counting costs as much as the matches are many, so it is asked for; an envelope has a place to fill."""
+    """Returns whether to count all matches, which costs in proportion to them; an envelope does so by default."""
     return query.count if query.count is not None else _is_envelope(request)
 
 
@@ -38,7 +38,7 @@ def etag_of_list(request: Request, revision: int, owner: str) -> str:
 
 
 async def unchanged_list(request: Request, session: Session, owner: str, if_none_match: str | None) -> Response | None:
-    """304 for the price of one key look-up; None when the list must be read."""
+    """Returns 304 after a single lookup by key; None when the list must be read."""
     if if_none_match is None:
         return None
     revision = await users.get_revision(session, owner)
@@ -55,19 +55,19 @@ def list_headers(revision: int, etag: str | None) -> dict[str, str]:
 
 
 def list_answer(request: Request, page: Page, query: PageQuery, etag: str | None) -> Response:
-    """A list of tasks, as an array or in the envelope that the setting asks for."""
+    """Returns a list of tasks, as an array or in an envelope, as LIST_SHAPE specifies."""
     headers = _page_headers(request, page, query, etag)
     return Json(_envelope(page, query) if _is_envelope(request) else page.rows, headers=headers)
 
 
 def array_answer(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> Response:
-    """A list of anything else."""
+    """Returns a list of any other entity, always as an array."""
     return Json(page.rows, headers=_page_headers(request, page, query, etag))
 
 
 def _page_headers(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> dict[str, str]:
     headers = list_headers(page.revision, etag)
-    # Names that were ignored lead nowhere; where they are refused, there are none.
+    # Links leave out the names that were ignored; where unknown names are refused, there are none.
     known = known_names(type(query)) if request.app.state.settings.unknown_fields == "ignore" else None
     offset = query.offset if isinstance(query, PageQuery) else None
     path, text = request.scope["path"], request.scope["query_string"]

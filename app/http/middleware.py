@@ -1,4 +1,4 @@
-"""The outermost layers: request id, headers every response carries, one log line; the last catch. Pure ASGI."""
+"""The outermost middleware: request id, headers of every response, log lines, CORS, unhandled errors. Pure ASGI."""
 
 import logging
 import time
@@ -16,10 +16,10 @@ from app.observability.request_context import STREAMING, start_request
 access_log = logging.getLogger("app.access")
 slow_log = logging.getLogger("app.slow")
 
-SLOW_LINES = 20  # a second: where all are slow, a line for each makes the next one slower (12 % at 1,000 clients)
+SLOW_LINES = 20  # a second: when all requests are slow, logging each makes them slower (12 % at 1,000 clients)
 NOSNIFF = (b"x-content-type-options", b"nosniff")
-# For whatever an answer does not say itself. Nothing but /docs is a page: an answer that a browser is made to show as
-# one may load and run nothing, be framed by nobody, and tell no other site where it was.
+# For headers that a response does not set itself. Only /app and /docs are pages: any other response that a browser is
+# made to show as a page may load and run nothing, may not be framed, and sends no referrer.
 DEFAULTS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -31,10 +31,10 @@ class Edge:
     """Wraps the whole application. ``BaseHTTPMiddleware`` would cost 244 microseconds a request."""
 
     def __init__(self, app: ASGIApp, *, log_requests: bool, slow_ms: int = 0, metrics: Metrics | None = None) -> None:
-        """Requests of ``slow_ms`` milliseconds are logged as slow; 0: none."""
+        """Accepts ``slow_ms``, the milliseconds from which a request is logged as slow; 0 logs none."""
         self.app = app
         self.log_requests, self.slow_ms, self.metrics = log_requests, slow_ms, metrics
-        self._second = self._said_slow = 0
+        self._second = self._slow_logged = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,7 +42,7 @@ class Edge:
             return
         identifier = start_request(_header(scope, b"x-request-id"))
         named = (b"x-request-id", identifier.encode())
-        from_no_page = _header(scope, b"origin") is None
+        without_origin = _header(scope, b"origin") is None
         started = time.perf_counter()
         status = 0
 
@@ -54,10 +54,10 @@ class Edge:
                 headers = message["headers"] = [*message.get("headers", ()), named, NOSNIFF]
                 if (limits := inner.get(HEADERS)) is not None:
                     headers += limits
-                said = {name for name, _ in headers}
-                headers += [default for default in DEFAULTS if default[0] not in said]
-                if from_no_page:
-                    headers.append((b"vary", b"Origin"))  # with an Origin it is CORS that says so
+                present = {name for name, _ in headers}
+                headers += [default for default in DEFAULTS if default[0] not in present]
+                if without_origin:
+                    headers.append((b"vary", b"Origin"))  # with an Origin, CORS adds it
             await send(message)
 
         _strip_trailing_slash(scope)
@@ -66,32 +66,32 @@ class Edge:
         try:
             await self.app(inner, receive, send_with_headers)
         finally:
-            self._note(inner, status, inner.get(STREAMING, time.perf_counter()) - started)
+            self._record(inner, status, inner.get(STREAMING, time.perf_counter()) - started)
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
-        # The route's template, not the path: ids and users stay out of the log, and so do queries with search words.
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        # The route's template, not the path: ids, users and search words stay out of the log.
         route = getattr(scope.get("route"), "path", None) or UNMATCHED
         if self.metrics is not None:
             self.metrics.observe(route, scope["method"], status, seconds)
         slow = 0 < self.slow_ms <= seconds * 1000
         if self.log_requests or slow:
-            said = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
+            fields = {"method": scope["method"], "route": route, "status": status, "ms": round(seconds * 1000, 1)}
             if self.log_requests:
-                access_log.info("request", extra=said)
-            if slow and self._may_say_so():
+                access_log.info("request", extra=fields)
+            if slow and self._may_log_slow():
                 session = scope.get("session")
-                slow_log.warning("slow_request", extra={**said, "round_trips": session.round_trips if session else 0})
+                slow_log.warning("slow_request", extra={**fields, "round_trips": session.round_trips if session else 0})
 
-    def _may_say_so(self) -> bool:
+    def _may_log_slow(self) -> bool:
         second = int(time.monotonic())
         if second != self._second:
-            self._second, self._said_slow = second, 0
-        self._said_slow += 1
-        return self._said_slow <= SLOW_LINES
+            self._second, self._slow_logged = second, 0
+        self._slow_logged += 1
+        return self._slow_logged <= SLOW_LINES
 
 
 class Cors(CORSMiddleware):
-    """Starlette's, skipped for whoever sends no Origin: 15 to 50 microseconds for every caller but browsers."""
+    """Starlette's CORS, skipped without an Origin header: 15 to 50 microseconds less for other callers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and _header(scope, b"origin") is None:
@@ -100,16 +100,16 @@ class Cors(CORSMiddleware):
             await super().__call__(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """A refusal is a problem like any other. Its text is Starlette's: what of the request is not allowed."""
-        answer = super().preflight_response(request_headers)
-        if answer.status_code < 400:
-            return answer
-        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
-        return problem(answer.status_code, "cors_refused", f"{bytes(answer.body).decode()}.", headers=headers)
+        """Returns a refused preflight as a problem, with Starlette's text: what of the request is not allowed."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:
+            return response
+        headers = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
+        return problem(response.status_code, "cors_refused", f"{bytes(response.body).decode()}.", headers=headers)
 
 
 class LastCatch:
-    """Bugs as answers. Stands inside of CORS: without its headers a browser tells its page of a network error."""
+    """Turns unhandled errors into responses. Inside CORS: without its headers a browser reports a network error."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -118,7 +118,7 @@ class LastCatch:
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            if scope["type"] != "http" or "answered" in scope:  # all that is left is to break the answer off
+            if scope["type"] != "http" or "answered" in scope:  # the response has begun: it can only be cut off
                 raise
             await unexpected(error)(scope, receive, send)
 
@@ -132,9 +132,9 @@ def _header(scope: Scope, name: bytes) -> str | None:
 
 
 def _strip_trailing_slash(scope: Scope) -> None:
-    """Both forms of a path are the same resource; a redirect would make some clients drop their Authorization.
+    """Removes a trailing slash: a redirect instead would make some clients drop their Authorization header.
 
-    An encoded slash is not one of the path's: it ends the name of a tag.
+    An encoded slash stays: it belongs to the name of a tag.
     """
     path: str = scope["path"]
     if len(path) > 1 and path.endswith("/") and not scope.get("raw_path", b"").upper().endswith(b"%2F"):

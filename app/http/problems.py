@@ -1,4 +1,4 @@
-"""Facts to answers: the only module that knows both an error's kind and its HTTP status (RFC 9457)."""
+"""Error responses (RFC 9457): the only module that knows both an error's kind and its HTTP status."""
 
 import json
 import logging
@@ -58,7 +58,7 @@ TITLES = {
     504: "Gateway Timeout",
     507: "Insufficient Storage",
 }
-FINDINGS_MAX, FINDINGS_SIZE = 100, 32_768  # of one refusal, and their bytes: it has 64 KB at most
+FINDINGS_MAX, FINDINGS_SIZE = 100, 32_768  # of one response, and their bytes: it has 64 KB at most
 DETAIL_MAX = 2_000  # characters
 CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -71,7 +71,7 @@ def problem(
     errors: list[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """One answer in the shape that everything that fails has."""
+    """Returns a response in the shape that all errors share."""
     body: dict[str, Any] = {
         "type": f"urn:todo:problem:{code}",
         "title": TITLES.get(status, "Error"),
@@ -88,28 +88,28 @@ def problem(
 def _encode(body: dict[str, Any]) -> bytes:
     try:
         return msgspec.json.encode(body)
-    except UnicodeEncodeError:  # an unknown name may be a lone surrogate; json escapes what UTF-8 cannot say
+    except UnicodeEncodeError:  # an unknown name may be a lone surrogate, which only JSON escapes can express
         return json.dumps(body).encode()
 
 
-def of_fact(fact: AppError) -> Response:
-    """The answer for a fact."""
-    status = STATUS[fact.kind]
+def of_fact(error: AppError) -> Response:
+    """Returns the response for an application error."""
+    status = STATUS[error.kind]
     headers = {}
     if status == 401:
         # RFC 6750, 3.1: no error code when the client sent no credentials at all
-        sent = fact.code not in {"token_missing", "token_not_bearer"}
+        sent = error.code not in {"token_missing", "token_not_bearer"}
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if sent else "Bearer"
-    if fact.code == "insufficient_scope":
+    if error.code == "insufficient_scope":
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'  # RFC 6750, 3.1
-    if fact.retry_after is not None:
-        headers["Retry-After"] = str(fact.retry_after)
-    errors = [{"loc": list(fact.loc), "msg": fact.detail, "type": fact.code}] if status == 422 else None
-    return problem(status, fact.code, fact.detail, errors=errors, headers=headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 else None
+    return problem(status, error.code, error.detail, errors=errors, headers=headers)
 
 
 def of_validation(error: RequestValidationError) -> Response:
-    """422 with the first findings; never the input itself, which may be a password or a title."""
+    """Returns 422 with the first findings, and never the input itself, which may be a password or a title."""
     found = error.errors()
     errors = [make_finding(each) for each in found[:FINDINGS_MAX]]
     first = errors[0] if errors else {"loc": [], "msg": "invalid"}
@@ -119,13 +119,13 @@ def of_validation(error: RequestValidationError) -> Response:
 
 
 def _fitting(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns as many from the beginning as a refusal holds."""
+    """Returns as many of the first findings as a response may hold."""
     sizes = accumulate(len(_encode(error)) for error in errors)
     return [error for error, size in zip(errors, sizes, strict=True) if size <= FINDINGS_SIZE]
 
 
 def of_http(error: HTTPException, request: Request) -> Response:
-    """What the framework raises by itself: unknown routes and methods."""
+    """Returns the response for an error that the framework raises itself: unknown routes and methods."""
     code = CODES.get(error.status_code, "http_error")
     headers = dict(error.headers or {})
     if error.status_code == 405:
@@ -134,27 +134,27 @@ def of_http(error: HTTPException, request: Request) -> Response:
 
 
 def method_not_allowed(methods: set[str]) -> Response:
-    """``methods`` are all that the path supports (RFC 9110, 15.5.6)."""
+    """Returns 405 with ``methods``, all that the path supports (RFC 9110, 15.5.6)."""
     allowed = methods | {"HEAD"} if "GET" in methods else methods
     return problem(405, CODES[405], TITLES[405], headers={"Allow": ", ".join(sorted(allowed))})
 
 
 def _methods(request: Request) -> set[str]:
-    """Each method is a route of its own, and Starlette names one's."""
+    """Returns the methods of all routes with this path: Starlette names only those of one route."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     return {method for route in routes if route.path == routes[0].path for method in route.methods}
 
 
 def unexpected(error: Exception) -> Response:
-    """A bug: logged once with its traceback, answered with nothing but the request id."""
+    """Logs a bug with its traceback and returns a response that names only the request id."""
     log.error("unhandled error", exc_info=error)
     return problem(500, "internal_error", "Something went wrong on our side; the request id finds it in the log.")
 
 
 def install_problems(app: FastAPI) -> None:
-    """Register the handlers; everything else is caught by ``app.http.middleware``."""
+    """Registers the error handlers. All other errors are caught by ``app.http.middleware``."""
 
-    async def fact(request: Request, error: Exception) -> Response:
+    async def application_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)
         return of_fact(error)
 
@@ -166,10 +166,10 @@ def install_problems(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return of_fact(BodyTooLarge()) if error.status_code == 413 else of_http(error, request)
 
-    async def gone(request: Request, error: Exception) -> Response:
-        return Response(status_code=400)  # nobody is there to read it
+    async def disconnected(request: Request, error: Exception) -> Response:
+        return Response(status_code=400)  # the client does not read it
 
-    app.add_exception_handler(AppError, fact)
+    app.add_exception_handler(AppError, application_error)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(ClientDisconnect, disconnected)

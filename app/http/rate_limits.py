@@ -1,12 +1,12 @@
-"""How much one subject may ask for, and one address without a token.
+"""Rate limits by subject, and by IP address for requests without a valid token.
 
-The general limits are counted in this process and cost no round trip: each of WEB_CONCURRENCY processes gives its
-share, so a client that sits on one connection meets that share, and all processes together never give more than the
-setting. The tight ones (``TIGHT``) cost more than a request should, so they are exact: counted where all processes
-look (``app.services.rate_limits.postgres``).
+The general limits are counted in this process and cost no round trip. Each of WEB_CONCURRENCY processes allows its
+share of the setting: a client on one connection gets that share, and all processes together allow no more than the
+setting. The limits of costly requests (``tight``) are exact: counted in PostgreSQL or Redis, for all processes
+(``app.services.rate_limits``).
 
-Both are GCRA (ITU-T I.371): of a client only one instant is kept, the one at which it has its whole quota again.
-Answers say what is left (draft-ietf-httpapi-ratelimit-headers).
+Both use GCRA (ITU-T I.371), which keeps one instant for each client: when its whole quota is available again.
+Responses carry what is left (draft-ietf-httpapi-ratelimit-headers).
 """
 
 import math
@@ -22,12 +22,11 @@ from app.net.addresses import network_of
 from app.services.rate_limits.quota import Counts, Quota
 
 MINUTE, HOUR = 60, 3600  # seconds
-# Of each kind. Who is forgotten first has not been seen for longest, and begins with a whole quota: 50,000 addresses
-# or subjects take about 10 MB.
+# Keys for each limit; 50,000 take about 10 MB. The least recently used key is dropped first, and regains a whole quota.
 REMEMBERED = 50_000
-UNLIMITED = frozenset({"/health", "/ready", "/metrics"})  # who watches the service must see it under any load
+UNLIMITED = frozenset({"/health", "/ready", "/metrics"})  # monitoring must work under any load
 STATIC = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
-HEADERS = "limits"  # in the scope of a request: what its answer says of the limits that it met
+HEADERS = "limits"  # in the scope of a request: the RateLimit headers of its response
 
 Scope = MutableMapping[str, Any]
 network = lru_cache(4096)(network_of)
@@ -47,7 +46,7 @@ class Limiter:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, scope: Scope, key: str) -> None:
-        """Count a request, and have its answer say so. Raises RateLimited."""
+        """Counts a request and records the quota for its response. Raises RateLimited."""
         full_at, now = self._full_at, self._clock()
         left = full_at.get(key, 0.0) - now
         left = (left if left > 0 else 0.0) + self._step
@@ -60,12 +59,15 @@ class Limiter:
         _note(scope, self.quota, self._policy, admitted, left)
 
     def is_used_up(self, key: str) -> bool:
-        """Whether the next one would be refused."""
+        """Returns whether the next request would be refused."""
         return self._full_at.get(key, 0.0) - self._clock() + self._step > self.quota.seconds + 1e-6
 
 
 def _note(scope: Scope, quota: Quota, policy: bytes, admitted: bool, left: float) -> None:
-    """What the answer says: quotas and what is left of them. ``left``: seconds until all is, with this request."""
+    """Records the quota and what remains of it for the response. Raises RateLimited unless ``admitted``.
+
+    ``left`` is the seconds until the whole quota is available again, this request included.
+    """
     remaining = int((quota.seconds - left) * quota.amount / quota.seconds + 1e-6) if admitted else 0
     state = b'"%b";r=%d;t=%d' % (quota.name.encode(), remaining, math.ceil(left))
     if (before := scope.get(HEADERS)) is not None:
@@ -79,7 +81,7 @@ class Limits:
     """Every limit of this process."""
 
     def __init__(self, settings: Settings) -> None:
-        """``counts`` is set at the start: it needs the database."""
+        """Builds the limits. The lifespan sets ``counts``, which needs the database."""
         share = settings.web_concurrency
         self.subjects = _limiter("default", settings.rate_limit_per_minute, share)
         self.addresses = _limiter("anonymous", settings.rate_limit_anonymous_per_minute, share)
@@ -90,26 +92,26 @@ class Limits:
         self.counts: Counts | None = None
 
     def take_subject(self, scope: Scope, subject: str) -> None:
-        """Count a request whose token is good. Raises RateLimited."""
+        """Counts a request with a valid token. Raises RateLimited."""
         if self.subjects is not None:
             self.subjects.take(scope, subject)
 
     def take_address(self, scope: Scope) -> None:
-        """Count a request without a token, or with one that is not good, once. Raises RateLimited."""
+        """Counts a request without a valid token, once, by IP address. Raises RateLimited."""
         if self.addresses is None or HEADERS in scope or scope.get("path", "").startswith(STATIC):
             return
         if client := scope.get("client"):
             self.addresses.take(scope, network(client[0]))
 
     def refuse_busy_address(self, scope: Scope) -> None:
-        """Before something is looked up for an address that has nothing left. Raises RateLimited."""
+        """Refuses an IP address that has used up its quota, before a lookup. Raises RateLimited."""
         if self.addresses is not None and (client := scope.get("client")):
             key = network(client[0])
             if self.addresses.is_used_up(key):
                 self.addresses.take(scope, key)
 
     async def take(self, scope: Scope, kind: str, subject: str) -> None:
-        """Count one of the costly things, ``kind`` of ``tight``, for all processes. Raises RateLimited."""
+        """Counts a costly request, ``kind`` of ``tight``, over all processes. Raises RateLimited."""
         quota = self.tight[kind]
         if quota.amount and self.counts is not None:
             _note(scope, quota, quota.policy, *await self.counts.take(quota, subject))

@@ -1,7 +1,7 @@
-"""The refresh token in a cookie: out of reach of scripts, sent to ``/api/auth`` only, used by known sites only.
+"""The refresh token in a cookie: unreadable for scripts, sent to ``/api/auth`` only, accepted from allowed sites only.
 
-With REFRESH_COOKIE it travels in no other way. Without it, a page of this service may ask for the cookie by the header
-``X-Refresh-Cookie``, as the web client does: other origins cannot, since CORS does not let them send that header.
+With REFRESH_COOKIE, the token is in the cookie only. Without it, a page of this service, such as the web client, may
+request the cookie with the header ``X-Refresh-Cookie``. Other origins cannot: CORS does not allow them that header.
 """
 
 import re
@@ -23,7 +23,10 @@ LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def set_refresh_cookie(request: Request, response: Response, settings: Settings, token: str) -> None:
-    """HttpOnly, SameSite=Strict, and Secure unless this is somebody's own machine (RFC 6265bis, 5.7)."""
+    """Sets the cookie: HttpOnly, SameSite=Strict, and Secure unless client and service share a machine.
+
+    RFC 6265bis, 5.7: browsers do not store a Secure cookie that arrives by plain HTTP.
+    """
     _write(request, response, settings, token, settings.refresh_idle)
 
 
@@ -37,7 +40,7 @@ def _write(request: Request, response: Response, settings: Settings, value: str,
 
 
 def _is_own_machine(request: Request, settings: Settings) -> bool:
-    """Whether nothing but this machine is between browser and service. A proxy that ends TLS says that it is there."""
+    """Returns whether browser and service are on one machine. A proxy that ends TLS shows itself by its headers."""
     if request.url.scheme == "https" or settings.public_url.lower().startswith("https:"):
         return False
     if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
@@ -47,9 +50,9 @@ def _is_own_machine(request: Request, settings: Settings) -> bool:
 
 
 def refresh_cookie(request: Request, settings: Settings) -> str:
-    """The token in the cookie. Raises RefreshTokenMissing, and OriginRefused for a site that is not ours.
+    """Returns the token in the cookie. Raises RefreshTokenMissing, and OriginRefused for other sites.
 
-    Browsers send Origin with every POST; who leaves it out is no browser and can send the token in the body.
+    Browsers send Origin with every POST; other clients can send the token in the body.
     """
     token = _find_cookie(request)
     if not token:
@@ -61,12 +64,12 @@ def refresh_cookie(request: Request, settings: Settings) -> str:
 
 
 def has_refresh_cookie(request: Request, settings: Settings) -> bool:
-    """Whether there is a cookie that has to go when the session ends."""
+    """Returns whether a cookie must be cleared when the session ends."""
     return settings.refresh_cookie or _find_cookie(request) is not None
 
 
 def _find_cookie(request: Request) -> str | None:
-    """Not by ``request.cookies``: before Python 3.11.10 that takes 0.6 s for 16 KB of backslashes (CVE-2024-7592)."""
+    """Finds the cookie without ``request.cookies``, slow before Python 3.11.10 (CVE-2024-7592): 16 KB take 0.6 s."""
     found = None
     for cookie in request.headers.get("cookie", "").split(";"):
         name, separator, value = cookie.partition("=")
@@ -80,7 +83,7 @@ def _own_origin(request: Request) -> str:
 
 
 def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
-    """Browsers say themselves whether a page is of this origin, also behind a proxy that ends TLS (Fetch Metadata)."""
+    """Returns whether the page is of this origin. Fetch Metadata is reliable also behind a proxy that ends TLS."""
     if request.headers.get("sec-fetch-site") == "same-origin":
         return True
     public = ORIGIN.match(settings.public_url.lower())
@@ -88,7 +91,7 @@ def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
 
 
 def _is_allowed(origin: str, request: Request, settings: Settings) -> bool:
-    """Compared as a string, as a browser writes it (RFC 6454, 6.2): what anybody may send is not parsed."""
+    """Returns whether the origin is allowed, by comparing strings (RFC 6454, 6.2): untrusted input is not parsed."""
     public = ORIGIN.match(settings.public_url.lower())
     if public is not None:
         return origin == public[0] or origin in settings.cors_origins
@@ -99,9 +102,9 @@ def _is_allowed(origin: str, request: Request, settings: Settings) -> bool:
 def pair_answer(
     request: Request, auth: AuthContext, pair: Pair, status: int = 200, *, in_cookie: bool = False
 ) -> Response:
-    """In cookie mode the refresh token is in the cookie only: a script that cannot read it cannot leak it.
+    """Returns the tokens. In cookie mode, the refresh token is in the cookie only, so a script cannot leak it.
 
-    ``in_cookie``: it came in the cookie, and goes back in it, whatever is asked for.
+    ``in_cookie``: the request sent it in the cookie, so the response does also.
     """
     in_cookie = in_cookie or auth.settings.refresh_cookie or ASKED in request.headers
     body = {

@@ -1,4 +1,4 @@
-"""Answers as bytes: encoded once, from rows."""
+"""JSON responses, encoded once, from rows."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from app.json_codec import encode
 
-SLICE_ROWS = 100  # that are encoded in one piece
+SLICE_ROWS = 100  # rows that are encoded without a pause for other requests
 
 
 async def encode_list(items: Sequence[Any]) -> msgspec.Raw:
-    """Returns a JSON array. Others run in between: one write, and so one page of changes, can have many rows."""
+    """Returns a JSON array. Yields to the event loop in between: one write, so one page of changes, has many rows."""
     pieces = []
     for start in range(0, len(items), SLICE_ROWS):
         if start:
@@ -23,7 +23,7 @@ async def encode_list(items: Sequence[Any]) -> msgspec.Raw:
 
 
 class Json(Response):
-    """``content`` is anything msgspec encodes."""
+    """A JSON response; ``content`` is anything that msgspec encodes."""
 
     media_type = "application/json"
 
@@ -32,9 +32,9 @@ class Json(Response):
 
 
 class ShownOnce(Json):
-    """Holds a secret that no later response shows, so no Idempotency-Key keeps it.
+    """A response with a secret that no later response shows, so it is not stored under an Idempotency-Key.
 
-    ``instead`` is a sentence for a client that repeats the request: how to come by a secret without this response.
+    ``instead`` is a sentence for a client that repeats the request: how to get a new secret.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class ShownOnce(Json):
 
 
 def header(name: str, description: str, type_: str = "string") -> dict[str, Any]:
-    """A response header for the document."""
+    """Describes a response header for the document."""
     return {name: {"description": description, "schema": {"type": type_}}}
 
 
 LIMITED: dict[int | str, dict[str, Any]] = {429: {"description": "There were too many wrong attempts."}}
-NOT_CACHED_ELSEWHERE = "private, no-cache"  # a client may keep it, and must ask before it uses it again
+NOT_CACHED_ELSEWHERE = "private, no-cache"  # a client may store it, and must revalidate it before each use

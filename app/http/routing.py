@@ -2,11 +2,11 @@
 
 FastAPI documents every route and validates with its own fields; ``DirectRoute`` only replaces the machinery between
 the socket and the endpoint, which costs 100 to 250 microseconds a request (``bench/``). Signatures stay FastAPI's.
-Differences that matter:
+The differences:
 
-* the body is read after the dependencies have run, so nobody without a token can make the service parse one;
+* the body is read after the dependencies have run, so a client without a token cannot make the service parse one;
 * JSON is read strictly: UTF-8, no duplicate keys, no NaN (RFC 8259, 4 and 6);
-* the session of the request is committed before the answer is sent, and rolled back when the endpoint raises.
+* the session of the request is committed before the response is sent, and rolled back when the endpoint raises.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -29,7 +29,7 @@ from app.http.dependencies import TOKEN_READERS
 from app.http.idempotency import Attempt, begin_attempt
 from app.http.link_header import MAX_CACHED_QUERY_BYTES
 
-# Puts a value under its name into the dict, or findings into the list. A coroutine only where it must wait.
+# Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 Endpoint = Callable[..., Awaitable[Response]]
 MAX_CACHED_QUERIES = 1024
@@ -65,9 +65,9 @@ class DirectRoute(APIRoute):
                 for bind in dependencies:
                     if (waiting := bind(request, values, errors)) is not None:
                         await waiting
-                if unsafe and not errors and (attempt := await begin_attempt(request)) and attempt.answer:
+                if unsafe and not errors and (attempt := await begin_attempt(request)) and attempt.response:
                     await request.scope["session"].rollback()
-                    return attempt.answer
+                    return attempt.response
                 for bind in plan:
                     if (waiting := bind(request, values, errors)) is not None:
                         await waiting
@@ -90,25 +90,25 @@ class DirectRoute(APIRoute):
 
 
 class SmallBodyRoute(DirectRoute):
-    """Reads what a client without a token may send: names, e-mail addresses and passwords."""
+    """Limits the body on routes open to clients without a token: names, e-mail addresses and passwords are short."""
 
     body_max = 8_192
 
 
 def _dependencies(dependant: Dependant) -> list[Bind]:
-    """The steps that come first. Security schemes are declared for the document; the token is read by ``deps``."""
+    """Returns the steps that run first. Security schemes only document: ``http.dependencies`` reads the token."""
     return [_dependency(sub) for sub in dependant.dependencies if not isinstance(sub.call, SecurityBase)]
 
 
 def _reads_token(dependant: Dependant) -> bool:
-    """Whether a request comes to the endpoint only with a good token; then it is counted where that is read."""
+    """Returns whether the endpoint requires a valid token; then requests are counted where the token is read."""
     return dependant.call in TOKEN_READERS or any(_reads_token(sub) for sub in dependant.dependencies)
 
 
 async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
-    """The endpoint's answer. Only what failed before COMMIT was sent comes here, so nothing is ever done twice.
+    """Calls the endpoint, and again on contention. That fails before COMMIT is sent, so no write happens twice.
 
-    Not without the request's own session: who opens transactions in a service may have committed one already.
+    Never repeats it without the request's own session: a service that opens transactions may have committed one.
     """
     session = request.scope.get("session")
     return await (endpoint(**values) if session is None else _transact(endpoint, values, session))
@@ -119,13 +119,14 @@ async def _transact(endpoint: Endpoint, values: dict[str, Any], session: Any) ->
     try:
         return await endpoint(**values)
     except Contention:
-        await session.rollback()  # its next statement begins a new transaction;
-        # a claimed Idempotency-Key is let go with it, and keeping the answer finds out whether that mattered
+        # The next statement begins a new transaction. The rollback also releases a claimed Idempotency-Key: storing the
+        # response fails if another request has claimed it since.
+        await session.rollback()
         raise
 
 
 def _plan(dependant: Dependant, body_max: int) -> list[Bind]:
-    """The steps for parameters of its own, in FastAPI's order."""
+    """Returns the steps that bind the parameters of ``dependant`` itself, in FastAPI's order."""
     steps: list[Bind] = []
     if dependant.request_param_name:
         steps.append(_request(dependant.request_param_name))
@@ -168,7 +169,7 @@ def _request(name: str) -> Bind:
 
 
 def _text_field(field: Any, place: str) -> Bind:
-    """A path parameter or a header, validated by FastAPI's own field."""
+    """Binds a path parameter or a header, validated by FastAPI's own field."""
     name, alias = field.name, field.alias
     loc = (place, alias)
     required = field.field_info.is_required()
@@ -186,12 +187,12 @@ def _text_field(field: Any, place: str) -> Bind:
 
 
 def _header(request: Request, name: str) -> str | None:
-    """All lines of a header as one (RFC 9110, 5.2); None when it was not sent."""
+    """Returns all lines of a header as one (RFC 9110, 5.2); None when it was not sent."""
     return ", ".join(lines) if (lines := request.headers.getlist(name)) else None
 
 
 def _query_model(field: Any) -> Bind:
-    """The query as one frozen model. Equal query strings are parsed once: it is a pure function of the text."""
+    """Binds the query as one frozen model. Equal query strings are parsed once: the model depends on the text alone."""
     model: type[BaseModel] = field.field_info.annotation
     assert issubclass(model, BaseModel), "declare the query as one model"
     name = field.name
@@ -218,12 +219,12 @@ def _query_model(field: Any) -> Bind:
 
 @cache
 def known_names(model: type[BaseModel]) -> frozenset[str]:
-    """What may stand in a query: the fields, and what else they are called."""
+    """Returns the names that a query may use: the fields and their aliases."""
     return frozenset(model.model_fields) | frozenset(getattr(model, "ALIASES", ()))
 
 
 def _query_dict(request: Request, model: type[BaseModel], lenient: bool) -> dict[str, Any]:
-    """Names to their value, or to the list of them when a name is repeated."""
+    """Maps each name to its value, or to the list of its values when it is repeated."""
     grouped: dict[str, Any] = {}
     for key, value in request.query_params.multi_items():
         grouped.setdefault(key, []).append(value)
@@ -232,13 +233,13 @@ def _query_dict(request: Request, model: type[BaseModel], lenient: bool) -> dict
 
 
 def _body(field: Any, most: int) -> Bind:
-    """The one JSON body, read strictly, of at most ``most`` bytes."""
+    """Binds the JSON body, parsed strictly, of at most ``most`` bytes."""
     adapter: TypeAdapter[Any] = TypeAdapter(field.field_info.annotation)
     known = _body_names(field.field_info.annotation)
     name, required = field.name, field.field_info.is_required()
 
     async def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
-        if errors:  # whatever the body says, the answer is known
+        if errors:  # the request fails, whatever the body is
             return
         settings = request.app.state.settings
         sent, data = await read_json(request, min(most, settings.body_limit))
@@ -256,7 +257,7 @@ def _body(field: Any, most: int) -> Bind:
 
 
 def _body_names(annotation: Any) -> frozenset[str] | None:
-    """The fields of the model that a body is, also where it may be left out (``Model | None``); None: no model."""
+    """Returns the fields of the body's model, also of an optional one (``Model | None``); None when it is no model."""
     models = [kind for kind in (get_args(annotation) or (annotation,)) if hasattr(kind, "model_fields")]
     return frozenset().union(*(kind.model_fields for kind in models)) if models else None
 

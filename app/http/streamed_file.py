@@ -1,4 +1,4 @@
-"""A response that is sent while it is made: its status is true, and its end is one."""
+"""A response that is sent while it is generated, and cut off visibly if that fails."""
 
 import asyncio
 import logging
@@ -13,14 +13,14 @@ from app.http.connection import abort_of
 
 log = logging.getLogger(__name__)
 
-FIRST_BYTES = 65_536  # bytes that are made before the response starts: what fails until then has a status
-ABORT_SECONDS = 1.0  # seconds within which the server learns of a connection that was aborted
+FIRST_BYTES = 65_536  # bytes generated before the response starts: an error until then has a status
+ABORT_SECONDS = 1.0  # seconds within which the server notices an aborted connection
 
 
 class StreamedFile(StreamingResponse):
-    """Sends ``chunks``, and gives the event loop away after each of them.
+    """Sends ``chunks`` and yields to the event loop after each.
 
-    An application error after the first FIRST_BYTES bytes breaks the connection off.
+    An application error after the first FIRST_BYTES bytes aborts the connection: the client sees a truncated response.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], *, media_type: str, headers: dict[str, str]) -> None:
@@ -39,23 +39,23 @@ class StreamedFile(StreamingResponse):
             if len(head) >= FIRST_BYTES:
                 break
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if not self._scope.get("head"):  # set by Edge: the client waits for no content
+        if not self._scope.get("head"):  # set by RequestContextMiddleware: HEAD has no content
             await send({"type": "http.response.body", "body": bytes(head), "more_body": True})
             try:
                 async for chunk in chunks:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
             except AppError as error:
-                log.warning("a response was broken off: %s", error.code)
+                log.warning("response aborted: %s", error.code)
                 if (abort := abort_of(self._scope)) is None:
                     raise
                 abort()
-                await asyncio.sleep(ABORT_SECONDS)  # to the server, a response left open would be an error
+                await asyncio.sleep(ABORT_SECONDS)  # the server would log a response without an end as an error
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _paced(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A server takes what fits into its buffers without ever giving the event loop away."""
+    """Yields to the event loop after each chunk: a server that buffers chunks does not do so itself."""
     async for chunk in chunks:
         yield chunk
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Bodies of which a part is held in memory: together at most 64 MB in a process, whatever clients withhold."""
+"""Bodies that have arrived in part: together they hold at most 64 MB of a process, however slowly clients send."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ RETRY_AFTER = 2
 
 
 class UnfinishedBodies:
-    """The bodies that are being received. Without room for a chunk, the one that began first is refused."""
+    """The bodies being received. When a chunk does not fit, the body that began first is refused."""
 
     def __init__(self, held_max: int = HELD_MAX) -> None:
         self.held = 0
@@ -20,9 +20,9 @@ class UnfinishedBodies:
     async def collect(self, first: bytes, chunks: AsyncIterator[bytes], limit: int) -> bytes:
         """Returns ``first`` and ``chunks`` as one body.
 
-        Raises BodyTooLarge past ``limit`` bytes, and TooManyBodies in whichever body gives way.
+        Raises BodyTooLarge past ``limit`` bytes, and TooManyBodies in the body that is evicted.
         """
-        body = bytearray()  # a list of chunks would cost 50 bytes for each, and a client may send two at a time
+        body = bytearray()  # a list of chunks would cost 50 bytes a chunk, and a chunk may have two bytes
         evicted = asyncio.timeout(None)
         try:
             async with evicted:
@@ -43,7 +43,7 @@ class UnfinishedBodies:
         while evicted in self._sizes and self.held + size > max(self._held_max, limit):
             oldest = next(iter(self._sizes))
             self._release(oldest)
-            oldest.reschedule(0)  # has passed: its task stops waiting for the client
+            oldest.reschedule(0)  # a time in the past: its task stops waiting for the client
         if evicted not in self._sizes:
             raise TooManyBodies(retry_after=RETRY_AFTER)
         self._sizes[evicted] += size

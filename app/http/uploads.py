@@ -1,4 +1,4 @@
-"""Files that come as a body: written to disk as they arrive, so that a large one costs no memory."""
+"""Uploaded files: written to disk as they arrive, so that a large file costs no memory."""
 
 import asyncio
 import tempfile
@@ -18,7 +18,7 @@ TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 @asynccontextmanager
 async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
-    """The body as a file. Raises BodyTooLarge past ``limit`` bytes."""
+    """Provides the body as a file. Raises BodyTooLarge past ``limit`` bytes."""
     check_announced_size(request, limit)
     with tempfile.TemporaryFile() as file:
         size = 0
@@ -33,7 +33,7 @@ async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
 
 
 def format_of(request: Request) -> str:
-    """json, csv or ics. Raises UnsupportedMediaType; IdempotencyKeyInvalid for a key that is none elsewhere either."""
+    """Returns json, csv or ics. Raises UnsupportedMediaType, and IdempotencyKeyInvalid for an invalid key."""
     if (key := request.headers.get("idempotency-key")) is not None and KEY.fullmatch(key) is None:
         raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")

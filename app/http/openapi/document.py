@@ -1,7 +1,7 @@
-"""The OpenAPI document: FastAPI's own, completed with what every operation of this service has in common.
+"""The OpenAPI document: FastAPI's own, completed with the parts that all operations of this service share.
 
-Routes declare what is special about them; errors, their shape, shared headers and the security scheme are added here,
-as functions from a document to a document. The same routes give the same bytes in every process.
+Routes declare what is specific to them; errors, their shape, shared headers and the security scheme are added here, by
+functions from a document to a document. The same routes give the same bytes in every process.
 """
 
 import json
@@ -35,7 +35,7 @@ class InvalidInput(BaseModel):
 
     loc: list[str | int] = Field(description="Where it is: the part of the request, then names and indices.")
     msg: str
-    type: str = Field(description="Stable name of the rule that was broken.")
+    type: str = Field(description="Stable name of the violated rule.")
 
 
 class Problem(BaseModel):
@@ -58,15 +58,15 @@ class Failure(NamedTuple):
     detail: str
 
 
-def _failure(when: str, fact: type[errors.AppError]) -> Failure:
-    return Failure(when, fact.code, fact.message)
+def _failure(when: str, error: type[errors.AppError]) -> Failure:
+    return Failure(when, error.code, error.message)
 
 
 FAILURES = {
     400: _failure("The request cannot be parsed.", errors.MalformedBody),
     401: _failure("There is no valid token.", errors.TokenMissing),
     403: _failure("The token does not allow this.", errors.NotYourPath),
-    404: _failure("It does not exist, or belongs to somebody else.", errors.NotFound),
+    404: _failure("It does not exist, or belongs to another user.", errors.NotFound),
     409: _failure("The request conflicts with what is stored or still running.", errors.Conflict),
     412: _failure("It has changed since the version in If-Match.", errors.VersionConflict),
     413: _failure("The body is too large.", errors.BodyTooLarge),
@@ -97,7 +97,7 @@ HEADERS: Json = {
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make ``app.openapi()`` answer the completed document. It is completed again only when routes were added."""
+    """Makes ``app.openapi()`` return the completed document, which is built again only when routes were added."""
     build: Callable[[], Json] = app.openapi
     settings: Settings = app.state.settings
     plain: Json = {}
@@ -115,7 +115,7 @@ def install_openapi(app: FastAPI) -> None:
 
 
 def complete(document: Json) -> Json:
-    """The document with errors, shared headers, security scheme, tags and info; the argument stays as it is."""
+    """Returns a copy of the document with errors, shared headers, security scheme, tags and info."""
     done = deepcopy(document)
     done["info"] |= {"title": "Todo", "version": VERSION, "description": DESCRIPTION}
     components: Json = done.setdefault("components", {})
@@ -134,13 +134,13 @@ def complete(document: Json) -> Json:
 
 
 def _operation(path: str, method: str, operation: Json) -> Json:
-    """One operation with its security and responses complete."""
+    """Completes the security and the responses of one operation."""
     done = dict(operation)
     if "{user_id}" in path and method in UNSAFE:
         done["parameters"] = [*done.get("parameters", []), IDEMPOTENCY_KEY]
     if "parameters" in done:
         done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
-    if "{user_id}" in path:  # the token decides whose data it is: such a path is open only where the route says so
+    if "{user_id}" in path:  # open only where the route declares so
         done.setdefault("security", [{BEARER: []}])
     declared: Json = {**{str(status): {} for status in _expected(path, method, done)}, **done["responses"]}
     done["responses"] = {status: _response(path, status, declared[status]) for status in sorted(declared)}
@@ -148,9 +148,9 @@ def _operation(path: str, method: str, operation: Json) -> Json:
 
 
 def _parameter(parameter: Json) -> Json:
-    """A parameter without null, which no URL or header can carry, and with what Swagger UI fills in for a path.
+    """Removes null, which no URL or header can carry, from a parameter, and adds the example of a path parameter.
 
-    It takes ``example`` alone. Headers get none: an If-Match that is filled in would make each first try fail.
+    Swagger UI fills in ``example`` only. Headers get none: a filled-in If-Match would make each first request fail.
     """
     schema = dict(parameter["schema"])
     branches = [branch for branch in schema.get("anyOf", ()) if branch != {"type": "null"}]
@@ -164,7 +164,7 @@ def _parameter(parameter: Json) -> Json:
 
 
 def _expected(path: str, method: str, operation: Json) -> set[int]:
-    """The errors that an operation can answer, judged by its shape."""
+    """Returns the error statuses that an operation can have, judged by its parameters and body."""
     names = {(p["in"], p["name"].lower()) for p in operation.get("parameters", [])}
     statuses = {500, 503} if path in UNLIMITED else {429, 500, 503}
     if "requestBody" in operation:
@@ -185,7 +185,7 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
 
 
 def _response(path: str, status: str, declared: Json) -> Json:
-    """A response as declared plus the shared headers; errors become problems, or a reference to the shared one."""
+    """Adds the shared headers to a declared response; errors become problems, or a reference to the shared one."""
     if not status.isdecimal() or int(status) < 400:
         shared = _headers("X-Request-ID", *(() if path in UNLIMITED else LIMITED))
         return {**declared, "headers": {**shared, **declared.get("headers", {})}}
@@ -196,9 +196,9 @@ def _response(path: str, status: str, declared: Json) -> Json:
 
 
 def _problem(status: int, declared: Json) -> Json:
-    """An error response. What the route says about it (description, headers, example) wins."""
-    said, title = declared.get("description", ""), TITLES.get(status, "Error")
-    when, code, detail = FAILURES.get(status, Failure(said, title.lower().replace(" ", "_"), said))
+    """Returns an error response. The route's own description, headers and example take precedence."""
+    description, title = declared.get("description", ""), TITLES.get(status, "Error")
+    when, code, detail = FAILURES.get(status, Failure(description, title.lower().replace(" ", "_"), description))
     findings = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}] if status == 422 else None
     example: Json = json.loads(bytes(problem(status, code, detail, errors=findings).body))
     example["request_id"] = "01a4d0f2c3b8"
@@ -208,7 +208,7 @@ def _problem(status: int, declared: Json) -> Json:
     if "examples" in media:
         del media["example"]  # OpenAPI: one or the other
     headers = {**_headers("X-Request-ID", *EXTRA_HEADERS.get(status, ())), **declared.get("headers", {})}
-    return {"description": said or when, "headers": headers, "content": {PROBLEM_JSON: media}}
+    return {"description": description or when, "headers": headers, "content": {PROBLEM_JSON: media}}
 
 
 def _headers(*names: str) -> Json:
@@ -220,14 +220,14 @@ def _name(status: int) -> str:
 
 
 def _schemas(found: Json) -> Json:
-    """FastAPI's error shapes out, ours in, sorted."""
+    """Replaces FastAPI's error schemas by this service's, sorted by name."""
     ours = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas = {**restore_examples(found), **ours.pop("$defs"), "Problem": ours}
     return {name: schemas[name] for name in sorted(schemas) if name not in {"HTTPValidationError", "ValidationError"}}
 
 
 def _tags(paths: Json) -> list[Json]:
-    """The tags in use: the described ones in their order, then any others."""
+    """Returns the tags in use: those with a description in its order, then any others."""
     used = {tag for item in paths.values() for operation in item.values() for tag in operation.get("tags", [])}
     described: list[Json] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
     return described + [{"name": name} for name in sorted(used - TAGS.keys())]

@@ -1,4 +1,4 @@
-"""The shapes in the OpenAPI document, where FastAPI and Pydantic leave them incomplete: functions on the document."""
+"""Corrections to the schemas of the OpenAPI document, where FastAPI and Pydantic leave them incomplete."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 
 def restore_examples(schemas: Json) -> Json:
-    """FastAPI drops every null from the document, also from examples: then those break the schemas they stand in."""
+    """Restores the examples: FastAPI drops every null, and without it examples violate their schema."""
     examples = dict(_examples(BaseModel))
     return {
         name: schema | {"examples": examples[name]} if name in examples and "examples" in schema else schema
@@ -29,7 +29,7 @@ def _examples(base: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
 
 
 def adapt(document: Json, settings: Settings) -> None:
-    """Show what the settings make of the contract. Changes ``document``."""
+    """Applies the settings that change the contract. Modifies ``document``."""
     for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
         if schema := document["components"]["schemas"].get(name):
             _set_limit(schema["properties"]["description"], settings.description_max)
@@ -44,7 +44,7 @@ def _set_limit(schema: Json, limit: int) -> None:
 
 
 def _use_envelopes(document: Json) -> None:
-    """Lists of tasks as the setting LIST_SHAPE=envelope answers them."""
+    """Describes lists of tasks as LIST_SHAPE=envelope returns them."""
     page = TaskPage.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     document["components"]["schemas"]["TaskPage"] = {key: page[key] for key in page if key != "$defs"}
     for operation in (each for item in document["paths"].values() for each in item.values()):
