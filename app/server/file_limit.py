@@ -1,20 +1,20 @@
-"""How many files and sockets the operating system lets this process open."""
+"""The operating system's limit on the open files and sockets of this process."""
 
 import sys
 
-RESERVED = 200  # for what is not a client's connection: the pool, logs, outgoing calls
+RESERVED = 200  # files other than clients' connections: the pool, logs, outgoing calls
 
 if sys.platform == "win32":
 
     def reserve_files(wanted: int) -> int:
-        """As many of ``wanted`` connections as can be."""
+        """Returns how many connections can be open, at most ``wanted``."""
         return wanted
 
 else:
     import resource
 
     def reserve_files(wanted: int) -> int:
-        """As many of ``wanted`` connections as can be, raising this process's limit as far as it may."""
+        """Returns how many connections can be open, at most ``wanted``. Increases the process limit if allowed."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != resource.RLIM_INFINITY and soft < wanted + RESERVED:
             soft = wanted + RESERVED if hard == resource.RLIM_INFINITY else min(hard, wanted + RESERVED)

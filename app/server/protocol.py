@@ -1,8 +1,8 @@
-"""What a connection may cost before there is a request: sizes, time, and how many there are.
+"""Bounds on connections below ASGI: their number, the size of heads, and the time to send heads and bodies.
 
-uvicorn's parser takes a header of 50 MB and waits for the end of one for ever. This class counts and watches between
-the socket and the parser. A request whose head comes in one piece, as nearly all do, pays for a few comparisons; no
-timer is set for it: one for the whole process looks once a second at the connections that wait.
+uvicorn's parser accepts a header of 50 MB and waits without limit for its end. ``BoundedProtocol`` counts between the
+socket and the parser. A request whose head arrives in one piece, as nearly all do, costs a few comparisons and no
+timer: one timer for the whole process checks the open connections once a second.
 """
 
 import asyncio
@@ -33,19 +33,19 @@ from app.server.refusals import (
     render_refusal,
 )
 
-TICK = 1.0  # seconds between two looks
-PIPELINED = 32  # requests that may wait behind the one that is answered
-LINGER = 1.0  # seconds in which a refused client may read why
+TICK = 1.0  # seconds between two checks of all connections
+PIPELINED = 32  # requests of one connection that may be queued
+LINGER = 1.0  # seconds in which a refused client may read the response
 HEAD, BODY, NOTHING = "head", "body", ""  # what is being read
-# RFC 3986, 3.2.2, and a port. What of it is a name, DNS decides; here is only what it cannot be.
+# RFC 3986, 3.2.2, and a port. Only the characters are checked: DNS decides which names exist.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
 
 
 class PipelineFlow(FlowControl):
-    """Reads nothing while requests are queued, so that their size is what was received at once.
+    """Stops reading while requests are queued, so that they hold no more than one read of the socket.
 
-    In uvicorn every ``receive()`` of the running request reads on for the queued ones: without end beside an import,
-    which polls for a disconnect.
+    In uvicorn every ``receive()`` of the running request resumes reading for the queued ones: without limit during an
+    import, which polls for a disconnect.
     """
 
     def __init__(self, transport: asyncio.Transport, queued: Sized) -> None:
@@ -58,7 +58,7 @@ class PipelineFlow(FlowControl):
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """uvicorn's; a request can drop it, and the running one is notified when it is lost."""
+    """uvicorn's protocol; a request can abort it, and the running one is notified when the connection is lost."""
 
     running: RequestResponseCycle | None = None  # ``cycle`` is the newest, which may be queued
 
@@ -82,9 +82,9 @@ class AbortableProtocol(HttpToolsProtocol):
 
 
 def drop_unread(transport: asyncio.Transport, seconds: float) -> None:
-    """Lets the kernel drop the connection when its client has taken nothing of what was sent for so long (Linux).
+    """Lets the kernel drop the connection when its client has acknowledged no data for ``seconds`` (Linux).
 
-    Only the kernel knows: it takes megabytes of a response at once, and nothing more for as long as a client is slow.
+    Only the kernel knows: it buffers megabytes of a response at once, and nothing more while a client is slow.
     """
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6} and hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -103,11 +103,11 @@ class ConnectionRegistry:
         self.most = reserve_files(settings.max_connections)
         self.hosts = tuple(settings.allowed_hosts)
         self.open: set[BoundedProtocol] = set()
-        self.waiting: dict[BoundedProtocol, None] = {}  # for a request, the one that has waited longest first
+        self.waiting: dict[BoundedProtocol, None] = {}  # idle connections, in the order in which they became idle
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, connection: "BoundedProtocol") -> bool:
-        """Whether there is room, which may be made by closing the one that has waited longest for a request."""
+        """Returns whether there is room, which may be made by closing the connection that has been idle longest."""
         if len(self.open) >= self.most:
             if not self.waiting:
                 return False
@@ -117,26 +117,26 @@ class ConnectionRegistry:
         self.open.add(connection)
         self.waiting[connection] = None
         if self._timer is None:
-            self._timer = self.loop.call_later(TICK, self._look)
+            self._timer = self.loop.call_later(TICK, self._check_all)
         return True
 
     def remove(self, connection: "BoundedProtocol") -> None:
         self.open.discard(connection)
         self.waiting.pop(connection, None)
 
-    def _look(self) -> None:
+    def _check_all(self) -> None:
         for connection in list(self.open):
-            connection.look()
-        self._timer = self.loop.call_later(TICK, self._look) if self.open else None
+            connection.check_timeouts()
+        self._timer = self.loop.call_later(TICK, self._check_all) if self.open else None
 
 
-_watches: WeakKeyDictionary[Any, ConnectionRegistry] = WeakKeyDictionary()  # by uvicorn's state of a server
+_registries: WeakKeyDictionary[Any, ConnectionRegistry] = WeakKeyDictionary()  # by uvicorn's state of a server
 
 
 def connection_counts() -> tuple[int, int]:
-    """Connections that are open, and those of them without a request being served."""
-    watches = list(_watches.values())
-    return sum(len(watch.open) for watch in watches), sum(len(watch.waiting) for watch in watches)
+    """Returns the open connections, and those of them without a running request."""
+    registries = list(_registries.values())
+    return sum(len(each.open) for each in registries), sum(len(each.waiting) for each in registries)
 
 
 class BoundedProtocol(AbortableProtocol):
@@ -144,25 +144,25 @@ class BoundedProtocol(AbortableProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        watch = _watches.get(self.server_state)
-        if watch is None:
-            watch = _watches[self.server_state] = ConnectionRegistry(get_settings(), self.loop)
-        self.watch, self.settings = watch, watch.settings
+        registry = _registries.get(self.server_state)
+        if registry is None:
+            registry = _registries[self.server_state] = ConnectionRegistry(get_settings(), self.loop)
+        self.registry, self.settings = registry, registry.settings
         self.reading = HEAD
-        self.read = 0  # bytes of a head without the chunk being parsed, or of a body since the last look
-        self.framing = 0  # bytes since the last one of a body
-        self.waited = 0.0  # seconds for a head, or by which a body is behind its rate
-        self.silent = 0.0  # seconds since the last byte of a body
+        self.read = 0  # bytes of a head without the chunk being parsed, or of a body since the last check
+        self.framing = 0  # bytes since the last body byte
+        self.waited = 0.0  # seconds since a head began, or by which a body is behind its minimum rate
+        self.silent = 0.0  # seconds since the last body byte
         self.chunk = 0
         self.ended = False  # whether a request ended in this chunk
         self.refusal: Refusal | None = None
         self.url, self.headers = b"", []  # until a head begins
         drop_unread(transport, self.settings.write_timeout)
-        if not watch.add(self):
+        if not registry.add(self):
             self.refuse(FULL)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.watch.remove(self)
+        self.registry.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -171,26 +171,26 @@ class BoundedProtocol(AbortableProtocol):
         self.chunk, self.ended = len(data), False
         super().data_received(data)
         if self.reading or not self.ended:
-            self._not_all()
+            self._check_partial()
 
-    def _not_all(self) -> None:
-        """A head or a body goes on in the next chunk."""
+    def _check_partial(self) -> None:
+        """Checks the size of a head or a body that continues in the next chunk."""
         if self.refusal is not None:
             return
-        self.reading = self.reading or HEAD  # empty lines may come before one
+        self.reading = self.reading or HEAD  # empty lines may precede a head
         settings = self.settings
         if self.reading is BODY:
             self.framing += self.chunk
             full = self.framing > settings.header_limit
         else:
-            # Where in a chunk the next request began is not known, so a chunk with the end of one does not count.
+            # Where in a chunk the next request begins is unknown, so a chunk with the end of a request is not counted.
             self.read += 1 if self.ended else self.chunk
             full = self.read > settings.header_limit + settings.url_limit
-        # Of a head that is not whole, or trailers. An empty header takes 30 times its bytes.
+        # Headers of an incomplete head, or trailers. An empty header takes 30 times its bytes in memory.
         if full or len(self.headers) > settings.headers_max:
             self.refuse(TOO_LONG if len(self.url) > settings.url_limit else TOO_LARGE)
 
-    # What the parser finds
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -208,14 +208,14 @@ class BoundedProtocol(AbortableProtocol):
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 and (hosts or self.parser.get_http_version() != "1.0"):  # RFC 9112, 3.2
             self._stop(NO_HOST)
-        if hosts and not _is_host(hosts[0], self.watch.hosts):
+        if hosts and not _is_host(hosts[0], self.registry.hosts):
             self._stop(NO_HOST)
         if self.pipeline and len(self.pipeline) >= PIPELINED:
             self._stop(QUEUE_FULL)
         super().on_headers_complete()
         self.headers = []  # trailers are not among them (RFC 9110, 6.5.1)
         self.reading, self.waited, self.silent, self.read, self.framing = BODY, 0.0, -TICK, 0, -self.chunk
-        self.watch.waiting.pop(self, None)
+        self.registry.waiting.pop(self, None)
 
     def on_body(self, body: bytes) -> None:
         self.read += len(body)
@@ -228,46 +228,46 @@ class BoundedProtocol(AbortableProtocol):
 
     def on_response_complete(self) -> None:
         last = not self.pipeline
-        super().on_response_complete()  # begins the next
+        super().on_response_complete()  # begins the next request
         if not last:
             return
-        self.cycle.body.clear()  # of which nobody reads what is left, while uvicorn keeps it
+        self.cycle.body.clear()  # nothing reads the rest, which uvicorn would keep
         if self.refusal is not None:
-            self._answer(self.refusal)
-        elif self in self.watch.open:
-            self.watch.waiting[self] = None
+            self._send_refusal(self.refusal)
+        elif self in self.registry.open:
+            self.registry.waiting[self] = None
 
     def send_400_response(self, msg: str) -> None:
-        """Called for whatever stopped the parser."""
+        """Refuses the connection after any error of the parser."""
         self.refuse(self.refusal or MALFORMED)
 
-    # What comes of it
+    # Refusals
 
     def _stop(self, refusal: Refusal) -> None:
         self.refusal = refusal
         raise Refused
 
     def refuse(self, refusal: Refusal) -> None:
-        """Ends the connection with ``refusal``, after the responses to the requests that came whole before it."""
+        """Ends the connection with ``refusal``, after the responses to the complete requests before it."""
         self.refusal = refusal
         cycle = self.cycle
         if self.reading is BODY:
             if self.pipeline:  # the request itself is queued
                 self.pipeline.popleft()
                 return
-            if cycle.response_complete:  # it was answered
+            if cycle.response_complete:
                 self._end()
                 return
-            if cycle.response_started:  # its own is the last response
+            if cycle.response_started:  # that response is the last one
                 cycle.keep_alive = False
                 return
-            cycle.disconnected = True  # whoever waits for the body hears that nobody waits for the answer
+            cycle.disconnected = True  # an endpoint that reads the body sees a disconnect
             cycle.message_event.set()
         elif cycle is not None and not cycle.response_complete:
             return
-        self._answer(refusal)
+        self._send_refusal(refusal)
 
-    def _answer(self, refusal: Refusal) -> None:
+    def _send_refusal(self, refusal: Refusal) -> None:
         if self.transport.is_closing():
             return
         self.transport.write(copy_context().run(render_refusal, refusal, self.server_state.default_headers))
@@ -280,30 +280,30 @@ class BoundedProtocol(AbortableProtocol):
         if not self.transport.can_write_eof():
             self.transport.close()
             return
-        # Closed with bytes unread, the connection would be reset and the answer lost on the way (RFC 9112, 9.6).
+        # Closed with bytes unread, the connection would be reset and the response lost (RFC 9112, 9.6).
         self.transport.write_eof()
         self.loop.call_later(LINGER, self.transport.close)
 
-    def look(self) -> None:
-        """Once a second: whether what is being read takes too long."""
+    def check_timeouts(self) -> None:
+        """Ends the connection if what is being read takes too long. Called every TICK seconds."""
         if not self.reading or self.refusal is not None or self.transport.is_closing():
             return
-        if self.flow.read_paused:  # it is this service that does not read
+        if self.flow.read_paused:  # the service does not read, so the client is not slow
             return
         self.waited += TICK
         if self.reading is BODY:
-            self._look_at_body()
+            self._check_body()
         elif self.waited > self.settings.header_timeout:
             if self.read or self.cycle:
                 self.refuse(TOO_SLOW)
-            else:  # nothing was ever sent, and nobody waits for an answer
+            else:  # the client never sent a byte and expects no response
                 self.transport.abort()
 
-    def _look_at_body(self) -> None:
-        """A body makes up for time by bytes, but saves none of it for later."""
+    def _check_body(self) -> None:
+        """Ends a body that is too slow. Bytes make up for time that has passed, and earn none for later."""
         settings, cycle = self.settings, self.cycle
         self.silent = 0.0 if self.read else self.silent + TICK
-        if not cycle.response_complete:  # of what nobody reads nothing is waited for
+        if not cycle.response_complete:  # after the response nothing reads the body, so its rate does not matter
             self.waited = max(0.0, self.waited - self.read / settings.body_min_rate)
         self.read = 0
         if self.waited > settings.body_timeout or self.silent >= settings.body_idle_timeout:

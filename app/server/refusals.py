@@ -1,4 +1,4 @@
-"""Problems for what never becomes a request, as bytes: no application is asked."""
+"""Error responses to requests that never reach the application, as bytes."""
 
 from app.http.problems import TITLES, problem
 from app.observability.request_context import start_request
@@ -16,12 +16,12 @@ FULL: Refusal = (503, "too_many_connections", "Too many connections are open: tr
 
 
 def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Returns a problem that closes the connection, with the headers that every response has."""
+    """Returns a problem as a response that closes the connection, with the headers of every response."""
     status, code, detail = refusal
     headers = {"X-Request-ID": start_request(None), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
-    answer = problem(status, code, detail, headers={**headers, "Connection": "close"})
+    response = problem(status, code, detail, headers={**headers, "Connection": "close"})
     lines = [b"HTTP/1.1 %d %b" % (status, TITLES[status].encode())]
-    lines += [b"%b: %b" % header for header in (*default_headers, *answer.raw_headers)]
-    return b"\r\n".join([*lines, b"", bytes(answer.body)])
+    lines += [b"%b: %b" % header for header in (*default_headers, *response.raw_headers)]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])

@@ -1,8 +1,8 @@
-"""Hearing of the end in time.
+"""A callback as soon as the server receives a signal to stop.
 
-uvicorn first waits until all answers are complete and only then tells the lifespan, so an open stream would hold the
-process until its grace is over. A subclass of ``uvicorn.Server`` could hear the signal, but not in the processes of
-WEB_CONCURRENCY, where uvicorn makes its own servers: so its signal handlers are wrapped.
+uvicorn first waits until all responses are complete and only then ends the lifespan, so an open stream would hold the
+process until the grace period is over. A subclass of ``uvicorn.Server`` could handle the signal, but not in the
+processes of WEB_CONCURRENCY, where uvicorn creates its own servers: so its signal handlers are wrapped.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import uvicorn
 
 @contextmanager
 def before_shutdown(callback: Callable[[], None]) -> Iterator[None]:
-    """Call ``callback`` in the event loop as soon as uvicorn is told to stop. Without uvicorn nothing happens."""
+    """Calls ``callback`` in the event loop as soon as uvicorn receives SIGINT or SIGTERM; never without uvicorn."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
