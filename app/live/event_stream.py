@@ -19,18 +19,18 @@ from app.observability.request_context import STREAMING
 
 log = logging.getLogger(__name__)
 
-SLOW = 4.0  # seconds for which a client may let the socket stand still before it is told to come back
-SEND_TIMEOUT = 20.0  # seconds after which it is no longer waited for
-LAST_WORDS = 0.5  # seconds that a stream has to end in when the service stops
-# Seconds between two questions whether the login still stands. The answer may be remembered for as long again, so an
-# idle stream ends at most 4 s after its login.
+SLOW = 4.0  # seconds that one write may take before the client is asked to reconnect
+SEND_TIMEOUT = 20.0  # seconds after which a write is given up
+LAST_WORDS = 0.5  # seconds in which a stream must end when the service stops
+# Seconds between two checks that the login is still valid. A result may be cached for as long again, so an idle stream
+# ends at most 4 s after its login.
 ASK_EVERY = 2.0
-RETRY_MS = (500, 3_000)  # when to come back; spread, so that not all of them come at once after a restart
-LONGEST = 86_400.0  # seconds; a timer far in the future is set again on the way
+RETRY_MS = (500, 3_000)  # delay of a reconnect; random, so that not all clients reconnect at once after a restart
+LONGEST = 86_400.0  # seconds; a later time needs several timers in a row
 
 
 class EventStream(Response):
-    """Replays what came after ``position``, then writes what comes. Holds no connection to the database meanwhile."""
+    """Replays the changes after ``position``, then follows new ones. Holds no database connection while it waits."""
 
     media_type = "text/event-stream"
 
@@ -44,12 +44,12 @@ class EventStream(Response):
         expires_at: int | None = None,
         still_valid: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
-        """``behind``: there is something to replay.
+        """Accepts ``behind``: there are changes to replay.
 
-        ``expires_at``, in seconds since 1970, ends the stream: it does not outlive the token it came with. Nor does it
-        outlive a login that was ended: ``still_valid`` is asked before each event and every ``ASK_EVERY`` seconds.
+        The stream ends at ``expires_at``, in seconds since 1970, with its token. It ends also with its login:
+        ``still_valid`` is called before each event and every ``ASK_EVERY`` seconds.
         """
-        # No request follows on this connection, so whatever is left of it can be dropped.
+        # No request follows on this connection, so it can be aborted at the end.
         super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no", "Connection": "close"})
         del self.headers["content-length"]
         self.hub, self.owner, self.position = hub, owner, position
@@ -57,36 +57,36 @@ class EventStream(Response):
         self.still_valid = still_valid
         self.ending: str | None = None
         self.beat = False
-        self._ask = False
+        self._check_due = False
         self._woken = asyncio.Event()
         self._gone = False
-        self._patience = asyncio.timeout(None)
+        self._deadline = asyncio.timeout(None)
         self._timer: asyncio.TimerHandle | None = None
-        self._asking: asyncio.TimerHandle | None = None
+        self._check_timer: asyncio.TimerHandle | None = None
 
     def wake(self) -> None:
         self._woken.set()
 
     def close(self) -> None:
-        """The service stops. Whatever the stream waits for, a client that does not read or the database, ends soon."""
+        """Ends the stream soon because the service stops, whether it waits for a slow client or for the database."""
         self.ending = self.ending or "shutdown"
-        self._patience.reschedule(asyncio.get_running_loop().time() + LAST_WORDS)
+        self._deadline.reschedule(asyncio.get_running_loop().time() + LAST_WORDS)
         self.wake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope.get("head"):  # set by Edge: the client waits for no content
+        if scope.get("head"):  # set by RequestContextMiddleware: HEAD has no content
             await self._start(scope, send)
             await send({"type": "http.response.body", "body": b""})
             return
         try:
-            with self.hub.admitted(self, self.owner):  # before the answer starts: a refusal is one with a status
-                async with self._patience:
+            with self.hub.admitted(self, self.owner):  # before the response starts, so that a refusal has a status
+                async with self._deadline:
                     await self._stream(scope, receive, send)
         except TimeoutError:
-            log.info("a stream whose client does not read was cut off")
-            await self._cut_off(scope, receive)
+            log.info("event stream aborted: the client does not read")
+            await self._abort(scope, receive)
         else:
-            self._drop_later(scope)
+            self._abort_later(scope)
 
     async def _start(self, scope: Scope, send: Send) -> None:
         scope[STREAMING] = time.perf_counter()
@@ -98,10 +98,10 @@ class EventStream(Response):
         watching = asyncio.create_task(self._watch(receive))
         self._set_timer()
         if self.still_valid is not None:
-            self._ask_later(random.uniform(0, ASK_EVERY))  # noqa: S311 - spread, so that not all ask at once
+            self._schedule_check(random.uniform(0, ASK_EVERY))  # noqa: S311 - random, so that not all check at once
         try:
             await self._start(scope, send)
-            # An id without data moves the client's Last-Event-ID and is no event: it resumes even before the first one.
+            # An id without data is no event but sets Last-Event-ID: the client can resume before its first event.
             await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), self.position))  # noqa: S311
             while not (self.ending or self._gone):
                 if self.behind:
@@ -111,12 +111,12 @@ class EventStream(Response):
                 await self._end(send)
         finally:
             watching.cancel()
-            for timer in (self._timer, self._asking):
+            for timer in (self._timer, self._check_timer):
                 if timer:
                     timer.cancel()
 
-    async def _cut_off(self, scope: Scope, receive: Receive) -> None:
-        """Drop the connection, and wait until the server knows: to it, an answer left open is an error."""
+    async def _abort(self, scope: Scope, receive: Receive) -> None:
+        """Aborts the connection and waits until the server notices: it logs a response without an end as an error."""
         if (abort := abort_of(scope)) is None:
             return
         abort()
@@ -125,15 +125,15 @@ class EventStream(Response):
                 while (await receive())["type"] != "http.disconnect":
                     pass
 
-    def _drop_later(self, scope: Scope) -> None:
-        """The last words may still wait for a client that never reads them."""
+    def _abort_later(self, scope: Scope) -> None:
+        """Aborts the connection after a delay: the final event may wait for a client that never reads it."""
         if (abort := abort_of(scope)) and not self._gone:
             asyncio.get_running_loop().call_later(LAST_WORDS if self.hub.closing else SEND_TIMEOUT, abort)
 
     async def _replay(self, send: Send) -> None:
-        """Whole pages from the database, at the pace of the client."""
+        """Sends pages of changes from the database, as fast as the client reads."""
         more = True
-        while more and not (self.ending or self._gone) and await self._is_welcome():
+        while more and not (self.ending or self._gone) and await self._is_still_valid():
             try:
                 page = await self.hub.read(self.owner, self.position)
             except AppError as error:
@@ -144,28 +144,28 @@ class EventStream(Response):
                 await self._write(send, b"".join([text for _, text in await encode_events(page.changes)]))
 
     async def _follow(self, send: Send) -> None:
-        """What comes, from the feed of the owner. Returns at the end, or to replay what the feed no longer has."""
+        """Sends new changes from the owner's feed. Returns at the end, or when the feed has lost the next change."""
         feed = self.hub.join(self, self.owner, self.position)
         try:
             while feed.after(self.position) is not None and not (self.ending or self._gone):
-                await self._turn(feed, send)
+                await self._send_next(feed, send)
         finally:
             self.hub.leave(self)
             self.behind = True
 
-    async def _turn(self, feed: Feed, send: Send) -> None:
-        if self._ask or feed.revision > self.position:
-            self._ask = False
-            if not await self._is_welcome():
+    async def _send_next(self, feed: Feed, send: Send) -> None:
+        if self._check_due or feed.revision > self.position:
+            self._check_due = False
+            if not await self._is_still_valid():
                 return
-        # No await between these two: what the feed reads meanwhile would be passed over.
+        # No await between these two: changes that the feed reads in between would be skipped.
         text, reached = feed.after(self.position), feed.revision
-        if text is None:  # its floor has moved: replay
+        if text is None:  # the feed has lost the next change: replay
             return
         if text:
             self.position = reached
             await self._write(send, text)
-            if self.position < feed.floor:  # while it took these, more came than is kept
+            if self.position < feed.floor:  # during the write, more changes arrived than the feed keeps
                 self.ending = "slow"
         elif self.beat:
             self.beat = False
@@ -174,26 +174,26 @@ class EventStream(Response):
             self._woken.clear()
             await self._woken.wait()
 
-    def _ask_later(self, seconds: float) -> None:
-        self._asking = asyncio.get_running_loop().call_later(seconds, self._ask_now)
+    def _schedule_check(self, seconds: float) -> None:
+        self._check_timer = asyncio.get_running_loop().call_later(seconds, self._request_check)
 
-    def _ask_now(self) -> None:
-        self._ask = True
+    def _request_check(self) -> None:
+        self._check_due = True
         self.wake()
-        self._ask_later(ASK_EVERY)
+        self._schedule_check(ASK_EVERY)
 
-    async def _is_welcome(self) -> bool:
-        """Whether the login behind the stream still stands; remembered for a few seconds, so asking costs little."""
+    async def _is_still_valid(self) -> bool:
+        """Returns whether the stream's login is still valid. The result is cached for a few seconds."""
         try:
             if self.still_valid is None or await self.still_valid():
                 return True
             self.ending = "token_ended"
-        except AppError as error:  # the database does not answer: the client comes back when it does
+        except AppError as error:  # the database is unavailable: the client reconnects later
             self.ending = error.code
         return False
 
     async def _end(self, send: Send) -> None:
-        """Say why, and that the client should resume; it has the id to do so."""
+        """Sends the final event, with the reason: resume from the last id, or list again after ``gone``."""
         name = "gone" if self.ending == "changes_gone" else "resume"
         data = encode({"since": self.position, "reason": self.ending})
         text = b"retry: %d\nevent: %b\ndata: %b\n\n" % (random.randint(*RETRY_MS), name.encode(), data)  # noqa: S311

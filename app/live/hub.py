@@ -1,8 +1,8 @@
-"""Live updates: one hub a process, one feed an owner, however many streams.
+"""Live updates: one hub a process, and one feed an owner for any number of streams.
 
-A hint (``app.db.notifications``) makes the feed of its owner read what is new, once, in a short transaction; its
-streams are woken and write the same bytes. Nothing is queued for a stream: it has a position and pulls, so a client
-that does not read costs what the feed keeps anyway. A hint that got lost is made up for with the next heartbeat.
+After a hint (``app.db.notifications``), the owner's feed reads the new changes once, in a short transaction; then its
+streams wake up and write the same bytes. A stream has no queue but a position in the feed, so a slow client costs no
+memory of its own. The next heartbeat makes up for a lost hint.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from app.services.changes.feed import ChangesRead, find_position, list_changes
 log = logging.getLogger(__name__)
 
 PAGE = 200  # rows of one read
-KEPT_BYTES = 262_144  # of the latest changes of an owner, for streams that are a little behind
+KEPT_BYTES = 262_144  # of an owner's latest changes, for streams that are a little behind
 COALESCE = 0.02  # seconds between two reads of one owner
 STREAMS_PER_OWNER = 100
-FULL = 10  # seconds after which one that found no place may ask again
+FULL = 10  # seconds after which a refused stream may try again
 RETRY = 1.0  # seconds, after a read that failed
 
 
 class Stream(Protocol):
-    """What the hub does to a stream."""
+    """The interface of a stream that the hub uses."""
 
     ending: str | None
     beat: bool
@@ -43,7 +43,7 @@ class Stream(Protocol):
 class Feed:
     """The latest changes of one owner, encoded.
 
-    ``revision`` is how far it has read; everything after ``floor`` is kept.
+    It has read up to ``revision`` and keeps all changes after ``floor``.
     """
 
     __slots__ = ("_recent", "_size", "dirty", "floor", "owner", "revision", "streams", "task")
@@ -58,7 +58,7 @@ class Feed:
         self._size = 0
 
     def after(self, position: int) -> bytes | None:
-        """The events behind ``position``; None when they are no longer all here."""
+        """Returns the events after ``position``; None when the feed no longer has all of them."""
         if position < self.floor:
             return None
         chunks = []
@@ -81,9 +81,9 @@ class Feed:
 
 
 async def encode_events(changes: list[Any]) -> list[tuple[int, bytes]]:
-    """Returns the text of each write. Only its last event has an id, so that a client never resumes in its middle.
+    """Returns the revision and text of each write. Only its last event has an id, so no client resumes within a write.
 
-    One write can have any number of rows, so others run in between.
+    Yields to the event loop in between: one write can have any number of rows.
     """
     writes: list[tuple[int, bytes]] = []
     pieces: list[bytes] = []
@@ -103,15 +103,15 @@ class Hub:
     """All open streams of this process. Use as an async context manager."""
 
     def __init__(self, database: Database, *, heartbeat: int, readers: int) -> None:
-        """``heartbeat`` is in seconds; ``readers`` is how many connections of the pool may read for streams at once."""
+        """Accepts ``heartbeat`` in seconds, and ``readers``, the pool connections that streams may use at once."""
         self._database = database
         self._feeds: dict[str, Feed] = {}
         self._reading = asyncio.Semaphore(readers)
-        # A few streams beat each second, rather than all of them at once.
+        # Each second, some of the streams send a heartbeat, not all of them at once.
         self._slots: list[set[Stream]] = [set() for _ in range(heartbeat)]
         self._open: dict[str, set[Stream]] = {}  # by owner; also those that replay
-        self._places: dict[Stream, tuple[Feed, set[Stream]]] = {}
-        self._joined = 0
+        self._joined_streams: dict[Stream, tuple[Feed, set[Stream]]] = {}
+        self._next_slot = 0
         self._ticker: asyncio.Task[None] | None = None
         self.closing = False
 
@@ -129,7 +129,7 @@ class Hub:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def close(self) -> None:
-        """End every stream; each tells its client when to come back."""
+        """Ends every stream; each sends its client the delay of a reconnect."""
         if self.closing:
             return
         self.closing = True
@@ -138,24 +138,24 @@ class Hub:
                 stream.close()
 
     def changed(self, owners: Collection[str] | None) -> None:
-        """A hint; None when any owner may have changed."""
+        """Handles a hint; None when the data of any owner may have changed."""
         for owner in self._feeds.copy() if owners is None else owners:
             if feed := self._feeds.get(owner):
                 self._refresh(feed)
 
     async def find_position(self, owner: str, since: int | None) -> tuple[int, bool]:
-        """Where a stream begins, and whether there is something to replay. Raises ChangesGone and Unavailable."""
+        """Returns where a stream begins, and whether to replay changes. Raises ChangesGone and Unavailable."""
         async with self._reading, self._database.transaction(owner, read_only=True) as session:
             return await find_position(session, owner, since)
 
     async def read(self, owner: str, position: int, *, limit: int = PAGE) -> ChangesRead:
-        """Changes after ``position``. Raises ChangesGone and Unavailable."""
+        """Reads changes after ``position``. Raises ChangesGone and Unavailable."""
         async with self._reading, self._database.transaction(owner, read_only=True) as session:
             return await list_changes(session, owner, since=position, limit=limit)
 
     @contextmanager
     def admitted(self, stream: Stream, owner: str) -> Iterator[None]:
-        """A place among the streams of ``owner``, from its first byte to its last. Raises TooManyStreams."""
+        """Counts the stream among those of ``owner`` while it is open. Raises TooManyStreams."""
         streams = self._open.setdefault(owner, set())
         if len(streams) >= STREAMS_PER_OWNER:
             raise TooManyStreams(retry_after=FULL)
@@ -168,20 +168,20 @@ class Hub:
                 del self._open[owner]
 
     def join(self, stream: Stream, owner: str, position: int) -> Feed:
-        """Wake ``stream`` when there is more."""
+        """Adds ``stream`` to the owner's feed, which wakes it on new changes, and returns the feed."""
         feed = self._feeds.get(owner)
         if feed is None:
             feed = self._feeds[owner] = Feed(owner, position)
-        slot = self._slots[self._joined % len(self._slots)]
-        self._joined += 1
+        slot = self._slots[self._next_slot % len(self._slots)]
+        self._next_slot += 1
         feed.streams.add(stream)
         slot.add(stream)
-        self._places[stream] = feed, slot
-        self._refresh(feed)  # for what was committed between the stream's last look and now
+        self._joined_streams[stream] = feed, slot
+        self._refresh(feed)  # for changes that were committed since the stream's last read
         return feed
 
     def leave(self, stream: Stream) -> None:
-        feed, slot = self._places.pop(stream)
+        feed, slot = self._joined_streams.pop(stream)
         slot.discard(stream)
         feed.streams.discard(stream)
         if not feed.streams:
@@ -189,23 +189,23 @@ class Hub:
 
     @property
     def streams(self) -> int:
-        """How many are open, also those that replay."""
+        """Returns how many streams are open, also those that replay."""
         return sum(len(streams) for streams in self._open.values())
 
     def _refresh(self, feed: Feed) -> None:
         feed.dirty = True
         if feed.task is None:
-            feed.task = asyncio.create_task(self._pump(feed), name="feed")
+            feed.task = asyncio.create_task(self._read_changes(feed), name="feed")
 
-    async def _pump(self, feed: Feed) -> None:
-        """Read until there is nothing new. Hints that come meanwhile are answered by one more read."""
+    async def _read_changes(self, feed: Feed) -> None:
+        """Reads until there are no new changes. All hints during a read cause one more read."""
         try:
             while feed.dirty and feed.streams:
                 feed.dirty = False
                 try:
                     page = await self.read(feed.owner, feed.revision)
                 except AppError as error:
-                    await self._failed(feed, error)
+                    await self._handle_failure(feed, error)
                     continue
                 if page.changes:
                     feed.append(page, await encode_events(page.changes))
@@ -214,13 +214,13 @@ class Hub:
         finally:
             feed.task = None
 
-    async def _failed(self, feed: Feed, error: AppError) -> None:
-        if error.code == "changes_gone":  # pruned, or the database was put back: clients must list again
+    async def _handle_failure(self, feed: Feed, error: AppError) -> None:
+        if error.code == "changes_gone":  # pruned, or the database was restored from a backup: clients must list again
             for stream in feed.streams:
                 stream.ending = error.code
                 stream.wake()
             return
-        log.warning("a live feed could not be read: %s", error.code)
+        log.warning("cannot read changes for event streams: %s", error.code)
         feed.dirty = True
         await asyncio.sleep(RETRY)
 
@@ -233,6 +233,6 @@ class Hub:
             for stream in self._slots[turn]:
                 stream.beat = True
                 stream.wake()
-                feeds.add(self._places[stream][0])
+                feeds.add(self._joined_streams[stream][0])
             for feed in feeds:
                 self._refresh(feed)
