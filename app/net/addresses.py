@@ -1,10 +1,10 @@
-"""IP addresses of clients as they are counted and shown."""
+"""IP addresses of clients, as they are counted and shown."""
 
 import ipaddress
 
 
 def plain_address(address: str) -> str:
-    """An IPv4 host that a socket of both families shows as ``::ffff:a.b.c.d`` is the same host (RFC 4291, 2.5.5.2)."""
+    """Returns the IPv4 address in ``::ffff:a.b.c.d``, as a socket of both families shows it (RFC 4291, 2.5.5.2)."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -14,7 +14,7 @@ def plain_address(address: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """What one host has for itself: an IPv4 address, or an IPv6 network of 64 bits."""
+    """Returns the network that one host has to itself: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
         parsed = ipaddress.ip_address(plain_address(address))
     except ValueError:

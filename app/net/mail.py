@@ -1,4 +1,4 @@
-"""Mail by SMTP, or into the log where there is no server for it."""
+"""Mail by SMTP, or into the log where there is no mail server."""
 
 import asyncio
 import logging
@@ -15,19 +15,19 @@ LOCAL = {"localhost", "127.0.0.1", "::1"}
 
 
 class Mailer:
-    """Sends after the answer: how long a mail takes must not tell whether there was one to send."""
+    """Sends mail after the response: the duration of a request must not reveal whether an account exists."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sending: set[asyncio.Task[None]] = set()
 
     def check(self) -> None:
-        """Raises MailUnavailable where mails would go nowhere."""
+        """Raises MailUnavailable when mail can be neither sent nor logged."""
         if self._settings.smtp_url is None and not self._settings.logs_mail:
             raise MailUnavailable
 
     def post(self, to: str, subject: str, text: str) -> None:
-        """Send soon. A failure is logged, without the text."""
+        """Starts to send a mail. A failure is logged, without the text."""
         if self._settings.smtp_url is None:
             if self._settings.logs_mail:  # for development: the one line of the log that may hold a token
                 log.warning("mail not sent, SMTP_URL is empty", extra={"to": to, "subject": subject, "text": text})
@@ -37,20 +37,20 @@ class Mailer:
         task.add_done_callback(self._sending.discard)
 
     async def aclose(self) -> None:
-        """Give what is being sent a little time."""
+        """Waits up to 5 seconds for mails that are being sent."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=5)
 
     async def _send(self, to: str, subject: str, text: str) -> None:
-        import aiosmtplib  # 1 MB of memory, for who has a mail server
+        import aiosmtplib  # 1 MB of memory, which a service without a mail server does not need
 
         assert self._settings.smtp_url is not None
         server = urlsplit(self._settings.smtp_url.get_secret_value())
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self._settings.mail_from, to, subject
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notices, please
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
         message.set_content(text)
-        # A password never crosses a network in the clear, whatever the server offers.
+        # A password is never sent over a network unencrypted, whatever the server offers.
         must_encrypt = bool(server.username) and server.hostname not in LOCAL
         try:
             await aiosmtplib.send(
@@ -63,5 +63,5 @@ class Mailer:
                 start_tls=False if server.scheme == "smtps" else (True if must_encrypt else None),
                 timeout=TIMEOUT,
             )
-        except Exception as error:  # whatever went wrong, the operator should read it and the user cannot help it
-            log.error("mail could not be sent: %s", type(error).__name__)
+        except Exception as error:  # the operator can act on any failure, the user cannot
+            log.error("cannot send mail: %s", type(error).__name__)

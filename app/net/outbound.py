@@ -1,7 +1,7 @@
-"""Calling addresses that users wrote down, without becoming their way into the private network (SSRF).
+"""Requests to URLs that users entered, without giving users access to the private network (SSRF).
 
-A host is resolved once, every address it has must be public, and the connection is made to one of those addresses; the
-name stays in the Host header and in TLS, where the certificate is checked against it. Redirects are not followed.
+A host is resolved once, all its IP addresses must be public, and the connection is made to one of those. The name stays
+in the Host header and in TLS, where the certificate is checked against it. Redirects are not followed.
 
 httpx is loaded with the first webhook: with its command line (Rich, Pygments) and the root certificates of a client it
 is 7 MB of memory, which a service without webhooks does not need.
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     import httpx
 
 RESOLVERS = 64  # threads
-TIMEOUT = 10.0  # seconds for everything: resolving, connecting, sending, the head of the answer
+TIMEOUT = 10.0  # seconds for resolving, connecting, sending and the head of the response together
 HOST = re.compile(r"[A-Za-z0-9._-]+")  # as sent in Host and resolved: international names are xn-- here
 
 
 class Outcome(NamedTuple):
-    """``status`` is None when there was no answer; then ``error`` says why."""
+    """The result of a request. ``status`` is None without a response; then ``error`` is the reason."""
 
     status: int | None
     error: str | None
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
 
 
 def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
-    """Raises UrlRefused for what will never be called. Names are looked up only when they are called."""
+    """Parses ``url``. Raises UrlRefused if it can never be called. Names are resolved only for a call."""
     import httpx
 
     try:
@@ -50,14 +50,14 @@ def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
     except (httpx.InvalidURL, ValueError):
         raise UrlRefused("This is not a URL.", loc=("body", "url")) from None
     if parsed.scheme != "https" and not (allow_private and parsed.scheme == "http"):
-        raise UrlRefused("A webhook is called by https.", loc=("body", "url"))
+        raise UrlRefused("The URL of a webhook begins with https://.", loc=("body", "url"))
     if not host or parsed.userinfo or parsed.fragment:
-        raise UrlRefused("A webhook has a host, and neither a user nor a fragment.", loc=("body", "url"))
+        raise UrlRefused("The URL must have a host, and neither a user nor a fragment.", loc=("body", "url"))
     address = _literal(host)
     if address is None and HOST.fullmatch(parsed.raw_host.decode("ascii")) is None:
-        raise UrlRefused("This is not the name of a host.", loc=("body", "url"))
+        raise UrlRefused("The host name is not valid.", loc=("body", "url"))
     if parsed.port is not None and not 0 < parsed.port < 65_536:
-        raise UrlRefused("This is not a port.", loc=("body", "url"))
+        raise UrlRefused("The port is not valid.", loc=("body", "url"))
     if not allow_private and address is not None and not is_public(address):
         raise UrlRefused(loc=("body", "url"))
     return parsed
@@ -71,18 +71,18 @@ def _literal(host: str) -> Address | None:
 
 
 class Caller:
-    """Sends messages. Use as an async context manager."""
+    """Sends webhook messages. Use as an async context manager."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
-        # Its own threads: names whose servers never answer must not keep the rest of the process from its executor.
+        # Its own threads: slow DNS servers must not occupy the executor of the process.
         self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
 
     @cached_property
     def _client(self) -> "httpx.AsyncClient":
         import httpx
 
-        # No kept connections: one made for a name must not serve another name at the same address.
+        # No kept connections: one that was made for a name must not serve another name at the same IP address.
         limits = httpx.Limits(max_keepalive_connections=0)
         return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits)
 
@@ -97,7 +97,7 @@ class Caller:
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-        """Never raises for what the other side does or is."""
+        """Posts ``body`` to ``url``. Returns every failure of the other side as an outcome instead of raising."""
         import httpx
 
         started = time.perf_counter()
@@ -108,7 +108,7 @@ class Caller:
         except UrlRefused as error:
             reason = error.detail
         except TimeoutError:
-            reason = f"No answer within {TIMEOUT:.0f} seconds."
+            reason = f"No response within {TIMEOUT:.0f} seconds."
         except (httpx.HTTPError, OSError, ValueError, OverflowError) as error:
             reason = f"{type(error).__name__}: {error}"[:300]
         return Outcome(status, reason, round((time.perf_counter() - started) * 1000))
@@ -123,9 +123,9 @@ class Caller:
             headers={**headers, "Host": target.netloc.decode("ascii")},
             extensions={"sni_hostname": target.raw_host.decode("ascii").strip("[]")},
         )
-        answer = await self._client.send(request, stream=True)  # its body is of no interest, however long
-        await answer.aclose()
-        return answer.status_code
+        response = await self._client.send(request, stream=True)  # the body is not read
+        await response.aclose()
+        return response.status_code
 
     async def _resolve(self, target: "httpx.URL") -> str:
         port = target.port or (443 if target.scheme == "https" else 80)

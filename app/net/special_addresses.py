@@ -1,6 +1,6 @@
-"""Which addresses belong to the public internet, by IANA's own lists.
+"""Public IP addresses, by IANA's own registries.
 
-``ipaddress.is_global`` follows them with the release of Python: in 3.11.7 most of 192.0.0.0/24 passed as public.
+``ipaddress.is_global`` depends on the release of Python: in 3.11.7 most of 192.0.0.0/24 counted as public.
 """
 
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -8,9 +8,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 Address = IPv4Address | IPv6Address
 
 # IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890) up to RFC 9780 of 2025, in their order, with their
-# column "Globally Reachable"; a network that has N/A there (deprecated) is not. Of several networks that hold an
-# address the most specific one decides. IPv6 has global unicast addresses in 2000::/3 only: outside of it no row is
-# needed to refuse an address. Embedded IPv4 (mapped, 6to4, Teredo, NAT64) is decided by the address inside.
+# column "Globally Reachable"; N/A there (deprecated) counts as False. The most specific network that holds an address
+# decides. IPv6 has global unicast addresses in 2000::/3 only: an address outside of it is refused without a row.
+# An embedded IPv4 address (mapped, 6to4, Teredo, NAT64) decides by itself.
 REGISTRY = (
     ("0.0.0.0/8", False, "RFC 791, 3.2: this network"),
     ("0.0.0.0/32", False, "RFC 1122, 3.2.1.3: this host on this network"),
@@ -72,7 +72,7 @@ NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its 
 
 
 def is_public(address: Address) -> bool:
-    """Returns whether ``address`` is one of the public internet, also where one is embedded in another."""
+    """Returns whether ``address``, or the IPv4 address embedded in it, is on the public internet."""
     if isinstance(address, IPv6Address):
         if (inner := _embedded(address)) is not None:
             return is_public(inner)

@@ -1,4 +1,4 @@
-"""Structured logs on standard error. Never a token, a title, a query or a user's id: that is a hash."""
+"""Structured logs on standard error. They never hold a token, a title or a query; user ids are hashed."""
 
 import json
 import logging
@@ -10,14 +10,14 @@ from app.config import Settings
 from app.observability.request_context import request_id, short_hash, subject_hash
 
 LIBRARIES = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
-# What every record has; whatever else one has was given to it as ``extra``.
+# Attributes of every record; all others were passed as ``extra``.
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 PLAIN = "\x1b[0m"
 
 
 def _given(record: logging.LogRecord) -> dict[str, Any]:
-    """What the line says beside its message."""
+    """Returns the fields of the line other than its message."""
     given = {name: value for name, value in vars(record).items() if name not in STANDARD}
     if identifier := request_id():
         given["request_id"] = identifier
@@ -33,18 +33,18 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class JsonLines(logging.Formatter):
-    """One object a line. Tracebacks show lines of code and no local variables: those hold titles and tokens."""
+    """One JSON object a line. Tracebacks show code and no local variables, which may hold titles and tokens."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
-        said |= _given(record) | {"timestamp": _time(record)}
+        fields = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        fields |= _given(record) | {"timestamp": _time(record)}
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said, default=repr)
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields, default=repr)
 
 
 class ForPeople(logging.Formatter):
-    """The same for a terminal."""
+    """Lines for a person at a terminal, with the same fields."""
 
     def __init__(self, *, colored: bool) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def _shown(value: Any) -> str:
 
 
 def _not_our_exit(record: logging.LogRecord) -> bool:
-    """The lifespan has said in one line why it cannot start; the server's echo of that would bury it."""
+    """Drops the server's traceback of a failed start: the lifespan has logged the reason in one line."""
     message = record.getMessage()
     if message.startswith("Application startup failed"):
         return False
@@ -72,7 +72,7 @@ def _not_our_exit(record: logging.LogRecord) -> bool:
 
 
 def configure_logging(settings: Settings) -> None:
-    """One handler for this service and the libraries under it."""
+    """Sets up one handler for this service and its libraries."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if as_json else ForPeople(colored=sys.stderr.isatty()))

@@ -1,10 +1,10 @@
-"""What this process has done and how it is, for Prometheus.
+"""Metrics of this process for Prometheus.
 
-Requests are counted here and rendered when somebody asks: prometheus-client's own histogram costs 3 microseconds a
-request, this 0.5. What can be read from the service's own objects is read then, and costs nothing before.
+Requests are counted here and rendered on a scrape: prometheus-client's own histogram costs 3 microseconds a request,
+this 0.5. Values that the service's objects hold are read on a scrape only.
 
-Each process speaks for itself, as Prometheus expects of a target: on METRICS_PORT, and with WEB_CONCURRENCY on as many
-ports from there on as there are processes.
+Each process is a target of its own, as Prometheus expects: on METRICS_PORT, and with WEB_CONCURRENCY on the ports from
+there on, one for each process.
 """
 
 from bisect import bisect_left
@@ -20,7 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from app.config import Settings
 from app.version import VERSION
 
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds, OpenTelemetry's without three
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds: OpenTelemetry's without three
 UNMATCHED = "unmatched"
 Key = tuple[str, str, int]
 
@@ -28,23 +28,23 @@ Key = tuple[str, str, int]
 class Pool(Protocol):
     @property
     def load(self) -> tuple[int, int, int]:
-        """Transactions that run, those that wait for a connection, and how many may run."""
+        """Returns the running transactions, those that wait for a connection, and the size of the pool."""
 
 
 class Streams(Protocol):
     @property
     def streams(self) -> int:
-        """How many are open."""
+        """Returns how many streams are open."""
 
 
 class Deliveries(Protocol):
     @property
     def lag(self) -> tuple[int, float]:
-        """Webhooks with something to deliver, and for how many seconds the one that waits longest has had it."""
+        """Returns the webhooks with due deliveries, and the age of the oldest due delivery in seconds."""
 
 
 class Metrics:
-    """One for a process."""
+    """The metrics of one process."""
 
     def __init__(self) -> None:
         self._requests: dict[Key, list[float]] = {}  # counts by bucket, the last one without a bound, and the sum
@@ -60,8 +60,8 @@ class Metrics:
         self.registry.register(self)
 
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
-        """Count one request. ``status`` is 0 when there was no answer."""
-        # Whoever asks for what is not there chooses the words: they must not become series.
+        """Counts one request. ``status`` is 0 when there was no response."""
+        # Clients choose the words of requests without a route: these must not become time series.
         key = (route, method if route is not UNMATCHED else "", status // 100)
         found = self._requests.get(key)
         if found is None:
@@ -72,12 +72,12 @@ class Metrics:
             self._limited[route] = self._limited.get(route, 0) + 1
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """The text, and its type, in what of Prometheus' formats the header ``Accept`` prefers."""
+        """Returns the text and its media type, in the format of Prometheus that the header ``Accept`` prefers."""
         encode, media_type = choose_encoder(accept)
         return encode(self.registry), media_type
 
     def collect(self) -> Iterator[Metric]:
-        """For the registry."""
+        """Yields all metrics; the registry calls this on a scrape."""
         yield self._request_metric()
         yield self._limited_metric()
         version = GaugeMetricFamily("todo_build", "Always 1; the version is a label.", labels=["version"])
@@ -85,28 +85,28 @@ class Metrics:
         yield version
         yield CounterMetricFamily(
             "todo_refresh_reuse",
-            "Refresh tokens that came a second time: their sessions were ended.",
+            "Refresh tokens that were used twice: their sessions were revoked.",
             value=self.seen["refresh_reuse"],
         )
         if self.connections is not None:
             opened, waiting = self.connections()
-            yield GaugeMetricFamily("todo_connections_open", "Connections of clients.", value=opened)
-            yield GaugeMetricFamily("todo_connections_waiting", "Those without a request being served.", value=waiting)
+            yield GaugeMetricFamily("todo_connections_open", "Open connections of clients.", value=opened)
+            yield GaugeMetricFamily(
+                "todo_connections_waiting", "Open connections without a running request.", value=waiting
+            )
         if self.pool is not None:
             yield from _pool_metrics(*self.pool.load)
         if self.hub is not None:
-            yield GaugeMetricFamily("todo_event_streams", "Event streams that are open.", value=self.hub.streams)
+            yield GaugeMetricFamily("todo_event_streams", "Open event streams.", value=self.hub.streams)
         if self.webhooks is not None:
             waiting, oldest = self.webhooks.lag
-            yield GaugeMetricFamily("todo_webhooks_due", "Webhooks with something to deliver now.", value=waiting)
-            yield GaugeMetricFamily(
-                "todo_webhooks_oldest_due_seconds", "How long the one that waits longest has waited.", value=oldest
-            )
+            yield GaugeMetricFamily("todo_webhooks_due", "Webhooks with due deliveries.", value=waiting)
+            yield GaugeMetricFamily("todo_webhooks_oldest_due_seconds", "Age of the oldest due delivery.", value=oldest)
 
     def _request_metric(self) -> Metric:
         family = HistogramMetricFamily(
             "todo_http_request_duration_seconds",
-            "Requests by route, method and class of status; of a stream, until it begins.",
+            "Requests by route, method and class of status; a stream until it begins.",
             labels=["route", "method", "status"],
         )
         for (route, method, status), counts in list(self._requests.items()):
@@ -118,9 +118,7 @@ class Metrics:
         return family
 
     def _limited_metric(self) -> Metric:
-        family = CounterMetricFamily(
-            "todo_rate_limited", "Requests that were answered 429, by route.", labels=["route"]
-        )
+        family = CounterMetricFamily("todo_rate_limited", "Requests refused with 429, by route.", labels=["route"])
         for route, count in list(self._limited.items()):
             family.add_metric([route], count)
         return family
@@ -129,12 +127,12 @@ class Metrics:
 def _pool_metrics(running: int, waiting: int, size: int) -> Iterator[Metric]:
     yield GaugeMetricFamily("todo_pool_in_use", "Connections to PostgreSQL in a transaction.", value=running)
     yield GaugeMetricFamily("todo_pool_waiting", "Transactions that wait for a connection.", value=waiting)
-    yield GaugeMetricFamily("todo_pool_size", "Connections to PostgreSQL at most.", value=size)
+    yield GaugeMetricFamily("todo_pool_size", "Maximum connections to PostgreSQL.", value=size)
 
 
 @contextmanager
 def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
-    """Answer on the first free port of this service's. Raises OSError when none is free."""
+    """Serves the metrics on the first free port of this service. Raises OSError when none is free."""
     if settings.metrics_port is None:
         yield
         return
@@ -143,7 +141,7 @@ def metrics_server(settings: Settings, metrics: Metrics) -> Iterator[None]:
             server, thread = start_http_server(port, settings.metrics_host, metrics.registry)
             break
     else:
-        raise OSError(f"METRICS_PORT: {settings.metrics_host}:{settings.metrics_port} is not free")
+        raise OSError(f"METRICS_PORT: {settings.metrics_host}:{settings.metrics_port} is in use")
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The id that joins an answer, its error body and its log lines; and whose request it is, as a hash."""
+"""The id that a response, its error body and its log lines share, and the user of the request as a hash."""
 
 import os
 import re
@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from hashlib import sha256
 
-STREAMING = "streaming"  # in the scope: when a stream began, which is when its request was answered
+STREAMING = "streaming"  # in the scope: when a stream began, where its request's duration ends
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -22,31 +22,31 @@ _current: ContextVar[_Request | None] = ContextVar("request", default=None)
 
 
 def request_id() -> str:
-    """The id of the request being served; empty outside of one."""
+    """Returns the id of the current request; empty outside of one."""
     request = _current.get()
     return request.identifier if request is not None else ""
 
 
 def start_request(sent: str | None) -> str:
-    """Take over the id a client or proxy sent when it is harmless in a log line, else make one."""
+    """Starts a request. Its id is the one sent by a client or proxy, if harmless in a log line, else a new one."""
     value = sent if sent and _ACCEPTABLE.match(sent) else os.urandom(16).hex()
     _current.set(_Request(value))
     return value
 
 
 def note_subject(subject: str) -> None:
-    """Whose token came with the request."""
+    """Records the subject of the request's token."""
     if (request := _current.get()) is not None:
         request.subject = subject
 
 
 def subject_hash() -> str:
-    """Stands in the log for whoever sent the request; empty when nobody is known."""
+    """Returns the hash that stands for the caller in the log; empty without a subject."""
     request = _current.get()
     return short_hash(request.subject) if request is not None and request.subject else ""
 
 
 @lru_cache(4096)
 def short_hash(subject: str) -> str:
-    """What ``printf %s alice | sha256sum | cut -c-12`` prints: an operator can look for a user, a log names none."""
+    """Returns what ``printf %s alice | sha256sum | cut -c-12`` prints: an operator can find a user's lines by it."""
     return sha256(subject.encode()).hexdigest()[:12]

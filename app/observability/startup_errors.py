@@ -1,4 +1,4 @@
-"""Why the service cannot start, in one line for the operator: no traceback, no password."""
+"""The reason why the service cannot start, in one line for the operator, without a traceback or a password."""
 
 import socket
 
@@ -15,9 +15,10 @@ HINTS = {
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong and, where it is known, what to do."""
+    """Describes the error and, where it is known, its remedy."""
     if isinstance(error, AppError) and error.__cause__ is not None:
-        return reason(error.__cause__)  # the fact is for clients; the operator may know what the database said
+        # The application error is for clients; the operator may read the database's own message.
+        return reason(error.__cause__)
     if isinstance(error, asyncpg.PostgresError):
         text = str(error.args[0]) if error.args else type(error).__name__
         hint = next((hint for kind, hint in HINTS.items() if isinstance(error, kind)), None)
@@ -32,7 +33,7 @@ def reason(error: BaseException) -> str:
 
 
 def settings_reasons(error: ValidationError) -> list[str]:
-    """One line for each setting that is wrong. Never the value: it may be a secret."""
+    """Returns one line for each invalid setting, without its value, which may be a secret."""
     lines = []
     for found in error.errors(include_input=False, include_url=False, include_context=False):
         text = found["msg"].removeprefix("Value error, ")
