@@ -1,4 +1,4 @@
-"""``/api/auth/me`` and ``/api/auth/password``: one's own account."""
+"""``/api/auth/me`` and ``/api/auth/password``: the caller's account."""
 
 from typing import Any
 
@@ -16,18 +16,22 @@ from app.services.accounts.export import read_account
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 
-EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "The e-mail is taken."}, **LIMITED}
+EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "Another account has this e-mail."}, **LIMITED}
 
 
-@router.get("/me", response_model=AccountRead, responses={404: {"description": "Another issuer's user."}})
+@router.get(
+    "/me",
+    response_model=AccountRead,
+    responses={404: {"description": "A user of another issuer: there is no account."}},
+)
 async def get_account(subject: Subject, session: AuthSession) -> Response:
-    """Who the token belongs to."""
+    """Returns the account of the token."""
     return Json(dict(await profile.get_account(session, subject)))
 
 
 @router.patch("/me", response_model=AccountRead, responses=EMAIL)
 async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, change: AccountUpdate) -> Response:
-    """Change name, e-mail or time zone: the fields sent and no others. A new e-mail needs `current_password`."""
+    """Changes the fields sent: name, e-mail, time zone. A new e-mail requires `current_password`."""
     return Json(dict(await profile.update_account(auth, identity.subject, change, client)))
 
 
@@ -35,7 +39,7 @@ async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, cha
 async def delete_account(
     request: Request, auth: Auth, identity: LoggedIn, client: FromClient, again: PasswordAgain
 ) -> Response:
-    """Delete the account and everything it has, at once and for good. Export it first if you want to keep it."""
+    """Deletes the account and all its data, immediately and permanently. To keep a copy, export it first."""
     await erasure.delete_account(auth, identity.subject, again.password, client)
     response = Response(status_code=204)
     if has_refresh_cookie(request, auth.settings):
@@ -45,7 +49,7 @@ async def delete_account(
 
 @router.get("/me/export")
 async def export_account(auth: Auth, identity: LoggedIn) -> Response:
-    """Everything the service keeps about the account, as JSON; secrets are left out."""
+    """Returns all data that the service keeps about the account, as JSON, without secrets."""
     headers = {"Content-Disposition": 'attachment; filename="todo-export.json"'}
     return StreamedFile(read_account(auth, identity.subject), media_type="application/json", headers=headers)
 
@@ -54,6 +58,6 @@ async def export_account(auth: Auth, identity: LoggedIn) -> Response:
 async def change_password(
     request: Request, auth: Auth, identity: LoggedIn, client: FromClient, given: PasswordChange
 ) -> Response:
-    """Change the password. Every session ends, this one too; the answer holds the tokens of a new one."""
+    """Changes the password. All sessions end, also this one; the response has the tokens of a new session."""
     pair = await passwords.change_password(auth, identity.subject, given.current_password, given.new_password, client)
     return pair_answer(request, auth, pair)

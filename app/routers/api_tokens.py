@@ -15,18 +15,18 @@ router = APIRouter(
 
 @router.post("", status_code=201, response_model=ApiTokenCreated)
 async def create_api_token(identity: InPerson, session: AuthSession, wanted: ApiTokenCreate) -> Response:
-    """Make an API token. It is shown in this answer and never again."""
+    """Creates an API token. Only this response shows it."""
     return Json(await api_tokens.create_api_token(session, identity.subject, wanted), 201)
 
 
 @router.get("", response_model=list[ApiTokenRead])
 async def list_api_tokens(identity: InPerson, session: AuthSession) -> Response:
-    """API tokens that are not revoked, the newest first."""
+    """Returns the API tokens that are not revoked, newest first."""
     return Json([dict(row) for row in await api_tokens.list_api_tokens(session, identity.subject)])
 
 
 @router.delete("/{token_id}", status_code=204, response_class=Response)
 async def revoke_api_token(auth: Auth, identity: InPerson, token_id: TokenId) -> Response:
-    """Revoke an API token: it is refused within 5 seconds, everywhere."""
+    """Revokes an API token. Every process refuses it within 5 seconds."""
     await api_tokens.revoke_api_token(auth, identity.subject, token_id)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""``/api/auth``: register, log in, stay logged in, log out, and get past a forgotten password."""
+"""``/api/auth``: registration, login, refresh, logout and password reset."""
 
 from typing import Annotated, Any
 
@@ -19,25 +19,25 @@ router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute
 
 FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}, **LIMITED}
 NOT_ALLOWED: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
-REFUSED: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is not valid any more."}}
+REFUSED: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is no longer valid."}}
 RACE: dict[int | str, dict[str, Any]] = {
     403: {"description": "The cookie was sent from a site that is not allowed."},
     409: {"description": "Another request is using the token right now."},
 }
 TAKEN: dict[int | str, dict[str, Any]] = {
-    202: {"model": Accepted, "description": "With REGISTRATION=mail: the rest is in a mail."},
-    403: {"description": "New accounts are made by the operator here."},
-    409: {"description": "There is an account with this e-mail already."},
+    202: {"model": Accepted, "description": "With REGISTRATION=mail: the account is confirmed by a mail."},
+    403: {"description": "Only the operator creates accounts on this service."},
+    409: {"description": "An account with this e-mail exists."},
     **LIMITED,
 }
-MAILED = {"detail": "If there is such an account, a mail is on its way."}
-CONFIRM = {"detail": "A mail to this address tells how to go on."}
+MAILED = {"detail": "If there is such an account, a mail has been sent."}
+CONFIRM = {"detail": "A mail with the next step has been sent to this address."}
 
 
 @router.post("/register", status_code=201, response_model=TokenPair, responses=TAKEN)
 @router.post("/signup", status_code=201, include_in_schema=False)
 async def register(request: Request, auth: Auth, client: FromClient, account: AccountCreate) -> Response:
-    """Make an account and log it in. The user's id for paths is in `user.id`, and `me` works there, too."""
+    """Creates an account and logs it in. The user id for paths is `user.id`; `me` also works there."""
     pair = await profile.register(auth, account, client)
     return Json(CONFIRM, 202) if pair is None else pair_answer(request, auth, pair, 201)
 
@@ -45,7 +45,7 @@ async def register(request: Request, auth: Auth, client: FromClient, account: Ac
 @router.post("/login", response_model=TokenPair, responses=FAILED | NOT_ALLOWED)
 @router.post("/signin", include_in_schema=False)
 async def log_in(request: Request, auth: Auth, client: FromClient, given: Login) -> Response:
-    """Log in. Too many wrong passwords are answered 429, with the seconds to wait."""
+    """Logs in. After too many wrong passwords the response is 429, with the seconds to wait."""
     return pair_answer(request, auth, await login.login(auth, given, client))
 
 
@@ -53,7 +53,7 @@ async def log_in(request: Request, auth: Auth, client: FromClient, given: Login)
 async def refresh(
     request: Request, auth: Auth, client: FromClient, given: Annotated[Refresh | None, Body()] = None
 ) -> Response:
-    """A new pair for a refresh token, which is good for one use. If the answer is lost, ask again within 10 s."""
+    """Exchanges a refresh token, once, for a new pair. If the response is lost, send it again within 10 s."""
     token = _refresh_token(request, auth, given)
     pair = await refresh_session(auth, token, client)
     return pair_answer(request, auth, pair, in_cookie=not (given and given.refresh_token))
@@ -67,7 +67,7 @@ async def refresh(
     responses=REFUSED | NOT_ALLOWED,
 )
 async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None, Body()] = None) -> Response:
-    """End this session. When the access token is not valid any more, the refresh token says which one."""
+    """Ends this session. Without a valid access token, the refresh token identifies it."""
     try:
         identity = await logged_in(request)
     except AppError as refused:
@@ -81,7 +81,7 @@ async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None,
 
 
 def _token_instead(request: Request, auth: AuthContext, given: Refresh | None, refused: AppError) -> str:
-    """Whatever is wrong with the Authorization header, a refresh token says which login is meant."""
+    """Returns the refresh token, which identifies the session whatever is wrong with the Authorization header."""
     try:
         return _refresh_token(request, auth, given)
     except RefreshTokenMissing:
@@ -96,13 +96,13 @@ def _refresh_token(request: Request, auth: AuthContext, given: Refresh | None) -
 
 @router.post("/password/forgot", status_code=202, response_model=Accepted, responses=LIMITED)
 async def forgot_password(auth: Auth, client: FromClient, given: PasswordForgotten) -> Response:
-    """Mail a token for a new password, if there is such an account; the answer is the same if there is none."""
+    """Mails a token for a new password, if there is such an account. The response is the same if there is none."""
     await passwords.forgot_password(auth, given.email, client)
     return Json(MAILED, 202)
 
 
 @router.post("/password/reset", status_code=204, response_class=Response, responses=LIMITED)
 async def reset_password(auth: Auth, client: FromClient, given: PasswordReset) -> Response:
-    """Set a new password with the token from the mail. Every session of the account ends."""
+    """Sets a new password with the token from the mail. All sessions of the account end."""
     await passwords.reset_password(auth, given.token, given.new_password, client)
     return Response(status_code=204)

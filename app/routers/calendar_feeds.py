@@ -1,4 +1,4 @@
-"""``/api/{user_id}/calendar``: feeds, and what calendars read."""
+"""``/api/{user_id}/calendar``: feeds and their content."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -33,7 +33,7 @@ UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag 
 
 @router.post("/calendar", status_code=201, response_model=CalendarCreated, dependencies=own)
 async def create_calendar(request: Request, owner: Owner, session: Session, wanted: CalendarCreate) -> Response:
-    """An address that a calendar can subscribe to. It holds a token, which is shown once and can be revoked."""
+    """Creates a URL that a calendar can subscribe to. Its token is shown once and can be revoked."""
     made = await calendar_feeds.create_calendar(session, owner, wanted)
     base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
     made["url"] = f"{base}/api/{quote(owner, safe='')}/calendar.ics?token={made['token']}"
@@ -42,13 +42,13 @@ async def create_calendar(request: Request, owner: Owner, session: Session, want
 
 @router.get("/calendar", response_model=list[CalendarRead], dependencies=own)
 async def list_calendars(owner: Owner, session: ReadSession) -> Response:
-    """The feeds that are not revoked; without their tokens."""
+    """Returns the feeds that are not revoked, without their tokens."""
     return Json([dict(row) for row in await calendar_feeds.list_calendars(session, owner)])
 
 
 @router.delete("/calendar/{feed_id}", status_code=204, response_class=Response, dependencies=own)
 async def revoke_calendar(owner: Owner, session: Session, feed_id: FeedId) -> Response:
-    """The feed's address opens nothing any more."""
+    """Revokes a feed: its URL stops working."""
     await calendar_feeds.revoke_calendar(session, owner, feed_id)
     return Response(status_code=204)
 
@@ -68,9 +68,9 @@ async def read_calendar(
     query: Annotated[CalendarQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """What a calendar subscribes to: tasks with a due date that are still open, as events, or `kind=todo` as to-dos.
+    """Returns the feed: open tasks with a due date, as events, or with `kind=todo` as to-dos.
 
-    `user_id` is an id, never `me`: who asks is known by the feed's token alone.
+    `user_id` is an id, never `me`: the feed's token alone identifies the caller.
     """
     if not query.token:
         raise TokenMissing

@@ -1,4 +1,4 @@
-"""``/api/{user_id}/changes`` and what is built on it."""
+"""``/api/{user_id}/changes``, live events, history and undo."""
 
 from functools import partial
 from typing import Annotated, Any
@@ -18,15 +18,17 @@ EVENTS: dict[str, Any] = {
     "description": "The stream.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
-# EventSource repeats the first URL when it reconnects, so the header says more than ?since does.
+# EventSource repeats the first URL when it reconnects, so the header is newer than ?since.
 LastEventId = Annotated[Since | None, Header(description="The id of the last event seen.")]
-CHANGED_SINCE = {"description": "What it wrote has been changed since; `detail` names the fields."}
-GONE: dict[int | str, dict[str, Any]] = {410: {"description": "That number is older than what is kept: list again."}}
+CHANGED_SINCE = {"description": "Fields that it wrote have changed since; `detail` names them."}
+GONE: dict[int | str, dict[str, Any]] = {
+    410: {"description": "Changes since that revision are no longer kept: list again."}
+}
 
 
 @router.get("/changes", response_model=ChangesPage, responses=GONE)
 async def list_changes(owner: Owner, session: ReadSession, query: Annotated[ChangesQuery, Query()]) -> Response:
-    """What came after a number, in order, deletions included. Apply it to what you have, and continue from `next`."""
+    """Returns the changes after a revision, in order, with deletions. Apply them, and continue from `next`."""
     page = await feed.list_changes(session, owner, since=query.since, limit=query.limit)
     body = {"changes": await encode_list(page.changes), "next": page.next, "has_more": page.has_more}
     return Json(body, headers={"X-Revision": str(page.current)})
@@ -40,16 +42,18 @@ async def stream_events(
     query: Annotated[EventsQuery, Query()],
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Server-sent events: what came after `Last-Event-ID` or `since`, then each change as it happens.
+    """Streams server-sent events: the changes after `Last-Event-ID` or `since`, then each change as it happens.
 
     `id` is the revision, `event` is entity.action, `data` the same object as in `/changes`. A comment every few seconds
-    keeps the connection alive. The event `resume` ends a stream and says why: connect again, the id is known. After the
-    event `gone`, list again.
+    keeps the connection alive. The event `resume` ends a stream, with the reason: connect again with the last id. After
+    the event `gone`, list again.
     """
     since = query.since if last_event_id is None else last_event_id
     hub = request.app.state.hub
     position, behind = await hub.find_position(owner, since)
-    can_end = caller.session_id is not None or caller.token_id is not None  # others end when they expire
+    can_end = (
+        caller.session_id is not None or caller.token_id is not None
+    )  # other identities cannot be revoked: they expire
     still_valid = partial(request.app.state.auth.guard.still_valid, caller) if can_end else None
     return EventStream(hub, owner, position, behind=behind, expires_at=caller.expires_at, still_valid=still_valid)
 
@@ -58,13 +62,13 @@ async def stream_events(
 async def list_history(
     owner: Owner, session: ReadSession, task_id: TaskId, query: Annotated[HistoryQuery, Query()]
 ) -> Response:
-    """What happened to a task, latest first: which fields changed from what to what, when, and through what."""
+    """Returns the changes of a task, latest first: old and new values of fields, the time and the source."""
     found = await history.list_history(session, owner, task_id, before=query.before, limit=query.limit)
     return Json(found)
 
 
 @router.post("/changes/{revision}/undo", response_model=Undone, responses={409: CHANGED_SINCE})
 async def undo_change(owner: Owner, session: Session, revision: Revision) -> Response:
-    """Take a whole write back, as a new write that can be undone, too. What it created goes to the trash."""
+    """Undoes a whole write, by a new write that can also be undone. Entities that it created go to the trash."""
     done = await undo.undo_change(session, owner, revision)
     return Json({"revision": done[0].revision if done else revision, "changes": await encode_list(done)})

@@ -1,4 +1,4 @@
-"""``/api/{user_id}/chat`` and the conversations it makes."""
+"""``/api/{user_id}/chat`` and its conversations."""
 
 from contextlib import ExitStack
 from functools import partial
@@ -22,27 +22,27 @@ from app.services.idempotency import Answer
 router = APIRouter(
     prefix="/api/{user_id}", tags=["assistant"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
-NAMED = header("X-Conversation-Id", "The conversation, also of an answer that failed.", "integer")
+NAMED = header("X-Conversation-Id", "The conversation, also when the answer failed.", "integer")
 CHAT: dict[int | str, dict[str, Any]] = {
     200: {
         "headers": NAMED,
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
         "description": "The answer; as `text/event-stream` the events `delta`, `tool_call`, then `done` or `error`.",
     },
-    404: {"description": "There is no such conversation, or it belongs to somebody else."},
-    429: {"description": "Too many messages, too many at once, or the tokens of the day are spent."},
+    404: {"description": "There is no such conversation, or it belongs to another user."},
+    429: {"description": "Too many messages, too many at once, or the daily budget of tokens is used up."},
     502: {"description": "The model failed. The message is kept.", "headers": NAMED},
-    503: {"description": "There is no model here (`chat_not_configured`), or it is busy."},
+    503: {"description": "No model is configured (`chat_not_configured`), or it is busy."},
     504: {"description": "The model took too long. The message is kept.", "headers": NAMED},
 }
 
 
 @router.post("/chat", response_model=ChatAnswer, responses=CHAT, dependencies=[Depends(limited("chat"))])
 async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatRequest) -> Response:
-    """Say something to the assistant, which works on the tasks by its tools and answers in plain language.
+    """Sends a message to the assistant, which works on the tasks with its tools and answers in plain language.
 
-    The conversation is kept here, so the next message may go to any process. What deletes waits for a yes: send it as
-    the next message, or `confirm`. With `Accept: text/event-stream` the answer comes as it is made.
+    The conversation is stored, so the next message may go to any process. A deletion waits for confirmation: send "yes"
+    as the next message, or `confirm`. With `Accept: text/event-stream` the answer is streamed.
     """
     service: Chat = request.app.state.chat
     still_valid = partial(request.app.state.auth.guard.still_valid, caller)
@@ -56,15 +56,15 @@ async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatReques
             return ChatStream(partial(service.answer, begun), named, stack.pop_all())
         try:
             return Json(await unless_gone(service.answer(begun), request.receive), headers=named)
-        except AppError as fact:
-            answer = of_fact(fact)
-            answer.headers.update(named)
-            return answer
+        except AppError as error:
+            response = of_fact(error)
+            response.headers.update(named)
+            return response
 
 
 @router.get("/conversations", response_model=list[ConversationRead])
 async def list_conversations(owner: Owner, session: ReadSession, query: Annotated[BeforeQuery, Query()]) -> Response:
-    """Newest first."""
+    """Returns conversations, newest first."""
     found = await conversations.list_conversations(session, owner, before=query.before, limit=query.limit)
     return Json(found)
 
@@ -73,13 +73,13 @@ async def list_conversations(owner: Owner, session: ReadSession, query: Annotate
 async def list_messages(
     owner: Owner, session: ReadSession, conversation_id: ConversationId, query: Annotated[BeforeQuery, Query()]
 ) -> Response:
-    """The latest messages in the order they were said; earlier ones with `before`, the id of the first."""
+    """Returns the latest messages in chronological order; earlier ones with `before`, the id of the first."""
     found = await conversations.list_messages(session, owner, conversation_id, before=query.before, limit=query.limit)
     return Json(found)
 
 
 @router.delete("/conversations/{conversation_id}", status_code=204, response_class=Response)
 async def delete_conversation(owner: Owner, session: Session, conversation_id: ConversationId) -> Response:
-    """A conversation with its messages. What was done in it stays done."""
+    """Deletes a conversation with its messages. Writes that it made stay."""
     await conversations.delete_conversation(session, owner, conversation_id)
     return Response(status_code=204)

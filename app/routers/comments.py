@@ -40,7 +40,7 @@ async def list_comments(
     query: Annotated[ForwardQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The comments on a task, oldest first. `Link` leads on."""
+    """Returns the comments on a task, oldest first. `Link` has the next page."""
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await comments.list_comments(session, owner, task_id, query)
@@ -51,7 +51,7 @@ async def list_comments(
 async def create_comment(
     request: Request, owner: Owner, session: Session, task_id: TaskId, comment: CommentBody
 ) -> Response:
-    """Write something under a task."""
+    """Creates a comment on a task."""
     created = await comments.create_comment(session, owner, task_id, comment)
     return created_answer(request, created)
 
@@ -60,7 +60,7 @@ async def create_comment(
 async def get_comment(
     owner: Owner, session: ReadSession, task_id: TaskId, comment_id: CommentId, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """One comment. With `If-None-Match` and nothing new: 304."""
+    """Returns one comment, or 304 if `If-None-Match` names its version."""
     return answer_if_news(await comments.get_comment(session, owner, task_id, comment_id), if_none_match)
 
 
@@ -73,7 +73,7 @@ async def update_comment(
     change: CommentBody,
     if_match: IfMatch = None,
 ) -> Response:
-    """Change the text. With `If-Match` only if nobody else was faster: else 412."""
+    """Changes the text. With a stale `If-Match` the response is 412."""
     versions = expected_versions(if_match)
     return entity_answer(await comments.update_comment(session, owner, task_id, comment_id, change, versions=versions))
 
@@ -82,6 +82,6 @@ async def update_comment(
 async def delete_comment(
     owner: Owner, session: Session, task_id: TaskId, comment_id: CommentId, if_match: IfMatch = None
 ) -> Response:
-    """Take a comment away. Undo brings it back."""
+    """Deletes a comment. Undo restores it."""
     await comments.delete_comment(session, owner, task_id, comment_id, versions=expected_versions(if_match))
     return Response(status_code=204)

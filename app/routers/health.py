@@ -1,4 +1,4 @@
-"""For load balancers and orchestrators: is the process alive, can it serve."""
+"""Health and readiness, for load balancers and orchestrators."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,12 +12,12 @@ router = APIRouter(tags=["operations"], route_class=DirectRoute)
 
 @router.get("/health", response_model=Health)
 async def health() -> Response:
-    """The process answers. Says nothing about the database: restarting this process would not repair that."""
+    """Returns 200 while the process runs, also without the database: a restart would not repair that."""
     return Json({"status": "ok"})
 
 
 @router.get("/ready", response_model=Ready)
 async def ready(request: Request) -> Response:
-    """The database answers and has the schema this version needs; 503 otherwise."""
+    """Returns 200 if the database is available and has the schema of this version, else 503."""
     await readiness.check_ready(request.app.state.database)
     return Json({"status": "ready"})

@@ -11,30 +11,30 @@ from app.http.problems import of_fact
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 
-# A protocol of its own: the OpenAPI document has nothing to say about it.
+# MCP is a protocol of its own, which the OpenAPI document does not describe.
 router = APIRouter(tags=["assistant"], route_class=DirectRoute, include_in_schema=False)
 METADATA = "/.well-known/oauth-protected-resource"
 
 
 @router.post("/mcp")
 async def call_mcp(request: Request) -> Response:
-    """One JSON-RPC message. Who asks is asked each time; what a token with read scope may call, the tools know."""
+    """Handles one JSON-RPC message. Each is authenticated; the tools check the scope of the token."""
     settings = request.app.state.settings
     check_place(settings, request.headers.get("host", ""), request.headers.get("origin"))
     try:
         request.scope["identity"] = await authenticate(request)
-    except AppError as fact:
-        if fact.kind is not Kind.UNAUTHENTICATED:
+    except AppError as error:
+        if error.kind is not Kind.UNAUTHENTICATED:
             raise
-        answer = of_fact(fact)
+        response = of_fact(error)
         where = f'resource_metadata="{_base(request)}{METADATA}/mcp"'  # RFC 9728, 5.1
-        answer.headers["WWW-Authenticate"] += (", " if "=" in answer.headers["WWW-Authenticate"] else " ") + where
-        return answer
+        response.headers["WWW-Authenticate"] += (", " if "=" in response.headers["WWW-Authenticate"] else " ") + where
+        return response
     request._body = await read_body(request, settings.body_limit)
-    _, message = await read_json(request, settings.body_limit)  # strict where the SDK is not
+    _, message = await read_json(request, settings.body_limit)  # stricter than the SDK
     check_message(request._body, message)
-    answered: Response = await request.app.state.mcp.answer(request._body)
-    return answered
+    result: Response = await request.app.state.mcp.answer(request._body)
+    return result
 
 
 @router.get(METADATA)
@@ -48,17 +48,17 @@ async def get_mcp_metadata(request: Request) -> Response:
 
 
 def _metadata(request: Request) -> Response:
-    """Where tokens for ``/mcp`` come from (RFC 9728). This service's own logins and API tokens are no OAuth."""
+    """Returns where tokens for ``/mcp`` come from (RFC 9728). This service's own tokens are not OAuth."""
     settings = request.app.state.settings
     check_place(settings, request.headers.get("host", ""), None)
-    said = {
+    metadata = {
         "resource": f"{_base(request)}/mcp",
         "resource_name": "Todo",
         "bearer_methods_supported": ["header"],
     }
     if issuer := settings.jwt_issuer or settings.better_auth_url:
-        said["authorization_servers"] = [issuer]
-    return Json(said, headers={"Cache-Control": "public, max-age=300"})
+        metadata["authorization_servers"] = [issuer]
+    return Json(metadata, headers={"Cache-Control": "public, max-age=300"})
 
 
 def _base(request: Request) -> str:

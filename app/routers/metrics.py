@@ -1,4 +1,4 @@
-"""``/metrics`` for who has METRICS_TOKEN; without that setting there is no such route."""
+"""``/metrics`` for callers with METRICS_TOKEN; the route exists only with that setting."""
 
 from hmac import compare_digest
 
@@ -13,7 +13,7 @@ router = APIRouter(include_in_schema=False, route_class=DirectRoute)
 
 @router.get("/metrics")
 async def get_metrics(request: Request) -> Response:
-    """Prometheus' text. Raises the 401 facts."""
+    """Returns the metrics in a format of Prometheus. Raises the 401 errors."""
     token = bearer_token(request.headers.get("authorization"))
     wanted = request.app.state.settings.metrics_token.get_secret_value()
     if not compare_digest(token.encode(), wanted.encode()):

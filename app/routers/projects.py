@@ -27,7 +27,7 @@ router = APIRouter(
 )
 CREATED: dict[str, Any] = {"headers": ETAG | location_of("project")}
 LIST: dict[str, Any] = {"headers": LIST_TAGS}
-TAKEN: dict[str, Any] = {"description": "There is a project of this name, in any case of letters."}
+TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
 
 
 @router.get("", response_model=list[ProjectRead], responses={200: LIST, 304: LIST_UNCHANGED})
@@ -38,7 +38,7 @@ async def list_projects(
     query: Annotated[ProjectQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """All projects in their order, without the archived ones unless asked for. What is in none is in the inbox."""
+    """Returns all projects in their order, archived ones on request. Tasks without a project are in the inbox."""
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     found, revision = await projects.list_projects(session, owner, query.archived)
@@ -47,7 +47,7 @@ async def list_projects(
 
 @router.post("", status_code=201, response_model=ProjectRead, responses={201: CREATED, 409: TAKEN})
 async def create_project(request: Request, owner: Owner, session: Session, project: ProjectCreate) -> Response:
-    """Create a project, behind the others."""
+    """Creates a project after the others."""
     created = await projects.create_project(session, owner, project)
     return created_answer(request, created)
 
@@ -56,7 +56,7 @@ async def create_project(request: Request, owner: Owner, session: Session, proje
 async def get_project(
     owner: Owner, session: ReadSession, project_id: ProjectId, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """One project."""
+    """Returns one project, or 304 if `If-None-Match` names its version."""
     return answer_if_news(await projects.get_project(session, owner, project_id), if_none_match)
 
 
@@ -71,7 +71,7 @@ async def _update(
 async def update_project(
     owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
-    """Change the fields sent and no others. `archived` takes it out of the list, its tasks stay."""
+    """Changes the fields sent. An `archived` project is not listed by default; its tasks stay."""
     return await _update(owner, session, project_id, change, if_match)
 
 
@@ -79,7 +79,7 @@ async def update_project(
 async def replace_project(
     owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
-    """The same as PATCH, for clients that send PUT."""
+    """Changes the fields sent, like PATCH, for clients that send PUT."""
     return await _update(owner, session, project_id, change, if_match)
 
 
@@ -91,7 +91,7 @@ async def delete_project(
     query: Annotated[ProjectDeletion, Query()],
     if_match: IfMatch = None,
 ) -> Response:
-    """Delete a project. Its tasks go to the trash, or with `tasks=move` to another project. Undo brings all back."""
+    """Deletes a project. Its tasks go to the trash, or with `tasks=move` to another project. Undo restores all."""
     versions = expected_versions(if_match)
     await projects.delete_project(session, owner, project_id, move_to=query.to, versions=versions)
     return Response(status_code=204)
@@ -99,5 +99,5 @@ async def delete_project(
 
 @router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY})
 async def move_project(owner: Owner, session: Session, project_id: ProjectId, move: Move) -> Response:
-    """Put it directly before or after another project."""
+    """Moves a project directly before or after another one."""
     return entity_answer(await projects.move_project(session, owner, project_id, before=move.before, after=move.after))

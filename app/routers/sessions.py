@@ -1,4 +1,4 @@
-"""``/api/auth/sessions``: where one is logged in."""
+"""``/api/auth/sessions``: the account's login sessions."""
 
 from fastapi import APIRouter, Response, Security
 
@@ -15,20 +15,20 @@ router = APIRouter(
 
 @router.get("", response_model=list[SessionRead])
 async def list_sessions(identity: LoggedIn, session: AuthSession) -> Response:
-    """Sessions that can still be used, the latest used first."""
+    """Returns the active sessions, most recently used first."""
     rows = await sessions.list_sessions(session, identity.subject, identity.session_id or "")
     return Json([dict(row) for row in rows])
 
 
 @router.delete("", status_code=204, response_class=Response)
 async def end_other_sessions(auth: Auth, identity: LoggedIn) -> Response:
-    """End all sessions but this one. Their next request is refused within 5 seconds."""
+    """Ends all sessions except this one. Their requests are refused within 5 seconds."""
     await sessions.end_other_sessions(auth, identity.subject, identity.session_id or "")
     return Response(status_code=204)
 
 
 @router.delete("/{session_id}", status_code=204, response_class=Response)
 async def end_session(auth: Auth, identity: LoggedIn, session_id: SessionId) -> Response:
-    """End one session, this one or another. Its next request is refused within 5 seconds."""
+    """Ends one session, this one or another. Its requests are refused within 5 seconds."""
     await sessions.end_session(auth, identity.subject, session_id)
     return Response(status_code=204)

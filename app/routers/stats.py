@@ -17,5 +17,5 @@ router = APIRouter(
 
 @router.get("", response_model=StatsRead)
 async def get_stats(owner: Owner, session: ReadSession, query: Annotated[StatsQuery, Query()]) -> Response:
-    """How much there is and was to do, by the calendar of the user's time zone."""
+    """Returns counts of open and completed tasks, by days of the user's time zone."""
     return Json(await stats.get_stats(session, owner, days=query.days))

@@ -33,7 +33,7 @@ SWAGGER_UI: dict[str, Any] = {
     "persistAuthorization": True,
     "tryItOutEnabled": True,
     "operationsSorter": None,  # the order of the document
-    "validatorUrl": None,  # the badge would send the document's address to another host
+    "validatorUrl": None,  # the badge would send the document's URL to another host
     "defaultModelsExpandDepth": 0,
 }
 PAGE = """<!doctype html>
@@ -57,7 +57,7 @@ PAGE = """<!doctype html>
 
 
 def _policy(nonce: str) -> str:
-    """What the page may do: run and style by nonce, talk to this service, nothing else."""
+    """Returns the page's policy: scripts and styles by nonce, requests to this service, nothing else."""
     return (
         f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src 'self' data:; "
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -65,18 +65,18 @@ def _policy(nonce: str) -> str:
 
 
 def _script_json(value: object) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """Encodes JSON that cannot end the script element around it."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
 def _root(request: Request) -> str:
-    """The path prefix that a proxy in front has taken off."""
+    """Returns the path prefix that a proxy has removed."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 @router.get("/docs")
 async def read_docs(request: Request) -> HTMLResponse:
-    """Swagger UI. The nonce is new each time, so the page itself is never stored."""
+    """Returns Swagger UI. The nonce is new each time, so the page is never stored."""
     root, nonce = _root(request), secrets.token_urlsafe(18)
     page = PAGE.format(
         title=escape(request.app.title),
@@ -101,12 +101,12 @@ def _asset(name: str, *, zipped: bool) -> bytes:
 
 @router.get("/docs/{name}")
 def read_docs_asset(name: str, v: str = "", accept_encoding: Annotated[str, Header()] = "") -> Response:
-    """A file of Swagger UI. A plain function, because packing 1.7 MB (once) would hold up the event loop."""
+    """Returns a file of Swagger UI. Runs in a thread, because compressing 1.7 MB (once) would block the event loop."""
     if name not in ASSETS:
         raise NotFound
     zipped = "gzip" in accept_encoding and not name.endswith(".png")
     headers = {
-        # During a rollout an old process may be asked for a new version: that answer must not stay for a year.
+        # During a rollout, an old process may receive a request for a new version: that response must not be cached.
         "Cache-Control": "public, max-age=31536000, immutable" if v == VERSION else "no-cache",
         "Vary": "Accept-Encoding",
     }
@@ -116,14 +116,14 @@ def read_docs_asset(name: str, v: str = "", accept_encoding: Annotated[str, Head
 
 
 class Document(NamedTuple):
-    """The OpenAPI document as it is sent."""
+    """The OpenAPI document as bytes, with its ETag."""
 
     body: bytes
     etag: str
 
 
 def _document(app: FastAPI, root: str) -> Document:
-    """Serialised at the first request: the routes and the proxy's prefix are settled by then."""
+    """Serialises the document at the first request, when the routes and the proxy's prefix are known."""
     known: Document | None = getattr(app.state, "openapi_document", None)
     if known is None:
         servers = {"servers": [{"url": root}]} if root else {}
@@ -134,8 +134,8 @@ def _document(app: FastAPI, root: str) -> Document:
 
 @router.get("/openapi.json")
 async def read_openapi(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """The document, or 304 for a reader that has it."""
-    body, etag = await asyncio.to_thread(_document, request.app, _root(request))  # making it takes 0.2 s
+    """Returns the document, or 304 if `If-None-Match` names it."""
+    body, etag = await asyncio.to_thread(_document, request.app, _root(request))  # the first time takes 0.2 s
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)

@@ -25,7 +25,7 @@ async def list_tags(
     query: Annotated[ForwardQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The tags in use, by name, each with how many tasks have it. `Link` leads on."""
+    """Returns the tags in use, by name, each with its number of tasks. `Link` has the next page."""
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await tags.list_tags(session, owner, query)
@@ -36,14 +36,16 @@ async def list_tags(
     "/{name:path}", response_model=TagRead, responses={409: {"description": "The new name is in use: see `merge`."}}
 )
 async def rename_tag(owner: Owner, session: Session, name: TagName, change: TagUpdate) -> Response:
-    """Rename a tag on every task, or merge it into another with `merge`; the trash included, so that nothing brings the
-    old name back. Each task gets a change of its own, and all share a revision (5,000 at a time).
+    """Renames a tag on every task, or with `merge` merges it into another one.
+
+    Tasks in the trash are included, so that restoring one does not bring the old name back. Each task gets its own
+    change, and all share a revision (5,000 at a time).
     """
     return Json(await tags.rename_tag(session, owner, name, change))
 
 
 @router.delete("/{name:path}", status_code=204, response_class=Response)
 async def delete_tag(owner: Owner, session: Session, name: TagName) -> Response:
-    """Take a tag from every task; the tasks stay."""
+    """Removes a tag from every task; the tasks stay."""
     await tags.delete_tag(session, owner, name)
     return Response(status_code=204)

@@ -25,7 +25,7 @@ TEXT = {"schema": {"type": "string"}}
 EXPORT: dict[str, Any] = {
     "description": "The file.",
     "content": {"application/json": {"schema": {"type": "object"}}, "text/csv": TEXT, "text/calendar": TEXT},
-    "headers": header("Content-Disposition", "`attachment`, with a name."),
+    "headers": header("Content-Disposition", "`attachment`, with a file name."),
 }
 FILE: dict[str, Any] = {
     "required": True,
@@ -42,10 +42,9 @@ FILE: dict[str, Any] = {
 
 @router.get("/export", status_code=200, response_class=Response, responses={200: EXPORT})
 async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQuery, Query()]) -> Response:
-    """Everything as a file: `json` can be imported again without loss, `csv` and `ics` hold the tasks.
+    """Exports all data as a file: `json` can be imported again without loss, `csv` and `ics` hold the tasks.
 
-    It is read page by page in the order of the ids. What is written meanwhile may be in it or not; `/changes` since its
-    `revision` tells.
+    It is read page by page, by id. Concurrent writes may be in it or not; `/changes` since its `revision` has them.
     """
     export = Export(request.app.state.database, owner)
     stream = {Format.JSON: export.as_json, Format.CSV: export.as_csv, Format.ICS: export.as_ics}[query.format]
@@ -61,9 +60,9 @@ async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQu
     dependencies=[Depends(limited("import"))],
 )
 async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQuery, Query()]) -> Response:
-    """A file of this service (JSON, CSV, iCalendar), or Todoist's CSV. Rows that are not acceptable are reported, the
-    others imported; a row that was imported before is left as it is.
+    """Imports a file of this service (JSON, CSV, iCalendar), or Todoist's CSV.
 
+    Rows that are not acceptable are reported, the others imported; a row that was imported before is not changed.
     `dry_run=true` only reports. Each 1,000 rows are one change. A user's imports run one at a time: else 409. An
     `Idempotency-Key` is not needed.
     """
@@ -74,7 +73,7 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
     rows_max = settings.import_rows_max
     async with (
         spooled(request, settings.import_limit) as file,
-        ImportLease(database, owner) as lease,  # behind the upload, which may take as long as it likes
+        ImportLease(database, owner) as lease,  # after the upload, whose duration is not limited
         rows_of(file, kind, owner, moment, zone, rows_max=rows_max) as found,
     ):
         name, rows = found

@@ -15,13 +15,14 @@ router = APIRouter(
 
 @router.get("", response_model=PreferencesRead)
 async def get_settings(owner: Owner, session: ReadSession) -> Response:
-    """The time zone, which is UTC until it is set."""
+    """Returns the time zone, UTC by default."""
     return Json({"timezone": await users.get_timezone(session, owner)})
 
 
 @router.patch("", response_model=PreferencesRead)
 async def update_settings(owner: Owner, session: Session, change: PreferencesUpdate) -> Response:
-    """Set the time zone: it says what today is, what a local time without offset means, when a day begins.
+    """Sets the time zone, which decides when a day begins and what a local time without offset means.
 
-    Reminders that count from a due date move along, as one change of their tasks."""
+    Reminders relative to a due date move also, as one change of their tasks.
+    """
     return Json({"timezone": await user_settings.set_timezone(session, owner, change.timezone)})

@@ -27,7 +27,7 @@ CREATED: dict[str, Any] = {"headers": ETAG | location_of("view")}
 
 @router.get("", response_model=list[ViewRead])
 async def list_views(owner: Owner, session: ReadSession) -> Response:
-    """All saved views, by name."""
+    """Returns all views, by name."""
     return Json(await views.list_views(session, owner))
 
 
@@ -35,32 +35,34 @@ async def list_views(owner: Owner, session: ReadSession) -> Response:
     "",
     status_code=201,
     response_model=ViewRead,
-    responses={201: CREATED, 409: {"description": "The name is in use, or there are 200 views."}},
+    responses={201: CREATED, 409: {"description": "A view has this name, or there are 200 views."}},
 )
 async def create_view(request: Request, owner: Owner, session: Session, view: ViewCreate) -> Response:
-    """Keep a set of list parameters under a name."""
+    """Saves a set of list parameters under a name."""
     created = await views.create_view(session, owner, view)
     return created_answer(request, created)
 
 
 @router.get("/{view_id}", response_model=ViewRead, responses={200: VIEW})
 async def get_view(owner: Owner, session: ReadSession, view_id: ViewId) -> Response:
-    """One view."""
+    """Returns one view."""
     return entity_answer(await views.get_view(session, owner, view_id))
 
 
-@router.patch("/{view_id}", response_model=ViewRead, responses={200: VIEW, 409: {"description": "The name is in use."}})
+@router.patch(
+    "/{view_id}", response_model=ViewRead, responses={200: VIEW, 409: {"description": "Another view has this name."}}
+)
 async def update_view(
     owner: Owner, session: Session, view_id: ViewId, change: ViewUpdate, if_match: IfMatch = None
 ) -> Response:
-    """Change the name, or replace the parameters."""
+    """Changes the name, or replaces the parameters."""
     versions = expected_versions(if_match)
     return entity_answer(await views.update_view(session, owner, view_id, change, versions=versions))
 
 
 @router.delete("/{view_id}", status_code=204, response_class=Response)
 async def delete_view(owner: Owner, session: Session, view_id: ViewId, if_match: IfMatch = None) -> Response:
-    """The view, not its tasks."""
+    """Deletes the view, not its tasks."""
     await views.delete_view(session, owner, view_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
@@ -74,7 +76,7 @@ async def list_view_tasks(
     query: Annotated[ViewTasksQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The tasks that the view finds now, paged like any list."""
+    """Returns the tasks that the view finds now, paged like any list."""
     wanted = await views.get_task_query(session, owner, view_id, query)
     if wanted.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged

@@ -1,7 +1,7 @@
-"""The reference web client at /app: plain ES modules and a style sheet, from this service alone; and what / says.
+"""The reference web client at /app: plain ES modules and a style sheet, from this service alone; and the root URL.
 
-Every file stands under the version of all of them, so each may be kept for a year, and the modules find each other by
-relative names without a build step. Only the page itself is asked for again.
+The URL of every file holds the version of all files, so each may be cached for a year, and modules import each other by
+relative names without a build step. Only the page itself is revalidated.
 """
 
 import gzip
@@ -32,7 +32,7 @@ FILES = {
 }
 PAGE = (FOLDER / "index.html").read_text()
 VERSION = hashlib.sha256(b"".join(name.encode() + FILES[name] for name in FILES) + PAGE.encode()).hexdigest()[:16]
-# No inline script or style, no eval, no other host; and no text can become markup (trusted types), whoever wrote it.
+# No inline script or style, no eval, no other host; and no text of any origin can become markup (trusted types).
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types"
@@ -40,7 +40,7 @@ POLICY = (
 
 
 def _root(request: Request) -> str:
-    """The path prefix that a proxy in front has taken off."""
+    """Returns the path prefix that a proxy has removed."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
@@ -51,7 +51,7 @@ class _Page(NamedTuple):
 
 @cache
 def _page(root: str, assistant: bool) -> _Page:
-    """The page with the addresses of its files. All modules are named, so that none waits until another is read."""
+    """Returns the page with the URLs of its files. It names all modules, so that they load in parallel."""
     base = escape(f"{root}/app/{VERSION}")
     modules = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in FILES if name.endswith(".js"))
     body = (
@@ -65,7 +65,7 @@ def _page(root: str, assistant: bool) -> _Page:
 
 @router.get("/app")
 async def read_app(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-    """The page, or 304 for a browser that has it."""
+    """Returns the page, or 304 if `If-None-Match` names it."""
     body, etag = _page(_root(request), bool(request.app.state.settings.llm_model))
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
     if is_unchanged(if_none_match, etag):
@@ -80,28 +80,28 @@ def _zipped(name: str) -> bytes:
 
 @router.get("/app/{version}/{name:path}")
 def read_app_file(version: str, name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
-    """A file of the client. A plain function, because packing (once) would hold up the event loop."""
+    """Returns a file of the client. Runs in a thread, because compressing it (once) would block the event loop."""
     if name not in FILES:
         raise NotFound
     kind = Path(name).suffix
     headers = {
-        # During a rollout an old process may be asked for a new version: that answer must not stay for a year.
+        # During a rollout, an old process may receive a request for a new version: that response must not be cached.
         "Cache-Control": "public, max-age=31536000, immutable" if version == VERSION else "no-cache",
         "Vary": "Accept-Encoding",
     }
-    if "gzip" not in accept_encoding or kind == ".woff2":  # which is packed already
+    if "gzip" not in accept_encoding or kind == ".woff2":  # which is compressed already
         return Response(FILES[name], media_type=TYPES[kind], headers=headers)
     return Response(_zipped(name), media_type=TYPES[kind], headers={**headers, "Content-Encoding": "gzip"})
 
 
 @home.get("/")
 async def read_home(request: Request, accept: Annotated[str, Header()] = "") -> Response:
-    """A browser is led to the client; everybody else is told where things are."""
+    """Redirects browsers to the web client; returns the URLs of the service to other clients."""
     root, settings = _root(request), request.app.state.settings
     headers = {"Vary": "Accept"}
     if settings.web_client and "text/html" in accept:
         return RedirectResponse(f"{root}/app", 303, headers=headers)
-    where = {
+    urls = {
         "name": request.app.title,
         "version": request.app.version,
         "docs": f"{root}/docs" if settings.docs else None,
@@ -109,4 +109,4 @@ async def read_home(request: Request, accept: Annotated[str, Header()] = "") -> 
         "app": f"{root}/app" if settings.web_client else None,
         "health": f"{root}/health",
     }
-    return JSONResponse(where, headers=headers)
+    return JSONResponse(urls, headers=headers)

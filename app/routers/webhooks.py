@@ -15,26 +15,26 @@ router = APIRouter(
 
 @router.get("", response_model=list[WebhookRead])
 async def list_webhooks(owner: Owner, session: ReadSession) -> Response:
-    """All subscriptions, with why one is not active."""
+    """Returns all webhooks, with the reason why one is not active."""
     return Json(await subscriptions.list_webhooks(session, owner))
 
 
 @router.post("", status_code=201, response_model=WebhookCreated)
 async def create_webhook(request: Request, owner: Owner, session: Session, webhook: WebhookCreate) -> Response:
-    """Have each event from now on sent to `url`, in order, signed as Standard Webhooks says. The secret is shown once.
+    """Creates a webhook: each event from now on is sent to `url`, in order, signed by Standard Webhooks.
 
-    An event comes at least once: `webhook-id` is the same for each attempt. Anything but 2xx is tried again, ever more
-    slowly; after 24 hours without success the webhook is disabled, and says why.
+    The secret is shown once. An event is delivered at least once, with the same `webhook-id` in each attempt. Responses
+    other than 2xx are retried with growing pauses; after 24 hours without success the webhook is disabled.
     """
     private = request.app.state.settings.webhooks_allow_private
     created = await subscriptions.create_webhook(session, owner, webhook, allow_private=private)
-    instead = f"Rotate the secret of webhook {created.id} to have a new one."
+    instead = f"Rotate the secret of webhook {created.id} to get a new one."
     return ShownOnce(created, 201, {"Location": f"/api/{owner}/webhooks/{created.id}"}, instead=instead)
 
 
 @router.get("/{webhook_id}", response_model=WebhookRead)
 async def get_webhook(owner: Owner, session: ReadSession, webhook_id: WebhookId) -> Response:
-    """One subscription."""
+    """Returns one webhook."""
     return Json(await subscriptions.get_webhook(session, owner, webhook_id))
 
 
@@ -42,33 +42,33 @@ async def get_webhook(owner: Owner, session: ReadSession, webhook_id: WebhookId)
 async def update_webhook(
     request: Request, owner: Owner, session: Session, webhook_id: WebhookId, change: WebhookUpdate
 ) -> Response:
-    """Change where it goes, what is sent, or whether. Made active again, it goes on where it stopped."""
+    """Changes the URL, the events, or whether it is active. Activated again, it continues where it stopped."""
     private = request.app.state.settings.webhooks_allow_private
     return Json(await subscriptions.update_webhook(session, owner, webhook_id, change, allow_private=private))
 
 
 @router.delete("/{webhook_id}", status_code=204, response_class=Response)
 async def delete_webhook(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
-    """No more events, and no more of its deliveries."""
+    """Deletes a webhook and its deliveries."""
     await subscriptions.delete_webhook(session, owner, webhook_id)
     return Response(status_code=204)
 
 
 @router.post("/{webhook_id}/rotate", response_model=WebhookCreated)
 async def rotate_secret(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
-    """A new secret, shown once. For 24 hours each message is signed with the old one, too."""
+    """Replaces the secret; the new one is shown once. For 24 hours each message is also signed with the old one."""
     rotated = await subscriptions.rotate_secret(session, owner, webhook_id)
     return ShownOnce(rotated, instead="Rotate it once more, with another Idempotency-Key.")
 
 
 @router.post("/{webhook_id}/test", status_code=202, response_class=Response)
 async def test_webhook(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
-    """Send a `webhook.test` as soon as possible; what became of it is among the deliveries."""
+    """Sends a `webhook.test` as soon as possible; its outcome is among the deliveries."""
     await subscriptions.test_webhook(session, owner, webhook_id)
     return Response(status_code=202)
 
 
 @router.get("/{webhook_id}/deliveries", response_model=list[DeliveryRead])
 async def list_deliveries(owner: Owner, session: ReadSession, webhook_id: WebhookId) -> Response:
-    """The latest attempts, latest first."""
+    """Returns the latest attempts, latest first."""
     return Json(await subscriptions.list_deliveries(session, owner, webhook_id))

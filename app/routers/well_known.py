@@ -1,4 +1,4 @@
-"""``/.well-known``: what other services need to know."""
+"""``/.well-known``: the public keys, for other services."""
 
 from fastapi import APIRouter, Response
 
@@ -11,6 +11,6 @@ router = APIRouter(prefix="/.well-known", tags=["auth"], route_class=DirectRoute
 
 @router.get("/jwks.json")
 async def get_jwks(auth: Auth) -> Response:
-    """The public key of this service's access tokens (RFC 7517); none while a shared secret signs them."""
+    """Returns the public key of this service's access tokens (RFC 7517); none if a shared secret signs them."""
     keys = auth.own.jwks() if auth.own else {"keys": []}
     return Json(keys, headers={"Cache-Control": "public, max-age=300"})
