@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.assistant.tools import TOOLS
-from app.http.refresh_cookie import NAME as REFRESH_COOKIE
+from app.http.refresh_cookie import COOKIE_NAME as REFRESH_COOKIE
 from app.http.routing import known_names
 from tests import worst_values as worst
 from tests.worst_values import Body, Shape, Value

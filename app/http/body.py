@@ -12,8 +12,8 @@ from app.json_codec import parse_json
 
 LENGTH_DIGITS = 18
 # Bytes that are parsed on the event loop. The worst text takes 110 ms a megabyte ("[[],[],...]"), so these take 7 ms.
-ON_LOOP = 65_536
-WAITING_MAX = 64  # large bodies; together they hold as much as unfinished bodies may
+ON_LOOP_BYTES = 65_536
+WAITING_BODIES_MAX = 64  # large bodies; together they hold as much as unfinished bodies may
 
 
 def check_announced_size(request: Request, limit: int) -> str | None:
@@ -51,7 +51,7 @@ async def read_json(request: Request, limit: int) -> tuple[bool, Any]:
         coding not in {"", "identity"} for coding in _words(",".join(request.headers.getlist("content-encoding")), ",")
     ):
         raise UnsupportedMediaType("Send the body without Content-Encoding: compressed bodies are not read.")
-    return True, parse_json(body) if len(body) <= ON_LOOP else await _large_bodies.parse(body)
+    return True, parse_json(body) if len(body) <= ON_LOOP_BYTES else await _large_bodies.parse(body)
 
 
 def _check_type(header: str) -> None:
@@ -78,7 +78,7 @@ class LargeBodies:
 
     async def parse(self, body: bytes) -> Any:
         """Parses ``body`` in the thread. Raises Unavailable when WAITING_MAX bodies wait already."""
-        if self._waiting >= WAITING_MAX:
+        if self._waiting >= WAITING_BODIES_MAX:
             raise Unavailable(retry_after=1)
         self._waiting += 1
         try:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from starlette.types import Scope
 
-ABORT = "todo.abort"  # in the ``state`` of a request's scope
+ABORT_STATE_KEY = "todo.abort"  # in the ``state`` of a request's scope
 
 
 def abort_of(scope: Scope) -> Callable[[], None] | None:
     """Returns what drops the connection and the data not yet sent; None under another server."""
-    abort: Callable[[], None] | None = scope.get("state", {}).get(ABORT)
+    abort: Callable[[], None] | None = scope.get("state", {}).get(ABORT_STATE_KEY)
     return abort

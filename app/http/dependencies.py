@@ -32,7 +32,7 @@ from app.observability.request_context import note_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import Guard
 
-ME = "me"
+ME_PATH = "me"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 bearer = HTTPBearer(
     auto_error=False,
@@ -63,17 +63,17 @@ async def authenticate(request: Request) -> Identity:
 async def _verify(request: Request, limits: Limits) -> Identity:
     token = bearer_token(request.headers.get("authorization"))
     if token.startswith(API_TOKEN_PREFIX):
-        if not _guard(request).knows_api_token(token):
+        if not _revocation_cache(request).knows_api_token(token):
             limits.refuse_busy_address(request.scope)  # each guess costs a database lookup
-        return await _guard(request).verify_api_token(token)
+        return await _revocation_cache(request).verify_api_token(token)
     verifier = request.app.state.verifier
     identity: Identity = verifier.cached(token) or await verifier.verify(token)
-    if identity.session_id is not None and not _guard(request).is_fresh(identity):
-        await _guard(request).check_session(identity)
+    if identity.session_id is not None and not _revocation_cache(request).is_fresh(identity):
+        await _revocation_cache(request).check_session(identity)
     return identity
 
 
-def _guard(request: Request) -> Guard:
+def _revocation_cache(request: Request) -> Guard:
     context: AuthContext = request.app.state.auth
     return context.guard
 
@@ -93,7 +93,7 @@ async def current_subject(request: Request) -> str:
     return (await current_identity(request)).subject
 
 
-async def logged_in(request: Request) -> Identity:
+async def require_login(request: Request) -> Identity:
     """Returns the identity of a login session. Raises LoginRequired for API tokens and other issuers' tokens."""
     identity = await current_identity(request)
     if identity.session_id is None:
@@ -101,7 +101,7 @@ async def logged_in(request: Request) -> Identity:
     return identity
 
 
-async def in_person(request: Request) -> Identity:
+async def require_person(request: Request) -> Identity:
     """Returns the identity of a user in person. Raises LoginRequired for API tokens, which must not create others."""
     identity = await current_identity(request)
     if identity.token_id is not None:
@@ -123,18 +123,18 @@ def limited(kind: Literal["chat", "import"]) -> Callable[[Request], Awaitable[No
     return count
 
 
-async def auth_context(request: Request) -> AuthContext:
+async def current_auth_context(request: Request) -> AuthContext:
     context: AuthContext = request.app.state.auth
     return context
 
 
-async def auth_session(request: Request) -> DatabaseSession:
+async def open_auth_session(request: Request) -> DatabaseSession:
     """Opens a transaction of the database role that can read accounts but no users' data."""
     session = request.scope["session"] = request.app.state.database.auth_transaction()
     return session  # type: ignore[no-any-return]
 
 
-async def client(request: Request) -> Client:
+async def describe_client(request: Request) -> Client:
     """Returns the client's IP address and user agent. uvicorn trusts only the proxies in FORWARDED_ALLOW_IPS."""
     arrived_at = now()
     address = plain_address(request.client.host) if request.client else ""
@@ -142,14 +142,14 @@ async def client(request: Request) -> Client:
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
-TOKEN_READERS = frozenset({current_identity, current_subject, logged_in, in_person})
+TOKEN_DEPENDENCIES = frozenset({current_identity, current_subject, require_login, require_person})
 Subject = Annotated[str, Depends(current_subject)]
 Caller = Annotated[Identity, Depends(current_identity)]
-LoggedIn = Annotated[Identity, Depends(logged_in)]
-InPerson = Annotated[Identity, Depends(in_person)]
-Auth = Annotated[AuthContext, Depends(auth_context)]
-AuthSession = Annotated[DatabaseSession, Depends(auth_session)]
-FromClient = Annotated[Client, Depends(client)]
+LoggedIn = Annotated[Identity, Depends(require_login)]
+InPerson = Annotated[Identity, Depends(require_person)]
+Auth = Annotated[AuthContext, Depends(current_auth_context)]
+AuthSession = Annotated[DatabaseSession, Depends(open_auth_session)]
+FromClient = Annotated[Client, Depends(describe_client)]
 # The bounds are only documented: an impossible user id is not the caller's either, and that is 403.
 UserId = Annotated[
     str,
@@ -161,17 +161,17 @@ UserId = Annotated[
 ]
 
 
-async def path_owner(user_id: UserId, subject: Subject) -> str:
+async def require_owner(user_id: UserId, subject: Subject) -> str:
     """Returns the owner of all rows the request touches. Raises NotYourPath unless the path names the subject."""
-    if user_id not in (subject, ME):
+    if user_id not in (subject, ME_PATH):
         raise NotYourPath
     return subject
 
 
-Owner = Annotated[str, Depends(path_owner)]
+Owner = Annotated[str, Depends(require_owner)]
 
 
-async def write_session(request: Request, owner: Owner, caller: Caller) -> DatabaseSession:
+async def open_write_session(request: Request, owner: Owner, caller: Caller) -> DatabaseSession:
     """Opens a transaction of the owner. It begins at the first statement and commits before the response is sent."""
     session: DatabaseSession = request.app.state.database.transaction(owner)
     if caller.client:
@@ -180,13 +180,13 @@ async def write_session(request: Request, owner: Owner, caller: Caller) -> Datab
     return session
 
 
-async def read_session(request: Request, owner: Owner) -> DatabaseSession:
+async def open_read_session(request: Request, owner: Owner) -> DatabaseSession:
     """Opens a READ ONLY transaction of the owner, with one snapshot for all its statements."""
     session = request.scope["session"] = request.app.state.database.transaction(owner, read_only=True)
     return session  # type: ignore[no-any-return]
 
 
-async def feed_session(request: Request, user_id: UserId) -> DatabaseSession:
+async def open_feed_session(request: Request, user_id: UserId) -> DatabaseSession:
     """Opens a read-only transaction of the user in the path, for a route that checks a feed token before it reads.
 
     Raises CalendarTokenInvalid for an impossible user id.
@@ -197,12 +197,12 @@ async def feed_session(request: Request, user_id: UserId) -> DatabaseSession:
     return session  # type: ignore[no-any-return]
 
 
-Session = Annotated[DatabaseSession, Depends(write_session)]
-FeedSession = Annotated[DatabaseSession, Depends(feed_session)]
-ReadSession = Annotated[DatabaseSession, Depends(read_session)]
+Session = Annotated[DatabaseSession, Depends(open_write_session)]
+FeedSession = Annotated[DatabaseSession, Depends(open_feed_session)]
+ReadSession = Annotated[DatabaseSession, Depends(open_read_session)]
 
 
-def _canonical_id(value: Any) -> int:
+def _parse_row_id(value: Any) -> int:
     """Returns a positive 64-bit integer in canonical form. Raises NotFound for anything else: no row has such an id."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and value[0] != "0" and len(value) <= 19:
         number = int(value)
@@ -213,7 +213,7 @@ def _canonical_id(value: Any) -> int:
 
 def _row_id(example: int) -> tuple[BeforeValidator, WithJsonSchema]:
     schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [example]}
-    return BeforeValidator(_canonical_id), WithJsonSchema(schema)
+    return BeforeValidator(_parse_row_id), WithJsonSchema(schema)
 
 
 TaskId = Annotated[int, Path(description="Id of the task."), *_row_id(7)]

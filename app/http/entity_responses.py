@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 
-from app.http.etags import is_unchanged, task_etag
-from app.http.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.http.etags import entity_etag, is_unchanged
+from app.http.responses import PRIVATE_NO_CACHE, Json, header
 
 # For the document.
 ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
@@ -19,7 +19,7 @@ def location_of(noun: str) -> dict[str, Any]:
 
 
 def version_headers(entity: Any, **more: str) -> dict[str, str]:
-    return {"ETag": task_etag(entity.version), "Cache-Control": NOT_CACHED_ELSEWHERE, **more}
+    return {"ETag": entity_etag(entity.version), "Cache-Control": PRIVATE_NO_CACHE, **more}
 
 
 def entity_answer(entity: Any) -> Response:
@@ -33,6 +33,6 @@ def created_answer(request: Request, entity: Any) -> Response:
 
 def answer_if_news(entity: Any, if_none_match: str | None) -> Response:
     """Returns the entity, or 304 when ``if_none_match`` names its version."""
-    if is_unchanged(if_none_match, task_etag(entity.version)):
+    if is_unchanged(if_none_match, entity_etag(entity.version)):
         return Response(status_code=304, headers=version_headers(entity))
     return entity_answer(entity)

@@ -7,10 +7,10 @@ from app.errors import NoEntityTag
 from app.models.types import MAX_ID
 from app.version import VERSION
 
-_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_ETAG_PATTERN = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
-def task_etag(version: int) -> str:
+def entity_etag(version: int) -> str:
     """Returns the strong tag of one entity."""
     return f'"{version}"'
 
@@ -31,7 +31,7 @@ def expected_versions(if_match: str | None) -> list[int] | None:
     """
     if if_match is None or if_match.strip() == "*":
         return None
-    if not (found := _TAG.findall(if_match)):
+    if not (found := _ETAG_PATTERN.findall(if_match)):
         raise NoEntityTag(loc=("header", "If-Match"))
     tags = [tag for weak, tag in found if not weak]
     numbers = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= 19]
@@ -45,4 +45,4 @@ def is_unchanged(if_none_match: str | None, etag: str) -> bool:
     if if_none_match.strip() == "*":
         return True
     wanted = etag.removeprefix("W/")
-    return any(f'"{tag}"' == wanted for _, tag in _TAG.findall(if_none_match))
+    return any(f'"{tag}"' == wanted for _, tag in _ETAG_PATTERN.findall(if_none_match))

@@ -20,13 +20,13 @@ from app.db.database import Database
 from app.db.session import Session
 from app.errors import AppError, IdempotencyKeyInvalid, Kind, SecretShownOnce
 from app.http.body import read_body
-from app.http.problems import of_fact, of_validation
+from app.http.problems import of_fact, problem_from_validation
 from app.http.responses import ShownOnce
 from app.services.idempotency import Answer, claim_key, keep_answer
 
-KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
-DECIDING = ("if-match", "content-type")
-DETERMINISTIC = {
+KEY_PATTERN = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+FINGERPRINT_HEADERS = ("if-match", "content-type")
+REPEATABLE_KINDS = {
     Kind.MALFORMED, Kind.NOT_FOUND, Kind.CONFLICT, Kind.STALE, Kind.GONE, Kind.UNSUPPORTED_MEDIA, Kind.INVALID,
 }  # fmt: skip
 
@@ -43,7 +43,7 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
 
 
 @dataclass(slots=True)
-class Attempt:
+class IdempotentRequest:
     """A request with an Idempotency-Key; ``response`` is the stored one when it is a repeat."""
 
     database: Database
@@ -61,14 +61,14 @@ class Attempt:
         if whole and response.status_code < 300:
             if isinstance(response, ShownOnce):
                 response = of_fact(SecretShownOnce(f"{SecretShownOnce.message} {response.instead}"))
-            await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(response))
+            await keep_answer(session, self.owner, self.key, self.fingerprint, _to_stored(response))
         return self
 
     async def refuse(self, error: BaseException) -> Response | None:
         """Stores and returns the response to a deterministic error; None for an error that may not happen again."""
         if isinstance(error, RequestValidationError):
-            refusal = of_validation(error)
-        elif isinstance(error, AppError) and error.kind in DETERMINISTIC and error.retry_after is None:
+            refusal = problem_from_validation(error)
+        elif isinstance(error, AppError) and error.kind in REPEATABLE_KINDS and error.retry_after is None:
             refusal = of_fact(error)
         else:
             return None
@@ -80,10 +80,10 @@ class Attempt:
     async def _keep_refusal(self, refusal: Response) -> None:
         async with self.database.transaction(self.owner) as session:
             if await claim_key(session, self.owner, self.key, self.fingerprint) is None:
-                await keep_answer(session, self.owner, self.key, self.fingerprint, _pack(refusal))
+                await keep_answer(session, self.owner, self.key, self.fingerprint, _to_stored(refusal))
 
 
-async def begin_attempt(request: Request) -> Attempt | None:
+async def begin_idempotent_request(request: Request) -> IdempotentRequest | None:
     """Claims the request's key; None without the header, and without an owner's transaction to store a response in.
 
     Account routes have no such transaction: their responses hold tokens and are not stored. Raises
@@ -94,12 +94,12 @@ async def begin_attempt(request: Request) -> Attempt | None:
         return None
     # Read here to hash it; Starlette keeps a body in this attribute, where the route finds it again.
     request._body = await read_body(request, request.app.state.settings.body_limit)
-    attempt = Attempt(request.app.state.database, session.owner, key, _fingerprint(request, request._body))
-    kept = await claim_key(session, session.owner, key, attempt.fingerprint)
+    idempotent = IdempotentRequest(request.app.state.database, session.owner, key, _fingerprint(request, request._body))
+    kept = await claim_key(session, session.owner, key, idempotent.fingerprint)
     if kept is not None:
         headers = {**dict(kept.headers), "Idempotent-Replayed": "true"}
-        attempt.response = Response(kept.body, kept.status, headers)
-    return attempt
+        idempotent.response = Response(kept.body, kept.status, headers)
+    return idempotent
 
 
 def key_of(request: Request) -> str | None:
@@ -108,7 +108,7 @@ def key_of(request: Request) -> str | None:
     if header is None:
         return None
     key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header  # the draft quotes it
-    if KEY.fullmatch(key) is None:
+    if KEY_PATTERN.fullmatch(key) is None:
         raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     return key
 
@@ -120,11 +120,11 @@ def _fingerprint(request: Request, body: bytes) -> bytes:
     """
     ids = {name: value for name, value in request.path_params.items() if name != "user_id"}
     route = getattr(request.scope["route"], "path", "")
-    headers = [request.headers.get(name) for name in DECIDING]
+    headers = [request.headers.get(name) for name in FINGERPRINT_HEADERS]
     text = f"{request.method} {route} {sorted(ids.items())} {request.url.query} {headers}\n"
     return hashlib.sha256(text.encode() + body).digest()
 
 
-def _pack(response: Response) -> Answer:
+def _to_stored(response: Response) -> Answer:
     headers = [[k.decode("latin-1"), v.decode("latin-1")] for k, v in response.raw_headers if k != b"content-length"]
     return Answer(response.status_code, headers, bytes(response.body))

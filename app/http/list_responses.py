@@ -7,20 +7,20 @@ from fastapi import Request, Response
 from app.db.session import Session
 from app.http.etags import is_unchanged, list_etag
 from app.http.link_header import link_header
-from app.http.responses import NOT_CACHED_ELSEWHERE, Json, header
+from app.http.responses import PRIVATE_NO_CACHE, Json, header
 from app.http.routing import known_names
 from app.pagination import Page
 from app.schemas.queries import ForwardQuery, PageQuery
 from app.services import users
 
-LIST_TAGS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
+LIST_HEADERS = header("ETag", "The revision and the query: send it back in If-None-Match.") | header(
     "X-Revision", "The revision of the latest write that this list includes.", "integer"
 )
-ARRAY: dict[str, Any] = {"headers": LIST_TAGS | header("Link", "RFC 8288: first, next and prev page.")}
+ARRAY_RESPONSE: dict[str, Any] = {"headers": LIST_HEADERS | header("Link", "RFC 8288: first, next and prev page.")}
 LIST: dict[str, Any] = {
-    "headers": ARRAY["headers"] | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
+    "headers": ARRAY_RESPONSE["headers"] | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
 }
-LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_TAGS}
+LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_HEADERS}
 
 
 def _is_envelope(request: Request) -> bool:
@@ -50,7 +50,7 @@ async def unchanged_list(request: Request, session: Session, owner: str, if_none
 def list_headers(revision: int, etag: str | None) -> dict[str, str]:
     headers = {"X-Revision": str(revision)}
     if etag is not None:
-        headers |= {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
+        headers |= {"ETag": etag, "Cache-Control": PRIVATE_NO_CACHE}
     return headers
 
 
@@ -60,7 +60,7 @@ def list_answer(request: Request, page: Page, query: PageQuery, etag: str | None
     return Json(_envelope(page, query) if _is_envelope(request) else page.rows, headers=headers)
 
 
-def array_answer(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> Response:
+def array_response(request: Request, page: Page, query: PageQuery | ForwardQuery, etag: str | None) -> Response:
     """Returns a list of any other entity, always as an array."""
     return Json(page.rows, headers=_page_headers(request, page, query, etag))
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.problems import problem, unexpected
-from app.http.rate_limits import HEADERS
+from app.http.rate_limits import LIMIT_HEADERS_KEY
 from app.observability.metrics import UNMATCHED, Metrics
 from app.observability.request_context import STREAMING, start_request
 
@@ -17,10 +17,10 @@ access_log = logging.getLogger("app.access")
 slow_log = logging.getLogger("app.slow")
 
 SLOW_LINES = 20  # a second: when all requests are slow, logging each makes them slower (12 % at 1,000 clients)
-NOSNIFF = (b"x-content-type-options", b"nosniff")
+NOSNIFF_HEADER = (b"x-content-type-options", b"nosniff")
 # For headers that a response does not set itself. Only /app and /docs are pages: any other response that a browser is
 # made to show as a page may load and run nothing, may not be framed, and sends no referrer.
-DEFAULTS = (
+DEFAULT_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
@@ -40,9 +40,9 @@ class Edge:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        identifier = start_request(_header(scope, b"x-request-id"))
+        identifier = start_request(_find_header(scope, b"x-request-id"))
         named = (b"x-request-id", identifier.encode())
-        without_origin = _header(scope, b"origin") is None
+        without_origin = _find_header(scope, b"origin") is None
         started = time.perf_counter()
         status = 0
 
@@ -51,11 +51,11 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 inner["answered"] = True
-                headers = message["headers"] = [*message.get("headers", ()), named, NOSNIFF]
-                if (limits := inner.get(HEADERS)) is not None:
+                headers = message["headers"] = [*message.get("headers", ()), named, NOSNIFF_HEADER]
+                if (limits := inner.get(LIMIT_HEADERS_KEY)) is not None:
                     headers += limits
                 present = {name for name, _ in headers}
-                headers += [default for default in DEFAULTS if default[0] not in present]
+                headers += [default for default in DEFAULT_HEADERS if default[0] not in present]
                 if without_origin:
                     headers.append((b"vary", b"Origin"))  # with an Origin, CORS adds it
             await send(message)
@@ -94,7 +94,7 @@ class Cors(CORSMiddleware):
     """Starlette's CORS, skipped without an Origin header: 15 to 50 microseconds less for other callers."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _header(scope, b"origin") is None:
+        if scope["type"] == "http" and _find_header(scope, b"origin") is None:
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -123,7 +123,7 @@ class LastCatch:
             await unexpected(error)(scope, receive, send)
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
+def _find_header(scope: Scope, name: bytes) -> str | None:
     for key, value in scope["headers"]:
         if key == name:
             text: str = value.decode("latin-1")

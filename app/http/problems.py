@@ -19,7 +19,7 @@ from app.observability.request_context import request_id
 
 log = logging.getLogger(__name__)
 
-STATUS = {
+STATUS_BY_KIND = {
     Kind.MALFORMED: 400,
     Kind.UNAUTHENTICATED: 401,
     Kind.FORBIDDEN: 403,
@@ -36,7 +36,7 @@ STATUS = {
     Kind.GATEWAY_TIMEOUT: 504,
     Kind.STORAGE_FULL: 507,
 }
-TITLES = {
+STATUS_TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
     403: "Forbidden",
@@ -60,7 +60,7 @@ TITLES = {
 }
 FINDINGS_MAX, FINDINGS_SIZE = 100, 32_768  # of one response, and their bytes: it has 64 KB at most
 DETAIL_MAX = 2_000  # characters
-CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
+HTTP_ERROR_CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
 def problem(
@@ -74,7 +74,7 @@ def problem(
     """Returns a response in the shape that all errors share."""
     body: dict[str, Any] = {
         "type": f"urn:todo:problem:{code}",
-        "title": TITLES.get(status, "Error"),
+        "title": STATUS_TITLES.get(status, "Error"),
         "status": status,
         "detail": detail[:DETAIL_MAX],
         "code": code,
@@ -94,7 +94,7 @@ def _encode(body: dict[str, Any]) -> bytes:
 
 def of_fact(error: AppError) -> Response:
     """Returns the response for an application error."""
-    status = STATUS[error.kind]
+    status = STATUS_BY_KIND[error.kind]
     headers = {}
     if status == 401:
         # RFC 6750, 3.1: no error code when the client sent no credentials at all
@@ -108,25 +108,25 @@ def of_fact(error: AppError) -> Response:
     return problem(status, error.code, error.detail, errors=errors, headers=headers)
 
 
-def of_validation(error: RequestValidationError) -> Response:
+def problem_from_validation(error: RequestValidationError) -> Response:
     """Returns 422 with the first findings, and never the input itself, which may be a password or a title."""
     found = error.errors()
     errors = [make_finding(each) for each in found[:FINDINGS_MAX]]
     first = errors[0] if errors else {"loc": [], "msg": "invalid"}
     where = ".".join(str(part) for part in first["loc"][1:]) or "request"
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=_fitting(errors))
+    return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=_limit_findings(errors))
 
 
-def _fitting(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _limit_findings(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns as many of the first findings as a response may hold."""
     sizes = accumulate(len(_encode(error)) for error in errors)
     return [error for error, size in zip(errors, sizes, strict=True) if size <= FINDINGS_SIZE]
 
 
-def of_http(error: HTTPException, request: Request) -> Response:
+def problem_from_http(error: HTTPException, request: Request) -> Response:
     """Returns the response for an error that the framework raises itself: unknown routes and methods."""
-    code = CODES.get(error.status_code, "http_error")
+    code = HTTP_ERROR_CODES.get(error.status_code, "http_error")
     headers = dict(error.headers or {})
     if error.status_code == 405:
         return method_not_allowed(_methods(request))
@@ -136,7 +136,7 @@ def of_http(error: HTTPException, request: Request) -> Response:
 def method_not_allowed(methods: set[str]) -> Response:
     """Returns 405 with ``methods``, all that the path supports (RFC 9110, 15.5.6)."""
     allowed = methods | {"HEAD"} if "GET" in methods else methods
-    return problem(405, CODES[405], TITLES[405], headers={"Allow": ", ".join(sorted(allowed))})
+    return problem(405, HTTP_ERROR_CODES[405], STATUS_TITLES[405], headers={"Allow": ", ".join(sorted(allowed))})
 
 
 def _methods(request: Request) -> set[str]:
@@ -160,11 +160,11 @@ def install_problems(app: FastAPI) -> None:
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return of_validation(error)
+        return problem_from_validation(error)
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return of_fact(BodyTooLarge()) if error.status_code == 413 else of_http(error, request)
+        return of_fact(BodyTooLarge()) if error.status_code == 413 else problem_from_http(error, request)
 
     async def disconnected(request: Request, error: Exception) -> Response:
         return Response(status_code=400)  # the client does not read it

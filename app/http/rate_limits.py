@@ -21,22 +21,22 @@ from app.errors import RateLimited
 from app.net.addresses import network_of
 from app.services.rate_limits.quota import Counts, Quota
 
-MINUTE, HOUR = 60, 3600  # seconds
+MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 # Keys for each limit; 50,000 take about 10 MB. The least recently used key is dropped first, and regains a whole quota.
-REMEMBERED = 50_000
-UNLIMITED = frozenset({"/health", "/ready", "/metrics"})  # monitoring must work under any load
-STATIC = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
-HEADERS = "limits"  # in the scope of a request: the RateLimit headers of its response
+REMEMBERED_KEYS = 50_000
+UNLIMITED_PATHS = frozenset({"/health", "/ready", "/metrics"})  # monitoring must work under any load
+STATIC_PREFIXES = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
+LIMIT_HEADERS_KEY = "limits"  # in the scope of a request: the RateLimit headers of its response
 
-Scope = MutableMapping[str, Any]
-network = lru_cache(4096)(network_of)
+RequestScope = MutableMapping[str, Any]
+cached_network_of = lru_cache(4096)(network_of)
 
 
 class Limiter:
     """One quota for each of many keys, in this process."""
 
     def __init__(
-        self, quota: Quota, *, remembered: int = REMEMBERED, clock: Callable[[], float] = time.monotonic
+        self, quota: Quota, *, remembered: int = REMEMBERED_KEYS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.quota = quota
         self._step = quota.seconds / quota.amount
@@ -45,7 +45,7 @@ class Limiter:
         self._policy = quota.policy
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, scope: Scope, key: str) -> None:
+    def take(self, scope: RequestScope, key: str) -> None:
         """Counts a request and records the quota for its response. Raises RateLimited."""
         full_at, now = self._full_at, self._clock()
         left = full_at.get(key, 0.0) - now
@@ -56,23 +56,23 @@ class Limiter:
             full_at.move_to_end(key)
             if len(full_at) > self._remembered:
                 full_at.popitem(last=False)
-        _note(scope, self.quota, self._policy, admitted, left)
+        _record_quota(scope, self.quota, self._policy, admitted, left)
 
     def is_used_up(self, key: str) -> bool:
         """Returns whether the next request would be refused."""
         return self._full_at.get(key, 0.0) - self._clock() + self._step > self.quota.seconds + 1e-6
 
 
-def _note(scope: Scope, quota: Quota, policy: bytes, admitted: bool, left: float) -> None:
+def _record_quota(scope: RequestScope, quota: Quota, policy: bytes, admitted: bool, left: float) -> None:
     """Records the quota and what remains of it for the response. Raises RateLimited unless ``admitted``.
 
     ``left`` is the seconds until the whole quota is available again, this request included.
     """
     remaining = int((quota.seconds - left) * quota.amount / quota.seconds + 1e-6) if admitted else 0
     state = b'"%b";r=%d;t=%d' % (quota.name.encode(), remaining, math.ceil(left))
-    if (before := scope.get(HEADERS)) is not None:
+    if (before := scope.get(LIMIT_HEADERS_KEY)) is not None:
         policy, state = before[0][1] + b", " + policy, before[1][1] + b", " + state
-    scope[HEADERS] = ((b"ratelimit-policy", policy), (b"ratelimit", state))
+    scope[LIMIT_HEADERS_KEY] = ((b"ratelimit-policy", policy), (b"ratelimit", state))
     if not admitted:
         raise RateLimited(retry_after=max(1, math.ceil(left - quota.seconds)))
 
@@ -86,36 +86,36 @@ class Limits:
         self.subjects = _limiter("default", settings.rate_limit_per_minute, share)
         self.addresses = _limiter("anonymous", settings.rate_limit_anonymous_per_minute, share)
         self.tight = {
-            "chat": Quota("chat", settings.rate_limit_chat_per_minute, MINUTE),
-            "import": Quota("import", settings.rate_limit_import_per_hour, HOUR),
+            "chat": Quota("chat", settings.rate_limit_chat_per_minute, MINUTE_SECONDS),
+            "import": Quota("import", settings.rate_limit_import_per_hour, HOUR_SECONDS),
         }
         self.counts: Counts | None = None
 
-    def take_subject(self, scope: Scope, subject: str) -> None:
+    def take_subject(self, scope: RequestScope, subject: str) -> None:
         """Counts a request with a valid token. Raises RateLimited."""
         if self.subjects is not None:
             self.subjects.take(scope, subject)
 
-    def take_address(self, scope: Scope) -> None:
+    def take_address(self, scope: RequestScope) -> None:
         """Counts a request without a valid token, once, by IP address. Raises RateLimited."""
-        if self.addresses is None or HEADERS in scope or scope.get("path", "").startswith(STATIC):
+        if self.addresses is None or LIMIT_HEADERS_KEY in scope or scope.get("path", "").startswith(STATIC_PREFIXES):
             return
         if client := scope.get("client"):
-            self.addresses.take(scope, network(client[0]))
+            self.addresses.take(scope, cached_network_of(client[0]))
 
-    def refuse_busy_address(self, scope: Scope) -> None:
+    def refuse_busy_address(self, scope: RequestScope) -> None:
         """Refuses an IP address that has used up its quota, before a lookup. Raises RateLimited."""
         if self.addresses is not None and (client := scope.get("client")):
-            key = network(client[0])
+            key = cached_network_of(client[0])
             if self.addresses.is_used_up(key):
                 self.addresses.take(scope, key)
 
-    async def take(self, scope: Scope, kind: str, subject: str) -> None:
+    async def take(self, scope: RequestScope, kind: str, subject: str) -> None:
         """Counts a costly request, ``kind`` of ``tight``, over all processes. Raises RateLimited."""
         quota = self.tight[kind]
         if quota.amount and self.counts is not None:
-            _note(scope, quota, quota.policy, *await self.counts.take(quota, subject))
+            _record_quota(scope, quota, quota.policy, *await self.counts.take(quota, subject))
 
 
 def _limiter(name: str, per_minute: int, share: int) -> Limiter | None:
-    return Limiter(Quota(name, max(1, per_minute // share), MINUTE)) if per_minute else None
+    return Limiter(Quota(name, max(1, per_minute // share), MINUTE_SECONDS)) if per_minute else None

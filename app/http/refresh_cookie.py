@@ -15,10 +15,10 @@ from app.net.addresses import plain_address
 from app.services.accounts.context import AuthContext
 from app.services.accounts.sessions import Pair
 
-NAME, PATH, ASKED = "todo_refresh", "/api/auth", "x-refresh-cookie"
-LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
-ORIGIN = re.compile(r"https?://[^/?#]+")
-LOOPBACK = re.compile(r"127(\.\d+){3}|::1")
+COOKIE_NAME, COOKIE_PATH, COOKIE_REQUEST_HEADER = "todo_refresh", "/api/auth", "x-refresh-cookie"
+LOCAL_ORIGIN_PATTERN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+ORIGIN_PATTERN = re.compile(r"https?://[^/?#]+")
+LOOPBACK_PATTERN = re.compile(r"127(\.\d+){3}|::1")
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -27,16 +27,18 @@ def set_refresh_cookie(request: Request, response: Response, settings: Settings,
 
     RFC 6265bis, 5.7: browsers do not store a Secure cookie that arrives by plain HTTP.
     """
-    _write(request, response, settings, token, settings.refresh_idle)
+    _write_cookie(request, response, settings, token, settings.refresh_idle)
 
 
 def clear_refresh_cookie(request: Request, response: Response, settings: Settings) -> None:
-    _write(request, response, settings, "", 0)
+    _write_cookie(request, response, settings, "", 0)
 
 
-def _write(request: Request, response: Response, settings: Settings, value: str, max_age: int) -> None:
+def _write_cookie(request: Request, response: Response, settings: Settings, value: str, max_age: int) -> None:
     secure = not _is_own_machine(request, settings)
-    response.set_cookie(NAME, value, max_age=max_age, path=PATH, secure=secure, httponly=True, samesite="strict")
+    response.set_cookie(
+        COOKIE_NAME, value, max_age=max_age, path=COOKIE_PATH, secure=secure, httponly=True, samesite="strict"
+    )
 
 
 def _is_own_machine(request: Request, settings: Settings) -> bool:
@@ -46,10 +48,10 @@ def _is_own_machine(request: Request, settings: Settings) -> bool:
     if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
         return False
     peer = plain_address(request.client.host) if request.client else ""
-    return LOOPBACK.fullmatch(peer) is not None and request.url.hostname in LOCAL_HOSTS
+    return LOOPBACK_PATTERN.fullmatch(peer) is not None and request.url.hostname in LOCAL_HOSTS
 
 
-def refresh_cookie(request: Request, settings: Settings) -> str:
+def read_refresh_cookie(request: Request, settings: Settings) -> str:
     """Returns the token in the cookie. Raises RefreshTokenMissing, and OriginRefused for other sites.
 
     Browsers send Origin with every POST; other clients can send the token in the body.
@@ -57,7 +59,7 @@ def refresh_cookie(request: Request, settings: Settings) -> str:
     token = _find_cookie(request)
     if not token:
         raise RefreshTokenMissing
-    allowed = _is_allowed if settings.refresh_cookie else _is_own_page
+    allowed = _is_allowed_origin if settings.refresh_cookie else _is_own_page
     if not allowed(request.headers.get("origin", ""), request, settings):
         raise OriginRefused
     return token
@@ -73,7 +75,7 @@ def _find_cookie(request: Request) -> str | None:
     found = None
     for cookie in request.headers.get("cookie", "").split(";"):
         name, separator, value = cookie.partition("=")
-        if separator and name.strip() == NAME:
+        if separator and name.strip() == COOKIE_NAME:
             found = value.strip()
     return found
 
@@ -86,27 +88,29 @@ def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
     """Returns whether the page is of this origin. Fetch Metadata is reliable also behind a proxy that ends TLS."""
     if request.headers.get("sec-fetch-site") == "same-origin":
         return True
-    public = ORIGIN.match(settings.public_url.lower())
+    public = ORIGIN_PATTERN.match(settings.public_url.lower())
     return origin == (public[0] if public else _own_origin(request))
 
 
-def _is_allowed(origin: str, request: Request, settings: Settings) -> bool:
+def _is_allowed_origin(origin: str, request: Request, settings: Settings) -> bool:
     """Returns whether the origin is allowed, by comparing strings (RFC 6454, 6.2): untrusted input is not parsed."""
-    public = ORIGIN.match(settings.public_url.lower())
+    public = ORIGIN_PATTERN.match(settings.public_url.lower())
     if public is not None:
         return origin == public[0] or origin in settings.cors_origins
-    known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None
+    known = (
+        origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN_PATTERN.fullmatch(origin) is not None
+    )
     return known or origin == _own_origin(request)
 
 
-def pair_answer(
+def token_pair_response(
     request: Request, auth: AuthContext, pair: Pair, status: int = 200, *, in_cookie: bool = False
 ) -> Response:
     """Returns the tokens. In cookie mode, the refresh token is in the cookie only, so a script cannot leak it.
 
     ``in_cookie``: the request sent it in the cookie, so the response does also.
     """
-    in_cookie = in_cookie or auth.settings.refresh_cookie or ASKED in request.headers
+    in_cookie = in_cookie or auth.settings.refresh_cookie or COOKIE_REQUEST_HEADER in request.headers
     body = {
         "access_token": pair.access_token,
         "token_type": "bearer",

@@ -9,16 +9,16 @@ from starlette.responses import Response
 
 from app.json_codec import encode
 
-SLICE_ROWS = 100  # rows that are encoded without a pause for other requests
+ENCODED_SLICE_ROWS = 100  # rows that are encoded without a pause for other requests
 
 
 async def encode_list(items: Sequence[Any]) -> msgspec.Raw:
     """Returns a JSON array. Yields to the event loop in between: one write, so one page of changes, has many rows."""
     pieces = []
-    for start in range(0, len(items), SLICE_ROWS):
+    for start in range(0, len(items), ENCODED_SLICE_ROWS):
         if start:
             await asyncio.sleep(0)
-        pieces.append(encode(items[start : start + SLICE_ROWS])[1:-1])
+        pieces.append(encode(items[start : start + ENCODED_SLICE_ROWS])[1:-1])
     return msgspec.Raw(b"[%b]" % b",".join(pieces))
 
 
@@ -49,5 +49,5 @@ def header(name: str, description: str, type_: str = "string") -> dict[str, Any]
     return {name: {"description": description, "schema": {"type": type_}}}
 
 
-LIMITED: dict[int | str, dict[str, Any]] = {429: {"description": "There were too many wrong attempts."}}
-NOT_CACHED_ELSEWHERE = "private, no-cache"  # a client may store it, and must revalidate it before each use
+LOGIN_THROTTLED: dict[int | str, dict[str, Any]] = {429: {"description": "There were too many wrong attempts."}}
+PRIVATE_NO_CACHE = "private, no-cache"  # a client may store it, and must revalidate it before each use

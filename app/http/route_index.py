@@ -5,11 +5,11 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http.problems import method_not_allowed
-from app.http.rate_limits import UNLIMITED, Limits
+from app.http.rate_limits import UNLIMITED_PATHS, Limits
 from app.http.routing import DirectRoute
 
-NOT_HERE = UNLIMITED | {"/mcp"}  # the MCP endpoint calls ``authenticate`` itself, which counts requests
-PARAMETER = ""  # no literal segment is empty
+COUNTED_ELSEWHERE = UNLIMITED_PATHS | {"/mcp"}  # the MCP endpoint calls ``authenticate`` itself, which counts requests
+PARAMETER_SEGMENT = ""  # no literal segment is empty
 
 
 class RouteIndex:
@@ -32,7 +32,7 @@ class RouteIndex:
         for segment in route.path.split("/")[1:]:
             if segment.startswith("{"):
                 names.append(segment[1:-1])
-                segment = PARAMETER
+                segment = PARAMETER_SEGMENT
             node = node.setdefault(segment, {})
         for method in route.methods or ():
             # The first route that was added wins, as in the framework's router.
@@ -41,7 +41,7 @@ class RouteIndex:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         node, values = self._find(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else ({}, [])
         if (leaf := node.get(("method", scope.get("method")))) is None:
-            if scope["type"] == "http" and scope["path"] not in UNLIMITED:
+            if scope["type"] == "http" and scope["path"] not in UNLIMITED_PATHS:
                 self.limits.take_address(scope)
             methods = {key[1] for key in node if isinstance(key, tuple)}
             other = methods and not (scope["method"] == "HEAD" and "GET" in methods)
@@ -52,7 +52,7 @@ class RouteIndex:
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
         if (telemetry := scope.get("fastapi.telemetry")) is not None:
             _name_span(telemetry, scope["method"], route.path)
-        if not route.authenticates and route.path not in NOT_HERE:
+        if not route.authenticates and route.path not in COUNTED_ELSEWHERE:
             self.limits.take_address(scope)
         await route.app(scope, receive, send)
 
@@ -63,10 +63,10 @@ class RouteIndex:
         for segment in path.split("/")[1:]:
             literal = node.get(segment) if segment else None
             if literal is None:
-                if not segment or PARAMETER not in node:
+                if not segment or PARAMETER_SEGMENT not in node:
                     return {}, []
                 values.append(segment)
-                node = node[PARAMETER]
+                node = node[PARAMETER_SEGMENT]
             else:
                 node = literal
         return node, values

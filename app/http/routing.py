@@ -25,8 +25,8 @@ from starlette.types import Receive, Scope, Send
 from app.db.contention import retry_on_contention
 from app.errors import Contention
 from app.http.body import read_json
-from app.http.dependencies import TOKEN_READERS
-from app.http.idempotency import Attempt, begin_attempt
+from app.http.dependencies import TOKEN_DEPENDENCIES
+from app.http.idempotency import IdempotentRequest, begin_idempotent_request
 from app.http.link_header import MAX_CACHED_QUERY_BYTES
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
@@ -60,26 +60,31 @@ class DirectRoute(APIRoute):
         async def handler(request: Request) -> Response:
             values: dict[str, Any] = {}
             errors: list[Any] = []
-            attempt: Attempt | None = None
+            idempotent: IdempotentRequest | None = None
             try:
                 for bind in dependencies:
                     if (waiting := bind(request, values, errors)) is not None:
                         await waiting
-                if unsafe and not errors and (attempt := await begin_attempt(request)) and attempt.response:
+                if (
+                    unsafe
+                    and not errors
+                    and (idempotent := await begin_idempotent_request(request))
+                    and idempotent.response
+                ):
                     await request.scope["session"].rollback()
-                    return attempt.response
+                    return idempotent.response
                 for bind in plan:
                     if (waiting := bind(request, values, errors)) is not None:
                         await waiting
                 if errors:
                     raise RequestValidationError(errors)
-                response = await _retried(endpoint, values, request)
-                if attempt:
-                    await attempt.keep(request.scope["session"], response)
+                response = await _call_with_retries(endpoint, values, request)
+                if idempotent:
+                    await idempotent.keep(request.scope["session"], response)
             except BaseException as error:
                 if session := request.scope.get("session"):
                     await session.rollback()
-                if attempt and (refusal := await attempt.refuse(error)):
+                if idempotent and (refusal := await idempotent.refuse(error)):
                     return refusal
                 raise
             if session := request.scope.get("session"):
@@ -102,20 +107,20 @@ def _dependencies(dependant: Dependant) -> list[Bind]:
 
 def _reads_token(dependant: Dependant) -> bool:
     """Returns whether the endpoint requires a valid token; then requests are counted where the token is read."""
-    return dependant.call in TOKEN_READERS or any(_reads_token(sub) for sub in dependant.dependencies)
+    return dependant.call in TOKEN_DEPENDENCIES or any(_reads_token(sub) for sub in dependant.dependencies)
 
 
-async def _retried(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
+async def _call_with_retries(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
     """Calls the endpoint, and again on contention. That fails before COMMIT is sent, so no write happens twice.
 
     Never repeats it without the request's own session: a service that opens transactions may have committed one.
     """
     session = request.scope.get("session")
-    return await (endpoint(**values) if session is None else _transact(endpoint, values, session))
+    return await (endpoint(**values) if session is None else _call_endpoint(endpoint, values, session))
 
 
 @retry_on_contention
-async def _transact(endpoint: Endpoint, values: dict[str, Any], session: Any) -> Response:
+async def _call_endpoint(endpoint: Endpoint, values: dict[str, Any], session: Any) -> Response:
     try:
         return await endpoint(**values)
     except Contention:
@@ -175,7 +180,7 @@ def _text_field(field: Any, place: str) -> Bind:
     required = field.field_info.is_required()
 
     def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
-        raw = request.path_params.get(alias) if place == "path" else _header(request, alias)
+        raw = request.path_params.get(alias) if place == "path" else _join_header(request, alias)
         if raw is None and not required:
             values[name] = field.get_default()
             return
@@ -186,7 +191,7 @@ def _text_field(field: Any, place: str) -> Bind:
     return bind
 
 
-def _header(request: Request, name: str) -> str | None:
+def _join_header(request: Request, name: str) -> str | None:
     """Returns all lines of a header as one (RFC 9110, 5.2); None when it was not sent."""
     return ", ".join(lines) if (lines := request.headers.getlist(name)) else None
 
@@ -207,7 +212,7 @@ def _query_model(field: Any) -> Bind:
         try:
             values[name] = model.model_validate(_query_dict(request, model, lenient))
         except ValidationError as error:
-            errors.extend(_located(error, "query"))
+            errors.extend(_with_location(error, "query"))
             return
         if len(key[0]) <= MAX_CACHED_QUERY_BYTES:
             if len(parsed) >= MAX_CACHED_QUERIES:
@@ -251,7 +256,7 @@ def _body(field: Any, most: int) -> Bind:
         try:
             values[name] = adapter.validate_python(data, context={"description_max": settings.description_max})
         except ValidationError as error:
-            errors.extend(_located(error, "body"))
+            errors.extend(_with_location(error, "body"))
 
     return bind
 
@@ -262,5 +267,5 @@ def _body_names(annotation: Any) -> frozenset[str] | None:
     return frozenset().union(*(kind.model_fields for kind in models)) if models else None
 
 
-def _located(error: ValidationError, place: str) -> list[dict[str, Any]]:
+def _with_location(error: ValidationError, place: str) -> list[dict[str, Any]]:
     return [{**e, "loc": (place, *e["loc"])} for e in error.errors(include_url=False, include_input=False)]

@@ -24,7 +24,7 @@ class StreamedFile(StreamingResponse):
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], *, media_type: str, headers: dict[str, str]) -> None:
-        super().__init__(_paced(chunks), media_type=media_type, headers=headers)
+        super().__init__(_yield_between_chunks(chunks), media_type=media_type, headers=headers)
         self._scope: Scope = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +54,7 @@ class StreamedFile(StreamingResponse):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _paced(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _yield_between_chunks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yields to the event loop after each chunk: a server that buffers chunks does not do so itself."""
     async for chunk in chunks:
         yield chunk

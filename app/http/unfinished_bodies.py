@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 
 from app.errors import BodyTooLarge, TooManyBodies
 
-HELD_MAX = 64 * 1024 * 1024
-RETRY_AFTER = 2
+HELD_BYTES_MAX = 64 * 1024 * 1024
+BODY_RETRY_AFTER = 2
 
 
 class UnfinishedBodies:
     """The bodies being received. When a chunk does not fit, the body that began first is refused."""
 
-    def __init__(self, held_max: int = HELD_MAX) -> None:
+    def __init__(self, held_max: int = HELD_BYTES_MAX) -> None:
         self.held = 0
         self._held_max = held_max
         self._sizes: dict[asyncio.Timeout, int] = {}  # in the order in which they began
@@ -31,7 +31,7 @@ class UnfinishedBodies:
                 async for chunk in chunks:
                     self._add(evicted, body, chunk, limit)
         except TimeoutError:
-            raise TooManyBodies(retry_after=RETRY_AFTER) from None
+            raise TooManyBodies(retry_after=BODY_RETRY_AFTER) from None
         finally:
             self._release(evicted)
         return bytes(body)
@@ -45,7 +45,7 @@ class UnfinishedBodies:
             self._release(oldest)
             oldest.reschedule(0)  # a time in the past: its task stops waiting for the client
         if evicted not in self._sizes:
-            raise TooManyBodies(retry_after=RETRY_AFTER)
+            raise TooManyBodies(retry_after=BODY_RETRY_AFTER)
         self._sizes[evicted] += size
         self.held += size
         body += chunk

@@ -10,14 +10,14 @@ from starlette.requests import Request
 
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, UnsupportedMediaType
 from app.http.body import check_announced_size
-from app.http.idempotency import KEY
+from app.http.idempotency import KEY_PATTERN
 
-IN_MEMORY = 1_048_576
-TYPES = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
+THREAD_WRITE_BYTES = 1_048_576
+UPLOAD_FORMATS = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 
 @asynccontextmanager
-async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
+async def spool_body(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
     """Provides the body as a file. Raises BodyTooLarge past ``limit`` bytes."""
     check_announced_size(request, limit)
     with tempfile.TemporaryFile() as file:
@@ -26,7 +26,7 @@ async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
             size += len(chunk)
             if size > limit:
                 raise BodyTooLarge
-            await asyncio.to_thread(file.write, chunk) if len(chunk) > IN_MEMORY else file.write(chunk)
+            await asyncio.to_thread(file.write, chunk) if len(chunk) > THREAD_WRITE_BYTES else file.write(chunk)
         file.flush()
         file.seek(0)
         yield file
@@ -34,11 +34,11 @@ async def spooled(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
 
 def format_of(request: Request) -> str:
     """Returns json, csv or ics. Raises UnsupportedMediaType, and IdempotencyKeyInvalid for an invalid key."""
-    if (key := request.headers.get("idempotency-key")) is not None and KEY.fullmatch(key) is None:
+    if (key := request.headers.get("idempotency-key")) is not None and KEY_PATTERN.fullmatch(key) is None:
         raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.lower().partition("charset=")[2].partition(";")[0].strip(' "')
-    if (found := TYPES.get(media_type.strip().lower())) is None or charset not in {"", "utf-8", "utf8"}:
+    if (found := UPLOAD_FORMATS.get(media_type.strip().lower())) is None or charset not in {"", "utf-8", "utf8"}:
         raise UnsupportedMediaType("Send the file as application/json, text/csv or text/calendar, in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the file without Content-Encoding: compressed bodies are not read.")

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from app.db.database import Database
 from app.errors import AppError, TooManyStreams
-from app.http.responses import SLICE_ROWS
+from app.http.responses import ENCODED_SLICE_ROWS
 from app.json_codec import encode
 from app.services.changes.feed import ChangesRead, find_position, list_changes
 
@@ -94,7 +94,7 @@ async def encode_events(changes: list[Any]) -> list[tuple[int, bytes]]:
             pieces.clear()
         else:
             pieces.append(b"\n")
-        if number % SLICE_ROWS == 0:
+        if number % ENCODED_SLICE_ROWS == 0:
             await asyncio.sleep(0)
     return writes
 

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response, Security
 
 from app.http.dependencies import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
-from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer
-from app.http.responses import LIMITED, Json
+from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, token_pair_response
+from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
 from app.http.streamed_file import StreamedFile
 from app.models.accounts import AccountRead, AccountUpdate
@@ -16,7 +16,7 @@ from app.services.accounts.export import read_account
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 
-EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "Another account has this e-mail."}, **LIMITED}
+EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "Another account has this e-mail."}, **LOGIN_THROTTLED}
 
 
 @router.get(
@@ -35,7 +35,7 @@ async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, cha
     return Json(dict(await profile.update_account(auth, identity.subject, change, client)))
 
 
-@router.delete("/me", status_code=204, response_class=Response, responses=LIMITED)
+@router.delete("/me", status_code=204, response_class=Response, responses=LOGIN_THROTTLED)
 async def delete_account(
     request: Request, auth: Auth, identity: LoggedIn, client: FromClient, again: PasswordAgain
 ) -> Response:
@@ -54,10 +54,10 @@ async def export_account(auth: Auth, identity: LoggedIn) -> Response:
     return StreamedFile(read_account(auth, identity.subject), media_type="application/json", headers=headers)
 
 
-@router.put("/password", response_model=TokenPair, responses=LIMITED)
+@router.put("/password", response_model=TokenPair, responses=LOGIN_THROTTLED)
 async def change_password(
     request: Request, auth: Auth, identity: LoggedIn, client: FromClient, given: PasswordChange
 ) -> Response:
     """Changes the password. All sessions end, also this one; the response has the tokens of a new session."""
     pair = await passwords.change_password(auth, identity.subject, given.current_password, given.new_password, client)
-    return pair_answer(request, auth, pair)
+    return token_pair_response(request, auth, pair)

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response, Security
 
 from app.errors import AppError, RefreshTokenMissing
-from app.http.dependencies import Auth, FromClient, bearer, logged_in
-from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, pair_answer, refresh_cookie
-from app.http.responses import LIMITED, Json
+from app.http.dependencies import Auth, FromClient, bearer, require_login
+from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, read_refresh_cookie, token_pair_response
+from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
 from app.models.accounts import AccountCreate
 from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
@@ -17,7 +17,7 @@ from app.services.accounts.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute)
 
-FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}, **LIMITED}
+FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}, **LOGIN_THROTTLED}
 NOT_ALLOWED: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
 REFUSED: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is no longer valid."}}
 RACE: dict[int | str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ TAKEN: dict[int | str, dict[str, Any]] = {
     202: {"model": Accepted, "description": "With REGISTRATION=mail: the account is confirmed by a mail."},
     403: {"description": "Only the operator creates accounts on this service."},
     409: {"description": "An account with this e-mail exists."},
-    **LIMITED,
+    **LOGIN_THROTTLED,
 }
 MAILED = {"detail": "If there is such an account, a mail has been sent."}
 CONFIRM = {"detail": "A mail with the next step has been sent to this address."}
@@ -39,14 +39,14 @@ CONFIRM = {"detail": "A mail with the next step has been sent to this address."}
 async def register(request: Request, auth: Auth, client: FromClient, account: AccountCreate) -> Response:
     """Creates an account and logs it in. The user id for paths is `user.id`; `me` also works there."""
     pair = await profile.register(auth, account, client)
-    return Json(CONFIRM, 202) if pair is None else pair_answer(request, auth, pair, 201)
+    return Json(CONFIRM, 202) if pair is None else token_pair_response(request, auth, pair, 201)
 
 
 @router.post("/login", response_model=TokenPair, responses=FAILED | NOT_ALLOWED)
 @router.post("/signin", include_in_schema=False)
 async def log_in(request: Request, auth: Auth, client: FromClient, given: Login) -> Response:
     """Logs in. After too many wrong passwords the response is 429, with the seconds to wait."""
-    return pair_answer(request, auth, await login.login(auth, given, client))
+    return token_pair_response(request, auth, await login.login(auth, given, client))
 
 
 @router.post("/refresh", response_model=TokenPair, responses=REFUSED | RACE)
@@ -56,7 +56,7 @@ async def refresh(
     """Exchanges a refresh token, once, for a new pair. If the response is lost, send it again within 10 s."""
     token = _refresh_token(request, auth, given)
     pair = await refresh_session(auth, token, client)
-    return pair_answer(request, auth, pair, in_cookie=not (given and given.refresh_token))
+    return token_pair_response(request, auth, pair, in_cookie=not (given and given.refresh_token))
 
 
 @router.post(
@@ -69,7 +69,7 @@ async def refresh(
 async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None, Body()] = None) -> Response:
     """Ends this session. Without a valid access token, the refresh token identifies it."""
     try:
-        identity = await logged_in(request)
+        identity = await require_login(request)
     except AppError as refused:
         await sessions.end_by_refresh_token(auth, _token_instead(request, auth, given, refused))
     else:
@@ -91,17 +91,17 @@ def _token_instead(request: Request, auth: AuthContext, given: Refresh | None, r
 
 
 def _refresh_token(request: Request, auth: AuthContext, given: Refresh | None) -> str:
-    return given.refresh_token if given and given.refresh_token else refresh_cookie(request, auth.settings)
+    return given.refresh_token if given and given.refresh_token else read_refresh_cookie(request, auth.settings)
 
 
-@router.post("/password/forgot", status_code=202, response_model=Accepted, responses=LIMITED)
+@router.post("/password/forgot", status_code=202, response_model=Accepted, responses=LOGIN_THROTTLED)
 async def forgot_password(auth: Auth, client: FromClient, given: PasswordForgotten) -> Response:
     """Mails a token for a new password, if there is such an account. The response is the same if there is none."""
     await passwords.forgot_password(auth, given.email, client)
     return Json(MAILED, 202)
 
 
-@router.post("/password/reset", status_code=204, response_class=Response, responses=LIMITED)
+@router.post("/password/reset", status_code=204, response_class=Response, responses=LOGIN_THROTTLED)
 async def reset_password(auth: Auth, client: FromClient, given: PasswordReset) -> Response:
     """Sets a new password with the token from the mail. All sessions of the account end."""
     await passwords.reset_password(auth, given.token, given.new_password, client)

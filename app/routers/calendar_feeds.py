@@ -9,7 +9,7 @@ from fastapi.security import APIKeyQuery
 from app.errors import TokenMissing
 from app.http.dependencies import Auth, FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
 from app.http.etags import is_unchanged, list_etag
-from app.http.responses import NOT_CACHED_ELSEWHERE, Json, ShownOnce, header
+from app.http.responses import PRIVATE_NO_CACHE, Json, ShownOnce, header
 from app.http.routing import DirectRoute
 from app.http.streamed_file import StreamedFile
 from app.jobs.exporting import Export
@@ -77,7 +77,7 @@ async def read_calendar(
     feed = await calendar_feeds.open_calendar(session, user_id, query.token)
     await auth.guard.refuse_disabled(user_id)
     etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics")
-    headers = {"ETag": etag, "Cache-Control": NOT_CACHED_ELSEWHERE}
+    headers = {"ETag": etag, "Cache-Control": PRIVATE_NO_CACHE}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     stream = Export(request.app.state.database, user_id).as_feed(query.kind, feed.name)

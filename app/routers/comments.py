@@ -15,7 +15,7 @@ from app.http.entity_responses import (
     location_of,
 )
 from app.http.etags import expected_versions
-from app.http.list_responses import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
+from app.http.list_responses import ARRAY_RESPONSE, LIST_UNCHANGED, array_response, etag_of_list, unchanged_list
 from app.http.routing import DirectRoute
 from app.models.comments import CommentBody, CommentRead
 from app.schemas.queries import ForwardQuery
@@ -31,7 +31,7 @@ router = APIRouter(
 CREATED: dict[str, Any] = {"headers": ETAG | location_of("comment")}
 
 
-@router.get("", response_model=list[CommentRead], responses={200: ARRAY, 304: LIST_UNCHANGED})
+@router.get("", response_model=list[CommentRead], responses={200: ARRAY_RESPONSE, 304: LIST_UNCHANGED})
 async def list_comments(
     request: Request,
     owner: Owner,
@@ -44,7 +44,7 @@ async def list_comments(
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await comments.list_comments(session, owner, task_id, query)
-    return array_answer(request, page, query, etag_of_list(request, page.revision, owner))
+    return array_response(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.post("", status_code=201, response_model=CommentRead, responses={201: CREATED})

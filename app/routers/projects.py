@@ -15,7 +15,7 @@ from app.http.entity_responses import (
     location_of,
 )
 from app.http.etags import expected_versions
-from app.http.list_responses import LIST_TAGS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
+from app.http.list_responses import LIST_HEADERS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
@@ -26,7 +26,7 @@ router = APIRouter(
     prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 CREATED: dict[str, Any] = {"headers": ETAG | location_of("project")}
-LIST: dict[str, Any] = {"headers": LIST_TAGS}
+LIST: dict[str, Any] = {"headers": LIST_HEADERS}
 TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
 
 

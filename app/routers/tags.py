@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.http.dependencies import IfNoneMatch, Owner, ReadSession, Session, TagName, bearer
-from app.http.list_responses import ARRAY, LIST_UNCHANGED, array_answer, etag_of_list, unchanged_list
+from app.http.list_responses import ARRAY_RESPONSE, LIST_UNCHANGED, array_response, etag_of_list, unchanged_list
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.queries import ForwardQuery
@@ -17,7 +17,7 @@ router = APIRouter(
 )
 
 
-@router.get("", response_model=list[TagRead], responses={200: ARRAY, 304: LIST_UNCHANGED})
+@router.get("", response_model=list[TagRead], responses={200: ARRAY_RESPONSE, 304: LIST_UNCHANGED})
 async def list_tags(
     request: Request,
     owner: Owner,
@@ -29,7 +29,7 @@ async def list_tags(
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await tags.list_tags(session, owner, query)
-    return array_answer(request, page, query, etag_of_list(request, page.revision, owner))
+    return array_response(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.patch(

@@ -11,7 +11,7 @@ from app.http.dependencies import Owner, bearer, limited
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.http.streamed_file import StreamedFile
-from app.http.uploads import format_of, spooled
+from app.http.uploads import format_of, spool_body
 from app.jobs.exporting import Export
 from app.jobs.importing import Import
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
@@ -72,7 +72,7 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
     reader = Reader(description_max=settings.description_max, timezone=zone, now=moment)
     rows_max = settings.import_rows_max
     async with (
-        spooled(request, settings.import_limit) as file,
+        spool_body(request, settings.import_limit) as file,
         ImportLease(database, owner) as lease,  # after the upload, whose duration is not limited
         rows_of(file, kind, owner, moment, zone, rows_max=rows_max) as found,
     ):

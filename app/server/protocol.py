@@ -19,7 +19,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.config import Settings, get_settings
-from app.http.connection import ABORT
+from app.http.connection import ABORT_STATE_KEY
 from app.server.file_limit import reserve_files
 from app.server.refusals import (
     FULL,
@@ -74,7 +74,7 @@ class AbortableProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["state"][ABORT] = self.transport.abort
+        self.scope["state"][ABORT_STATE_KEY] = self.transport.abort
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self.running = cycle

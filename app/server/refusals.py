@@ -1,6 +1,6 @@
 """Error responses to requests that never reach the application, as bytes."""
 
-from app.http.problems import TITLES, problem
+from app.http.problems import STATUS_TITLES, problem
 from app.observability.request_context import start_request
 
 RETRY_AFTER = 2
@@ -22,6 +22,6 @@ def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]])
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
     response = problem(status, code, detail, headers={**headers, "Connection": "close"})
-    lines = [b"HTTP/1.1 %d %b" % (status, TITLES[status].encode())]
+    lines = [b"HTTP/1.1 %d %b" % (status, STATUS_TITLES[status].encode())]
     lines += [b"%b: %b" % header for header in (*default_headers, *response.raw_headers)]
     return b"\r\n".join([*lines, b"", bytes(response.body)])

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from app.db.connection_options import ConnectOptions
-from app.http.dependencies import ME
+from app.http.dependencies import ME_PATH
 from app.live.event_stream import SLOW
 from app.live.hub import PAGE, STREAMS_PER_OWNER
 from tests.servers import EventSource, Server, events, running
@@ -197,7 +197,7 @@ async def test_a_lost_listening_connection_is_made_again(here: Person, there: Pe
 def idle_client(person: Person, query: str = "") -> Iterator[socket.socket]:
     """It asks for a stream, and reads the status only."""
     with socket.create_connection(("127.0.0.1", person.client.base_url.port or 0)) as idle:
-        head = f"GET /api/{ME}/events{query} HTTP/1.1\r\nHost: x\r\n"
+        head = f"GET /api/{ME_PATH}/events{query} HTTP/1.1\r\nHost: x\r\n"
         idle.sendall(f"{head}Authorization: {person.headers['Authorization']}\r\n\r\n".encode())
         assert idle.recv(12) == b"HTTP/1.1 200"
         yield idle
@@ -252,7 +252,7 @@ async def test_many_streams_of_one_user_are_bounded(here: Person) -> None:
 
 
 async def opens(person: Person) -> bool:
-    async with person.client.stream("GET", f"/api/{ME}/events", headers=person.headers) as answer:
+    async with person.client.stream("GET", f"/api/{ME_PATH}/events", headers=person.headers) as answer:
         return answer.status_code == 200
 
 

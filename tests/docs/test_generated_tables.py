@@ -10,14 +10,14 @@ import pytest
 
 import app.commands  # noqa: F401 - with it, every module that defines a fact
 from app.errors import AppError
-from app.http.problems import CODES, STATUS, TITLES
+from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
 from tests.db.test_statement_budget import BUDGET
 
 DOCS = Path(__file__).parents[2] / "docs"
 # What no fact stands for: the framework's refusals, findings of validation, bugs.
 OTHERS = [
-    (404, CODES[404], "There is no such path."),
-    (405, CODES[405], "The path does not take this method."),
+    (404, HTTP_ERROR_CODES[404], "There is no such path."),
+    (405, HTTP_ERROR_CODES[405], "The path does not take this method."),
     (422, "validation_error", "Names the first input that is not acceptable; `errors` has all of them."),
     (500, "internal_error", "Something went wrong on our side; the request id finds it in the log."),
 ]
@@ -33,7 +33,7 @@ def errors_table() -> str:
     rows: dict[tuple[int, str], set[str]] = {(status, code): {text} for status, code, text in OTHERS}
     for fact in facts():
         if "code" in vars(fact):
-            rows.setdefault((STATUS[fact.kind], fact.code), set()).add(fact.message)
+            rows.setdefault((STATUS_BY_KIND[fact.kind], fact.code), set()).add(fact.message)
     text = "| Status | Code | Says |\n|--:|---|---|\n"
     for (status, code), said in sorted(rows.items()):
         text += f"| {status} | `{code}` | {' Or: '.join(sorted(said))} |\n"
@@ -71,9 +71,9 @@ def test_a_table_is_what_the_code_says(name: str, mark: str, made: Any) -> None:
 def test_codes_are_of_one_status_and_readable() -> None:
     codes: dict[str, set[int]] = {}
     for fact in facts():
-        codes.setdefault(fact.code, set()).add(STATUS[fact.kind])
+        codes.setdefault(fact.code, set()).add(STATUS_BY_KIND[fact.kind])
         assert fact.code == fact.code.lower(), fact
-        assert STATUS[fact.kind] in TITLES
+        assert STATUS_BY_KIND[fact.kind] in STATUS_TITLES
     assert {code: found for code, found in codes.items() if len(found) > 1} == {}
 
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.db.database import WORKER_ROLE
-from app.http.idempotency import Attempt
+from app.http.idempotency import IdempotentRequest
 from app.main import create_app
 from app.services.retention.pruning import prune_owner
 from tests.servers import running
@@ -110,7 +110,7 @@ async def test_another_version_or_content_type_makes_it_another_request(alice: P
 
 async def test_a_stream_is_not_kept() -> None:
     nowhere: Any = None
-    attempt = Attempt(nowhere, "alice", "key", b"")
+    attempt = IdempotentRequest(nowhere, "alice", "key", b"")
     assert await attempt.keep(nowhere, Response(b"", media_type="text/event-stream")) is attempt
 
 

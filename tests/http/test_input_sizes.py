@@ -25,7 +25,7 @@ from app.http import body as http_body
 from app.http.problems import FINDINGS_MAX
 from app.http.responses import encode_list
 from app.http.routing import SmallBodyRoute
-from app.http.unfinished_bodies import HELD_MAX
+from app.http.unfinished_bodies import HELD_BYTES_MAX
 from app.jobs.importing import Import
 from app.json_codec import NAMES_MAX, encode, parse_json
 from app.live.hub import encode_events
@@ -130,7 +130,7 @@ async def test_a_large_body_of_small_objects_is_read_beside_the_event_loop(
         return parse_json(body)
 
     monkeypatch.setattr(http_body, "parse_json", seen)
-    for items in (10, http_body.ON_LOOP // 2):
+    for items in (10, http_body.ON_LOOP_BYTES // 2):
         assert_problem(await alice.post("/tasks", [{}] * items), 422)
     assert len(threads) == 2
 
@@ -236,8 +236,8 @@ async def test_letters_that_are_two_marks_are_counted(alice: Person, letter: str
 
 
 async def test_large_bodies_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
-    monkeypatch.setattr("app.http.body.WAITING_MAX", 1)
-    body = {"title": "x", "description": "y" * http_body.ON_LOOP}
+    monkeypatch.setattr("app.http.body.WAITING_BODIES_MAX", 1)
+    body = {"title": "x", "description": "y" * http_body.ON_LOOP_BYTES}
     answers = await asyncio.gather(*[alice.post("/tasks", body) for _ in range(20)])
     refused = [answer for answer in answers if answer.status_code == 503]
     assert {answer.status_code for answer in answers} == {422, 503}
@@ -274,7 +274,7 @@ def test_the_bounds_that_are_promised() -> None:
         name: Settings.model_fields[name].default for name in ("body_idle_timeout", "body_limit", "write_timeout")
     }
     assert bounds == {"body_idle_timeout": 10, "body_limit": 1_048_576, "write_timeout": 60}
-    assert (HELD_MAX, SmallBodyRoute.body_max) == (64 * 1_048_576, 8_192)
+    assert (HELD_BYTES_MAX, SmallBodyRoute.body_max) == (64 * 1_048_576, 8_192)
 
 
 @pytest.mark.parametrize(

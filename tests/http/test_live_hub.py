@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message
 
 from app.errors import TooManyStreams
-from app.http.connection import ABORT
+from app.http.connection import ABORT_STATE_KEY
 from app.live import event_stream
 from app.live.event_stream import EventStream
 from app.live.hub import Hub
@@ -60,7 +60,7 @@ class Client:
         return {"type": "http.disconnect"}
 
     def open(self, stream: EventStream) -> asyncio.Task[None]:
-        scope = {"type": "http", "state": {ABORT: self.dropped.set}}
+        scope = {"type": "http", "state": {ABORT_STATE_KEY: self.dropped.set}}
         return asyncio.create_task(stream(scope, self.receive, self.send))
 
 

@@ -11,7 +11,7 @@ import jsonschema_rs
 import pytest
 
 from app.config import Settings
-from app.http.openapi.document import FAILURES
+from app.http.openapi.document import SHARED_FAILURES
 from app.main import create_app
 from tests.support import SECRET
 
@@ -91,7 +91,7 @@ def test_references_lead_somewhere_and_the_framework_has_left_nothing(document: 
         _, _, kind, name = reference.split("/")
         assert name in document["components"][kind], reference
     assert not {"HTTPValidationError", "ValidationError"} & document["components"]["schemas"].keys()
-    assert len(document["components"]["responses"]) == len(FAILURES)
+    assert len(document["components"]["responses"]) == len(SHARED_FAILURES)
 
 
 def test_one_bearer_scheme_and_described_tags(document: Json) -> None:

@@ -19,7 +19,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.error_mapping import RETRY_AFTER, fact_of
 from app.errors import AppError, InvalidRecurrence, Kind, StorageFull, Unavailable
 from app.http.dependencies import Session
-from app.http.problems import STATUS, TITLES
+from app.http.problems import STATUS_BY_KIND, STATUS_TITLES
 from app.http.routing import DirectRoute
 from app.main import create_app
 from tests.api import test_routes
@@ -160,7 +160,7 @@ async def test_a_problem_has_all_its_members_and_no_others(alice: Person) -> Non
         body = answer.json()
         assert set(body) == {"type", "title", "status", "detail", "code", "request_id"} | more
         assert body["type"] == f"urn:todo:problem:{body['code']}"
-        assert body["title"] == TITLES[answer.status_code]
+        assert body["title"] == STATUS_TITLES[answer.status_code]
 
 
 async def test_422_lists_every_finding_by_place(alice: Person) -> None:
@@ -176,8 +176,8 @@ async def test_422_lists_every_finding_by_place(alice: Person) -> None:
 
 
 def test_every_kind_of_fact_has_a_status_and_every_status_a_title() -> None:
-    assert set(STATUS) == set(Kind)
-    assert set(STATUS.values()) <= set(TITLES)
+    assert set(STATUS_BY_KIND) == set(Kind)
+    assert set(STATUS_BY_KIND.values()) <= set(STATUS_TITLES)
 
 
 # InvalidRecurrence says which part of a rule is wrong: tests/domain/test_recurrence.py.
@@ -196,7 +196,7 @@ async def test_every_fact_is_answered_in_the_shape(fresh: FastAPI, visitor: Pers
         raise fact(retry_after=7)
 
     answer = await visitor.get("fact")
-    body = assert_problem(answer, STATUS[fact.kind], fact.code)
+    body = assert_problem(answer, STATUS_BY_KIND[fact.kind], fact.code)
     assert body["detail"] == fact.message
     assert answer.headers["retry-after"] == "7"
 
@@ -270,7 +270,7 @@ async def test_a_database_that_fails_is_answered_in_the_shape(
 
     monkeypatch.setattr(fresh.state.database, "begin", begin)
     for answer in (await visitor.get("/tasks"), await visitor.post("/tasks", {"title": "x"})):
-        assert_problem(answer, STATUS[fact.kind], fact.code)
+        assert_problem(answer, STATUS_BY_KIND[fact.kind], fact.code)
         assert ("retry-after" in answer.headers) == (answer.status_code == 503)
 
 

@@ -15,19 +15,19 @@ from pydantic import MISSING, BaseModel, Field
 from app import errors
 from app.config import Settings
 from app.http.idempotency import IDEMPOTENCY_KEY
-from app.http.openapi.schemas import adapt, restore_examples
-from app.http.openapi.texts import DESCRIPTION, TAGS
-from app.http.problems import TITLES, problem
-from app.http.rate_limits import UNLIMITED
+from app.http.openapi.schemas import apply_settings, restore_examples
+from app.http.openapi.texts import API_DESCRIPTION, TAG_DESCRIPTIONS
+from app.http.problems import STATUS_TITLES, problem
+from app.http.rate_limits import UNLIMITED_PATHS
 from app.version import VERSION
 
 Json = dict[str, Any]
 
 PROBLEM_JSON = "application/problem+json"
 # FastAPI keeps a route's methods in a set, whose order differs from process to process.
-METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
-UNSAFE = {"post", "put", "patch", "delete"}
-BEARER = "bearerAuth"
+METHOD_ORDER = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+UNSAFE_METHODS = {"post", "put", "patch", "delete"}
+BEARER_SCHEME_NAME = "bearerAuth"
 
 
 class InvalidInput(BaseModel):
@@ -62,7 +62,7 @@ def _failure(when: str, error: type[errors.AppError]) -> Failure:
     return Failure(when, error.code, error.message)
 
 
-FAILURES = {
+SHARED_FAILURES = {
     400: _failure("The request cannot be parsed.", errors.MalformedBody),
     401: _failure("There is no valid token.", errors.TokenMissing),
     403: _failure("The token does not allow this.", errors.NotYourPath),
@@ -77,9 +77,9 @@ FAILURES = {
     503: _failure("The service is not available right now.", errors.Unavailable),
     507: _failure("The database has no space left.", errors.StorageFull),
 }
-LIMITED = ("RateLimit-Policy", "RateLimit")
-EXTRA_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After", *LIMITED), 503: ("Retry-After",)}
-HEADERS: Json = {
+RATE_LIMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
+EXTRA_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After", *RATE_LIMIT_HEADERS), 503: ("Retry-After",)}
+SHARED_HEADERS: Json = {
     "X-Request-ID": {"description": "Names this request, also in the log.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
     "RateLimit-Policy": {
@@ -107,27 +107,29 @@ def install_openapi(app: FastAPI) -> None:
         nonlocal plain, completed
         latest = build()
         if latest is not plain:
-            plain, completed = latest, complete(latest)
-            adapt(completed, settings)
+            plain, completed = latest, complete_document(latest)
+            apply_settings(completed, settings)
         return completed
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def complete(document: Json) -> Json:
+def complete_document(document: Json) -> Json:
     """Returns a copy of the document with errors, shared headers, security scheme, tags and info."""
     done = deepcopy(document)
-    done["info"] |= {"title": "Todo", "version": VERSION, "description": DESCRIPTION}
+    done["info"] |= {"title": "Todo", "version": VERSION, "description": API_DESCRIPTION}
     components: Json = done.setdefault("components", {})
     schemes = components.get("securitySchemes", {})
     for path, item in done["paths"].items():
-        done["paths"][path] = {method: _operation(path, method, item[method]) for method in METHODS if method in item}
+        done["paths"][path] = {
+            method: _operation(path, method, item[method]) for method in METHOD_ORDER if method in item
+        }
     done["components"] = {
         **components,
         "schemas": _schemas(components.get("schemas", {})),
-        "responses": {_name(status): _problem(status, {}) for status in FAILURES},
-        "headers": HEADERS,
-        "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}, **schemes},
+        "responses": {_component_name(status): _error_response(status, {}) for status in SHARED_FAILURES},
+        "headers": SHARED_HEADERS,
+        "securitySchemes": {BEARER_SCHEME_NAME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}, **schemes},
     }
     done["tags"] = _tags(done["paths"])
     return done
@@ -136,12 +138,12 @@ def complete(document: Json) -> Json:
 def _operation(path: str, method: str, operation: Json) -> Json:
     """Completes the security and the responses of one operation."""
     done = dict(operation)
-    if "{user_id}" in path and method in UNSAFE:
+    if "{user_id}" in path and method in UNSAFE_METHODS:
         done["parameters"] = [*done.get("parameters", []), IDEMPOTENCY_KEY]
     if "parameters" in done:
         done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
     if "{user_id}" in path:  # open only where the route declares so
-        done.setdefault("security", [{BEARER: []}])
+        done.setdefault("security", [{BEARER_SCHEME_NAME: []}])
     declared: Json = {**{str(status): {} for status in _expected(path, method, done)}, **done["responses"]}
     done["responses"] = {status: _response(path, status, declared[status]) for status in sorted(declared)}
     return done
@@ -166,7 +168,7 @@ def _parameter(parameter: Json) -> Json:
 def _expected(path: str, method: str, operation: Json) -> set[int]:
     """Returns the error statuses that an operation can have, judged by its parameters and body."""
     names = {(p["in"], p["name"].lower()) for p in operation.get("parameters", [])}
-    statuses = {500, 503} if path in UNLIMITED else {429, 500, 503}
+    statuses = {500, 503} if path in UNLIMITED_PATHS else {429, 500, 503}
     if "requestBody" in operation:
         statuses |= {400, 413, 415, 422}
     if names:
@@ -179,7 +181,7 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
         statuses.add(412)
     if ("header", "idempotency-key") in names:
         statuses.add(409)
-    if method in UNSAFE:
+    if method in UNSAFE_METHODS:
         statuses.add(507)
     return statuses
 
@@ -187,18 +189,18 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
 def _response(path: str, status: str, declared: Json) -> Json:
     """Adds the shared headers to a declared response; errors become problems, or a reference to the shared one."""
     if not status.isdecimal() or int(status) < 400:
-        shared = _headers("X-Request-ID", *(() if path in UNLIMITED else LIMITED))
+        shared = _header_references("X-Request-ID", *(() if path in UNLIMITED_PATHS else RATE_LIMIT_HEADERS))
         return {**declared, "headers": {**shared, **declared.get("headers", {})}}
     automatic = status == "422" and "HTTPValidationError" in str(declared.get("content"))
-    if int(status) in FAILURES and (not declared or automatic):
-        return {"$ref": f"#/components/responses/{_name(int(status))}"}
-    return _problem(int(status), declared)
+    if int(status) in SHARED_FAILURES and (not declared or automatic):
+        return {"$ref": f"#/components/responses/{_component_name(int(status))}"}
+    return _error_response(int(status), declared)
 
 
-def _problem(status: int, declared: Json) -> Json:
+def _error_response(status: int, declared: Json) -> Json:
     """Returns an error response. The route's own description, headers and example take precedence."""
-    description, title = declared.get("description", ""), TITLES.get(status, "Error")
-    when, code, detail = FAILURES.get(status, Failure(description, title.lower().replace(" ", "_"), description))
+    description, title = declared.get("description", ""), STATUS_TITLES.get(status, "Error")
+    when, code, detail = SHARED_FAILURES.get(status, Failure(description, title.lower().replace(" ", "_"), description))
     findings = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}] if status == 422 else None
     example: Json = json.loads(bytes(problem(status, code, detail, errors=findings).body))
     example["request_id"] = "01a4d0f2c3b8"
@@ -207,16 +209,16 @@ def _problem(status: int, declared: Json) -> Json:
         media |= {key: given[key] for key in ("example", "examples") if key in given}
     if "examples" in media:
         del media["example"]  # OpenAPI: one or the other
-    headers = {**_headers("X-Request-ID", *EXTRA_HEADERS.get(status, ())), **declared.get("headers", {})}
+    headers = {**_header_references("X-Request-ID", *EXTRA_HEADERS.get(status, ())), **declared.get("headers", {})}
     return {"description": description or when, "headers": headers, "content": {PROBLEM_JSON: media}}
 
 
-def _headers(*names: str) -> Json:
+def _header_references(*names: str) -> Json:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _name(status: int) -> str:
-    return TITLES[status].replace(" ", "")
+def _component_name(status: int) -> str:
+    return STATUS_TITLES[status].replace(" ", "")
 
 
 def _schemas(found: Json) -> Json:
@@ -229,5 +231,7 @@ def _schemas(found: Json) -> Json:
 def _tags(paths: Json) -> list[Json]:
     """Returns the tags in use: those with a description in its order, then any others."""
     used = {tag for item in paths.values() for operation in item.values() for tag in operation.get("tags", [])}
-    described: list[Json] = [{"name": name, "description": text} for name, text in TAGS.items() if name in used]
-    return described + [{"name": name} for name in sorted(used - TAGS.keys())]
+    described: list[Json] = [
+        {"name": name, "description": text} for name, text in TAG_DESCRIPTIONS.items() if name in used
+    ]
+    return described + [{"name": name} for name in sorted(used - TAG_DESCRIPTIONS.keys())]

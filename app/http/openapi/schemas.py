@@ -28,7 +28,7 @@ def _examples(base: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
         yield from _examples(model)
 
 
-def adapt(document: Json, settings: Settings) -> None:
+def apply_settings(document: Json, settings: Settings) -> None:
     """Applies the settings that change the contract. Modifies ``document``."""
     for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
         if schema := document["components"]["schemas"].get(name):

@@ -1,6 +1,6 @@
 """Texts of the OpenAPI document, for readers of /docs and for authors of clients."""
 
-DESCRIPTION = """\
+API_DESCRIPTION = """\
 Tasks of many users, with projects, tags and comments. Each user sees only their own data.
 
 **Try it in three steps.** Open *auth*, execute `POST /api/auth/register` with your e-mail address, and copy the
@@ -29,7 +29,7 @@ One of these, without the word Bearer before it:
 """
 
 # In the order of a first visit.
-TAGS = {
+TAG_DESCRIPTIONS = {
     "auth": "Start here: register, log in, and take the access token to Authorize. Accounts, sessions, passwords.",
     "tasks": "Tasks with due dates, subtasks, recurrence and a trash.",
     "projects": "Lists that group tasks. Tasks without a project are in the inbox.",
