@@ -22,23 +22,23 @@ from app.config import Settings, get_settings
 from app.http.connection import ABORT_STATE_KEY
 from app.server.file_limit import reserve_files
 from app.server.refusals import (
-    FULL,
-    MALFORMED,
-    NO_HOST,
-    QUEUE_FULL,
-    TOO_LARGE,
-    TOO_LONG,
-    TOO_SLOW,
+    BAD_HOST,
+    HEADERS_TOO_LARGE,
+    MALFORMED_REQUEST,
+    PIPELINE_FULL,
+    REQUEST_TOO_SLOW,
+    TOO_MANY_CONNECTIONS,
+    URL_TOO_LONG,
     Refusal,
     render_refusal,
 )
 
-TICK = 1.0  # seconds between two checks of all connections
-PIPELINED = 32  # requests of one connection that may be queued
-LINGER = 1.0  # seconds in which a refused client may read the response
-HEAD, BODY, NOTHING = "head", "body", ""  # what is being read
+CHECK_SECONDS = 1.0  # seconds between two checks of all connections
+PIPELINED_MAX = 32  # requests of one connection that may be queued
+LINGER_SECONDS = 1.0  # seconds in which a refused client may read the response
+READING_HEAD, READING_BODY, READING_NOTHING = "head", "body", ""  # what is being read
 # RFC 3986, 3.2.2, and a port. Only the characters are checked: DNS decides which names exist.
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
+_HOST_PATTERN = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]+)(:[0-9]{0,5})?")
 
 
 class PipelineFlow(FlowControl):
@@ -91,7 +91,7 @@ def drop_unread(transport: asyncio.Transport, seconds: float) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
 
 
-class Refused(Exception):
+class ParserStopped(Exception):
     """Stops the parser."""
 
 
@@ -117,7 +117,7 @@ class ConnectionRegistry:
         self.open.add(connection)
         self.waiting[connection] = None
         if self._timer is None:
-            self._timer = self.loop.call_later(TICK, self._check_all)
+            self._timer = self.loop.call_later(CHECK_SECONDS, self._check_all)
         return True
 
     def remove(self, connection: "BoundedProtocol") -> None:
@@ -127,7 +127,7 @@ class ConnectionRegistry:
     def _check_all(self) -> None:
         for connection in list(self.open):
             connection.check_timeouts()
-        self._timer = self.loop.call_later(TICK, self._check_all) if self.open else None
+        self._timer = self.loop.call_later(CHECK_SECONDS, self._check_all) if self.open else None
 
 
 _registries: WeakKeyDictionary[Any, ConnectionRegistry] = WeakKeyDictionary()  # by uvicorn's state of a server
@@ -148,7 +148,7 @@ class BoundedProtocol(AbortableProtocol):
         if registry is None:
             registry = _registries[self.server_state] = ConnectionRegistry(get_settings(), self.loop)
         self.registry, self.settings = registry, registry.settings
-        self.reading = HEAD
+        self.reading = READING_HEAD
         self.read = 0  # bytes of a head without the chunk being parsed, or of a body since the last check
         self.framing = 0  # bytes since the last body byte
         self.waited = 0.0  # seconds since a head began, or by which a body is behind its minimum rate
@@ -159,7 +159,7 @@ class BoundedProtocol(AbortableProtocol):
         self.url, self.headers = b"", []  # until a head begins
         drop_unread(transport, self.settings.write_timeout)
         if not registry.add(self):
-            self.refuse(FULL)
+            self.refuse(TOO_MANY_CONNECTIONS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.registry.remove(self)
@@ -177,9 +177,9 @@ class BoundedProtocol(AbortableProtocol):
         """Checks the size of a head or a body that continues in the next chunk."""
         if self.refusal is not None:
             return
-        self.reading = self.reading or HEAD  # empty lines may precede a head
+        self.reading = self.reading or READING_HEAD  # empty lines may precede a head
         settings = self.settings
-        if self.reading is BODY:
+        if self.reading is READING_BODY:
             self.framing += self.chunk
             full = self.framing > settings.header_limit
         else:
@@ -188,33 +188,34 @@ class BoundedProtocol(AbortableProtocol):
             full = self.read > settings.header_limit + settings.url_limit
         # Headers of an incomplete head, or trailers. An empty header takes 30 times its bytes in memory.
         if full or len(self.headers) > settings.headers_max:
-            self.refuse(TOO_LONG if len(self.url) > settings.url_limit else TOO_LARGE)
+            self.refuse(URL_TOO_LONG if len(self.url) > settings.url_limit else HEADERS_TOO_LARGE)
 
     # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.reading = HEAD
+        self.reading = READING_HEAD
 
     def on_headers_complete(self) -> None:
         settings, headers = self.settings, self.headers
         if len(self.url) > settings.url_limit:
-            self._stop(TOO_LONG)
+            self._stop(URL_TOO_LONG)
         size = self.read + self.chunk
         if len(headers) > settings.headers_max or (
             size > settings.header_limit and sum(len(n) + len(v) + 4 for n, v in headers) > settings.header_limit
         ):
-            self._stop(TOO_LARGE)
+            self._stop(HEADERS_TOO_LARGE)
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 and (hosts or self.parser.get_http_version() != "1.0"):  # RFC 9112, 3.2
-            self._stop(NO_HOST)
+            self._stop(BAD_HOST)
         if hosts and not _is_host(hosts[0], self.registry.hosts):
-            self._stop(NO_HOST)
-        if self.pipeline and len(self.pipeline) >= PIPELINED:
-            self._stop(QUEUE_FULL)
+            self._stop(BAD_HOST)
+        if self.pipeline and len(self.pipeline) >= PIPELINED_MAX:
+            self._stop(PIPELINE_FULL)
         super().on_headers_complete()
         self.headers = []  # trailers are not among them (RFC 9110, 6.5.1)
-        self.reading, self.waited, self.silent, self.read, self.framing = BODY, 0.0, -TICK, 0, -self.chunk
+        self.reading, self.read, self.framing = READING_BODY, 0, -self.chunk
+        self.waited, self.silent = 0.0, -CHECK_SECONDS
         self.registry.waiting.pop(self, None)
 
     def on_body(self, body: bytes) -> None:
@@ -223,7 +224,7 @@ class BoundedProtocol(AbortableProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self.reading, self.waited, self.read, self.ended = NOTHING, 0.0, 0, True
+        self.reading, self.waited, self.read, self.ended = READING_NOTHING, 0.0, 0, True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -239,19 +240,19 @@ class BoundedProtocol(AbortableProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuses the connection after any error of the parser."""
-        self.refuse(self.refusal or MALFORMED)
+        self.refuse(self.refusal or MALFORMED_REQUEST)
 
     # Refusals
 
     def _stop(self, refusal: Refusal) -> None:
         self.refusal = refusal
-        raise Refused
+        raise ParserStopped
 
     def refuse(self, refusal: Refusal) -> None:
         """Ends the connection with ``refusal``, after the responses to the complete requests before it."""
         self.refusal = refusal
         cycle = self.cycle
-        if self.reading is BODY:
+        if self.reading is READING_BODY:
             if self.pipeline:  # the request itself is queued
                 self.pipeline.popleft()
                 return
@@ -271,7 +272,7 @@ class BoundedProtocol(AbortableProtocol):
         if self.transport.is_closing():
             return
         self.transport.write(copy_context().run(render_refusal, refusal, self.server_state.default_headers))
-        if refusal is FULL:
+        if refusal is TOO_MANY_CONNECTIONS:
             self.transport.close()
         else:
             self._end()
@@ -282,7 +283,7 @@ class BoundedProtocol(AbortableProtocol):
             return
         # Closed with bytes unread, the connection would be reset and the response lost (RFC 9112, 9.6).
         self.transport.write_eof()
-        self.loop.call_later(LINGER, self.transport.close)
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def check_timeouts(self) -> None:
         """Ends the connection if what is being read takes too long. Called every TICK seconds."""
@@ -290,19 +291,19 @@ class BoundedProtocol(AbortableProtocol):
             return
         if self.flow.read_paused:  # the service does not read, so the client is not slow
             return
-        self.waited += TICK
-        if self.reading is BODY:
+        self.waited += CHECK_SECONDS
+        if self.reading is READING_BODY:
             self._check_body()
         elif self.waited > self.settings.header_timeout:
             if self.read or self.cycle:
-                self.refuse(TOO_SLOW)
+                self.refuse(REQUEST_TOO_SLOW)
             else:  # the client never sent a byte and expects no response
                 self.transport.abort()
 
     def _check_body(self) -> None:
         """Ends a body that is too slow. Bytes make up for time that has passed, and earn none for later."""
         settings, cycle = self.settings, self.cycle
-        self.silent = 0.0 if self.read else self.silent + TICK
+        self.silent = 0.0 if self.read else self.silent + CHECK_SECONDS
         if not cycle.response_complete:  # after the response nothing reads the body, so its rate does not matter
             self.waited = max(0.0, self.waited - self.read / settings.body_min_rate)
         self.read = 0
@@ -310,10 +311,10 @@ class BoundedProtocol(AbortableProtocol):
             if cycle.response_started:
                 self.transport.abort()
             else:
-                self.refuse(TOO_SLOW)
+                self.refuse(REQUEST_TOO_SLOW)
 
 
 @lru_cache(1024)
 def _is_host(value: bytes, allowed: tuple[str, ...]) -> bool:
-    matched = _HOST.fullmatch(value)
+    matched = _HOST_PATTERN.fullmatch(value)
     return matched is not None and (not allowed or matched[1].decode().lower().rstrip(".") in allowed)

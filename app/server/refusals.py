@@ -3,16 +3,20 @@
 from app.http.problems import STATUS_TITLES, problem
 from app.observability.request_context import start_request
 
-RETRY_AFTER = 2
+REFUSAL_RETRY_AFTER = 2
 
 Refusal = tuple[int, str, str]
-TOO_LONG: Refusal = (414, "url_too_long", "The URL is longer than this service accepts.")
-TOO_LARGE: Refusal = (431, "headers_too_large", "The headers are more or larger than this service accepts.")
-NO_HOST: Refusal = (400, "bad_host", "Send one Host header that names this service.")
-MALFORMED: Refusal = (400, "malformed_request", "This is not an HTTP request.")
-TOO_SLOW: Refusal = (408, "request_timeout", "The request did not come in time.")
-QUEUE_FULL: Refusal = (503, "too_many_pipelined", "More requests were pipelined than are queued: send this one again.")
-FULL: Refusal = (503, "too_many_connections", "Too many connections are open: try again.")
+URL_TOO_LONG: Refusal = (414, "url_too_long", "The URL is longer than this service accepts.")
+HEADERS_TOO_LARGE: Refusal = (431, "headers_too_large", "The headers are more or larger than this service accepts.")
+BAD_HOST: Refusal = (400, "bad_host", "Send one Host header that names this service.")
+MALFORMED_REQUEST: Refusal = (400, "malformed_request", "This is not an HTTP request.")
+REQUEST_TOO_SLOW: Refusal = (408, "request_timeout", "The request did not come in time.")
+PIPELINE_FULL: Refusal = (
+    503,
+    "too_many_pipelined",
+    "More requests were pipelined than are queued: send this one again.",
+)
+TOO_MANY_CONNECTIONS: Refusal = (503, "too_many_connections", "Too many connections are open: try again.")
 
 
 def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -20,7 +24,7 @@ def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]])
     status, code, detail = refusal
     headers = {"X-Request-ID": start_request(None), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     if status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER)
+        headers["Retry-After"] = str(REFUSAL_RETRY_AFTER)
     response = problem(status, code, detail, headers={**headers, "Connection": "close"})
     lines = [b"HTTP/1.1 %d %b" % (status, STATUS_TITLES[status].encode())]
     lines += [b"%b: %b" % header for header in (*default_headers, *response.raw_headers)]

@@ -189,7 +189,7 @@ async def test_a_response_that_a_client_is_slow_to_read_is_whole(serve: Serve) -
 
     async with serve(large) as client:
         client.send(get("/"), b"none\r\n\r\n")
-        await asyncio.sleep(2 * protocol.LINGER)
+        await asyncio.sleep(2 * protocol.LINGER_SECONDS)
         with suppress(ConnectionResetError):
             raw = await client.rest()
     assert raw.count(b"x") > 20_000_000
