@@ -14,19 +14,19 @@ from app.clock import now
 from app.errors import AppError
 from app.http.connection import abort_of
 from app.json_codec import encode
-from app.live.hub import Feed, Hub, encode_events
+from app.live.hub import ChangeFeed, Hub, encode_events
 from app.observability.request_context import STREAMING
 
 log = logging.getLogger(__name__)
 
-SLOW = 4.0  # seconds that one write may take before the client is asked to reconnect
-SEND_TIMEOUT = 20.0  # seconds after which a write is given up
-LAST_WORDS = 0.5  # seconds in which a stream must end when the service stops
+SLOW_WRITE_SECONDS = 4.0  # seconds that one write may take before the client is asked to reconnect
+EVENT_SEND_TIMEOUT = 20.0  # seconds after which a write is given up
+STREAM_CLOSE_SECONDS = 0.5  # seconds in which a stream must end when the service stops
 # Seconds between two checks that the login is still valid. A result may be cached for as long again, so an idle stream
 # ends at most 4 s after its login.
-ASK_EVERY = 2.0
-RETRY_MS = (500, 3_000)  # delay of a reconnect; random, so that not all clients reconnect at once after a restart
-LONGEST = 86_400.0  # seconds; a later time needs several timers in a row
+LOGIN_CHECK_SECONDS = 2.0
+RECONNECT_MS = (500, 3_000)  # delay of a reconnect; random, so that not all clients reconnect at once after a restart
+TIMER_SECONDS_MAX = 86_400.0  # seconds; a later time needs several timers in a row
 
 
 class EventStream(Response):
@@ -47,7 +47,7 @@ class EventStream(Response):
         """Accepts ``behind``: there are changes to replay.
 
         The stream ends at ``expires_at``, in seconds since 1970, with its token. It ends also with its login:
-        ``still_valid`` is called before each event and every ``ASK_EVERY`` seconds.
+        ``still_valid`` is called before each event and every ``LOGIN_CHECK_SECONDS`` seconds.
         """
         # No request follows on this connection, so it can be aborted at the end.
         super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no", "Connection": "close"})
@@ -70,7 +70,7 @@ class EventStream(Response):
     def close(self) -> None:
         """Ends the stream soon because the service stops, whether it waits for a slow client or for the database."""
         self.ending = self.ending or "shutdown"
-        self._deadline.reschedule(asyncio.get_running_loop().time() + LAST_WORDS)
+        self._deadline.reschedule(asyncio.get_running_loop().time() + STREAM_CLOSE_SECONDS)
         self.wake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -98,11 +98,11 @@ class EventStream(Response):
         watching = asyncio.create_task(self._watch(receive))
         self._set_timer()
         if self.still_valid is not None:
-            self._schedule_check(random.uniform(0, ASK_EVERY))  # noqa: S311 - random, so that not all check at once
+            self._schedule_check(random.uniform(0, LOGIN_CHECK_SECONDS))  # noqa: S311 - random, so that not all check at once
         try:
             await self._start(scope, send)
             # An id without data is no event but sets Last-Event-ID: the client can resume before its first event.
-            await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RETRY_MS), self.position))  # noqa: S311
+            await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RECONNECT_MS), self.position))  # noqa: S311
             while not (self.ending or self._gone):
                 if self.behind:
                     await self._replay(send)
@@ -121,14 +121,16 @@ class EventStream(Response):
             return
         abort()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
+            async with asyncio.timeout(STREAM_CLOSE_SECONDS):
                 while (await receive())["type"] != "http.disconnect":
                     pass
 
     def _abort_later(self, scope: Scope) -> None:
         """Aborts the connection after a delay: the final event may wait for a client that never reads it."""
         if (abort := abort_of(scope)) and not self._gone:
-            asyncio.get_running_loop().call_later(LAST_WORDS if self.hub.closing else SEND_TIMEOUT, abort)
+            asyncio.get_running_loop().call_later(
+                STREAM_CLOSE_SECONDS if self.hub.closing else EVENT_SEND_TIMEOUT, abort
+            )
 
     async def _replay(self, send: Send) -> None:
         """Sends pages of changes from the database, as fast as the client reads."""
@@ -153,7 +155,7 @@ class EventStream(Response):
             self.hub.leave(self)
             self.behind = True
 
-    async def _send_next(self, feed: Feed, send: Send) -> None:
+    async def _send_next(self, feed: ChangeFeed, send: Send) -> None:
         if self._check_due or feed.revision > self.position:
             self._check_due = False
             if not await self._is_still_valid():
@@ -180,7 +182,7 @@ class EventStream(Response):
     def _request_check(self) -> None:
         self._check_due = True
         self.wake()
-        self._schedule_check(ASK_EVERY)
+        self._schedule_check(LOGIN_CHECK_SECONDS)
 
     async def _is_still_valid(self) -> bool:
         """Returns whether the stream's login is still valid. The result is cached for a few seconds."""
@@ -196,16 +198,16 @@ class EventStream(Response):
         """Sends the final event, with the reason: resume from the last id, or list again after ``gone``."""
         name = "gone" if self.ending == "changes_gone" else "resume"
         data = encode({"since": self.position, "reason": self.ending})
-        text = b"retry: %d\nevent: %b\ndata: %b\n\n" % (random.randint(*RETRY_MS), name.encode(), data)  # noqa: S311
-        async with asyncio.timeout(SEND_TIMEOUT):
+        text = b"retry: %d\nevent: %b\ndata: %b\n\n" % (random.randint(*RECONNECT_MS), name.encode(), data)  # noqa: S311
+        async with asyncio.timeout(EVENT_SEND_TIMEOUT):
             await send({"type": "http.response.body", "body": text, "more_body": False})
 
     async def _write(self, send: Send, text: bytes) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        async with asyncio.timeout(SEND_TIMEOUT):
+        async with asyncio.timeout(EVENT_SEND_TIMEOUT):
             await send({"type": "http.response.body", "body": text, "more_body": True})
-        if loop.time() - began > SLOW:
+        if loop.time() - began > SLOW_WRITE_SECONDS:
             self.ending = self.ending or "slow"
 
     async def _watch(self, receive: Receive) -> None:
@@ -223,4 +225,4 @@ class EventStream(Response):
             self.ending = self.ending or "token_expired"
             self.wake()
         else:
-            self._timer = asyncio.get_running_loop().call_later(min(left, LONGEST), self._set_timer)
+            self._timer = asyncio.get_running_loop().call_later(min(left, TIMER_SECONDS_MAX), self._set_timer)

@@ -21,12 +21,12 @@ from app.services.changes.feed import ChangesRead, find_position, list_changes
 
 log = logging.getLogger(__name__)
 
-PAGE = 200  # rows of one read
-KEPT_BYTES = 262_144  # of an owner's latest changes, for streams that are a little behind
-COALESCE = 0.02  # seconds between two reads of one owner
+REPLAY_PAGE_ROWS = 200  # rows of one read
+FEED_BYTES_MAX = 262_144  # of an owner's latest changes, for streams that are a little behind
+COALESCE_SECONDS = 0.02  # seconds between two reads of one owner
 STREAMS_PER_OWNER = 100
-FULL = 10  # seconds after which a refused stream may try again
-RETRY = 1.0  # seconds, after a read that failed
+STREAM_RETRY_AFTER = 10  # seconds after which a refused stream may try again
+READ_RETRY_SECONDS = 1.0  # seconds, after a read that failed
 
 
 class Stream(Protocol):
@@ -40,7 +40,7 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
-class Feed:
+class ChangeFeed:
     """The latest changes of one owner, encoded.
 
     It has read up to ``revision`` and keeps all changes after ``floor``.
@@ -73,7 +73,7 @@ class Feed:
             self._recent.append((revision, chunk))
             self._size += len(chunk)
         self.revision = page.next
-        while self._size > KEPT_BYTES and self._recent:
+        while self._size > FEED_BYTES_MAX and self._recent:
             self.floor, chunk = self._recent.popleft()
             self._size -= len(chunk)
         for stream in self.streams:
@@ -105,12 +105,12 @@ class Hub:
     def __init__(self, database: Database, *, heartbeat: int, readers: int) -> None:
         """Accepts ``heartbeat`` in seconds, and ``readers``, the pool connections that streams may use at once."""
         self._database = database
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[str, ChangeFeed] = {}
         self._reading = asyncio.Semaphore(readers)
         # Each second, some of the streams send a heartbeat, not all of them at once.
         self._slots: list[set[Stream]] = [set() for _ in range(heartbeat)]
         self._open: dict[str, set[Stream]] = {}  # by owner; also those that replay
-        self._joined_streams: dict[Stream, tuple[Feed, set[Stream]]] = {}
+        self._joined_streams: dict[Stream, tuple[ChangeFeed, set[Stream]]] = {}
         self._next_slot = 0
         self._ticker: asyncio.Task[None] | None = None
         self.closing = False
@@ -148,7 +148,7 @@ class Hub:
         async with self._reading, self._database.transaction(owner, read_only=True) as session:
             return await find_position(session, owner, since)
 
-    async def read(self, owner: str, position: int, *, limit: int = PAGE) -> ChangesRead:
+    async def read(self, owner: str, position: int, *, limit: int = REPLAY_PAGE_ROWS) -> ChangesRead:
         """Reads changes after ``position``. Raises ChangesGone and Unavailable."""
         async with self._reading, self._database.transaction(owner, read_only=True) as session:
             return await list_changes(session, owner, since=position, limit=limit)
@@ -158,7 +158,7 @@ class Hub:
         """Counts the stream among those of ``owner`` while it is open. Raises TooManyStreams."""
         streams = self._open.setdefault(owner, set())
         if len(streams) >= STREAMS_PER_OWNER:
-            raise TooManyStreams(retry_after=FULL)
+            raise TooManyStreams(retry_after=STREAM_RETRY_AFTER)
         streams.add(stream)
         try:
             yield
@@ -167,11 +167,11 @@ class Hub:
             if not streams:
                 del self._open[owner]
 
-    def join(self, stream: Stream, owner: str, position: int) -> Feed:
+    def join(self, stream: Stream, owner: str, position: int) -> ChangeFeed:
         """Adds ``stream`` to the owner's feed, which wakes it on new changes, and returns the feed."""
         feed = self._feeds.get(owner)
         if feed is None:
-            feed = self._feeds[owner] = Feed(owner, position)
+            feed = self._feeds[owner] = ChangeFeed(owner, position)
         slot = self._slots[self._next_slot % len(self._slots)]
         self._next_slot += 1
         feed.streams.add(stream)
@@ -192,12 +192,12 @@ class Hub:
         """Returns how many streams are open, also those that replay."""
         return sum(len(streams) for streams in self._open.values())
 
-    def _refresh(self, feed: Feed) -> None:
+    def _refresh(self, feed: ChangeFeed) -> None:
         feed.dirty = True
         if feed.task is None:
             feed.task = asyncio.create_task(self._read_changes(feed), name="feed")
 
-    async def _read_changes(self, feed: Feed) -> None:
+    async def _read_changes(self, feed: ChangeFeed) -> None:
         """Reads until there are no new changes. All hints during a read cause one more read."""
         try:
             while feed.dirty and feed.streams:
@@ -210,11 +210,11 @@ class Hub:
                 if page.changes:
                     feed.append(page, await encode_events(page.changes))
                 feed.dirty = feed.dirty or page.has_more
-                await asyncio.sleep(0 if page.has_more else COALESCE)
+                await asyncio.sleep(0 if page.has_more else COALESCE_SECONDS)
         finally:
             feed.task = None
 
-    async def _handle_failure(self, feed: Feed, error: AppError) -> None:
+    async def _handle_failure(self, feed: ChangeFeed, error: AppError) -> None:
         if error.code == "changes_gone":  # pruned, or the database was restored from a backup: clients must list again
             for stream in feed.streams:
                 stream.ending = error.code
@@ -222,7 +222,7 @@ class Hub:
             return
         log.warning("cannot read changes for event streams: %s", error.code)
         feed.dirty = True
-        await asyncio.sleep(RETRY)
+        await asyncio.sleep(READ_RETRY_SECONDS)
 
     async def _tick(self) -> None:
         turn = 0

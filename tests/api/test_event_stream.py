@@ -16,8 +16,8 @@ import pytest
 
 from app.db.connection_options import ConnectOptions
 from app.http.dependencies import ME_PATH
-from app.live.event_stream import SLOW
-from app.live.hub import PAGE, STREAMS_PER_OWNER
+from app.live.event_stream import SLOW_WRITE_SECONDS
+from app.live.hub import REPLAY_PAGE_ROWS, STREAMS_PER_OWNER
 from tests.servers import EventSource, Server, events, running
 from tests.support import Person, assert_problem, make_token
 
@@ -212,7 +212,7 @@ async def test_a_client_that_does_not_read_holds_up_nobody(here: Person, there: 
             for number in range(count):
                 await here.patch(f"/tasks/{task['id']}", {"description": f"{number} " + "x" * 99_000})
             await seen
-            await asyncio.sleep(SLOW)
+            await asyncio.sleep(SLOW_WRITE_SECONDS)
         end = await asyncio.to_thread(read_to_the_end, idle)
     assert end["reason"] == "slow"
     assert 0 < end["since"] < count
@@ -277,7 +277,7 @@ async def test_sigterm_does_not_wait_for_a_client_that_does_not_read_its_replay(
     server = Server(postgres.dsn, DESCRIPTION_MAX="100000").start()
     async with asyncio.timeout(30), server.person(f"user-{uuid.uuid4().hex}") as person:
         # Two pages of some 15 megabytes: more than the buffers of two sockets take.
-        await asyncio.gather(*(person.add(f"{n}", description="x" * 60_000) for n in range(PAGE + 50)))
+        await asyncio.gather(*(person.add(f"{n}", description="x" * 60_000) for n in range(REPLAY_PAGE_ROWS + 50)))
         with idle_client(person, "?since=0"):
             await asyncio.sleep(0.5)
             started = time.monotonic()

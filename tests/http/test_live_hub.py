@@ -118,7 +118,7 @@ async def test_what_comes_while_it_asks_about_the_login_is_not_passed_over(hub: 
 async def test_it_replays_what_the_feed_dropped_while_it_asked(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.live.hub.KEPT_BYTES", 0)
+    monkeypatch.setattr("app.live.hub.FEED_BYTES_MAX", 0)
     answer = asyncio.Event()
 
     async def still_valid() -> bool:
@@ -169,7 +169,7 @@ async def test_a_stream_that_comes_after_the_end_is_sent_away(hub: Written, open
 async def test_a_client_that_never_reads_loses_its_connection(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "SEND_TIMEOUT", 0.1)
+    monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
     hub.written = 1_000
     client, task = opened(behind=True, reads=3)
     async with asyncio.timeout(WAIT):
@@ -180,7 +180,7 @@ async def test_a_client_that_never_reads_loses_its_connection(
 async def test_last_words_that_nobody_reads_do_not_keep_the_connection(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_stream, "SEND_TIMEOUT", 0.1)
+    monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
     client, task = opened(behind=False, expires_at=0)
     async with asyncio.timeout(WAIT):
         await task
