@@ -27,8 +27,8 @@ from app.http.openapi.texts import BEARER_DESCRIPTION
 from app.http.rate_limits import Limits
 from app.models.task_fields import TAG_MAX
 from app.models.types import MAX_ID, cleaned
-from app.net.addresses import plain_address
-from app.observability.request_context import note_subject
+from app.net.addresses import unmap_address
+from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import Guard
 
@@ -55,7 +55,7 @@ async def authenticate(request: Request) -> Identity:
         if refused.kind is Kind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # key ids can be made up
             limits.take_address(request.scope)
         raise
-    note_subject(identity.subject)
+    set_subject(identity.subject)
     limits.take_subject(request.scope, identity.subject)
     return identity
 
@@ -137,7 +137,7 @@ async def open_auth_session(request: Request) -> DatabaseSession:
 async def describe_client(request: Request) -> Client:
     """Returns the client's IP address and user agent. uvicorn trusts only the proxies in FORWARDED_ALLOW_IPS."""
     arrived_at = now()
-    address = plain_address(request.client.host) if request.client else ""
+    address = unmap_address(request.client.host) if request.client else ""
     agent = request.headers.get("user-agent", "")
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 

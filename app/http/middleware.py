@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.problems import problem, unexpected
 from app.http.rate_limits import LIMIT_HEADERS_KEY
-from app.observability.metrics import UNMATCHED, Metrics
-from app.observability.request_context import STREAMING, start_request
+from app.observability.metrics import UNMATCHED_ROUTE, Metrics
+from app.observability.request_context import STREAM_START_KEY, start_request
 
 access_log = logging.getLogger("app.access")
 slow_log = logging.getLogger("app.slow")
@@ -66,11 +66,11 @@ class Edge:
         try:
             await self.app(inner, receive, send_with_headers)
         finally:
-            self._record(inner, status, inner.get(STREAMING, time.perf_counter()) - started)
+            self._record(inner, status, inner.get(STREAM_START_KEY, time.perf_counter()) - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, not the path: ids, users and search words stay out of the log.
-        route = getattr(scope.get("route"), "path", None) or UNMATCHED
+        route = getattr(scope.get("route"), "path", None) or UNMATCHED_ROUTE
         if self.metrics is not None:
             self.metrics.observe(route, scope["method"], status, seconds)
         slow = 0 < self.slow_ms <= seconds * 1000

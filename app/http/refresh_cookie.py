@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
 from app.http.responses import Json
-from app.net.addresses import plain_address
+from app.net.addresses import unmap_address
 from app.services.accounts.context import AuthContext
 from app.services.accounts.sessions import Pair
 
@@ -47,7 +47,7 @@ def _is_own_machine(request: Request, settings: Settings) -> bool:
         return False
     if any(name == "forwarded" or name.startswith("x-forwarded-") for name in request.headers):
         return False
-    peer = plain_address(request.client.host) if request.client else ""
+    peer = unmap_address(request.client.host) if request.client else ""
     return LOOPBACK_PATTERN.fullmatch(peer) is not None and request.url.hostname in LOCAL_HOSTS
 
 

@@ -15,7 +15,7 @@ from app.errors import AppError
 from app.http.connection import abort_of
 from app.json_codec import encode
 from app.live.hub import ChangeFeed, Hub, encode_events
-from app.observability.request_context import STREAMING
+from app.observability.request_context import STREAM_START_KEY
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class EventStream(Response):
             self._abort_later(scope)
 
     async def _start(self, scope: Scope, send: Send) -> None:
-        scope[STREAMING] = time.perf_counter()
+        scope[STREAM_START_KEY] = time.perf_counter()
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:

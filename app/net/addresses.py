@@ -3,7 +3,7 @@
 import ipaddress
 
 
-def plain_address(address: str) -> str:
+def unmap_address(address: str) -> str:
     """Returns the IPv4 address in ``::ffff:a.b.c.d``, as a socket of both families shows it (RFC 4291, 2.5.5.2)."""
     try:
         parsed = ipaddress.ip_address(address)
@@ -16,7 +16,7 @@ def plain_address(address: str) -> str:
 def network_of(address: str) -> str:
     """Returns the network that one host has to itself: an IPv4 address, or the first 64 bits of an IPv6 address."""
     try:
-        parsed = ipaddress.ip_address(plain_address(address))
+        parsed = ipaddress.ip_address(unmap_address(address))
     except ValueError:
         return address
     return str(ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False))

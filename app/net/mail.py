@@ -10,8 +10,8 @@ from app.errors import MailUnavailable
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 20.0
-LOCAL = {"localhost", "127.0.0.1", "::1"}
+SMTP_TIMEOUT = 20.0
+LOCAL_MAIL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 class Mailer:
@@ -51,7 +51,7 @@ class Mailer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
         message.set_content(text)
         # A password is never sent over a network unencrypted, whatever the server offers.
-        must_encrypt = bool(server.username) and server.hostname not in LOCAL
+        must_encrypt = bool(server.username) and server.hostname not in LOCAL_MAIL_HOSTS
         try:
             await aiosmtplib.send(
                 message,
@@ -61,7 +61,7 @@ class Mailer:
                 password=unquote(server.password) if server.password else None,
                 use_tls=server.scheme == "smtps",
                 start_tls=False if server.scheme == "smtps" else (True if must_encrypt else None),
-                timeout=TIMEOUT,
+                timeout=SMTP_TIMEOUT,
             )
         except Exception as error:  # the operator can act on any failure, the user cannot
             log.error("cannot send mail: %s", type(error).__name__)

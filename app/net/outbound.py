@@ -23,9 +23,9 @@ from app.net.special_addresses import Address, is_public
 if TYPE_CHECKING:
     import httpx
 
-RESOLVERS = 64  # threads
-TIMEOUT = 10.0  # seconds for resolving, connecting, sending and the head of the response together
-HOST = re.compile(r"[A-Za-z0-9._-]+")  # as sent in Host and resolved: international names are xn-- here
+RESOLVER_THREADS = 64  # threads
+CALL_TIMEOUT = 10.0  # seconds for resolving, connecting, sending and the head of the response together
+HOST_PATTERN = re.compile(r"[A-Za-z0-9._-]+")  # as sent in Host and resolved: international names are xn-- here
 
 
 class Outcome(NamedTuple):
@@ -54,7 +54,7 @@ def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
     if not host or parsed.userinfo or parsed.fragment:
         raise UrlRefused("The URL must have a host, and neither a user nor a fragment.", loc=("body", "url"))
     address = _literal(host)
-    if address is None and HOST.fullmatch(parsed.raw_host.decode("ascii")) is None:
+    if address is None and HOST_PATTERN.fullmatch(parsed.raw_host.decode("ascii")) is None:
         raise UrlRefused("The host name is not valid.", loc=("body", "url"))
     if parsed.port is not None and not 0 < parsed.port < 65_536:
         raise UrlRefused("The port is not valid.", loc=("body", "url"))
@@ -76,7 +76,7 @@ class Caller:
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
         # Its own threads: slow DNS servers must not occupy the executor of the process.
-        self._resolvers = ThreadPoolExecutor(RESOLVERS, thread_name_prefix="resolve")
+        self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
     @cached_property
     def _client(self) -> "httpx.AsyncClient":
@@ -84,7 +84,7 @@ class Caller:
 
         # No kept connections: one that was made for a name must not serve another name at the same IP address.
         limits = httpx.Limits(max_keepalive_connections=0)
-        return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT, limits=limits)
+        return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=CALL_TIMEOUT, limits=limits)
 
     async def __aenter__(self) -> Self:
         return self
@@ -103,12 +103,12 @@ class Caller:
         started = time.perf_counter()
         status, reason = None, None
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(CALL_TIMEOUT):
                 status = await self._post(url, body, headers)
         except UrlRefused as error:
             reason = error.detail
         except TimeoutError:
-            reason = f"No response within {TIMEOUT:.0f} seconds."
+            reason = f"No response within {CALL_TIMEOUT:.0f} seconds."
         except (httpx.HTTPError, OSError, ValueError, OverflowError) as error:
             reason = f"{type(error).__name__}: {error}"[:300]
         return Outcome(status, reason, round((time.perf_counter() - started) * 1000))

@@ -11,7 +11,7 @@ Address = IPv4Address | IPv6Address
 # column "Globally Reachable"; N/A there (deprecated) counts as False. The most specific network that holds an address
 # decides. IPv6 has global unicast addresses in 2000::/3 only: an address outside of it is refused without a row.
 # An embedded IPv4 address (mapped, 6to4, Teredo, NAT64) decides by itself.
-REGISTRY = (
+SPECIAL_NETWORKS = (
     ("0.0.0.0/8", False, "RFC 791, 3.2: this network"),
     ("0.0.0.0/32", False, "RFC 1122, 3.2.1.3: this host on this network"),
     ("10.0.0.0/8", False, "RFC 1918: private use"),
@@ -62,8 +62,8 @@ REGISTRY = (
     ("fe80::/10", False, "RFC 4291: link local unicast"),
     ("ff00::/8", False, "RFC 4291: multicast"),
 )  # fmt: skip
-NETWORKS = sorted(
-    ((ip_network(network), reachable) for network, reachable, _ in REGISTRY),
+NETWORKS_BY_LENGTH = sorted(
+    ((ip_network(network), reachable) for network, reachable, _ in SPECIAL_NETWORKS),
     key=lambda row: row[0].prefixlen,
     reverse=True,
 )
@@ -78,7 +78,7 @@ def is_public(address: Address) -> bool:
             return is_public(inner)
         if address not in GLOBAL_UNICAST:
             return False
-    return next((reachable for network, reachable in NETWORKS if address in network), True)
+    return next((reachable for network, reachable in NETWORKS_BY_LENGTH if address in network), True)
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

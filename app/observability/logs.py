@@ -9,16 +9,16 @@ from typing import Any
 from app.config import Settings
 from app.observability.request_context import request_id, short_hash, subject_hash
 
-LIBRARIES = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
+LIBRARY_LOGGERS = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
 # Attributes of every record; all others were passed as ``extra``.
-STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
-PLAIN = "\x1b[0m"
+RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
+COLOR_RESET = "\x1b[0m"
 
 
-def _given(record: logging.LogRecord) -> dict[str, Any]:
+def _extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """Returns the fields of the line other than its message."""
-    given = {name: value for name, value in vars(record).items() if name not in STANDARD}
+    given = {name: value for name, value in vars(record).items() if name not in RECORD_ATTRIBUTES}
     if identifier := request_id():
         given["request_id"] = identifier
     if user := subject_hash():
@@ -37,33 +37,33 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
-        fields |= _given(record) | {"timestamp": _time(record)}
+        fields |= _extra_fields(record) | {"timestamp": _time(record)}
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return json.dumps(fields, default=repr)
 
 
-class ForPeople(logging.Formatter):
+class TerminalLines(logging.Formatter):
     """Lines for a person at a terminal, with the same fields."""
 
     def __init__(self, *, colored: bool) -> None:
         super().__init__()
-        self._colors = COLORS if colored else {}
+        self._colors = LEVEL_COLORS if colored else {}
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"[{record.levelname.lower():<8}]"
         if color := self._colors.get(record.levelname):
-            level = f"{color}{level}{PLAIN}"
-        given = "".join(f" {name}={_shown(value)}" for name, value in _given(record).items())
+            level = f"{color}{level}{COLOR_RESET}"
+        given = "".join(f" {name}={_quote_value(value)}" for name, value in _extra_fields(record).items())
         line = f"{_time(record)} {level} {record.getMessage():<30} [{record.name}]{given}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def _shown(value: Any) -> str:
+def _quote_value(value: Any) -> str:
     return value if isinstance(value, str) and value.isprintable() and " " not in value else repr(value)
 
 
-def _not_our_exit(record: logging.LogRecord) -> bool:
+def _is_no_startup_echo(record: logging.LogRecord) -> bool:
     """Drops the server's traceback of a failed start: the lifespan has logged the reason in one line."""
     message = record.getMessage()
     if message.startswith("Application startup failed"):
@@ -75,13 +75,13 @@ def configure_logging(settings: Settings) -> None:
     """Sets up one handler for this service and its libraries."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else ForPeople(colored=sys.stderr.isatty()))
+    handler.setFormatter(JsonLines() if as_json else TerminalLines(colored=sys.stderr.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for name in LIBRARIES:
+    for name in LIBRARY_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_not_our_exit)
+    logging.getLogger("uvicorn.error").addFilter(_is_no_startup_echo)

@@ -20,24 +20,25 @@ from prometheus_client.exposition import choose_encoder
 from app.config import Settings
 from app.version import VERSION
 
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds: OpenTelemetry's without three
-UNMATCHED = "unmatched"
-Key = tuple[str, str, int]
+# Seconds: OpenTelemetry's buckets without three.
+DURATION_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+UNMATCHED_ROUTE = "unmatched"
+RequestLabels = tuple[str, str, int]
 
 
-class Pool(Protocol):
+class PoolLoad(Protocol):
     @property
     def load(self) -> tuple[int, int, int]:
         """Returns the running transactions, those that wait for a connection, and the size of the pool."""
 
 
-class Streams(Protocol):
+class StreamCount(Protocol):
     @property
     def streams(self) -> int:
         """Returns how many streams are open."""
 
 
-class Deliveries(Protocol):
+class DeliveryLag(Protocol):
     @property
     def lag(self) -> tuple[int, float]:
         """Returns the webhooks with due deliveries, and the age of the oldest due delivery in seconds."""
@@ -47,12 +48,13 @@ class Metrics:
     """The metrics of one process."""
 
     def __init__(self) -> None:
-        self._requests: dict[Key, list[float]] = {}  # counts by bucket, the last one without a bound, and the sum
+        # Counts by bucket, the last one without a bound, and the sum.
+        self._requests: dict[RequestLabels, list[float]] = {}
         self._limited: dict[str, int] = {}
         self.seen: Counter[str] = Counter()
-        self.pool: Pool | None = None
-        self.hub: Streams | None = None
-        self.webhooks: Deliveries | None = None
+        self.pool: PoolLoad | None = None
+        self.hub: StreamCount | None = None
+        self.webhooks: DeliveryLag | None = None
         self.connections: Callable[[], tuple[int, int]] | None = None
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -62,11 +64,11 @@ class Metrics:
     def observe(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts one request. ``status`` is 0 when there was no response."""
         # Clients choose the words of requests without a route: these must not become time series.
-        key = (route, method if route is not UNMATCHED else "", status // 100)
+        key = (route, method if route is not UNMATCHED_ROUTE else "", status // 100)
         found = self._requests.get(key)
         if found is None:
-            found = self._requests[key] = [0] * (len(BUCKETS) + 1) + [0.0]
-        found[bisect_left(BUCKETS, seconds)] += 1
+            found = self._requests[key] = [0] * (len(DURATION_BUCKETS) + 1) + [0.0]
+        found[bisect_left(DURATION_BUCKETS, seconds)] += 1
         found[-1] += seconds
         if status == 429:
             self._limited[route] = self._limited.get(route, 0) + 1
@@ -111,7 +113,7 @@ class Metrics:
         )
         for (route, method, status), counts in list(self._requests.items()):
             total, buckets = 0.0, []
-            for bound, count in zip([*map(str, BUCKETS), "+Inf"], counts[:-1], strict=True):
+            for bound, count in zip([*map(str, DURATION_BUCKETS), "+Inf"], counts[:-1], strict=True):
                 total += count
                 buckets.append((bound, total))
             family.add_metric([route, method, f"{status}xx" if status else "none"], buckets, counts[-1])

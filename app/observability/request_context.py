@@ -6,8 +6,8 @@ from contextvars import ContextVar
 from functools import lru_cache
 from hashlib import sha256
 
-STREAMING = "streaming"  # in the scope: when a stream began, where its request's duration ends
-_ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+STREAM_START_KEY = "streaming"  # in the scope: when a stream began, where its request's duration ends
+_HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
 class _Request:
@@ -29,12 +29,12 @@ def request_id() -> str:
 
 def start_request(sent: str | None) -> str:
     """Starts a request. Its id is the one sent by a client or proxy, if harmless in a log line, else a new one."""
-    value = sent if sent and _ACCEPTABLE.match(sent) else os.urandom(16).hex()
+    value = sent if sent and _HARMLESS_ID.match(sent) else os.urandom(16).hex()
     _current.set(_Request(value))
     return value
 
 
-def note_subject(subject: str) -> None:
+def set_subject(subject: str) -> None:
     """Records the subject of the request's token."""
     if (request := _current.get()) is not None:
         request.subject = subject

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.errors import AppError
 
-HINTS = {
+STARTUP_HINTS = {
     asyncpg.InvalidPasswordError: "check the user and password in DATABASE_URL",
     asyncpg.InvalidCatalogNameError: "create it, or correct DATABASE_URL",
     asyncpg.ProtocolViolationError: "behind a connection pooler set STATEMENT_CACHE=off",
@@ -21,7 +21,7 @@ def reason(error: BaseException) -> str:
         return reason(error.__cause__)
     if isinstance(error, asyncpg.PostgresError):
         text = str(error.args[0]) if error.args else type(error).__name__
-        hint = next((hint for kind, hint in HINTS.items() if isinstance(error, kind)), None)
+        hint = next((hint for kind, hint in STARTUP_HINTS.items() if isinstance(error, kind)), None)
         return _one_line(f"{text}: {hint}" if hint else text)
     if isinstance(error, socket.gaierror):
         return "the host in DATABASE_URL is not known"

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from app.net.special_addresses import GLOBAL_UNICAST, REGISTRY, is_public
+from app.net.special_addresses import GLOBAL_UNICAST, SPECIAL_NETWORKS, is_public
 
 REFUSED = """
 0.0.0.0 0.0.0.1 0.255.255.255 10.0.0.0 10.255.255.255 100.64.0.0 100.127.255.255 127.0.0.1 127.255.255.255
@@ -44,7 +44,7 @@ def test_public(text: str) -> None:
     assert is_public(ip_address(text))
 
 
-@pytest.mark.parametrize(("text", "reachable", "name"), REGISTRY, ids=lambda value: str(value))
+@pytest.mark.parametrize(("text", "reachable", "name"), SPECIAL_NETWORKS, ids=lambda value: str(value))
 def test_each_row_of_the_registries_has_an_example(text: str, reachable: bool, name: str) -> None:
     """A row without an example here would be one that nobody has looked at."""
     network = ip_network(text)

@@ -21,7 +21,7 @@ from app.db.connection_options import ConnectOptions
 from app.jobs.webhooks import CALLS_PER_OWNER, RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
-from app.net.outbound import TIMEOUT, Caller
+from app.net.outbound import CALL_TIMEOUT, Caller
 from app.services.retention import pruning
 from app.services.webhooks.deliveries import LEASE
 from tests.receivers import receiving
@@ -365,7 +365,7 @@ async def test_a_name_that_leads_inside_is_not_called(alice: Person, app: FastAP
 
 
 def test_a_call_ends_before_its_lease() -> None:
-    assert LEASE > 2 * TIMEOUT
+    assert LEASE > 2 * CALL_TIMEOUT
 
 
 async def test_old_changes_and_keys_are_let_go(anna: Person, service: FastAPI, postgres: ConnectOptions) -> None:
