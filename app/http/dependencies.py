@@ -142,6 +142,11 @@ async def describe_client(request: Request) -> Client:
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
+def root_path(request: Request) -> str:
+    """Returns the path prefix that a proxy has removed, without a slash at its end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
 TOKEN_DEPENDENCIES = frozenset({current_identity, current_subject, require_login, require_person})
 Subject = Annotated[str, Depends(current_subject)]
 Caller = Annotated[Identity, Depends(current_identity)]

@@ -16,7 +16,10 @@ from app.services.accounts.export import read_account
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute, dependencies=[Security(bearer)])
 
-EMAIL: dict[int | str, dict[str, Any]] = {409: {"description": "Another account has this e-mail."}, **LOGIN_THROTTLED}
+EMAIL_RESPONSES: dict[int | str, dict[str, Any]] = {
+    409: {"description": "Another account has this e-mail."},
+    **LOGIN_THROTTLED,
+}
 
 
 @router.get(
@@ -29,7 +32,7 @@ async def get_account(subject: Subject, session: AuthSession) -> Response:
     return Json(dict(await profile.get_account(session, subject)))
 
 
-@router.patch("/me", response_model=AccountRead, responses=EMAIL)
+@router.patch("/me", response_model=AccountRead, responses=EMAIL_RESPONSES)
 async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, change: AccountUpdate) -> Response:
     """Changes the fields sent: name, e-mail, time zone. A new e-mail requires `current_password`."""
     return Json(dict(await profile.update_account(auth, identity.subject, change, client)))

@@ -17,39 +17,42 @@ from app.services.accounts.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute)
 
-FAILED: dict[int | str, dict[str, Any]] = {401: {"description": "E-mail or password is wrong."}, **LOGIN_THROTTLED}
-NOT_ALLOWED: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
-REFUSED: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is no longer valid."}}
-RACE: dict[int | str, dict[str, Any]] = {
+LOGIN_RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: {"description": "E-mail or password is wrong."},
+    **LOGIN_THROTTLED,
+}
+DISABLED_RESPONSES: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
+REFRESH_RESPONSES: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is no longer valid."}}
+COOKIE_RESPONSES: dict[int | str, dict[str, Any]] = {
     403: {"description": "The cookie was sent from a site that is not allowed."},
     409: {"description": "Another request is using the token right now."},
 }
-TAKEN: dict[int | str, dict[str, Any]] = {
+REGISTER_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": Accepted, "description": "With REGISTRATION=mail: the account is confirmed by a mail."},
     403: {"description": "Only the operator creates accounts on this service."},
     409: {"description": "An account with this e-mail exists."},
     **LOGIN_THROTTLED,
 }
-MAILED = {"detail": "If there is such an account, a mail has been sent."}
-CONFIRM = {"detail": "A mail with the next step has been sent to this address."}
+MAIL_SENT_BODY = {"detail": "If there is such an account, a mail has been sent."}
+CONFIRM_MAIL_BODY = {"detail": "A mail with the next step has been sent to this address."}
 
 
-@router.post("/register", status_code=201, response_model=TokenPair, responses=TAKEN)
+@router.post("/register", status_code=201, response_model=TokenPair, responses=REGISTER_RESPONSES)
 @router.post("/signup", status_code=201, include_in_schema=False)
 async def register(request: Request, auth: Auth, client: FromClient, account: AccountCreate) -> Response:
     """Creates an account and logs it in. The user id for paths is `user.id`; `me` also works there."""
     pair = await profile.register(auth, account, client)
-    return Json(CONFIRM, 202) if pair is None else token_pair_response(request, auth, pair, 201)
+    return Json(CONFIRM_MAIL_BODY, 202) if pair is None else token_pair_response(request, auth, pair, 201)
 
 
-@router.post("/login", response_model=TokenPair, responses=FAILED | NOT_ALLOWED)
+@router.post("/login", response_model=TokenPair, responses=LOGIN_RESPONSES | DISABLED_RESPONSES)
 @router.post("/signin", include_in_schema=False)
 async def log_in(request: Request, auth: Auth, client: FromClient, given: Login) -> Response:
     """Logs in. After too many wrong passwords the response is 429, with the seconds to wait."""
     return token_pair_response(request, auth, await login.login(auth, given, client))
 
 
-@router.post("/refresh", response_model=TokenPair, responses=REFUSED | RACE)
+@router.post("/refresh", response_model=TokenPair, responses=REFRESH_RESPONSES | COOKIE_RESPONSES)
 async def refresh(
     request: Request, auth: Auth, client: FromClient, given: Annotated[Refresh | None, Body()] = None
 ) -> Response:
@@ -64,7 +67,7 @@ async def refresh(
     status_code=204,
     response_class=Response,
     dependencies=[Security(bearer)],
-    responses=REFUSED | NOT_ALLOWED,
+    responses=REFRESH_RESPONSES | DISABLED_RESPONSES,
 )
 async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None, Body()] = None) -> Response:
     """Ends this session. Without a valid access token, the refresh token identifies it."""
@@ -98,7 +101,7 @@ def _refresh_token(request: Request, auth: AuthContext, given: Refresh | None) -
 async def forgot_password(auth: Auth, client: FromClient, given: PasswordForgotten) -> Response:
     """Mails a token for a new password, if there is such an account. The response is the same if there is none."""
     await passwords.forgot_password(auth, given.email, client)
-    return Json(MAILED, 202)
+    return Json(MAIL_SENT_BODY, 202)
 
 
 @router.post("/password/reset", status_code=204, response_class=Response, responses=LOGIN_THROTTLED)

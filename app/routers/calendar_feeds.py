@@ -18,20 +18,23 @@ from app.schemas.transfer import CalendarQuery
 from app.services import calendar_feeds
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute)
-own = [Security(bearer)]
+bearer_only = [Security(bearer)]
 feed_token = APIKeyQuery(
     name="token", scheme_name="calendarToken", auto_error=False, description="The token of a calendar feed."
 )
-ETAG = header("ETag", "Send it back in If-None-Match.")
-FEED: dict[str, Any] = {
+FEED_ETAG_HEADER = header("ETag", "Send it back in If-None-Match.")
+FEED_RESPONSE: dict[str, Any] = {
     "description": "The calendar.",
     "content": {"text/calendar": {"schema": {"type": "string"}}},
-    "headers": ETAG,
+    "headers": FEED_ETAG_HEADER,
 }
-UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+FEED_UNCHANGED: dict[str, Any] = {
+    "description": "Nothing has changed since the ETag sent.",
+    "headers": FEED_ETAG_HEADER,
+}
 
 
-@router.post("/calendar", status_code=201, response_model=CalendarCreated, dependencies=own)
+@router.post("/calendar", status_code=201, response_model=CalendarCreated, dependencies=bearer_only)
 async def create_calendar(request: Request, owner: Owner, session: Session, wanted: CalendarCreate) -> Response:
     """Creates a URL that a calendar can subscribe to. Its token is shown once and can be revoked."""
     made = await calendar_feeds.create_calendar(session, owner, wanted)
@@ -40,13 +43,13 @@ async def create_calendar(request: Request, owner: Owner, session: Session, want
     return ShownOnce(made, 201, instead=f"Revoke calendar feed {made['id']} and create another one.")
 
 
-@router.get("/calendar", response_model=list[CalendarRead], dependencies=own)
+@router.get("/calendar", response_model=list[CalendarRead], dependencies=bearer_only)
 async def list_calendars(owner: Owner, session: ReadSession) -> Response:
     """Returns the feeds that are not revoked, without their tokens."""
     return Json([dict(row) for row in await calendar_feeds.list_calendars(session, owner)])
 
 
-@router.delete("/calendar/{feed_id}", status_code=204, response_class=Response, dependencies=own)
+@router.delete("/calendar/{feed_id}", status_code=204, response_class=Response, dependencies=bearer_only)
 async def revoke_calendar(owner: Owner, session: Session, feed_id: FeedId) -> Response:
     """Revokes a feed: its URL stops working."""
     await calendar_feeds.revoke_calendar(session, owner, feed_id)
@@ -57,7 +60,7 @@ async def revoke_calendar(owner: Owner, session: Session, feed_id: FeedId) -> Re
     "/calendar.ics",
     status_code=200,
     response_class=Response,
-    responses={200: FEED, 304: UNCHANGED},
+    responses={200: FEED_RESPONSE, 304: FEED_UNCHANGED},
     dependencies=[Security(feed_token)],
 )
 async def read_calendar(

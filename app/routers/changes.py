@@ -14,19 +14,19 @@ from app.services import undo
 from app.services.changes import feed, history
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
-EVENTS: dict[str, Any] = {
+STREAM_RESPONSE: dict[str, Any] = {
     "description": "The stream.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 # EventSource repeats the first URL when it reconnects, so the header is newer than ?since.
 LastEventId = Annotated[Since | None, Header(description="The id of the last event seen.")]
-CHANGED_SINCE = {"description": "Fields that it wrote have changed since; `detail` names them."}
-GONE: dict[int | str, dict[str, Any]] = {
+UNDO_REFUSED = {"description": "Fields that it wrote have changed since; `detail` names them."}
+CHANGES_GONE: dict[int | str, dict[str, Any]] = {
     410: {"description": "Changes since that revision are no longer kept: list again."}
 }
 
 
-@router.get("/changes", response_model=ChangesPage, responses=GONE)
+@router.get("/changes", response_model=ChangesPage, responses=CHANGES_GONE)
 async def list_changes(owner: Owner, session: ReadSession, query: Annotated[ChangesQuery, Query()]) -> Response:
     """Returns the changes after a revision, in order, with deletions. Apply them, and continue from `next`."""
     page = await feed.list_changes(session, owner, since=query.since, limit=query.limit)
@@ -34,7 +34,7 @@ async def list_changes(owner: Owner, session: ReadSession, query: Annotated[Chan
     return Json(body, headers={"X-Revision": str(page.current)})
 
 
-@router.get("/events", status_code=200, response_class=EventStream, responses={**GONE, 200: EVENTS})
+@router.get("/events", status_code=200, response_class=EventStream, responses={**CHANGES_GONE, 200: STREAM_RESPONSE})
 async def stream_events(
     request: Request,
     owner: Owner,
@@ -67,7 +67,7 @@ async def list_history(
     return Json(found)
 
 
-@router.post("/changes/{revision}/undo", response_model=Undone, responses={409: CHANGED_SINCE})
+@router.post("/changes/{revision}/undo", response_model=Undone, responses={409: UNDO_REFUSED})
 async def undo_change(owner: Owner, session: Session, revision: Revision) -> Response:
     """Undoes a whole write, by a new write that can also be undone. Entities that it created go to the trash."""
     done = await undo.undo_change(session, owner, revision)

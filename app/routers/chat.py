@@ -22,22 +22,22 @@ from app.services.idempotency import Answer
 router = APIRouter(
     prefix="/api/{user_id}", tags=["assistant"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
-NAMED = header("X-Conversation-Id", "The conversation, also when the answer failed.", "integer")
-CHAT: dict[int | str, dict[str, Any]] = {
+CONVERSATION_HEADER = header("X-Conversation-Id", "The conversation, also when the answer failed.", "integer")
+CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "headers": NAMED,
+        "headers": CONVERSATION_HEADER,
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
         "description": "The answer; as `text/event-stream` the events `delta`, `tool_call`, then `done` or `error`.",
     },
     404: {"description": "There is no such conversation, or it belongs to another user."},
     429: {"description": "Too many messages, too many at once, or the daily budget of tokens is used up."},
-    502: {"description": "The model failed. The message is kept.", "headers": NAMED},
+    502: {"description": "The model failed. The message is kept.", "headers": CONVERSATION_HEADER},
     503: {"description": "No model is configured (`chat_not_configured`), or it is busy."},
-    504: {"description": "The model took too long. The message is kept.", "headers": NAMED},
+    504: {"description": "The model took too long. The message is kept.", "headers": CONVERSATION_HEADER},
 }
 
 
-@router.post("/chat", response_model=ChatAnswer, responses=CHAT, dependencies=[Depends(limited("chat"))])
+@router.post("/chat", response_model=ChatAnswer, responses=CHAT_RESPONSES, dependencies=[Depends(limited("chat"))])
 async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatRequest) -> Response:
     """Sends a message to the assistant, which works on the tasks with its tools and answers in plain language.
 

@@ -28,7 +28,7 @@ router = APIRouter(
     dependencies=[Security(bearer)],
 )
 
-CREATED: dict[str, Any] = {"headers": ETAG | location_of("comment")}
+COMMENT_CREATED: dict[str, Any] = {"headers": ETAG | location_of("comment")}
 
 
 @router.get("", response_model=list[CommentRead], responses={200: ARRAY_RESPONSE, 304: LIST_UNCHANGED})
@@ -47,7 +47,7 @@ async def list_comments(
     return array_response(request, page, query, etag_of_list(request, page.revision, owner))
 
 
-@router.post("", status_code=201, response_model=CommentRead, responses={201: CREATED})
+@router.post("", status_code=201, response_model=CommentRead, responses={201: COMMENT_CREATED})
 async def create_comment(
     request: Request, owner: Owner, session: Session, task_id: TaskId, comment: CommentBody
 ) -> Response:

@@ -13,7 +13,7 @@ from app.http.routing import DirectRoute
 
 # MCP is a protocol of its own, which the OpenAPI document does not describe.
 router = APIRouter(tags=["assistant"], route_class=DirectRoute, include_in_schema=False)
-METADATA = "/.well-known/oauth-protected-resource"
+METADATA_PATH = "/.well-known/oauth-protected-resource"
 
 
 @router.post("/mcp")
@@ -27,7 +27,7 @@ async def call_mcp(request: Request) -> Response:
         if error.kind is not Kind.UNAUTHENTICATED:
             raise
         response = of_fact(error)
-        where = f'resource_metadata="{_base(request)}{METADATA}/mcp"'  # RFC 9728, 5.1
+        where = f'resource_metadata="{_base(request)}{METADATA_PATH}/mcp"'  # RFC 9728, 5.1
         response.headers["WWW-Authenticate"] += (", " if "=" in response.headers["WWW-Authenticate"] else " ") + where
         return response
     request._body = await read_body(request, settings.body_limit)
@@ -37,12 +37,12 @@ async def call_mcp(request: Request) -> Response:
     return result
 
 
-@router.get(METADATA)
+@router.get(METADATA_PATH)
 async def get_metadata(request: Request) -> Response:
     return _metadata(request)
 
 
-@router.get(METADATA + "/mcp")
+@router.get(METADATA_PATH + "/mcp")
 async def get_mcp_metadata(request: Request) -> Response:
     return _metadata(request)
 

@@ -25,12 +25,12 @@ from app.services import projects
 router = APIRouter(
     prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
-CREATED: dict[str, Any] = {"headers": ETAG | location_of("project")}
-LIST: dict[str, Any] = {"headers": LIST_HEADERS}
-TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
+PROJECT_CREATED: dict[str, Any] = {"headers": ETAG | location_of("project")}
+PROJECT_LIST: dict[str, Any] = {"headers": LIST_HEADERS}
+PROJECT_NAME_TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
 
 
-@router.get("", response_model=list[ProjectRead], responses={200: LIST, 304: LIST_UNCHANGED})
+@router.get("", response_model=list[ProjectRead], responses={200: PROJECT_LIST, 304: LIST_UNCHANGED})
 async def list_projects(
     request: Request,
     owner: Owner,
@@ -45,7 +45,7 @@ async def list_projects(
     return Json(found, headers=list_headers(revision, etag_of_list(request, revision, owner)))
 
 
-@router.post("", status_code=201, response_model=ProjectRead, responses={201: CREATED, 409: TAKEN})
+@router.post("", status_code=201, response_model=ProjectRead, responses={201: PROJECT_CREATED, 409: PROJECT_NAME_TAKEN})
 async def create_project(request: Request, owner: Owner, session: Session, project: ProjectCreate) -> Response:
     """Creates a project after the others."""
     created = await projects.create_project(session, owner, project)
@@ -60,27 +60,27 @@ async def get_project(
     return answer_if_news(await projects.get_project(session, owner, project_id), if_none_match)
 
 
-async def _update(
+async def _change_project(
     owner: str, session: Session, project_id: int, change: ProjectUpdate, if_match: str | None
 ) -> Response:
     versions = expected_versions(if_match)
     return entity_answer(await projects.update_project(session, owner, project_id, change, versions=versions))
 
 
-@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: TAKEN})
+@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: PROJECT_NAME_TAKEN})
 async def update_project(
     owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
     """Changes the fields sent. An `archived` project is not listed by default; its tasks stay."""
-    return await _update(owner, session, project_id, change, if_match)
+    return await _change_project(owner, session, project_id, change, if_match)
 
 
-@router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: TAKEN})
+@router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: PROJECT_NAME_TAKEN})
 async def replace_project(
     owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
     """Changes the fields sent, like PATCH, for clients that send PUT."""
-    return await _update(owner, session, project_id, change, if_match)
+    return await _change_project(owner, session, project_id, change, if_match)
 
 
 @router.delete("/{project_id}", status_code=204, response_class=Response)

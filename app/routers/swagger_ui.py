@@ -14,19 +14,20 @@ from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.errors import NotFound
+from app.http.dependencies import root_path
 from app.http.etags import is_unchanged
 
 router = APIRouter(include_in_schema=False)
 
-FOLDER = Path(__file__).parents[1] / "static" / "swagger"
-VERSION = (FOLDER / "VERSION").read_text().split()[1]
-ASSETS = {
+SWAGGER_FOLDER = Path(__file__).parents[1] / "static" / "swagger"
+SWAGGER_VERSION = (SWAGGER_FOLDER / "VERSION").read_text().split()[1]
+SWAGGER_ASSETS = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
     "favicon-32x32.png": "image/png",
 }
 # https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/
-SWAGGER_UI: dict[str, Any] = {
+SWAGGER_OPTIONS: dict[str, Any] = {
     "dom_id": "#swagger-ui",
     "deepLinking": True,
     "displayRequestDuration": True,
@@ -36,7 +37,7 @@ SWAGGER_UI: dict[str, Any] = {
     "validatorUrl": None,  # the badge would send the document's URL to another host
     "defaultModelsExpandDepth": 0,
 }
-PAGE = """<!doctype html>
+SWAGGER_PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -69,21 +70,16 @@ def _script_json(value: object) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def _root(request: Request) -> str:
-    """Returns the path prefix that a proxy has removed."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
-
-
 @router.get("/docs")
 async def read_docs(request: Request) -> HTMLResponse:
     """Returns Swagger UI. The nonce is new each time, so the page is never stored."""
-    root, nonce = _root(request), secrets.token_urlsafe(18)
-    page = PAGE.format(
+    root, nonce = root_path(request), secrets.token_urlsafe(18)
+    page = SWAGGER_PAGE.format(
         title=escape(request.app.title),
         root=escape(root),
-        version=VERSION,
+        version=SWAGGER_VERSION,
         nonce=nonce,
-        options=_script_json({"url": f"{root}/openapi.json", **SWAGGER_UI}),
+        options=_script_json({"url": f"{root}/openapi.json", **SWAGGER_OPTIONS}),
     )
     headers = {
         "Content-Security-Policy": _policy(nonce),
@@ -95,47 +91,47 @@ async def read_docs(request: Request) -> HTMLResponse:
 
 @cache
 def _asset(name: str, *, zipped: bool) -> bytes:
-    content = (FOLDER / name).read_bytes()
+    content = (SWAGGER_FOLDER / name).read_bytes()
     return gzip.compress(content, mtime=0) if zipped else content
 
 
 @router.get("/docs/{name}")
 def read_docs_asset(name: str, v: str = "", accept_encoding: Annotated[str, Header()] = "") -> Response:
     """Returns a file of Swagger UI. Runs in a thread, because compressing 1.7 MB (once) would block the event loop."""
-    if name not in ASSETS:
+    if name not in SWAGGER_ASSETS:
         raise NotFound
     zipped = "gzip" in accept_encoding and not name.endswith(".png")
     headers = {
         # During a rollout, an old process may receive a request for a new version: that response must not be cached.
-        "Cache-Control": "public, max-age=31536000, immutable" if v == VERSION else "no-cache",
+        "Cache-Control": "public, max-age=31536000, immutable" if v == SWAGGER_VERSION else "no-cache",
         "Vary": "Accept-Encoding",
     }
     if zipped:
         headers["Content-Encoding"] = "gzip"
-    return Response(_asset(name, zipped=zipped), media_type=ASSETS[name], headers=headers)
+    return Response(_asset(name, zipped=zipped), media_type=SWAGGER_ASSETS[name], headers=headers)
 
 
-class Document(NamedTuple):
+class ServedDocument(NamedTuple):
     """The OpenAPI document as bytes, with its ETag."""
 
     body: bytes
     etag: str
 
 
-def _document(app: FastAPI, root: str) -> Document:
+def _document(app: FastAPI, root: str) -> ServedDocument:
     """Serialises the document at the first request, when the routes and the proxy's prefix are known."""
-    known: Document | None = getattr(app.state, "openapi_document", None)
+    known: ServedDocument | None = getattr(app.state, "openapi_document", None)
     if known is None:
         servers = {"servers": [{"url": root}]} if root else {}
         body = json.dumps({**app.openapi(), **servers}, ensure_ascii=False, separators=(",", ":")).encode()
-        known = app.state.openapi_document = Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        known = app.state.openapi_document = ServedDocument(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
     return known
 
 
 @router.get("/openapi.json")
 async def read_openapi(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Returns the document, or 304 if `If-None-Match` names it."""
-    body, etag = await asyncio.to_thread(_document, request.app, _root(request))  # the first time takes 0.2 s
+    body, etag = await asyncio.to_thread(_document, request.app, root_path(request))  # the first time takes 0.2 s
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)

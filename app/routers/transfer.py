@@ -20,14 +20,22 @@ from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.row_validation import Reader
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
-MEDIA = {Format.JSON: "application/json", Format.CSV: "text/csv; charset=utf-8", Format.ICS: "text/calendar"}
-TEXT = {"schema": {"type": "string"}}
-EXPORT: dict[str, Any] = {
+EXPORT_MEDIA_TYPES = {
+    Format.JSON: "application/json",
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.ICS: "text/calendar",
+}
+TEXT_SCHEMA = {"schema": {"type": "string"}}
+EXPORT_RESPONSE: dict[str, Any] = {
     "description": "The file.",
-    "content": {"application/json": {"schema": {"type": "object"}}, "text/csv": TEXT, "text/calendar": TEXT},
+    "content": {
+        "application/json": {"schema": {"type": "object"}},
+        "text/csv": TEXT_SCHEMA,
+        "text/calendar": TEXT_SCHEMA,
+    },
     "headers": header("Content-Disposition", "`attachment`, with a file name."),
 }
-FILE: dict[str, Any] = {
+IMPORT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
@@ -35,12 +43,12 @@ FILE: dict[str, Any] = {
             "example": {"format": EXPORT_FORMAT, "user_id": "alice", "tasks": [{"id": 7, "title": "Buy milk"}]},
         },
         "text/csv": {"schema": {"type": "string"}, "example": "title,due_date,tags\r\nBuy milk,2026-12-01,errands\r\n"},
-        "text/calendar": TEXT,
+        "text/calendar": TEXT_SCHEMA,
     },
 }
 
 
-@router.get("/export", status_code=200, response_class=Response, responses={200: EXPORT})
+@router.get("/export", status_code=200, response_class=Response, responses={200: EXPORT_RESPONSE})
 async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQuery, Query()]) -> Response:
     """Exports all data as a file: `json` can be imported again without loss, `csv` and `ics` hold the tasks.
 
@@ -49,14 +57,14 @@ async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQu
     export = Export(request.app.state.database, owner)
     stream = {Format.JSON: export.as_json, Format.CSV: export.as_csv, Format.ICS: export.as_ics}[query.format]
     headers = {"Content-Disposition": f'attachment; filename="todo.{query.format}"', "X-Accel-Buffering": "no"}
-    return StreamedFile(stream(), media_type=MEDIA[query.format], headers=headers)
+    return StreamedFile(stream(), media_type=EXPORT_MEDIA_TYPES[query.format], headers=headers)
 
 
 @router.post(
     "/import",
     response_model=ImportReport,
     responses={409: {"description": "An import of this user is still running."}},
-    openapi_extra={"requestBody": FILE},
+    openapi_extra={"requestBody": IMPORT_BODY},
     dependencies=[Depends(limited("import"))],
 )
 async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQuery, Query()]) -> Response:

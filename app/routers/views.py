@@ -20,9 +20,9 @@ router = APIRouter(
     prefix="/api/{user_id}/views", tags=["views"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
-ETAG = header("ETag", "The version: send it back in If-Match.")
-VIEW: dict[str, Any] = {"headers": ETAG}
-CREATED: dict[str, Any] = {"headers": ETAG | location_of("view")}
+VIEW_ETAG_HEADER = header("ETag", "The version: send it back in If-Match.")
+VIEW_RESPONSE: dict[str, Any] = {"headers": VIEW_ETAG_HEADER}
+VIEW_CREATED: dict[str, Any] = {"headers": VIEW_ETAG_HEADER | location_of("view")}
 
 
 @router.get("", response_model=list[ViewRead])
@@ -35,7 +35,7 @@ async def list_views(owner: Owner, session: ReadSession) -> Response:
     "",
     status_code=201,
     response_model=ViewRead,
-    responses={201: CREATED, 409: {"description": "A view has this name, or there are 200 views."}},
+    responses={201: VIEW_CREATED, 409: {"description": "A view has this name, or there are 200 views."}},
 )
 async def create_view(request: Request, owner: Owner, session: Session, view: ViewCreate) -> Response:
     """Saves a set of list parameters under a name."""
@@ -43,14 +43,16 @@ async def create_view(request: Request, owner: Owner, session: Session, view: Vi
     return created_answer(request, created)
 
 
-@router.get("/{view_id}", response_model=ViewRead, responses={200: VIEW})
+@router.get("/{view_id}", response_model=ViewRead, responses={200: VIEW_RESPONSE})
 async def get_view(owner: Owner, session: ReadSession, view_id: ViewId) -> Response:
     """Returns one view."""
     return entity_answer(await views.get_view(session, owner, view_id))
 
 
 @router.patch(
-    "/{view_id}", response_model=ViewRead, responses={200: VIEW, 409: {"description": "Another view has this name."}}
+    "/{view_id}",
+    response_model=ViewRead,
+    responses={200: VIEW_RESPONSE, 409: {"description": "Another view has this name."}},
 )
 async def update_view(
     owner: Owner, session: Session, view_id: ViewId, change: ViewUpdate, if_match: IfMatch = None

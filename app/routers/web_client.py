@@ -15,33 +15,33 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.errors import NotFound
+from app.http.dependencies import root_path
 from app.http.etags import is_unchanged
 
 home = APIRouter(include_in_schema=False)
 router = APIRouter(include_in_schema=False)
 
-FOLDER = Path(__file__).parents[1] / "static" / "app"
-TYPES = {
+CLIENT_FOLDER = Path(__file__).parents[1] / "static" / "app"
+CLIENT_MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
-FILES = {
-    path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES
+CLIENT_FILES = {
+    path.relative_to(CLIENT_FOLDER).as_posix(): path.read_bytes()
+    for path in sorted(CLIENT_FOLDER.rglob("*"))
+    if path.suffix in CLIENT_MEDIA_TYPES
 }
-PAGE = (FOLDER / "index.html").read_text()
-VERSION = hashlib.sha256(b"".join(name.encode() + FILES[name] for name in FILES) + PAGE.encode()).hexdigest()[:16]
+CLIENT_PAGE = (CLIENT_FOLDER / "index.html").read_text()
+CLIENT_VERSION = hashlib.sha256(
+    b"".join(name.encode() + CLIENT_FILES[name] for name in CLIENT_FILES) + CLIENT_PAGE.encode()
+).hexdigest()[:16]
 # No inline script or style, no eval, no other host; and no text of any origin can become markup (trusted types).
-POLICY = (
+CLIENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types"
 )
-
-
-def _root(request: Request) -> str:
-    """Returns the path prefix that a proxy has removed."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 class _Page(NamedTuple):
@@ -50,12 +50,14 @@ class _Page(NamedTuple):
 
 
 @cache
-def _page(root: str, assistant: bool) -> _Page:
+def _render_page(root: str, assistant: bool) -> _Page:
     """Returns the page with the URLs of its files. It names all modules, so that they load in parallel."""
-    base = escape(f"{root}/app/{VERSION}")
-    modules = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in FILES if name.endswith(".js"))
+    base = escape(f"{root}/app/{CLIENT_VERSION}")
+    modules = "\n".join(
+        f'<link rel="modulepreload" href="{base}/{name}">' for name in CLIENT_FILES if name.endswith(".js")
+    )
     body = (
-        PAGE.replace("{base}", base)
+        CLIENT_PAGE.replace("{base}", base)
         .replace("{assistant}", "on" if assistant else "off")
         .replace("{modules}", modules)
         .encode()
@@ -66,8 +68,8 @@ def _page(root: str, assistant: bool) -> _Page:
 @router.get("/app")
 async def read_app(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Returns the page, or 304 if `If-None-Match` names it."""
-    body, etag = _page(_root(request), bool(request.app.state.settings.llm_model))
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+    body, etag = _render_page(root_path(request), bool(request.app.state.settings.llm_model))
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": CLIENT_POLICY}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="text/html", headers=headers)
@@ -75,29 +77,29 @@ async def read_app(request: Request, if_none_match: Annotated[str | None, Header
 
 @cache
 def _zipped(name: str) -> bytes:
-    return gzip.compress(FILES[name], mtime=0)
+    return gzip.compress(CLIENT_FILES[name], mtime=0)
 
 
 @router.get("/app/{version}/{name:path}")
 def read_app_file(version: str, name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
     """Returns a file of the client. Runs in a thread, because compressing it (once) would block the event loop."""
-    if name not in FILES:
+    if name not in CLIENT_FILES:
         raise NotFound
     kind = Path(name).suffix
     headers = {
         # During a rollout, an old process may receive a request for a new version: that response must not be cached.
-        "Cache-Control": "public, max-age=31536000, immutable" if version == VERSION else "no-cache",
+        "Cache-Control": "public, max-age=31536000, immutable" if version == CLIENT_VERSION else "no-cache",
         "Vary": "Accept-Encoding",
     }
     if "gzip" not in accept_encoding or kind == ".woff2":  # which is compressed already
-        return Response(FILES[name], media_type=TYPES[kind], headers=headers)
-    return Response(_zipped(name), media_type=TYPES[kind], headers={**headers, "Content-Encoding": "gzip"})
+        return Response(CLIENT_FILES[name], media_type=CLIENT_MEDIA_TYPES[kind], headers=headers)
+    return Response(_zipped(name), media_type=CLIENT_MEDIA_TYPES[kind], headers={**headers, "Content-Encoding": "gzip"})
 
 
 @home.get("/")
 async def read_home(request: Request, accept: Annotated[str, Header()] = "") -> Response:
     """Redirects browsers to the web client; returns the URLs of the service to other clients."""
-    root, settings = _root(request), request.app.state.settings
+    root, settings = root_path(request), request.app.state.settings
     headers = {"Vary": "Accept"}
     if settings.web_client and "text/html" in accept:
         return RedirectResponse(f"{root}/app", 303, headers=headers)

@@ -106,10 +106,10 @@ def test_the_policy_names_no_host_and_every_nonce_is_new(service: str) -> None:
     assert first["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("name", swagger_ui.ASSETS)
+@pytest.mark.parametrize("name", swagger_ui.SWAGGER_ASSETS)
 def test_assets_stay_for_a_year_under_their_version_only(service: str, name: str) -> None:
-    asset = httpx.get(f"{service}/docs/{name}", params={"v": swagger_ui.VERSION})
-    assert asset.content == (swagger_ui.FOLDER / name).read_bytes()
+    asset = httpx.get(f"{service}/docs/{name}", params={"v": swagger_ui.SWAGGER_VERSION})
+    assert asset.content == (swagger_ui.SWAGGER_FOLDER / name).read_bytes()
     assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert asset.headers["x-content-type-options"] == "nosniff"
     assert httpx.get(f"{service}/docs/{name}", params={"v": "0"}).headers["cache-control"] == "no-cache"

@@ -112,14 +112,14 @@ def test_files_stay_for_a_year_under_their_version_only(address: str) -> None:
     assert "unsafe" not in policy
     assert "http" not in policy
     assert httpx.get(f"{address}/app", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
-    for name, content in web_client.FILES.items():
-        answer = httpx.get(f"{address}/app/{web_client.VERSION}/{name}")
+    for name, content in web_client.CLIENT_FILES.items():
+        answer = httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}")
         assert answer.content == content
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert f"/app/{web_client.VERSION}/{name}" in page.text or not name.endswith((".js", ".css"))
+        assert f"/app/{web_client.CLIENT_VERSION}/{name}" in page.text or not name.endswith((".js", ".css"))
     assert httpx.get(f"{address}/app/0/main.js").headers["cache-control"] == "no-cache"
     for name in ("index.html", "vendor/NOTICE", "../config.py", "%2e%2e/%2e%2e/config.py", "nope.js", ""):
-        assert_problem(httpx.get(f"{address}/app/{web_client.VERSION}/{name}"), 404)
+        assert_problem(httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}"), 404)
 
 
 async def test_it_can_be_switched_off() -> None:
@@ -142,5 +142,5 @@ async def test_below_a_prefix_every_address_carries_it() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app, root_path="/todo"), base_url="http://test") as http:
         assert (await http.get("/todo/", headers={"Accept": "text/html"})).headers["location"] == "/todo/app"
         page = (await http.get("/todo/app")).text
-        assert f'src="/todo/app/{web_client.VERSION}/main.js"' in page
+        assert f'src="/todo/app/{web_client.CLIENT_VERSION}/main.js"' in page
         assert '="/app' not in page
