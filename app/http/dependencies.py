@@ -53,10 +53,10 @@ async def authenticate(request: Request) -> Identity:
         identity = await _verify(request, limits)
     except AppError as refused:
         if refused.kind is Kind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # key ids can be made up
-            limits.take_address(request.scope)
+            limits.consume_address(request.scope)
         raise
     set_subject(identity.subject)
-    limits.take_subject(request.scope, identity.subject)
+    limits.consume_subject(request.scope, identity.subject)
     return identity
 
 
@@ -118,7 +118,7 @@ def limited(kind: Literal["chat", "import"]) -> Callable[[Request], Awaitable[No
     async def count(request: Request) -> None:
         identity = await current_identity(request)
         limits: Limits = request.app.state.limits
-        await limits.take(request.scope, kind, identity.subject)
+        await limits.consume(request.scope, kind, identity.subject)
 
     return count
 

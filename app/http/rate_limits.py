@@ -2,7 +2,7 @@
 
 The general limits are counted in this process and cost no round trip. Each of WEB_CONCURRENCY processes allows its
 share of the setting: a client on one connection gets that share, and all processes together allow no more than the
-setting. The limits of costly requests (``tight``) are exact: counted in PostgreSQL or Redis, for all processes
+setting. The limits of costly requests (``shared_quotas``) are exact: counted in PostgreSQL or Redis, for all processes
 (``app.services.rate_limits``).
 
 Both use GCRA (ITU-T I.371), which keeps one instant for each client: when its whole quota is available again.
@@ -45,7 +45,7 @@ class Limiter:
         self._policy = quota.policy
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, scope: RequestScope, key: str) -> None:
+    def consume(self, scope: RequestScope, key: str) -> None:
         """Counts a request and records the quota for its response. Raises RateLimited."""
         full_at, now = self._full_at, self._clock()
         left = full_at.get(key, 0.0) - now
@@ -85,34 +85,34 @@ class Limits:
         share = settings.web_concurrency
         self.subjects = _limiter("default", settings.rate_limit_per_minute, share)
         self.addresses = _limiter("anonymous", settings.rate_limit_anonymous_per_minute, share)
-        self.tight = {
+        self.shared_quotas = {
             "chat": Quota("chat", settings.rate_limit_chat_per_minute, MINUTE_SECONDS),
             "import": Quota("import", settings.rate_limit_import_per_hour, HOUR_SECONDS),
         }
         self.counts: Counts | None = None
 
-    def take_subject(self, scope: RequestScope, subject: str) -> None:
+    def consume_subject(self, scope: RequestScope, subject: str) -> None:
         """Counts a request with a valid token. Raises RateLimited."""
         if self.subjects is not None:
-            self.subjects.take(scope, subject)
+            self.subjects.consume(scope, subject)
 
-    def take_address(self, scope: RequestScope) -> None:
+    def consume_address(self, scope: RequestScope) -> None:
         """Counts a request without a valid token, once, by IP address. Raises RateLimited."""
         if self.addresses is None or LIMIT_HEADERS_KEY in scope or scope.get("path", "").startswith(STATIC_PREFIXES):
             return
         if client := scope.get("client"):
-            self.addresses.take(scope, cached_network_of(client[0]))
+            self.addresses.consume(scope, cached_network_of(client[0]))
 
     def refuse_busy_address(self, scope: RequestScope) -> None:
         """Refuses an IP address that has used up its quota, before a lookup. Raises RateLimited."""
         if self.addresses is not None and (client := scope.get("client")):
             key = cached_network_of(client[0])
             if self.addresses.is_used_up(key):
-                self.addresses.take(scope, key)
+                self.addresses.consume(scope, key)
 
-    async def take(self, scope: RequestScope, kind: str, subject: str) -> None:
-        """Counts a costly request, ``kind`` of ``tight``, over all processes. Raises RateLimited."""
-        quota = self.tight[kind]
+    async def consume(self, scope: RequestScope, kind: str, subject: str) -> None:
+        """Counts a costly request, ``kind`` of ``shared_quotas``, over all processes. Raises RateLimited."""
+        quota = self.shared_quotas[kind]
         if quota.amount and self.counts is not None:
             _record_quota(scope, quota, quota.policy, *await self.counts.take(quota, subject))
 

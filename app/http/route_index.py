@@ -42,7 +42,7 @@ class RouteIndex:
         node, values = self._find(scope["path"]) if scope["type"] == "http" and not scope.get("root_path") else ({}, [])
         if (leaf := node.get(("method", scope.get("method")))) is None:
             if scope["type"] == "http" and scope["path"] not in UNLIMITED_PATHS:
-                self.limits.take_address(scope)
+                self.limits.consume_address(scope)
             methods = {key[1] for key in node if isinstance(key, tuple)}
             other = methods and not (scope["method"] == "HEAD" and "GET" in methods)
             await (method_not_allowed(methods) if other else self.otherwise)(scope, receive, send)
@@ -53,7 +53,7 @@ class RouteIndex:
         if (telemetry := scope.get("fastapi.telemetry")) is not None:
             _name_span(telemetry, scope["method"], route.path)
         if not route.authenticates and route.path not in COUNTED_ELSEWHERE:
-            self.limits.take_address(scope)
+            self.limits.consume_address(scope)
         await route.app(scope, receive, send)
 
     def _find(self, path: str) -> tuple[dict[Any, Any], list[str]]:

@@ -49,29 +49,29 @@ def test_a_quota_can_be_used_at_once_and_comes_back_bit_by_bit() -> None:
     scope: dict[str, Any] = {}
     limiter = Limiter(Quota("default", 6, 60), clock=clock)
     for left in (5, 4, 3, 2, 1, 0):
-        limiter.take(scope := {}, "alice")
+        limiter.consume(scope := {}, "alice")
         assert headers(scope) == ['"default";q=6;w=60', f'"default";r={left};t={(6 - left) * 10}']
     with pytest.raises(RateLimited) as refused:
-        limiter.take(scope := {}, "alice")
+        limiter.consume(scope := {}, "alice")
     assert refused.value.retry_after == 10
     assert headers(scope)[1].startswith('"default";r=0;')
-    limiter.take({}, "bob")
+    limiter.consume({}, "bob")
     clock.now += 9.9
     assert limiter.is_used_up("alice")
     clock.now += 0.1
     assert not limiter.is_used_up("alice")
-    limiter.take({}, "alice")
+    limiter.consume({}, "alice")
     with pytest.raises(RateLimited):  # what was refused did not count
-        limiter.take({}, "alice")
+        limiter.consume({}, "alice")
     clock.now += 600
-    limiter.take(scope := {}, "alice")
+    limiter.consume(scope := {}, "alice")
     assert headers(scope)[1] == '"default";r=5;t=10'
 
 
 def test_what_is_remembered_is_bounded_and_the_latest() -> None:
     limiter = Limiter(Quota("default", 1, 60), remembered=100)
     for number in range(1000):
-        limiter.take({}, str(number))
+        limiter.consume({}, str(number))
         limiter.is_used_up("0")
     assert len(limiter._full_at) == 100
     assert limiter.is_used_up("999")
@@ -82,24 +82,24 @@ def test_each_process_gives_its_share_and_zero_is_no_limit() -> None:
     limits = Limits(Settings(_env_file=None, web_concurrency=4, rate_limit_anonymous_per_minute=0))
     assert limits.subjects is not None
     assert limits.subjects.quota == ("default", 300, 60)
-    limits.take_address(scope := {"client": ("192.0.2.1", 1)})
+    limits.consume_address(scope := {"client": ("192.0.2.1", 1)})
     assert "limits" not in scope
 
 
 def test_an_ipv6_network_is_one_address() -> None:
     limits = Limits(Settings(_env_file=None, rate_limit_anonymous_per_minute=1))
-    limits.take_address({"client": ("2001:db8::1", 1)})
+    limits.consume_address({"client": ("2001:db8::1", 1)})
     with pytest.raises(RateLimited):
-        limits.take_address({"client": ("2001:db8::2", 1)})
-    limits.take_address({"client": ("2001:db8:0:1::1", 1)})
-    limits.take_address({"client": None})  # a socket of this machine has none
+        limits.consume_address({"client": ("2001:db8::2", 1)})
+    limits.consume_address({"client": ("2001:db8:0:1::1", 1)})
+    limits.consume_address({"client": None})  # a socket of this machine has none
 
 
 def test_counting_costs_less_than_5_microseconds() -> None:
     limiter = Limiter(Quota("default", 10**9, 60))
     for number in range(50_000):
-        limiter.take({}, str(number))
-    seconds = min(timeit.repeat(lambda: limiter.take({}, "25000"), number=2000, repeat=20))
+        limiter.consume({}, str(number))
+    seconds = min(timeit.repeat(lambda: limiter.consume({}, "25000"), number=2000, repeat=20))
     assert seconds / 2000 < 5e-6
 
 
