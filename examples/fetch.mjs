@@ -1,5 +1,5 @@
 // A small client for browsers and Node 20, no build step: refreshes when the token has expired, sends each write once,
-// and tells when somebody else was faster. In Node: URL=http://127.0.0.1:8000 EMAIL=... PASSWORD=... node examples/fetch.mjs
+// and reports a conflict with a concurrent write. In Node: URL=http://127.0.0.1:8000 EMAIL=... PASSWORD=... node examples/fetch.mjs
 export class Todo {
   constructor(url) {
     this.url = url;
@@ -33,7 +33,7 @@ export class Todo {
     }
   }
 
-  #refreshing = null; // one at a time, however many calls wait for it
+  #refreshing = null; // one refresh at a time for all waiting calls
   #refresh() {
     this.#refreshing ??= this.#send("/api/auth/refresh", { method: "POST", body: { refresh_token: this.tokens.refresh_token } })
       .then((tokens) => (this.tokens = tokens))
@@ -42,15 +42,15 @@ export class Todo {
   }
 
   async #send(path, { method = "GET", body, headers } = {}) {
-    const answer = await fetch(this.url + path, {
+    const response = await fetch(this.url + path, {
       method,
       headers: { ...(body && { "content-type": "application/json" }), ...headers },
       body: body && JSON.stringify(body),
     });
-    if (answer.status === 204) return null;
-    const content = await answer.json();
-    if (answer.ok) return content;
-    throw Object.assign(new Error(content.detail), { status: answer.status, code: content.code }); // problem+json
+    if (response.status === 204) return null;
+    const content = await response.json();
+    if (response.ok) return content;
+    throw Object.assign(new Error(content.detail), { status: response.status, code: content.code }); // problem+json
   }
 }
 

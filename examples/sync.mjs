@@ -3,16 +3,16 @@
 export async function sync({ url, token, onChange, signal }) {
   const call = (path, headers) => fetch(`${url}/api/me${path}`, { signal, headers: { authorization: `Bearer ${token}`, ...headers } });
   let tasks = new Map();
-  let since = null; // the number of the last write seen
+  let since = null; // the revision of the last write received
   const listAll = async () => {
     const listed = new Map(); // all or nothing: a page may fail
     let revision = null;
     for (let next = "/tasks?limit=1000"; next; ) {
-      const answer = await call(next);
-      if (!answer.ok) throw new Error(`list: ${answer.status}`);
-      revision ??= answer.headers.get("x-revision"); // of the first page: later writes come as events, applied twice at worst
-      for (const task of await answer.json()) listed.set(task.id, task);
-      next = /<\/api\/[^/]+([^>]+)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+      const response = await call(next);
+      if (!response.ok) throw new Error(`list: ${response.status}`);
+      revision ??= response.headers.get("x-revision"); // of the first page: later writes come as events, applied twice at worst
+      for (const task of await response.json()) listed.set(task.id, task);
+      next = /<\/api\/[^/]+([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
     }
     [tasks, since] = [listed, revision];
   };
@@ -24,11 +24,11 @@ export async function sync({ url, token, onChange, signal }) {
   for (let wait = 1000; !signal?.aborted; await new Promise((done) => setTimeout(done, wait))) {
     try {
       if (since === null) await listAll(), onChange(tasks, since);
-      const answer = await call("/events", { "last-event-id": since });
-      if (answer.status === 410) { since = null; continue; } // too long away: list again
-      if (!answer.ok) throw new Error(`events: ${answer.status}`);
+      const response = await call("/events", { "last-event-id": since });
+      if (response.status === 410) { since = null; continue; } // older than the kept changes: list again
+      if (!response.ok) throw new Error(`events: ${response.status}`);
       let text = "";
-      for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+      for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
         const blocks = (text + chunk).split("\n\n");
         text = blocks.pop(); // not complete yet
         for (const block of blocks) {
@@ -40,7 +40,7 @@ export async function sync({ url, token, onChange, signal }) {
       }
     } catch (error) {
       if (signal?.aborted) return;
-      console.error(String(error)); // the server is away; it is asked again
+      console.error(String(error)); // the server is unavailable; it is called again after a pause
     }
   }
 }

@@ -1,4 +1,4 @@
-"""Every task as a line, and one more. URL=http://127.0.0.1:8000 TOKEN=... python examples/tasks.py "Buy milk"."""
+"""Adds tasks and prints all open ones. URL=http://127.0.0.1:8000 TOKEN=... python examples/tasks.py "Buy milk"."""
 
 import os
 import sys
@@ -19,26 +19,26 @@ class Todo:
         self._http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"})
 
     def tasks(self, **filters: Any) -> Iterator[dict[str, Any]]:
-        """All of them, page by page: the Link header leads on."""
+        """Yields all tasks, page by page; the Link header has the next page."""
         following: str | None = str(httpx.URL("/api/me/tasks", params={"limit": 500, **filters}))
         while following:
-            answer = self._call("GET", following)
-            yield from answer.json()
-            following = answer.links.get("next", {}).get("url")
+            response = self._call("GET", following)
+            yield from response.json()
+            following = response.links.get("next", {}).get("url")
 
     def add(self, title: str, **fields: Any) -> dict[str, Any]:
-        """Once, however often it has to be sent."""
+        """Creates a task once, even if the request is repeated."""
         key = {"Idempotency-Key": str(uuid.uuid4())}
         task: dict[str, Any] = self._call("POST", "/api/me/tasks", json={"title": title, **fields}, headers=key).json()
         return task
 
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         for pause in (1, 2, 4, None):
-            answer = self._http.request(method, path, **options)
-            if answer.status_code not in RETRIED or pause is None:
+            response = self._http.request(method, path, **options)
+            if response.status_code not in RETRIED or pause is None:
                 break
-            time.sleep(float(answer.headers.get("Retry-After", pause)))
-        return answer.raise_for_status()
+            time.sleep(float(response.headers.get("Retry-After", pause)))
+        return response.raise_for_status()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ set -euo pipefail
 call() { curl --fail-with-body -sS -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" "$@"; }
 TASKS=$URL/api/me/tasks
 
-# Sent twice, done once: the second answer is the first one again.
+# Sent twice, carried out once: the second response repeats the first.
 KEY=$RANDOM$RANDOM
 for _ in 1 2; do
     call "$TASKS" -H "Idempotency-Key: $KEY" -d '{"title": "Buy milk", "due_date": "2030-12-01", "tags": ["errands"]}' >task.json
@@ -16,7 +16,7 @@ call -X PATCH "$TASKS/$ID" -d '{"title": "Buy oat milk"}'; echo
 call -X PATCH "$TASKS/$ID/complete"; echo
 call "$TASKS/$ID/history"; echo
 
-# Whatever happened since a number, deletions included.
+# All changes since a revision, including deletions.
 call -X DELETE "$TASKS/$ID"
 call "$URL/api/me/changes?since=0"; echo
 rm task.json

@@ -1,8 +1,9 @@
-"""Receives webhooks and believes only those that the service signed. Standard library only.
+"""Receives webhooks and accepts only those that the service signed. Standard library only.
 
     SECRET=whsec_... PORT=9000 python examples/webhook_receiver.py
 
-Answer 2xx only when the event is safe: anything else is sent again. One event may come twice, with the same id.
+Respond with 2xx only after the event is stored: with any other status it is sent again. An event may come twice, with the
+same id.
 """
 
 import base64
@@ -13,11 +14,11 @@ import os
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-TOLERANCE = 300  # seconds: an old message may be a recorded one, sent again by somebody else
+TOLERANCE = 300  # seconds: an older message may be a replay by an attacker
 
 
 def is_genuine(secret: str, message_id: str, timestamp: str, signatures: str, body: bytes) -> bool:
-    """Standard Webhooks: one of the signatures is the HMAC of id, time and body. Two of them during a rotation."""
+    """Verifies by Standard Webhooks: one signature is the HMAC of id, time and body. During a rotation there are two."""
     if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > TOLERANCE:
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))

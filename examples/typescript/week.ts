@@ -29,7 +29,7 @@ const { data: tasks, response } = await client.GET("/api/{user_id}/tasks", {
 });
 console.log(tasks?.map((task) => `${task.title} (${task.due_date ?? "some day"})`).join(", "));
 
-// Nobody's change is lost: the version goes along, and a stale one is 412.
+// No concurrent change is lost: the version is sent in If-Match, and a stale one is 412.
 const path = { ...me, task_id: milk.id };
 await client.PATCH("/api/{user_id}/tasks/{task_id}", { params: { path }, body: { title: "Buy oat milk" } });
 const stale = await client.PATCH("/api/{user_id}/tasks/{task_id}", {
@@ -39,7 +39,7 @@ const stale = await client.PATCH("/api/{user_id}/tasks/{task_id}", {
 const problem: Problem | undefined = stale.error;
 console.log(problem?.code);
 
-// What happened since the list was read.
+// The changes since the list was read.
 const since = Number(response.headers.get("x-revision"));
 const { data: changed } = await client.GET("/api/{user_id}/changes", { params: { path: me, query: { since } } });
 console.log(changed?.changes.map((change) => `${change.entity} ${change.action}`).join(", "));

@@ -1,4 +1,4 @@
-// Calls the todo service as whoever is logged in here.
+// Calls the todo service as the user who is logged in here.
 export type Task = { id: number; title: string; completed: boolean; version: number };
 
 let token: { value: string; until: number } | undefined;
@@ -6,9 +6,9 @@ let token: { value: string; until: number } | undefined;
 /** A token of Better Auth, fetched again half a minute before it expires (they live 15 minutes). */
 async function bearer(): Promise<string> {
   if (!token || token.until < Date.now() + 30_000) {
-    const answer = await fetch("/api/auth/token");
-    if (!answer.ok) throw new Error("not logged in");
-    const { token: value } = (await answer.json()) as { token: string };
+    const response = await fetch("/api/auth/token");
+    if (!response.ok) throw new Error("not logged in");
+    const { token: value } = (await response.json()) as { token: string };
     const claims = JSON.parse(atob(value.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/"))) as { exp: number };
     token = { value, until: claims.exp * 1000 };
   }
@@ -16,7 +16,7 @@ async function bearer(): Promise<string> {
 }
 
 export async function todo<T>(path: string, method = "GET", body?: unknown): Promise<T> {
-  const answer = await fetch(`${process.env.NEXT_PUBLIC_TODO_URL}/api/me${path}`, {
+  const response = await fetch(`${process.env.NEXT_PUBLIC_TODO_URL}/api/me${path}`, {
     method,
     headers: {
       authorization: `Bearer ${await bearer()}`,
@@ -25,7 +25,7 @@ export async function todo<T>(path: string, method = "GET", body?: unknown): Pro
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const content = answer.status === 204 ? undefined : await answer.json();
-  if (!answer.ok) throw new Error(content.detail);
+  const content = response.status === 204 ? undefined : await response.json();
+  if (!response.ok) throw new Error(content.detail);
   return content as T;
 }
