@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-import app.commands  # noqa: F401 - with it, every module that defines a fact
+import app.commands
+import app.main  # noqa: F401 - with both, every module that defines an error is imported
 from app.errors import AppError
 from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
 from tests.db.test_statement_budget import BUDGET
