@@ -1,8 +1,8 @@
-"""Keys that sort: there is always one more between two. Pure functions.
+"""Sort keys with always another key between two (fractional indexing).
 
-A key is a fraction written without "0.": digits 0-9a-z compared as text in the order of their bytes, "" is nothing and
-None everything. None ends in "0", so that there is room below each. Rows that were never moved have the key of their
-id; a move gives a row a key between its neighbours, and no other row changes.
+A key is a fraction written without "0.": digits 0-9a-z, compared as text by their bytes; "" is less than every key,
+None greater. No key ends in "0", so that there is room below each. Rows that were never moved have the key of their id;
+a move gives a row a key between its neighbours, and no other row changes.
 """
 
 from app.models.types import MAX_ID
@@ -13,16 +13,16 @@ MAX_LENGTH = 250  # a key is part of an index row
 
 
 def key_of_id(number: int) -> str:
-    """Where a row stands that was never moved, as the tables compute it: behind all that were created before."""
+    """Returns the key of a row that was never moved, as the tables compute it: greater than those of earlier rows."""
     digits = f"{number:x}"
     return f"{chr(96 + len(digits))}{digits}i"
 
 
 def key_between(low: str, high: str | None, *, near: str = "middle") -> str:
-    """A key greater than ``low`` and less than ``high``, one of the shortest there are.
+    """Returns one of the shortest keys greater than ``low`` and less than ``high``.
 
-    ``near`` says which of those: of moves to the front each goes before the last one, so that "high" leaves the most
-    room for the next (35 of them to a digit, from the middle 5). ValueError when nothing is between.
+    ``near`` chooses among those: with repeated moves to the front, "high" leaves the most room for the next one (35
+    moves a digit, 5 from the middle). Raises ValueError when there is none.
     """
     if high is not None and low >= high:
         raise ValueError("nothing is between")
@@ -42,7 +42,7 @@ def key_between(low: str, high: str | None, *, near: str = "middle") -> str:
 
 
 def key_after_all(last: str) -> str:
-    """A key behind ``last``, the greatest there is, and before those of all rows that are still to be created."""
+    """Returns a key greater than ``last``, the greatest in use, and less than those of all rows created later."""
     low, high = 1, MAX_ID  # the first id whose key is greater: no later one can be less
     while low < high:
         middle = (low + high) // 2
@@ -54,11 +54,11 @@ def key_after_all(last: str) -> str:
 
 
 def keys_after_all(last: str, count: int) -> list[str]:
-    """``count`` keys (at most 1,260) in ascending order, with the same promise, and hardly longer than one."""
+    """Returns ``count`` keys (at most 1,260) in ascending order, as ``key_after_all``, at most two digits longer."""
     if count == 1:
         return [key_after_all(last)]
     base = key_after_all(last)
     while (following := key_after_all(base)).startswith(base):
         base = following
-    # Whatever begins with ``base`` is less than ``following``, and so before all rows that are still to be created.
+    # Every key that begins with ``base`` is less than ``following``, and so less than those of rows created later.
     return [base + DIGITS[number // (BASE - 1)] + DIGITS[number % (BASE - 1) + 1] for number in range(count)]

@@ -1,11 +1,11 @@
-"""Quick add: "Pay rent every month on the 1st at 9 #home p:high @bank" as a task.
+"""Quick add: reads "Pay rent every month on the 1st at 9 #home p:high @bank" as a task.
 
-English, deterministic, no model. A wrong reading is worse than none: what is not certain stays in the title. The rules
-stand where their tables are: marks (``marks``), days, times, repeats, and the company that phrases keep
-(``phrases``). In short:
+English, deterministic, without a language model. A wrong reading is worse than none: uncertain words stay in the title.
+The rules are next to their tables: marks (``marks``), days, times, recurrences (``repeats``), and the words around a
+phrase (``phrases``). In short:
 
-- of several projects or priorities the last is taken, the others stay in the title;
-- of several days or recurrences none is; of several times none is, while the day is;
+- of several projects or priorities the last is used, the others stay in the title;
+- of several days or recurrences none is used; of several times none is used, but the day is;
 - words in quotation marks, URLs and e-mail addresses are never read.
 """
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class Span(NamedTuple):
-    """What was understood: ``text == source[start:end]`` in code points; ``field`` and ``value`` as tasks have them.
+    """An understood piece: ``text == source[start:end]`` in code points; ``field`` and ``value`` as of tasks.
 
     ``field`` is project (a name), tags, priority, due_date or recurrence.
     """
@@ -46,7 +46,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QuickAdd:
-    """``due``: a day, or an instant in UTC. ``recurrence``: an RRULE whose first occurrence ``due`` is."""
+    """``due``: a day, or an instant in UTC. ``recurrence``: an RRULE with ``due`` as its first occurrence."""
 
     title: str
     project: str | None
@@ -64,7 +64,7 @@ class _Schedule(NamedTuple):
 
 
 def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> QuickAdd:
-    """The task that ``text`` (up to MAX_TEXT characters, cleaned) describes to someone in ``timezone`` at ``now``.
+    """Returns the task that ``text`` (up to MAX_TEXT characters, cleaned) describes in ``timezone`` at ``now``.
 
     Raises EmptyTitle.
     """
@@ -89,7 +89,7 @@ def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> QuickAdd:
 
 
 def _schedule(moment: Moment, phrases: Sequence[Phrase]) -> _Schedule:
-    """Day, time and recurrence together; empty when they contradict each other."""
+    """Combines day, time and recurrence; empty when they contradict each other."""
     repeat, start, bound = _only(phrases, Repeat), _only(phrases, Start), _only(phrases, Bound)
     day = start.day if start else _only(phrases, Day)
     clock = _clock(moment, phrases, day, repeat)
@@ -112,7 +112,7 @@ def _only(phrases: Sequence[Phrase], kind: type[T]) -> T | None:
 
 
 def _clock(moment: Moment, phrases: Sequence[Phrase], day: Day | None, repeat: Repeat | None) -> Clock | None:
-    """The time of day, unless it is uncertain or has nothing to stand with."""
+    """Returns the time of day, unless it is uncertain or belongs to nothing."""
     clock, part = _only(phrases, Clock), _only(phrases, Part)
     named = next((phrase.part for phrase in (day, repeat) if phrase and phrase.part), part.name if part else None)
     found = settled(clock, named) if clock and not (day and day.at) else None
@@ -127,7 +127,7 @@ def _clock(moment: Moment, phrases: Sequence[Phrase], day: Day | None, repeat: R
 
 
 def _due(moment: Moment, day: Day | None, clock: Clock | None) -> date | datetime | None:
-    """A time without a day is the next such time."""
+    """Returns the due date of a task without recurrence; a time without a day is the next such time."""
     if day is None:
         return instant(moment, _earliest(moment, clock), clock) if clock else None
     if day.at:
@@ -136,7 +136,7 @@ def _due(moment: Moment, day: Day | None, clock: Clock | None) -> date | datetim
 
 
 def _first_due(moment: Moment, repeat: Repeat, day: Day | None, clock: Clock | None) -> date | datetime | None:
-    """The first match from the given day on, else from now on; None when an instant is given that does not match."""
+    """Returns the first match from the given day on, else from now on; None for an instant that does not match."""
     start = day.on if day else moment.today
     first = repeat.first(max(start, _earliest(moment, clock)) if start == moment.today else start)
     if day and day.at:
@@ -145,7 +145,7 @@ def _first_due(moment: Moment, repeat: Repeat, day: Day | None, clock: Clock | N
 
 
 def _earliest(moment: Moment, clock: Clock | None) -> date:
-    """Today, or tomorrow when today's time has passed."""
+    """Returns today, or tomorrow when the time has passed today."""
     has_passed = clock is not None and instant(moment, moment.today, clock) < moment.now
     return moment.today + timedelta(days=has_passed)
 

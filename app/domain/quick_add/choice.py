@@ -1,4 +1,4 @@
-"""Which of the phrases found are taken. Where two readings are possible, none is: the words stay in the title."""
+"""The choice among the phrases found. Where two readings are possible, none is used: the words stay in the title."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -28,7 +28,7 @@ def of_kind(phrases: Iterable[Phrase], kind: type[T]) -> list[tuple[Phrase, T]]:
 
 
 def choose(reading: Reading) -> list[Phrase]:
-    """At most one day, time, recurrence, project and priority; in their order."""
+    """Returns the phrases to use, in their order: at most one day, time, recurrence, project and priority."""
     phrases = find_phrases(reading)
     marks = _marks([phrase for phrase in phrases if isinstance(phrase.meaning, Mark)])
     phrases = [phrase for phrase in phrases if not isinstance(phrase.meaning, Mark) or phrase in marks]
@@ -41,7 +41,7 @@ def choose(reading: Reading) -> list[Phrase]:
 
 
 def _marks(marks: Sequence[Phrase]) -> list[Phrase]:
-    """The last project and priority, as with options of a command; tags as many as a task takes."""
+    """Returns the last project and priority, as with options of a command, and as many tags as a task can have."""
     last = {phrase.meaning.field: phrase for phrase in marks if isinstance(phrase.meaning, Mark)}
     tags: list[str] = []
     kept: list[Phrase] = []
@@ -54,7 +54,7 @@ def _marks(marks: Sequence[Phrase]) -> list[Phrase]:
 
 
 def _with_company(reading: Reading, phrases: list[Phrase]) -> list[Phrase]:
-    """Without those that mean nothing alone: "until friday" bounds a recurrence, "sat" and "9:30" need each other."""
+    """Drops phrases that need another one: "until friday" bounds a recurrence, "sat" and "9:30" need each other."""
     while True:
         is_repeating = bool(of_kind(phrases, Repeat))
         kept = [
@@ -84,14 +84,14 @@ def _has_company(reading: Reading, phrases: Sequence[Phrase], index: int) -> boo
 
 
 def _follows_repeat(reading: Reading, phrases: Sequence[Phrase], index: int) -> bool:
-    """ "5 times" and "for 2 weeks" count occurrences only right after the recurrence and what belongs to it."""
+    """Returns whether "5 times" or "for 2 weeks" directly follows a recurrence and the phrases that belong to it."""
     while isinstance(before := _neighbour(reading, phrases, index, -1), Clock | Part | Start | Bound):
         index -= 1
     return isinstance(before, Repeat)
 
 
 def _neighbour(reading: Reading, phrases: Sequence[Phrase], index: int, step: int) -> object:
-    """The meaning of the phrase next to one, with at most a comma between."""
+    """Returns the meaning of the adjacent phrase, with at most a comma between."""
     if not 0 <= index + step < len(phrases):
         return None
     left, right = sorted((phrases[index], phrases[index + step]), key=lambda phrase: phrase.first)
@@ -116,7 +116,7 @@ def _is_unclear(reading: Reading, phrases: Sequence[Phrase]) -> bool:
 
 
 def _group_end(phrases: Sequence[Phrase], phrase: Phrase) -> int:
-    """Where the row of phrases ends that one stands in."""
+    """Returns the end of the row of adjacent phrases that contains ``phrase``."""
     ends = {phrase.first: phrase.end for phrase in phrases if not isinstance(phrase.meaning, Mark)}
     end = phrase.end
     while end in ends:
@@ -125,12 +125,12 @@ def _group_end(phrases: Sequence[Phrase], phrase: Phrase) -> int:
 
 
 def _lists_days(reading: Reading, end: int) -> bool:
-    """ "monday at 9 and friday": one of two."""
+    """Returns whether another day is listed, as in "monday at 9 and friday"."""
     return reading.word(end) in {"and", "or", "&", "to", "through"} and is_dayish(reading, end + 1)
 
 
 def _is_unread_every(reading: Reading, index: int) -> bool:
-    """ "every 4 hours", "every weekend": then a day or time beside it would be half of what was meant."""
+    """Returns whether a recurrence was not understood ("every 4 hours"): a day or time alone would be half of it."""
     if reading.word(index) not in EVERY:
         return False
     word = reading.word(index + 1)
@@ -138,7 +138,7 @@ def _is_unread_every(reading: Reading, index: int) -> bool:
 
 
 def _goes_on(reading: Reading, phrases: Sequence[Phrase], phrase: Phrase, repeat: Repeat) -> bool:
-    """ "every day except ...", "every year in autumn", "weekly on the 1st": the rule alone would be wrong."""
+    """Returns whether words follow that change the rule: "every day except ...", "weekly on the 1st"."""
     end = _group_end(phrases, phrase)
     if reading.word(end) == ",":
         end += 1
@@ -149,6 +149,6 @@ def _goes_on(reading: Reading, phrases: Sequence[Phrase], phrase: Phrase, repeat
 
 
 def _is_day_word(word: str) -> bool:
-    """A day that was not understood: a time beside it must not become today's."""
+    """Returns whether a day was not understood: a time next to it must not become one of today."""
     word = word.removesuffix("'s")
     return word in _DAY_WORDS or word.removesuffix("s") in _DAY_WORDS or bool(_WRITTEN_DATE.fullmatch(word))

@@ -34,7 +34,7 @@ class Day:
 
 
 def next_occurrence(month: int, day: int, today: date) -> date | None:
-    """The next 29 February may be eight years away."""
+    """Returns the next such date; the next 29 February may be eight years away."""
     candidates = (_date(year, month, day) for year in range(today.year, today.year + 9))
     return next((found for found in candidates if found and found >= today), None)
 
@@ -65,7 +65,7 @@ def _later_instant(moment: Moment, minutes: int) -> Day | None:
 
 
 def _next(moment: Moment, unit: int) -> Day | None:
-    """The first day of the next week, month or year; "next day" could be tomorrow or after another day."""
+    """Returns the first day of the next week, month or year; "next day" is ambiguous and means nothing."""
     today = moment.today
     first = {WEEK: today - timedelta(days=today.weekday()), MONTH: today.replace(day=1), YEAR: date(today.year, 1, 1)}
     on = None if unit == DAY else moved(first[unit], 1, unit)
@@ -73,7 +73,7 @@ def _next(moment: Moment, unit: int) -> Day | None:
 
 
 def _month_end(months: int) -> Callable[[Moment], Day | None]:
-    """The last day of the month, ``months`` after this one."""
+    """Returns a builder of the last day of the month ``months`` after this one."""
 
     def build(moment: Moment) -> Day | None:
         following = moved(moment.today.replace(day=1), months + 1, MONTH)
@@ -117,13 +117,13 @@ def _calendar_day(moment: Moment, parts: tuple[int, int, int | None]) -> Day | N
 
 
 def _weekday_and_date(moment: Moment, number: int, parts: tuple[int, int, int | None]) -> Day | None:
-    """Only when they agree."""
+    """Returns the date when its weekday is the given one."""
     day = _calendar_day(moment, parts)
     return day if day and day.on.weekday() == number else None
 
 
 def _nth(moment: Moment, day: int) -> Day | None:
-    """The next such day of a month."""
+    """Returns the next such day of a month."""
     months = (moved(moment.today.replace(day=1), ahead, MONTH) for ahead in range(3))
     days = (_date(first.year, first.month, day) for first in months if first)
     on = next((found for found in days if found and found >= moment.today), None)
@@ -135,7 +135,7 @@ def _given(_: Moment, day: Day) -> Day:
 
 
 def _iso(reading: Reading, index: int) -> Found | None:
-    """``2026-12-01``, also with a time (local unless it has an offset)."""
+    """Reads ``2026-12-01``, also with a time (local unless it has an offset)."""
     word = reading.word(index)
     if not (_ISO_DAY.fullmatch(word) or _ISO_TIME.fullmatch(word)):
         return None
@@ -199,7 +199,7 @@ DUE_DAYS = Grammar(
 
 
 def is_dayish(reading: Reading, index: int) -> bool:
-    """Whether a word could belong to a day: what a list of days would go on with."""
+    """Returns whether a word could belong to a day, and so could continue a list of days."""
     while (word := reading.word(index)) in {"on", "by", "the"}:
         index += 1
     if word in _DAY_WORDS:

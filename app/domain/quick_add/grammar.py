@@ -1,9 +1,9 @@
-"""Phrases as tables: a line of words on the left, what it means on the right.
+"""Tables of phrases: a line of words on the left, the builder of its meaning on the right.
 
-``in {count} {unit}``: braces name a slot, which reads some words and hands their value to the line's builder;
-``on|by``: one of these words; ``[of the month]``: may be absent. A builder gets the moment and the values of the
-slots and answers None when the words mean nothing (30 February). All lines of a table share one tree of words, so that
-the time a text takes does not depend on how many lines there are.
+``in {count} {unit}``: braces name a slot, which reads some words and passes their value to the line's builder;
+``on|by``: one of these words; ``[of the month]``: optional. A builder gets the moment and the values of the slots and
+returns None when the words mean nothing (30 February). All lines of a table share one tree of words, so that the time
+of reading a text does not depend on the number of lines.
 """
 
 import re
@@ -19,7 +19,7 @@ from app.domain.quick_add.text import Token
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When and where a text was written: ``now`` is aware, ``zone`` the writer's."""
+    """The time and place of writing: ``now`` is aware, ``zone`` the writer's."""
 
     now: datetime
     zone: ZoneInfo
@@ -32,7 +32,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text being read. ``word`` outside of it is empty, which no phrase matches."""
+    """A text being read. ``word`` outside of it is empty, which matches no phrase."""
 
     source: str
     tokens: Sequence[Token]
@@ -62,7 +62,7 @@ class _Node:
 
 
 class Grammar:
-    """A table of phrases, and ``find`` to look one up."""
+    """A table of phrases."""
 
     def __init__(self, slots: Mapping[str, Slot], lines: Sequence[tuple[str, Build]]) -> None:
         self._slots = slots
@@ -79,15 +79,15 @@ class Grammar:
             else:
                 nodes = [node.words.setdefault(choice, _Node()) for node in nodes for choice in word.split("|")]
         for node in nodes:
-            assert node.build is None, f"two lines say {words}"
+            assert node.build is None, f"two lines have {words}"
             node.build = build
 
     def find(self, reading: Reading, index: int) -> list[Found]:
-        """The phrases that begin at ``index``, the longest first."""
+        """Returns the phrases that begin at ``index``, the longest first."""
         return sorted(self._walk(self._root, reading, index, ()), key=lambda found: -found[0])
 
     def slot(self, reading: Reading, index: int) -> Found | None:
-        """A whole table as a slot of another: its longest phrase."""
+        """Reads the longest phrase, so that this table can be a slot of another one."""
         return next(iter(self.find(reading, index)), None)
 
     def _walk(self, node: _Node, reading: Reading, index: int, values: tuple[Any, ...]) -> Iterator[Found]:
@@ -103,7 +103,7 @@ class Grammar:
 
 
 def _spelt_out(line: str) -> Iterator[list[str]]:
-    """The line with and without each of its optional parts."""
+    """Yields the line with and without each of its optional parts."""
     choices = [([], part[1:-1].split()) if part.startswith("[") else (part.split(),) for part in _PARTS.findall(line)]
     for choice in product(*choices):
         yield [word for part in choice for word in part]

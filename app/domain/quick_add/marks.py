@@ -1,8 +1,8 @@
-"""Marks: ``#project``, ``@tag``, ``p:high`` and ``p1`` to ``p4``, which mean the same wherever they stand.
+"""Marks: ``#project``, ``@tag``, ``p:high`` and ``p1`` to ``p4``, which mean the same anywhere in the text.
 
-A name is letters, digits, ``-``, ``_`` and emoji, not digits alone: ``#42`` is an issue, ``@9`` a time to some. With
-anything else in it, or when it could be a colour (#ff0000), the word is an ordinary one: @types/node, me@example.com.
-Other names are quoted. ``P1`` in capitals names an incident or a parking deck and is left alone.
+A name is letters, digits, ``-``, ``_`` and emoji, not digits alone: ``#42`` is an issue, ``@9`` may be a time. With any
+other character, or when it could be a colour (#ff0000), the word is an ordinary one: @types/node, me@example.com. Other
+names have to be quoted. ``P1`` in capitals names an incident or a parking deck and is not read.
 """
 
 import re
@@ -19,7 +19,7 @@ from app.models.types import visible_text
 PROJECT_MAX = 100
 PRIORITIES = {"p1": Priority.URGENT, "p2": Priority.HIGH, "p3": Priority.MEDIUM, "p4": Priority.LOW}
 _COLOUR = re.compile(r"(?=.*[0-9]|(.)\1+$)(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
-_PICTURE_PARTS = {"\u200d", "\ufe0f"}  # what joins and colours emoji
+_PICTURE_PARTS = {"\u200d", "\ufe0f"}  # parts of emoji: joiner, variation selector
 
 
 @dataclass(frozen=True, slots=True)

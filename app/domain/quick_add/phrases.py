@@ -1,13 +1,13 @@
-"""Finding the phrases of a text, each judged by the words around it.
+"""Finding the phrases of a text, each checked against the words around it.
 
-Most wrong readings are right phrases in the wrong company: "notes from monday", "the 1st chapter", "Monday meeting
+Most wrong readings are correct phrases in the wrong context: "notes from monday", "the 1st chapter", "Monday meeting
 notes", "today or tomorrow". So a phrase counts only when
 
-- no word before it makes it a part of something else (from, until, the, or ...), and no list goes on after it;
+- no word before it makes it a part of something else (from, until, the, or ...), and no list continues after it;
 - one that may describe a noun (a weekday, a date, a time, "daily") is followed by the end, punctuation, another phrase
-  or a word that cannot be that noun (about, with ...). At the very beginning its own "on" or "by" will do.
+  or a word that cannot be that noun (about, with ...). At the beginning of the text its own "on" or "by" is enough.
 
-The text is read from its end, as each phrase depends on what follows it.
+The text is read from its end, as each phrase depends on the words after it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -49,7 +49,7 @@ _LEADING_MARKS = words(", : ; - – —")  # noqa: RUF001
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """The words from ``first`` up to ``end``, and what they mean."""
+    """The words from ``first`` up to ``end``, and their meaning."""
 
     first: int
     end: int
@@ -57,7 +57,7 @@ class Phrase:
 
 
 def find_phrases(reading: Reading) -> list[Phrase]:
-    """In their order, none overlapping another."""
+    """Returns the phrases in their order, without overlaps."""
     found: dict[int, Phrase] = {}
     owners: dict[int, int] = {}
     for index in reversed(range(len(reading.tokens))):
@@ -74,7 +74,7 @@ def find_phrases(reading: Reading) -> list[Phrase]:
 
 
 def in_context(reading: Reading, phrases: Iterable[Phrase]) -> list[Phrase]:
-    """Those that still stand when the only phrases are these."""
+    """Returns the phrases that are still valid when there are no others than these."""
     kept: dict[int, Phrase] = {}
     for phrase in sorted(phrases, key=lambda phrase: -phrase.first):
         if _fits(reading, phrase, kept):
@@ -83,7 +83,7 @@ def in_context(reading: Reading, phrases: Iterable[Phrase]) -> list[Phrase]:
 
 
 def _candidates(reading: Reading, index: int) -> Iterator[Phrase]:
-    """The longest first."""
+    """Yields the phrases that begin at ``index``, the longest first."""
     if not reading.word(index)[:1].isalnum() and reading.word(index)[:1] not in {"#", "@"}:
         return
     if mark := find_mark(reading, index):
@@ -115,7 +115,7 @@ def _belongs_to_words_before(reading: Reading, phrase: Phrase) -> bool:
 
 
 def _is_a_name(reading: Reading, phrase: Phrase) -> bool:
-    """ "USA Today", "Around the World in 80 Days": capitals after capitals, where people write none."""
+    """Returns whether unusual capitals make it a name: "USA Today", "Around the World in 80 Days"."""
     if not isinstance(phrase.meaning, Day) or phrase.first == 0 or not reading.raw(phrase.first - 1)[0].isupper():
         return False
     return any(
@@ -125,13 +125,13 @@ def _is_a_name(reading: Reading, phrase: Phrase) -> bool:
 
 
 def _ends_in_clock(reading: Reading, index: int) -> bool:
-    """``at 9`` or ``9am``, not the 1 of ``Dec 1``."""
+    """Returns whether a time ends here: ``at 9`` or ``9am``, not the 1 of ``Dec 1``."""
     word = reading.word(index)
     return is_clockish(reading, index) and (not word.isdigit() or reading.word(index - 1) in {"at", "by"})
 
 
 def _is_listed(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
-    """Whether more of its kind follow: "today or tomorrow", "at 9, 10 and 11", "an hour and a half"."""
+    """Returns whether more of its kind follow: "today or tomorrow", "at 9, 10 and 11", "an hour and a half"."""
     word = reading.word(phrase.end)
     if word not in _JOINERS or isinstance(phrase.meaning, Part) or (word == "," and phrase.end + 1 in following):
         return False
@@ -142,7 +142,7 @@ def _is_listed(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -
 
 
 def _may_describe(meaning: Meaning) -> bool:
-    """Monday's is the meeting in "Monday meeting"; nothing is "in 3 days"."""
+    """Returns whether it may describe a noun, as in "Monday meeting"; "in 3 days" cannot."""
     if isinstance(meaning, Day):
         return meaning.named
     return isinstance(meaning, Clock | Part) or (isinstance(meaning, Repeat) and meaning.weak)
@@ -163,7 +163,7 @@ def _ends_well(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -
 
 
 def _opens_the_text(reading: Reading, phrase: Phrase, clock: Clock) -> bool:
-    """ "At 9am call mom", "tomorrow at 9 call mom", but not "tomorrow at 10 Downing Street"."""
+    """Returns whether a time begins the text: "At 9am call mom", but not "tomorrow at 10 Downing Street"."""
     if reading.word(phrase.first) not in {"at", "by"}:
         return False
     if phrase.first == 0:

@@ -1,7 +1,7 @@
-"""Phrases for recurrences: which days, from when, until when.
+"""Phrases for recurrences: their days, beginning and end.
 
 - Rules are counted from the first due date, which is the first matching day from today on.
-- "every 2nd monday" is every other Monday to some and the second of the month to others: not understood, while
+- "every 2nd monday" may mean every other Monday or the second of the month: it is not understood, but
   "every 2nd monday of the month" is. "every first monday" and "every last friday" can only be of the month.
 - "every month on the 31st" means the last day of shorter months, as for any date (``anchored``).
 """
@@ -41,7 +41,7 @@ ADVERBS = {
     "annually": Rule(Frequency.YEARLY),
 }
 _WORKDAYS = tuple(Weekday(0, day) for day in range(5))
-_LEAP_YEAR = 2028  # any: it has every month and day
+_LEAP_YEAR = 2028  # any leap year: it has every month and day
 
 
 def _every(_: Moment, rule: Rule) -> Repeat:
@@ -53,7 +53,7 @@ def _on_weekdays(_: Moment, rule: Rule, days: tuple[Weekday, ...]) -> Repeat | N
 
 
 def _on_days(_: Moment, rule: Rule, days: tuple[int, ...]) -> Repeat | None:
-    """A single 29th to 31st falls on the last day of shorter months, several are taken literally."""
+    """Builds the rule; a single 29th to 31st is the last day of shorter months, several are taken literally."""
     if rule.frequency is not Frequency.MONTHLY:
         return None
     if len(days) > 1:
@@ -62,7 +62,7 @@ def _on_days(_: Moment, rule: Rule, days: tuple[int, ...]) -> Repeat | None:
 
 
 def _on_ordinal(moment: Moment, rule: Rule, day: int) -> Repeat | None:
-    """ "the first of every month", "the last of each month" """
+    """Builds the rule of "the first of every month" or "the last of each month"."""
     return _on_last_day(moment, rule) if day < 0 else _on_days(moment, rule, (day,))
 
 
@@ -86,7 +86,7 @@ def _on_date(_: Moment, rule: Rule, parts: tuple[int, int, int | None]) -> Repea
 
 
 def _of(rule: Rule, build: Callable[..., Repeat | None]) -> Callable[..., Repeat | None]:
-    """The same for a phrase that names no period because there is only one."""
+    """Returns a builder with a fixed ``rule``, for phrases that do not name a period."""
     return lambda moment, *values: build(moment, rule, *values)
 
 
@@ -99,7 +99,7 @@ def _until(_: Moment, day: Day) -> Bound | None:
 
 
 def _step(reading: Reading, index: int) -> Found | None:
-    """``2``, ``two``, ``2nd``, ``second``, ``other``"""
+    """Reads ``2``, ``two``, ``2nd``, ``second``, ``other``."""
     if reading.word(index) == "other":
         return index + 1, 2
     found, least = SLOTS["number"](reading, index), 1
@@ -109,7 +109,7 @@ def _step(reading: Reading, index: int) -> Found | None:
 
 
 def _period(reading: Reading, index: int) -> Found | None:
-    """``every day``, ``each month``, ``every other week``, ``every 3 months``"""
+    """Reads ``every day``, ``each month``, ``every other week``, ``every 3 months``."""
     if reading.word(index) not in EVERY:
         return None
     end, step = _step(reading, index + 1) or (index + 1, 1)
@@ -125,7 +125,7 @@ def _adverb(reading: Reading, index: int) -> Found | None:
 
 
 def _weekdays(reading: Reading, index: int) -> Found | None:
-    """``monday and thursday``, ``mon, wed, fri``, ``mondays``, each once"""
+    """Reads ``monday and thursday``, ``mon, wed, fri``, ``mondays``, each once."""
     days: set[int] = set()
     end = index
     while found := _one_weekday(reading, _after_joiner(reading, end) if days else end):
@@ -142,7 +142,7 @@ def _one_weekday(reading: Reading, index: int) -> Found | None:
 
 
 def _month_days(reading: Reading, index: int) -> Found | None:
-    """``1st``, ``1st and 15th``, ``1st, 11th and the 21st``"""
+    """Reads ``1st``, ``1st and 15th``, ``1st, 11th and the 21st``."""
     days: set[int] = set()
     end = index
     while found := nth_day(reading, _after_the(reading, _after_joiner(reading, end)) if days else end):
@@ -169,7 +169,7 @@ def _edge(reading: Reading, index: int) -> Found | None:
 
 
 def _nth(reading: Reading, index: int) -> Found | None:
-    """``last`` or ``first`` to ``5th``"""
+    """Reads ``last`` or ``first`` to ``5th``."""
     return _edge(reading, index) or ordinal(reading, index)
 
 

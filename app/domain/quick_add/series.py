@@ -1,4 +1,4 @@
-"""What a recurrence phrase says: a rule, where it starts, where it ends."""
+"""The meaning of a recurrence phrase: a rule, its start, its end."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -23,7 +23,7 @@ class Repeat:
         return not (self.rule.weekdays or self.rule.month_days)
 
     def first(self, start: date) -> date | None:
-        """Not before ``start``."""
+        """Returns the first day of the rule that is not before ``start``."""
         days = matching_days(replace(self.rule, interval=1), start, start - timedelta(days=1))
         return next(days, None)
 
@@ -37,7 +37,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Where a recurrence ends: after ``count`` times, after ``count`` units or, without a count, with a day."""
+    """The end of a recurrence: after ``count`` times, after ``count`` units or, without a count, with a day."""
 
     count: int = 0
     unit: int | None = None
@@ -48,9 +48,9 @@ class Bound:
         return self.on is None
 
     def applied(self, rule: Rule, first: date, *, timed: ZoneInfo | None) -> Rule | None:
-        """The rule with its end; None when it would end before it began.
+        """Returns the rule with its end; None when it would end before it begins.
 
-        ``timed``: the zone when the due date is an instant. UNTIL is then one, too (RFC 5545, 3.3.10).
+        ``timed``: the zone when the due date is an instant. UNTIL is then also an instant (RFC 5545, 3.3.10).
         """
         if self.on is None and self.unit is None:
             return replace(rule, count=self.count)

@@ -1,4 +1,4 @@
-"""The text of a quick add: into tokens, and back into a title once the understood spans are cut out."""
+"""Splitting a text into tokens, and joining a title from it without the understood spans."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from app.models.types import BLANK, INVISIBLE
 
 # A project or tag with spaces in its name: #"Home office".
 _NAMED = re.compile(r'[#@](?:"[^"]+"|“[^”]+”)')
-# Quoted text is nobody's date. A quote opens only where a word could: 12" is inches, don't has no quote.
+# Quoted text is never read. A quote opens only where a word could begin: 12" is inches, don't has no quote.
 _QUOTED = re.compile(r""""[^"]+"|“[^”]+”|‘[^’]+’(?!\w)|'[^']+'(?!\w)|`[^`]+`""")  # noqa: RUF001
 _ABBREVIATED = re.compile(r"(?:[0-9]{1,2}(?::[0-9]{2})?)?[ap]\.m\.(?![^\s,;!?)])", re.IGNORECASE)
 _WORD = re.compile(r"""[^\s,;…—]*[^\s,;…—.:!?)\]}>"”]""")
@@ -21,7 +21,7 @@ _DASHES = "-–—"  # noqa: RUF001 (people type all three)
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """``text`` is lower case; it is empty when nothing in the token may be understood (quotations, URLs)."""
+    """``text`` is lower case; it is empty when the token must not be read (quotations, URLs)."""
 
     text: str
     start: int
@@ -29,7 +29,7 @@ class Token:
 
 
 def tokenize(source: str) -> list[Token]:
-    """Words without the punctuation around them, and each such mark on its own."""
+    """Splits the text into words and single punctuation marks."""
     tokens: list[Token] = []
     position = 0
     while position < len(source):
@@ -61,24 +61,24 @@ def _plain(source: str, start: int, end: int) -> Token:
 
 
 def _chunk(source: str, start: int) -> str:
-    """Up to the next white space."""
+    """Returns the text up to the next white space."""
     return source[start:].split(maxsplit=1)[0]
 
 
 def _word_end(source: str, end: int) -> int:
-    """Letters that touch a closing quote belong to it."""
+    """Returns the end of the letters that follow a closing quote directly; they belong to it."""
     while end < len(source) and source[end].isalnum():
         end += 1
     return end
 
 
 def is_mark(token: Token) -> bool:
-    """Punctuation only: it ends a phrase."""
+    """Returns whether the token is punctuation, which ends a phrase."""
     return bool(token.text) and not any(c.isalnum() or ord(c) > 0x2FFF for c in token.text)
 
 
 def without(source: str, spans: Iterable[tuple[int, int]]) -> str:
-    """The rest, joined with single spaces. Brackets and separators left with nothing to hold go, too."""
+    """Returns the text without ``spans``, joined with single spaces, without empty brackets and unused separators."""
     pieces: list[str] = []
     position = 0
     for start, end in _regions(source, spans):
@@ -89,7 +89,7 @@ def without(source: str, spans: Iterable[tuple[int, int]]) -> str:
 
 
 def _regions(source: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans with only white space between them become one; so do the brackets directly around it."""
+    """Merges spans with only white space between them, and extends them by brackets directly around them."""
     regions: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if regions and not source[regions[-1][1] : start].strip():
@@ -99,7 +99,7 @@ def _regions(source: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, i
 
 
 def _joined(pieces: Sequence[str]) -> str:
-    """Of several pieces the first and the last were cut at their outer side when they are not the given ones."""
+    """Joins the pieces that are left. An empty first or last piece means that the text was cut there."""
     if len(pieces) == 1:
         return pieces[0]
     first, *middle, last = pieces
@@ -129,13 +129,13 @@ def _to_last_word(words: list[str]) -> list[str]:
 
 
 def _without_separators(piece: str) -> str:
-    """A dash goes only when it stands alone: the mark C- keeps its."""
+    """Removes separators at the end; a dash only when it is a word of its own: the mark C- keeps its."""
     while piece and (piece[-1] in _SEPARATORS or (piece[-1] in _DASHES and (len(piece) == 1 or piece[-2].isspace()))):
         piece = piece[:-1].rstrip()
     return piece
 
 
 def says_something(title: str, *, was_cut: bool) -> bool:
-    """Whether a person sees a title; what a cut left of punctuation is none."""
+    """Returns whether a title has visible text; punctuation alone does not count when the title ``was_cut``."""
     ignored = (*INVISIBLE, "P") if was_cut else tuple(INVISIBLE)
     return any(c not in BLANK and not unicodedata.category(c).startswith(ignored) for c in title)

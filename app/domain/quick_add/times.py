@@ -1,9 +1,9 @@
-"""Phrases for times of day, and which instant a day and a time make.
+"""Phrases for times of day, and the instant of a day and a time.
 
-- Hours are read as on a 24-hour clock. Written as 1 to 6 they are as often meant in the afternoon: without am, pm,
-  "05:00" or "in the morning" they are not understood.
-- Midnight is the one that ends the day it is named with.
-- A part of the day says which 8 is meant; alone it is no time.
+- Hours are read as on a 24-hour clock. 1 to 6 often mean the afternoon: without am, pm, "05:00" or "in the morning"
+  they are not understood.
+- Midnight is the end of the day that it is named with.
+- A part of the day decides between 8:00 and 20:00; alone it is not a time.
 """
 
 import re
@@ -31,19 +31,19 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """``morning``: it says which 9 is meant, and alone no time at all."""
+    """``morning``: it decides between 9:00 and 21:00, and alone is not a time."""
 
     name: str
 
 
 def instant(moment: Moment, day: date, clock: Clock) -> datetime:
-    """In UTC. A time that the clocks leap over moves forward by the leap, one that comes twice is the first."""
+    """Returns the instant in UTC. A time in the gap of a clock change moves forward by it; of two the first is used."""
     day += timedelta(days=clock.ends_day)
     return datetime.combine(day, time(clock.hour, clock.minute), moment.zone).astimezone(UTC)
 
 
 def settled(clock: Clock, part: str | None) -> Clock | None:
-    """The clock as the part of the day wants it; None when they contradict or nobody can tell."""
+    """Returns the time with the hour that fits the part of the day; None when they contradict or it is ambiguous."""
     if clock.ends_day:
         return clock if part in {None, "night"} else None
     hours = PARTS[part] if part else range(7, 24) if clock.loose else range(24)
@@ -53,7 +53,7 @@ def settled(clock: Clock, part: str | None) -> Clock | None:
 
 
 def _twelve(reading: Reading, index: int) -> Found | None:
-    """``9am``, ``9:30 pm``, ``9 a.m.``"""
+    """Reads ``9am``, ``9:30 pm``, ``9 a.m.``."""
     word, end = reading.word(index), index + 1
     if _CLOCK.fullmatch(word):
         word, end = word + reading.word(end), end + 1
@@ -64,7 +64,7 @@ def _twelve(reading: Reading, index: int) -> Found | None:
 
 
 def _digits(form: str) -> Callable[[Reading, int], Found | None]:
-    """``00:00`` is exact, ``0:00`` and ``0`` are not."""
+    """Returns a reader of times in this form: ``00:00`` is exact, ``0:00`` and ``0`` are loose."""
     pattern = re.compile(form)
 
     def read(reading: Reading, index: int) -> Found | None:
@@ -103,7 +103,7 @@ TIMES = Grammar(
 
 
 def is_clockish(reading: Reading, index: int) -> bool:
-    """The same for times of day."""
+    """Returns whether a word could belong to a time of day."""
     word = reading.word(index)
     if word in {"at", "by"}:
         word = reading.word(index := index + 1)

@@ -1,4 +1,4 @@
-"""The vocabulary: which words are weekdays, months, numbers, and the slots that read them."""
+"""The vocabulary: weekdays, months, numbers, and the slots that read them."""
 
 import re
 from calendar import monthrange
@@ -13,7 +13,7 @@ def words(text: str) -> frozenset[str]:
 
 
 def _numbered(*names: str, start: int = 0) -> dict[str, int]:
-    """Words separated by spaces say the same."""
+    """Returns the number of each word; the words of one argument are synonyms."""
     return {word: number for number, synonyms in enumerate(names, start) for word in synonyms.split()}
 
 
@@ -22,7 +22,7 @@ WEEKDAYS = _numbered(
     "saturday sat", "sunday sun",
 )  # fmt: skip
 PLURALS = {f"{name}s": number for name, number in WEEKDAYS.items() if name.endswith("day")}
-ORDINARY = words("wed sat sun")  # weekdays only in company: "on sat", "sat 8pm"
+ORDINARY = words("wed sat sun")  # weekdays only next to other words: "on sat", "sat 8pm"
 MONTHS = _numbered(
     "january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul", "august aug",
     "september sep sept", "october oct", "november nov", "december dec", start=1,
@@ -33,7 +33,7 @@ NUMBERS = _numbered(
 ORDINALS = _numbered("first", "second", "third", "fourth", "fifth", start=1)
 UNITS = _numbered("day days", "week weeks", "month months", "year years")
 DAY, WEEK, MONTH, YEAR = range(4)
-# Hours that a part of the day has; 12 at night is midnight and left alone.
+# Hours of a part of the day; 12 at night is midnight and not read.
 PARTS = {"morning": range(12), "afternoon": range(12, 19), "evening": range(16, 24), "night": range(18, 24)}
 
 _NUMBER = re.compile(r"[0-9]{1,4}")
@@ -43,7 +43,7 @@ _YEAR = re.compile(r"[0-9]{4}")
 
 
 def moved(start: date, count: int, unit: int) -> date | None:
-    """``count`` units later; the 31st becomes the last day of a shorter month. None after the last year."""
+    """Returns the date ``count`` units later, clamped to the last day of a shorter month; None after the last year."""
     if unit <= WEEK:
         days = count * (1, 7)[unit]
         return start + timedelta(days=days) if start.year + days // 365 < LAST_YEAR else None
@@ -53,7 +53,7 @@ def moved(start: date, count: int, unit: int) -> date | None:
 
 
 def weekday(reading: Reading, index: int) -> Found | None:
-    """Also ``sat`` and ``sun``; an abbreviation takes its full stop along."""
+    """Reads a weekday, including ``sat`` and ``sun``; an abbreviation includes its full stop."""
     number = WEEKDAYS.get(reading.word(index))
     return None if number is None else (_after_stop(reading, index), number)
 
@@ -100,13 +100,13 @@ def _day_number(reading: Reading, index: int) -> Found | None:
 
 
 def nth_day(reading: Reading, index: int) -> Found | None:
-    """``1st``, never ``first`` (the first chapter) and never ``1``."""
+    """Reads ``1st``, never ``first`` (the first chapter) and never ``1``."""
     match = _NTH.fullmatch(reading.word(index))
     return (index + 1, int(match[1])) if match and 1 <= int(match[1]) <= 31 else None
 
 
 def ordinal(reading: Reading, index: int) -> Found | None:
-    """``first`` to ``fifth`` or ``1st`` to ``31st``."""
+    """Reads ``first`` to ``fifth`` or ``1st`` to ``31st``."""
     number = ORDINALS.get(reading.word(index))
     return nth_day(reading, index) if number is None else (index + 1, number)
 
@@ -138,7 +138,7 @@ SLOTS: dict[str, Slot] = {
     "part": _part,
 }
 
-# 12/1 is not here: December to some, January to others.
+# 12/1 is not here: it is ambiguous, 1 December or 12 January.
 CALENDAR = Grammar(
     SLOTS,
     [

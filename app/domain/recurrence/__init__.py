@@ -1,22 +1,22 @@
-"""When a repeating task is due next. Pure functions: no clock, no database.
+"""The next due date of a recurring task. Pure functions: no clock, no database.
 
-Rules (RFC 5545, 3.3.10) say on which days; the due date says whether there is a time of day, and which; the user's zone
-says what that time means. What people expect where the RFC is silent:
+Rules (RFC 5545, 3.3.10) determine the days, the due date the time of day, if any, and the user's zone the instant of
+that time. Where the RFC leaves it open:
 
-- **Never in the past, never the same again.** The next due lies after the day of the current one and after the
+- **Never in the past, never the same date.** The next due date is after the day of the current one and after the
   completion: on a later day for an all-day task, at a later instant for one with a time. A daily task two weeks overdue
   is completed once, not fourteen times, and then due tomorrow (at 18:00 every day, completed at noon: today at 18:00).
-  Completed early, it still moves past its own date.
-- **The phase stays.** Every other week keeps to its weeks however late a task is completed; only
+  Completed early, it still moves to a date after its own.
+- **The phase stays.** Every other week keeps its weeks however late a task is completed; only
   ``recurrence_from="completion"`` counts from the completion's local day.
-- **The time of day is local.** 09:00 stays 09:00 across clock changes. A time the clocks leap over moves forward by the
-  leap, one that comes twice means the first (3.3.5).
+- **The time of day is local.** 09:00 stays 09:00 across clock changes. A time in the gap of a clock change moves
+  forward by the gap, an ambiguous one is the first (3.3.5).
 - **Month ends clamp and come back**: see ``rule.anchored``.
 
 What to store with a series: its rule as ``str(rule)``, ``occurrences_done``, and as ``anchor`` the due it had when the
-rule was set. The anchor holds phase, day and time when one occurrence was moved by hand or pushed by a clock change.
-Without one the current due takes its place; then store ``str(anchored(rule, due))``, or a clamped 28 February is the
-28th for good. With "completion" store the plain rule: its days follow the completion.
+rule was set. The anchor keeps phase, day and time when one occurrence was moved by the user or by a clock change.
+Without one the current due date is used; then store ``str(anchored(rule, due))``, or a series clamped to 28 February
+stays on the 28th. With "completion" store the plain rule: its days follow the completion.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ Due: TypeAlias = date | datetime
 
 
 class Step(NamedTuple):
-    """Where a series goes from here; ``due`` None: it has ended. Store ``occurrences_done`` for the next step."""
+    """The next due date of a series, None when it has ended, and ``occurrences_done`` to store for the next step."""
 
     due: Due | None
     occurrences_done: int
@@ -54,19 +54,19 @@ def advance(
     occurrences_done: int,
     anchor: Due | None = None,
 ) -> Step:
-    """The step from ``due``, completed (or skipped) at ``completed_at``, to the next of its series.
+    """Returns the step from ``due``, completed (or skipped) at ``completed_at``, to the next due date of its series.
 
-    ``occurrences_done``: how many came before ``due``, 0 for the first. COUNT is of all occurrences from the start, as
-    in RFC 5545: with "due" those passed over while overdue count too (without COUNT nobody reads the number and they
-    are not counted), with "completion" there are none. An instant comes back in UTC. To walk through missed occurrences
-    one by one, pass ``due`` (or an instant of its day) as ``completed_at``.
+    ``occurrences_done``: the number of occurrences before ``due``, 0 for the first. COUNT includes all occurrences from
+    the start, as in RFC 5545: with "due" those that were missed while overdue also count (without COUNT the number is
+    unused and they are not counted), with "completion" there are none. An instant is returned in UTC. To step through
+    missed occurrences one by one, pass ``due`` (or an instant of its day) as ``completed_at``.
     """
     completed_on, due_on = completed_at.astimezone(timezone).date(), _day(due, timezone)
     anchor = due if anchor is None else anchor
     by_completion = recurrence_from == RecurrenceFrom.COMPLETION
     start = completed_on if by_completion else _day(anchor, timezone)
     clock = _clock(due, anchor, timezone)
-    # An instant later on the very day of the completion is still to come; a whole day is not.
+    # An instant later on the day of the completion is in the future; a whole day is not.
     passed = completed_on if clock is None or by_completion else completed_on - timedelta(days=1)
     after = due_on if rule.count is not None and not by_completion else max(due_on, passed)
     done = occurrences_done + 1
@@ -82,9 +82,9 @@ def advance(
 
 
 def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Iterator[Due]:
-    """The first ``limit`` dues of a series, ``start`` included, until COUNT, UNTIL or the end of 2199.
+    """Yields the first ``limit`` due dates of a series, including ``start``, until COUNT, UNTIL or the end of 2199.
 
-    ``start`` comes first even where the rule does not name its day (RFC 5545, 3.8.5.3). Instants come in UTC.
+    ``start`` comes first even where its day does not match the rule (RFC 5545, 3.8.5.3). Instants are in UTC.
     """
     start_on, clock = _day(start, timezone), _clock(start, start, timezone)
     left = limit if rule.count is None else min(limit, rule.count)
@@ -97,7 +97,7 @@ def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Itera
         candidate = _at(day, clock, timezone)
         if left < 1 or not _is_within(rule, day, candidate, timezone):
             return
-        if candidate > previous:  # a day that a zone left out is the next one's instant
+        if candidate > previous:  # a day that the zone skipped has the instant of the next day
             yield candidate
             previous = candidate
 
@@ -107,19 +107,19 @@ def _day(due: Due, timezone: ZoneInfo) -> date:
 
 
 def _clock(due: Due, anchor: Due, timezone: ZoneInfo) -> time | None:
-    """The series' local time of day; None when it is of whole days."""
+    """Returns the local time of day of a series; None when it has whole days."""
     if not isinstance(due, datetime):
         return None
     return (anchor if isinstance(anchor, datetime) else due).astimezone(timezone).time().replace(fold=0)
 
 
 def _at(day: date, clock: time | None, timezone: ZoneInfo) -> Due:
-    """RFC 5545, 3.3.5, is what fold=0 means in PEP 495: the first of two, or the offset before the gap."""
+    """Returns the due date on ``day``; fold=0 is RFC 5545, 3.3.5: the first of two, or the offset before the gap."""
     return day if clock is None else datetime.combine(day, clock, timezone).astimezone(UTC)
 
 
 def _is_within(rule: Rule, day: date, due: Due, timezone: ZoneInfo) -> bool:
-    """UNTIL is inclusive. A date ends its local day; against a whole day an instant counts by its local day."""
+    """Returns whether ``due`` is not after UNTIL; unless both are instants, local days are compared."""
     if rule.until is None:
         return True
     if isinstance(rule.until, datetime) and isinstance(due, datetime):

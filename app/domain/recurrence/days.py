@@ -1,9 +1,9 @@
-"""On which days a rule falls, in bounded time.
+"""The days of a rule, in bounded time.
 
 RFC 5545, 3.3.10 defines a rule by periods (days, weeks, months, years): every INTERVAL-th, counted from the one that
-holds the start. The first period that matters is reached by arithmetic, never by counting from the start, and a month
-or year has few shapes (4 lengths or 2, times 7 first weekdays), each worked out once: a rule that never matches costs
-no more than a look at each period until LAST_YEAR. Days are ordinals (``date.toordinal``) throughout.
+contains the start. The first relevant period is computed, never reached by counting from the start, and a month or year
+has few shapes (4 lengths or 2, times 7 first weekdays), each computed once: a rule that never matches costs no more
+than one check of each period until LAST_YEAR. Days are ordinals (``date.toordinal``) throughout.
 """
 
 from calendar import isleap
@@ -17,7 +17,7 @@ LAST: Final = date(LAST_YEAR, 12, 31).toordinal()
 
 
 def matching_days(rule: Rule, start: date, after: date) -> Iterator[date]:
-    """The days of the series that began at ``start``, ascending: not before ``start``, later than ``after``."""
+    """Yields the days of the series that begins at ``start``, ascending: not before ``start``, later than ``after``."""
     rule = anchored(rule, start)
     first = max(start, after + timedelta(days=1))
     lowest = first.toordinal()
@@ -29,7 +29,7 @@ def matching_days(rule: Rule, start: date, after: date) -> Iterator[date]:
 
 
 def _daily(rule: Rule, start: date, first: date) -> Iterator[int]:
-    """Month by month, as all limits of DAILY are about months; BYSETPOS can only choose the one day there is."""
+    """Yields month by month, as all limits of DAILY concern months; BYSETPOS can only choose the single day."""
     phase, interval = start.toordinal(), rule.interval
     if not (rule.months or rule.month_days or rule.weekdays):
         yield from range(_in_phase(phase, first.toordinal(), interval), LAST + 1, interval)
@@ -46,7 +46,7 @@ def _daily(rule: Rule, start: date, first: date) -> Iterator[int]:
 
 
 def _weekly(rule: Rule, start: date, first: date) -> Iterator[int]:
-    """Weeks begin on WKST; BYMONTH limits the single days, before BYSETPOS chooses."""
+    """Yields week by week; weeks begin on WKST, and BYMONTH limits single days before BYSETPOS chooses."""
     offsets = sorted((weekday.day - rule.week_start) % 7 for weekday in rule.weekdays)
     whole, allowed = _chosen(offsets, rule.positions), set(rule.months)
     step = 7 * rule.interval
@@ -91,7 +91,7 @@ _PERIODS: Final[dict[Frequency, Callable[[Rule, date, date], Iterator[int]]]] = 
 
 
 def _in_phase(start: int, wanted: int, step: int) -> int:
-    """The last period not after ``wanted`` that lies whole steps after ``start``."""
+    """Returns the last period not after ``wanted`` that is a whole number of steps after ``start``."""
     return start + (wanted - start) // step * step
 
 
@@ -104,7 +104,7 @@ def _week_of(day: date, week_start: int) -> int:
 
 
 def _chosen(days: list[int], positions: tuple[int, ...]) -> list[int]:
-    """BYSETPOS: positions count from 1 at the front or -1 at the end of the period's set."""
+    """Applies BYSETPOS: positions count from 1 at the beginning or -1 at the end of the period's set."""
     if not positions:
         return days
     size = len(days)
@@ -112,7 +112,7 @@ def _chosen(days: list[int], positions: tuple[int, ...]) -> list[int]:
 
 
 class _Shapes:
-    """The days of a rule in a month or year, as offsets from its first day; equal shapes are worked out once."""
+    """The days of a rule in a month or year, as offsets from its first day; equal shapes are computed once."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -126,7 +126,7 @@ class _Shapes:
         return self._in_month[index % 12]
 
     def month(self, index: int) -> tuple[int, list[int]]:
-        """The month's first day and the offsets in it (index: 12 a year from year 0)."""
+        """Returns the month's first day and the offsets in it (index: 12 a year from year 0)."""
         year, month = divmod(index, 12)
         one = date(year, month + 1, 1)
         shape = (_length(year, month + 1), one.weekday())
@@ -136,7 +136,7 @@ class _Shapes:
         return one.toordinal(), self._months[shape]
 
     def year(self, year: int) -> tuple[int, list[int]]:
-        """1 January and the offsets in its year."""
+        """Returns 1 January and the offsets in its year."""
         one = date(year, 1, 1)
         shape = (isleap(year), one.weekday())
         if shape not in self._years:
@@ -144,7 +144,7 @@ class _Shapes:
         return one.toordinal(), self._years[shape]
 
     def _year_days(self, year: int, weekday: int) -> list[int]:
-        """Numbered weekdays count within each month when BYMONTH is there, else within the year (3.3.10, note 2)."""
+        """Returns the offsets; numbered weekdays count in the month with BYMONTH, else in the year (note 2)."""
         found: list[int] = []
         begin = 0
         for month in range(1, 13):
@@ -158,9 +158,9 @@ class _Shapes:
         return found
 
     def _days(self, begin: int, length: int, weekday: int, span: int) -> list[int]:
-        """Offsets within a span (a month or a year) of ``span`` days that begins on ``weekday``.
+        """Returns offsets within a span (a month or a year) of ``span`` days that begins on ``weekday``.
 
-        Looked at is one month of it, of ``length`` days from offset ``begin``.
+        They are those of one month of it, of ``length`` days from offset ``begin``.
         """
         wanted = self._rule.month_days
         days = [d for d in range(length) if not wanted or d + 1 in wanted or d - length in wanted]

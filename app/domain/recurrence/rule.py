@@ -1,7 +1,7 @@
-"""What a recurrence rule may say: reading, checking and writing RFC 5545 RRULE values (section 3.3.10).
+"""Reading, checking and writing recurrence rules: RFC 5545 RRULE values (section 3.3.10).
 
-The subset is what a person can mean by "every ...": DAILY to YEARLY. Everything else is refused by name, never ignored:
-a rule that is half understood puts a task on the wrong day.
+The supported subset covers what people call "every ...": DAILY to YEARLY. Everything else is refused by name, never
+ignored: a partly understood rule would put a task on the wrong day.
 """
 
 import re
@@ -15,7 +15,7 @@ from app.errors import InvalidRecurrence
 from app.models.task_fields import RECURRENCE_MAX
 
 MAX_INTERVAL = 1_000
-MAX_COUNT = 3_000  # those passed over are counted one by one: 3 ms at most
+MAX_COUNT = 3_000  # missed occurrences are counted one by one: 3 ms at most
 FIRST_YEAR, LAST_YEAR = 1900, 2199  # the dates this service accepts
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 SHORTEST = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of a month by its number
@@ -49,7 +49,7 @@ class Weekday(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A checked rule; ``str()`` is its canonical text. Tuples are sorted, an empty one is a part that is not there.
+    """A checked rule; ``str()`` is its canonical text. Tuples are sorted; an empty one is an absent part.
 
     Get one from ``parse_rule``: the constructor checks nothing.
     """
@@ -80,9 +80,9 @@ class Rule:
 
 
 def parse_rule(text: str) -> Rule:
-    """The rule in ``text``: an RRULE value, with or without its ``RRULE:`` in front, in any case.
+    """Parses an RRULE value, with or without ``RRULE:`` in front, in any case.
 
-    Raises InvalidRecurrence naming the first part at fault.
+    Raises InvalidRecurrence, which names the first part at fault.
     """
     values: dict[str, Any] = {}
     for name, value in _parts(text):
@@ -98,12 +98,12 @@ def parse_rule(text: str) -> Rule:
 
 
 def anchored(rule: Rule, start: date) -> Rule:
-    """The rule with the days that RFC 5545 takes from the start of the series written out, so that it says them itself.
+    """Returns the rule with explicit days, where RFC 5545 would take them from the start of the series.
 
     A plain MONTHLY or YEARLY rule that starts on the 29th to 31st means, to people, the last day of shorter months and
     the 31st again afterwards; RFC 5545 would skip those months. The 31st becomes ``BYMONTHDAY=-1``, 29 February
-    ``BYMONTH=2;BYMONTHDAY=-1``, the 30th ``BYMONTHDAY=28,29,30;BYSETPOS=-1``: any calendar reads these alike. An
-    explicit ``BYMONTHDAY=31`` stays what it says. One case cannot be written and skips as in RFC 5545: a YEARLY rule
+    ``BYMONTH=2;BYMONTHDAY=-1``, the 30th ``BYMONTHDAY=28,29,30;BYSETPOS=-1``: all calendars read these alike. An
+    explicit ``BYMONTHDAY=31`` is kept. One case cannot be written and skips months as in RFC 5545: a YEARLY rule
     of several months that include February, from the 29th or 30th.
     """
     if rule.frequency is Frequency.DAILY or rule.weekdays or rule.month_days:
@@ -119,7 +119,7 @@ def anchored(rule: Rule, start: date) -> Rule:
 
 
 def _clamped(day: int, months: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """BYMONTHDAY and BYSETPOS for "on this day, or the last of a shorter month" in all of these months."""
+    """Returns BYMONTHDAY and BYSETPOS for "on this day, or the last of a shorter month" in all of these months."""
     shortest = min(SHORTEST[month] for month in months)
     if day <= shortest:
         return (day,), ()
@@ -129,7 +129,7 @@ def _clamped(day: int, months: Iterable[int]) -> tuple[tuple[int, ...], tuple[in
 
 
 def _parts(text: str) -> Iterable[tuple[str, str]]:
-    """Name and value of each part, both upper case."""
+    """Yields name and value of each part, both in upper case."""
     text = text.strip()
     for name in _PROPERTIES:
         if re.search(rf"^{name}\b", text, re.MULTILINE | re.IGNORECASE):
@@ -197,7 +197,7 @@ def _until(name: str, value: str) -> date | datetime:
 
 
 def _check(rule: Rule) -> None:
-    """What RFC 5545, 3.3.10 forbids between parts, and positions that no set of the rule can have."""
+    """Refuses combinations that RFC 5545, 3.3.10 forbids, and positions that no set of the rule can have."""
     if rule.count is not None and rule.until is not None:
         raise InvalidRecurrence("COUNT", "must not stand together with UNTIL")
     if rule.frequency is Frequency.WEEKLY and rule.month_days:
@@ -215,7 +215,7 @@ def _check(rule: Rule) -> None:
 
 
 def _sorted(numbers: Iterable[int]) -> tuple[int, ...]:
-    """Without repetitions; those counted from the end come last."""
+    """Returns the numbers without repetitions; those counted from the end come last."""
     return tuple(sorted(set(numbers), key=lambda number: (number < 0, number)))
 
 
