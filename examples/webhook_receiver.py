@@ -2,8 +2,8 @@
 
     SECRET=whsec_... PORT=9000 python examples/webhook_receiver.py
 
-Respond with 2xx only after the event is stored: with any other status it is sent again. An event may come twice, with the
-same id.
+Respond with 2xx only after the event is stored: with any other status it is sent again. An event may come twice, with
+the same id.
 """
 
 import base64
@@ -18,7 +18,7 @@ TOLERANCE = 300  # seconds: an older message may be a replay by an attacker
 
 
 def is_genuine(secret: str, message_id: str, timestamp: str, signatures: str, body: bytes) -> bool:
-    """Verifies by Standard Webhooks: one signature is the HMAC of id, time and body. During a rotation there are two."""
+    """Verifies by Standard Webhooks: one signature is the HMAC of id, time and body. A rotation has two."""
     if not timestamp.isdigit() or abs(time.time() - int(timestamp)) > TOLERANCE:
         return False
     key = base64.b64decode(secret.removeprefix("whsec_"))

@@ -1,4 +1,4 @@
-"""One file a noun. Importing this package registers every table."""
+"""Tables and their shapes, one file a noun. Importing this package registers every table."""
 
 from sqlalchemy import DDL, event
 from sqlmodel import SQLModel

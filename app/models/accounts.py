@@ -1,4 +1,4 @@
-"""Accounts: who can log in here, and the shapes in which an account is made, read and changed."""
+"""Accounts: users who log in here, and the shapes in which an account is created, read and changed."""
 
 import unicodedata
 from datetime import datetime
@@ -22,7 +22,7 @@ SPECIAL_USE_DOMAIN_NAMES.clear()  # the library's documented way to accept .loca
 
 
 class Account(SQLModel, table=True):
-    """``email_key`` is the case-folded address and unique. No ``password_hash``: not confirmed by mail yet."""
+    """``email_key`` is the case-folded e-mail and unique. No ``password_hash``: not confirmed by mail yet."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -40,7 +40,7 @@ class Account(SQLModel, table=True):
 
 
 class PasswordReset(SQLModel, table=True):
-    """A token that was mailed, as its SHA-256; good for one new password."""
+    """The SHA-256 of a token that was mailed; valid for one new password."""
 
     __tablename__ = "password_resets"
     __table_args__ = (
@@ -57,7 +57,7 @@ class PasswordReset(SQLModel, table=True):
 
 def _email(value: str) -> str:
     try:
-        # Names of an intranet are as good as public ones here, and nothing is asked of the network.
+        # Names of an intranet are accepted, and there are no DNS queries.
         found = validate_email(value.strip(), check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:
         raise PydanticCustomError("email", "Not an e-mail address: {reason}", {"reason": str(error)}) from None
@@ -65,13 +65,13 @@ def _email(value: str) -> str:
 
 
 def fold_email(email: str) -> str:
-    """The same for every spelling of an address that a person would call the same."""
+    """Returns one key for all spellings of an e-mail that differ in case or compatibility forms only."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold())
 
 
 @cache
 def known_time_zones() -> set[str]:
-    return available_timezones()  # reads the folder of zones each time: 16 to 48 ms
+    return available_timezones()  # uncached it reads the folder of zones each time: 16 to 48 ms
 
 
 def _timezone(value: str) -> str:
@@ -91,7 +91,7 @@ Name = Annotated[
     StrictStr, cleaned(NAME_MAX), AfterValidator(str.strip), Field(max_length=NAME_MAX, examples=["Alice"])
 ]
 TimeZone = Annotated[StrictStr, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_timezone)]
-# No rules of composition (NIST SP 800-63B, 3.1.1.2): length, and not one of the most common.
+# No composition rules (NIST SP 800-63B, 3.1.1.2): only a length, and a list of common passwords elsewhere.
 NewPassword = Annotated[
     StrictStr, Field(min_length=PASSWORD_MIN, max_length=PASSWORD_MAX, examples=["correct horse battery"])
 ]
@@ -112,7 +112,7 @@ class AccountCreate(Shape):
 
 
 class AccountUpdate(UpdateShape):
-    """Only the fields sent change. A new ``email`` needs ``current_password``: mails to it can set a password."""
+    """Only the fields sent change. A new ``email`` needs ``current_password``, since mails to it can set a password."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}]})
 

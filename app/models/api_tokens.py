@@ -1,4 +1,4 @@
-"""API tokens for scripts and agents: shown once, kept as SHA-256."""
+"""API tokens for scripts and agents: shown once, stored as SHA-256."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -23,7 +23,7 @@ class Scope(StrEnum):
 
 
 class ApiToken(SQLModel, table=True):
-    """``hint`` is the beginning of the token, by which its owner can tell it from others."""
+    """``hint`` is the beginning of the token, by which its owner recognizes it."""
 
     __tablename__ = "api_tokens"
     __table_args__ = (
@@ -73,6 +73,6 @@ class ApiTokenRead(BaseModel):
 
 
 class ApiTokenCreated(ApiTokenRead):
-    """The only answer that ever holds ``token``."""
+    """The only response that contains ``token``."""
 
     token: str

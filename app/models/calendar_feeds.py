@@ -1,4 +1,4 @@
-"""Calendar feeds: each can be subscribed to with its own token, which opens nothing else."""
+"""Calendar feeds: each has its own token, which is valid for that feed only."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ NAME_MAX = 100
 
 
 class CalendarFeed(SQLModel, table=True):
-    """``token_hash`` is the SHA-256 of what stands in the address."""
+    """``token_hash`` is the SHA-256 of the token in the feed's URL."""
 
     __tablename__ = "calendar_feeds"
     __table_args__ = (
@@ -42,7 +42,7 @@ class CalendarRead(BaseModel):
 
 
 class CalendarCreated(CalendarRead):
-    """The only answer that ever holds the token."""
+    """The only response that contains the token."""
 
     token: str
-    url: str = Field(description="Where a calendar subscribes.")
+    url: str = Field(description="The URL that a calendar subscribes to.")

@@ -13,8 +13,8 @@ from app.models.columns import table_of
 class Change(SQLModel, table=True):
     """``data`` is the row after the write, its columns as JSON. Rows of one write share their ``revision``.
 
-    ``through`` names what the write came through: api, token:<name>, mcp, chat, import, reminder, or
-    reminder:late for one that fired more than a minute behind its moment.
+    ``through`` is the source of the write: api, token:<name>, mcp, chat, import, reminder, or reminder:late for a
+    reminder that fired more than a minute late.
     """
 
     __tablename__ = "changes"

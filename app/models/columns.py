@@ -8,17 +8,17 @@ from sqlmodel import SQLModel
 
 
 def identity() -> Any:
-    """The id, given by the database."""
+    """Returns an id column that the database fills in."""
     return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
 
 
 def instant() -> Any:
-    """May be null."""
+    """Returns a column of an instant that may be null."""
     return Col(default=None, sa_type=DateTime(timezone=True))
 
 
 def written_at() -> Any:
-    """An instant; the database writes when the transaction began."""
+    """Returns a column of an instant, by default the start of the transaction."""
     return Col(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
 
 

@@ -25,7 +25,7 @@ BODY_MAX = 5000
 
 
 class Comment(SQLModel, table=True):
-    """Goes with its task when that is deleted for good. ``deleted_at`` is set while undo may still bring it back."""
+    """Deleted permanently with its task. ``deleted_at`` is set while undo can still restore it."""
 
     __tablename__ = "comments"
     __table_args__ = (
@@ -86,7 +86,7 @@ class CommentRead(BaseModel):
 
 
 class CommentBody(Echoed):
-    """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
+    """Read-only fields of a response may be sent back; they are ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"body": "The oat one"}]})
 
@@ -96,7 +96,7 @@ class CommentBody(Echoed):
 
 
 class CommentRow(msgspec.Struct, frozen=True):
-    """What a service returns and what is encoded: CommentRead without validation."""
+    """CommentRead without validation: returned by services and encoded."""
 
     id: int
     user_id: str
@@ -108,5 +108,5 @@ class CommentRow(msgspec.Struct, frozen=True):
 
 
 def comment_of_change(data: dict[str, Any]) -> CommentRow:
-    """A CommentRow of ``changes.data``: what a GET answers for that row."""
+    """Returns the row in ``changes.data``, equal to that of a GET."""
     return msgspec.convert(data, CommentRow)

@@ -1,4 +1,4 @@
-"""Conversations with the assistant: what was said, what agents wrote meanwhile, and what a day's talking cost."""
+"""Conversations with the assistant: messages, writes of agents that can be undone, and the tokens used in a day."""
 
 from datetime import date, datetime
 from typing import Any
@@ -46,7 +46,7 @@ CONVERSATIONS = table_of(Conversation)
 
 
 class Message(SQLModel, table=True):
-    """What the user or the assistant said. ``tool_calls`` is what the assistant did before it said it."""
+    """A message of the user or the assistant. ``tool_calls`` are the calls that the assistant made before it."""
 
     __tablename__ = "messages"
     __table_args__ = (
@@ -74,9 +74,9 @@ MESSAGES = table_of(Message)
 
 
 class AgentWrite(SQLModel, table=True):
-    """The number of a write that an agent made and that has not been undone. ``source`` is chat:<id>, mcp, mcp:<name>.
+    """The revision of an agent's write that has not been undone. ``source`` is chat:<id>, mcp, mcp:<name>.
 
-    Not numbered itself: it only says which of the owner's writes "undo that" means.
+    Has no revision of its own: it only marks the write that "undo that" reverts.
     """
 
     __tablename__ = "agent_writes"
@@ -91,7 +91,7 @@ AGENT_WRITES = table_of(AgentWrite)
 
 
 class TokenUse(SQLModel, table=True):
-    """The model's tokens that an owner has used, or reserved for a run, on a day in UTC."""
+    """The tokens of the model that an owner has used, or reserved for a run, on a day in UTC."""
 
     __tablename__ = "token_use"
     __table_args__ = (_owner("token_use"),)
@@ -102,7 +102,7 @@ class TokenUse(SQLModel, table=True):
 
 
 class ToolCallRead(BaseModel):
-    """What the assistant did. ``result`` is what the tool answered, or ``{error, detail}``."""
+    """A call of a tool by the assistant. ``result`` is the result of the tool, or ``{error, detail}``."""
 
     tool: str
     arguments: dict[str, Any]
@@ -151,21 +151,21 @@ class MessageRead(BaseModel):
     role: str = Field(description="user or assistant.")
     content: str
     created_at: Instant
-    tool_calls: list[ToolCallRead] = Field(description="What the assistant did before it said this.")
+    tool_calls: list[ToolCallRead] = Field(description="The calls that the assistant made before this message.")
 
 
-# What services return and what is encoded: the shapes above without validation.
+# The shapes above without validation: returned by services and encoded.
 ConversationRow: Any = msgspec.defstruct("ConversationRow", list(ConversationRead.model_fields), frozen=True)
 MessageRow: Any = msgspec.defstruct("MessageRow", list(MessageRead.model_fields), frozen=True)
 
 
 def conversation_of_change(data: dict[str, Any]) -> Any:
-    """``changes.data`` as a GET answers it."""
+    """Returns the row in ``changes.data``, equal to that of a GET."""
     return ConversationRow(**_read(ConversationRead, data))
 
 
 def message_of_change(data: dict[str, Any]) -> Any:
-    """``changes.data`` as a GET answers it."""
+    """Returns the row in ``changes.data``, equal to that of a GET."""
     return MessageRow(**_read(MessageRead, data))
 
 

@@ -1,4 +1,4 @@
-"""Answers kept for a day, so that a client that heard nothing can ask again without doing it twice."""
+"""Responses that are stored for a day, so that a client that got none can safely repeat its request."""
 
 from datetime import datetime
 from typing import Any

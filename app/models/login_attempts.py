@@ -1,4 +1,4 @@
-"""How often somebody guessed wrong: for an account at an address, for the account, and for the address."""
+"""Failed logins: of an account from an IP address, of the account, and from the IP address."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sqlmodel import Field, Index, SQLModel
 
 
 class LoginAttempt(SQLModel, table=True):
-    """``account`` and ``address`` are SHA-256 values; empty means any. ``admitted``: the latest try was let through."""
+    """``account`` and ``address`` are SHA-256 values; empty means any. ``admitted``: the latest attempt was allowed."""
 
     __tablename__ = "login_attempts"
     __table_args__ = (Index("login_attempts_by_last_at", "last_at"),)

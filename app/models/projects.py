@@ -1,4 +1,4 @@
-"""Projects: what tasks are kept in. A task in none is in the inbox."""
+"""Projects, which contain tasks. A task without one is in the inbox."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -26,7 +26,7 @@ COLOR = "^#[0-9A-Fa-f]{6}$"
 
 
 class Project(SQLModel, table=True):
-    """``position`` is as that of tasks. ``deleted_at`` is set while something may still bring it back."""
+    """``position`` works as that of tasks. ``deleted_at`` is set while the project can still be restored."""
 
     __tablename__ = "projects"
     __table_args__ = (
@@ -92,7 +92,7 @@ class ProjectRead(BaseModel):
     user_id: str
     name: str
     color: str | None
-    position: str = Field(description="Sorts among projects, as text in the order of its bytes.")
+    position: str = Field(description="Sort key among projects: text, ordered by its bytes.")
     archived_at: Instant | None
     version: Int64
     created_at: Instant
@@ -100,7 +100,7 @@ class ProjectRead(BaseModel):
 
 
 class ProjectBody(Echoed):
-    """The read-only names may be sent back and are dropped, never applied."""
+    """Read-only fields of a response may be sent back; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"name", "color"}
 
@@ -122,13 +122,13 @@ class ProjectUpdate(ProjectBody, UpdateShape):
     archived: StrictBool | MISSING = MISSING
 
 
-# What a service returns and what is encoded: ProjectRead without validation.
+# ProjectRead without validation: returned by services and encoded.
 ProjectRow: Any = msgspec.defstruct("ProjectRow", list(ProjectRead.model_fields), frozen=True)
 _INSTANTS = {"archived_at", "created_at", "updated_at"}
 
 
 def project_of_change(data: dict[str, Any]) -> Any:
-    """A ProjectRow of ``changes.data``: the same bytes that a GET answers."""
+    """Returns the row in ``changes.data``, equal to that of a GET."""
     return ProjectRow(
         *(datetime.fromisoformat(data[n]) if n in _INSTANTS and data[n] else data[n] for n in ProjectRead.model_fields)
     )

@@ -1,4 +1,4 @@
-"""When somebody has a whole quota again. Lost in a crash of the database, which only makes it milder for a while."""
+"""The instants at which quotas are full again. The table is lost in a crash of the database: quotas are full then."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sqlmodel import Field, SQLModel
 
 
 class RateLimit(SQLModel, table=True):
-    """``key`` is a SHA-256 value of what is limited and of whom. ``admitted``: the latest try was let through."""
+    """``key`` is a SHA-256 value of the limit and its subject. ``admitted``: the latest attempt was allowed."""
 
     __tablename__ = "rate_limits"
     __table_args__ = {"prefixes": ["UNLOGGED"]}

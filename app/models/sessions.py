@@ -1,4 +1,4 @@
-"""Sessions: one for each login, kept alive by refresh tokens that are used once."""
+"""Sessions: one for each login, extended by refresh tokens that can be used once."""
 
 from datetime import datetime
 
@@ -31,7 +31,7 @@ class LoginSession(SQLModel, table=True):
 
 
 class RefreshToken(SQLModel, table=True):
-    """One link of a session's chain, as its SHA-256."""
+    """One token of a session's chain, as its SHA-256."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
@@ -54,7 +54,7 @@ class RefreshToken(SQLModel, table=True):
 
 
 class SessionRead(BaseModel):
-    """A login that can still be used. ``current`` is the one that asks."""
+    """A session that has not ended. ``current``: the session of this request."""
 
     id: str
     current: bool

@@ -1,9 +1,9 @@
-"""The database's own functions, which columns and statements call: what migrations have made of them."""
+"""SQL functions that columns and statements call, in the version that the migrations create."""
 
-# Lower case, compatibility forms made one, accents gone; the last two lines are for letters that are not made of two.
-# normalize() knows UTF-8 only, and ASCII needs none of it: 1 microsecond a task. Immutable, as columns want it, which
-# array_to_string() and the extension unaccent are not. The same text in both: a dump is restored with an empty
-# search_path, where neither would find the other.
+# Lower case, one compatibility form, no accents; the last two lines are for letters that have no decomposition.
+# normalize() needs UTF-8, and ASCII skips it: 1 microsecond a task. Immutable, as generated columns require, which
+# array_to_string() and the extension unaccent are not. The body is in both functions, since a dump is restored with an
+# empty search_path, where neither would find the other.
 _FOLD = r"""
     if octet_length(value) = char_length(value) then
         return lower(value);
@@ -20,8 +20,8 @@ create or replace function search_fold(value text) returns text language plpgsql
 begin"""
     + _FOLD
 )
-# Title, tags, description, with a separator behind each of the first two, so that one LIKE can say where a word is;
-# and a space before each word, so that it can say how it begins.
+# Title, tags, description, with a separator after each of the first two, so that one LIKE can match the field of a
+# word; and a space before each word, so that it can match the beginning of a word.
 SEARCH_TASK = (
     r"""
 create or replace function search_task(title text, description text, tags text[]) returns text
@@ -33,8 +33,8 @@ declare
 begin"""
     + _FOLD
 )
-# The earliest moment behind ``after`` that ``reminders`` name, for a task due on or at its date in ``zone``.
-# A duration has its sign in front, and days and time of day in parts of their own (app.models.task_reminders).
+# The earliest instant of ``reminders`` later than ``after``, for a task with that due date in ``zone``.
+# A duration begins with its sign; days and time of day are separate parts (app.models.task_reminders).
 NEXT_REMINDER = """
 create or replace function
 next_reminder(reminders text[], due_on date, due_at timestamptz, zone text, after timestamptz)

@@ -20,7 +20,7 @@ class Priority(StrEnum):
 
 
 class RecurrenceFrom(StrEnum):
-    """What the next occurrence is counted from."""
+    """The date from which the next occurrence is computed."""
 
     DUE = "due"
     COMPLETION = "completion"
@@ -31,7 +31,7 @@ def _unique_tags(tags: list[str]) -> list[str]:
 
 
 def _description(value: str, info: ValidationInfo) -> str:
-    """The limit is a setting, handed in as validation context by the route."""
+    """Cleans a description and checks its length; the route passes the limit, a setting, as validation context."""
     limit = (info.context or {}).get("description_max", DESCRIPTION_MAX)
     value = clean_text(value, limit)
     if len(value) > limit:
@@ -56,14 +56,14 @@ Recurrence = Annotated[
     Field(
         min_length=1,
         max_length=RECURRENCE_MAX,
-        description="An RRULE of RFC 5545, DAILY to YEARLY. Without a due date the first is the next day it names.",
+        description="An RRULE of RFC 5545, DAILY to YEARLY. Without a due date: first due on the next day of the rule.",
         examples=["FREQ=WEEKLY;BYDAY=MO"],
     ),
 ]
 
 
 class Subtasks(StrEnum):
-    """What completing a task does to the open ones below it."""
+    """The effect of completing a task on its open subtasks."""
 
     COMPLETE = "complete"
     KEEP = "keep"

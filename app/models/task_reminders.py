@@ -12,7 +12,7 @@ from app.models.types import parse_date_or_instant, raw_items
 REMINDERS_MAX = 10
 LONGEST = timedelta(days=366)
 HELP = "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D"
-# RFC 5545, 3.3.6: weeks stand alone. Two digits more than the longest one needs, so that int() stays cheap.
+# RFC 5545, 3.3.6: weeks are not combined with other units. The digits are bounded so that int() stays cheap.
 _DURATION = re.compile(
     r"([+-])?P(?:(\d{1,3})W|(?=\d|T\d)(?:(\d{1,4})D)?(?:T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?)",
     re.ASCII,
@@ -20,9 +20,9 @@ _DURATION = re.compile(
 
 
 def _duration(text: str) -> str | None:
-    """``text`` in its only spelling, e.g. -P1DT2H; None when it is no duration.
+    """Returns the canonical spelling of a duration, e.g. -P1DT2H; None when ``text`` is not a duration.
 
-    Days stay days: the day before at the same time of day, which is not always 24 hours.
+    Days stay days: one day before is the same time of day on the previous day, which is not always 24 hours.
     """
     if (found := _DURATION.fullmatch(text)) is None:
         return None
@@ -41,7 +41,7 @@ def _split(seconds: int) -> tuple[int, int, int]:
 
 
 def _reminder(text: str) -> str:
-    """One spelling for each. An instant without offset keeps none: the service reads it in the owner's zone."""
+    """Returns the canonical spelling. An instant without offset stays so: the service reads it in the owner's zone."""
     if (duration := _duration(text.upper())) is not None:
         return duration
     try:
@@ -56,7 +56,7 @@ def _reminder(text: str) -> str:
 
 
 def spell(instant: datetime) -> str:
-    """An instant as reminders hold it."""
+    """Returns the spelling in which reminders are stored."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -1,4 +1,4 @@
-"""Tasks on their way out: what a service returns and what is encoded."""
+"""Rows of tasks as services return them and as they are encoded."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -9,15 +9,15 @@ from sqlalchemy import Date, DateTime
 
 from app.models.tasks import TASKS, TaskRead
 
-# What a service returns and what is encoded: TaskRead without validation, 3 microseconds a row less than Pydantic.
+# TaskRead without validation: returned by services and encoded, 3 microseconds a row less than Pydantic.
 TaskRow: Any = msgspec.defstruct("TaskRow", list(TaskRead.model_fields), frozen=True, gc=False)
 
-# The columns behind TaskRow: its fields in their order, ``due_on`` in the place of ``due_date``, and ``due_at`` last.
+# The columns of TaskRow: its fields in their order, ``due_on`` in place of ``due_date``, and ``due_at`` last.
 READ_COLUMNS = (*tuple("due_on" if name == "due_date" else name for name in TaskRead.model_fields), "due_at")
 _DUE, _DUE_AT = READ_COLUMNS.index("due_on"), len(READ_COLUMNS) - 1
 
 
-# Columns whose JSON is text, and how it is read back. fromisoformat also reads "+00:00" and cut-off fractions.
+# Columns whose JSON is text, with their parsers. fromisoformat also accepts "+00:00" and shortened fractions.
 FROM_JSON: dict[str, Callable[[str], Any]] = {
     column.name: datetime.fromisoformat if isinstance(column.type, DateTime) else date.fromisoformat
     for column in TASKS.c
@@ -32,16 +32,16 @@ def due_of(row: Any, prefix: str = "due") -> date | datetime | None:
 
 
 def task_of_change(data: dict[str, Any]) -> Any:
-    """A TaskRow of ``changes.data``: the same bytes that a GET answers for that row.
+    """Returns the row in ``changes.data``, equal to that of a GET.
 
-    A column that is younger than the change is null.
+    A column that was added after the change is null.
     """
     values = [(data.get(name), FROM_JSON.get(name)) for name in READ_COLUMNS]
     return task_row([value if read is None or value is None else read(value) for value, read in values])
 
 
 def task_row(record: Any) -> Any:
-    """A TaskRow of a record that begins with READ_COLUMNS; ``due_date`` is whichever of the two is set."""
+    """Returns the row of a record that begins with READ_COLUMNS; ``due_date`` is ``due_on`` or ``due_at``."""
     due_at = record[_DUE_AT]
     if due_at is None:
         return TaskRow(*record[:_DUE_AT])

@@ -36,15 +36,15 @@ from app.models.task_fields import (
 from app.models.task_reminders import Reminders
 from app.models.types import Echoed, Instant, Int64, RowId, UpdateShape
 
-# What lists are sorted by, where it is not a column that a client reads. As stored columns, because under row-level
-# security an expression is no part of an index range: the functions in it are not leakproof.
-# PostgreSQL's "infinity" stands for "no date", so that one index range serves a page at any depth in both directions.
+# Sort keys that are not columns of the API. They are stored columns, because under row-level security an index range
+# cannot use an expression: its functions are not leakproof. PostgreSQL's "infinity" means "no date", so that one index
+# range serves a page at any depth in both directions.
 DUE_SORT = "coalesce(due_at, (due_on)::timestamp without time zone at time zone 'UTC', 'infinity'::timestamptz)"
 COMPLETED_SORT = "coalesce(completed_at, 'infinity'::timestamptz)"
 PRIORITY_SORT = "array_position(array['none','low','medium','high','urgent'], priority)"
 TITLE_SORT = "lower(title)"
-# Where a move put the row, else where its creation did: behind all that were created before. Text in the order of its
-# bytes, so that there is always room between two; the digits of the id begin with their number and end in "i".
+# The key that a move set, else one of the id, which sorts after those of all earlier rows. Text, ordered by its bytes:
+# there is always a key between two. The number of hexadecimal digits of the id comes first, then the digits, then "i".
 POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.sql_functions
 LIVE = text("deleted_at is null")
@@ -56,11 +56,11 @@ def _computed(name: str, type_: Any, expression: str) -> Any:
 
 
 class Task(SQLModel, table=True):
-    """``due_on`` (a day) and ``due_at`` (an instant) are different things; at most one is set.
+    """``due_on`` (a day) and ``due_at`` (an instant) are different; at most one is set.
 
-    ``version`` is the owner's revision that wrote the row. ``deleted_at`` means: in the trash. ``anchor_*`` is the due
-    date with which ``recurrence`` was set, ``occurrences_done`` how many came before this one; ``series_id`` is the
-    task whose completed occurrence this is. At ``remind_at`` the next reminder fires.
+    ``version`` is the revision of the latest write to the row. ``deleted_at`` is set in the trash. ``anchor_*`` is the
+    due date with which ``recurrence`` was set, ``occurrences_done`` the number of earlier occurrences; ``series_id`` is
+    the recurring task of which this is a completed occurrence. At ``remind_at`` the next reminder fires.
     """
 
     __tablename__ = "tasks"
@@ -71,7 +71,6 @@ class Task(SQLModel, table=True):
         CheckConstraint("priority in ('none', 'low', 'medium', 'high', 'urgent')", name="tasks_priority_check"),
         CheckConstraint("due_on is null or due_at is null", name="tasks_due_check"),
         CheckConstraint(f"cardinality(tags) <= {TAGS_MAX}", name="tasks_tags_check"),
-        # One index for each sort order. Pages are ranges of them: (sort key, id) after the last one seen.
         CheckConstraint("recurrence is null or num_nonnulls(due_on, due_at) = 1", name="tasks_recurrence_check"),
         CheckConstraint("recurrence_from in ('due', 'completion')", name="tasks_recurrence_from_check"),
         ForeignKeyConstraint(
@@ -79,6 +78,7 @@ class Task(SQLModel, table=True):
         ),
         ForeignKeyConstraint(["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="tasks_parent_id_fkey"),
         ForeignKeyConstraint(["user_id", "series_id"], ["tasks.user_id", "tasks.id"], name="tasks_series_id_fkey"),
+        # One index for each sort order. A page is a range of one: (sort key, id) after the cursor.
         Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=LIVE),
         Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=LIVE),
         Index("tasks_by_due", "user_id", "due_sort", "id", postgresql_where=LIVE),
@@ -87,10 +87,10 @@ class Task(SQLModel, table=True):
         Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=LIVE),
         Index("tasks_open", "user_id", "created_at", "id", postgresql_where=OPEN),
         Index("tasks_open_by_due", "user_id", "due_sort", "id", postgresql_where=OPEN),
-        # Those in the trash, too: a move must find a place that none of them will take again.
+        # With the rows in the trash: a move must choose a key that no restored row has.
         Index("tasks_by_position", "user_id", "position", "id"),
-        # Also for the foreign keys: whatever refers to a row that is deleted for good.
-        Index("tasks_by_project", "user_id", "project_id", "position", "id"),  # the inbox, too
+        # These also serve the foreign keys, when a referenced row is deleted permanently.
+        Index("tasks_by_project", "user_id", "project_id", "position", "id"),  # includes the inbox
         Index(
             "tasks_by_parent", "user_id", "parent_id", "position", "id", postgresql_where=text("parent_id is not null")
         ),
@@ -141,7 +141,7 @@ TASKS = table_of(Task)
 
 
 class TaskRead(BaseModel):
-    """A task as every endpoint answers it."""
+    """A task as every endpoint returns it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -183,7 +183,7 @@ class TaskRead(BaseModel):
     tags: list[str]
     project_id: Int64 | None
     parent_id: Int64 | None
-    position: str = Field(description="Sorts among siblings, as text in the order of its bytes.")
+    position: str = Field(description="Sort key among siblings: text, ordered by its bytes.")
     recurrence: str | None = Field(description="An RRULE of RFC 5545.")
     recurrence_from: RecurrenceFrom
     series_id: Int64 | None = Field(description="The recurring task of which this is a completed occurrence.")
@@ -199,7 +199,7 @@ WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
 class TaskBody(Echoed):
-    """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
+    """Read-only fields of a response may be sent back; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE | {"deleted_at"}
 
@@ -225,7 +225,7 @@ class TaskCreate(TaskBody):
 
 
 class TaskUpdate(TaskBody, UpdateShape):
-    """Only the fields sent change. ``null`` clears a field: ``priority`` returns to medium, lists to none."""
+    """Only the fields sent change. ``null`` clears a field: ``priority`` becomes medium, lists become empty."""
 
     model_config = ConfigDict(
         json_schema_extra={"minProperties": 1, "examples": [{"title": "Buy oat milk", "due_date": None}]}

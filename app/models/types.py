@@ -1,4 +1,4 @@
-"""Types that shapes share, with the cleaning every text gets before it is stored."""
+"""Types that request models share, and the cleaning of text before it is stored."""
 
 import re
 import unicodedata
@@ -20,14 +20,14 @@ from pydantic_core import PydanticCustomError
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
 INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-# Letters and marks by category, blank to the eye: Hangul fillers, the empty Braille pattern, and what Unicode calls
+# Letters and marks that are invisible: Hangul fillers, the empty Braille pattern, and characters of Unicode's
 # Default_Ignorable_Code_Point (grapheme joiner, Khmer inherent vowels, variation selectors).
 BLANK = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
 BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 MAX_ID = 2**63 - 1
-RAW_FACTOR = 8  # what cleaning may take away: spaces at the edges, marks that become part of their letter, doubles
-MARKS_MAX = 30  # on one letter (UAX #15, Stream-Safe Text Format): normalizing takes the square of a run's length
-# Three letters that are two marks each: they have no class of their own, and normalizing takes them apart first.
+RAW_FACTOR = 8  # for what cleaning removes: outer spaces, marks that compose with their letter, duplicates
+MARKS_MAX = 30  # on one letter (UAX #15, Stream-Safe Text Format): normalizing costs the square of a run's length
+# Three characters that decompose into two marks each: their own combining class is 0.
 PAIRED_MARKS = {0x0F73: "\u0f71\u0f72", 0x0F75: "\u0f71\u0f74", 0x0F81: "\u0f71\u0f80"}
 _PAIRED_MARKS = re.compile(f"[{''.join(map(chr, PAIRED_MARKS))}]")
 _MARKS = re.compile(rb"[^\0]{%d}" % (MARKS_MAX + 1))
@@ -38,13 +38,13 @@ DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z"
 
 
 class Shape(BaseModel):
-    """A request body or query: unknown names are refused by name."""
+    """A request body or query. An unknown field is an error that names it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Echoed(Shape):
-    """What clients got back from a read may be sent again: the names in READ_ONLY are dropped, never applied."""
+    """A body in which clients may send back the fields in READ_ONLY of a response; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]]
 
@@ -55,7 +55,7 @@ class Echoed(Shape):
 
 
 class UpdateShape(Shape):
-    """Only the fields sent change, and one at least is sent; those in ABOUT only say what, or who asks."""
+    """Only the fields sent change; at least one is required that is not in ABOUT, which only qualify the request."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset()
 
@@ -73,11 +73,11 @@ def too_long(limit: int) -> PydanticCustomError:
 
 
 def clean_text(value: str, limit: int) -> str:
-    """Returns the text in NFC, of at most RAW_FACTOR x ``limit`` characters: whether it fits is asked afterwards.
+    """Returns the text in NFC, of at most RAW_FACTOR x ``limit`` characters; ``limit`` itself is checked afterwards.
 
-    Refuses NUL and lone surrogates, which PostgreSQL cannot store and Pydantic lets pass.
+    Refuses NUL and lone surrogates, which PostgreSQL cannot store and Pydantic accepts.
     """
-    if len(value) > RAW_FACTOR * limit:  # before anything that costs by the length
+    if len(value) > RAW_FACTOR * limit:  # before any work that grows with the length
         raise too_long(limit)
     if "\0" in value:
         raise PydanticCustomError("nul_character", "Text must not contain the NUL character")
@@ -93,7 +93,7 @@ def clean_text(value: str, limit: int) -> str:
 
 
 def visible_text(value: str, limit: int) -> str:
-    """Returns the text trimmed and cleaned as ``clean_text`` does. Refuses what is blank to the eye."""
+    """Returns the text, trimmed and cleaned by ``clean_text``. Refuses text without a visible character."""
     value = clean_text(value, limit).strip()
     if not any(c not in BLANK and unicodedata.category(c) not in INVISIBLE for c in value):
         raise PydanticCustomError("blank_text", "Text must have at least one visible character")
@@ -101,16 +101,16 @@ def visible_text(value: str, limit: int) -> str:
 
 
 def parse_date_or_instant(value: Any) -> Any:
-    """``2026-12-01`` is a day, anything with a time an instant (RFC 3339, seconds optional).
+    """Parses a day (``2026-12-01``) or an instant (RFC 3339, seconds optional).
 
-    Without an offset it stays naive: the service reads it in the owner's time zone. Numbers are refused, though
-    Pydantic would read them as Unix time.
+    An instant without an offset stays naive: the service reads it in the owner's time zone. Numbers, which Pydantic
+    would read as Unix time, are refused.
     """
     if isinstance(value, str) and _DATE.fullmatch(value):
         value = _from_iso(date, value)
     elif isinstance(value, str) and _INSTANT.fullmatch(value):
         value = _from_iso(datetime, value.upper())
-    if not isinstance(value, date):  # a datetime is a date, too
+    if not isinstance(value, date):  # a datetime is also a date
         raise PydanticCustomError("date_text", DATE_HELP)
     if isinstance(value, datetime) and value.tzinfo is not None and MIN_YEAR <= value.year <= MAX_YEAR:
         value = value.astimezone(UTC)
@@ -138,12 +138,11 @@ Instant = Annotated[
 
 
 def _integral(value: Any) -> Any:
-    """JSON has one kind of number: 7.0 is an integer. Text and booleans are none."""
+    """Converts 7.0 to 7, since JSON has one kind of number. Text and booleans stay, and are refused later."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
-# What a body refers to.
-# The bounds come before the validator: after it the document would say "ge" and "le".
+# The bounds come before the validator: after it the OpenAPI document would have "ge" and "le".
 RowId = Annotated[
     int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
 ]
@@ -152,20 +151,20 @@ DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant
 
 
 def cleaned(limit: int) -> AfterValidator:
-    """Returns ``clean_text`` for ``Annotated``, where it stands before ``Field(max_length=limit)``."""
+    """Returns ``clean_text`` for ``Annotated``, to be used before ``Field(max_length=limit)``."""
     return AfterValidator(partial(clean_text, limit=limit))
 
 
 def visible(limit: int) -> AfterValidator:
-    """Returns ``visible_text`` for ``Annotated``, where it stands before ``Field(max_length=limit)``."""
+    """Returns ``visible_text`` for ``Annotated``, to be used before ``Field(max_length=limit)``."""
     return AfterValidator(partial(visible_text, limit=limit))
 
 
 def raw_items(limit: int) -> BeforeValidator:
-    """Refuses a list of more than RAW_FACTOR x ``limit`` items before any of them is looked at.
+    """Refuses a list of more than RAW_FACTOR x ``limit`` items before any of them is validated.
 
-    For a list whose own limit is asked after doubles are dropped; others have ``Field(max_length=limit)`` alone, which
-    is asked first where it stands before every validator.
+    For a list whose own limit is checked after duplicates are dropped; others have ``Field(max_length=limit)`` alone,
+    which is checked first where it comes before every validator.
     """
 
     def check(value: Any) -> Any:

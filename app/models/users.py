@@ -1,4 +1,4 @@
-"""The owner of everything: a token's subject, with the counter that numbers its writes."""
+"""Users: the subjects of tokens and owners of all rows, with the counter of their revisions."""
 
 from datetime import datetime
 
@@ -9,10 +9,10 @@ from app.models.columns import table_of
 
 
 class User(SQLModel, table=True):
-    """Created by the first write of a subject never seen before. ``revision`` is the number of the latest write.
+    """Created by the first write of a new subject. ``revision`` is that of the latest write.
 
-    Changes up to ``pruned_revision`` are no longer kept; at ``prune_at`` the oldest one left, or the
-    oldest idempotency key, comes of age.
+    Changes up to ``pruned_revision`` have been pruned; at ``prune_at`` the oldest change that is left, or the oldest
+    idempotency key, expires.
     """
 
     __tablename__ = "users"

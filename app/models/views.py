@@ -1,4 +1,4 @@
-"""Saved views: a name for a set of list parameters. The shapes that are sent stand in ``app.schemas.views``."""
+"""Saved views: a name for a set of list parameters. The shapes of requests are in ``app.schemas.views``."""
 
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ NAME_MAX = 100
 
 
 class View(SQLModel, table=True):
-    """``parameters`` are those of a task list. ``deleted_at`` is set while undo may still bring it back."""
+    """``parameters`` are those of a task list. ``deleted_at`` is set while undo can still restore it."""
 
     __tablename__ = "views"
     __table_args__ = (
@@ -67,7 +67,7 @@ class ViewRead(BaseModel):
 
 
 class ViewRow(msgspec.Struct, frozen=True):
-    """What a service returns and what is encoded: ViewRead without validation."""
+    """ViewRead without validation: returned by services and encoded."""
 
     id: int
     user_id: str
@@ -79,5 +79,5 @@ class ViewRow(msgspec.Struct, frozen=True):
 
 
 def view_of_change(data: dict[str, Any]) -> ViewRow:
-    """A ViewRow of ``changes.data``: what a GET answers for that row."""
+    """Returns the row in ``changes.data``, equal to that of a GET."""
     return msgspec.convert(data, ViewRow)

@@ -1,4 +1,4 @@
-"""Webhooks: who wants to be told, and what became of it."""
+"""Webhooks: the subscribed endpoints, and the attempts to deliver events to them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -28,7 +28,7 @@ URL_MAX, EVENTS_MAX = 2000, 50
 
 
 class Webhook(SQLModel, table=True):
-    """``after_*`` is the key of the last change delivered; what comes behind it is still to be. No events: all."""
+    """``after_*`` is the key of the last delivered change; later changes are pending. Empty ``events``: all."""
 
     __tablename__ = "webhooks"
     __table_args__ = (
@@ -58,7 +58,7 @@ class Webhook(SQLModel, table=True):
 
 
 class WebhookDelivery(SQLModel, table=True):
-    """One attempt. ``error`` says why there is no ``status``."""
+    """One attempt. ``error`` is the reason when there is no ``status``."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -91,7 +91,7 @@ Events = Annotated[
     list[EventName],
     raw_items(EVENTS_MAX),
     AfterValidator(lambda names: list(dict.fromkeys(names))),
-    Field(max_length=EVENTS_MAX, examples=[["task.created", "task.completed"]], description="None: every event."),
+    Field(max_length=EVENTS_MAX, examples=[["task.created", "task.completed"]], description="Empty: every event."),
 ]
 
 
@@ -103,7 +103,7 @@ class WebhookCreate(Shape):
 class WebhookUpdate(UpdateShape):
     url: Url | MISSING = MISSING
     events: Events | MISSING = MISSING
-    active: StrictBool | MISSING = Field(MISSING, description="true: try again after it was disabled.")
+    active: StrictBool | MISSING = Field(MISSING, description="true: resume deliveries after it was disabled.")
 
 
 EXAMPLE: Any = {
@@ -130,7 +130,7 @@ class WebhookRead(BaseModel):
 
 
 class WebhookCreated(WebhookRead):
-    """``secret`` is shown only now."""
+    """``secret`` is shown only in this response."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE | {"secret": "whsec_..."}]})
 
@@ -144,7 +144,7 @@ class DeliveryRead(BaseModel):
     message_id: str = Field(description="The webhook-id header: the same for each attempt of one event.")
     event: str
     attempt: int
-    status: int | None = Field(description="What the endpoint answered.")
-    error: str | None = Field(description="Why there was no answer.")
+    status: int | None = Field(description="The status of the endpoint's response.")
+    error: str | None = Field(description="Why there was no response.")
     latency_ms: int
     at: Instant

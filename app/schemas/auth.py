@@ -1,4 +1,4 @@
-"""Shapes of logging in and out; none of them is a table."""
+"""Shapes of logging in and out."""
 
 from typing import Annotated, Literal
 
@@ -20,7 +20,7 @@ class Login(Shape):
 
 
 class Refresh(Shape):
-    """Empty where the refresh token travels in its cookie."""
+    """Empty where the refresh token is in its cookie."""
 
     refresh_token: TokenText | None = None
 
@@ -40,13 +40,13 @@ class PasswordReset(Shape):
 
 
 class PasswordAgain(Shape):
-    """For what cannot be undone."""
+    """For actions that cannot be undone."""
 
     password: GivenPassword
 
 
 class Accepted(BaseModel):
-    """Says the same whether or not there is such an account."""
+    """The response is the same whether or not the account exists."""
 
     detail: str
 

@@ -1,4 +1,4 @@
-"""Sync, live updates, history and undo: what is asked and what is answered."""
+"""Requests and responses of sync, live updates, history and undo."""
 
 from typing import Annotated, Any
 
@@ -23,57 +23,59 @@ Since = Annotated[int, Whole, Field(ge=0, le=MAX_ID)]
 
 
 class ChangesQuery(Shape):
-    since: Since = Field(0, description="What came after this number: X-Revision of a list, or next of a page.")
-    limit: Limit = Field(100, description="Rows; a page is longer where it would cut a write in two.")
+    since: Since = Field(0, description="Changes after this revision: X-Revision of a list, or next of a page.")
+    limit: Limit = Field(100, description="Rows; a page is longer where it would split the rows of one write.")
 
 
 class EventsQuery(Shape):
     since: Since | None = Field(
-        None, description="Replay what came after this number first. Default: Last-Event-ID, else only what comes."
+        None, description="Send the changes after this revision first. Default: Last-Event-ID, else only new changes."
     )
 
 
 class HistoryQuery(Shape):
     limit: Limit = Field(100, description="Writes, latest first.")
-    before: Since | None = Field(None, description="Only writes before this number: the last one of the page before.")
+    before: Since | None = Field(
+        None, description="Only writes before this revision: the last one of the previous page."
+    )
 
 
 class ChangeRead(BaseModel):
-    """One row that one write wrote."""
+    """One entity after one write."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    revision: int = Field(description="The number of the write. Rows of one write share it.")
+    revision: int = Field(description="The revision of the write. Rows of one write share it.")
     entity: str
     entity_id: int
     action: str = Field(description="created, updated, completed, reopened, deleted, restored, purged, reminded.")
-    data: dict[str, Any] = Field(description="The entity after the write, as a GET answers it.")
+    data: dict[str, Any] = Field(description="The entity after the write, as a GET returns it.")
     at: Instant
     through: str = Field(
-        description="What the write came through: api, token:<name>, mcp, chat, import, reminder, reminder:late."
+        description="The source of the write: api, token:<name>, mcp, chat, import, reminder, reminder:late."
     )
 
 
 class ChangesPage(BaseModel):
-    """Rows of one write are never on two pages, so a page can be longer than asked for."""
+    """Rows of one write are never on two pages, so a page can be longer than requested."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"changes": [EXAMPLE], "next": 42, "has_more": False}]})
 
     changes: list[ChangeRead]
-    next: int = Field(description="Ask for what came since this number next time.")
-    has_more: bool = Field(description="Whether there is more to fetch at once.")
+    next: int = Field(description="The value of `since` for the next page.")
+    has_more: bool = Field(description="Whether there are more changes now.")
 
 
 class FieldChange(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"field": "title", "from": "Milk", "to": "Buy milk"}]})
 
     field: str
-    from_: Any = Field(alias="from", description="null also when what was before is no longer kept.")
+    from_: Any = Field(alias="from", description="null also when the earlier value is no longer kept.")
     to: Any
 
 
 class HistoryEntry(BaseModel):
-    """What one write did to one task."""
+    """The changes of one write to one task."""
 
     revision: int
     action: str
@@ -83,12 +85,12 @@ class HistoryEntry(BaseModel):
 
 
 class Undone(BaseModel):
-    """The write that took another one back; it can be undone, too."""
+    """The write that reverted another one; it can also be undone."""
 
     revision: int
     changes: list[ChangeRead]
 
 
-# What services return and what is encoded: the shapes above without validation.
+# The shapes above without validation: returned by services and encoded.
 ChangeRow: Any = msgspec.defstruct("ChangeRow", list(ChangeRead.model_fields), frozen=True, gc=False)
 HistoryRow: Any = msgspec.defstruct("HistoryRow", list(HistoryEntry.model_fields), frozen=True)

@@ -1,4 +1,4 @@
-"""Talking to the assistant: what is asked and what is answered."""
+"""Requests and responses of the chat."""
 
 from typing import Annotated
 
@@ -15,11 +15,12 @@ class ChatRequest(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"message": "add buy milk tomorrow, high priority"}]})
 
     conversation_id: Annotated[StrictInt, Field(ge=1, le=MAX_ID)] | None = Field(
-        None, description="Go on with this conversation. Default: a new one."
+        None, description="Continue this conversation. Default: a new one."
     )
     message: Annotated[StrictStr, visible(MESSAGE_MAX), Field(min_length=1, max_length=MESSAGE_MAX)]
     confirm: StrictBool | None = Field(
-        None, description="Do, or drop, what waits for a yes. The message `yes` does it, too; any other drops it."
+        None,
+        description="Run or drop the calls that wait for confirmation. The message `yes` runs them, others drop them.",
     )
 
 
@@ -33,12 +34,12 @@ class ChatAnswer(BaseModel):
     conversation_id: Int64
     response: str
     tool_calls: list[ToolCallRead] = Field(
-        description="What was done. `result.status` is `needs_confirmation` for what waits for a yes."
+        description="The calls of tools. `result.status` is `needs_confirmation` for those that wait for confirmation."
     )
 
 
 class BeforeQuery(Shape):
     limit: Limit = 100
     before: Annotated[int, Field(ge=1, le=MAX_ID), Whole] | None = Field(
-        None, description="Only what came before this id: the first one of the page before."
+        None, description="Only items before this id: the first one of the previous page."
     )

@@ -1,4 +1,4 @@
-"""Shapes of what load balancers and orchestrators are told."""
+"""Responses of the health checks for load balancers and orchestrators."""
 
 from typing import Literal
 

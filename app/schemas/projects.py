@@ -1,4 +1,4 @@
-"""What is asked of projects beside their fields."""
+"""Requests on projects other than their fields."""
 
 from enum import StrEnum
 from typing import Literal
@@ -26,9 +26,9 @@ class ProjectQuery(Shape):
 
 
 class ProjectDeletion(Shape):
-    """``to`` goes with ``tasks=move`` and only with it."""
+    """``to`` is required with ``tasks=move`` and refused without it."""
 
-    tasks: WhatOfTasks = Field(WhatOfTasks.TRASH, description="What becomes of the tasks in it.")
+    tasks: WhatOfTasks = Field(WhatOfTasks.TRASH, description="What happens to its tasks.")
     to: QueryId | Literal["inbox"] | None = Field(None, description="With tasks=move: a project's id, or inbox.")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Parameters that several queries share: pages, ids, flags, numbers."""
+"""Parameters that queries share: pages, ids, flags, numbers."""
 
 from typing import Annotated, Any, Self
 
@@ -10,7 +10,7 @@ from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 
 def parse_digits(value: Any) -> Any:
-    # int() also reads "+1", "1_0" and other scripts' digits; a query has one spelling of a number
+    # int() also accepts "+1", "1_0" and digits of other scripts; a query has one spelling of a number
     if not isinstance(value, int) and not (
         isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
     ):
@@ -28,7 +28,7 @@ def parse_flag(value: Any) -> Any:
 
 
 def _canonical_id(value: Any) -> Any:
-    """An id has one spelling; int() would read others."""
+    """Parses the canonical spelling of an id; int() would accept others."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
         return int(value)
     return value
@@ -37,14 +37,14 @@ def _canonical_id(value: Any) -> Any:
 Whole = BeforeValidator(parse_digits)
 QueryId = Annotated[RowId, BeforeValidator(_canonical_id)]
 Flag = Annotated[bool, BeforeValidator(parse_flag)]
-# Bounds before the validator: after it the document would say "ge" and "le", which nobody understands
+# The bounds come before the validator: after it the OpenAPI document would have "ge" and "le".
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), Whole]
 Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
 CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
 class PageQuery(Shape):
-    """Which part of a list."""
+    """The page of a list."""
 
     limit: Limit = LIMIT_DEFAULT
     offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
@@ -61,7 +61,7 @@ class PageQuery(Shape):
 
 
 class ForwardQuery(Shape):
-    """The same of a list that has one order and is only read on."""
+    """The page of a list that has one order and is only read forwards."""
 
     limit: Limit = LIMIT_DEFAULT
-    cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the page before.")
+    cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the previous page.")

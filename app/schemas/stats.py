@@ -1,4 +1,4 @@
-"""Numbers over all tasks of a user."""
+"""Statistics of all tasks of a user."""
 
 from datetime import date
 from typing import Annotated, Any
@@ -38,9 +38,9 @@ class Done(BaseModel):
 
 
 class Streak(BaseModel):
-    """Days on end on which something was completed."""
+    """Consecutive days on which at least one task was completed."""
 
-    current: int = Field(description="Up to today, or to yesterday as long as today may still join.")
+    current: int = Field(description="Up to today, or up to yesterday while nothing was completed today.")
     longest: int
 
 
@@ -58,15 +58,15 @@ class TagStats(BaseModel):
 
 
 class StatsRead(BaseModel):
-    """Days are those of the user's time zone. The trash counts nowhere but in `totals.trash`."""
+    """Days are those of the user's time zone. The trash counts only in `totals.trash`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     timezone: str
     today: date
     totals: Totals
-    per_day: list[Done] = Field(description="The last days, each of them, oldest first.")
-    per_week: list[Done] = Field(description="The weeks that these days touch, whole.")
+    per_day: list[Done] = Field(description="Each of the last days, oldest first.")
+    per_week: list[Done] = Field(description="The whole weeks that contain these days.")
     streak: Streak
     projects: list[ProjectStats] = Field(description="The 100 with the most tasks.")
     tags: list[TagStats] = Field(description="The 100 with the most tasks.")

@@ -10,12 +10,12 @@ class TagRead(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "errands", "count": 12, "open": 5}]})
 
     name: str
-    count: int = Field(description="Tasks with this tag, the trash left out.")
-    open: int = Field(description="Those of them that are not completed.")
+    count: int = Field(description="Tasks with this tag, except those in the trash.")
+    open: int = Field(description="Those that are not completed.")
 
 
 class TagUpdate(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "shopping"}]})
 
     name: Tag
-    merge: StrictBool = Field(False, description="true: the new name may be one that is in use already.")
+    merge: StrictBool = Field(False, description="true: the new name may already be in use; the tags are merged.")

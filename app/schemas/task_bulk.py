@@ -1,4 +1,4 @@
-"""One write of many tasks: which, what, and what became of each."""
+"""One write of many tasks: the selection, the action, and the result of each task."""
 
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -24,7 +24,7 @@ class BulkAction(StrEnum):
 
 
 class BulkStatus(StrEnum):
-    """What became of a task."""
+    """The result of one task."""
 
     COMPLETED = "completed"
     REOPENED = "reopened"
@@ -46,7 +46,7 @@ PLACE = {"project_id", "parent_id"}
 
 
 class BulkChange(Shape):
-    """Fields as a single task takes them. ``add_tags`` and ``remove_tags`` leave the other tags as they are."""
+    """Fields as of a single task. ``add_tags`` and ``remove_tags`` leave the other tags unchanged."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
@@ -75,7 +75,7 @@ class BulkChange(Shape):
 
 
 class BulkWrite(Shape):
-    """``ids`` or ``filter`` says which tasks; ``change`` belongs to update and move, which take it along."""
+    """``ids`` or ``filter`` selects the tasks; ``change`` is required with update and move and refused without them."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -100,11 +100,11 @@ class BulkWrite(Shape):
         | MISSING
     ) = MISSING
     filter: TaskConditions | MISSING = Field(
-        MISSING, description="As the parameters of a list; restore looks into the trash. At most 1,000 may match."
+        MISSING, description="As the parameters of a list; restore selects from the trash. At most 1,000 may match."
     )
     action: BulkAction
     change: BulkChange | MISSING = Field(
-        MISSING, description="For update the fields to change; for move nothing but project_id or parent_id."
+        MISSING, description="For update the fields to change; for move only project_id or parent_id."
     )
 
     @model_validator(mode="after")
@@ -129,7 +129,7 @@ EXAMPLE: Any = {"results": [{"id": 7, "status": "completed"}, {"id": 8, "status"
 
 
 class BulkResult(BaseModel):
-    """In the order of ``ids``; of a filter, in the order of positions."""
+    """In the order of ``ids``; with a filter, in the order of positions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 

@@ -1,4 +1,4 @@
-"""The query of a task list, with the names other front-ends know."""
+"""The query of a task list, with the parameter names of other front-ends."""
 
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -48,9 +48,9 @@ class TrashQuery(PageQuery):
 
 
 class TaskConditions(Shape):
-    """Which tasks. All filters must hold."""
+    """The filters of tasks. All must match."""
 
-    # other names for the same thing, as they are sent by front-ends in the wild; not documented
+    # other names of parameters that existing front-ends send; not documented
     ALIASES: ClassVar[dict[str, str]] = {"status_filter": "status", "completed": "status", "q": "search"}
 
     status: Status = Status.ALL
@@ -64,7 +64,9 @@ class TaskConditions(Shape):
         [], description="All of these; repeatable."
     )
     project_id: QueryId | Literal["none"] | None = Field(None, description="In this project; none: in the inbox.")
-    parent_id: QueryId | Literal["none"] | None = Field(None, description="Directly below this task; none: at the top.")
+    parent_id: QueryId | Literal["none"] | None = Field(
+        None, description="Subtasks of this task; none: top-level tasks."
+    )
     series_id: QueryId | Literal["none"] | None = Field(
         None, description="Completed occurrences of this recurring task; none: no occurrences."
     )
@@ -90,18 +92,18 @@ class TaskConditions(Shape):
 
     @property
     def stable(self) -> bool:
-        """Whether the answer changes only when something is written: what is overdue also changes with the clock."""
+        """Returns whether the response changes with writes only; with ``overdue`` it also changes with the clock."""
         return self.overdue is None
 
 
 class TaskFilter(TaskConditions):
-    """Which tasks, and in which order."""
+    """The filters and the order of tasks."""
 
     ALIASES: ClassVar[dict[str, str]] = {**TaskConditions.ALIASES, "sort_by": "sort", "sort_order": "order"}
 
     sort: Sort = Field(
         Sort.CREATED_AT,
-        description="A task without the date sorted by counts as later than any that has one. `relevance` needs "
+        description="A task without the date of the order counts as later than any that has one. `relevance` needs "
         "`search`: title before tags, description and comments, the beginning of words before their middle.",
     )
     order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
@@ -114,7 +116,7 @@ class TaskFilter(TaskConditions):
 
     @property
     def direction(self) -> Order:
-        """The order asked for, or the one a person expects of this sort key."""
+        """Returns the requested order, or the default of the sort key."""
         ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE, Sort.POSITION)
         return self.order or (Order.ASC if ascending else Order.DESC)
 
@@ -126,7 +128,7 @@ class TaskQuery(PageQuery, TaskFilter):
 
 
 def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:
-    """A value in the alias's own vocabulary."""
+    """Converts the value of an alias into that of the parameter."""
     if alias == "completed":
         return Status.COMPLETED if parse_flag(value) else Status.PENDING
     if alias == "page":

@@ -1,4 +1,4 @@
-"""Export and import: what is asked, what a row may hold, what is answered."""
+"""Requests and responses of exports and imports, and the rows of files."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -26,11 +26,13 @@ class Format(StrEnum):
 
 
 class ExportQuery(Shape):
-    format: Format = Field(Format.JSON, description="json holds everything; csv and ics the tasks outside the trash.")
+    format: Format = Field(
+        Format.JSON, description="json contains everything; csv and ics the tasks outside the trash."
+    )
 
 
 class ImportQuery(Shape):
-    dry_run: Flag = Field(False, description="Only say what an import would do.")
+    dry_run: Flag = Field(False, description="Only report what an import would do.")
 
 
 class Kind(StrEnum):
@@ -53,7 +55,7 @@ Moment = Annotated[DateOrInstant, AfterValidator(_instant)]
 
 
 class TaskImport(TaskCreate):
-    """A task in a file: what can be created over HTTP, and when it was. References are by the file's own ids."""
+    """A task in a file: the fields of a new task, and instants. References are by the file's own ids."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Buy milk"}]})
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(
@@ -116,7 +118,7 @@ class FailedRow(BaseModel):
     """A row that was not imported; the others were."""
 
     entity: str
-    row: int = Field(description="Of JSON the place in its array, of CSV the line of its header's count, from 1.")
+    row: int = Field(description="Of JSON the index in its array, from 1; of CSV the line, where the header is line 1.")
     errors: list[RowError]
 
 

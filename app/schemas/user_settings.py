@@ -1,4 +1,4 @@
-"""What a user says about themselves to be served right; also for users of other issuers, who have no account here."""
+"""Settings of a user; also for users of other issuers, who have no account here."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -7,7 +7,7 @@ from app.models.types import Shape
 
 
 class PreferencesUpdate(Shape):
-    """The time zone says what today is, and what a local time without offset means."""
+    """The time zone determines which day is today, and the meaning of a local time without offset."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"timezone": "Europe/Berlin"}]})
 

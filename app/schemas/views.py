@@ -16,7 +16,7 @@ EXAMPLE: Any = {"name": "Urgent at home", "parameters": {"status": "pending", "p
 
 
 class ViewBody(Echoed):
-    """What clients got back from a read may be sent again: the read-only names are dropped, never applied."""
+    """Read-only fields of a response may be sent back; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ViewRead.model_fields) - {"name", "parameters"}
 
@@ -29,7 +29,7 @@ class ViewCreate(ViewBody):
 
 
 class ViewUpdate(ViewBody, UpdateShape):
-    """``parameters`` replaces all of them."""
+    """``parameters`` replaces all parameters."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"name": "At home"}]})
 
@@ -38,4 +38,4 @@ class ViewUpdate(ViewBody, UpdateShape):
 
 
 class ViewTasksQuery(PageQuery):
-    """Only a page: which tasks, and in which order, the view says."""
+    """Only a page: the view determines the tasks and their order."""
