@@ -1,5 +1,5 @@
-// What became of the writes: confirmed, refused, or too late because somebody else was faster. Own writes that can be
-// undone are remembered by the number the service gave them.
+// The outcomes of writes: confirmed, refused, or stale because a concurrent write came first. Own writes that can be undone
+// are remembered by their revision.
 import { go, readPlace } from "./place.js";
 import { queue } from "./queue.js";
 import { call } from "./session.js";

@@ -1,7 +1,7 @@
 // The outbox: every write goes through it, online or not, and is sent in order. It is kept in localStorage, one for each
 // window, since two windows that wrote to the same one would lose each other's writes; that of a window which was closed or
-// reloaded is adopted by another one. Each write carries an Idempotency-Key, so whoever is unsure whether it arrived (a lost
-// answer, a closed lid, an outbox adopted twice) just sends it again.
+// reloaded is adopted by another one. Each write carries an Idempotency-Key, so it can be sent again when it may have
+// arrived (a lost response, a closed lid, an outbox adopted twice).
 import { Problem, Unreachable, newKey } from "./api.js";
 import { call, session } from "./session.js";
 /** @import { ApiResponse, NewOp, Op, OutboxHandlers, Row, WriteResult } from "types/client" */
@@ -59,7 +59,7 @@ addEventListener("storage", watch);
 /** @param {string} key */
 function take(key) {
   const left = localStorage.getItem(key);
-  if (!left || !others().includes(key)) return; // another window was first, or somebody else is logged in now
+  if (!left || !others().includes(key)) return; // another window was first, or another user is logged in now
   update((mine) => [...JSON.parse(left), ...mine]);
   localStorage.removeItem(key);
   queue.send();
@@ -73,7 +73,7 @@ export const queue = {
   /** @type {(given: OutboxHandlers) => void} */
   on: (given) => void Object.assign(handlers, given),
 
-  /** For whoever is logged in now. */
+  /** Loads the outbox of the user who is logged in now. */
   enter() {
     cached = null;
     if (!session.user) return;

@@ -7,8 +7,8 @@ import { apply, changed, clear, put, replaceAll, store } from "./store.js";
 /** @import { ApiResponse, Change, Rows, Task, TaskList } from "types/client" */
 
 const PAGE = 1000;
-const HIDDEN_FOR = 60_000; // a window out of sight lets go of its connection: browsers have six for each host
-const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, though nobody said so
+const HIDDEN_FOR = 60_000; // a hidden window closes its connection: browsers have six for each host
+const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, even without an error
 /** @type {AbortController | null} */
 let following = null; // the AbortController of the stream
 /** @type {(change: Change) => void} */

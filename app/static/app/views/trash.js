@@ -32,7 +32,7 @@ export function Trash() {
         rows &&
         rows.length > 0 &&
         html`<button class=${sure ? "danger" : "secondary"} id="empty-trash" onBlur=${() => setSure(false)} onClick=${() => (sure ? (emptyTrash(), setSure(false)) : setSure(true))}>
-        ${sure ? "Delete all for good?" : "Empty"}
+        ${sure ? "Delete all permanently?" : "Empty"}
       </button>`
       }
     </header>
