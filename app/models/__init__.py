@@ -3,7 +3,7 @@
 from sqlalchemy import DDL, event
 from sqlmodel import SQLModel
 
-from app.models.accounts import Account, PasswordReset
+from app.models.accounts import Account, PasswordResetToken
 from app.models.api_tokens import ApiToken
 from app.models.calendar_feeds import CalendarFeed
 from app.models.changes import Change
@@ -33,7 +33,7 @@ __all__ = [
     "LoginAttempt",
     "LoginSession",
     "Message",
-    "PasswordReset",
+    "PasswordResetToken",
     "Project",
     "RateLimit",
     "RefreshToken",

@@ -39,7 +39,7 @@ class Account(SQLModel, table=True):
     created_at: datetime = written_at()
 
 
-class PasswordReset(SQLModel, table=True):
+class PasswordResetToken(SQLModel, table=True):
     """The SHA-256 of a token that was mailed; valid for one new password."""
 
     __tablename__ = "password_resets"
