@@ -1,4 +1,4 @@
-"""Calendar feeds: an address with a token of its own that opens one calendar, until it is revoked."""
+"""Calendar feeds: a URL with a token of its own that opens one calendar, until it is revoked."""
 
 import logging
 import uuid
@@ -30,7 +30,9 @@ async def read(client: httpx.AsyncClient, url: str) -> Any:
     return calendar
 
 
-async def test_a_calendar_reads_what_is_due_and_open(alice: Person, client: httpx.AsyncClient, sql: Any) -> None:
+async def test_a_calendar_feed_contains_open_tasks_with_a_due_date(
+    alice: Person, client: httpx.AsyncClient, sql: Any
+) -> None:
     await alice.add("Day", due_date="2090-07-01")
     moment = await alice.add("Moment", due_date="2090-07-01T09:00:00Z")
     await alice.add("Some day")
@@ -52,7 +54,7 @@ async def test_a_calendar_reads_what_is_due_and_open(alice: Person, client: http
     assert {str(todo["SUMMARY"]) for todo in todos} == {"Day", "Moment", "Some day"}
 
 
-async def test_polling_it_is_cheap(alice: Person, client: httpx.AsyncClient) -> None:
+async def test_an_unchanged_calendar_feed_returns_304(alice: Person, client: httpx.AsyncClient) -> None:
     url = (await subscribe(alice))["url"]
     etag = (await client.get(url)).headers["etag"]
     unchanged = await client.get(url, headers={"If-None-Match": etag})
@@ -62,7 +64,7 @@ async def test_polling_it_is_cheap(alice: Person, client: httpx.AsyncClient) -> 
     assert (await client.get(url, headers={"If-None-Match": etag})).status_code == 200
 
 
-async def test_only_its_token_opens_it_until_it_is_revoked(
+async def test_a_calendar_feed_opens_only_with_its_token_until_revoked(
     alice: Person, bob: Person, client: httpx.AsyncClient
 ) -> None:
     made, other = await subscribe(alice, name="phone"), await subscribe(bob)
@@ -84,13 +86,13 @@ async def test_only_its_token_opens_it_until_it_is_revoked(
     assert_problem(await alice.delete(f"/calendar/{made['id']}"), 404, "calendar_not_found")
 
 
-async def test_there_is_a_bound(alice: Person) -> None:
+async def test_calendar_feeds_are_limited_per_user(alice: Person) -> None:
     for number in range(MAX_FEEDS):
         await subscribe(alice, name=str(number))
     assert_problem(await alice.post("/calendar", {}), 409, "too_many_calendars")
 
 
-async def test_the_token_is_kept_nowhere(
+async def test_the_feed_token_is_neither_stored_nor_logged(
     alice: Person, client: httpx.AsyncClient, sql: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="app"):
@@ -102,7 +104,7 @@ async def test_the_token_is_kept_nowhere(
     assert made["token"] not in str([record.__dict__ for record in caplog.records])
 
 
-async def test_the_feed_of_a_disabled_account_is_shut(client: httpx.AsyncClient, sql: Any) -> None:
+async def test_a_calendar_feed_is_refused_when_its_account_is_disabled(client: httpx.AsyncClient, sql: Any) -> None:
     body = {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse battery"}
     account = (await client.post("/api/auth/register", json=body)).json()
     headers = {"Authorization": f"Bearer {account['access_token']}"}

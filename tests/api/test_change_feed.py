@@ -1,4 +1,4 @@
-"""The numbered changes over HTTP: a client that lists once and applies them afterwards has what the server has."""
+"""The change feed over HTTP: a client that lists once and then applies the changes has the same state as the server."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ async def changes(person: Person, since: int = 0, **query: Any) -> dict[str, Any
     return page
 
 
-async def test_each_write_is_one_change_with_the_task_as_a_get_answers_it(alice: Person) -> None:
+async def test_each_write_is_one_change_with_the_task_as_get_returns_it(alice: Person) -> None:
     task = await alice.add("a", due_date="2026-12-01", tags=["x"])
     path = f"/tasks/{task['id']}"
     seen = [task]
@@ -43,11 +43,11 @@ async def test_each_write_is_one_change_with_the_task_as_a_get_answers_it(alice:
     assert await changes(alice, 6) == {"changes": [], "next": 6, "has_more": False}
 
 
-async def test_pages_lead_on_and_never_cut_a_write(alice: Person) -> None:
+async def test_pages_never_split_the_changes_of_one_write(alice: Person) -> None:
     ids = [(await alice.add(f"t{n}"))["id"] for n in range(3)]
     for number in ids:
         await alice.delete(f"/tasks/{number}")
-    await alice.delete("/tasks/trash")  # three rows, one number
+    await alice.delete("/tasks/trash")  # three rows, one revision
     await alice.add("last")
     page = await changes(alice, 5, limit=2)
     assert [c["revision"] for c in page["changes"]] == [6, 7, 7, 7]
@@ -58,13 +58,13 @@ async def test_pages_lead_on_and_never_cut_a_write(alice: Person) -> None:
     assert ([c["revision"] for c in page["changes"]], page["next"], page["has_more"]) == ([8], 8, False)
 
 
-async def test_nobody_sees_the_changes_of_another(alice: Person, bob: Person) -> None:
+async def test_changes_of_another_user_are_not_visible(alice: Person, bob: Person) -> None:
     await alice.add("secret")
     assert (await changes(bob))["changes"] == []
     assert_problem(await bob.get(f"/api/{alice.subject}/changes"), 403)
 
 
-async def test_a_number_that_is_not_kept_or_was_never_given_out_is_gone(alice: Person, app: FastAPI) -> None:
+async def test_since_returns_410_when_the_revision_is_pruned_or_in_the_future(alice: Person, app: FastAPI) -> None:
     for title in "abc":
         await alice.add(title)
     async with app.state.database.transaction(alice.subject) as session:
@@ -75,7 +75,7 @@ async def test_a_number_that_is_not_kept_or_was_never_given_out_is_gone(alice: P
 
 
 @pytest.mark.parametrize("query", ["since=-1", "since=x", "since=1_0", "limit=0", "limit=1001", "from=1", "since="])
-async def test_a_query_that_means_nothing_is_refused(alice: Person, query: str) -> None:
+async def test_an_invalid_query_is_refused(alice: Person, query: str) -> None:
     assert_problem(await alice.get(f"/changes?{query}"), 422)
 
 
@@ -113,7 +113,7 @@ async def write(person: Person, ids: list[int], kind: str, *details: Any) -> Non
 
 
 class Mirror:
-    """A client that keeps a list: it listed once, and since then only applies changes."""
+    """A client that keeps a list: it lists once, and from then on only applies changes."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.tasks, self.position = limit, dict[int, Any](), 0
@@ -135,14 +135,14 @@ class Mirror:
             self.position, more = page["next"], page["has_more"]
 
 
-# Each burst is written at once by as many writers; the number is which of the clients syncs after it.
+# The writes of a burst run concurrently; the number selects the client that syncs after it.
 BURSTS = st.lists(st.tuples(st.lists(WRITES, min_size=1, max_size=4), st.integers(0, 3)), max_size=15)
 
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(bursts=BURSTS, joins_at=st.integers(0, 10))
-async def test_listing_once_and_applying_changes_equals_the_server(
+async def test_a_client_that_applies_changes_has_the_same_tasks_as_the_server(
     new_person: Callable[[], Person], bursts: list[Any], joins_at: int
 ) -> None:
     person, ids = new_person(), list[int]()

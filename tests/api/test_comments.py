@@ -22,7 +22,7 @@ async def bodies(person: Person, task: dict[str, Any], query: str = "") -> list[
     return [each["body"] for each in answer.json()]
 
 
-async def test_a_comment_from_its_writing_to_its_end(alice: Person) -> None:
+async def test_a_comment_is_created_read_updated_and_deleted(alice: Person) -> None:
     task = await alice.add()
     answer = await alice.post(f"/tasks/{task['id']}/comments", {"body": "  The oat one "})
     made = answer.json()
@@ -46,7 +46,7 @@ async def test_a_comment_from_its_writing_to_its_end(alice: Person) -> None:
     assert await bodies(alice, task) == []
 
 
-async def test_comments_come_oldest_first_page_by_page(alice: Person) -> None:
+async def test_comments_are_paged_oldest_first(alice: Person) -> None:
     task, other = await alice.add(), await alice.add()
     for number in range(5):
         await comment(alice, task, str(number))
@@ -63,7 +63,7 @@ async def test_comments_come_oldest_first_page_by_page(alice: Person) -> None:
     assert_problem(await alice.get(f"/tasks/{task['id']}/comments?cursor=x"), 422, "invalid_cursor")
 
 
-async def test_comments_are_in_the_trash_with_their_task(alice: Person) -> None:
+async def test_comments_are_hidden_while_their_task_is_in_the_trash(alice: Person) -> None:
     task = await alice.add()
     made = await comment(alice, task)
     path = f"/tasks/{task['id']}"
@@ -98,7 +98,7 @@ async def test_a_comment_belongs_to_one_task_of_one_user(alice: Person, bob: Per
     ):
         assert_problem(answer, 404, "task_not_found")
     assert (await alice.get(f"/tasks/{task['id']}/comments")).json() == [made]
-    # And at the database: the key of the task begins with its owner.
+    # The database refuses it also: the foreign key to the task begins with its owner.
     with pytest.raises(asyncpg.ForeignKeyViolationError):
         await sql.execute(
             "insert into comments (user_id, task_id, body, version) values ($1, $2, 'x', 1)", bob.subject, task["id"]
@@ -108,12 +108,12 @@ async def test_a_comment_belongs_to_one_task_of_one_user(alice: Person, bob: Per
 @pytest.mark.parametrize(
     "body", [{}, {"body": ""}, {"body": " \u200b"}, {"body": "a\0"}, {"body": "x" * 5001}, {"b": 1}]
 )
-async def test_what_is_no_comment_is_refused(alice: Person, body: dict[str, Any]) -> None:
+async def test_an_invalid_comment_is_refused(alice: Person, body: dict[str, Any]) -> None:
     task = await alice.add()
     assert_problem(await alice.post(f"/tasks/{task['id']}/comments", body), 422, "validation_error")
 
 
-async def test_changes_tell_of_comments(alice: Person) -> None:
+async def test_comment_writes_appear_in_the_change_feed(alice: Person) -> None:
     task = await alice.add()
     made = await comment(alice, task)
     path = f"/tasks/{task['id']}/comments/{made['id']}"
@@ -128,7 +128,7 @@ async def test_changes_tell_of_comments(alice: Person) -> None:
     assert [c["data"] for c in told[:2]] == [made, changed]
 
 
-async def test_undo_brings_a_comment_back(alice: Person) -> None:
+async def test_undo_restores_a_deleted_comment(alice: Person) -> None:
     task = await alice.add()
     made = await comment(alice, task)
     path = f"/tasks/{task['id']}/comments/{made['id']}"

@@ -1,4 +1,4 @@
-"""Completing what has subtasks, is one, repeats or moves, in one write and beside other writers."""
+"""Completing tasks that have subtasks, are subtasks, recur or move: in one write, and with concurrent writers."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ ROUNDS = 25
 
 
 @pytest.mark.parametrize("how", ["alone", "bulk"])
-async def test_the_next_occurrence_of_a_parent_leaves_what_was_done_of_its_child(alice: Person, how: str) -> None:
+async def test_completing_a_recurring_parent_keeps_completed_occurrences_of_its_child(alice: Person, how: str) -> None:
     parent = await alice.add("parent", **SERIES)
     child = await alice.add("child", parent_id=parent["id"], **SERIES)
     await complete(alice, child)
@@ -78,14 +78,14 @@ async def test_sending_back_a_completed_parent_completes_nothing_below(alice: Pe
     assert await get(alice, child["id"]) == child
 
 
-async def test_the_last_occurrence_leaves_subtasks_when_told_so(alice: Person) -> None:
+async def test_completing_the_last_occurrence_keeps_subtasks_open_when_requested(alice: Person) -> None:
     parent = await alice.add("parent", due_date="2031-01-06", recurrence="FREQ=DAILY;COUNT=1")
     child = await alice.add("child", parent_id=parent["id"])
     assert (await complete(alice, parent, completed=True, subtasks="keep"))["completed"]
     assert await get(alice, child["id"]) == child
 
 
-async def test_nothing_is_left_below_a_parent_that_is_deleted_meanwhile(alice: Person) -> None:
+async def test_no_subtask_remains_when_its_parent_is_deleted_concurrently(alice: Person) -> None:
     for _ in range(ROUNDS):
         parent = await alice.add("parent")
         path, body = f"/tasks/{parent['id']}", {"title": "child", "parent_id": parent["id"]}
@@ -95,7 +95,7 @@ async def test_nothing_is_left_below_a_parent_that_is_deleted_meanwhile(alice: P
             assert (await alice.get(f"/tasks/{added.json()['id']}")).status_code == 404
 
 
-async def test_what_was_added_before_its_parent_was_completed_is_completed_with_it(alice: Person) -> None:
+async def test_a_subtask_added_concurrently_is_completed_only_if_added_before_its_parent_is(alice: Person) -> None:
     for _ in range(ROUNDS):
         parent = await alice.add("parent")
         body = {"title": "child", "parent_id": parent["id"]}
@@ -105,7 +105,7 @@ async def test_what_was_added_before_its_parent_was_completed_is_completed_with_
         assert child["completed"] is (added.json()["version"] < done.json()["version"])
 
 
-async def test_toggles_at_once_turn_the_task_over_as_often(alice: Person) -> None:
+async def test_concurrent_toggles_each_invert_the_completion(alice: Person) -> None:
     task = await alice.add()
     for _ in range(ROUNDS):
         answers = await asyncio.gather(*(alice.patch(f"/tasks/{task['id']}/complete") for _ in range(4)))

@@ -1,4 +1,4 @@
-"""The service does what its OpenAPI document says. Schemathesis derives the requests from it and checks each answer."""
+"""The service conforms to its OpenAPI document. Schemathesis derives requests from it and checks each response."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,25 +19,25 @@ from app.models.types import MAX_YEAR, MIN_YEAR
 from tests.processes import service
 from tests.support import SECRET, make_token
 
-# Schemathesis' items do not ask for the fixtures' event loop
+# Schemathesis' items do not request the fixtures' event loop
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 CONFIG: dict[str, Any] = {
     "generation": {
-        "deterministic": True,  # the same requests in each run: a failure is the fault of the change that it came with
+        "deterministic": True,  # the same requests in each run: a failure is caused by the change under test
         "database": "none",
         "max-examples": 60,
-        "with-security-parameters": False,  # each request brings a valid token; `ignored_auth` tries it without
+        "with-security-parameters": False,  # each request has a valid token; `ignored_auth` repeats it without
     },
     "checks": {
-        # 412: whether If-Match holds depends on what is stored. 413: no schema limits the bytes of a body.
+        # 412: whether If-Match holds depends on stored data. 413: no schema limits the bytes of a body.
         "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", 412]},
         "negative_data_rejection": {
             "expected-statuses": ["400", "401", "403", "404", "405", "412", "413", "415", "422"]
         },
     },
 }
-# Rules that JSON Schema cannot say, by the type of finding that each answers: the only 422 for a valid request.
+# Rules that JSON Schema cannot express, by the type of the validation error: the only 422 for a valid request.
 BEYOND_SCHEMA = {
     "blank_text": "at least one character that can be seen",
     "nul_character": "no NUL",
@@ -67,9 +67,10 @@ BEYOND_SCHEMA = {
 
 
 def document() -> dict[str, Any]:
-    """The service's own, with the one path that the token opens: others are 403, and are asked for as negatives."""
+    """Returns the OpenAPI document with only the user path that the token opens: others are 403, and are sent as
+    negatives."""
     own = deepcopy(create_app(Settings(_env_file=None)).openapi())
-    # Whether a password or a token is right no schema can say, and these need an account: tests/accounts.
+    # No schema can state whether a password or a token is valid, and these need an account: tests/accounts.
     own["paths"] = {path: item for path, item in own["paths"].items() if not path.startswith("/api/auth/")}
     for parameter in (p for path in own["paths"].values() for op in path.values() for p in op.get("parameters", ())):
         if parameter["name"] == "user_id":
@@ -90,7 +91,7 @@ schema = schemathesis.openapi.from_dict(document(), config=schemathesis.Config.f
 @pytest.fixture(scope="module")
 def url(anyio_backend: str, postgres: ConnectOptions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("contract")
-    # There are thousands of requests, and some are longer than the server itself would let through.
+    # There are thousands of requests, and some are longer than the server itself would accept.
     limits = {"rate_limit_per_minute": 0, "rate_limit_anonymous_per_minute": 0, "url_limit": 200_000}
     limits |= {"header_limit": 200_000, "rate_limit_import_per_hour": 0, "rate_limit_chat_per_minute": 0}
     with service(folder, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, **limits) as running:
@@ -117,7 +118,7 @@ def rule_beyond_schema(answer: schemathesis.Response) -> bool:
 
 
 def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[str, str]) -> int:
-    """A task on which the operation can succeed."""
+    """Creates a task on which the operation can succeed."""
     made = http.post(tasks, json={"title": "x"}, headers=headers)
     task_id: int = made.json()["id"]
     if case.path.endswith("/restore"):
@@ -125,7 +126,7 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
     return task_id
 
 
-# Whether these succeed depends on what is stored, or on what no schema can say of an address.
+# Whether these succeed depends on stored data, or on rules for URLs that no schema can express.
 DEPENDS = (
     "{revision}", "{webhook_id}", "{comment_id}", "{conversation_id}", "/tags/{name}", "/views", "/webhooks",
     "/changes", "/history", "/projects", "/move", "/skip", "/import",
@@ -133,14 +134,14 @@ DEPENDS = (
 )  # fmt: skip
 
 
-# A stream has no end to wait for: tests/api/test_event_stream.py. A chat needs a model: tests/assistant.
+# A stream does not end: tests/api/test_event_stream.py. A chat needs a model: tests/assistant.
 @schema.exclude(path_regex="/(events|chat)$").parametrize()
-def test_answers_are_what_the_document_says(
+def test_responses_conform_to_the_openapi_document(
     case: Case, url: str, http: requests.Session, headers: dict[str, str]
 ) -> None:
     if is_valid(case):
         case.query.pop("cursor", None)  # opaque: only the service can make a valid one
-        case.headers.pop("Idempotency-Key", None)  # one that was used before is refused: tests/http/test_idempotency.py
+        case.headers.pop("Idempotency-Key", None)  # a used key is refused: tests/http/test_idempotency.py
         if "task_id" in case.path_parameters:
             case.path_parameters["task_id"] = existing_task(case, f"{url}/api/me/tasks", http, headers)
         if "project_id" in case.path_parameters:

@@ -1,4 +1,4 @@
-"""Live updates over real sockets: two server processes, one database."""
+"""Event streams over real sockets: two server processes, one database."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def there(servers: tuple[Server, Server], here: Person) -> AsyncIterator[P
         yield person
 
 
-async def test_a_write_reaches_the_streams_of_both_processes_at_once(here: Person, there: Person) -> None:
+async def test_a_write_reaches_the_streams_of_both_processes_within_a_second(here: Person, there: Person) -> None:
     async with asyncio.timeout(WAIT), events(here) as near, events(there) as far:
         assert near.answer.headers["content-type"].startswith("text/event-stream")
         assert near.answer.headers["x-revision"] == "0"
@@ -67,7 +67,7 @@ async def test_a_write_reaches_the_streams_of_both_processes_at_once(here: Perso
         assert 500 <= near.retry <= 3000
 
 
-async def test_it_resumes_where_the_client_was_with_nothing_lost(here: Person) -> None:
+async def test_a_stream_resumes_after_the_last_event_of_the_client(here: Person) -> None:
     async with asyncio.timeout(WAIT):
         for title in "abc":
             await here.add(title)
@@ -77,13 +77,13 @@ async def test_it_resumes_where_the_client_was_with_nothing_lost(here: Person) -
             assert (await stream.next()).id == "3"
             await here.add("d")
             assert (await stream.next()).id == "4"
-        async with events(here) as stream:  # live, and yet it has an id from the start
+        async with events(here) as stream:  # no revision is named, and yet the first event has an id
             await here.add("e")
             event = await stream.next()
             assert (event.id, event.data["data"]["title"]) == ("5", "e")
 
 
-async def test_the_id_comes_before_the_first_event(here: Person) -> None:
+async def test_a_stream_sends_its_revision_before_the_first_event(here: Person) -> None:
     await here.add("a")
     async with asyncio.timeout(WAIT), events(here) as stream:
         lines = [await anext(stream.lines) for _ in range(3)]
@@ -91,7 +91,7 @@ async def test_the_id_comes_before_the_first_event(here: Person) -> None:
         assert lines[1:] == ["id: 1", ""]
 
 
-async def test_a_long_replay_comes_whole_and_goes_on_live(here: Person) -> None:
+async def test_a_long_replay_is_complete_and_continues_with_live_events(here: Person) -> None:
     async with asyncio.timeout(20):
         await asyncio.gather(*(here.add(f"t{n}", description="x" * 900) for n in range(450)))
         async with events(here, "?since=0") as stream:
@@ -112,20 +112,20 @@ async def test_only_the_last_event_of_a_write_has_an_id(here: Person) -> None:
             assert ids == [("task.purged", "6"), ("task.purged", "6"), ("task.purged", "7")]
 
 
-async def test_a_heartbeat_comes_when_nothing_else_does(here: Person) -> None:
+async def test_an_idle_stream_sends_heartbeats(here: Person) -> None:
     async with asyncio.timeout(WAIT), events(here) as stream:
         async for line in stream.lines:
             if line == ":":
                 break
 
 
-async def test_head_has_no_end_to_wait_for(here: Person) -> None:
+async def test_head_of_a_stream_returns_at_once(here: Person) -> None:
     async with asyncio.timeout(WAIT):
         answer = await here.call("HEAD", "/events")
     assert (answer.status_code, answer.headers["x-revision"]) == (200, "0")
 
 
-async def test_nobody_hears_of_another(here: Person, servers: tuple[Server, Server]) -> None:
+async def test_a_stream_sends_only_events_of_its_user(here: Person, servers: tuple[Server, Server]) -> None:
     async with servers[1].person(f"other-{uuid.uuid4().hex}") as other, asyncio.timeout(WAIT):
         answer = await other.get(f"/api/{here.subject}/events")
         assert_problem(answer, 403)
@@ -135,22 +135,22 @@ async def test_nobody_hears_of_another(here: Person, servers: tuple[Server, Serv
             assert (await stream.next()).data["data"]["title"] == "mine"
 
 
-async def test_a_number_that_is_not_kept_is_410_and_nonsense_is_422(here: Person) -> None:
+async def test_an_unknown_revision_is_410_and_a_malformed_one_422(here: Person) -> None:
     assert_problem(await here.get("/events?since=7"), 410, "changes_gone")
     assert_problem(await here.get("/events", headers={"Last-Event-ID": "7"}), 410)
     assert_problem(await here.get("/events?since=x"), 422)
     assert_problem(await here.get("/events", headers={"Last-Event-ID": "abc"}), 422)
 
 
-async def test_a_stream_ends_with_its_token(here: Person) -> None:
+async def test_a_stream_ends_when_its_token_expires(here: Person) -> None:
     here.headers = {"Authorization": f"Bearer {make_token(here.subject, ttl=2)}"}
     async with asyncio.timeout(WAIT), events(here) as stream:
         (end,) = await stream.rest()
         assert (end.name, end.data) == ("resume", {"since": 0, "reason": "token_expired"})
 
 
-async def test_idle_streams_end_within_5_seconds_of_their_login(postgres: ConnectOptions) -> None:
-    """Logged out on one process; the streams on the other have nothing to send, and no heartbeat for minutes."""
+async def test_idle_streams_end_within_5_seconds_of_logout(postgres: ConnectOptions) -> None:
+    """The logout reaches one process; the streams of the other have nothing to send, and no heartbeat for minutes."""
     account = {"email": f"{uuid.uuid4().hex}@example.com", "password": "a long enough passphrase", "name": "A"}
     with running(postgres.dsn, **ENV) as one, running(postgres.dsn, **ENV | {"EVENTS_HEARTBEAT": "300"}) as two:
         async with one.person("") as here, two.person("") as there, AsyncExitStack() as stack:
@@ -168,8 +168,10 @@ async def test_idle_streams_end_within_5_seconds_of_their_login(postgres: Connec
             assert_problem(await there.get("/changes"), 401)
 
 
-async def test_a_lost_hint_is_made_up_for(here: Person, there: Person, postgres: ConnectOptions) -> None:
-    """A write that nobody announces, as after a kill -9 between commit and hint."""
+async def test_a_stream_sends_a_change_whose_hint_was_lost(
+    here: Person, there: Person, postgres: ConnectOptions
+) -> None:
+    """Writes a change without a notification, as a kill -9 between commit and notification leaves it."""
     async with asyncio.timeout(WAIT), events(here) as near, events(there) as far:
         connection = await asyncpg.connect(postgres.dsn)
         await connection.execute(
@@ -181,7 +183,7 @@ async def test_a_lost_hint_is_made_up_for(here: Person, there: Person, postgres:
         assert (await near.next()).id == (await far.next()).id == "1"
 
 
-async def test_a_lost_listening_connection_is_made_again(here: Person, there: Person, postgres: ConnectOptions) -> None:
+async def test_a_lost_listening_connection_is_reopened(here: Person, there: Person, postgres: ConnectOptions) -> None:
     kill = "select pg_terminate_backend(pid) from pg_stat_activity where query ilike '%listen%todo_changes%'"
     connection = await asyncpg.connect(postgres.dsn)
     async with asyncio.timeout(WAIT), events(there) as far:
@@ -195,7 +197,7 @@ async def test_a_lost_listening_connection_is_made_again(here: Person, there: Pe
 
 @contextmanager
 def idle_client(person: Person, query: str = "") -> Iterator[socket.socket]:
-    """It asks for a stream, and reads the status only."""
+    """Requests a stream and reads only its status line."""
     with socket.create_connection(("127.0.0.1", person.client.base_url.port or 0)) as idle:
         head = f"GET /api/{ME_PATH}/events{query} HTTP/1.1\r\nHost: x\r\n"
         idle.sendall(f"{head}Authorization: {person.headers['Authorization']}\r\n\r\n".encode())
@@ -203,11 +205,11 @@ def idle_client(person: Person, query: str = "") -> Iterator[socket.socket]:
         yield idle
 
 
-async def test_a_client_that_does_not_read_holds_up_nobody(here: Person, there: Person) -> None:
-    """It is dropped with word to resume as soon as it reads again; meanwhile others get everything."""
+async def test_a_client_that_does_not_read_delays_no_other_stream(here: Person, there: Person) -> None:
+    """Its stream ends with a `resume` event, to be read later; other streams receive everything."""
     with idle_client(here) as idle:
         async with asyncio.timeout(30), events(there) as stream:
-            task, count = await here.add(), 150  # some 15 megabytes: more than the buffers of two sockets take
+            task, count = await here.add(), 150  # about 15 megabytes: more than the buffers of two sockets hold
             seen = asyncio.create_task(until(stream, count + 1))
             for number in range(count):
                 await here.patch(f"/tasks/{task['id']}", {"description": f"{number} " + "x" * 99_000})
@@ -224,7 +226,7 @@ async def until(stream: EventSource, revision: int) -> None:
 
 
 def read_to_the_end(idle: socket.socket) -> dict[str, Any]:
-    """The data of the last event."""
+    """Returns the data of the last event."""
     idle.settimeout(WAIT)
     text, deadline = b"", time.monotonic() + WAIT
     while (chunk := idle.recv(1_000_000)) and time.monotonic() < deadline:
@@ -235,7 +237,7 @@ def read_to_the_end(idle: socket.socket) -> dict[str, Any]:
     return found
 
 
-async def test_many_streams_of_one_user_are_bounded(here: Person) -> None:
+async def test_streams_are_limited_per_user(here: Person) -> None:
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=here.client.base_url, trust_env=False, limits=limits, timeout=20) as client:
         person = Person(client, here.subject)
@@ -246,7 +248,7 @@ async def test_many_streams_of_one_user_are_bounded(here: Person) -> None:
             assert_problem(refused, 429, "too_many_streams")
             assert int(refused.headers["retry-after"]) > 0
         deadline = time.monotonic() + WAIT
-        while not await opens(person):  # their places are free again
+        while not await opens(person):  # the slots are free again
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
 
@@ -256,7 +258,7 @@ async def opens(person: Person) -> bool:
         return answer.status_code == 200
 
 
-async def test_sigterm_closes_streams_at_once_with_word_to_come_back(postgres: ConnectOptions) -> None:
+async def test_sigterm_ends_streams_at_once_with_a_resume_event(postgres: ConnectOptions) -> None:
     server = Server(postgres.dsn).start()
     async with AsyncExitStack() as stack, asyncio.timeout(WAIT * 2):
         person = await stack.enter_async_context(server.person(f"user-{uuid.uuid4().hex}"))

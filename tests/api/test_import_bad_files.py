@@ -1,4 +1,5 @@
-"""Files that are wrong in one place, or made to cost much: only what is wrong is refused, and nothing half way."""
+"""Import files with one error, or made to be expensive: only invalid rows are refused, and no row is imported in
+part."""
 
 import json
 from typing import Any
@@ -10,7 +11,7 @@ from tests.support import Person, assert_problem
 
 
 @pytest.mark.parametrize("column", ["source_id", "parent", "title", "description", "tags", "project", "due_date"])
-async def test_a_nul_in_a_late_row_does_not_end_the_import(alice: Person, column: str) -> None:
+async def test_a_nul_character_in_a_late_row_fails_only_that_row(alice: Person, column: str) -> None:
     names = [column, *({"title"} - {column})]
     rows = [",".join(names)] + [f"{'' if column != 'title' else 't'},t{n}" for n in range(1500)] + ["a\0b,bad", ",last"]
     rows[-1] = ",last" if column != "title" else "last"
@@ -20,13 +21,13 @@ async def test_a_nul_in_a_late_row_does_not_end_the_import(alice: Person, column
     assert (created, failed) == ((1502, 0) if column == "source_id" else (1501, 1))
 
 
-async def test_a_source_id_that_the_database_cannot_hold_is_known_again(alice: Person) -> None:
+async def test_a_source_id_with_a_nul_character_is_recognized_on_reimport(alice: Person) -> None:
     text = "source_id,title\r\na\0b,one\r\n"
     assert counts(await imported(alice, text, CSV)) == (1, 0, 0)
     assert counts(await imported(alice, text, CSV)) == (0, 1, 0)
 
 
-async def test_nul_in_ids_of_json_and_icalendar(alice: Person) -> None:
+async def test_nul_characters_in_ids_of_json_and_icalendar_fail_at_most_their_row(alice: Person) -> None:
     document = {
         "format": "todo/1",
         "user_id": "a\0b",
@@ -47,7 +48,7 @@ async def test_nul_in_ids_of_json_and_icalendar(alice: Person) -> None:
     assert counts(await imported(alice, calendar, ICS)) == (2, 0, 1)
 
 
-async def test_a_long_cell_is_an_error_of_its_row(alice: Person) -> None:
+async def test_a_cell_over_the_size_limit_fails_only_its_row(alice: Person) -> None:
     report = await imported(alice, f"title\r\nfine\r\n{'x' * 200_000}\r\nfine too\r\n", CSV)
     assert counts(report) == (2, 0, 1)
     assert (report["errors"][0]["row"], report["errors"][0]["errors"][0]["loc"]) == (2, ["title"])
@@ -83,12 +84,12 @@ async def test_a_file_with_too_many_rows_is_refused_as_a_whole(
 
 
 @pytest.mark.parametrize("row", ["{}", "5", "[]", '"a"'])
-async def test_many_small_rows_are_not_even_read(alice: Person, row: str) -> None:
+async def test_a_million_tiny_rows_are_refused_without_parsing_them(alice: Person, row: str) -> None:
     text = '{"format": "todo/1", "tasks": [' + ",".join([row] * 1_000_000) + "]}"
     assert_problem(await alice.call("POST", "/import", content=text, headers=JSON), 413, "too_many_rows")
 
 
-async def test_a_row_larger_than_any_can_be_is_an_error(alice: Person) -> None:
+async def test_a_row_over_the_size_limit_is_an_error(alice: Person) -> None:
     rows = [{"title": "fine"}, {"title": "large", "x": [0] * 400_000}]
     report = await imported(alice, json.dumps({"format": "todo/1", "tasks": rows}), JSON)
     assert counts(report) == (1, 0, 1)
@@ -97,7 +98,7 @@ async def test_a_row_larger_than_any_can_be_is_an_error(alice: Person) -> None:
     assert len(report["errors"][0]["errors"]) == 20
 
 
-async def test_a_calendar_made_to_cost_much(alice: Person) -> None:
+async def test_expensive_calendar_entries_fail_and_deep_nesting_is_refused(alice: Person) -> None:
     todo = "BEGIN:VTODO\r\nSUMMARY:{}\r\n{}END:VTODO\r\n"
     alarms = "BEGIN:VALARM\r\nTRIGGER:-PT1M\r\nEND:VALARM\r\n" * 2000
     todos = todo.format("many", "A:\r\n" * 300_000) + todo.format("alarms", alarms) + todo.format("fine", "")

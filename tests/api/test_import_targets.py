@@ -1,4 +1,4 @@
-"""Where imported rows go: no file can make what requests cannot."""
+"""The projects and parents of imported rows: no file can create a state that requests cannot."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ async def assert_trash_can_be_emptied(person: Person) -> None:
     assert answer.status_code == 204, answer.text
 
 
-async def test_a_live_task_does_not_come_into_a_deleted_project_or_below_a_deleted_task(alice: Person) -> None:
+async def test_an_imported_open_task_is_never_in_a_deleted_project_or_below_a_deleted_task(alice: Person) -> None:
     file = document(
         projects=[{"id": 1, "name": "Gone", "deleted_at": GONE}],
         tasks=[
@@ -48,7 +48,7 @@ async def test_a_live_task_does_not_come_into_a_deleted_project_or_below_a_delet
     await assert_trash_can_be_emptied(alice)
 
 
-async def test_what_was_deleted_since_the_first_import_stays_deleted(alice: Person) -> None:
+async def test_a_second_import_does_not_restore_deleted_rows(alice: Person) -> None:
     projects = [{"id": 1, "name": "Home"}]
     rows = [{"id": 5, "title": "a", "project_id": 1}, {"id": 6, "title": "top"}]
     await imported(alice, document(projects=projects, tasks=rows), JSON)
@@ -62,7 +62,7 @@ async def test_what_was_deleted_since_the_first_import_stays_deleted(alice: Pers
     await assert_trash_can_be_emptied(alice)
 
 
-async def test_emptying_the_trash_keeps_a_deleted_project_that_a_task_refers_to(alice: Person, sql: Any) -> None:
+async def test_emptying_the_trash_succeeds_when_a_task_refers_to_a_deleted_project(alice: Person, sql: Any) -> None:
     task = await alice.add("kept")
     made = (await alice.post("/projects", {"name": "x"})).json()
     await alice.delete(f"/projects/{made['id']}")
@@ -71,7 +71,7 @@ async def test_emptying_the_trash_keeps_a_deleted_project_that_a_task_refers_to(
     assert (await alice.get(f"/tasks/{task['id']}")).status_code == 200
 
 
-async def test_a_subtask_is_in_the_project_of_its_parent(alice: Person) -> None:
+async def test_an_imported_subtask_is_in_the_project_of_its_parent(alice: Person) -> None:
     file = document(
         projects=[{"id": 1, "name": "P1"}, {"id": 2, "name": "P2"}],
         tasks=[
@@ -85,7 +85,7 @@ async def test_a_subtask_is_in_the_project_of_its_parent(alice: Person) -> None:
     assert {task["project_id"] for task in (await tasks_of(alice)).values()} == {first}
 
 
-async def test_two_projects_of_one_name_in_a_file_are_one(alice: Person) -> None:
+async def test_two_projects_with_the_same_name_in_a_file_become_one(alice: Person) -> None:
     file = document(
         projects=[{"id": 1, "name": "Home"}, {"id": 2, "name": "home"}],
         tasks=[{"id": 1, "title": "A", "project_id": 1}, {"id": 2, "title": "B", "project_id": 2}],
@@ -96,8 +96,8 @@ async def test_two_projects_of_one_name_in_a_file_are_one(alice: Person) -> None
     assert {task["project_id"] for task in (await tasks_of(alice)).values()} == {project["id"]}
 
 
-async def test_a_chain_of_series_takes_few_writes(alice: Person) -> None:
-    """Each level of it is a write; one as long as this is made by hand."""
+async def test_a_long_chain_of_series_is_imported_with_few_writes(alice: Person) -> None:
+    """Each level of the chain is a write; a chain as long as this is written by hand."""
     rows = [{"id": n, "title": str(n), "series_id": n + 1} for n in range(1, 1200)] + [{"id": 1200, "title": "last"}]
     dry = await imported(alice, document(tasks=rows), JSON, "?dry_run=true")
     report = await imported(alice, document(tasks=rows), JSON)
@@ -107,7 +107,7 @@ async def test_a_chain_of_series_takes_few_writes(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("field", ["parent_id", "series_id"])
-async def test_rows_in_a_circle_are_refused_and_the_others_come_in(alice: Person, field: str) -> None:
+async def test_rows_that_form_a_cycle_are_refused_and_the_others_imported(alice: Person, field: str) -> None:
     rows: list[dict[str, Any]] = [{"id": n, "title": str(n), field: n % 3 + 1} for n in (1, 2, 3)]
     rows += [{"id": 4, "title": "behind", field: 1}, {"id": 5, "title": "fine"}, {"id": 6, "title": "self", field: 6}]
     report = await imported(alice, document(tasks=rows), JSON)
@@ -116,8 +116,8 @@ async def test_rows_in_a_circle_are_refused_and_the_others_come_in(alice: Person
     assert await alice.titles() == ["fine"]
 
 
-async def test_rows_in_reverse_order_are_looked_at_once_more(alice: Person) -> None:
-    """Subtasks before their parents, more than two batches of them."""
+async def test_subtasks_before_their_parents_are_imported(alice: Person) -> None:
+    """More than two batches of them."""
     rows = [{"id": n, "title": str(n), "parent_id": 3000 + n % 5} for n in range(1, 2001)]
     rows += [{"id": 3000 + n, "title": f"top {n}"} for n in range(5)]
     report = await imported(alice, document(tasks=rows), JSON)
@@ -125,7 +125,7 @@ async def test_rows_in_reverse_order_are_looked_at_once_more(alice: Person) -> N
     assert report["revision"] <= 4
 
 
-async def test_an_import_ends_when_nobody_waits_for_it(alice: Person, app: Any) -> None:
+async def test_an_import_is_cancelled_when_the_client_disconnects(alice: Person, app: Any) -> None:
     body = ("title\r\n" + "".join(f"t{n}\r\n" for n in range(5000))).encode()
     messages: list[dict[str, Any]] = [
         {"type": "http.request", "body": body, "more_body": False},
@@ -149,7 +149,7 @@ async def test_an_import_ends_when_nobody_waits_for_it(alice: Person, app: Any) 
     assert await alice.titles() == []
 
 
-async def test_a_file_brings_no_more_projects_than_there_can_be(alice: Person) -> None:
+async def test_an_import_creates_no_more_projects_than_the_limit(alice: Person) -> None:
     file = document(projects=[{"id": n, "name": f"p{n}"} for n in range(1003)])
     dry = await imported(alice, file, JSON, "?dry_run=true")
     report = await imported(alice, file, JSON)

@@ -13,7 +13,7 @@ PREV = re.compile(r'<([^>]+)>; rel="prev"')
 
 
 async def pages(alice: Person, query: str, pattern: re.Pattern[str] = NEXT) -> list[list[str]]:
-    """All pages of a list, following its links; at most 50."""
+    """Returns the titles of all pages of a list, at most 50, by following its links."""
     found, url = [], f"/api/{alice.subject}/tasks{query}"
     for _ in range(50):
         answer = await alice.get(url)
@@ -46,7 +46,7 @@ SORTED = {
 @pytest.mark.parametrize("sort", SORTED)
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("limit", [1, 3, 4, 10])
-async def test_pages_by_cursor_are_the_whole_list_in_both_directions(
+async def test_cursor_pages_cover_the_whole_list_in_both_directions(
     alice: Person, sort: str, order: str, limit: int
 ) -> None:
     await alice.add("due", due_date="2026-12-01T10:00:00Z", priority="low")
@@ -65,7 +65,7 @@ async def test_pages_by_cursor_are_the_whole_list_in_both_directions(
     assert list(chain.from_iterable(reversed(back))) == expected
 
 
-async def test_a_cursor_page_neither_repeats_nor_skips_when_tasks_are_added(alice: Person) -> None:
+async def test_cursor_pages_neither_repeat_nor_skip_tasks_when_tasks_are_added(alice: Person) -> None:
     for number in range(6):
         await alice.add(str(number))
     first = await alice.get("/tasks?limit=3")
@@ -76,7 +76,7 @@ async def test_a_cursor_page_neither_repeats_nor_skips_when_tasks_are_added(alic
     assert [t["title"] for t in first.json() + second.json()] == ["5", "4", "3", "2", "1", "0"]
 
 
-async def test_pages_by_offset_link_in_both_directions(alice: Person) -> None:
+async def test_offset_pages_link_in_both_directions(alice: Person) -> None:
     for number in range(5):
         await alice.add(str(number))
     assert await pages(alice, "?offset=0&limit=2") == [["4", "3"], ["2", "1"], ["0"]]
@@ -85,14 +85,14 @@ async def test_pages_by_offset_link_in_both_directions(alice: Person) -> None:
     assert await alice.titles("?offset=99") == []
 
 
-async def test_links_keep_the_filters(alice: Person) -> None:
+async def test_page_links_keep_the_filters(alice: Person) -> None:
     for number in range(3):
         await alice.add(f"x{number}", tags=["a b", "ü"])
     await alice.add("other")
     assert await pages(alice, "?tag=a%20b&tag=%C3%BC&limit=2&search=x") == [["x2", "x1"], ["x0"]]
 
 
-async def test_the_total_is_counted_only_when_asked_for(alice: Person) -> None:
+async def test_the_total_is_counted_only_when_requested(alice: Person) -> None:
     for number in range(3):
         await alice.add(str(number), completed=number == 0)
     assert "x-total-count" not in (await alice.get("/tasks")).headers
@@ -122,7 +122,7 @@ FILTERS = {
     "?search=": ["a", "b", "c", "d"],
     "?due_before=2026-06-01": ["a"],
     "?due_after=2026-06-01": ["b", "c"],
-    # a day is not over at noon: it is due after that, not before
+    # a day is due at its end, which is after noon
     "?due_before=2026-06-01T12:00:00Z": ["a"],
     "?due_after=2026-06-01T12:00:00Z": ["b", "c"],
     "?due_after=2026-06-01T12:00": ["b", "c"],
@@ -144,7 +144,7 @@ async def test_filters_combine(alice: Person, query: str) -> None:
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin"])
-async def test_a_range_of_due_dates_is_the_same_by_its_index_as_in_any_order(alice: Person, zone: str) -> None:
+async def test_a_range_of_due_dates_finds_the_same_tasks_in_every_sort_order(alice: Person, zone: str) -> None:
     await alice.patch("/settings", {"timezone": zone})
     for day in range(1, 8):
         await alice.add(f"day {day}", due_date=f"2026-06-0{day}")
@@ -184,12 +184,12 @@ async def test_overdue_follows_the_clock(alice: Person) -> None:
         "?count=maybe", "?overdue=2", "?due_before=soon", "?tag=", "?completed=", "?search=%00", "?status=a%00",
     ],
 )  # fmt: skip
-async def test_a_query_that_makes_no_sense_is_refused(alice: Person, query: str) -> None:
+async def test_an_invalid_list_query_is_refused(alice: Person, query: str) -> None:
     body = assert_problem(await alice.get(f"/tasks{query}"), 422)
     assert body["errors"][0]["loc"][0] == "query"
 
 
-async def test_a_cursor_serves_only_the_order_it_was_made_for(alice: Person) -> None:
+async def test_a_cursor_is_refused_with_another_sort_order(alice: Person) -> None:
     await alice.add("a")
     await alice.add("b")
     link = NEXT.search((await alice.get("/tasks?limit=1")).headers["link"])
@@ -200,7 +200,7 @@ async def test_a_cursor_serves_only_the_order_it_was_made_for(alice: Person) -> 
         assert_problem(await alice.get(f"/tasks?{other}&cursor={cursor}"), 422, "invalid_cursor")
 
 
-async def test_an_unchanged_list_is_304_until_something_is_written(alice: Person, bob: Person) -> None:
+async def test_a_list_returns_304_until_something_is_written(alice: Person, bob: Person) -> None:
     await alice.add("a")
     answer = await alice.get("/tasks?limit=5")
     etag = answer.headers["etag"]
@@ -214,7 +214,7 @@ async def test_an_unchanged_list_is_304_until_something_is_written(alice: Person
     assert (await alice.get("/tasks?limit=5", headers={"If-None-Match": etag})).status_code == 200
 
 
-async def test_every_list_says_which_revision_it_shows(alice: Person) -> None:
+async def test_every_list_has_its_revision_in_a_header(alice: Person) -> None:
     assert (await alice.get("/tasks")).headers["x-revision"] == "0"
     await alice.add("a")
     assert (await alice.get("/tasks?status=completed")).headers["x-revision"] == "1"
@@ -228,7 +228,7 @@ async def test_ties_are_broken_by_id(alice: Person) -> None:
     assert all(a < b for a, b in pairwise(ids))
 
 
-async def test_the_trash_has_pages_too(alice: Person) -> None:
+async def test_the_trash_is_paged(alice: Person) -> None:
     for number in range(5):
         task = await alice.add(str(number))
         await alice.delete(f"/tasks/{task['id']}")

@@ -1,4 +1,4 @@
-"""Projects over HTTP, and what becomes of their tasks."""
+"""Projects over HTTP, and their tasks."""
 
 import asyncio
 from typing import Any
@@ -19,7 +19,7 @@ async def make(person: Person, name: str = "Home", **fields: Any) -> dict[str, A
 
 
 async def put_in(sql: Any, project: dict[str, Any], tasks: list[dict[str, Any]]) -> None:
-    """As if the tasks had been created there."""
+    """Puts tasks into a project as if they had been created there."""
     for task in tasks:
         await sql.execute("update tasks set project_id = $1 where id = $2", project["id"], task["id"])
         await sql.execute(
@@ -39,7 +39,7 @@ async def revision(person: Person) -> int:
     return int((await person.get("/tasks?limit=1")).headers["x-revision"])
 
 
-async def test_a_project_is_made_read_and_changed(alice: Person) -> None:
+async def test_a_project_is_created_read_and_updated(alice: Person) -> None:
     answer = await alice.post("/projects", {"name": "  Home ", "color": "#3366FF"})
     project = answer.json()
     assert (answer.status_code, project["name"], project["color"]) == (201, "Home", "#3366ff")
@@ -68,7 +68,7 @@ async def test_a_project_is_made_read_and_changed(alice: Person) -> None:
         {"name": "x", "colour": "#123456"}, {"name": "x", "color": "#123456\n"},
     ],
 )  # fmt: skip
-async def test_what_is_no_project_is_422(alice: Person, body: dict[str, Any]) -> None:
+async def test_an_invalid_project_is_refused(alice: Person, body: dict[str, Any]) -> None:
     assert_problem(await alice.post("/projects", body), 422, "validation_error")
     if body:
         project = await make(alice)
@@ -76,7 +76,7 @@ async def test_what_is_no_project_is_422(alice: Person, body: dict[str, Any]) ->
     assert_problem(await alice.patch("/projects/1", {}), 422)
 
 
-async def test_a_name_is_one_projects_whatever_its_case(alice: Person, bob: Person) -> None:
+async def test_project_names_are_unique_regardless_of_case(alice: Person, bob: Person) -> None:
     project, other = await make(alice, "Home"), await make(alice, "Work")
     assert_problem(await alice.post("/projects", {"name": "hOME"}), 409, "project_name_taken")
     assert_problem(await alice.patch(f"/projects/{other['id']}", {"name": "HOME"}), 409, "project_name_taken")
@@ -88,7 +88,7 @@ async def test_a_name_is_one_projects_whatever_its_case(alice: Person, bob: Pers
     assert_problem(taken, 409, "project_name_taken")
 
 
-async def test_an_archived_project_leaves_the_list_and_keeps_its_tasks(alice: Person) -> None:
+async def test_an_archived_project_is_not_listed_and_keeps_its_tasks(alice: Person) -> None:
     project = await make(alice)
     await make(alice, "Work")
     archived = (await alice.patch(f"/projects/{project['id']}", {"archived": True})).json()
@@ -112,7 +112,7 @@ async def test_an_unchanged_list_of_projects_is_304(alice: Person) -> None:
     assert (await alice.get("/projects", headers=condition)).status_code == 200
 
 
-async def test_projects_are_moved_between_others_and_no_other_row_changes(alice: Person) -> None:
+async def test_moving_a_project_changes_no_other_row(alice: Person) -> None:
     a, b, c = [await make(alice, name) for name in "abc"]
     moved = (await alice.post(f"/projects/{c['id']}/move", {"before": a["id"]})).json()
     assert (moved["name"], moved["version"]) == ("c", 4)
@@ -130,12 +130,12 @@ async def test_projects_are_moved_between_others_and_no_other_row_changes(alice:
 
 
 @pytest.mark.parametrize("body", [{}, {"before": 1, "after": 2}, {"before": "1"}, {"before": 0}, {"after": 2**63}])
-async def test_what_is_no_move_is_422(alice: Person, body: dict[str, Any]) -> None:
+async def test_an_invalid_project_move_is_refused(alice: Person, body: dict[str, Any]) -> None:
     project = await make(alice)
     assert_problem(await alice.post(f"/projects/{project['id']}/move", body), 422, "validation_error")
 
 
-async def test_a_move_names_what_is_not_there(alice: Person, bob: Person) -> None:
+async def test_a_project_move_reports_an_unknown_neighbour(alice: Person, bob: Person) -> None:
     project, foreign, gone = await make(alice), await make(bob), await make(alice, "gone")
     await alice.delete(f"/projects/{gone['id']}")
     for reference in (foreign["id"], gone["id"], project["id"], 2**62):
@@ -144,7 +144,7 @@ async def test_a_move_names_what_is_not_there(alice: Person, bob: Person) -> Non
     assert_problem(await alice.post(f"/projects/{foreign['id']}/move", {"after": project["id"]}), 404)
 
 
-async def test_other_peoples_projects_are_404(alice: Person, bob: Person) -> None:
+async def test_projects_of_other_users_are_404(alice: Person, bob: Person) -> None:
     project = await make(alice)
     path = f"/projects/{project['id']}"
     for answer in (
@@ -159,7 +159,7 @@ async def test_other_peoples_projects_are_404(alice: Person, bob: Person) -> Non
     assert await names(bob) == []
 
 
-async def test_deleting_is_one_change_that_undo_takes_back_whole(alice: Person, sql: Any) -> None:
+async def test_deleting_a_project_is_one_write_that_undo_reverts_completely(alice: Person, sql: Any) -> None:
     project = await make(alice)
     tasks = [await alice.add(title) for title in "ab"]
     other = await alice.add("c")
@@ -182,7 +182,7 @@ async def test_deleting_is_one_change_that_undo_takes_back_whole(alice: Person, 
 
 
 @pytest.mark.parametrize("to", ["inbox", "project"])
-async def test_deleting_moves_its_tasks_where_it_is_told(alice: Person, sql: Any, to: str) -> None:
+async def test_deleting_a_project_moves_its_tasks_when_requested(alice: Person, sql: Any, to: str) -> None:
     project, target = await make(alice), await make(alice, "Work")
     task = await alice.add("a")
     await put_in(sql, project, [task])
@@ -195,7 +195,7 @@ async def test_deleting_moves_its_tasks_where_it_is_told(alice: Person, sql: Any
     assert await names(alice) == ["Home", "Work"]
 
 
-async def test_where_to_must_be_said_and_be_there(alice: Person, bob: Person) -> None:
+async def test_deleting_a_project_requires_a_valid_target_for_its_tasks(alice: Person, bob: Person) -> None:
     project, foreign = await make(alice), await make(bob)
     path = f"/projects/{project['id']}"
     for query in (
@@ -214,7 +214,7 @@ async def test_where_to_must_be_said_and_be_there(alice: Person, bob: Person) ->
     assert_problem(await alice.delete(path, headers={"If-Match": '"7"'}), 412, "version_conflict")
 
 
-async def test_there_can_be_only_so_many(alice: Person, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_projects_are_limited_per_user(alice: Person, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert PROJECT_ENTITY.limit
     await make(alice)
     await sql.execute(
@@ -225,7 +225,7 @@ async def test_there_can_be_only_so_many(alice: Person, sql: Any, monkeypatch: p
     assert len(await names(alice)) == PROJECT_ENTITY.limit.rows
 
 
-async def test_twenty_moves_at_once_leave_one_order(alice: Person) -> None:
+async def test_twenty_concurrent_project_moves_leave_a_strict_order(alice: Person) -> None:
     made = [await make(alice, f"p{number}") for number in range(6)]
     first = made[0]["id"]
     answers = await asyncio.gather(
@@ -238,13 +238,13 @@ async def test_twenty_moves_at_once_leave_one_order(alice: Person) -> None:
     assert len(found) == 6
 
 
-async def test_the_database_itself_refuses_a_project_of_somebody_else(alice: Person, bob: Person, sql: Any) -> None:
+async def test_the_database_refuses_a_project_of_another_user(alice: Person, bob: Person, sql: Any) -> None:
     project, task = await make(alice), await bob.add()
     with pytest.raises(asyncpg.ForeignKeyViolationError, match="tasks_project_id_fkey"):
         await sql.execute("update tasks set project_id = $1 where id = $2", project["id"], task["id"])
 
 
-async def test_history_and_events_know_projects(alice: Person, app: FastAPI) -> None:
+async def test_project_writes_appear_in_the_change_feed_and_can_be_undone(alice: Person, app: FastAPI) -> None:
     project = await make(alice, color="#000000")
     change = (await alice.get("/changes")).json()["changes"][0]
     assert (change["entity"], change["action"], change["data"]) == ("project", "created", project)

@@ -1,4 +1,4 @@
-"""Quick add over HTTP. What is understood stands in tests/domain/quick_add_phrases.json."""
+"""Quick add over HTTP. The phrases it parses are in tests/domain/quick_add_phrases.json."""
 
 import asyncio
 from typing import Any
@@ -49,7 +49,7 @@ async def test_a_new_project_and_its_task_are_one_write(alice: Person, sql: Any)
     assert (await add(alice, "Mow #garden"))["task"]["project_id"] != task["project_id"]
 
 
-async def test_two_at_once_make_one_project(alice: Person, sql: Any) -> None:
+async def test_concurrent_quick_adds_create_one_project(alice: Person, sql: Any) -> None:
     await alice.add("so that there is a row to lock")
     await asyncio.gather(*(add(alice, f"{n} #same") for n in range(5)))
     assert await sql.fetchval("select count(*) from projects where user_id = $1", alice.subject) == 1
@@ -68,7 +68,7 @@ async def test_a_dry_run_creates_nothing(alice: Person) -> None:
     ("text", "title"),
     [("Buy milk", "Buy milk"), ("Read 1984 by Orwell", "Read 1984 by Orwell"), ('Say "tomorrow"', 'Say "tomorrow"')],
 )
-async def test_what_is_not_understood_stays_in_the_title(alice: Person, text: str, title: str) -> None:
+async def test_unparsed_words_stay_in_the_title(alice: Person, text: str, title: str) -> None:
     added = await add(alice, text)
     assert (added["task"]["title"], added["understood"]) == (title, [])
 
@@ -85,6 +85,6 @@ async def test_what_is_not_understood_stays_in_the_title(alice: Person, text: st
         ({"text": "x", "dry_run": "yes"}, "validation_error"),
     ],
 )
-async def test_what_makes_no_task(alice: Person, body: dict[str, Any], code: str) -> None:
+async def test_an_invalid_quick_add_is_refused(alice: Person, body: dict[str, Any], code: str) -> None:
     assert_problem(await alice.post("/tasks/quick", body), 422, code)
     assert (await alice.get("/tasks")).headers["x-revision"] == "0"

@@ -1,4 +1,4 @@
-"""/ready: true, and cheap however often it is asked."""
+"""`/ready` is accurate, and cheap at any request rate."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from tests.support import assert_problem
 
 
 class Slow:
-    """A database that counts who asks it, answers after a moment, and can be told to fail."""
+    """A database that counts its transactions, responds after a moment, and fails on request."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -45,7 +45,7 @@ def database() -> Any:
     return Slow()
 
 
-async def test_a_flood_asks_the_database_once_in_a_while(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_readiness_checks_query_the_database_once(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ready = Readiness(database)
     await asyncio.gather(*(ready.check() for _ in range(200)))
     await ready.check()
@@ -55,7 +55,9 @@ async def test_a_flood_asks_the_database_once_in_a_while(database: Any, monkeypa
     assert database.asked == 2
 
 
-async def test_a_failure_is_told_to_all_and_forgotten_as_soon(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_readiness_failure_reaches_all_waiters_and_is_cached_as_briefly_as_a_success(
+    database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ready, database.failure = Readiness(database), Unavailable(retry_after=1)
     told = await asyncio.gather(*(ready.check() for _ in range(20)), return_exceptions=True)
     assert {type(fact) for fact in told} == {Unavailable}
@@ -65,7 +67,7 @@ async def test_a_failure_is_told_to_all_and_forgotten_as_soon(database: Any, mon
     await ready.check()
 
 
-async def test_who_hangs_up_does_not_end_it_for_the_others(database: Any) -> None:
+async def test_a_cancelled_readiness_check_does_not_cancel_the_others(database: Any) -> None:
     ready = Readiness(database)
     first, second = (asyncio.create_task(ready.check()) for _ in range(2))
     await asyncio.sleep(0)
@@ -74,7 +76,7 @@ async def test_who_hangs_up_does_not_end_it_for_the_others(database: Any) -> Non
     assert database.asked == 1
 
 
-async def test_it_says_whether_the_schema_is_the_right_one(
+async def test_readiness_fails_when_the_schema_revision_differs(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "REMEMBERED", 0.0)

@@ -1,4 +1,5 @@
-"""Every route as nobody, as a stranger and as the owner. The list is generated: a new route cannot be forgotten."""
+"""Every route without a token, as another user and as the owner. The list is generated, so that it has every new
+route."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,9 +14,9 @@ from tests.support import Person, assert_problem
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
 PUBLIC |= {("GET", "/.well-known/jwks.json"), ("GET", "/"), ("GET", "/app"), ("GET", "/app/{version}/{name:path}")}
 PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/mcp")}
-# Its clients are told more, and asked for more: tests/assistant/test_mcp.py.
+# Its clients receive and send more: tests/assistant/test_mcp.py.
 PROTOCOL = {("POST", "/mcp")}
-# The way in: who has no token yet, or only one that has expired.
+# Login and registration: for callers without a token, or with an expired one.
 ENTRANCE = {
     ("POST", "/api/auth/" + name)
     for name in (
@@ -34,13 +35,13 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 ROUTES = list(routes())
-# What opens with a token of its own, in its address: tests/api/test_calendar_feeds.py.
+# Routes that open with a token in their URL: tests/api/test_calendar_feeds.py.
 CAPABILITY = {("GET", "/api/{user_id}/calendar.ics")}
 PRIVATE = [route for route in ROUTES if route[1].startswith("/api/{user_id}/") and route not in CAPABILITY]
 ACCOUNT = [route for route in ROUTES if route not in PUBLIC | ENTRANCE | PROTOCOL | CAPABILITY and route not in PRIVATE]
 
 
-# What a route takes where it is not the title of a task, by the end of its path.
+# Bodies of routes that take no task title, by the end of the path.
 BODIES: dict[str, Any] = {
     "/complete": {"completed": True},
     "/move": {"project_id": None},
@@ -81,7 +82,7 @@ def body_of(path: str) -> Any:
 
 
 async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
-    """The ids of what the path names beside the task, made for it."""
+    """Creates what the path names besides the task, and returns the ids."""
     if "{comment_id}" in path:
         return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
     if "{view_id}" in path:
@@ -91,14 +92,14 @@ async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
     return {}
 
 
-def test_the_list_of_public_routes_is_what_it_is_meant_to_be() -> None:
+def test_the_public_routes_are_exactly_those_listed() -> None:
     assert set(ROUTES) >= PUBLIC | ENTRANCE | PROTOCOL
     assert PRIVATE
     assert all(path.startswith("/api/auth/") for _, path in ACCOUNT)
 
 
 @pytest.mark.parametrize(("method", "path"), PRIVATE + ACCOUNT)
-async def test_nobody_gets_401(alice: Person, method: str, path: str) -> None:
+async def test_a_route_returns_401_without_a_token(alice: Person, method: str, path: str) -> None:
     task = await alice.add()
     answer = await alice.client.request(method, concrete(path, alice.subject, task["id"]), json={})
     assert_problem(answer, 401, "token_missing")
@@ -107,7 +108,7 @@ async def test_nobody_gets_401(alice: Person, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), PRIVATE)
-async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
+async def test_another_user_gets_403_for_the_path_and_404_for_the_id(
     alice: Person, bob: Person, method: str, path: str
 ) -> None:
     task = await alice.add()
@@ -119,9 +120,8 @@ async def test_a_stranger_gets_403_on_the_path_and_404_on_the_id(
     assert (await alice.get("/tasks")).json() == [task]
 
 
-# An event stream has no end for a client without a socket to wait for (tests/api/test_event_stream.py), a chat needs a
-# model (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py,
-# test_projects.py).
+# An event stream does not end for a client without a socket (tests/api/test_event_stream.py), a chat needs a model
+# (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py, test_projects.py).
 ELSEWHERE = [
     route
     for route in PRIVATE
@@ -133,7 +133,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in PRIVATE if route not in ELSEWHERE])
-async def test_the_owner_is_served(alice: Person, method: str, path: str) -> None:
+async def test_a_route_succeeds_for_the_owner(alice: Person, method: str, path: str) -> None:
     task = await alice.add(**({"recurrence": "FREQ=DAILY"} if path.endswith("/skip") else {}))
     if path.endswith("/restore"):
         await alice.delete(f"/tasks/{task['id']}")
@@ -148,7 +148,7 @@ async def test_public_routes_need_no_token(alice: Person, method: str, path: str
 
 
 @pytest.mark.parametrize("path", [p for m, p in PRIVATE if m == "GET" and (m, p) not in ELSEWHERE] + ["/health"])
-async def test_head_is_get_without_the_content(alice: Person, path: str) -> None:
+async def test_head_returns_the_headers_of_get_without_a_body(alice: Person, path: str) -> None:
     task_id = (await alice.add())["id"]
     url = concrete(path, alice.subject, task_id, **await things(alice, path, task_id))
     get, head = [await alice.client.request(method, url, headers=alice.headers) for method in ("GET", "HEAD")]

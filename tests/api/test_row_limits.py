@@ -1,4 +1,4 @@
-"""Limits of rows hold whoever asks at the same time, also for an owner who has never written."""
+"""Limits of rows hold for concurrent requests, also for an owner who has never written."""
 
 import asyncio
 import uuid
@@ -19,7 +19,7 @@ from tests.support import Person, assert_problem
 
 pytestmark = pytest.mark.slow
 
-BEYOND = 30  # requests more than there is room for
+BEYOND = 30  # requests over the limit
 
 
 class Limited(NamedTuple):
@@ -33,7 +33,7 @@ assert PROJECT_ENTITY.limit
 assert VIEW_ENTITY.limit
 MAX_PROJECTS, MAX_VIEWS = PROJECT_ENTITY.limit.rows, VIEW_ENTITY.limit.rows
 PROJECTS = "select count(*) from projects where user_id = $1 and deleted_at is null"
-# Each way to make a row of a limited noun, by the code of its refusal.
+# Every way to create a row of a limited entity, by the code of its refusal.
 WAYS = {
     ("too_many_webhooks", "create"): Limited(
         MAX_WEBHOOKS,
@@ -63,7 +63,7 @@ IN_ONE_ROW = {"too_many_reminders"}  # a list in the row of the task
 
 @pytest.fixture(scope="module")
 async def crowded(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """An application with many transactions at once."""
+    """Starts an application that allows many concurrent transactions."""
     app = create_app(settings.model_copy(update={"pool_size": 20, "rate_limit_per_minute": 0}))
     async with (
         app.router.lifespan_context(app),
@@ -72,7 +72,7 @@ async def crowded(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-def test_every_limited_noun_is_here() -> None:
+def test_every_limited_entity_is_listed() -> None:
     codes = {
         error.code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, errors.Conflict)
     }
@@ -80,7 +80,7 @@ def test_every_limited_noun_is_here() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=" ".join)
-async def test_parallel_requests_make_exactly_as_many_as_there_can_be(
+async def test_concurrent_requests_create_exactly_the_limit_of_rows(
     crowded: httpx.AsyncClient, sql: Any, way: tuple[str, str]
 ) -> None:
     limited, person = WAYS[way], Person(crowded, f"user-{uuid.uuid4().hex}")
@@ -105,7 +105,7 @@ def _outcome(answer: httpx.Response) -> str:
         ("/views", {"parameters": {}}, MAX_VIEWS, "too_many_views"),
     ],
 )
-async def test_undo_brings_nothing_back_that_there_is_no_room_for(
+async def test_undo_restores_no_row_beyond_the_limit(
     alice: Person, sql: Any, path: str, fields: dict[str, Any], limit: int, code: str
 ) -> None:
     table = path.removeprefix("/")

@@ -1,4 +1,4 @@
-"""Searching over HTTP: which tasks are found, and in which order."""
+"""Search over HTTP: which tasks are found, and in which order."""
 
 # ruff: noqa: RUF001
 
@@ -33,7 +33,7 @@ async def comment(person: Person, task: dict[str, Any], body: str) -> str:
         ("🏠 home", "🏠"), ("tab\tword", "tab"), ("a\x01b", "b"),
     ],
 )  # fmt: skip
-async def test_case_and_accents_do_not_matter(alice: Person, text: str, search: str) -> None:
+async def test_search_ignores_case_and_accents(alice: Person, text: str, search: str) -> None:
     task = await alice.add(text)
     await alice.add("another")
     assert await found(alice, search) == [task["title"]]
@@ -44,7 +44,7 @@ async def test_case_and_accents_do_not_matter(alice: Person, text: str, search: 
     assert await found(alice, search) == [task["title"], other["title"], "commented", tagged["title"]]
 
 
-async def test_each_word_may_be_somewhere_else(alice: Person, bob: Person) -> None:
+async def test_each_search_word_may_match_another_field(alice: Person, bob: Person) -> None:
     task = await alice.add("Milk", description="from the shop", tags=["errands"])
     path = await comment(alice, task, "the oat one")
     await comment(alice, await alice.add("Bread"), "with oat")
@@ -66,7 +66,7 @@ async def test_each_word_may_be_somewhere_else(alice: Person, bob: Person) -> No
 
 
 async def ranked(person: Person) -> list[str]:
-    """Tasks made in the order in which they must not be found."""
+    """Creates tasks in the reverse of the order of their relevance."""
     await comment(person, await person.add("commented"), "plan")
     await person.add("in a word of the description", description="unplanned")
     await person.add("in the description", description="The plan")
@@ -80,7 +80,7 @@ async def ranked(person: Person) -> list[str]:
     ]  # fmt: skip
 
 
-async def test_relevance_is_where_and_how_the_words_are_found(alice: Person) -> None:
+async def test_relevance_follows_field_and_kind_of_match(alice: Person) -> None:
     wanted = await ranked(alice)
     assert await alice.titles("?search=PLAN&sort=relevance") == wanted
     assert await found(alice, "plan", sort="relevance") == wanted[::-1]
@@ -91,7 +91,7 @@ async def test_relevance_is_where_and_how_the_words_are_found(alice: Person) -> 
 
 
 @pytest.mark.parametrize("start", ["", "&offset=0"])
-async def test_pages_by_relevance_join(alice: Person, start: str) -> None:
+async def test_pages_by_relevance_cover_the_whole_result(alice: Person, start: str) -> None:
     wanted, seen, url = await ranked(alice), [], f"/tasks?search=plan&sort=relevance&limit=2{start}&count=true"
     while url:
         answer = await alice.get(url)
@@ -106,11 +106,11 @@ async def test_pages_by_relevance_join(alice: Person, start: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["sort=relevance", "sort=relevance&search=", "sort=relevance&search=%20"])
-async def test_relevance_needs_words(alice: Person, query: str) -> None:
+async def test_sorting_by_relevance_requires_search_words(alice: Person, query: str) -> None:
     assert_problem(await alice.get(f"/tasks?{query}"), 422, "validation_error")
 
 
-async def test_the_folded_text_is_nobody_elses_business(alice: Person, app: FastAPI) -> None:
+async def test_the_folded_search_text_is_not_exposed(alice: Person, app: FastAPI) -> None:
     task = await alice.add("Zürich")
     await comment(alice, task, "Zürich")
     assert "search_text" not in (await alice.get("/tasks")).text

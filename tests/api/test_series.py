@@ -1,4 +1,4 @@
-"""Recurring tasks over HTTP: the rule, the step, what was done, and the way back."""
+"""Recurring tasks over HTTP: their rule, the step to the next due date, completed occurrences, and undo."""
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
@@ -26,7 +26,7 @@ async def occurrences(person: Person, series: Task) -> list[Task]:
     return found
 
 
-async def test_lists_are_of_the_occurrences_of_a_series_or_of_none(alice: Person, bob: Person) -> None:
+async def test_tasks_are_filtered_by_series(alice: Person, bob: Person) -> None:
     task = await alice.add("series", due_date="2031-01-06", recurrence="FREQ=DAILY")
     other = await alice.add("other", due_date="2031-01-06", recurrence="FREQ=DAILY")
     for each in (task, task, other):
@@ -52,7 +52,7 @@ async def in_zone(person: Person, timezone: str) -> None:
     assert (await person.patch("/settings", {"timezone": timezone})).json() == {"timezone": timezone}
 
 
-async def test_completing_keeps_the_occurrence_and_goes_on_in_one_write(alice: Person) -> None:
+async def test_completing_a_recurring_task_keeps_the_occurrence_and_advances_in_one_write(alice: Person) -> None:
     task = await alice.add(
         "Water", description="all", tags=["home"], priority="low", due_date="2031-01-06", recurrence="rrule:freq=weekly"
     )
@@ -77,7 +77,7 @@ async def test_completing_keeps_the_occurrence_and_goes_on_in_one_write(alice: P
 
 
 @pytest.mark.parametrize("how", ["toggle", "set", "patch", "put"])
-async def test_every_way_of_completing_goes_on(alice: Person, how: str) -> None:
+async def test_a_recurring_task_advances_with_every_way_of_completing(alice: Person, how: str) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY")
     path = f"/tasks/{task['id']}"
     if how == "toggle":
@@ -98,7 +98,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("rule", BAD, ids=lambda rule: repr(rule)[:30])
-async def test_a_rule_that_is_none_is_422(alice: Person, rule: Any) -> None:
+async def test_an_invalid_recurrence_rule_is_refused(alice: Person, rule: Any) -> None:
     for answer in (
         await alice.post("/tasks", {"title": "x", "recurrence": rule}),
         await alice.patch(f"/tasks/{(await alice.add())['id']}", {"recurrence": rule}),
@@ -107,7 +107,7 @@ async def test_a_rule_that_is_none_is_422(alice: Person, rule: Any) -> None:
         assert body["errors"][0]["loc"] == ["body", "recurrence"]
 
 
-async def test_without_a_due_date_the_first_is_the_next_day_of_the_rule(alice: Person) -> None:
+async def test_a_recurring_task_without_a_due_date_starts_on_the_next_day_of_its_rule(alice: Person) -> None:
     await in_zone(alice, "Pacific/Kiritimati")  # UTC+14
     before = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
     daily = await alice.add(recurrence="FREQ=DAILY")
@@ -125,7 +125,7 @@ async def test_without_a_due_date_the_first_is_the_next_day_of_the_rule(alice: P
     )
 
 
-async def test_a_recurring_task_keeps_a_due_date_until_it_ends(alice: Person) -> None:
+async def test_a_recurring_task_requires_a_due_date(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY")
     path = f"/tasks/{task['id']}"
     body = assert_problem(await alice.patch(path, {"due_date": None}), 422, "due_date_needed")
@@ -139,7 +139,7 @@ async def test_a_recurring_task_keeps_a_due_date_until_it_ends(alice: Person) ->
     assert await occurrences(alice, task) == []
 
 
-async def test_the_last_occurrence_is_the_task_itself(alice: Person) -> None:
+async def test_completing_the_last_occurrence_completes_the_task_itself(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY;COUNT=2")
     assert (await complete(alice, task))["due_date"] == "2031-01-07"
     last = await complete(alice, task)
@@ -150,7 +150,7 @@ async def test_the_last_occurrence_is_the_task_itself(alice: Person) -> None:
     assert (await complete(alice, task))["completed"]
 
 
-async def test_skipping_goes_on_with_nothing_done(alice: Person) -> None:
+async def test_skipping_advances_without_a_completed_occurrence(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY;COUNT=2")
     path = f"/tasks/{task['id']}/skip"
     stale = await alice.post(path, headers={"If-Match": '"9"'})
@@ -162,14 +162,14 @@ async def test_skipping_goes_on_with_nothing_done(alice: Person) -> None:
     await undo_last(alice)
     assert (await get(alice, task["id"]))["due_date"] == "2031-01-06"
     await alice.post(path)
-    assert (await alice.post(path)).json()["completed"]  # it was the last
+    assert (await alice.post(path)).json()["completed"]  # it was the last occurrence
     assert_problem(await alice.post(path), 409, "not_recurring")
     plain = await alice.add()
     assert_problem(await alice.post(f"/tasks/{plain['id']}/skip"), 409, "not_recurring")
     assert_problem(await alice.post("/tasks/999999/skip"), 404, "task_not_found")
 
 
-async def test_completing_twice_is_two_occurrences_unless_a_condition_stops_it(alice: Person) -> None:
+async def test_completing_twice_makes_two_occurrences_unless_if_match_prevents_it(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY")
     path = f"/tasks/{task['id']}/complete"
     answers = await asyncio.gather(*(alice.patch(path, headers={"If-Match": '"1"'}) for _ in range(5)))
@@ -182,7 +182,7 @@ async def test_completing_twice_is_two_occurrences_unless_a_condition_stops_it(a
     ]
 
 
-async def test_subtasks_are_for_each_occurrence(alice: Person) -> None:
+async def test_subtasks_are_reopened_for_each_occurrence(alice: Person) -> None:
     task = await alice.add("weekly", due_date="2031-01-06", recurrence="FREQ=WEEKLY;COUNT=2")
     first = await alice.add("first", parent_id=task["id"])
     await alice.add("second", parent_id=task["id"])
@@ -193,10 +193,10 @@ async def test_subtasks_are_for_each_occurrence(alice: Person) -> None:
     assert sorted(await last_write(alice)) == sorted(changes)
     assert not (await get(alice, first["id"]))["completed"]
     await complete(alice, task)
-    assert (await get(alice, first["id"]))["completed"]  # the series is over
+    assert (await get(alice, first["id"]))["completed"]  # the series has ended
 
 
-async def test_the_same_rule_again_changes_nothing_and_a_new_one_begins_anew(alice: Person) -> None:
+async def test_an_unchanged_rule_keeps_its_anchor_and_a_new_rule_starts_a_new_one(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-31", recurrence="FREQ=MONTHLY")
     dues = []
     for _ in range(3):
@@ -219,28 +219,29 @@ async def test_the_same_rule_again_changes_nothing_and_a_new_one_begins_anew(ali
         ("2031-01-06", "FREQ=WEEKLY;BYDAY=MO,TH;INTERVAL=2", ["2031-01-09", "2031-01-20", "2031-01-23"]),
     ],
 )
-async def test_month_ends_and_leap_days_are_as_people_expect(
+async def test_month_ends_and_leap_days_keep_the_day_of_the_anchor(
     alice: Person, due: str, rule: str, expected: list[str]
 ) -> None:
     task = await alice.add(due_date=due, recurrence=rule)
     assert [(await complete(alice, task))["due_date"] for _ in expected] == expected
 
 
-async def test_the_time_of_day_is_local_across_clock_changes(alice: Person) -> None:
+async def test_the_local_time_of_day_is_kept_across_clock_changes(alice: Person) -> None:
     await in_zone(alice, "Europe/Berlin")
     task = await alice.add(due_date="2031-03-29T09:00", recurrence="FREQ=DAILY")
     assert task["due_date"] == "2031-03-29T08:00:00Z"
     assert (await complete(alice, task))["due_date"] == "2031-03-30T07:00:00Z"  # summer time began that night
     leapt = await alice.add(due_date="2031-03-29T02:30", recurrence="FREQ=DAILY")
     dues = [(await complete(alice, leapt))["due_date"] for _ in range(2)]
-    assert dues == ["2031-03-30T01:30:00Z", "2031-03-31T00:30:00Z"]  # 02:30 was leapt over, and is back the day after
+    # 02:30 does not exist that day; it exists again the day after
+    assert dues == ["2031-03-30T01:30:00Z", "2031-03-31T00:30:00Z"]
     twice = await alice.add(due_date="2031-10-25T02:30", recurrence="FREQ=DAILY")
     assert (await complete(alice, twice))["due_date"] == "2031-10-26T00:30:00Z"  # the first of two
     days = await alice.add(due_date="2031-03-29", recurrence="FREQ=DAILY")
     assert (await complete(alice, days))["due_date"] == "2031-03-30"
 
 
-async def test_what_is_overdue_is_completed_once(alice: Person) -> None:
+async def test_completing_an_overdue_series_skips_the_missed_occurrences(alice: Person) -> None:
     old = await alice.add(due_date="1900-01-01", recurrence="FREQ=DAILY")
     before = datetime.now(UTC).date()
     due = date.fromisoformat((await complete(alice, old))["due_date"])
@@ -251,7 +252,7 @@ async def test_what_is_overdue_is_completed_once(alice: Person) -> None:
     assert before + timedelta(days=7) <= due <= datetime.now(UTC).date() + timedelta(days=7)
 
 
-def test_a_step_from_1900_is_bounded() -> None:
+def test_advancing_from_1900_takes_bounded_time() -> None:
     rule, berlin = parse_rule("FREQ=DAILY"), ZoneInfo("Europe/Berlin")
 
     def step() -> Step:
@@ -264,7 +265,7 @@ def test_a_step_from_1900_is_bounded() -> None:
     assert_takes_less_than(0.005, step)
 
 
-async def test_a_series_deleted_for_good_leaves_what_was_done(alice: Person) -> None:
+async def test_completed_occurrences_remain_when_the_series_is_deleted_permanently(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY")
     for _ in range(2):
         await complete(alice, task)
@@ -285,7 +286,7 @@ async def test_a_series_deleted_for_good_leaves_what_was_done(alice: Person) -> 
 # ---- days, instants and the time zone
 
 
-async def test_the_time_zone_can_be_set_by_whoever_has_a_token(alice: Person, bob: Person) -> None:
+async def test_every_user_can_set_their_time_zone(alice: Person, bob: Person) -> None:
     assert (await alice.get("/settings")).json() == {"timezone": "UTC"}
     await in_zone(alice, "America/New_York")
     assert (await alice.get("/settings")).json() == {"timezone": "America/New_York"}
@@ -293,13 +294,11 @@ async def test_the_time_zone_can_be_set_by_whoever_has_a_token(alice: Person, bo
     for body in ({}, {"timezone": "Mars/Base"}, {"timezone": None}, {"timezone": ""}, {"timezone": "UTC", "x": 1}):
         assert_problem(await alice.patch("/settings", body), 422, "validation_error")
     first = await alice.add()
-    assert first["version"] == 1  # a preference is no numbered write
+    assert first["version"] == 1  # a setting takes no revision
 
 
-async def test_a_time_zone_that_only_this_machine_knows_is_refused(
-    alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """PostgreSQL has a list of its own, and it is the one that says what today is."""
+async def test_a_time_zone_unknown_to_the_database_is_refused(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL has its own list of time zones, and it is the one that computes today's date."""
     monkeypatch.setattr("app.models.accounts.known_time_zones", lambda: {"Mars/Base", "Asia/Tokyo"})
     body = assert_problem(await alice.patch("/settings", {"timezone": "Mars/Base"}), 422, "unknown_time_zone")
     assert "does not know this time zone" in body["detail"]
@@ -319,7 +318,7 @@ async def test_a_time_zone_that_only_this_machine_knows_is_refused(
         ("2031-07-01T12:00:00.5", "2031-07-01T10:00:00.500000Z"),
     ],
 )
-async def test_a_day_stays_a_day_and_a_local_time_is_the_users(alice: Person, sent: str, stored: str) -> None:
+async def test_a_day_stays_a_day_and_a_local_time_is_in_the_users_zone(alice: Person, sent: str, stored: str) -> None:
     await in_zone(alice, "Europe/Berlin")
     task = await alice.add(due_date=sent)
     assert task["due_date"] == stored
@@ -327,8 +326,8 @@ async def test_a_day_stays_a_day_and_a_local_time_is_the_users(alice: Person, se
     assert (await get(alice, task["id"]))["due_date"] == stored
 
 
-async def test_today_is_where_the_user_is(alice: Person) -> None:
-    """Whatever the hour, between UTC-11 and UTC+14 there are two days."""
+async def test_overdue_uses_the_date_in_the_users_zone(alice: Person) -> None:
+    """At every hour there are two dates between UTC-11 and UTC+14."""
     west, east = ZoneInfo("Pacific/Pago_Pago"), ZoneInfo("Pacific/Kiritimati")
     day = str(datetime.now(west).date())
     await alice.add("today in the west", due_date=day)

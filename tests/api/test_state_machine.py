@@ -1,7 +1,7 @@
-"""Two users doing anything in any order, against a model that fits on a page.
+"""Two users performing random operations in random order, against a small model.
 
-Hypothesis draws the steps. After each the model predicts the status, the version, the revision and both lists and
-trashes of both users: whatever somebody else's request changed would show.
+Hypothesis draws the steps. After each, the model predicts the status, the version, the revision and both lists and
+trashes of both users: an effect on the other user's data would show.
 """
 
 import uuid
@@ -33,8 +33,8 @@ from tests.support import Person, assert_problem
 pytestmark = pytest.mark.slow
 
 Task = dict[str, Any]
-Drawn = tuple[int, int]  # the owner's place in ``users``, and the id
-EVERYTHING_AS_IT_COMES = settings(
+Drawn = tuple[int, int]  # the owner's index in ``users``, and the id
+SLOW_MACHINE_ALLOWED = settings(
     max_examples=40,
     stateful_step_count=40,
     derandomize=True,
@@ -43,7 +43,7 @@ EVERYTHING_AS_IT_COMES = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 
-# What these steps leave as it was.
+# The fields that these steps leave unchanged.
 UNTOUCHED: Task = {
     "project_id": None, "parent_id": None, "series_id": None, "recurrence": None, "recurrence_from": "due",
     "reminders": [], "remind_at": None,
@@ -60,10 +60,10 @@ fields: dict[str, st.SearchStrategy[Any]] = {
 bodies = st.fixed_dictionaries({"title": titles}, optional=fields)
 changes = st.fixed_dictionaries({}, optional={"title": titles, **fields}).filter(bool)
 bad_bodies = st.sampled_from([{}, {"title": ""}, {"title": "x", "colour": "red"}, {"title": "x", "tags": ["a", 1]}])
-# What If-Match says about the version that the task has, and whether it holds.
+# The content of If-Match relative to the version of the task, and whether the condition holds.
 HOLDING, FAILING = ["absent", "*", "same", "one of two"], ["older", "newer", "weak", "foreign"]
 conditions = st.sampled_from(HOLDING * 2 + FAILING)
-strangers = st.sampled_from([False] * 4 + [True])  # whether it is the other user who tries
+strangers = st.sampled_from([False] * 4 + [True])  # whether the other user makes the request
 
 
 def if_match(condition: str, version: int) -> dict[str, str]:
@@ -84,7 +84,7 @@ def instant(text: str) -> datetime:
 
 
 class User:
-    """A person, and what the model knows of their tasks. Deleted ones stand in ``trash`` in the order of deletion."""
+    """A user, and what the model knows of their tasks. Deleted ones are in ``trash`` in the order of deletion."""
 
     def __init__(self, portal: BlockingPortal, client: httpx.AsyncClient) -> None:
         self.person = Person(client, f"model-{uuid.uuid4().hex}")
@@ -99,7 +99,7 @@ class User:
         return self.portal.call(partial(self.person.call, method, path, **options))
 
     def wrote(self, answer: httpx.Response, status: int, expected: Task) -> Task:
-        """The answer to a write that succeeds: the expected task, with the next number and the time of now."""
+        """Checks the response to a successful write: the expected task, with the next revision and the current time."""
         self.revision += 1
         assert answer.status_code == status, answer.text
         task: Task = answer.json()
@@ -122,12 +122,13 @@ class User:
 
     @staticmethod
     def _completed_at(task: Task, expected: Task) -> Any:
-        """A task that was completed before and still is keeps the moment."""
+        """Returns the expected time: a task that was completed before and still is keeps its time."""
         return (expected.get("completed_at") or task["completed_at"]) if expected["completed"] else None
 
 
 class TwoUsers(RuleBasedStateMachine):
-    """Tasks are drawn as (owner, id); a task stays in the bundle when it is deleted, restored or gone."""
+    """Tasks are drawn as (owner, id); a task stays in the bundle when it is deleted, restored or deleted
+    permanently."""
 
     tasks = Bundle("tasks")
     deleted = Bundle("deleted")
@@ -137,7 +138,7 @@ class TwoUsers(RuleBasedStateMachine):
         self.users = [User(portal, client), User(portal, client)]
 
     def may_write(self, answer: httpx.Response, user: User, task_id: int, condition: str) -> bool:
-        """Whether the model lets the write pass; if not, that it was refused as it should be."""
+        """Returns whether the model allows the write; if not, checks that it was refused with the right status."""
         if task_id not in user.live:
             assert_problem(answer, 404, "task_not_found")
             return False
@@ -147,17 +148,17 @@ class TwoUsers(RuleBasedStateMachine):
         return True
 
     def actor(self, task: Drawn, stranger: bool, condition: str = "absent") -> tuple[User, int, dict[str, str]]:
-        """Who tries, on which id, with which headers: a stranger names the version, too, that the owner sees."""
+        """Returns the caller, the id and the headers: the other user also names the version that the owner sees."""
         owner, task_id = task
         version = self.users[owner].live.get(task_id, {"version": 1})["version"]
         return self.users[1 - owner if stranger else owner], task_id, if_match(condition, version)
 
     @initialize(target=tasks, body=bodies)
-    def a_task_of_one(self, body: Task) -> Drawn:
+    def add_task_of_first_user(self, body: Task) -> Drawn:
         return self.created(0, body)
 
     @initialize(target=tasks, body=bodies)
-    def a_task_of_the_other(self, body: Task) -> Drawn:
+    def add_task_of_second_user(self, body: Task) -> Drawn:
         return self.created(1, body)
 
     @rule(target=tasks, owner=st.integers(0, 1), body=bodies)
@@ -170,7 +171,7 @@ class TwoUsers(RuleBasedStateMachine):
         return owner, user.wrote(user.call("POST", "/tasks", json=body), 201, defaults | body)["id"]
 
     @rule(owner=st.integers(0, 1), body=bad_bodies)
-    def create_badly(self, owner: int, body: Task) -> None:
+    def create_invalid(self, owner: int, body: Task) -> None:
         assert_problem(self.users[owner].call("POST", "/tasks", json=body), 422)
 
     @rule(task=tasks, stranger=strangers)
@@ -237,14 +238,14 @@ class TwoUsers(RuleBasedStateMachine):
         user.trash.clear()
 
     @rule(task=tasks, method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]))
-    def enter_somebody_elses_path(self, task: Drawn, method: str) -> None:
+    def request_path_of_other_user(self, task: Drawn, method: str) -> None:
         owner, task_id = task
         path = f"/api/{self.users[owner].person.subject}/tasks" + ("" if method == "POST" else f"/{task_id}")
         answer = self.users[1 - owner].call(method, path, json={"title": "stolen"})
         assert_problem(answer, 403, "forbidden")
 
     @invariant()
-    def both_lists_are_what_the_model_says(self) -> None:
+    def both_lists_match_the_model(self) -> None:
         for user in self.users:
             answer = user.call("GET", "/tasks", headers={"If-None-Match": user.etag})
             assert answer.headers["x-revision"] == str(user.revision)
@@ -253,22 +254,22 @@ class TwoUsers(RuleBasedStateMachine):
             else:
                 assert answer.status_code == 200
                 assert answer.json() == sorted(user.live.values(), key=lambda task: task["id"], reverse=True)
-                self.trash_is_what_the_model_says(user)
+                self.trash_matches_the_model(user)
             user.etag, user.revision_of_etag = answer.headers["etag"], user.revision
 
-    def trash_is_what_the_model_says(self, user: User) -> None:
+    def trash_matches_the_model(self, user: User) -> None:
         answer = user.call("GET", "/tasks/trash")
         assert [task["id"] for task in answer.json()] == list(user.trash)[::-1]
         assert answer.headers["x-revision"] == str(user.revision)
 
     def teardown(self) -> None:
         for user in self.users:
-            self.trash_is_what_the_model_says(user)
+            self.trash_matches_the_model(user)
 
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[BlockingPortal]:
-    """The service runs in another thread, since Hypothesis' steps are no coroutines."""
+    """Runs the service in another thread, since Hypothesis' steps are not coroutines."""
     with start_blocking_portal() as portal:
         yield portal
 
@@ -284,9 +285,9 @@ def client(anyio_backend: str, portal: BlockingPortal, settings: Settings) -> It
         yield http
 
 
-def test_two_users_doing_anything_see_what_the_model_says(portal: BlockingPortal, client: httpx.AsyncClient) -> None:
+def test_random_operations_of_two_users_match_the_model(portal: BlockingPortal, client: httpx.AsyncClient) -> None:
     class Machine(TwoUsers):
         def __init__(self) -> None:
             super().__init__(portal, client)
 
-    run_state_machine_as_test(Machine, settings=EVERYTHING_AS_IT_COMES)
+    run_state_machine_as_test(Machine, settings=SLOW_MACHINE_ALLOWED)

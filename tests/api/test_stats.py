@@ -1,4 +1,4 @@
-"""Statistics over HTTP, by the user's own calendar."""
+"""Statistics over HTTP, by the dates in the user's time zone."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -19,19 +19,19 @@ async def stats(person: Person, query: str = "") -> dict[str, Any]:
 
 
 async def done_on(sql: Any, person: Person, zone: str, day: date, hour: int = 12) -> None:
-    """A task completed at an hour of a day in a zone."""
+    """Creates a task completed at an hour of a day in a zone."""
     task = await person.add("done", completed=True)
     moment = datetime(day.year, day.month, day.day, hour, 30, tzinfo=ZoneInfo(zone))
     await sql.execute("update tasks set completed_at = $1 where id = $2", moment, task["id"])
 
 
-async def live_in(sql: Any, person: Person, zone: str) -> date:
-    """Move there; today."""
+async def move_to_zone(sql: Any, person: Person, zone: str) -> date:
+    """Sets the user's time zone, and returns today's date there."""
     await sql.execute("update users set timezone = $1 where id = $2", zone, person.subject)
     return datetime.now(ZoneInfo(zone)).date()
 
 
-async def test_of_nothing_there_are_zeros(alice: Person, bob: Person) -> None:
+async def test_statistics_are_zero_without_tasks(alice: Person, bob: Person) -> None:
     await bob.add(completed=True, tags=["a"])
     found = await stats(alice, "?days=3")
     today = date.fromisoformat(found["today"])
@@ -44,9 +44,9 @@ async def test_of_nothing_there_are_zeros(alice: Person, bob: Person) -> None:
 
 
 @pytest.mark.parametrize("zone", ZONES)
-async def test_days_are_those_of_the_users_zone(alice: Person, sql: Any, zone: str) -> None:
+async def test_completions_are_counted_by_day_of_the_users_zone(alice: Person, sql: Any, zone: str) -> None:
     await alice.add("open")
-    today = await live_in(sql, alice, zone)
+    today = await move_to_zone(sql, alice, zone)
     for back, hour in ((0, 0), (1, 0), (1, 23), (2, 23), (9, 0), (10, 23), (11, 1), (12, 0), (40, 5)):
         await done_on(sql, alice, zone, today - timedelta(back), hour)
     found = await stats(alice, "?days=14")
@@ -69,9 +69,9 @@ async def test_days_are_those_of_the_users_zone(alice: Person, sql: Any, zone: s
 
 
 @pytest.mark.parametrize("zone", ZONES)
-async def test_what_is_due_is_judged_by_the_users_day(alice: Person, sql: Any, zone: str) -> None:
+async def test_due_and_overdue_tasks_are_counted_by_day_of_the_users_zone(alice: Person, sql: Any, zone: str) -> None:
     await alice.add("no date")
-    today = await live_in(sql, alice, zone)
+    today = await move_to_zone(sql, alice, zone)
     tomorrow = today + timedelta(1)
     for due in (
         today - timedelta(1),
@@ -91,9 +91,9 @@ async def test_what_is_due_is_judged_by_the_users_day(alice: Person, sql: Any, z
     assert totals == {"open": 7, "completed": 6, "overdue": late, "due_today": 3, "trash": 1}
 
 
-async def test_a_streak_lasts_until_a_day_is_over(alice: Person, sql: Any) -> None:
+async def test_a_streak_ends_only_after_a_full_day_without_completion(alice: Person, sql: Any) -> None:
     await alice.add()
-    today = await live_in(sql, alice, "UTC")
+    today = await move_to_zone(sql, alice, "UTC")
     for back in (1, 2):
         await done_on(sql, alice, "UTC", today - timedelta(back))
     assert (await stats(alice))["streak"] == {"current": 2, "longest": 2}
@@ -103,7 +103,7 @@ async def test_a_streak_lasts_until_a_day_is_over(alice: Person, sql: Any) -> No
     assert (await stats(alice))["streak"] == {"current": 0, "longest": 2}
 
 
-async def test_projects_and_tags_have_their_share(alice: Person, sql: Any) -> None:
+async def test_statistics_count_tasks_by_project_and_tag(alice: Person, sql: Any) -> None:
     project = await sql.fetchval(
         "with owner as (insert into users (id) values ($1)) "
         "insert into projects (user_id, name, version) values ($1, 'Home', 1) returning id", alice.subject,
@@ -121,6 +121,6 @@ async def test_projects_and_tags_have_their_share(alice: Person, sql: Any) -> No
 
 
 @pytest.mark.parametrize("query", ["?days=0", "?days=367", "?days=x", "?weeks=2"])
-async def test_days_have_bounds(alice: Person, query: str) -> None:
+async def test_the_number_of_days_is_limited(alice: Person, query: str) -> None:
     assert_problem(await alice.get(f"/stats{query}"), 422, "validation_error")
     assert len((await stats(alice, "?days=366"))["per_day"]) == 366

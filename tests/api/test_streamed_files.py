@@ -1,4 +1,4 @@
-"""Files that are sent while they are made: a status that is true, an end that is one, and nobody else kept waiting."""
+"""Files streamed while they are generated: an accurate status, a proper end, and no delay for other requests."""
 
 import asyncio
 import gc
@@ -33,14 +33,14 @@ FEEDS = [f"/calendar.ics?token=x&kind={kind}" for kind in Kind]
 
 
 class Ids(dict[str, str]):
-    """A value for whatever a path names."""
+    """Supplies a value for every name in a path."""
 
     def __missing__(self, name: str) -> str:
         return "1"
 
 
 def reads() -> Iterator[str]:
-    """Every GET below a user's path, the files in all their formats."""
+    """Yields every GET below a user's path, with files in all their formats."""
     for path, item in create_app(Settings(_env_file=None)).openapi()["paths"].items():
         if path.startswith("/api/{user_id}/") and "get" in item and not path.endswith(("/export", "/calendar.ics")):
             yield path.removeprefix("/api/{user_id}").format_map(Ids(name="x"))
@@ -49,14 +49,14 @@ def reads() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def way(postgres: ConnectOptions, data_dir: Path) -> AsyncIterator[Proxy]:
-    """From the service to its database."""
+    """Starts the proxy between the service and its database."""
     async with Proxy(str(data_dir / "pg/.s.PGSQL.5432")) as proxy:
         yield proxy
 
 
 @asynccontextmanager
 async def serving(way: Proxy) -> AsyncIterator[Server]:
-    """A real server on the common database. It starts in a thread: this one serves its way to the database."""
+    """Starts a real server in a thread, on the shared database: this thread serves the proxy to the database."""
     chat = {"LLM_MODEL": "none", "LLM_BASE_URL": "http://127.0.0.1:1", "LLM_API_KEY": "none"}
     server = Server(service_dsn(way), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
     await asyncio.to_thread(server.start)
@@ -80,7 +80,7 @@ async def person(server: Server) -> AsyncIterator[Person]:
 
 
 async def fill(sql: Any, owner: str, rows: int, characters: int) -> None:
-    """Tasks with descriptions that calendars must escape and spreadsheets must quote."""
+    """Inserts tasks with descriptions that calendars must escape and spreadsheets must quote."""
     await sql.execute("set statement_timeout = 0")
     await sql.execute("insert into users (id) values ($1) on conflict do nothing", owner)
     await sql.execute(
@@ -94,7 +94,7 @@ async def fill(sql: Any, owner: str, rows: int, characters: int) -> None:
 
 
 @pytest.mark.parametrize("path", list(reads()))
-async def test_without_a_database_every_read_is_503(way: Proxy, person: Person, path: str) -> None:
+async def test_every_read_is_503_when_the_database_is_unreachable(way: Proxy, person: Person, path: str) -> None:
     way.refuse(True)
     try:
         url = path if "calendar.ics" not in path else f"/api/{person.subject}{path}"
@@ -105,7 +105,7 @@ async def test_without_a_database_every_read_is_503(way: Proxy, person: Person, 
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_without_a_database_a_streamed_chat_is_503(way: Proxy, person: Person) -> None:
+async def test_a_streamed_chat_is_503_when_the_database_is_unreachable(way: Proxy, person: Person) -> None:
     way.refuse(True)
     try:
         answer = await person.post("/chat", {"message": "hello"}, headers={"Accept": "text/event-stream"})
@@ -115,7 +115,7 @@ async def test_without_a_database_a_streamed_chat_is_503(way: Proxy, person: Per
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_what_fails_in_the_middle_is_cut_off_and_one_line_in_the_log(way: Proxy, alice: Person, sql: Any) -> None:
+async def test_a_stream_that_fails_is_cut_off_and_logged_in_one_line(way: Proxy, alice: Person, sql: Any) -> None:
     await fill(sql, alice.subject, 1000, 16_384)
     async with serving(way) as server:
         async with server.person(alice.subject) as person:
@@ -142,8 +142,8 @@ async def _lose_the_database_on_the_way(way: Proxy, person: Person, path: str) -
             way.refuse(False)
 
 
-def test_nothing_else_streams_without_a_first_look() -> None:
-    """EventStream and ChatStream read before they start, which the tests above hold; others are StreamedFile."""
+def test_every_streamed_response_reads_before_its_status() -> None:
+    """EventStream and ChatStream read before they start, which the tests above verify; all others are StreamedFile."""
     found = [path.name for path in (ROOT / "app").rglob("*.py") if "StreamingResponse" in path.read_text()]
     assert found == ["streamed_file.py"]
     starting = {path.name for path in (ROOT / "app").rglob("*.py") if '"http.response.start"' in path.read_text()}
@@ -152,7 +152,7 @@ def test_nothing_else_streams_without_a_first_look() -> None:
 
 @contextmanager
 def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """CPU seconds of each turn of the event loop. Without the collector, whose time is not the export's."""
+    """Measures the CPU seconds of each turn of the event loop, without the garbage collector."""
     run = asyncio.events.Handle._run
     measured: list[float] = []
 
@@ -171,20 +171,20 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
 
 
 @pytest.mark.parametrize(("rows", "characters"), [(3_000, 0), (400, 16_384), (60, 100_000)])
-async def test_an_export_keeps_nobody_waiting(
+async def test_an_export_does_not_block_the_event_loop(
     app: FastAPI, alice: Person, sql: Any, monkeypatch: pytest.MonkeyPatch, rows: int, characters: int
 ) -> None:
     await fill(sql, alice.subject, rows, characters)
     feed = (await alice.post("/calendar", {})).json()["url"].removeprefix("http://test")
     for path in (*EXPORTS, feed, f"{feed}&kind=todo"):
-        await _read(app, alice, path)  # what is compiled and imported once is nobody's piece
+        await _read(app, alice, path)  # one-time compilation and imports are not measured
         with steps(monkeypatch) as measured:
             assert await _read(app, alice, path) > rows * max(100, characters)
         assert max(measured) < allowed(LONGEST_PIECE), path
 
 
 async def _read(app: FastAPI, person: Person, path: str) -> int:
-    """As the fastest client: nothing that is sent waits. The bytes of the answer."""
+    """Reads like the fastest client, so that no send waits, and returns the size of the response in bytes."""
     url, _, query = (path if path.startswith("/api/") else f"/api/{person.subject}{path}").partition("?")
     headers = [(name.lower().encode(), value.encode()) for name, value in person.headers.items()]
     scope = {

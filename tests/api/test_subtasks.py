@@ -1,4 +1,4 @@
-"""Subtasks, projects of tasks, order: what a write of one task does to others."""
+"""Subtasks, projects and positions of tasks: the effects of a write on other tasks."""
 
 import asyncio
 from typing import Any
@@ -29,7 +29,7 @@ async def patch(person: Person, task_id: int, **change: Any) -> Task:
 
 
 async def last_write(person: Person) -> list[tuple[str, int, str]]:
-    """Entity, id and action of the rows of the latest write."""
+    """Returns entity, id and action of the changes of the latest write."""
     revision = int((await person.get("/tasks?limit=1")).headers["x-revision"])
     changes = (await person.get(f"/changes?since={revision - 1}")).json()["changes"]
     assert {change["revision"] for change in changes} == {revision}
@@ -51,10 +51,10 @@ async def state(person: Person) -> dict[str, bool]:
     return {task["title"]: task["completed"] for task in (await person.get("/tasks")).json()}
 
 
-# ---- where a task is
+# ---- project and parent
 
 
-async def test_a_subtask_is_in_its_parents_project(alice: Person) -> None:
+async def test_a_subtask_is_always_in_the_project_of_its_parent(alice: Person) -> None:
     home, work = await make(alice, "Home"), await make(alice, "Work")
     parent, child, grandchild = await family(alice, project_id=home["id"])
     assert child["project_id"] == grandchild["project_id"] == home["id"]
@@ -67,10 +67,11 @@ async def test_a_subtask_is_in_its_parents_project(alice: Person) -> None:
     assert_problem(await alice.post("/tasks", body), 422, "other_project")
 
 
-async def test_of_project_and_parent_the_one_that_is_new_counts(alice: Person) -> None:
+async def test_the_changed_field_wins_when_project_and_parent_are_both_sent(alice: Person) -> None:
     home, work = await make(alice, "Home"), await make(alice, "Work")
     parent, child, grandchild = await family(alice, project_id=home["id"])
-    away = await patch(alice, child["id"], **{**child, "project_id": work["id"]})  # clients send back what they got
+    # clients send back the fields they received
+    away = await patch(alice, child["id"], **{**child, "project_id": work["id"]})
     assert (away["project_id"], away["parent_id"]) == (work["id"], None)
     assert (await get(alice, grandchild["id"]))["project_id"] == work["id"]
     back = await patch(alice, child["id"], parent_id=parent["id"])
@@ -83,13 +84,13 @@ async def test_of_project_and_parent_the_one_that_is_new_counts(alice: Person) -
     echoed = await patch(alice, child["id"], **{**inbox, "parent_id": parent["id"]})
     assert echoed["project_id"] == home["id"]
     answer = await alice.patch(f"/tasks/{inbox['id']}", {"parent_id": parent["id"], "project_id": work["id"]})
-    assert answer.json()["parent_id"] is None  # it was there already: the project is what is new
+    assert answer.json()["parent_id"] is None  # the parent is unchanged, so the project is the changed field
     other = await alice.add("other")
     refused = await alice.patch(f"/tasks/{other['id']}", {"parent_id": parent["id"], "project_id": work["id"]})
     assert_problem(refused, 422, "other_project")
 
 
-async def test_what_is_not_there_cannot_be_referred_to(alice: Person, bob: Person) -> None:
+async def test_references_to_missing_tasks_and_projects_are_refused(alice: Person, bob: Person) -> None:
     foreign_task, foreign_project = await bob.add(), await make(bob)
     task, gone = await alice.add("a"), await alice.add("gone")
     deleted = await make(alice)
@@ -114,7 +115,7 @@ async def test_what_is_not_there_cannot_be_referred_to(alice: Person, bob: Perso
 
 
 @pytest.mark.parametrize("column", ["parent_id", "series_id"])
-async def test_the_database_itself_refuses_a_task_of_somebody_else(
+async def test_the_database_refuses_a_reference_to_a_task_of_another_user(
     alice: Person, bob: Person, sql: Any, column: str
 ) -> None:
     mine, foreign = await alice.add(), await bob.add()
@@ -127,7 +128,7 @@ async def test_the_database_itself_refuses_a_task_of_somebody_else(
         await sql.execute("rollback; begin")
 
 
-async def test_trees_are_at_most_five_deep_and_have_no_circles(alice: Person) -> None:
+async def test_trees_are_at_most_five_levels_deep_and_have_no_cycles(alice: Person) -> None:
     chain = [await alice.add("1")]
     for level in range(2, 6):
         chain.append(await alice.add(str(level), parent_id=chain[-1]["id"]))
@@ -142,7 +143,7 @@ async def test_trees_are_at_most_five_deep_and_have_no_circles(alice: Person) ->
     assert_problem(await alice.patch(f"/tasks/{chain[1]['id']}", {"parent_id": chain[0]["id"]}), 422)
 
 
-async def test_an_undo_makes_no_circle_and_no_orphan(alice: Person) -> None:
+async def test_undo_creates_no_cycle_and_no_orphan(alice: Person) -> None:
     a, b = await alice.add("a"), await alice.add("b")
     under = await patch(alice, a["id"], parent_id=b["id"])
     out = await patch(alice, a["id"], parent_id=None)
@@ -165,7 +166,7 @@ async def test_an_undo_makes_no_circle_and_no_orphan(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("how", ["toggle", "set", "patch", "put"])
-async def test_completing_a_task_completes_what_is_open_below_it(alice: Person, how: str) -> None:
+async def test_completing_a_task_completes_its_open_subtasks(alice: Person, how: str) -> None:
     parent, child, grandchild = await family(alice)
     done = await alice.add("done", parent_id=parent["id"], completed=True)
     path = f"/tasks/{parent['id']}"
@@ -188,7 +189,7 @@ async def test_completing_a_task_completes_what_is_open_below_it(alice: Person, 
     assert sorted((await state(alice)).values()) == [False, False, False, True]
 
 
-async def test_completing_leaves_subtasks_when_told_so(alice: Person) -> None:
+async def test_completing_keeps_subtasks_open_when_requested(alice: Person) -> None:
     parent, child, _ = await family(alice)
     answer = await alice.patch(f"/tasks/{parent['id']}/complete", {"completed": True, "subtasks": "keep"})
     assert answer.json()["completed"]
@@ -197,7 +198,7 @@ async def test_completing_leaves_subtasks_when_told_so(alice: Person) -> None:
         assert_problem(await alice.patch(f"/tasks/{child['id']}/complete", body), 422)
 
 
-async def test_a_condition_that_fails_completes_nothing(alice: Person) -> None:
+async def test_a_failed_if_match_changes_no_task_of_the_tree(alice: Person) -> None:
     parent, *_ = await family(alice)
     for call in (
         alice.patch(f"/tasks/{parent['id']}/complete", headers={"If-Match": '"9"'}),
@@ -214,7 +215,7 @@ async def test_a_condition_that_fails_completes_nothing(alice: Person) -> None:
 # ---- deleting
 
 
-async def test_deleting_takes_along_what_is_below_and_restoring_brings_it_back(alice: Person) -> None:
+async def test_deleting_and_restoring_a_task_include_its_subtasks(alice: Person) -> None:
     parent, child, grandchild = await family(alice)
     alone = await alice.add("alone", parent_id=parent["id"])
     await alice.delete(f"/tasks/{alone['id']}")
@@ -224,13 +225,13 @@ async def test_deleting_takes_along_what_is_below_and_restoring_brings_it_back(a
     restored = (await alice.post(f"/tasks/{parent['id']}/restore")).json()
     assert restored["id"] == parent["id"]
     assert await last_write(alice) == [("task", task["id"], "restored") for task in (parent, child, grandchild)]
-    assert sorted(await alice.titles()) == ["child", "grandchild", "parent"]  # not what went before
+    assert sorted(await alice.titles()) == ["child", "grandchild", "parent"]  # not the one that was deleted before
     assert (await get(alice, grandchild["id"]))["parent_id"] == child["id"]
     await undo_last(alice)
     assert await alice.titles() == []
 
 
-async def test_a_subtask_that_comes_back_alone_is_at_the_top(alice: Person) -> None:
+async def test_a_subtask_restored_without_its_parent_has_no_parent(alice: Person) -> None:
     parent, child, grandchild = await family(alice)
     await alice.delete(f"/tasks/{parent['id']}")
     back = (await alice.post(f"/tasks/{child['id']}/restore")).json()
@@ -240,7 +241,7 @@ async def test_a_subtask_that_comes_back_alone_is_at_the_top(alice: Person) -> N
     assert (await get(alice, child["id"]))["parent_id"] is None
 
 
-async def test_a_task_comes_back_to_where_its_parent_is_now(alice: Person) -> None:
+async def test_a_restored_subtask_is_in_the_current_project_of_its_parent(alice: Person) -> None:
     work = await make(alice)
     parent, child, _ = await family(alice)
     await alice.delete(f"/tasks/{child['id']}")
@@ -254,7 +255,7 @@ async def test_a_task_comes_back_to_where_its_parent_is_now(alice: Person) -> No
     assert (await alice.post(f"/tasks/{child['id']}/restore")).json()["parent_id"] is None  # it would be too deep
 
 
-async def test_a_task_whose_project_is_gone_comes_back_to_the_inbox(alice: Person) -> None:
+async def test_a_restored_task_is_in_the_inbox_when_its_project_is_deleted(alice: Person) -> None:
     project = await make(alice)
     parent, child, _ = await family(alice, project_id=project["id"])
     await alice.delete(f"/projects/{project['id']}")
@@ -264,7 +265,7 @@ async def test_a_task_whose_project_is_gone_comes_back_to_the_inbox(alice: Perso
     assert (found["project_id"], found["parent_id"]) == (None, parent["id"])
 
 
-async def test_emptying_the_trash_keeps_to_the_foreign_keys_in_batches(
+async def test_emptying_the_trash_in_batches_respects_foreign_keys(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = await make(alice)
@@ -288,7 +289,7 @@ async def test_emptying_the_trash_keeps_to_the_foreign_keys_in_batches(
 # ---- lists
 
 
-async def test_lists_are_of_a_project_or_a_parent_or_of_none(alice: Person, bob: Person) -> None:
+async def test_tasks_are_filtered_by_project_and_parent(alice: Person, bob: Person) -> None:
     project = await make(alice)
     parent, _, _ = await family(alice, project_id=project["id"])
     await alice.add("inbox")
@@ -310,7 +311,7 @@ async def order(person: Person) -> list[str]:
     return await person.titles("?sort=position")
 
 
-async def test_tasks_are_moved_between_others_and_no_other_row_changes(alice: Person) -> None:
+async def test_moving_a_task_changes_no_other_row(alice: Person) -> None:
     a, b, c = [await alice.add(title) for title in "abc"]
     moved = (await alice.post(f"/tasks/{c['id']}/move", {"before": a["id"]})).json()
     assert moved["version"] == 4
@@ -326,7 +327,7 @@ async def test_tasks_are_moved_between_others_and_no_other_row_changes(alice: Pe
     assert await order(alice) == ["a", "c", "b", "d"]
 
 
-async def test_a_move_also_says_where_to(alice: Person) -> None:
+async def test_a_move_can_change_project_and_parent(alice: Person) -> None:
     project = await make(alice)
     parent, child, grandchild = await family(alice)
     other = await alice.add("other", project_id=project["id"])
@@ -344,7 +345,7 @@ async def test_a_move_also_says_where_to(alice: Person) -> None:
     assert_problem(await alice.post("/tasks/999999/move", {"after": other["id"]}), 404, "task_not_found")
 
 
-async def test_a_place_in_the_trash_is_not_taken_again(alice: Person) -> None:
+async def test_a_move_does_not_take_the_position_of_a_deleted_task(alice: Person) -> None:
     a, b, c = [await alice.add(title) for title in "abc"]
     await alice.delete(f"/tasks/{b['id']}")
     await alice.post(f"/tasks/{c['id']}/move", {"after": a["id"]})
@@ -354,7 +355,7 @@ async def test_a_place_in_the_trash_is_not_taken_again(alice: Person) -> None:
     assert await order(alice) == ["a", "c", "b"]
 
 
-async def test_what_is_created_later_comes_later_than_what_was_moved_to_the_end(alice: Person) -> None:
+async def test_a_new_task_sorts_after_a_task_moved_to_the_end(alice: Person) -> None:
     a, b, c = [await alice.add(title) for title in "abc"]
     for task in (a, b, a, b):
         await alice.post(f"/tasks/{task['id']}/move", {"project_id": None})
@@ -365,7 +366,7 @@ async def test_what_is_created_later_comes_later_than_what_was_moved_to_the_end(
     assert await order(alice) == ["b", "a", "d"]
 
 
-async def test_twenty_moves_at_once_leave_a_strict_order(alice: Person) -> None:
+async def test_twenty_concurrent_moves_leave_a_strict_order(alice: Person) -> None:
     tasks = [await alice.add(str(number)) for number in range(8)]
     anchor = tasks[0]["id"]
     calls = []
@@ -380,7 +381,9 @@ async def test_twenty_moves_at_once_leave_a_strict_order(alice: Person) -> None:
     assert [task["position"] for task in again] == found[:3]
 
 
-async def test_where_too_many_moves_ended_the_next_is_409(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_move_is_409_when_no_position_remains_between_two_tasks(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     a, b, c = [await alice.add(title) for title in "abc"]
     monkeypatch.setattr("app.services.ordering.MAX_LENGTH", 8)
     for number in range(60):  # its own place is no neighbour, so there and back again costs nothing
@@ -400,7 +403,7 @@ keys = st.integers(1, 2**63 - 1).map(key_of_id) | st.text(DIGITS, min_size=1, ma
 
 
 @given(first=st.just("") | keys, second=st.none() | keys, near=st.sampled_from(["low", "middle", "high"]))
-def test_a_key_is_strictly_between_and_leaves_room_below(first: str, second: str | None, near: str) -> None:
+def test_a_position_key_is_strictly_between_and_leaves_room_below(first: str, second: str | None, near: str) -> None:
     low, high = (first, second) if second is None or first < second else (second, first)
     if low == high:
         with pytest.raises(ValueError, match="between"):
@@ -414,14 +417,15 @@ def test_a_key_is_strictly_between_and_leaves_room_below(first: str, second: str
 
 
 @given(last=st.just("") | keys)
-def test_a_key_behind_all_is_before_those_of_later_rows(last: str) -> None:
+def test_a_position_key_at_the_end_sorts_before_those_of_later_rows(last: str) -> None:
     later = next((2**bits for bits in range(63) if key_of_id(2**bits) > last), None)
     if later is not None:
         assert last < key_after_all(last) < key_of_id(later)
 
 
-def test_keys_grow_slowly() -> None:
-    """Characters after 1,000 moves: to the front, to the end, and in turns to both sides of the last one moved."""
+def test_position_keys_grow_slowly() -> None:
+    """Measures the characters after 1,000 moves: to the front, to the end, and alternately to both sides of the last
+    one."""
     front, end = key_of_id(1), key_of_id(1000)
     low, high = key_of_id(1), key_of_id(2)
     for number in range(1000):
@@ -433,5 +437,5 @@ def test_keys_grow_slowly() -> None:
 
 
 @given(st.lists(st.integers(1, 2**63 - 1), min_size=2, unique=True))
-def test_keys_of_ids_sort_as_ids_do(ids: list[int]) -> None:
+def test_position_keys_of_ids_sort_like_the_ids(ids: list[int]) -> None:
     assert sorted(map(key_of_id, ids)) == [key_of_id(number) for number in sorted(ids)]

@@ -22,7 +22,7 @@ async def tags_of(person: Person, task: dict[str, Any]) -> list[str]:
     return found
 
 
-async def test_tags_are_counted_without_the_trash(alice: Person, bob: Person) -> None:
+async def test_tags_are_counted_without_deleted_tasks(alice: Person, bob: Person) -> None:
     assert await tags(alice) == []
     await bob.add(tags=["theirs"])
     for names, completed in ((["home", "Bank"], False), (["home"], True), (["bank", "home"], False)):
@@ -61,7 +61,7 @@ async def test_a_tag_is_renamed_on_all_tasks_in_one_write(alice: Person, bob: Pe
     assert (await alice.get("/tasks")).headers["x-revision"] == "7", "what was refused took no number"
 
 
-async def test_a_tag_is_merged_only_when_told_so(alice: Person) -> None:
+async def test_a_tag_is_merged_only_when_requested(alice: Person) -> None:
     tasks = [await alice.add(tags=names) for names in (["a", "x", "b"], ["b", "x", "a"], ["a"], ["b"])]
     assert_problem(await alice.patch("/tags/a", {"name": "b"}), 409, "tag_exists")
     answer = await alice.patch("/tags/a", {"name": "b", "merge": True})
@@ -70,7 +70,7 @@ async def test_a_tag_is_merged_only_when_told_so(alice: Person) -> None:
     assert (await alice.get("/tasks")).headers["x-revision"] == "5"
 
 
-async def test_a_name_may_become_itself_or_another_case(alice: Person) -> None:
+async def test_a_tag_can_be_renamed_to_itself_or_another_case(alice: Person) -> None:
     task = await alice.add(tags=["home"])
     assert (await alice.patch("/tags/home", {"name": "home"})).json()["count"] == 1
     assert (await alice.get("/tasks")).headers["x-revision"] == "1", "nothing was written"
@@ -79,7 +79,7 @@ async def test_a_name_may_become_itself_or_another_case(alice: Person) -> None:
     assert_problem(await alice.patch("/tags/nobody", {"name": "nobody"}), 404, "tag_not_found")
 
 
-async def test_a_deleted_tag_is_gone_from_all_tasks(alice: Person) -> None:
+async def test_deleting_a_tag_removes_it_from_all_tasks(alice: Person) -> None:
     task, gone = await alice.add(tags=["a", "b"]), await alice.add(tags=["b"])
     await alice.delete(f"/tasks/{gone['id']}")
     assert (await alice.delete("/tags/b")).status_code == 204
@@ -90,7 +90,7 @@ async def test_a_deleted_tag_is_gone_from_all_tasks(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["a/b", "/", "a/", "//", "tasks", "é", "?&#", "%2F", "a b", "..a", "x" * 50, "🏠"])
-async def test_any_tag_can_stand_in_the_path(alice: Person, name: str) -> None:
+async def test_a_tag_with_any_characters_works_in_the_path(alice: Person, name: str) -> None:
     task = await alice.add(tags=[name])
     assert (await alice.patch(f"/tags/{quote(name, safe='')}", {"name": "plain"})).status_code == 200
     assert await tags_of(alice, task) == ["plain"]
@@ -100,14 +100,14 @@ async def test_any_tag_can_stand_in_the_path(alice: Person, name: str) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "x" * 51}, {"name": "a\0"}, {"name": 1}, {"into": "b"}])
-async def test_what_is_no_name_is_refused(alice: Person, body: dict[str, Any]) -> None:
+async def test_an_invalid_tag_name_is_refused(alice: Person, body: dict[str, Any]) -> None:
     await alice.add(tags=["a"])
     assert_problem(await alice.patch("/tags/a", body), 422, "validation_error")
     assert_problem(await alice.delete("/tags/%00"), 422, "validation_error")
     assert_problem(await alice.delete(f"/tags/{'x' * 51}"), 422, "validation_error")
 
 
-async def test_more_tasks_than_one_statement_takes_are_several_changes(
+async def test_renaming_a_tag_on_many_tasks_is_written_in_batches(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "TAGGED_BATCH", 2)
@@ -122,7 +122,7 @@ async def test_more_tasks_than_one_statement_takes_are_several_changes(
     assert [c["revision"] - before for c in changes] == [1, 1, 2, 2, 3]
 
 
-async def test_undo_takes_a_merge_back_whole(alice: Person) -> None:
+async def test_undo_reverts_a_tag_merge_completely(alice: Person) -> None:
     tasks = [await alice.add(tags=names) for names in (["a", "x", "b"], ["a"], ["b"])]
     await alice.patch("/tags/a", {"name": "b", "merge": True})
     assert (await alice.post("/changes/4/undo")).status_code == 200

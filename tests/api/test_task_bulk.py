@@ -18,7 +18,7 @@ async def revision(person: Person) -> int:
 
 
 async def bulk(person: Person, action: str, *tasks: Task | int, **more: Any) -> list[str]:
-    """The statuses, in the order of the tasks."""
+    """Returns the statuses, in the order of the tasks."""
     body: dict[str, Any] = {"action": action, **more}
     if "filter" not in more:
         body["ids"] = [task if isinstance(task, int) else task["id"] for task in tasks]
@@ -31,14 +31,14 @@ async def bulk(person: Person, action: str, *tasks: Task | int, **more: Any) -> 
 
 
 async def snapshot(person: Person) -> list[Task]:
-    """Everything, but for what every write sets."""
+    """Returns all tasks, without the fields that every write sets."""
     both = (await person.get("/tasks?limit=500")).json() + (await person.get("/tasks/trash?limit=500")).json()
     own = {"version", "updated_at", "deleted_at"}
     return sorted(({k: v for k, v in t.items() if k not in own} for t in both), key=lambda task: task["id"])
 
 
 async def seed(sql: Any, person: Person, count: int, *, tag: str = "home") -> None:
-    """Tasks as if there had been as many before."""
+    """Inserts tasks as if they had been created before."""
     await person.add("first", tags=[tag])
     await sql.execute(
         "insert into tasks (user_id, title, priority, tags, version) "
@@ -50,7 +50,7 @@ async def seed(sql: Any, person: Person, count: int, *, tag: str = "home") -> No
 # ---- each action
 
 
-async def test_each_task_is_told_of_and_strangers_stay_untouched(alice: Person, bob: Person) -> None:
+async def test_bulk_reports_each_task_and_changes_none_of_another_user(alice: Person, bob: Person) -> None:
     one, two, done = await alice.add("one"), await alice.add("two"), await alice.add("done", completed=True)
     theirs, gone = await bob.add("theirs"), await alice.add("gone")
     await alice.delete(f"/tasks/{gone['id']}")
@@ -73,7 +73,7 @@ async def test_each_task_is_told_of_and_strangers_stay_untouched(alice: Person, 
     assert await revision(bob) == 1
 
 
-async def test_nothing_to_write_takes_no_number(alice: Person) -> None:
+async def test_a_bulk_without_changes_takes_no_revision(alice: Person) -> None:
     task, before = await alice.add(), 1
     assert await bulk(alice, "reopen", task) == ["unchanged"]
     assert await bulk(alice, "restore", task) == ["unchanged"]
@@ -86,7 +86,7 @@ async def test_nothing_to_write_takes_no_number(alice: Person) -> None:
     assert await get(alice, task["id"]) == task
 
 
-async def test_completing_and_reopening(alice: Person) -> None:
+async def test_bulk_completes_and_reopens_tasks(alice: Person) -> None:
     parent, _, grandchild = await family(alice)
     other = await alice.add("other")
     before = await snapshot(alice)
@@ -101,7 +101,7 @@ async def test_completing_and_reopening(alice: Person) -> None:
     assert (await get(alice, parent["id"]))["completed_at"] is None
 
 
-async def test_series_go_on_to_their_next_date_in_the_same_write(alice: Person) -> None:
+async def test_bulk_complete_advances_recurring_tasks_in_the_same_write(alice: Person) -> None:
     series = await alice.add("series", due_date="2031-01-06", recurrence="FREQ=WEEKLY")
     last = await alice.add("last", due_date="2031-01-06", recurrence="FREQ=DAILY;COUNT=1")
     below = await alice.add("below", parent_id=series["id"])
@@ -123,7 +123,7 @@ async def test_series_go_on_to_their_next_date_in_the_same_write(alice: Person) 
     assert [task["series_id"] for task in (await alice.get("/tasks/trash")).json()] == [series["id"]]
 
 
-async def test_updating_changes_the_fields_sent(alice: Person) -> None:
+async def test_bulk_update_changes_only_the_fields_sent(alice: Person) -> None:
     work = await make(alice, "Work")
     one = await alice.add("one", tags=["a", "b"], description="x", reminders=["-PT1H"])
     two = await alice.add("two", tags=["b"], priority="high", due_date="2031-01-01")
@@ -150,7 +150,7 @@ async def test_updating_changes_the_fields_sent(alice: Person) -> None:
     assert [now[name] for name in cleared] == [None, "medium", [], [], None]
 
 
-async def test_reminders_follow(alice: Person) -> None:
+async def test_bulk_actions_recompute_reminders(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-01T10:00:00Z", reminders=["-PT1H"])
     moments = []
     for action in ("complete", "reopen", "delete", "restore"):
@@ -162,7 +162,7 @@ async def test_reminders_follow(alice: Person) -> None:
     assert (await get(alice, task["id"]))["remind_at"] == "2030-12-01T08:00:00Z"
 
 
-async def test_moving_into_a_project(alice: Person) -> None:
+async def test_bulk_moves_tasks_into_a_project(alice: Person) -> None:
     home, work = await make(alice, "Home"), await make(alice, "Work")
     parent, child, grandchild = await family(alice, project_id=home["id"])
     loose = await alice.add("loose")
@@ -186,7 +186,7 @@ async def test_moving_into_a_project(alice: Person) -> None:
     assert (await get(alice, grandchild["id"]))["project_id"] is None
 
 
-async def test_moving_below_a_task(alice: Person, bob: Person) -> None:
+async def test_bulk_moves_tasks_below_a_parent(alice: Person, bob: Person) -> None:
     work = await make(alice, "Work")
     target = await alice.add("target", project_id=work["id"])
     parent, child, grandchild = await family(alice)
@@ -211,7 +211,7 @@ async def test_moving_below_a_task(alice: Person, bob: Person) -> None:
     assert (await get(alice, grandchild["id"]))["parent_id"] == child["id"]
 
 
-async def test_deleting_and_restoring(alice: Person) -> None:
+async def test_bulk_deletes_and_restores_tasks(alice: Person) -> None:
     work = await make(alice, "Work")
     parent, child, grandchild = await family(alice, project_id=work["id"])
     earlier, loose = await alice.add("earlier", parent_id=parent["id"]), await alice.add("loose")
@@ -234,10 +234,10 @@ async def test_deleting_and_restoring(alice: Person) -> None:
     assert await bulk(alice, "restore", child) == ["restored"]
 
 
-# ---- which tasks
+# ---- selecting tasks
 
 
-async def test_a_filter_says_which(alice: Person, bob: Person) -> None:
+async def test_bulk_selects_tasks_by_filter(alice: Person, bob: Person) -> None:
     await bob.add(tags=["home"])
     for number in range(4):
         await alice.add(str(number), tags=["home"] if number % 2 else [], priority="high")
@@ -251,7 +251,7 @@ async def test_a_filter_says_which(alice: Person, bob: Person) -> None:
     assert await bob.titles("?tag=home&priority=medium&status=pending") == ["Buy milk"]
 
 
-async def test_a_thousand_in_one_write(alice: Person, sql: Any) -> None:
+async def test_bulk_changes_a_thousand_tasks_in_one_write(alice: Person, sql: Any) -> None:
     await seed(sql, alice, 1000)
     before = await revision(alice)
     ids = [task["id"] for page in range(2) for task in (await alice.get(f"/tasks?limit=500&page={page + 1}")).json()]
@@ -262,13 +262,13 @@ async def test_a_thousand_in_one_write(alice: Person, sql: Any) -> None:
     assert await revision(alice) == before + 4
     moved = (await alice.get("/tasks?sort=position&limit=500")).json()
     assert [task["id"] for task in moved] == ids[:500], "in the order in which they were named"
-    for number, query in ((4, "deleted_at is not null"), (5, "deleted_at is null")):  # undo, and undo that
+    for number, query in ((4, "deleted_at is not null"), (5, "deleted_at is null")):  # undo, and undo of that
         assert (await alice.post(f"/changes/{before + number}/undo")).status_code == 200
         found = f"select count(*) from tasks where user_id = $1 and completed and {query}"
         assert await sql.fetchval(found, alice.subject) == 1000
 
 
-async def test_a_filter_that_matches_too_many_writes_nothing(alice: Person, sql: Any) -> None:
+async def test_bulk_writes_nothing_when_its_filter_matches_too_many_tasks(alice: Person, sql: Any) -> None:
     await seed(sql, alice, 1001)
     answer = await alice.post("/tasks/bulk", {"filter": {}, "action": "delete"})
     problem = assert_problem(answer, 422, "too_many_matches")
@@ -277,7 +277,7 @@ async def test_a_filter_that_matches_too_many_writes_nothing(alice: Person, sql:
     assert (await alice.get("/tasks/trash")).json() == []
 
 
-async def test_two_at_once_are_one_after_the_other(alice: Person) -> None:
+async def test_concurrent_bulk_requests_are_serialized(alice: Person) -> None:
     tasks = [await alice.add(str(number), parent_id=None) for number in range(20)]
     actions = ("complete", "reopen", "delete", "restore") * 3
     answers = await asyncio.gather(
@@ -290,7 +290,7 @@ async def test_two_at_once_are_one_after_the_other(alice: Person) -> None:
     assert len(changes) == 20 * wrote
 
 
-async def test_the_same_key_writes_once(alice: Person) -> None:
+async def test_a_bulk_with_the_same_idempotency_key_writes_once(alice: Person) -> None:
     task = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY")
     body = {"ids": [task["id"]], "action": "complete"}
     answers = [await alice.post("/tasks/bulk", body, headers={"Idempotency-Key": "once"}) for _ in range(2)]
@@ -298,7 +298,7 @@ async def test_the_same_key_writes_once(alice: Person) -> None:
     assert (await get(alice, task["id"]))["due_date"] == "2031-01-07"
 
 
-# ---- what is refused
+# ---- refusals
 
 
 @pytest.mark.parametrize(
@@ -323,11 +323,11 @@ async def test_the_same_key_writes_once(alice: Person) -> None:
         {"ids": [1], "action": "move", "change": {"project_id": 1, "parent_id": 2}},
     ],
 )
-async def test_what_makes_no_sense_is_refused(alice: Person, body: Any) -> None:
+async def test_an_invalid_bulk_request_is_refused(alice: Person, body: Any) -> None:
     assert_problem(await alice.post("/tasks/bulk", body), 422, "validation_error")
 
 
-async def test_what_one_task_cannot_take_is_refused_for_all(alice: Person, bob: Person) -> None:
+async def test_bulk_is_refused_for_all_tasks_when_one_cannot_take_the_change(alice: Person, bob: Person) -> None:
     plain = await alice.add(tags=[str(number) for number in range(20)], due_date="2031-01-01")
     series = await alice.add(due_date="2031-01-06", recurrence="FREQ=DAILY")
     before, theirs = await snapshot(alice), await make(bob, "Theirs")
@@ -343,7 +343,7 @@ async def test_what_one_task_cannot_take_is_refused_for_all(alice: Person, bob: 
 
 
 @pytest.mark.parametrize("number", [1, 7, 15, 16, 255, 4095, 10**9])
-def test_keys_of_many_stay_before_what_is_created_later(number: int) -> None:
+def test_position_keys_of_many_tasks_sort_before_those_of_later_tasks(number: int) -> None:
     last = key_of_id(number)
     for _ in range(30):
         keys = keys_after_all(last, 1000)

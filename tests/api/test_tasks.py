@@ -1,4 +1,4 @@
-"""Tasks over HTTP: create, read, change, complete, delete, restore."""
+"""Tasks over HTTP: create, read, update, complete, delete, restore."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ async def test_a_new_task_has_every_field(alice: Person) -> None:
     assert (await alice.get(f"/tasks/{task['id']}")).json() == task
 
 
-async def test_what_was_read_can_be_sent_back(alice: Person) -> None:
+async def test_a_task_that_was_read_can_be_put_back(alice: Person) -> None:
     task = await alice.add("a", tags=["x", "y", "x"], priority="high", due_date="2026-12-01", description="d")
     answer = await alice.call(
         "PUT", f"/tasks/{task['id']}", json=task | {"title": "b", "version": 99, "user_id": "eve"}
@@ -119,7 +119,7 @@ async def test_a_deleted_task_is_only_in_the_trash_until_it_is_restored(alice: P
     assert await alice.titles() == ["gone"]
 
 
-async def test_restoring_what_is_not_in_the_trash_changes_nothing(alice: Person) -> None:
+async def test_restoring_a_task_that_is_not_deleted_changes_nothing(alice: Person) -> None:
     task = await alice.add("kept")
     answer = await alice.post(f"/tasks/{task['id']}/restore")
     assert (answer.status_code, answer.json(), answer.headers["etag"]) == (200, task, '"1"')
@@ -127,7 +127,7 @@ async def test_restoring_what_is_not_in_the_trash_changes_nothing(alice: Person)
     assert_problem(await alice.post("/tasks/999999/restore"), 404, "task_not_found")
 
 
-async def test_emptying_the_trash_is_for_good(alice: Person) -> None:
+async def test_emptying_the_trash_deletes_tasks_permanently(alice: Person) -> None:
     kept, gone = await alice.add("kept"), await alice.add("gone")
     await alice.delete(f"/tasks/{gone['id']}")
     assert (await alice.delete("/tasks/trash")).status_code == 204
@@ -139,8 +139,8 @@ async def test_emptying_the_trash_is_for_good(alice: Person) -> None:
     assert await alice.titles() == [kept["title"]]
 
 
-async def test_a_full_trash_is_emptied_in_numbered_parts(alice: Person, postgres: ConnectOptions) -> None:
-    """None of them so large that its statement runs into the time limit, and none without a row."""
+async def test_a_full_trash_is_emptied_in_batches_with_a_revision_each(alice: Person, postgres: ConnectOptions) -> None:
+    """No batch is so large that its statement runs into the time limit, and none is empty."""
     await alice.add("kept")
     full = 2 * PURGE_BATCH
     connection = await asyncpg.connect(**postgres.arguments())
@@ -167,7 +167,7 @@ async def test_if_match_writes_only_over_the_version_it_names(alice: Person) -> 
     assert (await alice.get("/tasks")).headers["x-revision"] == "4"
 
 
-async def test_if_none_match_saves_a_task_that_did_not_change(alice: Person) -> None:
+async def test_if_none_match_returns_304_when_the_task_did_not_change(alice: Person) -> None:
     path = f"/tasks/{(await alice.add())['id']}"
     etag = (await alice.get(path)).headers["etag"]
     answer = await alice.get(path, headers={"If-None-Match": f'"x", W/{etag}'})
@@ -187,7 +187,7 @@ async def test_if_none_match_saves_a_task_that_did_not_change(alice: Person) -> 
         ("2199-12-31", "2199-12-31"),
     ],
 )
-async def test_days_and_instants_come_back_as_what_they_are(alice: Person, sent: str, stored: str) -> None:
+async def test_days_and_instants_are_returned_as_they_were_sent(alice: Person, sent: str, stored: str) -> None:
     assert (await alice.add(due_date=sent))["due_date"] == stored
 
 
@@ -200,13 +200,13 @@ async def test_days_and_instants_come_back_as_what_they_are(alice: Person, sent:
         "2026-12-01T09:00:00+99:00", "infinity", "1900-01-01T00:00:00+14:00",
     ],
 )  # fmt: skip
-async def test_a_date_that_cannot_be_is_refused(alice: Person, due: Any) -> None:
+async def test_a_due_date_out_of_range_is_refused(alice: Person, due: Any) -> None:
     assert_problem(await alice.post("/tasks", {"title": "x", "due_date": due}), 422, "validation_error")
     assert await alice.titles() == []
 
 
 @pytest.mark.parametrize("unquoted", ["2", "W/2", "'2'", '"2', ""])
-async def test_an_if_match_without_an_etag_is_told_what_one_looks_like(alice: Person, unquoted: str) -> None:
+async def test_an_unquoted_if_match_is_refused_with_an_example(alice: Person, unquoted: str) -> None:
     path, headers = f"/tasks/{(await alice.add())['id']}", {"If-Match": unquoted}
     for call in (
         alice.patch(path, {"title": "c"}, headers=headers),
@@ -219,7 +219,7 @@ async def test_an_if_match_without_an_etag_is_told_what_one_looks_like(alice: Pe
     assert (await alice.get(path)).headers["etag"] == '"1"'
 
 
-async def test_several_lines_of_a_condition_are_one(alice: Person) -> None:
+async def test_repeated_if_match_headers_are_combined(alice: Person) -> None:
     path = f"/api/me/tasks/{(await alice.add())['id']}"
     lines = [*alice.headers.items(), ("If-Match", '"8"'), ("If-Match", '"1"')]
     assert (await alice.client.patch(path, json={"title": "b"}, headers=lines)).status_code == 200
@@ -227,7 +227,7 @@ async def test_several_lines_of_a_condition_are_one(alice: Person) -> None:
     assert (await alice.client.get(path, headers=lines)).status_code == 304
 
 
-async def test_an_unchanged_trash_is_304_until_something_is_written(alice: Person) -> None:
+async def test_the_trash_returns_304_until_something_is_written(alice: Person) -> None:
     task = await alice.add("gone")
     await alice.delete(f"/tasks/{task['id']}")
     trash = await alice.get("/tasks/trash")

@@ -1,4 +1,4 @@
-"""Export and import: every format there and back, and files of others."""
+"""Export and import: every format in both directions, and files of other programs."""
 
 import asyncio
 import csv
@@ -41,7 +41,7 @@ def counts(report: dict[str, Any]) -> tuple[int, int, int]:
 
 
 def content(document: str) -> dict[str, Any]:
-    """An export without what is the account's own: numbers, and names by which rows call each other."""
+    """Returns an export without data of its account: ids, and references between rows."""
     found = json.loads(document)
     order = {name: {row["id"]: place for place, row in enumerate(found[name])} for name in ("projects", "tasks")}
     refers = {"project_id": "projects", "parent_id": "tasks", "series_id": "tasks", "task_id": "tasks"}
@@ -62,8 +62,8 @@ def content(document: str) -> dict[str, Any]:
     return kept
 
 
-async def a_life(person: Person, sql: Any) -> None:
-    """Some of everything."""
+async def add_sample_data(person: Person, sql: Any) -> None:
+    """Creates rows of every entity."""
     await person.add("Inbox", description="a\nb", tags=["x", "y z"], due_date="2090-01-02", reminders=["-P1D"])
     done = await person.add("Done", priority="urgent", due_date="2090-01-02T10:00:00Z")
     await person.patch(f"/tasks/{done['id']}/complete")
@@ -95,8 +95,8 @@ async def a_life(person: Person, sql: Any) -> None:
     await person.patch("/settings", {"timezone": "Asia/Tokyo"})
 
 
-async def test_the_own_json_there_and_back_loses_nothing(alice: Person, bob: Person, sql: Any) -> None:
-    await a_life(alice, sql)
+async def test_a_json_export_is_imported_without_loss(alice: Person, bob: Person, sql: Any) -> None:
+    await add_sample_data(alice, sql)
     document = await exported(alice)
     report = await imported(bob, document, JSON)
     assert report["failed"] == 0, report["errors"]
@@ -113,16 +113,17 @@ async def test_the_own_json_there_and_back_loses_nothing(alice: Person, bob: Per
     assert view["parameters"]["tag"] == ["x"]
     (project,) = (await bob.get("/projects")).json()
     assert view["parameters"]["project_id"] == project["id"]
-    home = await imported(alice, await exported(bob), JSON)  # the way back finds everything where it was
+    # importing into the first account finds every row in its old place
+    home = await imported(alice, await exported(bob), JSON)
     assert home["skipped"] == report["created"]
 
 
-async def test_csv_there_and_back(alice: Person, bob: Person, sql: Any) -> None:
-    await a_life(alice, sql)
+async def test_a_csv_export_is_imported_into_another_account(alice: Person, bob: Person, sql: Any) -> None:
+    await add_sample_data(alice, sql)
     text = await exported(alice, "csv")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert tuple(rows[0]) == COLUMNS
-    assert [row["title"] for row in rows] == ["Inbox", "Done", "Parent", "Child"]  # not what is in the trash
+    assert [row["title"] for row in rows] == ["Inbox", "Done", "Parent", "Child"]  # without deleted tasks
     assert rows[0]["reminders"] == "'-P1D"
     assert rows[3]["project"] == "Home"
     report = await imported(bob, text, CSV)
@@ -136,7 +137,7 @@ async def test_csv_there_and_back(alice: Person, bob: Person, sql: Any) -> None:
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "'", "'=", "''", "'a"])
-async def test_no_cell_is_a_formula(alice: Person, bob: Person, begin: str) -> None:
+async def test_no_exported_csv_cell_is_a_formula(alice: Person, bob: Person, begin: str) -> None:
     text = f'{begin}cmd|" /C calc"!A0'
     await alice.add("x", description=text, tags=[f"{begin}1,2".strip(), "b"])
     file = await exported(alice, "csv")
@@ -148,7 +149,7 @@ async def test_no_cell_is_a_formula(alice: Person, bob: Person, begin: str) -> N
     assert (task["description"], task["tags"]) == (text, [f"{begin}1,2".strip(), "b"])
 
 
-async def test_a_csv_of_a_spreadsheet(alice: Person, sql: Any) -> None:
+async def test_a_csv_file_of_a_spreadsheet_is_imported(alice: Person, sql: Any) -> None:
     await alice.add("first")
     await sql.execute("update users set timezone = 'Europe/Berlin' where id = $1", alice.subject)
     text = "\ufeffDue_date,Title,extra,project\r\n2090-07-01T09:00,Buy milk,,home\r\n,Buy milk,,Home\r\n,Buy milk,,\r\n"
@@ -159,11 +160,11 @@ async def test_a_csv_of_a_spreadsheet(alice: Person, sql: Any) -> None:
     assert len(tasks) == 3
     assert {task["due_date"] for task in tasks} == {"2090-07-01T07:00:00Z", None}
     assert len({task["project_id"] for task in tasks if task["project_id"]}) == 1
-    assert counts(await imported(alice, text, CSV)) == (0, 3, 0)  # the same rows, known by what they hold
+    assert counts(await imported(alice, text, CSV)) == (0, 3, 0)  # the same rows, recognized by their content
     assert counts(await imported(alice, text + ",Buy milk,,\r\n", CSV)) == (1, 3, 0)
 
 
-async def test_rows_that_are_not_acceptable_are_named_and_the_others_come_in(alice: Person) -> None:
+async def test_invalid_rows_are_reported_and_the_others_imported(alice: Person) -> None:
     rows = [
         "title,priority,due_date,reminders,recurrence",
         ",high,,,",
@@ -183,8 +184,8 @@ async def test_rows_that_are_not_acceptable_are_named_and_the_others_come_in(ali
     assert (await alice.get("/changes")).json()["changes"][0]["through"] == "import"
 
 
-async def test_a_dry_run_says_what_an_import_would_do(alice: Person, bob: Person, sql: Any) -> None:
-    await a_life(alice, sql)
+async def test_a_dry_run_reports_the_same_as_the_import(alice: Person, bob: Person, sql: Any) -> None:
+    await add_sample_data(alice, sql)
     for kind, headers in (("json", JSON), ("csv", CSV), ("ics", ICS)):
         file = await exported(alice, kind)
         dry = await imported(bob, file, headers, "?dry_run=true")
@@ -207,7 +208,7 @@ task,Write,,3,1,Ann (1),,when I feel like it,en,UTC
 """
 
 
-async def test_todoist(alice: Person) -> None:
+async def test_a_todoist_file_is_imported(alice: Person) -> None:
     report = await imported(alice, TODOIST, CSV)
     assert report["format"] == "todoist"
     assert counts(report) == (4, 0, 0), report
@@ -222,8 +223,8 @@ async def test_todoist(alice: Person) -> None:
     assert counts(await imported(alice, TODOIST, CSV)) == (0, 4, 0)
 
 
-async def test_ics_is_read_by_a_calendar_library_and_comes_back(alice: Person, bob: Person, sql: Any) -> None:
-    await a_life(alice, sql)
+async def test_an_ics_export_is_read_by_a_calendar_library_and_imported(alice: Person, bob: Person, sql: Any) -> None:
+    await add_sample_data(alice, sql)
     await alice.add(
         "Line\u2028break; comma, back\\slash", description="ä" * 200 + "\nsecond\nthird", tags=["a,b", "c;d"]
     )
@@ -320,7 +321,7 @@ END:VCALENDAR\r
 """
 
 
-async def test_ics_of_others(alice: Person) -> None:
+async def test_an_ics_file_of_other_programs_is_imported(alice: Person) -> None:
     report = await imported(alice, FOREIGN, ICS)
     assert counts(report) == (2, 0, 2), report
     assert [(error["row"], error["errors"][0]["loc"]) for error in report["errors"]] == [
@@ -356,7 +357,9 @@ async def test_ics_of_others(alice: Person) -> None:
         (b"x", {**CSV, "Content-Encoding": "gzip"}, 415, "unsupported_media_type"),
     ],
 )
-async def test_files_that_are_none(alice: Person, text: bytes, headers: dict[str, str], status: int, code: str) -> None:
+async def test_an_invalid_import_file_is_refused(
+    alice: Person, text: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
     assert_problem(await alice.call("POST", "/import", content=text, headers=headers), status, code)
 
 
@@ -383,7 +386,7 @@ async def test_files_that_are_none(alice: Person, text: bytes, headers: dict[str
         b'{"title": "' + b"x" * 300 + b'"}',
     ],
 )
-async def test_a_wrong_row_of_json_is_no_reason_to_fail(alice: Person, row: bytes) -> None:
+async def test_an_invalid_json_row_fails_alone(alice: Person, row: bytes) -> None:
     text = b'{"format": "todo/1", "user_id": "u", "tasks": [{"id": 7, "title": "fine"}, ' + row + b"]}"
     answer = await alice.call("POST", "/import", content=text, headers=JSON)
     if answer.status_code == 400:  # not JSON as a whole
@@ -393,7 +396,7 @@ async def test_a_wrong_row_of_json_is_no_reason_to_fail(alice: Person, row: byte
     assert await alice.titles() == ["fine"]
 
 
-async def test_a_subtask_may_come_before_its_parent_and_not_too_deep(alice: Person) -> None:
+async def test_subtasks_before_their_parents_are_imported_up_to_five_levels(alice: Person) -> None:
     rows = [{"id": n, "title": str(n), "parent_id": n + 1 if n < 7 else None} for n in range(1, 8)]
     for query in ("?dry_run=true", ""):
         report = await imported(alice, json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows}), JSON, query)
@@ -404,7 +407,7 @@ async def test_a_subtask_may_come_before_its_parent_and_not_too_deep(alice: Pers
     assert counts(await imported(alice, json.dumps(deeper), JSON)) == (0, 0, 1)
 
 
-async def test_nobody_elses_rows_can_be_referred_to(alice: Person, bob: Person) -> None:
+async def test_an_import_cannot_refer_to_rows_of_another_user(alice: Person, bob: Person) -> None:
     task = await alice.add()
     document = {
         "format": "todo/1",
@@ -414,7 +417,7 @@ async def test_nobody_elses_rows_can_be_referred_to(alice: Person, bob: Person) 
     assert counts(await imported(bob, json.dumps(document), JSON)) == (0, 0, 1)
 
 
-async def test_an_import_has_a_limit_of_its_own(alice: Person, app: Any) -> None:
+async def test_an_import_has_a_body_limit_of_its_own(alice: Person, app: Any) -> None:
     big = "title,description\r\n" + "".join(f"t{n},{'x' * 900}\r\n" for n in range(1500))
     assert len(big) > app.state.settings.body_limit
     report = await imported(alice, big, CSV)
@@ -435,13 +438,13 @@ async def test_a_user_has_one_import_at_a_time(alice: Person, bob: Person, app: 
             assert_problem(second, 409, "import_running")
         assert counts(await imported(bob, text, CSV)) == (1, 0, 0)
     assert_problem(await alice.call("POST", "/import", content="x\r\n", headers=CSV), 422, "import_format")
-    assert counts(await imported(alice, text, CSV)) == (1, 0, 0)  # the one that failed is over, too
+    assert counts(await imported(alice, text, CSV)) == (1, 0, 0)  # also after an import that failed
     async with ImportLease(app.state.database, alice.subject) as lost:
         await sql.execute("update rate_limits set full_at = now() - interval '1 second' where key = $1", lost._key)
         assert counts(await imported(alice, text, CSV)) == (0, 1, 0)
 
 
-async def test_a_long_import_stays_the_only_one(
+async def test_an_import_renews_its_lease(
     alice: Person, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with ImportLease(app.state.database, alice.subject) as lease:
@@ -449,13 +452,13 @@ async def test_a_long_import_stays_the_only_one(
         left = "select extract(epoch from full_at - now())::float from rate_limits where key = $1"
         await sql.execute(late, lease._key)
         await lease.renew()
-        assert await sql.fetchval(left, lease._key) < 2  # it has just been taken: no round trip for that
+        assert await sql.fetchval(left, lease._key) < 2  # it is new: renewing it needs no round trip
         monkeypatch.setattr(import_lease, "RENEW_AFTER", 0)
         await lease.renew()
         assert await sql.fetchval(left, lease._key) > 100
 
 
-async def test_an_import_that_was_too_slow_leaves_the_next_one_alone(alice: Person, app: FastAPI, sql: Any) -> None:
+async def test_an_import_with_an_expired_lease_does_not_end_the_next_one(alice: Person, app: FastAPI, sql: Any) -> None:
     async with ImportLease(app.state.database, alice.subject) as slow:
         await sql.execute("update rate_limits set full_at = now() - interval '1 second' where key = $1", slow._key)
         slow._renewed -= LEASE.seconds
@@ -465,12 +468,12 @@ async def test_an_import_that_was_too_slow_leaves_the_next_one_alone(alice: Pers
             await slow.__aexit__(None, None, None)
             with pytest.raises(ImportRunning):
                 await ImportLease(app.state.database, alice.subject).__aenter__()
-        await slow.renew()  # the next one is over
+        await slow.renew()  # the next import has ended
         with pytest.raises(ImportRunning):
             await ImportLease(app.state.database, alice.subject).__aenter__()
 
 
-async def test_who_is_still_uploading_keeps_nobody_waiting(alice: Person) -> None:
+async def test_an_unfinished_upload_does_not_block_other_imports(alice: Person) -> None:
     text, started, go_on = b"title\r\nBuy milk\r\n", asyncio.Event(), asyncio.Event()
 
     async def upload() -> AsyncIterator[bytes]:
@@ -488,7 +491,7 @@ async def test_who_is_still_uploading_keeps_nobody_waiting(alice: Person) -> Non
     assert slow.result().json()["created"]["tasks"] == 1
 
 
-async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person, bob: Person) -> None:
+async def test_an_import_sets_the_time_zone_only_when_the_account_has_none(alice: Person, bob: Person) -> None:
     document: dict[str, Any] = {"format": "todo/1", "user_id": "u", "settings": {"timezone": "Asia/Tokyo"}}
     document["tasks"] = [{"id": 1, "title": "Buy milk", "due_date": "2090-07-01T09:00"}]
     text = json.dumps(document)
@@ -502,7 +505,7 @@ async def test_the_time_zone_is_taken_by_an_account_that_has_none(alice: Person,
     assert (await bob.get("/settings")).json() == {"timezone": "Europe/Berlin"}
 
 
-async def test_a_time_zone_that_the_database_does_not_know_is_reported(
+async def test_an_imported_time_zone_unknown_to_the_database_is_reported(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.models.accounts.known_time_zones", lambda: {"Mars/Base"})
@@ -513,7 +516,7 @@ async def test_a_time_zone_that_the_database_does_not_know_is_reported(
 
 
 @pytest.mark.parametrize("said", [{}, [], 5, {"timezone": None}, {"timezone": "no/such"}, {"timezone": "a\0b"}])
-async def test_settings_that_are_none_are_reported_and_the_rest_imported(alice: Person, said: Any) -> None:
+async def test_invalid_settings_are_reported_and_the_rest_imported(alice: Person, said: Any) -> None:
     document = {"format": "todo/1", "user_id": "u", "settings": said, "tasks": [{"id": 1, "title": "Buy milk"}]}
     report = await imported(alice, json.dumps(document), JSON)
     assert counts(report) == (1, 0, 1)
@@ -521,7 +524,7 @@ async def test_settings_that_are_none_are_reported_and_the_rest_imported(alice: 
     assert (await alice.get("/settings")).json() == {"timezone": "UTC"}
 
 
-async def test_a_view_of_a_series_looks_at_the_one_that_came_with_it(alice: Person, bob: Person) -> None:
+async def test_an_imported_view_of_a_series_refers_to_the_imported_series(alice: Person, bob: Person) -> None:
     series = await alice.add("Bins", due_date="2031-01-06", recurrence="FREQ=DAILY")
     await alice.patch(f"/tasks/{series['id']}/complete")
     for name, which in (("Done", series["id"]), ("Gone", 2**40)):
@@ -535,7 +538,7 @@ async def test_a_view_of_a_series_looks_at_the_one_that_came_with_it(alice: Pers
     assert done["series_id"] != series["id"]
 
 
-async def test_a_view_looks_at_what_came_with_it(alice: Person, bob: Person) -> None:
+async def test_an_imported_view_refers_to_the_imported_project(alice: Person, bob: Person) -> None:
     project = (await alice.post("/projects", {"name": "Home"})).json()
     await alice.add("at home", project_id=project["id"])
     await alice.add("elsewhere")
@@ -553,7 +556,7 @@ async def test_a_view_looks_at_what_came_with_it(alice: Person, bob: Person) -> 
     assert dict(zip(found, titles, strict=True)) == {"Home": ["at home"], "Inbox": ["elsewhere"]}
 
 
-async def test_views_are_as_many_as_requests_could_make(alice: Person) -> None:
+async def test_an_import_creates_no_more_views_than_the_limit(alice: Person) -> None:
     await alice.post("/views", {"name": "first", "parameters": {}})
     views = [{"id": number, "name": f"view {number}", "parameters": {"tag": "x"}} for number in range(1, 203)]
     document = json.dumps({"format": "todo/1", "user_id": "u", "views": views})
@@ -564,7 +567,7 @@ async def test_views_are_as_many_as_requests_could_make(alice: Person) -> None:
     assert len((await alice.get("/views")).json()) == 200
 
 
-async def test_what_was_taken_away_for_good_is_in_no_file(alice: Person) -> None:
+async def test_deleted_comments_are_not_exported(alice: Person) -> None:
     task = await alice.add("a")
     comment = (await alice.post(f"/tasks/{task['id']}/comments", {"body": "private"})).json()
     await alice.delete(f"/tasks/{task['id']}/comments/{comment['id']}")

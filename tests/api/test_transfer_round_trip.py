@@ -1,4 +1,4 @@
-"""Whatever an account holds survives the way out and in again: as JSON all of it, as CSV what a table can say."""
+"""The data of an account survive export and import: as JSON completely, as CSV as far as a table can hold them."""
 
 import csv
 import io
@@ -38,7 +38,7 @@ REMINDERS = st.lists(st.one_of(INSTANTS, st.sampled_from(["-PT30M", "P1D", "-P1D
 
 @st.composite
 def tasks(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Some of them in projects, below others, done, repeating or in the trash."""
+    """Draws tasks: some of them in projects, below others, completed, recurring or deleted."""
     made = []
     for number in range(1, draw(st.integers(1, 6)) + 1):
         due = draw(st.one_of(st.none(), DAYS.map(str), INSTANTS))
@@ -67,7 +67,7 @@ def tasks(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @st.composite
 def views(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Of each filter some that name rows of the file; each with a name of its own."""
+    """Draws views with unique names: for each filter, some that name rows of the file."""
     filters = st.fixed_dictionaries(
         {},
         optional={
@@ -105,7 +105,7 @@ PROJECTS = [
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-async def test_nothing_is_lost(
+async def test_export_and_import_lose_no_data(
     client: httpx.AsyncClient,
     rows: list[dict[str, Any]],
     comments: list[tuple[str, str]],
@@ -138,5 +138,5 @@ async def test_nothing_is_lost(
     by_source = [sorted(rows, key=lambda row: row["source_id"]) for rows in read]
     hidden = {row["id"] for row in json.loads(first)["tasks"] if row["deleted_at"]}
     assert hidden or found["failed"] == 0, found
-    if not hidden:  # else some are below what is in the trash, which a table does not hold
+    if not hidden:  # else some are below deleted tasks, which a table does not hold
         assert by_source[0] == by_source[1]

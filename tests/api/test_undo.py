@@ -24,7 +24,7 @@ async def undo(person: Person, revision: int) -> dict[str, Any]:
     return done
 
 
-async def test_history_says_which_fields_changed_from_what_to_what(alice: Person) -> None:
+async def test_history_lists_old_and_new_values_of_changed_fields(alice: Person) -> None:
     task = await alice.add("a", tags=["x"])
     path = f"/tasks/{task['id']}"
     await alice.patch(path, {"title": "b", "due_date": "2026-12-01"})
@@ -56,14 +56,14 @@ async def test_history_names_the_api_token(alice: Person) -> None:
     assert [e["through"] for e in await history(alice, task["id"])] == ["api", "token:my script"]
 
 
-async def test_history_says_through_what(alice: Person, app: FastAPI) -> None:
+async def test_history_names_the_source_of_a_change(alice: Person, app: FastAPI) -> None:
     async with app.state.database.transaction(alice.subject) as session:
         session.through = "mcp"
         task = await create_task(session, alice.subject, TaskCreate(title="by an agent"))
     assert [e["through"] for e in await history(alice, task.id)] == ["mcp"]
 
 
-async def test_history_of_what_is_not_there_or_not_yours_is_404(alice: Person, bob: Person) -> None:
+async def test_history_of_missing_and_foreign_tasks_is_404(alice: Person, bob: Person) -> None:
     task = await alice.add()
     assert_problem(await bob.get(f"/tasks/{task['id']}/history"), 404, "task_not_found")
     assert_problem(await bob.post("/changes/1/undo"), 404, "change_not_found")
@@ -83,7 +83,7 @@ BODY = {"description": "d", "tags": ["x"], "due_date": "2026-12-01T09:00:00Z", "
         (("DELETE", "", None), "restored"),
     ],
 )
-async def test_undo_brings_back_what_was_and_can_be_undone(alice: Person, write: Any, action: str) -> None:
+async def test_undo_restores_the_previous_values_and_can_be_undone(alice: Person, write: Any, action: str) -> None:
     task = await alice.add("a", **BODY)
     method, tail, body = write
     path = f"/tasks/{task['id']}"
@@ -100,7 +100,7 @@ async def test_undo_brings_back_what_was_and_can_be_undone(alice: Person, write:
     assert {k: v for k, v in again.items() if k not in moved} == {k: v for k, v in after.items() if k not in moved}
 
 
-async def test_undoing_a_creation_is_the_trash_and_undoing_that_is_not(alice: Person) -> None:
+async def test_undoing_a_creation_deletes_the_task_and_undoing_that_restores_it(alice: Person) -> None:
     task = await alice.add("a")
     assert [c["action"] for c in (await undo(alice, 1))["changes"]] == ["deleted"]
     assert await alice.titles() == []
@@ -109,7 +109,7 @@ async def test_undoing_a_creation_is_the_trash_and_undoing_that_is_not(alice: Pe
     assert await alice.titles() == ["a"]
 
 
-async def test_what_was_changed_since_is_named_and_kept(alice: Person) -> None:
+async def test_undo_is_refused_with_the_names_of_fields_changed_since(alice: Person) -> None:
     task = await alice.add("a")
     path = f"/tasks/{task['id']}"
     await alice.patch(path, {"title": "b", "due_date": "2026-12-01", "priority": "low"})
@@ -119,12 +119,12 @@ async def test_what_was_changed_since_is_named_and_kept(alice: Person) -> None:
     assert_problem(await alice.post("/changes/1/undo"), 409)
     assert (await alice.get("/tasks")).headers["x-revision"] == "3"
     await alice.patch(path, {"description": "new"})
-    await undo(alice, 3)  # other fields, changed later, do not stand in the way
+    await undo(alice, 3)  # later changes of other fields are no conflict
     found = (await alice.get(path)).json()
     assert (found["title"], found["due_date"], found["description"]) == ("b", "2026-12-01", "new")
 
 
-async def test_what_is_deleted_for_good_stays_so(alice: Person) -> None:
+async def test_undo_is_refused_when_the_task_is_deleted_permanently(alice: Person) -> None:
     task = await alice.add("a")
     await alice.delete(f"/tasks/{task['id']}")
     await alice.delete("/tasks/trash")
@@ -133,14 +133,14 @@ async def test_what_is_deleted_for_good_stays_so(alice: Person) -> None:
         assert "for good" in body["detail"]
 
 
-async def test_an_undo_that_changes_nothing_takes_no_number(alice: Person) -> None:
+async def test_an_undo_without_changes_takes_no_revision(alice: Person) -> None:
     task = await alice.add("a")
     await alice.patch(f"/tasks/{task['id']}", {"title": "a"})
     assert await undo(alice, 2) == {"revision": 2, "changes": []}
     assert (await alice.get("/tasks")).headers["x-revision"] == "2"
 
 
-async def test_a_task_in_the_trash_stays_there_when_an_earlier_change_is_undone(alice: Person) -> None:
+async def test_undo_of_an_earlier_change_is_refused_when_the_task_is_deleted(alice: Person) -> None:
     task = await alice.add("a")
     path = f"/tasks/{task['id']}"
     await alice.patch(path, {"title": "b"})
@@ -156,7 +156,7 @@ async def test_a_task_in_the_trash_stays_there_when_an_earlier_change_is_undone(
 @pytest.mark.parametrize(
     ("cleared", "later"), [("2026-12-01", "2026-12-02T09:00:00Z"), ("2026-12-02T09:00:00Z", "2026-12-01")]
 )
-async def test_a_due_date_is_one_field_whatever_it_holds(alice: Person, cleared: str, later: str) -> None:
+async def test_undo_treats_days_and_instants_as_one_due_date_field(alice: Person, cleared: str, later: str) -> None:
     task = await alice.add("a", due_date=cleared)
     path = f"/tasks/{task['id']}"
     await alice.patch(path, {"due_date": None})
@@ -168,7 +168,7 @@ async def test_a_due_date_is_one_field_whatever_it_holds(alice: Person, cleared:
     assert (await alice.get(path)).json()["due_date"] == cleared
 
 
-async def test_history_of_a_task_whose_changes_are_no_longer_kept_is_empty(alice: Person, sql: Any) -> None:
+async def test_history_is_empty_when_the_changes_are_pruned(alice: Person, sql: Any) -> None:
     task = await alice.add("a")
     gone = await alice.add("b")
     await alice.delete(f"/tasks/{gone['id']}")

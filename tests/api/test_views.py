@@ -23,7 +23,7 @@ async def titles(person: Person, view: dict[str, Any], query: str = "") -> list[
     return [task["title"] for task in answer.json()]
 
 
-async def test_a_view_from_its_making_to_its_end(alice: Person) -> None:
+async def test_a_view_is_created_read_updated_and_deleted(alice: Person) -> None:
     answer = await alice.post("/views", {"name": " Urgent ", "parameters": {"completed": False, "q": "milk"}})
     view = answer.json()
     path = f"/views/{view['id']}"
@@ -51,7 +51,7 @@ async def test_a_view_from_its_making_to_its_end(alice: Person) -> None:
     assert told[0]["data"] == changed.json()
 
 
-async def test_a_view_finds_what_its_list_finds(alice: Person, bob: Person) -> None:
+async def test_a_view_finds_the_same_tasks_as_its_list(alice: Person, bob: Person) -> None:
     for title, priority in (("a", "urgent"), ("b", "low"), ("c", "urgent"), ("d", "urgent")):
         await alice.add(title, priority=priority)
     await bob.add("theirs", priority="urgent")
@@ -72,7 +72,7 @@ async def test_a_view_finds_what_its_list_finds(alice: Person, bob: Person) -> N
     assert_problem(await alice.get(f"/views/{view['id']}/tasks?cursor=x"), 422, "invalid_cursor")
 
 
-async def test_names_are_unique_for_each_user(alice: Person, bob: Person) -> None:
+async def test_view_names_are_unique_per_user(alice: Person, bob: Person) -> None:
     view, other = await save(alice, "a"), await save(alice, "b")
     await save(bob, "a")
     assert_problem(await alice.post("/views", {"name": "a", "parameters": {}}), 409, "view_name_taken")
@@ -81,7 +81,7 @@ async def test_names_are_unique_for_each_user(alice: Person, bob: Person) -> Non
     assert (await save(alice, "a"))["name"] == "a"
 
 
-async def test_a_view_is_its_owners(alice: Person, bob: Person) -> None:
+async def test_views_of_other_users_are_404(alice: Person, bob: Person) -> None:
     view = await save(alice)
     path = f"/views/{view['id']}"
     for answer in (
@@ -106,12 +106,12 @@ async def test_a_view_is_its_owners(alice: Person, bob: Person) -> None:
         {"name": "x", "parameters": {"overdue": []}}, {"name": "x", "parameters": {"completed": {}}},
     ],
 )  # fmt: skip
-async def test_what_no_list_takes_is_refused(alice: Person, body: dict[str, Any]) -> None:
+async def test_parameters_unknown_to_the_task_list_are_refused(alice: Person, body: dict[str, Any]) -> None:
     assert_problem(await alice.post("/views", body), 422, "validation_error")
     assert (await alice.get("/views")).json() == []
 
 
-async def test_there_is_room_for_so_many(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_views_are_limited_per_user(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "VIEW_ENTITY", VIEW_ENTITY._replace(limit=RowLimit(2, TooManyViews)))
     await save(alice, "a")
     view = await save(alice, "b")
@@ -120,14 +120,14 @@ async def test_there_is_room_for_so_many(alice: Person, monkeypatch: pytest.Monk
     await save(alice, "c")
 
 
-async def test_a_view_of_another_version_says_so(alice: Person, sql: Any) -> None:
+async def test_a_view_with_outdated_parameters_is_refused(alice: Person, sql: Any) -> None:
     view = await save(alice)
     await sql.execute("""update views set parameters = '{"colour": "red"}' where id = $1""", view["id"])
     assert_problem(await alice.get(f"/views/{view['id']}/tasks"), 422, "outdated_view")
     assert (await alice.get(f"/views/{view['id']}")).json()["parameters"] == {"colour": "red"}
 
 
-async def test_undo_brings_a_view_back_if_its_name_is_free(alice: Person) -> None:
+async def test_undo_restores_a_view_when_its_name_is_free(alice: Person) -> None:
     view = await save(alice, "a")
     await alice.delete(f"/views/{view['id']}")
     other = await save(alice, "a")
