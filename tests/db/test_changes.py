@@ -1,4 +1,4 @@
-"""The one idea: every write takes the next number and leaves its row in ``changes``, whatever happens at once."""
+"""The central idea: every write takes the next revision and records a row in ``changes``, also under concurrency."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ async def log_of(database: Database, owner: str) -> list[Any]:
         return (await session.exec(LOG, {"owner": owner})).all()
 
 
-async def test_each_write_leaves_its_number_action_and_row(alice: Person, database: Database) -> None:
+async def test_each_write_records_its_revision_action_and_row(alice: Person, database: Database) -> None:
     task = await alice.add("a", due_date="2026-12-01", tags=["t"])
     path = f"/tasks/{task['id']}"
     await alice.patch(path, {"title": "b"})
@@ -47,7 +47,7 @@ async def test_each_write_leaves_its_number_action_and_row(alice: Person, databa
     assert {(row.entity, row.entity_id) for row in log} == {("task", task["id"])}
 
 
-async def test_the_row_in_the_log_is_the_row_after_the_write(alice: Person, database: Database) -> None:
+async def test_the_recorded_row_is_the_row_after_the_write(alice: Person, database: Database) -> None:
     task = await alice.add("a", description="d", due_date="2026-12-01T10:00:00+01:00", tags=["t", "u"], priority="low")
     await alice.delete(f"/tasks/{task['id']}")
     async with database.transaction(alice.subject, read_only=True) as session:
@@ -61,7 +61,7 @@ async def test_the_row_in_the_log_is_the_row_after_the_write(alice: Person, data
     assert row.data == row.row
 
 
-async def test_a_write_that_fails_takes_no_number(alice: Person, database: Database) -> None:
+async def test_a_failed_write_takes_no_revision(alice: Person, database: Database) -> None:
     task = await alice.add("a")
     path = f"/tasks/{task['id']}"
     assert_problem(await alice.patch(path, {"title": "b"}, headers={"If-Match": '"9"'}), 412)
@@ -72,7 +72,7 @@ async def test_a_write_that_fails_takes_no_number(alice: Person, database: Datab
     assert [row.revision for row in await log_of(database, alice.subject)] == [1, 2]
 
 
-async def test_many_writers_at_once_leave_no_gap_and_no_double(alice: Person, database: Database) -> None:
+async def test_concurrent_writers_leave_no_gap_and_no_duplicate_revision(alice: Person, database: Database) -> None:
     await asyncio.gather(*(alice.add(str(number)) for number in range(40)))
     ids = [task["id"] for task in (await alice.get("/tasks")).json()]
     await asyncio.gather(*(alice.patch(f"/tasks/{ids[number % 5]}/complete") for number in range(60)))
@@ -86,7 +86,7 @@ async def test_many_writers_at_once_leave_no_gap_and_no_double(alice: Person, da
         assert Counter(row.action for row in of_task)["completed"] == (toggles + 1) // 2
 
 
-async def test_of_many_writers_with_one_version_one_wins(alice: Person) -> None:
+async def test_one_of_many_writers_with_the_same_version_succeeds(alice: Person) -> None:
     path = f"/tasks/{(await alice.add())['id']}"
     attempts = (alice.patch(path, {"title": str(n)}, headers={"If-Match": '"1"'}) for n in range(20))
     statuses = Counter(answer.status_code for answer in await asyncio.gather(*attempts))
@@ -95,14 +95,14 @@ async def test_of_many_writers_with_one_version_one_wins(alice: Person) -> None:
 
 
 @pytest.mark.slow
-async def test_a_reader_never_misses_a_number(alice: Person, database: Database) -> None:
-    """Two writers, and a reader that only ever asks for what came after the last number it saw."""
+async def test_a_reader_never_misses_a_revision(alice: Person, database: Database) -> None:
+    """Two writers, and a reader that only ever requests the changes after the last revision it saw."""
     seen: list[int] = []
     after = text("select revision from changes where user_id = :owner and revision > :since order by revision")
     writing = asyncio.gather(*(self_writer(alice, name) for name in ("x", "y")))
     done = False
     while not done:
-        done = writing.done()  # then what follows is the last look, also when a writer failed
+        done = writing.done()  # then the following read is the last one, also when a writer failed
         async with database.transaction(alice.subject, read_only=True) as session:
             since = seen[-1] if seen else 0
             seen += (await session.exec(after, {"owner": alice.subject, "since": since})).all()
@@ -117,8 +117,8 @@ async def self_writer(person: Person, name: str) -> None:
         await person.add(f"{name}{number}")
 
 
-async def test_a_list_and_its_number_are_one_snapshot(alice: Person) -> None:
-    """With only creations the newest task's version is the revision: any mix of two moments would show."""
+async def test_a_list_and_its_revision_are_from_one_snapshot(alice: Person) -> None:
+    """With only creations the newest task's version is the revision: a mixture of two snapshots would show."""
     writing = asyncio.gather(*(self_writer(alice, name) for name in ("x", "y")))
     checked = 0
     while not writing.done():

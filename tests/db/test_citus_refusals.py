@@ -1,6 +1,6 @@
-"""Which statements Citus would refuse as they are, as far as its source says: planner/multi_router_planner.c, read.
+"""Statements that Citus would refuse unchanged, according to its source: planner/multi_router_planner.c.
 
-Nothing here was tried on Citus. The lists are to grow shorter, and not longer unseen: docs/scaling.md tells of them.
+Nothing here was tried on Citus. The lists should become shorter, and not longer unnoticed: see docs/scaling.md.
 """
 
 import re
@@ -91,7 +91,7 @@ def statements(value: Any, name: str) -> Iterator[tuple[str, Prepared]]:
 
 
 def all_statements() -> dict[str, Prepared]:
-    """By the module that defines them, and by their name there."""
+    """Returns the statements by their defining module and their name there."""
     found = dict(BUILT)
     for module in [module for name, module in sys.modules.items() if name.startswith("app.")]:
         source = Path(str(module.__file__)).read_text()
@@ -110,7 +110,7 @@ def numbered() -> dict[str, DistributedWrite]:
 
 
 def refusals(sql: str) -> set[str]:
-    """Kinds of what the planner does not send on to a single server."""
+    """Returns the constructs that the planner does not route to a single server."""
     text = " ".join(sql.split())
     body, _, returned = text.partition(" RETURNING ")
     found = {
@@ -118,7 +118,7 @@ def refusals(sql: str) -> set[str]:
         "sub-select in returning": "select " in returned.lower(),
     }
     if text.startswith("INSERT"):
-        found["insert from select"] = ") SELECT " in body  # becomes a COPY, for the sake of the identity column
+        found["insert from select"] = ") SELECT " in body  # becomes a COPY, because of the identity column
         found["sub-select in values"] = ") VALUES " in body and "SELECT" in body
     else:
         found["function not immutable"] = re.search(
@@ -127,12 +127,12 @@ def refusals(sql: str) -> set[str]:
     return {kind for kind, is_so in found.items() if is_so}
 
 
-def test_no_numbered_write_has_a_modifying_cte_left() -> None:
+def test_no_recorded_write_has_a_modifying_cte() -> None:
     for name, plain in numbered().items():
         assert not MODIFYING_CTE.search(plain.write.sql + plain.log.sql + plain.take.sql), name
 
 
-def test_these_other_statements_have_one() -> None:
+def test_the_other_statements_with_a_modifying_cte_are_listed() -> None:
     others = {
         name
         for name, found in all_statements().items()
@@ -151,7 +151,7 @@ def test_these_other_statements_have_one() -> None:
     }
 
 
-def test_these_numbered_writes_would_be_refused() -> None:
+def test_the_recorded_writes_that_citus_would_refuse_are_listed() -> None:
     refused: dict[str, set[str]] = {}
     for name, plain in numbered().items():
         for kind in refusals(plain.write.sql):

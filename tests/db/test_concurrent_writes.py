@@ -1,4 +1,5 @@
-"""Two writers of one owner: what the second one records is what it did to the row the first one left."""
+"""Two concurrent writers of one owner: the change of the second records its effect on the row that the first one
+left."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -34,7 +35,7 @@ async def somebody_waits(postgres: ConnectOptions) -> AsyncIterator[Callable[[],
     async def wait() -> None:
         async with asyncio.timeout(5):
             while not await connection.fetchval(WAITING):
-                pass  # each look is a round trip
+                pass  # each poll is a round trip
 
     yield wait
     await connection.close()
@@ -58,7 +59,7 @@ async def by_complete(person: Person, task_id: int, completed: bool) -> Any:
         (True, False, True, "completed"),
     ],
 )
-async def test_the_record_says_what_was_done_to_the_row_another_writer_left(
+async def test_a_change_records_the_effect_on_the_row_that_another_writer_left(
     alice: Person,
     database: Database,
     somebody_waits: Callable[[], Awaitable[None]],
@@ -80,10 +81,10 @@ async def test_the_record_says_what_was_done_to_the_row_another_writer_left(
 
 
 @pytest.mark.parametrize("change", [{"title": "b"}, {"completed": True}], ids=str)
-async def test_time_does_not_go_back_for_a_writer_that_waited(
+async def test_updated_at_does_not_decrease_when_a_writer_waited(
     alice: Person, database: Database, somebody_waits: Callable[[], Awaitable[None]], change: dict[str, Any]
 ) -> None:
-    """The one that waits began first: its transaction's time is the earlier one."""
+    """The waiting writer began first: its transaction has the earlier time."""
     task_id = (await alice.add())["id"]
     async with database.transaction(alice.subject) as late:
         await create_update.get_task(late, alice.subject, task_id)
@@ -97,7 +98,7 @@ async def test_time_does_not_go_back_for_a_writer_that_waited(
     assert after.completed_at is None or after.completed_at >= before.updated_at
 
 
-async def test_what_goes_into_the_trash_does_not_go_back_in_time(alice: Person, database: Database) -> None:
+async def test_updated_at_does_not_decrease_when_a_task_is_deleted(alice: Person, database: Database) -> None:
     task_id = (await alice.add())["id"]
     async with database.transaction(alice.subject) as late:
         await create_update.get_task(late, alice.subject, task_id)

@@ -1,4 +1,4 @@
-"""Any PostgreSQL URL, as its provider prints it."""
+"""Any PostgreSQL URL, in the form that its provider gives."""
 
 import asyncio
 import datetime
@@ -29,7 +29,7 @@ def options(url: str, **settings: Any) -> ConnectOptions:
 
 
 def parsed(url: str) -> tuple[list[Any], Any]:
-    """What the driver makes of it: addresses, and the other parameters."""
+    """Returns the driver's parsing of the URL: hosts, and the other parameters."""
     found = options(url)
     keywords = dict.fromkeys(
         ("host", "port", "user", "password", "passfile", "database", "service", "servicefile", "direct_tls",
@@ -54,21 +54,23 @@ POOLED_NEON = NEON.replace("ep-a-1.", "ep-a-1-pooler.")
         ("postgresql+psycopg://u:p@h/d", [("h", 5432)], "u", "p", "d"),
         ("  postgresql://u:p@h/d\n", [("h", 5432)], "u", "p", "d"),
         ("postgresql://u:p%40s%2Fs%3A%23%25@h/d", [("h", 5432)], "u", "p@s/s:#%", "d"),
-        ("postgresql://u:p@ss:word@h/d", [("h", 5432)], "u", "p@ss:word", "d"),  # not escaped, yet clear
+        ("postgresql://u:p@ss:word@h/d", [("h", 5432)], "u", "p@ss:word", "d"),  # not escaped, yet unambiguous
         ("postgresql://u:100%@h/d", [("h", 5432)], "u", "100%", "d"),
         ("postgresql://u%40tenant:p@h/d", [("h", 5432)], "u@tenant", "p", "d"),
         ("postgresql://u:p@[2001:db8::1]:5433/d", [("2001:db8::1", 5433)], "u", "p", "d"),
         ("postgresql://u:p@a:5433,b:5434/d?target_session_attrs=primary", [("a", 5433), ("b", 5434)], "u", "p", "d"),
         ("postgresql://u@/d?host=/var/run/postgresql", ["/var/run/postgresql/.s.PGSQL.5432"], "u", None, "d"),
         ("postgresql:///d?host=/tmp/a%20b&port=6000&user=u", ["/tmp/a b/.s.PGSQL.6000"], "u", None, "d"),
-        ("postgresql://u:p@h", [("h", 5432)], "u", "p", "u"),  # no name: the user's, as everywhere
+        ("postgresql://u:p@h", [("h", 5432)], "u", "p", "u"),  # no database name: the user's name, as in libpq
         ("postgresql://u:p@h/my%20db", [("h", 5432)], "u", "p", "my db"),
-        # Prisma's, SQLAlchemy's, JDBC's and libpq's own parameters
+        # Parameters of Prisma, SQLAlchemy, JDBC and libpq
         ("postgresql://u:p@h/d?schema=public&connection_limit=5&pool_timeout=0", [("h", 5432)], "u", "p", "d"),
         ("postgresql://u:p@h/d?connect_timeout=10&keepalives=1&gssencmode=disable", [("h", 5432)], "u", "p", "d"),
     ],
 )
-def test_the_driver_understands(url: str, addresses: list[Any], user: str, password: str | None, database: str) -> None:
+def test_a_url_is_parsed_into_hosts_user_password_and_database(
+    url: str, addresses: list[Any], user: str, password: str | None, database: str
+) -> None:
     found, parameters = parsed(url)
     assert found == addresses
     assert (parameters.user, parameters.database) == (user, database)
@@ -76,7 +78,7 @@ def test_the_driver_understands(url: str, addresses: list[Any], user: str, passw
     assert set(parameters.server_settings) == set(options(url).server_settings)  # nothing that a server would refuse
 
 
-def test_what_the_server_understands_is_kept() -> None:
+def test_server_settings_of_the_url_are_kept() -> None:
     _, parameters = parsed("postgresql://u:p@h/d?application_name=todo&options=endpoint%3Dep-a-1")
     assert parameters.server_settings["application_name"] == "todo"
     assert parameters.server_settings["options"] == "endpoint=ep-a-1"
@@ -91,7 +93,7 @@ def test_what_the_server_understands_is_kept() -> None:
         (NEON, "off", True),
         ("postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:6543/postgres", "auto", True),
         ("postgresql://u.ref:p@aws-0-eu.pooler.supabase.com:5432/postgres", "auto", False),  # Supabase's session mode
-        ("postgresql://u:p@h:6432/d", "auto", True),  # PgBouncer's own port
+        ("postgresql://u:p@h:6432/d", "auto", True),  # PgBouncer's default port
         ("postgresql://u:p@h/d?pgbouncer=true", "auto", True),
         ("postgresql:///d?host=my-pooler.example&port=5432", "auto", True),
     ],
@@ -113,14 +115,14 @@ def test_a_transaction_pooler_is_recognised(url: str, setting: str, pooled: bool
         ("sslmode=verify-full&sslrootcert=system", ssl.CERT_REQUIRED, True),
     ],
 )
-def test_tls_as_libpq_means_it(query: str, verifies: ssl.VerifyMode, checks_name: bool) -> None:
+def test_sslmode_has_the_meaning_of_libpq(query: str, verifies: ssl.VerifyMode, checks_name: bool) -> None:
     context = options(f"postgresql://u:p@h/d?{query}").ssl
     assert isinstance(context, ssl.SSLContext)
     assert (context.verify_mode, context.check_hostname) == (verifies, checks_name)
 
 
 @pytest.mark.parametrize(("query", "wanted"), [("", None), ("sslmode=disable", False), ("sslmode=prefer", "prefer")])
-def test_tls_that_is_not_asked_for(query: str, wanted: object) -> None:
+def test_tls_is_optional_without_sslmode_require(query: str, wanted: object) -> None:
     assert options(f"postgresql://u:p@h/d?{query}").ssl == wanted
 
 
@@ -145,7 +147,7 @@ def test_tls_that_is_not_asked_for(query: str, wanted: object) -> None:
         ("postgresql://u:hidden@h/d?sslmode=verify-full&sslrootcert=/no/such", "sslrootcert cannot be read"),
     ],
 )
-def test_garbage_is_refused_without_showing_it(url: str, said: str) -> None:
+def test_an_invalid_url_is_refused_without_showing_it(url: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as refused:
         options(url)
     assert "hid" not in str(refused.value)
@@ -158,10 +160,10 @@ def test_options_do_not_show_the_password() -> None:
 # ---- with a real server
 
 
-async def test_the_whole_request_works_through_a_transaction_pooler(
+async def test_requests_work_with_the_options_of_a_transaction_pooler(
     postgres: ConnectOptions, settings: Settings, new_person: Callable[[], Person]
 ) -> None:
-    """Without named statements and start-up parameters, which the server itself would take as well."""
+    """Without named statements and startup parameters, though the server itself would accept them."""
     pooled = Settings(_env_file=None, database_url=postgres.dsn, jwt_secret=SECRET, statement_cache="off")
     application = create_app(pooled)
     async with application.router.lifespan_context(application):
@@ -176,12 +178,12 @@ async def test_the_whole_request_works_through_a_transaction_pooler(
             assert (await person.delete(f"/tasks/{task['id']}")).status_code == 204
         async with application.state.database.transaction("nobody", read_only=True) as session:
             limit = (await session.exec(text("select current_setting('statement_timeout')"))).one()
-    assert limit == "5s"  # what a pooler would not take at the start comes with each transaction
+    assert limit == "5s"  # settings that a pooler refuses at startup are sent with each transaction
 
 
 @pytest.fixture
 async def tls(postgres: ConnectOptions, tmp_path: Path) -> AsyncIterator[tuple[int, Path]]:
-    """The server behind TLS with a certificate of its own for 127.0.0.1: its port, and the certificate."""
+    """Serves PostgreSQL over TLS with a self-signed certificate for 127.0.0.1, and yields port and certificate."""
     certificate = certify(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
@@ -193,7 +195,7 @@ async def tls(postgres: ConnectOptions, tmp_path: Path) -> AsyncIterator[tuple[i
         writer.write(b"S")
         try:
             await writer.start_tls(context)
-        except (ssl.SSLError, ConnectionError):  # the client does not like the certificate
+        except (ssl.SSLError, ConnectionError):  # the client rejects the certificate
             writer.close()
             return
         from_server, to_server = await asyncio.open_unix_connection(socket)
@@ -234,7 +236,7 @@ def certify(folder: Path) -> Path:
     return file
 
 
-async def test_tls_for_real(tls: tuple[int, Path]) -> None:
+async def test_tls_connections_verify_the_certificate(tls: tuple[int, Path]) -> None:
     port, certificate = tls
     url = f"postgresql://postgres@127.0.0.1:{port}/todo"
     for query in ("sslmode=require&channel_binding=require", f"sslmode=verify-full&sslrootcert={certificate}"):

@@ -1,6 +1,6 @@
-"""Numbered writes as plain statements, for Citus: on one PostgreSQL they leave what the one-statement form leaves.
+"""Recorded writes as separate statements, for Citus: on one PostgreSQL they have the effect of the one-statement form.
 
-That a database is distributed is made believe here: there is no Citus in these tests.
+The tests only pretend that the database is distributed: they have no Citus.
 """
 
 import asyncio
@@ -46,9 +46,9 @@ class Service:
 async def services(
     postgres: ConnectOptions, migrated: str, settings: Settings
 ) -> AsyncIterator[tuple[Service, Service]]:
-    """The one whose writes are one statement, and the one that takes its database for a distributed one.
+    """Starts a service that writes in one statement, and one that takes its database for a distributed one.
 
-    Each has a new database, so that the same requests make the same ids.
+    Each has a new database, so that the same requests create the same ids.
     """
 
     async def yes(connection: Any) -> bool:
@@ -80,7 +80,7 @@ def plain(services: tuple[Service, Service]) -> Service:
 
 
 def timeless(value: Any) -> Any:
-    """``value`` without the moments at which it was written; that they are moments is checked."""
+    """Returns ``value`` without its times of writing, after checking that they are instants."""
     if isinstance(value, list):
         return [timeless(item) for item in value]
     if not isinstance(value, dict):
@@ -96,7 +96,7 @@ def timeless(value: Any) -> Any:
 
 
 async def tour(person: Person) -> list[Any]:
-    """Every kind of write. What was answered."""
+    """Performs every kind of write, and returns the responses."""
     answers: list[Any] = []
 
     async def do(method: str, path: str, body: Any = None, **more: Any) -> Any:
@@ -174,7 +174,7 @@ async def tour(person: Person) -> list[Any]:
     return answers
 
 
-async def test_both_forms_answer_and_record_the_same(services: tuple[Service, Service]) -> None:
+async def test_both_forms_return_and_record_the_same(services: tuple[Service, Service]) -> None:
     one, plain = [await tour(service.person("alice")) for service in services]
     for expected, found in zip(one, plain, strict=True):
         assert found == expected
@@ -189,14 +189,14 @@ async def test_both_forms_answer_and_record_the_same(services: tuple[Service, Se
 
 
 def timeless_row(row: Any) -> Any:
-    """The text of ``data`` keeps its spelling: only the moments are taken out of it."""
+    """Returns the row with the text of ``data`` unchanged except for its instants."""
     data = re.sub(rf'"({"|".join(NOW)})": "{INSTANT.pattern}"', r'"\1": "then"', row[4])
     return (*row[:4], data, row[5])
 
 
 @pytest.mark.parametrize("table", ["tasks", "projects", "comments", "views"])
-async def test_what_is_recorded_is_to_jsonb_of_the_row(plain: Service, table: str) -> None:
-    """To the letter, also for what is rare: a fraction of a second, an empty array, null, quotes."""
+async def test_the_recorded_data_is_to_jsonb_of_the_row(plain: Service, table: str) -> None:
+    """To the character, also for rare values: a fraction of a second, an empty array, null, quotes."""
     alice = plain.person(f"jsonb-{table}")
     task = await alice.add('a "b" \\ \u2028', tags=[], due_date="2030-01-01T10:00:00.120000+05:30")
     made = {
@@ -217,7 +217,7 @@ async def test_what_is_recorded_is_to_jsonb_of_the_row(plain: Service, table: st
     assert both["data"] == both["row"]
 
 
-async def test_twenty_writers_at_once_leave_no_gap_and_no_double(plain: Service) -> None:
+async def test_twenty_concurrent_writers_leave_no_gap_and_no_duplicate_revision(plain: Service) -> None:
     alice = plain.person("crowd")
     tasks = await asyncio.gather(*(alice.add(f"task {n}") for n in range(20)))
     await asyncio.gather(*(alice.patch(f"/tasks/{task['id']}/complete") for task in tasks))
@@ -228,17 +228,17 @@ async def test_twenty_writers_at_once_leave_no_gap_and_no_double(plain: Service)
     assert turns == ["created", *["completed", "reopened"] * 10, "completed"]
 
 
-async def test_of_many_writers_with_one_version_one_wins(plain: Service) -> None:
+async def test_one_of_many_writers_with_the_same_version_succeeds(plain: Service) -> None:
     alice = plain.person("race")
     task = await alice.add()
     etag = {"If-Match": f'"{task["version"]}"'}
     path = f"/tasks/{task['id']}"
     answers = await asyncio.gather(*(alice.patch(path, {"title": str(n)}, headers=etag) for n in range(20)))
     assert sorted(answer.status_code for answer in answers) == [200] + [412] * 19
-    assert [row[0] for row in await plain.log("race")] == [1, 2]  # the numbers of the others are given back
+    assert [row[0] for row in await plain.log("race")] == [1, 2]  # the revisions of the others are rolled back
 
 
-async def test_a_write_that_is_sent_again_is_written_once(plain: Service) -> None:
+async def test_a_repeated_request_with_an_idempotency_key_writes_once(plain: Service) -> None:
     alice = plain.person("again")
     sent = {"Idempotency-Key": "a-key"}
     first, again = [await alice.post("/tasks", {"title": "once"}, headers=sent) for _ in range(2)]
@@ -247,7 +247,7 @@ async def test_a_write_that_is_sent_again_is_written_once(plain: Service) -> Non
     assert len(await plain.log("again")) == 1
 
 
-async def test_a_write_that_fails_leaves_no_number(plain: Service) -> None:
+async def test_a_failed_write_takes_no_revision(plain: Service) -> None:
     alice = plain.person("failing")
     assert (await alice.post("/projects", {"name": "p"})).status_code == 201
     assert_problem(await alice.post("/projects", {"name": "P"}), 409)
@@ -255,7 +255,7 @@ async def test_a_write_that_fails_leaves_no_number(plain: Service) -> None:
     assert (await alice.get("/tasks")).headers["x-revision"] == "1"
 
 
-async def test_who_waits_for_changes_is_told_once(plain: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_write_is_notified_once(plain: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(plain.database, "on_commit", told.append)
     await plain.person("heard").add()
@@ -264,8 +264,8 @@ async def test_who_waits_for_changes_is_told_once(plain: Service, monkeypatch: p
     assert told == ["heard"]
 
 
-async def test_the_setting_comes_before_the_owner(plain: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the workers do not hear of the owner, and show no rows. A write takes two round trips more."""
+async def test_the_citus_setting_is_sent_before_the_owner(plain: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the Citus workers do not receive the owner, and return no rows. A write takes two round trips more."""
     opened: list[Session] = []
     execute = Session.exec
 
@@ -283,5 +283,5 @@ async def test_the_setting_comes_before_the_owner(plain: Service, monkeypatch: p
     )
 
 
-async def test_one_postgresql_is_not_taken_for_citus(sql: Any) -> None:
+async def test_a_plain_postgresql_is_not_distributed(sql: Any) -> None:
     assert await is_distributed(sql) is False

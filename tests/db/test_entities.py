@@ -1,4 +1,4 @@
-"""The registry of entities: it is complete, and what an entry says is so over HTTP."""
+"""The registry of entities is complete, and its entries hold over HTTP."""
 
 import ast
 import json
@@ -45,8 +45,8 @@ def test_every_recorded_entity_is_registered() -> None:
     assert recorded == {entity.name for entity in ENTITY_REGISTRY}
 
 
-def test_changes_imports_no_noun() -> None:
-    """Else the nouns, which read the registry, would be imported in a circle."""
+def test_the_changes_package_imports_no_entity_service() -> None:
+    """Else the entity services, which read the registry, would be imported in a circle."""
     for module, others in graph().items():
         if module.startswith("app.services.changes"):
             services = {other for other in others if other.startswith("app.services.")}
@@ -87,7 +87,7 @@ def without_write(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @one_of_each(EDITED)
-async def test_undo_takes_back_every_kind_of_write(alice: Person, entity: Entity) -> None:
+async def test_undo_reverts_every_kind_of_write(alice: Person, entity: Entity) -> None:
     path, row = await make_sample(alice, entity.name)
     undone = await undo(alice, row["version"])
     assert [(c["entity"], c["entity_id"], c["action"]) for c in undone["changes"]] == [
@@ -111,7 +111,7 @@ async def test_undo_takes_back_every_kind_of_write(alice: Person, entity: Entity
 
 
 @one_of_each([entity for entity in ENTITY_REGISTRY if entity.exported])
-async def test_an_exported_row_comes_back_by_an_import(alice: Person, bob: Person, entity: Entity) -> None:
+async def test_an_exported_row_is_restored_by_an_import(alice: Person, bob: Person, entity: Entity) -> None:
     path, row = await make_sample(alice, entity.name)
     name = str(entity.table.name)
     document = await exported(alice)
@@ -129,7 +129,7 @@ async def test_an_exported_row_comes_back_by_an_import(alice: Person, bob: Perso
 
 
 @one_of_each([entity for entity in ENTITY_REGISTRY if entity.purge_order])
-async def test_the_emptied_trash_keeps_no_row(alice: Person, sql: Any, entity: Entity) -> None:
+async def test_emptying_the_trash_deletes_every_row(alice: Person, sql: Any, entity: Entity) -> None:
     path, row = await make_sample(alice, entity.name)
     await alice.delete(path)
     before = (await alice.get("/tasks")).headers["x-revision"]

@@ -1,4 +1,4 @@
-"""A COMMIT that fails is never a success: nothing is stored, and the next request works."""
+"""A COMMIT that fails is never reported as success: nothing is stored, and the next request works."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from app.main import create_app
 from tests.databases import Databases
 from tests.support import SECRET, Person, assert_problem
 
-# Raises at COMMIT, and only for what the test calls so. "left" has the connection ended there, the answer never comes.
+# Raises at COMMIT, for tasks whose title is an SQLSTATE. "left" ends the connection there, without a response.
 LATE = """
 create function fail_late() returns trigger language plpgsql security definer as $$ begin
     if new.title = 'left' then perform pg_terminate_backend(pg_backend_pid()); end if;
@@ -38,7 +38,7 @@ async def options(databases: Databases, migrated: str) -> ConnectOptions:
 async def service(options: ConnectOptions) -> AsyncIterator[FastAPI]:
     settings = Settings(_env_file=None, database_url=options.dsn, jwt_secret=SECRET, access_log=False, pool_size=2)
     application = create_app(settings)
-    # The probe of the start is rolled back, so its row never comes to the trigger.
+    # The start-up check is rolled back, so its row never reaches the trigger.
     async with application.router.lifespan_context(application):
         yield application
 
@@ -59,7 +59,7 @@ LEFT = """
 
 
 async def stored(options: ConnectOptions) -> list[Any]:
-    """Everything that a write leaves, and who still holds a transaction."""
+    """Returns the counts of everything that a write stores, and of open transactions."""
     connection = await asyncpg.connect(**options.arguments())
     try:
         for _ in range(100):  # transactions that have only read are ended a little later
@@ -85,7 +85,7 @@ async def stored(options: ConnectOptions) -> list[Any]:
         ("left", 503, "unavailable"),
     ],
 )
-async def test_a_commit_that_is_refused_stores_nothing(
+async def test_a_refused_commit_stores_nothing(
     person: Person, options: ConnectOptions, state: str, status: int, code: str
 ) -> None:
     for _ in range(5):  # more often than there are connections

@@ -1,4 +1,4 @@
-"""Three nets between one user's rows and another: the path, the query, the database. Each must hold alone."""
+"""Three layers of isolation between users: path, query, row-level security. Each must suffice alone."""
 
 import itertools
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def test_another_users_path_is_refused_before_any_query(
         assert body["detail"] == "Access denied: not authorized to access this user's resources"
 
 
-async def test_me_is_whoever_the_token_belongs_to(alice: Person, bob: Person) -> None:
+async def test_me_is_the_user_of_the_token(alice: Person, bob: Person) -> None:
     task = await alice.add("mine")
     assert (await alice.get("/api/me/tasks")).json() == [task]
     assert (await bob.get("/api/me/tasks")).json() == []
@@ -61,7 +61,7 @@ async def test_me_is_whoever_the_token_belongs_to(alice: Person, bob: Person) ->
 
 @pytest.fixture
 async def unprotected(settings: Settings, postgres: ConnectOptions, app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """The same service as a superuser, whom no policy stops: only the queries' own filters are left."""
+    """Starts the same service as a superuser, whom no policy stops: only the queries' own filters remain."""
     bare = create_app(settings)
     bare.state.verifier = app.state.verifier
     bare.state.database = await Database(postgres, size=2, timeout=2, role="postgres").open()
@@ -70,7 +70,7 @@ async def unprotected(settings: Settings, postgres: ConnectOptions, app: FastAPI
     await bare.state.database.close()
 
 
-async def test_queries_alone_keep_users_apart(alice: Person, bob: Person, unprotected: httpx.AsyncClient) -> None:
+async def test_queries_alone_isolate_users(alice: Person, bob: Person, unprotected: httpx.AsyncClient) -> None:
     task, gone = await alice.add("secret", tags=["x"]), await alice.add("gone")
     await alice.delete(f"/tasks/{gone['id']}")
     await bob.add("mine")
@@ -105,7 +105,7 @@ async def as_superuser(http: httpx.AsyncClient, sql: str) -> list[Any]:
 # ---- the database, with the queries' filters gone
 
 
-async def test_a_query_without_a_filter_sees_only_the_owners_rows(
+async def test_row_level_security_hides_rows_of_other_users_from_unfiltered_queries(
     alice: Person, bob: Person, database: Database
 ) -> None:
     await alice.add("of alice")
@@ -136,10 +136,10 @@ async def test_a_query_without_a_filter_sees_only_the_owners_rows(
         "copy tasks to program 'true'",
     ],
 )
-async def test_the_service_role_cannot_write_as_or_free_itself_for_somebody_else(
+async def test_the_service_role_cannot_write_for_another_user_or_change_its_role(
     alice: Person, bob: Person, postgres: ConnectOptions, sql: str
 ) -> None:
-    """On a connection that logs in as the service does, but has given up what the service gives up."""
+    """Uses a connection that logs in as the service does, and has given up the privileges that the service gives up."""
     task = await alice.add("of alice")
     await bob.add("of bob")
     connection = await asyncpg.connect(**postgres.arguments())
@@ -168,7 +168,7 @@ async def test_without_an_owner_nothing_is_visible(alice: Person, postgres: Conn
         await connection.close()
 
 
-async def test_a_denial_of_the_database_is_a_404_and_an_alarm(
+async def test_a_permission_error_of_the_database_is_404_and_logged_as_critical(
     alice: Person, bob: Person, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await alice.add()
@@ -180,21 +180,21 @@ async def test_a_denial_of_the_database_is_a_404_and_an_alarm(
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
-# ---- the owner itself, quoted into SET
+# ---- the owner's id, quoted into SET
 
 
 @pytest.mark.parametrize("owner", ["o'brien", "a\\'; drop table tasks; --", '"', "$$", "ü", "auth0|1", "a b", "%"])
-async def test_an_owner_is_text_whatever_it_looks_like(database: Database, owner: str) -> None:
+async def test_an_owner_id_is_always_quoted_as_text(database: Database, owner: str) -> None:
     assert await as_owner(database, owner, "select current_setting('app.user_id')") == [owner]
 
 
 @pytest.mark.parametrize("owner", ["", "a\0b", "a\nb", "\ud800", "x" * 256, "\u202e"])
-def test_what_cannot_be_an_owner_is_refused(owner: str) -> None:
+def test_an_invalid_owner_id_is_refused(owner: str) -> None:
     with pytest.raises(ValueError, match="not a user id"):
         quote_owner(owner)
 
 
-async def test_the_owner_is_gone_when_the_connection_is_reused(database: Database) -> None:
+async def test_the_owner_setting_does_not_survive_its_transaction(database: Database) -> None:
     owners = [f"owner-{number}" for number in range(20)]
     for owner, other in itertools.pairwise(owners):
         assert await as_owner(database, owner, "select current_setting('app.user_id')") == [owner]

@@ -1,4 +1,4 @@
-"""The schema that migrations make is the one the models describe, isolated table by table."""
+"""The schema of the migrations equals that of the models, and every table is isolated."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ from app.services.operations.isolation_check import prove_isolation
 from tests.databases import AUTH, Databases, rows
 
 PURGED = {str(entity.table.name) for entity in ENTITY_REGISTRY if entity.purge_order}
-# What the service's role may do. What is not needed is not given: nobody rewrites the record of changes.
+# The privileges of the service's role: only those it needs. No role can rewrite the record of changes.
 GRANTS = {
     **{
         name: {"SELECT", "INSERT", "UPDATE", "DELETE"}
@@ -38,15 +38,15 @@ GRANTS = {
     "tasks": {"SELECT", "INSERT", "UPDATE", "DELETE"},
     "users": {"SELECT", "INSERT", "UPDATE"},
 }
-# Beside these, rights to columns: what finds the users that have something due.
+# In addition, privileges on columns: for finding the users that have something due.
 WORKER_GRANTS = {"todo_worker: changes": {"DELETE"}, "todo_worker: idempotency_keys": {"DELETE"}}
-# The worker reads across users, and deletes of one owner at a time only what is old.
+# The worker reads across users, and deletes only old rows, of one owner at a time.
 WORKER_POLICIES = {(name, "r t") for name in ("users", "webhooks", *PURGED)}
 WORKER_POLICIES |= {("changes", "d f")}
-# Neither unique nor foreign, for what looks across users.
+# Neither unique nor foreign, for lookups across users.
 CROSS_USER = {"users_by_prune_at", "tasks_by_remind_at"}
 CROSS_USER |= {f"{name}_trash_by_age" for name in PURGED}
-# What is looked up before anybody knows whose it is: an e-mail, a token's hash, an address.
+# Looked up before the owner is known: an e-mail, a token's hash, an IP address.
 BEFORE_OWNER = {
     "accounts_email_key_key": "email_key",
     "api_tokens_by_hash": "token_hash",
@@ -70,20 +70,20 @@ SCHEMA = """
 
 @pytest.fixture
 async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
-    """To a migrated database, as superuser."""
+    """Connects to a migrated database, as superuser."""
     options = await databases.create(migrated)
     opened = await asyncpg.connect(**options.arguments())
     yield opened
     await opened.close()
 
 
-def test_revisions_follow_each_other_as_their_files_are_named() -> None:
-    """So a start can tell whether its database is up to date without loading Alembic."""
+def test_migrations_are_ordered_by_their_file_names() -> None:
+    """So a start can check whether its database is up to date without importing Alembic."""
     files = ScriptDirectory(migrations.MIGRATIONS).walk_revisions()
     assert [file.revision for file in files] == migrations.known()[::-1]
 
 
-async def test_up_from_nothing_down_and_up_again_is_the_same_schema(databases: Databases) -> None:
+async def test_upgrading_downgrading_and_upgrading_again_gives_the_same_schema(databases: Databases) -> None:
     empty = await databases.create()
     assert await migrations.current(empty) is None
     await migrations.upgrade(empty)
@@ -99,8 +99,8 @@ async def test_up_from_nothing_down_and_up_again_is_the_same_schema(databases: D
     assert await rows(empty, SCHEMA) == first
 
 
-async def test_autogenerate_finds_nothing_to_do(databases: Databases, migrated: str) -> None:
-    """Tables, columns, types, defaults, keys and indexes; Alembic warns of what it cannot compare: see the next."""
+async def test_autogenerate_finds_no_difference(databases: Databases, migrated: str) -> None:
+    """Tables, columns, types, defaults, keys and indexes; the next test compares the rest."""
     options = await databases.create(migrated)
 
     async def connect() -> Any:
@@ -117,8 +117,10 @@ async def test_autogenerate_finds_nothing_to_do(databases: Databases, migrated: 
     assert found == []
 
 
-async def test_what_alembic_does_not_compare_is_the_same_too(databases: Databases, migrated: str) -> None:
-    """Checks, expressions and partial indexes: made from the models in another database, they read the same."""
+async def test_checks_expressions_and_partial_indexes_equal_those_of_the_models(
+    databases: Databases, migrated: str
+) -> None:
+    """Created from the models in another database, they have the same text."""
     options, bare = await databases.create(migrated), await databases.create()
 
     async def connect() -> Any:
@@ -154,7 +156,7 @@ async def test_every_table_of_user_data_is_isolated(connection: Any) -> None:
 
 
 async def test_every_unique_and_foreign_key_begins_with_the_owner(connection: Any) -> None:
-    """They bypass row-level security: without the owner they would tell one user about the rows of another."""
+    """Keys bypass row-level security: without the owner they would tell one user about the rows of another."""
     first = await connection.fetch(
         """select conrelid::regclass::text as table, conname, a.attname as first
            from pg_constraint k join pg_attribute a on a.attrelid = k.conrelid and a.attnum = k.conkey[1]
@@ -173,7 +175,7 @@ async def test_every_unique_and_foreign_key_begins_with_the_owner(connection: An
             assert row["first"] == wanted, row["conname"]
 
 
-async def test_only_the_services_roles_have_rights_and_only_those_it_needs(connection: Any) -> None:
+async def test_only_the_service_roles_have_privileges_and_only_those_needed(connection: Any) -> None:
     granted = await connection.fetch(
         """select c.relname, r.grantee::regrole::text as grantee, r.privilege_type
            from pg_class c, aclexplode(c.relacl) r
@@ -184,7 +186,8 @@ async def test_only_the_services_roles_have_rights_and_only_those_it_needs(conne
         if row["grantee"] == "todo_auth":
             assert row["relname"] in AUTH
         elif row["grantee"] == "todo_eraser":
-            # of the tables of its own migration it may read the owner's column only; later ones come by default rights
+            # it may read only the owner's column of tables of its own migration; later tables come by default
+            # privileges
             assert row["privilege_type"] in {"DELETE", "SELECT"}
         elif row["grantee"] == "todo_worker":
             found.setdefault(f"todo_worker: {row['relname']}", set()).add(row["privilege_type"])
@@ -206,7 +209,7 @@ async def test_only_the_services_roles_have_rights_and_only_those_it_needs(conne
     assert await connection.fetch("select from pg_auth_members where member = 'todo_user'::regrole") == []
 
 
-async def test_two_at_once_wait_for_each_other_and_a_second_time_does_nothing(databases: Databases) -> None:
+async def test_concurrent_migrations_are_serialized_and_a_second_one_does_nothing(databases: Databases) -> None:
     empty = await databases.create()
     await asyncio.gather(*(migrations.upgrade(empty) for _ in range(3)))
     assert await migrations.current(empty) == migrations.head()
@@ -216,7 +219,7 @@ async def test_two_at_once_wait_for_each_other_and_a_second_time_does_nothing(da
     assert await rows(empty, "select xmin::text from alembic_version") == before
 
 
-async def test_a_migration_waits_for_the_one_that_runs(databases: Databases) -> None:
+async def test_a_migration_waits_for_a_running_one(databases: Databases) -> None:
     empty = await databases.create()
     other = await asyncpg.connect(**empty.arguments())
     transaction = other.transaction()
@@ -235,7 +238,7 @@ async def test_a_migration_waits_for_the_one_that_runs(databases: Databases) -> 
     assert await migrations.current(empty) == migrations.head()
 
 
-async def test_a_migration_that_fails_leaves_the_schema_as_it_was(databases: Databases) -> None:
+async def test_a_failed_migration_leaves_the_schema_unchanged(databases: Databases) -> None:
     taken = await databases.create(change="create table changes (mine int)")
     with pytest.raises((migrations.SchemaError, asyncpg.PostgresError), match='relation "changes" already exists'):
         await migrations.upgrade(taken)
@@ -247,7 +250,7 @@ ROLES = migrations.ALL_ROLES
 
 @pytest.fixture
 async def plain_login(databases: Databases, migrated: str) -> AsyncIterator[ConnectOptions]:
-    """An empty database and the login that owns it, which may make no roles; all roles are there already."""
+    """Creates an empty database and a login that owns it, which may not create roles; all roles exist already."""
     options = await databases.create()
     name = urlsplit(options.dsn).path[1:]
     await databases.execute(f"create role plain_login login password 'x'; alter database {name} owner to plain_login")
@@ -258,7 +261,7 @@ async def plain_login(databases: Databases, migrated: str) -> AsyncIterator[Conn
     await databases.execute("drop role plain_login")
 
 
-async def test_a_login_that_has_the_roles_needs_no_right_to_make_them(
+async def test_a_login_with_the_roles_needs_no_privilege_to_create_them(
     databases: Databases, plain_login: ConnectOptions
 ) -> None:
     await databases.execute(f"grant {', '.join(ROLES)} to plain_login")
@@ -269,7 +272,7 @@ async def test_a_login_that_has_the_roles_needs_no_right_to_make_them(
     await database.close()
 
 
-async def test_a_login_without_the_roles_is_told_what_a_dba_must_run(plain_login: ConnectOptions) -> None:
+async def test_a_login_without_the_roles_fails_with_the_commands_for_the_dba(plain_login: ConnectOptions) -> None:
     with pytest.raises(
         asyncpg.InsufficientPrivilegeError,
         match=r"create role todo_user nologin .* grant todo_user, todo_auth, todo_eraser, todo_worker to plain_login;",
@@ -278,15 +281,17 @@ async def test_a_login_without_the_roles_is_told_what_a_dba_must_run(plain_login
     assert await migrations.current(plain_login) is None
 
 
-async def test_membership_that_may_not_switch_is_not_enough(databases: Databases, plain_login: ConnectOptions) -> None:
-    """What PostgreSQL 16 gives to the login that creates a role."""
+async def test_membership_without_set_is_completed_by_the_migration(
+    databases: Databases, plain_login: ConnectOptions
+) -> None:
+    """PostgreSQL 16 gives this membership to the login that creates a role."""
     await databases.execute(f"grant {', '.join(ROLES)} to plain_login with admin true, inherit false, set false")
     await migrations.upgrade(plain_login)
     for role in ROLES:
         assert await rows(plain_login, f"select pg_has_role('{role}', 'set')") == [(True,)]
 
 
-async def test_migrations_of_two_databases_at_once_make_the_roles_together(databases: Databases) -> None:
+async def test_concurrent_migrations_of_two_databases_create_the_roles_once(databases: Databases) -> None:
     first, second = await databases.create(), await databases.create()
     connections = [await asyncpg.connect(**options.arguments()) for options in (first, second)]
     script = migrations.roles_script("todo_race")

@@ -1,4 +1,4 @@
-"""PgBouncer in transaction mode between the service and PostgreSQL, as hosted databases have it."""
+"""PgBouncer in transaction mode between the service and PostgreSQL, as in hosted databases."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ from tests.support import SECRET, Person, assert_problem
 
 BINARY = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BINARY is None, reason="pgbouncer is not installed")]
-SERVERS = 3  # connections to PostgreSQL for all the service's
+SERVERS = 3  # connections to PostgreSQL for all connections of the service
 INI = """
 [databases]
 * = host={sockets} port=5432 user=postgres
@@ -47,18 +47,18 @@ logfile = {folder}/log
 
 @pytest.fixture
 def pooler(postgres: ConnectOptions) -> Iterator[int]:
-    """The port of a PgBouncer in front of the test's PostgreSQL. Named statements do not work through it."""
+    """Starts a PgBouncer without named statements before the test's PostgreSQL, and yields its port."""
     assert BINARY is not None
     sockets = parse_qs(urlsplit(postgres.dsn).query)["host"][0]
     folder, port = Path(tempfile.mkdtemp(prefix="pgb-")), free_port()
     said = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout
     found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
     assert found, said
-    # From 1.21 it can keep named statements for its clients; what has to work is the one that cannot.
+    # From 1.21 it can keep named statements for its clients; the service must also work with one that cannot.
     newer = "max_prepared_statements = 0" if (int(found[1]), int(found[2])) >= (1, 21) else ""
     (folder / "ini").write_text(INI.format(sockets=sockets, port=port, folder=folder, servers=SERVERS, newer=newer))
     options = {}
-    if os.geteuid() == 0:  # PgBouncer refuses to be root; the owner of the cluster can reach its socket
+    if os.geteuid() == 0:  # PgBouncer refuses to run as root; the owner of the cluster can reach its socket
         owner = Path(sockets).stat().st_uid
         for path in (folder, folder / "ini"):
             os.chown(path, owner, -1)
@@ -89,7 +89,7 @@ async def application(url: str, **settings: str) -> AsyncIterator[FastAPI]:
 
 
 async def _work(http: httpx.AsyncClient, subject: str) -> list[str]:
-    """A dozen writes and reads of one user, each checked."""
+    """Performs and checks a dozen writes and reads of one user."""
     person = Person(http, subject)
     for number in range(4):
         task = await person.add(f"{subject} {number}", tags=["a", "b"], due_date="2030-01-01")
@@ -112,12 +112,12 @@ async def test_mixed_requests_through_transaction_pooling(databases: Databases, 
         found = await asyncio.gather(*(_work(http, subject) for subject in people))
         assert found == [[f"{subject} {number}" for number in range(4)] for subject in people]
 
-        # Isolation: the path, the query, and the settings of a transaction on a connection that others had before.
+        # Isolation: the path, the query, and the settings of a transaction on a connection used by others before.
         alice, bob = (Person(http, subject) for subject in people[:2])
         (task,) = (await alice.get("/tasks?limit=1")).json()
         assert_problem(await bob.get(f"/api/{alice.subject}/tasks"), 403)
         assert_problem(await bob.get(f"/tasks/{task['id']}"), 404)
-        # Whoever comes next on that connection is nobody: every setting ended with its transaction.
+        # The next user of that connection has no owner: every setting ended with its transaction.
         raw = await asyncpg.connect(url, statement_cache_size=0)
         try:
             for _ in range(2 * SERVERS):
@@ -127,10 +127,10 @@ async def test_mixed_requests_through_transaction_pooling(databases: Databases, 
             await raw.close()
 
 
-async def test_a_service_that_prepares_statements_by_name_fails_visibly(
+async def test_named_statements_fail_visibly_with_a_transaction_pooler(
     databases: Databases, migrated: str, pooler: int
 ) -> None:
-    """What STATEMENT_CACHE=off is for, and that this test's pooler needs it."""
+    """Shows the need for STATEMENT_CACHE=off with the pooler of this test."""
     name = urlsplit((await databases.create(migrated)).dsn).path
     url = f"postgresql://postgres@127.0.0.1:{pooler}{name}?sslmode=disable"
     options = connect_options(url, Settings(_env_file=None, database_url=url, jwt_secret=SECRET, statement_cache="off"))

@@ -1,7 +1,7 @@
-"""How PostgreSQL finds the rows of each request: plans that do not grow with what others own, and do not change unseen.
+"""The plans of every request: they do not grow with the rows of other users, and do not change unnoticed.
 
-The statements are those the service issues, planned under its role and as the prepared statements that it keeps: for
-any value. ``plans.txt`` holds their shape, ``python -m tests.db.test_plans`` writes it.
+The statements are those that the service issues, planned under its role and as the prepared statements that it keeps:
+for any value. ``plans.txt`` holds their shape, ``python -m tests.db.test_plans`` writes it.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ from tests.support import SECRET, Person
 pytestmark = pytest.mark.slow
 
 SNAPSHOT = Path(__file__).with_name("plans.txt")
-# One user with 5,000 tasks among 1,000 with ten. Fewer rows
-# than ANALYZE takes as its sample (30,000), so that it knows the same each time.
+# One user with 5,000 tasks among 1,000 with ten. Fewer rows than ANALYZE takes as its sample (30,000), so that its
+# statistics are the same each time.
 SEED = """
 select setseed(0.42);
 insert into users (id, revision) select 'user ' || n, 10 from generate_series(1, 1000) n union all select 'many', 5000;
@@ -107,7 +107,7 @@ REQUESTS = (
     'POST /tasks/{task}/comments {"body": "x"}',
     "DELETE /tasks/{task}",
     "POST /tasks/{task}/restore",
-    "DELETE /tasks/{parent}",  # with those below it
+    "DELETE /tasks/{parent}",  # with its subtasks
     "POST /tasks/{parent}/restore",
     'POST /tasks/bulk {"ids": [{task}, {parent}], "action": "complete"}',
     'POST /tasks/bulk {"ids": [{task}, {parent}], "action": "update", "change": {"priority": "low"}}',
@@ -116,7 +116,7 @@ REQUESTS = (
     'POST /tasks/bulk {"ids": [{task}, {parent}], "action": "restore"}',
     'PATCH /tags/home {"name": "house"}',
 )
-# Requests that sort, and why it is little that they do.
+# Requests that sort, and why the sort is small.
 ONE_PROJECT = "the tasks of one project; tasks_by_project has them in their own order only"
 SORTS = {
     "GET /tasks?due_after=2026-06-01&due_before=2026-06-08T12:00:00Z": "what is due within a hundred days at most",
@@ -128,7 +128,7 @@ SORTS = {
     "GET /changes?since=4900&limit=20": "a page that has its order already",
     "GET /views": "at most 200",
 }
-# Requests that are about all of a user's rows, and what they look at.
+# Requests that concern all rows of a user, and which rows they read.
 WHOLE = {
     "GET /tasks?search=task": "the comments; of the tasks no more than fill the page",
     "GET /tasks?search=task&sort=relevance": "every match has to be seen before the best are known",
@@ -141,19 +141,19 @@ WHOLE = {
     'PATCH /tags/home {"name": "house"}': "no index has tags: those that a policy lets be used are no use for arrays",
 }
 WHOLE_SORTS = {"GET /tasks?search=task&sort=relevance", "GET /tags", "GET /stats"}
-# Links that are followed from the first page of each list that is longer than it.
+# Links that are followed from the first page of each list that is longer than a page.
 LINKS = {name: re.compile(rf'<([^>]+)>; rel="{name}"') for name in ("next", "prev")}
 
 
 class Planned(NamedTuple):
-    """One statement that a request makes the service issue."""
+    """A statement that the service issues for a request."""
 
     request: str
     plan: dict[str, Any]
 
 
 async def ask(person: Person, places: dict[str, str]) -> list[tuple[str, str]]:
-    """The requests, and what they make the service issue, in order. Each must succeed."""
+    """Sends the requests, and returns the statements that the service issues for them, in order. Each must succeed."""
     found: list[tuple[str, str]] = []
 
     async def call(name: str, method: str, path: str, body: str = "") -> httpx.Response:
@@ -176,11 +176,11 @@ async def ask(person: Person, places: dict[str, str]) -> list[tuple[str, str]]:
 
 
 async def plan_all(options: ConnectOptions) -> list[Planned]:
-    """Of all requests, on a migrated database that has no rows yet."""
+    """Plans the statements of all requests, on a migrated database that has no rows yet."""
     connection = await asyncpg.connect(**options.arguments())
     try:
         await connection.execute(SEED)
-        await connection.execute("reindex schema public")  # how many pages each has is not to be chance
+        await connection.execute("reindex schema public")  # so that the number of pages of each index is not accidental
         await connection.execute("vacuum analyze")  # an index-only scan depends on it
         task = "select {} from tasks where user_id = 'many' and deleted_at is null and {} is not null"
         places = {
@@ -202,7 +202,7 @@ async def plan_all(options: ConnectOptions) -> list[Planned]:
 
 
 def entered(scan: dict[str, Any]) -> list[str]:
-    """The columns by which it finds its place in the index."""
+    """Returns the columns by which the scan finds its place in the index."""
     (columns,) = [set(table.c.keys()) for table in METADATA.tables.values() if scan["Index Name"] in names(table)]
     return list(dict.fromkeys(name for name in re.findall(r"\w+", scan.get("Index Cond", "")) if name in columns))
 
@@ -212,7 +212,7 @@ def names(table: Any) -> set[str]:
 
 
 def below(plan: dict[str, Any], paged: bool) -> Iterator[tuple[dict[str, Any], bool]]:
-    """The nodes it reads from, and whether it reads each in its order, until a page is full."""
+    """Yields the nodes that the plan reads from, and whether it reads each in its order, until a page is full."""
     kind = plan["Node Type"]
     paged = kind == "Limit" or (paged and kind in {"Result", "Nested Loop", "Index Scan"})
     for child in plan.get("Plans", []):
@@ -220,18 +220,18 @@ def below(plan: dict[str, Any], paged: bool) -> Iterator[tuple[dict[str, Any], b
 
 
 def reads_whole(plan: dict[str, Any], paged: bool) -> bool:
-    """It enters an index by the owner alone, and not in its order until a page is full."""
+    """Returns whether the scan enters an index by the owner alone, and not in its order until a page is full."""
     return "Index Name" in plan and not paged and entered(plan) == ["user_id"]
 
 
 def lines(plan: dict[str, Any], depth: int = 1, paged: bool = False) -> Iterator[str]:
-    """Kinds of nodes, indexes with the columns by which they are entered, tables; no costs."""
+    """Yields the kinds of nodes, indexes with the columns by which they are entered, and tables; no costs."""
     parts = [plan[name] for name in ("Subplan Name", "Operation", "Node Type") if name in plan]
     if plan.get("Scan Direction") == "Backward":
         parts.append("Backward")
     if index := plan.get("Index Name"):
         if reads_whole(plan, paged) and index.startswith("tasks_by_"):
-            index = "tasks_by_*"  # all of them say whose a task is; which one has fewer pages is chance
+            index = "tasks_by_*"  # all of them begin with the owner; which one has fewer pages is accidental
         parts.append(f"{index} ({', '.join(entered(plan))})")
     elif "Relation Name" in plan or "CTE Name" in plan:
         parts.append(plan.get("Relation Name", plan.get("CTE Name")))
@@ -256,7 +256,7 @@ async def planned(postgres: ConnectOptions, migrated: str) -> AsyncIterator[list
     await databases.drop()
 
 
-async def test_plans_are_those_of_the_snapshot(planned: list[Planned]) -> None:
+async def test_plans_equal_the_snapshot(planned: list[Planned]) -> None:
     assert snapshot(planned) == SNAPSHOT.read_text(), "run: python -m tests.db.test_plans, and look at what has changed"
 
 
@@ -276,7 +276,7 @@ async def test_only_a_few_rows_are_sorted(planned: list[Planned]) -> None:
     assert sorting == {*SORTS, *WHOLE_SORTS}
 
 
-async def test_only_what_is_about_all_of_a_user_reads_all_of_it(planned: list[Planned]) -> None:
+async def test_only_requests_about_all_rows_of_a_user_read_all_of_them(planned: list[Planned]) -> None:
     assert {each.request for each in planned if reads_all(each.plan)} == set(WHOLE)
 
 
@@ -285,7 +285,7 @@ def tables(plan: dict[str, Any]) -> set[Any]:
 
 
 def reads_all(plan: dict[str, Any], *, paged: bool = False) -> bool:
-    """It, or what it reads from."""
+    """Returns whether the plan, or a node below it, reads all rows of a user."""
     return reads_whole(plan, paged) or any(reads_all(child, paged=in_order) for child, in_order in below(plan, paged))
 
 

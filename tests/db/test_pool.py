@@ -1,4 +1,4 @@
-"""Connections: used again, ended late after reads, replaced when they are old, closed at the end."""
+"""Connections are reused, their reads committed late, replaced when they are old, and closed at shutdown."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from app.db.database import Database
 from tests.databases import Databases
 
 MINE = text("select id from users where id = :owner")
-SEEN = text("select id from users")  # whatever the policies let through
+SEEN = text("select id from users")  # the rows that the policies allow
 PID = text("select pg_backend_pid()")
 OPEN = """
     select pid from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"""
@@ -28,7 +28,7 @@ async def options(databases: Databases, migrated: str) -> ConnectOptions:
 
 @pytest.fixture
 async def database(options: ConnectOptions) -> AsyncIterator[Database]:
-    """With one connection."""
+    """Opens a database with one connection."""
     opened = await Database(options, size=1, timeout=1).open()
     yield opened
     await opened.close()
@@ -55,7 +55,7 @@ async def pid(database: Database) -> int:
     return found
 
 
-async def test_a_read_is_ended_by_the_next_transaction_or_soon_by_itself(database: Database, admin: Any) -> None:
+async def test_a_read_is_committed_by_the_next_transaction_or_soon_after(database: Database, admin: Any) -> None:
     first = await pid(database)
     assert [row["pid"] for row in await admin.fetch(OPEN)] == [first]
     assert await pid(database) == first
@@ -63,7 +63,9 @@ async def test_a_read_is_ended_by_the_next_transaction_or_soon_by_itself(databas
     assert await pid(database) == first  # the connection stays
 
 
-async def test_what_lingers_shows_nobody_an_old_snapshot_or_another_users_rows(database: Database, admin: Any) -> None:
+async def test_a_deferred_commit_shows_no_old_snapshot_and_no_rows_of_another_user(
+    database: Database, admin: Any
+) -> None:
     for owner in ("alice", "bob"):
         await admin.execute("insert into users (id) values ($1)", owner)
     async with database.transaction("alice", read_only=True) as session:
@@ -77,14 +79,14 @@ async def test_what_lingers_shows_nobody_an_old_snapshot_or_another_users_rows(d
     assert await admin.fetchval("select timezone from users where id = 'alice'") == "UTC"
 
 
-async def test_behind_a_pooler_nothing_lingers(options: ConnectOptions, admin: Any) -> None:
+async def test_commits_are_not_deferred_with_a_transaction_pooler(options: ConnectOptions, admin: Any) -> None:
     database = await Database(replace(options, pooled=True), size=1, timeout=1).open()
     await pid(database)
     assert await admin.fetch(OPEN) == []
     await database.close()
 
 
-async def test_a_connection_that_was_long_idle_is_replaced(
+async def test_a_connection_over_the_idle_limit_is_replaced(
     database: Database, admin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await pid(database)
@@ -96,17 +98,17 @@ async def test_a_connection_that_was_long_idle_is_replaced(
     await until_empty(admin, "select pid from pg_stat_activity where pid = $1", first)
 
 
-async def test_a_connection_that_died_in_a_lingering_read_is_replaced(database: Database, admin: Any) -> None:
+async def test_a_connection_lost_before_a_deferred_commit_is_replaced(database: Database, admin: Any) -> None:
     first = await pid(database)
     await admin.execute("select pg_terminate_backend($1, 5000)", first)
     assert await pid(database) != first
     again = await pid(database)
     await admin.execute("select pg_terminate_backend($1, 5000)", again)
-    await asyncio.sleep(3 * pool.LINGER)  # the late COMMIT finds it dead
+    await asyncio.sleep(3 * pool.LINGER)  # the deferred COMMIT finds it closed
     assert await pid(database) != again
 
 
-async def test_closing_waits_for_what_runs_and_ends_what_lingers(database: Database, admin: Any) -> None:
+async def test_closing_waits_for_running_transactions_and_ends_deferred_ones(database: Database, admin: Any) -> None:
     await pid(database)
     async with database.transaction("alice") as session:
         await session.exec(PID)

@@ -1,4 +1,4 @@
-"""A transaction that the database gave up for another one is done again, and its effect is there once."""
+"""A transaction that the database aborted in favour of another is retried, and has its effect once."""
 
 import asyncio
 
@@ -8,15 +8,15 @@ from app.db.connection_options import ConnectOptions
 from tests.support import Person
 
 
-async def test_the_victim_of_a_deadlock_is_tried_again(alice: Person, postgres: ConnectOptions) -> None:
-    """The service takes the user's row, then the task's; this other program takes them the other way round."""
+async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: ConnectOptions) -> None:
+    """The service locks the user's row, then the task's; another program locks them in the reverse order."""
     task = await alice.add("a")
     other = await asyncpg.connect(**postgres.arguments())
     try:
         async with other.transaction():
             await other.execute("select 1 from tasks where user_id = $1 for update", alice.subject)
             request = asyncio.create_task(alice.patch(f"/tasks/{task['id']}", {"title": "b"}))
-            await asyncio.sleep(0.2)  # the service waits for the task now, and will look for a deadlock first
+            await asyncio.sleep(0.2)  # the service waits for the task now, and will check for a deadlock first
             await other.execute("select 1 from users where id = $1 for update", alice.subject)
         answer = await request
     finally:

@@ -1,4 +1,4 @@
-"""Which role of the database may see what, asked of the database itself."""
+"""The privileges of each database role, as reported by the database."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,7 +19,7 @@ USER_TABLES = """
 
 @pytest.fixture
 async def connection(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[Any]:
-    """A connection of the service's own login, outside of its pool; what a test does is rolled back."""
+    """Opens a connection with the service's own login, outside its pool, and rolls back what a test does."""
     found = await asyncpg.connect(**postgres.arguments())
     transaction = found.transaction()
     await transaction.start()
@@ -29,7 +29,7 @@ async def connection(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[An
 
 
 @pytest.mark.parametrize("table", AUTH_TABLES)
-async def test_the_role_that_serves_tasks_has_no_right_on_an_auth_table(connection: Any, table: str) -> None:
+async def test_the_service_role_has_no_privilege_on_auth_tables(connection: Any, table: str) -> None:
     await connection.execute("set local role todo_user; set local app.user_id = 'anybody'")
     for statement in (
         f"select * from {table}",
@@ -43,7 +43,7 @@ async def test_the_role_that_serves_tasks_has_no_right_on_an_auth_table(connecti
                 await connection.execute(statement)
 
 
-async def test_the_auth_role_reaches_no_table_of_what_users_keep(connection: Any) -> None:
+async def test_the_auth_role_has_no_privilege_on_user_data(connection: Any) -> None:
     others = [row[0] for row in await connection.fetch(USER_TABLES, [*AUTH_TABLES, "alembic_version", "users"])]
     assert {"tasks", "changes"} <= set(others)
     await connection.execute("set local role todo_auth; set local app.user_id = 'anybody'")
@@ -58,7 +58,7 @@ async def test_the_auth_role_reaches_no_table_of_what_users_keep(connection: Any
                 await connection.execute(f"select {column} from users")
 
 
-async def test_the_eraser_reads_nothing_but_whose_rows_they_are(connection: Any) -> None:
+async def test_the_eraser_role_reads_only_the_owner_of_rows(connection: Any) -> None:
     await connection.execute("set local role todo_eraser; set local app.user_id = 'anybody'")
     for statement in (
         "select password_hash from accounts",
@@ -72,7 +72,7 @@ async def test_the_eraser_reads_nothing_but_whose_rows_they_are(connection: Any)
                 await connection.execute(statement)
 
 
-async def test_the_eraser_can_delete_the_rows_of_one_user_from_every_table(connection: Any) -> None:
+async def test_the_eraser_role_can_delete_the_rows_of_one_user_from_every_table(connection: Any) -> None:
     tables = [
         row[0] for row in await connection.fetch(USER_TABLES, ["alembic_version", "login_attempts", "rate_limits"])
     ]
@@ -82,14 +82,14 @@ async def test_the_eraser_can_delete_the_rows_of_one_user_from_every_table(conne
         await connection.execute(f"delete from {table} where {column} = 'anybody'")
 
 
-async def test_a_table_that_is_added_later_can_be_erased_too(connection: Any) -> None:
+async def test_the_eraser_role_can_delete_from_tables_created_later(connection: Any) -> None:
     await connection.execute("create table later (user_id text, secret text)")
     assert await connection.fetchval("select has_table_privilege('todo_eraser', 'later', 'delete')")
     assert not await connection.fetchval("select has_table_privilege('todo_auth', 'later', 'select')")
 
 
 @pytest.mark.parametrize("role", ["todo_user", "todo_auth", "todo_eraser", "todo_worker"])
-async def test_no_role_of_the_service_is_above_the_rules(connection: Any, role: str) -> None:
+async def test_no_service_role_can_bypass_row_level_security(connection: Any, role: str) -> None:
     row = await connection.fetchrow(
         "select rolsuper, rolbypassrls, rolcanlogin, rolcreaterole, rolinherit from pg_roles where rolname = $1", role
     )

@@ -1,4 +1,4 @@
-"""The session provider against SQLAlchemy's own execution, and its behaviour when things go wrong."""
+"""The session provider against SQLAlchemy's own execution, and its behaviour when statements fail."""
 
 import asyncio
 from datetime import UTC, date, datetime
@@ -71,13 +71,13 @@ CREATE = """create temporary table things (id bigint generated always as identit
 
 @pytest.fixture
 async def superuser(postgres: ConnectOptions) -> Any:
-    """Sessions that may create a temporary table."""
+    """Opens sessions that may create a temporary table."""
     database = await Database(postgres, size=2, timeout=0.2, role="postgres").open()
     yield database
     await database.close()
 
 
-async def test_rows_are_what_sqlalchemy_itself_would_give(superuser: Database, postgres: ConnectOptions) -> None:
+async def test_rows_equal_those_of_sqlalchemy(superuser: Database, postgres: ConnectOptions) -> None:
     insertion = insert(THINGS).returning(THINGS)
     ours, prepared = [], Prepared(insertion.values({c.name: bindparam(c.name) for c in THINGS.c if c.name != "id"}))
     async with superuser.transaction(OWNER) as session:
@@ -108,7 +108,7 @@ async def test_a_statement_of_the_same_shape_is_compiled_once() -> None:
     assert prepare(select(THINGS.c.id).where(THINGS.c.number == 1))[0] is not first
 
 
-def test_a_missing_parameter_and_a_python_default_are_bugs_that_show() -> None:
+def test_a_missing_parameter_and_a_python_default_raise() -> None:
     with pytest.raises(KeyError):
         Prepared(select(THINGS).where(THINGS.c.id == bindparam("id"))).arguments({})
     defaulted = Table("d", MetaData(), Column("a", Integer, default=1), Column("b", Integer))
@@ -122,7 +122,7 @@ def database(app: FastAPI) -> Database:
     return found
 
 
-async def test_an_exception_undoes_everything(database: Database) -> None:
+async def test_an_exception_rolls_the_transaction_back(database: Database) -> None:
     owner = "session-rollback"
 
     async def fail() -> None:
@@ -142,7 +142,7 @@ async def test_a_read_only_session_cannot_write(database: Database) -> None:
             await session.exec(text("insert into users (id) values ('session-test')"))
 
 
-async def test_connections_that_were_all_terminated_are_replaced(superuser: Database, postgres: ConnectOptions) -> None:
+async def test_terminated_connections_are_replaced(superuser: Database, postgres: ConnectOptions) -> None:
     one = Prepared(select(func.pg_backend_pid()))
 
     async def pid() -> int:
@@ -158,7 +158,7 @@ async def test_connections_that_were_all_terminated_are_replaced(superuser: Data
     assert not set(await asyncio.gather(*(pid() for _ in range(4)))) & set(pids)
 
 
-async def test_requests_beyond_the_pool_wait_their_turn_then_give_up(superuser: Database) -> None:
+async def test_requests_beyond_the_pool_wait_in_order_and_then_time_out(superuser: Database) -> None:
     sleep = text("select pg_sleep(0.05)")
     order: list[int] = []
 
@@ -183,7 +183,7 @@ async def test_requests_beyond_the_pool_wait_their_turn_then_give_up(superuser: 
     await work(0)
 
 
-async def test_a_cancelled_request_gives_its_connection_back(superuser: Database) -> None:
+async def test_a_cancelled_request_returns_its_connection(superuser: Database) -> None:
     async def slow() -> None:
         async with superuser.transaction(OWNER) as session:
             await session.exec(text("select pg_sleep(5)"))
@@ -199,13 +199,13 @@ async def test_a_cancelled_request_gives_its_connection_back(superuser: Database
         assert (await session.exec(running)).one() <= 1  # this query itself
 
 
-async def test_a_value_out_of_range_is_the_callers_fault(database: Database) -> None:
+async def test_a_value_out_of_range_is_invalid_input(database: Database) -> None:
     with pytest.raises(Invalid):
         async with database.transaction(OWNER) as session:
             await session.exec(text("select cast(:n as bigint)"), {"n": 2**63})
 
 
-async def test_a_database_that_is_gone_is_unavailable_not_a_bug(settings: Any) -> None:
+async def test_opening_an_unreachable_database_raises(settings: Any) -> None:
     from app.db.connection_options import connect_options
 
     options = connect_options("postgresql://nobody@127.0.0.1:1/none", settings)

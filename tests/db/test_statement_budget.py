@@ -1,4 +1,4 @@
-"""Round trips to the database are a budget: BEGIN with its settings, the statement, COMMIT.
+"""Round trips to the database have a budget: BEGIN with its settings, the statement, COMMIT.
 
 The COMMIT of a read travels with the next BEGIN."""
 
@@ -17,7 +17,7 @@ Count = Callable[[], int]
 
 @pytest.fixture
 def round_trips(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Count:
-    """How many the last request took; 0 when it opened no transaction."""
+    """Returns a function that counts the round trips of the last request; 0 when it opened no transaction."""
     sessions: list[Session] = []
     database: Database = app.state.database
     transaction = database.transaction
@@ -40,16 +40,16 @@ BUDGET = {
     ("PATCH", "/tasks/{id}", '{"title": "x"}'): 3,
     ("PUT", "/tasks/{id}", '{"due_date": "2026-12-01"}'): 3,
     ("PATCH", "/tasks/{id}/complete", None): 3,
-    # Setting takes the owner's lock first, so that the record can say whether the task was open before.
+    # Setting takes the owner's lock first, so that the change can state whether the task was open before.
     ("PATCH", "/tasks/{id}/complete", '{"completed": true}'): 4,
     ("PATCH", "/tasks/{id}", '{"completed": true}'): 4,
-    ("POST", "/tasks/{id}/restore", None): 4,  # it is not in the trash: the lock and a look
+    ("POST", "/tasks/{id}/restore", None): 4,  # it is not deleted: the lock and a lookup
     ("DELETE", "/tasks/{id}", None): 3,
     ("GET", "/tasks/{id}/comments", None): 2,
     ("POST", "/tasks/{id}/comments", '{"body": "x"}'): 3,
     ("GET", "/tasks/{id}/comments/999999", None): 4,
     ("GET", "/tags", None): 3,
-    # The lock, a look for the new name and one for the old, the write, and what is answered.
+    # The lock, a lookup of the new name and one of the old, the write, and the response.
     ("PATCH", "/tags/x", '{"name": "y"}'): 7,
     ("DELETE", "/tags/x", None): 5,
     ("GET", "/views", None): 2,
@@ -75,7 +75,7 @@ async def test_a_request_stays_within_its_budget(
     assert round_trips() == BUDGET[method, path, body]
 
 
-async def test_conditional_requests_cost_one_look_up(alice: Person, round_trips: Count) -> None:
+async def test_a_conditional_request_costs_one_lookup(alice: Person, round_trips: Count) -> None:
     task = await alice.add()
     etag = (await alice.get("/tasks")).headers["etag"]
     round_trips()

@@ -1,4 +1,5 @@
-"""Inputs that turn an ordinary service into a 500. Here each is refused, stores nothing, and hurts nobody after it."""
+"""Inputs that make an ordinary service return 500. Here each is refused, stores nothing, and affects no later
+request."""
 
 import json
 from collections.abc import AsyncIterator
@@ -16,11 +17,11 @@ from tests.support import Person, assert_problem
 
 JSON = {"Content-Type": "application/json"}
 INT8 = 2**63
-NUL, LONE = "\\u0000", "\\ud800"  # as JSON spells them
+NUL, LONE = "\\u0000", "\\ud800"  # in JSON notation
 
 
 def short(text: str) -> str:
-    """A readable test id."""
+    """Returns a readable test id."""
     return ascii(text)[1:-1] if len(text) <= 40 else f"{ascii(text)[1:20]}...{len(text)}"
 
 
@@ -29,7 +30,7 @@ async def post_raw(person: Person, body: bytes, headers: dict[str, str] | None =
 
 
 async def assert_untouched(person: Person) -> None:
-    """Nothing was stored, no number was taken, and the next write works."""
+    """Asserts that nothing was stored, no revision was taken, and the next write works."""
     for path in ("/tasks", "/tasks/trash"):
         listed = await person.get(path)
         assert (listed.status_code, listed.json(), listed.headers["x-revision"]) == (200, [], "0")
@@ -78,7 +79,7 @@ async def test_a_body_that_cannot_be_parsed_is_400(alice: Person, body: bytes) -
 
 
 @pytest.mark.parametrize(("method", "path"), [("PATCH", ""), ("PUT", ""), ("PATCH", "/complete")])
-async def test_every_body_is_read_as_strictly(alice: Person, method: str, path: str) -> None:
+async def test_every_body_is_parsed_strictly(alice: Person, method: str, path: str) -> None:
     task = await alice.add()
     for body in MALFORMED.values():
         answer = await alice.call(method, f"/tasks/{task['id']}{path}", content=body, headers=JSON)
@@ -86,7 +87,7 @@ async def test_every_body_is_read_as_strictly(alice: Person, method: str, path: 
     assert (await alice.get(f"/tasks/{task['id']}")).json() == task
 
 
-# --- bodies that are parsed but not acceptable: 422 ---
+# --- bodies that are parsed but invalid: 422 ---
 
 UNACCEPTABLE = {
     "nothing": "",
@@ -151,7 +152,7 @@ UNACCEPTABLE = {
 
 
 @pytest.mark.parametrize("body", UNACCEPTABLE.values(), ids=UNACCEPTABLE.keys())
-async def test_a_body_that_is_not_acceptable_is_422(alice: Person, body: str) -> None:
+async def test_an_invalid_body_is_422(alice: Person, body: str) -> None:
     answer = await post_raw(alice, body.encode())
     problem = assert_problem(answer, 422, "validation_error")
     assert problem["errors"]
@@ -159,7 +160,7 @@ async def test_a_body_that_is_not_acceptable_is_422(alice: Person, body: str) ->
     await assert_untouched(alice)
 
 
-async def test_an_update_that_is_not_acceptable_changes_nothing(alice: Person) -> None:
+async def test_an_invalid_update_changes_nothing(alice: Person) -> None:
     task = await alice.add("as it was", tags=["t"])
     clears = {"no title", "tags null"}  # an update may leave the title out, and may clear the tags
     for name, body in UNACCEPTABLE.items():
@@ -181,13 +182,13 @@ async def test_a_task_is_completed_only_by_a_boolean(alice: Person, body: str) -
     assert (await alice.get(path)).json() == task
 
 
-async def test_what_was_sent_is_not_repeated_in_the_answer(alice: Person) -> None:
+async def test_a_422_does_not_repeat_the_values_sent(alice: Person) -> None:
     answer = await alice.post("/tasks", {"title": 17, "description": ["hush-hush"], "due_date": "hush-hush"})
     assert_problem(answer, 422)
     assert "hush-hush" not in answer.text
 
 
-async def test_read_only_names_are_ignored_whatever_they_hold(alice: Person) -> None:
+async def test_read_only_fields_are_ignored_with_any_value(alice: Person) -> None:
     body = f'{{"title": "x", "id": {INT8}, "user_id": "eve", "version": "{LONE}", "created_at": [{NUL!r}]}}'
     answer = await post_raw(alice, body.replace("'", '"').encode())
     assert answer.status_code == 201
@@ -204,12 +205,12 @@ INVISIBLE = [
 
 
 @pytest.mark.parametrize("title", INVISIBLE, ids=short)
-async def test_a_title_nobody_can_see_is_refused(alice: Person, title: str) -> None:
+async def test_an_invisible_title_is_refused(alice: Person, title: str) -> None:
     await assert_refused(alice, await alice.post("/tasks", {"title": title}), 422, "validation_error")
 
 
 @pytest.mark.parametrize("title", INVISIBLE, ids=short)
-async def test_a_tag_nobody_can_see_is_refused(alice: Person, title: str) -> None:
+async def test_an_invisible_tag_is_refused(alice: Person, title: str) -> None:
     await assert_refused(alice, await alice.post("/tasks", {"title": "x", "tags": [title]}), 422)
 
 
@@ -230,7 +231,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("sent", "stored"), KEPT, ids=[short(sent) for sent, _ in KEPT])
-async def test_a_title_is_kept_trimmed_in_nfc_and_otherwise_as_it_is(alice: Person, sent: str, stored: str) -> None:
+async def test_a_title_is_stored_trimmed_and_in_nfc(alice: Person, sent: str, stored: str) -> None:
     task = await alice.add(sent)
     assert task["title"] == stored
     assert await alice.titles() == [stored]
@@ -256,10 +257,10 @@ async def test_tags_are_unique_in_nfc_and_keep_their_order_and_case(alice: Perso
     assert task["tags"] == ["b", "B", "a", "\u00e9"]
 
 
-async def test_twenty_tags_of_fifty_characters_are_the_most(alice: Person) -> None:
+async def test_a_task_has_at_most_twenty_tags_of_fifty_characters(alice: Person) -> None:
     tags = [f"{number:02}".ljust(TAG_MAX, "\U0001f600") for number in range(TAGS_MAX)]
     assert (await alice.add(tags=tags))["tags"] == tags
-    assert (await alice.add(tags=tags + tags))["tags"] == tags  # the same ones again add none
+    assert (await alice.add(tags=tags + tags))["tags"] == tags  # repeated tags do not count
     assert_problem(await alice.post("/tasks", {"title": "x", "tags": [*tags, "one more"]}), 422, "validation_error")
 
 
@@ -282,7 +283,7 @@ async def test_a_body_of_another_content_type_is_415(alice: Person, content_type
 @pytest.mark.parametrize(
     "content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/merge-patch+json"]
 )
-async def test_json_is_known_by_any_of_its_names(alice: Person, content_type: str) -> None:
+async def test_every_json_content_type_is_accepted(alice: Person, content_type: str) -> None:
     assert (await post_raw(alice, b'{"title": "x"}', {"Content-Type": content_type})).status_code == 201
 
 
@@ -293,7 +294,7 @@ TEN_MB = 10 * 1024 * 1024
 
 
 class Chunks:
-    """A body without a length, which knows how much of it was taken."""
+    """A body without a length, which counts the bytes taken."""
 
     def __init__(self, size: int) -> None:
         self.left, self.taken = size, 0
@@ -305,20 +306,20 @@ class Chunks:
             yield b" " * CHUNK
 
 
-async def test_a_body_of_the_limit_is_read_and_of_one_byte_more_is_413(alice: Person, settings: Settings) -> None:
+async def test_a_body_is_413_from_one_byte_over_the_limit(alice: Person, settings: Settings) -> None:
     body = b'{"title": "x"}'.ljust(settings.body_limit + 1)
     await assert_refused(alice, await post_raw(alice, body), 413, "body_too_large")
     assert (await post_raw(alice, body[:-1])).status_code == 201
 
 
-async def test_a_body_that_says_it_is_too_large_is_not_read(alice: Person) -> None:
+async def test_a_body_that_declares_an_excessive_length_is_not_read(alice: Person) -> None:
     body = Chunks(TEN_MB)
     answer = await alice.call("POST", "/tasks", content=body, headers=JSON | {"Content-Length": str(TEN_MB)})
     assert body.taken <= CHUNK
     await assert_refused(alice, answer, 413, "body_too_large")
 
 
-async def test_a_body_that_does_not_say_is_counted_while_it_streams(alice: Person, settings: Settings) -> None:
+async def test_a_body_without_a_length_is_counted_while_it_streams(alice: Person, settings: Settings) -> None:
     body = Chunks(TEN_MB)
     answer = await alice.call("POST", "/tasks", content=body, headers=JSON)
     assert body.taken <= settings.body_limit + 2 * CHUNK
@@ -326,13 +327,13 @@ async def test_a_body_that_does_not_say_is_counted_while_it_streams(alice: Perso
 
 
 @pytest.mark.parametrize("length", ["-1", "1e9", "\u00b2", "9" * 5000, "0x10", ""])
-async def test_a_length_that_is_no_number_does_not_switch_the_limit_off(alice: Person, length: str) -> None:
+async def test_an_invalid_content_length_does_not_disable_the_limit(alice: Person, length: str) -> None:
     request = alice.client.build_request("POST", f"/api/{alice.subject}/tasks", content=Chunks(TEN_MB))
     request.headers = httpx.Headers({**alice.headers, **JSON, "Content-Length": length}, encoding="latin-1")
     await assert_refused(alice, await alice.client.send(request), 413, "body_too_large")
 
 
-async def test_nobody_without_a_token_can_make_the_service_read_a_body(client: httpx.AsyncClient) -> None:
+async def test_a_body_is_not_read_without_a_valid_token(client: httpx.AsyncClient) -> None:
     body = Chunks(TEN_MB)
     assert_problem(await client.post("/api/me/tasks", content=body, headers=JSON), 401)
     assert body.taken <= CHUNK
@@ -361,14 +362,14 @@ async def test_an_id_that_is_not_a_canonical_positive_integer_is_404(alice: Pers
     await assert_untouched(alice)
 
 
-async def test_the_largest_id_is_an_id_that_is_not_there(alice: Person) -> None:
+async def test_the_largest_id_is_a_missing_task(alice: Person) -> None:
     await assert_refused(alice, await alice.get(f"/tasks/{INT8 - 1}"), 404, "task_not_found")
 
 
 @pytest.mark.parametrize("raw", ["%00", "%ED%A0%80", "%FF", "%F0%9F%98%80", "'%20or%201=1", "x" * 255, "..%2F.."])
-async def test_a_user_id_of_any_bytes_is_somebody_elses(alice: Person, raw: str) -> None:
+async def test_a_user_id_of_any_bytes_in_the_path_is_another_user(alice: Person, raw: str) -> None:
     answer = await alice.get(f"/api/{raw}/tasks")
-    if answer.status_code != 404:  # a decoded slash makes it another path, which is not there
+    if answer.status_code != 404:  # a decoded slash makes it another path, which does not exist
         assert_problem(answer, 403, "forbidden")
     await assert_untouched(alice)
 
@@ -404,7 +405,7 @@ BAD_QUERIES = [
 
 
 @pytest.mark.parametrize("query", BAD_QUERIES, ids=short)
-async def test_a_query_that_is_not_acceptable_is_422(alice: Person, query: str) -> None:
+async def test_an_invalid_query_is_422(alice: Person, query: str) -> None:
     problem = assert_problem(await alice.get(f"/tasks?{query}"), 422)
     assert all(error["loc"][0] == "query" and error["msg"] and error["type"] for error in problem["errors"])
     await assert_untouched(alice)
@@ -413,7 +414,7 @@ async def test_a_query_that_is_not_acceptable_is_422(alice: Person, query: str) 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=-1", "limit=1001", "offset=-1", f"offset={INT8}", "sort=title", "cursor=x", "foo=1"]
 )
-async def test_the_query_of_the_trash_is_as_strict(alice: Person, query: str) -> None:
+async def test_the_query_of_the_trash_is_checked_strictly(alice: Person, query: str) -> None:
     await assert_refused(alice, await alice.get(f"/tasks/trash?{query}"), 422)
 
 
@@ -438,13 +439,13 @@ async def test_a_forged_cursor_is_422(alice: Person, cursor: Cursor) -> None:
 
 
 @pytest.mark.parametrize("value", ["a\0", "x" * 5000, 17, ""], ids=lambda value: short(str(value)))
-async def test_a_forged_cursor_of_titles_does_no_harm(alice: Person, value: str | int) -> None:
+async def test_a_forged_title_cursor_is_harmless(alice: Person, value: str | int) -> None:
     cursor = Cursor("title", "asc", False, value, 1).encode()
     assert (await alice.get(f"/tasks?sort=title&cursor={cursor}")).status_code == (200 if value == "" else 422)
     await assert_untouched(alice)
 
 
-async def test_an_unknown_name_in_the_query_is_named(alice: Person) -> None:
+async def test_an_unknown_query_parameter_is_named(alice: Person) -> None:
     problem = assert_problem(await alice.get("/tasks?limt=5"), 422, "validation_error")
     assert problem["errors"] == [
         {"loc": ["query", "limt"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}
@@ -456,22 +457,22 @@ SEARCHES += ["$1", "{}", "{x}", "%s", "%(a)s", ":x", ";", "\ufffd", "\U0001f600"
 
 
 @pytest.mark.parametrize("text", SEARCHES, ids=short)
-async def test_a_search_finds_its_own_characters_and_no_others(alice: Person, text: str) -> None:
+async def test_a_search_treats_special_characters_literally(alice: Person, text: str) -> None:
     await alice.add("plain words, nothing more")
     await alice.add(f"<{text}>"[:TITLE_MAX], description=text)
     expected = [f"<{text}>"[:TITLE_MAX]]
     answer = await alice.get("/tasks", params={"search": text})
     assert answer.status_code == 200
-    if text != "a &":  # two words, each of which must be somewhere
+    if text != "a &":  # two words, which may match in different places
         assert [task["title"] for task in answer.json()] == expected
 
 
 @pytest.mark.parametrize("query", ["search=", "search=%20%20", "", "status=all", "limit=1000", "offset=2147483647"])
-async def test_a_query_at_its_bounds_is_answered(alice: Person, query: str) -> None:
+async def test_a_query_at_its_bounds_is_accepted(alice: Person, query: str) -> None:
     assert (await alice.get(f"/tasks?{query}")).status_code == 200
 
 
-# --- users of any name ---
+# --- user ids of any characters ---
 
 SUBJECTS = ["o'brien", 'a"b', "a\\b", "auth0|17", "ann@example.com", "a b", "a?b#c", "a%2Fb", "a;b,c", "<a>", "100%_"]
 SUBJECTS += ["\u00e5sa", "\u65e5\u672c", "\U0001f600", "e\u0301", "a+b", "$$", "--", "null", "0", "x" * 255, "..."]
@@ -501,24 +502,24 @@ async def test_a_user_id_with_a_slash_is_reached_as_me(client: httpx.AsyncClient
 @pytest.mark.parametrize(
     "subject", ["", "\0", "a\nb", "\x7f", "\u0085", "\u200b", "\u202e", "\u2028", "x" * 256], ids=short
 )
-async def test_a_token_whose_subject_cannot_be_printed_is_401(client: httpx.AsyncClient, subject: str) -> None:
+async def test_a_token_with_an_unprintable_subject_is_401(client: httpx.AsyncClient, subject: str) -> None:
     answer = await Person(client, subject).get("/api/me/tasks")
     assert_problem(answer, 401, "token_invalid")
 
 
-# --- old front-ends ---
+# --- front-ends of other backends ---
 
 
 @pytest.fixture
 async def lenient(app: FastAPI, settings: Settings) -> AsyncIterator[Person]:
-    """A user of the same service with UNKNOWN_FIELDS=ignore."""
+    """Yields a user of the same service with UNKNOWN_FIELDS=ignore."""
     other = create_app(settings.model_copy(update={"unknown_fields": "ignore"}))
     other.state.database, other.state.verifier = app.state.database, app.state.verifier
     async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://test") as http:
         yield Person(http, "lenient-user")
 
 
-async def test_unknown_names_are_ignored_where_a_setting_says_so(lenient: Person) -> None:
+async def test_unknown_fields_are_ignored_when_configured(lenient: Person) -> None:
     task = (await lenient.post("/tasks", {"title": "x", "colour": "red", "\0": [1]})).json()
     assert task["title"] == "x"
     assert (await lenient.get("/tasks?colour=red&%00=1&_=17")).status_code == 200
@@ -528,7 +529,7 @@ async def test_unknown_names_are_ignored_where_a_setting_says_so(lenient: Person
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "identity, br", "deflate", "aes128gcm"])
-async def test_a_packed_body_is_415(alice: Person, coding: str) -> None:
+async def test_a_compressed_body_is_415(alice: Person, coding: str) -> None:
     answer = await post_raw(alice, b'{"title": "x"}', {**JSON, "Content-Encoding": coding})
     assert "Content-Encoding" in assert_problem(answer, 415, "unsupported_media_type")["detail"]
 
@@ -548,5 +549,5 @@ async def test_a_body_in_another_charset_is_415(alice: Person, charset: str) -> 
         {"Content-Type": 'Application/JSON; x=y; Charset="utf-8"'},
     ],
 )
-async def test_a_body_that_is_plain_utf8_may_say_so(alice: Person, headers: dict[str, str]) -> None:
+async def test_a_body_may_declare_utf8_and_identity(alice: Person, headers: dict[str, str]) -> None:
     assert (await post_raw(alice, '{"title": "ä"}'.encode(), {**JSON, **headers})).status_code == 201

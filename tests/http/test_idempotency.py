@@ -1,4 +1,4 @@
-"""Idempotency-Key: one effect and one answer, whoever is killed or races."""
+"""Idempotency-Key: one effect and one response, also with killed processes and concurrent requests."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ def key() -> dict[str, str]:
     return {"Idempotency-Key": uuid.uuid4().hex}
 
 
-async def test_the_same_key_gives_the_first_answer_and_no_second_effect(alice: Person) -> None:
+async def test_a_repeated_key_returns_the_first_response_without_a_second_effect(alice: Person) -> None:
     sent = key()
     first = await alice.post("/tasks", {"title": "a"}, headers=sent)
     again = await alice.post("/api/me/tasks", {"title": "a"}, headers=sent)
@@ -45,7 +45,7 @@ async def test_the_same_key_gives_the_first_answer_and_no_second_effect(alice: P
     assert (await alice.post("/tasks", {"title": "a"}, headers=quoted)).headers["idempotent-replayed"] == "true"
 
 
-async def test_every_unsafe_method_takes_it(alice: Person) -> None:
+async def test_every_unsafe_method_accepts_an_idempotency_key(alice: Person) -> None:
     task = await alice.add("a")
     path = f"/tasks/{task['id']}"
     for method, tail, options in (
@@ -63,7 +63,7 @@ async def test_every_unsafe_method_takes_it(alice: Person) -> None:
     assert (await alice.get("/tasks")).headers["x-revision"] == "5"
 
 
-async def test_another_request_with_the_key_is_refused(alice: Person, bob: Person) -> None:
+async def test_a_different_request_with_the_same_key_is_refused(alice: Person, bob: Person) -> None:
     sent = key()
     await alice.post("/tasks", {"title": "a"}, headers=sent)
     assert_problem(await alice.post("/tasks", {"title": "b"}, headers=sent), 422, "idempotency_key_reused")
@@ -75,7 +75,7 @@ async def test_another_request_with_the_key_is_refused(alice: Person, bob: Perso
 @pytest.mark.parametrize(
     ("body", "status"), [('{"title": ""}', 422), ('{"title": "a"', 400), ('{"title": "a", "x": 1}', 422)]
 )
-async def test_a_refusal_that_would_come_again_is_kept(alice: Person, body: str, status: int) -> None:
+async def test_a_deterministic_refusal_is_replayed(alice: Person, body: str, status: int) -> None:
     sent = {**key(), "Content-Type": "application/json"}
     first = await alice.call("POST", "/tasks", content=body, headers=sent)
     again = await alice.call("POST", "/tasks", content=body, headers=sent)
@@ -84,7 +84,7 @@ async def test_a_refusal_that_would_come_again_is_kept(alice: Person, body: str,
     assert again.headers["idempotent-replayed"] == "true"
 
 
-async def test_not_found_and_stale_are_kept_too(alice: Person) -> None:
+async def test_not_found_and_stale_responses_are_replayed(alice: Person) -> None:
     task = await alice.add("a")
     path, stale = f"/tasks/{task['id']}", {**key(), "If-Match": '"9"'}
     assert_problem(await alice.patch(path, {"title": "b"}, headers=stale), 412)
@@ -94,7 +94,7 @@ async def test_not_found_and_stale_are_kept_too(alice: Person) -> None:
     assert (await alice.get("/tasks")).headers["x-revision"] == "1"
 
 
-async def test_another_version_or_content_type_makes_it_another_request(alice: Person) -> None:
+async def test_another_if_match_or_content_type_is_a_different_request(alice: Person) -> None:
     task = await alice.add("a")
     path, sent = f"/tasks/{task['id']}", key()
     assert_problem(await alice.patch(path, {"title": "b"}, headers={**sent, "If-Match": '"9"'}), 412)
@@ -108,14 +108,14 @@ async def test_another_version_or_content_type_makes_it_another_request(alice: P
     assert_problem(answer, 422, "idempotency_key_reused")
 
 
-async def test_a_stream_is_not_kept() -> None:
+async def test_a_streamed_response_is_not_stored() -> None:
     nowhere: Any = None
     attempt = IdempotentRequest(nowhere, "alice", "key", b"")
     assert await attempt.keep(nowhere, Response(b"", media_type="text/event-stream")) is attempt
 
 
 @pytest.mark.parametrize("by", ["a write", "the worker"])
-async def test_the_worker_comes_by_within_a_day_to_forget_a_key(alice: Person, app: FastAPI, sql: Any, by: str) -> None:
+async def test_the_worker_prunes_a_key_within_a_day(alice: Person, app: FastAPI, sql: Any, by: str) -> None:
     await alice.post("/tasks", {"title": "a"}, headers=key())
     await sql.execute("update users set prune_at = now() + interval '80 days' where id = $1", alice.subject)
     if by == "a write":
@@ -128,19 +128,19 @@ async def test_the_worker_comes_by_within_a_day_to_forget_a_key(alice: Person, a
 
 
 @pytest.mark.parametrize("value", ["", " ", "x" * 256, "a\tb", "é".encode()])
-async def test_a_key_that_is_none_is_refused(alice: Person, value: Any) -> None:
+async def test_an_invalid_idempotency_key_is_refused(alice: Person, value: Any) -> None:
     answer = await alice.post("/tasks", {"title": "a"}, headers={"Idempotency-Key": value})
     assert_problem(answer, 422, "idempotency_key_invalid")
     assert await alice.titles() == []
 
 
-async def test_a_read_ignores_it(alice: Person) -> None:
+async def test_a_read_ignores_the_idempotency_key(alice: Person) -> None:
     sent = key()
     for _ in range(2):
         assert "idempotent-replayed" not in (await alice.get("/tasks", headers=sent)).headers
 
 
-async def test_a_key_is_forgotten_after_a_day(alice: Person, app: FastAPI) -> None:
+async def test_an_idempotency_key_expires_after_a_day(alice: Person, app: FastAPI) -> None:
     sent, other = key(), key()
     for each in (sent, other):
         await alice.post("/tasks", {"title": "a"}, headers=each)
@@ -151,7 +151,7 @@ async def test_a_key_is_forgotten_after_a_day(alice: Person, app: FastAPI) -> No
         assert (await session.exec(text("select key from idempotency_keys"))).all() == [sent["Idempotency-Key"]]
 
 
-async def test_without_the_header_it_costs_nothing_and_with_it_two_round_trips(alice: Person, app: FastAPI) -> None:
+async def test_an_idempotency_key_costs_two_round_trips(alice: Person, app: FastAPI) -> None:
     counts = []
     transaction = app.state.database.transaction
 
@@ -168,7 +168,9 @@ async def test_without_the_header_it_costs_nothing_and_with_it_two_round_trips(a
     assert [session.round_trips for session in counts] == [3, 5]
 
 
-async def test_two_replicas_racing_with_one_key_give_one_effect(settings: Settings, alice: Person) -> None:
+async def test_concurrent_requests_of_two_replicas_with_one_key_have_one_effect(
+    settings: Settings, alice: Person
+) -> None:
     async with AsyncExitStack() as stack:
         people = []
         for _ in range(2):
@@ -193,7 +195,7 @@ async def test_two_replicas_racing_with_one_key_give_one_effect(settings: Settin
 
 
 class KilledBeforeTheAnswer:
-    """Dies by SIGKILL when the first byte of the answer to a request with ``X-Kill`` would go out."""
+    """Kills its process by SIGKILL before the first byte of the response to a request with ``X-Kill``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -214,7 +216,7 @@ def create_mortal() -> FastAPI:
 
 
 @pytest.mark.slow
-async def test_killed_between_effect_and_answer_the_retry_gets_the_first_answer(
+async def test_a_retry_returns_the_first_response_when_the_process_was_killed_before_sending_it(
     postgres: ConnectOptions, alice: Person
 ) -> None:
     with running(postgres.dsn, app="tests.http.test_idempotency:create_mortal") as server:

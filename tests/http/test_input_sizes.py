@@ -1,6 +1,6 @@
-"""Sizes come before work: what is too large is refused before anything costs by its length.
+"""Sizes are checked before work: input that is too large is refused before anything with a cost by its length.
 
-``tests/faults/test_worst_values.py`` sends the worst to every field there is; here is what the bounds are.
+``tests/faults/test_worst_values.py`` sends the worst values to every field; this file tests the bounds.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ TASK = {"title": "Buy milk", "tags": ["home"], "version": 1}
 MARKS = "\u0323\u0301"  # in the wrong order, so that they are sorted
 
 
-async def test_as_many_marks_as_any_script_needs_and_no_more(alice: Person) -> None:
+async def test_a_letter_has_at_most_the_allowed_number_of_marks(alice: Person) -> None:
     letter = "q" + "\u0301" * MARKS_MAX  # there is no composed form of it
     assert (await alice.add(letter))["title"] == letter
     problem = assert_problem(await alice.post("/tasks", {"title": letter + "\u0301"}), 422, "validation_error")
@@ -56,14 +56,14 @@ async def test_as_many_marks_as_any_script_needs_and_no_more(alice: Person) -> N
 
 
 @pytest.mark.parametrize("letter", ["a", " ", "\u0301", "e" + MARKS, "\U0001f600"])
-async def test_a_text_far_too_long_is_told_its_limit(alice: Person, letter: str) -> None:
-    """Whichever bound found it: the limit that a client is told is that of the field."""
+async def test_a_text_far_too_long_is_refused_with_the_limit_of_its_field(alice: Person, letter: str) -> None:
+    """Whichever bound refuses it, the reported limit is that of the field."""
     title = "x" + letter * (RAW_FACTOR * TITLE_MAX)
     problem = assert_problem(await alice.post("/tasks", {"title": title}), 422)
     assert problem["detail"] == f"title: String should have at most {TITLE_MAX} characters"
 
 
-async def test_what_is_trimmed_and_composed_may_be_longer_as_it_is_sent(alice: Person) -> None:
+async def test_text_may_be_longer_before_trimming_and_composing(alice: Person) -> None:
     title = "e\u0323\u0302" * TITLE_MAX  # three characters that become one
     assert (await alice.add(f"   {title}   "))["title"] == "\u1ec7" * TITLE_MAX
     doubled = await alice.add(tags=["home"] * (RAW_FACTOR * TAGS_MAX))
@@ -71,14 +71,14 @@ async def test_what_is_trimmed_and_composed_may_be_longer_as_it_is_sent(alice: P
 
 
 @pytest.mark.parametrize("item", ["a", 1, None, {}, ["a"]])
-async def test_a_list_far_too_long_is_one_finding(alice: Person, item: Any) -> None:
+async def test_a_list_far_too_long_is_one_validation_error(alice: Person, item: Any) -> None:
     answer = await alice.post("/tasks", {"title": "x", "tags": [item] * (RAW_FACTOR * TAGS_MAX + 1)})
     problem = assert_problem(answer, 422)
     assert problem["detail"] == f"tags: List should have at most {TAGS_MAX} items"
     assert len(problem["errors"]) == 1
 
 
-async def test_a_refusal_names_the_first_findings_and_counts_them_all(alice: Person) -> None:
+async def test_a_refusal_lists_the_first_errors_and_counts_all(alice: Person) -> None:
     unknown = {f"name{number}": 1 for number in range(NAMES_MAX - 1)}
     problem = assert_problem(await alice.post("/tasks", {"title": "x", **unknown}), 422)
     assert problem["detail"] == f"name0: Extra inputs are not permitted (and {NAMES_MAX - 2} more)"
@@ -86,18 +86,19 @@ async def test_a_refusal_names_the_first_findings_and_counts_them_all(alice: Per
 
 
 @pytest.mark.parametrize("letter", ["x", "\u0323", "\U0001f600", "\ud800"])
-async def test_a_refusal_is_bounded_whatever_names_were_made_up(alice: Person, letter: str) -> None:
+async def test_a_refusal_is_bounded_for_any_unknown_names(alice: Person, letter: str) -> None:
     unknown = {letter * 300 + str(number): 1 for number in range(NAMES_MAX - 1)}
     body = json.dumps({"title": "x", **unknown})
     answer = await alice.call("POST", "/tasks", content=body, headers={"Content-Type": "application/json"})
     problem = assert_problem(answer, 422)
     assert len(answer.content) < REFUSAL_MAX
-    assert len(problem["errors"]) >= (1 if letter == "\ud800" else 20)  # half a pair is refused with its object
+    # an unpaired surrogate is refused with its object
+    assert len(problem["errors"]) >= (1 if letter == "\ud800" else 20)
     assert (await alice.call("GET", f"/tasks?{'x' * 5000}=1")).status_code == 422
 
 
 @pytest.mark.parametrize("where", ["/tasks", "/views", "/tasks/bulk", "/tasks/quick"])
-async def test_an_object_of_too_many_names_is_refused_whole(alice: Person, where: str) -> None:
+async def test_an_object_with_too_many_names_is_refused(alice: Person, where: str) -> None:
     many = {f"name{number}": 1 for number in range(NAMES_MAX + 1)}
     for body in (many, {"title": "x", "parameters": many, "filter": many}):
         problem = assert_problem(await alice.post(where, body), 400, "malformed_body")
@@ -108,7 +109,7 @@ AUTH = ("login", "register", "refresh", "logout", "password/forgot", "password/r
 
 
 @pytest.mark.parametrize("path", AUTH)
-async def test_what_needs_no_token_reads_small_bodies_only(client: httpx.AsyncClient, path: str) -> None:
+async def test_routes_without_a_token_accept_only_small_bodies(client: httpx.AsyncClient, path: str) -> None:
     body = json.dumps({"email": "a@example.com", "password": "x" * 8_192})
     headers = {"Content-Type": "application/json"}
     assert_problem(await client.post(f"/api/auth/{path}", content=body, headers=headers), 413, "body_too_large")
@@ -120,9 +121,7 @@ async def test_what_needs_no_token_reads_small_bodies_only(client: httpx.AsyncCl
     assert_problem(await client.post(f"/api/auth/{path}", content=streamed(), headers=headers), 413, "body_too_large")
 
 
-async def test_a_large_body_of_small_objects_is_read_beside_the_event_loop(
-    alice: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_large_body_is_parsed_in_another_thread(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set()
 
     def seen(body: bytes) -> Any:
@@ -135,8 +134,8 @@ async def test_a_large_body_of_small_objects_is_read_beside_the_event_loop(
     assert len(threads) == 2
 
 
-async def test_rows_of_a_file_have_the_same_bounds(alice: Person) -> None:
-    """A cell, a line and a row may be large; what is taken apart of them is not."""
+async def test_rows_of_import_files_have_the_same_bounds(alice: Person) -> None:
+    """A cell, a line and a row may be large, but their number of parts is bounded."""
     tags = ",".join(["a"] * (LIST_MAX // 2 + 1))
     report = await imported(alice, f'title,tags\r\nfine,a\r\nmany,"{tags}"\r\n', CSV)
     assert counts(report) == (1, 0, 1)
@@ -158,8 +157,8 @@ async def test_rows_of_a_file_have_the_same_bounds(alice: Person) -> None:
     assert_problem(answer, 422, "import_format")
 
 
-async def test_a_time_zone_is_looked_up_and_not_searched_for(alice: Person) -> None:
-    """The folder of zones was read for each request: 16 to 48 ms."""
+async def test_a_time_zone_is_validated_without_reading_the_zone_directory(alice: Person) -> None:
+    """Formerly the directory of zones was read for each request: 16 to 48 ms."""
     await alice.patch("/settings", {"timezone": "Mars/Base"})
     began = time.process_time()
     for _ in range(20):
@@ -167,7 +166,7 @@ async def test_a_time_zone_is_looked_up_and_not_searched_for(alice: Person) -> N
     assert time.process_time() - began < allowed(0.2)
 
 
-def test_a_tag_fits_its_list() -> None:
+def test_the_list_limit_allows_the_most_and_longest_tags() -> None:
     assert LIST_MAX > TAGS_MAX * (TAG_MAX + 3)  # with quotes and a comma each
 
 
@@ -182,13 +181,13 @@ def test_a_tag_fits_its_list() -> None:
         ),
     ],
 )
-async def test_a_line_that_no_row_can_have_refuses_the_file(alice: Person, text: str, kind: dict[str, str]) -> None:
+async def test_a_file_with_a_line_over_the_limit_is_refused(alice: Person, text: str, kind: dict[str, str]) -> None:
     assert_problem(await alice.call("POST", "/import", content=text, headers=kind), 400, "malformed_body")
     assert await alice.titles() == []
 
 
 @given(st.lists(st.sampled_from(['"', "\\", ",", "[", "]", "{", "}", "\n", "a", "\u00e9"])), st.integers(2, 9))
-def test_rows_are_counted_whatever_stands_in_strings_and_wherever_a_chunk_ends(text: list[str], chunk: int) -> None:
+def test_rows_are_counted_for_any_strings_and_chunk_boundaries(text: list[str], chunk: int) -> None:
     document = json.dumps({"tasks": [{"title": "".join(text)}] * 3 + [["".join(text), []]]}).encode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_row_count, "CHUNK", chunk)
@@ -197,8 +196,8 @@ def test_rows_are_counted_whatever_stands_in_strings_and_wherever_a_chunk_ends(t
             json_row_count.check_rows(document, 3)
 
 
-async def test_a_text_without_an_end_is_read_once(alice: Person) -> None:
-    """Each quote in it was tried for the beginning of a string: 40 KB took 3 s, in which nothing else ran."""
+async def test_an_unterminated_string_is_scanned_once(alice: Person) -> None:
+    """Formerly each quote in it was tried as the beginning of a string: 40 KB took 3 s, in which nothing else ran."""
     text = '{"format": "todo/1", "tasks": [[' + "," * 200_001 + '"' + '\\"' * 1_000_000
     began = time.process_time()
     assert_problem(await alice.call("POST", "/import", content=text, headers=JSON), 400, "malformed_body")
@@ -206,7 +205,7 @@ async def test_a_text_without_an_end_is_read_once(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("value", ['"' + "\\" * 15_000 + '"', '"' + '\\"' * 7_500 + '"', "=" * 15_000])
-async def test_a_cookie_is_found_and_not_unquoted(client: httpx.AsyncClient, value: str) -> None:
+async def test_a_cookie_is_read_without_unquoting_it(client: httpx.AsyncClient, value: str) -> None:
     """Python's own parser of cookies takes the square of their backslashes before 3.11.10: 0.6 s for 16 KB."""
     began = time.process_time()
     headers = {"Cookie": f"other={value}; todo_refresh={value}", "Origin": "http://test"}
@@ -214,8 +213,8 @@ async def test_a_cookie_is_found_and_not_unquoted(client: httpx.AsyncClient, val
     assert time.process_time() - began < allowed(0.2)
 
 
-def test_no_letter_hides_more_marks_than_are_counted() -> None:
-    """Those of no class of their own that normalizing takes apart into marks: in Unicode 14 there are three."""
+def test_every_letter_that_decomposes_into_marks_is_counted() -> None:
+    """Letters without a combining class of their own that normalization decomposes into marks: Unicode 14 has three."""
     for code in range(sys.maxunicode + 1):
         letter = chr(code)
         if code >= 0x300 and not unicodedata.combining(letter):
@@ -226,7 +225,7 @@ def test_no_letter_hides_more_marks_than_are_counted() -> None:
 
 
 @pytest.mark.parametrize("letter", [*map(chr, PAIRED_MARKS), "\u0344"])
-async def test_letters_that_are_two_marks_are_counted(alice: Person, letter: str) -> None:
+async def test_letters_that_decompose_into_two_marks_are_refused_beyond_the_limit(alice: Person, letter: str) -> None:
     began = time.process_time()
     task = await alice.add("x")
     answer = await alice.post(f"/tasks/{task['id']}/comments", {"body": "\u0f40" + letter * 39_000})
@@ -258,8 +257,8 @@ async def test_large_bodies_that_wait_are_counted(monkeypatch: pytest.MonkeyPatc
         ({"method": "tools/call", "params": {"name": "add_task", "arguments": {"title": "x" * 90_000}}}, 200),
     ],
 )
-async def test_a_message_to_the_tools_is_large_by_arguments_only(alice: Person, message: Any, status: int) -> None:
-    """The SDK validates the rest without bounds: 480,000 numbers kept everybody waiting for 0.8 s."""
+async def test_an_mcp_message_may_be_large_only_in_its_arguments(alice: Person, message: Any, status: int) -> None:
+    """The SDK validates the rest without bounds: 480,000 numbers blocked the event loop for 0.8 s."""
     if isinstance(message, dict):
         message = {"jsonrpc": "2.0", "id": 1, **message}
     headers = {"Accept": "application/json, text/event-stream", "Host": "localhost"}
@@ -268,8 +267,8 @@ async def test_a_message_to_the_tools_is_large_by_arguments_only(alice: Person, 
     assert len(answer.content) < REFUSAL_MAX
 
 
-def test_the_bounds_that_are_promised() -> None:
-    """docs/security.md names them."""
+def test_bounds_are_those_of_the_security_page() -> None:
+    """docs/security.md lists them."""
     bounds = {
         name: Settings.model_fields[name].default for name in ("body_idle_timeout", "body_limit", "write_timeout")
     }
@@ -281,16 +280,16 @@ def test_the_bounds_that_are_promised() -> None:
     "text",
     [
         'title\r\nfine\r\n"' + ('\r\n"' + "," * 99_998 + '"') * 12,  # one row over many lines
-        '"' + ('\r\n"' + "," * 99_998 + '"') * 12,  # the same as the header
+        '"' + ('\r\n"' + "," * 99_998 + '"') * 12,  # and the same in the header
     ],
 )
-async def test_a_row_of_many_lines_is_bounded_as_a_line_is(alice: Person, text: str) -> None:
+async def test_a_row_of_many_lines_has_the_limit_of_a_line(alice: Person, text: str) -> None:
     """15 lines of 4 MB were 58 million cells: 4 s in one piece and 2 GB."""
     assert_problem(await alice.call("POST", "/import", content=text, headers=CSV), 400, "malformed_body")
 
 
-async def test_a_refused_row_is_not_kept(alice: Person) -> None:
-    """What was raised for it held it by its traceback, and itself: 1 GB stayed after three files."""
+async def test_a_refused_row_is_released(alice: Person) -> None:
+    """Formerly its exception held the row by its traceback, and itself: 1 GB remained after three files."""
     kept: list[weakref.ref[Any]] = []
     read = Import._read
 
@@ -311,7 +310,7 @@ async def test_a_refused_row_is_not_kept(alice: Person) -> None:
         gc.enable()
 
 
-async def test_rows_that_wait_are_kept_as_text(alice: Person) -> None:
+async def test_rows_that_wait_for_their_parent_are_held_as_text(alice: Person) -> None:
     todo = "BEGIN:VTODO\r\nUID:{}\r\nSUMMARY:x\r\nRELATED-TO:{}\r\nEND:VTODO\r\n"
     circle = "".join(todo.format(f"u{n}", f"u{n ^ 1}") for n in range(3_000))
     chain = todo.format("child", "parent") + todo.format("parent", "gone") + todo.format("other", "child")
@@ -324,8 +323,8 @@ async def test_rows_that_wait_are_kept_as_text(alice: Person) -> None:
     assert tasks["x"]["parent_id"] == tasks["y"]["id"]
 
 
-async def test_a_write_of_many_rows_is_read_in_slices(alice: Person) -> None:
-    """A stream copied the whole write for each of its rows: 24,000 kept everybody waiting for 2 minutes."""
+async def test_a_stream_reads_a_write_of_many_rows_in_slices(alice: Person) -> None:
+    """Formerly a stream copied the whole write for each of its rows: 24,000 blocked the event loop for 2 minutes."""
     changes = [change_row((1, "task", n, "updated", TASK | {"id": n}, now(), "api")) for n in range(1, 20_001)]
     turns, began = 0, time.process_time()
 
@@ -345,7 +344,7 @@ async def test_a_write_of_many_rows_is_read_in_slices(alice: Person) -> None:
     assert listed == encode(changes)
 
 
-async def test_a_new_time_zone_moves_many_reminders_by_several_numbers(
+async def test_a_new_time_zone_moves_many_reminders_in_several_revisions(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [{"title": f"t{n}", "due_date": "2030-01-01", "reminders": ["-P1D"]} for n in range(12)]
@@ -359,5 +358,5 @@ async def test_a_new_time_zone_moves_many_reminders_by_several_numbers(
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "9" * 1_900])
-async def test_a_port_that_is_none_is_refused(alice: Person, port: str) -> None:
+async def test_a_webhook_url_with_an_invalid_port_is_refused(alice: Person, port: str) -> None:
     assert_problem(await alice.post("/webhooks", {"url": f"https://example.com:{port}/"}), 422, "url_refused")

@@ -1,4 +1,4 @@
-"""LIST_SHAPE=envelope and UNKNOWN_FIELDS=ignore: for front-ends that were written for another backend."""
+"""LIST_SHAPE=envelope and UNKNOWN_FIELDS=ignore: for front-ends written for another backend."""
 
 import json
 from collections.abc import AsyncIterator
@@ -27,14 +27,14 @@ SHAPES = shapes()
 
 @pytest.fixture
 async def lenient(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """The service with both settings, on the same database."""
+    """Starts the service with both settings, on the same database."""
     other = create_app(settings.model_copy(update={"list_shape": "envelope", "unknown_fields": "ignore"}))
     other.state.verifier, other.state.database = app.state.verifier, app.state.database
     async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://test") as http:
         yield http
 
 
-async def test_an_envelope_says_where_in_the_list_it_is(alice: Person, lenient: httpx.AsyncClient) -> None:
+async def test_a_list_envelope_has_total_count_and_next_cursor(alice: Person, lenient: httpx.AsyncClient) -> None:
     tasks = [await alice.add(str(number)) for number in range(3)]
     alice.client = lenient
     page = (await alice.get("/tasks?limit=2")).json()
@@ -49,7 +49,7 @@ async def test_an_envelope_says_where_in_the_list_it_is(alice: Person, lenient: 
     }  # fmt: skip
 
 
-async def test_the_document_shows_the_shape_that_is_served(lenient: httpx.AsyncClient) -> None:
+async def test_the_document_describes_the_list_envelope(lenient: httpx.AsyncClient) -> None:
     document = (await lenient.get("/openapi.json")).json()
     answer = document["paths"]["/api/{user_id}/tasks"]["get"]["responses"]["200"]["content"]["application/json"]
     assert answer["schema"] == {"$ref": "#/components/schemas/TaskPage"}
@@ -58,7 +58,7 @@ async def test_the_document_shows_the_shape_that_is_served(lenient: httpx.AsyncC
     }  # fmt: skip
 
 
-async def test_unknown_names_are_ignored_when_told_so(alice: Person, lenient: httpx.AsyncClient) -> None:
+async def test_unknown_fields_are_ignored_when_configured(alice: Person, lenient: httpx.AsyncClient) -> None:
     alice.client = lenient
     task = (await alice.post("/tasks", {"title": "a", "colour": "red"})).json()
     assert task["title"] == "a"
@@ -104,10 +104,10 @@ WITH_BODY = [
 
 @pytest.mark.parametrize("route", WITH_BODY, ids=lambda route: f"{sorted(route.methods)[0]} {route.path}")
 @pytest.mark.parametrize("unknown_fields", ["refuse", "ignore"])
-async def test_each_body_is_read_as_the_setting_says(
+async def test_every_body_follows_the_unknown_fields_setting(
     settings: Settings, route: DirectRoute, unknown_fields: str
 ) -> None:
-    """The step of the route's plan alone: what the endpoint then makes of the body is tested elsewhere."""
+    """Runs only the body step of the route's plan: the endpoints' use of the body is tested elsewhere."""
     field = route.dependant.body_params[0]
     (model,) = [
         kind for kind in (*get_args(field.field_info.annotation), field.field_info.annotation) if kind in SHAPES
@@ -132,16 +132,14 @@ async def test_each_body_is_read_as_the_setting_says(
         assert [(error["loc"], error["type"]) for error in errors] == [(("body", "colour"), "extra_forbidden")]
 
 
-async def test_an_unknown_name_does_not_keep_a_task_from_being_completed(
-    alice: Person, lenient: httpx.AsyncClient
-) -> None:
+async def test_a_task_is_completed_despite_an_unknown_field(alice: Person, lenient: httpx.AsyncClient) -> None:
     path = f"/tasks/{(await alice.add())['id']}/complete"
     assert_problem(await alice.patch(path, {"completed": True, "colour": "red"}), 422)
     alice.client = lenient
     assert (await alice.patch(path, {"completed": True, "colour": "red"})).json()["completed"]
 
 
-async def test_links_repeat_no_name_that_was_ignored(alice: Person, lenient: httpx.AsyncClient) -> None:
+async def test_page_links_omit_ignored_query_parameters(alice: Person, lenient: httpx.AsyncClient) -> None:
     alice.client = lenient
     for title in ("a", "b"):
         await alice.add(title)
@@ -152,7 +150,7 @@ async def test_links_repeat_no_name_that_was_ignored(alice: Person, lenient: htt
     assert "1700000000" not in (await alice.get("/tasks/trash?_=1700000000")).headers["link"]
 
 
-def test_long_queries_are_not_remembered() -> None:
+def test_long_queries_are_not_cached() -> None:
     before = _without_paging.cache_info().currsize
     page = Page([], 0)
     for number in range(20):
@@ -163,7 +161,7 @@ def test_long_queries_are_not_remembered() -> None:
     assert _without_paging.cache_info().currsize in {before + 1, 1024}
 
 
-async def test_an_etag_of_one_shape_says_nothing_of_the_other(
+async def test_an_etag_does_not_match_another_list_shape_or_service_version(
     alice: Person, lenient: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await alice.add()
@@ -176,7 +174,7 @@ async def test_an_etag_of_one_shape_says_nothing_of_the_other(
     assert (await alice.get("/tasks", headers=condition)).status_code == 200
 
 
-async def test_the_document_says_how_long_a_description_may_be(settings: Settings) -> None:
+async def test_the_document_has_the_configured_length_of_a_description(settings: Settings) -> None:
     schemas = create_app(settings.model_copy(update={"description_max": 77})).openapi()["components"]["schemas"]
     for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
         assert schemas[name]["properties"]["description"]["anyOf"][0]["maxLength"] == 77

@@ -1,4 +1,4 @@
-"""A stream, its hub and its feed without a database or a socket: what real ones show only now and then."""
+"""A stream, its hub and its feed without a database or a socket: cases that rarely occur with real ones."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ WAIT = 3.0
 
 
 class Written(Hub):
-    """Reads what the test wrote."""
+    """A hub that reads the revisions that the test wrote."""
 
     def __init__(self) -> None:
         super().__init__(cast("Any", None), heartbeat=60, readers=1)
@@ -41,7 +41,7 @@ def change(revision: int) -> ChangeRow:
 
 
 class Client:
-    """The other end: reads ``reads`` messages, then no more."""
+    """A client that reads ``reads`` messages, then no more."""
 
     def __init__(self, *, reads: float = float("inf")) -> None:
         self.reads, self.text, self.dropped = reads, b"", asyncio.Event()
@@ -96,7 +96,7 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_what_comes_while_it_asks_about_the_login_is_not_passed_over(hub: Written, opened: Open) -> None:
+async def test_a_change_during_the_login_check_is_sent(hub: Written, opened: Open) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def still_valid() -> bool:
@@ -115,7 +115,7 @@ async def test_what_comes_while_it_asks_about_the_login_is_not_passed_over(hub: 
     assert client.text.count(b"event: ") == 2
 
 
-async def test_it_replays_what_the_feed_dropped_while_it_asked(
+async def test_a_stream_replays_changes_that_the_feed_dropped_during_the_login_check(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.hub.FEED_BYTES_MAX", 0)
@@ -133,7 +133,7 @@ async def test_it_replays_what_the_feed_dropped_while_it_asked(
     assert client.text.count(b"event: ") == 3
 
 
-async def test_the_end_of_the_service_ends_a_replay_with_word_to_come_back(hub: Written, opened: Open) -> None:
+async def test_shutdown_ends_a_replay_with_a_resume_event(hub: Written, opened: Open) -> None:
     hub.written = 1_000_000
     client, task = opened(behind=True)
     await until(lambda: b"id: 5\n" in client.text)
@@ -144,9 +144,7 @@ async def test_the_end_of_the_service_ends_a_replay_with_word_to_come_back(hub: 
 
 
 @pytest.mark.parametrize("behind", [True, False])
-async def test_the_end_of_the_service_does_not_wait_for_a_client_that_does_not_read(
-    hub: Written, opened: Open, behind: bool
-) -> None:
+async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(hub: Written, opened: Open, behind: bool) -> None:
     hub.written = 1_000
     client, task = opened(behind=behind, reads=2)  # the start and the first id
     await until(lambda: client.stuck)
@@ -158,7 +156,7 @@ async def test_the_end_of_the_service_does_not_wait_for_a_client_that_does_not_r
     assert client.dropped.is_set()
 
 
-async def test_a_stream_that_comes_after_the_end_is_sent_away(hub: Written, opened: Open) -> None:
+async def test_a_stream_opened_after_shutdown_ends_with_a_resume_event(hub: Written, opened: Open) -> None:
     hub.close()
     client, task = opened(behind=True)
     async with asyncio.timeout(WAIT):
@@ -166,7 +164,7 @@ async def test_a_stream_that_comes_after_the_end_is_sent_away(hub: Written, open
     assert b'"reason":"shutdown"' in client.text
 
 
-async def test_a_client_that_never_reads_loses_its_connection(
+async def test_a_client_that_never_reads_is_disconnected(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
@@ -177,7 +175,7 @@ async def test_a_client_that_never_reads_loses_its_connection(
     assert client.dropped.is_set()
 
 
-async def test_last_words_that_nobody_reads_do_not_keep_the_connection(
+async def test_an_unread_last_event_does_not_keep_the_connection_open(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
@@ -188,7 +186,7 @@ async def test_last_words_that_nobody_reads_do_not_keep_the_connection(
         await client.dropped.wait()
 
 
-async def test_a_replay_takes_a_place_and_gives_it_back(
+async def test_a_replay_takes_a_stream_slot_and_releases_it(
     hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.hub.STREAMS_PER_OWNER", 1)

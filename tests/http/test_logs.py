@@ -1,4 +1,4 @@
-"""What the log says, and what it must never say."""
+"""The content of the log, and what it must never contain."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.support import Person, make_token
 
 @pytest.fixture(params=["json", "console"])
 def stream(request: pytest.FixtureRequest, settings: Settings) -> Iterator[io.StringIO]:
-    """What the service would write to standard error, in both formats."""
+    """Captures the output to standard error, in both formats."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
     configure_logging(settings.model_copy(update={"log_format": request.param}))
@@ -30,7 +30,7 @@ def stream(request: pytest.FixtureRequest, settings: Settings) -> Iterator[io.St
     root.handlers[:], root.level = before[0], before[1]
 
 
-async def test_a_line_per_request_names_the_route_and_no_user_data(
+async def test_each_request_is_logged_in_one_line_without_user_data(
     alice: Person, stream: io.StringIO, app: FastAPI, settings: Settings
 ) -> None:
     logged = create_app(settings.model_copy(update={"access_log": True}))
@@ -47,7 +47,7 @@ async def test_a_line_per_request_names_the_route_and_no_user_data(
     assert not [word for word in ("secret", alice.subject, "Bearer", "eyJ") if word in log]
 
 
-async def test_a_bug_is_logged_once_without_the_values_around_it(
+async def test_a_bug_is_logged_once_without_local_values(
     alice: Person, stream: io.StringIO, app: FastAPI, settings: Settings
 ) -> None:
     async def broken() -> Response:

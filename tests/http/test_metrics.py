@@ -1,4 +1,4 @@
-"""What Prometheus, OpenTelemetry and the log see of the service, and what they never see."""
+"""The content of metrics, traces and log lines of requests, and what they never contain."""
 
 import asyncio
 import io
@@ -101,7 +101,7 @@ async def test_requests_are_counted_by_route_method_and_status(http: httpx.Async
     assert alice.subject not in str(found)
 
 
-async def test_refusals_pool_streams_and_worker_are_seen(http: httpx.AsyncClient, alice: Person) -> None:
+async def test_refusals_pool_streams_and_worker_are_exported(http: httpx.AsyncClient, alice: Person) -> None:
     alice = Person(http, alice.subject)
     answers = [await alice.get("/tasks") for _ in range(12)]
     assert [answer.status_code for answer in answers] == [200] * 9 + [429] * 3
@@ -115,7 +115,7 @@ async def test_refusals_pool_streams_and_worker_are_seen(http: httpx.AsyncClient
     assert found["todo_refresh_reuse_total", ()] == 0
 
 
-async def test_a_refresh_token_that_comes_twice_is_seen(http: httpx.AsyncClient, watched: FastAPI, sql: Any) -> None:
+async def test_a_reused_refresh_token_is_counted(http: httpx.AsyncClient, watched: FastAPI, sql: Any) -> None:
     account = {
         "email": f"{sha256(str(id(http)).encode()).hexdigest()}@example.com",
         "password": "correct horse battery",
@@ -128,7 +128,7 @@ async def test_a_refresh_token_that_comes_twice_is_seen(http: httpx.AsyncClient,
     assert (await samples(http))["todo_refresh_reuse_total", ()] == 1
 
 
-async def test_the_pool_says_who_waits(app: FastAPI) -> None:
+async def test_the_pool_reports_waiting_transactions(app: FastAPI) -> None:
     database = app.state.database
     sessions = [database.transaction("metrics") for _ in range(7)]
 
@@ -143,7 +143,7 @@ async def test_the_pool_says_who_waits(app: FastAPI) -> None:
     assert database.load == (0, 0, 5)
 
 
-async def test_the_worker_says_how_far_it_is_behind(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_worker_reports_its_backlog(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     sender = WebhookSender(app.state.database, allow_private=False, retry=RetrySchedule())
     due = [[("alice", 1), ("bob", 2)], [("bob", 2)], []]
 
@@ -169,7 +169,7 @@ async def test_the_worker_says_how_far_it_is_behind(app: FastAPI, monkeypatch: p
     await sender.aclose()
 
 
-async def test_without_the_token_there_is_nothing_to_see(http: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+async def test_metrics_require_their_token(http: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/metrics"), 404, "route_not_found")
     assert_problem(await http.get("/metrics"), 401, "token_missing")
     for wrong in (TOKEN[:-1], TOKEN + "x", "ü", make_token("alice")):
@@ -177,12 +177,14 @@ async def test_without_the_token_there_is_nothing_to_see(http: httpx.AsyncClient
         assert_problem(answer, 401, "token_invalid")
 
 
-def test_a_token_that_would_show_one_of_several_processes_is_refused() -> None:
+def test_a_metrics_token_is_refused_with_several_processes() -> None:
     with pytest.raises(ValueError, match="METRICS_TOKEN shows one process"):
         Settings(_env_file=None, metrics_token=TOKEN, web_concurrency=2)
 
 
-async def test_each_process_has_a_port_of_its_own(postgres: ConnectOptions, migrated: str, alice: Person) -> None:
+async def test_each_process_has_a_metrics_port_of_its_own(
+    postgres: ConnectOptions, migrated: str, alice: Person
+) -> None:
     port = free_port()
     with running(postgres.dsn, WEB_CONCURRENCY="2", METRICS_PORT=str(port), WORKER="inside") as server:
         async with server.person(alice.subject) as remote:
@@ -208,7 +210,7 @@ async def test_each_process_has_a_port_of_its_own(postgres: ConnectOptions, migr
             assert (await remote.get("/api/x/../../metrics")).status_code == 404
 
 
-async def test_the_dashboard_uses_what_is_exported_and_nothing_else(http: httpx.AsyncClient, alice: Person) -> None:
+async def test_the_dashboard_uses_only_exported_metrics(http: httpx.AsyncClient, alice: Person) -> None:
     await Person(http, alice.subject).get("/tasks")
     for _ in range(12):
         await Person(http, alice.subject).get("/tasks")
@@ -267,7 +269,7 @@ async def test_slow_requests_are_logged_with_their_round_trips(
     assert not [word for word in ("secret", alice.subject) if word in log.getvalue()]
 
 
-async def test_when_all_are_slow_not_all_are_logged(settings: Settings, log: io.StringIO) -> None:
+async def test_slow_request_lines_are_limited_per_second(settings: Settings, log: io.StringIO) -> None:
     async def slow() -> Response:
         await asyncio.sleep(0.01)
         return Response()
@@ -281,7 +283,7 @@ async def test_when_all_are_slow_not_all_are_logged(settings: Settings, log: io.
     assert SLOW_LINES <= said.count("slow_request") <= 2 * SLOW_LINES  # a second may have ended between them
 
 
-async def test_a_line_without_a_token_names_nobody_after_one_with(
+async def test_a_log_line_without_a_token_names_no_user_of_the_request_before(
     http: httpx.AsyncClient, alice: Person, log: io.StringIO
 ) -> None:
     await Person(http, alice.subject).get("/tasks")
@@ -312,7 +314,7 @@ class Collector(ThreadingHTTPServer):
                 self.end_headers()
 
             def log_message(self, *_: Any) -> None:
-                """Says nothing."""
+                """Logs nothing."""
 
         super().__init__(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.serve_forever)
@@ -363,7 +365,7 @@ async def call(server: Server, alice: Person, parent: str) -> None:
         assert answer.status_code == 200
 
 
-def test_opentelemetry_is_off_unless_asked_for_and_says_what_it_needs(
+def test_opentelemetry_is_off_by_default_and_names_the_missing_extra(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not create_app(settings)._native_telemetry.enabled()

@@ -1,4 +1,4 @@
-"""What every operation of the OpenAPI document has in common, asked of the whole document."""
+"""Properties of every operation of the OpenAPI document."""
 
 import os
 import subprocess
@@ -54,14 +54,15 @@ def test_every_error_is_a_problem_with_an_example(document: Json, operations: li
             assert media["example"]["type"].endswith(media["example"]["code"])
 
 
-def test_errors_follow_from_the_shape_of_the_operation(operations: list[Operation]) -> None:
+def test_error_responses_follow_from_parameters_body_and_security(operations: list[Operation]) -> None:
     for path, _, body in operations:
         statuses = set(body["responses"])
         assert {"500", "503"} <= statuses, path
         assert ("422" in statuses) == bool(body.get("parameters") or "requestBody" in body), path
         assert ("429" in statuses) == (path not in UNLIMITED), path
         assert {"401", "403"} <= statuses or not body.get("security"), path
-        # Logging in is refused like a token is, and there are users without an account here: those routes say so.
+        # Logins are refused like tokens, and users of other issuers have no account: those routes have descriptions of
+        # their own.
         own_words = path.startswith("/api/auth/")
         named_in_body = path.endswith("/chat")
         assert own_words or ({"401", "403"} <= statuses) == bool(body.get("security")), path
@@ -70,7 +71,7 @@ def test_errors_follow_from_the_shape_of_the_operation(operations: list[Operatio
         assert ({"400", "413", "415"} <= statuses) == ("requestBody" in body), path
 
 
-def test_every_response_names_its_request(document: Json, operations: list[Operation]) -> None:
+def test_every_response_documents_its_request_id(document: Json, operations: list[Operation]) -> None:
     responses = [*document["components"]["responses"].values()]
     responses += [response for operation in operations for response in operation.body["responses"].values()]
     assert all("$ref" in response or "X-Request-ID" in response["headers"] for response in responses)
@@ -80,7 +81,7 @@ def test_every_response_names_its_request(document: Json, operations: list[Opera
     assert "Retry-After" in shared["ServiceUnavailable"]["headers"]
 
 
-def test_references_lead_somewhere_and_the_framework_has_left_nothing(document: Json) -> None:
+def test_every_reference_resolves_and_no_framework_schema_remains(document: Json) -> None:
     def references(node: Any) -> Iterator[str]:
         if isinstance(node, dict):
             yield from (value for key, value in node.items() if key == "$ref" and isinstance(value, str))
@@ -94,13 +95,13 @@ def test_references_lead_somewhere_and_the_framework_has_left_nothing(document: 
     assert len(document["components"]["responses"]) == len(SHARED_FAILURES)
 
 
-def test_one_bearer_scheme_and_described_tags(document: Json) -> None:
+def test_security_schemes_and_tags_are_described(document: Json) -> None:
     assert list(document["components"]["securitySchemes"]) == ["bearerAuth", "calendarToken"]
     assert document["components"]["securitySchemes"]["bearerAuth"]["bearerFormat"] == "JWT"
     assert all("description" in tag for tag in document["tags"])
 
 
-def test_parameters_are_never_null_and_me_is_filled_in(operations: list[Operation]) -> None:
+def test_parameters_are_never_null_and_user_id_has_the_example_me(operations: list[Operation]) -> None:
     parameters = [parameter for operation in operations for parameter in operation.body.get("parameters", [])]
     assert parameters
     for parameter in parameters:
@@ -109,7 +110,7 @@ def test_parameters_are_never_null_and_me_is_filled_in(operations: list[Operatio
 
 
 @pytest.mark.slow
-def test_the_same_document_in_every_process(tmp_path: Path) -> None:
+def test_the_document_is_the_same_in_every_process(tmp_path: Path) -> None:
     def printed(seed: str) -> bytes:
         environment = {**os.environ, "PYTHONHASHSEED": seed, "JWT_SECRET": SECRET, "DATA_DIR": str(tmp_path)}
         return subprocess.run(
@@ -119,14 +120,14 @@ def test_the_same_document_in_every_process(tmp_path: Path) -> None:
     assert printed("1") == printed("2") != b""
 
 
-def test_an_idempotency_key_is_for_unsafe_calls_on_what_users_keep_here(operations: list[Operation]) -> None:
+def test_idempotency_keys_are_documented_for_writes_of_user_data(operations: list[Operation]) -> None:
     for path, method, body in operations:
         taken = any(parameter["name"] == "Idempotency-Key" for parameter in body.get("parameters", []))
         assert taken == ("{user_id}" in path and method != "get"), path
 
 
 def _with_examples(node: Any) -> Iterator[tuple[Json, Any]]:
-    """Schemas with each value that is an example of them: their own, and those of parameters and bodies."""
+    """Yields each schema with each of its example values: their own, and those of parameters and bodies."""
     if isinstance(node, dict):
         schema = node.get("schema", node)
         examples = [*node["examples"]] if isinstance(node.get("examples"), list) else []
@@ -139,7 +140,7 @@ def _with_examples(node: Any) -> Iterator[tuple[Json, Any]]:
         yield from _with_examples(child)
 
 
-def test_every_example_keeps_to_its_schema(document: Json) -> None:
+def test_every_example_is_valid_for_its_schema(document: Json) -> None:
     found = list(_with_examples(document))
     assert len(found) > 20
     for schema, example in found:
@@ -150,7 +151,7 @@ def test_every_example_keeps_to_its_schema(document: Json) -> None:
     assert document["components"]["schemas"]["TaskUpdate"]["examples"][0]["due_date"] is None
 
 
-def test_instants_and_numbers_say_their_format(document: Json) -> None:
+def test_instants_and_large_integers_have_a_format(document: Json) -> None:
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():
         for field, shape in schema.get("properties", {}).items():
@@ -169,7 +170,7 @@ def test_a_304_of_a_list_has_the_headers_of_a_list(document: Json) -> None:
         assert "If-None-Match".lower() in {parameter["name"].lower() for parameter in operation["parameters"]}
 
 
-def test_being_up_and_ready_has_a_shape_and_an_example(document: Json) -> None:
+def test_health_and_readiness_have_a_schema_and_an_example(document: Json) -> None:
     for path, status in (("/health", "ok"), ("/ready", "ready")):
         content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
         schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]

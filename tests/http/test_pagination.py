@@ -1,4 +1,4 @@
-"""A page is a range of an index at any depth, and a cursor comes back whole or not at all."""
+"""A page is an index range at any depth, and a cursor is accepted only unchanged."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from tests.databases import Databases
 from tests.support import Person, assert_problem
 
 NEXT = re.compile(r'<([^>]+)>; rel="next"')
-# Two users and every kind of tie: half of the tasks have no due date, most are open, some are in the trash.
+# Two users and every kind of tie: half of the tasks have no due date, most are open, some are deleted.
 SEED = """
     insert into users (id, revision) values ('many', 1), ('other', 1);
     insert into projects (user_id, id, name, version) overriding system value
@@ -44,7 +44,7 @@ SHAPES += [QueryText(sort="deleted_at", descending=down, trash=True) for down in
 
 @pytest.fixture(scope="module")
 async def many(postgres: ConnectOptions, migrated: str) -> AsyncIterator[ConnectOptions]:
-    """A database with many tasks, which nobody changes."""
+    """Creates a database with many tasks, which no test changes."""
     made = Databases(postgres)
     yield await made.create(migrated, SEED, name="paging")
     await made.drop()
@@ -52,7 +52,7 @@ async def many(postgres: ConnectOptions, migrated: str) -> AsyncIterator[Connect
 
 @pytest.fixture
 async def connection(many: ConnectOptions) -> AsyncIterator[Any]:
-    """To many tasks, as the service's role."""
+    """Connects to the database with many tasks, as the service's role."""
     opened = await asyncpg.connect(**many.arguments())
     await opened.execute("set role todo_user; set app.user_id = 'many'")
     yield opened
@@ -99,7 +99,7 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
         ({"project_id": "one", "parent_id": "none"}, "tasks_by_project"), ({"parent_id": "one"}, "tasks_by_parent"),
     ],
 )  # fmt: skip
-async def test_a_project_in_its_order_is_an_index_range(
+async def test_a_project_sorted_by_position_is_an_index_range(
     connection: Any, mode: str, descending: bool, behind: bool, which: dict[str, Any], index: str
 ) -> None:
     await connection.execute(f"set plan_cache_mode = {mode}")
@@ -112,7 +112,7 @@ async def test_a_project_in_its_order_is_an_index_range(
 
 @pytest.mark.parametrize("sort", [sort for sort in SORT_KEYS if sort not in ("deleted_at", "position", "relevance")])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
-async def test_a_project_in_another_order_reads_that_project_or_an_index_in_order(
+async def test_a_project_in_another_order_is_read_by_project_or_in_index_order(
     connection: Any, mode: str, sort: str
 ) -> None:
     await connection.execute(f"set plan_cache_mode = {mode}")
@@ -122,7 +122,7 @@ async def test_a_project_in_another_order_reads_that_project_or_an_index_in_orde
     assert "Seq Scan on tasks" not in text, text
 
 
-async def test_the_driver_sends_our_infinity_as_the_databases(connection: Any) -> None:
+async def test_the_driver_sends_infinity_as_that_of_the_database(connection: Any) -> None:
     assert await connection.fetchval("select $1::timestamptz = 'infinity'", INFINITY)
 
 
@@ -136,7 +136,7 @@ TITLES = {
 
 @pytest.mark.parametrize("title", TITLES.values(), ids=TITLES)
 @pytest.mark.parametrize("order", ["asc", "desc"])
-async def test_the_longest_titles_have_pages_too(alice: Person, title: str, order: str) -> None:
+async def test_pages_work_with_the_longest_titles(alice: Person, title: str, order: str) -> None:
     ids = [(await alice.add(title))["id"] for _ in range(3)]
     url, found = f"/api/{alice.subject}/tasks?sort=title&order={order}&limit=1", []
     for _ in ids:
@@ -148,7 +148,7 @@ async def test_the_longest_titles_have_pages_too(alice: Person, title: str, orde
     assert (found, url) == (sorted(ids, reverse=order == "desc"), "")
 
 
-def test_no_cursor_is_longer_than_what_is_accepted() -> None:
+def test_no_cursor_is_longer_than_the_limit() -> None:
     title = "\x01" * TITLE_MAX
     longest = Cursor("title", "desc", True, title, 2**63 - 1)
     assert CURSOR_MAX - 60 < len(longest.encode()) <= CURSOR_MAX
@@ -179,7 +179,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("parts", FORGED, ids=lambda parts: ascii(parts)[:80])
-async def test_a_forged_cursor_is_refused_before_the_database_is_asked(
+async def test_a_forged_cursor_is_refused_before_any_query(
     app: FastAPI,
     alice: Person,
     parts: tuple[Any, ...],

@@ -1,4 +1,4 @@
-"""Requests of one connection behind each other, with an application that takes its time."""
+"""Pipelined requests on one connection, with a slow application."""
 
 import asyncio
 import socket
@@ -25,7 +25,8 @@ def get(path: str) -> bytes:
 
 
 class Application:
-    """Answers ``/now`` at once, ``/slow`` when it is released, ``/stream`` until it is released or the client left."""
+    """Responds to ``/now`` at once, ``/slow`` when released, ``/stream`` until released or until the client
+    disconnects."""
 
     def __init__(self) -> None:
         self.released, self.entered, self.left = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -101,11 +102,11 @@ class Client:
         self.writer.write(b"".join(requests))
 
     async def rest(self) -> bytes:
-        """Until the server closes the connection."""
+        """Reads until the server closes the connection."""
         return await asyncio.wait_for(self.reader.read(), WAIT)
 
 
-async def test_a_stream_under_way_ends_as_it_would_before_a_refusal(serve: Serve) -> None:
+async def test_a_running_stream_is_completed_before_a_refusal(serve: Serve) -> None:
     async with serve(app := Application()) as client:
         client.send(get("/stream"), get("/now"))
         await app.entered.wait()
@@ -120,7 +121,7 @@ async def test_a_stream_under_way_ends_as_it_would_before_a_refusal(serve: Serve
     assert refusal.startswith(b"400 ")
 
 
-async def test_a_client_that_leaves_ends_the_running_request_and_not_the_queued_one(serve: Serve) -> None:
+async def test_a_disconnect_ends_the_running_request_and_drops_the_queued_one(serve: Serve) -> None:
     async with serve(app := Application()) as client:
         client.send(get("/stream"), get("/now"), b"none\r\n\r\n")
         await app.entered.wait()
@@ -129,7 +130,7 @@ async def test_a_client_that_leaves_ends_the_running_request_and_not_the_queued_
         assert connection_counts() == (0, 0)
 
 
-async def test_nothing_is_read_while_requests_are_queued(serve: Serve) -> None:
+async def test_reading_pauses_while_requests_are_queued(serve: Serve) -> None:
     async with serve(app := Application()) as client:
         client.send(get("/slow"))
         await app.entered.wait()
@@ -143,7 +144,7 @@ async def test_nothing_is_read_while_requests_are_queued(serve: Serve) -> None:
     assert app.first_chunk <= 2 * 262_144
 
 
-async def test_more_requests_than_are_queued_wait_to_be_read(serve: Serve) -> None:
+async def test_requests_beyond_the_queue_are_read_later(serve: Serve) -> None:
     async with serve(app := Application()) as client:
         client.send(get("/slow"), get("/now") * 20)
         await app.entered.wait()
@@ -153,7 +154,7 @@ async def test_more_requests_than_are_queued_wait_to_be_read(serve: Serve) -> No
         assert (await client.rest()).count(b"HTTP/1.1 200") == 52
 
 
-async def test_time_in_which_the_service_does_not_read_is_not_the_clients(serve: Serve) -> None:
+async def test_timeouts_do_not_count_while_the_service_does_not_read(serve: Serve) -> None:
     async with serve(app := Application(), header_timeout=1, body_timeout=1, body_idle_timeout=1) as client:
         client.send(get("/slow"), get("/now"), b"POST /upload HTTP/1.1\r\n")
         await asyncio.sleep(3.5)
@@ -172,7 +173,7 @@ async def test_a_queued_request_that_is_running_is_not_idle(serve: Serve) -> Non
         assert connection_counts() == (1, 1)
 
 
-async def test_what_nobody_read_of_a_body_is_not_kept(serve: Serve) -> None:
+async def test_the_unread_rest_of_a_body_is_discarded(serve: Serve) -> None:
     async with serve(Application()) as client:
         client.send(b"POST /now HTTP/1.1\r\nHost: x\r\nContent-Length: 50000\r\n\r\n", b"x" * 40_000)
         await asyncio.wait_for(client.reader.readuntil(b"now"), WAIT)
@@ -181,8 +182,8 @@ async def test_what_nobody_read_of_a_body_is_not_kept(serve: Serve) -> None:
         assert len(client.connection.cycle.body) == 0
 
 
-async def test_a_response_that_a_client_is_slow_to_read_is_whole(serve: Serve) -> None:
-    """A refusal closes the connection, but not before what was written has been read."""
+async def test_a_slow_client_receives_the_whole_response_before_a_refusal(serve: Serve) -> None:
+    """A refusal closes the connection, but not before the client has read the responses."""
 
     async def large(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("x" * 20_000_000)(scope, receive, send)

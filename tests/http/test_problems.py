@@ -1,4 +1,4 @@
-"""Everything that fails comes in one shape (RFC 9457), and every answer carries the same headers."""
+"""Every error has one format (RFC 9457), and every response has the same headers."""
 
 import asyncio
 import logging
@@ -30,7 +30,7 @@ PATHS: dict[str, dict[str, Any]] = create_app(Settings(_env_file=None)).openapi(
 ROUTES = [(method.upper(), path) for path, item in PATHS.items() for method in item]
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND"}
 JSON = {"Content-Type": "application/json"}
-HEALTH = "health"  # no slash: Person takes "/..." for a path of the user
+HEALTH = "health"  # no slash: Person takes "/..." as a path of the user
 
 
 def concrete(path: str, owner: str, task_id: int = 1) -> str:
@@ -39,7 +39,7 @@ def concrete(path: str, owner: str, task_id: int = 1) -> str:
 
 
 class Untouchable:
-    """A database that must not be asked."""
+    """A database that must not be used."""
 
     def transaction(self, owner: str, *, read_only: bool = False) -> Any:
         raise AssertionError("a query was made")
@@ -47,7 +47,7 @@ class Untouchable:
 
 @pytest.fixture
 def fresh(app: FastAPI, settings: Settings) -> FastAPI:
-    """Another application over the same database, for tests that change it."""
+    """Returns another application on the same database, for tests that change it."""
     other = create_app(settings)
     other.state.database, other.state.verifier = app.state.database, app.state.verifier
     return other
@@ -55,12 +55,12 @@ def fresh(app: FastAPI, settings: Settings) -> FastAPI:
 
 @pytest.fixture
 async def visitor(fresh: FastAPI) -> AsyncIterator[Person]:
-    """A user of the fresh application."""
+    """Yields a user of the fresh application."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(fresh), base_url="http://test") as http:
         yield Person(http, "visitor")
 
 
-# --- what the framework would answer ---
+# --- errors of the framework ---
 
 
 @pytest.mark.parametrize(
@@ -73,18 +73,18 @@ async def test_an_unknown_route_is_404(client: httpx.AsyncClient, path: str) -> 
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_method_that_is_not_there_is_405_and_names_all_that_are(alice: Person, path: str) -> None:
+async def test_an_unsupported_method_is_405_with_the_supported_ones(alice: Person, path: str) -> None:
     supported = {method.upper() for method in PATHS[path]}
     supported |= {"HEAD"} if "GET" in supported else set()
     for method in sorted(METHODS - supported):
         answer = await alice.call(method, concrete(path, alice.subject))
         assert answer.status_code == 405
         assert answer.headers["allow"] == ", ".join(sorted(supported))
-        if method != "HEAD":  # which has no content
+        if method != "HEAD":  # which has no body
             assert_problem(answer, 405, "method_not_allowed")
 
 
-# --- who is asking: 401, 403 ---
+# --- identity: 401, 403 ---
 
 
 def signed(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
@@ -113,9 +113,7 @@ REFUSED: dict[str, tuple[str | None, str]] = {
 
 
 @pytest.mark.parametrize(("header", "code"), REFUSED.values(), ids=REFUSED.keys())
-async def test_each_reason_for_401_has_its_code_and_a_challenge(
-    client: httpx.AsyncClient, header: str | None, code: str
-) -> None:
+async def test_each_401_has_its_code_and_a_challenge(client: httpx.AsyncClient, header: str | None, code: str) -> None:
     sent = {} if header is None else {"Authorization": header}
     answer = await client.get("/api/me/tasks", headers=httpx.Headers(sent, encoding="latin-1"))
     assert_problem(answer, 401, code)
@@ -123,7 +121,7 @@ async def test_each_reason_for_401_has_its_code_and_a_challenge(
     assert answer.headers["www-authenticate"] == ("Bearer" if bare else 'Bearer error="invalid_token"')
 
 
-async def test_the_scheme_is_known_in_any_case(client: httpx.AsyncClient) -> None:
+async def test_the_bearer_scheme_is_case_insensitive(client: httpx.AsyncClient) -> None:
     for scheme in ("bearer", "BEARER"):
         answer = await client.get("/api/me/tasks", headers={"Authorization": f"{scheme} {make_token('someone')}"})
         assert answer.status_code == 200
@@ -142,15 +140,15 @@ async def test_another_users_path_is_403_before_any_query_and_before_the_body(
 
 
 @pytest.mark.parametrize("other", ["ALICE", "ME", "me%20", "me%00", "%6De%2F", "x" * 256])
-async def test_only_the_exact_subject_or_me_is_the_own_path(visitor: Person, other: str) -> None:
+async def test_only_the_exact_subject_or_me_is_the_users_own_path(visitor: Person, other: str) -> None:
     answer = await visitor.get(f"/api/{other}/tasks")
     assert_problem(answer, 404 if other.endswith("%2F") else 403)
 
 
-# --- the shape ---
+# --- the format ---
 
 
-async def test_a_problem_has_all_its_members_and_no_others(alice: Person) -> None:
+async def test_a_problem_has_exactly_the_documented_members(alice: Person) -> None:
     for answer, more in (
         (await alice.get("/tasks/1/nope"), set()),
         (await alice.get("/tasks/999999999999"), set()),
@@ -163,7 +161,7 @@ async def test_a_problem_has_all_its_members_and_no_others(alice: Person) -> Non
         assert body["title"] == STATUS_TITLES[answer.status_code]
 
 
-async def test_422_lists_every_finding_by_place(alice: Person) -> None:
+async def test_422_lists_every_error_with_its_location(alice: Person) -> None:
     body = {"title": "", "completed": "yes", "tags": ["ok", 5], "due_date": "soon", "colour": "red"}
     problem = assert_problem(await alice.post("/tasks", body), 422, "validation_error")
     found = {(*error["loc"],) for error in problem["errors"]}
@@ -180,17 +178,19 @@ def test_every_kind_of_fact_has_a_status_and_every_status_a_title() -> None:
     assert set(STATUS_BY_KIND.values()) <= set(STATUS_TITLES)
 
 
-# InvalidRecurrence says which part of a rule is wrong: tests/domain/test_recurrence.py.
-def facts(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
+# InvalidRecurrence names the wrong part of a rule: tests/domain/test_recurrence.py.
+def application_errors(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
     for fact in base.__subclasses__():
         yield fact
-        yield from facts(fact)
+        yield from application_errors(fact)
 
 
 @pytest.mark.parametrize(
-    "fact", [fact for fact in facts() if fact is not InvalidRecurrence], ids=lambda fact: fact.__name__
+    "fact", [fact for fact in application_errors() if fact is not InvalidRecurrence], ids=lambda fact: fact.__name__
 )
-async def test_every_fact_is_answered_in_the_shape(fresh: FastAPI, visitor: Person, fact: type[AppError]) -> None:
+async def test_every_application_error_is_returned_as_a_problem(
+    fresh: FastAPI, visitor: Person, fact: type[AppError]
+) -> None:
     @fresh.get("/fact")
     async def fail() -> None:
         raise fact(retry_after=7)
@@ -219,7 +219,7 @@ SQLSTATES = {
 @pytest.mark.parametrize(
     ("code", "state"), [(code, state) for code, states in SQLSTATES.items() for state in states.split()]
 )
-def test_each_sqlstate_means_one_fact(code: str | None, state: str) -> None:
+def test_each_sqlstate_has_one_application_error(code: str | None, state: str) -> None:
     error = asyncpg.PostgresError.new({"C": state, "M": 'relation "secret" does not exist', "n": "tasks_secret"})
     fact = fact_of(error)
     assert (fact.code if fact else None) == code
@@ -227,7 +227,7 @@ def test_each_sqlstate_means_one_fact(code: str | None, state: str) -> None:
     assert "secret" not in str(fact)
 
 
-def test_a_time_zone_that_the_database_does_not_know_is_told_from_other_bad_parameters() -> None:
+def test_an_unknown_time_zone_is_distinguished_from_other_invalid_parameters() -> None:
     unknown, other = (
         ('time zone "Mars/Base" not recognized', "unknown_time_zone"),
         ('role "x" does not exist', "invalid"),
@@ -243,7 +243,7 @@ NO_ANSWER += [asyncpg.InterfaceError("connection is closed"), asyncpg.Connection
 
 
 @pytest.mark.parametrize("error", NO_ANSWER, ids=lambda error: type(error).__name__)
-def test_no_answer_from_the_database_is_503(error: Exception) -> None:
+def test_a_lost_database_connection_is_503(error: Exception) -> None:
     fact = fact_of(error)
     assert isinstance(fact, Unavailable)
     assert fact.retry_after
@@ -252,17 +252,17 @@ def test_no_answer_from_the_database_is_503(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error", [ValueError(), KeyError(), AssertionError(), RuntimeError(), asyncio.CancelledError()]
 )
-def test_a_bug_is_not_blamed_on_the_database(error: BaseException) -> None:
+def test_a_bug_is_not_an_application_error(error: BaseException) -> None:
     assert fact_of(error) is None
 
 
-def test_a_denial_by_the_database_is_an_alarm(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_permission_error_of_the_database_is_logged_as_critical(caplog: pytest.LogCaptureFixture) -> None:
     fact_of(asyncpg.PostgresError.new({"C": "42501", "M": "permission denied for table tasks"}))
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
 @pytest.mark.parametrize("fact", [Unavailable(retry_after=1), StorageFull()], ids=lambda fact: fact.code)
-async def test_a_database_that_fails_is_answered_in_the_shape(
+async def test_a_database_failure_is_returned_as_a_problem(
     fresh: FastAPI, visitor: Person, monkeypatch: pytest.MonkeyPatch, fact: AppError
 ) -> None:
     async def begin(statement: str) -> Any:
@@ -278,7 +278,7 @@ async def test_a_database_that_fails_is_answered_in_the_shape(
 
 
 def assert_hidden(answer: httpx.Response, caplog: pytest.LogCaptureFixture) -> None:
-    """A generic answer; the whole story once in the log."""
+    """Asserts a generic response, and one complete log entry."""
     body = assert_problem(answer, 500, "internal_error")
     assert "hush" not in answer.text
     assert "hush" not in str(answer.headers)
@@ -294,7 +294,7 @@ BUGS = [RuntimeError("hush"), KeyError("hush"), TimeoutError("hush"), ExceptionG
 
 
 @pytest.mark.parametrize("error", BUGS, ids=lambda error: type(error).__name__)
-async def test_a_bug_is_500_without_its_text(
+async def test_a_bug_is_500_without_its_message(
     fresh: FastAPI, visitor: Person, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
     @fresh.get("/bug")
@@ -303,12 +303,12 @@ async def test_a_bug_is_500_without_its_text(
 
     answer = await visitor.get("bug", headers={"Origin": "http://localhost:3000"})
     assert_hidden(answer, caplog)
-    # Without this a browser shows its page a network error instead of the problem.
+    # Without it a browser reports a network error to its page instead of the problem.
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
     assert (await visitor.get(HEALTH)).status_code == 200
 
 
-async def test_a_bug_after_a_write_takes_the_write_back(
+async def test_a_bug_after_a_write_rolls_the_write_back(
     fresh: FastAPI, visitor: Person, alice: Person, caplog: pytest.LogCaptureFixture
 ) -> None:
     router = APIRouter(prefix="/api/{user_id}", route_class=DirectRoute)
@@ -324,7 +324,7 @@ async def test_a_bug_after_a_write_takes_the_write_back(
     assert (await alice.get("/tasks")).headers["x-revision"] == "0"
 
 
-async def test_a_bug_after_the_answer_began_breaks_it_off(fresh: FastAPI, visitor: Person) -> None:
+async def test_a_bug_after_the_response_started_aborts_it(fresh: FastAPI, visitor: Person) -> None:
     async def half() -> AsyncIterator[bytes]:
         yield b"half"
         raise RuntimeError("hush")
@@ -337,11 +337,11 @@ async def test_a_bug_after_the_answer_began_breaks_it_off(fresh: FastAPI, visito
         await visitor.get("half")
 
 
-# --- headers of every answer ---
+# --- headers of every response ---
 
 
 @pytest.mark.parametrize("sent", ["a", "01a4d0f2c3b8", "A-b_c.9", "x" * 64])
-async def test_a_harmless_request_id_is_kept(client: httpx.AsyncClient, sent: str) -> None:
+async def test_a_valid_request_id_is_kept(client: httpx.AsyncClient, sent: str) -> None:
     answer = await client.get("/nope", headers={"X-Request-ID": sent})
     assert answer.headers["x-request-id"] == sent
     assert_problem(answer, 404)
@@ -356,14 +356,14 @@ async def test_any_other_request_id_is_replaced(client: httpx.AsyncClient, sent:
     assert sent not in answer.headers["x-request-id"] or not sent
 
 
-async def test_requests_at_the_same_time_keep_their_own_ids(client: httpx.AsyncClient) -> None:
+async def test_concurrent_requests_keep_their_own_ids(client: httpx.AsyncClient) -> None:
     sent = [f"id-{number}" for number in range(50)]
     answers = await asyncio.gather(*(client.get("/nope", headers={"X-Request-ID": one}) for one in sent))
     assert [answer.json()["request_id"] for answer in answers] == sent
 
 
 async def calls(person: Person) -> list[httpx.Response]:
-    """One answer of every kind."""
+    """Returns one response of every kind."""
     made = await person.post("/tasks", {"title": "x"})
     path = f"/tasks/{made.json()['id']}"
     return [
@@ -389,7 +389,7 @@ async def calls(person: Person) -> list[httpx.Response]:
     ]
 
 
-async def test_every_answer_says_nosniff_how_to_cache_it_and_its_id(alice: Person) -> None:
+async def test_every_response_has_nosniff_cache_control_and_a_request_id(alice: Person) -> None:
     answers = await calls(alice)
     assert {answer.status_code for answer in answers} >= {
         200,
@@ -449,7 +449,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("origin", OURS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def test_in_development_a_front_end_on_localhost_may_call(
+async def test_a_front_end_on_localhost_is_allowed_in_development(
     client: httpx.AsyncClient, origin: str, method: str
 ) -> None:
     answer = await client.options("/api/me/tasks/1", headers=preflight(origin, method))
@@ -462,7 +462,7 @@ async def test_in_development_a_front_end_on_localhost_may_call(
 
 
 @pytest.mark.parametrize("origin", FOREIGN)
-async def test_a_foreign_origin_may_not(alice: Person, origin: str) -> None:
+async def test_a_foreign_origin_is_refused(alice: Person, origin: str) -> None:
     asked = await alice.client.options("/api/me/tasks", headers=preflight(origin, "POST"))
     called = await alice.get("/tasks", headers={"Origin": origin})
     body = assert_problem(asked, 400, "cors_refused")
@@ -471,7 +471,7 @@ async def test_a_foreign_origin_may_not(alice: Person, origin: str) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
-async def test_a_browser_may_read_the_headers_a_client_needs_also_of_a_failure(alice: Person) -> None:
+async def test_cors_exposes_the_headers_that_clients_need(alice: Person) -> None:
     for path in ("/tasks", "/tasks/0", "/nope", "nope"):
         answer = await alice.get(path, headers={"Origin": "http://localhost:3000"})
         exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
@@ -505,7 +505,7 @@ async def test_each_path_works_with_and_without_a_trailing_slash(
         )
         answers.append(await person.call(method, url + slash, json=test_routes.body_of(path)))
     assert answers[0].status_code == answers[1].status_code
-    assert answers[0].is_success or path.startswith("/api/auth/")  # which need an account: tests/accounts
+    assert answers[0].is_success or path.startswith("/api/auth/")  # those need an account: tests/accounts
     assert not any(answer.history for answer in answers)
 
 
@@ -521,12 +521,12 @@ def url(anyio_backend: str, postgres: ConnectOptions, tmp_path_factory: pytest.T
 
 @pytest.fixture
 async def remote(url: str, alice: Person) -> AsyncIterator[Person]:
-    """Alice, calling over the network."""
+    """Yields Alice, calling over the network."""
     async with httpx.AsyncClient(base_url=url) as http:
         yield Person(http, alice.subject)
 
 
-async def test_nothing_says_which_server_this_is(remote: Person) -> None:
+async def test_no_response_names_the_server_software(remote: Person) -> None:
     for answer in await calls(remote):
         assert "server" not in answer.headers
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -544,7 +544,7 @@ async def test_ten_megabytes_over_a_socket_are_413_and_the_next_request_works(re
 
 
 async def raw(url: str, request: bytes) -> bytes:
-    """What the service answers to exactly these bytes."""
+    """Returns the response to exactly these bytes."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:

@@ -1,4 +1,4 @@
-"""What a connection may cost before it is a request: raw sockets against the service as it runs."""
+"""The cost of a connection before it is a request: raw sockets against the running service."""
 
 import asyncio
 import json
@@ -55,7 +55,7 @@ def server(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def patient(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
-    """Takes large bodies, and waits for everything but the next byte of one."""
+    """Starts a server that accepts large bodies, and whose timeouts are long except between the bytes of a body."""
     with running(
         postgres.dsn, BODY_LIMIT=str(LARGE), BODY_TIMEOUT="60", BODY_IDLE_TIMEOUT="1", RATE_LIMIT_PER_MINUTE="0"
     ) as started:
@@ -67,7 +67,7 @@ def connect(server: Server) -> socket.socket:
 
 
 def receive(connection: socket.socket) -> bytes:
-    """Until it ends."""
+    """Reads until the connection ends."""
     parts = []
     try:
         while part := connection.recv(65536):
@@ -85,7 +85,7 @@ def parse(raw: bytes, started: float) -> Answer:
 
 
 def send(server: Server, *pieces: bytes, pause: float = 0.0) -> Answer:
-    """What is answered to ``pieces``, sent one after the other."""
+    """Sends ``pieces`` one after the other, and returns the response."""
     started = time.monotonic()
     with connect(server) as connection:
         for piece in pieces:
@@ -98,7 +98,7 @@ def get(path: bytes = b"/health", headers: bytes = HOST, version: bytes = b"1.1"
     return b"GET %b HTTP/%b\r\n%bConnection: close\r\n\r\n" % (path, version, headers)
 
 
-def test_what_is_within_the_bounds_is_served(server: Server) -> None:
+def test_requests_within_the_limits_are_served(server: Server) -> None:
     assert send(server, get()).status == 200
     assert send(server, get(b"/health?" + b"x" * 8000)).status == 200
     assert send(server, get(headers=HOST + b"X-A: b\r\n" * 90)).status == 200
@@ -127,14 +127,14 @@ def split(request: bytes, pieces: int) -> list[bytes]:
     ],
 )
 @pytest.mark.parametrize("pieces", [1, 60])
-def test_headers_too_many_or_too_large_are_431(server: Server, headers: bytes, pieces: int) -> None:
+def test_too_many_or_too_large_headers_are_431(server: Server, headers: bytes, pieces: int) -> None:
     answer = send(server, *split(get(headers=HOST + headers), pieces))
     assert (answer.status, answer.code) == (431, "headers_too_large")
 
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nX-A: ", b"GET / HTTP/1.1\r\n" + HOST])
-def test_a_head_without_an_end_is_not_kept(server: Server, start: bytes) -> None:
-    """uvicorn alone takes 50 MB of it."""
+def test_an_endless_request_head_is_refused(server: Server, start: bytes) -> None:
+    """uvicorn alone buffers 50 MB of it."""
     endless = [start, *[b"x" * 16_384] * 100]
     with connect(server) as connection:
         sent = 0
@@ -153,7 +153,7 @@ def test_a_head_without_an_end_is_not_kept(server: Server, start: bytes) -> None
     [b"", HOST * 2, b"Host:\r\n", b"Host: a b\r\n", b"Host: localhost/x\r\n", b"Host: me@localhost\r\n",
      b"Host: elsewhere.example\r\n", b"Host: localhost:123456\r\n", b"Host: localhost.evil.example\r\n"],
 )  # fmt: skip
-def test_a_host_that_is_missing_or_wrong_is_400(server: Server, headers: bytes) -> None:
+def test_a_missing_or_invalid_host_is_400(server: Server, headers: bytes) -> None:
     answer = send(server, get(headers=headers))
     assert (answer.status, answer.code) == (400, "bad_host")
 
@@ -167,22 +167,22 @@ def test_http_1_0_needs_no_host(server: Server) -> None:
     assert send(server, get(headers=b"", version=b"1.0")).status == 200
 
 
-def test_what_is_no_http_is_a_problem_too(server: Server) -> None:
+def test_bytes_that_are_not_http_are_a_400_problem(server: Server) -> None:
     answer = send(server, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
     assert (answer.status, answer.code) == (400, "malformed_request")
-    # Content-Length beside Transfer-Encoding (RFC 9112, 6.1)
+    # Content-Length and Transfer-Encoding together (RFC 9112, 6.1)
     both = b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     assert send(server, b"POST /api/auth/login HTTP/1.1\r\n" + HOST + both).code == "malformed_request"
 
 
 @pytest.mark.parametrize("start", [b"G", b"GET /health HTTP/1.1\r\n", get()[:-2]])
-def test_a_head_that_does_not_come_is_408(server: Server, start: bytes) -> None:
+def test_an_incomplete_request_head_is_408(server: Server, start: bytes) -> None:
     answer = send(server, start)
     assert (answer.status, answer.code) == (408, "request_timeout")
     assert 1 <= answer.seconds < 6
 
 
-def test_a_head_that_trickles_is_408_all_the_same(server: Server) -> None:
+def test_a_trickling_request_head_is_408(server: Server) -> None:
     request = b"GET /health HTTP/1.1\r\n" + HOST + b"X-A: b\r\n" * 40
     with connect(server) as connection:
         connection.settimeout(0.1)
@@ -200,7 +200,7 @@ def test_a_head_that_trickles_is_408_all_the_same(server: Server) -> None:
     assert time.monotonic() - started < 6
 
 
-def test_a_connection_on_which_nothing_comes_is_closed(server: Server) -> None:
+def test_a_connection_without_a_request_is_closed(server: Server) -> None:
     started = time.monotonic()
     with connect(server) as connection:
         assert receive(connection) == b""
@@ -215,7 +215,7 @@ def test_an_idle_connection_is_kept_for_a_while(server: Server) -> None:
             while not raw.endswith(b'{"status":"ok"}'):
                 raw += connection.recv(65536)
             assert raw.startswith(b"HTTP/1.1 200")
-            time.sleep(1.3)  # longer than a head may take
+            time.sleep(1.3)  # longer than the timeout of a head
         started = time.monotonic()
         assert receive(connection) == b""
         assert time.monotonic() - started < 6
@@ -228,13 +228,13 @@ def post(length: int) -> bytes:
 
 
 @pytest.mark.parametrize("start", [post(100), post(100) + b'{"email"'])
-def test_a_body_that_does_not_come_is_408(server: Server, start: bytes) -> None:
+def test_an_incomplete_body_is_408(server: Server, start: bytes) -> None:
     answer = send(server, start)
     assert (answer.status, answer.code) == (408, "request_timeout")
     assert 1 <= answer.seconds < 6
 
 
-def test_a_body_may_take_long_if_it_keeps_coming(server: Server) -> None:
+def test_a_slow_body_is_accepted_while_bytes_arrive(server: Server) -> None:
     body = b" " * 7_000
     answer = send(server, post(len(body)), *split(body, 10), pause=0.5)
     assert answer.status == 422 or answer.status == 400
@@ -251,14 +251,14 @@ UPLOADS = [(b"/api/me/tasks", b"application/json"), (b"/api/me/import", b"text/c
 
 
 @pytest.mark.parametrize(("path", "kind"), UPLOADS)
-def test_a_body_that_falls_silent_is_408_whatever_came_before(patient: Server, path: bytes, kind: bytes) -> None:
+def test_a_body_that_stops_arriving_is_408(patient: Server, path: bytes, kind: bytes) -> None:
     answer = send(patient, authorized(path, b"Content-Length: 600000\r\n", kind) + b" " * 500_000)
     assert (answer.status, answer.code) == (408, "request_timeout")
     assert 1 <= answer.seconds < 6
 
 
 @pytest.mark.parametrize(("path", "kind"), UPLOADS)
-def test_a_body_that_came_fast_may_not_trickle_then(server: Server, path: bytes, kind: bytes) -> None:
+def test_a_body_that_slows_to_a_trickle_is_408(server: Server, path: bytes, kind: bytes) -> None:
     started = time.monotonic()
     with connect(server) as connection:
         connection.sendall(authorized(path, b"Content-Length: 600000\r\n", kind) + b" " * 500_000)
@@ -272,7 +272,7 @@ def test_a_body_that_came_fast_may_not_trickle_then(server: Server, path: bytes,
     assert time.monotonic() - started < 6
 
 
-def test_the_oldest_of_too_many_unfinished_bodies_gives_way(patient: Server) -> None:
+def test_the_oldest_unfinished_body_is_dropped_when_they_exceed_the_limit(patient: Server) -> None:
     """Four of 19 MB are more than 64 MB."""
     started = time.monotonic()
     with ExitStack() as stack:
@@ -293,7 +293,7 @@ def test_the_oldest_of_too_many_unfinished_bodies_gives_way(patient: Server) -> 
             hoarders[-1].recv(65536)
 
 
-def test_trailers_are_no_headers(server: Server) -> None:
+def test_trailers_are_not_read_as_headers(server: Server) -> None:
     head = b"POST /api/me/tasks HTTP/1.1\r\nContent-Type: application/json\r\nConnection: close\r\n" + HOST
     body = b'Transfer-Encoding: chunked\r\n\r\nd\r\n{"title":"x"}\r\n0\r\n'
     trailer = b"Authorization: Bearer %b\r\n\r\n" % make_token("guard").encode()
@@ -302,7 +302,7 @@ def test_trailers_are_no_headers(server: Server) -> None:
 
 
 @pytest.mark.parametrize("trailers", [b"0\r\nX-A: " + b"x" * 400_000, b"0\r\n" + b"a:\r\n" * 200, b"0" * 400_000])
-def test_what_frames_a_body_is_bounded_as_a_head_is(patient: Server, trailers: bytes) -> None:
+def test_trailers_and_chunk_framing_are_bounded(patient: Server, trailers: bytes) -> None:
     head = authorized(b"/api/me/tasks", b"Transfer-Encoding: chunked\r\n")
     with connect(patient) as connection:
         connection.sendall(head + b'd\r\n{"title":"x"}\r\n')
@@ -316,7 +316,7 @@ def test_what_frames_a_body_is_bounded_as_a_head_is(patient: Server, trailers: b
     assert b"HTTP/1.1 408" not in raw
 
 
-def test_a_body_nobody_reads_is_not_received_for_ever(server: Server) -> None:
+def test_a_body_that_is_not_read_ends_the_connection(server: Server) -> None:
     started = time.monotonic()
     with connect(server) as connection:
         connection.sendall(b"POST /api/me/tasks HTTP/1.1\r\nContent-Length: 1000000000\r\n" + HOST + b"\r\n")
@@ -328,7 +328,7 @@ def test_a_body_nobody_reads_is_not_received_for_ever(server: Server) -> None:
     assert time.monotonic() - started < 8
 
 
-def test_a_body_too_large_is_413_while_it_streams(server: Server) -> None:
+def test_a_streamed_body_is_413_once_it_exceeds_the_limit(server: Server) -> None:
     token = make_token("guard").encode()
     head = b"POST /api/me/tasks HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer %b\r\n" % token
     with connect(server) as connection:
@@ -347,7 +347,7 @@ def test_a_body_too_large_is_413_while_it_streams(server: Server) -> None:
     assert sent < 4_000_000
 
 
-def test_requests_in_a_row_are_all_answered_and_too_many_are_not(server: Server) -> None:
+def test_pipelined_requests_are_served_up_to_a_limit(server: Server) -> None:
     one = b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n"
     raw = send_raw(server, one * 20 + get())
     assert raw.count(b"HTTP/1.1 200") == 21
@@ -363,7 +363,7 @@ def send_raw(server: Server, request: bytes) -> bytes:
 
 
 def named(number: int, path: bytes = b"/health") -> bytes:
-    """A request whose response can be told from others."""
+    """Returns a request whose response can be told apart from others."""
     return b"GET %b HTTP/1.1\r\nX-Request-ID: good-%d\r\n%b\r\n" % (path, number, HOST)
 
 
@@ -378,9 +378,7 @@ def named(number: int, path: bytes = b"/health") -> bytes:
         (2, authorized(b"/api/me/tasks", b"Content-Length: 50\r\n") + b"{", "request_timeout"),
     ],
 )
-def test_what_came_before_a_refused_request_is_answered_first(
-    patient: Server, good: int, refused: bytes, code: str
-) -> None:
+def test_requests_before_a_refused_one_are_served_first(patient: Server, good: int, refused: bytes, code: str) -> None:
     started = time.monotonic()
     requests = [named(number, b"/ready" if number == 0 else b"/health") for number in range(good)]
     raw = send_raw(patient, b"".join(requests) + refused)
@@ -393,8 +391,8 @@ def test_what_came_before_a_refused_request_is_answered_first(
 
 
 @pytest.mark.parametrize("last", [get(b"/openapi.json"), b"GET / HTTP/1.1\r\n\r\n"])
-def test_who_takes_nothing_of_a_response_is_dropped(server: Server, last: bytes) -> None:
-    """Whether it is the end of a connection or goes on: its response and its place are not held for ever."""
+def test_a_client_that_reads_no_response_is_disconnected(server: Server, last: bytes) -> None:
+    """On the last response of a connection and before: its response and its slot are not held for ever."""
     request = b"GET /openapi.json HTTP/1.1\r\n%b\r\n" % HOST
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -409,12 +407,12 @@ def test_who_takes_nothing_of_a_response_is_dropped(server: Server, last: bytes)
 
 
 def clients(server: Server) -> list[tuple[str, int]]:
-    """Whose connections the service holds."""
+    """Returns the peers of the connections that the service holds."""
     assert server.process is not None
     return [tuple(each.raddr) for each in psutil.Process(server.process.pid).net_connections() if each.raddr]  # type: ignore[misc]
 
 
-def test_who_takes_a_response_slowly_has_all_of_it(server: Server) -> None:
+def test_a_client_that_reads_slowly_receives_the_whole_response(server: Server) -> None:
     request = b"GET /openapi.json HTTP/1.1\r\n%b\r\n" % HOST
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -430,7 +428,7 @@ def test_who_takes_a_response_slowly_has_all_of_it(server: Server) -> None:
     assert size > 31 * len(httpx.get(f"{server.url}/openapi.json", trust_env=False).content)
 
 
-def test_empty_lines_hold_no_connection(server: Server) -> None:
+def test_empty_lines_do_not_keep_a_connection_open(server: Server) -> None:
     for before, wanted in ((b"", 0), (b"GET /health HTTP/1.1\r\n" + HOST + b"\r\n", 1)):
         started = time.monotonic()
         with connect(server) as connection:
@@ -444,13 +442,13 @@ def test_empty_lines_hold_no_connection(server: Server) -> None:
     assert send(server, b"\r\n" * 20_000).code == "headers_too_large"
 
 
-def test_headers_of_a_head_without_an_end_are_counted(patient: Server) -> None:
+def test_headers_are_counted_before_the_head_is_complete(patient: Server) -> None:
     answer = send(patient, b"GET / HTTP/1.1\r\n", b"a:\r\n" * 200, pause=0.1)
     assert answer.code == "headers_too_large"
     assert answer.seconds < 3
 
 
-def test_who_is_silent_makes_room_for_who_asks(server: Server) -> None:
+def test_idle_connections_are_closed_to_make_room_for_requests(server: Server) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(connect(server)) for _ in range(3 * ROOM)]
         for connection in silent[2 * ROOM :]:
@@ -459,8 +457,8 @@ def test_who_is_silent_makes_room_for_who_asks(server: Server) -> None:
             assert send(server, get()).status == 200
 
 
-def test_when_all_are_served_a_newcomer_is_told_to_come_back(server: Server) -> None:
-    time.sleep(2.5)  # whoever waited in the test before is gone
+def test_a_new_connection_is_503_when_all_connections_are_busy(server: Server) -> None:
+    time.sleep(2.5)  # the connections of the test before are closed
     started = time.monotonic()
     with ExitStack() as stack:
         for number in range(ROOM + 5):
@@ -491,7 +489,7 @@ def p95(seconds: list[float]) -> float:
 
 
 async def trickle(port: int, sockets: int) -> None:
-    """Opens ``sockets``, again when they are closed, and sends a byte of a head on each now and then."""
+    """Opens ``sockets``, again when they are closed, and sends a byte of a head on each from time to time."""
     loop = asyncio.get_running_loop()
 
     async def one() -> None:
@@ -507,7 +505,7 @@ async def trickle(port: int, sockets: int) -> None:
     await asyncio.gather(*(one() for _ in range(sockets)))
 
 
-async def test_a_crowd_of_slow_clients_costs_the_others_little(postgres: ConnectOptions, migrated: str) -> None:
+async def test_many_slow_clients_hardly_delay_other_requests(postgres: ConnectOptions, migrated: str) -> None:
     """Shortened, with a generous bound; bench/slowloris.py measures it."""
     with running(postgres.dsn, RATE_LIMIT_ANONYMOUS_PER_MINUTE="0") as server:
         await measure(server.url, 100)

@@ -1,4 +1,4 @@
-"""How much one may ask for: in a process, in all processes, and what the answers say of it."""
+"""Rate limits in one process and in all processes, and their response headers."""
 
 import asyncio
 import shutil
@@ -44,7 +44,7 @@ def headers(scope: dict[str, Any]) -> list[str]:
     return [value.decode() for _, value in scope["limits"]]
 
 
-def test_a_quota_can_be_used_at_once_and_comes_back_bit_by_bit() -> None:
+def test_a_quota_can_be_used_at_once_and_refills_gradually() -> None:
     clock = Clock()
     scope: dict[str, Any] = {}
     limiter = Limiter(Quota("default", 6, 60), clock=clock)
@@ -68,7 +68,7 @@ def test_a_quota_can_be_used_at_once_and_comes_back_bit_by_bit() -> None:
     assert headers(scope)[1] == '"default";r=5;t=10'
 
 
-def test_what_is_remembered_is_bounded_and_the_latest() -> None:
+def test_the_limiter_remembers_a_bounded_number_of_latest_callers() -> None:
     limiter = Limiter(Quota("default", 1, 60), remembered=100)
     for number in range(1000):
         limiter.consume({}, str(number))
@@ -78,7 +78,7 @@ def test_what_is_remembered_is_bounded_and_the_latest() -> None:
     assert not limiter.is_used_up("899")
 
 
-def test_each_process_gives_its_share_and_zero_is_no_limit() -> None:
+def test_each_process_grants_its_share_and_zero_disables_a_limit() -> None:
     limits = Limits(Settings(_env_file=None, web_concurrency=4, rate_limit_anonymous_per_minute=0))
     assert limits.subjects is not None
     assert limits.subjects.quota == ("default", 300, 60)
@@ -86,7 +86,7 @@ def test_each_process_gives_its_share_and_zero_is_no_limit() -> None:
     assert "limits" not in scope
 
 
-def test_an_ipv6_network_is_one_address() -> None:
+def test_an_ipv6_network_counts_as_one_address() -> None:
     limits = Limits(Settings(_env_file=None, rate_limit_anonymous_per_minute=1))
     limits.consume_address({"client": ("2001:db8::1", 1)})
     with pytest.raises(RateLimited):
@@ -107,7 +107,7 @@ def test_counting_costs_less_than_5_microseconds() -> None:
 
 
 def router() -> APIRouter:
-    """A route as chat and import are."""
+    """Returns a router with a limited route, like chat and import."""
     routes = APIRouter(prefix="/api/limited", route_class=DirectRoute, dependencies=[Depends(limited("import"))])
 
     @routes.post("")
@@ -119,7 +119,7 @@ def router() -> APIRouter:
 
 @pytest.fixture
 async def strict(settings: Settings) -> AsyncIterator[FastAPI]:
-    """An application whose limits are soon met."""
+    """Starts an application with low limits."""
     small = {
         "rate_limit_per_minute": 8,
         "rate_limit_anonymous_per_minute": 5,
@@ -137,7 +137,7 @@ async def strict(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def http(strict: FastAPI, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """Time stands still for the general limits: on a busy machine something would be left again in between."""
+    """Stops the clock of the general limits: on a busy machine they would refill between the requests."""
     for limiter in (strict.state.limits.subjects, strict.state.limits.addresses):
         monkeypatch.setattr(limiter, "_clock", lambda: 1e9)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(strict), base_url="http://test") as opened:
@@ -151,7 +151,7 @@ def assert_limited(answer: httpx.Response, name: str) -> None:
     assert f'"{name}";q=' in answer.headers["ratelimit-policy"]
 
 
-async def test_a_subject_has_a_quota_whatever_it_asks_for(http: httpx.AsyncClient, alice: Person, bob: Person) -> None:
+async def test_a_user_has_one_quota_for_all_routes(http: httpx.AsyncClient, alice: Person, bob: Person) -> None:
     alice, bob = Person(http, alice.subject), Person(http, bob.subject)
     paths = ["/tasks", "/tasks/1", "/tasks?limit=0", "/api/somebody-else/tasks", "/api/auth/me", "/tasks", "/changes"]
     seen = [await alice.get(path) for path in paths]
@@ -166,7 +166,7 @@ async def test_a_subject_has_a_quota_whatever_it_asks_for(http: httpx.AsyncClien
     assert (await http.get("/docs")).status_code == 200
 
 
-async def test_calls_without_a_good_token_count_for_the_address(http: httpx.AsyncClient, alice: Person) -> None:
+async def test_requests_without_a_valid_token_count_for_the_ip_address(http: httpx.AsyncClient, alice: Person) -> None:
     alice = Person(http, alice.subject)
     forged = {"Authorization": f"Bearer {make_token(alice.subject, secret='x' * 40)}"}
     expected = [
@@ -187,10 +187,10 @@ async def test_calls_without_a_good_token_count_for_the_address(http: httpx.Asyn
             answer = await http.get(path)
             assert answer.status_code == 200
             assert "ratelimit" not in answer.headers
-    assert (await alice.get("/tasks")).status_code == 200  # a good token does not suffer for its neighbours
+    assert (await alice.get("/tasks")).status_code == 200  # a valid token is not limited with its network
 
 
-async def test_guessed_api_tokens_are_not_looked_up_without_end(
+async def test_guessed_api_tokens_are_not_looked_up_beyond_the_quota(
     http: httpx.AsyncClient, strict: FastAPI, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alice = Person(http, alice.subject)
@@ -211,7 +211,7 @@ async def test_guessed_api_tokens_are_not_looked_up_without_end(
     assert len(looked_up) == 5
 
 
-async def test_costly_things_have_a_quota_of_their_own(http: httpx.AsyncClient, alice: Person, bob: Person) -> None:
+async def test_expensive_routes_have_a_quota_of_their_own(http: httpx.AsyncClient, alice: Person, bob: Person) -> None:
     alice, bob = Person(http, alice.subject), Person(http, bob.subject)
     first = await alice.post("/api/limited")
     assert first.status_code == 204
@@ -225,7 +225,7 @@ async def test_costly_things_have_a_quota_of_their_own(http: httpx.AsyncClient, 
     assert_problem(await http.post("/api/limited"), 401, "token_missing")
 
 
-async def test_imports_have_a_quota_and_what_is_refused_imports_nothing(http: httpx.AsyncClient, alice: Person) -> None:
+async def test_imports_have_a_quota_and_a_refused_one_imports_nothing(http: httpx.AsyncClient, alice: Person) -> None:
     alice = Person(http, alice.subject)
 
     async def send(title: str, query: str = "") -> httpx.Response:
@@ -242,7 +242,7 @@ async def test_imports_have_a_quota_and_what_is_refused_imports_nothing(http: ht
     assert await alice.titles() == ["b"]
 
 
-async def test_agents_have_the_quota_of_their_subject(http: httpx.AsyncClient, alice: Person) -> None:
+async def test_mcp_requests_count_for_the_quota_of_their_user(http: httpx.AsyncClient, alice: Person) -> None:
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
     local = {"Host": "localhost", "Accept": "application/json, text/event-stream"}
     good = await http.post("/mcp", json=ping, headers=alice.headers | local)
@@ -257,14 +257,14 @@ async def test_agents_have_the_quota_of_their_subject(http: httpx.AsyncClient, a
     assert_limited(await http.post("/mcp", json=ping, headers=alice.headers | local), "default")
 
 
-async def test_pages_of_other_origins_may_read_the_headers(http: httpx.AsyncClient, alice: Person) -> None:
+async def test_cors_exposes_the_rate_limit_headers(http: httpx.AsyncClient, alice: Person) -> None:
     origin = {"Origin": "http://localhost:3000"}
     alice = Person(http, alice.subject)
     exposed = (await alice.get("/tasks", headers=origin)).headers["access-control-expose-headers"]
     assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= set(exposed.split(", "))
 
 
-def test_the_document_says_so_for_every_limited_operation(app: FastAPI) -> None:
+def test_the_document_describes_the_limit_of_every_limited_operation(app: FastAPI) -> None:
     for path, item in app.openapi()["paths"].items():
         for method, operation in item.items():
             limited_here = path not in {"/health", "/ready"}
@@ -277,7 +277,7 @@ def test_the_document_says_so_for_every_limited_operation(app: FastAPI) -> None:
 # -- exact, in all processes
 
 
-async def test_processes_that_count_at_once_admit_exactly_the_quota(
+async def test_concurrent_processes_admit_exactly_the_quota(
     app: FastAPI, postgres: ConnectOptions, alice: Person
 ) -> None:
     processes = [await Database(postgres, size=5, timeout=20).open() for _ in range(3)]
@@ -291,7 +291,7 @@ async def test_processes_that_count_at_once_admit_exactly_the_quota(
         await database.close()
 
 
-async def test_what_says_nothing_any_more_is_removed(app: FastAPI, sql: Any, alice: Person) -> None:
+async def test_expired_counters_are_removed(app: FastAPI, sql: Any, alice: Person) -> None:
     quick = Quota("quick", 20, 1)
     assert (await take(app.state.database, quick, alice.subject))[1] == pytest.approx(0.05, abs=0.01)
     before = await sql.fetchval("select count(*) from rate_limits where full_at < now() + interval '1 second'")
@@ -302,7 +302,7 @@ async def test_what_says_nothing_any_more_is_removed(app: FastAPI, sql: Any, ali
     assert await sql.fetchval("select count(*) from rate_limits where full_at < now() - interval '0.1 s'") == 0
 
 
-async def test_the_table_survives_no_crash_and_shows_nobody(app: FastAPI, sql: Any, alice: Person) -> None:
+async def test_the_rate_limit_table_is_unlogged_and_names_no_user(app: FastAPI, sql: Any, alice: Person) -> None:
     await take(app.state.database, WORKING, alice.subject)
     assert await sql.fetchval("select relpersistence from pg_class where relname = 'rate_limits'") == b"u"
     assert alice.subject not in str(await sql.fetch("select * from rate_limits"))
@@ -343,7 +343,7 @@ async def test_redis_admits_exactly_the_quota(redis_url: str, alice: Person) -> 
         await client.aclose()
 
 
-async def test_while_redis_does_not_answer_the_database_counts(app: FastAPI, alice: Person) -> None:
+async def test_the_database_counts_while_redis_is_unavailable(app: FastAPI, alice: Person) -> None:
     redis = RedisCounts(f"redis://127.0.0.1:{free_port()}/0")
     counts = SharedCounts(app.state.database, redis)
     outcomes = [await counts.take(Quota("few", 3, 60), alice.subject) for _ in range(5)]
@@ -351,6 +351,6 @@ async def test_while_redis_does_not_answer_the_database_counts(app: FastAPI, ali
     await redis.aclose()
 
 
-def test_a_url_that_is_none_is_refused() -> None:
+def test_an_invalid_redis_url_is_refused() -> None:
     with pytest.raises(ValueError, match="begins with redis://"):
         Settings(_env_file=None, rate_limit_url="http://127.0.0.1")

@@ -1,4 +1,4 @@
-"""Secrets that are shown once are stored nowhere, also not with the answer that an Idempotency-Key keeps."""
+"""Secrets that are shown once are not stored, not even in the response that an Idempotency-Key keeps."""
 
 import re
 import uuid
@@ -23,7 +23,7 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def names(schema: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every property below ``schema``."""
+    """Yields every property below ``schema``."""
     reference = schema.get("$ref", "")
     if reference in above:
         return
@@ -38,7 +38,7 @@ def names(schema: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def secret_names(operation: dict[str, Any]) -> set[str]:
-    """What successful responses call their secrets."""
+    """Returns the names of secrets in successful responses."""
     contents = [r.get("content", {}) for status, r in operation["responses"].items() if status.startswith("2")]
     schemas = [media["schema"] for content in contents for media in content.values() if "schema" in media]
     return {name for schema in schemas for name in names(schema) if SECRET_NAME.search(name)}
@@ -53,7 +53,7 @@ OPERATIONS = [
 
 
 def body_of(method: str, path: str) -> Any:
-    """The least that the document asks for, by its examples."""
+    """Returns the smallest valid body, from the examples of the document."""
     content = DOCUMENT["paths"][path][method].get("requestBody", {}).get("content", {})
     if not content:
         return None
@@ -61,8 +61,8 @@ def body_of(method: str, path: str) -> Any:
     return {name: resolved(schema["properties"][name])["examples"][0] for name in schema.get("required", ())}
 
 
-async def address_of(person: Person, path: str) -> str:
-    """``path`` with a row of its own for each id in it."""
+async def path_with_ids(person: Person, path: str) -> str:
+    """Returns ``path`` with the id of a new row for each parameter."""
     while (found := re.search(r"\{(\w+_id)\}", path.replace("{user_id}", "me"))) is not None:
         collection = path[: path.index(found[0])].rstrip("/")
         made = await person.post(collection.replace("{user_id}", "me"), body_of("post", collection))
@@ -72,7 +72,7 @@ async def address_of(person: Person, path: str) -> str:
 
 
 def secrets_in(answer: Any, wanted: set[str]) -> set[str]:
-    """The values of the properties ``wanted``, however deep."""
+    """Returns the values of the properties ``wanted`` at any depth."""
     if isinstance(answer, list):
         return {value for each in answer for value in secrets_in(each, wanted)}
     if not isinstance(answer, dict):
@@ -81,7 +81,7 @@ def secrets_in(answer: Any, wanted: set[str]) -> set[str]:
     return own.union(*(secrets_in(value, wanted) for value in answer.values()))
 
 
-def test_the_document_shows_where_secrets_are() -> None:
+def test_secret_operations_are_found_in_the_document() -> None:
     assert {(method, path) for method, path, _ in OPERATIONS} >= {
         ("post", "/api/{user_id}/calendar"),
         ("post", "/api/{user_id}/webhooks"),
@@ -90,10 +90,10 @@ def test_the_document_shows_where_secrets_are() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "wanted"), OPERATIONS, ids=str)
-async def test_the_repeat_does_nothing_and_no_secret_is_stored(
+async def test_a_repeated_request_has_no_effect_and_its_secret_is_not_stored(
     alice: Person, sql: Any, method: str, path: str, wanted: set[str]
 ) -> None:
-    address, body = await address_of(alice, path), body_of(method, path)
+    address, body = await path_with_ids(alice, path), body_of(method, path)
     sent = {"Idempotency-Key": uuid.uuid4().hex}
     first = await alice.call(method.upper(), address, json=body, headers=sent)
     assert first.is_success, first.text
@@ -113,7 +113,7 @@ async def test_the_repeat_does_nothing_and_no_secret_is_stored(
 
 
 async def _rows(sql: Any, owner: str) -> list[str]:
-    """All that could have been done twice."""
+    """Returns every row that a repeated request could have written twice."""
     return [
         row[0]
         for table in ("webhooks", "calendar_feeds", "changes")

@@ -1,4 +1,4 @@
-"""Public or not, by IANA's registries: the same under every release of Python."""
+"""Public and special-purpose IP addresses by IANA's registries: the same under every release of Python."""
 
 from ipaddress import ip_address, ip_network
 
@@ -35,18 +35,18 @@ PUBLIC = """
 
 
 @pytest.mark.parametrize("text", REFUSED.split())
-def test_refused(text: str) -> None:
+def test_a_special_purpose_address_is_not_public(text: str) -> None:
     assert not is_public(ip_address(text))
 
 
 @pytest.mark.parametrize("text", PUBLIC.split())
-def test_public(text: str) -> None:
+def test_an_ordinary_address_is_public(text: str) -> None:
     assert is_public(ip_address(text))
 
 
 @pytest.mark.parametrize(("text", "reachable", "name"), SPECIAL_NETWORKS, ids=lambda value: str(value))
 def test_each_row_of_the_registries_has_an_example(text: str, reachable: bool, name: str) -> None:
-    """A row without an example here would be one that nobody has looked at."""
+    """A row without an example here has not been examined."""
     network = ip_network(text)
     examples = {ip_address(example) for example in (PUBLIC if reachable else REFUSED).split()}
     assert [example for example in examples if example in network], name

@@ -1,4 +1,4 @@
-"""What unfinished bodies hold together, counted exactly: every way out gives the bytes back."""
+"""The total size of unfinished bodies, counted exactly: its bytes are released on every way out."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ HELD_MAX = 100
 
 
 class Upload:
-    """A body that a client sends piece by piece."""
+    """A body that a client sends in pieces."""
 
     def __init__(self, bodies: UnfinishedBodies, limit: int = LIMIT) -> None:
         self._pieces: asyncio.Queue[bytes | Exception] = asyncio.Queue()
@@ -27,7 +27,7 @@ class Upload:
             yield piece
 
     async def send(self, piece: bytes | int | Exception) -> None:
-        """Empty: the end."""
+        """Sends a piece; an empty one is the end."""
         self._pieces.put_nowait(b"x" * piece if isinstance(piece, int) else piece)
         for _ in range(5):
             await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def test_a_body_is_returned_whole() -> None:
     assert bodies.held == 0
 
 
-async def test_every_way_out_gives_the_bytes_back() -> None:
+async def test_the_bytes_of_a_body_are_released_on_every_way_out() -> None:
     bodies = UnfinishedBodies(HELD_MAX)
     too_large, left, cancelled = [Upload(bodies) for _ in range(3)]
     for upload in (too_large, left, cancelled):
@@ -59,7 +59,7 @@ async def test_every_way_out_gives_the_bytes_back() -> None:
     assert bodies.held == 0
 
 
-async def test_the_one_that_began_first_gives_way() -> None:
+async def test_the_body_that_began_first_is_refused_when_the_total_is_too_large() -> None:
     bodies = UnfinishedBodies(HELD_MAX)
     first, second, third = [Upload(bodies) for _ in range(3)]
     for upload in (second, first, third):
@@ -78,7 +78,7 @@ async def test_the_one_that_began_first_gives_way() -> None:
     assert bodies.held == 0
 
 
-async def test_the_first_gives_way_to_others_also_for_its_own_chunk() -> None:
+async def test_the_first_body_is_refused_also_when_its_own_chunk_exceeds_the_total() -> None:
     bodies = UnfinishedBodies(HELD_MAX)
     first, second = Upload(bodies), Upload(bodies)
     await first.send(20)
@@ -91,7 +91,7 @@ async def test_the_first_gives_way_to_others_also_for_its_own_chunk() -> None:
     second.task.cancel()
 
 
-async def test_a_chunk_that_came_before_it_was_told_is_not_counted() -> None:
+async def test_a_chunk_received_before_the_refusal_is_not_counted() -> None:
     bodies = UnfinishedBodies(HELD_MAX)
     first, second = Upload(bodies), Upload(bodies)
     await first.send(60)
@@ -105,7 +105,7 @@ async def test_a_chunk_that_came_before_it_was_told_is_not_counted() -> None:
     assert bodies.held == 0
 
 
-async def test_one_body_may_be_larger_than_all_together() -> None:
+async def test_a_single_body_may_exceed_the_total() -> None:
     bodies = UnfinishedBodies(HELD_MAX)
     upload = Upload(bodies, limit=3 * HELD_MAX)
     for _ in range(3):
