@@ -1,4 +1,4 @@
-"""Accounts on the shared database; more applications on it where a setting or a second process matters."""
+"""Accounts on the shared database, and further applications on it for tests of settings or of several processes."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ Start = Callable[..., Awaitable[httpx.AsyncClient]]
 
 @pytest.fixture
 async def start(app: FastAPI, settings: Settings) -> AsyncIterator[Start]:
-    """``await start(access_ttl=2)``: one more application on the same database, until the test ends."""
+    """``await start(access_ttl=2)`` starts another application on the same database, until the test ends."""
     async with AsyncExitStack() as stack:
 
         async def begin(*, base_url: str = "http://test", **changes: Any) -> httpx.AsyncClient:
@@ -32,7 +32,7 @@ async def start(app: FastAPI, settings: Settings) -> AsyncIterator[Start]:
 
 @pytest.fixture(autouse=True)
 async def no_attempts(sql: Any) -> None:
-    """Every test comes from the same address; what others guessed wrong is not held against it."""
+    """Every test uses the same IP address; failed logins of other tests must not count for it."""
     await sql.execute("delete from login_attempts")
 
 
@@ -43,7 +43,7 @@ async def ann(client: httpx.AsyncClient) -> Visitor:
 
 @pytest.fixture
 def from_address(app: FastAPI) -> Callable[[str], httpx.AsyncClient]:
-    """A client whose requests come from this address."""
+    """Returns a function that makes a client whose requests come from an IP address."""
     return lambda address: httpx.AsyncClient(
         transport=httpx.ASGITransport(app, client=(address, 50_000)), base_url="http://test"
     )

@@ -1,4 +1,4 @@
-"""Somebody with an account, and what they do with it."""
+"""A user with an account, and its requests."""
 
 import asyncio
 import uuid
@@ -19,7 +19,7 @@ class Visitor:
         self.id = self.access = self.refresh_token = ""
 
     def take(self, answer: httpx.Response, status: int = 200) -> dict[str, Any]:
-        """Use the pair in ``answer`` from now on."""
+        """Uses the token pair in ``answer`` from now on."""
         assert answer.status_code == status, answer.text
         body: dict[str, Any] = answer.json()
         self.id, self.access, self.refresh_token = body["user"]["id"], body["access_token"], body["refresh_token"]
@@ -35,7 +35,7 @@ class Visitor:
         return await self.client.post("/api/auth/login", json=body)
 
     async def another_device(self, client: httpx.AsyncClient | None = None) -> "Visitor":
-        """The same person, logged in once more."""
+        """Returns the same user with another login."""
         other = Visitor(client or self.client, self.email)
         other.password = self.password
         other.take(await other.login())
@@ -56,7 +56,7 @@ class Visitor:
         return await self.call("GET", path, **options)
 
     async def is_in(self, token: str | None = None) -> bool:
-        """Whether the token still opens the door."""
+        """Returns whether the token is accepted."""
         answer = await self.get("/api/me/tasks", token=token)
         assert answer.status_code in (200, 401), answer.text
         return answer.status_code == 200
@@ -69,6 +69,6 @@ class Visitor:
 
 
 async def settled(client: httpx.AsyncClient) -> None:
-    """Wait for what the application of ``client`` does after its answers."""
+    """Waits for the background tasks that the application of ``client`` runs after its responses."""
     transport: Any = client._transport
     await asyncio.gather(*transport.app.state.auth._tasks)

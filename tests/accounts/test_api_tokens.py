@@ -1,4 +1,4 @@
-"""API tokens: what they open, what they do not, and how they end."""
+"""API tokens: their scope, their limits, and how they end."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ from tests.support import Person, assert_problem
 UNSAFE = [route for route in PRIVATE + ACCOUNT if route[0] not in ("GET", "HEAD", "OPTIONS")]
 
 
-async def test_a_token_is_shown_once_and_works(ann: Visitor) -> None:
+async def test_an_api_token_is_shown_once_and_works(ann: Visitor) -> None:
     made = await ann.api_token(name="backup", scope="write")
     assert made.keys() == {"id", "name", "scope", "hint", "created_at", "expires_at", "last_used_at", "token"}
     assert re.fullmatch(r"todo_pat_[0-9A-Za-z]{38}", made["token"])
@@ -27,7 +27,7 @@ async def test_a_token_is_shown_once_and_works(ann: Visitor) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), UNSAFE)
-async def test_read_scope_writes_nothing_on_any_route(ann: Visitor, method: str, path: str) -> None:
+async def test_a_read_token_cannot_write_on_any_route(ann: Visitor, method: str, path: str) -> None:
     token = (await ann.api_token(scope="read"))["token"]
     task = (await ann.call("POST", "/api/me/tasks", {"title": "x"})).json()
     answer = await ann.call(method, concrete(path, "me", task["id"]), {"title": "y"}, token=token)
@@ -37,19 +37,19 @@ async def test_read_scope_writes_nothing_on_any_route(ann: Visitor, method: str,
 
 
 @pytest.mark.parametrize(("method", "path"), [route for route in ACCOUNT if route != ("GET", "/api/auth/me")])
-async def test_no_api_token_manages_the_account(ann: Visitor, method: str, path: str) -> None:
+async def test_an_api_token_cannot_manage_the_account(ann: Visitor, method: str, path: str) -> None:
     token = (await ann.api_token(scope="write"))["token"]
     answer = await ann.call(method, concrete(path, "me", 1), {}, token=token)
     assert_problem(answer, 403, "login_required")
 
 
-async def test_a_token_knows_whose_it_is(ann: Visitor, alice: Person) -> None:
+async def test_an_api_token_belongs_to_its_user(ann: Visitor, alice: Person) -> None:
     token = (await ann.api_token())["token"]
     assert (await ann.get("/api/auth/me", token=token)).json()["id"] == ann.id
     assert_problem(await ann.get(f"/api/{alice.subject}/tasks", token=token), 403, "forbidden")
 
 
-async def test_a_token_expires(ann: Visitor, sql: Any) -> None:
+async def test_an_api_token_expires(ann: Visitor, sql: Any) -> None:
     token = (await ann.api_token(expires_at="2199-01-01T00:00:00Z"))["token"]
     assert await ann.is_in(token)
     await sql.execute("update api_tokens set expires_at = now() where user_id = $1", ann.id)
@@ -66,11 +66,11 @@ async def test_a_token_expires(ann: Visitor, sql: Any) -> None:
         {"token": "todo_pat_mine"},
     ],
 )  # fmt: skip
-async def test_what_cannot_be_a_token(ann: Visitor, fields: dict[str, Any]) -> None:
+async def test_an_invalid_api_token_request_is_refused(ann: Visitor, fields: dict[str, Any]) -> None:
     assert_problem(await ann.call("POST", "/api/auth/tokens", {"name": "x", **fields}), 422, "validation_error")
 
 
-async def test_another_issuers_user_can_have_tokens_too(alice: Person) -> None:
+async def test_a_user_of_another_issuer_can_have_api_tokens(alice: Person) -> None:
     made = (await alice.post("/api/auth/tokens", {"name": "agent", "scope": "write"})).json()
     headers = {"Authorization": f"Bearer {made['token']}"}
     created = await alice.client.post("/api/me/tasks", json={"title": "x"}, headers=headers)
@@ -80,7 +80,7 @@ async def test_another_issuers_user_can_have_tokens_too(alice: Person) -> None:
     assert (await alice.get("/api/auth/tokens")).json() == []
 
 
-async def test_nobody_revokes_a_strangers_token(ann: Visitor) -> None:
+async def test_an_api_token_of_another_user_cannot_be_revoked(ann: Visitor) -> None:
     bob = await Visitor(ann.client).register()
     token = await bob.api_token()
     for token_id in (token["id"], "0", "x", "+1"):
@@ -89,7 +89,7 @@ async def test_nobody_revokes_a_strangers_token(ann: Visitor) -> None:
     assert (await ann.get("/api/auth/tokens")).json() == []
 
 
-async def test_a_mistyped_token_is_known_by_its_checksum() -> None:
+async def test_a_mistyped_api_token_fails_its_checksum() -> None:
     token = new_api_token()
     assert is_api_token(token)
     for wrong in (
@@ -103,13 +103,13 @@ async def test_a_mistyped_token_is_known_by_its_checksum() -> None:
 
 
 @pytest.mark.parametrize("token", ["todo_pat_", "todo_pat_x", "todo_pat_" + "a" * 38, "todo_pat_\xe9"])
-async def test_what_only_looks_like_a_token(ann: Visitor, token: str) -> None:
+async def test_an_unknown_api_token_is_refused(ann: Visitor, token: str) -> None:
     answer = await ann.client.get("/api/me/tasks", headers={b"Authorization": f"Bearer {token}".encode("latin-1")})
     assert_problem(answer, 401, "token_invalid")
     assert_problem(await ann.get("/api/me/tasks", token=new_api_token()), 401, "token_invalid")
 
 
-async def test_a_new_token_is_made_and_never_stored_whatever_the_idempotency_key(ann: Visitor, sql: Any) -> None:
+async def test_an_idempotency_key_does_not_store_a_new_api_token(ann: Visitor, sql: Any) -> None:
     sent = {"Idempotency-Key": "the same"}
     made = [await ann.call("POST", "/api/auth/tokens", {"name": "x"}, headers=sent) for _ in range(2)]
     assert [answer.status_code for answer in made] == [201, 201]

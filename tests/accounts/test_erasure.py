@@ -1,4 +1,4 @@
-"""Deleting an account removes every row it has, and an export hands them over first."""
+"""Deleting an account deletes every row of it, and an export contains them."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ COLUMNS = """
 
 
 async def everywhere(sql: Any, value: str) -> set[str]:
-    """Tables with a row in which any text is, or holds, ``value``."""
+    """Returns the tables with a row in which any text equals or contains ``value``."""
     return {
         row["table_name"]
         for row in await sql.fetch(COLUMNS)
@@ -34,7 +34,7 @@ async def everywhere(sql: Any, value: str) -> set[str]:
 
 
 async def busy(visitor: Visitor) -> Visitor:
-    """Somebody with a row in every table there is."""
+    """Creates rows of a user over HTTP in the tables that requests write."""
     await visitor.register(name="Ann")
     task = (await visitor.call("POST", "/api/me/tasks", {"title": "secret plan", "tags": ["x"]})).json()
     await visitor.call("PATCH", f"/api/me/tasks/{task['id']}", {"title": "new plan"})
@@ -46,7 +46,7 @@ async def busy(visitor: Visitor) -> Visitor:
     return visitor
 
 
-# Rows that only jobs, the assistant and its model make.
+# Rows that only jobs, the assistant and its model create.
 INDIRECT_ROWS = (
     "insert into conversations (user_id, title, version) values ($1, 'x', 1)",
     "insert into messages (user_id, conversation_id, role, content, version) select $1, id, 'user', 'x', 1"
@@ -59,7 +59,7 @@ INDIRECT_ROWS = (
 
 
 async def in_every_table(visitor: Visitor, sql: Any) -> Visitor:
-    """A row in every table of user data there is."""
+    """Creates a row in every table of user data."""
     await busy(visitor)
     person = Person(visitor.client, visitor.id)
     person.headers = {"Authorization": f"Bearer {visitor.access}"}
@@ -73,7 +73,9 @@ async def in_every_table(visitor: Visitor, sql: Any) -> Visitor:
     return visitor
 
 
-async def test_no_table_keeps_a_row(ann: Visitor, start: Start, sql: Any, app: FastAPI) -> None:
+async def test_deleting_an_account_deletes_its_rows_in_every_table(
+    ann: Visitor, start: Start, sql: Any, app: FastAPI
+) -> None:
     http = await start(mail_to_log="on")
     eve = await in_every_table(Visitor(http), sql)
     await http.post("/api/auth/password/forgot", json={"email": eve.email})
@@ -98,10 +100,10 @@ async def test_no_table_keeps_a_row(ann: Visitor, start: Start, sql: Any, app: F
         assert await sql.fetchval(f"select count(*) from {table}") == others[table] - mine[table], table
     assert await ann.is_in()
     assert (await eve.login()).status_code == 401
-    await Visitor(http, eve.email).register()  # the address is free again
+    await Visitor(http, eve.email).register()  # the e-mail address is free again
 
 
-async def test_deleting_is_one_transaction(ann: Visitor, sql: Any) -> None:
+async def test_deleting_an_account_is_one_transaction(ann: Visitor, sql: Any) -> None:
     eve = await busy(Visitor(ann.client))
     before = await everywhere(sql, eve.id)
     await sql.execute("create table kept (user_id text references accounts); revoke all on kept from todo_eraser")
@@ -113,7 +115,7 @@ async def test_deleting_is_one_transaction(ann: Visitor, sql: Any) -> None:
     assert await eve.is_in()
 
 
-async def test_a_late_write_of_another_process_goes_too(
+async def test_a_late_write_of_another_process_is_deleted_also(
     ann: Visitor, start: Start, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasure, "SECOND_PASS", 0.5)
@@ -127,7 +129,7 @@ async def test_a_late_write_of_another_process_goes_too(
     assert await everywhere(sql, ann.id) == set()
 
 
-async def test_the_export_holds_everything_but_secrets(ann: Visitor, sql: Any, app: FastAPI) -> None:
+async def test_the_account_export_contains_everything_except_secrets(ann: Visitor, sql: Any, app: FastAPI) -> None:
     eve = await busy(Visitor(ann.client))
     await ann.call("POST", "/api/me/tasks", {"title": "of ann"})
     answer = await eve.get("/api/auth/me/export")
@@ -136,14 +138,14 @@ async def test_the_export_holds_everything_but_secrets(ann: Visitor, sql: Any, a
     found = answer.json()
     assert found.keys() >= {"exported_at", "account", "sessions", "api_tokens", "users", "tasks", "changes"}
     assert found["account"] == (await eve.get("/api/auth/me")).json()
-    assert [task["title"] for task in found["tasks"]] == ["new plan", "gone"]  # the trash, too
+    assert [task["title"] for task in found["tasks"]] == ["new plan", "gone"]  # including deleted tasks
     assert len(found["changes"]) == 4
     assert len(found["sessions"]) == len(found["api_tokens"]) == 1
     for secret in ("argon2", "token_hash", "password", "of ann", ann.id):
         assert secret not in answer.text
 
 
-async def test_the_export_is_read_in_pages(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_account_export_is_read_in_pages(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     eve = await busy(Visitor(ann.client))
     whole = (await eve.get("/api/auth/me/export")).json()
     monkeypatch.setattr(export, "PAGE_ROWS", 1)
@@ -151,8 +153,8 @@ async def test_the_export_is_read_in_pages(ann: Visitor, monkeypatch: pytest.Mon
     assert parts | {"exported_at": ""} == whole | {"exported_at": ""}
 
 
-async def test_no_job_makes_the_row_of_an_erased_user_again(ann: Visitor, sql: Any, app: FastAPI) -> None:
-    """They act on lists of users that were read a while ago."""
+async def test_no_job_recreates_the_row_of_a_deleted_user(ann: Visitor, sql: Any, app: FastAPI) -> None:
+    """Jobs process lists of users that were read earlier."""
     await ann.call("POST", "/api/me/tasks", {"title": "secret plan"})
     assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
     await retention.prune_owner(app.state.database, ann.id, days=30)
@@ -162,7 +164,7 @@ async def test_no_job_makes_the_row_of_an_erased_user_again(ann: Visitor, sql: A
     assert await everywhere(sql, ann.id) == set()
 
 
-async def test_what_is_logged_names_nobody_by_email(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_log_contains_no_email_address(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         await ann.login(password="wrong")
         await ann.call("PATCH", "/api/auth/me", {"email": "new" + ann.email, "current_password": PASSWORD})
@@ -172,7 +174,7 @@ async def test_what_is_logged_names_nobody_by_email(ann: Visitor, caplog: pytest
         assert secret not in str([record.__dict__ for record in caplog.records])
 
 
-async def test_the_export_holds_no_key_that_signs_webhooks(ann: Visitor) -> None:
+async def test_the_account_export_contains_no_webhook_secret(ann: Visitor) -> None:
     body, keyed = {"url": "https://example.com/"}, {"Idempotency-Key": "once"}
     hook = (await ann.call("POST", "/api/me/webhooks", body, headers=keyed)).json()
     await ann.call("POST", f"/api/me/webhooks/{hook['id']}/rotate", headers={"Idempotency-Key": "twice"})

@@ -1,4 +1,4 @@
-"""Register, log in, and one's own account."""
+"""Registration, login, and the user's own account."""
 
 import asyncio
 import json
@@ -37,11 +37,11 @@ async def test_registering_logs_in(client: httpx.AsyncClient) -> None:
     assert (pair["token_type"], pair["expires_in"], len(visitor.id)) == ("bearer", 900, 32)
     assert answer.headers["cache-control"] == "no-store"
     created = await visitor.call("POST", f"/api/{visitor.id}/tasks", {"title": "mine", "due_date": "2026-07-01T09:00"})
-    assert created.json()["due_date"] == "2026-07-01T07:00:00Z"  # their zone
+    assert created.json()["due_date"] == "2026-07-01T07:00:00Z"  # in the user's time zone
     assert (await visitor.get("/api/auth/me")).json() == pair["user"]
 
 
-async def test_an_access_token_is_what_rfc_9068_says(ann: Visitor) -> None:
+async def test_an_access_token_conforms_to_rfc_9068(ann: Visitor) -> None:
     assert jwt.get_unverified_header(ann.access) == {"alg": "HS256", "typ": "at+jwt"}
     claims = jwt.decode(ann.access, SECRET, ["HS256"], audience="urn:todo", issuer="urn:todo")
     assert claims.keys() == {"iss", "aud", "sub", "sid", "iat", "exp", "jti"}
@@ -49,14 +49,14 @@ async def test_an_access_token_is_what_rfc_9068_says(ann: Visitor) -> None:
 
 
 @pytest.mark.parametrize("name", ["login", "signin"])
-async def test_logging_in(ann: Visitor, name: str) -> None:
+async def test_a_user_logs_in(ann: Visitor, name: str) -> None:
     body = {"email": ann.email.upper(), "password": PASSWORD}
     pair = ann.take(await ann.client.post(f"/api/auth/{name}", json=body))
     assert pair["user"]["email"] == ann.email
     assert await ann.is_in()
 
 
-async def test_the_alias_of_register(client: httpx.AsyncClient) -> None:
+async def test_signup_is_an_alias_of_register(client: httpx.AsyncClient) -> None:
     visitor = Visitor(client)
     visitor.take(await client.post("/api/auth/signup", json={"email": visitor.email, "password": PASSWORD}), 201)
 
@@ -81,7 +81,7 @@ async def test_an_email_is_taken_in_every_spelling(client: httpx.AsyncClient, fi
         {"name": "x" * 101}, {"name": "a\0"}, {"admin": True}, {"id": "x"},
     ],
 )  # fmt: skip
-async def test_what_cannot_be_an_account(client: httpx.AsyncClient, fields: dict[str, Any]) -> None:
+async def test_an_invalid_registration_is_refused(client: httpx.AsyncClient, fields: dict[str, Any]) -> None:
     body = {"email": Visitor(client).email, "password": PASSWORD, **fields}
     answer = await client.post(
         "/api/auth/register", content=json.dumps(body), headers={"Content-Type": "application/json"}
@@ -91,7 +91,7 @@ async def test_what_cannot_be_an_account(client: httpx.AsyncClient, fields: dict
     assert problem["errors"][0]["loc"][:2] == ["body", *fields]
 
 
-async def test_the_list_of_common_passwords_is_what_it_says() -> None:
+async def test_the_list_of_common_passwords_is_complete() -> None:
     assert len(common_passwords()) == 10_000
     assert sum(len(password) >= 8 for password in common_passwords()) == 3_395
 
@@ -105,7 +105,7 @@ async def test_common_passwords_are_refused(client: httpx.AsyncClient, password:
 @pytest.mark.parametrize(
     "password", ["        ", "aaaaaaab", "x" * 128, "пароль-пароль", "e\u0301" * 10, "tab\tand\0nul"]
 )
-async def test_any_other_password_will_do(client: httpx.AsyncClient, password: str) -> None:
+async def test_any_other_password_is_accepted(client: httpx.AsyncClient, password: str) -> None:
     visitor = Visitor(client)
     visitor.password = password
     await visitor.register()
@@ -114,7 +114,7 @@ async def test_any_other_password_will_do(client: httpx.AsyncClient, password: s
     assert (await visitor.login(password=password[:-1] or "x")).status_code == 401
 
 
-async def test_the_hash_is_argon2id_and_follows_the_parameters(ann: Visitor, sql: Any) -> None:
+async def test_the_hash_is_argon2id_and_is_renewed_with_new_parameters(ann: Visitor, sql: Any) -> None:
     find = "select password_hash from accounts where user_id = $1"
     assert (await sql.fetchval(find, ann.id)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     weak = Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
@@ -125,7 +125,7 @@ async def test_the_hash_is_argon2id_and_follows_the_parameters(ann: Visitor, sql
     assert (await sql.fetchval(find, ann.id)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_unknown_email_and_wrong_password_are_the_same_answer(ann: Visitor) -> None:
+async def test_unknown_email_and_wrong_password_have_the_same_response(ann: Visitor) -> None:
     wrong = await ann.login(password="not this one")
     unknown = await ann.login(email=Visitor(ann.client).email)
     first, second = assert_problem(wrong, 401, "login_failed"), assert_problem(unknown, 401, "login_failed")
@@ -134,10 +134,10 @@ async def test_unknown_email_and_wrong_password_are_the_same_answer(ann: Visitor
 
 
 @pytest.mark.slow
-async def test_and_take_the_same_time(ann: Visitor, sql: Any) -> None:
-    """Medians of interleaved tries: what else the machine does meets both alike."""
+async def test_unknown_email_and_wrong_password_take_the_same_time(ann: Visitor, sql: Any) -> None:
+    """Compares medians of interleaved attempts: the load of the machine affects both alike."""
     differences: list[float] = []
-    for _ in range(3):  # a difference that comes from the machine does not come back
+    for _ in range(3):  # a difference caused by the machine does not recur
         times: dict[str, list[float]] = {ann.email: [], Visitor(ann.client).email: []}
         for number in range(100):
             if number % 8 == 0:
@@ -153,7 +153,7 @@ async def test_and_take_the_same_time(ann: Visitor, sql: Any) -> None:
     pytest.fail(f"they differ by {differences}")
 
 
-async def test_changing_the_account(ann: Visitor, client: httpx.AsyncClient) -> None:
+async def test_an_account_is_changed(ann: Visitor, client: httpx.AsyncClient) -> None:
     changed = await ann.call("PATCH", "/api/auth/me", {"name": "Ann B.", "timezone": "Asia/Tokyo"})
     assert changed.json() == (await ann.get("/api/auth/me")).json()
     assert (changed.json()["name"], changed.json()["timezone"]) == ("Ann B.", "Asia/Tokyo")
@@ -179,7 +179,7 @@ async def test_changing_the_account(ann: Visitor, client: httpx.AsyncClient) -> 
         assert_problem(await ann.call("PATCH", "/api/auth/me", body), 422)
 
 
-async def test_a_new_email_needs_the_password(ann: Visitor, client: httpx.AsyncClient) -> None:
+async def test_changing_the_email_requires_the_password(ann: Visitor, client: httpx.AsyncClient) -> None:
     move = {"email": Visitor(client).email, "current_password": "a wrong guess"}
     for _ in range(FREE_HERE):
         assert_problem(await ann.call("PATCH", "/api/auth/me", move), 403, "wrong_password")
@@ -188,7 +188,7 @@ async def test_a_new_email_needs_the_password(ann: Visitor, client: httpx.AsyncC
     assert (await ann.call("PATCH", "/api/auth/me", {"name": "Ann B."})).status_code == 200
 
 
-async def test_registering_is_counted_before_anything_is_hashed(
+async def test_registrations_are_throttled_before_hashing(
     client: httpx.AsyncClient, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await Visitor(client).register()
@@ -204,12 +204,12 @@ async def test_registering_is_counted_before_anything_is_hashed(
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_registering_at_once_is_no_flood(client: httpx.AsyncClient) -> None:
+async def test_concurrent_registrations_succeed(client: httpx.AsyncClient) -> None:
     found = await asyncio.gather(*(Visitor(client).register() for _ in range(20)))
     assert len({visitor.id for visitor in found}) == 20
 
 
-async def test_an_account_needs_no_registration_where_another_issuer_is_trusted(alice: Any) -> None:
+async def test_a_user_of_another_issuer_has_no_account(alice: Any) -> None:
     assert_problem(await alice.get("/api/auth/me"), 404, "account_not_found")
     assert_problem(await alice.get("/api/auth/sessions"), 403, "login_required")
     assert_problem(await alice.patch("/api/auth/me", {"name": "x"}), 403, "login_required")
@@ -228,13 +228,13 @@ async def test_a_disabled_account_cannot_log_in(ann: Visitor, sql: Any) -> None:
     assert_problem(await ann.refresh(), 401, "refresh_token_invalid")
 
 
-async def test_without_a_key_there_are_no_accounts(start: Start) -> None:
+async def test_accounts_are_unavailable_without_a_signing_key(start: Start) -> None:
     client = await start(jwt_secret=None, better_auth_url="http://127.0.0.1:1")
     body = {"email": Visitor(client).email, "password": PASSWORD}
     assert_problem(await client.post("/api/auth/register", json=body), 503, "accounts_unavailable")
 
 
-async def test_the_login_remembers_where_it_came_from(
+async def test_a_login_stores_ip_address_and_user_agent(
     ann: Visitor, from_address: Callable[[str], httpx.AsyncClient]
 ) -> None:
     async with from_address("203.0.113.9") as elsewhere:
@@ -246,9 +246,7 @@ async def test_the_login_remembers_where_it_came_from(
     assert found[0]["user_agent"] == ("Phone [31m" + "x" * 400)[:300]
 
 
-async def test_contention_in_a_transaction_of_its_own_is_503(
-    ann: Visitor, app: FastAPI, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_contention_during_a_login_is_503(ann: Visitor, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     async def contended(*_: Any) -> None:
         raise Contention(retry_after=1)
 

@@ -1,4 +1,4 @@
-"""Guessing passwords: counted before it is answered, slower and slower, and never at the owner's expense for long."""
+"""Guessing passwords: counted before the response, with growing delays, and never locking the owner out for long."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ async def guess(visitor: Visitor) -> httpx.Response:
 
 
 async def block(visitor: Visitor) -> httpx.Response:
-    """Guess until it is refused."""
+    """Sends guesses until one is refused by the throttle."""
     for _ in range(FREE_HERE):
         assert_problem(await guess(visitor), 401, "login_failed")
     answer = await guess(visitor)
@@ -35,7 +35,7 @@ async def block(visitor: Visitor) -> httpx.Response:
     return answer
 
 
-async def test_the_delays_grow_to_a_minute_and_no_further(ann: Visitor, sql: Any) -> None:
+async def test_login_delays_grow_up_to_a_minute(ann: Visitor, sql: Any) -> None:
     waits = [int((await block(ann)).headers["retry-after"])]
     for _ in range(8):
         await sql.execute(PASS)
@@ -45,15 +45,15 @@ async def test_the_delays_grow_to_a_minute_and_no_further(ann: Visitor, sql: Any
     assert LONGEST_WAIT == 60
 
 
-async def test_not_even_the_right_password_passes_while_blocked(ann: Visitor, sql: Any) -> None:
+async def test_the_right_password_is_refused_while_blocked(ann: Visitor, sql: Any) -> None:
     await block(ann)
     assert_problem(await ann.login(), 429)
     await sql.execute(PASS)
     assert (await ann.login()).status_code == 200
-    assert_problem(await guess(ann), 401)  # and the count begins anew
+    assert_problem(await guess(ann), 401)  # and the count starts again
 
 
-async def test_a_refused_try_does_not_prolong_the_wait(ann: Visitor, sql: Any) -> None:
+async def test_a_refused_attempt_does_not_prolong_the_delay(ann: Visitor, sql: Any) -> None:
     await block(ann)
     before = await sql.fetch("select * from login_attempts order by 1, 2")
     for _ in range(5):
@@ -61,14 +61,14 @@ async def test_a_refused_try_does_not_prolong_the_wait(ann: Visitor, sql: Any) -
     assert await sql.fetch("select * from login_attempts order by 1, 2") == before
 
 
-async def test_a_stranger_does_not_lock_out_the_owner(ann: Visitor, from_address: From) -> None:
+async def test_guesses_from_another_address_do_not_lock_out_the_owner(ann: Visitor, from_address: From) -> None:
     async with from_address("203.0.113.1") as http:
         await block(Visitor(http, ann.email))
         assert (await ann.login()).status_code == 200
         assert_problem(await guess(Visitor(http, ann.email)), 429)
 
 
-async def test_many_strangers_do_not_lock_out_the_owner_where_they_are_known(
+async def test_guesses_from_many_addresses_do_not_lock_out_the_owner_at_a_known_address(
     ann: Visitor, from_address: From, sql: Any
 ) -> None:
     waits = []
@@ -83,13 +83,14 @@ async def test_many_strangers_do_not_lock_out_the_owner_where_they_are_known(
     await sql.execute("update login_attempts set blocked_until = now() + interval '50 seconds' where address = ''")
     async with from_address("198.51.100.7") as new:
         assert_problem(await Visitor(new, ann.email).login(), 429)
-    assert (await ann.login()).status_code == 200  # from where they have logged in before
+    assert (await ann.login()).status_code == 200  # from an address where they have logged in before
 
 
-async def test_who_comes_from_a_new_address_waits_once_however_others_rotate_theirs(
+async def test_an_owner_at_a_new_address_waits_once_while_others_rotate_addresses(
     ann: Visitor, from_address: From, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second stands for the minute: strangers win every turn of the account's counter, and the owner gets in."""
+    """A second replaces the minute: other addresses take every turn of the account's counter, and the owner still logs
+    in."""
     wait = 1.0
     monkeypatch.setattr(login_throttle, "LONGEST_WAIT", wait)
     codes: Counter[int] = Counter()
@@ -118,7 +119,7 @@ async def test_who_comes_from_a_new_address_waits_once_however_others_rotate_the
     assert wait * 0.9 <= took < wait + 1
 
 
-async def test_a_turn_is_one_guess(ann: Visitor, from_address: From, sql: Any) -> None:
+async def test_a_turn_allows_one_guess(ann: Visitor, from_address: From, sql: Any) -> None:
     await guess(ann)
     await sql.execute(
         "insert into login_attempts select account, '', 99, true, now() + interval '50 seconds', now()"
@@ -133,22 +134,22 @@ async def test_a_turn_is_one_guess(ann: Visitor, from_address: From, sql: Any) -
         answers = await asyncio.gather(*(guess(stranger) for _ in range(10)))
         assert Counter(answer.status_code for answer in answers) == {401: 1, 429: 9}
         await sql.execute(turns)
-        assert_problem(await guess(stranger), 429)  # it has a wrong try of its own now
+        assert_problem(await guess(stranger), 429)  # it has a failed attempt of its own now
         await sql.execute("update login_attempts set last_at = now() - interval '16 minutes' where failures = 1")
         assert_problem(await guess(stranger), 401)
         await sql.execute("update login_attempts set last_at = now() - interval '16 minutes' where failures = 1")
         await sql.execute("update login_attempts set blocked_until = now() - interval '16 minutes' where failures = 0")
-        assert_problem(await guess(stranger), 429)  # and turns are not kept for who does not come
+        assert_problem(await guess(stranger), 429)  # and turns are not kept for addresses that do not return
 
 
-async def test_a_mapped_address_is_known_by_its_ipv4_address(ann: Visitor, from_address: From) -> None:
+async def test_a_mapped_ipv6_address_counts_as_its_ipv4_address(ann: Visitor, from_address: From) -> None:
     async with from_address("::ffff:203.0.113.9") as http:
         phone = await ann.another_device(http)
         found = (await phone.get("/api/auth/sessions")).json()
     assert [session["address"] for session in found if session["current"]] == ["203.0.113.9"]
 
 
-async def test_one_address_that_tries_many_accounts_is_slowed_down(client: httpx.AsyncClient, sql: Any) -> None:
+async def test_an_address_that_tries_many_accounts_is_throttled(client: httpx.AsyncClient, sql: Any) -> None:
     keys = keys_of("somebody@example.com", "127.0.0.1")
     for _ in range(FREE_ADDRESS - 1):
         await sql.execute(
@@ -160,20 +161,20 @@ async def test_one_address_that_tries_many_accounts_is_slowed_down(client: httpx
     assert_problem(await guess(Visitor(client)), 429)
 
 
-async def test_a_burst_is_counted_before_it_is_answered(ann: Visitor, start: Start) -> None:
-    """Two processes, 60 guesses at once: no more of them are looked at than one after the other."""
+async def test_concurrent_guesses_are_counted_before_they_are_checked(ann: Visitor, start: Start) -> None:
+    """Two processes, 60 concurrent guesses: no more are checked than if they came one after the other."""
     other = Visitor(await start(), ann.email)
     answers = await asyncio.gather(*(guess(visitor) for visitor in (ann, other) * 30))
     codes = Counter(answer.status_code for answer in answers)
     assert codes == {401: FREE_HERE, 429: 60 - FREE_HERE}
 
 
-async def test_a_burst_of_right_passwords_is_no_guessing(ann: Visitor) -> None:
+async def test_concurrent_logins_with_the_right_password_are_not_throttled(ann: Visitor) -> None:
     answers = await asyncio.gather(*(ann.login() for _ in range(30)))
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_a_count_survives_a_request_that_fails(
+async def test_a_failure_is_counted_when_the_request_fails(
     ann: Visitor, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> None:
@@ -184,7 +185,7 @@ async def test_a_count_survives_a_request_that_fails(
     assert await sql.fetchval("select max(failures) from login_attempts") == 1
 
 
-async def test_the_password_is_not_guessed_by_who_is_logged_in_either(ann: Visitor) -> None:
+async def test_guesses_of_a_logged_in_user_are_throttled(ann: Visitor) -> None:
     body = {"current_password": "a wrong guess", "new_password": "another battery"}
     for _ in range(FREE_HERE):
         assert_problem(await ann.call("PUT", "/api/auth/password", body), 403, "wrong_password")
@@ -193,11 +194,11 @@ async def test_the_password_is_not_guessed_by_who_is_logged_in_either(ann: Visit
     assert await ann.is_in()
 
 
-async def test_an_unknown_account_is_counted_alike(client: httpx.AsyncClient) -> None:
+async def test_guesses_at_an_unknown_account_are_throttled(client: httpx.AsyncClient) -> None:
     await block(Visitor(client))
 
 
-async def test_what_was_wrong_long_ago_does_not_count(ann: Visitor, sql: Any) -> None:
+async def test_old_failures_do_not_count(ann: Visitor, sql: Any) -> None:
     await block(ann)
     await sql.execute(
         "update login_attempts set last_at = now() - interval '16 minutes', blocked_until = now() - interval '1 minute'"
@@ -220,6 +221,6 @@ async def test_what_was_wrong_long_ago_does_not_count(ann: Visitor, sql: Any) ->
         ("", "", True),
     ],
 )
-async def test_what_an_address_is(first: str, second: str, same: bool) -> None:
+async def test_addresses_of_one_ipv6_network_share_a_key(first: str, second: str, same: bool) -> None:
     assert (keys_of("a", first).address == keys_of("a", second).address) == same
     assert login_throttle.keys_of("a", first) != login_throttle.keys_of("a", first, purpose="mail")

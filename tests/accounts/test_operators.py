@@ -1,4 +1,4 @@
-"""``todo user`` and ``todo doctor``, as an operator runs them: as processes on the service's database."""
+"""``todo user`` and ``todo doctor`` as an operator runs them: as processes on the service's database."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ async def todo(environment: dict[str, str], *arguments: str, answer: str = "") -
     )
 
 
-async def test_an_operator_makes_lists_and_disables_accounts(ann: Visitor, environment: dict[str, str]) -> None:
+async def test_todo_user_creates_lists_and_disables_accounts(ann: Visitor, environment: dict[str, str]) -> None:
     new = Visitor(ann.client)
     made = await todo(environment, "user", "create", new.email, "--name", "New", answer=f"{PASSWORD}\n{PASSWORD}\n")
     assert made.returncode == 0, made.stderr
@@ -52,7 +52,7 @@ async def test_an_operator_makes_lists_and_disables_accounts(ann: Visitor, envir
     assert (await new.login()).status_code == 200
 
 
-async def test_an_operator_sets_a_password_and_deletes(ann: Visitor, environment: dict[str, str]) -> None:
+async def test_todo_user_sets_passwords_and_deletes_accounts(ann: Visitor, environment: dict[str, str]) -> None:
     weak = await todo(environment, "user", "password", ann.email, "--password", "password")
     assert weak.returncode == 1
     assert b"common" in weak.stderr
@@ -66,7 +66,7 @@ async def test_an_operator_sets_a_password_and_deletes(ann: Visitor, environment
     assert b"there is no account" in missing.stderr
 
 
-async def test_the_doctor_says_where_mail_goes(ann: Visitor, environment: dict[str, str]) -> None:
+async def test_todo_doctor_reports_how_mail_is_sent(ann: Visitor, environment: dict[str, str]) -> None:
     for settings, words in (
         ({}, "503"),
         ({"MAIL_TO_LOG": "on"}, "to the log, reset tokens included"),

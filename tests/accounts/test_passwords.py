@@ -1,4 +1,4 @@
-"""Changing a password, and a forgotten one: by mail, over a real SMTP server."""
+"""Changing a password, and resetting a forgotten one by mail, over a real SMTP server."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ from tests.support import assert_problem
 
 
 class Post:
-    """A mail server on this machine, and what it was given."""
+    """A mail server on this machine, which keeps the mails it receives."""
 
     def __init__(self) -> None:
         self.mails: asyncio.Queue[Message] = asyncio.Queue()
@@ -79,7 +79,7 @@ async def forgot(http: httpx.AsyncClient, email: str) -> httpx.Response:
     return answer
 
 
-async def test_a_forgotten_password_by_mail(mailing: httpx.AsyncClient, post: Post) -> None:
+async def test_a_forgotten_password_is_reset_by_mail(mailing: httpx.AsyncClient, post: Post) -> None:
     ann = await Visitor(mailing).register()
     assert (await forgot(mailing, ann.email.upper())).status_code == 202
     mail = await post.next()
@@ -95,7 +95,9 @@ async def test_a_forgotten_password_by_mail(mailing: httpx.AsyncClient, post: Po
     assert_problem(await reset(mailing, token), 422, "reset_token_invalid")
 
 
-async def test_the_answer_does_not_tell_whether_there_is_an_account(mailing: httpx.AsyncClient, post: Post) -> None:
+async def test_a_reset_request_does_not_reveal_whether_the_account_exists(
+    mailing: httpx.AsyncClient, post: Post
+) -> None:
     ann = await Visitor(mailing).register()
     known, unknown = await forgot(mailing, ann.email), await forgot(mailing, Visitor(mailing).email)
     assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
@@ -103,7 +105,7 @@ async def test_the_answer_does_not_tell_whether_there_is_an_account(mailing: htt
     assert post.mails.empty()
 
 
-async def test_a_mailed_token_lasts_an_hour_and_works_once(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
+async def test_a_reset_token_lasts_an_hour_and_works_once(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
     ann = await Visitor(mailing).register()
     await forgot(mailing, ann.email)
     await forgot(mailing, ann.email)
@@ -113,15 +115,15 @@ async def test_a_mailed_token_lasts_an_hour_and_works_once(mailing: httpx.AsyncC
     await sql.execute("update password_resets set expires_at = now() + interval '1 hour' where user_id = $1", ann.id)
     answers = await asyncio.gather(*(reset(mailing, second, f"battery {n} horse") for n in range(5)))
     assert sorted(answer.status_code for answer in answers) == [204] + [422] * 4
-    assert_problem(await reset(mailing, first), 422)  # a new password uses up what was mailed before
+    assert_problem(await reset(mailing, first), 422)  # a new password invalidates reset tokens mailed before
 
 
-async def test_nobody_fills_a_mailbox(mailing: httpx.AsyncClient, post: Post) -> None:
+async def test_reset_mails_are_limited_per_address(mailing: httpx.AsyncClient, post: Post) -> None:
     codes = [(await forgot(mailing, "somebody@x.test")).status_code for _ in range(12)]
     assert codes == [202] * 10 + [429] * 2
 
 
-async def test_mails_go_to_the_log_where_told_so(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+async def test_mails_are_logged_when_configured(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     http = await start(mail_to_log="on")
     ann = await Visitor(http).register()
     with caplog.at_level(logging.WARNING, "app.net.mail"):
@@ -131,11 +133,11 @@ async def test_mails_go_to_the_log_where_told_so(start: Start, caplog: pytest.Lo
     assert (await reset(http, token)).status_code == 204
 
 
-async def test_without_a_way_to_send_mail_it_says_so(ann: Visitor) -> None:
+async def test_a_reset_is_503_without_a_mail_server(ann: Visitor) -> None:
     assert_problem(await forgot(ann.client, ann.email), 503, "mail_unavailable")
 
 
-async def test_a_mail_server_that_is_down_is_the_operators_problem(
+async def test_an_unreachable_mail_server_is_logged_and_not_reported_to_the_caller(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     http = await start(smtp_url="smtp://me:secret%40@127.0.0.1:1")
@@ -150,7 +152,9 @@ async def test_a_mail_server_that_is_down_is_the_operators_problem(
     assert "secret" not in caplog.text
 
 
-async def test_registering_by_mail_reveals_nothing(start: Start, post: Post, client: httpx.AsyncClient) -> None:
+async def test_registration_by_mail_does_not_reveal_whether_the_email_is_taken(
+    start: Start, post: Post, client: httpx.AsyncClient
+) -> None:
     http = await start(registration="mail", smtp_url=f"smtp://127.0.0.1:{post.port}")
     new, taken = Visitor(http), await Visitor(client).register()
     answers = [
@@ -159,7 +163,7 @@ async def test_registering_by_mail_reveals_nothing(start: Start, post: Post, cli
     ]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].content == answers[1].content
-    for visitor in (new, taken):  # trying to log in tells nothing either
+    for visitor in (new, taken):  # nor does a login attempt
         assert_problem(await visitor.login(password="my own battery"), 401, "login_failed")
     mails = {mail["To"]: mail for mail in [await post.next(), await post.next()]}
     assert "already" in mails[taken.email.upper().replace("@EXAMPLE.COM", "@example.com")]["Subject"]
@@ -167,7 +171,7 @@ async def test_registering_by_mail_reveals_nothing(start: Start, post: Post, cli
     assert (await new.login(password="my own battery")).status_code == 200
 
 
-async def test_changing_the_password(ann: Visitor) -> None:
+async def test_a_password_is_changed(ann: Visitor) -> None:
     change = {"current_password": PASSWORD, "new_password": "another battery"}
     assert_problem(
         await ann.call("PUT", "/api/auth/password", change | {"current_password": "no"}), 403, "wrong_password"
@@ -176,12 +180,12 @@ async def test_changing_the_password(ann: Visitor) -> None:
     script = (await ann.api_token())["token"]
     ann.take(await ann.call("PUT", "/api/auth/password", change))
     assert await ann.is_in()
-    assert await ann.is_in(script)  # not the password's, so it stays
+    assert await ann.is_in(script)  # it does not depend on the password, so it stays valid
     assert len((await ann.get("/api/auth/sessions")).json()) == 1
 
 
 async def race(old: Visitor, write: Awaitable[httpx.Response], others: list[httpx.AsyncClient]) -> httpx.Response:
-    """Logins with the old password, begun before, while and after the password is written; none may stay."""
+    """Sends logins with the old password before, during and after the password is written; none may remain valid."""
     logins = [asyncio.create_task(old.another_device(http)) for http in others * 6]
     written = await write
     found = await asyncio.gather(*logins, return_exceptions=True)
@@ -191,7 +195,7 @@ async def race(old: Visitor, write: Awaitable[httpx.Response], others: list[http
 
 
 async def slow_to_verify(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Logins there find the password right, and are held up before they begin their session."""
+    """Delays logins of an application between the verification of the password and the start of their session."""
     hasher = http._transport.app.state.auth.hasher  # type: ignore[attr-defined]
     verify = hasher.verify
 
@@ -204,14 +208,14 @@ async def slow_to_verify(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatc
 
 
 class ManyProcesses:
-    """Each login has a queue of its own, as if it had come to another process."""
+    """Gives each login a queue of its own, as if it had reached another process."""
 
     def setdefault(self, key: str, lock: asyncio.Lock) -> asyncio.Lock:
         return lock
 
 
 async def slow_to_hash(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that the logins have read the old hash before the new one is written."""
+    """Delays hashing, so that the logins read the old hash before the new one is written."""
     hasher = http._transport.app.state.auth.hasher  # type: ignore[attr-defined]
     hashing = hasher.hash
 
@@ -224,7 +228,7 @@ async def slow_to_hash(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("way", ["change", "reset", "disable"])
-async def test_a_login_with_the_old_password_does_not_outlive_it(
+async def test_a_concurrent_login_with_the_old_password_is_ended(
     start: Start, sql: Any, monkeypatch: pytest.MonkeyPatch, way: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     http = await start(mail_to_log="on")
@@ -255,7 +259,7 @@ async def test_a_login_with_the_old_password_does_not_outlive_it(
         assert await sql.fetchval(alive, ann.id) == 0
 
 
-async def test_logins_beside_a_renewed_hash_succeed(ann: Visitor, start: Start, sql: Any) -> None:
+async def test_concurrent_logins_succeed_while_the_hash_is_renewed(ann: Visitor, start: Start, sql: Any) -> None:
     others = [Visitor(await start(), ann.email) for _ in range(3)]
     weak = Argon2Hasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)
     await sql.execute("update accounts set password_hash = $2 where user_id = $1", ann.id, weak)
@@ -263,14 +267,16 @@ async def test_logins_beside_a_renewed_hash_succeed(ann: Visitor, start: Start, 
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_of_two_changes_of_the_password_one_wins(ann: Visitor, start: Start) -> None:
+async def test_one_of_two_concurrent_password_changes_succeeds(ann: Visitor, start: Start) -> None:
     there = await ann.another_device(await start())
     change = {"current_password": PASSWORD, "new_password": "another battery"}
     answers = await asyncio.gather(*(visitor.call("PUT", "/api/auth/password", change) for visitor in (ann, there)))
     assert sorted(answer.status_code for answer in answers) in ([200, 401], [200, 403])
 
 
-async def test_a_new_email_uses_up_what_was_mailed_to_the_old(mailing: httpx.AsyncClient, post: Post) -> None:
+async def test_a_new_email_invalidates_reset_tokens_mailed_to_the_old_one(
+    mailing: httpx.AsyncClient, post: Post
+) -> None:
     ann = await Visitor(mailing).register()
     await forgot(mailing, ann.email)
     token = token_in(await post.next())
@@ -279,7 +285,9 @@ async def test_a_new_email_uses_up_what_was_mailed_to_the_old(mailing: httpx.Asy
     assert_problem(await reset(mailing, token), 422, "reset_token_invalid")
 
 
-async def test_moving_to_a_taken_email_reveals_nothing(start: Start, post: Post, client: httpx.AsyncClient) -> None:
+async def test_changing_to_a_taken_email_does_not_reveal_it(
+    start: Start, post: Post, client: httpx.AsyncClient
+) -> None:
     http = await start(registration="mail", smtp_url=f"smtp://127.0.0.1:{post.port}")
     ann, bob, taken = [await Visitor(client).register() for _ in range(3)]
     ann.client = bob.client = http
@@ -297,7 +305,9 @@ async def test_moving_to_a_taken_email_reveals_nothing(start: Start, post: Post,
     assert (await bob.login()).status_code == 200
 
 
-async def test_an_unknown_reset_token_costs_no_hash(ann: Visitor, sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_reset_token_is_refused_before_hashing(
+    ann: Visitor, sql: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def never(*_: Any) -> str:
         raise AssertionError("hashed")
 
@@ -310,13 +320,13 @@ async def test_an_unknown_reset_token_costs_no_hash(ann: Visitor, sql: Any, monk
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_a_weak_password_is_named_by_its_field(ann: Visitor) -> None:
+async def test_a_weak_password_error_names_its_field(ann: Visitor) -> None:
     change = {"current_password": PASSWORD, "new_password": "password"}
     for answer in (await ann.call("PUT", "/api/auth/password", change), await reset(ann.client, "x", "password")):
         assert assert_problem(answer, 422, "weak_password")["errors"][0]["loc"] == ["body", "new_password"]
 
 
-async def test_expired_tokens_are_forgotten(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
+async def test_expired_reset_tokens_are_deleted(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
     ann = await Visitor(mailing).register()
     await forgot(mailing, ann.email)
     await sql.execute("update password_resets set expires_at = now() where user_id = $1", ann.id)
@@ -324,7 +334,7 @@ async def test_expired_tokens_are_forgotten(mailing: httpx.AsyncClient, post: Po
     assert await sql.fetchval("select count(*) from password_resets where user_id = $1", ann.id) == 1
 
 
-async def test_the_event_loop_stays_free_while_hashing() -> None:
+async def test_hashing_does_not_block_the_event_loop() -> None:
     hasher = Hasher(threads=1)
     work = asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(5)))
     ticks = 0
@@ -336,7 +346,7 @@ async def test_the_event_loop_stays_free_while_hashing() -> None:
     hasher.close()
 
 
-async def test_too_many_at_once_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hashing_is_unavailable_when_too_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "MAX_WAITING", 2)
     hasher = Hasher(threads=1)
     results = await asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(4)), return_exceptions=True)
@@ -344,7 +354,7 @@ async def test_too_many_at_once_are_told_to_come_back(monkeypatch: pytest.Monkey
     hasher.close()
 
 
-async def test_nobody_has_the_made_up_hash() -> None:
+async def test_no_password_matches_the_placeholder_hash() -> None:
     hasher = Hasher(threads=1)
     assert await hasher.verify(PASSWORD, None) == (False, None)
     assert await hasher.verify("", None) == (False, None)

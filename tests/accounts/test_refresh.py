@@ -1,4 +1,4 @@
-"""Staying logged in: one use for each refresh token, and what happens to copies."""
+"""Refresh tokens: each is used once, and reuse of a copy ends the session."""
 
 import asyncio
 import logging
@@ -23,11 +23,11 @@ async def test_a_refresh_rotates_the_pair(ann: Visitor) -> None:
     assert (ann.access, ann.refresh_token) != before
     assert pair["refresh_token"] != before[1]
     assert await ann.is_in()
-    assert await ann.is_in(before[0])  # the same session, and not expired
+    assert await ann.is_in(before[0])  # of the same session, and not expired
     assert len((await ann.get("/api/auth/sessions")).json()) == 1
 
 
-async def test_the_database_never_holds_a_token(ann: Visitor, sql: Any) -> None:
+async def test_the_database_never_contains_a_token(ann: Visitor, sql: Any) -> None:
     ann.take(await ann.refresh())
     token = await ann.api_token()
     dump = ""
@@ -40,14 +40,14 @@ async def test_the_database_never_holds_a_token(ann: Visitor, sql: Any) -> None:
         assert secret.rpartition("_")[2] not in dump
 
 
-async def test_of_50_concurrent_uses_one_wins(ann: Visitor) -> None:
+async def test_one_of_50_concurrent_refreshes_succeeds(ann: Visitor) -> None:
     answers = await asyncio.gather(*(ann.refresh() for _ in range(50)))
     (winner,) = (answer for answer in answers if answer.status_code == 200)
     for answer in answers:
         if answer is not winner:
             assert_problem(answer, 409, "refresh_in_progress")
             assert answer.headers["retry-after"] == "1"
-    # Nobody is logged out by the race, and whoever asks again is given the winner's successor.
+    # The race logs no client out, and a retry returns the successor that the winner received.
     await asyncio.sleep(1)
     again = await asyncio.gather(*(ann.refresh() for _ in range(5)))
     assert {answer.json()["refresh_token"] for answer in again} == {winner.json()["refresh_token"]}
@@ -56,14 +56,14 @@ async def test_of_50_concurrent_uses_one_wins(ann: Visitor) -> None:
     assert await ann.is_in()
 
 
-async def test_two_processes_agree_on_the_winner(ann: Visitor, start: Start) -> None:
+async def test_one_of_concurrent_refreshes_in_two_processes_succeeds(ann: Visitor, start: Start) -> None:
     other = Visitor(await start())
     other.refresh_token = ann.refresh_token
     answers = await asyncio.gather(*(visitor.refresh() for visitor in (ann, other) * 10))
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 19
 
 
-async def test_a_lost_answer_can_be_asked_for_again_for_10_seconds(ann: Visitor, sql: Any) -> None:
+async def test_a_refresh_can_be_repeated_for_10_seconds_after_a_lost_response(ann: Visitor, sql: Any) -> None:
     first = ann.refresh_token
     lost = (await ann.refresh()).json()
     at_once = await ann.refresh(first)
@@ -77,7 +77,9 @@ async def test_a_lost_answer_can_be_asked_for_again_for_10_seconds(ann: Visitor,
     assert await ann.is_in()
 
 
-async def test_older_reuse_ends_the_family(ann: Visitor, sql: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_reuse_after_the_grace_period_ends_the_session(
+    ann: Visitor, sql: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     phone = await ann.another_device()
     stolen = ann.refresh_token
     ann.take(await ann.refresh())
@@ -89,11 +91,11 @@ async def test_older_reuse_ends_the_family(ann: Visitor, sql: Any, caplog: pytes
     assert stolen not in caplog.text
     assert_problem(await ann.refresh(), 401, "refresh_token_invalid")
     assert not await ann.is_in()
-    assert await phone.is_in()  # another family
+    assert await phone.is_in()  # another session
     phone.take(await phone.refresh())
 
 
-async def test_a_grandparent_ends_the_family_at_once(ann: Visitor) -> None:
+async def test_reuse_of_a_token_two_generations_old_ends_the_session_at_once(ann: Visitor) -> None:
     grandparent = ann.refresh_token
     ann.take(await ann.refresh())
     ann.take(await ann.refresh())
@@ -102,7 +104,7 @@ async def test_a_grandparent_ends_the_family_at_once(ann: Visitor) -> None:
 
 
 @pytest.mark.parametrize("column", ["idle_ends_at", "ends_at", "ended_at"])
-async def test_a_session_that_is_over_cannot_be_prolonged(ann: Visitor, sql: Any, column: str) -> None:
+async def test_an_ended_session_cannot_be_refreshed(ann: Visitor, sql: Any, column: str) -> None:
     await sql.execute(f"update sessions set {column} = now() - interval '1 second' where user_id = $1", ann.id)
     assert_problem(await ann.refresh(), 401, "refresh_token_invalid")
     assert await sql.fetchval("select used_at from refresh_tokens where user_id = $1", ann.id) is None
@@ -117,18 +119,18 @@ async def test_a_session_idles_7_days_and_lasts_30(ann: Visitor, sql: Any) -> No
 
 
 @pytest.mark.parametrize("token", ["x", "todo_rt_" + "x" * 43, "é", "a.b.c"])
-async def test_what_was_never_a_refresh_token(client: httpx.AsyncClient, ann: Visitor, token: str) -> None:
+async def test_an_unknown_refresh_token_is_refused(client: httpx.AsyncClient, ann: Visitor, token: str) -> None:
     assert_problem(await ann.refresh(token), 401, "refresh_token_invalid")
     assert_problem(await ann.refresh(ann.access), 401, "refresh_token_invalid")
 
 
-async def test_no_token_at_all(client: httpx.AsyncClient) -> None:
+async def test_a_missing_refresh_token_is_refused(client: httpx.AsyncClient) -> None:
     for body in (None, {}, {"refresh_token": None}):
         assert_problem(await client.post("/api/auth/refresh", json=body), 401, "refresh_token_missing")
     assert_problem(await client.post("/api/auth/refresh"), 401, "refresh_token_missing")
 
 
-async def test_tokens_too_old_to_matter_are_forgotten(ann: Visitor, sql: Any) -> None:
+async def test_old_refresh_tokens_are_deleted(ann: Visitor, sql: Any) -> None:
     count = "select count(*) from refresh_tokens where user_id = $1"
     for _ in range(3):
         ann.take(await ann.refresh())
@@ -141,7 +143,7 @@ async def test_tokens_too_old_to_matter_are_forgotten(ann: Visitor, sql: Any) ->
     assert await sql.fetchval(count, ann.id) == 1
 
 
-async def test_the_grace_is_ten_seconds() -> None:
+async def test_the_grace_period_is_ten_seconds() -> None:
     assert refresh.GRACE.total_seconds() == 10
 
 
@@ -159,7 +161,7 @@ async def in_cookie(start: Start, **changes: Any) -> Visitor:
     return visitor
 
 
-async def test_the_cookie_is_out_of_reach(start: Start) -> None:
+async def test_the_refresh_cookie_has_protective_attributes(start: Start) -> None:
     http = await start(refresh_cookie=True, base_url="https://test")
     answer = await http.post("/api/auth/register", json={"email": Visitor(http).email, "password": PASSWORD})
     parts = answer.headers["set-cookie"].split("; ")
@@ -168,13 +170,13 @@ async def test_the_cookie_is_out_of_reach(start: Start) -> None:
 
 
 @pytest.mark.parametrize(("base_url", "secure"), [("http://localhost:8000", False), ("http://test", True)])
-async def test_secure_everywhere_but_on_ones_own_machine(start: Start, base_url: str, secure: bool) -> None:
+async def test_the_refresh_cookie_is_secure_except_on_localhost(start: Start, base_url: str, secure: bool) -> None:
     http = await start(refresh_cookie=True, base_url=base_url)
     answer = await http.post("/api/auth/register", json={"email": Visitor(http).email, "password": PASSWORD})
     assert ("Secure" in answer.headers["set-cookie"]) == secure
 
 
-async def test_the_cookie_refreshes_and_logs_out(start: Start) -> None:
+async def test_the_refresh_cookie_refreshes_and_logs_out(start: Start) -> None:
     visitor = await in_cookie(start, base_url="http://localhost")
     origin = {"Origin": "https://app.example"}
     before = visitor.client.cookies["todo_refresh"]
@@ -189,7 +191,7 @@ async def test_the_cookie_refreshes_and_logs_out(start: Start) -> None:
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", None, "https://app.example.evil", "http://app.example"]
 )
-async def test_another_site_cannot_use_the_cookie(start: Start, origin: str | None) -> None:
+async def test_another_site_cannot_use_the_refresh_cookie(start: Start, origin: str | None) -> None:
     visitor = await in_cookie(start, base_url="http://localhost")
     headers = {} if origin is None else {"Origin": origin}
     before = visitor.client.cookies["todo_refresh"]
@@ -198,7 +200,7 @@ async def test_another_site_cannot_use_the_cookie(start: Start, origin: str | No
     assert visitor.client.cookies["todo_refresh"] == before
 
 
-async def test_the_services_own_pages_may_use_it(start: Start) -> None:
+async def test_pages_of_the_service_can_use_the_refresh_cookie(start: Start) -> None:
     visitor = await in_cookie(start, base_url="http://localhost:8000")
     own = {"Origin": "http://localhost:8000"}
     assert (await visitor.client.post("/api/auth/refresh", headers=own)).status_code == 200
@@ -212,10 +214,10 @@ async def asked_for(start: Start, **changes: Any) -> Visitor:
     return visitor
 
 
-async def test_a_page_of_the_service_asks_for_the_cookie_without_the_setting(start: Start) -> None:
+async def test_a_page_of_the_service_can_request_the_cookie_without_the_setting(start: Start) -> None:
     visitor = await asked_for(start)
     headers = {"Sec-Fetch-Site": "same-origin", "Origin": "https://test"}
-    # It came in the cookie and goes back in it, though nobody asks: a script must never be given it.
+    # It came in the cookie and is returned in it, also without a request for it: a script must never receive it.
     pair = visitor.take(await visitor.client.post("/api/auth/refresh", headers=headers))
     assert pair["refresh_token"] is None
     assert (await visitor.client.post("/api/auth/logout", headers=headers)).status_code == 204
@@ -227,29 +229,29 @@ async def test_a_page_of_the_service_asks_for_the_cookie_without_the_setting(sta
     [{}, {"Origin": "http://localhost:3000"}, {"Origin": "https://app.example"}, {"Sec-Fetch-Site": "same-site"},
      {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}],
 )  # fmt: skip
-async def test_no_other_page_can_use_the_cookie_that_was_asked_for(start: Start, headers: dict[str, str]) -> None:
+async def test_no_other_page_can_use_a_requested_cookie(start: Start, headers: dict[str, str]) -> None:
     visitor = await asked_for(start, cors_origins=["https://app.example"])
     assert_problem(await visitor.client.post("/api/auth/refresh", headers=headers | ASK), 403, "origin_refused")
 
 
-async def test_behind_a_proxy_the_browser_says_whose_page_it_is(start: Start) -> None:
+async def test_sec_fetch_site_identifies_own_pages_behind_a_proxy(start: Start) -> None:
     visitor = await asked_for(start)
     headers = {"Host": "inside:8000", "Origin": "https://todo.example", "Sec-Fetch-Site": "same-origin"}
     visitor.take(await visitor.client.post("/api/auth/refresh", headers=headers | ASK))
 
 
-async def test_no_other_origin_may_ask_for_the_cookie(client: httpx.AsyncClient) -> None:
+async def test_another_origin_cannot_request_the_cookie(client: httpx.AsyncClient) -> None:
     headers = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
     headers["Access-Control-Request-Headers"] = "content-type, x-refresh-cookie"
     assert_problem(await client.options("/api/auth/login", headers=headers), 400, "cors_refused")
 
 
-async def test_who_does_not_ask_gets_the_token_in_the_body(ann: Visitor) -> None:
+async def test_the_refresh_token_is_in_the_body_unless_a_cookie_is_requested(ann: Visitor) -> None:
     assert "set-cookie" not in (await ann.login()).headers
 
 
 @pytest.mark.parametrize("origin", ["http://[", "https://[::1", "http://localhost:x", "//", "null", "\x7f"])
-async def test_an_origin_that_is_none_is_refused(start: Start, origin: str) -> None:
+async def test_an_invalid_origin_is_refused(start: Start, origin: str) -> None:
     visitor = await in_cookie(start, base_url="http://localhost")
     answer = await visitor.client.post("/api/auth/refresh", headers={"Origin": origin})
     assert_problem(answer, 403, "origin_refused")
@@ -267,11 +269,12 @@ async def test_an_origin_that_is_none_is_refused(start: Start, origin: str) -> N
         ("", ["https://app.example"], "http://localhost:3000", 403),
     ],
 )
-async def test_the_public_url_is_an_origin(
+async def test_the_public_url_is_an_allowed_origin(
     start: Start, public_url: str, origins: list[str], origin: str, status: int
 ) -> None:
     visitor = await in_cookie(start, public_url=public_url, cors_origins=origins, base_url="http://localhost")
-    cookie = {"Cookie": f"todo_refresh={visitor.client.cookies['todo_refresh']}"}  # Secure, so not sent by itself
+    # Secure, so the client does not send it itself
+    cookie = {"Cookie": f"todo_refresh={visitor.client.cookies['todo_refresh']}"}
     answer = await visitor.client.post("/api/auth/refresh", headers={"Origin": origin, **cookie})
     assert answer.status_code == status, answer.text
 
@@ -288,7 +291,7 @@ async def test_the_public_url_is_an_origin(
         ("https://todo.example", {}, "127.0.0.1", True),
     ],
 )
-async def test_the_cookie_is_secure_wherever_a_network_is_between(
+async def test_the_cookie_is_secure_unless_client_and_service_share_a_machine(
     start: Start, public_url: str, headers: dict[str, str], peer: str, secure: bool
 ) -> None:
     http = await start(refresh_cookie=True, public_url=public_url)
@@ -301,7 +304,7 @@ async def test_the_cookie_is_secure_wherever_a_network_is_between(
 
 
 @pytest.mark.parametrize("header", ["Bearer nonsense", "Basic eDp5", "Bearer a.b.c", "ended"])
-async def test_logging_out_by_cookie_whatever_the_access_token_is(start: Start, header: str) -> None:
+async def test_logging_out_by_cookie_ignores_the_access_token(start: Start, header: str) -> None:
     visitor = await in_cookie(start, base_url="http://localhost")
     token = visitor.client.cookies["todo_refresh"]
     if header == "ended":
@@ -315,7 +318,7 @@ async def test_logging_out_by_cookie_whatever_the_access_token_is(start: Start, 
     assert not await visitor.is_in()
 
 
-async def test_logging_out_by_body_whatever_the_access_token_is(ann: Visitor) -> None:
+async def test_logging_out_by_body_ignores_the_access_token(ann: Visitor) -> None:
     wrong = {"Authorization": "Bearer nonsense"}
     assert_problem(await ann.client.post("/api/auth/logout", headers=wrong), 401, "token_invalid")
     assert await ann.is_in()

@@ -1,4 +1,4 @@
-"""What was ended is refused: at once where it was ended, within 5 seconds everywhere."""
+"""Ended logins are refused: at once in the process that ended them, within 5 seconds in all others."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -56,7 +56,9 @@ WAYS = [log_out, log_out_by_refresh_token, end_it, end_others, change_password, 
 
 
 @pytest.mark.parametrize("end", WAYS)
-async def test_it_is_over_at_once_in_this_process(ann: Visitor, end: Callable[..., Awaitable[None]]) -> None:
+async def test_a_revoked_login_is_refused_at_once_in_the_same_process(
+    ann: Visitor, end: Callable[..., Awaitable[None]]
+) -> None:
     phone = await ann.another_device()
     assert await phone.is_in()
     await end(ann, phone)
@@ -66,7 +68,7 @@ async def test_it_is_over_at_once_in_this_process(ann: Visitor, end: Callable[..
 
 
 async def refused_after(visitor: Visitor, token: str | None = None) -> float:
-    """Seconds until the token is refused; it is used all the time, as a busy client would."""
+    """Returns the seconds until the token is refused; meanwhile it is used all the time, as by a busy client."""
     started = time.monotonic()
     while await visitor.is_in(token):
         assert time.monotonic() - started < PROMISE
@@ -75,8 +77,8 @@ async def refused_after(visitor: Visitor, token: str | None = None) -> float:
 
 
 @pytest.mark.slow
-async def test_it_is_over_within_5_seconds_in_every_process(ann: Visitor, start: Start) -> None:
-    """All ways at once, so that the suite waits once."""
+async def test_a_revoked_login_is_refused_within_5_seconds_in_every_process(ann: Visitor, start: Start) -> None:
+    """All ways of revocation in one test, so that the suite waits once."""
     elsewhere = await start()
     victims: list[tuple[Visitor, str | None]] = []
     for end in WAYS:
@@ -106,7 +108,7 @@ async def test_it_is_over_within_5_seconds_in_every_process(ann: Visitor, start:
     assert max(took) < PROMISE
 
 
-async def test_a_disabled_account_is_out(ann: Visitor, sql: Any, start: Start) -> None:
+async def test_tokens_of_a_disabled_account_are_refused(ann: Visitor, sql: Any, start: Start) -> None:
     script = (await ann.api_token())["token"]
     await sql.execute("update accounts set disabled_at = now() where user_id = $1", ann.id)
     fresh = Visitor(await start())
@@ -114,7 +116,7 @@ async def test_a_disabled_account_is_out(ann: Visitor, sql: Any, start: Start) -
     assert not await fresh.is_in(script)
 
 
-async def test_being_asked_about_costs_no_query_most_of_the_time(
+async def test_a_cached_revocation_check_costs_no_query(
     ann: Visitor, app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = (await ann.api_token())["token"]
@@ -133,7 +135,7 @@ async def test_being_asked_about_costs_no_query_most_of_the_time(
     assert asked <= 4
 
 
-async def test_one_asks_again_while_the_others_go_by_what_is_known() -> None:
+async def test_one_caller_renews_an_entry_while_the_others_use_it() -> None:
     now = 0.0
     guard = Guard(None, clock=lambda: now)  # type: ignore[arg-type]
     identity = Identity("ann", 2**40, "sid")
@@ -149,7 +151,7 @@ async def test_one_asks_again_while_the_others_go_by_what_is_known() -> None:
     assert not guard.is_fresh(identity)
 
 
-async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_revocation_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(revocation, "ENTRIES", 3)
     guard = Guard(None)  # type: ignore[arg-type]
     for number in range(10):
@@ -157,7 +159,7 @@ async def test_the_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(guard._seen) == 3
 
 
-async def test_a_stream_can_ask_whether_to_go_on(ann: Visitor, app: FastAPI) -> None:
+async def test_still_valid_covers_sessions_api_tokens_and_other_issuers(ann: Visitor, app: FastAPI) -> None:
     guard: Guard = app.state.auth.guard
     token = await ann.api_token()
     login: Identity = await app.state.verifier.verify(ann.access)
@@ -173,7 +175,7 @@ async def test_a_stream_can_ask_whether_to_go_on(ann: Visitor, app: FastAPI) -> 
     assert not await guard.still_valid(front_end._replace(expires_at=int(time.time())))
 
 
-async def test_an_access_token_ends_by_itself(start: Start) -> None:
+async def test_an_access_token_expires_and_is_refreshed(start: Start) -> None:
     visitor = await Visitor(await start(access_ttl=1)).register()
     assert await visitor.is_in()
     await anyio.sleep(1.1)
@@ -182,14 +184,14 @@ async def test_an_access_token_ends_by_itself(start: Start) -> None:
     assert await visitor.is_in()
 
 
-async def test_logging_out_needs_to_say_who(ann: Visitor) -> None:
+async def test_logging_out_requires_a_token(ann: Visitor) -> None:
     assert_problem(await ann.client.post("/api/auth/logout"), 401, "refresh_token_missing")
     unknown = {"refresh_token": "todo_rt_unknown"}
     assert (await ann.client.post("/api/auth/logout", json=unknown)).status_code == 204
     assert await ann.is_in()
 
 
-async def test_one_cannot_end_a_strangers_session(ann: Visitor) -> None:
+async def test_a_session_of_another_user_cannot_be_ended(ann: Visitor) -> None:
     bob = await Visitor(ann.client).register()
     (session,) = (await bob.get("/api/auth/sessions")).json()
     assert_problem(await ann.call("DELETE", f"/api/auth/sessions/{session['id']}"), 404, "session_not_found")

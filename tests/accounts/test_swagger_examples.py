@@ -1,4 +1,4 @@
-"""What /docs fills in can be executed as it stands, by a fresh account, in the order of the page."""
+"""The values that /docs fills in work unchanged, for a fresh account, in the order of the page."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from tests.accounts.support import Visitor
 
 Json = dict[str, Any]
 DOCUMENT: Json = create_app(Settings(_env_file=None)).openapi()
-# What no fresh account has, or must not be done to it in passing.
+# What a fresh account does not have, or what must not happen to it in between.
 NOT_TRIED = {
     "register": "below", "log_in": "below",
     "chat": "needs a model", "import_tasks": "takes files", "stream_events": "does not end",
@@ -25,7 +25,7 @@ NOT_TRIED = {
 
 
 def bodies(operation: Json) -> list[Any]:
-    """What the page fills in: an example of the body or of its shape."""
+    """Returns the bodies that the page fills in: an example of the body or of its schema."""
     media: Json = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     if "example" in media:
         return [media["example"]]
@@ -58,14 +58,14 @@ async def test_an_example_works_for_a_fresh_account(ann: Visitor, method: str, p
         assert answer.is_success, (answer.text, body)
 
 
-async def test_who_registers_by_the_example_logs_in_by_the_example(client: httpx.AsyncClient) -> None:
+async def test_the_login_example_matches_the_registration_example(client: httpx.AsyncClient) -> None:
     operations = {o["operationId"]: o for item in DOCUMENT["paths"].values() for o in item.values()}
     made = await client.post("/api/auth/register", json=bodies(operations["register"])[0])
     assert made.status_code == 201 or made.json()["code"] == "email_taken"
     assert (await client.post("/api/auth/login", json=bodies(operations["log_in"])[0])).status_code == 200
 
 
-async def test_who_authorizes_is_told_where_tokens_come_from() -> None:
+async def test_the_bearer_scheme_describes_where_tokens_come_from() -> None:
     told = DOCUMENT["components"]["securitySchemes"]["bearerAuth"]["description"]
     for way in ("/api/auth/register", "/api/auth/tokens", "todo token", "Better Auth"):
         assert way in told

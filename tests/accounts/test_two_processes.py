@@ -1,4 +1,4 @@
-"""Two real processes on one database, over real sockets, as they are deployed."""
+"""Two server processes on one database, over real sockets, as deployed."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ def serve(port: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(scope="module")
 async def urls(app: Any, settings: Settings) -> AsyncIterator[list[str]]:
-    """Both behind a proxy on this machine, signing with EdDSA."""
+    """Starts two processes that trust a proxy on this machine and sign with EdDSA."""
     assert settings.database_url is not None
     key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     environment = {
@@ -71,7 +71,7 @@ async def answers(http: httpx.AsyncClient, url: str) -> bool:
         return False
 
 
-async def test_each_honours_what_the_other_ends(urls: list[str]) -> None:
+async def test_each_process_refuses_sessions_ended_by_the_other(urls: list[str]) -> None:
     async with httpx.AsyncClient(base_url=urls[0]) as here, httpx.AsyncClient(base_url=urls[1]) as there:
         laptop = await Visitor(here).register()
         phone = await laptop.another_device(there)
@@ -86,7 +86,7 @@ async def test_each_honours_what_the_other_ends(urls: list[str]) -> None:
         assert await phone.is_in()
 
 
-async def test_any_service_can_verify_by_the_published_key(urls: list[str]) -> None:
+async def test_tokens_can_be_verified_with_the_published_key(urls: list[str]) -> None:
     async with httpx.AsyncClient(base_url=urls[0]) as here, httpx.AsyncClient(base_url=urls[1]) as there:
         visitor = await Visitor(here).register()
         keys = jwt.PyJWKSet.from_dict((await there.get("/.well-known/jwks.json")).json())
@@ -94,7 +94,7 @@ async def test_any_service_can_verify_by_the_published_key(urls: list[str]) -> N
         assert claims["sub"] == visitor.id
 
 
-async def test_of_50_concurrent_uses_over_real_sockets_one_wins(urls: list[str]) -> None:
+async def test_one_of_50_concurrent_refreshes_over_sockets_succeeds(urls: list[str]) -> None:
     limits = httpx.Limits(max_connections=50, max_keepalive_connections=50)
     async with httpx.AsyncClient(base_url=urls[0], limits=limits, timeout=20) as http:
         visitor = await Visitor(http).register()
@@ -102,7 +102,7 @@ async def test_of_50_concurrent_uses_over_real_sockets_one_wins(urls: list[str])
         assert sorted(answer.status_code for answer in found) == [200] + [409] * 49
 
 
-async def test_the_address_is_the_one_the_known_proxy_names(urls: list[str], sql: Any) -> None:
+async def test_the_ip_address_is_that_reported_by_a_trusted_proxy(urls: list[str], sql: Any) -> None:
     async with httpx.AsyncClient(base_url=urls[0]) as http:
         visitor = Visitor(http)
         http.headers["X-Forwarded-For"] = "203.0.113.5"
@@ -112,11 +112,11 @@ async def test_the_address_is_the_one_the_known_proxy_names(urls: list[str], sql
         http.headers["X-Forwarded-For"] = "198.51.100.1"
         codes = [(await visitor.login(password="a wrong guess")).status_code for _ in range(FREE_HERE + 1)]
         assert codes[-1] == 429
-        http.headers["X-Forwarded-For"] = "6.6.6.6, 203.0.113.5"  # what a client claims is to the left
+        http.headers["X-Forwarded-For"] = "6.6.6.6, 203.0.113.5"  # the claims of a client are on the left
         assert (await visitor.login()).status_code == 200
 
 
-async def test_without_a_known_proxy_nobody_chooses_their_address(client: httpx.AsyncClient) -> None:
+async def test_forwarded_addresses_are_ignored_without_a_trusted_proxy(client: httpx.AsyncClient) -> None:
     visitor = Visitor(client)
     client.headers["X-Forwarded-For"] = "203.0.113.5"
     try:

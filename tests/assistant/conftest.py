@@ -1,4 +1,4 @@
-"""The service with a model that a test scripts."""
+"""Fixtures for the service with a model that a test scripts."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.support import Person
 
 
 class Talk:
-    """A user who talks to the service, and the model behind it."""
+    """A user who chats with the service, and the model behind it."""
 
     def __init__(self, person: Person, model: Scripted, app: FastAPI) -> None:
         self.person, self.model, self.app = person, model, app
@@ -29,7 +29,7 @@ class Talk:
         return Talk(person, self.model, self.app)
 
     async def send(self, message: str, *, headers: dict[str, str] | None = None, **body: Any) -> httpx.Response:
-        """The next message of the conversation."""
+        """Sends the next message of the conversation."""
         if self.conversation_id is not None:
             body = {"conversation_id": self.conversation_id, **body}
         answer = await self.person.post("/chat", {"message": message, **body}, headers=headers)
@@ -45,7 +45,7 @@ class Talk:
         return said
 
     async def stream(self, message: str, **body: Any) -> list[tuple[str, Any]]:
-        """The events of a streamed answer."""
+        """Returns the events of a streamed response."""
         answer = await self.send(message, headers={"Accept": "text/event-stream"}, **body)
         assert answer.status_code == 200, answer.text
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -74,7 +74,7 @@ Talking = Callable[..., Talk]
 
 @pytest.fixture
 async def talk(app: FastAPI, settings: Settings, alice: Person) -> Any:
-    """``talk(script, **settings)``: alice, and a service with that model on the same database."""
+    """``talk(script, **settings)`` returns alice with a service that uses that model, on the same database."""
     with ExitStack() as stack:
         chats: list[Chat] = []
 

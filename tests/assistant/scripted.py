@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint on the loopback that says what a test tells it to, whole or as a stream."""
+"""An OpenAI-compatible endpoint on the loopback, whose responses a test scripts, whole or as a stream."""
 
 import json
 import time
@@ -15,14 +15,14 @@ Json = dict[str, Any]
 
 @dataclass
 class Says:
-    """One answer. ``calls`` are pairs of a tool's name and its arguments, as text or as a value."""
+    """One response of the model. ``calls`` are pairs of a tool's name and its arguments, as text or as a value."""
 
     text: str = ""
     calls: list[tuple[str, Any]] = field(default_factory=list)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None  # instead of an answer
-    delay: float = 0  # seconds before it
+    body: bytes | None = None  # in place of a completion
+    delay: float = 0  # seconds before the response
     cut: bool = False  # of a stream: the connection ends in the middle
     usage: int | None = 100
 
@@ -31,7 +31,7 @@ Script = Callable[[Json], Says]
 
 
 class Scripted:
-    """``asked`` are the requests; the script decides by them what to answer."""
+    """The endpoint. ``asked`` are the requests it received; the script returns the response to each."""
 
     def __init__(self, script: Script) -> None:
         self.script, self.asked, self.waiting = script, list[Json](), 0
@@ -45,7 +45,7 @@ class Scripted:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 scripted.asked.append(request)
                 scripted.keys.append(self.headers["authorization"])
-                with suppress(OSError):  # the service has gone
+                with suppress(OSError):  # the service has disconnected
                     self.answer(request, scripted.script(request))
 
             def answer(self, request: Json, says: Says) -> None:
@@ -118,7 +118,8 @@ def _completion(says: Says) -> Json:
 
 
 def _chunks(says: Says) -> Iterator[Json]:
-    """The text in pieces, then each call with its arguments in pieces, then the reason, then the usage."""
+    """Yields the text in pieces, then each call with its arguments in pieces, then the finish reason, then the
+    usage."""
 
     def chunk(delta: Json, reason: str | None = None) -> Json:
         choices = [{"index": 0, "delta": delta, "finish_reason": reason}]
@@ -145,7 +146,7 @@ def scripted(script: Script) -> Iterator[Scripted]:
 
 
 def in_turn(*answers: Says) -> Script:
-    """One answer after the other, whatever is asked; the last one again and again."""
+    """Returns a script with the given responses in turn, for any requests; the last one repeats."""
     left = list(answers)
 
     def script(_: Json) -> Says:
@@ -155,7 +156,7 @@ def in_turn(*answers: Says) -> Script:
 
 
 def results(request: Json) -> list[Any]:
-    """What the tools answered since the user's last message."""
+    """Returns the results of the tools since the user's last message."""
     found: list[Any] = []
     for message in request["messages"]:
         if message["role"] == "user":
@@ -171,7 +172,7 @@ def last_user(request: Json) -> str:
 
 
 def helpful(request: Json) -> Says:
-    """A model that understands four sentences and tells what the tools answered."""
+    """Responds like a model that understands four sentences and repeats the results of the tools."""
     if request["messages"][-1]["role"] == "tool":
         return Says(json.dumps(results(request)[-1]))
     match last_user(request).split():

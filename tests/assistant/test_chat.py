@@ -1,4 +1,4 @@
-"""The chat as a user has it: what is said, done and kept."""
+"""The chat from the user's view: messages, tool calls and stored conversations."""
 
 import json
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tests.assistant.scripted import Says, helpful, in_turn
 from tests.support import Person, assert_problem
 
 
-async def test_four_sentences(talk: Talking) -> None:
+async def test_a_conversation_adds_lists_completes_and_undoes_tasks(talk: Talking) -> None:
     alice = talk(helpful)
     said = await alice.say("add buy milk tomorrow, high priority")
     (call,) = said["tool_calls"]
@@ -39,7 +39,7 @@ async def test_four_sentences(talk: Talking) -> None:
     assert [message["id"] for message in messages] == sorted(message["id"] for message in messages)
 
 
-async def test_undo_that_means_this_conversation(talk: Talking) -> None:
+async def test_undo_in_a_chat_reverts_writes_of_its_conversation(talk: Talking) -> None:
     first = talk(helpful)
     await first.say("add one tomorrow")
     second = first.as_other(first.person)
@@ -53,7 +53,7 @@ async def test_undo_that_means_this_conversation(talk: Talking) -> None:
     assert await first.person.titles() == ["three"]
 
 
-async def test_the_model_is_shown_the_conversation_and_the_date(talk: Talking) -> None:
+async def test_the_model_receives_the_conversation_and_the_date(talk: Talking) -> None:
     alice = talk(helpful, llm_api_key=None)
     await alice.say("add one tomorrow")
     await alice.say("what is open?")
@@ -72,7 +72,7 @@ async def test_the_model_is_shown_the_conversation_and_the_date(talk: Talking) -
     assert alice.model.asked[0]["max_tokens"] == 1000
 
 
-async def test_in_the_users_time_zone(talk: Talking, sql: Any) -> None:
+async def test_the_model_receives_the_users_time_zone(talk: Talking, sql: Any) -> None:
     alice = talk(helpful)
     await alice.person.add()
     await sql.execute("update users set timezone = 'Pacific/Kiritimati' where id = $1", alice.person.subject)
@@ -80,7 +80,7 @@ async def test_in_the_users_time_zone(talk: Talking, sql: Any) -> None:
     assert "Pacific/Kiritimati" in alice.model.asked[0]["messages"][0]["content"]
 
 
-async def test_a_stream_tells_what_the_whole_answer_says(talk: Talking) -> None:
+async def test_a_streamed_response_equals_the_whole_response(talk: Talking) -> None:
     alice = talk(helpful)
     events = await alice.stream("add buy milk tomorrow")
     assert events[0][0] == "tool_call"
@@ -94,7 +94,7 @@ async def test_a_stream_tells_what_the_whole_answer_says(talk: Talking) -> None:
     assert (await alice.messages())[-1]["content"] == done["response"]
 
 
-async def test_calls_side_by_side(talk: Talking) -> None:
+async def test_several_tool_calls_of_one_response_are_run(talk: Talking) -> None:
     both = [("add_task", {"title": "one"}), ("add_task", {"title": "two"}), ("list_tasks", {})]
     for number, streamed in enumerate((False, True)):
         alice = talk(in_turn(Says("On it.", both), Says("Both added.")))
@@ -107,7 +107,7 @@ async def test_calls_side_by_side(talk: Talking) -> None:
         assert [r["tool_call_id"] for r in results] == [c["id"] for c in calling["tool_calls"]]
 
 
-async def test_what_the_model_gets_wrong_it_is_told(talk: Talking) -> None:
+async def test_invalid_tool_calls_are_reported_to_the_model(talk: Talking) -> None:
     wrong: list[tuple[str, Any]] = [
         ("add_task", "{"), ("add_task", "[1]"), ("add_task", '"x"'), ("add_task", {"title": ""}),
         ("add_task", '{"title": "a", "title": "b"}'), ("add_task", {"title": "a\0b"}), ("add_task", {"text": "\ud800"}),
@@ -123,7 +123,7 @@ async def test_what_the_model_gets_wrong_it_is_told(talk: Talking) -> None:
         assert (await alice.messages())[-1]["tool_calls"] == said["tool_calls"]
 
 
-async def test_a_model_may_say_what_cannot_be_stored(talk: Talking) -> None:
+async def test_characters_that_cannot_be_stored_are_replaced(talk: Talking) -> None:
     for streamed in (False, True):
         alice = talk(in_turn(Says("a\0b\ud800c")))
         said = (await alice.stream("hi"))[-1][1] if streamed else await alice.say("hi")
@@ -157,7 +157,7 @@ async def test_conversations_are_listed_read_and_deleted(talk: Talking, sql: Any
     assert await alice.person.titles() == ["number 2", "number 1", "number 0"]
 
 
-async def test_what_is_said_is_synced_like_everything_else(talk: Talking) -> None:
+async def test_messages_appear_in_the_change_feed(talk: Talking) -> None:
     alice = talk(helpful)
     await alice.say("hello")
     changes = (await alice.person.get("/changes")).json()["changes"]
@@ -172,7 +172,7 @@ async def test_what_is_said_is_synced_like_everything_else(talk: Talking) -> Non
     assert_problem(answer, 409, "undo_conflict")
 
 
-async def test_nothing_is_left_of_somebody_who_was_erased(talk: Talking, sql: Any) -> None:
+async def test_deleting_an_account_deletes_its_conversations(talk: Talking, sql: Any) -> None:
     alice = talk(helpful)
     await alice.say("add secret tomorrow")
 
@@ -186,7 +186,7 @@ async def test_nothing_is_left_of_somebody_who_was_erased(talk: Talking, sql: An
     assert await rows() == [0, 0, 0, 0]
 
 
-async def test_a_strangers_conversation_is_like_one_that_is_not_there(talk: Talking, bob: Person) -> None:
+async def test_a_conversation_of_another_user_is_404(talk: Talking, bob: Person) -> None:
     alice = talk(helpful)
     await alice.say("add secret tomorrow")
     eve = alice.as_other(bob)
@@ -203,7 +203,7 @@ async def test_a_strangers_conversation_is_like_one_that_is_not_there(talk: Talk
     assert (await eve.say("what is open?"))["tool_calls"][0]["result"]["tasks"] == []
 
 
-async def test_only_as_much_of_the_past_as_the_budget_holds() -> None:
+async def test_the_prompt_contains_as_many_messages_as_the_budget_allows() -> None:
     said = [MessageRow(n, 1, "user", f"{n} " + "x" * 400, datetime.now(UTC), []) for n in range(50)]
     shown = prompt(said, "now", "UTC", tokens=2000)
     assert 5 < len(shown) < 20
@@ -213,7 +213,7 @@ async def test_only_as_much_of_the_past_as_the_budget_holds() -> None:
     assert len(prompt(said, "x" * 4000, "no/such zone", tokens=500)) == 2
 
 
-async def test_requests_are_checked_like_any_other(talk: Talking) -> None:
+async def test_invalid_chat_requests_are_422(talk: Talking) -> None:
     alice = talk(helpful)
     for body in (
         {}, {"message": ""}, {"message": " "}, {"message": "x" * 4001}, {"message": "a\0"}, {"message": 1},
@@ -226,7 +226,7 @@ async def test_requests_are_checked_like_any_other(talk: Talking) -> None:
     assert alice.model.asked == []
 
 
-async def test_without_a_model_it_says_how_to_get_one(alice: Person) -> None:
+async def test_a_chat_is_503_without_a_configured_model(alice: Person) -> None:
     problem = assert_problem(await alice.post("/chat", {"message": "hello"}), 503, "chat_not_configured")
     assert "LLM_MODEL" in problem["detail"]
     assert (await alice.get("/conversations")).json() == []

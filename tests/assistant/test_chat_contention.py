@@ -1,4 +1,4 @@
-"""Messages of one user at the same time: they wait for each other and never in a circle."""
+"""Concurrent messages of one user: they wait for each other and never deadlock."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ WAITING = """
 
 
 def adds(request: Json) -> Says:
-    """A model that adds a task of the message's text."""
+    """Responds like a model that adds a task with the message's text as its title."""
     return Says("Added.") if results(request) else Says(calls=[("add_task", {"title": last_user(request)})])
 
 
@@ -33,10 +33,11 @@ async def waiting(sql: Any, count: int) -> None:
     await eventually(reached)
 
 
-async def test_a_message_that_begins_while_another_ends_does_not_deadlock(
+async def test_a_message_that_starts_while_another_ends_does_not_deadlock(
     talk: Talking, postgres: ConnectOptions, sql: Any
 ) -> None:
-    """The second waits for the user's row before the first does, so it has that row while the first still works."""
+    """The second message waits for the lock of the user's row before the first, so it has it while the first still
+    works."""
     answered = threading.Event()
 
     def script(request: Json) -> Says:
@@ -68,10 +69,8 @@ async def test_a_message_that_begins_while_another_ends_does_not_deadlock(
     assert await alice.person.titles() == ["second", "first"]
 
 
-async def test_a_conversation_is_locked_after_its_owner_when_it_is_deleted(
-    talk: Talking, postgres: ConnectOptions, sql: Any
-) -> None:
-    """A message that is said at the same time has the owner's row and refers to the conversation."""
+async def test_deleting_a_conversation_locks_its_owner_first(talk: Talking, postgres: ConnectOptions, sql: Any) -> None:
+    """A concurrent message holds the lock of the owner's row and refers to the conversation."""
     alice = talk(in_turn(Says("Hello.")))
     await alice.say("hello")
     holder = await asyncpg.connect(**postgres.arguments())
@@ -87,7 +86,7 @@ async def test_a_conversation_is_locked_after_its_owner_when_it_is_deleted(
 
 
 class Fault:
-    """Refuses the next ``left`` transactions of an owner, after ``passed`` ones."""
+    """Makes the next ``left`` transactions of an owner fail, after ``passed`` successful ones."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.left = self.passed = 0
@@ -127,10 +126,10 @@ def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
 
 @pytest.mark.parametrize("where", ["begin", "commit"])
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_good_answer_is_given_and_kept_when_the_database_is_back(
+async def test_a_response_is_returned_and_stored_after_a_database_failure(
     talk: Talking, fault: Fault, sql: Any, where: str, streamed: bool
 ) -> None:
-    """Whatever was kept before the database went away is not kept twice, and the key answers what it answered."""
+    """Rows stored before the failure are not stored twice, and the key replays the first response."""
 
     def script(request: Json) -> Says:
         if results(request):
@@ -139,7 +138,7 @@ async def test_a_good_answer_is_given_and_kept_when_the_database_is_back(
 
     alice = talk(script)
     headers = {"Idempotency-Key": "k"} | ({"Accept": "text/event-stream"} if streamed else {})
-    # the tokens that are reserved for the second call come before it is asked
+    # the tokens reserved for the second call come before it
     first = await alice.send("milk", headers=headers)
     assert first.status_code == 200, first.text
     assert "Added." in first.text
@@ -160,7 +159,7 @@ async def test_a_good_answer_is_given_and_kept_when_the_database_is_back(
     assert await sql.fetchval("select tokens from token_use where user_id = $1", alice.person.subject) == 200
 
 
-async def test_what_cannot_be_kept_for_good_is_answered_and_logged(
+async def test_a_response_that_cannot_be_stored_is_returned_and_logged(
     talk: Talking, fault: Fault, caplog: pytest.LogCaptureFixture
 ) -> None:
     def script(request: Json) -> Says:
@@ -180,10 +179,10 @@ async def test_what_cannot_be_kept_for_good_is_answered_and_logged(
     assert [message["content"] for message in await alice.messages()] == ["milk"]
 
 
-async def test_each_transaction_of_a_message_is_run_again_when_the_database_undid_it(
+async def test_each_transaction_of_a_message_is_retried_after_a_serialization_failure(
     talk: Talking, fault: Fault, alice: Person
 ) -> None:
-    """The message, the tool, the tokens of the next call, the answer; three times is too often for the first."""
+    """The message, the tool, the tokens of the next call, the response; the first is given up after three failures."""
     talking = talk(adds)
     fault.error = Contention
     for passed in range(4):

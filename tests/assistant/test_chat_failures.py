@@ -1,4 +1,4 @@
-"""A model that fails, is slow, or never ends; a client that leaves. What was said and done is kept."""
+"""A model that fails, is slow, or never stops; a client that disconnects. Completed messages and writes are kept."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=range(len(BROKEN)))
-async def test_a_model_that_fails_is_502_and_the_message_is_kept(talk: Talking, broken: Says) -> None:
+async def test_a_failing_model_is_502_and_the_message_is_kept(talk: Talking, broken: Says) -> None:
     alice = talk(in_turn(broken))
     answer = await alice.send("add milk")
     problem = assert_problem(answer, 502, "model_failed")
@@ -40,7 +40,7 @@ async def test_a_model_that_fails_is_502_and_the_message_is_kept(talk: Talking, 
     assert said == ["add milk", "again"]
 
 
-async def test_a_model_that_cannot_be_reached_is_502(talk: Talking) -> None:
+async def test_an_unreachable_model_is_502(talk: Talking) -> None:
     alice = talk(in_turn(Says()), llm_base_url="http://127.0.0.1:1/v1")
     assert_problem(await alice.send("hello"), 502, "model_failed")
     assert len(await alice.messages()) == 1
@@ -58,7 +58,7 @@ async def test_a_model_that_cannot_be_reached_is_502(talk: Talking) -> None:
     ],
     ids=range(6),
 )
-async def test_a_stream_that_breaks_ends_with_an_error(talk: Talking, broken: Says) -> None:
+async def test_a_broken_model_stream_ends_with_an_error_event(talk: Talking, broken: Says) -> None:
     alice = talk(in_turn(broken))
     events = await alice.stream("add milk")
     name, problem = events[-1]
@@ -68,7 +68,7 @@ async def test_a_stream_that_breaks_ends_with_an_error(talk: Talking, broken: Sa
     assert [message["role"] for message in await alice.messages()] == ["user"]
 
 
-async def test_what_was_done_before_it_failed_is_kept_and_can_be_undone(talk: Talking) -> None:
+async def test_writes_before_a_model_failure_are_kept_and_can_be_undone(talk: Talking) -> None:
     for streamed in (False, True):
         alice = talk(in_turn(ADD, Says(status=500)))
         if streamed:
@@ -95,7 +95,7 @@ async def test_a_busy_model_is_503_with_retry_after(talk: Talking) -> None:
         answer = await alice.send("hello")
         assert_problem(answer, 503, "model_busy")
         assert answer.headers["retry-after"] == seconds
-        assert len(alice.model.asked) == 1  # nobody tries again by himself
+        assert len(alice.model.asked) == 1  # the service does not retry by itself
         assert len(await alice.messages()) == 1
 
 
@@ -113,7 +113,7 @@ async def test_a_slow_model_is_504(talk: Talking, streamed: bool) -> None:
     assert await alice.person.titles() == ["Buy milk"]
 
 
-async def test_a_model_that_never_ends_is_stopped(talk: Talking) -> None:
+async def test_a_model_that_calls_tools_without_end_is_stopped(talk: Talking) -> None:
     alice = talk(in_turn(Says(calls=[("list_tasks", {})])))
     said = await alice.say("go on")
     assert len(alice.model.asked) == 8
@@ -128,7 +128,7 @@ async def test_a_model_that_never_ends_is_stopped(talk: Talking) -> None:
     assert len(await alice.person.titles()) == 5
 
 
-async def test_a_model_that_says_too_much_is_stopped(talk: Talking) -> None:
+async def test_a_model_that_generates_too_much_text_is_stopped(talk: Talking) -> None:
     for streamed in (False, True):
         alice = talk(in_turn(Says("x" * 100_000)), chat_answer_tokens=100)
         if streamed:
@@ -139,7 +139,7 @@ async def test_a_model_that_says_too_much_is_stopped(talk: Talking) -> None:
             assert len((await alice.say("go on"))["response"]) == 1600
 
 
-async def test_a_long_result_is_cut_for_the_model(talk: Talking) -> None:
+async def test_a_long_tool_result_is_truncated_for_the_model(talk: Talking) -> None:
     alice = talk(in_turn(Says(calls=[("list_tasks", {"limit": 100})]), Says("Many.")))
     for number in range(60):
         await alice.person.add(f"{number} {'x' * 190}", tags=["y" * 50])
@@ -160,7 +160,7 @@ async def test_tokens_are_counted_by_user_and_day(talk: Talking, sql: Any, bob: 
     assert await used(alice.person) == 400
     alice.model.script = in_turn(Says("Hello.", usage=None))
     await alice.say("hello")
-    assert 1000 < await used(alice.person) < 5000  # estimated, the descriptions of the tools with it
+    assert 1000 < await used(alice.person) < 5000  # estimated, including the descriptions of the tools
     before = await used(alice.person)
     alice.model.script = in_turn(Says(status=500))
     await alice.send("hello")
@@ -179,7 +179,7 @@ async def test_tokens_are_counted_by_user_and_day(talk: Talking, sql: Any, bob: 
     assert await used(bob) == 7
 
 
-async def test_a_budget_that_ends_in_the_middle(talk: Talking, sql: Any) -> None:
+async def test_the_token_budget_can_end_during_a_message(talk: Talking, sql: Any) -> None:
     alice = talk(in_turn(Says(calls=ADD.calls, usage=4900), Says("Added.")), chat_daily_tokens=5000)
     assert_problem(await alice.send("add milk"), 429, "chat_budget_spent")
     assert len(alice.model.asked) == 1
@@ -188,7 +188,7 @@ async def test_a_budget_that_ends_in_the_middle(talk: Talking, sql: Any) -> None
     assert await sql.fetchval("select tokens from token_use where user_id = $1", alice.person.subject) == 4900
 
 
-async def test_no_transaction_is_open_while_the_model_thinks(talk: Talking, sql: Any) -> None:
+async def test_no_transaction_is_open_while_the_model_runs(talk: Talking, sql: Any) -> None:
     seen: list[int] = []
     count = """select count(*) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid() and state like 'idle in transaction%'"""
@@ -202,7 +202,7 @@ async def test_no_transaction_is_open_while_the_model_thinks(talk: Talking, sql:
     assert sum(seen) == 0
 
 
-async def test_so_many_at_once_and_no_more(talk: Talking) -> None:
+async def test_concurrent_messages_are_limited_per_user(talk: Talking) -> None:
     alice = talk(in_turn(Says("Hello.", delay=0.5)))
     others = [alice.as_other(alice.person) for _ in range(6)]
     answers = await asyncio.gather(*(other.send("hello") for other in others))
@@ -217,10 +217,10 @@ async def test_so_many_at_once_and_no_more(talk: Talking) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_client_that_leaves_stops_the_run(
+async def test_a_client_disconnect_stops_the_run(
     postgres: ConnectOptions, migrated: str, alice: Person, streamed: bool
 ) -> None:
-    """Over a real socket: after the client has gone nothing more is done, and what was done is kept."""
+    """Over a real socket: after the disconnect no further tool is called, and completed writes are kept."""
 
     def script(request: Json) -> Says:
         done = len(results(request))
@@ -247,9 +247,7 @@ async def test_a_client_that_leaves_stops_the_run(
 
 
 @pytest.mark.slow
-async def test_a_server_that_stops_does_not_wait_for_the_model(
-    postgres: ConnectOptions, migrated: str, alice: Person
-) -> None:
+async def test_shutdown_does_not_wait_for_the_model(postgres: ConnectOptions, migrated: str, alice: Person) -> None:
     with scripted(in_turn(Says("Hello.", delay=30))) as model:
         server = Server(postgres.dsn, LLM_MODEL="m", LLM_BASE_URL=model.url).start()
         async with server.person(alice.subject) as person:
@@ -266,7 +264,7 @@ async def test_a_server_that_stops_does_not_wait_for_the_model(
             assert "Traceback" not in said
 
 
-async def test_a_login_that_ends_meanwhile_does_no_more(talk: Talking, alice: Person) -> None:
+async def test_a_revoked_login_stops_a_running_message(talk: Talking, alice: Person) -> None:
     token = (await alice.call("POST", "/api/auth/tokens", json={"name": "x", "scope": "write"})).json()
     revoked: list[str] = []
 
@@ -291,7 +289,7 @@ async def test_a_login_that_ends_meanwhile_does_no_more(talk: Talking, alice: Pe
     assert await alice.titles() == []
 
 
-async def test_a_read_token_may_read_what_was_said_and_say_nothing(talk: Talking) -> None:
+async def test_a_read_token_can_read_messages_and_not_send_them(talk: Talking) -> None:
     alice = talk(in_turn(Says("Hello.")))
     await alice.say("hello")
     answer = await alice.person.call("POST", "/api/auth/tokens", json={"name": "x", "scope": "read"})
@@ -301,8 +299,8 @@ async def test_a_read_token_may_read_what_was_said_and_say_nothing(talk: Talking
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_so_many_messages_a_minute(talk: Talking, bob: Person, streamed: bool) -> None:
-    """Of the quota only one is given back in half a minute, which a slow machine does not take for three messages."""
+async def test_messages_are_limited_per_minute(talk: Talking, bob: Person, streamed: bool) -> None:
+    """One message is refilled in half a minute, longer than even a slow machine takes for three messages."""
     alice = talk(in_turn(Says("Hello.")), rate_limit_chat_per_minute=2)
     headers = {"Accept": "text/event-stream"} if streamed else {}
     for left in (1, 0):
@@ -313,5 +311,5 @@ async def test_so_many_messages_a_minute(talk: Talking, bob: Person, streamed: b
     answer = await alice.send("hello", headers=headers)
     assert_problem(answer, 429, "rate_limited")
     assert 1 <= int(answer.headers["retry-after"]) <= 30
-    assert (len(alice.model.asked), await alice.messages()) == (asked, kept)  # reading is no message
+    assert (len(alice.model.asked), await alice.messages()) == (asked, kept)  # reading does not count as a message
     await alice.as_other(bob).say("hello")

@@ -1,4 +1,4 @@
-"""Nothing of a conversation is kept in a process: two servers answer it in turn."""
+"""No process keeps state of a conversation: two servers serve it in turn."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support import Person, assert_problem
 pytestmark = pytest.mark.slow
 
 
-async def test_four_sentences_in_two_conversations_over_two_processes(
+async def test_two_processes_serve_two_conversations_in_turn(
     postgres: ConnectOptions, migrated: str, alice: Person, bob: Person
 ) -> None:
     with scripted(helpful) as model:

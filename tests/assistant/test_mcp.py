@@ -1,4 +1,4 @@
-"""The tools over MCP, asked by the official client through a real socket."""
+"""The tools over MCP, called by the official client through a real socket."""
 
 import json
 import sys
@@ -53,7 +53,7 @@ async def refused(client: Client, name: str, /, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person, mode: str) -> None:
-    """The client checks each answer against the tool's output schema."""
+    """The client validates each result against the tool's output schema."""
     async with agent(server, make_token(alice.subject), mode) as client:
         listed = (await client.list_tools()).tools
         assert [tool.name for tool in listed] == list(TOOLS)
@@ -96,7 +96,7 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
 
 
 async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
-    """Quick add, order, series, comments, tags and numbers."""
+    """Calls the tools for quick add, order, series, comments, tags and statistics."""
     made = await use("quick_add", text="Pay rent every month on the 1st #house p:high @bank")
     rent = made["task_id"]
     assert (made["status"], made["title"]) == ("created", "Pay rent")
@@ -137,7 +137,7 @@ async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
     assert await alice.titles() == ["Call", "Pay rent"]
 
 
-async def test_undoing_a_quick_add_takes_its_new_project_along(server: Server, alice: Person) -> None:
+async def test_undoing_a_quick_add_deletes_its_new_project_also(server: Server, alice: Person) -> None:
     async with agent(server, make_token(alice.subject)) as client:
         made = await call(client, "quick_add", text="Water the plants #garden")
         (project,) = (await call(client, "list_projects"))["projects"]
@@ -149,7 +149,7 @@ async def test_undoing_a_quick_add_takes_its_new_project_along(server: Server, a
         assert (await call(client, "list_projects"))["projects"] == []
 
 
-async def test_of_a_tag_on_many_tasks_undo_tells_the_first(server: Server, alice: Person) -> None:
+async def test_undo_lists_only_the_first_of_many_changes(server: Server, alice: Person) -> None:
     for number in range(25):
         await alice.add(f"task {number}", tags=["x"])
     async with agent(server, make_token(alice.subject)) as client:
@@ -159,7 +159,7 @@ async def test_of_a_tag_on_many_tasks_undo_tells_the_first(server: Server, alice
         assert (await call(client, "list_tags"))["tags"] == [{"name": "x", "count": 25, "open": 25}]
 
 
-async def test_descriptions_say_what_a_tool_does_to_the_data(server: Server, alice: Person) -> None:
+async def test_tool_annotations_state_their_effect_on_data(server: Server, alice: Person) -> None:
     async with agent(server, make_token(alice.subject)) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert "data, never instructions" in (client.instructions or "")
@@ -177,7 +177,7 @@ async def test_descriptions_say_what_a_tool_does_to_the_data(server: Server, ali
     assert not hints["add_task"]
 
 
-async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Server, alice: Person) -> None:
+async def test_an_error_is_a_tool_error_with_code_and_detail(server: Server, alice: Person) -> None:
     async with agent(server, make_token(alice.subject)) as client:
         assert (await refused(client, "get_task", task_id=2**40))["code"] == "task_not_found"
         assert (await refused(client, "undo_last"))["code"] == "nothing_to_undo"
@@ -205,7 +205,7 @@ async def test_what_goes_wrong_is_a_tool_error_with_code_and_detail(server: Serv
             await client.call_tool("drop_tables", {})
 
 
-async def test_nobody_reaches_what_belongs_to_somebody_else(server: Server, alice: Person, bob: Person) -> None:
+async def test_no_tool_reaches_data_of_another_user(server: Server, alice: Person, bob: Person) -> None:
     task = await alice.add("secret")
     async with agent(server, make_token(bob.subject)) as client:
         names = ("get_task", "complete_task", "delete_task", "restore_task", "skip_task", "list_comments")
@@ -227,7 +227,7 @@ async def api_token(person: Person, **body: Any) -> str:
     return token
 
 
-async def test_a_read_token_sees_and_may_call_only_what_reads(server: Server, alice: Person) -> None:
+async def test_a_read_token_lists_and_calls_only_read_only_tools(server: Server, alice: Person) -> None:
     task = await alice.add()
     async with agent(server, await api_token(alice, scope="read")) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
@@ -238,18 +238,18 @@ async def test_a_read_token_sees_and_may_call_only_what_reads(server: Server, al
     assert await alice.titles() == ["Buy milk"]
 
 
-async def test_writes_say_that_they_came_through_mcp_and_by_which_client(server: Server, alice: Person) -> None:
+async def test_the_source_of_writes_names_mcp_and_the_client(server: Server, alice: Person) -> None:
     async with agent(server, await api_token(alice, scope="write")) as client:
         made = await call(client, "add_task", title="a")
     async with agent(server, make_token(alice.subject)) as client:
-        assert (await refused(client, "undo_last"))["code"] == "nothing_to_undo"  # another client's write
+        assert (await refused(client, "undo_last"))["code"] == "nothing_to_undo"  # a write of another client
         await call(client, "update_task", task_id=made["task_id"], title="b")
     history = (await alice.get(f"/tasks/{made['task_id']}/history")).json()
     assert [entry["through"] for entry in history] == ["mcp", "mcp:desk"]
     assert [entry["action"] for entry in history] == ["updated", "created"]
 
 
-async def test_undo_goes_back_step_by_step_and_past_its_own_writes(server: Server, alice: Person) -> None:
+async def test_undo_last_reverts_earlier_writes_step_by_step(server: Server, alice: Person) -> None:
     async with agent(server, make_token(alice.subject)) as client:
         made = (await call(client, "add_task", title="a"))["task_id"]
         await call(client, "update_task", task_id=made, title="b")
@@ -272,7 +272,7 @@ async def post(person: Person, body: Any = PING, **headers: str) -> Any:
     return await person.client.post("/mcp", json=body, headers={**person.headers, **HEADERS, **named})
 
 
-async def test_without_a_token_it_says_where_to_read_about_them(alice: Person) -> None:
+async def test_mcp_without_a_token_is_401_with_resource_metadata(alice: Person) -> None:
     for token, error in (("", ""), ("Bearer nonsense", 'error="invalid_token", ')):
         answer = await post(alice, Authorization=token)
         assert_problem(answer, 401)
@@ -311,7 +311,7 @@ async def test_host_and_origin_are_checked(alice: Person, headers: dict[str, str
         assert_problem(answer, 403, code)
 
 
-async def test_only_post_and_only_json_that_is_json(alice: Person) -> None:
+async def test_mcp_accepts_only_post_with_valid_json(alice: Person) -> None:
     for method in ("GET", "DELETE"):
         answer = await alice.client.request(method, "/mcp", headers={**alice.headers, **HEADERS})
         assert_problem(answer, 405)
@@ -326,7 +326,7 @@ async def test_only_post_and_only_json_that_is_json(alice: Person) -> None:
         assert (await post(alice, message)).status_code == 400, message
 
 
-async def test_half_a_surrogate_pair_cannot_be_parsed(alice: Person) -> None:
+async def test_an_unpaired_surrogate_is_a_parse_error(alice: Person) -> None:
     params = {"name": "add_task", "arguments": {"title": "a\ud800b"}}
     message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
     headers = {**alice.headers, **HEADERS, "Content-Type": "application/json"}
@@ -334,7 +334,7 @@ async def test_half_a_surrogate_pair_cannot_be_parsed(alice: Person) -> None:
     assert answer["error"]["code"] == -32700
 
 
-async def test_over_standard_input_and_output(server: Server, alice: Person, tmp_path: Path) -> None:
+async def test_tools_work_over_standard_input_and_output(server: Server, alice: Person, tmp_path: Path) -> None:
     env = {"TODO_URL": f"{server.url}/", "TODO_TOKEN": await api_token(alice, scope="write")}
     command = StdioServerParameters(command=sys.executable, args=["-m", "app", "mcp"], env=env, cwd=Path.cwd())
     for mode in ("auto", "legacy"):

@@ -1,4 +1,4 @@
-"""A service that was installed without the assistant starts, serves, and says what is missing."""
+"""A service installed without the assistant starts, serves, and reports what is missing."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def environment(postgres: ConnectOptions, migrated: str) -> dict[str, str]:
     return {"database_url": postgres.dsn, "jwt_secret": SECRET, "pythonpath": str(Path.cwd())}
 
 
-def test_what_needs_it_says_what_to_install(environment: dict[str, str], tmp_path: Path) -> None:
+def test_assistant_routes_name_the_missing_packages(environment: dict[str, str], tmp_path: Path) -> None:
     done = run_python(PROGRAM, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -59,7 +59,7 @@ def test_what_needs_it_says_what_to_install(environment: dict[str, str], tmp_pat
     assert all("pip install -c constraints.txt -e '.[assistant]'" in line for line in lines)
 
 
-def test_the_desktop_command_says_what_it_lacks(tmp_path: Path) -> None:
+def test_todo_mcp_names_its_missing_settings(tmp_path: Path) -> None:
     done = run_todo("mcp", cwd=tmp_path)
     assert (done.returncode, done.stderr.strip()) == (1, "todo: set TODO_TOKEN to an API token of the service")
     done = run_todo("mcp", cwd=tmp_path, todo_token="x", todo_url="http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""Reminders: when they are, that each fires once, and who is told."""
+"""Reminders: their times, that each fires once, and their notifications."""
 
 import asyncio
 import uuid
@@ -34,7 +34,7 @@ def soon(**delta: float) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(**delta)
 
 
-async def live_in(sql: Any, person: Person, zone: str) -> None:
+async def move_to_zone(sql: Any, person: Person, zone: str) -> None:
     await person.add("so that there is a row")
     await sql.execute("update users set timezone = $2 where id = $1", person.subject, zone)
 
@@ -48,7 +48,7 @@ async def live_in(sql: Any, person: Person, zone: str) -> None:
         ("2090-07-01", "PT9H", "2090-07-01T07:00:00Z"),
         ("2090-07-01", "-P1D", "2090-06-29T22:00:00Z"),
         ("2090-07-01", "-PT15H", "2090-06-30T07:00:00Z"),
-        # The clocks go forward on 26 March 2090 and back on 29 October, in Berlin.
+        # In Berlin clocks go forward on 26 March 2090 and back on 29 October.
         ("2090-03-26", "PT9H", "2090-03-26T07:00:00Z"),
         ("2090-03-26T07:00:00Z", "-P1D", "2090-03-25T08:00:00Z"),
         ("2090-03-26T07:00:00Z", "-PT24H", "2090-03-25T07:00:00Z"),
@@ -60,10 +60,10 @@ async def live_in(sql: Any, person: Person, zone: str) -> None:
         ("2020-07-01", "-P1D", None),
     ],
 )
-async def test_when_a_reminder_fires(
+async def test_remind_at_is_computed_from_due_date_and_reminder(
     alice: Person, sql: Any, due: str | None, reminder: str, moment: str | None
 ) -> None:
-    await live_in(sql, alice, "Europe/Berlin")
+    await move_to_zone(sql, alice, "Europe/Berlin")
     assert (await alice.add(due_date=due, reminders=[reminder]))["remind_at"] == moment
 
 
@@ -76,7 +76,7 @@ async def test_when_a_reminder_fires(
         ("2090-01-01T08:00", "2090-01-01T08:00:00Z"),
     ],
 )  # fmt: skip
-async def test_each_has_one_spelling(alice: Person, sent: str, kept: str) -> None:
+async def test_reminders_are_normalized(alice: Person, sent: str, kept: str) -> None:
     assert (await alice.add(reminders=[sent, kept]))["reminders"] == [kept]
 
 
@@ -85,20 +85,20 @@ async def test_each_has_one_spelling(alice: Person, sent: str, kept: str) -> Non
     ["", "P", "PT", "-P1DT", "P1M", "P1Y", "P1.5D", "PT1H1D", "P367D", "PT99999999S", "2090-01-01", "2090-13-01T00:00Z",
      "1800-01-01T00:00Z", "tomorrow", "P-1D", "\u0660", "P1D\n", "P" + "1" * 63, 5, None, ["P1D"]],
 )  # fmt: skip
-async def test_anything_else_is_refused(alice: Person, wrong: Any) -> None:
+async def test_an_invalid_reminder_is_refused(alice: Person, wrong: Any) -> None:
     body = assert_problem(await alice.post("/tasks", {"title": "x", "reminders": [wrong]}), 422)
     assert body["errors"][0]["loc"][:3] == ["body", "reminders", 0]
     task = await alice.add()
     assert_problem(await alice.patch(f"/tasks/{task['id']}", {"reminders": [wrong]}), 422)
 
 
-async def test_at_most_so_many(alice: Person) -> None:
+async def test_reminders_are_limited_per_task(alice: Person) -> None:
     many = [f"-PT{n}M" for n in range(1, REMINDERS_MAX + 2)]
     assert_problem(await alice.post("/tasks", {"title": "x", "reminders": many}), 422)
     assert len((await alice.add(reminders=many[1:]))["reminders"]) == REMINDERS_MAX
 
 
-async def test_the_next_one_follows_the_due_date_and_the_state(alice: Person) -> None:
+async def test_remind_at_follows_due_date_and_completion(alice: Person) -> None:
     task = await alice.add(due_date="2090-07-01T09:00:00Z", reminders=["-P1D", "-PT30M", "2090-06-01T00:00:00Z"])
     path = f"/tasks/{task['id']}"
     assert task["remind_at"] == "2090-06-01T00:00:00Z"
@@ -122,7 +122,7 @@ async def test_the_next_one_follows_the_due_date_and_the_state(alice: Person) ->
     assert (await alice.get(path)).json()["reminders"] == []
 
 
-async def test_undo_computes_it_again(alice: Person) -> None:
+async def test_undo_recomputes_remind_at(alice: Person) -> None:
     task = await alice.add(due_date="2090-07-02", reminders=["-P1D"])
     done = (await alice.patch(f"/tasks/{task['id']}/complete")).json()
     assert done["remind_at"] is None
@@ -130,7 +130,7 @@ async def test_undo_computes_it_again(alice: Person) -> None:
     assert (await alice.get(f"/tasks/{task['id']}")).json()["remind_at"] == "2090-07-01T00:00:00Z"
 
 
-async def test_a_new_time_zone_moves_what_counts_from_a_day(alice: Person, sql: Any) -> None:
+async def test_a_new_time_zone_moves_reminders_relative_to_a_day(alice: Person, sql: Any) -> None:
     day = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
     moved, instant = await alice.add("day", **day), await alice.add("instant", reminders=["2090-07-01T09:00:00Z"])
     at = await alice.add("at", due_date="2090-07-01T09:00:00Z", reminders=["-PT30M"])
@@ -152,18 +152,18 @@ async def test_a_new_time_zone_moves_what_counts_from_a_day(alice: Person, sql: 
 
 
 async def make_due(sql: Any, person: Person, **ago: float) -> dict[str, Any]:
-    """A task with a reminder that should have fired a while ago, and one that is ahead."""
+    """Creates a task with a reminder that should have fired a while ago, and one in the future."""
     passed = soon() - timedelta(**ago)
     task = await person.add("Call mum", reminders=[iso(passed), "2090-01-01T00:00:00Z"])
     await sql.execute("update tasks set remind_at = $2 where id = $1", task["id"], passed)
     return task
 
 
-async def put_back(person: Person, task: dict[str, Any]) -> None:
+async def put_unchanged(person: Person, task: dict[str, Any]) -> None:
     assert (await person.call("PUT", f"/tasks/{task['id']}", json=task)).status_code == 200
 
 
-async def set_as_it_is(person: Person, task: dict[str, Any]) -> None:
+async def set_open(person: Person, task: dict[str, Any]) -> None:
     assert (await person.patch(f"/tasks/{task['id']}/complete", {"completed": False})).status_code == 200
 
 
@@ -177,8 +177,8 @@ async def undo_an_edit(person: Person, task: dict[str, Any]) -> None:
     assert (await person.post(f"/changes/{edited['version']}/undo")).status_code == 200
 
 
-@pytest.mark.parametrize("write", [put_back, set_as_it_is, change_all, undo_an_edit])
-async def test_a_write_that_changes_nothing_of_it_loses_no_late_reminder(
+@pytest.mark.parametrize("write", [put_unchanged, set_open, change_all, undo_an_edit])
+async def test_a_late_reminder_survives_a_write_that_does_not_change_it(
     alice: Person, app: FastAPI, sql: Any, write: Callable[[Person, dict[str, Any]], Awaitable[None]]
 ) -> None:
     task = await make_due(sql, alice, hours=3)
@@ -200,7 +200,7 @@ ANOTHER = "2090-02-01T00:00:00Z"
     ],
 )
 @pytest.mark.parametrize("many", [False, True])
-async def test_a_late_reminder_that_is_still_there_fires_whatever_else_changes(
+async def test_a_late_reminder_that_is_kept_fires_despite_other_changes(
     alice: Person, app: FastAPI, sql: Any, change: dict[str, Any], many: bool
 ) -> None:
     task = await make_due(sql, alice, hours=3)
@@ -216,9 +216,7 @@ async def test_a_late_reminder_that_is_still_there_fires_whatever_else_changes(
     assert [(c["entity_id"], c["through"]) for c in await reminded(alice)] == [(task["id"], "reminder:late")]
 
 
-async def test_an_undo_that_brings_other_reminders_back_loses_no_late_one(
-    alice: Person, app: FastAPI, sql: Any
-) -> None:
+async def test_a_late_reminder_survives_an_undo_that_restores_others(alice: Person, app: FastAPI, sql: Any) -> None:
     task = await make_due(sql, alice, hours=3)
     edited = (await alice.patch(f"/tasks/{task['id']}", {"reminders": [task["reminders"][0]]})).json()
     assert (await alice.post(f"/changes/{edited['version']}/undo")).status_code == 200
@@ -226,7 +224,7 @@ async def test_an_undo_that_brings_other_reminders_back_loses_no_late_one(
     assert [change["entity_id"] for change in await reminded(alice)] == [task["id"]]
 
 
-async def take_away(person: Person, path: str, task: dict[str, Any]) -> Any:
+async def remove_reminder(person: Person, path: str, task: dict[str, Any]) -> Any:
     return await person.patch(path, {"reminders": task["reminders"][1:]})
 
 
@@ -238,11 +236,11 @@ async def snooze(person: Person, path: str, task: dict[str, Any]) -> Any:
     return await person.post(f"{path}/snooze", {"minutes": 10})
 
 
-async def go_on(person: Person, path: str, task: dict[str, Any]) -> Any:
+async def complete_task(person: Person, path: str, task: dict[str, Any]) -> Any:
     return await person.patch(f"{path}/complete")
 
 
-async def go_on_as_many(person: Person, path: str, task: dict[str, Any]) -> Any:
+async def complete_in_bulk(person: Person, path: str, task: dict[str, Any]) -> Any:
     return await person.post("/tasks/bulk", {"ids": [task["id"]], "action": "complete"})
 
 
@@ -250,9 +248,9 @@ async def skip(person: Person, path: str, task: dict[str, Any]) -> Any:
     return await person.post(f"{path}/skip")
 
 
-@pytest.mark.parametrize("write", [take_away, move, snooze, go_on, go_on_as_many, skip])
+@pytest.mark.parametrize("write", [remove_reminder, move, snooze, complete_task, complete_in_bulk, skip])
 @pytest.mark.parametrize("relative", [False, True])
-async def test_a_late_reminder_that_was_taken_away_moved_or_put_off_does_not_fire(
+async def test_a_late_reminder_that_was_removed_moved_or_snoozed_does_not_fire(
     alice: Person, app: FastAPI, sql: Any, write: Callable[..., Awaitable[Any]], relative: bool
 ) -> None:
     passed = soon() - timedelta(hours=3)
@@ -261,7 +259,7 @@ async def test_a_late_reminder_that_was_taken_away_moved_or_put_off_does_not_fir
     await sql.execute("update tasks set remind_at = $2 where id = $1", task["id"], passed)
     assert (await write(alice, f"/tasks/{task['id']}", task)).status_code == 200
     await Reminders(app.state.database).fire_due(0)
-    fires = write is move and not relative  # what is an instant stays where it is
+    fires = write is move and not relative  # an instant does not move with the due date
     assert len(await reminded(alice)) == fires
 
 
@@ -277,7 +275,9 @@ async def wait_for(person: Person, count: int) -> list[dict[str, Any]]:
     raise AssertionError("no reminder fired")
 
 
-async def test_it_fires_once_and_says_whether_it_is_late(alice: Person, bob: Person, app: FastAPI, sql: Any) -> None:
+async def test_a_reminder_fires_once_and_states_whether_it_is_late(
+    alice: Person, bob: Person, app: FastAPI, sql: Any
+) -> None:
     late, on_time = await make_due(sql, alice, hours=3), await make_due(sql, alice, seconds=1)
     other = await make_due(sql, bob, days=2)
     gone, done = await make_due(sql, alice, seconds=1), await make_due(sql, alice, seconds=1)
@@ -294,10 +294,10 @@ async def test_it_fires_once_and_says_whether_it_is_late(alice: Person, bob: Per
     assert found[late["id"]]["data"] == task
     assert task["updated_at"] == late["updated_at"]
     revisions = [change["revision"] for change in (await alice.get("/changes")).json()["changes"]]
-    assert revisions == list(range(1, len(revisions) + 1))  # who came second took no number
+    assert revisions == list(range(1, len(revisions) + 1))  # the losing workers took no revision
 
 
-async def test_what_was_silenced_by_no_write_is_let_go_of(alice: Person, app: FastAPI, sql: Any) -> None:
+async def test_remind_at_of_a_completed_task_is_cleared_without_firing(alice: Person, app: FastAPI, sql: Any) -> None:
     done = await make_due(sql, alice, seconds=1)
     await sql.execute("update tasks set completed = true, completed_at = now() where id = $1", done["id"])
     await Reminders(app.state.database).fire_due(0)
@@ -305,7 +305,7 @@ async def test_what_was_silenced_by_no_write_is_let_go_of(alice: Person, app: Fa
     assert await sql.fetchval("select remind_at from tasks where id = $1", done["id"]) is None
 
 
-async def test_one_due_at_once_is_one_write(alice: Person, app: FastAPI, sql: Any) -> None:
+async def test_reminders_due_together_are_one_write(alice: Person, app: FastAPI, sql: Any) -> None:
     for _ in range(3):
         await make_due(sql, alice, seconds=1)
     await Reminders(app.state.database).fire_due(0)
@@ -314,14 +314,14 @@ async def test_one_due_at_once_is_one_write(alice: Person, app: FastAPI, sql: An
     assert len({change["revision"] for change in found}) == 1
 
 
-async def test_what_is_no_longer_due_takes_no_number(alice: Person, app: FastAPI) -> None:
+async def test_firing_reminders_that_are_not_due_takes_no_revision(alice: Person, app: FastAPI) -> None:
     task = await alice.add(reminders=["2090-01-01T00:00:00Z"])
     async with app.state.database.transaction(alice.subject) as session:
         assert await fire_reminders(session, alice.subject, [task["id"]], late=False) == 0
     assert (await alice.get("/tasks")).headers["x-revision"] == "1"
 
 
-async def test_a_reminder_cannot_be_undone_but_what_came_before_can(alice: Person, app: FastAPI, sql: Any) -> None:
+async def test_a_fired_reminder_cannot_be_undone_but_earlier_changes_can(alice: Person, app: FastAPI, sql: Any) -> None:
     task = await make_due(sql, alice, seconds=1)
     edited = (await alice.patch(f"/tasks/{task['id']}", {"title": "Call dad"})).json()
     await Reminders(app.state.database).fire_due(0)
@@ -332,7 +332,7 @@ async def test_a_reminder_cannot_be_undone_but_what_came_before_can(alice: Perso
     assert (await alice.get(f"/tasks/{task['id']}")).json()["title"] == "Call mum"
 
 
-async def test_one_owner_who_fails_keeps_nobody_waiting(
+async def test_a_reminder_failure_of_one_user_does_not_affect_others(
     alice: Person, bob: Person, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_due(sql, alice, hours=2)
@@ -354,7 +354,7 @@ async def test_one_owner_who_fails_keeps_nobody_waiting(
     assert alice.subject not in {each.owner for each in found}
 
 
-async def test_the_look_across_users_reads_an_index_only_as_far_as_it_must(sql: Any) -> None:
+async def test_the_query_for_due_reminders_reads_an_index_in_order(sql: Any) -> None:
     await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
     plan = "\n".join(
         row[0]
@@ -374,7 +374,7 @@ async def service(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 @pytest.mark.slow
-async def test_webhooks_and_streams_tell_of_it_in_time(service: FastAPI, postgres: ConnectOptions) -> None:
+async def test_webhooks_and_streams_send_reminders_in_time(service: FastAPI, postgres: ConnectOptions) -> None:
     with receiving() as receiver, running(postgres.dsn, WORKER="off") as server:
         async with (
             asyncio.timeout(20),
@@ -413,14 +413,14 @@ async def test_webhooks_and_streams_tell_of_it_in_time(service: FastAPI, postgre
             assert len(receiver.calls) == 1
 
 
-async def test_snoozing_reminds_once_more(alice: Person, app: FastAPI, sql: Any) -> None:
+async def test_snoozing_adds_a_reminder(alice: Person, app: FastAPI, sql: Any) -> None:
     task = await make_due(sql, alice, hours=1)
     path = f"/tasks/{task['id']}/snooze"
     before = soon()
     body = (await alice.post(path, {"minutes": 10})).json()
     moment = datetime.fromisoformat(body["remind_at"])
     assert timedelta(minutes=10) <= moment - before < timedelta(minutes=11)
-    assert body["reminders"] == ["2090-01-01T00:00:00Z", body["remind_at"]]  # the one that passed made room
+    assert body["reminders"] == ["2090-01-01T00:00:00Z", body["remind_at"]]  # the passed one was replaced
     later = (await alice.post(path, {"until": "2089-01-01T09:00:00+01:00"})).json()
     assert later["reminders"][-1] == "2089-01-01T08:00:00Z"
     assert later["remind_at"] == body["remind_at"]
@@ -428,8 +428,8 @@ async def test_snoozing_reminds_once_more(alice: Person, app: FastAPI, sql: Any)
     assert_problem(stale, 412, "version_conflict")
 
 
-async def test_a_local_time_to_snooze_until_is_in_the_users_zone(alice: Person, sql: Any) -> None:
-    await live_in(sql, alice, "America/New_York")
+async def test_a_local_snooze_time_is_in_the_users_zone(alice: Person, sql: Any) -> None:
+    await move_to_zone(sql, alice, "America/New_York")
     task = await alice.add()
     until = {"until": "2090-01-01T09:00"}
     assert (await alice.post(f"/tasks/{task['id']}/snooze", until)).json()["remind_at"] == "2090-01-01T14:00:00Z"
@@ -447,11 +447,11 @@ async def test_a_local_time_to_snooze_until_is_in_the_users_zone(alice: Person, 
         ({"until": "2020-01-01T00:00:00Z"}, 422, "reminder_passed"),
     ],
 )
-async def test_what_cannot_be_snoozed_until(alice: Person, body: dict[str, Any], status: int, code: str) -> None:
+async def test_an_invalid_snooze_time_is_refused(alice: Person, body: dict[str, Any], status: int, code: str) -> None:
     assert_problem(await alice.post(f"/tasks/{(await alice.add())['id']}/snooze", body), status, code)
 
 
-async def test_a_task_that_reminds_of_nothing_is_not_snoozed(alice: Person) -> None:
+async def test_a_task_that_cannot_take_a_reminder_is_not_snoozed(alice: Person) -> None:
     done = await alice.add(completed=True)
     assert_problem(await alice.post(f"/tasks/{done['id']}/snooze", {"minutes": 5}), 409, "task_completed")
     full = await alice.add(reminders=[f"-PT{n}M" for n in range(REMINDERS_MAX)])
@@ -459,7 +459,7 @@ async def test_a_task_that_reminds_of_nothing_is_not_snoozed(alice: Person) -> N
     assert_problem(await alice.post("/tasks/999999/snooze", {"minutes": 5}), 404, "task_not_found")
 
 
-async def test_a_series_reminds_of_its_next_date_and_subtasks_fall_silent(alice: Person) -> None:
+async def test_completing_a_series_moves_its_reminder_and_clears_those_of_subtasks(alice: Person) -> None:
     due = {"due_date": "2090-07-01", "reminders": ["PT9H"]}
     series = await alice.add("Bins", recurrence="FREQ=DAILY", **due)
     assert series["remind_at"] == "2090-07-01T09:00:00Z"

@@ -1,4 +1,4 @@
-"""How long things are kept: the trash by the worker and by ``todo prune``."""
+"""Retention: pruning of the trash by the worker and by ``todo prune``."""
 
 import asyncio
 import time
@@ -25,8 +25,8 @@ DAYS = 30
 PURGED = {entity.name: str(entity.table.name) for entity in ENTITY_REGISTRY if entity.purge_order}
 
 
-async def throw_away(person: Person, sql: Any, **ages: int) -> dict[str, int]:
-    """A task of each name, deleted so many days ago."""
+async def add_deleted(person: Person, sql: Any, **ages: int) -> dict[str, int]:
+    """Creates tasks with the given names, deleted the given numbers of days ago."""
     ids = {}
     for title, days in ages.items():
         ids[title] = (await person.add(title))["id"]
@@ -44,9 +44,11 @@ async def in_trash(person: Person) -> list[str]:
     return sorted(task["title"] for task in answer.json())
 
 
-async def test_the_worker_purges_what_is_old_and_says_so(app: FastAPI, sql: Any, alice: Person, bob: Person) -> None:
-    old = await throw_away(alice, sql, oldest=40, old=31, young=29)
-    await throw_away(bob, sql, bobs=31)
+async def test_the_worker_purges_old_deleted_tasks_and_logs_it(
+    app: FastAPI, sql: Any, alice: Person, bob: Person
+) -> None:
+    old = await add_deleted(alice, sql, oldest=40, old=31, young=29)
+    await add_deleted(bob, sql, bobs=31)
     await alice.add("alive")
     before = int((await alice.get("/tasks")).headers["x-revision"])
     worker = Worker(app.state.database, allow_private=False, kept_days=90, trash_days=DAYS, pace=PACE)
@@ -62,12 +64,12 @@ async def test_the_worker_purges_what_is_old_and_says_so(app: FastAPI, sql: Any,
 
 
 async def test_zero_days_keep_the_trash_for_ever(app: FastAPI, sql: Any, alice: Person) -> None:
-    await throw_away(alice, sql, ancient=9000)
+    await add_deleted(alice, sql, ancient=9000)
     assert await empty_old_trash(app.state.database, days=0) == 0
     assert await in_trash(alice) == ["ancient"]
 
 
-async def test_a_full_trash_goes_in_several_writes(app: FastAPI, sql: Any, alice: Person) -> None:
+async def test_a_full_trash_is_purged_in_several_writes(app: FastAPI, sql: Any, alice: Person) -> None:
     await alice.add("first")
     await sql.execute(
         """insert into tasks (user_id, title, version, deleted_at)
@@ -79,8 +81,8 @@ async def test_a_full_trash_goes_in_several_writes(app: FastAPI, sql: Any, alice
     assert int((await alice.get("/tasks")).headers["x-revision"]) == 4
 
 
-async def test_what_others_refer_to_goes_after_them_or_stays(app: FastAPI, sql: Any, alice: Person) -> None:
-    ids = await throw_away(alice, sql, parent=50, child=40, root=50)
+async def test_purging_respects_references_between_tasks(app: FastAPI, sql: Any, alice: Person) -> None:
+    ids = await add_deleted(alice, sql, parent=50, child=40, root=50)
     live = (await alice.add("occurrence"))["id"]
     await sql.execute("update tasks set parent_id = $1 where id = $2", ids["parent"], ids["child"])
     await sql.execute("update tasks set series_id = $1 where id = any($2)", ids["root"], [live, ids["root"]])
@@ -94,11 +96,11 @@ async def test_what_others_refer_to_goes_after_them_or_stays(app: FastAPI, sql: 
     ]  # fmt: skip
 
 
-async def test_many_occurrences_are_let_go_in_batches(
+async def test_occurrences_of_a_purged_series_are_updated_in_batches(
     app: FastAPI, sql: Any, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trash, "PURGE_BATCH", 2)
-    ids = await throw_away(alice, sql, root=50)
+    ids = await add_deleted(alice, sql, root=50)
     live = [(await alice.add(str(n)))["id"] for n in range(5)]
     await sql.execute("update tasks set series_id = $1 where id = any($2)", ids["root"], live)
     before = int((await alice.get("/tasks")).headers["x-revision"])
@@ -109,9 +111,11 @@ async def test_many_occurrences_are_let_go_in_batches(
     assert (await alice.get(f"/tasks?series_id={ids['root']}")).json() == []
 
 
-async def test_an_occurrence_that_is_not_old_yet_keeps_its_series(app: FastAPI, sql: Any, alice: Person) -> None:
-    """It may still be restored, and clients are not told of an update in the trash."""
-    ids = await throw_away(alice, sql, series=50, occurrence=3)
+async def test_a_series_is_kept_while_a_deleted_occurrence_can_be_restored(
+    app: FastAPI, sql: Any, alice: Person
+) -> None:
+    """The occurrence may still be restored, and clients are not notified of an update of a deleted task."""
+    ids = await add_deleted(alice, sql, series=50, occurrence=3)
     await sql.execute("update tasks set series_id = $1 where id = $2", ids["series"], ids["occurrence"])
     await empty_old_trash(app.state.database, days=DAYS)
     assert await in_trash(alice) == ["occurrence", "series"]
@@ -121,7 +125,7 @@ async def test_an_occurrence_that_is_not_old_yet_keeps_its_series(app: FastAPI, 
 
 
 async def delete_one_each(person: Person) -> dict[str, int]:
-    """One of each entity but tasks: the ids of what was deleted. The task of the comment stays."""
+    """Deletes one row of each entity except tasks, and returns the ids. The comment's task remains."""
     ids = {}
     for entity in sorted(PURGED.keys() - {"task"}):
         path, row = await make_sample(person, entity)
@@ -131,8 +135,10 @@ async def delete_one_each(person: Person) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("only", sorted(PURGED.keys() - {"task"}))
-async def test_deleted_projects_comments_and_views_go_too(app: FastAPI, sql: Any, alice: Person, only: str) -> None:
-    """Also of an owner who has nothing else in the trash."""
+async def test_old_deleted_projects_comments_and_views_are_purged(
+    app: FastAPI, sql: Any, alice: Person, only: str
+) -> None:
+    """Also of an owner without other deleted rows."""
     ids = await delete_one_each(alice)
     before = int((await alice.get("/tasks")).headers["x-revision"])
     await empty_old_trash(app.state.database, days=DAYS)  # nothing is old
@@ -149,7 +155,7 @@ async def test_deleted_projects_comments_and_views_go_too(app: FastAPI, sql: Any
     ]
 
 
-async def test_emptying_the_trash_takes_all_that_was_deleted(alice: Person) -> None:
+async def test_emptying_the_trash_deletes_rows_of_every_entity(alice: Person) -> None:
     ids = await delete_one_each(alice)
     deleted = (await alice.get("/changes")).json()["changes"][-1]
     before = deleted["revision"]
@@ -160,7 +166,9 @@ async def test_emptying_the_trash_takes_all_that_was_deleted(alice: Person) -> N
     assert_problem(await alice.post(f"/changes/{before}/undo"), 409, "undo_conflict")
 
 
-async def test_a_project_stays_as_long_as_a_task_in_the_trash_is_in_it(app: FastAPI, sql: Any, alice: Person) -> None:
+async def test_a_deleted_project_is_kept_while_a_deleted_task_refers_to_it(
+    app: FastAPI, sql: Any, alice: Person
+) -> None:
     project = (await alice.post("/projects", {"name": "Home"})).json()["id"]
     task = await alice.add("young", project_id=project)
     await alice.delete(f"/projects/{project}")
@@ -172,11 +180,11 @@ async def test_a_project_stays_as_long_as_a_task_in_the_trash_is_in_it(app: Fast
     assert await sql.fetchval("select count(*) from projects where user_id = $1", alice.subject) == 0
 
 
-async def test_one_who_cannot_be_served_keeps_nobody_waiting(
+async def test_a_purge_failure_of_one_user_does_not_affect_others(
     app: FastAPI, sql: Any, alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await throw_away(alice, sql, stuck=50)
-    await throw_away(bob, sql, gone=31)
+    await add_deleted(alice, sql, stuck=50)
+    await add_deleted(bob, sql, gone=31)
     purge = trash.purge_old
 
     async def failing(session: Any, owner: str, *, days: int) -> int:
@@ -189,16 +197,16 @@ async def test_one_who_cannot_be_served_keeps_nobody_waiting(
     assert (await in_trash(alice), await in_trash(bob)) == (["stuck"], [])
 
 
-async def test_what_was_restored_meanwhile_takes_no_number(app: FastAPI, sql: Any, alice: Person) -> None:
-    await throw_away(alice, sql, young=1)
+async def test_a_purge_without_old_rows_takes_no_revision(app: FastAPI, sql: Any, alice: Person) -> None:
+    await add_deleted(alice, sql, young=1)
     before = (await alice.get("/tasks")).headers["x-revision"]
     async with app.state.database.transaction(alice.subject) as session:
         assert await trash.purge_old(session, alice.subject, days=DAYS) == 0
     assert (await alice.get("/tasks")).headers["x-revision"] == before
 
 
-async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, sql: Any, alice: Person) -> None:
-    await throw_away(alice, sql, old=31)
+async def test_the_worker_role_reads_only_owner_and_deletion_time(app: FastAPI, sql: Any, alice: Person) -> None:
+    await add_deleted(alice, sql, old=31)
     await alice.add("alive")
     await delete_one_each(alice)
     allowed = {"user_id", "deleted_at"}
@@ -219,7 +227,7 @@ async def test_the_workers_role_sees_only_whose_trash_is_how_old(app: FastAPI, s
     await transaction.rollback()
 
 
-async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> None:
+async def test_the_query_for_old_deleted_rows_reads_an_index_of_each_table(sql: Any) -> None:
     await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
     await sql.execute(f"set role {WORKER_ROLE}")
     values = trash.DUE.arguments({"days": DAYS, "but": []})
@@ -229,10 +237,10 @@ async def test_the_look_across_users_reads_an_index_of_each_table(sql: Any) -> N
 
 
 @pytest.mark.slow
-async def test_todo_prune_looks_at_everybody(
+async def test_todo_prune_checks_every_user(
     databases: Databases, migrated: str, tmp_path: Path, postgres: ConnectOptions
 ) -> None:
-    """Also at those who are not due: the operator has just shortened what is kept."""
+    """Also users that are not due: the operator may have just shortened the retention."""
     options = await databases.create(
         migrated,
         """

@@ -1,4 +1,4 @@
-"""Webhooks: real receivers on the loopback, one worker or two."""
+"""Webhooks: real receivers on the loopback, one worker or several."""
 
 import asyncio
 import socket
@@ -33,7 +33,7 @@ FAST = Pace(poll=0.1, prune=0.1, retry=RetrySchedule(first=0.05, longest=0.2, wi
 
 @pytest.fixture(scope="module")
 async def service(settings: Settings) -> AsyncIterator[FastAPI]:
-    """An application that may call the loopback; its worker is the test's."""
+    """Starts an application that may call the loopback; the test runs its worker."""
     app = create_app(settings.model_copy(update={"webhooks_allow_private": True, "worker": "off"}))
     async with app.router.lifespan_context(app):
         yield app
@@ -64,7 +64,7 @@ async def until(condition: Callable[[], Any], seconds: float = 8.0) -> None:
 
 
 async def delivered(person: Person, hook: dict[str, Any]) -> list[dict[str, Any]]:
-    """The deliveries, as soon as there are any."""
+    """Returns the deliveries, as soon as there are any."""
     for _ in range(100):
         if told := (await person.get(f"/webhooks/{hook['id']}/deliveries")).json():
             return list(told)
@@ -72,7 +72,7 @@ async def delivered(person: Person, hook: dict[str, Any]) -> list[dict[str, Any]
     raise AssertionError("nothing was delivered")
 
 
-async def test_events_come_signed_in_order_with_the_number_in_their_id(anna: Person, service: FastAPI) -> None:
+async def test_webhooks_are_signed_in_order_with_the_revision_in_their_id(anna: Person, service: FastAPI) -> None:
     await anna.add("before the subscription")
     with receiving() as receiver:
         hook = await subscribe(anna, receiver.url)
@@ -95,7 +95,7 @@ async def test_events_come_signed_in_order_with_the_number_in_their_id(anna: Per
         assert all(d["latency_ms"] >= 0 and d["at"].endswith("Z") for d in told)
 
 
-async def test_only_the_events_asked_for(anna: Person, service: FastAPI) -> None:
+async def test_a_webhook_receives_only_its_events(anna: Person, service: FastAPI) -> None:
     with receiving() as some, receiving() as none:
         await subscribe(anna, some.url, "task.completed", "task.purged")
         await subscribe(anna, none.url, "project.created")
@@ -109,9 +109,7 @@ async def test_only_the_events_asked_for(anna: Person, service: FastAPI) -> None
         assert none.calls == []
 
 
-async def test_what_fails_is_tried_again_with_the_same_id_and_holds_back_what_follows(
-    anna: Person, service: FastAPI
-) -> None:
+async def test_a_failed_delivery_is_retried_with_its_id_before_later_events(anna: Person, service: FastAPI) -> None:
     with receiving(lambda number: 500 if number < 2 else 200) as receiver:
         hook = await subscribe(anna, receiver.url)
         await anna.add("a")
@@ -124,7 +122,7 @@ async def test_what_fails_is_tried_again_with_the_same_id_and_holds_back_what_fo
         assert (await anna.get(f"/webhooks/{hook['id']}")).json()["failing_since"] is None
 
 
-async def test_without_success_it_is_disabled_and_says_why_and_can_go_on(anna: Person, service: FastAPI) -> None:
+async def test_a_failing_webhook_is_disabled_with_a_reason_and_can_be_enabled(anna: Person, service: FastAPI) -> None:
     healthy: list[int] = []
     with receiving(lambda _: 200 if healthy else 503) as receiver:
         hook = await subscribe(anna, receiver.url)
@@ -146,7 +144,7 @@ async def test_without_success_it_is_disabled_and_says_why_and_can_go_on(anna: P
         assert len(set(receiver.ids)) == 1
 
 
-async def test_an_endpoint_that_is_gone_is_not_asked_again(anna: Person, service: FastAPI) -> None:
+async def test_an_endpoint_that_returns_410_is_not_called_again(anna: Person, service: FastAPI) -> None:
     with receiving(lambda _: 410) as receiver:
         hook = await subscribe(anna, receiver.url)
         await anna.add("a")
@@ -168,7 +166,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(anna: Person, service
         assert [d["status"] for d in reversed(told)] == [302, 200]
 
 
-async def test_a_slow_endpoint_holds_up_nobody(anna: Person, service: FastAPI) -> None:
+async def test_a_slow_endpoint_does_not_delay_other_webhooks(anna: Person, service: FastAPI) -> None:
     def slow(_: int) -> int:
         time.sleep(1.5)
         return 200
@@ -186,7 +184,7 @@ async def test_a_slow_endpoint_holds_up_nobody(anna: Person, service: FastAPI) -
             await until(lambda: len(tardy.calls) == 2)
 
 
-async def test_two_workers_never_deliver_one_event_at_the_same_time(anna: Person, service: FastAPI) -> None:
+async def test_several_workers_never_deliver_one_event_concurrently(anna: Person, service: FastAPI) -> None:
     def busy(_: int) -> int:
         time.sleep(0.02)
         return 200
@@ -206,7 +204,7 @@ async def test_two_workers_never_deliver_one_event_at_the_same_time(anna: Person
         assert [call.json["data"]["revision"] for call in receiver.calls] == list(range(1, 21))
 
 
-async def test_while_a_secret_is_rotated_both_are_good(anna: Person, service: FastAPI) -> None:
+async def test_both_secrets_sign_during_rotation(anna: Person, service: FastAPI) -> None:
     with receiving() as receiver:
         hook = await subscribe(anna, receiver.url)
         rotated = (await anna.post(f"/webhooks/{hook['id']}/rotate")).json()
@@ -225,7 +223,7 @@ async def test_while_a_secret_is_rotated_both_are_good(anna: Person, service: Fa
             Webhook(hook["secret"]).verify(receiver.calls[1].body, receiver.calls[1].headers)
 
 
-async def test_a_test_call_comes_and_is_listed(anna: Person, service: FastAPI) -> None:
+async def test_a_test_delivery_is_sent_and_listed(anna: Person, service: FastAPI) -> None:
     with receiving(lambda _: 418) as receiver:
         hook = await subscribe(anna, receiver.url, "task.purged")
         assert (await anna.post(f"/webhooks/{hook['id']}/test")).status_code == 202
@@ -238,7 +236,7 @@ async def test_a_test_call_comes_and_is_listed(anna: Person, service: FastAPI) -
         assert (told["event"], told["status"]) == ("webhook.test", 418)
 
 
-async def test_a_test_call_leaves_the_failures_of_the_events_alone(anna: Person, service: FastAPI) -> None:
+async def test_a_test_delivery_does_not_reset_failures(anna: Person, service: FastAPI) -> None:
     patient = Pace(poll=0.1, retry=RetrySchedule(first=1000))
     with receiving(lambda number: 500 if number == 0 else 200) as receiver:
         path = f"/webhooks/{(await subscribe(anna, receiver.url))['id']}"
@@ -255,7 +253,7 @@ async def test_a_test_call_leaves_the_failures_of_the_events_alone(anna: Person,
         assert (await anna.get(path)).json() == failing
 
 
-async def test_a_long_backlog_of_a_slow_endpoint_gives_its_slot_back(
+async def test_a_slow_endpoint_with_a_backlog_releases_its_slot(
     anna: Person, service: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.jobs.webhooks.CALLS_MAX", 1)
@@ -279,7 +277,7 @@ async def test_a_long_backlog_of_a_slow_endpoint_gives_its_slot_back(
         assert [call.json["data"]["revision"] for call in tardy.calls] == list(range(1, 9))
 
 
-async def test_one_owner_has_only_a_few_calls_at_once(anna: Person, service: FastAPI) -> None:
+async def test_concurrent_deliveries_are_limited_per_user(anna: Person, service: FastAPI) -> None:
     def slow(_: int) -> int:
         time.sleep(0.3)
         return 200
@@ -293,7 +291,7 @@ async def test_one_owner_has_only_a_few_calls_at_once(anna: Person, service: Fas
         assert receiver.most == CALLS_PER_OWNER
 
 
-async def test_names_are_looked_up_in_threads_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_host_names_are_resolved_in_dedicated_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
 
     def nowhere(*_: Any, **__: Any) -> Any:
@@ -307,7 +305,7 @@ async def test_names_are_looked_up_in_threads_of_their_own(monkeypatch: pytest.M
     assert threads[0].startswith("resolve")
 
 
-async def test_nothing_listens_there_is_told(anna: Person, service: FastAPI) -> None:
+async def test_a_refused_connection_is_reported_in_the_delivery(anna: Person, service: FastAPI) -> None:
     hook = await subscribe(anna, "http://127.0.0.1:9/")
     await anna.post(f"/webhooks/{hook['id']}/test")
     async with worker(service):
@@ -316,7 +314,7 @@ async def test_nothing_listens_there_is_told(anna: Person, service: FastAPI) -> 
     assert told[0]["error"].startswith("ConnectError")
 
 
-async def test_subscriptions_are_listed_changed_and_deleted(anna: Person, bob: Person) -> None:
+async def test_webhooks_are_listed_changed_and_deleted(anna: Person, bob: Person) -> None:
     hook = await subscribe(anna, "https://example.com/hook", "task.created", "task.created")
     assert hook["secret"].startswith("whsec_")
     assert hook["events"] == ["task.created"]
@@ -349,12 +347,12 @@ async def test_subscriptions_are_listed_changed_and_deleted(anna: Person, bob: P
         "https://exa mple.com/", "https://exam%70le.com/", "https://exa;mple.com/", "https://exa<mple.com/",
     ],
 )  # fmt: skip
-async def test_an_address_that_is_not_public_is_refused(alice: Person, url: str) -> None:
+async def test_a_url_with_a_private_address_is_refused(alice: Person, url: str) -> None:
     assert_problem(await alice.post("/webhooks", {"url": url}), 422)
 
 
-async def test_a_name_that_leads_inside_is_not_called(alice: Person, app: FastAPI) -> None:
-    """localhost passes as a name; where it leads is seen when it is called, and nothing is sent."""
+async def test_a_host_name_that_resolves_to_a_private_address_is_not_called(alice: Person, app: FastAPI) -> None:
+    """localhost is accepted as a name; its IP address is checked at delivery, and nothing is sent."""
     with receiving() as receiver:
         hook = await subscribe(alice, f"https://localhost:{receiver.port}/")
         await alice.post(f"/webhooks/{hook['id']}/test")
@@ -368,7 +366,9 @@ def test_a_call_ends_before_its_lease() -> None:
     assert LEASE > 2 * CALL_TIMEOUT
 
 
-async def test_old_changes_and_keys_are_let_go(anna: Person, service: FastAPI, postgres: ConnectOptions) -> None:
+async def test_old_changes_and_idempotency_keys_are_pruned(
+    anna: Person, service: FastAPI, postgres: ConnectOptions
+) -> None:
     for number in range(5):
         await anna.post("/tasks", {"title": str(number)}, headers={"Idempotency-Key": str(number)})
     connection = await asyncpg.connect(postgres.dsn)
@@ -392,7 +392,7 @@ async def test_old_changes_and_keys_are_let_go(anna: Person, service: FastAPI, p
     await connection.close()
 
 
-async def test_an_owner_who_cannot_be_pruned_keeps_nobody_else(
+async def test_a_pruning_failure_of_one_user_does_not_affect_others(
     anna: Person, service: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Person(anna.client, f"user-{uuid.uuid4().hex}")
@@ -419,14 +419,14 @@ async def test_an_owner_who_cannot_be_pruned_keeps_nobody_else(
 
 
 @pytest.mark.slow
-async def test_a_worker_alone_delivers_what_a_server_without_one_wrote(postgres: ConnectOptions) -> None:
-    """And at once: it hears the server's hint."""
+async def test_a_separate_worker_delivers_writes_of_a_server(postgres: ConnectOptions) -> None:
+    """At once, since it receives the server's change notification."""
     env = {"WEBHOOKS_ALLOW_PRIVATE": "true"}
     with receiving() as receiver, running(postgres.dsn, **env) as server, working(postgres.dsn, **env):
         async with server.person(f"user-{uuid.uuid4().hex}") as person:
             await subscribe(person, receiver.url)
             await person.add("a")
-            await until(lambda: receiver.calls, 20)  # it may still be starting
+            await until(lambda: receiver.calls, 20)  # the worker may still be starting
             began = time.monotonic()
             await person.add("b")
             await until(lambda: len(receiver.calls) == 2)
