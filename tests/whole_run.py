@@ -30,10 +30,10 @@ class Recorded:
     def judge(self, session: pytest.Session) -> Iterator[tuple[str, list[str]]]:
         """Yields what is wrong, after the name of the test that says the same of one process."""
         yield "tests/rules/test_pinned_statements.py::test_every_statement_issued_is_pinned_to_one_user", LEAKS
-        yield "tests/rules/test_lock_order.py::test_nobody_waits_in_a_circle", faults(LOCKED)
+        yield "tests/rules/test_lock_order.py::test_no_transactions_wait_in_a_cycle", faults(LOCKED)
         if max(self.files, _files(session)) >= WHOLE and not session.testsfailed:
             needless = [f"needless: {excuse}" for excuse in sorted(idle_excuses(LOCKED))]
-            yield "tests/rules/test_lock_order.py::test_an_excuse_that_nobody_needs_is_found", needless
+            yield "tests/rules/test_lock_order.py::test_a_needless_exemption_is_found", needless
 
 
 def _files(session: pytest.Session) -> int:

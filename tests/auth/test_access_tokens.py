@@ -1,4 +1,4 @@
-"""The tokens this service issues, and what is taken for one but is not."""
+"""The tokens that this service issues, and similar tokens that it refuses."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def signed(claims: dict[str, Any], key: Any = SECRET, alg: str = "HS256", **head
 
 
 @pytest.mark.parametrize("key", [SECRET, KEY], ids=["HS256", "EdDSA"])
-async def test_own_tokens_come_back_as_who_they_are_for(key: str | Ed25519PrivateKey) -> None:
+async def test_an_issued_token_is_verified_as_its_user(key: str | Ed25519PrivateKey) -> None:
     token = OwnTokens("urn:todo", key).sign("ann", "s1", now=NOW, ttl=900)
     identity = await verifier(key).verify(token)
     assert (identity.subject, identity.session_id, identity.scope) == ("ann", "s1", "write")
@@ -72,12 +72,12 @@ async def test_own_tokens_come_back_as_who_they_are_for(key: str | Ed25519Privat
     ],
     ids=range(10),
 )
-async def test_what_is_not_quite_an_access_token(token: str) -> None:
+async def test_a_token_that_differs_from_an_access_token_is_refused(token: str) -> None:
     with pytest.raises(TokenInvalid):
         await verifier().verify(token)
 
 
-async def test_the_two_algorithms_are_exclusive() -> None:
+async def test_each_algorithm_refuses_tokens_of_the_other() -> None:
     by_secret = OwnTokens("urn:todo", SECRET).sign("ann", "s1", now=NOW, ttl=900)
     by_key = OwnTokens("urn:todo", KEY).sign("ann", "s1", now=NOW, ttl=900)
     with pytest.raises(TokenInvalid):
@@ -85,7 +85,7 @@ async def test_the_two_algorithms_are_exclusive() -> None:
     with pytest.raises(TokenInvalid):
         await verifier().verify(by_key)
     kid = OwnTokens("urn:todo", KEY).kid
-    with pytest.raises(TokenInvalid):  # our key says nothing in another's name
+    with pytest.raises(TokenInvalid):  # our key does not sign for another issuer
         await verifier(KEY).verify(signed(OWN | {"iss": "x"}, key=KEY, alg="EdDSA", kid=kid))
     with pytest.raises(TokenInvalid):
         await verifier(KEY).verify(signed(OWN, key=Ed25519PrivateKey.generate(), alg="EdDSA", kid=kid))
@@ -99,19 +99,19 @@ async def test_the_two_algorithms_are_exclusive() -> None:
         {"session": {"userId": "ann"}, "user": {"id": "ann"}},
     ],
 )  # fmt: skip
-async def test_what_a_trusted_secret_signs_for_another_purpose(claims: dict[str, Any]) -> None:
+async def test_a_token_of_the_shared_secret_for_another_purpose_is_refused(claims: dict[str, Any]) -> None:
     front_end = {"sub": "ann", "iat": NOW, "exp": NOW + 900}
     assert (await verifier().verify(signed(front_end, typ="JWT"))).session_id is None
     with pytest.raises(TokenInvalid):
         await verifier().verify(signed(front_end | claims, typ="JWT"))
 
 
-async def test_a_front_end_that_shares_the_secret_has_no_session_here() -> None:
+async def test_a_token_of_a_front_end_has_no_session() -> None:
     token = signed({"sub": "ann", "sid": "s1", "iat": NOW, "exp": NOW + 900, "type": "access"}, typ="JWT")
     assert (await verifier().verify(token)).session_id is None
 
 
-async def test_others_verify_by_the_published_key() -> None:
+async def test_an_issued_token_is_verified_with_the_published_key() -> None:
     own = OwnTokens("https://todo.example", KEY)
     token = own.sign("ann", "s1", now=NOW, ttl=10**9)
     (key,) = jwt.PyJWKSet.from_json(json.dumps(own.jwks())).keys

@@ -1,6 +1,6 @@
-"""Tokens of a real Better Auth server, as the Next.js example configures it, open the service.
+"""Tokens of a real Better Auth server, configured as in the Next.js example, are accepted.
 
-The whole example (``next build``) takes 400 MB of packages, so here only its ``lib/`` runs, in Node.
+The whole example (``next build``) takes 400 MB of packages, so only its ``lib/`` runs here, in Node.
 """
 
 import json
@@ -23,14 +23,14 @@ pytestmark = pytest.mark.slow
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nextjs"
 NEEDED = ("better-auth", "typescript")
-# Next.js would do this: compile lib/ and serve Better Auth's routes.
+# Next.js would compile lib/ and serve Better Auth's routes.
 SERVE = """
 import { createServer } from "node:http";
 import { toNodeHandler } from "better-auth/node";
 import { auth } from "./auth.js";
 createServer(toNodeHandler(auth)).listen(Number(process.env.PORT), "127.0.0.1", () => console.log("ready"));
 """
-# A browser would send the cookie by itself and resolve the path.
+# A browser would send the cookie itself and resolve the path.
 PAGE = """
 const { URL: origin, COOKIE: cookie } = process.env, { fetch } = globalThis;
 globalThis.fetch = (url, options) =>
@@ -43,7 +43,7 @@ console.log(JSON.stringify((await todo("/tasks")).map((task) => task.title)));
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's ``lib/`` in JavaScript, beside the packages it needs."""
+    """Compiles the example's ``lib/`` to JavaScript, next to the packages it needs."""
     if shutil.which("npm") is None:
         pytest.skip("no Node.js on this machine: Better Auth was not tried")
     folder = tmp_path_factory.mktemp("nextjs")
@@ -83,7 +83,7 @@ def node(folder: Path, program: str, env: dict[str, str]) -> subprocess.Complete
     )
 
 
-async def test_whoever_signs_up_there_has_tasks_here(compiled: Path, postgres: ConnectOptions) -> None:
+async def test_a_user_of_better_auth_has_tasks(compiled: Path, postgres: ConnectOptions) -> None:
     person = {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse battery", "name": "Ann"}
     with better_auth(compiled) as issuer, running(postgres.dsn, BETTER_AUTH_URL=issuer) as server:
         async with httpx.AsyncClient(base_url=issuer, headers={"Origin": issuer}, trust_env=False) as http:

@@ -1,4 +1,4 @@
-"""Forged tokens over HTTP: each one of tests/auth/test_token_verifier.py is 401, and none is a 500."""
+"""Forged tokens over HTTP: each one of tests/auth/test_token_verifier.py is 401, and none is 500."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from http.server import ThreadingHTTPServer
@@ -16,7 +16,7 @@ from tests.auth.test_token_verifier import FORGED, GOOD, NOW
 from tests.receivers import served
 from tests.support import assert_problem
 
-# Around a token, as in any header, white space is no part of it.
+# White space around a token is not part of it, as in any header.
 TRIMMED = {"space before", "line break after"}
 MORE: dict[str, Callable[[], str]] = {
     "alg NONE": lambda: forge.make("NONE", signer=forge.UNSIGNED),
@@ -60,20 +60,20 @@ ALL = {name: build for name, build in {**FORGED, **MORE}.items() if name not in 
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[str]:
-    """The address of the issuer's key set."""
+    """Serves the issuer's key set, and yields its URL."""
     with served(ThreadingHTTPServer(("127.0.0.1", 0), forge.Handler)) as port:
         yield f"http://127.0.0.1:{port}/jwks"
 
 
 @pytest.fixture(scope="module")
 async def door(app: FastAPI, settings: Settings, keys: str) -> AsyncIterator[httpx.AsyncClient]:
-    """The application on the common database, trusting a shared secret and an issuer's keys, at a time of its own."""
+    """Starts the application on the shared database, with a shared secret, an issuer's keys and a fixed time."""
     trusting = settings.model_copy(update={"jwks_url": keys, "better_auth_url": forge.ISSUER})
     own = create_app(settings)
     own.state.database, own.state.auth = app.state.database, app.state.auth
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "*")
-        async with JwksCache(keys, min_interval=0) as cache:  # each unknown key is looked for
+        async with JwksCache(keys, min_interval=0) as cache:  # each unknown key is fetched
             own.state.verifier = TokenVerifier(trusting, forge.SECRET, cache, clock=lambda: NOW)
             async with httpx.AsyncClient(transport=httpx.ASGITransport(own), base_url="http://test") as client:
                 yield client
@@ -85,22 +85,22 @@ async def show(client: httpx.AsyncClient, token: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("build", ALL.values(), ids=ALL.keys())
-async def test_forged(door: httpx.AsyncClient, build: Callable[[], str]) -> None:
+async def test_a_forged_token_is_401(door: httpx.AsyncClient, build: Callable[[], str]) -> None:
     answer = await show(door, build())
     problem = assert_problem(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert problem["code"] in {"token_invalid", "token_missing", "token_not_bearer"}
 
 
-def test_there_are_at_least_sixty_and_no_name_is_used_twice() -> None:
+def test_at_least_sixty_forged_tokens_have_unique_names() -> None:
     assert len(ALL) >= 60
     assert not set(FORGED) & set(MORE)
 
 
 @pytest.mark.parametrize("build", GOOD.values(), ids=GOOD.keys())
-async def test_the_door_opens_to_good_ones(door: httpx.AsyncClient, build: Callable[[], str]) -> None:
+async def test_a_valid_token_is_accepted(door: httpx.AsyncClient, build: Callable[[], str]) -> None:
     assert (await show(door, build())).status_code == 200
 
 
-async def test_expired(door: httpx.AsyncClient) -> None:
+async def test_an_expired_token_is_401(door: httpx.AsyncClient) -> None:
     assert_problem(await show(door, forge.make("EdDSA", exp=NOW - 1)), 401, "token_expired")

@@ -44,7 +44,7 @@ def rsa_of(bits: int, **extra: object) -> Jwk:
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """Seconds that pass only when a test advances them."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -54,7 +54,7 @@ class Clock:
 
 
 class Issuer:
-    """An HTTP server whose answer can be changed between requests, and which counts them."""
+    """An HTTP server that counts its requests, and whose response can be changed between them."""
 
     def __init__(self) -> None:
         self.keys: list[Jwk] = []
@@ -103,7 +103,7 @@ def clock() -> Clock:
 
 @asynccontextmanager
 async def passive(url: str, clock: Callable[[], float], *, timeout: float = 5) -> AsyncIterator[JwksCache]:  # noqa: ASYNC109
-    """A cache without its background task, so that every request the issuer counts has a cause in the test."""
+    """Opens a cache without its background task, so that every request the issuer counts has a cause in the test."""
     cache = JwksCache(url, clock=clock, timeout=timeout)
     try:
         yield cache
@@ -117,7 +117,7 @@ async def found(cache: JwksCache, kid: str | None) -> PyJWK:
     return key
 
 
-async def test_finds_a_key_by_name_and_fetches_once(issuer: Issuer, clock: Clock) -> None:
+async def test_a_key_is_found_by_name_with_one_fetch(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("a"), okp("b")]
     async with passive(issuer.url, clock) as cache:
         for _ in range(50):
@@ -127,7 +127,7 @@ async def test_finds_a_key_by_name_and_fetches_once(issuer: Issuer, clock: Clock
     assert b"\r\naccept-encoding: identity\r\n" in issuer.requests[0].lower()
 
 
-async def test_without_a_name_only_a_lone_key_is_meant(issuer: Issuer, clock: Clock) -> None:
+async def test_a_token_without_a_key_name_uses_only_a_single_key(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp()]
     async with passive(issuer.url, clock) as cache:
         assert await cache.find(None) is not None
@@ -139,7 +139,7 @@ async def test_without_a_name_only_a_lone_key_is_meant(issuer: Issuer, clock: Cl
         assert await cache.find(None) is None
 
 
-async def test_rotation_is_seen_with_the_first_token_of_the_new_key(issuer: Issuer, clock: Clock) -> None:
+async def test_a_rotated_key_is_fetched_with_its_first_token(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("old")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "old")
@@ -150,19 +150,19 @@ async def test_rotation_is_seen_with_the_first_token_of_the_new_key(issuer: Issu
         assert len(issuer.requests) == 2
 
 
-async def test_a_withdrawn_key_is_gone_after_the_next_fetch(issuer: Issuer, clock: Clock) -> None:
+async def test_a_withdrawn_key_is_unknown_after_the_next_fetch(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("a")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "a")
         issuer.keys = []
         await cache.refresh()
-        with pytest.raises(KeysUnavailable):  # it may be back already
+        with pytest.raises(KeysUnavailable):  # it may be published again
             await cache.find("a")
         clock.now += 5
         assert await cache.find("a") is None
 
 
-async def test_a_flood_of_unknown_names_costs_one_fetch_per_interval(issuer: Issuer, clock: Clock) -> None:
+async def test_unknown_key_names_cause_one_fetch_per_interval(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("a")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "a")
@@ -181,7 +181,7 @@ async def test_a_flood_of_unknown_names_costs_one_fetch_per_interval(issuer: Iss
     assert len(issuer.requests) == 1 + 20 // 5
 
 
-async def test_a_key_that_is_new_within_the_interval_is_found_after_it(issuer: Issuer, clock: Clock) -> None:
+async def test_a_key_published_within_the_interval_is_found_after_it(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("old")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "old")
@@ -197,7 +197,7 @@ async def test_a_key_that_is_new_within_the_interval_is_found_after_it(issuer: I
     assert len(issuer.requests) == 3
 
 
-async def test_a_fetch_that_began_before_the_token_came_decides_nothing(issuer: Issuer, clock: Clock) -> None:
+async def test_a_fetch_that_started_before_the_token_is_not_conclusive(issuer: Issuer, clock: Clock) -> None:
     issuer.keys, issuer.delay = [okp("old")], 0.1
     async with passive(issuer.url, clock) as cache:
         early = asyncio.create_task(cache.find("made up"))
@@ -229,7 +229,7 @@ async def test_a_caller_that_gives_up_does_not_stop_the_fetch(issuer: Issuer, cl
     assert len(issuer.requests) == 1
 
 
-async def test_an_outage_is_survived_for_a_day(issuer: Issuer, clock: Clock) -> None:
+async def test_keys_are_kept_for_a_day_of_issuer_outage(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("a")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "a")
@@ -246,7 +246,7 @@ async def test_an_outage_is_survived_for_a_day(issuer: Issuer, clock: Clock) -> 
         await found(cache, "a")
 
 
-async def test_an_unknown_name_in_an_outage_is_not_called_invalid(issuer: Issuer, clock: Clock) -> None:
+async def test_an_unknown_key_during_an_outage_is_unavailable_and_not_invalid(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("a")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "a")
@@ -257,7 +257,7 @@ async def test_an_unknown_name_in_an_outage_is_not_called_invalid(issuer: Issuer
         await found(cache, "a")
 
 
-async def test_an_issuer_that_was_never_reached_is_our_trouble_not_the_users(clock: Clock) -> None:
+async def test_keys_are_unavailable_when_the_issuer_was_never_reached(clock: Clock) -> None:
     async with passive("http://127.0.0.1:1/jwks", clock) as cache:
         for _ in range(3):
             with pytest.raises(KeysUnavailable) as caught:
@@ -265,7 +265,7 @@ async def test_an_issuer_that_was_never_reached_is_our_trouble_not_the_users(clo
             assert caught.value.retry_after == 5
 
 
-async def test_a_slow_issuer_is_waited_for_once_and_only_so_long(issuer: Issuer, clock: Clock) -> None:
+async def test_a_slow_issuer_is_waited_for_once_up_to_the_timeout(issuer: Issuer, clock: Clock) -> None:
     issuer.keys, issuer.delay = [okp("a")], 1
     async with passive(issuer.url, clock, timeout=0.2) as cache:
         started = asyncio.get_running_loop().time()
@@ -286,7 +286,7 @@ async def test_an_endless_body_is_cut_off(issuer: Issuer, clock: Clock) -> None:
         assert asyncio.get_running_loop().time() - started < 2  # by size, not by the timeout
 
 
-async def test_an_issuer_that_dribbles_is_cut_off(issuer: Issuer, clock: Clock) -> None:
+async def test_an_issuer_that_sends_slowly_is_cut_off(issuer: Issuer, clock: Clock) -> None:
     issuer.endless, issuer.pause = b" ", 0.02
     async with passive(issuer.url, clock, timeout=0.2) as cache, asyncio.timeout(2):
         with pytest.raises(KeysUnavailable):
@@ -331,7 +331,7 @@ async def test_redirects_are_not_followed(issuer: Issuer, clock: Clock) -> None:
         json.dumps({"keys": [okp(str(n)) for n in range(MAX_KEYS + 1)]}).encode(),
     ],
 )
-async def test_nonsense_never_replaces_good_keys(issuer: Issuer, clock: Clock, body: bytes) -> None:
+async def test_an_invalid_key_set_does_not_replace_valid_keys(issuer: Issuer, clock: Clock, body: bytes) -> None:
     issuer.keys = [okp("a")]
     async with passive(issuer.url, clock) as cache:
         await found(cache, "a")
@@ -340,7 +340,7 @@ async def test_nonsense_never_replaces_good_keys(issuer: Issuer, clock: Clock, b
         await found(cache, "a")
 
 
-async def test_start_does_not_wait_for_the_issuer_and_recovers_without_a_request(issuer: Issuer) -> None:
+async def test_the_start_does_not_wait_for_the_issuer_and_keys_are_fetched_later(issuer: Issuer) -> None:
     issuer.status = "503 Service Unavailable"
     async with JwksCache(issuer.url, retry_every=0.02, refresh_every=60) as cache:
         assert issuer.requests == []
@@ -354,7 +354,7 @@ async def test_start_does_not_wait_for_the_issuer_and_recovers_without_a_request
         await found(cache, "a")
 
 
-async def test_keys_are_refreshed_in_the_background_until_the_end(issuer: Issuer) -> None:
+async def test_keys_are_refreshed_in_the_background_until_closed(issuer: Issuer) -> None:
     issuer.keys = [okp("a")]
     async with JwksCache(issuer.url, refresh_every=0.02):
         await until(lambda: len(issuer.requests) >= 4)
@@ -426,11 +426,11 @@ SECRET = base64.urlsafe_b64encode(b"s" * 32).decode().rstrip("=")
         7,
     ],
 )
-def test_a_key_that_must_not_verify_is_dropped_and_the_others_stay(jwk: object) -> None:
+def test_an_unusable_key_is_dropped_and_the_others_kept(jwk: object) -> None:
     assert usable(jwk, okp("good")) == ["EdDSA"]
 
 
-async def test_of_two_keys_with_one_name_the_first_is_found(issuer: Issuer, clock: Clock) -> None:
+async def test_the_first_of_two_keys_with_the_same_name_is_used(issuer: Issuer, clock: Clock) -> None:
     issuer.keys = [okp("a"), elliptic(ec.SECP256R1(), kid="a")]
     async with passive(issuer.url, clock) as cache:
         assert (await found(cache, "a")).algorithm_name == "EdDSA"
@@ -445,7 +445,7 @@ async def test_of_two_keys_with_one_name_the_first_is_found(issuer: Issuer, cloc
         ("", "https://app.example/", "https://app.example/api/auth/jwks"),
     ],
 )
-async def test_where_the_keys_are(
+async def test_the_url_of_the_keys_follows_from_settings(
     jwks: str, better_auth: str, url: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWKS_URL", jwks)

@@ -1,4 +1,4 @@
-"""An issuer that rotates its keys while others make names of keys up: no good token is called invalid."""
+"""An issuer rotates its keys while other callers send unknown key names: no valid token is refused as invalid."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.support import assert_problem
 pytestmark = pytest.mark.slow
 
 INTERVAL = 0.5  # seconds between two fetches that requests cause
-ADDRESS_LIMIT = 100  # requests a minute without a good token
+ADDRESS_LIMIT = 100  # requests a minute without a valid token
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def ring(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[KeyRing]:
 
 @pytest.fixture
 async def trusting(app: FastAPI, settings: Settings, ring: KeyRing) -> AsyncIterator[FastAPI]:
-    """An application on the common database that takes the tokens of ``ring``."""
+    """Starts an application on the shared database that trusts the keys of ``ring``."""
     changes = {"jwks_url": ring.url, "jwt_issuer": ISSUER, "rate_limit_anonymous_per_minute": ADDRESS_LIMIT}
     own = create_app(settings.model_copy(update=changes))
     own.state.database, own.state.auth = app.state.database, app.state.auth
@@ -48,7 +48,7 @@ async def ask(app: FastAPI, token: str, address: str) -> httpx.Response:
         return await http.get("/api/me/tasks", headers={"Authorization": f"Bearer {token}"})
 
 
-async def test_no_good_token_is_refused_while_keys_rotate(trusting: FastAPI, ring: KeyRing) -> None:
+async def test_no_valid_token_is_refused_while_keys_rotate(trusting: FastAPI, ring: KeyRing) -> None:
     statuses: list[int] = []
     ends = time.monotonic() + 6 * INTERVAL
     began, before = time.monotonic(), len(ring.requests)
@@ -70,7 +70,7 @@ async def test_no_good_token_is_refused_while_keys_rotate(trusting: FastAPI, rin
                     break
                 assert_problem(answer, 503, "keys_unavailable")
                 assert answer.headers["retry-after"] == "1"
-                await asyncio.sleep(INTERVAL)  # which it is told in whole seconds
+                await asyncio.sleep(INTERVAL)  # as the response requests, in whole seconds
             await asyncio.sleep(0.8 * INTERVAL - 0.2)
 
     await asyncio.gather(make_names_up(), come_with_each_new_key())
@@ -79,7 +79,7 @@ async def test_no_good_token_is_refused_while_keys_rotate(trusting: FastAPI, rin
     assert len(ring.requests) - before <= 2 + (time.monotonic() - began) / INTERVAL
 
 
-async def test_made_up_names_of_keys_count_against_their_address(trusting: FastAPI, ring: KeyRing) -> None:
+async def test_unknown_key_names_count_against_their_ip_address(trusting: FastAPI, ring: KeyRing) -> None:
     assert (await ask(trusting, ring.token("good"), "192.0.2.2")).status_code == 200
     answers = [await ask(trusting, ring.token("x", f"x{n}"), "192.0.2.1") for n in range(ADDRESS_LIMIT + 20)]
     assert {answer.status_code for answer in answers[:ADDRESS_LIMIT]} <= {401, 503}

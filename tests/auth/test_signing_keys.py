@@ -1,4 +1,4 @@
-"""Where the shared secret comes from and how it is kept."""
+"""Source and storage of the shared secret."""
 
 import stat
 import threading
@@ -23,12 +23,12 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path / "elsewhere")  # away from any .env
 
 
-def test_a_given_secret_is_used_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_configured_secret_is_used_and_nothing_is_written(tmp_path: Path) -> None:
     assert load_secret(Settings(jwt_secret=SecretStr(SECRET), data_dir=tmp_path / "data")) == SECRET
     assert not (tmp_path / "data").exists()
 
 
-def test_no_secret_is_made_for_a_shared_database(tmp_path: Path) -> None:
+def test_no_secret_is_created_for_a_shared_database(tmp_path: Path) -> None:
     settings = Settings(
         database_url=SecretStr("postgresql://x/y"), better_auth_url="https://app.example", data_dir=tmp_path
     )
@@ -36,7 +36,7 @@ def test_no_secret_is_made_for_a_shared_database(tmp_path: Path) -> None:
     assert not (tmp_path / FILE_NAME).exists()
 
 
-def test_a_made_secret_is_kept_and_only_ours_to_read(tmp_path: Path) -> None:
+def test_a_created_secret_is_kept_and_readable_only_by_its_owner(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     secret = load_secret(settings)
     assert secret is not None
@@ -48,7 +48,7 @@ def test_a_made_secret_is_kept_and_only_ours_to_read(tmp_path: Path) -> None:
     TokenVerifier(settings, secret)
 
 
-def test_all_that_start_at_once_have_the_same_secret(tmp_path: Path) -> None:
+def test_concurrent_starts_have_the_same_secret(tmp_path: Path) -> None:
     barrier = threading.Barrier(16)
 
     def start(_: int) -> str | None:
@@ -60,7 +60,7 @@ def test_all_that_start_at_once_have_the_same_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"short\n", b"x" * 31, b" " * 60, b"\xff" * 60])
-def test_a_spoilt_secret_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_secret_is_refused_and_not_changed(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / FILE_NAME
     file.write_bytes(content)
     with pytest.raises(SecretError, match=FILE_NAME):

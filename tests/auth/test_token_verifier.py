@@ -1,4 +1,4 @@
-"""Which tokens open the door, and which do not."""
+"""The tokens that the verifier accepts, and those that it refuses."""
 
 import hmac
 import json
@@ -76,7 +76,7 @@ def make(
     signer: Callable[[bytes], bytes] | None = None,
     **claims: object,
 ) -> str:
-    """A token that is good unless told otherwise, written by hand: the library under test must not help to forge."""
+    """Returns a valid token unless changed, written by hand: the library under test must not help to forge."""
     head = {"alg": alg, "typ": "JWT", "kid": KIDS.get(alg, DROP), **(header or {})}
     body: dict[str, object] = {"sub": "ann", "iat": NOW, "exp": NOW + 900}
     if alg in KIDS:
@@ -144,9 +144,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def verifier(jwks_url: str, clock: Clock) -> AsyncIterator[TokenVerifier]:
-    """Both kinds of tokens are welcome: that is where the most can be confused."""
+    """Accepts both kinds of tokens, where most confusions are possible."""
     settings = Settings(jwks_url=jwks_url, better_auth_url=ISSUER + "/")
-    cache = JwksCache(jwks_url, min_interval=0)  # each unknown key is looked for
+    cache = JwksCache(jwks_url, min_interval=0)  # each unknown key is fetched
     yield TokenVerifier(settings, SECRET, cache, clock=clock)
     await cache.aclose()
 
@@ -154,7 +154,7 @@ async def verifier(jwks_url: str, clock: Clock) -> AsyncIterator[TokenVerifier]:
 async def refused(verifier: TokenVerifier, token: str) -> None:
     with pytest.raises(TokenInvalid) as caught:
         await verifier.verify(token)
-    assert caught.value.detail == TokenInvalid.message  # the same words whatever was wrong
+    assert caught.value.detail == TokenInvalid.message  # the same text for every reason
     assert verifier.cached(token) is None
 
 
@@ -180,7 +180,7 @@ GOOD: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("build", GOOD.values(), ids=GOOD.keys())
-async def test_good_tokens(verifier: TokenVerifier, build: Callable[[], str]) -> None:
+async def test_a_valid_token_is_accepted_and_cached(verifier: TokenVerifier, build: Callable[[], str]) -> None:
     token = build()
     identity = await verifier.verify(token)
     assert identity.subject == "ann"
@@ -188,7 +188,7 @@ async def test_good_tokens(verifier: TokenVerifier, build: Callable[[], str]) ->
 
 
 @pytest.mark.parametrize("subject", ["a", "x" * 255, "😀" * 255, "auth0|5f7c", "ann@example.com", "a/b c", "Ω"])
-async def test_subjects_come_through_as_they_are(verifier: TokenVerifier, subject: str) -> None:
+async def test_subjects_are_returned_unchanged(verifier: TokenVerifier, subject: str) -> None:
     assert await verifier.verify(make("EdDSA", sub=subject)) == Identity(subject, NOW + 900)
     assert await verifier.verify(verifier.sign(subject, ttl=60)) == Identity(subject, NOW + 60)
 
@@ -205,7 +205,7 @@ def flip(text: str) -> str:
 
 
 FORGED: dict[str, Callable[[], str]] = {
-    # no signature, or not this one
+    # no signature, or another one
     "alg none": lambda: make("none", signer=UNSIGNED),
     "alg None": lambda: make("None", signer=UNSIGNED),
     "alg nOnE with a signature": lambda: make("nOnE", signer=mac(SECRET)),
@@ -277,7 +277,7 @@ FORGED: dict[str, Callable[[], str]] = {
     "aud empty": lambda: make("EdDSA", aud=[]),
     "aud an object": lambda: make("EdDSA", aud={ISSUER: True}),
     "aud contains ours as text": lambda: make("EdDSA", aud=f"x {ISSUER} y"),
-    # another kind of thing
+    # tokens of another purpose
     "typ of a logout token": lambda: make("EdDSA", header={"typ": "logout+jwt"}),
     "typ of a DPoP proof": lambda: make("EdDSA", header={"typ": "dpop+jwt"}),
     "typ of an ID token": lambda: make("EdDSA", header={"typ": "id_token"}),
@@ -327,7 +327,7 @@ FORGED: dict[str, Callable[[], str]] = {
     "sub with a C1 control": lambda: make("HS256", sub="ann\x85"),
     "sub with a lone surrogate": lambda: make("HS256", raw_payload=rb'{"sub":"\ud800","exp":%d}' % (NOW + 900)),
     "sub only under id": lambda: make("HS256", sub=DROP, id="ann", userId="ann"),
-    # form
+    # format
     "two subjects": lambda: make("HS256", raw_payload=b'{"sub":"ann","sub":"bob","exp":%d}' % (NOW + 900)),
     "two algorithms": lambda: make("HS256", raw_header=b'{"alg":"none","alg":"HS256"}'),
     "payload a list": lambda: make("HS256", raw_payload=b"[]"),
@@ -362,23 +362,24 @@ FORGED: dict[str, Callable[[], str]] = {
 
 
 def dangling(signature: str) -> str:
-    """The last of 43 characters carries two bits that decode to nothing: the same bytes, written differently."""
+    """Returns the signature with another last character: it has two bits that decode to nothing, so the bytes are
+    equal."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return signature[:-1] + alphabet[alphabet.index(signature[-1]) + 1]
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
-async def test_forged_tokens(verifier: TokenVerifier, forge: Callable[[], str]) -> None:
+async def test_a_forged_token_is_refused(verifier: TokenVerifier, forge: Callable[[], str]) -> None:
     await refused(verifier, forge())
 
 
-def test_the_table_is_long_enough_and_its_sizes_are_what_they_say() -> None:
+def test_the_table_of_forged_tokens_is_long_and_has_the_stated_sizes() -> None:
     assert len(FORGED) >= 60
     assert len(FORGED["over 8 KB"]()) > MAX_TOKEN >= len(GOOD["longest payload"]())
 
 
 @pytest.mark.parametrize("alg", ["HS256", "EdDSA"])
-async def test_expired_is_said_only_of_tokens_that_were_good(verifier: TokenVerifier, alg: str) -> None:
+async def test_only_a_token_that_was_valid_is_reported_as_expired(verifier: TokenVerifier, alg: str) -> None:
     for exp in (NOW, NOW - 1, 0):
         with pytest.raises(TokenExpired):
             await verifier.verify(make(alg, exp=exp))
@@ -386,7 +387,7 @@ async def test_expired_is_said_only_of_tokens_that_were_good(verifier: TokenVeri
     await refused(verifier, make(alg, exp=NOW - 1, sub=""))
 
 
-async def test_remembered_at_most_a_minute(verifier: TokenVerifier, clock: Clock) -> None:
+async def test_a_token_is_cached_for_at_most_a_minute(verifier: TokenVerifier, clock: Clock) -> None:
     token = make("HS256")
     assert verifier.cached(token) is None
     identity = await verifier.verify(token)
@@ -397,7 +398,7 @@ async def test_remembered_at_most_a_minute(verifier: TokenVerifier, clock: Clock
     assert await verifier.verify(token) == identity
 
 
-async def test_remembered_never_past_exp(verifier: TokenVerifier, clock: Clock) -> None:
+async def test_a_token_is_not_cached_beyond_its_expiry(verifier: TokenVerifier, clock: Clock) -> None:
     token = make("EdDSA", exp=NOW + 10)
     await verifier.verify(token)
     clock.now = NOW + 9.9
@@ -408,7 +409,7 @@ async def test_remembered_never_past_exp(verifier: TokenVerifier, clock: Clock) 
         await verifier.verify(token)
 
 
-async def test_the_memory_is_bounded_and_keeps_what_is_in_use(
+async def test_the_token_cache_is_bounded_and_keeps_tokens_in_use(
     verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(token_verifier, "CACHE_ENTRIES", 3)
@@ -421,17 +422,17 @@ async def test_the_memory_is_bounded_and_keeps_what_is_in_use(
 
 
 @pytest.mark.parametrize("token", ["", "x" * 9000, "é", "\ud800", "a.b.c"])
-def test_asking_the_memory_is_harmless(token: str) -> None:
+def test_a_cache_lookup_of_any_text_returns_none(token: str) -> None:
     assert TokenVerifier(Settings(), SECRET).cached(token) is None
 
 
-async def test_the_shared_secret_alone() -> None:
+async def test_the_shared_secret_alone_accepts_only_its_tokens() -> None:
     verifier = TokenVerifier(Settings(), SECRET, clock=lambda: NOW)
     assert (await verifier.verify(make("HS256", iss=ISSUER, aud="anything"))).subject == "ann"
     await refused(verifier, make("EdDSA"))
 
 
-async def test_the_key_set_alone(jwks_url: str) -> None:
+async def test_the_key_set_alone_accepts_only_its_tokens(jwks_url: str) -> None:
     async with JwksCache(jwks_url) as cache:
         verifier = TokenVerifier(Settings(better_auth_url=ISSUER), None, cache, clock=lambda: NOW)
         await verifier.verify(make("EdDSA"))
@@ -442,7 +443,7 @@ async def test_the_key_set_alone(jwks_url: str) -> None:
             verifier.sign("ann", ttl=60)
 
 
-async def test_issuer_and_audience_bind_the_shared_secret_where_there_is_no_key_set() -> None:
+async def test_issuer_and_audience_apply_to_the_shared_secret_without_a_key_set() -> None:
     settings = Settings(jwt_issuer="front-end", jwt_audience="tasks")
     verifier = TokenVerifier(settings, SECRET, clock=lambda: NOW)
     await verifier.verify(make("HS256", iss="front-end", aud=["tasks", "mail"]))
@@ -453,7 +454,7 @@ async def test_issuer_and_audience_bind_the_shared_secret_where_there_is_no_key_
     await refused(verifier, make("HS256", iss="front-end", aud="mail"))
 
 
-async def test_named_issuer_and_audience_of_the_key_set(jwks_url: str) -> None:
+async def test_issuer_and_audience_apply_to_the_key_set(jwks_url: str) -> None:
     settings = Settings(jwks_url=jwks_url, jwt_issuer="https://idp.example/", jwt_audience="tasks")
     async with JwksCache(jwks_url) as cache:
         verifier = TokenVerifier(settings, SECRET, cache, clock=lambda: NOW)
@@ -464,14 +465,14 @@ async def test_named_issuer_and_audience_of_the_key_set(jwks_url: str) -> None:
         await refused(verifier, make("HS256", iss="https://idp.example", aud="tasks"))
 
 
-async def test_keys_that_were_never_reached_do_not_stop_the_shared_secret() -> None:
+async def test_the_shared_secret_works_while_the_key_set_is_unreachable() -> None:
     settings = Settings(better_auth_url="http://127.0.0.1:1")
     async with JwksCache("http://127.0.0.1:1/") as cache:
         verifier = TokenVerifier(settings, SECRET, cache, clock=lambda: NOW)
         await verifier.verify(make("HS256"))
         with pytest.raises(KeysUnavailable):
             await verifier.verify(make("EdDSA"))
-        # What no key could save is refused without asking for one.
+        # A token that no key could make valid is refused without a fetch.
         await refused(verifier, make("none", signer=UNSIGNED))
         await refused(verifier, make("RS512", signer=sign_rsa))
 
@@ -481,24 +482,24 @@ async def test_keys_that_were_never_reached_do_not_stop_the_shared_secret() -> N
     ["", "short", "x" * 31, PEM.decode(), RSA_PEM.decode(), json.dumps(ED_JWK)],
     ids=["empty", "short", "31", "pem", "rsa_pem", "jwk"],  # the keys are new in every process
 )
-def test_a_secret_that_is_none_is_refused_at_the_start(secret: str) -> None:
+def test_an_invalid_secret_is_refused_at_startup(secret: str) -> None:
     with pytest.raises(ValueError, match="secret"):
         TokenVerifier(Settings(), secret)
 
 
 @pytest.mark.parametrize("subject", ["", "x" * 256, "a\x00", "a\n", "\udc80"])
-def test_nothing_is_signed_that_would_be_refused(subject: str) -> None:
+def test_a_subject_that_would_be_refused_is_not_signed(subject: str) -> None:
     with pytest.raises(ValueError, match="255"):
         TokenVerifier(Settings(), SECRET).sign(subject, ttl=60)
 
 
 @pytest.mark.parametrize("header", ["Bearer abc", "bearer abc", "BEARER   abc", " Bearer abc "])
-def test_the_header_is_read(header: str) -> None:
+def test_a_bearer_header_is_parsed(header: str) -> None:
     assert bearer_token(header) == "abc"
 
 
 @pytest.mark.parametrize("header", [None, "", "  "])
-def test_no_header(header: str | None) -> None:
+def test_a_missing_header_is_token_missing(header: str | None) -> None:
     with pytest.raises(TokenMissing):
         bearer_token(header)
 
@@ -506,13 +507,13 @@ def test_no_header(header: str | None) -> None:
 @pytest.mark.parametrize(
     "header", ["Bearer", "Bearer ", "abc", "Basic YTpi", "Bearerabc", "Bearer a b", "Bearer a, Bearer b", "Token abc"]
 )
-def test_other_headers(header: str) -> None:
+def test_another_scheme_is_token_not_bearer(header: str) -> None:
     with pytest.raises(TokenNotBearer):
         bearer_token(header)
 
 
 @pytest.mark.parametrize("subject", [" alice", "alice ", " ", " isolation probe "])
-async def test_a_subject_has_no_spaces_around_it(verifier: TokenVerifier, subject: str) -> None:
+async def test_a_subject_with_surrounding_spaces_is_refused(verifier: TokenVerifier, subject: str) -> None:
     with pytest.raises(ValueError, match="no space around"):
         verifier.sign(subject, ttl=60)
     with pytest.raises(TokenInvalid):

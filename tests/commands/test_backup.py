@@ -1,4 +1,4 @@
-"""todo dump and todo restore: everything comes back, or nothing changes."""
+"""todo dump and todo restore: all data is restored, or nothing changes."""
 
 import contextlib
 import re
@@ -55,7 +55,7 @@ def variables(options: ConnectOptions) -> dict[str, str]:
 
 
 async def content(options: ConnectOptions) -> dict[str, Any]:
-    """A checksum of every table."""
+    """Returns a checksum of every table."""
     sums = {}
     for table in METADATA.tables:
         sums[table] = await rows(options, f"select md5(string_agg(t::text, '|' order by t::text)) from {table} t")
@@ -74,7 +74,7 @@ async def saved(filled: ConnectOptions, tmp_path: Path) -> Path:
     return file
 
 
-def test_another_machine_answers_as_the_first_did(tmp_path: Path) -> None:
+def test_a_restored_service_has_the_same_data_and_logins(tmp_path: Path) -> None:
     with service(tmp_path, data_dir="a", refresh_cookie="false") as first:
         url = f"http://127.0.0.1:{first.ready().port}"
         account = {"email": "ann@example.com", "password": PASSWORD}
@@ -115,7 +115,7 @@ def test_another_machine_answers_as_the_first_did(tmp_path: Path) -> None:
         assert "other connections are open: stop the service first" in refused.stderr
 
 
-def test_the_documented_commands(tmp_path: Path) -> None:
+def test_the_documented_backup_commands_work(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     save, bring_back = re.findall(r"```sh\n(.*?)```", BACKUP.read_text(), re.DOTALL)
     tokens = []
@@ -143,7 +143,7 @@ def post(url: str, token: str, body: dict[str, str]) -> httpx.Response:
     return httpx.post(f"{url}/api/me/tasks", json=body, headers=bearer(token))
 
 
-async def test_schema_rights_policies_and_rows_are_the_same(
+async def test_a_restore_has_the_same_schema_privileges_policies_and_rows(
     databases: Databases, filled: ConnectOptions, saved: Path
 ) -> None:
     empty = await databases.create()
@@ -155,12 +155,12 @@ async def test_schema_rights_policies_and_rows_are_the_same(
     database = await Database(empty, size=1, timeout=1).open()
     await prove_isolation(database)
     await database.close()
-    # What comes next takes the next id.
+    # The next row takes the next id.
     next_id = "insert into tasks (user_id, title, version) values ('user1', 'x', 4) returning id"
     assert await rows(empty, next_id) == [(1001,)]
 
 
-async def test_what_is_there_is_replaced_only_when_asked(
+async def test_existing_data_is_replaced_only_with_replace(
     databases: Databases, migrated: str, filled: ConnectOptions, saved: Path
 ) -> None:
     other = await databases.create(migrated, "insert into users (id) values ('somebody'); create table theirs (a int);")
@@ -173,14 +173,16 @@ async def test_what_is_there_is_replaced_only_when_asked(
     assert await rows(other, "select to_regclass('theirs') is null") == [(False,)]
 
 
-async def test_a_schema_without_users_may_be_replaced(databases: Databases, migrated: str, saved: Path) -> None:
+async def test_a_schema_without_users_is_replaced_without_replace(
+    databases: Databases, migrated: str, saved: Path
+) -> None:
     started_once = await databases.create(migrated)
     await dumps.restore(started_once, variables(started_once), saved, replace=False)
     assert await rows(started_once, "select count(*) from tasks") == [(1000,)]
 
 
 @pytest.mark.parametrize("fault", ["cut", "changed", "no dump", "another dump", "newer"])
-async def test_a_bad_file_changes_nothing(
+async def test_a_damaged_or_foreign_dump_changes_nothing(
     databases: Databases, migrated: str, filled: ConnectOptions, saved: Path, fault: str, tmp_path: Path
 ) -> None:
     target = await databases.create(migrated, "insert into users (id) values ('somebody')")
@@ -188,7 +190,7 @@ async def test_a_bad_file_changes_nothing(
     good = saved.read_bytes()
     if fault == "cut":
         saved.write_bytes(good[: len(good) - 4000])
-    elif fault == "changed":  # somewhere in the compressed rows
+    elif fault == "changed":  # within the compressed rows
         saved.write_bytes(good[:-20_000] + bytes(15_000) + good[-5_000:])
     elif fault == "no dump":
         saved.write_text("no dump at all\n" * 1000)
@@ -208,7 +210,7 @@ async def test_a_bad_file_changes_nothing(
     assert await content(target) == before
 
 
-async def test_nothing_is_overwritten_and_nothing_half_written_is_left(
+async def test_a_dump_overwrites_no_file_and_leaves_no_partial_one(
     filled: ConnectOptions, saved: Path, tmp_path: Path
 ) -> None:
     before = saved.read_bytes()
@@ -222,7 +224,7 @@ async def test_nothing_is_overwritten_and_nothing_half_written_is_left(
 
 @pytest.fixture
 async def bound(databases: Databases, filled: ConnectOptions) -> AsyncIterator[ConnectOptions]:
-    """The same database by a login that owns the tables, whom their policies bind."""
+    """Connects to the filled database with a login that owns the tables, and to which their policies apply."""
     name = urlsplit(filled.dsn).path[1:]
     owned = "".join(f"alter table {table} owner to bound_login;" for table in [*METADATA.tables, "alembic_version"])
     await databases.execute(f"create role bound_login login; grant all on schema public to bound_login; {owned}", name)
@@ -231,18 +233,20 @@ async def bound(databases: Databases, filled: ConnectOptions) -> AsyncIterator[C
     await databases.execute("drop role bound_login")
 
 
-async def test_a_login_that_sees_one_users_rows_only_is_told_so(bound: ConnectOptions, tmp_path: Path) -> None:
+async def test_a_dump_is_refused_for_a_login_that_row_level_security_binds(
+    bound: ConnectOptions, tmp_path: Path
+) -> None:
     with pytest.raises(dumps.BackupError, match=r"'bound_login' is bound by row-level security .* BYPASSRLS"):
         await dumps.dump(bound, variables(bound), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_nor_does_it_take_a_full_database_for_an_empty_one(bound: ConnectOptions, saved: Path) -> None:
+async def test_a_restore_does_not_take_hidden_rows_for_an_empty_database(bound: ConnectOptions, saved: Path) -> None:
     with pytest.raises(dumps.BackupError, match="--replace deletes"):
         await dumps.restore(bound, variables(bound), saved, replace=False)
 
 
-async def test_who_is_still_connected_is_not_pulled_the_rug_from(filled: ConnectOptions, saved: Path) -> None:
+async def test_a_restore_is_refused_while_others_are_connected(filled: ConnectOptions, saved: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         connection = await asyncpg.connect(**filled.arguments())
         stack.push_async_callback(connection.close)
@@ -250,13 +254,15 @@ async def test_who_is_still_connected_is_not_pulled_the_rug_from(filled: Connect
             await dumps.restore(filled, variables(filled), saved, replace=True)
 
 
-async def test_a_server_newer_than_the_programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_client_programs_older_than_the_server_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert (await find_tools(18)).major >= 18
     for name in client_programs.NAMES:
         (tmp_path / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.3 (Debian 15.3-1)'\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert (await find_tools(18)).major >= 18  # the ones of the embedded server are newer
+    assert (await find_tools(18)).major >= 18  # those of the embedded server are newer
     monkeypatch.setattr(client_programs, "binaries", lambda: None)
     assert (await find_tools(15)).folder == str(tmp_path)
     with pytest.raises(ToolError, match="server is PostgreSQL 18, and pg_dump here is 15: install the client of 18"):
@@ -266,13 +272,13 @@ async def test_a_server_newer_than_the_programs(monkeypatch: pytest.MonkeyPatch,
         await find_tools(15)
 
 
-async def test_an_empty_database_is_nothing_to_save(databases: Databases, tmp_path: Path) -> None:
+async def test_a_dump_of_an_empty_database_is_refused(databases: Databases, tmp_path: Path) -> None:
     empty = await databases.create()
     with pytest.raises(dumps.BackupError, match="no schema yet"):
         await dumps.dump(empty, variables(empty), tmp_path / "x")
 
 
-def test_a_pooler_is_no_way_to_save(tmp_path: Path) -> None:
+def test_dump_and_restore_through_a_pooler_are_refused(tmp_path: Path) -> None:
     url = "postgresql://u:hidden@db-pooler.example/todo"
     for command in (["dump", "x"], ["restore", __file__]):
         done = run_todo(*command, cwd=tmp_path, database_url=url, jwt_secret=SECRET)
@@ -298,5 +304,5 @@ def test_a_pooler_is_no_way_to_save(tmp_path: Path) -> None:
                                                           "DATABASE": "d"}),
     ],
 )  # fmt: skip
-def test_urls_become_variables(url: str, wanted: dict[str, str]) -> None:
+def test_database_urls_become_libpq_variables(url: str, wanted: dict[str, str]) -> None:
     assert connection_environment(url) == {f"PG{name}": value for name, value in wanted.items()}

@@ -26,7 +26,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """A command in this process, a second faster than in its own, with settings as keywords."""
+    """Runs a command in this process, a second faster than in its own, with settings as keywords."""
     monkeypatch.chdir(tmp_path)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -41,14 +41,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     root.setLevel(level)
 
 
-def test_token_makes_the_secret_that_the_service_will_use_and_prints_nothing_else(tmp_path: Path) -> None:
+def test_token_creates_the_secret_of_the_service_and_prints_only_the_token(tmp_path: Path) -> None:
     made = run_todo("token", "alice", cwd=tmp_path)
     secret = (tmp_path / "data/jwt_secret").read_text().strip()
     assert jwt.decode(made.stdout.strip(), secret, ["HS256"])["sub"] == "alice"
     assert made.stdout.count("\n") == 1
 
 
-def test_token_uses_the_secret_it_is_given(run: Run, tmp_path: Path) -> None:
+def test_token_uses_a_configured_secret(run: Run, tmp_path: Path) -> None:
     made = run("token", "alice", "--ttl", "60", jwt_secret=SECRET)
     claims = jwt.decode(made.stdout.strip(), SECRET, ["HS256"])
     assert (claims["sub"], claims["exp"] - claims["iat"]) == ("alice", 60)
@@ -68,7 +68,7 @@ def test_token_uses_the_secret_it_is_given(run: Run, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_token_says_why_it_cannot(run: Run, arguments: list[str], settings: dict[str, str], said: str) -> None:
+def test_token_reports_why_it_fails(run: Run, arguments: list[str], settings: dict[str, str], said: str) -> None:
     refused = run("token", *arguments, **settings)
     assert refused.exit_code in (1, 2)
     assert refused.stdout == ""
@@ -83,7 +83,7 @@ def test_openapi_prints_the_document_without_a_database(run: Run, tmp_path: Path
 
 
 async def examined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: Any) -> dict[str, str]:
-    """What the doctor finds with these settings: a line, without its name, each."""
+    """Returns the doctor's findings with these settings, by their names."""
     monkeypatch.chdir(tmp_path)
     for name, value in settings.items():
         monkeypatch.setenv(name.upper(), value)
@@ -94,7 +94,9 @@ async def examined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: 
         get_settings.cache_clear()
 
 
-async def test_migrate_and_doctor(tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_doctor_reports_a_missing_schema_until_migrate(
+    tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     empty = await databases.create()
     options = {"database_url": empty.dsn, "jwt_secret": SECRET}
     before = await examined(monkeypatch, tmp_path, **options)
@@ -132,7 +134,7 @@ def test_doctor_fails_and_shows_no_secret(tmp_path: Path) -> None:
         ("postgresql://u:hid/den@127.0.0.1:1/d", "FAIL DATABASE_URL cannot be read"),
     ],
 )
-async def test_doctor_says_why_the_database_does_not_answer(
+async def test_doctor_reports_why_the_database_is_unreachable(
     tmp_path: Path, postgres: ConnectOptions, monkeypatch: pytest.MonkeyPatch, url: str, said: str
 ) -> None:
     if url.startswith("/"):

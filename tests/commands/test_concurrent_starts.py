@@ -1,4 +1,4 @@
-"""Several processes that start at once on one database: one migrates, all serve."""
+"""Several processes that start concurrently on one database: one migrates, all serve."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.support import SECRET, make_token
 
 pytestmark = pytest.mark.slow
 
-# Whoever changes the schema leaves the number of their transaction.
+# Each change of the schema records the pid of its backend.
 WITNESS = """
 create table witness (pid int, at timestamptz default clock_timestamp());
 create function witness() returns event_trigger language plpgsql as $$ begin
@@ -27,7 +27,7 @@ create event trigger witness on ddl_command_end execute function witness();
 
 @pytest.fixture
 async def empty(databases: Databases) -> ConnectOptions:
-    """A database without a schema; ``template0`` holds nothing of the service."""
+    """Creates a database without a schema, from ``template0``, which contains nothing of the service."""
     return await databases.create("template0", WITNESS)
 
 
@@ -37,14 +37,14 @@ def create(running: Service, subject: str) -> int:
     return httpx.post(url, json={"title": "one"}, headers=headers, timeout=10, trust_env=False).status_code
 
 
-async def test_one_of_two_migrates_and_both_serve(tmp_path: Path, empty: ConnectOptions) -> None:
+async def test_one_of_two_concurrent_starts_migrates_and_both_serve(tmp_path: Path, empty: ConnectOptions) -> None:
     settings = {"database_url": empty.dsn, "jwt_secret": SECRET, "worker": "off"}
     folders = [tmp_path / str(number) for number in range(2)]
     for folder in folders:
         folder.mkdir()
     connection = await asyncpg.connect(**empty.arguments())
     try:
-        # Held by a session, so that both come to the lock before one can go on.
+        # Held by a session, so that both processes reach the lock before one can continue.
         await connection.execute("select pg_advisory_lock($1)", LOCK)
         with (
             service(folders[0], **settings) as a,
@@ -66,7 +66,7 @@ async def test_one_of_two_migrates_and_both_serve(tmp_path: Path, empty: Connect
         await connection.close()
 
 
-async def test_a_start_beside_one_that_serves_takes_nothing_from_it(tmp_path: Path, empty: ConnectOptions) -> None:
+async def test_a_start_does_not_disturb_a_running_process(tmp_path: Path, empty: ConnectOptions) -> None:
     settings = {"database_url": empty.dsn, "jwt_secret": SECRET, "worker": "off"}
     (tmp_path / "new").mkdir()
     with service(tmp_path, **settings) as old:

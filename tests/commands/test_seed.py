@@ -1,4 +1,4 @@
-"""``todo seed``: a life that looks like one, the same again for the same seed, made like any other writes."""
+"""``todo seed``: plausible demo data, the same for the same seed, written like any other data."""
 
 import re
 from collections import Counter
@@ -20,21 +20,21 @@ pytestmark = pytest.mark.slow
 NOON = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 
-def life(tasks: int, *, seed: int = 1, zone: str = "Europe/Berlin") -> list[tuple[str, dict[str, Any], Any]]:
+def demo_rows(tasks: int, *, seed: int = 1, zone: str = "Europe/Berlin") -> list[tuple[str, dict[str, Any], Any]]:
     found = Life(seed, NOON, ZoneInfo(zone), "x").items(tasks)
     return [
         (name, item.load(), (item.source, item.parent, item.series, item.project, item.task)) for name, item in found
     ]
 
 
-def test_the_same_seed_is_the_same_life_and_another_is_not() -> None:
-    assert life(150) == life(150)
-    assert life(150) != life(150, seed=2)
+def test_demo_data_depends_only_on_the_seed() -> None:
+    assert demo_rows(150) == demo_rows(150)
+    assert demo_rows(150) != demo_rows(150, seed=2)
 
 
 @pytest.mark.parametrize("tasks", [1, 7, 13, 40, 150, 2000])
-def test_there_are_as_many_tasks_as_asked_for_and_none_of_tomorrow(tasks: int) -> None:
-    rows = life(tasks)
+def test_demo_data_has_the_requested_number_of_tasks_and_no_future_times(tasks: int) -> None:
+    rows = demo_rows(tasks)
     assert Counter(name for name, _, _ in rows)["tasks"] == tasks
     for _, fields, _ in rows:
         for name in ("created_at", "updated_at", "completed_at", "deleted_at"):
@@ -48,7 +48,7 @@ def options(settings: Settings) -> dict[str, str]:
     return {"database_url": settings.database_url.get_secret_value(), "jwt_secret": SECRET}
 
 
-async def everything(person: Person, query: str) -> list[dict[str, Any]]:
+async def all_tasks(person: Person, query: str) -> list[dict[str, Any]]:
     answer = await person.get(f"/tasks?limit=100&{query}")
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()
@@ -58,14 +58,14 @@ async def everything(person: Person, query: str) -> list[dict[str, Any]]:
     return found
 
 
-async def test_a_life_has_everything_and_is_one_change_after_the_other(
+async def test_demo_data_contains_every_entity_with_consecutive_revisions(
     alice: Person, settings: Settings, tmp_path: Path
 ) -> None:
     await alice.call("PATCH", "/settings", json={"timezone": "Asia/Tokyo"})
     made = run_todo("seed", "--user", alice.subject, cwd=tmp_path, **options(settings))
     assert made.returncode == 0, made.stderr
     assert made.stdout.startswith("150 tasks in 6 new projects")
-    tasks, trash = await everything(alice, "status=all"), (await alice.get("/tasks/trash?limit=100")).json()
+    tasks, trash = await all_tasks(alice, "status=all"), (await alice.get("/tasks/trash?limit=100")).json()
     assert len(tasks) + len(trash) == 150
     assert 1 <= len(trash) <= 20
     assert len((await alice.get("/projects")).json()) == 6
@@ -75,7 +75,7 @@ async def test_a_life_has_everything_and_is_one_change_after_the_other(
     assert len(months) >= 5
     days = [datetime.now(ZoneInfo("Asia/Tokyo")).date() - timedelta(days=n) for n in (0, 1)]  # midnight may pass
     assert any(task["due_date"] in map(str, days) for task in tasks if not task["completed"])
-    assert len(await everything(alice, "overdue=true")) >= 2
+    assert len(await all_tasks(alice, "overdue=true")) >= 2
     assert sum(task["recurrence"] is not None for task in tasks) == 6
     assert sum(task["series_id"] is not None for task in tasks) > 10
     assert sum(task["parent_id"] is not None for task in tasks) > 10
@@ -87,7 +87,7 @@ async def test_a_life_has_everything_and_is_one_change_after_the_other(
     assert by["comment"] > 10
 
 
-async def test_who_has_tasks_keeps_them_and_is_given_more_only_when_asked(
+async def test_demo_data_is_added_to_existing_tasks_only_with_again(
     alice: Person, settings: Settings, tmp_path: Path
 ) -> None:
     await alice.add("Mine")
@@ -97,12 +97,12 @@ async def test_who_has_tasks_keeps_them_and_is_given_more_only_when_asked(
     for expected in (21, 41):
         added = run_todo("seed", "--user", alice.subject, "--again", "--tasks", "20", cwd=tmp_path, **options(settings))
         assert added.returncode == 0, added.stderr
-        held = await everything(alice, "status=all") + (await alice.get("/tasks/trash?limit=100")).json()
+        held = await all_tasks(alice, "status=all") + (await alice.get("/tasks/trash?limit=100")).json()
         assert len(held) == expected
     assert len((await alice.get("/projects")).json()) == 6
 
 
-async def test_the_demo_account_can_log_in_with_the_password_that_was_printed(
+async def test_the_demo_account_can_log_in_with_the_printed_password(
     client: httpx.AsyncClient, alice: Person, settings: Settings, tmp_path: Path
 ) -> None:
     email = f"{alice.subject}@demo.example.com"

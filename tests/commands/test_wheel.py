@@ -1,4 +1,4 @@
-"""The wheel, installed in another folder: the command, the migrations and the files of the web client are inside."""
+"""The wheel, installed in another directory, contains the command, the migrations and the files of the web client."""
 
 import shutil
 import subprocess
@@ -28,7 +28,8 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Not tmp_path: PostgreSQL's user must be able to enter the parents of this folder when the tests run as root."""
+    """Not tmp_path: PostgreSQL's user must be able to enter the parents of this directory when the tests run as
+    root."""
     root = Path(tempfile.mkdtemp(prefix="todo-wheel-"))
     yield root
     shutil.rmtree(root)
@@ -36,7 +37,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def wheel(folder: Path) -> Path:
-    """Built from a copy of what is in the repository, so that nothing of this folder's state comes in."""
+    """Builds the wheel from a copy of the repository's files, so that it contains no other files of this directory."""
     source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -52,7 +53,8 @@ def wheel(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def todo(folder: Path, wheel: Path) -> Path:
-    """The command, in an environment that has the wheel, this environment's libraries, and not this source tree."""
+    """Installs the command in an environment with the wheel and this environment's libraries, without this source
+    tree."""
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv/bin/python"
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", f"--python={python}", "install", "--no-deps")
@@ -66,7 +68,7 @@ def todo(folder: Path, wheel: Path) -> Path:
     return folder / "venv/bin/todo"
 
 
-def test_wheel_holds_every_file_of_the_package_and_the_migrations_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_exactly_the_files_of_the_package_and_the_migrations(wheel: Path) -> None:
     files = {
         str(file.relative_to(ROOT)).replace("alembic/", "app/_alembic/", 1)
         for folder in ("app", "alembic")
@@ -104,7 +106,7 @@ def version_of(todo: Path) -> str:
     return installed.name.removeprefix("todo-").removesuffix(".dist-info")
 
 
-def test_version_stands_once_in_the_source() -> None:
+def test_version_is_defined_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["dynamic"] == ["version"]
     assert project["tool"]["hatch"]["version"] == {"path": "app/version.py"}

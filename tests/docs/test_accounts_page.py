@@ -1,4 +1,4 @@
-"""docs/accounts.md, run as a new user would."""
+"""The commands of docs/accounts.md, run as a new user runs them."""
 
 import os
 import re
@@ -19,7 +19,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "accounts.md").read_text()
 
 
 @pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="needs bash and curl")
-async def test_the_whole_life_of_an_account(tmp_path: Path) -> None:
+async def test_the_commands_of_the_accounts_page_work(tmp_path: Path) -> None:
     script = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
     port = free_port()
     url = f"http://127.0.0.1:{port}"

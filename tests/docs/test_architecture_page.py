@@ -1,4 +1,4 @@
-"""docs/architecture.md: every route of the OpenAPI document and every setting is found in it, and every file exists."""
+"""docs/architecture.md lists every route of the OpenAPI document and every setting, and every file it names exists."""
 
 import re
 from pathlib import Path
@@ -13,13 +13,13 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text()
 
 
 def table(heading: str) -> list[list[list[str]]]:
-    """What stands in backticks, by the cells of each row."""
+    """Returns the code spans of a table, by row and cell."""
     section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
     return [[re.findall(r"`([^`]+)`", cell) for cell in line.strip("|").split("|")] for line in lines]
 
 
-def test_every_route_of_the_document_stands_in_one_row_with_its_router() -> None:
+def test_every_route_is_in_one_row_with_its_router() -> None:
     routers = {
         url if re.match(r"/(api|\.well-known|health|ready)\b", url) else f"/api/{{user_id}}{url}": files
         for urls, files, _ in table("Find a route")
@@ -34,7 +34,7 @@ def test_every_route_of_the_document_stands_in_one_row_with_its_router() -> None
     assert routers == served
 
 
-def test_every_setting_stands_in_one_row() -> None:
+def test_every_setting_is_in_one_row() -> None:
     patterns = [name for names, _ in table("Find a setting") for name in names]
     for setting in Settings.model_fields:
         name = setting.upper()

@@ -1,4 +1,4 @@
-"""compose.yaml, docs/citus.sql and the Dockerfile say what the code needs."""
+"""compose.yaml, docs/citus.sql and the Dockerfile match the code."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 CITUS = (ROOT / "docs/citus.sql").read_text()
 
 
-def test_the_service_waits_for_a_healthy_database_and_has_no_more_rights_than_it_needs() -> None:
+def test_the_compose_service_waits_for_the_database_and_drops_privileges() -> None:
     todo = SERVICES["todo"]
     assert todo["depends_on"]["postgres"]["condition"] == "service_healthy"
     assert "pg_isready" in " ".join(SERVICES["postgres"]["healthcheck"]["test"])
@@ -32,7 +32,7 @@ def test_the_service_waits_for_a_healthy_database_and_has_no_more_rights_than_it
     assert set(todo["environment"]) <= {name.upper() for name in Settings.model_fields}
 
 
-def test_image_is_built_of_what_the_wheel_is_built_of_and_installs_it() -> None:
+def test_the_image_is_built_from_the_files_of_the_wheel_and_installs_it() -> None:
     build, _, image = (ROOT / "Dockerfile").read_text().partition("\n\nFROM ${PYTHON_IMAGE}\n")
     copied = {name for line in re.findall(r"^COPY (.+) \S+$", build, re.MULTILINE) for name in line.split()}
     let_in = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
@@ -44,14 +44,14 @@ def test_image_is_built_of_what_the_wheel_is_built_of_and_installs_it() -> None:
     assert re.findall(r"^COPY (.+)$", image, re.MULTILINE) == ["--from=build /opt/todo /opt/todo"]
 
 
-def test_data_is_in_named_volumes_and_only_the_service_is_reachable() -> None:
+def test_compose_keeps_data_in_named_volumes_and_exposes_only_the_service() -> None:
     mounted = {volume.partition(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
     assert mounted == set(COMPOSE["volumes"])
     assert "ports" not in SERVICES["postgres"]
     assert all(port.startswith("127.0.0.1:") for port in SERVICES["todo"]["ports"])
 
 
-def test_secrets_come_from_outside_or_it_does_not_start() -> None:
+def test_compose_requires_secrets_from_the_environment() -> None:
     for service in SERVICES.values():
         for name, value in service["environment"].items():
             if re.search("PASSWORD|SECRET|DATABASE_URL", name):
@@ -63,7 +63,7 @@ def test_secrets_come_from_outside_or_it_does_not_start() -> None:
     or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0,
     reason="docker compose is not installed",
 )
-def test_docker_compose_accepts_it(tmp_path: Path) -> None:
+def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
     command = ["docker", "compose", "-f", str(ROOT / "compose.yaml"), "--project-directory", str(tmp_path), "config"]
     secrets = {"POSTGRES_PASSWORD": "x" * 32, "JWT_SECRET": "y" * 40}
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
@@ -72,7 +72,7 @@ def test_docker_compose_accepts_it(tmp_path: Path) -> None:
     assert subprocess.run([*command, "-q"], env=path, capture_output=True, check=False).returncode != 0
 
 
-def test_citus_sql_places_every_table_once_after_those_it_refers_to() -> None:
+def test_citus_sql_distributes_every_table_once_after_those_it_refers_to() -> None:
     copied = re.findall(r"^select create_reference_table\('(\w+)'\);", CITUS, re.MULTILINE)
     spread = re.findall(r"^select create_distributed_table\('(\w+)', '(\w+)'", CITUS, re.MULTILINE)
     assert set(copied) == AUTH

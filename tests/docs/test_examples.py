@@ -1,4 +1,4 @@
-"""The examples of examples/, run as they are."""
+"""The programs of examples/, run unchanged."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ PATIENCE = 20.0
 
 @contextmanager
 def example(command: list[str], log: Path, **env: str) -> Iterator[Callable[[], list[str]]]:
-    """Runs it; gives what it has printed so far."""
+    """Runs an example; yields a function that returns its output so far."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, env={"PATH": os.environ["PATH"], **env}, stdout=output)
         try:
@@ -48,7 +48,7 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_the_client_keeps_in_step_and_survives_a_restart(postgres: ConnectOptions, tmp_path: Path) -> None:
+async def test_the_sync_example_stays_up_to_date_across_a_restart(postgres: ConnectOptions, tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: examples/sync.mjs was not run")
@@ -75,7 +75,7 @@ async def test_the_client_keeps_in_step_and_survives_a_restart(postgres: Connect
 
 
 class Shaky(BaseHTTPRequestHandler):
-    """The second page fails at first; the stream asks to list again, and then there is no list."""
+    """A service whose second page fails at first, whose stream requests a new list, and whose list then fails."""
 
     asked: ClassVar[list[str]] = []
     protocol_version = "HTTP/1.0"
@@ -103,7 +103,7 @@ class Shaky(BaseHTTPRequestHandler):
         pass
 
 
-async def test_the_client_believes_only_whole_lists_and_pauses_when_there_is_none(tmp_path: Path) -> None:
+async def test_the_sync_example_uses_only_complete_lists_and_pauses_after_a_failure(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: examples/sync.mjs was not run")
@@ -121,7 +121,7 @@ async def test_the_client_believes_only_whole_lists_and_pauses_when_there_is_non
             server.shutdown()
 
 
-async def test_the_receiver_believes_only_what_was_signed(postgres: ConnectOptions, tmp_path: Path) -> None:
+async def test_the_receiver_example_accepts_only_signed_webhooks(postgres: ConnectOptions, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
     env = {"WEBHOOKS_ALLOW_PRIVATE": "true", "WORKER": "inside"}

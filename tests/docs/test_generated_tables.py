@@ -1,4 +1,4 @@
-"""Tables in docs/ that say what the code says.
+"""Tables in docs/ that are generated from the code.
 
 ``python -m tests.docs.test_generated_tables`` writes them.
 """
@@ -15,7 +15,7 @@ from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
 from tests.db.test_statement_budget import BUDGET
 
 DOCS = Path(__file__).parents[2] / "docs"
-# What no fact stands for: the framework's refusals, findings of validation, bugs.
+# Errors without a class: the framework's refusals, validation errors, bugs.
 OTHERS = [
     (404, HTTP_ERROR_CODES[404], "There is no such path."),
     (405, HTTP_ERROR_CODES[405], "The path does not take this method."),
@@ -24,15 +24,15 @@ OTHERS = [
 ]
 
 
-def facts(base: type[AppError] = AppError) -> set[type[AppError]]:
-    """Every fact that some module of the service defines."""
+def application_errors(base: type[AppError] = AppError) -> set[type[AppError]]:
+    """Returns every application error that a module of the service defines."""
     found = {fact for fact in base.__subclasses__() if fact.__module__.startswith("app.")}
-    return found.union(*(facts(fact) for fact in found))
+    return found.union(*(application_errors(fact) for fact in found))
 
 
 def errors_table() -> str:
     rows: dict[tuple[int, str], set[str]] = {(status, code): {text} for status, code, text in OTHERS}
-    for fact in facts():
+    for fact in application_errors():
         if "code" in vars(fact):
             rows.setdefault((STATUS_BY_KIND[fact.kind], fact.code), set()).add(fact.message)
     text = "| Status | Code | Says |\n|--:|---|---|\n"
@@ -56,7 +56,7 @@ TABLES: list[Any] = [
 
 
 def parts(name: str, mark: str) -> tuple[str, str, str]:
-    """A document: what stands before the table, the table, what comes after it."""
+    """Returns a document in three parts: the text before the table, the table, the text after it."""
     before, begin, rest = (DOCS / name).read_text().partition(f"<!-- {mark} -->\n")
     table, end, after = rest.partition(f"<!-- /{mark} -->\n")
     assert begin, name
@@ -65,11 +65,11 @@ def parts(name: str, mark: str) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize(("name", "mark", "made"), TABLES)
-def test_a_table_is_what_the_code_says(name: str, mark: str, made: Any) -> None:
+def test_a_table_matches_the_code(name: str, mark: str, made: Any) -> None:
     assert parts(name, mark)[1] == made(), "run: python -m tests.docs.test_generated_tables"
 
 
-def test_codes_are_of_one_status_and_readable() -> None:
+def test_each_error_code_has_one_status_and_is_lower_case() -> None:
     codes: dict[str, set[int]] = {}
     for fact in facts():
         codes.setdefault(fact.code, set()).add(STATUS_BY_KIND[fact.kind])

@@ -1,4 +1,4 @@
-"""What a public repository is expected to have: each file is there and runs the same commands as the others."""
+"""The files of a public repository: each exists, and runs the same commands as the others."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ def load(name: str) -> Any:
     return yaml.safe_load((ROOT / name).read_text())
 
 
-def test_license_in_pyproject_is_that_of_the_file() -> None:
+def test_the_license_in_pyproject_is_that_of_the_file() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text().startswith("MIT License\n\nCopyright (c) 2026 the Todo contributors\n")
@@ -24,7 +24,7 @@ def test_license_in_pyproject_is_that_of_the_file() -> None:
         assert list(ROOT.glob(pattern)), pattern
 
 
-def test_makefile_has_the_usual_targets_and_they_install_as_the_readme_does() -> None:
+def test_the_makefile_has_the_usual_targets_and_installs_like_the_readme() -> None:
     targets = dict(re.findall(r"^(\w+):[^\n]*\n((?:\t[^\n]+\n)+)", MAKEFILE, re.MULTILINE))
     assert {"setup", "test", "fast", "lint", "bench", "serve"} <= set(targets)
     install = targets["setup"].replace("\t", "").replace("$(BIN)", ".venv/bin").strip().replace("\n", " && ")
@@ -32,12 +32,12 @@ def test_makefile_has_the_usual_targets_and_they_install_as_the_readme_does() ->
     assert f'pytest -m "{FAST}"' in targets["fast"]
 
 
-def test_workflow_runs_the_one_script_that_checks_everything() -> None:
+def test_the_workflow_runs_the_check_script() -> None:
     (job,) = load(".github/workflows/ci.yml")["jobs"].values()
     assert job["steps"][-1] == {"run": "bash .ci/run"}
 
 
-def test_hooks_are_local_and_run_what_the_script_runs() -> None:
+def test_hooks_are_local_and_run_commands_of_the_check_script() -> None:
     (repo,) = load(".pre-commit-config.yaml")["repos"]
     assert repo["repo"] == "local"
     script = (ROOT / ".ci/run").read_text()
@@ -45,7 +45,7 @@ def test_hooks_are_local_and_run_what_the_script_runs() -> None:
         assert hook["entry"].removesuffix(" --force-exclude") in script
 
 
-def test_forms_of_issues_can_be_read() -> None:
+def test_issue_forms_are_valid() -> None:
     forms = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
     assert [form.stem for form in forms] == ["bug", "config", "feature"]
     for form in forms:

@@ -1,4 +1,4 @@
-"""The commands of the README and of docs/, as a reader would run them."""
+"""The commands of the README and of docs/, as a reader runs them."""
 
 import json
 import os
@@ -22,14 +22,14 @@ TODO = Path(sys.executable).with_name("todo")
 
 
 def blocks(heading: str, page: Path = README) -> list[str]:
-    """The shell blocks of one section."""
+    """Returns the shell blocks of one section."""
     section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """``todo serve`` in an empty folder; its address and the environment it runs in."""
+    """Runs ``todo serve`` in an empty directory; yields its URL and environment."""
     port = free_port()
     folder = tmp_path_factory.mktemp("readme")
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port)}
@@ -51,12 +51,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict
         process.wait(20)
 
 
-def test_five_minutes_with_curl(served: tuple[str, dict[str, str]]) -> None:
+def test_five_minutes_with_curl_works(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     script = "".join(blocks("Five minutes with curl"))
     assert script.count("call ") > 8
     script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
-    # Each call that says its status in a comment is asked for it.
+    # Each call with a status in its comment must return that status.
     script = re.sub(r"^(call .*?)\s+# (\d{3}).*$", r"\1 -w '%{http_code}\\n' | grep -q '\2$' ", script, flags=re.M)
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
@@ -70,7 +70,7 @@ def test_five_minutes_with_curl(served: tuple[str, dict[str, str]]) -> None:
     assert "internal_error" not in done.stdout
 
 
-def test_finding_things(served: tuple[str, dict[str, str]]) -> None:
+def test_finding_things_works(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     script = "".join(blocks("Finding things", TASKS))
     script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
@@ -88,7 +88,7 @@ def test_finding_things(served: tuple[str, dict[str, str]]) -> None:
     assert len(stats["per_day"]) == 7
 
 
-def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
+def test_a_week_of_tasks_works(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     script = "".join(blocks("A week of tasks", TASKS)).replace("http://127.0.0.1:8000", url)
     done = subprocess.run(
@@ -110,7 +110,7 @@ def test_a_week_of_tasks(served: tuple[str, dict[str, str]]) -> None:
     assert all(task["completed"] for task in answers[-1])
 
 
-def test_in_and_out(served: tuple[str, dict[str, str]]) -> None:
+def test_in_and_out_works(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     setup = blocks("Five minutes with curl")[0].splitlines()
     script = "\n".join([line for line in setup if line.startswith(("TOKEN=", "call()"))] + blocks("In and out", TASKS))
@@ -130,7 +130,7 @@ def test_in_and_out(served: tuple[str, dict[str, str]]) -> None:
     assert "urn:todo:problem" not in done.stdout
 
 
-def test_a_life_to_look_at(served: tuple[str, dict[str, str]]) -> None:
+def test_demo_data_can_be_loaded_and_used(served: tuple[str, dict[str, str]]) -> None:
     url, environment = served
     command = blocks("Run it")[1].strip().replace(".venv/bin/todo", str(TODO))
     done = subprocess.run(
@@ -148,12 +148,12 @@ LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]+)|src=\"([^\"]+)\"")
 
 
 @pytest.mark.parametrize("page", [README, *sorted((ROOT / "docs").rglob("*.md"))], ids=str)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_of_documents_resolve(page: Path) -> None:
     links = {found[1] or found[2] for found in LINK.finditer(page.read_text())}
     assert [link for link in links if not (page.parent / link).exists()] == []
 
 
-def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:
+def test_the_readme_and_ci_have_the_same_commands() -> None:
     run = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e . && .venv/bin/todo serve"
     test = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[dev]' && .venv/bin/pytest"
     assert blocks("Run it")[0].strip() == run
@@ -161,7 +161,7 @@ def test_both_commands_stand_in_the_readme_and_ci_runs_the_same() -> None:
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith(test)
 
 
-def test_readme_is_short_and_quotes_the_benchmark_as_its_page_has_it() -> None:
+def test_readme_is_short_and_quotes_the_benchmark_page_exactly() -> None:
     text = README.read_text()
     assert text.count("\n") <= 160
     quoted = re.findall(r"^\| (?:list 20|create|mixed) \|.+$", text, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""docs/security.md names tests: each of them exists."""
+"""Every test that docs/security.md names exists."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ def test_a_named_file_exists(file: str) -> None:
 
 
 @pytest.mark.parametrize("document", ["SECURITY.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))])
-def test_links_between_documents_lead_somewhere(document: str) -> None:
+def test_links_between_documents_resolve(document: str) -> None:
     folder = (ROOT / document).parent
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / document).read_text()):
         assert (folder / target).exists(), target

@@ -1,4 +1,4 @@
-"""Settings: what is refused, and that .env.example and docs/settings.md say what the code says.
+"""Settings: invalid ones are refused, and .env.example and docs/settings.md match the code.
 
 ``python -m tests.docs.test_settings`` writes both from app/config.py.
 """
@@ -26,7 +26,7 @@ HEADER = """\
 
 
 def default(field: FieldInfo) -> str:
-    """As it would be written in .env; empty for what is not set."""
+    """Returns the default as written in .env; empty for none."""
     value = field.get_default(call_default_factory=True)
     if value is None or value == []:
         return ""
@@ -34,7 +34,7 @@ def default(field: FieldInfo) -> str:
 
 
 def groups() -> dict[str, list[str]]:
-    """The comments between the settings in the source are the headings."""
+    """Returns the settings by group; the comments between them in the source are the headings."""
     found: dict[str, list[str]] = {}
     for line in inspect.getsource(Settings).splitlines():
         if heading := re.fullmatch(r"    # (.+)", line):
@@ -55,7 +55,7 @@ def env_example() -> str:
 
 
 def readers() -> dict[str, list[str]]:
-    """The files of app/ that read each setting; none where app/config.py alone does, for a property of Settings."""
+    """Returns the files of app/ that read each setting; none when only a property of Settings in app/config.py does."""
     found: dict[str, list[str]] = {name: [] for name in Settings.model_fields}
     for file in sorted((ROOT / "app").rglob("*.py")):
         for name in sorted(set(re.findall(r"settings\.(\w+)", file.read_text())) & found.keys()):
@@ -75,22 +75,22 @@ def settings_table() -> str:
     return text + "\n"
 
 
-def test_every_setting_has_a_group_and_a_meaning() -> None:
+def test_every_setting_has_a_group_and_a_description() -> None:
     assert [name for names in groups().values() for name in names] == list(Settings.model_fields)
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
-def test_env_example_is_what_the_code_says() -> None:
+def test_env_example_matches_the_code() -> None:
     assert ENV_EXAMPLE.read_text() == env_example(), "run: python -m tests.docs.test_settings"
 
 
-def test_the_page_is_what_the_code_says() -> None:
+def test_the_settings_page_matches_the_code() -> None:
     assert PAGE.read_text().partition(BEGIN)[2].partition(END)[0] == settings_table(), (
         "run: python -m tests.docs.test_settings"
     )
 
 
-def test_env_example_with_everything_uncommented_is_the_default(tmp_path: Path) -> None:
+def test_env_example_uncommented_has_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(re.sub(r"^#(?=[A-Z_]+=)", "", ENV_EXAMPLE.read_text(), flags=re.M))
     assert Settings(_env_file=file) == Settings(_env_file=None)
@@ -119,7 +119,7 @@ REMOTE = "postgresql://user:hidden@db.example/todo"
         ({"auto_migrate": "perhaps"}, "AUTO_MIGRATE: "),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(
+def test_an_invalid_setting_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], said: str
 ) -> None:
     for name, value in settings.items():
@@ -140,17 +140,17 @@ def test_what_cannot_be_is_refused_by_name(
         {"database_url": REMOTE, "better_auth_secret": SECRET},
         {"database_url": REMOTE, "better_auth_url": "https://app.example"},
         {"database_url": REMOTE, "jwks_url": "https://issuer.example/jwks", "jwt_issuer": "https://issuer.example"},
-        {"database_url": "", "jwt_secret": "", "port": ""},  # an empty variable is one that is not set
+        {"database_url": "", "jwt_secret": "", "port": ""},  # an empty variable counts as not set
     ],
 )
-def test_what_can_be_is_accepted(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
+def test_valid_settings_are_accepted(monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]) -> None:
     for name, value in settings.items():
         monkeypatch.setenv(name.upper(), value)
     assert Settings(_env_file=None).embedded is not bool(settings.get("database_url"))
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "BETTER_AUTH_SECRET"])
-def test_the_secret_has_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_shared_secret_has_two_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, SECRET)
     assert secret_of(Settings(_env_file=None)) == SECRET
     monkeypatch.delenv(name)

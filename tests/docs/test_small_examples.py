@@ -1,4 +1,4 @@
-"""The small examples in curl, JavaScript and Python, run as a reader would."""
+"""The small examples in curl, JavaScript and Python, run as a reader runs them."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def token() -> str:
     return make_token(f"user-{uuid.uuid4().hex}")
 
 
-async def test_a_day_with_curl(server: Server, tmp_path: Path) -> None:
+async def test_the_curl_example_works(server: Server, tmp_path: Path) -> None:
     said = run(tmp_path, "bash", str(EXAMPLES / "tasks.sh"), URL=server.url, TOKEN=token()).splitlines()
     assert said[0].count('"title":"Buy milk"') == 1  # though it was sent twice
     assert '"title":"Buy oat milk"' in said[1]
@@ -49,7 +49,7 @@ async def test_a_day_with_curl(server: Server, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_client_in_javascript(server: Server, tmp_path: Path) -> None:
+async def test_the_javascript_example_works(server: Server, tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: examples/fetch.mjs was not run")
@@ -66,7 +66,7 @@ async def test_a_client_in_javascript(server: Server, tmp_path: Path) -> None:
     ]
 
 
-async def test_its_expired_token_is_refreshed_on_the_way(server: Server, tmp_path: Path) -> None:
+async def test_the_javascript_example_refreshes_an_expired_token(server: Server, tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: examples/fetch.mjs was not run")
@@ -83,7 +83,7 @@ async def test_its_expired_token_is_refreshed_on_the_way(server: Server, tmp_pat
     assert run(tmp_path, node, str(program), URL=server.url, EMAIL=f"{uuid.uuid4().hex}@example.com") == "3 true\n"
 
 
-async def test_a_client_in_python(server: Server, tmp_path: Path) -> None:
+async def test_the_python_example_works(server: Server, tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "tasks.py"), "Buy milk", "Call the plumber"]
     said = run(tmp_path, *command, URL=server.url, TOKEN=token())
     assert {line.strip() for line in said.splitlines()} == {"Buy milk", "Call the plumber"}

@@ -22,15 +22,15 @@ EXAMPLE = ROOT / "examples" / "typescript"
 DOCUMENT = ROOT / "docs" / "openapi.json"
 
 
-def test_the_document_in_the_repository_is_the_one_that_is_served() -> None:
-    """Made by ``todo openapi > docs/openapi.json``: whoever changes the contract sees it in the diff."""
+def test_the_document_in_the_repository_is_the_served_one() -> None:
+    """``todo openapi > docs/openapi.json`` writes it, so that a change of the contract shows in the diff."""
     served = create_app(Settings(_env_file=None, jwt_secret="x" * 32)).openapi()
     assert json.loads(DOCUMENT.read_text()) == json.loads(json.dumps(served))
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example with its packages, generated and compiled."""
+    """Generates and compiles the example, with its packages."""
     if shutil.which("npm") is None:
         pytest.skip("no Node.js on this machine: the typed client was not generated")
     root = tmp_path_factory.mktemp("typed")
@@ -50,7 +50,7 @@ def npm(folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProces
     )
 
 
-async def test_a_program_of_the_generated_client_compiles_and_runs(project: Path, postgres: ConnectOptions) -> None:
+async def test_a_program_with_the_generated_client_compiles_and_runs(project: Path, postgres: ConnectOptions) -> None:
     for script in ("generate", "check"):
         done = npm(project, "run", script)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -65,8 +65,8 @@ async def test_a_program_of_the_generated_client_compiles_and_runs(project: Path
     ]
 
 
-def test_a_program_that_is_wrong_does_not_compile(project: Path) -> None:
-    """The types say something: a misspelt field, an unknown route and a forgotten null are errors."""
+def test_an_incorrect_program_does_not_compile(project: Path) -> None:
+    """A misspelt field, an unknown route and a missing null check are errors of types."""
     assert npm(project, "run", "generate").returncode == 0
     program = project / "week.ts"
     right = wrong = program.read_text()

@@ -1,4 +1,4 @@
-"""Quick add: the table of phrases, and what must hold for any text."""
+"""Quick add: the table of phrases, and properties that hold for any text."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ ROWS = [pytest.param(group, row, id=f"{group['group']}: {row['text']}") for grou
 
 
 def described(result: QuickAdd) -> dict[str, Any]:
-    """As the table has it: fields that are not set are not there."""
+    """Returns the result in the form of the table: without fields that are not set."""
     values = {
         "title": result.title,
         "due": result.due,
@@ -49,7 +49,7 @@ def described(result: QuickAdd) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("group", "row"), ROWS)
-def test_table(group: dict[str, Any], row: dict[str, Any]) -> None:
+def test_a_phrase_is_parsed_as_in_the_table(group: dict[str, Any], row: dict[str, Any]) -> None:
     now, zone = datetime.fromisoformat(group["now"]), ZoneInfo(group["timezone"])
     assert now.utcoffset() == now.astimezone(zone).utcoffset(), "the table's now does not exist there"
     assert now.strftime("%A") == group["weekday"]
@@ -66,13 +66,13 @@ def test_table(group: dict[str, Any], row: dict[str, Any]) -> None:
     assert type(found.get("due")) is type(expected.get("due"))
 
 
-def test_table_is_large_and_says_nothing_twice() -> None:
+def test_the_table_is_large_and_has_no_duplicates() -> None:
     texts = Counter((group["now"], group["timezone"], row["text"]) for group in TABLE for row in group["phrases"])
     assert len(texts) >= 180
     assert max(texts.values()) == 1
 
 
-def test_spans_of_the_phrase_of_the_api() -> None:
+def test_the_phrase_of_the_api_example_has_the_documented_spans() -> None:
     text = "Pay rent every month on the 1st at 9 #home p:high @bank"
     rule, due = "FREQ=MONTHLY;BYMONTHDAY=1", "2026-12-01T08:00:00Z"
     assert quick(text).understood == [
@@ -97,7 +97,7 @@ def test_spans_of_the_phrase_of_the_api() -> None:
         ('Paint #"Home office" p1', ['#"Home office"', "p1"]),
     ],
 )
-def test_spans_are_what_was_written(text: str, spans: list[str]) -> None:
+def test_spans_are_the_words_of_the_text(text: str, spans: list[str]) -> None:
     """Positions count code points: a cactus is one."""
     result = quick(text)
     assert [span.text for span in result.understood] == spans
@@ -110,13 +110,13 @@ def test_an_instant_is_in_utc() -> None:
     assert due.tzinfo is UTC
 
 
-def test_names_are_stored_as_unicode_composes_them() -> None:
+def test_names_are_stored_in_nfc() -> None:
     result = quick("Buy milk @cafe\u0301 #cafe\u0301")
     assert (result.tags, result.project) == (["caf\u00e9"], "caf\u00e9")
     assert result.understood[0].text == "@cafe\u0301"
 
 
-def test_what_a_task_cannot_take_stays_in_the_title() -> None:
+def test_words_beyond_the_limits_stay_in_the_title() -> None:
     tags = [f"@t{number}" for number in range(TAGS_MAX + 2)]
     assert quick("Buy " + " ".join(tags)).title == "Buy @t20 @t21"
     assert quick("Buy @" + "x" * 50).tags == ["x" * 50]
@@ -124,18 +124,18 @@ def test_what_a_task_cannot_take_stays_in_the_title() -> None:
     assert quick("Buy #" + "x" * 101).project is None
 
 
-def test_minutes_from_now_end_at_a_whole_minute() -> None:
+def test_relative_minutes_end_at_a_whole_minute() -> None:
     now = NOW.replace(second=59, microsecond=999_999)
     assert quick("Call mom in 5 minutes", now).due == NOW + timedelta(minutes=5)
 
 
-def test_nothing_visible_is_no_title() -> None:
+def test_a_text_without_visible_characters_has_no_title() -> None:
     for text in ("", "   ", "\u200b\u2060", "\u3164 tomorrow"):
         with pytest.raises(EmptyTitle):
             quick(text)
 
 
-# What people type, words that look like it, and what breaks parsers.
+# Typical input, similar words, and text that breaks parsers.
 WORDS = sorted(
     words(
         "call mom buy 7up every each on by due at the of in from until for and or , - . ( ) ! monday sat sun may march"
@@ -160,7 +160,7 @@ ZONES = st.sampled_from(
 
 
 def assert_sound(text: str, result: QuickAdd) -> None:
-    """Spans are the text's, in order, apart; the title is made of the rest alone."""
+    """Asserts that spans are parts of the text, in order and disjoint, and that the title consists of the rest."""
     end = 0
     rest = ""
     for span in result.understood:
@@ -179,7 +179,7 @@ def assert_sound(text: str, result: QuickAdd) -> None:
 @example("at 9 every monday from 2199-12-31", NOW, BERLIN)
 @example("x every day for 9999 years", NOW, BERLIN)
 @example("x 1901-01-01T00:00+00:01", NOW, BERLIN)
-def test_any_text_is_understood_soundly(text: str, now: datetime, zone: ZoneInfo) -> None:
+def test_any_text_has_consistent_spans(text: str, now: datetime, zone: ZoneInfo) -> None:
     try:
         result = quick(text, now, zone)
     except EmptyTitle:
@@ -202,7 +202,7 @@ def test_any_text_is_understood_soundly(text: str, now: datetime, zone: ZoneInfo
 
 
 @given(TEXTS, NOWS, ZONES)
-def test_a_rule_is_one_that_tasks_take_and_due_is_its_first_day(text: str, now: datetime, zone: ZoneInfo) -> None:
+def test_a_parsed_rule_is_valid_and_the_due_date_is_its_first_day(text: str, now: datetime, zone: ZoneInfo) -> None:
     try:
         result = quick(text, now, zone)
     except EmptyTitle:
@@ -227,8 +227,10 @@ TIMES = st.sampled_from(["", "at 11", "at 9pm", "by 17:00"])
 
 
 @given(SUBJECTS, MARKS, DAYS, TIMES, st.booleans())
-def test_order_does_not_matter(subject: str, marks: list[str], day: str, clock: str, day_first: bool) -> None:
-    """Nor do the marks touch what day and time say; read again, the title says nothing more."""
+def test_the_order_of_words_does_not_matter(
+    subject: str, marks: list[str], day: str, clock: str, day_first: bool
+) -> None:
+    """Nor do marks affect day and time; parsed again, the title contains nothing more."""
     when = f"{day} {clock}" if day_first else f"{clock} {day}"
     plain = quick(f"{subject} {day} {clock}")
     assert plain.title == subject
@@ -240,7 +242,7 @@ def test_order_does_not_matter(subject: str, marks: list[str], day: str, clock: 
 
 
 @given(TEXTS)
-def test_tokens_are_the_text_without_white_space(text: str) -> None:
+def test_tokens_cover_the_text_except_white_space(text: str) -> None:
     tokens = tokenize(text)
     assert all(one.end <= other.start for one, other in pairwise(tokens))
     covered = {index for t in tokens for index in range(t.start, t.end)}
@@ -262,8 +264,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_no_text_takes_long(text: str) -> None:
-    """About 0.3 ms for what people write, at most 4 ms for the worst of these."""
+def test_parsing_any_text_takes_less_than_five_milliseconds(text: str) -> None:
+    """About 0.3 ms for typical text, at most 4 ms for the worst of these."""
 
     def read() -> None:
         with suppress(EmptyTitle):

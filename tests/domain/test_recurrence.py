@@ -1,4 +1,4 @@
-"""Repeating tasks: what people expect, what the RFC says, and how long an answer may take."""
+"""Recurring tasks: the expected due dates, the rules of the RFC, and bounded time."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -42,12 +42,12 @@ def day(text: str) -> date:
 
 
 def due_of(text: str, zone: ZoneInfo = BERLIN) -> Due:
-    """A day, or a local time as an instant."""
+    """Returns a day, or a local time as an instant."""
     return datetime.fromisoformat(text).replace(tzinfo=zone).astimezone(UTC) if "T" in text else day(text)
 
 
 def local(due: Due | None, zone: ZoneInfo = BERLIN) -> str | None:
-    """How a person in the zone reads it."""
+    """Returns the due date in the local time of the zone."""
     return f"{due.astimezone(zone):%Y-%m-%dT%H:%M}" if isinstance(due, datetime) else (due.isoformat() if due else None)
 
 
@@ -79,7 +79,7 @@ def series(rule: str, start: str, limit: int = 5, zone: ZoneInfo = BERLIN) -> li
 
 
 def walked(rule: str, start: str, steps: int, *, anchor: bool) -> list[str | None]:
-    """The dues of a series each of which is completed on its day."""
+    """Returns the due dates of a series of which each occurrence is completed on its day."""
     found = [start]
     for _ in range(steps):
         due = local(step(rule, found[-1], found[-1], anchor=start if anchor else None).due)
@@ -93,7 +93,7 @@ def walked(rule: str, start: str, steps: int, *, anchor: bool) -> list[str | Non
     ("rule", "due", "completed", "expected"),
     [
         ("FREQ=DAILY", "2026-11-20", "2026-11-20", "2026-11-21"),
-        ("FREQ=DAILY", "2026-11-06", "2026-11-20", "2026-11-21"),  # two weeks overdue: once, not fourteen times
+        ("FREQ=DAILY", "2026-11-06", "2026-11-20", "2026-11-21"),  # two weeks overdue: one step, not fourteen
         ("FREQ=DAILY", "2026-11-19", "2026-11-20T00:10", "2026-11-21"),
         ("FREQ=DAILY", "2026-11-25", "2026-11-20", "2026-11-26"),  # early: past its own date
         ("FREQ=DAILY;INTERVAL=3", "2026-11-10", "2026-11-20", "2026-11-22"),  # 13, 16, 19, 22
@@ -106,7 +106,7 @@ def walked(rule: str, start: str, steps: int, *, anchor: bool) -> list[str | Non
         ("FREQ=WEEKLY;BYDAY=MO,WE,FR", "2026-11-20", "2026-11-23", "2026-11-25"),
         ("FREQ=WEEKLY;BYDAY=SA,SU", "2026-11-21", "2026-11-22", "2026-11-28"),
         ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "2026-11-02", "2026-11-02", "2026-11-16"),
-        ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "2026-11-02", "2026-11-10", "2026-11-16"),  # keeps to its weeks
+        ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "2026-11-02", "2026-11-10", "2026-11-16"),  # keeps its weeks
         ("FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "2026-11-02", "2026-11-20", "2026-11-30"),
         ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU", "2026-11-03", "2026-11-03", "2026-11-08"),
         ("FREQ=WEEKLY;INTERVAL=2;BYDAY=TU,SU;WKST=SU", "2026-11-03", "2026-11-03", "2026-11-15"),
@@ -117,7 +117,7 @@ def walked(rule: str, start: str, steps: int, *, anchor: bool) -> list[str | Non
         ("FREQ=MONTHLY", "2028-01-31", "2028-01-31", "2028-02-29"),
         ("FREQ=MONTHLY", "2026-01-30", "2026-03-01", "2026-03-30"),
         ("FREQ=MONTHLY;INTERVAL=3", "2026-08-31", "2026-11-20", "2026-11-30"),
-        ("FREQ=MONTHLY;BYMONTHDAY=31", "2026-01-31", "2026-01-31", "2026-03-31"),  # said so: as in the RFC
+        ("FREQ=MONTHLY;BYMONTHDAY=31", "2026-01-31", "2026-01-31", "2026-03-31"),  # explicit: as in the RFC
         ("FREQ=MONTHLY;BYMONTHDAY=1", "2026-11-01", "2026-11-20", "2026-12-01"),
         ("FREQ=MONTHLY;BYMONTHDAY=-1", "2026-01-31", "2026-01-31", "2026-02-28"),
         ("FREQ=MONTHLY;BYMONTHDAY=1,15,-1", "2026-11-15", "2026-11-20", "2026-11-30"),
@@ -139,7 +139,7 @@ def walked(rule: str, start: str, steps: int, *, anchor: bool) -> list[str | Non
         ("FREQ=YEARLY;BYDAY=-1SU", "2026-12-27", "2026-12-27", "2027-12-26"),
         ("FREQ=YEARLY;BYDAY=20MO", "2026-05-18", "2026-05-18", "2027-05-17"),
         ("FREQ=YEARLY;BYMONTHDAY=15", "2026-11-15", "2026-11-15", "2026-12-15"),
-        # With a time: what is later today is still to come.
+        # With a time: a time later today is in the future.
         ("FREQ=DAILY", "2026-11-06T18:00", "2026-11-20T12:00", "2026-11-20T18:00"),
         ("FREQ=DAILY", "2026-11-06T18:00", "2026-11-20T18:00", "2026-11-21T18:00"),
         ("FREQ=DAILY", "2026-11-20T18:00", "2026-11-20T12:00", "2026-11-21T18:00"),
@@ -147,7 +147,7 @@ def walked(rule: str, start: str, steps: int, *, anchor: bool) -> list[str | Non
         ("FREQ=MONTHLY", "2026-01-31T23:30", "2026-02-01T00:15", "2026-02-28T23:30"),
     ],
 )
-def test_next_due_as_people_expect(rule: str, due: str, completed: str, expected: str) -> None:
+def test_next_due_date_follows_the_rule(rule: str, due: str, completed: str, expected: str) -> None:
     assert local(step(rule, due, completed).due) == expected
 
 
@@ -157,7 +157,7 @@ def test_next_due_as_people_expect(rule: str, due: str, completed: str, expected
         ("FREQ=DAILY", "2026-11-06", "2026-11-20", "2026-11-21"),
         ("FREQ=DAILY;INTERVAL=3", "2026-11-10", "2026-11-20", "2026-11-23"),
         ("FREQ=DAILY;INTERVAL=3", "2026-11-22", "2026-11-20", "2026-11-23"),  # early
-        ("FREQ=DAILY", "2026-11-25", "2026-11-20", "2026-11-26"),  # never the same or an earlier one again
+        ("FREQ=DAILY", "2026-11-25", "2026-11-20", "2026-11-26"),  # never the same or an earlier date
         ("FREQ=WEEKLY", "2026-11-09", "2026-11-20", "2026-11-27"),
         ("FREQ=WEEKLY;BYDAY=MO", "2026-11-09", "2026-11-20", "2026-11-23"),
         ("FREQ=WEEKLY;BYDAY=MO", "2026-11-23", "2026-11-20", "2026-11-30"),
@@ -169,11 +169,11 @@ def test_next_due_as_people_expect(rule: str, due: str, completed: str, expected
         ("FREQ=DAILY;INTERVAL=2", "2026-11-19T22:00", "2026-11-20T00:30", "2026-11-22T22:00"),
     ],
 )
-def test_next_due_counted_from_the_completion(rule: str, due: str, completed: str, expected: str) -> None:
+def test_next_due_date_counts_from_the_completion(rule: str, due: str, completed: str, expected: str) -> None:
     assert local(step(rule, due, completed, by=RecurrenceFrom.COMPLETION).due) == expected
 
 
-def test_the_day_of_completion_is_the_users_day() -> None:
+def test_the_day_of_completion_is_in_the_users_zone() -> None:
     at = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)  # the 21st in Berlin, still the 20th in New York
     rule = parse_rule("FREQ=DAILY")
     for zone, expected in ((BERLIN, "2026-11-22"), (NEW_YORK, "2026-11-21")):
@@ -202,7 +202,7 @@ def test_the_day_of_completion_is_the_users_day() -> None:
         ("2026-11-20", "FREQ=DAILY"),
     ],
 )
-def test_a_plain_rule_is_written_out_from_its_start(start: str, rule: str) -> None:
+def test_a_rule_without_days_is_completed_from_its_start(start: str, rule: str) -> None:
     plain = parse_rule(rule.partition(";")[0])
     assert str(anchored(plain, day(start))) == rule
     assert anchored(parse_rule(rule), day("2026-05-05")) == parse_rule(rule)
@@ -213,16 +213,16 @@ def test_a_plain_rule_is_written_out_from_its_start(start: str, rule: str) -> No
     [
         ("FREQ=MONTHLY;BYMONTH=2,4", "2026-01-31", "FREQ=MONTHLY;BYMONTH=2,4;BYMONTHDAY=-1"),
         ("FREQ=YEARLY;BYMONTH=2,4", "2026-01-31", "FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=-1"),
-        ("FREQ=YEARLY;BYMONTH=2,3", "2026-03-30", "FREQ=YEARLY;BYMONTH=2,3;BYMONTHDAY=30"),  # cannot be said
+        ("FREQ=YEARLY;BYMONTH=2,3", "2026-03-30", "FREQ=YEARLY;BYMONTH=2,3;BYMONTHDAY=30"),  # cannot be expressed
         ("FREQ=MONTHLY;BYMONTH=2,3;BYSETPOS=1", "2026-03-30", "FREQ=MONTHLY;BYMONTH=2,3;BYMONTHDAY=30;BYSETPOS=1"),
         ("FREQ=MONTHLY;BYMONTH=4,6", "2026-04-30", "FREQ=MONTHLY;BYMONTH=4,6;BYMONTHDAY=30"),
     ],
 )
-def test_months_named_by_the_rule_take_the_day_of_the_start(rule: str, start: str, expected: str) -> None:
+def test_months_of_the_rule_take_the_day_of_the_start(rule: str, start: str, expected: str) -> None:
     assert str(anchored(parse_rule(rule), day(start))) == expected
 
 
-def test_month_ends_return_to_the_31st_with_an_anchor_or_a_written_out_rule() -> None:
+def test_month_ends_return_to_the_31st_with_an_anchor_or_a_completed_rule() -> None:
     expected = ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]
     assert walked("FREQ=MONTHLY", "2026-01-31", 4, anchor=True) == expected
     stored = str(anchored(parse_rule("FREQ=MONTHLY"), day("2026-01-31")))
@@ -232,11 +232,11 @@ def test_month_ends_return_to_the_31st_with_an_anchor_or_a_written_out_rule() ->
     assert walked("FREQ=YEARLY", "2024-02-29", 4, anchor=True) == leap
 
 
-def test_the_anchor_keeps_phase_day_and_time_of_what_was_moved_by_hand() -> None:
+def test_the_anchor_keeps_phase_day_and_time_after_a_manual_move() -> None:
     biweekly = {"rule": "FREQ=WEEKLY;INTERVAL=2", "anchor": "2026-11-02"}
     assert local(step(due="2026-11-19", completed="2026-11-19", **biweekly).due) == "2026-11-30"  # type: ignore[arg-type]
     moved = step("FREQ=DAILY", "2026-11-20T08:00", "2026-11-20T08:05", anchor="2026-11-01T09:00")
-    assert local(moved.due) == "2026-11-21T09:00"  # not once more today
+    assert local(moved.due) == "2026-11-21T09:00"  # not again today
     assert local(step("FREQ=MONTHLY", "2026-11-20T08:00", "2026-11-20", anchor="2026-01-31").due) == "2026-11-30T08:00"
     assert local(step("FREQ=MONTHLY", "2026-11-20", "2026-11-20", anchor="2026-01-31T09:00").due) == "2026-11-30"
 
@@ -255,19 +255,21 @@ def test_the_anchor_keeps_phase_day_and_time_of_what_was_moved_by_hand() -> None
         (APIA, "FREQ=DAILY", "2011-12-29T10:00", ["29T20:00", "30T20:00", "31T20:00"]),  # the 30th is the 31st
     ],
 )
-def test_the_local_time_stays_across_clock_changes(zone: ZoneInfo, rule: str, start: str, expected: list[str]) -> None:
+def test_the_local_time_is_kept_across_clock_changes(
+    zone: ZoneInfo, rule: str, start: str, expected: list[str]
+) -> None:
     found = list(occurrences(parse_rule(rule), due_of(start, zone), zone, 4))
     assert [f"{due:%dT%H:%M}" for due in found][:3] == expected
     assert all(isinstance(due, datetime) and due.tzinfo is UTC for due in found)
 
 
-def test_a_time_that_the_clocks_leapt_over_comes_back_with_the_anchor() -> None:
+def test_a_skipped_local_time_is_restored_with_the_anchor() -> None:
     daily = {"rule": "FREQ=DAILY", "due": "2026-03-29T03:30", "completed": "2026-03-29T04:00"}
     assert local(step(**daily, anchor="2026-03-01T02:30").due) == "2026-03-30T02:30"  # type: ignore[arg-type]
     assert local(step(**daily).due) == "2026-03-30T03:30"  # type: ignore[arg-type]
 
 
-def test_the_second_of_two_equal_times_is_not_inherited() -> None:
+def test_the_second_of_two_equal_local_times_is_not_kept() -> None:
     second = datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=BERLIN).astimezone(UTC)
     found = list(occurrences(parse_rule("FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU"), second, BERLIN, 2))
     assert found == [second, datetime(2027, 10, 31, 0, 30, tzinfo=UTC)]
@@ -280,7 +282,7 @@ def test_the_second_of_two_equal_times_is_not_inherited() -> None:
         ("FREQ=DAILY;COUNT=3", "2026-11-21", "2026-11-21", 1, ("2026-11-22", 2)),
         ("FREQ=DAILY;COUNT=3", "2026-11-22", "2026-11-22", 2, (None, 3)),
         ("FREQ=DAILY;COUNT=1", "2026-11-22", "2026-11-22", 0, (None, 1)),
-        ("FREQ=DAILY;COUNT=9", "2026-11-15", "2026-11-20", 0, ("2026-11-21", 6)),  # passed over: 16 to 20
+        ("FREQ=DAILY;COUNT=9", "2026-11-15", "2026-11-20", 0, ("2026-11-21", 6)),  # skipped: 16 to 20
         ("FREQ=DAILY;COUNT=6", "2026-11-15", "2026-11-20", 0, (None, 6)),
         ("FREQ=DAILY;COUNT=9", "2026-11-15T18:00", "2026-11-20T12:00", 0, ("2026-11-20T18:00", 5)),
         ("FREQ=DAILY;COUNT=9", "2026-11-15T18:00", "2026-11-20T19:00", 0, ("2026-11-21T18:00", 6)),
@@ -295,12 +297,14 @@ def test_the_second_of_two_equal_times_is_not_inherited() -> None:
         ("FREQ=DAILY;UNTIL=20261120T230000Z", "2026-11-20", "2026-11-20", 0, ("2026-11-21", 1)),
     ],
 )
-def test_series_end(rule: str, due: str, completed: str, done: int, expected: tuple[str | None, int]) -> None:
+def test_a_series_ends_by_count_or_until(
+    rule: str, due: str, completed: str, done: int, expected: tuple[str | None, int]
+) -> None:
     found = step(rule, due, completed, done=done)
     assert (local(found.due), found.occurrences_done) == expected
 
 
-def test_from_the_completion_nothing_is_passed_over() -> None:
+def test_counting_from_the_completion_skips_no_occurrence() -> None:
     assert step("FREQ=DAILY;COUNT=3", "2026-11-01", "2026-11-20", by=RecurrenceFrom.COMPLETION) == (
         day("2026-11-21"),
         1,
@@ -309,7 +313,7 @@ def test_from_the_completion_nothing_is_passed_over() -> None:
     assert step("FREQ=DAILY;UNTIL=20261120", "2026-11-01", "2026-11-20", by=RecurrenceFrom.COMPLETION) == (None, 1)
 
 
-def test_missed_occurrences_can_be_walked_through_one_by_one() -> None:
+def test_missed_occurrences_can_be_completed_one_by_one() -> None:
     assert local(step("FREQ=DAILY", "2026-11-06", "2026-11-06T00:00").due) == "2026-11-07"
     assert local(step("FREQ=DAILY", "2026-11-06T18:00", "2026-11-06T18:00").due) == "2026-11-07T18:00"
 
@@ -347,7 +351,7 @@ CANONICAL = [
 
 
 @pytest.mark.parametrize("text", CANONICAL)
-def test_canonical_text_comes_back(text: str) -> None:
+def test_a_canonical_rule_is_unchanged(text: str) -> None:
     assert str(parse_rule(text)) == text
 
 
@@ -359,7 +363,7 @@ def test_canonical_text_comes_back(text: str) -> None:
         ("UNTIL=20261231;FREQ=MONTHLY;BYDAY=+1MO,-1FR,2MO", "FREQ=MONTHLY;BYDAY=1MO,2MO,-1FR;UNTIL=20261231"),
     ],
 )
-def test_any_spelling_becomes_canonical(text: str, canonical: str) -> None:
+def test_a_rule_becomes_canonical(text: str, canonical: str) -> None:
     assert str(parse_rule(text)) == canonical
 
 
@@ -416,7 +420,7 @@ def test_any_spelling_becomes_canonical(text: str, canonical: str) -> None:
         ("FREQ=MONTHLY;BYMONTHDAY=" + "1," * 300 + "1", "RRULE"),
     ],
 )  # fmt: skip
-def test_what_is_not_understood_is_refused_by_name(text: str, part: str) -> None:
+def test_an_invalid_rule_is_refused_with_its_wrong_part(text: str, part: str) -> None:
     with pytest.raises(InvalidRecurrence) as caught:
         parse_rule(text)
     assert isinstance(caught.value, Invalid)
@@ -426,7 +430,7 @@ def test_what_is_not_understood_is_refused_by_name(text: str, part: str) -> None
 
 
 @given(st.text(max_size=60) | st.text("FREQDAILYCOUNTBYSEP=;,-+0123", max_size=40).map("FREQ=MONTHLY;".__add__))
-def test_any_text_is_a_rule_or_refused(text: str) -> None:
+def test_any_text_is_a_valid_rule_or_refused(text: str) -> None:
     try:
         rule = parse_rule(text)
     except InvalidRecurrence:
@@ -447,7 +451,7 @@ def signed(most: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def rule_texts(draw: st.DrawFn) -> str:
-    """Rules of the whole subset; weekdays are all numbered or all plain, as dateutil intersects a mixture."""
+    """Draws rules of the whole subset; weekdays are all numbered or all plain, as dateutil intersects a mixture."""
     frequency = draw(st.sampled_from(["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]))
     parts = {"FREQ": frequency, "INTERVAL": str(draw(st.integers(1, 5) | st.integers(1, 60)))}
     if draw(st.booleans()):
@@ -487,7 +491,8 @@ DATES = st.dates(day("1970-01-01"), day("2100-12-31"))
 @given(rule_texts(), DATES)
 def test_days_agree_with_dateutil(text: str, start: date) -> None:
     rule = rule_of(text)
-    if rule.positions and rule.frequency == "WEEKLY":  # dateutil cuts the first week at the start before it chooses
+    # dateutil truncates the first week at the start before it selects
+    if rule.positions and rule.frequency == "WEEKLY":
         start -= timedelta(days=(start.weekday() - rule.week_start) % 7)
     until = start + timedelta(days=366 * 12)
     ours = takewhile(until.__ge__, matching_days(rule, start, start - timedelta(days=1)))
@@ -497,7 +502,7 @@ def test_days_agree_with_dateutil(text: str, start: date) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(rule_texts(), DATES, st.integers(0, 4000))
-def test_a_late_beginning_finds_the_same_days(text: str, start: date, later: int) -> None:
+def test_a_later_start_of_the_search_finds_the_same_days(text: str, start: date, later: int) -> None:
     rule, after = rule_of(text), start + timedelta(days=later)
     every = takewhile(lambda found: found.year < 2130, matching_days(rule, start, start - timedelta(days=1)))
     jumped = takewhile(lambda found: found.year < 2130, matching_days(rule, start, after))
@@ -529,7 +534,7 @@ ZONES = st.sampled_from([BERLIN, NEW_YORK, KATHMANDU, LORD_HOWE, ZoneInfo("UTC")
     st.sampled_from([*RecurrenceFrom]),
     st.booleans(),
 )
-def test_the_next_due_is_later_than_due_and_completion(
+def test_the_next_due_date_is_after_due_date_and_completion(
     text: str, at: datetime, late: int, zone: ZoneInfo, by: RecurrenceFrom, whole_day: bool
 ) -> None:
     completed_at = at + timedelta(minutes=late)
@@ -552,8 +557,8 @@ def test_the_next_due_is_later_than_due_and_completion(
 
 @settings(max_examples=100, deadline=None)
 @given(rule_texts(), DATES, st.integers(1, 30))
-def test_steps_follow_the_series(text: str, start: date, count: int) -> None:
-    """Completing each on its day, with the first as anchor, walks through exactly what the preview showed."""
+def test_steps_follow_the_occurrences(text: str, start: date, count: int) -> None:
+    """Completing each occurrence on its day, with the first as anchor, gives exactly the due dates of the preview."""
     rule = replace(rule_of(text), count=count)
     state, found = Step(start, 0), [start]
     while True:
@@ -600,7 +605,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("due", ["1900-01-02", "1900-01-02T08:00", "2199-12-31"])
 @pytest.mark.parametrize("rule", HOSTILE)
-def test_an_answer_takes_less_than_five_milliseconds(rule: str, due: str) -> None:
+def test_the_next_due_date_takes_less_than_five_milliseconds(rule: str, due: str) -> None:
     parsed, start, completed_at = parse_rule(rule), due_of(due), datetime(2026, 11, 20, 12, tzinfo=UTC)
 
     def find() -> Due | None:

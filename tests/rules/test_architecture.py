@@ -1,4 +1,5 @@
-"""Rules of the architecture as programs: who may import whom, who may query, how large things may grow."""
+"""Rules of the architecture as programs: imports between modules, access to the database, sizes of files and
+functions."""
 
 import ast
 import subprocess
@@ -17,7 +18,7 @@ MAX_MODULES = 8  # at the top of app/, without __init__ and __main__
 MAX_FILES = 20  # in a folder; rooms that read like a catalogue are exempt
 CATALOGUES = {"app/models", "app/routers", "app/schemas"}
 
-# Rooms from the outside in: each may import those below it, and rooms of its own level as long as no circle arises.
+# Rooms from the outside in: each may import those below it, and rooms of its own level without import cycles.
 LEVELS: list[set[str]] = [
     {"__main__", "commands"},
     {"main"},
@@ -32,18 +33,19 @@ LEVELS: list[set[str]] = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 
-# Imports within functions, which a process pays for only if it comes there. A command loads what it needs when it runs.
+# Imports within functions, which a process pays for only when it runs them. A command imports what it needs when it
+# runs.
 HEAVY = {
-    "app/db/embedded/__init__.py": {"app"},  # its cluster: not needed with DATABASE_URL, cannot be loaded on Windows
-    "app/assistant/optional.py": {"app"},  # what needs the libraries of an extra
+    "app/db/embedded/__init__.py": {"app"},  # its cluster: not needed with DATABASE_URL, cannot be imported on Windows
+    "app/assistant/optional.py": {"app"},  # the libraries of an extra
     "app/services/rate_limits/redis.py": {"redis"},  # an extra
-    "app/db/migrations.py": {"alembic"},  # where there is something to migrate
+    "app/db/migrations.py": {"alembic"},  # only with pending migrations
     "app/net/outbound.py": {"httpx"},  # for webhooks
-    "app/auth/jwks.py": {"httpx"},  # for an issuer elsewhere
+    "app/auth/jwks.py": {"httpx"},  # for another issuer
     "app/net/mail.py": {"aiosmtplib"},  # for a mail server
 }
 
-# What nothing in a folder may import, besides the rooms above it.
+# Modules that nothing in a folder may import, in addition to the rooms above it.
 WEB = {"fastapi", "starlette"}
 QUERIES = {"sqlmodel", "sqlalchemy", "asyncpg"}
 FORBIDDEN = {
@@ -84,7 +86,7 @@ def sources() -> list[Source]:
 
 
 def assert_no_file_breaks(rule: Callable[[Source], Iterable[object]], *exempt: str) -> None:
-    """Asserts that ``rule`` finds nothing in any file that is not ``exempt``; the failure lists all that it found."""
+    """Asserts that ``rule`` finds nothing in any file that is not ``exempt``; the failure lists every finding."""
     found = [f"{s.name}: {offence}" for s in sources() if s.name not in exempt for offence in rule(s)]
     assert not found, "\n".join(found)
 
@@ -113,7 +115,7 @@ def test_imports_are_absolute() -> None:
     assert_no_file_breaks(lambda source: [i for i in imports(source.nodes) if i.startswith(".")])
 
 
-def test_layers_import_only_what_they_may() -> None:
+def test_layers_import_only_allowed_modules() -> None:
     def forbidden(source: Source) -> Iterator[str]:
         names = {name for room, found in FORBIDDEN.items() if source.name.startswith(f"{room}/") for name in found}
         return (i for i in imports(source.nodes) if any(i == n or i.startswith(f"{n}.") for n in names))
@@ -131,7 +133,7 @@ def room_of(module: str) -> str:
 
 @cache
 def graph() -> dict[str, set[str]]:
-    """Returns which modules of app/ each of them imports."""
+    """Returns the modules of app/ that each of them imports."""
     modules = {module_of(source) for source in sources()}
 
     def known(name: str) -> str:
@@ -147,7 +149,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def circles(arrows: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
-    """Returns one circle, or none."""
+    """Returns one import cycle, or none."""
     try:
         list(TopologicalSorter(arrows).static_order())
     except CycleError as error:
@@ -155,7 +157,7 @@ def circles(arrows: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
     return []
 
 
-def test_imports_go_down_and_never_in_a_circle() -> None:
+def test_imports_go_down_and_have_no_cycle() -> None:
     upward = [
         f"{module} -> {other}"
         for module, others in graph().items()
@@ -173,18 +175,18 @@ def test_imports_go_down_and_never_in_a_circle() -> None:
     assert circles(rooms) == []
 
 
-def test_nouns_of_services_do_not_import_each_other_in_a_circle() -> None:
+def test_nouns_of_services_have_no_import_cycle() -> None:
     nouns: dict[str, set[str]] = {}
     for module, others in graph().items():
         if module.startswith("app.services."):
             noun = module.split(".")[2]
             others = {other.split(".")[2] for other in others if other.startswith("app.services.")}
             nouns.setdefault(noun, set()).update(others - {noun})
-    nouns["projects"].discard("tasks")  # a project moves, completes and deletes its tasks; a task asks for its project
+    nouns["projects"].discard("tasks")  # a project moves, completes and deletes its tasks; a task looks up its project
     assert circles(nouns) == []
 
 
-def test_no_folder_is_crowded() -> None:
+def test_no_folder_has_too_many_files() -> None:
     counted: dict[str, int] = {}
     for source in sources():
         path = Path(source.name)
@@ -194,10 +196,10 @@ def test_no_folder_is_crowded() -> None:
     assert {folder: n for folder, n in counted.items() if n > MAX_FILES and folder not in CATALOGUES} == {}
 
 
-def test_models_know_only_their_base_and_the_clock() -> None:
+def test_models_import_only_their_base_and_the_clock() -> None:
     def strangers(source: Source) -> Iterator[str]:
         if source.folder == "models" and not source.name.endswith("__init__.py"):
-            # a noun's own sub-nouns as well: tasks, task_fields, task_rows
+            # and the other modules of the same noun: tasks, task_fields, task_rows
             noun = Path(source.name).stem.partition("_")[0].removesuffix("s")
             known = {i.rpartition(".")[0] for i in imports(source.nodes) if i.startswith("app.")}
             other = known - {"app.models.types", "app.models.columns", "app.clock"}
@@ -210,7 +212,7 @@ def test_only_db_ends_transactions() -> None:
     def ends(source: Source) -> set[str]:
         return set() if source.folder == "db" else {"commit", "rollback"} & set(calls(source))
 
-    # The route commits before its answer is sent; the proof of isolation rolls back what it wrote.
+    # The route commits before it sends its response; the isolation check rolls back its own rows.
     assert_no_file_breaks(ends, "app/http/routing.py", "app/services/operations/isolation_check.py")
 
 
@@ -223,7 +225,7 @@ def test_only_services_and_db_query() -> None:
     assert_no_file_breaks(queries)
 
 
-def test_nobody_raises_http_exceptions() -> None:
+def test_no_module_raises_http_exceptions() -> None:
     def raises(source: Source) -> Iterator[str]:
         if source.name != "app/http/problems.py":  # which renders the framework's own
             yield from (i for i in imports(source.nodes) if i.endswith(".HTTPException"))
@@ -232,8 +234,8 @@ def test_nobody_raises_http_exceptions() -> None:
     assert_no_file_breaks(raises)
 
 
-def test_application_errors_stand_in_app_errors() -> None:
-    """So that one folder lists every code that a client can meet."""
+def test_application_errors_are_defined_in_app_errors() -> None:
+    """So that one folder lists every code that a client can receive."""
     below: list[type[AppError]] = [AppError]
     for error in below:
         below += error.__subclasses__()
@@ -256,7 +258,7 @@ def test_only_config_reads_the_environment() -> None:
     assert_no_file_breaks(reads, "app/config.py")
 
 
-def test_imports_stand_at_the_top() -> None:
+def test_imports_are_at_the_top_of_modules() -> None:
     def local(source: Source) -> set[str]:
         if source.folder == "commands":
             return set()
@@ -266,21 +268,21 @@ def test_imports_stand_at_the_top() -> None:
     assert_no_file_breaks(local)
 
 
-def test_the_list_of_commands_loads_no_part_of_the_service() -> None:
+def test_the_list_of_commands_imports_no_part_of_the_service() -> None:
     program = "import sys, app.commands; print(*sorted(name for name in sys.modules if name.startswith('app.')))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert [name for name in done.stdout.split() if not name.startswith("app.commands")] == ["app.version"]
 
 
-def test_a_process_loads_only_what_it_needs() -> None:
-    """Each costs every worker megabytes: what loads it says how many."""
+def test_the_application_imports_no_optional_library() -> None:
+    """Each costs every worker megabytes; the modules that import them state how many."""
     spared = {"alembic", "mako", "pygments", "rich", "httpx", "aiosmtplib", "redis", "openai", "mcp", "icalendar"}
     program = f"import sys, app.main; print(*{spared} & {{name.partition('.')[0] for name in sys.modules}})"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 
 
-def test_only_the_clock_and_the_database_say_what_time_it_is() -> None:
+def test_only_the_clock_and_the_database_read_the_time() -> None:
     def asks(source: Source) -> Iterator[str]:
         for node in source.nodes:
             if (
@@ -306,10 +308,10 @@ def test_files_and_functions_stay_small() -> None:
     assert_no_file_breaks(large)
 
 
-# Accounts: nobody owns a login before it succeeds, and what it counts must outlive a request that fails, so these
-# open transactions of their own: with what they work with first.
+# Accounts: a login has no owner before it succeeds, and what it counts must be kept when the request fails, so these
+# functions open transactions of their own and take what they work on first.
 ACCOUNTS = ("app/services/accounts/", "app/services/rate_limits/")
-# Formats of files: pure but for the file.
+# File formats: pure except for reading and writing the file.
 FORMATS = "app/services/transfer/formats/"
 
 

@@ -1,8 +1,8 @@
-"""No two transactions wait for each other in a circle: over what this process has made the service lock.
+"""No two transactions wait for each other in a cycle: checked for the locks of this process.
 
-At the end of a run ``tests/conftest.py`` asks again, over what all its processes have locked. Nobody waits for an
-advisory lock, which is only tried for (``app/services/idempotency.py``), nor with locks for an import's lease, which is
-a row of a transaction of its own.
+At the end of a run ``tests/conftest.py`` checks the locks of all its processes together. No transaction waits for an
+advisory lock, which is only tried (``app/services/idempotency.py``), nor holds locks while it waits for the lease of an
+import, which is a row of a transaction of its own.
 """
 
 import pytest
@@ -27,14 +27,14 @@ def steps_of(*transactions: list[str]) -> set[Step]:
     return found
 
 
-async def test_nobody_waits_in_a_circle(talk: Talking) -> None:  # noqa: F811
+async def test_no_transactions_wait_in_a_cycle(talk: Talking) -> None:  # noqa: F811
     await talk(helpful).say("add milk tomorrow")
     found = faults(LOCKED)
     assert not found, "\n".join(found)
     assert {("users", "token_use"), ("users", "tasks")} <= {(step.held.table, step.wanted.table) for step in LOCKED}
 
 
-def test_an_excuse_that_nobody_needs_is_found() -> None:
+def test_a_needless_exemption_is_found() -> None:
     delete = locks_of("delete from sessions where user_id = $1")
     (refreshed,) = locks_of("update refresh_tokens set used_at = now() where user_id = $1")
     there = dict.fromkeys(steps_of(["delete from sessions where user_id = $1"]), "services/retention/pruning.py")
@@ -52,7 +52,7 @@ HOOK = "update webhooks set url = 'x' where user_id = $1"
 @pytest.mark.parametrize(
     "transactions",
     [
-        ([SAY, TOKENS], [TOKENS, SAY]),  # the chat as it was: a message begins, another one ends
+        ([SAY, TOKENS], [TOKENS, SAY]),  # a former state of the chat: a message begins, another one ends
         ([LOCK, HOOK], [HOOK, LOCK]),
         ([TITLE, HOOK], [HOOK, TITLE]),
         ([LOCK, TITLE, HOOK], [HOOK, TITLE]),
@@ -62,7 +62,7 @@ HOOK = "update webhooks set url = 'x' where user_id = $1"
     ],
     ids=range(7),
 )
-def test_a_circle_would_be_found(transactions: tuple[list[str], ...]) -> None:
+def test_a_wait_cycle_is_found(transactions: tuple[list[str], ...]) -> None:
     assert circles(steps_of(*transactions)) != []
 
 
@@ -70,17 +70,17 @@ def test_a_circle_would_be_found(transactions: tuple[list[str], ...]) -> None:
     "transactions",
     [
         ([SAY, TOKENS], [LOCK, TOKENS, SAY]),
-        ([LOCK, TITLE, HOOK], [LOCK, HOOK, TITLE]),  # one after the other, whose user it is
+        ([LOCK, TITLE, HOOK], [LOCK, HOOK, TITLE]),  # serialized by the lock of the user
         ([TITLE, HOOK], [TITLE, HOOK, LOCK]),
         ([REMOVE.sql, REMOVE.sql],),
     ],
     ids=range(4),
 )
-def test_what_is_no_circle_is_not_taken_for_one(transactions: tuple[list[str], ...]) -> None:
+def test_serialized_transactions_are_not_a_wait_cycle(transactions: tuple[list[str], ...]) -> None:
     assert circles(steps_of(*transactions)) == []
 
 
-def test_what_a_statement_locks_and_when() -> None:
+def test_the_locks_of_a_statement_are_found_in_order() -> None:
     tables = [lock.table for lock in locks_of(conversations.DELETE.sql)]
     assert tables == ["users", "users", "conversations", "changes", "messages"]
     assert locks_of(

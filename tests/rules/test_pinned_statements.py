@@ -1,7 +1,8 @@
-"""Every statement on user data is pinned to one user: the planner itself says by which condition it finds its rows.
+"""Every statement on user data is pinned to one user, by the condition with which the planner finds its rows.
 
-Here after a tour of the routes and whatever else this process has executed; ``tests/conftest.py`` asks once more at the
-end of each process of a run, over all that its tests made the service execute.
+This file checks a tour of the routes and all other statements of this process; ``tests/conftest.py`` checks again at
+the
+end of each process of a run, over all statements that its tests made the service execute.
 """
 
 from collections.abc import AsyncIterator
@@ -46,7 +47,7 @@ async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, plann
     assert on_user_data >= 20
 
 
-async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> None:
+async def test_only_listed_modules_query_across_users(alice: Person) -> None:
     await tour(alice)
     assert {issued.module for issued in ISSUED if looks_across_users(issued)} <= ACROSS_USERS
 
@@ -64,11 +65,11 @@ async def test_the_looks_across_users_are_few_and_the_workers(alice: Person) -> 
         ("select 1 where exists (select from tasks where title = $1::text)", "tasks"),
     ],
 )
-async def test_one_that_is_not_would_be_found(planner: Any, statement: str, table: str) -> None:
-    await planner.execute("set enable_nestloop = off")  # or how much is in the tables decides which one is named
+async def test_an_unpinned_statement_is_found(planner: Any, statement: str, table: str) -> None:
+    await planner.execute("set enable_nestloop = off")  # else the sizes of the tables decide which one is named
     assert table in " ".join(unpinned(await plan_of(planner, statement)))
 
 
-async def test_a_statement_that_cannot_be_planned_is_no_excuse(planner: Any) -> None:
+async def test_a_statement_that_cannot_be_planned_raises(planner: Any) -> None:
     with pytest.raises(asyncpg.PostgresError):
         await plan_of(planner, "select * from nothing_of_the_kind")

@@ -1,4 +1,4 @@
-"""No secret in the log, none in the repository."""
+"""No secret is in the log, and none in the repository."""
 
 import base64
 import re
@@ -63,7 +63,7 @@ async def test_no_secret_is_logged_at_any_level(postgres: ConnectOptions) -> Non
     assert [value for value in encoded if value in log] == []
 
 
-# What real secrets look like. An example in a test or a document is broken on purpose, or too short.
+# The formats of real secrets. Examples in tests and documents are broken on purpose, or too short.
 PATTERNS = {
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----\s*\\?n?[A-Za-z0-9+/=\s\\]{60,}",
     "an AWS key": r"\bAKIA[0-9A-Z]{16}\b",
@@ -96,14 +96,14 @@ def test_no_secret_is_in_the_repository() -> None:
     assert found == []
 
 
-def test_files_that_hold_secrets_are_not_tracked() -> None:
+def test_files_that_contain_secrets_are_not_tracked() -> None:
     names = {path.name for path in tracked()}
     assert not [n for n in names if n in {".env", "jwt_secret", "jwt_ed25519.pem"} or n.endswith((".dump", ".secrets"))]
     ignored = (ROOT / ".gitignore").read_text().split()
     assert {"/.env", "/data/", "*.dump", "*.dump.secrets"} <= set(ignored)
 
 
-def test_the_patterns_find_what_they_are_for() -> None:
+def test_the_patterns_find_secrets_of_each_format() -> None:
     samples = [
         KEY,
         "AKIA" + "A" * 16,

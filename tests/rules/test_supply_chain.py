@@ -1,4 +1,4 @@
-"""What is installed is what constraints.txt says: exact, nothing missing, and nothing with a known hole."""
+"""The installed packages are those of constraints.txt: exact, complete, and without known vulnerabilities."""
 
 import json
 import re
@@ -16,7 +16,7 @@ CONSTRAINTS = [line for line in (ROOT / "constraints.txt").read_text().splitline
 PINS = [Requirement(line) for line in CONSTRAINTS]
 PINNED = {canonicalize_name(pin.name) for pin in PINS}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-# The first version without the hole, which a range in pyproject.toml does not keep out by itself.
+# The first version without the vulnerability, which a range in pyproject.toml does not exclude by itself.
 FLOORS = {
     "pyjwt": "2.15.1",
     "starlette": "0.49.1",  # CVE-2025-62727, quadratic time in Range
@@ -34,7 +34,7 @@ ABSENT = {"python-jose", "sentry-sdk", "psycopg2", "ecdsa", "passlib"}
 
 
 def versions_of(name: str, *, here: bool = False) -> set[Version]:
-    """More than one where they depend on the Python; ``here``: what is meant for this one."""
+    """Returns the pinned versions: several where they depend on the Python; with ``here`` those for this Python."""
     pins = [pin for pin in PINS if canonicalize_name(pin.name) == canonicalize_name(name)]
     pins = [pin for pin in pins if not here or pin.marker is None or pin.marker.evaluate()]
     return {Version(specifier.version) for pin in pins for specifier in pin.specifier}
@@ -51,14 +51,14 @@ def test_each_line_is_a_name_and_an_exact_version(line: str) -> None:
 
 
 @pytest.mark.parametrize("floor", FLOORS.items(), ids=lambda floor: floor[0])
-def test_nothing_is_below_its_floor(floor: tuple[str, str]) -> None:
+def test_no_pin_is_below_its_first_safe_version(floor: tuple[str, str]) -> None:
     name, version = floor
     found = versions_of(name)
     assert found
     assert min(found) >= Version(version)
 
 
-def test_what_was_rejected_stays_out() -> None:
+def test_rejected_packages_are_not_pinned() -> None:
     assert not ABSENT & PINNED
 
 
@@ -68,7 +68,7 @@ def test_every_requirement_is_pinned_within_its_range() -> None:
         *(r for extra in PROJECT["optional-dependencies"] for r in requirements(extra)),
     ]:
         name = canonicalize_name(requirement.name)
-        if name == PROJECT["name"]:  # an extra that brings another
+        if name == PROJECT["name"]:  # an extra that includes another
             continue
         found = versions_of(name)
         assert found, name
@@ -78,7 +78,7 @@ def test_every_requirement_is_pinned_within_its_range() -> None:
 
 
 def installed() -> dict[str, str]:
-    """Everything that this project brings with it here, by following what the installed packages say they need."""
+    """Returns all installed packages of this project, by following the requirements of the installed packages."""
     found: dict[str, str] = {}
     todo = [(requirement, {""}) for requirement in [*requirements(), *requirements("dev")]]
     while todo:
@@ -100,7 +100,7 @@ def installed() -> dict[str, str]:
     return found
 
 
-def test_what_is_installed_is_what_is_pinned() -> None:
+def test_the_installed_packages_are_the_pinned_ones() -> None:
     found = installed()
     assert len(found) > 40
     assert {name: version for name, version in found.items() if name not in PINNED} == {}
@@ -109,7 +109,7 @@ def test_what_is_installed_is_what_is_pinned() -> None:
     } == {}
 
 
-def test_tools_of_javascript_are_pinned_and_none_is_shipped() -> None:
+def test_javascript_tools_are_pinned_and_not_shipped() -> None:
     package = json.loads((ROOT / "package.json").read_text())
     assert "dependencies" not in package
     lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
