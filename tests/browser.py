@@ -1,4 +1,5 @@
-"""A real browser, driven through its DevTools protocol: refused styles and requests that never left are seen, too."""
+"""A real browser, driven through its DevTools protocol: refused styles and requests that were never sent are visible
+also."""
 
 import json
 import shutil
@@ -36,7 +37,7 @@ def find_browser() -> str | None:
 
 
 class Connection:
-    """Commands to the browser or to one of its tabs, and the events that come meanwhile."""
+    """Sends commands to the browser or to one of its tabs, and collects the events received meanwhile."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -55,13 +56,13 @@ class Connection:
 
 
 class Page(Connection):
-    """One browser tab: what it shows, and what it complained about since it was opened."""
+    """One browser tab, with its content and the errors since it was opened."""
 
     def __init__(self, connection: ClientConnection) -> None:
         super().__init__(connection)
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.call(f"{domain}.enable")
-        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # several windows, each as if it were in front
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)  # several windows, each as if it had the focus
 
     def open(self, url: str) -> Self:
         self.call("Page.navigate", url=url)
@@ -69,13 +70,13 @@ class Page(Connection):
         return self
 
     def run(self, expression: str) -> Any:
-        """The value of the JavaScript expression; a promise's when it is settled."""
+        """Returns the value of the JavaScript expression; of a promise when it is settled."""
         answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def wait(self, expression: str) -> Any:
-        """The value of the JavaScript expression as soon as it is true; its elements may not be there yet."""
+        """Returns the value of the JavaScript expression as soon as it is true; its elements may not exist yet."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             result = self.call("Runtime.evaluate", expression=f"try {{ {expression} }} catch {{ null }}")["result"]
@@ -95,7 +96,7 @@ class Page(Connection):
         self.call("Input.insertText", text=text)
 
     def press(self, key: str, **more: object) -> None:
-        """A key as a keyboard sends it. One character is typed."""
+        """Sends a key like a keyboard. A single character is typed."""
         text = {"text": key} if len(key) == 1 else {"Enter": {"text": "\r"}}.get(key, {})
         self.call("Input.dispatchKeyEvent", type="keyDown", key=key, **text, **more)
         self.call("Input.dispatchKeyEvent", type="keyUp", key=key, **more)
@@ -107,7 +108,7 @@ class Page(Connection):
         return [event["params"] for event in self._events if event["method"] == method]
 
     def complaints(self) -> list[str]:
-        """Errors in the console, exceptions, and breaches of the content security policy."""
+        """Returns errors in the console, exceptions, and violations of the content security policy."""
         entries = [seen["entry"] for seen in self.seen("Log.entryAdded")]
         issues = [seen["issue"] for seen in self.seen("Audits.issueAdded")]
         return [
@@ -117,13 +118,13 @@ class Page(Connection):
         ]
 
     def hosts(self) -> set[str | None]:
-        """Every host that was asked for something, refused and unreachable ones included."""
+        """Returns every host to which a request was made, including refused and unreachable ones."""
         urls = [urlsplit(sent["request"]["url"]) for sent in self.seen("Network.requestWillBeSent")]
         return {url.hostname for url in urls if url.scheme != "data"}
 
 
 class Browser:
-    """A browser with a fresh profile that can resolve no name."""
+    """A browser with a fresh profile that can resolve no host name."""
 
     def __init__(self, binary: str, profile: Path) -> None:
         self._connections = ExitStack()
@@ -149,14 +150,14 @@ class Browser:
         raise AssertionError("the browser did not start")
 
     def new_context(self) -> str:
-        """A profile of its own beside the others."""
+        """Creates another profile next to the existing ones."""
         return str(self._call("Target.createBrowserContext")["browserContextId"])
 
     def close_context(self, context: str) -> None:
         self._call("Target.disposeBrowserContext", browserContextId=context)
 
     def new_page(self, context: str) -> Page:
-        """One more window."""
+        """Opens another window."""
         made = self._call("Target.createTarget", url="about:blank", browserContextId=context, newWindow=True)
         tabs = self._http("GET", "list")
         return self._page(next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["id"] == made["targetId"]))

@@ -1,4 +1,4 @@
-"""A service that looks at what it is sent before it looks how much that is: what ``tests.probing`` must find."""
+"""A service that processes input before it checks the size: ``tests.probing`` must find it."""
 
 import unicodedata
 from typing import Annotated

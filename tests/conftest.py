@@ -24,15 +24,15 @@ from tests.databases import TEMPLATE, Databases
 from tests.support import SECRET, Person
 from tests.whole_run import Recorded, fail
 
-for name in list(os.environ):  # the developer's own settings have no say in a test run
+for name in list(os.environ):  # the developer's own settings do not affect a test run
     if name.lower() in Settings.model_fields or name.lower() == "better_auth_secret":
         del os.environ[name]
 
 passwords.THREAD_NICENESS = 0  # or hashing would wait for the other processes of the run
 statements.record()
 recorded = Recorded()
-# What takes longest begins first, so that all processes end at about the same time; what waits most stands beside what
-# computes most.
+# The slowest files start first, so that all processes end at about the same time; files that mostly wait alternate with
+# files that compute.
 FIRST = [
     "tests/faults/test_worst_values.py",
     "tests/http/test_protocol.py",
@@ -58,7 +58,8 @@ FIRST = [
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two processes run the suite or folders of it; for a file or two, starting them takes longer than they save."""
+    """Uses two processes for the suite or folders of it; for one or two files, starting them takes longer than they
+    save."""
     files = [Path(argument.partition("::")[0]).is_file() for argument in config.args]
     return 0 if len(files) < 3 and all(files) else 2
 
@@ -69,7 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """What was recorded is judged once, where the tests were started."""
+    """Checks the records once, in the process that started the tests."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["recorded"] = recorded.hand_over(session)
         return
@@ -79,7 +80,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_testnodedown(node: Any) -> None:
-    if hasattr(node, "workeroutput"):  # a worker that crashed has none, and has failed
+    if hasattr(node, "workeroutput"):  # a crashed worker has none, and has failed
         recorded.take(node.workeroutput["recorded"])
 
 
@@ -90,7 +91,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Iterator[Path]:
-    # Not tmp_path: a unix socket's path has at most about 100 bytes.
+    # Not tmp_path: the path of a Unix socket has at most about 100 bytes.
     folder = Path(tempfile.mkdtemp(prefix="todo-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -98,13 +99,13 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
-    """The embedded server with its database, not migrated yet."""
+    """Starts the embedded server with its database, not migrated yet."""
     async with embedded_postgres(Settings(_env_file=None, data_dir=data_dir)) as options:
-        # What a power cut loses is lost with these tests as well, and the disk may be busy.
+        # Tests need no protection against power failures, and the disk may be busy.
         for sql in ("alter system set fsync = off", "select pg_reload_conf()"):
             await Databases(options).execute(sql)
         yield options
-        if statements.ISSUED:  # the last moment at which the planner can be asked
+        if statements.ISSUED:  # the last time at which the planner is available
             await migrations.upgrade(options)
             async with statements.planner(options) as planner:
                 statements.LEAKS.extend((await statements.leaks(planner))[0])
@@ -112,7 +113,7 @@ async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
 
 @pytest.fixture(scope="session")
 async def migrated(postgres: ConnectOptions) -> str:
-    """The name of a migrated database to copy from: 40 ms instead of a migration."""
+    """Returns the name of a migrated database to copy from: 40 ms instead of a migration."""
     template = Databases(postgres)
     await template.execute(f"create database {TEMPLATE} template template0")
     await migrations.upgrade(template.at(TEMPLATE))
@@ -121,7 +122,7 @@ async def migrated(postgres: ConnectOptions) -> str:
 
 @pytest.fixture
 async def databases(postgres: ConnectOptions) -> AsyncIterator[Databases]:
-    """Databases of this test alone."""
+    """Provides databases of this test alone."""
     made = Databases(postgres)
     yield made
     await made.drop()
@@ -135,15 +136,15 @@ def settings(postgres: ConnectOptions) -> Settings:
         jwt_secret=SECRET,
         access_log=False,
         pool_size=5,
-        pool_timeout=10,  # the other processes of a run are no reason for 503
+        pool_timeout=10,  # the load of the other processes of a run must not cause 503
         worker="off",
-        rate_limit_anonymous_per_minute=0,  # all tests call from one address
+        rate_limit_anonymous_per_minute=0,  # all tests have the same IP address
     )
 
 
 @pytest.fixture(scope="session")
 async def app(settings: Settings) -> AsyncIterator[FastAPI]:
-    """The whole application, started."""
+    """Starts the whole application."""
     application = create_app(settings)
     async with application.router.lifespan_context(application):
         yield application
@@ -151,14 +152,14 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture(scope="session")
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """HTTP without a token."""
+    """Opens an HTTP client without a token."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         yield http
 
 
 @pytest.fixture
 async def sql(app: FastAPI, postgres: ConnectOptions) -> AsyncIterator[Any]:
-    """A superuser's connection: what really is in the tables."""
+    """Opens a superuser's connection, to read the real contents of tables."""
     connection = await asyncpg.connect(**postgres.arguments())
     yield connection
     await connection.close()
@@ -171,11 +172,11 @@ def new_person(client: httpx.AsyncClient) -> Callable[[], Person]:
 
 @pytest.fixture
 def alice(new_person: Callable[[], Person]) -> Person:
-    """The user of this test."""
+    """Returns the user of this test."""
     return new_person()
 
 
 @pytest.fixture
 def bob(new_person: Callable[[], Person]) -> Person:
-    """Somebody else."""
+    """Returns another user."""
     return new_person()

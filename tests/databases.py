@@ -10,7 +10,7 @@ import asyncpg
 from app.db.connection_options import ConnectOptions
 
 TEMPLATE = "template_migrated"
-# Of the role of logins alone; the service's role has no right on them and no policy lets it at a row.
+# Tables of the login role alone; the service's role has no privilege on them and no policy gives it a row.
 AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
 
 
@@ -29,7 +29,7 @@ class Databases:
         self._made: list[str] = []
 
     def at(self, name: str) -> ConnectOptions:
-        """How to reach database ``name`` of the server."""
+        """Returns the options for connecting to database ``name`` of the server."""
         path = urlsplit(self._server.dsn).path
         return replace(self._server, dsn=self._server.dsn.replace(f"{path}?", f"/{name}?"))
 
@@ -41,7 +41,7 @@ class Databases:
             await connection.close()
 
     async def create(self, template: str = "template0", change: str = "", name: str = "") -> ConnectOptions:
-        """An empty database, or a copy of ``template`` in which ``change`` has run as superuser."""
+        """Creates an empty database, or a copy of ``template`` in which ``change`` has run as superuser."""
         name = name or f"scratch_{next(self._numbers)}"
         await self.execute(f"create database {name} template {template}")
         self._made.append(name)

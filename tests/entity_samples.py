@@ -1,4 +1,4 @@
-"""A row of each entity that a user can edit, by requests: what tests of the registry make, change and delete."""
+"""A sample row of each entity that a user can edit, for tests that create, change and delete every entity."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from tests.support import Person
 
 
 class Sample(NamedTuple):
-    """``path`` may name ``{task}``, a task that is made first."""
+    """A sample. ``path`` may name ``{task}``, a task that is created first."""
 
     path: str
     body: dict[str, Any]

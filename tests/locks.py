@@ -1,7 +1,7 @@
-"""In which order transactions lock rows, and whether two of them could wait for each other in a circle.
+"""The order in which transactions lock rows, and whether two of them could wait for each other in a cycle.
 
-After lockdep of the Linux kernel: an order that was seen once in each direction is a deadlock, whether or not anybody
-met it. Rows are told apart by their table only, the row of an owner in ``users`` and ``accounts`` by the transaction.
+After lockdep of the Linux kernel: an order seen once in each direction is a deadlock, whether or not it has occurred.
+Rows are distinguished by their table only, an owner's row in ``users`` and ``accounts`` by the transaction.
 """
 
 import re
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from app.models import METADATA
 
-# What is locked, weakest first; NEW is a key that was inserted. PostgreSQL manual, 13.3.2.
+# Lock modes, weakest first; NEW is a key that was inserted. PostgreSQL manual, 13.3.2.
 KEY_SHARE, SHARE, NO_KEY_UPDATE, UPDATE, NEW = "key share", "share", "no key update", "update", "new"
-# wanted -> held by others: it waits.
+# wanted -> held by others that it waits for
 CONFLICTS = {
     KEY_SHARE: {UPDATE},
     SHARE: {NO_KEY_UPDATE, UPDATE},
@@ -26,7 +26,7 @@ STRENGTH = [KEY_SHARE, SHARE, NO_KEY_UPDATE, UPDATE]
 ONE_ROW = {"users", "accounts"}  # of each owner
 OWNED = {name for name, table in METADATA.tables.items() if name == "users" or "user_id" in table.primary_key.columns}
 MANY_ROWS = OWNED - ONE_ROW
-# Keys that the service chooses: an insert may meet another one's.
+# Keys that the service chooses: an insert may collide with another transaction's.
 CHOSEN = {
     name
     for name, table in METADATA.tables.items()
@@ -36,12 +36,12 @@ CHOSEN = {
 }
 
 
-# Modules whose circles are no fault.
+# Modules whose cycles are harmless.
 EXCUSED_MODULES = {
-    "services/operations/isolation_check.py",  # rows of an owner whom nobody else can be
-    "services/accounts/erasure.py",  # locks all rows of an account, and is run again when it was the victim
+    "services/operations/isolation_check.py",  # rows of an owner that no request can have
+    "services/accounts/erasure.py",  # locks all rows of an account, and is retried when it was the victim
 }
-# What is held, what is wanted, and why nobody waits for that.
+# What is held, what is wanted, and why no transaction waits for it.
 EXCUSED = {
     (
         "sessions",
@@ -58,7 +58,8 @@ class Lock(NamedTuple):
 
 
 class Step(NamedTuple):
-    """``wanted`` by a transaction that has ``held``, and the rows in ``alone`` as no other transaction of the owner."""
+    """A lock ``wanted`` by a transaction that has ``held``, and the rows in ``alone``, which no other transaction
+    locks."""
 
     held: Lock
     wanted: Lock
@@ -66,7 +67,7 @@ class Step(NamedTuple):
 
 
 def waits(wanted: Lock, held: Lock) -> bool:
-    """Whether who wants it may have to wait for who holds the other."""
+    """Returns whether a transaction that wants the lock may have to wait for one that holds the other."""
     return wanted.table == held.table and held.mode in CONFLICTS[wanted.mode]
 
 
@@ -77,7 +78,7 @@ class Transaction:
         self.held: list[Lock] = []
 
     def run(self, sql: str) -> Iterator[Step]:
-        """The steps that ``sql`` makes."""
+        """Yields the steps of ``sql``."""
         for lock in locks_of(sql):
             if self._covers(lock):
                 continue
@@ -91,7 +92,7 @@ class Transaction:
                 self.held.append(held)
 
     def _covers(self, lock: Lock) -> bool:
-        """Whether it has that row, as strongly."""
+        """Returns whether the transaction has that row already, as strongly."""
         if lock.table not in ONE_ROW or lock in self.held:
             return lock.table in ONE_ROW
         had = [STRENGTH.index(held.mode) for held in self.held if held.table == lock.table and held.mode != NEW]
@@ -99,10 +100,11 @@ class Transaction:
 
 
 def circles(steps: Iterable[Step]) -> list[list[Step]]:
-    """Steps of which each waits for the next one, and the last for the first.
+    """Returns cycles: steps of which each waits for the next one, and the last for the first.
 
-    Two that are alone with the same row cannot be made at the same time. Of rows in one table of an owner the order is
-    not known here.
+    Two steps that are alone with the same row cannot occur concurrently. The order of rows in one table of an owner is
+    not
+    known here.
     """
     followed: dict[Step, list[Step]] = {}
     judged = sorted(step for step in steps if step.held.table != step.wanted.table or step.held.table not in MANY_ROWS)
@@ -113,9 +115,9 @@ def circles(steps: Iterable[Step]) -> list[list[Step]]:
 
 
 def _circle(first: Step, followed: dict[Step, list[Step]]) -> list[Step] | None:
-    """The shortest one of ``first``."""
+    """Returns the shortest cycle that starts with ``first``."""
     paths, seen = [([first], first.alone)], set[tuple[Step, frozenset[str]]]()
-    for path, alone in paths:  # grows meanwhile
+    for path, alone in paths:  # grows in the loop
         if waits(path[-1].wanted, first.held) and not (len(path) == 1 and first.alone):
             return path
         for step in followed[path[-1]]:
@@ -126,7 +128,7 @@ def _circle(first: Step, followed: dict[Step, list[Step]]) -> list[Step] | None:
 
 
 def faults(steps: dict[Step, str]) -> list[str]:
-    """Returns the circles that nothing excuses, of steps with the module of each."""
+    """Returns the cycles that no exemption covers, of steps with the module of each."""
     judged = {
         step
         for step, module in steps.items()
@@ -136,16 +138,16 @@ def faults(steps: dict[Step, str]) -> list[str]:
 
 
 def idle_excuses(steps: dict[Step, str]) -> set[tuple[str, str]]:
-    """Returns the excuses without which there would be no circle more."""
+    """Returns the exemptions without which there would be no additional cycle."""
     everything = circles(step for step, module in steps.items() if module not in EXCUSED_MODULES)
     return set(EXCUSED) - {(step.held.table, step.wanted.table) for circle in everything for step in circle}
 
 
 @cache
 def locks_of(sql: str) -> tuple[Lock, ...]:
-    """In the order in which PostgreSQL takes them.
+    """Returns the locks of a statement, in the order in which PostgreSQL takes them.
 
-    A part of WITH runs when what it returns is read, or else at the end; foreign keys are checked behind the statement.
+    A part of WITH runs when its result is read, or else at the end; foreign keys are checked after the statement.
     """
     parts = _parts(sql)
     found: list[Lock] = []
@@ -168,7 +170,7 @@ def locks_of(sql: str) -> tuple[Lock, ...]:
 
 
 def _parts(sql: str) -> dict[str, str]:
-    """The parts of WITH by name, and the statement itself as ''."""
+    """Returns the parts of WITH by name, and the statement itself as ''."""
     parts: dict[str, str] = {}
     rest = sql.strip()
     if re.match(r"with\b", rest, re.IGNORECASE):
@@ -190,7 +192,7 @@ _WRITTEN = re.compile(r"\b(insert into|update|delete from)\s+\"?(\w+)\"?", re.IG
 
 
 def _locks_of_part(sql: str) -> tuple[list[Lock], list[Lock]]:
-    """What it takes itself, and what follows from it behind the statement."""
+    """Returns the locks that a part takes itself, and those that follow after the statement."""
     now: list[Lock] = []
     behind: list[Lock] = []
     for reading in _READ.finditer(sql):
@@ -234,4 +236,4 @@ def _children(table: str) -> Iterator[Lock]:
                     yield Lock(name, UPDATE)
                     yield from _children(name)
                 else:
-                    yield Lock(name, KEY_SHARE)  # whether there is one
+                    yield Lock(name, KEY_SHARE)  # to check whether there is one

@@ -1,11 +1,11 @@
-"""Ports that nobody else takes before they are used."""
+"""Ports that no other process takes before they are used."""
 
 import os
 import random
 import socket
 from contextlib import suppress
 
-# Of each process of a run its own, below those that the system gives to outgoing connections.
+# A range for each process of a run, below the ports that the system uses for outgoing connections.
 SHARE = 1_000
 FIRST = 20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12 * SHARE
 

@@ -1,4 +1,4 @@
-"""Sends requests one after the other and looks all the time whether the service still answers others."""
+"""Sends requests one after the other, and checks all the time whether the service still serves others."""
 
 import contextlib
 import http.client
@@ -19,12 +19,12 @@ ANSWER_WITHIN = 5.0
 ANSWER_MAX = 65_536  # bytes
 KEPT = 65_536
 PAUSE = 0.01
-AGAIN = 5  # times that a pause is looked for again: one that comes from the machine does not come back
+AGAIN = 5  # times that a delay is measured again: one caused by the machine does not recur
 GIVEN_UP = 12  # restarts within one list of cases
 
 
 class Answer(NamedTuple):
-    """``status`` is 0 when none came."""
+    """A response. ``status`` is 0 without one."""
 
     status: int
     size: int
@@ -50,10 +50,10 @@ class Finding(NamedTuple):
 
 
 class Prober:
-    """GET /health on a connection of its own, every ``PAUSE`` seconds, from a thread."""
+    """Requests GET /health on a connection of its own, every ``PAUSE`` seconds, from a thread."""
 
     def __init__(self, port: int) -> None:
-        self.samples: list[tuple[float, float]] = []  # when asked, when answered
+        self.samples: list[tuple[float, float]] = []  # time of the request, time of the response
         self._port, self._ending = port, threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -80,18 +80,18 @@ class Prober:
             self._ending.wait(PAUSE)
 
     def settle(self) -> None:
-        """Wait for a sample that begins now."""
+        """Waits for a sample that starts now."""
         began = time.monotonic()
         while not any(asked >= began for asked, _ in self.samples[-3:]) and time.monotonic() < began + ANSWER_WITHIN:
             time.sleep(PAUSE)
 
     def longest(self, since: float, until: float) -> float:
-        """The longest wait for an answer of those that overlap."""
+        """Returns the longest time to a response, of the samples that overlap."""
         return max((end - start for start, end in self.samples if start < until and end > since), default=0.0)
 
 
 def exchange(port: int, method: str, case: Case, headers: Headers, patience: float) -> Answer:
-    """One request on a connection of its own."""
+    """Sends one request on a connection of its own."""
     body = b"".join(case.body or ())
     names = {name.lower() for name, _ in case.headers}
     lines = [(b"Host", b"localhost"), *headers, *case.headers]
@@ -122,7 +122,7 @@ Judge = Callable[[Case, Answer], str]
 
 
 def judge(case: Case, answer: Answer) -> str:
-    """What is wrong with an answer; nothing when it is right."""
+    """Returns what is wrong with a response; an empty text when it is right."""
     if answer.status == 0:
         return "no answer"
     if answer.status >= 500 and not _is_off(answer):
@@ -139,17 +139,17 @@ def judge(case: Case, answer: Answer) -> str:
 
 
 def _is_out(answer: Answer) -> bool:
-    """Whether the token is not good: a wrong password is 401, too."""
+    """Returns whether the token is invalid: a wrong password is 401 also."""
     return answer.status == 401 and (b'"code":"token_' in answer.body or b'"code":"session_' in answer.body)
 
 
 def _is_off(answer: Answer) -> bool:
-    """There is no model in these tests, and only what is acceptable hears so."""
+    """Returns whether the route is disabled: these tests have no model, and only valid requests get that response."""
     return b'"chat_not_configured"' in answer.body
 
 
 class Survey:
-    """Sends cases to ``server``, which is started again when it does not come back."""
+    """Sends cases to ``server``, and restarts it when it does not recover."""
 
     def __init__(self, server: Server, prober: Prober, *, answer_within: float = ANSWER_WITHIN) -> None:
         self.server, self.prober = server, prober
@@ -158,7 +158,7 @@ class Survey:
         self.restarts = 0
         self.rss_at_start = self.rss()
         self.costs: list[tuple[float, str]] = []  # seconds of CPU
-        self.headers: Headers = ()  # of the one who is signed in
+        self.headers: Headers = ()  # of the logged-in user
         self.sign_in: Callable[[], object] | None = None  # again, when a case has ended the session or the service
 
     def rss(self) -> int:
@@ -166,7 +166,7 @@ class Survey:
         return int(psutil.Process(self.server.process.pid).memory_info().rss)
 
     def run(self, method: str, cases: Iterable[Case], judged: Judge = judge) -> list[Finding]:
-        """The findings. After ``GIVEN_UP`` restarts the rest is left out, and one finding says so."""
+        """Returns the findings. After ``GIVEN_UP`` restarts the rest is skipped, and one finding reports it."""
         asked: list[tuple[Case, Answer]] = []
         findings: list[Finding] = []
         restarts = self.restarts
@@ -209,7 +209,7 @@ class Survey:
         self.rss_at_start = self.rss()
 
     def _slow(self, asked: list[tuple[Case, Answer]]) -> list[tuple[Case, Answer]]:
-        """Those during which /health waited too long; of several at once the longest."""
+        """Returns the cases during which /health waited too long; of several concurrent ones the longest."""
         found: dict[int, tuple[Case, Answer]] = {}
         for start, end in self.prober.samples:
             if end - start > HEALTH_WITHIN:

@@ -1,4 +1,4 @@
-"""The service as its users run it: a process of its own, on a free port, with a bounded life."""
+"""The service as its users run it: a process of its own, on a free port, for a limited time."""
 
 import contextlib
 import os
@@ -21,12 +21,12 @@ START, STOP = 60.0, 40.0  # seconds, generous: the machine may be busy
 
 
 def environment(**settings: Any) -> dict[str, str]:
-    """That of the test run, which ``conftest`` has cleared of settings, and ``settings``."""
+    """Returns the environment of the test run, which ``conftest`` has cleared of settings, with ``settings``."""
     return {**os.environ, **{name.upper(): str(value) for name, value in settings.items()}}
 
 
 def run_todo(*arguments: str, cwd: Path, **settings: Any) -> "subprocess.CompletedProcess[str]":
-    """A command that ends by itself."""
+    """Runs a command that ends by itself."""
     return subprocess.run(
         [TODO, *arguments], cwd=cwd, env=environment(**settings), capture_output=True, text=True, timeout=START
     )
@@ -51,7 +51,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
 
 
 class Service:
-    """``todo serve``, started in ``cwd``."""
+    """Runs ``todo serve`` in ``cwd``."""
 
     def __init__(self, cwd: Path, command: tuple[str, ...] = (str(TODO), "serve"), **settings: Any) -> None:
         self.cwd = cwd
@@ -72,13 +72,13 @@ class Service:
         return self._err.read_text()
 
     def ready(self) -> "Service":
-        """Wait for the end of the banner."""
+        """Waits for the end of the banner."""
         wait_until(lambda: "-d '{" in self.banner or self.process.poll() is not None, START)
         assert self.process.poll() is None, self.log
         return self
 
     def ended(self) -> int:
-        """Wait for the end; the exit status."""
+        """Waits for the end of the process, and returns its exit status."""
         return self.process.wait(STOP)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
@@ -89,7 +89,7 @@ class Service:
         return httpx.get(f"http://{host}:{self.port}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=5)
 
     def titles(self) -> list[str]:
-        """Alice's tasks."""
+        """Returns the titles of Alice's tasks."""
         folder = self.cwd / self.environment.get("DATA_DIR", "data")
         token = make_token("alice", secret=(folder / "jwt_secret").read_text().strip())
         answer = self.get("/api/me/tasks?sort=created_at", token=token)
@@ -99,7 +99,7 @@ class Service:
 
 @contextlib.contextmanager
 def service(cwd: Path, **options: Any) -> Iterator[Service]:
-    """One that is stopped whatever the test finds, and no PostgreSQL of it is left."""
+    """Starts a service that is stopped whatever the outcome of the test, with its PostgreSQL."""
     running = Service(cwd, **options)
     try:
         yield running
@@ -109,7 +109,7 @@ def service(cwd: Path, **options: Any) -> Iterator[Service]:
 
 
 def postgres_in(folder: Path) -> list[psutil.Process]:
-    """The postmaster and other processes of a PostgreSQL whose data is below ``folder``."""
+    """Returns the postmaster and other processes of a PostgreSQL whose data is below ``folder``."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):

@@ -1,4 +1,4 @@
-"""Endpoints that webhooks call: real sockets on the loopback, with every kind of behaviour."""
+"""Endpoints of webhooks: real sockets on the loopback, with every kind of behaviour."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """``answer`` maps how many calls there were before to a status; it may take its time."""
+    """Receives webhooks. ``answer`` maps the number of earlier calls to a status; it may take its time."""
 
     def __init__(self, answer: Answer) -> None:
         self.calls: list[Received] = []
@@ -62,7 +62,7 @@ class Receiver:
 
 @contextmanager
 def served(server: ThreadingHTTPServer) -> Iterator[int]:
-    """Its port, as long as a thread of its own serves it."""
+    """Serves in a thread, and yields the port."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

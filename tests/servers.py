@@ -1,4 +1,4 @@
-"""The service as it runs: its own process, its own port, real sockets."""
+"""The service as deployed: its own process, its own port, real sockets."""
 
 import json
 import os
@@ -17,14 +17,14 @@ import httpx
 from tests.ports import free_port
 from tests.support import SECRET, Person
 
-PATIENCE = 60.0  # seconds: several processes may start at once
+PATIENCE = 60.0  # seconds: several processes may start concurrently
 
 
 class Server:
-    """``python -m app serve`` on ``port``; the same port again after ``start`` means a restart."""
+    """Runs ``python -m app serve`` on ``port``; ``start`` again restarts it on the same port."""
 
     def __init__(self, dsn: str, *, app: str | None = None, **env: str) -> None:
-        """``app`` is a factory to serve instead, for faults that only a test causes."""
+        """Prepares a server; ``app`` is a factory to serve instead, for faults that only a test causes."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         serve = ["app", "serve"]
@@ -47,7 +47,7 @@ class Server:
         if self.process is not None:  # it was killed
             self.process.wait(PATIENCE)
         root = Path(__file__).parents[1]
-        if self._errors is None:  # a file, because a pipe that nobody reads would stop the service
+        if self._errors is None:  # a file, because a pipe that is not read would block the service
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(self._command, env=self._env, cwd=root, stderr=self._errors)
         deadline = time.monotonic() + PATIENCE
@@ -60,7 +60,7 @@ class Server:
         raise AssertionError(f"the service did not start: {self.stop(signal.SIGKILL)}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> str:
-        """Returns what it wrote to standard error."""
+        """Stops the server, and returns its output to standard error."""
         assert self.process is not None
         assert self._errors is not None
         self.process.send_signal(how)
@@ -89,7 +89,7 @@ def running(*args: Any, **options: Any) -> Iterator[Server]:
 
 @contextmanager
 def working(dsn: str, **env: str) -> Iterator[None]:
-    """``todo worker`` beside the servers."""
+    """Runs ``todo worker`` next to the servers."""
     settings = {"DATABASE_URL": dsn, "JWT_SECRET": SECRET, "PATH": os.environ["PATH"], **env}
     command = [sys.executable, "-m", "app", "worker"]
     process = subprocess.Popen(command, env=settings, cwd=Path(__file__).parents[1])
@@ -101,7 +101,7 @@ def working(dsn: str, **env: str) -> Iterator[None]:
 
 
 class Event(NamedTuple):
-    """One dispatched event; ``id`` is the last one seen, as in a browser."""
+    """A dispatched event; ``id`` is the last one received, as in a browser."""
 
     name: str
     id: str
@@ -109,7 +109,7 @@ class Event(NamedTuple):
 
 
 class EventSource:
-    """What a browser's EventSource reads, without its reconnecting."""
+    """Reads a stream like a browser's EventSource, without reconnecting."""
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer

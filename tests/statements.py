@@ -1,4 +1,4 @@
-"""Every statement that the service issues in this process while the tests run, and whether it is pinned to one user."""
+"""Every statement that the service issues in this process during the tests, and whether it is pinned to one user."""
 
 import json
 import re
@@ -19,11 +19,11 @@ from tests.databases import AUTH
 from tests.locks import Step, Transaction
 
 APP = str(Path(__file__).parents[1] / "app")
-# What is found by e-mail, token or address, before anybody knows whose it is, is behind a role of its own.
+# Lookups by e-mail, token or IP address, before the owner is known, use a role of their own.
 USER_DATA = set(METADATA.tables) - AUTH
-# It writes rows of strangers on purpose, and rolls them back.
+# It writes rows of other users deliberately, and rolls them back.
 PROOF = "services/operations/isolation_check.py"
-# Modules of the worker, which looks for who is due.
+# Modules of the worker, which finds users with something due.
 ACROSS_USERS = {
     "services/webhooks/deliveries.py",
     "services/retention/pruning.py",
@@ -46,9 +46,9 @@ class Issued(NamedTuple):
 
 
 ISSUED: set[Issued] = set()
-# What is wrong with them, when the database that can say so has ended.
+# What is wrong with them, kept after the database that reports it has ended.
 LEAKS: list[str] = []
-# What transactions locked while they had locks, with a module that did.
+# Locks that transactions requested while they held others, with the module.
 LOCKED: dict[Step, str] = {}
 _transactions: dict[int, Transaction] = {}
 _listeners: list[list[str]] = []
@@ -56,7 +56,7 @@ _listeners: list[list[str]] = []
 
 @contextmanager
 def listening() -> Iterator[list[str]]:
-    """What is issued meanwhile, in order."""
+    """Collects the statements issued in the block, in order."""
     heard: list[str] = []
     _listeners.append(heard)
     yield heard
@@ -64,7 +64,7 @@ def listening() -> Iterator[list[str]]:
 
 
 def record() -> None:
-    """From now on. What a test itself executes is not counted."""
+    """Records statements from now on. Statements that a test itself executes do not count."""
     execute = Session.exec
 
     def recorded(self: Session, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
@@ -91,7 +91,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def unpinned(plan: dict[str, Any]) -> list[str]:
-    """Tables of user data that are read without their owner's condition."""
+    """Returns the tables of user data that are read without their owner's condition."""
     found = []
     for node in nodes(plan):
         table = node.get("Relation Name")
@@ -104,13 +104,14 @@ def unpinned(plan: dict[str, Any]) -> list[str]:
 
 
 def looks_across_users(issued: Issued) -> bool:
-    """The worker's look for who is due: it cannot write and reads few columns (tests/db/test_migrations.py)."""
+    """Returns whether it is a query of the worker for due users: it cannot write and reads few columns
+    (tests/db/test_migrations.py)."""
     return "READ ONLY" in issued.begin and f"ROLE {WORKER_ROLE}" in issued.begin
 
 
 @asynccontextmanager
 async def planner(options: ConnectOptions) -> AsyncIterator[Any]:
-    """A connection of a superuser, whom no policy adds a condition for."""
+    """Opens a superuser's connection, to whose queries no policy adds a condition."""
     connection = await asyncpg.connect(**options.arguments())
     try:
         await connection.execute(PLAN)
@@ -131,7 +132,7 @@ async def leaks(connection: Any) -> tuple[list[str], int]:
     for issued in sorted(ISSUED):
         if looks_across_users(issued) and issued.module not in ACROSS_USERS:
             found.append(f"{issued.module} looks across users: {issued.sql}")
-        # what sets the transaction's own role or owner has no plan
+        # statements that set the transaction's role or owner have no plan
         if issued.module == PROOF or looks_across_users(issued) or issued.sql.startswith("set local "):
             continue
         try:

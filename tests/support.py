@@ -1,4 +1,4 @@
-"""What tests say in one word."""
+"""Shared helpers of the tests: tokens, users, assertions."""
 
 import time
 from typing import Any
@@ -10,7 +10,7 @@ SECRET = "a-test-secret-that-is-long-enough-0123456789"
 
 
 def make_token(subject: str, *, ttl: int = 3600, secret: str = SECRET) -> str:
-    """A token as a front-end that shares the secret would sign it."""
+    """Returns a token as signed by a front-end that shares the secret."""
     now = int(time.time())
     return jwt.encode({"sub": subject, "iat": now, "exp": now + ttl}, secret, "HS256")
 
@@ -25,7 +25,7 @@ class Person:
     async def call(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **options: Any
     ) -> httpx.Response:
-        """``path`` below /api/<user_id>, or an absolute one."""
+        """Calls ``path`` below /api/<user_id>, or an absolute one."""
         url = path if path.startswith("/api/") or not path.startswith("/") else f"/api/{self.subject}{path}"
         return await self.client.request(method, url, headers={**self.headers, **(headers or {})}, **options)
 
@@ -50,21 +50,21 @@ class Person:
         return await self.call("DELETE", path, **options)
 
     async def add(self, title: str = "Buy milk", **fields: Any) -> dict[str, Any]:
-        """Create a task and return it."""
+        """Creates a task and returns it."""
         answer = await self.post("/tasks", {"title": title, **fields})
         assert answer.status_code == 201, answer.text
         task: dict[str, Any] = answer.json()
         return task
 
     async def titles(self, query: str = "") -> list[str]:
-        """The titles of the list, in order."""
+        """Returns the titles of the list, in order."""
         answer = await self.get(f"/tasks{query}")
         assert answer.status_code == 200, answer.text
         return [task["title"] for task in answer.json()]
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
-    """The answer is an RFC 9457 problem of this status; returns its body."""
+    """Asserts that the response is an RFC 9457 problem of this status; returns its body."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()

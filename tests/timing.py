@@ -1,10 +1,10 @@
-"""Bounds of CPU time that hold on slower machines, and in slower minutes of a shared one."""
+"""Bounds of CPU time that hold on slower machines, and while a shared one is busy."""
 
 from collections.abc import Callable
 from time import thread_time
 
 ROUNDS = 5
-REFERENCE_SECONDS = 0.0039  # what ``_reference_work`` took where the bounds of the tests were measured
+REFERENCE_SECONDS = 0.0039  # the time of ``_reference_work`` on the machine on which the bounds were measured
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -29,7 +29,7 @@ def allowed(seconds: float) -> float:
 def assert_takes_less_than(seconds: float, work: Callable[[], object], runs: int = 20) -> None:
     """Asserts that the fastest of some runs takes less than ``seconds`` of CPU, or what is ``allowed`` for them."""
     fastest = bound = float("inf")
-    for _ in range(ROUNDS):  # the machine may have been slow for the work and fast for what it is compared with
+    for _ in range(ROUNDS):  # the machine may have been slow for the work and fast for the reference
         for _ in range(runs):
             fastest = min(fastest, cpu_seconds(work))
             if fastest < seconds / 2:

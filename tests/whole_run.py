@@ -1,4 +1,4 @@
-"""What is judged when all tests have run: the statements of each process, and the locks of all processes together."""
+"""Checks after all tests: the statements of each process, and the locks of all processes together."""
 
 import pickle
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ WHOLE = 50  # files and more are the whole suite
 
 
 class Recorded:
-    """What the processes of a run have recorded."""
+    """The records of the processes of a run."""
 
     def __init__(self) -> None:
         self.files = 0
 
     def hand_over(self, session: pytest.Session) -> bytes:
-        """Returns what a worker of pytest-xdist recorded, for the process that started it."""
+        """Returns the records of a worker of pytest-xdist, for the process that started it."""
         return pickle.dumps((LOCKED, LEAKS, _files(session)))
 
     def take(self, handed_over: bytes) -> None:
@@ -28,7 +28,7 @@ class Recorded:
         LEAKS.extend(leaks)
 
     def judge(self, session: pytest.Session) -> Iterator[tuple[str, list[str]]]:
-        """Yields what is wrong, after the name of the test that says the same of one process."""
+        """Yields what is wrong, after the name of the test that checks the same in one process."""
         yield "tests/rules/test_pinned_statements.py::test_every_statement_issued_is_pinned_to_one_user", LEAKS
         yield "tests/rules/test_lock_order.py::test_no_transactions_wait_in_a_cycle", faults(LOCKED)
         if max(self.files, _files(session)) >= WHOLE and not session.testsfailed:
@@ -37,7 +37,7 @@ class Recorded:
 
 
 def _files(session: pytest.Session) -> int:
-    """None if some tests of them were left out."""
+    """Returns the number of files; 0 if some of their tests were left out."""
     chosen: Any = session.config.option
     left_out = chosen.markexpr or chosen.keyword or chosen.collectonly
     return 0 if left_out else len({item.path for item in session.items})

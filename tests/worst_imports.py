@@ -1,4 +1,5 @@
-"""The worst files of each format. An import may take its time and answers with a report; others do not wait for it."""
+"""The worst files of each format. An import may take its time and returns a report; other requests do not wait for
+it."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ REPORT_MAX = ERRORS_MAX * LISTED * 160  # bytes
 ROW = 900_000  # bytes, below the limit of a row
 ROWS = 50_000  # IMPORT_ROWS_MAX of this service
 TODOIST = b"TYPE,CONTENT,DESCRIPTION,PRIORITY,INDENT,DATE\r\n"
-# Of what a row may hold: 1 MB at a time, and eight such rows.
+# Content of rows: 1 MB at a time, and eight such rows.
 KINDS = (
     Value("combining marks of 60 KB", MARKS.text(worst.LONG)),
     Value("combining marks of 900 KB", MARKS.text(ROW)),
@@ -26,7 +27,7 @@ KINDS = (
 
 
 def judge_report(case: Case, answer: Answer) -> str:
-    """Refused rows are reported with 200."""
+    """Judges a report: refused rows are reported with 200."""
     if answer.status == 409:
         return "not read: an import is still running"
     report = answer.status == 200 and answer.size <= REPORT_MAX

@@ -23,7 +23,7 @@ SAMPLES = {"date": "2026-12-01", "date-time": "2026-12-01T09:00:00Z", "email": "
 
 
 class Case(NamedTuple):
-    """One request. ``refused``: only a 4xx is right. ``signed_in``: it brings a token, so 401 is wrong."""
+    """One request. ``refused``: only a 4xx is right. ``signed_in``: it has a token, so 401 is wrong."""
 
     place: str
     kind: str
@@ -40,7 +40,7 @@ class Operation(NamedTuple):
     path: str
     spec: Json
     document: Json
-    query_names: frozenset[str]  # also those that the document leaves out
+    query_names: frozenset[str]  # including those that the document omits
     hidden: bool  # from the document
 
     @property
@@ -53,7 +53,7 @@ class Operation(NamedTuple):
 
     @property
     def capability(self) -> str | None:
-        """The parameter of the query that is a token of its own."""
+        """Returns the query parameter that is a token of its own."""
         schemes = self.document["components"].get("securitySchemes", {})
         named = [schemes[name] for each in self.spec.get("security", ()) for name in each]
         return next((scheme["name"] for scheme in named if scheme.get("in") == "query"), None)
@@ -68,7 +68,7 @@ class Operation(NamedTuple):
 
 
 def operations(app: FastAPI) -> list[Operation]:
-    """Every route, with a document that leaves none out."""
+    """Returns every route, with a document that omits none."""
     routes: dict[tuple[str, str], APIRoute] = {}
     for route in app.routes:
         assert isinstance(route, APIRoute), f"{route}: say in tests/worst_requests.py how it is covered"
@@ -104,7 +104,7 @@ def _query_names(route: APIRoute) -> frozenset[str]:
 
 
 def _branches(root: Json, schema: Json) -> Iterator[tuple[str, Json]]:
-    """The alternatives of a schema without null, each with the name under which it is shared."""
+    """Yields the alternatives of a schema without null, each with the name under which it is shared."""
     if "$ref" in schema:
         _, *steps = schema["$ref"].split("/")
         node: Any = root
@@ -122,7 +122,7 @@ def _branches(root: Json, schema: Json) -> Iterator[tuple[str, Json]]:
 
 
 def sample(root: Json, schema: Json) -> Any:
-    """A small value that keeps to ``schema``, as far as its examples say how."""
+    """Returns a small value that is valid for ``schema``, as far as its examples allow."""
     _, branch = next(iter(_branches(root, schema)))
     for word in ("examples", "enum"):
         if branch.get(word):
@@ -154,10 +154,10 @@ def _shape(root: Json, schema: Json) -> Shape:
 
 
 class Field(NamedTuple):
-    """A place in a body. ``wrap`` makes the whole body of a value at that place."""
+    """A place in a body. ``wrap`` returns the whole body for a value at that place."""
 
     place: str
-    owner: str  # the shared schema that names it
+    owner: str  # the shared schema that contains it
     schema: Json
     wrap: Callable[[Any], Any]
 
@@ -167,7 +167,7 @@ class Field(NamedTuple):
 
 
 def fields(root: Json, schema: Json, place: str, wrap: Callable[[Any], Any], owner: str = "") -> Iterator[Field]:
-    """The value itself, every property below it and the items of every list, at any depth."""
+    """Yields the value itself, every property below it and the items of every list, at any depth."""
     yield Field(place, owner, schema, wrap)
     for name, branch in _branches(root, schema):
         if branch.get("type") == "object":
@@ -186,13 +186,13 @@ def fields(root: Json, schema: Json, place: str, wrap: Callable[[Any], Any], own
 
 
 class Writer:
-    """Makes the cases of one operation after the other; what two of them share is sent in full only once."""
+    """Generates the cases of one operation after the other; what several share is sent in full only once."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
     def cases(self, operation: Operation, ids: Mapping[str, str]) -> Iterator[Case]:
-        """``ids`` are what the path names, and what the query of a capability names."""
+        """Yields the cases; ``ids`` are the values of the path, and of the query of a capability."""
         path = operation.path.format_map(ids).encode()
         yield from self._paths(operation, ids)
         yield from self._queries(operation, path)
@@ -254,7 +254,7 @@ class Writer:
         yield from self._once(operation, path)
 
     def _once(self, operation: Operation, path: bytes) -> Iterator[Case]:
-        """What middleware reads, in full for one operation with a token and for one without."""
+        """Yields the values that middleware reads, in full for one operation with a token and for one without."""
         if operation.method != "GET" or not self._is_new(f"headers {operation.secured}"):
             return
         for name in worst.COMMON_HEADERS:
@@ -308,7 +308,7 @@ def _whole(body: Body, path: bytes, signed_in: bool, *, refused: bool = False) -
 
 
 def other_cases(path: bytes) -> Iterator[Case]:
-    """For methods and paths without a route of their own."""
+    """Yields cases for methods and paths without a route of their own."""
     asked = ((b"Origin", b"http://localhost:3000"), (b"Access-Control-Request-Method", b"POST"))
     for name in (b"Access-Control-Request-Headers", b"Access-Control-Request-Method", b"Origin", b"Authorization"):
         for kind, value in worst.HEADER_TEXTS.items():
@@ -327,7 +327,7 @@ MCP_HEADERS: Headers = (JSON_TYPE, (b"Accept", b"application/json, text/event-st
 
 
 def tool_cases(name: str) -> Iterator[Case]:
-    """The arguments of one tool."""
+    """Yields the cases for the arguments of one tool."""
     schema = TOOLS[name].input_schema()
 
     def call(arguments: Any) -> Any:
@@ -341,7 +341,7 @@ def tool_cases(name: str) -> Iterator[Case]:
 
 
 def mcp_cases() -> Iterator[Case]:
-    """The message around them."""
+    """Yields the cases for the message around the arguments."""
     properties = {"jsonrpc": {"const": "2.0"}, "id": {"type": "string"}, "method": {"const": "tools/list"}}
     params = {"type": "object", "properties": {"name": {"type": "string"}, "cursor": {}, "_meta": {"type": "object"}}}
     required = [*properties]

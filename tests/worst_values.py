@@ -1,4 +1,4 @@
-"""The worst values of each kind that a request can hold within its limits of size."""
+"""The worst values of each kind that a request can contain within its limits of size."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ UNBOUNDED = 255  # characters of a text whose schema has no maxLength
 
 
 class Value(NamedTuple):
-    """``json`` is JSON text. ``refused``: only a 4xx is right; others may be valid."""
+    """A value; ``json`` is JSON text. ``refused``: only a 4xx is right; others may be valid."""
 
     name: str
     json: bytes
@@ -22,7 +22,7 @@ class Value(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A text that grows by its unit. ``unit`` is as JSON spells it."""
+    """A text that grows by its unit. ``unit`` is in JSON notation."""
 
     name: str
     start: str
@@ -30,18 +30,18 @@ class Run(NamedTuple):
     end: str = ""
 
     def text(self, size: int) -> bytes:
-        """A JSON string of ``size`` bytes at most."""
+        """Returns a JSON string of at most ``size`` bytes."""
         start, unit, end = (part.encode() for part in (self.start, self.unit, self.end))
         return b'"' + start + unit * ((size - len(start) - len(end) - 2) // len(unit)) + end + b'"'
 
     def characters(self, count: int) -> bytes:
-        """The same, of ``count`` characters at most."""
+        """Returns a JSON string of at most ``count`` characters."""
         size = len(json.loads(f'"{self.unit}"')) or 1
         times = max(1, (count - len(self.start) - len(self.end)) // size)
         return f'"{self.start}{self.unit * times}{self.end}"'.encode()
 
 
-# Normalization sorts the marks behind a letter by their class, which is quadratic where each comes before the last.
+# Normalization sorts the marks after a letter by their class, in quadratic time where each precedes the last.
 MARKS = Run("combining marks", "e", "\u0301\u0323")
 # No class of their own, and two marks each once they are normalized.
 PAIRED = Run("letters that are marks", "\u0f40", "\u0f73\u0f75\u0f81")
@@ -74,7 +74,7 @@ LONGEST = {
     "NUL",
     "escapes",
 }  # also of 1 MB
-# Each is worst for something that reads text: every text is sent every one, so none depends on the name of a field.
+# Each is worst for some reader of text: every text field gets every one, so that none depends on the name of a field.
 PARSED = (
     Run("date", "2026-12-01T00:00:00.", "0", "Z"),
     Run("date with an offset", "2026-12-01T00:00:00+", "00:"),
@@ -127,19 +127,19 @@ PARSED = (
 
 @lru_cache(64)
 def repeated(item: bytes, size: int = ROOM) -> bytes:
-    """A list of as many ``item`` as find room."""
+    """Returns a list of as many ``item`` as fit."""
     return b"[" + b",".join([item] * ((size - 2) // (len(item) + 1))) + b"]"
 
 
 @lru_cache(8)
 def numbers(count: int) -> bytes:
-    """A list of different ones."""
+    """Returns a list of different numbers."""
     return b"[" + b",".join(b"%d" % number for number in range(1, count + 1)) + b"]"
 
 
 @lru_cache(8)
 def names(count: int) -> bytes:
-    """An object of so many names that nobody knows."""
+    """Returns an object with so many unknown names."""
     return b"{" + b",".join(b'"%x":1' % number for number in range(count)) + b"}"
 
 
@@ -150,7 +150,7 @@ def text(run: Run, size: int) -> bytes:
 
 @lru_cache(1)
 def core() -> tuple[Value, ...]:
-    """What every field is sent, whatever its type."""
+    """Returns the values sent to every field, whatever its type."""
     return (
         Value("combining marks of 60 KB", text(MARKS, LONG)),
         Value("combining marks of 1 MB", text(MARKS, ROOM)),
@@ -170,7 +170,7 @@ def core() -> tuple[Value, ...]:
 
 
 def brief() -> tuple[Value, ...]:
-    """What is sent where the rest has been sent to the same type elsewhere."""
+    """Returns the values sent where the others have been sent to the same type elsewhere."""
     kinds = (
         "combining marks of 60 KB",
         "letters of 1 MB",
@@ -183,7 +183,7 @@ def brief() -> tuple[Value, ...]:
 
 
 def short_texts(shape: "Shape") -> Iterator[Value]:
-    """Those around the limit, of a text whose type has been sent all others."""
+    """Yields the texts around the limit, for a field whose type has been sent all others."""
     if shape.text:
         yield Value(f"combining marks, {shape.length} of them", MARKS.characters(shape.length), refused=False)
         yield Value(f"combining marks, just below 8 x {shape.length}", MARKS.characters(8 * shape.length - 2))
@@ -191,7 +191,7 @@ def short_texts(shape: "Shape") -> Iterator[Value]:
 
 
 def values(shape: "Shape") -> Iterator[Value]:
-    """What a field of ``shape`` is sent besides."""
+    """Yields the additional values for a field of ``shape``."""
     if shape.text:
         yield from texts(shape)
     if shape.item is not None:
@@ -233,7 +233,8 @@ def lists(shape: "Shape") -> Iterator[Value]:
 
 
 class Shape(NamedTuple):
-    """What matters of a schema: whether it is a text, how long and in a form of its own; a list's items, how many."""
+    """The relevant properties of a schema: whether it is a text, its length and format; a list's items, and how
+    many."""
 
     text: bool
     length: int
@@ -294,7 +295,7 @@ def bodies() -> tuple[Body, ...]:
 
 @lru_cache(1)
 def bodies_brief() -> tuple[Body, ...]:
-    """What is sent where the same reader has been sent the rest."""
+    """Returns the bodies sent where the same reader has been sent the others."""
     kinds = {
         "100,000 lists in each other",
         "a list that never ends",
@@ -309,11 +310,11 @@ def bodies_brief() -> tuple[Body, ...]:
 
 
 def chunked(body: bytes) -> bytes:
-    """One byte in a chunk."""
+    """Returns the body with one byte in a chunk."""
     return b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
 
 
-# URLs and headers: as large as the protocol lets through
+# URLs and headers: as large as the protocol allows
 
 QUERY, HEADER = 7600, 15_000  # bytes
 
@@ -373,7 +374,7 @@ TOKENS: dict[str, bytes] = {
     "commas": b"Bearer " + b"a," * (HEADER // 2),
 }
 
-# Read by the framework, by middleware or by nobody, on every operation
+# Read by the framework, by middleware or not at all, on every operation
 COMMON_HEADERS = (
     b"Accept", b"Accept-Encoding", b"Accept-Language", b"Cookie", b"Origin", b"X-Request-ID", b"X-Forwarded-For",
     b"X-Forwarded-Proto", b"Range", b"If-Modified-Since", b"Traceparent", b"Forwarded",

@@ -1,4 +1,4 @@
-"""``python -m tests.faults``: every fault at its full length, and the table of what came of it."""
+"""``python -m tests.faults``: every fault at its full length, and the table of outcomes."""
 
 import argparse
 import asyncio
@@ -22,7 +22,7 @@ class Run:
     def __init__(self, *, brief: bool, only: str) -> None:
         self.brief, self._only = brief, only
         self.outcomes: list[Outcome] = []
-        self.broken: list[str] = []  # faults that could not be played to their end
+        self.broken: list[str] = []  # faults that could not be completed
 
     async def all(self) -> None:
         async with embedded(brief=self.brief) as inside:
@@ -61,7 +61,7 @@ class Run:
 
 
 def _replace(path: Path, measured: str) -> None:
-    """What stands between the two marks."""
+    """Replaces the text between the two marks."""
     before, _, rest = path.read_text().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:

@@ -1,4 +1,4 @@
-"""One service with its PostgreSQL for all faults that it survives as it is."""
+"""One service with its PostgreSQL for all faults that it survives without a restart."""
 
 from collections.abc import AsyncIterator
 

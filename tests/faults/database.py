@@ -1,4 +1,4 @@
-"""Faults of the database and of the way to it."""
+"""Faults of the database and of the connection to it."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ async def kill_backend(stage: Stage) -> float:
 
 
 async def kill_postmaster(stage: Stage) -> float:
-    """kill -9: somebody else has to start it again."""
+    """kill -9: the service must start it again."""
     before = stage.postmaster()
     os.kill(before, signal.SIGKILL)
     await until(lambda: _another(stage, before), 60)
@@ -38,7 +38,7 @@ def _another(stage: Stage, before: int) -> bool:
 
 
 async def restart_immediately(stage: Stage) -> float:
-    """``pg_ctl restart -m immediate``, as an operator in a hurry does."""
+    """``pg_ctl restart -m immediate``."""
     command = [str(bin_folder() / "pg_ctl"), "restart", "-D", str(stage.pgdata), "-m", "immediate", "-s", "-t", "5"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_owner(stage.pgdata)
@@ -48,7 +48,7 @@ async def restart_immediately(stage: Stage) -> float:
 
 
 async def terminate_all_twice(stage: Stage) -> float:
-    """As a managed database does at a failover, and once more as soon as the pool has new ones."""
+    """As a managed database does at a failover, and again as soon as the pool has new connections."""
     for _ in range(2):
         connection = await stage.connect()
         await connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {OTHERS}")
@@ -58,12 +58,12 @@ async def terminate_all_twice(stage: Stage) -> float:
 
 
 async def black_hole(stage: Stage) -> float:
-    """Nothing passes for a while, then everything that was held up does."""
+    """Nothing passes for a while, then all held traffic does."""
     return await _swallow(stage, forget=False)
 
 
 async def black_hole_forgotten(stage: Stage) -> float:
-    """Nothing passes for a while, and the connections of that time never come back to life."""
+    """Nothing passes for a while, and the connections of that time hang for ever."""
     return await _swallow(stage, forget=True)
 
 
@@ -85,7 +85,7 @@ async def resets(stage: Stage) -> float:
 
 
 async def latency(stage: Stage) -> float:
-    """50 ms more each way."""
+    """50 ms more in each direction."""
     assert stage.proxy is not None
     stage.proxy.delay = 0.05
     await asyncio.sleep(1.0 if stage.brief else 5.0)
@@ -94,7 +94,7 @@ async def latency(stage: Stage) -> float:
 
 
 async def _stumble(stage: Stage, seconds: float, times: int) -> list[int]:
-    """Create tasks whose INSERT takes so long; the statuses."""
+    """Creates tasks whose INSERT takes this long, and returns the statuses."""
     async with httpx.AsyncClient(base_url=stage.url, trust_env=False, timeout=60) as http:
         headers = {"Authorization": f"Bearer {make_token('stumbler')}"}
         calls = [
@@ -105,14 +105,14 @@ async def _stumble(stage: Stage, seconds: float, times: int) -> list[int]:
 
 
 async def slow_query(stage: Stage) -> float:
-    """One statement that does not end: statement_timeout does."""
+    """One statement that does not end by itself, but by statement_timeout."""
     statuses = await _stumble(stage, 30, 1)
     assert statuses == [503], statuses
     return time.monotonic()
 
 
 async def pool_exhausted(stage: Stage) -> float:
-    """Every connection is busy for 3 seconds, longer than anybody waits for one."""
+    """Every connection is busy for 3 seconds, longer than a request waits for one."""
     async with asyncio.TaskGroup() as group:
         for number in range(POOL):
             group.create_task(_hold(stage, f"holder-{number}", 3.0))
@@ -127,7 +127,7 @@ async def _hold(stage: Stage, owner: str, seconds: float) -> None:
 
 
 async def lock_wait(stage: Stage) -> float:
-    """Somebody holds the row that the writes of one owner need; lock_timeout ends each wait."""
+    """Another transaction holds the row that the writes of one owner need; lock_timeout ends each wait."""
     connection = await stage.connect()
     try:
         async with connection.transaction():

@@ -1,4 +1,4 @@
-"""A full disk: the cluster lies in a small file system of its own."""
+"""A full disk: the cluster is in a small file system of its own."""
 
 import asyncio
 import errno
@@ -18,12 +18,12 @@ SIZE = "120m"
 
 
 class NoRight(Exception):
-    """This user may not mount."""
+    """This user may not mount a file system."""
 
 
 @contextmanager
 def small_disk() -> Iterator[Path]:
-    """A folder with room for a new cluster and little more. Raises NoRight."""
+    """Mounts a directory with space for a new cluster and little more. Raises NoRight."""
     folder = Path(tempfile.mkdtemp(prefix="full-"))
     command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=700", "tmpfs", str(folder)]
     try:
@@ -38,12 +38,12 @@ def small_disk() -> Iterator[Path]:
 
 
 async def fill(stage: Stage) -> float:
-    """Nothing is left for a while; then there is room again."""
+    """Leaves no space for a while; then there is space again."""
     ballast = stage.folder / "ballast"
     try:
         with ballast.open("wb", buffering=0) as file:
             end = time.monotonic() + (4.0 if stage.brief else 8.0)
-            while time.monotonic() < end:  # what PostgreSQL gives back is taken, too
+            while time.monotonic() < end:  # space that PostgreSQL releases is taken also
                 _take_all(file.fileno())
                 await asyncio.sleep(0.05)
     finally:

@@ -1,4 +1,4 @@
-"""Faults of whoever issues the tokens: a real issuer on the loopback, and a service that reads its keys."""
+"""Faults of the token issuer: a real issuer on the loopback, and a service that fetches its keys."""
 
 import asyncio
 import time
@@ -19,12 +19,12 @@ from tests.ports import free_port
 from tests.processes import Service
 
 ISSUER = "https://issuer.test"
-UNKNOWN = 300  # tokens that name keys nobody has
-BETWEEN_FETCHES = 5  # seconds, JwksCache's min_interval
+UNKNOWN = 300  # tokens that name unknown keys
+BETWEEN_FETCHES = 5  # seconds, min_interval of JwksCache
 
 
 class KeyRing(Issuer):
-    """Signs, publishes, and goes away."""
+    """An issuer that signs tokens, publishes its keys, and can become unreachable."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,12 +34,12 @@ class KeyRing(Issuer):
         self._signing: dict[str, Ed25519PrivateKey] = {}
 
     def rotate(self, kid: str) -> None:
-        """A new key beside those that are published already; from now on it signs."""
+        """Publishes a new key next to the existing ones; from then on it signs."""
         self._signing[kid] = Ed25519PrivateKey.generate()
         self.keys.append({**OKPAlgorithm.to_jwk(self._signing[kid].public_key(), as_dict=True), "kid": kid})
 
     def token(self, subject: str, kid: str | None = None) -> str:
-        """Signed with the newest key, whatever ``kid`` says."""
+        """Returns a token signed with the newest key, whatever its ``kid``."""
         newest = list(self._signing)[-1]
         now = int(time.time())
         claims = {"sub": subject, "iss": ISSUER, "aud": ISSUER, "iat": now, "exp": now + 900}
@@ -56,7 +56,7 @@ class KeyRing(Issuer):
 
 @asynccontextmanager
 async def trusting(other: Stage, ring: KeyRing) -> AsyncIterator[Stage]:
-    """A service on the database of ``other`` that takes the tokens of ``ring``."""
+    """Starts a service on the database of ``other`` that trusts the keys of ``ring``."""
     cwd = other.folder / "trusting"
     cwd.mkdir(exist_ok=True)
     settings: dict[str, Any] = {name: value for name, value in ALWAYS.items() if name != "jwt_secret"}
@@ -77,7 +77,7 @@ async def ask(stage: Stage, token: str) -> httpx.Response:
 
 
 def faults(ring: KeyRing) -> tuple[Fault, ...]:
-    """In this order: the first finds an issuer that has never been there."""
+    """Returns the faults in this order: the first needs an issuer that has never been reachable."""
 
     async def down(stage: Stage) -> float:
         await ring.vanish()
@@ -92,7 +92,7 @@ def faults(ring: KeyRing) -> tuple[Fault, ...]:
         began = time.monotonic()
         answer = await ask(stage, ring.token("slow", "unheard-of"))
         assert time.monotonic() - began < 6
-        if answer.status_code == 503:  # the fetch that was under way had begun before the token came
+        if answer.status_code == 503:  # the running fetch had started before the token came
             await asyncio.sleep(int(answer.headers["retry-after"]))
             answer = await ask(stage, ring.token("slow", "unheard-of"))
         assert answer.status_code == 401
@@ -125,5 +125,5 @@ def faults(ring: KeyRing) -> tuple[Fault, ...]:
 
 
 async def _after_the_last_fetch() -> None:
-    """An unknown kid is worth a fetch only so often."""
+    """Waits until an unknown kid may cause a fetch again."""
     await asyncio.sleep(BETWEEN_FETCHES + 0.1)

@@ -1,4 +1,4 @@
-"""What a client may rely on: a ledger of every write that it was told had happened, held against the tables."""
+"""A ledger of every acknowledged write, compared with the tables."""
 
 import time
 from collections import Counter
@@ -18,7 +18,7 @@ REVISIONS = """
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One request; ``status`` is 0 when no answer came. Times are in seconds of the monotonic clock."""
+    """One request; ``status`` is 0 without a response. Times are in seconds of the monotonic clock."""
 
     kind: str
     sent_at: float
@@ -37,7 +37,8 @@ class Sample:
 
 @dataclass(slots=True)
 class Ledger:
-    """Each write carries a mark of its own in the task's description, so that its row in ``changes`` names it."""
+    """Records requests. Each write has a unique mark in the task's description, so that its row in ``changes`` names
+    it."""
 
     owners: list[str]
     samples: list[Sample] = field(default_factory=list)
@@ -48,12 +49,12 @@ class Ledger:
         self.samples.append(Sample(kind, sent_at, time.monotonic(), status, retry_after))
 
     def warm(self) -> bool:
-        """Whether reads and writes have begun to succeed."""
+        """Returns whether reads and writes have started to succeed."""
         good = [sample.kind for sample in self.samples if sample.good]
         return good.count("GET") >= 5 and good.count("POST") >= 5
 
     async def audit(self, connection: Any) -> "Audit":
-        """Compare with what is stored; ``connection`` is a superuser's."""
+        """Compares with the stored rows; ``connection`` is a superuser's."""
         stored = Counter({row["mark"]: row["times"] for row in await connection.fetch(STORED, self.owners)})
         gaps = [row["id"] for row in await connection.fetch(REVISIONS, self.owners)]
         return Audit(
@@ -66,7 +67,7 @@ class Ledger:
         )
 
     def longest_outage(self) -> float:
-        """The longest time between two successes, of reads or of writes."""
+        """Returns the longest time between two successes, of reads or of writes."""
         return max(self._longest_gap(reads=True), self._longest_gap(reads=False))
 
     def _longest_gap(self, *, reads: bool) -> float:
@@ -74,7 +75,7 @@ class Ledger:
         return max((later - sooner for sooner, later in pairwise(moments)), default=0.0)
 
     def first_success_after(self, moment: float) -> float:
-        """Seconds from ``moment`` to the answer of the first request that succeeds after it."""
+        """Returns the seconds from ``moment`` to the response of the first request that succeeds after it."""
         return min((s.answered_at - moment for s in self.samples if s.good and s.answered_at >= moment), default=1e9)
 
     def count(self, *statuses: int) -> int:
@@ -83,7 +84,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """``gaps`` are owners whose numbers are not those of their changes."""
+    """The result of the comparison. ``gaps`` are owners whose revisions are not those of their changes."""
 
     acknowledged: int
     lost: int

@@ -1,4 +1,4 @@
-"""Clients that write and read at a bounded rate, whatever happens, and keep the ledger."""
+"""Clients that write and read at a bounded rate, through all faults, and keep the ledger."""
 
 import asyncio
 import itertools
@@ -12,15 +12,15 @@ import httpx
 from tests.faults.ledger import Ledger
 from tests.support import make_token
 
-CLIENTS, RATE = 16, 120  # connections; requests a second, all together
-PATIENCE = 40.0  # seconds; far beyond what the service may take
+CLIENTS, RATE = 16, 120  # connections; requests a second in total
+PATIENCE = 40.0  # seconds; far longer than the service may take
 PROBE_EVERY = 0.1
 
 
 class Load:
-    """Use as an async context manager: it loads from the beginning to the end.
+    """Generates load; an async context manager.
 
-    Of four requests one creates a task; one creates with an Idempotency-Key and repeats it until there is an answer;
+    Of four requests one creates a task; one creates with an Idempotency-Key and repeats it until there is a response;
     one changes a task; one reads a list.
     """
 
@@ -66,7 +66,7 @@ class Load:
                     continue
 
     async def _probe(self) -> None:
-        """/health, all the time, on connections of its own."""
+        """Requests /health all the time, on connections of its own."""
         async with httpx.AsyncClient(base_url=self._url, trust_env=False, timeout=PATIENCE) as http:
             while not self._ending.is_set():
                 asked = time.monotonic()
@@ -99,7 +99,7 @@ class _Client:
             self._own = answer.json()["id"]
 
     async def create_once(self, mark: str) -> None:
-        """What a careful client does: the same key again, at its next turn, until it is known what happened."""
+        """Creates like a careful client: with the same key again, at its next turn, until the outcome is known."""
         mark, self._unknown = self._unknown or mark, None
         body = {"title": "once", "description": mark}
         answer = await self._write("POST", "", mark, body, **{"Idempotency-Key": f"key-{mark}"})

@@ -1,4 +1,4 @@
-"""One fault under load, and what came of it."""
+"""One fault under load, and its outcome."""
 
 import asyncio
 import time
@@ -11,30 +11,30 @@ from tests.faults.load import Load
 from tests.faults.stage import Stage, until
 from tests.support import make_token
 
-BACK_WITHIN = 2.0  # seconds from the moment when the cause is gone to the first success
-BUSY = 2.0  # seconds more for tests, which share a machine with others: only the full form measures
-SLACK = 3  # file descriptors that come and go by themselves
+BACK_WITHIN = 2.0  # seconds from the end of the cause to the first success
+BUSY = 2.0  # seconds in addition for tests, which share a machine with others: only the full form measures
+SLACK = 3  # file descriptors that are opened and closed without a fault
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``act`` plays it and returns the moment (monotonic) when its cause was gone."""
+    """A fault. ``act`` causes it and returns the time (monotonic) when its cause was removed."""
 
     name: str
     act: Callable[[Stage], Awaitable[float]]
-    hangs_up: bool = False  # requests without an answer are part of it
-    errors: frozenset[int] = frozenset({503})  # answers from 500 on that are right
+    hangs_up: bool = False  # requests without a response are part of it
+    errors: frozenset[int] = frozenset({503})  # expected responses from 500 on
     restarts: bool = False  # processes are replaced: their files cannot be compared
-    # Whatever the service has begun it answers, so nothing is stored without an answer. What is sent on an idle
-    # connection while that is being closed has not begun: HTTP has the client send it again (RFC 9112, 9.3.1).
+    # The service responds to every request it has started, so nothing is stored without a response. A request sent on
+    # an idle connection that is being closed has not started: by HTTP the client sends it again (RFC 9112, 9.3.1).
     drains: bool = False
     token: Any = make_token
-    health_within: float | None = None  # seconds; None: the fault may take them from it
+    health_within: float | None = None  # seconds; None: the fault may delay them
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one line of the table says; ``findings`` are promises that did not hold."""
+    """One line of the table; ``findings`` are broken promises."""
 
     name: str
     rate: float
@@ -49,11 +49,11 @@ class Outcome:
 
 
 async def play(stage: Stage, fault: Fault) -> Outcome:
-    """Load, the fault, load again; then look for what is lost, doubled or left behind."""
+    """Runs load, the fault, and load again; then checks for lost and duplicate writes and for leaks."""
     lead, tail = (0.6, 1.0) if stage.brief else (2.0, 3.0)
     await stage.ready()
     async with Load(stage.url, token=fault.token) as load:
-        await until(load.ledger.warm, 120)  # or the fault would be over before anybody has noticed it
+        await until(load.ledger.warm, 120)  # else the fault would be over before the load starts
         await asyncio.sleep(lead)
         files = stage.open_files()
         restored_at = await fault.act(stage)

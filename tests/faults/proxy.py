@@ -1,4 +1,4 @@
-"""The way between service and database, with everything that can happen to it."""
+"""A proxy between service and database that simulates network faults."""
 
 import asyncio
 import contextlib
@@ -15,14 +15,14 @@ class Proxy:
 
     def __init__(self, target: str) -> None:
         self._target = target
-        self._open = asyncio.Event()  # cleared: nothing passes, and nobody is told
+        self._open = asyncio.Event()  # cleared: nothing passes, and neither side is notified
         self._open.set()
         self._forgotten = 0  # how often
         self._refusing = False
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self.delay = 0.0  # seconds, each way
+        self.delay = 0.0  # seconds, in each direction
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -42,17 +42,17 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def swallow(self) -> None:
-        """From now on nothing passes, in either direction; connecting succeeds, as it does through many a firewall."""
+        """Stops all traffic in both directions; connecting still succeeds, as with many firewalls."""
         self._open.clear()
 
     def refuse(self, yes: bool) -> None:
-        """Cut every connection, and let no new one come about."""
+        """Cuts every connection and refuses new ones."""
         self._refusing = yes
         if yes:
             self.reset()
 
     def resume(self, *, forget: bool) -> None:
-        """Pass everything on that was held up, or ``forget`` the connections of that time: they hang for ever."""
+        """Passes the held traffic on, or with ``forget`` lets the connections of that time hang for ever."""
         if forget:
             self._forgotten += 1
             for task in self._tasks:
@@ -60,7 +60,7 @@ class Proxy:
         self._open.set()
 
     def reset(self) -> None:
-        """RST on every connection, both sides."""
+        """Sends RST on every connection, to both sides."""
         for writer in list(self._writers):
             raw = writer.get_extra_info("socket")
             if raw is not None and raw.family == socket.AF_INET:
@@ -97,6 +97,6 @@ class Proxy:
                     sink.write(data)
                     await sink.drain()
         except asyncio.CancelledError:
-            return  # forgotten: neither side hears of it
+            return  # forgotten: neither side is notified
         self._writers.discard(sink)
         sink.close()

@@ -1,4 +1,4 @@
-"""The table of what happened, for ``docs/reliability.md``."""
+"""The table of results for ``docs/reliability.md``."""
 
 import os
 import platform
@@ -46,7 +46,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def facts() -> str:
-    """When, where and how."""
+    """Returns the date, the machine and the conditions of the run."""
     load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return (
         f"{datetime.now(UTC).date().isoformat()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}, "

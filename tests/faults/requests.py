@@ -1,4 +1,4 @@
-"""Requests that cost their sender little and may cost the service no more."""
+"""Requests that are cheap for the sender and must be cheap for the service."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ def _operations() -> list[Operation]:
 
 
 async def send_worst_values(stage: Stage) -> float:
-    """What no body may hold, each value once without a token and once with one."""
+    """Sends each value that no body may contain once without a token and once with one."""
     headers = ((b"Authorization", f"Bearer {make_token('worst')}".encode()),)
     writer, wrong = Writer(), []
     for operation in await asyncio.to_thread(_operations):

@@ -1,4 +1,4 @@
-"""Where faults are played: a service with its own PostgreSQL, a second one that reaches it through a proxy."""
+"""The services under fault: one with its own PostgreSQL, and a second one that reaches it through a proxy."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ ALWAYS: dict[str, Any] = {
     "worker": "off",
     "log_format": "json",
 }
-# What a statement of the service meets when the title says so: the ways in which a database can be slow.
+# Delays a statement of the service as the task's title says, like a slow database.
 SLOW = """
 create function stumble() returns trigger language plpgsql security definer as $$ begin
     perform pg_sleep(substring(new.title from '^slow ([0-9.]+)$')::float);
@@ -51,7 +51,8 @@ class Stage:
     service: Service
     brief: bool
     proxy: Proxy | None = None
-    limit: float = 14.0  # seconds within which everything is answered: pool, command and rollback time-outs in a row
+    # seconds within which every request gets a response: pool, command and rollback timeouts in sequence
+    limit: float = 14.0
 
     @property
     def url(self) -> str:
@@ -62,11 +63,11 @@ class Stage:
         return self.folder / "data/pg"
 
     async def connect(self) -> Any:
-        """A superuser's connection past service and proxy."""
+        """Opens a superuser's connection that bypasses service and proxy."""
         return await asyncpg.connect(dsn(self.pgdata), timeout=2, command_timeout=30, statement_cache_size=0)
 
     async def back(self) -> float:
-        """Wait until PostgreSQL answers; the moment when it did."""
+        """Waits until PostgreSQL is reachable, and returns the time when it was."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, asyncpg.PostgresError, TimeoutError):
@@ -83,7 +84,7 @@ class Stage:
         return int((self.pgdata / "postmaster.pid").read_text().split()[0])
 
     def processes(self) -> list[psutil.Process]:
-        """The service's own: the one that was started and its workers."""
+        """Returns the service's own processes: the started one and its workers."""
         parent = psutil.Process(self.service.process.pid)
         return [p for p in (parent, *parent.children(recursive=True)) if "python" in " ".join(_command(p)[:1])]
 
@@ -94,7 +95,7 @@ class Stage:
         return sum(process.num_fds() for process in self.processes())
 
     async def statements(self) -> list[Any]:
-        """What the service's connections are busy with."""
+        """Returns the statements that the service's connections are running."""
         connection = await self.connect()
         try:
             return list(await connection.fetch(f"select pid, state, query from pg_stat_activity where {OTHERS}"))
@@ -102,7 +103,7 @@ class Stage:
             await connection.close()
 
     async def calm(self) -> list[str]:
-        """Queries and transactions that are still open although nobody asks for anything; empty is good."""
+        """Returns queries and transactions that are still open without any request; none is good."""
         busy: list[str] = []
         for _ in range(100):
             busy = [row["query"] for row in await self.statements() if row["state"] != "idle"]
@@ -112,7 +113,7 @@ class Stage:
         return busy
 
     async def ready(self) -> None:
-        """Until all of it answers."""
+        """Waits until service and database respond."""
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as http:
             for _ in range(300):
                 with contextlib.suppress(httpx.TransportError):
@@ -123,7 +124,7 @@ class Stage:
 
 
 def _command(process: psutil.Process) -> list[str]:
-    """Empty for one that has ended meanwhile."""
+    """Returns the command line; empty for a process that has ended."""
     try:
         return list(process.cmdline())
     except psutil.Error:
@@ -140,8 +141,8 @@ def service_dsn(proxy: Proxy) -> str:
 
 @asynccontextmanager
 async def embedded(*, brief: bool, folder: Path | None = None, **settings: Any) -> AsyncIterator[Stage]:
-    """A service with PostgreSQL inside."""
-    root = folder or Path(tempfile.mkdtemp(prefix="faults-"))  # a short path: a socket lies in it
+    """Starts a service with embedded PostgreSQL."""
+    root = folder or Path(tempfile.mkdtemp(prefix="faults-"))  # a short path: it contains a socket
     start = partial(Service, root, port=free_port(), data_dir=root / "data", **ALWAYS, **settings)
     stage = Stage(root, start, start(), brief)
     try:
@@ -158,7 +159,7 @@ async def embedded(*, brief: bool, folder: Path | None = None, **settings: Any) 
 
 @asynccontextmanager
 async def behind_proxy(other: Stage, **settings: Any) -> AsyncIterator[Stage]:
-    """A second service on the database of ``other``, with a proxy in between. Time-outs are short in CI."""
+    """Starts a second service on the database of ``other``, behind a proxy. Timeouts are short in CI."""
     short: dict[str, Any] = {"command_timeout": 3} if other.brief else {}
     async with Proxy(str(other.pgdata / ".s.PGSQL.5432")) as proxy:
         cwd = other.folder / "second"
@@ -173,7 +174,7 @@ async def behind_proxy(other: Stage, **settings: Any) -> AsyncIterator[Stage]:
 
 
 async def started(service: Service) -> None:
-    """Wait for the banner, however busy the machine is: how long a start takes is measured elsewhere."""
+    """Waits for the banner, however busy the machine is: other tests measure the time of a start."""
     await until(lambda: "-d '{" in service.banner or service.process.poll() is not None, 120)
     assert service.process.poll() is None, service.log
 
@@ -189,7 +190,7 @@ def end(service: Service) -> None:
 
 
 def as_owner(pgdata: Path) -> dict[str, Any]:
-    """For subprocess: PostgreSQL's tools refuse to be root."""
+    """Returns options for subprocess: PostgreSQL's tools refuse to run as root."""
     found = pgdata.stat()
     return {"user": found.st_uid, "group": found.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
 

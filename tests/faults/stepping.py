@@ -1,7 +1,6 @@
 """The service on a machine whose clock is set while it runs: ``uvicorn --factory tests.faults.stepping:create_app``.
 
-The file CLOCK_STEP holds the seconds by which the clock is wrong. Time that only passes (monotonic) is not concerned,
-as on a real machine.
+The file CLOCK_STEP contains the error of the clock in seconds. Monotonic time is not affected, as on a real machine.
 """
 
 import os
@@ -27,7 +26,7 @@ def wrong_now() -> datetime:
     return datetime.now(UTC) + timedelta(seconds=step())
 
 
-# Before anything else of the service has taken the functions themselves.
+# Before another module of the service imports the functions themselves.
 time.time, clock.now = wrong_time, wrong_now
 
 from app.main import create_app as create_app  # noqa: E402

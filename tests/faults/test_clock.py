@@ -1,4 +1,4 @@
-"""Clocks that are set while the service runs: the machine's, and the database's."""
+"""Changes of the clock while the service runs: the machine's, and the database's."""
 
 import asyncio
 import time
@@ -19,8 +19,8 @@ from tests.support import SECRET, Person, assert_problem
 pytestmark = pytest.mark.slow
 
 HOUR = 3600
-# PostgreSQL's now() is found in pg_catalog first, unless the search path says otherwise; defaults of columns keep what
-# they found when the table was made.
+# PostgreSQL finds now() in pg_catalog first, unless the search path differs; defaults of columns keep the function
+# found when the table was created.
 SETTABLE = """
 alter database {name} set search_path = public, pg_catalog;
 set search_path = public, pg_catalog;
@@ -34,7 +34,7 @@ grant execute on function public.now() to public;
 
 @pytest.fixture
 async def database(databases: Databases) -> ConnectOptions:
-    """Migrated, with a clock that can be set."""
+    """Creates a migrated database with a settable clock."""
     options = await databases.create("template0")
     name = options.dsn.partition("?")[0].rpartition("/")[2]
     await databases.execute(SETTABLE.format(name=name), name)
@@ -67,13 +67,15 @@ def set_clocks(database: ConnectOptions, clock_file: Path) -> Callable[[int], An
 
 
 def log_in(person: Person, step: int) -> None:
-    """A token of an issuer whose clock agrees with the service's."""
+    """Uses a token of an issuer whose clock agrees with the service's."""
     issued = int(time.time()) + step
     claims = {"sub": person.subject, "iat": issued, "exp": issued + HOUR}
     person.headers = {"Authorization": f"Bearer {jwt.encode(claims, SECRET, 'HS256')}"}
 
 
-async def test_a_clock_that_is_set_back_and_forth(server: Server, set_clocks: Callable[[int], Any]) -> None:
+async def test_revisions_and_idempotency_keys_survive_changes_of_the_clock(
+    server: Server, set_clocks: Callable[[int], Any]
+) -> None:
     async with server.person("alice") as alice:
         log_in(alice, 0)
         early = [await alice.add(f"early {number}") for number in range(3)]
@@ -82,11 +84,11 @@ async def test_a_clock_that_is_set_back_and_forth(server: Server, set_clocks: Ca
         assert kept.status_code == 201
 
         await set_clocks(-HOUR)
-        assert_problem(await alice.get("/tasks"), 401)  # issued in an hour from now
+        assert_problem(await alice.get("/tasks"), 401)  # issued an hour in the future
         log_in(alice, -HOUR)
         late = [await alice.add(f"late {number}") for number in range(3)]
         assert late[0]["created_at"] < early[0]["created_at"], "the database's clock was not set"
-        # What is true of one task stays true, and numbers go up, whatever the time.
+        # A task's fields stay consistent, and revisions increase, whatever the clock.
         changed = (await alice.patch(f"/tasks/{early[0]['id']}", {"title": "changed"})).json()
         assert changed["updated_at"] >= changed["created_at"] == early[0]["created_at"]
         assert changed["version"] == 8
@@ -95,7 +97,7 @@ async def test_a_clock_that_is_set_back_and_forth(server: Server, set_clocks: Ca
         await _everything_is_listed_once(alice, 7)
 
         await set_clocks(2 * HOUR)
-        assert_problem(await alice.get("/tasks"), 401)  # expired, although it was verified a moment ago
+        assert_problem(await alice.get("/tasks"), 401)  # expired, although it was just verified
         log_in(alice, 2 * HOUR)
         done = (await alice.patch(f"/tasks/{late[0]['id']}", {"completed": True})).json()
         assert done["version"] == 9
@@ -108,7 +110,7 @@ async def test_a_clock_that_is_set_back_and_forth(server: Server, set_clocks: Ca
 
 
 async def _everything_is_listed_once(person: Person, count: int) -> None:
-    """By pages, by number, and not at all when nothing is new."""
+    """Asserts that pages and changes contain each task once, and that an unchanged list returns 304."""
     for order in ("sort=created_at", "sort=updated_at"):
         seen, query = [], f"?{order}&limit=2"
         while True:

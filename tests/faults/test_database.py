@@ -1,4 +1,4 @@
-"""Every fault of the database, shortened: what was acknowledged is there once, and nothing hangs."""
+"""Every fault of the database, shortened: acknowledged writes are stored once, and nothing hangs."""
 
 from collections.abc import AsyncIterator
 
@@ -22,12 +22,12 @@ async def proxied(inside: Stage) -> AsyncIterator[Stage]:
 
 
 @pytest.mark.parametrize("fault", EMBEDDED, ids=name_of)
-async def test_postgres_inside(inside: Stage, fault: Fault) -> None:
+async def test_the_service_survives_faults_of_its_embedded_postgres(inside: Stage, fault: Fault) -> None:
     outcome = await play(inside, fault)
     assert outcome.findings == (), outcome
 
 
 @pytest.mark.parametrize("fault", PROXIED, ids=name_of)
-async def test_on_the_way_to_the_database(proxied: Stage, fault: Fault) -> None:
+async def test_the_service_survives_faults_of_the_database_connection(proxied: Stage, fault: Fault) -> None:
     outcome = await play(proxied, fault)
     assert outcome.findings == (), outcome

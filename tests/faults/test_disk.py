@@ -1,4 +1,4 @@
-"""A full disk refuses writes and loses none; it goes on by itself when there is room again."""
+"""A full disk refuses writes and loses none; the service recovers by itself when there is space again."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.faults.stage import embedded
 pytestmark = pytest.mark.slow
 
 
-async def test_a_full_disk() -> None:
+async def test_the_service_survives_a_full_disk() -> None:
     try:
         with small_disk() as folder:
             async with embedded(brief=True, folder=folder) as stage:

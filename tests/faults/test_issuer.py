@@ -1,4 +1,4 @@
-"""An issuer that is down, slow, rotates its keys, or is asked for keys that nobody has."""
+"""An issuer that is unreachable, slow, rotates its keys, or receives requests for unknown keys."""
 
 import asyncio
 
@@ -12,11 +12,11 @@ from tests.support import assert_problem
 pytestmark = pytest.mark.slow
 
 
-async def test_a_real_service_and_its_issuer(inside: Stage) -> None:
+async def test_the_service_survives_faults_of_its_issuer(inside: Stage) -> None:
     ring = KeyRing()
     ring.rotate("first")
     async with trusting(inside, ring) as stage:
-        # An issuer that was never there says nothing about the token: that is not the client's fault.
+        # An issuer that was never reached proves nothing about the token: the client is not at fault.
         answer = await ask(stage, ring.token("early"))
         assert_problem(answer, 503, "keys_unavailable")
         assert int(answer.headers["retry-after"]) >= 1

@@ -1,4 +1,4 @@
-"""Workers that are killed, replaced and stopped under load; clients that hang up."""
+"""Workers that are killed, replaced and stopped under load; clients that disconnect."""
 
 import asyncio
 import os
@@ -24,18 +24,18 @@ async def workers() -> AsyncIterator[Stage]:
         yield stage
 
 
-async def test_clients_hang_up(workers: Stage) -> None:
+async def test_the_service_survives_disconnecting_clients(workers: Stage) -> None:
     outcome = await play(workers, CLIENTS)
     assert outcome.findings == (), outcome
 
 
 @pytest.mark.parametrize("fault", WORKERS, ids=name_of)
-async def test_two_workers(workers: Stage, fault: Fault) -> None:
+async def test_two_workers_survive_process_faults(workers: Stage, fault: Fault) -> None:
     outcome = await play(workers, fault)
     assert outcome.findings == (), outcome
 
 
-async def test_the_supervisor_leaves_a_crash_of_a_backend_to_postgres_and_says_once_what_it_did(
+async def test_the_supervisor_restarts_postgres_once_and_only_when_the_postmaster_dies(
     workers: Stage,
 ) -> None:
     said, postmaster = workers.service.log.count(BROUGHT_BACK), workers.postmaster()
@@ -48,10 +48,10 @@ async def test_the_supervisor_leaves_a_crash_of_a_backend_to_postgres_and_says_o
     await until(lambda: workers.service.log.count(BROUGHT_BACK) > said, 60)
     await workers.back()
     await asyncio.sleep(1)
-    assert workers.service.log.count(BROUGHT_BACK) == said + 1  # of three processes that all look after it
+    assert workers.service.log.count(BROUGHT_BACK) == said + 1  # of three processes that all supervise it
 
 
-async def test_a_worker_that_cannot_start_while_the_database_is_away_does_not_end_the_others(workers: Stage) -> None:
+async def test_a_worker_that_cannot_start_does_not_end_the_others(workers: Stage) -> None:
     async with behind_proxy(workers, web_concurrency=2) as stage:
         assert stage.proxy is not None
         await until(lambda: len(stage.workers()) == 2, 60)

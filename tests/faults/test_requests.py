@@ -1,4 +1,4 @@
-"""Worst values beside the load of others: nothing is lost, and everybody is answered."""
+"""Worst values under load: no write is lost, and every request gets a response."""
 
 import pytest
 
@@ -9,6 +9,6 @@ from tests.faults.stage import Stage
 pytestmark = pytest.mark.slow
 
 
-async def test_no_cheap_request_stops_the_service(inside: Stage) -> None:
+async def test_no_cheap_request_stops_the_service_under_load(inside: Stage) -> None:
     outcome = await play(inside, REQUESTS)
     assert outcome.findings == (), outcome

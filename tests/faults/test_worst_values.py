@@ -1,8 +1,8 @@
-"""No cheap request stops the service: the worst value of each kind in every place that a request has.
+"""No cheap request stops the service: the worst value of each kind in every place of a request.
 
-The places come from the OpenAPI document of all routes and from the schemas of the tools, so a new route or field is
-covered by being there. Each request is held to three promises: a 4xx where the value is not acceptable, an answer of at
-most 64 KB, and GET /health beside it within 250 ms.
+The places come from the OpenAPI document of all routes and from the schemas of the tools, so that new routes and fields
+are included. Each request must keep three promises: a 4xx for an invalid value, a response of at most 64 KB, and a
+concurrent GET /health within 250 ms.
 """
 
 import sys
@@ -37,12 +37,12 @@ UNLIMITED = {
     "METRICS_TOKEN": METRICS,
     "MAIL_TO_LOG": "on",
 }
-GROWTH = 100 * 1_048_576  # bytes that the process may have grown by in the end
+GROWTH = 100 * 1_048_576  # bytes that the process may have grown by at the end
 AT_LEAST = 14_000  # values of the operations and tools
 PASSWORD = "correct horse battery"
-# Bodies that no schema describes, each with the function that makes its cases.
+# Bodies without a schema, each with the function that generates its cases.
 OWN = {"POST /mcp": mcp_cases, "POST /api/{user_id}/import": worst_imports.cases}
-# Files that do not depend on the request, but for those that are not there.
+# Files that do not depend on the request, except missing ones.
 FILES = {"GET /openapi.json", "GET /docs/{name}", "GET /docs", "GET /app", "GET /app/{version}/{name}"}
 
 
@@ -56,7 +56,7 @@ WRITER, WHOLE = Writer(), Writer()
 
 
 class Somebody:
-    """The one who is signed in, with one of each thing that a path names."""
+    """The logged-in user, with one row of each entity that a path names."""
 
     def __init__(self, http: httpx.Client, survey: Survey) -> None:
         self.http, self.survey = http, survey
@@ -72,7 +72,7 @@ class Somebody:
         return answer.json()
 
     def begin(self, operation: str) -> dict[str, str]:
-        """A new user, or the account where a login is needed; the ids of what is theirs."""
+        """Creates a user, or an account where a login is needed, and returns the ids of its rows."""
         self.survey.sign_in = None
         ids = dict.fromkeys(("conversation_id", "session_id", "token_id", "revision"), "1")
         ids |= {"user_id": "me", "name": "home", "version": "1"}
@@ -102,7 +102,7 @@ class Somebody:
         return ids | {name: str(value) for name, value in made.items()}
 
     def sign_anew(self) -> str:
-        """As a new user, whose id it returns."""
+        """Continues as a new user, and returns its id."""
         subject = f"worst-{uuid.uuid4().hex}"
         self._sign(make_token(subject))
         return subject
@@ -128,7 +128,7 @@ def somebody(postgres: ConnectOptions, migrated: str) -> Iterator[Somebody]:
 
 @pytest.fixture(autouse=True)
 async def no_attempts(sql: Any) -> None:
-    """What was tried before is not held against the address of these tests."""
+    """Deletes failed logins of other tests from the same IP address."""
     await sql.execute("delete from login_attempts")
 
 
@@ -138,7 +138,7 @@ def assert_held(findings: list[Finding]) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_worst_values(somebody: Somebody, operation: Operation) -> None:
+def test_no_value_of_a_request_stops_the_service(somebody: Somebody, operation: Operation) -> None:
     ids = somebody.begin(operation.name)
     cases = list(WRITER.cases(operation, ids))
     judged = judge_file if operation.name in FILES else judge
@@ -150,18 +150,18 @@ def judge_file(case: Case, answer: Answer) -> str:
 
 
 @pytest.mark.parametrize("name", TOOLS)
-def test_worst_arguments(somebody: Somebody, name: str) -> None:
+def test_no_tool_argument_stops_the_service(somebody: Somebody, name: str) -> None:
     somebody.begin("POST /mcp")
     assert_held(somebody.survey.run("POST", tool_cases(name), judge_message))
 
 
-def test_worst_messages(somebody: Somebody) -> None:
+def test_no_mcp_message_stops_the_service(somebody: Somebody) -> None:
     somebody.begin("POST /mcp")
     assert_held(somebody.survey.run("POST", mcp_cases(), judge_message))
 
 
 def judge_message(case: Case, answer: Answer) -> str:
-    """An error of a tool is a 200 in this protocol."""
+    """Judges an MCP response: an error of a tool is a 200 in this protocol."""
     failed = b'"isError":true' in answer.body or b'"error":' in answer.body
     return judge(case, answer._replace(status=400) if answer.status == 200 and failed else answer)
 
@@ -169,12 +169,12 @@ def judge_message(case: Case, answer: Answer) -> str:
 @pytest.mark.parametrize(
     ("method", "path"), [("OPTIONS", b"/api/me/tasks"), ("HEAD", b"/api/me/tasks"), ("POST", b"/nowhere")]
 )
-def test_worst_values_without_a_route(somebody: Somebody, method: str, path: bytes) -> None:
+def test_no_value_of_an_unknown_route_stops_the_service(somebody: Somebody, method: str, path: bytes) -> None:
     somebody.begin("POST /mcp")
     assert_held(somebody.survey.run(method, other_cases(path)))
 
 
-def test_the_process_has_not_grown(somebody: Somebody, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_process_does_not_grow_beyond_the_limit(somebody: Somebody, capsys: pytest.CaptureFixture[str]) -> None:
     survey = somebody.survey
     grown = survey.rss() - survey.rss_at_start
     most = [f"{seconds:.2f} s of CPU: {what}\n" for seconds, what in sorted(survey.costs, reverse=True)[:5]]
@@ -183,18 +183,18 @@ def test_the_process_has_not_grown(somebody: Somebody, capsys: pytest.CaptureFix
     assert grown < GROWTH
 
 
-def test_worst_files(somebody: Somebody) -> None:
+def test_no_import_file_stops_the_service(somebody: Somebody) -> None:
     somebody.begin("POST /api/{user_id}/import")
     assert_held(somebody.survey.run("POST", worst_imports.cases(), worst_imports.judge_report))
 
 
-def test_bodies_that_no_schema_describes_are_known() -> None:
+def test_bodies_without_a_schema_are_listed() -> None:
     own = {each.name for each in OPERATIONS if each.spec.get("requestBody") and each.body is None}
     own |= {each.name for each in OPERATIONS if each.hidden and each.method != "GET" and each.body is None}
     assert own == OWN.keys()
 
 
-def test_there_are_values_for_every_place() -> None:
+def test_every_place_has_values() -> None:
     ids: dict[str, str] = defaultdict(lambda: "1")
     made = [case for operation in OPERATIONS for case in Writer().cases(operation, ids) if case.body is not None]
     assert len({(case.target, case.place) for case in made}) >= 200
@@ -204,8 +204,8 @@ def test_there_are_values_for_every_place() -> None:
 
 
 @pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.body], ids=lambda operation: operation.name)
-def test_what_stands_around_a_value_is_acceptable(operation: Operation) -> None:
-    """Or something else would be refused before the value is looked at."""
+def test_the_sample_around_a_value_is_valid(operation: Operation) -> None:
+    """Else something else would be refused before the value is examined."""
     assert operation.body is not None
     whole = {**operation.body, "components": operation.document["components"]}
     validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
@@ -221,7 +221,7 @@ CARELESS = {
 }
 
 
-def test_a_service_that_does_not_hold_is_found(postgres: ConnectOptions) -> None:
+def test_a_vulnerable_service_is_found(postgres: ConnectOptions) -> None:
     (operation,) = (each for each in operations(careless_app.create_app()) if each.name == "POST /notes")
     cases = [each for each in Writer().cases(operation, {}) if (each.place, each.kind) in CARELESS]
     with (

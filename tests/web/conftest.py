@@ -1,4 +1,4 @@
-"""A running service and a browser to look at it with."""
+"""Fixtures for a running service and a browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.web.window import Window
 
 @pytest.fixture(scope="module")
 def service(anyio_backend: str, postgres: ConnectOptions) -> Iterator[Server]:
-    """A process of its own, which can be stopped and started again."""
+    """Starts a process of its own, which can be stopped and started again."""
     with running(postgres.dsn) as server:
         yield server
 
@@ -30,7 +30,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def window(browser: Browser, service: Server) -> Iterator[Window]:
-    """A window of a person who has just registered. Nothing may be complained about in it."""
+    """Opens a window of a newly registered user. Console errors in it fail the test."""
     opened = Window(browser, service)
     opened.register()
     yield opened

@@ -1,4 +1,4 @@
-"""``python -m tests.web.screenshots``: the pictures of the README, of a believable life on an embedded database."""
+"""``python -m tests.web.screenshots``: the pictures of the README, with demo data on an embedded database."""
 
 import base64
 import tempfile
@@ -37,7 +37,7 @@ TASKS: list[dict[str, Any]] = [
 
 
 def fill(window: Window) -> None:
-    """By the API, as any client would."""
+    """Creates the data by the API, as any client would."""
     with window.api() as api:
         ids = {n: api.post("/projects", json={"name": n, "color": c}).json()["id"] for n, c in PROJECTS.items()}
         for task in TASKS:
@@ -51,7 +51,7 @@ def fill(window: Window) -> None:
 
 
 def shoot(window: Window, name: str, *, width: int, height: int, dark: bool = False, scale: int = 1) -> None:
-    """What the window shows at that size, once it stands still."""
+    """Saves the window at that size, once it no longer changes."""
     page = window.page
     phone = width < 500
     page.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=phone)

@@ -1,4 +1,4 @@
-"""A day with the web client: add, complete, undo, two windows, no network, conflicts, drag, keys, hostile words."""
+"""Use of the web client: add, complete, undo, two windows, offline, conflicts, drag, keyboard, hostile text."""
 
 import json
 
@@ -21,7 +21,7 @@ HOSTILE = (
 )
 
 
-def test_a_person_adds_completes_and_undoes(window: Window) -> None:
+def test_a_user_adds_completes_and_undoes(window: Window) -> None:
     window.add("Buy milk", "Water the plants")
     window.shows("Buy milk", "Water the plants")
     window.complete("Buy milk")
@@ -34,7 +34,7 @@ def test_a_person_adds_completes_and_undoes(window: Window) -> None:
     assert window.page.hosts() == {"127.0.0.1"}
 
 
-def test_a_reload_stays_logged_in_and_no_script_could_read_why(window: Window) -> None:
+def test_a_reload_keeps_the_login_without_a_token_readable_by_scripts(window: Window) -> None:
     window.add("Buy milk")
     window.in_step()
     window.open("#/today").open()
@@ -49,7 +49,7 @@ def test_a_reload_stays_logged_in_and_no_script_could_read_why(window: Window) -
     window.page.shows("input[name=password]")
 
 
-def test_an_access_token_that_ends_is_renewed(browser: Browser, postgres: ConnectOptions) -> None:
+def test_an_expired_access_token_is_renewed(browser: Browser, postgres: ConnectOptions) -> None:
     with running(postgres.dsn, ACCESS_TTL="2") as service:
         window = Window(browser, service)
         window.register()
@@ -61,7 +61,7 @@ def test_an_access_token_that_ends_is_renewed(browser: Browser, postgres: Connec
         window.close()
 
 
-def test_a_wrong_password_is_said(window: Window) -> None:
+def test_a_wrong_password_is_reported(window: Window) -> None:
     window.page.click("#logout")
     window.page.type("input[name=email]", window.email)
     window.page.type("input[name=password]", "something else entirely")
@@ -69,7 +69,7 @@ def test_a_wrong_password_is_said(window: Window) -> None:
     window.page.wait("document.querySelector('.failed[role=alert]').innerText.length > 10")
 
 
-def test_two_windows_are_in_step(window: Window) -> None:
+def test_two_windows_show_the_same_tasks(window: Window) -> None:
     other = window.another()
     window.add("Buy milk")
     other.shows("Buy milk")
@@ -82,7 +82,7 @@ def test_two_windows_are_in_step(window: Window) -> None:
     assert other.complaints() == window.complaints() == []
 
 
-def test_what_was_done_offline_is_sent_once_and_in_order(window: Window, service: Server) -> None:
+def test_offline_changes_are_sent_once_and_in_order(window: Window, service: Server) -> None:
     window.add("before")
     window.in_step()
     service.stop()
@@ -94,14 +94,15 @@ def test_what_was_done_offline_is_sent_once_and_in_order(window: Window, service
         window.page.wait("document.querySelector('#state').innerText.includes('Offline, 4 to send')")
     finally:
         service.start()
-    window.page.run("dispatchEvent(new Event('online'))")  # as the browser says it, so that nobody waits for a timer
+    # as the browser reports it, so that the test does not wait for a timer
+    window.page.run("dispatchEvent(new Event('online'))")
     window.in_step()
     window.shows("before", "one and a half")
     assert window.kept() == ["before", "one and a half", "two"]
     assert window.kept(status="completed") == ["two"]
 
 
-def test_a_lost_answer_does_not_do_it_twice(window: Window) -> None:
+def test_a_lost_response_does_not_repeat_the_write(window: Window) -> None:
     window.page.run("""(() => {
         const real = window.fetch;
         window.lost = 0;
@@ -132,7 +133,7 @@ def test_changes_of_different_fields_are_both_kept(window: Window) -> None:
 
 
 @pytest.mark.parametrize(("choice", "title"), [("#keep-mine", "mine"), ("#keep-theirs", "theirs")])
-def test_changes_of_the_same_field_are_for_the_person_to_decide(window: Window, choice: str, title: str) -> None:
+def test_the_user_decides_about_conflicting_changes_of_a_field(window: Window, choice: str, title: str) -> None:
     window.add("Buy milk")
     window.in_step()
     _behind(window, "mine", {"title": "theirs"})
@@ -145,7 +146,7 @@ def test_changes_of_the_same_field_are_for_the_person_to_decide(window: Window, 
 
 
 def _behind(window: Window, title: str, change: dict[str, str]) -> None:
-    """Renames the only task while this window does not know of another client's change to it."""
+    """Renames the only task before this window receives another client's change to it."""
     window.page.call("Network.setBlockedURLs", urls=["*/api/me/events*", "*/api/me/changes*", "*/api/me/tasks/*"])
     window.edit("Buy milk", title)
     with window.api() as api:
@@ -155,7 +156,7 @@ def _behind(window: Window, title: str, change: dict[str, str]) -> None:
     window.page.run("dispatchEvent(new Event('online'))")
 
 
-def test_a_hostile_title_is_only_text(window: Window) -> None:
+def test_a_hostile_title_is_shown_as_text(window: Window) -> None:
     with window.api() as api:
         for title in HOSTILE:
             task = api.post("/tasks", json={"title": title, "description": title, "tags": [title[:50]]})
@@ -199,7 +200,7 @@ def test_everything_can_be_done_by_keyboard(window: Window) -> None:
     window.shows("two")
 
 
-def test_what_goes_to_the_trash_comes_back(window: Window) -> None:
+def test_a_deleted_task_is_restored_from_the_trash(window: Window) -> None:
     window.add("Buy milk")
     window.open_details("Buy milk")
     window.page.click("#delete-task")
@@ -216,7 +217,7 @@ def test_what_goes_to_the_trash_comes_back(window: Window) -> None:
     window.shows("Buy milk")
 
 
-def test_the_history_tells_what_happened(window: Window) -> None:
+def test_the_history_lists_old_and_new_values(window: Window) -> None:
     window.add("Buy milk")
     window.edit("Buy milk", "Buy oat milk")
     window.in_step()
@@ -225,7 +226,7 @@ def test_the_history_tells_what_happened(window: Window) -> None:
     window.page.wait("document.querySelector('.history').innerText.includes('Buy milk → Buy oat milk')")
 
 
-def test_a_refusal_is_shown_in_the_services_words_and_takes_itself_back(window: Window) -> None:
+def test_a_refused_change_is_reported_and_reverted(window: Window) -> None:
     window.add("Buy milk")
     window.in_step()
     window.open_details("Buy milk")
@@ -238,14 +239,14 @@ def test_a_refusal_is_shown_in_the_services_words_and_takes_itself_back(window: 
     assert window.page.run("document.querySelector('.row .tag') === null")
 
 
-def test_the_colours_can_be_chosen(window: Window) -> None:
+def test_the_theme_can_be_chosen(window: Window) -> None:
     for theme in ("light", "dark"):
         window.page.click("#theme")
         window.page.wait(f"document.documentElement.dataset.theme == '{theme}'")
     assert window.page.run("getComputedStyle(document.documentElement).backgroundColor") == "rgb(23, 22, 19)"
 
 
-def test_the_service_leads_browsers_to_the_client_and_tells_others_where_things_are(service: Server) -> None:
+def test_the_root_redirects_browsers_and_lists_urls_for_other_clients(service: Server) -> None:
     answer = httpx.get(f"{service.url}/", headers={"Accept": "text/html,*/*;q=0.8"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/app")
     pointer = httpx.get(f"{service.url}/").json()
@@ -254,7 +255,7 @@ def test_the_service_leads_browsers_to_the_client_and_tells_others_where_things_
         assert httpx.get(service.url + pointer[path]).status_code == 200
 
 
-def test_what_a_closed_window_left_is_sent_by_the_next(window: Window) -> None:
+def test_unsent_changes_of_a_closed_window_are_sent_by_the_next(window: Window) -> None:
     other = window.another()
     other.page.call("Network.setBlockedURLs", urls=["*/api/*"])
     other.add("from the closed window")

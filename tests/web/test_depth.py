@@ -7,7 +7,7 @@ from tests.web.window import Window
 pytestmark = pytest.mark.slow
 
 
-def test_a_task_is_dragged_to_its_place(window: Window) -> None:
+def test_a_task_is_moved_by_dragging_and_by_keyboard(window: Window) -> None:
     window.add("one", "two", "three")
     window.in_step()
     window.drag("three", "one", above=True)
@@ -26,7 +26,7 @@ def test_a_task_is_dragged_to_its_place(window: Window) -> None:
     assert window.complaints() == []
 
 
-def test_a_drop_beside_a_task_that_was_deleted_meanwhile_moves_nothing(window: Window) -> None:
+def test_a_drop_next_to_a_concurrently_deleted_task_moves_nothing(window: Window) -> None:
     window.add("one", "two", "three")
     window.in_step()
 
@@ -42,7 +42,7 @@ def test_a_drop_beside_a_task_that_was_deleted_meanwhile_moves_nothing(window: W
     assert window.complaints() == []
 
 
-def test_subtasks_stand_below_their_parent_and_go_with_it(window: Window) -> None:
+def test_subtasks_are_shown_below_their_parent_and_completed_with_it(window: Window) -> None:
     window.add("Move house", "Buy milk")
     window.open_details("Move house")
     for step in ("Pack", "Clean"):
@@ -59,7 +59,7 @@ def test_subtasks_stand_below_their_parent_and_go_with_it(window: Window) -> Non
     window.shows("Move house", "Clean", "Buy milk")
 
 
-def test_projects_hold_tasks_and_take_them_along(window: Window) -> None:
+def test_a_project_lists_its_tasks_and_is_deleted_with_them(window: Window) -> None:
     page = window.page
     page.click(".add-project")
     page.type(".new-project input", "Home office")
@@ -85,7 +85,7 @@ def test_projects_hold_tasks_and_take_them_along(window: Window) -> None:
     window.page.wait(f"{window.row('Buy a chair')}.querySelector('.meta').innerText.includes('Home office')")
 
 
-def test_a_project_is_archived_and_brought_back(window: Window) -> None:
+def test_a_project_is_archived_and_restored(window: Window) -> None:
     page = window.page
     with window.api() as api:
         project = api.post("/projects", json={"name": "Garden"}).json()
@@ -140,7 +140,7 @@ def test_a_tag_is_renamed_merged_and_deleted(window: Window) -> None:
     assert window.complaints() == []
 
 
-def test_what_quick_add_understood_is_shown_while_one_types(window: Window) -> None:
+def test_quick_add_shows_the_parsed_fields_while_typing(window: Window) -> None:
     window.page.type("#add", "Pay rent every month on the 1st #flat p:high @bank")
     window.page.wait("document.querySelectorAll('.understood .span').length >= 4")
     assert "every month on day 1" in window.page.run("document.querySelector('.understood').innerText")
@@ -151,7 +151,7 @@ def test_what_quick_add_understood_is_shown_while_one_types(window: Window) -> N
         window.page.wait(f"document.querySelector('.row .meta').innerText.includes('{word}')")
 
 
-def test_comments_are_kept_and_reach_other_windows(window: Window) -> None:
+def test_comments_are_saved_and_shown_in_other_windows(window: Window) -> None:
     other = window.another()
     window.add("Buy milk")
     window.open_details("Buy milk")

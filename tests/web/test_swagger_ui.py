@@ -1,7 +1,7 @@
-"""/docs in a real browser: it works, and it neither breaks its own policy nor talks to another host.
+"""/docs in a real browser: it works, complies with its own policy, and sends requests to no other host.
 
-The pages are judged through the browser's DevTools protocol, so that a refused style or a request that never left
-the machine is seen too. The last test shows that these checks can fail.
+The pages are checked through the browser's DevTools protocol, so that a refused style or a request that never left
+the machine is detected also. The test of a tainted page shows that these checks can fail.
 """
 
 import socket
@@ -21,7 +21,7 @@ from app.routers import swagger_ui
 from tests.browser import Page, browsing, find_browser
 from tests.support import make_token
 
-# the plain tests here stand on the asynchronous ``postgres``
+# the synchronous tests here use the asynchronous ``postgres``
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 CREATE = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
@@ -29,14 +29,14 @@ FOREIGN = '<p style="color: red"><img src="http://elsewhere.invalid/pixel.png">'
 
 
 async def _tainted(request: Request) -> HTMLResponse:
-    """A page as it must not be, under the policy that the query names."""
+    """Returns a page with violations, under the policy that the query names."""
     policy = request.query_params.get("policy", "default-src * 'unsafe-inline'")
     return HTMLResponse(FOREIGN, headers={"Content-Security-Policy": policy})
 
 
 @pytest.fixture(scope="module")
 def service(settings: Settings) -> Iterator[str]:
-    """The address of the whole service on a free port, with one tainted page more."""
+    """Serves the whole service on a free port, with an additional tainted page, and yields its URL."""
     app = create_app(settings)
     app.add_route("/tainted", _tainted)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -52,7 +52,7 @@ def service(settings: Settings) -> Iterator[str]:
 
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[Page]:
-    """A tab of a browser with a fresh profile that can resolve no name."""
+    """Opens a tab of a browser with a fresh profile that can resolve no host name."""
     binary = find_browser()
     if binary is None:
         pytest.skip("no Chromium on this machine: /docs was not tried in a browser")
@@ -60,7 +60,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
         yield browser.first_page()
 
 
-def test_a_person_authorizes_and_creates_a_task(page: Page, service: str) -> None:
+def test_a_user_authorizes_and_creates_a_task(page: Page, service: str) -> None:
     page.open(f"{service}/docs").shows(CREATE)
     assert "todo token alice" in page.text()
     page.click("button.authorize")
@@ -78,7 +78,7 @@ def test_a_person_authorizes_and_creates_a_task(page: Page, service: str) -> Non
     assert page.hosts() == {"127.0.0.1"}
 
 
-def test_the_token_outlives_a_reload(page: Page, service: str) -> None:
+def test_the_token_is_kept_across_a_reload(page: Page, service: str) -> None:
     page.open(f"{service}/docs").click("button.authorize")
     page.type(".modal-ux input", make_token("swagger-user"))
     page.click(".modal-ux button.authorize")
@@ -87,7 +87,7 @@ def test_the_token_outlives_a_reload(page: Page, service: str) -> None:
     assert page.complaints() == []
 
 
-def test_a_breach_would_be_seen(page: Page, service: str) -> None:
+def test_a_policy_violation_is_detected(page: Page, service: str) -> None:
     policy = httpx.get(f"{service}/docs").headers["content-security-policy"]
     page.open(f"{service}/tainted")
     assert page.hosts() == {"127.0.0.1", "elsewhere.invalid"}
@@ -115,7 +115,7 @@ def test_assets_stay_for_a_year_under_their_version_only(service: str, name: str
     assert httpx.get(f"{service}/docs/{name}", params={"v": "0"}).headers["cache-control"] == "no-cache"
 
 
-def test_the_document_is_304_for_who_has_it(service: str) -> None:
+def test_the_openapi_document_returns_304_for_its_etag(service: str) -> None:
     first = httpx.get(f"{service}/openapi.json")
     again = httpx.get(f"{service}/openapi.json", headers={"If-None-Match": f'"other", W/{first.headers["etag"]}'})
     assert (first.status_code, first.json()["info"]["title"]) == (200, "Todo")

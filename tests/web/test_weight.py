@@ -1,4 +1,4 @@
-"""How much the client weighs, how fast it draws, and whether everybody can use it."""
+"""The size of the client, the time it takes to draw, and its accessibility."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from tests.web.window import Window
 pytestmark = pytest.mark.slow
 
 FIRST_LOAD = 150_000  # bytes, compressed
-DRAWN_WITHIN = 0.4  # seconds of processor time of the page: twice the aim, for machines that are slower
+DRAWN_WITHIN = 0.4  # seconds of the page's processor time: twice the target, for slower machines
 DRAW = """new Promise((done) => {
     const began = performance.now();
     location.hash = "#/all";
@@ -38,12 +38,12 @@ def test_the_first_load_is_small(window: Window) -> None:
 
 
 def busy(window: Window) -> float:
-    """Seconds for which the page has kept its processor."""
+    """Returns the seconds of processor time of the page."""
     metrics = window.page.call("Performance.getMetrics")["metrics"]
     return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
-def test_a_thousand_tasks_are_drawn_at_once(window: Window) -> None:
+def test_a_thousand_tasks_are_drawn_quickly(window: Window) -> None:
     with window.api() as api:
         body = {"tags": ["home"], "priority": "high", "due_date": "2026-12-01"}
         for number in range(1000):
@@ -51,7 +51,7 @@ def test_a_thousand_tasks_are_drawn_at_once(window: Window) -> None:
     window.open("#/done")
     window.in_step()
     window.page.wait("document.querySelector('.count').innerText && document.querySelectorAll('.row').length == 0")
-    window.page.call("Performance.enable", timeDomain="threadTicks")  # whatever else the machine does meanwhile
+    window.page.call("Performance.enable", timeDomain="threadTicks")  # independent of the other load of the machine
     before = busy(window)
     assert window.page.run(DRAW) > 0
     assert busy(window) - before < DRAWN_WITHIN
@@ -61,7 +61,7 @@ def test_a_thousand_tasks_are_drawn_at_once(window: Window) -> None:
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The source of axe-core, which npm fetches."""
+    """Returns the source of axe-core, which npm installs."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("no npm on this machine: axe-core did not look at the web client")
@@ -83,7 +83,7 @@ def serious(window: Window, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(window: Window, axe: str, theme: str) -> None:
+def test_axe_finds_no_serious_violation(window: Window, axe: str, theme: str) -> None:
     window.page.run(f"localStorage.setItem('todo.theme', '{theme}')")
     with window.api() as api:
         body = {"title": "Buy milk", "tags": ["shop"], "priority": "urgent", "due_date": "2020-01-01"}
@@ -105,7 +105,7 @@ def test_axe_finds_no_serious_fault(window: Window, axe: str, theme: str) -> Non
     assert serious(window, axe) == []
 
 
-def test_files_stay_for_a_year_under_their_version_only(address: str) -> None:
+def test_files_are_cached_for_a_year_only_under_their_version(address: str) -> None:
     page = httpx.get(f"{address}/app")
     assert page.headers["cache-control"] == "no-cache"
     policy = page.headers["content-security-policy"]
@@ -122,7 +122,7 @@ def test_files_stay_for_a_year_under_their_version_only(address: str) -> None:
         assert_problem(httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}"), 404)
 
 
-async def test_it_can_be_switched_off() -> None:
+async def test_the_web_client_can_be_switched_off() -> None:
     app = create_app(Settings(_env_file=None, web_client=False, docs=False))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
         assert (await http.get("/app")).status_code == 404
@@ -130,14 +130,14 @@ async def test_it_can_be_switched_off() -> None:
         assert (home.status_code, home.json()["app"], home.json()["docs"]) == (200, None, None)
 
 
-async def test_the_assistant_is_offered_where_there_is_one() -> None:
+async def test_the_assistant_is_shown_only_with_a_configured_model() -> None:
     for model, said in (("", "off"), ("some-model", "on")):
         app = create_app(Settings(_env_file=None, llm_model=model))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
             assert f'<meta name="assistant" content="{said}">' in (await http.get("/app")).text
 
 
-async def test_below_a_prefix_every_address_carries_it() -> None:
+async def test_every_url_has_the_root_path() -> None:
     app = create_app(Settings(_env_file=None))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app, root_path="/todo"), base_url="http://test") as http:
         assert (await http.get("/todo/", headers={"Accept": "text/html"})).headers["location"] == "/todo/app"

@@ -1,4 +1,4 @@
-"""A window of the web client, in the words of the person who sits at it."""
+"""A window of the web client, with the actions of its user."""
 
 import json
 import uuid
@@ -15,7 +15,7 @@ PASSWORD = "correct horse battery staple"
 
 class Window:
     def __init__(self, browser: Browser, service: Server, context: str | None = None) -> None:
-        """A profile of its own, unless it is to share the ``context`` of another window."""
+        """Opens a window with a profile of its own, or with the ``context`` of another window."""
         self.browser, self.service = browser, service
         self.context = context or browser.new_context()
         self.page: Page = browser.new_page(self.context)
@@ -28,7 +28,7 @@ class Window:
         return self.page.complaints()
 
     def another(self) -> "Window":
-        """A second window of the same person in the same browser."""
+        """Opens a second window of the same user in the same browser."""
         window = Window(self.browser, self.service, self.context)
         window.email = self.email
         return window.open()
@@ -63,12 +63,12 @@ class Window:
         return list(self.page.run("[...document.querySelectorAll('.row .title')].map((one) => one.textContent)"))
 
     def shows(self, *titles: str) -> None:
-        """Exactly these, in this order; as soon as they are there."""
+        """Waits until exactly these titles are shown, in this order."""
         shown = "[...document.querySelectorAll('.row .title')].map((one) => one.textContent)"
         self.page.wait(f"JSON.stringify({shown}) == JSON.stringify({json.dumps(titles)})")
 
     def row(self, title: str) -> str:
-        """An expression for the row of that title."""
+        """Returns a JavaScript expression for the row of that title."""
         return f"[...document.querySelectorAll('.row')].find((row) => row.textContent.includes({json.dumps(title)}))"
 
     def complete(self, title: str) -> None:
@@ -87,8 +87,8 @@ class Window:
         self.page.shows(".details")
 
     def drag(self, title: str, target: str, *, above: bool, before_drop: Callable[[], None] | None = None) -> None:
-        """With the mouse, from its grip to the upper or the lower half of another row."""
-        # What has just been put into the page is not hit by a pointer before it was painted.
+        """Drags a row with the mouse, from its grip to the upper or the lower half of another row."""
+        # The pointer does not hit new elements before they are painted.
         self.page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         box = "{const {left, top, height} = %s.getBoundingClientRect(); JSON.stringify([left + 12, top, height])}"
         x, y, height = json.loads(self.page.run(box % f"{self.row(title)}.querySelector('.grip')"))
@@ -104,7 +104,7 @@ class Window:
         self.page.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=end, **mouse)
 
     def api(self) -> httpx.Client:
-        """The same person with another client."""
+        """Opens another client of the same user."""
         answer = httpx.post(
             f"{self.service.url}/api/auth/login", json={"email": self.email, "password": PASSWORD}, trust_env=False
         )
@@ -112,7 +112,7 @@ class Window:
         return httpx.Client(base_url=f"{self.service.url}/api/me", headers=headers, trust_env=False)
 
     def kept(self, **query: Any) -> list[str]:
-        """Titles as the service has them, in the order of their creation."""
+        """Returns the titles stored by the service, in the order of their creation."""
         with self.api() as api:
             rows = api.get("/tasks", params={"order": "asc", "limit": 1000, **query}).json()
         return [row["title"] for row in rows]
