@@ -70,7 +70,7 @@ async def test_what_is_open_below_a_completed_subtask_is_completed_as_well(alice
     assert actions == [(parent["id"], "completed"), (grandchild["id"], "completed")]
 
 
-async def test_sending_back_a_completed_parent_completes_nothing_below(alice: Person) -> None:
+async def test_putting_back_a_completed_parent_does_not_complete_its_subtasks(alice: Person) -> None:
     parent = await alice.add("parent")
     child = await alice.add("child", parent_id=parent["id"])
     sent = await complete(alice, parent, completed=True, subtasks="keep")

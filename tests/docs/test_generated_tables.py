@@ -71,7 +71,7 @@ def test_a_table_matches_the_code(name: str, mark: str, made: Any) -> None:
 
 def test_each_error_code_has_one_status_and_is_lower_case() -> None:
     codes: dict[str, set[int]] = {}
-    for fact in facts():
+    for fact in application_errors():
         codes.setdefault(fact.code, set()).add(STATUS_BY_KIND[fact.kind])
         assert fact.code == fact.code.lower(), fact
         assert STATUS_BY_KIND[fact.kind] in STATUS_TITLES

@@ -234,7 +234,7 @@ async def test_letters_that_decompose_into_two_marks_are_refused_beyond_the_limi
     assert (await alice.post(f"/tasks/{task['id']}/comments", {"body": "\u0f40" + letter * 15})).status_code == 201
 
 
-async def test_large_bodies_that_wait_are_counted(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
+async def test_large_bodies_are_503_when_too_many_wait(monkeypatch: pytest.MonkeyPatch, alice: Person) -> None:
     monkeypatch.setattr("app.http.body.WAITING_BODIES_MAX", 1)
     body = {"title": "x", "description": "y" * http_body.ON_LOOP_BYTES}
     answers = await asyncio.gather(*[alice.post("/tasks", body) for _ in range(20)])

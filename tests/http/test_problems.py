@@ -173,7 +173,7 @@ async def test_422_lists_every_error_with_its_location(alice: Person) -> None:
     assert len(problem["errors"]) == 5
 
 
-def test_every_kind_of_fact_has_a_status_and_every_status_a_title() -> None:
+def test_every_kind_of_error_has_a_status_and_every_status_a_title() -> None:
     assert set(STATUS_BY_KIND) == set(Kind)
     assert set(STATUS_BY_KIND.values()) <= set(STATUS_TITLES)
 

@@ -362,7 +362,7 @@ async def test_a_host_name_that_resolves_to_a_private_address_is_not_called(alic
         assert receiver.calls == []
 
 
-def test_a_call_ends_before_its_lease() -> None:
+def test_a_delivery_times_out_before_its_lease() -> None:
     assert LEASE > 2 * CALL_TIMEOUT
 
 

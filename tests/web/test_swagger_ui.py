@@ -107,7 +107,7 @@ def test_the_policy_names_no_host_and_every_nonce_is_new(service: str) -> None:
 
 
 @pytest.mark.parametrize("name", swagger_ui.SWAGGER_ASSETS)
-def test_assets_stay_for_a_year_under_their_version_only(service: str, name: str) -> None:
+def test_assets_are_cached_for_a_year_only_under_their_version(service: str, name: str) -> None:
     asset = httpx.get(f"{service}/docs/{name}", params={"v": swagger_ui.SWAGGER_VERSION})
     assert asset.content == (swagger_ui.SWAGGER_FOLDER / name).read_bytes()
     assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
