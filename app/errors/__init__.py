@@ -1,7 +1,7 @@
-"""What can go wrong, as facts. Each has a kind, a stable code and a sentence for a person.
+"""Application errors. Each has a kind, a stable code and a message for people.
 
-Services raise facts; ``app.http.problems`` is the only place that knows which HTTP status a kind has. One file a noun,
-and all of them stand here: ``from app.errors import TaskNotFound``.
+Services raise them; only ``app.http.problems`` maps kinds to HTTP statuses. There is one file per noun; this package
+exports all of them: ``from app.errors import TaskNotFound``.
 """
 
 # ruff: noqa: F403

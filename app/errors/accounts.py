@@ -1,4 +1,4 @@
-"""Who may come in, and what can be wrong with accounts."""
+"""Errors of authentication, authorization and accounts."""
 
 from app.errors.kinds import AppError, Invalid, Kind, NotFound
 
@@ -26,13 +26,13 @@ class SessionEnded(AppError):
 
 
 class LoginFailed(AppError):
-    """The same for an unknown e-mail and a wrong password."""
+    """An unknown e-mail and a wrong password get this one error, so that it does not disclose who has an account."""
 
     kind, code, message = Kind.UNAUTHENTICATED, "login_failed", "E-mail or password is wrong."
 
 
 class WrongPassword(AppError):
-    """Of somebody who is logged in: 403, because a 401 would make clients throw the session away."""
+    """The caller is logged in: 403, because a 401 would make clients discard the session."""
 
     kind, code, message = Kind.FORBIDDEN, "wrong_password", "The current password is wrong."
 
@@ -48,7 +48,7 @@ class RefreshTokenInvalid(AppError):
 
 class RefreshInProgress(AppError):
     kind, code = Kind.CONFLICT, "refresh_in_progress"
-    message = "Another request is using this refresh token right now: use its answer, or try again."
+    message = "Another request is using this refresh token right now: use its response, or try again."
 
 
 class ResetTokenInvalid(AppError):
@@ -70,7 +70,7 @@ class AccountDisabled(AppError):
 
 
 class RegistrationClosed(AppError):
-    kind, code, message = Kind.FORBIDDEN, "registration_closed", "New accounts are made by the operator here."
+    kind, code, message = Kind.FORBIDDEN, "registration_closed", "Only the operator creates accounts here."
 
 
 class OriginRefused(AppError):
@@ -97,7 +97,7 @@ class AccountNotFound(NotFound):
 
 
 class UnknownTimeZone(Invalid):
-    """Of the names that this machine knows, one that the database's own list does not have."""
+    """The operating system knows this name, the time zone list of the database does not have it."""
 
     code, message = "unknown_time_zone", "The database does not know this time zone: set another one."
 
@@ -126,4 +126,4 @@ class MailUnavailable(AppError):
 
 
 class GuessedElsewhere(TooManyAttempts):
-    """Refused for what others guessed of this account, and for nothing that this address did."""
+    """Refused because of failed logins from other IP addresses, and none from this one."""

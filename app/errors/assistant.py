@@ -1,8 +1,8 @@
-"""Facts of the assistant and of agents."""
+"""Errors of the assistant and of agents."""
 
 from app.errors.kinds import AppError, Invalid, Kind, NotFound
 
-ENVELOPE_MAX = 8_192  # bytes of a message that are not a tool's arguments: its error names them
+ENVELOPE_MAX = 8_192  # bytes of a message without a tool's arguments; here because the message of the error names it
 
 
 class AssistantNotInstalled(AppError):
@@ -18,7 +18,7 @@ class UnknownTool(NotFound):
 
 
 class BadArguments(Invalid):
-    """The detail names each argument that is not acceptable, for the model to mend."""
+    """The detail names each argument that is not acceptable, so that the model can correct it."""
 
     code, message = "bad_arguments", "The arguments are not acceptable."
 
@@ -29,7 +29,7 @@ class NothingToUndo(NotFound):
 
 class HostRefused(AppError):
     kind, code = Kind.FORBIDDEN, "host_refused"
-    message = "This service does not know itself by this name: its operator must set PUBLIC_URL or MCP_HOSTS."
+    message = "This host name is not one of this service: its operator must set PUBLIC_URL or MCP_HOSTS."
 
 
 class PageRefused(AppError):
@@ -56,7 +56,7 @@ class ChatBudgetSpent(AppError):
 
 class TooManyChats(AppError):
     kind, code = Kind.RATE_LIMITED, "too_many_chats"
-    message = "As many messages of this user as can be are being answered already: wait for one of them."
+    message = "Too many messages of this user are being answered already: wait until one of them is done."
 
 
 class ModelFailed(AppError):
@@ -71,7 +71,7 @@ class ModelTimeout(AppError):
 
 class ModelBusy(AppError):
     kind, code = Kind.UNAVAILABLE, "model_busy"
-    message = "The language model has too much to do. Your message is kept: try again."
+    message = "The language model is overloaded. Your message is kept: try again."
 
 
 class MessageTooLarge(AppError):

@@ -1,4 +1,4 @@
-"""What can be wrong with calendar feeds."""
+"""Errors of calendar feeds."""
 
 from app.errors.kinds import AppError, Conflict, Kind, NotFound
 
@@ -8,10 +8,10 @@ class CalendarNotFound(NotFound):
 
 
 class CalendarTokenInvalid(AppError):
-    """Also for a user that is not there: the answer tells nobody who is."""
+    """Also for a user that does not exist: the response does not disclose who does."""
 
-    kind, code, message = Kind.UNAUTHENTICATED, "calendar_token_invalid", "This calendar address is not valid."
+    kind, code, message = Kind.UNAUTHENTICATED, "calendar_token_invalid", "This calendar URL is not valid."
 
 
 class TooManyCalendars(Conflict):
-    code, message = "too_many_calendars", "This user has as many calendar feeds as there can be."
+    code, message = "too_many_calendars", "This user has the maximum number of calendar feeds."

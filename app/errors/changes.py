@@ -1,13 +1,13 @@
-"""What can be wrong with what is wanted of changes, streams and webhooks."""
+"""Errors of changes, event streams and webhooks."""
 
 from app.errors.kinds import AppError, Conflict, Kind, NotFound
 
 
 class ChangesGone(AppError):
-    """Also for a number that was never given out: the database is an older one than the client knows."""
+    """Also for a revision in the future: the database was restored from a backup older than the client's data."""
 
     kind, code = Kind.GONE, "changes_gone"
-    message = "Changes since that number are not kept: list again, and continue from its X-Revision."
+    message = "Changes since that revision are no longer kept: list again, and continue from its X-Revision."
 
 
 class TooManyStreams(AppError):
@@ -15,11 +15,11 @@ class TooManyStreams(AppError):
 
 
 class ChangeNotFound(NotFound):
-    code, message = "change_not_found", "There is no change with that number."
+    code, message = "change_not_found", "There is no change with that revision."
 
 
 class UndoConflict(Conflict):
-    code, message = "undo_conflict", "What this change wrote has been changed since."
+    code, message = "undo_conflict", "The rows that this change wrote have been changed since."
 
 
 class WebhookNotFound(NotFound):
@@ -31,4 +31,4 @@ class WebhookDisabled(Conflict):
 
 
 class TooManyWebhooks(Conflict):
-    code, message = "too_many_webhooks", "This user has as many webhooks as there can be."
+    code, message = "too_many_webhooks", "This user has the maximum number of webhooks."

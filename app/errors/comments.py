@@ -1,4 +1,4 @@
-"""What can be wrong with what is wanted of comments."""
+"""Errors of comments."""
 
 from app.errors.kinds import NotFound
 

@@ -1,9 +1,9 @@
-"""Findings of validation as a response names them: without the input, and of bounded size."""
+"""Validation errors as responses list them: without the input, and of bounded size."""
 
 from collections.abc import Mapping
 from typing import Any
 
-NAME_MAX = 100  # characters of a name that a client made up
+NAME_MAX = 100  # characters of a name in ``loc``, which a client may have made up
 MESSAGE_MAX = 300
 
 

@@ -1,11 +1,11 @@
-"""The few ways in which a request can fail, and what is common to all facts."""
+"""The kinds of application errors, and their base classes."""
 
 from enum import StrEnum
 from typing import ClassVar
 
 
 class Kind(StrEnum):
-    """The few ways in which a request can fail."""
+    """The ways in which a request can fail; ``app.http.problems`` maps each to an HTTP status."""
 
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 class AppError(Exception):
-    """Base of all facts. ``message`` may be shown to anyone; it never holds user data or internals."""
+    """Base of all application errors. ``message`` may be shown to anyone; it never holds user data or internals."""
 
     kind: ClassVar[Kind]
     code: ClassVar[str]
@@ -34,7 +34,7 @@ class AppError(Exception):
     def __init__(
         self, message: str | None = None, *, retry_after: int | None = None, loc: tuple[str, ...] = ()
     ) -> None:
-        """``retry_after`` is in seconds; ``loc`` names the offending input, as in FastAPI's errors."""
+        """Takes ``retry_after`` in seconds, and in ``loc`` the path of the offending input, as in FastAPI's errors."""
         self.detail = message or self.message
         self.retry_after = retry_after
         self.loc = loc
@@ -42,7 +42,7 @@ class AppError(Exception):
 
 
 class NotFound(AppError):
-    """What is absent and what belongs to somebody else are the same answer."""
+    """A row that does not exist, or that belongs to another user: the response is the same."""
 
     kind, code, message = Kind.NOT_FOUND, "not_found", "Not found"
 
@@ -62,7 +62,7 @@ class Unavailable(AppError):
 
 
 class Contention(Unavailable):
-    """A deadlock or a serialization failure: the database undid the transaction, and doing it again is safe."""
+    """A deadlock or a serialization failure: the transaction was rolled back, and repeating it is safe."""
 
     code = "contention"
 

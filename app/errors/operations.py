@@ -1,4 +1,4 @@
-"""Errors of the service's own state."""
+"""Errors of the state of the service."""
 
 from app.errors.kinds import Unavailable
 

@@ -1,15 +1,15 @@
-"""Errors of a line of text that is to become a task."""
+"""Errors of quick add."""
 
 from app.errors.kinds import Invalid
 
 
 class EmptyTitle(Invalid):
-    """Everything was understood and nothing left to do: "tomorrow #home"."""
+    """Every word was understood as a date, a tag or the like: "tomorrow #home"."""
 
-    code, message = "empty_title", "The text has no title beside what was understood."
+    code, message = "empty_title", "The text has no title besides the parts that were understood."
 
 
 class QuickAddInvalid(Invalid):
-    """What was understood is no task that can be: a title or a name that is too long."""
+    """The task would not be valid: its title or the name of its project is too long, for example."""
 
-    code, message = "quick_add_invalid", "The text makes no acceptable task."
+    code, message = "quick_add_invalid", "The text does not make a valid task."

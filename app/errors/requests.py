@@ -1,4 +1,4 @@
-"""What can be wrong with a request before anybody looks at what it wants."""
+"""Errors of requests that do not depend on the resource: body, limits, headers, parameters."""
 
 from app.errors.kinds import AppError, Invalid, Kind
 
@@ -16,7 +16,7 @@ class BodyTooLarge(AppError):
 
 
 class TooManyBodies(AppError):
-    kind, code, message = Kind.UNAVAILABLE, "too_many_bodies", "Too many unfinished bodies are held: send it again."
+    kind, code, message = Kind.UNAVAILABLE, "too_many_bodies", "Too many request bodies are being received: try again."
 
 
 class RateLimited(AppError):
@@ -42,14 +42,14 @@ class IdempotencyKeyInvalid(Invalid):
 
 
 class SecretShownOnce(AppError):
-    """The repeat of a request whose response held a secret: neither the secret nor the effect comes twice."""
+    """A repeat of a request whose response held a secret: neither is the effect repeated nor the secret returned."""
 
     kind, code = Kind.CONFLICT, "secret_shown_once"
     message = "The request with this Idempotency-Key was carried out, and the secret it made is shown only once."
 
 
 class UrlRefused(Invalid):
-    code, message = "url_refused", "The address is not one of the public internet."
+    code, message = "url_refused", "The URL does not lead to the public internet."
 
 
 class InvalidCursor(Invalid):

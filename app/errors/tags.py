@@ -1,4 +1,4 @@
-"""What can be wrong with what is wanted of tags."""
+"""Errors of tags."""
 
 from app.errors.kinds import Conflict, NotFound
 
@@ -8,4 +8,4 @@ class TagNotFound(NotFound):
 
 
 class TagExists(Conflict):
-    code, message = "tag_exists", "There is a tag with this name already: send merge=true to make the two one."
+    code, message = "tag_exists", "There is a tag with this name already: send merge=true to merge them."

@@ -1,4 +1,4 @@
-"""What can be wrong with what is wanted of tasks."""
+"""Errors of tasks and projects."""
 
 from app.errors.kinds import AppError, Conflict, Invalid, Kind, NotFound
 
@@ -13,11 +13,11 @@ class VersionConflict(AppError):
 
 
 class TaskCompleted(Conflict):
-    code, message = "task_completed", "The task is completed: it reminds of nothing."
+    code, message = "task_completed", "The task is completed: it sends no reminders."
 
 
 class ReminderPassed(Invalid):
-    code, message = "reminder_passed", "That moment has passed."
+    code, message = "reminder_passed", "That time has passed."
 
 
 class TooManyMatches(Invalid):
@@ -29,7 +29,7 @@ class TooManyTags(Invalid):
 
 
 class TooManyReminders(Conflict):
-    code, message = "too_many_reminders", "The task has as many reminders as there can be: remove one first."
+    code, message = "too_many_reminders", "The task has the maximum number of reminders: remove one first."
 
 
 class ProjectNotFound(NotFound):
@@ -41,17 +41,17 @@ class ProjectNameTaken(Conflict):
 
 
 class TooManyProjects(Conflict):
-    code, message = "too_many_projects", "This user has as many projects as there can be."
+    code, message = "too_many_projects", "This user has the maximum number of projects."
 
 
 class NoRoomBetween(Conflict):
-    code, message = "no_room_between", "Too many moves ended here: move a neighbour elsewhere first."
+    code, message = "no_room_between", "No position is left between the neighbours: move one of them elsewhere first."
 
 
 class UnknownReference(Invalid):
-    """A body or query names something that is not there, in the trash or somebody else's; ``loc`` says where."""
+    """A body or query refers to a row that does not exist, is in the trash or is another user's; ``loc`` names it."""
 
-    code, message = "unknown_reference", "There is no such thing to refer to."
+    code, message = "unknown_reference", "The request refers to something that does not exist."
 
 
 class OtherProject(Invalid):
@@ -74,7 +74,7 @@ class DueDateNeeded(Invalid):
 
 
 class InvalidRecurrence(Invalid):
-    """A rule that is not RFC 5545 or outside the supported subset; ``part`` says where, in RFC 5545's names."""
+    """The rule is not RFC 5545 or outside the supported subset; ``part`` is the name of the part in RFC 5545."""
 
     code, message = "invalid_recurrence", "The recurrence rule is not acceptable."
 

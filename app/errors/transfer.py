@@ -1,4 +1,4 @@
-"""Errors of files that are imported."""
+"""Errors of imports."""
 
 from app.errors.kinds import AppError, Invalid, Kind
 
@@ -24,7 +24,7 @@ class NotACalendar(Invalid):
 
 
 class NestedTooDeep(Invalid):
-    code, message = "import_format", f"The components of an iCalendar lie at most {NESTED_MAX} deep in each other."
+    code, message = "import_format", f"The components of an iCalendar are nested at most {NESTED_MAX} levels deep."
 
 
 class NoTitleColumn(Invalid):

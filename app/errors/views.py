@@ -1,4 +1,4 @@
-"""What can be wrong with what is wanted of saved views."""
+"""Errors of saved views."""
 
 from app.errors.kinds import Conflict, Invalid, NotFound
 
@@ -12,10 +12,10 @@ class ViewNameTaken(Conflict):
 
 
 class TooManyViews(Conflict):
-    code, message = "too_many_views", "This user has as many views as there can be."
+    code, message = "too_many_views", "This user has the maximum number of views."
 
 
 class OutdatedView(Invalid):
-    """Saved by another version of the service."""
+    """Another version of the service saved it, with parameters that this one does not have."""
 
     code, message = "outdated_view", "A list does not take the parameters of this view: save it again."

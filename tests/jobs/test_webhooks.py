@@ -358,7 +358,7 @@ async def test_a_host_name_that_resolves_to_a_private_address_is_not_called(alic
         await alice.post(f"/webhooks/{hook['id']}/test")
         async with Worker(app.state.database, allow_private=False, kept_days=90, pace=FAST):
             told = await delivered(alice, hook)
-        assert (told[0]["status"], told[0]["error"]) == (None, "The address is not one of the public internet.")
+        assert (told[0]["status"], told[0]["error"]) == (None, "The URL does not lead to the public internet.")
         assert receiver.calls == []
 
 
