@@ -1,4 +1,4 @@
-"""Calendar feeds: what a calendar subscribes to, with a token of its own that opens nothing else."""
+"""Calendar feeds: what a calendar subscribes to, each with its own token that gives access to nothing else."""
 
 from hmac import compare_digest
 from typing import Any, NamedTuple
@@ -28,14 +28,14 @@ HASHES = Prepared(text("select name, token_hash from calendar_feeds where user_i
 
 
 class Feed(NamedTuple):
-    """What a token opens: the calendar's name, and how new it is."""
+    """The feed of a token: its name, and the owner's revision."""
 
     name: str
     revision: int
 
 
 async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) -> dict[str, Any]:
-    """With ``token``, which exists nowhere else. Raises TooManyCalendars."""
+    """Returns the row and ``token``, which is stored only as a hash. Raises TooManyCalendars."""
     token = new_feed_token()
     values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
@@ -50,13 +50,13 @@ async def list_calendars(session: Session, owner: str) -> list[Any]:
 
 
 async def revoke_calendar(session: Session, owner: str, feed_id: int) -> None:
-    """Raises CalendarNotFound."""
+    """Deletes a feed. Raises CalendarNotFound."""
     if (await session.exec(REVOKE, {"owner": owner, "feed_id": feed_id})).first() is None:
         raise CalendarNotFound
 
 
 async def open_calendar(session: Session, owner: str, token: str) -> Feed:
-    """Whose feed it is; every one of them is compared, in a time that tells nothing. Raises CalendarTokenInvalid."""
+    """Returns the feed of a token, compared with every hash in constant time. Raises CalendarTokenInvalid."""
     given = hash_token(token)
     found = [name for name, kept in (await session.exec(HASHES, {"owner": owner})).all() if compare_digest(kept, given)]
     if not found:

@@ -1,4 +1,4 @@
-"""Comments on tasks. Those of a task in the trash are gone with it, and come back with it."""
+"""Comments on tasks. Those of a task in the trash are hidden with it, and restored with it."""
 
 from functools import lru_cache
 from typing import Any
@@ -22,7 +22,7 @@ READ = [COMMENTS.c[name] for name in READ_COLUMNS]
 TASK = Prepared(select(TASKS.c.id).where(*OWN_TASK, NOT_DELETED))
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
 BODY = bindparam("body", type_=Text)
-# The task is in the path: the comment must be its own, and the task not in the trash.
+# The task is in the path: the comment must belong to it, and the task must not be in the trash.
 THIS = (
     COMMENTS.c.user_id == OWNER,
     COMMENTS.c.id == COMMENT_ID,
@@ -33,7 +33,7 @@ THIS = (
 
 
 def numbered_comment(write: Any, action: str) -> Prepared:
-    """A write of comments that takes the next number and answers each row."""
+    """Returns a write of comments that takes the next revision and returns each row."""
     return numbered(write, entity="comment", action=action, returning=kept_columns(COMMENTS), answer=READ_COLUMNS)
 
 
@@ -49,7 +49,7 @@ _page = (
     .limit(bindparam("limit"))
     .lateral("page")
 )
-# The task comes along even without a comment: no row means no task.
+# The outer join returns the task even without a comment: no row means no task.
 LIST = Prepared(
     select(*_page.c, USERS.c.revision.label("revision"))
     .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_page, true()))
@@ -74,7 +74,7 @@ def _write(action: str, guarded: bool) -> Prepared:
 
 
 async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:
-    """A page, oldest first. Raises TaskNotFound, also for a task in the trash, and InvalidCursor."""
+    """Returns a page, oldest first. Raises TaskNotFound, also for a task in the trash, and InvalidCursor."""
     after = decode_cursor(query.cursor, sort="id", order="asc").id if query.cursor else 0
     values = {"owner": owner, "task_id": task_id, "after": after, "limit": query.limit + 1}
     records = (await session.exec(LIST, values)).all()
@@ -86,12 +86,12 @@ async def list_comments(session: Session, owner: str, task_id: int, query: Forwa
 
 
 async def get_comment(session: Session, owner: str, task_id: int, comment_id: int) -> CommentRow:
-    """Raises CommentNotFound and TaskNotFound."""
+    """Returns a comment. Raises CommentNotFound and TaskNotFound."""
     return await _run(session, GET, owner, task_id, comment_id)
 
 
 async def create_comment(session: Session, owner: str, task_id: int, comment: CommentBody) -> CommentRow:
-    """Raises TaskNotFound, also for a task in the trash."""
+    """Creates a comment. Raises TaskNotFound, also for a task in the trash."""
     row = (await session.exec(CREATE, {"owner": owner, "task_id": task_id, "body": comment.body})).first()
     if row is None:
         raise TaskNotFound
@@ -101,7 +101,7 @@ async def create_comment(session: Session, owner: str, task_id: int, comment: Co
 async def update_comment(
     session: Session, owner: str, task_id: int, comment_id: int, change: CommentBody, *, versions: list[int] | None
 ) -> CommentRow:
-    """Raises CommentNotFound and TaskNotFound; VersionConflict when ``versions`` lacks the current one."""
+    """Updates a comment. Raises CommentNotFound, TaskNotFound, VersionConflict unless ``versions`` has its version."""
     statement = _write("updated", versions is not None)
     return await _run(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
 
@@ -109,14 +109,14 @@ async def update_comment(
 async def delete_comment(
     session: Session, owner: str, task_id: int, comment_id: int, *, versions: list[int] | None
 ) -> None:
-    """Raises CommentNotFound, TaskNotFound and VersionConflict."""
+    """Moves a comment to the trash. Raises CommentNotFound, TaskNotFound and VersionConflict."""
     await _run(session, _write("deleted", versions is not None), owner, task_id, comment_id, versions=versions)
 
 
 async def _run(
     session: Session, statement: Prepared, owner: str, task_id: int, comment_id: int, **values: Any
 ) -> CommentRow:
-    """One comment by ``statement``, or why there is none: then the number it took goes with the rollback."""
+    """Runs ``statement`` on one comment, or raises why it found none: the rollback then frees the revision."""
     key = {"owner": owner, "task_id": task_id, "comment_id": comment_id}
     row = (await session.exec(statement, key | values)).first()
     if row is not None:

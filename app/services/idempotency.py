@@ -1,4 +1,4 @@
-"""Keys that make a write repeatable: the record is written in the transaction of the effect, or not at all."""
+"""Idempotency keys: a record is written in the same transaction as the effect, or not at all."""
 
 from typing import Any, NamedTuple
 
@@ -25,8 +25,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-# One statement for both questions. Its snapshot may be older than the lock, so a record written in between stays
-# unseen; the effect then meets that record when it writes its own, and is rolled back.
+# One statement takes the lock and reads the record. Its snapshot may be older than the lock, so it may miss a record of
+# a concurrent write; the effect then conflicts with that record when it writes its own, and is rolled back.
 _lock = func.pg_try_advisory_xact_lock(func.hashtextextended(OWNER + literal_column("chr(31)") + KEY, 0))
 CLAIM = Prepared(
     select(_lock.label("locked"), *(IDEMPOTENCY_KEYS.c[name] for name in STORED)).join_from(
@@ -36,8 +36,8 @@ CLAIM = Prepared(
         isouter=True,
     )
 )
-# The worker lets go of the keys of those who never send another one: it is to come by within a day. The owner's row
-# comes first here as everywhere, since the key is inserted from what this returns.
+# ``prune_at``: the worker deletes the keys of owners who send no more of them. The owner's row is locked first, as
+# everywhere, because the key is inserted from the rows that this returns.
 _day: Any = func.now() + KEPT
 _user = (
     pg_insert(USERS)
@@ -68,7 +68,7 @@ KEEP = Prepared(
 
 
 async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:
-    """The answer kept under ``key``; None when there is none, and the key is this transaction's until it ends.
+    """Returns the response stored under ``key``; None when there is none: then this transaction holds the key.
 
     Raises IdempotencyKeyInUse while another transaction has it, IdempotencyKeyReused for another request.
     """
@@ -83,14 +83,14 @@ async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) 
 
 
 async def keep_answer(session: Session, owner: str, key: str, fingerprint: bytes, answer: Answer) -> None:
-    """Keep ``answer`` for a day. Raises IdempotencyKeyInUse when somebody else was faster."""
+    """Stores ``answer`` for a day. Raises IdempotencyKeyInUse when a concurrent request stored one first."""
     values = {"owner": owner, "key": key, "fingerprint": fingerprint, **answer._asdict()}
     if (await session.exec(KEEP, values)).first() is None:
         raise IdempotencyKeyInUse(retry_after=1)
 
 
-# What takes longer than a transaction may be open: the key is taken by a record without an answer. Whoever died with it
-# does not keep it for ever.
+# For work longer than a transaction may be open: a record without a response holds the key. If its process dies, the
+# key can be taken over after a while.
 RUNNING = Answer(102, [], b"")
 _ABANDONED: Any = literal_column("interval '15 minutes'")
 _taken = (
@@ -115,7 +115,10 @@ LET_GO = Prepared(delete(IDEMPOTENCY_KEYS).where(*_taken))
 
 
 async def take_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:
-    """The answer kept under ``key``; None when the key is the caller's until it settles it. Raises as ``claim_key``."""
+    """Returns the response stored under ``key``; None when the caller holds the key until ``settle_key``.
+
+    Raises IdempotencyKeyInUse while another request holds it, IdempotencyKeyReused for another request.
+    """
     kept = await claim_key(session, owner, key, fingerprint)
     if kept is None:
         await keep_answer(session, owner, key, fingerprint, RUNNING)
@@ -128,7 +131,7 @@ async def take_key(session: Session, owner: str, key: str, fingerprint: bytes) -
 
 
 async def settle_key(session: Session, owner: str, key: str, answer: Answer | None) -> None:
-    """Keep ``answer`` under a key that was taken; None lets it go."""
+    """Stores ``answer`` under a key that is held; None releases the key."""
     mine = {"owner": owner, "key": key}
     if answer is None:
         await session.exec(LET_GO, mine)

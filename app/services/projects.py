@@ -1,4 +1,4 @@
-"""What can be done with projects. Each function runs in the caller's transaction and touches only ``owner``'s rows."""
+"""Projects. Each function runs in the caller's transaction and touches only ``owner``'s rows."""
 
 from functools import lru_cache
 from typing import Any, Literal
@@ -66,13 +66,13 @@ def _update(columns: frozenset[str], guarded: bool, action: str = "updated") -> 
 
 
 async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:
-    """All of them in their order, and the owner's revision. ``archived``: true, false or all."""
+    """Returns the projects in their order, and the owner's revision. ``archived``: true, false or all."""
     rows = (await session.exec(_list(archived), {"owner": owner})).all()
     return [ProjectRow(*row) for row in rows], await get_revision(session, owner)
 
 
 async def get_project(session: Session, owner: str, project_id: int) -> Any:
-    """Raises ProjectNotFound."""
+    """Returns a project. Raises ProjectNotFound."""
     row = (await session.exec(GET, {"owner": owner, "project_id": project_id})).first()
     if row is None:
         raise ProjectNotFound
@@ -80,7 +80,7 @@ async def get_project(session: Session, owner: str, project_id: int) -> Any:
 
 
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
-    """Raises ProjectNameTaken and TooManyProjects."""
+    """Creates a project. Raises ProjectNameTaken and TooManyProjects."""
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     return await insert_project(session, owner, project)
 
@@ -96,7 +96,7 @@ async def insert_project(session: Session, owner: str, project: ProjectCreate) -
 async def update_project(
     session: Session, owner: str, project_id: int, change: ProjectUpdate, *, versions: list[int] | None = None
 ) -> Any:
-    """Write the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken."""
+    """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken."""
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     columns = {"archived_at" if name == "archived" else name for name in values}
     statement = _update(frozenset(columns), versions is not None)
@@ -104,7 +104,7 @@ async def update_project(
 
 
 async def move_project(session: Session, owner: str, project_id: int, *, before: int | None, after: int | None) -> Any:
-    """Directly before or after another one. Raises ProjectNotFound, UnknownReference, NoRoomBetween."""
+    """Moves a project directly before or after another one. Raises ProjectNotFound, UnknownReference, NoRoomBetween."""
     await lock_owner(session, owner)
     key = await find_key(session, owner, PROJECT_NEIGHBOURS, project_id, before=before, after=after)
     statement = _update(frozenset({"moved_to"}), False)
@@ -119,9 +119,9 @@ async def delete_project(
     move_to: int | Literal["inbox"] | None = None,
     versions: list[int] | None = None,
 ) -> None:
-    """Its tasks go where ``move_to`` says, else to the trash.
+    """Moves a project to the trash, and its tasks to the project ``move_to``, else also to the trash.
 
-    Raises ProjectNotFound, VersionConflict; UnknownReference for a project to move to that is not there.
+    Raises ProjectNotFound, VersionConflict; UnknownReference when the project ``move_to`` does not exist.
     """
     statement = _update(frozenset({"deleted_at"}), versions is not None, "deleted")
     await _write(session, statement, owner, project_id, versions, {})

@@ -1,4 +1,4 @@
-"""Creating a task from a line of text."""
+"""Quick add: creating a task from a line of text."""
 
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,9 +19,9 @@ DEFAULT = "medium"
 
 
 async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dict[str, Any]:
-    """The task, or with ``dry_run`` what it would be, and what was understood.
+    """Creates a task and returns it, or with ``dry_run`` a preview of it, and the parts that were understood.
 
-    A project that is named and not there is created, in the same write. Raises EmptyTitle, QuickAddInvalid,
+    A project that does not exist is created, in the same write. Raises EmptyTitle, QuickAddInvalid,
     TooManyProjects.
     """
     moment, zone = now(), ZoneInfo(await get_timezone(session, owner))
@@ -46,7 +46,7 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
 async def _create(session: Session, owner: str, row: dict[str, Any], project: dict[str, Any] | None) -> Any:
     created = False
     if project is not None:
-        await lock_or_create_owner(session, owner)  # of two that name a new project, one creates it
+        await lock_or_create_owner(session, owner)  # of two requests that name a new project, one creates it
         names = await find_project_names(session, owner)
         if (project_id := names.get(project["name"].lower())) is None:
             made = await insert_project(session, owner, ProjectCreate(name=project["name"]))

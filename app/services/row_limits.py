@@ -1,4 +1,4 @@
-"""How many rows of an entity an owner may have."""
+"""The maximum number of rows of an entity that an owner may have."""
 
 from typing import Any
 
@@ -25,6 +25,6 @@ def has_room(entity: Entity) -> ColumnElement[bool]:
 
 
 async def find_room(session: Session, owner: str, entity: Entity) -> int:
-    """Returns how many more rows there can be: 0 or less when there are as many. The owner must be locked."""
+    """Returns how many more rows there can be: 0 or less at the limit. The owner must be locked."""
     assert entity.limit is not None
     return entity.limit.rows - int((await session.exec(COUNT_ROWS[entity.name], {"owner": owner})).one())

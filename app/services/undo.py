@@ -1,4 +1,4 @@
-"""Taking a write back, whole: everything it wrote becomes what it was before, as one new write."""
+"""Undoing a write: everything that it wrote becomes what it was before, as one new write."""
 
 import asyncio
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from app.services.users import lock_owner
 
 Row = dict[str, Any]
 SLICE_ROWS = 100
-# What a person calls the fields behind these columns.
+# The fields of the API that these columns hold.
 FIELD_NAMES = {
     "due_on": "due_date",
     "due_at": "due_date",
@@ -40,9 +40,9 @@ ROW_IDS = bindparam("ids", type_=ARRAY(BigInteger))
 
 
 class Undoable(NamedTuple):
-    """How the rows of one entity are put back.
+    """The statements that undo writes of one entity.
 
-    ``first`` takes the number of the undo, ``next`` joins it.
+    ``first`` takes the revision of the undo, ``next`` uses the same one.
     """
 
     entity: Entity
@@ -76,7 +76,7 @@ def _undoable(entity: Entity) -> Undoable:
 
 
 def _write(entity: str, table: Table, content: list[str], revision: ColumnElement[int]) -> Prepared:
-    """Returns the write of the rows in ``rows``, as they are to be."""
+    """Returns the UPDATE to the rows in ``rows``."""
     wanted: Any = (
         func.jsonb_populate_recordset(literal_column(f"null::{table.name}"), cast(bindparam("rows", type_=Text), JSONB))
         .table_valued("id", *content)
@@ -105,19 +105,19 @@ UNDO_WRITES = {entity.name: _undoable(entity) for entity in ENTITY_REGISTRY if e
 
 
 async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
-    """Take the write ``revision`` back and return the changes that does; what it created goes to the trash.
+    """Undoes the write ``revision`` and returns the changes of the undo; rows that it created move to the trash.
 
-    Raises ChangeNotFound; UndoConflict, naming the fields, when something it wrote has been changed since;
-    TooManyProjects and TooManyViews when it would bring one back that there is no room for.
+    Raises ChangeNotFound; UndoConflict, with the names of the fields, when a field has been changed since;
+    TooManyProjects and TooManyViews when it would restore one beyond the limit.
     """
-    await lock_owner(session, owner)  # nothing comes between the look and the write
+    await lock_owner(session, owner)  # no concurrent write between the reads and the write
     rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
     if not rows:
         raise ChangeNotFound
     if any(row.entity not in UNDO_WRITES for row in rows):
         raise UndoConflict("This kind of change cannot be undone.")
     if any(row.action == "reminded" for row in rows):
-        raise UndoConflict("A reminder that has fired cannot be taken back.")
+        raise UndoConflict("A reminder that was sent cannot be undone.")
     wanted = {}
     for entity in UNDO_WRITES:
         if changes := [row for row in rows if row.entity == entity]:
@@ -149,7 +149,7 @@ async def _require_room(session: Session, owner: str, changes: list[Any], wanted
 
 
 async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[Row]:
-    """The rows of one entity as they are to be; without those that are so already."""
+    """Returns the rows of one entity as the undo writes them, without those that do not change."""
     of = UNDO_WRITES[entity]
     ids = {"owner": owner, "ids": [change.entity_id for change in changes], "revision": revision}
     before = dict((await session.exec(of.before, ids)).all())
@@ -160,25 +160,25 @@ async def _targets(session: Session, owner: str, revision: int, entity: str, cha
         if any(row.get(name) != present[row["id"]].get(name) for name in of.content):
             wanted.append(row)
         if number % SLICE_ROWS == 0:
-            await asyncio.sleep(0)  # 1,000 rows take 20 ms, and others wait
+            await asyncio.sleep(0)  # 1,000 rows take 20 ms, and other requests wait
     return wanted
 
 
 def _target(of: Undoable, change: Any, before: Row | None, present: Row | None) -> Row:
-    """The row as it is to be: what the write changed is put back, everything else stays."""
+    """Returns the row with the old values of what the write changed; everything else stays."""
     what = f"{change.entity} {change.entity_id}"
     if present is None or change.action == "purged":
-        raise UndoConflict(f"{what.capitalize()} has been deleted for good.")
+        raise UndoConflict(f"{what.capitalize()} has been deleted permanently.")
     if before is None and change.action != "created":
-        raise UndoConflict("What was before this change is no longer kept.")
+        raise UndoConflict("The values before this change are no longer kept.")
     after = change.data
     if before is None:
         before = {**after, "deleted_at": now().isoformat()}
     changed = _changed(of, before, after)
-    # Clients keep what an update tells of: what is in the trash must not be told of as updated.
+    # Clients show a row after an "updated" change, so a row in the trash must not get one.
     if present["deleted_at"] and "deleted_at" not in changed:
         raise UndoConflict(f"Changed since, on {what}: deleted.")
-    # A creation wrote every field: whatever was changed since would be lost with it.
+    # A creation wrote every field: the undo would lose any change since.
     guarded = of.content if change.action == "created" else changed
     if later := {FIELD_NAMES.get(name, name) for name in guarded if name in after and present[name] != after[name]}:
         raise UndoConflict(f"Changed since, on {what}: {', '.join(sorted(later))}.")
@@ -186,9 +186,9 @@ def _target(of: Undoable, change: Any, before: Row | None, present: Row | None) 
 
 
 def _changed(of: Undoable, before: Row, after: Row) -> list[str]:
-    """The columns that a write changed, and those that hold a field together with one of them.
+    """Returns the columns that a write changed, and those that hold one field together with them.
 
-    What was written by an older version lacks columns that are younger.
+    Changes written by an older version of the service lack newer columns.
     """
     changed = {name for name in of.content if name in before and name in after and before[name] != after[name]}
     for names in of.entity.together:

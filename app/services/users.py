@@ -1,4 +1,4 @@
-"""The owner's own row: its revision, its time zone, its lock."""
+"""The owner's row in ``users``: its revision, its time zone, its lock."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from app.db.session import Session
 from app.models.users import USERS
 
 REVISION_NOW = Prepared(select(USERS.c.revision).where(USERS.c.id == OWNER))
-# As a write locks it. FOR UPDATE would also make those wait who insert a row that refers to the owner, with other locks
-# held.
+# The lock of a write. FOR UPDATE would also block inserts of rows that refer to the owner, by transactions that hold
+# other locks.
 LOCK = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
-# A condition that is false still locks the row (INSERT, "conflict_action"); where it is missing it is made.
+# A condition that is false still locks the row (INSERT, "conflict_action"); where it is missing it is created.
 LOCK_OR_CREATE = Prepared(
     insert(USERS)
     .values(id=OWNER)
@@ -26,7 +26,7 @@ LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", ty
 
 GET_ZONE = Prepared(select(TIMEZONE))
 _zone = bindparam("timezone", type_=Text)
-# timezone() fails for a zone that PostgreSQL does not know, before anything needs it.
+# timezone() fails at once for a zone that PostgreSQL does not know: later any write of a task would.
 SET_ZONE = Prepared(
     insert(USERS)
     .from_select(
@@ -40,13 +40,13 @@ SET_ZONE = Prepared(
 
 
 async def get_timezone(session: Session, owner: str) -> str:
-    """Its name in the IANA database."""
+    """Returns the owner's time zone, as its name in the IANA database."""
     found: str = (await session.exec(GET_ZONE, {"owner": owner})).one()
     return found
 
 
 async def get_revision(session: Session, owner: str) -> int:
-    """The number of the owner's latest write; 0 before the first."""
+    """Returns the revision of the owner's latest write; 0 before the first."""
     return (await session.exec(REVISION_NOW, {"owner": owner})).first() or 0
 
 
@@ -61,6 +61,6 @@ async def lock_owner(session: Session, owner: str) -> bool:
 async def lock_or_create_owner(session: Session, owner: str) -> None:
     """Locks the row, and creates it for an owner who has never written: else nothing would be locked.
 
-    What is counted after it, in a statement of its own, is true until the transaction ends: so limits of rows hold.
+    A count by a later statement holds until the transaction ends: limits of rows depend on it.
     """
     await session.exec(LOCK_OR_CREATE, {"owner": owner})

@@ -1,4 +1,4 @@
-"""Saved views: list parameters under a name, and the tasks that they find now."""
+"""Saved views: list parameters under a name."""
 
 from functools import lru_cache
 from typing import Any
@@ -27,7 +27,7 @@ NAME, PARAMETERS = bindparam("name", type_=Text), bindparam("parameters", type_=
 
 
 def numbered_view(write: Any, action: str) -> Prepared:
-    """A write of views that takes the next number and answers each row."""
+    """Returns a write of views that takes the next revision and returns each row."""
     return numbered(write, entity="view", action=action, returning=kept_columns(VIEWS), answer=READ_COLUMNS)
 
 
@@ -55,7 +55,7 @@ async def list_views(session: Session, owner: str) -> list[ViewRow]:
 
 
 async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
-    """Raises ViewNotFound."""
+    """Returns a view. Raises ViewNotFound."""
     row = (await session.exec(GET, {"owner": owner, "view_id": view_id})).first()
     if row is None:
         raise ViewNotFound
@@ -63,7 +63,7 @@ async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
 
 
 async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
-    """Raises ViewNameTaken and TooManyViews."""
+    """Creates a view. Raises ViewNameTaken and TooManyViews."""
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     if await find_room(session, owner, VIEW_ENTITY) <= 0:
         raise TooManyViews
@@ -74,7 +74,7 @@ async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow
 async def update_view(
     session: Session, owner: str, view_id: int, change: ViewUpdate, *, versions: list[int] | None
 ) -> ViewRow:
-    """Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
+    """Updates a view. Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     if "parameters" in values:
         values["parameters"] = _stored(values["parameters"])
@@ -83,12 +83,12 @@ async def update_view(
 
 
 async def delete_view(session: Session, owner: str, view_id: int, *, versions: list[int] | None) -> None:
-    """Raises ViewNotFound and VersionConflict."""
+    """Moves a view to the trash. Raises ViewNotFound and VersionConflict."""
     await _run(session, _delete(versions is not None), owner, view_id, versions, {})
 
 
 async def get_task_query(session: Session, owner: str, view_id: int, page: ViewTasksQuery) -> TaskQuery:
-    """The query of a task list that a view means. Raises ViewNotFound and OutdatedView."""
+    """Returns the query of the task list of a view. Raises ViewNotFound and OutdatedView."""
     view = await get_view(session, owner, view_id)
     try:
         return TaskQuery.model_validate({**view.parameters, **page.model_dump(exclude_unset=True)})
@@ -97,7 +97,7 @@ async def get_task_query(session: Session, owner: str, view_id: int, page: ViewT
 
 
 def _stored(parameters: TaskFilter) -> dict[str, Any]:
-    """What was sent, under its own names: defaults are not kept, so that a later version may have others."""
+    """Returns the parameters that were sent: defaults are not stored, so that a later version may change them."""
     return parameters.model_dump(mode="json", exclude_unset=True)
 
 

@@ -65,21 +65,21 @@ CHANGES = [
     *((f"drop policy owner on {table}", f"{table}: no policy covers every command") for table in USER_TABLES),
     *((f"alter table {table} disable row level security", f"{table}: row-level sec") for table in USER_TABLES),
     *((f"alter table {table} no force row level security", "is not forced on its owner") for table in USER_TABLES),
-    *((policy(table, "using (true)"), f"{table}: policy 'owner' lets one user at") for table in USER_TABLES),
-    # Changes that a check of visible rows alone would miss, since reading is still isolated.
-    (policy("tasks", f"using ({OWN}) with check (true)"), "tasks: policy 'owner' lets one user at"),
+    *((policy(table, "using (true)"), f"{table}: policy 'owner' admits one user to") for table in USER_TABLES),
+    # What a look at rows alone would miss, for there the reading is right.
+    (policy("tasks", f"using ({OWN}) with check (true)"), "tasks: policy 'owner' admits one user to"),
     (policy("tasks", f"for select using ({OWN})"), "tasks: no policy covers every command"),
-    ("create policy more on tasks for delete using (true)", "tasks: policy 'more' lets one user at"),
-    ("create policy more on tasks for update using (true)", "tasks: policy 'more' lets one user at"),
-    ("create policy more on tasks for insert with check (true)", "tasks: policy 'more' lets one user at"),
-    ("create policy more on tasks using (title = 'shared')", "tasks: policy 'more' does not go by the owner alone"),
-    # A table of user data that is not isolated, or not correctly, though the probe has no row in it.
+    ("create policy more on tasks for delete using (true)", "tasks: policy 'more' admits one user to"),
+    ("create policy more on tasks for update using (true)", "tasks: policy 'more' admits one user to"),
+    ("create policy more on tasks for insert with check (true)", "tasks: policy 'more' admits one user to"),
+    ("create policy more on tasks using (title = 'shared')", "tasks: policy 'more' does not depend on the owner alone"),
+    # A table of user data that somebody forgets to isolate, or isolates badly, though no row of the probe is in it.
     ("create table notes (user_id text); grant select on notes to todo_user", "notes: row-level security is off"),
     (
         "create table notes (user_id text); grant select on notes to todo_user;"
         "alter table notes enable row level security; alter table notes force row level security;"
         "create policy owner on notes using (user_id is not null)",
-        "notes: policy 'owner' lets one user at",
+        "notes: policy 'owner' admits one user to",
     ),
     # Ways to bypass the policies.
     ("create view everything as select * from tasks; grant select on everything to todo_user", "everything: a view"),

@@ -327,7 +327,7 @@ async def test_a_fired_reminder_cannot_be_undone_but_earlier_changes_can(alice: 
     await Reminders(app.state.database).fire_due(0)
     (change,) = await reminded(alice)
     body = assert_problem(await alice.post(f"/changes/{change['revision']}/undo"), 409, "undo_conflict")
-    assert "cannot be taken back" in body["detail"]
+    assert "cannot be undone" in body["detail"]
     assert (await alice.post(f"/changes/{edited['version']}/undo")).status_code == 200
     assert (await alice.get(f"/tasks/{task['id']}")).json()["title"] == "Call mum"
 

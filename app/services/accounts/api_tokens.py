@@ -1,4 +1,4 @@
-"""API tokens: make, list, revoke."""
+"""API tokens: create, list, revoke."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ REVOKE = Prepared(
 
 
 async def create_api_token(session: Session, owner: str, wanted: ApiTokenCreate) -> dict[str, Any]:
-    """With ``token``, which exists nowhere else."""
+    """Returns the row and ``token``, which is stored only as a hash."""
     token = new_api_token()
     kept = {"owner": owner, "token_hash": hash_token(token), "hint": token[:HINT]}
     row = (await session.exec(CREATE, {**wanted.model_dump(), **kept})).one()
@@ -40,12 +40,12 @@ async def create_api_token(session: Session, owner: str, wanted: ApiTokenCreate)
 
 
 async def list_api_tokens(session: Session, owner: str) -> list[Any]:
-    """Those that are not revoked, the newest first; expired ones, too."""
+    """Returns the tokens that are not revoked, also expired ones, newest first."""
     return (await session.exec(LIST, {"owner": owner})).all()
 
 
 async def revoke_api_token(auth: AuthContext, owner: str, token_id: int) -> None:
-    """Raises ApiTokenNotFound."""
+    """Revokes a token. Raises ApiTokenNotFound."""
     async with auth.database.auth_transaction() as session:
         revoked = (await session.exec(REVOKE, {"owner": owner, "token_id": token_id})).first()
     auth.guard.forget(owner)

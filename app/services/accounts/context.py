@@ -1,4 +1,4 @@
-"""What the services of accounts work with, made once at the start."""
+"""The dependencies of the account services, created once at the start."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Client(NamedTuple):
-    """Who asks, as far as the network tells. ``arrived_at`` is when the request reached this process."""
+    """The client of a request, as the network shows it. ``arrived_at`` is when the request reached this process."""
 
     address: str
     user_agent: str
@@ -29,7 +29,7 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuthContext:
-    """``own`` is None where there is no key to sign with: then only other issuers' tokens and API tokens work."""
+    """``own`` is None without a key to sign with: then only other issuers' tokens and API tokens work."""
 
     settings: Settings
     database: Database
@@ -37,18 +37,18 @@ class AuthContext:
     guard: Guard
     mailer: Mailer
     own: OwnTokens | None
-    seen: Counter[str] = field(default_factory=Counter)  # what happened how often, for app.observability.metrics
+    seen: Counter[str] = field(default_factory=Counter)  # counters of events, for app.observability.metrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def tokens(self) -> OwnTokens:
-        """Raises AccountsUnavailable."""
+        """Returns the issuer of access tokens. Raises AccountsUnavailable where there is no key to sign with."""
         if self.own is None:
             raise AccountsUnavailable
         return self.own
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` after the answer. It is cancelled when the service stops, and should then finish at once."""
+        """Runs ``work`` after the response. It is cancelled when the service stops, and must then finish at once."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -56,10 +56,10 @@ class AuthContext:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("work after an answer failed", exc_info=error)
+            log.error("work after a response failed", exc_info=error)
 
     async def aclose(self) -> None:
-        """Finish what is under way; before the database closes."""
+        """Cancels the work in the background and waits for it. Must come before the database closes."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

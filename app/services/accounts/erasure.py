@@ -18,10 +18,10 @@ from app.services.accounts.revocation import BOUND
 log = logging.getLogger("app.security")
 
 ERASER_ROLE = "todo_eraser"
-SECOND_PASS = BOUND + 1.0  # seconds after which no process takes the account's access tokens any more
+SECOND_PASS = BOUND + 1.0  # seconds after which no process accepts the account's access tokens
 LOCK = Prepared(text("select id from users where id = :owner for update"))
 EMAIL = Prepared(text("select email from accounts where user_id = :owner for no key update"))
-# The catalogue knows every table of user data, also of versions to come; each with its key and what it refers to.
+# The catalogue lists every table of user data, also those of later versions, with its key and the tables it refers to.
 TABLES = Prepared(
     text("""
     select c.relname as name,
@@ -44,7 +44,7 @@ TABLES = Prepared(
 
 
 async def delete_account(auth: AuthContext, owner: str, password: str, client: Client) -> None:
-    """Raises WrongPassword, TooManyAttempts, AccountNotFound."""
+    """Deletes an account with all its rows. Raises WrongPassword, TooManyAttempts, AccountNotFound."""
     await confirm_password(auth, owner, password, client)
     await erase(auth.database, owner)
     auth.guard.forget(owner)
@@ -53,7 +53,7 @@ async def delete_account(auth: AuthContext, owner: str, password: str, client: C
 
 
 async def _erase_again(database: Database, owner: str) -> None:
-    """Another process may have let a write in by a login that it had asked about just before."""
+    """Erases what another process wrote after the erasure, with a login that it had checked just before."""
     try:
         await asyncio.sleep(SECOND_PASS)
     finally:
@@ -62,9 +62,9 @@ async def _erase_again(database: Database, owner: str) -> None:
 
 @retry_on_contention
 async def erase(database: Database, owner: str) -> None:
-    """Remove every row of ``owner`` from every table, in one transaction."""
+    """Deletes every row of ``owner`` from every table, in one transaction."""
     async with database.auth_transaction() as session:
-        await session.exec(LOCK, {"owner": owner})  # writes that are under way come first
+        await session.exec(LOCK, {"owner": owner})  # waits for the writes that have begun
         if email := (await session.exec(EMAIL, {"owner": owner})).first():
             for purpose in ("login", "mail"):
                 keys = login_throttle.keys_of(fold_email(email), "", purpose=purpose)

@@ -1,4 +1,4 @@
-"""Everything kept about an account, handed over: table by table, a page of rows at a time."""
+"""The export of all data of an account: table by table, a page of rows at a time."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,10 +27,10 @@ SESSIONS = Prepared(
 
 
 async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
-    """Yields a JSON object in pieces, without what is a secret: hashes of passwords and tokens, keys of webhooks.
+    """Yields a JSON object in pieces, without secrets: hashes of passwords and tokens, keys of webhooks.
 
-    Each table that the service reads for its users stands under its own name, rows as the database has them. Pages are
-    read one after the other, so what is written meanwhile may be in it or not. Raises AccountNotFound before the first.
+    Each table that the service reads for its users is under its own name, with its rows as stored. Pages are read one
+    after the other, so concurrent writes may be in it or not. Raises AccountNotFound before the first piece.
     """
     async with auth.database.auth_transaction() as session:
         account = await get_account(session, owner)

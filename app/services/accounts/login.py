@@ -1,4 +1,4 @@
-"""Logging in: the same work and the same answer whether or not there is such an account."""
+"""Logging in: the same work and the same response whether or not there is such an account."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ from app.services.accounts.sessions import Pair, start_session
 
 log = logging.getLogger("app.security")
 
-# One row whether or not there is an account. "known": logged in from this address within the last month.
+# One row whether or not there is an account. "known": logged in from this IP address within the last month.
 FIND = Prepared(
     text("""
     select a.user_id, a.password_hash, a.disabled_at,
@@ -34,22 +34,22 @@ RENEW_HASH = Prepared(
     update accounts set password_hash = :renewed where user_id = :owner and password_hash = :password_hash
 """)
 )
-# A password is looked at outside of any transaction, so whoever acts on it looks again at the row that a change of the
-# password and disabling write: they wait for each other, and the later one sees what the earlier one did.
+# A password is verified outside of any transaction. A write that depends on it therefore checks and locks the row that
+# changing the password and disabling the account write: they wait for each other, and the later sees the earlier.
 _UNCHANGED = """
     select 1 as unchanged from accounts
     where user_id = :owner and password_hash = :password_hash and disabled_at is null
 """
 UNCHANGED = Prepared(text(_UNCHANGED + " for share"))
-# Two shared locks could not both become writes, and FOR UPDATE would also make those wait who hold a session and insert
-# what refers to the account.
+# With shared locks two writers would deadlock, and FOR UPDATE would also block inserts of rows that refer to the
+# account.
 UNCHANGED_TO_WRITE = Prepared(text(_UNCHANGED + " for no key update"))
 
 _queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
 class Verified(NamedTuple):
-    """An account whose password was given, and the hash that was right for it."""
+    """An account whose password was verified, and the hash that it matched."""
 
     user_id: str
     password_hash: str
@@ -57,7 +57,7 @@ class Verified(NamedTuple):
 
 
 async def login(auth: AuthContext, given: Login, client: Client) -> Pair:
-    """Raises LoginFailed, AccountDisabled (only to who has the password), TooManyAttempts."""
+    """Starts a session. Raises LoginFailed, AccountDisabled (only if the password is right), TooManyAttempts."""
     for _ in range(2):
         account = await check_password(auth, fold_email(given.email), given.password, client)
         if account is None:
@@ -67,12 +67,12 @@ async def login(auth: AuthContext, given: Login, client: Client) -> Pair:
         async with auth.database.auth_transaction() as session:
             if await _is_unchanged(session, account, UNCHANGED):
                 return await start_session(session, auth, account.user_id, client)
-        # The hash is another one by now: perhaps only its parameters are, by a login in another process. Look again.
+        # The hash has changed: perhaps only its parameters, by a login in another process. Verify once more.
     raise LoginFailed
 
 
 async def require_unchanged(session: Session, verified: Verified) -> None:
-    """For writes that a password allowed, in their transaction. Raises WrongPassword when it has changed since."""
+    """Checks a verified password again, in the transaction of a write. Raises WrongPassword if it has changed since."""
     if not await _is_unchanged(session, verified, UNCHANGED_TO_WRITE):
         raise WrongPassword
 
@@ -83,9 +83,9 @@ async def _is_unchanged(session: Session, verified: Verified, statement: Prepare
 
 
 async def confirm_password(auth: AuthContext, owner: str, password: str, client: Client) -> Verified:
-    """Ask somebody who is logged in once more.
+    """Verifies the password of a user who is logged in.
 
-    Counted like logins: whoever found an open laptop does not get to guess. Raises WrongPassword, TooManyAttempts,
+    Counted like a login, so that a stranger at an open laptop cannot guess. Raises WrongPassword, TooManyAttempts,
     AccountNotFound.
     """
     async with auth.database.auth_transaction() as session:
@@ -99,8 +99,8 @@ async def confirm_password(auth: AuthContext, owner: str, password: str, client:
 
 
 async def check_password(auth: AuthContext, email_key: str, password: str, client: Client) -> Verified | None:
-    """The account, or None. The try is counted before the password is looked at. Raises TooManyAttempts."""
-    # One at a time for each account, so that a burst of right passwords is not taken for guessing.
+    """Returns the account, or None. Counts the attempt before it verifies the password. Raises TooManyAttempts."""
+    # One at a time for each account, so that a burst of right passwords does not count as guessing.
     queue = _queues.setdefault(email_key, asyncio.Lock())
     async with queue:
         return await _check(auth, email_key, password, client)
@@ -119,7 +119,7 @@ async def _check(auth: AuthContext, email_key: str, password: str, client: Clien
         if not right:
             await login_throttle.failed(session, keys)
             return None
-        if renewed is not None:  # the account's row before the tries, as in a reset
+        if renewed is not None:  # locks the account's row before the attempts, as a reset does
             found = {"owner": account.user_id, "renewed": renewed, "password_hash": account.password_hash}
             await session.exec(RENEW_HASH, found)
         await login_throttle.succeeded(session, keys)

@@ -1,13 +1,13 @@
-"""Against guessing: tries are counted before a password is looked at, in a transaction of their own.
+"""The login throttle against guessing: attempts are counted before a password is verified, in their own transaction.
 
-Three counters: of an account at an address, of an account anywhere, of an address for any account. Each lets some tries
-pass, then asks to wait 1, 2, 4 ... 60 seconds. A stranger's guesses do not count against an owner who comes from an
-address where they have logged in before (OWASP's device cookies, without the cookie).
+Three counters: of an account from one IP address, of an account from any, of an IP address for any account. Each admits
+some attempts at once, then one after 1, 2, 4 ... 60 seconds. A stranger's guesses do not delay owners whose IP address
+has logged in before (OWASP's device cookies, without the cookie).
 
-Strangers who change their address could win every turn that the second counter gives. So an address without a wrong try
-of its own for the account in 15 minutes is let through once, 60 seconds after that counter first refused it, whatever
-others do meanwhile. What can be guessed of one account stays bounded: one try a minute for all, and one in 15 minutes
-for each address (each IPv6 network of 64 bits) that guesses.
+Strangers who change their IP address could use every attempt that the second counter admits. So an IP address without a
+failed attempt for the account in 15 minutes is admitted once, 60 seconds after that counter first refused it, whatever
+other IP addresses do. Guesses at one account stay bounded: one a minute in total, and one in 15 minutes for each IP
+address (each IPv6 network of 64 bits) that guesses.
 """
 
 import logging
@@ -31,7 +31,7 @@ FREE_HERE, FREE_ACCOUNT, FREE_ADDRESS = 10, 30, 100
 LONGEST_WAIT = 60
 ANY = b""
 
-# now() is when a transaction began: one that began a little earlier must not take this for a time to come.
+# now() is when a transaction began: one that began a little earlier must not see this as a time in the future.
 PASSABLE = "now() - interval '1 minute'"
 _COUNT = f"""
     on conflict (account, address) do update set
@@ -47,7 +47,7 @@ _COUNT = f"""
     returning address, admitted, blocked_until
 """
 _FREE = f"(case when a.address = '' then {FREE_ACCOUNT} when a.account = '' then {FREE_ADDRESS} else {FREE_HERE} end)"
-# In the order of the keys, so that two tries never wait for each other in a circle.
+# In the order of the keys, so that two attempts never deadlock.
 _TRY = f"""
     insert into login_attempts as a (account, address, failures, admitted, blocked_until, last_at)
     select k.account, k.address, 1, true, {PASSABLE}, now()
@@ -72,7 +72,7 @@ PRUNE = Prepared(
         order by last_at limit 20 for update skip locked)
 """)
 )
-# The turn of an address is kept beside its tries, under a hash of its own, for 15 minutes.
+# The exemption of an IP address is kept in the same table, under another hash of the account, for 15 minutes.
 TURN = Prepared(
     text("""
     insert into login_attempts as a (account, address, failures, admitted, blocked_until, last_at)
@@ -97,14 +97,14 @@ FORGET = Prepared(
 
 
 class Keys(NamedTuple):
-    """What is counted: hashes, so that the table is no list of who uses this service and from where."""
+    """Hashes of an account and an IP address, so that the table does not disclose who uses this service from where."""
 
     account: bytes
     address: bytes
 
 
 def keys_of(email_key: str, address: str, *, purpose: str = "login") -> Keys:
-    """An IPv6 host owns a network of 64 bits, so that is what counts as its address."""
+    """Returns the keys of a counter. Of an IPv6 address it takes the network of 64 bits, which one host owns."""
     return Keys(_digest(f"{purpose}:{email_key}"), _digest(f"{purpose}:{network_of(address)}"))
 
 
@@ -113,11 +113,10 @@ def _digest(value: str) -> bytes:
 
 
 async def admit(session: Session, keys: Keys, *, known: bool) -> None:
-    """Count a try, or raise TooManyAttempts: then the caller's transaction must end without a commit.
+    """Counts an attempt, or raises TooManyAttempts: then the caller must roll its transaction back.
 
-    GuessedElsewhere says that ``take_turn`` may still let it through.
-
-    ``known``: the owner has logged in from this address before, and what happens elsewhere is not held against them.
+    On GuessedElsewhere ``take_turn`` may still admit the attempt. ``known``: the owner has logged in from this IP
+    address before, so the counter of all IP addresses does not apply.
     """
     if until := (await session.exec(ADDRESS_BLOCKED, {"address": keys.address})).first():
         raise _too_many(until)
@@ -129,7 +128,7 @@ async def admit(session: Session, keys: Keys, *, known: bool) -> None:
 
 
 async def take_turn(auth: AuthContext, keys: Keys, refused: GuessedElsewhere) -> None:
-    """Count a try of an address that has waited for its turn. Raises ``refused`` otherwise, and notes that it waits."""
+    """Counts an attempt of an IP address that waited long enough. Else records that it waits; raises ``refused``."""
     async with auth.database.auth_transaction() as session:
         turn = (await session.exec(TURN, {**keys._asdict(), "wait": LONGEST_WAIT})).first()
         await session.exec(PRUNE)
@@ -142,18 +141,18 @@ async def take_turn(auth: AuthContext, keys: Keys, refused: GuessedElsewhere) ->
 
 
 async def failed(session: Session, keys: Keys) -> None:
-    """The try was wrong: that also counts for the address. What nobody tried for a day is forgotten meanwhile."""
+    """Counts a failed attempt for its IP address, and prunes counters that are unused for a day."""
     await session.exec(ADMIT, {"accounts": [ANY], "addresses": [keys.address]})
     await session.exec(PRUNE)
 
 
 async def succeeded(session: Session, keys: Keys) -> None:
-    """The try was right: it does not count, and what was wrong before it at this address does not either."""
+    """Takes back the count of an attempt that was right, and of the failed ones before it from its IP address."""
     await session.exec(SUCCEEDED, keys._asdict())
 
 
 async def count_mail(auth: AuthContext, email_key: str, client: Client) -> None:
-    """A mail that anybody can cause is a try, too: nobody's mailbox is filled. Raises TooManyAttempts."""
+    """Counts a mail that an anonymous request causes, so that no mailbox is flooded. Raises TooManyAttempts."""
     keys = keys_of(email_key, client.address, purpose="mail")
     async with auth.database.auth_transaction() as session:
         await admit(session, keys, known=False)
@@ -161,7 +160,7 @@ async def count_mail(auth: AuthContext, email_key: str, client: Client) -> None:
 
 
 async def count_costly(auth: AuthContext, client: Client, purpose: str) -> None:
-    """Before a password is hashed for somebody unknown: each address may cause some of that. Raises TooManyAttempts."""
+    """Counts the hashing of a password for an anonymous client, by its IP address. Raises TooManyAttempts."""
     keys = keys_of("", client.address, purpose=purpose)
     async with auth.database.auth_transaction() as session:
         (row,) = (await session.exec(ADMIT, {"accounts": [ANY], "addresses": [keys.address]})).all()
@@ -170,9 +169,9 @@ async def count_costly(auth: AuthContext, client: Client, purpose: str) -> None:
         await session.exec(PRUNE)
 
 
-def _too_many(until: datetime, fact: type[TooManyAttempts] = TooManyAttempts) -> TooManyAttempts:
+def _too_many(until: datetime, error: type[TooManyAttempts] = TooManyAttempts) -> TooManyAttempts:
     log.warning("attempts_blocked")
-    return fact(retry_after=_seconds(until))
+    return error(retry_after=_seconds(until))
 
 
 def _seconds(until: datetime) -> int:

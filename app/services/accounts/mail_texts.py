@@ -1,4 +1,4 @@
-"""What the mails of accounts say: subject and text."""
+"""Subjects and texts of the mails about accounts."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ def _way(settings: Settings, token: str) -> str:
 
 def reset(settings: Settings, token: str) -> Text:
     return "Choose a new password", (
-        f"Somebody, hopefully you, asked for a new password.\n\n{_way(settings, token)}\n\n"
+        f"Someone, hopefully you, asked for a new password.\n\n{_way(settings, token)}\n\n"
         "If it was not you, nothing has changed and you need not do anything.\n"
     )
 
@@ -34,14 +34,14 @@ def confirm(settings: Settings, token: str) -> Text:
 
 def already_registered(settings: Settings) -> Text:
     return "You have an account already", (
-        "Somebody, hopefully you, registered with this address. It has an account already: log in,"
+        "Someone, hopefully you, registered with this address. It has an account already: log in,"
         " or ask for a new password if you have forgotten yours.\n"
     )
 
 
 def email_taken() -> Text:
     return "You have an account already", (
-        "Somebody, hopefully you, wanted to move another account to this address. It has an account already, so"
+        "Someone, hopefully you, wanted to move another account to this address. It has an account already, so"
         " nothing has changed.\n"
     )
 

@@ -1,4 +1,4 @@
-"""What the operator does with accounts, from the command line."""
+"""What the operator can do with accounts, from the command line."""
 
 from typing import Any
 
@@ -27,36 +27,36 @@ DISABLE = Prepared(
 
 
 async def create_user(database: Database, account: AccountCreate, password_hash: str) -> str:
-    """The new user's id. Raises EmailTaken."""
+    """Returns the id of the new user. Raises EmailTaken."""
     async with database.auth_transaction() as session:
         return await create_account(session, account, password_hash)
 
 
 async def list_users(database: Database) -> list[Any]:
-    """All accounts, the oldest first."""
+    """Returns all accounts, oldest first."""
     async with database.auth_transaction() as session:
         return (await session.exec(LIST)).all()
 
 
 async def find_user(database: Database, email: str) -> str:
-    """Raises AccountNotFound."""
+    """Returns the id of a user. Raises AccountNotFound."""
     async with database.auth_transaction() as session:
         row = (await session.exec(FIND_ID, {"email_key": fold_email(email)})).first()
     if row is None:
-        raise AccountNotFound(f"there is no account of {email}")
+        raise AccountNotFound(f"there is no account with the e-mail {email}")
     user_id: str = row.user_id
     return user_id
 
 
 async def set_user_password(database: Database, email: str, password_hash: str) -> None:
-    """Every session ends. Raises AccountNotFound."""
+    """Sets a password and ends every session. Raises AccountNotFound."""
     owner = await find_user(database, email)
     async with database.auth_transaction() as session:
         await set_password(session, owner, password_hash)
 
 
 async def disable_user(database: Database, email: str, *, undo: bool) -> None:
-    """Every session ends, for good: enabling again needs a new login. Raises AccountNotFound."""
+    """Disables an account, or with ``undo`` enables it, and ends every session. Raises AccountNotFound."""
     owner = await find_user(database, email)
     async with database.auth_transaction() as session:
         await session.exec(DISABLE, {"owner": owner, "undo": undo})

@@ -1,4 +1,4 @@
-"""Changing a password, and getting past a forgotten one."""
+"""Changing a password, and resetting a forgotten one."""
 
 import logging
 
@@ -28,14 +28,14 @@ FIND_RESET = Prepared(
     where r.token_hash = :token_hash and r.expires_at > now() and a.disabled_at is null
 """)
 )
-# Whoever uses mailed tokens up locks the account first: one order for all, and so a token is used by one.
+# Every use of a mailed token locks the account first: in this one order, so that a token is used once.
 LOCK = Prepared(text("select 1 as locked from accounts where user_id = :owner for no key update"))
-# An address that is being changed is not mailed a token that outlives the change.
+# The lock keeps a token from being mailed to an e-mail address that a concurrent write is replacing.
 MAILED = Prepared(text("select user_id, email from accounts where email_key = :email_key for share"))
 
 
 async def change_password(auth: AuthContext, owner: str, current: str, new: str, client: Client) -> Pair:
-    """Every session ends, this one included; the answer is a new one. API tokens stay: they are not the password's.
+    """Changes a password, ends every session and starts a new one. API tokens stay: they do not depend on the password.
 
     Raises WrongPassword, WeakPassword, TooManyAttempts.
     """
@@ -53,7 +53,7 @@ async def change_password(auth: AuthContext, owner: str, current: str, new: str,
 
 
 async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, str]:
-    """Write the hash, end every session, and use up every mailed token; e-mail and its key."""
+    """Writes the hash, ends every session and deletes every mailed token; returns the e-mail and its key."""
     row = (await session.exec(SET_PASSWORD, {"owner": owner, "password_hash": hashed})).one()
     await session.exec(END_OTHERS, {"owner": owner, "current": NOBODY})
     await session.exec(USE_RESETS, {"owner": owner})
@@ -61,7 +61,7 @@ async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, 
 
 
 async def forgot_password(auth: AuthContext, email: str, client: Client) -> None:
-    """Mail a token if there is such an account: after the answer, whose time then tells nothing.
+    """Mails a token if there is such an account: after the response, so that its time discloses nothing.
 
     Raises MailUnavailable, and TooManyAttempts for a known and an unknown e-mail alike.
     """
@@ -84,9 +84,9 @@ async def _mail_reset(auth: AuthContext, email_key: str) -> None:
 
 
 async def reset_password(auth: AuthContext, token: str, new: str, client: Client) -> None:
-    """Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour.
+    """Sets the password of the account of a mailed token.
 
-    And WeakPassword, TooManyAttempts.
+    Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour; WeakPassword, TooManyAttempts.
     """
     check_new_password(new, field="new_password")
     await login_throttle.count_costly(auth, client, "reset")
@@ -97,7 +97,7 @@ async def reset_password(auth: AuthContext, token: str, new: str, client: Client
         await session.exec(LOCK, {"owner": owner})
         await _owner_of_reset(session, token)
         email, email_key = await set_password(session, owner, hashed)
-        # Whoever reads the mailbox is the owner: wrong guesses at this address are theirs, and forgiven.
+        # A client that can read the mailbox is the owner: failed attempts from its IP address were theirs.
         await session.exec(login_throttle.SUCCEEDED, login_throttle.keys_of(email_key, client.address)._asdict())
     auth.guard.forget(owner)
     log.warning("password_reset", extra={"user_id": owner})

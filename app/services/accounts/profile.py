@@ -1,4 +1,4 @@
-"""Accounts: make one, read it, change it."""
+"""Accounts: create, read, update."""
 
 import logging
 import uuid
@@ -23,7 +23,7 @@ from app.services.users import SET_ZONE
 
 log = logging.getLogger("app.security")
 
-# timezone() fails for a zone that PostgreSQL does not know, before any task needs it.
+# timezone() fails at once for a zone that PostgreSQL does not know: later any write of a task would.
 CREATE = Prepared(
     text("""
     with owner as (insert into users (id, timezone)
@@ -52,7 +52,7 @@ USE_RESETS = Prepared(text("delete from password_resets where user_id = :owner")
 
 
 async def register(auth: AuthContext, account: AccountCreate, client: Client) -> Pair | None:
-    """Make an account and log it in; None where a mail must confirm it first.
+    """Creates an account and logs it in; returns None where a mail must confirm it first.
 
     Raises EmailTaken, WeakPassword, RegistrationClosed, TooManyAttempts.
     """
@@ -65,7 +65,7 @@ async def register(auth: AuthContext, account: AccountCreate, client: Client) ->
         await login_throttle.count_mail(auth, fold_email(account.email), client)
         auth.later(_register_by_mail(auth, account))
         return None
-    auth.tokens  # noqa: B018 - fails before an account is made that nobody could log in to
+    auth.tokens  # noqa: B018 - fails before an account is created that cannot log in
     hashed = await auth.hasher.hash(account.password)
     async with auth.database.auth_transaction() as session:
         user_id = await create_account(session, account, hashed)
@@ -73,7 +73,7 @@ async def register(auth: AuthContext, account: AccountCreate, client: Client) ->
 
 
 async def create_account(session: Session, account: AccountCreate, password_hash: str | None) -> str:
-    """The new user's id: 32 characters, like Better Auth's. Raises EmailTaken."""
+    """Returns the id of the new user: 32 characters, like Better Auth's. Raises EmailTaken."""
     user_id = uuid.uuid4().hex
     params = account.model_dump(exclude={"password"}) | {
         "owner": user_id,
@@ -86,9 +86,9 @@ async def create_account(session: Session, account: AccountCreate, password_hash
 
 @retry_on_contention
 async def _register_by_mail(auth: AuthContext, account: AccountCreate) -> None:
-    """After the same answer for a new and a taken e-mail: only its mailbox learns which.
+    """Creates an account that its mail confirms, after the response: that is the same for a new and a taken e-mail.
 
-    The password is chosen once more by the link, so that trying to log in tells nothing either.
+    The user sets the password again with the link, so that an attempt to log in does not disclose the account either.
     """
     token = new_reset_token()
     try:
@@ -104,7 +104,7 @@ async def _register_by_mail(auth: AuthContext, account: AccountCreate) -> None:
 
 
 async def get_account(session: Session, owner: str) -> Any:
-    """Raises AccountNotFound for the subject of another issuer's token."""
+    """Returns the account. Raises AccountNotFound for the subject of another issuer's token."""
     row = (await session.exec(PROFILE, {"owner": owner})).first()
     if row is None:
         raise AccountNotFound
@@ -112,7 +112,7 @@ async def get_account(session: Session, owner: str) -> Any:
 
 
 async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, client: Client) -> Any:
-    """Write the fields that were sent. The old address is told of a new one, which needs the password once more.
+    """Writes the fields that were sent. A new e-mail needs the password, and the old one is notified.
 
     Raises AccountNotFound, EmailTaken, WrongPassword, TooManyAttempts.
     """
@@ -136,9 +136,9 @@ async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, c
 
 
 async def _write(auth: AuthContext, owner: str, sent: dict[str, Any], verified: Verified | None) -> tuple[Any, Any]:
-    """The account before and after."""
+    """Writes the fields and shifts reminders; returns the account before and after."""
     written = await _write_account(auth, owner, sent, verified)
-    if sent["timezone"] is not None:  # the role that writes accounts sees no tasks
+    if sent["timezone"] is not None:  # in another transaction: the role that writes accounts cannot read tasks
         await _shift_reminders(auth, owner)
     return written
 
@@ -147,11 +147,11 @@ async def _write(auth: AuthContext, owner: str, sent: dict[str, Any], verified: 
 async def _write_account(
     auth: AuthContext, owner: str, sent: dict[str, Any], verified: Verified | None
 ) -> tuple[Any, Any]:
-    """Mails that went to an address are of no use once the account has another."""
+    """Writes the fields. A new e-mail makes the tokens that were mailed to the old one invalid."""
     email_key = fold_email(sent["email"]) if sent["email"] else None
     async with auth.database.auth_transaction() as session:
         before = await get_account(session, owner)
-        if sent["timezone"] is not None:  # the user's row before the account's
+        if sent["timezone"] is not None:  # the user's row is locked before the account's
             await session.exec(SET_ZONE, {"owner": owner, "timezone": sent["timezone"]})
         if verified is not None:
             await require_unchanged(session, verified)
@@ -170,7 +170,7 @@ async def _shift_reminders(auth: AuthContext, owner: str) -> None:
 
 
 async def _write_all_but_email(auth: AuthContext, owner: str, sent: dict[str, Any]) -> dict[str, Any]:
-    """The same answer as for a free address: only the mailbox of the taken one learns that it is taken."""
+    """Responds as if the e-mail were free: only its mailbox is notified that it is taken."""
     _, after = await _write(auth, owner, {**sent, "email": None}, None)
     auth.mailer.post(sent["email"], *mail_texts.email_taken())
     return {**dict(after), "email": sent["email"]}

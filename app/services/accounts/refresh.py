@@ -19,14 +19,14 @@ from app.services.accounts.sessions import END, PROFILE, PROFILE_COLUMNS, Pair, 
 
 log = logging.getLogger("app.security")
 
-GRACE = timedelta(seconds=10)  # in which a lost answer can be asked for again
-RACE = timedelta(seconds=1)  # after a use, in which another may belong to the same burst
-PAUSE = 0.25  # seconds that show whether it does
+GRACE = timedelta(seconds=10)  # in which a lost response can be requested again
+RACE = timedelta(seconds=1)  # after a use, in which another use may belong to the same burst
+PAUSE = 0.25  # seconds to wait for other requests of the burst
 _ALIVE = """
     s.ended_at is null and s.idle_ends_at > cast(:now as timestamptz) and s.ends_at > cast(:now as timestamptz)
     and a.disabled_at is null
 """
-# One of any number of concurrent uses finds used_at empty.
+# Only one of concurrent uses finds used_at empty.
 ROTATE = Prepared(
     text(f"""
     update refresh_tokens t set used_at = :now from sessions s join accounts a on a.user_id = s.user_id
@@ -35,7 +35,7 @@ ROTATE = Prepared(
     returning t.user_id, t.session_id
 """)  # noqa: S608
 )
-# A token that was used longer ago than a session may idle would be refused anyway, so nobody needs to know it.
+# A token that was used longer ago than the idle timeout would be refused anyway, so its row is pruned.
 EXTEND = Prepared(
     text(f"""
     with token as (insert into refresh_tokens (user_id, token_hash, session_id, parent_hash, created_at)
@@ -64,11 +64,11 @@ _crowded: set[bytes] = set()
 
 
 async def refresh_session(auth: AuthContext, token: str, client: Client) -> Pair:
-    """A new pair for a refresh token, which is good for one use.
+    """Exchanges a refresh token, which is valid for one use, for a new pair.
 
-    Its direct parent within GRACE gives the same successor again, because an answer can be lost. Any older one means
-    that two have copies: the whole family ends (RFC 9700, 4.14.2). Raises RefreshTokenInvalid, and RefreshInProgress
-    for all but the winner of a race.
+    A repeat within GRACE gets the same successor, because a response can be lost. Any other reuse means that two
+    clients have copies: the whole family is revoked (RFC 9700, 4.14.2). Raises RefreshTokenInvalid, and
+    RefreshInProgress for all but one of concurrent requests.
     """
     successor, moment = next_refresh_token(token, auth.tokens.refresh_key), now()
     params: dict[str, Any] = {
@@ -97,7 +97,7 @@ async def refresh_session(auth: AuthContext, token: str, client: Client) -> Pair
 
 
 async def _rotate(session: Session, params: dict[str, Any]) -> Any:
-    """Use the token up; None when somebody has, or when its session is over."""
+    """Marks the token as used; returns None when it was already, or when its session has ended."""
     row = (await session.exec(ROTATE, params)).first()
     if row is None:
         return None
@@ -123,9 +123,9 @@ async def _end_family(auth: AuthContext, used: Any) -> None:
 
 
 async def _alone(token_hash: bytes) -> bool:
-    """Whether this is one client that asks again, and not one of many that use the same token at once.
+    """Returns whether this is one client that repeats its request, and not one of many that use the same token at once.
 
-    Only the winner of a burst is answered. The rest may ask again after a second, when the burst is over.
+    Only the first of a burst gets a pair. The others may try again after a second, when the burst is over.
     """
     _asking[token_hash] += 1
     try:

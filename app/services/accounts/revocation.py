@@ -1,7 +1,7 @@
-"""Whether a login or an API token that was good a moment ago still is.
+"""Whether a login or an API token that was valid a moment ago still is.
 
-Asked on use and remembered for a few seconds: no request costs a query of its own, nothing polls (a database that
-sleeps may go on sleeping), and what was ended anywhere is refused everywhere within ``BOUND``.
+Checked on use and cached for a few seconds: most requests need no query, nothing polls (a serverless database can stay
+suspended), and what was revoked in one process is refused in all of them within ``BOUND``.
 """
 
 import time
@@ -16,8 +16,8 @@ from app.db.compiled import Prepared
 from app.db.database import Database
 from app.errors import CalendarTokenInvalid, SessionEnded, TokenInvalid
 
-BOUND = 4.0  # seconds; the promise is 5, the rest is for the request that asks
-RENEW = 2.0  # from this age on, one request asks again while the others go by what is remembered
+BOUND = 4.0  # seconds; 5 are promised, the rest is for the request that checks
+RENEW = 2.0  # from this age on, one request checks again while the others use the cached result
 ENTRIES = 10_000
 
 SESSION_ALIVE = Prepared(
@@ -51,7 +51,7 @@ class _Seen:
 
 
 class Guard:
-    """One for a process."""
+    """The identities that were checked lately. One per process."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
@@ -59,12 +59,12 @@ class Guard:
         self._seen: OrderedDict[Key, _Seen] = OrderedDict()
 
     def is_fresh(self, identity: Identity) -> bool:
-        """Whether the login need not be asked about now: no await, no query."""
+        """Returns whether the login was checked recently enough: no await, no query."""
         assert identity.session_id is not None
         return self._remembered((identity.subject, identity.session_id)) is not None
 
     async def check_session(self, identity: Identity) -> None:
-        """Ask the database. Raises SessionEnded when the login was ended or its account is gone or disabled."""
+        """Checks a login in the database. Raises SessionEnded if it ended or its account is deleted or disabled."""
         assert identity.session_id is not None
         key = (identity.subject, identity.session_id)
         started = self._clock()
@@ -77,11 +77,11 @@ class Guard:
         self._remember(key, identity, started)
 
     def knows_api_token(self, token: str) -> bool:
-        """Whether it was good a moment ago: verifying it will hardly cost a query."""
+        """Returns whether the token was valid a moment ago: verifying it will rarely need a query."""
         return hash_token(token) in self._seen
 
     async def verify_api_token(self, token: str) -> Identity:
-        """Whose API token it is, and what it may do. Raises TokenInvalid."""
+        """Returns the owner and the scope of an API token. Raises TokenInvalid."""
         if not is_api_token(token):
             raise TokenInvalid
         key = hash_token(token)
@@ -96,7 +96,7 @@ class Guard:
         return identity
 
     async def still_valid(self, identity: Identity) -> bool:
-        """For streams, every few seconds: may whoever opened it go on reading?"""
+        """Returns whether the identity that opened a stream may continue to read it. Called every few seconds."""
         if identity.expires_at <= time.time():
             return False
         if identity.token_id is not None:
@@ -115,13 +115,13 @@ class Guard:
         return True
 
     async def refuse_disabled(self, user_id: str) -> None:
-        """For what opens with a token of its own. Raises CalendarTokenInvalid when the account is disabled."""
+        """Checks the account of a calendar feed, which has its own token. Raises CalendarTokenInvalid if disabled."""
         async with self._database.auth_transaction() as session:
             if (await session.exec(DISABLED, {"owner": user_id})).first() is not None:
                 raise CalendarTokenInvalid
 
     def forget(self, user_id: str) -> None:
-        """Ask again about everything of this user: something of theirs has just ended in this process."""
+        """Drops everything of this user from the cache: this process has just revoked a session or token of theirs."""
         for key in [key for key, seen in self._seen.items() if seen.identity.subject == user_id]:
             del self._seen[key]
 
@@ -141,7 +141,7 @@ class Guard:
             return None
         age = self._clock() - seen.asked_at
         if age >= BOUND or (age >= RENEW and not seen.renewing):
-            seen.renewing = True  # by the caller, who is told to ask
+            seen.renewing = True  # by this caller, for whom it is a miss
             return None
         return seen.identity
 

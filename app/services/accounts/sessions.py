@@ -1,4 +1,4 @@
-"""Sessions of logins: begin, list, end."""
+"""Login sessions: start, list, end."""
 
 import uuid
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from app.errors import SessionNotFound
 from app.services.accounts.context import AuthContext, Client
 
 PROFILE_COLUMNS = "a.user_id as id, a.email, a.name, u.timezone, a.created_at"
-# Sessions that ended a month ago go on this occasion; their refresh tokens go with them.
+# Also prunes sessions that ended a month ago, and by cascade their refresh tokens.
 START = Prepared(
     text(f"""
     with started as (
@@ -52,7 +52,7 @@ NOBODY = ""  # no session has this id
 
 
 class Pair(NamedTuple):
-    """What a client gets for a login."""
+    """The tokens that a client gets for a login, and its profile."""
 
     access_token: str
     refresh_token: str
@@ -61,7 +61,7 @@ class Pair(NamedTuple):
 
 
 async def start_session(session: Session, auth: AuthContext, user_id: str, client: Client) -> Pair:
-    """Log ``user_id`` in, in the caller's transaction."""
+    """Logs ``user_id`` in, in the caller's transaction."""
     session_id, token, moment = uuid.uuid4().hex, new_refresh_token(), now()
     params = {
         "owner": user_id,
@@ -78,7 +78,7 @@ async def start_session(session: Session, auth: AuthContext, user_id: str, clien
 
 
 def make_pair(auth: AuthContext, session_id: str, refresh_token: str, user: Any) -> Pair:
-    """A new access token beside ``refresh_token``; ``user`` is a row of PROFILE."""
+    """Signs an access token to go with ``refresh_token``; ``user`` is a row of ``PROFILE``."""
     ttl = auth.settings.access_ttl
     access = auth.tokens.sign(user.id, session_id, now=int(now().timestamp()), ttl=ttl)
     profile = {name: user[name] for name in ("id", "email", "name", "timezone", "created_at")}
@@ -86,12 +86,12 @@ def make_pair(auth: AuthContext, session_id: str, refresh_token: str, user: Any)
 
 
 async def list_sessions(session: Session, owner: str, current: str) -> list[Any]:
-    """Those that can still be used, the latest used first."""
+    """Returns the sessions that can still be used, latest used first."""
     return (await session.exec(LIST, {"owner": owner, "current": current})).all()
 
 
 async def end_session(auth: AuthContext, owner: str, session_id: str) -> None:
-    """Raises SessionNotFound when it has ended already or never was."""
+    """Ends a session. Raises SessionNotFound when it has ended already or does not exist."""
     async with auth.database.auth_transaction() as session:
         ended = (await session.exec(END, {"owner": owner, "id": session_id})).first()
     auth.guard.forget(owner)
@@ -100,21 +100,21 @@ async def end_session(auth: AuthContext, owner: str, session_id: str) -> None:
 
 
 async def log_out(auth: AuthContext, identity: Identity) -> None:
-    """End the session of this login; that another request was faster is no failure."""
+    """Ends the session of this login; it is no error if a concurrent request ended it first."""
     assert identity.session_id is not None
     with suppress(SessionNotFound):
         await end_session(auth, identity.subject, identity.session_id)
 
 
 async def end_other_sessions(auth: AuthContext, owner: str, current: str = NOBODY) -> None:
-    """All but ``current``; all of them without one."""
+    """Ends all sessions but ``current``; without it, all."""
     async with auth.database.auth_transaction() as session:
         await session.exec(END_OTHERS, {"owner": owner, "current": current})
     auth.guard.forget(owner)
 
 
 async def end_by_refresh_token(auth: AuthContext, token: str) -> None:
-    """Log out with what a client has left when its access token has expired. Unknown tokens are nobody's: nothing."""
+    """Logs out with a refresh token, for clients whose access token has expired. Ignores unknown tokens."""
     async with auth.database.auth_transaction() as session:
         row = (await session.exec(FIND_BY_TOKEN, {"token_hash": hash_token(token)})).first()
         if row is None:

@@ -1,4 +1,4 @@
-"""Which of the owner's writes an agent made, so that "undo that" means one of its own."""
+"""Which of the owner's writes an agent made, so that "undo that" undoes one of its own."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.errors import NothingToUndo
 from app.services.undo import undo_change
 from app.services.users import get_revision, lock_or_create_owner
 
-# What is no longer kept in ``changes`` cannot be undone either, and goes.
+# Also prunes the revisions that ``changes`` no longer holds: they cannot be undone.
 NOTE = Prepared(
     text("""
     with gone as (delete from agent_writes where user_id = :owner and source = :source and revision <= (
@@ -31,22 +31,22 @@ FORGET = Prepared(
 
 
 async def begin_write(session: Session, owner: str) -> int:
-    """The number of the owner's latest write; until the transaction ends nobody else takes the next one."""
+    """Locks the owner and returns their revision: until the transaction ends, only it can take the next one."""
     await lock_or_create_owner(session, owner)
     return await get_revision(session, owner)
 
 
 async def note_writes(session: Session, owner: str, source: str, *, since: int) -> None:
-    """Remember what this transaction has written, if it wrote: the numbers after ``since``."""
+    """Records the revisions that this transaction has taken, those after ``since``, if there are any."""
     last = await get_revision(session, owner)
     if last > since:
         await session.exec(NOTE, {"owner": owner, "source": source, "first": since + 1, "last": last})
 
 
 async def undo_last_write(session: Session, owner: str, source: str) -> list[Any]:
-    """Take back the latest write of ``source`` that has not been undone; the changes that does.
+    """Undoes the latest write of ``source`` that has not been undone, and returns the changes of the undo.
 
-    Raises NothingToUndo, and UndoConflict when what it wrote has been changed since.
+    Raises NothingToUndo, and UndoConflict when a row of that write has been changed since.
     """
     revision = (await session.exec(LAST, {"owner": owner, "source": source})).first()
     if revision is None:

@@ -1,4 +1,4 @@
-"""Conversations with the assistant: what was said. Every message is a numbered write like any other."""
+"""Conversations with the assistant and their messages. Every message takes a revision like any other write."""
 
 from typing import Any, NamedTuple
 
@@ -49,8 +49,8 @@ FORGET_WRITES = Prepared(
 
 
 def _say(revision: Any) -> Prepared:
-    """A message of a conversation that is there; no row where it is not."""
-    said = select(
+    """Returns the INSERT of a message; it returns no row if the conversation does not exist."""
+    message = select(
         OWNER,
         CONVERSATIONS.c.id,
         bindparam("role", type_=Text),
@@ -60,7 +60,7 @@ def _say(revision: Any) -> Prepared:
     ).where(*MINE)
     names = ["user_id", "conversation_id", "role", "content", "tool_calls", "version"]
     return numbered(
-        insert(MESSAGES).from_select(names, said, include_defaults=False),
+        insert(MESSAGES).from_select(names, message, include_defaults=False),
         entity="message",
         action="created",
         returning=list(MESSAGES.c),
@@ -90,7 +90,7 @@ LIST = Prepared(
 
 
 class Begun(NamedTuple):
-    """A conversation after the user's message. ``earlier`` are the messages before it, oldest first."""
+    """A conversation after the user's message. ``earlier`` holds the messages before it, oldest first."""
 
     conversation_id: int
     earlier: list[Any]
@@ -98,12 +98,12 @@ class Begun(NamedTuple):
 
 
 def source_of(conversation_id: int) -> str:
-    """Whose writes "undo that" means in this conversation (``agent_writes``)."""
+    """Returns the source (``agent_writes``) of the writes that "undo that" means in this conversation."""
     return f"chat:{conversation_id}"
 
 
 async def begin_turn(session: Session, owner: str, conversation_id: int | None, message: str, *, history: int) -> Begun:
-    """Keep the user's message, in a new conversation when there is no id. Raises ConversationNotFound."""
+    """Stores the user's message, in a new conversation when there is no id. Raises ConversationNotFound."""
     params: dict[str, Any] = {"owner": owner, "role": "user", "content": message, "tool_calls": []}
     earlier: list[Any] = []
     if conversation_id is None:
@@ -111,24 +111,24 @@ async def begin_turn(session: Session, owner: str, conversation_id: int | None, 
         conversation_id = (await session.exec(CREATE, {"owner": owner, "title": title})).one()
         await session.exec(SAY_FIRST, {**params, "conversation_id": conversation_id})
     else:
-        said = (await session.exec(SAY, {**params, "conversation_id": conversation_id})).first()
-        if said is None:
+        stored = (await session.exec(SAY, {**params, "conversation_id": conversation_id})).first()
+        if stored is None:
             raise ConversationNotFound
-        earlier = await _last(session, owner, conversation_id, before=said.id, limit=history)
+        earlier = await _last(session, owner, conversation_id, before=stored.id, limit=history)
     return Begun(conversation_id, earlier, await get_timezone(session, owner))
 
 
 async def end_turn(
     session: Session, owner: str, conversation_id: int, content: str, tool_calls: list[dict[str, Any]]
 ) -> None:
-    """Keep the assistant's message. Nothing, when the conversation has been deleted meanwhile."""
+    """Stores the assistant's message, unless the conversation has been deleted since the turn began."""
     params = {"owner": owner, "conversation_id": conversation_id, "role": "assistant", "content": content}
     if (await session.exec(EXISTS, {"owner": owner, "conversation_id": conversation_id})).first() is not None:
         await session.exec(SAY, {**params, "tool_calls": tool_calls})
 
 
 async def list_conversations(session: Session, owner: str, *, before: int | None, limit: int) -> list[Any]:
-    """Newest first."""
+    """Returns a page of conversations, newest first."""
     params = {"owner": owner, "before": before or MAX_ID, "limit": limit}
     return [ConversationRow(*row) for row in (await session.exec(LIST, params)).all()]
 
@@ -136,7 +136,7 @@ async def list_conversations(session: Session, owner: str, *, before: int | None
 async def list_messages(
     session: Session, owner: str, conversation_id: int, *, before: int | None, limit: int
 ) -> list[Any]:
-    """The latest ones before ``before``, in the order they were said. Raises ConversationNotFound."""
+    """Returns the latest messages before ``before``, oldest first. Raises ConversationNotFound."""
     found = await _last(session, owner, conversation_id, before=before or MAX_ID, limit=limit)
     if not found and (await session.exec(EXISTS, {"owner": owner, "conversation_id": conversation_id})).first() is None:
         raise ConversationNotFound
@@ -144,7 +144,7 @@ async def list_messages(
 
 
 async def delete_conversation(session: Session, owner: str, conversation_id: int) -> None:
-    """With all its messages; what was done in it stays done. Raises ConversationNotFound."""
+    """Deletes a conversation and its messages, not what was done in it. Raises ConversationNotFound."""
     mine = {"owner": owner, "conversation_id": conversation_id}
     if (await session.exec(DELETE, mine)).first() is None:
         raise ConversationNotFound

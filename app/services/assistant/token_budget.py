@@ -1,4 +1,4 @@
-"""How many of the model's tokens an owner has used on a day. What a call may use is reserved before it is made."""
+"""The model's tokens that an owner has used on a day. A call's maximum is reserved before the call."""
 
 from sqlalchemy import BigInteger, bindparam, text
 
@@ -7,7 +7,7 @@ from app.db.session import Session
 from app.errors import ChatBudgetSpent
 
 KEPT_DAYS = 31
-# The owner's row is there: the message was kept before.
+# The owner's row exists: the message was stored before.
 RESERVE = Prepared(
     text(f"""
     with old as (delete from token_use where user_id = :owner and day < (now() at time zone 'UTC')::date - {KEPT_DAYS})
@@ -28,9 +28,9 @@ UNLIMITED = 2**62
 
 
 async def reserve_tokens(session: Session, owner: str, tokens: int, *, limit: int) -> None:
-    """Count ``tokens``, which is negative to give some back; ``limit`` is a day's, 0 for none.
+    """Counts ``tokens``, negative to return some; ``limit`` is per day, 0 for none.
 
-    Raises ChatBudgetSpent, with the seconds until the next day, when it would be more than that.
+    Raises ChatBudgetSpent, with the seconds until the next day, when the sum would exceed the limit.
     """
     most = UNLIMITED if limit == 0 or tokens < 0 else limit
     row = (await session.exec(RESERVE, {"owner": owner, "tokens": tokens, "most": most})).first()

@@ -1,4 +1,4 @@
-"""The registry of what an owner has: how each table is synced, undone, exported, imported, limited and purged.
+"""The registry of entities: how each table is synced, undone, exported, imported, limited and purged.
 
 A new table is one entry here. This module imports models, schemas and errors only, so every service may read it.
 """
@@ -18,19 +18,19 @@ from app.models.tasks import TASKS
 from app.models.views import VIEWS, view_of_change
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
 
-# Columns that the service computes for every row: neither an undo nor an import writes them from what it reads.
+# Columns that the service computes for every row: neither an undo nor an import writes stored values of them.
 MANAGED_COLUMNS = frozenset({"user_id", "id", "position", "version", "remind_at"})
 
 
 class RowLimit(NamedTuple):
-    """The most rows of an owner that are not in the trash, and the error of one more."""
+    """The maximum of an owner's rows that are not in the trash, and the error for one more."""
 
     rows: int
     error: type[AppError]
 
 
 class Entity(NamedTuple):
-    """A table whose writes take the owner's next revision. The defaults are those of a record that nobody edits."""
+    """A table whose writes take the owner's next revision. The defaults are those of rows that users do not edit."""
 
     name: str
     """As in ``changes.entity``."""
@@ -109,7 +109,7 @@ VIEW_ENTITY = Entity(
     purge_order=3,
     limit=RowLimit(200, TooManyViews),
 )
-# In the order in which they are written: each after what it refers to.
+# In the order in which they are written: each after those it refers to.
 ENTITY_REGISTRY = (
     PROJECT_ENTITY,
     TASK_ENTITY,
@@ -137,7 +137,7 @@ OTHER_TABLES = (
     OtherTable("webhook_deliveries", "a record of what was sent, of which the latest are kept"),
     OtherTable(
         "webhooks",
-        "a subscription: no data that clients keep in step",
+        "a subscription: clients do not sync it",
         frozenset({"secret", "previous_secret", "lease", "leased_until"}),
     ),
 )

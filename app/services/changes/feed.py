@@ -1,4 +1,4 @@
-"""The owner's changes after a number, in order, whole writes at a time."""
+"""The owner's changes after a revision, in order, whole writes at a time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ from app.models.users import USERS
 from app.schemas.changes import ChangeRow
 from app.services.changes.entities import ENTITY_REGISTRY
 
-SLICE_ROWS = 500  # that are converted in one piece: 3 ms
+SLICE_ROWS = 500  # that are converted without a pause: 3 ms
 SINCE = bindparam("since", type_=BigInteger)
 WIRE_SHAPES = {entity.name: entity.wire for entity in ENTITY_REGISTRY}
 KEPT = ("revision", "entity", "entity_id", "action", "data", "at", "through")
 READ = [CHANGES.c[name] for name in KEPT]
 
-# WITH TIES ends a page behind a whole write. The owner's row comes along even where there is no change.
+# WITH TIES ends a page after a whole write. The outer join returns the owner's row even without a change.
 _page = (
     select(*READ)
     .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision > SINCE)
@@ -44,7 +44,7 @@ WRITE = Prepared(
 
 
 class ChangesRead(NamedTuple):
-    """``current`` is the owner's revision at the moment the page was read; ``next`` where the following one begins."""
+    """A page. ``current`` is the owner's revision when it was read; ``next`` is the ``since`` of the next page."""
 
     changes: list[Any]
     next: int
@@ -53,9 +53,9 @@ class ChangesRead(NamedTuple):
 
 
 async def list_changes(session: Session, owner: str, *, since: int, limit: int) -> ChangesRead:
-    """What came after ``since``; longer than ``limit`` where its last write would be cut.
+    """Returns the changes after ``since``: more than ``limit`` where its last write would be cut.
 
-    Raises ChangesGone when that is no longer kept, and when ``since`` was never given out.
+    Raises ChangesGone when they are no longer kept, and when ``since`` is in the future.
     """
     rows = (await session.exec(PAGE, {"owner": owner, "since": since, "limit": limit})).all()
     current, pruned = rows[0][:2] if rows else (0, 0)
@@ -70,7 +70,7 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
 
 
 async def find_position(session: Session, owner: str, since: int | None) -> tuple[int, bool]:
-    """Where a stream begins, and whether there is something to replay; None: now. Raises ChangesGone."""
+    """Returns where a stream begins (None: now), and whether there are changes to replay. Raises ChangesGone."""
     row = (await session.exec(STATE, {"owner": owner})).first()
     current, pruned = row or (0, 0)
     if since is None:
@@ -81,7 +81,7 @@ async def find_position(session: Session, owner: str, since: int | None) -> tupl
 
 
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
-    """The rows of one write; none when there is no such number."""
+    """Returns the changes of one write; none when there is no such revision."""
     rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
     return await _change_rows(rows)
 
@@ -90,18 +90,18 @@ async def _change_rows(rows: Iterable[Any]) -> list[Any]:
     changes = []
     for number, row in enumerate(rows, start=1):
         changes.append(change_row(row))
-        if number % SLICE_ROWS == 0:  # a write can have any number of rows, and others wait
+        if number % SLICE_ROWS == 0:  # a write can have any number of rows, and other requests wait
             await asyncio.sleep(0)
     return changes
 
 
 def change_row(values: Any) -> Any:
-    """A ChangeRow of the values of READ, its ``data`` in the shape of the API."""
+    """Returns a ChangeRow of the values of ``READ``, with ``data`` as the API returns it."""
     revision, entity, entity_id, action, data, at, through = values
     return ChangeRow(revision, entity, entity_id, action, wire(entity, data), at, through)
 
 
 def wire(entity: str, data: dict[str, Any]) -> Any:
-    """``changes.data`` as a GET of that entity answers it."""
+    """Returns ``changes.data`` as a GET of that entity returns it."""
     shape = WIRE_SHAPES.get(entity)
     return data if shape is None else shape(data)

@@ -1,4 +1,4 @@
-"""What happened to one task, write by write."""
+"""The history of one task: the changes of each write, as old and new values."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from app.models.types import MAX_ID
 from app.schemas.changes import HistoryRow
 from app.services.changes.feed import READ, change_row
 
-# Every change has its own revision and moments, and whose task it is never changes.
+# Left out: they differ in every change, or never.
 UNTOLD = {"id", "user_id", "version", "created_at", "updated_at"}
 TASK_ID = bindparam("task_id", type_=BigInteger)
 
@@ -35,9 +35,9 @@ KNOWN = Prepared(select(TASKS.c.id).where(TASKS.c.user_id == OWNER, TASKS.c.id =
 
 
 async def list_history(session: Session, owner: str, task_id: int, *, before: int | None, limit: int) -> list[Any]:
-    """Latest first; also of a task in the trash, and nothing of one whose changes are no longer kept.
+    """Returns the history, latest first; also of a task in the trash. Empty when its changes are no longer kept.
 
-    Raises TaskNotFound for one that never left a trace here.
+    Raises TaskNotFound when there is neither the task nor a change of it.
     """
     values = {"owner": owner, "task_id": task_id, "before": MAX_ID if before is None else before}
     rows = (await session.exec(LAST, {**values, "limit": limit + 1})).all()
@@ -47,15 +47,15 @@ async def list_history(session: Session, owner: str, task_id: int, *, before: in
         return []
     changes = [change_row(row) for row in rows]
     earlier = [msgspec.structs.asdict(change.data) for change in changes[1:]] + [{}]
-    told = [
+    entries = [
         HistoryRow(change.revision, change.action, change.at, change.through, difference(old, change.data))
         for change, old in zip(changes, earlier, strict=True)
     ]
-    return told[:limit]
+    return entries[:limit]
 
 
 def difference(old: dict[str, Any], data: Any) -> list[dict[str, Any]]:
-    """The fields in which a task differs from what it was; an ``old`` one of nothing has null everywhere."""
+    """Returns the fields whose values differ; without ``old`` every old value is null."""
     return [
         {"field": name, "from": old.get(name), "to": value}
         for name, value in msgspec.structs.asdict(data).items()

@@ -1,4 +1,4 @@
-"""The third net, proved at every start: a foreign row is invisible, whoever the service is to the database."""
+"""The check of row-level security at every start: rows of one user are invisible to another, whatever role connects."""
 
 import secrets
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from app.db.database import AUTH_ROLE, SERVICE_ROLE, Database
 from app.db.session import Session
 from app.errors import AppError
 
-# Names that no token can carry (there are spaces around them), and new in each process: whatever is stored already, the
-# probe never meets a user's rows, nor another process that starts at the same moment.
+# Names that no token can hold (they contain spaces), and new in each process: the probe never meets rows of a user, nor
+# those of another process that starts at the same time.
 PROBE, STRANGER = (f" isolation {role} {secrets.token_hex(8)} " for role in ("probe", "stranger"))
 
-# What the service's role can reach. Tables of others in the same schema, and of extensions, are none of its business.
+# What the service's role can access, without extensions. Other programs' tables in the schema do not matter.
 REACHABLE = """
     reachable as (
         select c.* from pg_class c
@@ -23,7 +23,7 @@ REACHABLE = """
           and not exists (select from pg_depend d
                           where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
     ),
-    -- Permissive policies add up, so each one must keep strangers out; restrictive ones only take away.
+    -- Permissive policies add up, so each one must exclude other users' rows; restrictive ones only exclude more.
     policies as (
         select p.*, c.relname from pg_policy p join reachable c on c.oid = p.polrelid
         where p.polpermissive and exists (
@@ -34,7 +34,7 @@ REACHABLE = """
 TOO_WIDE = text("""
     select rolname from pg_roles where (rolsuper or rolbypassrls) and pg_has_role(oid, 'member') order by 1
 """)
-# Password hashes are for the role of logins only, and that role has no business with what users keep here.
+# Only the role of logins may read password hashes, and it must not read what users store.
 CROSSED = text("""
     select c.relname from pg_class c
     where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and c.relname <> 'users'
@@ -63,7 +63,7 @@ POLICIES = text(f"""
     from policies order by 1, 2
 """)  # noqa: S608
 TABLES = text(f"with {REACHABLE} select relname from reachable where relkind in ('r', 'p') order by 1")  # noqa: S608
-# An id of its own: the sequence stays as it is, which a rollback would not undo.
+# With explicit ids: a rollback would not undo an advance of the sequence.
 INSERT_PROBE = (
     "insert into users (id, revision) values (:owner, 1)",
     "insert into tasks (user_id, id, title, version) overriding system value values (:owner, 0, 'probe', 1)",
@@ -84,7 +84,7 @@ class Policy(NamedTuple):
 
 
 async def prove_isolation(database: Database) -> None:
-    """Write a row as one owner, look for it as another, roll everything back. Raises NotIsolated or AppError."""
+    """Writes rows as one owner, reads them as another, rolls everything back. Raises NotIsolated or AppError."""
     session = database.transaction(PROBE)
     try:
         await _check_catalogue(session, database.role)
@@ -97,7 +97,7 @@ async def prove_isolation(database: Database) -> None:
 
 async def _check_catalogue(session: Session, role: str) -> None:
     if roles := (await session.exec(TOO_WIDE)).all():
-        raise NotIsolated(f"role {role!r} is or can become {', '.join(roles)}, whom row-level security does not bind")
+        raise NotIsolated(f"role {role!r} is or can become {', '.join(roles)}, which bypass row-level security")
     if problems := (await session.exec(UNPROTECTED)).all():
         raise NotIsolated("; ".join(problems))
     if tables := (await session.exec(CROSSED)).all():
@@ -105,19 +105,19 @@ async def _check_catalogue(session: Session, role: str) -> None:
 
 
 async def _check_policy(session: Session, policy: Policy) -> None:
-    """Ask each policy itself about a row of a stranger: what it lets be read, changed, deleted, inserted or moved.
+    """Evaluates a policy on a row of another user: whether it may be read, updated, deleted, inserted or moved.
 
-    This covers tables the probe writes no row into, and needs no attempt that would lock or log anything.
+    This covers tables into which the probe writes no row, and neither locks nor logs anything.
     """
     where = " or ".join(f"({rule})" for rule in (policy.using, policy.checking) if rule).replace(":", "\\:")
     row = f'(select cast(:stranger as text) as "{_owner_column(policy.table_name)}")'
     statement = text(f'select 1 from {row} as "{policy.table_name}" where {where or "false"}')  # noqa: S608
     try:
         admitted = (await session.exec(statement, {"stranger": STRANGER})).first()
-    except Exception as error:  # it looks at more than the owner: nothing here can say what it lets through
-        raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} does not go by the owner alone") from error
+    except Exception as error:  # it reads more than the owner's column: this check cannot evaluate it
+        raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} does not depend on the owner alone") from error
     if admitted:
-        raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} lets one user at the rows of another")
+        raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} admits one user to the rows of another")
 
 
 async def _check_rows(session: Session) -> None:
@@ -138,7 +138,7 @@ async def _check_rows(session: Session) -> None:
 
 
 async def _visible(session: Session, tables: list[str]) -> set[str]:
-    """Which of ``tables`` show a row of the probe."""
+    """Returns those of ``tables`` that show a row of the probe."""
     seen = set()
     for table in tables:
         sql = f'select 1 from "{table}" where {_owner_column(table)} = :probe limit 1'  # noqa: S608

@@ -17,36 +17,37 @@ REMEMBERED = 1.0  # seconds
 
 
 class Readiness:
-    """Asks the database at most once in a second, however often it is asked itself.
+    """Checks the database at most once a second, however many requests ask for it.
 
-    Nobody needs a token to ask: a flood of it must not take the places in the pool from those who work.
+    The request needs no token: a flood of them must not take connections of the pool from other requests.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked_at = 0.0
-        self._answer: asyncio.Task[AppError | None] | None = None
+        self._checked_at = 0.0
+        self._result: asyncio.Task[AppError | None] | None = None
 
     async def check(self) -> None:
-        """Raises Unavailable when the database does not answer, SchemaMismatch when it is behind or ahead."""
-        if self._answer is None or (self._answer.done() and time.monotonic() - self._asked_at >= REMEMBERED):
-            self._asked_at = time.monotonic()
-            self._answer = asyncio.create_task(_look(self._database))
-        if (fact := await asyncio.shield(self._answer)) is not None:  # who hangs up does not end it for the others
-            raise fact.with_traceback(None)
+        """Raises Unavailable when the database does not respond, SchemaMismatch when its schema is older or newer."""
+        if self._result is None or (self._result.done() and time.monotonic() - self._checked_at >= REMEMBERED):
+            self._checked_at = time.monotonic()
+            self._result = asyncio.create_task(_check_database(self._database))
+        # Shielded: a caller that disconnects does not cancel it for the others.
+        if (error := await asyncio.shield(self._result)) is not None:
+            raise error.with_traceback(None)
 
 
-async def _look(database: Database) -> AppError | None:
+async def _check_database(database: Database) -> AppError | None:
     try:
         async with database.transaction(NO_OWNER, read_only=True) as session:
             return None if (await session.exec(VERSION)).first() == head() else SchemaMismatch()
-    except AppError as fact:
-        return fact
+    except AppError as error:
+        return error
 
 
 _OF: "WeakKeyDictionary[Database, Readiness]" = WeakKeyDictionary()
 
 
 async def check_ready(database: Database) -> None:
-    """Raises the facts of ``Readiness.check``."""
+    """Raises Unavailable or SchemaMismatch, as found within the last second."""
     await _OF.setdefault(database, Readiness(database)).check()

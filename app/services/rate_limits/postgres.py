@@ -1,7 +1,7 @@
-"""Limits that hold for all processes together: one statement on a table that no crash needs to survive.
+"""Rate limits that all processes share: one statement on an unlogged table.
 
-Counted in a transaction of its own, so that what is refused or fails later was still a try. With RATE_LIMIT_URL the
-same in Redis or Valkey; while that does not answer, the database counts.
+Each request is counted in its own transaction, so that requests that are refused or fail later count too. With
+RATE_LIMIT_URL Redis or Valkey counts; while that does not respond, the database does.
 """
 
 import logging
@@ -21,11 +21,11 @@ from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
 
 log = logging.getLogger(__name__)
 
-SWEEP = 0.01  # of all takes also remove what has nothing to say any more
+SWEEP = 0.01  # of all counts also delete the rows whose quota is all free again
 
 _STEP, _WINDOW = (f"make_interval(secs => cast(:{name} as double precision))" for name in ("step", "window"))
 _NEXT = f"greatest(r.full_at, now()) + {_STEP}"
-# now() is when the transaction began: who waited for the row's lock is judged a little too strictly, never too mildly.
+# now() is when the transaction began: a request that waited for the row's lock is limited a little early, never late.
 TAKE = Prepared(
     text(f"""
     insert into rate_limits as r (key, full_at, admitted) values (:key, now() + {_STEP}, true)
@@ -35,7 +35,7 @@ TAKE = Prepared(
     returning admitted, cast(extract(epoch from full_at - now()) as double precision) as left_seconds
 """)  # noqa: S608 - constants
 )
-# Two that remove at the same time do not wait for each other.
+# Two transactions that delete at the same time do not wait for each other.
 REMOVE = Prepared(
     text("""
     delete from rate_limits where key in (select key from rate_limits where full_at < now() for update skip locked)
@@ -44,15 +44,15 @@ REMOVE = Prepared(
 
 
 def key_of(quota: Quota, subject: str) -> bytes:
-    """A hash, so that the table is no list of who uses this service."""
+    """Returns a hash, so that the table does not disclose who uses this service."""
     return sha256(f"{quota.name}:{subject}".encode()).digest()
 
 
 @retry_on_contention
 async def take(database: Database, quota: Quota, subject: str) -> tuple[bool, float]:
-    """Count one of ``quota`` for ``subject``: whether it was admitted, and the seconds until the quota is whole again.
+    """Counts one use of ``quota``; returns whether it is admitted, and the seconds until all of it is free again.
 
-    Of one that was refused, as if it had been admitted: what it has to wait for is what exceeds the window.
+    A refused use is not counted, but its seconds are as if it were: it has to wait for what exceeds the window.
     """
     step = quota.seconds / quota.amount
     async with database.auth_transaction() as session:
@@ -63,25 +63,25 @@ async def take(database: Database, quota: Quota, subject: str) -> tuple[bool, fl
 
 
 class SharedCounts:
-    """Counts in Redis where there is one, else in the database."""
+    """Counts in Redis if one is configured and responds, else in the database."""
 
     def __init__(self, database: Database, redis: RedisCounts | None = None) -> None:
         self._database = database
         self._redis = redis
 
     async def take(self, quota: Quota, subject: str) -> tuple[bool, float]:
-        """As the function of that name. Raises Unavailable."""
+        """Counts one use of ``quota``, see the protocol. Raises Unavailable."""
         if self._redis is not None:
             try:
                 return await self._redis.take(quota, subject)
             except RedisUnavailable as error:
-                log.warning("RATE_LIMIT_URL does not answer, the database counts: %s", error)
+                log.warning("RATE_LIMIT_URL does not respond, the database counts: %s", error)
         return await take(self._database, quota, subject)
 
 
 @asynccontextmanager
 async def shared_counts(database: Database, settings: Settings) -> AsyncIterator[Counts]:
-    """What the exact limits are counted in. Raises ValueError for a setting that cannot work."""
+    """Yields the counter of the exact limits. Raises ValueError for an invalid setting."""
     if settings.rate_limit_url is None:
         yield SharedCounts(database)
         return

@@ -1,10 +1,10 @@
-"""So many of something in so many seconds, for one subject or IP address."""
+"""Quotas: how many uses are admitted in how many seconds, for one subject or IP address."""
 
 from typing import NamedTuple, Protocol
 
 
 class Quota(NamedTuple):
-    """So many in so many seconds."""
+    """``amount`` uses in ``seconds``."""
 
     name: str
     amount: int
@@ -16,7 +16,7 @@ class Quota(NamedTuple):
 
 
 class Counts(Protocol):
-    """What all processes count in."""
+    """A counter that all processes share."""
 
     async def take(self, quota: Quota, subject: str) -> tuple[bool, float]:
-        """Whether it was admitted, and the seconds until the whole quota is there again."""
+        """Counts one use of ``quota``; returns whether it is admitted, and seconds until all of it is free again."""

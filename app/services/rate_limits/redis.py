@@ -1,4 +1,4 @@
-"""The same counts in Redis or Valkey, for who has one: RATE_LIMIT_URL and the extra ``redis``."""
+"""Rate limits in Redis or Valkey: RATE_LIMIT_URL and the extra ``redis``."""
 
 from hashlib import sha256
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from app.services.rate_limits.quota import Quota
 
 TIMEOUT = 0.5  # seconds; after that the database counts
-# One script is one step for all clients; the time is the server's own.
+# A script is atomic; the time is the server's.
 SCRIPT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -19,14 +19,14 @@ return {1, tostring(left)}
 
 
 class RedisUnavailable(Exception):
-    """It did not answer, or not as Redis does."""
+    """Redis did not respond, or its response is invalid."""
 
 
 class RedisCounts:
-    """One client, one script."""
+    """Counts in Redis, in one round trip."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is connected yet. Raises ValueError when the extra is missing or the URL is none."""
+        """Does not connect yet. Raises ValueError when the extra is missing or the URL is invalid."""
         try:
             from redis.asyncio import Redis
             from redis.exceptions import RedisError
@@ -37,7 +37,7 @@ class RedisCounts:
         self._script: Any = self._client.register_script(SCRIPT)
 
     async def take(self, quota: Quota, subject: str) -> tuple[bool, float]:
-        """As ``rate_limits.take``. Raises RedisUnavailable."""
+        """Counts one use of ``quota``, see the protocol. Raises RedisUnavailable."""
         key = "todo:" + sha256(f"{quota.name}:{subject}".encode()).hexdigest()
         try:
             admitted, left = await self._script(keys=[key], args=[quota.seconds / quota.amount, quota.seconds])

@@ -1,4 +1,4 @@
-"""Letting go of what is too old. By the worker's role: the service's own can only add to the log."""
+"""Deleting old changes and idempotency keys. Done by the worker's role: the service's role can only add changes."""
 
 from sqlalchemy import text
 
@@ -10,7 +10,7 @@ BATCH = 5_000  # revisions in one transaction
 
 DUE = Prepared(text("select id from users where prune_at <= now() order by prune_at limit 100"))
 EVERYBODY = Prepared(text("select id from users where id > :after order by id limit 100"))
-# The log is cut, never thinned out: what goes is everything before the first change that is young enough.
+# Only a prefix of the changes is deleted: everything before the first change that is young enough.
 EXTENT = Prepared(
     text("""
     select (select min(revision) from changes where user_id = :owner) as oldest,
@@ -36,19 +36,19 @@ DEFER = Prepared(text("update users set prune_at = now() + interval '1 hour' whe
 
 
 async def find_due(session: Session, owner: str) -> list[str]:
-    """Owners whose oldest change or key has come of age."""
+    """Returns owners whose oldest change or idempotency key has reached its age limit."""
     found: list[str] = (await session.exec(DUE)).all()
     return found
 
 
 async def list_owners(session: Session, owner: str) -> list[str]:
-    """Everybody, in order and in parts: what comes after ``owner``."""
+    """Returns the next owners after ``owner``, in order: all owners in parts of 100."""
     found: list[str] = (await session.exec(EVERYBODY, {"after": owner})).all()
     return found
 
 
 async def prune_owner(session: Session, owner: str, *, days: int) -> bool:
-    """Cut off changes older than ``days``, at most BATCH writes; whether there is more to cut."""
+    """Deletes changes older than ``days``, at most ``BATCH`` writes; returns whether there are more."""
     if not await lock_owner(session, owner):
         return False
     extent = (await session.exec(EXTENT, {"owner": owner, "days": days})).one()
@@ -63,5 +63,5 @@ async def prune_owner(session: Session, owner: str, *, days: int) -> bool:
 
 
 async def defer_owner(session: Session, owner: str) -> None:
-    """Come back to ``owner`` in an hour."""
+    """Makes ``owner`` due again in an hour."""
     await session.exec(DEFER, {"owner": owner})

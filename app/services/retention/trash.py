@@ -1,4 +1,4 @@
-"""Deleting for good what was deleted: all of it when the trash is emptied, what is old enough by the worker."""
+"""Deleting the trash permanently: all of it when the user empties it, what is old enough by the worker."""
 
 from typing import Any
 
@@ -29,11 +29,11 @@ from app.services.changes.entities import ENTITY_REGISTRY
 from app.services.tasks.statements import NOT_DELETED, TASK_WRITTEN_AT, numbered_task
 from app.services.users import lock_owner
 
-PURGE_BATCH = 1_000  # rows: far from the time limit of a statement, also on a machine that has much else to do
+PURGE_BATCH = 1_000  # rows: far below the statement timeout, also on a busy machine
 _purged = sorted((entity.purge_order, entity.name, entity.table) for entity in ENTITY_REGISTRY if entity.purge_order)
 PURGED_TABLES = {name: table for _, name, table in _purged}
 
-# By the worker's role, which reads of what was deleted whose it is and since when, and of other rows nothing.
+# Run by the worker's role, which can read only the owner and time of deletion of rows in the trash.
 _OLD = """
     (select user_id from {table} where deleted_at < now() - make_interval(days => cast(:days as integer))
         and user_id <> all(cast(:but as text[]))
@@ -47,8 +47,8 @@ _days: Any = func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
 BEFORE: Any = func.coalesce(func.now() - _days, literal_column("timestamptz 'infinity'"), type_=DateTime(timezone=True))
 
 
-# Foreign keys say who goes first: subtasks before their parents, occurrences in the trash before their series, tasks
-# before their project. Who refers to itself waits for nobody.
+# Foreign keys determine the order: subtasks before their parents, occurrences in the trash before their series, tasks
+# before their project. A row that refers to itself waits for no other.
 _below, _occurrence = TASKS.alias("below"), TASKS.alias("occurrence")
 FREE: dict[str, tuple[Any, ...]] = {
     "task": (
@@ -65,7 +65,7 @@ FREE: dict[str, tuple[Any, ...]] = {
 
 
 def _ready(entity: str) -> Any:
-    """Ids of what was deleted long enough ago and can go; first what was deleted first."""
+    """Returns the query of rows that are old enough and not referred to, oldest deletion first."""
     c = PURGED_TABLES[entity].c
     statement = select(c.id).where(c.user_id == OWNER, c.deleted_at < BEFORE, *FREE.get(entity, ()))
     return statement.order_by(c.deleted_at, c.id)
@@ -93,7 +93,7 @@ def _purge(entity: str, revision: ColumnElement[int] = REVISION) -> Prepared:
 
 PURGE = {entity: _purge(entity) for entity in PURGED_TABLES}
 PURGE_TOO = _purge("task", TAKEN)
-# Completed occurrences stay when their series goes.
+# Completed occurrences stay when their series is deleted.
 _left: Any = TASKS.alias("left_over")
 LEFT = select(_left.c.id).where(
     _left.c.user_id == OWNER, _left.c.deleted_at.is_(None), _left.c.series_id.in_(_batch("task"))
@@ -109,17 +109,17 @@ DETACH = numbered_task(
 
 
 async def find_old_trash(session: Session, owner: str, *, days: int, but: list[str]) -> list[str]:
-    """Owners, none of ``but``, of what was deleted more than ``days`` ago; if there are many, some of them."""
+    """Returns owners of rows deleted more than ``days`` ago, without those in ``but``; of many, some of them."""
     found: list[str] = (await session.exec(DUE, {"days": days, "but": but})).all()
     return found
 
 
 async def empty_trash(session: Session, owner: str) -> int:
-    """Delete for good what was deleted; how many tasks, comments, views and projects.
+    """Deletes the trash permanently; returns the number of rows.
 
-    A full trash is several numbered changes, none empty.
+    A large trash takes several revisions, none of them empty.
     """
-    await lock_owner(session, owner)  # no write can come between the look and the deletion
+    await lock_owner(session, owner)  # no concurrent write between the query and the deletion
     total = 0
     while purged := await _purge_batch(session, owner, days=None):
         total += purged
@@ -127,20 +127,20 @@ async def empty_trash(session: Session, owner: str) -> int:
 
 
 async def purge_old(session: Session, owner: str, *, days: int) -> int:
-    """Delete for good what was deleted more than ``days`` ago, one batch of it; how many rows.
+    """Deletes one batch of rows that were deleted more than ``days`` ago permanently; returns their number.
 
-    Call it until it says 0: what others refer to comes after them, or stays as long as they are in the trash.
+    To be called until it returns 0: a row comes after those that refer to it, and stays while they are in the trash.
     """
-    if not await lock_owner(session, owner):  # no concurrent write restores what is about to go
+    if not await lock_owner(session, owner):  # no concurrent write restores rows that are about to be deleted
         return 0
     return await _purge_batch(session, owner, days=days)
 
 
 async def _purge_batch(session: Session, owner: str, *, days: int | None) -> int:
-    """Rows of one entity. No ``days``: whenever they were deleted. The owner must be locked."""
+    """Deletes a batch of rows of one entity. Without ``days`` of any age. The owner must be locked."""
     values = {"owner": owner, "days": days, "batch": PURGE_BATCH}
     if (entity := (await session.exec(NEXT, values)).one()) is None:
-        return 0  # and no number is taken for nothing
+        return 0  # without taking a revision
     statement = PURGE[entity]
     while entity == "task" and (await session.exec(HAS_LEFT, values)).first() is not None:
         await session.exec(DETACH, values)

@@ -1,5 +1,4 @@
-"""What comes in and goes out: export pages, the formats of files, and the writes of an import.
+"""Export and import: the pages of an export, file formats, and the writes of an import.
 
-Nothing here waits for a client: ``app.jobs.exporting`` and ``app.jobs.importing`` do, between one short transaction and
-the next.
+Nothing here waits for a client: ``app.jobs.exporting`` and ``app.jobs.importing`` do, between short transactions.
 """

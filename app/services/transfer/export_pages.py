@@ -1,6 +1,6 @@
-"""What an export reads, a page at a time: each page in a transaction of its own, so that none waits for a client.
+"""Reading the rows of an export, a page at a time: each page in its own transaction, so that none waits for a client.
 
-Pages follow the ids, which never change: no row is missed or told twice, whatever is written meanwhile.
+Pages follow the ids, which never change: no row is missed or repeated, whatever is written concurrently.
 """
 
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
 
 PAGE = 500
-PAGE_BYTES = 262_144  # of long texts; the first row of a page has no bound
-# What a file holds in another form, or not at all.
+PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
+# Columns that a file holds in another form, or not at all.
 OMITTED_COLUMNS = {"user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "anchor_on", "anchor_at"}
 AFTER = bindparam("after", type_=BigInteger)
 
@@ -31,7 +31,7 @@ def _page(name: str, live: bool) -> Prepared:
         of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)
         columns.append(of_parent.scalar_subquery().label("parent_source_id"))
     statement = select(*columns)
-    if entity.long_text:  # PostgreSQL knows how long they are without reading them
+    if entity.long_text:  # their length costs PostgreSQL no read of the text
         size = func.octet_length(func.coalesce(table.c[entity.long_text], ""))
         statement = statement.add_columns((func.sum(size).over(order_by=table.c.id) - size).label("before"))
     statement = statement.where(table.c.user_id == OWNER, table.c.id > AFTER).order_by(table.c.id).limit(PAGE)
@@ -49,7 +49,7 @@ HEAD = Prepared(select(USERS.c.revision, USERS.c.timezone).where(USERS.c.id == O
 
 
 class Head(NamedTuple):
-    """The owner's latest number, and where they live."""
+    """The owner's revision and time zone."""
 
     revision: int
     timezone: str
@@ -61,22 +61,22 @@ async def read_head(session: Session, owner: str) -> Head:
 
 
 async def read_page(session: Session, owner: str, name: str, after: int, *, live: bool) -> list[Any]:
-    """Up to PAGE rows and about PAGE_BYTES of a table with ids above ``after``; ``live``: without the trash."""
+    """Returns up to ``PAGE`` rows and about ``PAGE_BYTES`` with ids above ``after``; ``live``: without the trash."""
     return (await session.exec(PAGES[name, live], {"owner": owner, "after": after})).all()
 
 
 def source_of(owner: str, row: Any) -> str:
-    """What names a row in every file and every account: where it first came from."""
+    """Returns the id of a row that is the same in every file and account: its source id, else owner and id."""
     return row.source_id or f"{owner}:{row.id}"
 
 
 def parent_source_of(owner: str, row: Any) -> str | None:
-    """The same of its parent; of a row of a page without the trash."""
+    """Returns the source id of the parent. Needs a row of a page without the trash."""
     return None if row.parent_id is None else row.parent_source_id or f"{owner}:{row.parent_id}"
 
 
 def exported(owner: str, row: Any) -> dict[str, Any]:
-    """A row as the own JSON holds it."""
+    """Returns a row as the JSON export holds it."""
     names = list(row.keys()) if hasattr(row, "keys") else row._fields
     data = {name: getattr(row, name) for name in names if name not in OMITTED_COLUMNS}
     if "due_on" in names:

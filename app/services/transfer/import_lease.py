@@ -1,8 +1,8 @@
-"""One import of a user at a time, in whatever process: it may hold much memory and keeps a thread busy.
+"""The lease that allows one import of a user at a time, in all processes: an import needs memory and a thread.
 
-A lease rather than a lock of PostgreSQL, which would take a connection for as long as an import runs and cannot be held
-through a transaction pooler. It is a quota of one, in the table of those; each batch renews it, and of an import that
-ended without a word it ends by itself. What is written does not depend on it: that is up to the owner's lock.
+A lease rather than a lock of PostgreSQL, which would take a connection while an import runs and cannot be held through
+a transaction pooler. It is a quota of one, in the table of the rate limits; each batch renews it, and the lease of an
+import whose process died expires. Correctness does not depend on it: the owner's lock protects the writes.
 """
 
 import time
@@ -39,34 +39,34 @@ class ImportLease:
         return self
 
     async def _take(self) -> None:
-        asked = time.monotonic()
+        started = time.monotonic()
         admitted, _ = await take(self._database, LEASE, self._owner)
         if not admitted:
             raise ImportRunning
-        self._renewed = asked
+        self._renewed = started
 
     @property
     def _age(self) -> float:
-        """Seconds. When it is older than the lease, the one in the table may be somebody else's."""
+        """Returns seconds since the last renewal. If the lease has expired, its row may belong to another import."""
         return time.monotonic() - self._renewed
 
     async def renew(self) -> None:
-        """The import goes on. Raises ImportRunning when it was so slow that another one has begun."""
+        """Renews the lease if it is old enough. Raises ImportRunning if it had expired and another import has begun."""
         if self._age < RENEW_AFTER:
             return
         if self._age >= LEASE.seconds:
             await self._take()
             return
-        asked = time.monotonic()
+        started = time.monotonic()
         async with self._database.auth_transaction() as session:
             await session.exec(RENEW, {"key": self._key, "seconds": LEASE.seconds})
-        self._renewed = asked
+        self._renewed = started
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._age >= LEASE.seconds:
             return
-        with suppress(AppError):  # what went wrong before is the news; the lease ends by itself
+        with suppress(AppError):  # an earlier error matters more; the lease expires anyway
             async with self._database.auth_transaction() as session:
                 await session.exec(END, {"key": self._key})

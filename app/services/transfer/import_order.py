@@ -1,14 +1,14 @@
-"""The order in which rows that refer to each other can be made."""
+"""The order in which rows that refer to each other can be created."""
 
 from app.services.transfer.import_row import Item
 
-LEVELS_MAX = 50  # each is a write of its own; subtasks need five, and a series of a series is rare
+LEVELS_MAX = 50  # each is one write; subtasks need five levels, and a series of a series is rare
 
 
 def in_levels(items: list[Item]) -> tuple[list[list[Item]], list[Item]]:
-    """Rows by level, each behind the parent and the series that it names, in the file's order otherwise.
+    """Returns rows by level, each after the parent and the series that it refers to, else in the file's order.
 
-    Then those that have no level: they wait for each other in a circle, or for a chain that is too long.
+    And the rows without a level: they refer to each other in a circle, or in a chain that is too long.
     """
     places: dict[str, int] = {}
     for number, item in enumerate(items):

@@ -1,4 +1,4 @@
-"""What every format's reader gives: rows that name each other by source ids."""
+"""The rows that every format's reader returns. They refer to each other by source ids."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ SOURCE_MAX = 300
 
 @dataclass(slots=True)
 class Item:
-    """One row of a file. ``load`` reads its fields, as late as possible: files are large and rows are small.
+    """One row of a file. ``load`` parses its fields, as late as possible: files are large and rows are small.
 
-    ``parent``, ``series``, ``task`` and ``project`` are sources; ``project_name`` finds a project, or makes one.
+    ``parent``, ``series``, ``task`` and ``project`` are source ids; ``project_name`` finds a project or creates it.
     """
 
     row: int
@@ -26,14 +26,14 @@ class Item:
 
 
 def source_text(value: str) -> str:
-    """A source id that fits an index, and that the database can hold: it knows no NUL."""
+    """Returns ``value``, or its hash where the database cannot index it: when it is long or contains NUL."""
     if len(value) <= SOURCE_MAX and "\0" not in value:
         return value
     return "sha256:" + sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Fingerprints:
-    """Source ids of rows that bring none: what they hold, and how many of the same came before."""
+    """Makes source ids for rows without one: from their content and the number of equal rows before them."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix

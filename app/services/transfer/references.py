@@ -1,6 +1,6 @@
-"""What the rows of a file refer to, as it is at the moment of each batch.
+"""The rows that those of a file refer to, as they are when each batch is written.
 
-It may have been deleted, moved or purged since the one before.
+They may have been deleted, moved or purged since the batch before.
 """
 
 from collections.abc import Iterable
@@ -21,17 +21,17 @@ from app.services.transfer.store import (
     insert_rows,
 )
 
-UNKNOWN_ID = -1  # of what a dry run would have made
+UNKNOWN_ID = -1  # of rows that a dry run would have created
 TABLE = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
 
 
 class References:
-    """Of one import. ``look_up`` comes first in each batch, under the owner's lock."""
+    """The references of one import. ``look_up`` comes first in each batch, under the owner's lock."""
 
     def __init__(self, owner: str, reader: Reader, *, dry_run: bool) -> None:
         self._owner, self._reader, self._dry_run = owner, reader, dry_run
         self._found: dict[str, dict[str, int]] = {}
-        # Over all batches: projects that are called as one that was here, and what a dry run would have made.
+        # For all batches: projects with the name of an existing one, and rows that a dry run would have created.
         self._kept: dict[str, dict[str, int]] = {name: {} for name in IMPORTED_ENTITIES}
         self._planned: dict[str, Place] = {}
         self._places: dict[int, Place] = {}
@@ -42,7 +42,7 @@ class References:
         self._room: dict[str, int] = {}
 
     async def look_up(self, session: Session, entity: str, items: list[Item]) -> int:
-        """How many projects it made, of those that rows name rather than refer to."""
+        """Looks up what a batch refers to; returns the number of projects that it created because rows name them."""
         wanted: dict[str, set[str]] = {entity: {item.source for item in items}}
         for item in items:
             for kind, table in TABLE.items():
@@ -60,13 +60,13 @@ class References:
         return made
 
     def find(self, name: str, source: str | None) -> int | None:
-        """UNKNOWN_ID for what a dry run would have made."""
+        """Returns the id of a source id; ``UNKNOWN_ID`` for a row that a dry run would have created."""
         if source is None:
             return None
         return self._found.get(name, {}).get(source) or self._kept[name].get(source)
 
     def missing(self, item: Item) -> str | None:
-        """Which of its references is to nothing that is here."""
+        """Returns the first kind of reference whose row does not exist."""
         for kind, table in TABLE.items():
             source = getattr(item, kind)
             if source is not None and self.find(table, source) is None:
@@ -74,10 +74,10 @@ class References:
         return None
 
     def place(self, row: dict[str, Any], item: Item) -> None:
-        """What a task belongs to: below its parent and so in its project.
+        """Sets the parent, project and series of a task; a subtask is in its parent's project.
 
-        A live one goes to the top when its parent is not live, and into the inbox when its project is not, as one that
-        is restored does. Raises RowRefused below the deepest level.
+        As when a task is restored, a live task moves to the top level if its parent is not live, and to the inbox if
+        its project is not. Raises RowRefused below the deepest level.
         """
         live = row["deleted_at"] is None
         parent_id, project_id = self.find("tasks", item.parent), self._project(item)
@@ -87,7 +87,7 @@ class References:
         if above is None or (live and not above.live):
             above, parent_id = None, None
         elif above.depth >= MAX_LEVELS:
-            raise refused("parent_id", f"Subtasks lie at most {MAX_LEVELS} deep.", "too_deep")
+            raise refused("parent_id", f"Subtasks can be at most {MAX_LEVELS} levels deep.", "too_deep")
         elif live:
             project_id = above.project_id
         row |= {"parent_id": parent_id, "project_id": project_id, "series_id": self.find("tasks", item.series)}
@@ -95,7 +95,7 @@ class References:
             self._planned[item.source] = Place(above.depth + 1 if above else 1, project_id, live)
 
     def point(self, parameters: dict[str, Any], item: Item) -> None:
-        """What a view looks at, by the numbers that it has here."""
+        """Replaces the ids in the parameters of a view by those of this database."""
         if item.project is not None:
             parameters["project_id"] = self.find("projects", item.project)
         if item.parent is not None:
@@ -104,9 +104,9 @@ class References:
             parameters["series_id"] = self.find("tasks", item.series)
 
     def admit(self, entity: str, row: dict[str, Any]) -> bool:
-        """Whether the row is to be made: a project whose name is here already is that project.
+        """Returns whether the row is to be created: a project whose name exists becomes that project.
 
-        Raises RowRefused when there are as many as there can be.
+        Raises RowRefused when there is no room for another row.
         """
         if row["deleted_at"] is not None:
             return True
@@ -122,12 +122,12 @@ class References:
         return True
 
     async def _measure(self, session: Session, entity: str) -> None:
-        """Finds how many more rows of a limited entity there can be; a dry run counts on from its first batch."""
+        """Finds how many more rows of a limited entity there can be; a dry run continues from its first batch."""
         if IMPORTED_ENTITIES[entity].limit and not (entity in self._room and self._dry_run):
             self._room[entity] = await find_room(session, self._owner, IMPORTED_ENTITIES[entity])
 
     async def keep(self, session: Session, entity: str, planned: Iterable[str]) -> None:
-        """After a batch: what the next ones cannot look up."""
+        """Remembers the source ids of a batch that later ones cannot find in the database."""
         if self._dry_run:
             self._kept[entity] |= dict.fromkeys(planned, UNKNOWN_ID)
         elif self._same_name:
@@ -137,7 +137,7 @@ class References:
         self._same_name = {}
 
     async def _name_projects(self, session: Session, entity: str, items: list[Item]) -> int:
-        """New names become projects, in a write of their own."""
+        """Creates projects of new names, in one write; returns their number."""
         names = {item.project_name.strip() for item in items if _key(item) and item.project_name}
         if (names or entity == "projects") and not (self._named and self._dry_run):
             self._named, self._names = True, await find_project_names(session, self._owner)
@@ -149,7 +149,7 @@ class References:
                 if self._names.get(name.lower()) is None and self.admit("projects", row):
                     rows.append(row)
             except RowRefused:
-                continue  # the row says so itself
+                continue  # the error is reported for the row that names the project
         if rows and not self._dry_run:
             await insert_rows(session, self._owner, "projects", rows)
             self._names = await find_project_names(session, self._owner)
@@ -159,7 +159,7 @@ class References:
         if not _key(item):
             return self.find("projects", item.project)
         if (project_id := self._names.get(_key(item))) is None:
-            raise refused("project", "Not a name that a project can have, or of one project too many.")
+            raise refused("project", "The project's name is invalid, or there is no room for another project.")
         return project_id
 
 

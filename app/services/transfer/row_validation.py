@@ -1,4 +1,4 @@
-"""Rows of a file as rows of a table: checked by the same shapes as requests."""
+"""Rows of a file as rows of a table: validated like the bodies of requests."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,14 +14,14 @@ from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
 from app.services.changes.entities import IMPORTED_ENTITIES
 
-# What a file holds as the table does; where a task belongs is found when its turn comes.
+# Columns that a file holds as the table does. References are looked up when the row is written.
 TASK_FIELDS = set(TASKS.c.keys()) - {"project_id", "parent_id"}
-LISTED = 20  # of what is wrong with one row
+LISTED = 20  # errors of one row
 ROW_SHAPES = {name: entity.imported for name, entity in IMPORTED_ENTITIES.items() if entity.imported}
 
 
 class RowRefused(Exception):
-    """``errors`` as in a report."""
+    """The row is invalid: ``errors`` as in the report of an import."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
         self.errors = errors
@@ -29,34 +29,34 @@ class RowRefused(Exception):
 
 
 def refused(field: str, message: str, type_: str = "value_error") -> RowRefused:
-    """``field`` is a name, or names with dots between."""
+    """Returns an error of one field: a name, or names joined by dots."""
     return RowRefused([{"loc": field.split("."), "msg": message, "type": type_}])
 
 
 class Reader:
-    """Knows what rows cannot say: how long a description may be, what a local time means, what time it is."""
+    """Validates rows, given the maximum length of a description, the time zone of local times, and the time."""
 
     def __init__(self, *, description_max: int, timezone: ZoneInfo, now: datetime) -> None:
         self._context = {"description_max": description_max}
         self._zone, self._now = timezone, now
 
     def read_in(self, timezone: str) -> None:
-        """Local times from here on are those of ``timezone``."""
+        """Reads local times from now on as times in ``timezone``."""
         self._zone = ZoneInfo(timezone)
 
     def read_zone(self, fields: dict[str, Any]) -> str:
-        """The time zone in the settings of a file. Raises RowRefused."""
+        """Returns the time zone in the settings of a file. Raises RowRefused."""
         return str(self._validated(PreferencesUpdate, {"timezone": fields.get("timezone")}).timezone)
 
     def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
-        """Columns of ``name``, as JSON takes them. Raises RowRefused."""
+        """Returns the columns of a row of table ``name``, as JSON values. Raises RowRefused."""
         shape = self._validated(ROW_SHAPES[name], fields)
         try:
             values: dict[str, Any] = getattr(self, f"_{name}", _same_fields)(shape)
-        except Invalid as fact:
-            raise RowRefused([{"loc": list(fact.loc[1:]), "msg": fact.detail, "type": fact.code}]) from None
-        except AppError as fact:
-            raise RowRefused([{"loc": [], "msg": fact.detail, "type": fact.code}]) from None
+        except Invalid as error:
+            raise RowRefused([{"loc": list(error.loc[1:]), "msg": error.detail, "type": error.code}]) from None
+        except AppError as error:
+            raise RowRefused([{"loc": [], "msg": error.detail, "type": error.code}]) from None
         created = shape.created_at or self._now
         times = {"created_at": created, "updated_at": shape.updated_at or created, "deleted_at": shape.deleted_at}
         return {key: _json(value) for key, value in (values | times).items()}
@@ -77,7 +77,7 @@ class Reader:
         values["completed_at"] = (task.completed_at or task.updated_at or self._now) if task.completed else None
         if task.recurrence:
             if task.due_date is None:
-                raise Invalid("A task that repeats has a due date.", loc=("body", "recurrence"))
+                raise Invalid("A recurring task needs a due date.", loc=("body", "recurrence"))
             values["recurrence"] = str(parse_rule(task.recurrence))
             anchor = task.due_date if task.anchor_date is None else task.anchor_date
             values["anchor_on"], values["anchor_at"] = self._day_or_instant(anchor)

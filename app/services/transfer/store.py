@@ -1,4 +1,4 @@
-"""The writes of an import: many rows a statement, each batch a write with its own number."""
+"""The writes of an import: many rows per statement, each batch a write with its own revision."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -18,7 +18,7 @@ from app.models.types import MAX_ID
 from app.services.changes.entities import IMPORTED_ENTITIES, MANAGED_COLUMNS
 from app.services.tasks.remind_at import remind_at_of
 
-# Clients put in place what a creation tells of: what came into the trash must not be told of as created.
+# Clients show a row after a "created" change, so a row that is imported into the trash gets "deleted".
 ACTION: Any = literal_column("case when written.deleted_at is null then 'created' else 'deleted' end")
 
 
@@ -39,7 +39,7 @@ def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) 
     if name == "tasks":
         values["remind_at"] = remind_at_of(rows)
     write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
-    write = write.on_conflict_do_nothing()  # names that are the same only to the database
+    write = write.on_conflict_do_nothing()  # names that only the database considers equal
     return numbered(
         write,
         entity=entity.name,
@@ -61,7 +61,7 @@ def _known(name: str) -> Prepared:
     entity = IMPORTED_ENTITIES[name]
     table, source = entity.table, entity.table.c[entity.known_by]
     statement = select(table.c.id, source).where(table.c.user_id == OWNER)
-    if entity.known_by == "name":  # which a row in the trash no longer has
+    if entity.known_by == "name":  # the name of a row in the trash is free again
         return Prepared(statement.where(source == func.any(_SOURCES), table.c.deleted_at.is_(None)))
     made_here = (table.c.id == func.any(_IDS)) & source.is_(None)
     return Prepared(statement.where((source == func.any(_SOURCES)) | made_here))
@@ -71,7 +71,7 @@ KNOWN = {name: _known(name) for name in IMPORTED_ENTITIES}
 PROJECT_NAMES = Prepared(
     text("select lower(name), id from projects where user_id = :owner and deleted_at is null order by id desc")
 )
-# Where tasks stand now. With the depth, and the bound on subtasks, no file can make a tree that requests cannot.
+# Where tasks are now. The depth is checked, so that no file can create a tree that requests cannot.
 PLACES = Prepared(
     text("""
     with recursive up (start, parent_id, depth) as (
@@ -90,7 +90,7 @@ PROJECTS = Prepared(
 
 
 class Place(NamedTuple):
-    """Of a task that others lie below: 1 deep is without a parent."""
+    """The place of a parent task. ``depth`` is 1 for one without a parent."""
 
     depth: int
     project_id: int | None
@@ -98,7 +98,7 @@ class Place(NamedTuple):
 
 
 async def find_known(session: Session, owner: str, name: str, sources: Collection[str]) -> dict[str, int]:
-    """Which of ``sources`` are here already, as ids; what was made here is named by its owner and id."""
+    """Returns the ids of those ``sources`` that exist. A row that was created here is known by its owner and id."""
     own = f"{owner}:"
     ids = [int(n) for s in sources if s.startswith(own) and (n := s[len(own) :]).isascii() and n.isdigit()]
     ids = [number for number in ids if number <= MAX_ID]
@@ -107,24 +107,24 @@ async def find_known(session: Session, owner: str, name: str, sources: Collectio
 
 
 async def find_places(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, Place]:
-    """Of those that are there, also in the trash."""
+    """Returns the places of those tasks that exist, also in the trash."""
     rows = (await session.exec(PLACES, {"owner": owner, "ids": list(task_ids)})).all()
     return {number: Place(depth, project_id, live) for number, depth, project_id, live in rows}
 
 
 async def find_projects(session: Session, owner: str, project_ids: Collection[int]) -> dict[int, bool]:
-    """Of those that are there, whether they are live."""
+    """Returns whether projects are live, for those that exist."""
     rows = (await session.exec(PROJECTS, {"owner": owner, "ids": list(project_ids)})).all()
     return dict([tuple(row) for row in rows])
 
 
 async def find_project_names(session: Session, owner: str) -> dict[str, int]:
-    """Live projects by their name in lower case; of several with one name the oldest."""
+    """Returns the ids of live projects by name in lower case; the oldest of several with one name."""
     return dict([tuple(row) for row in (await session.exec(PROJECT_NAMES, {"owner": owner})).all()])
 
 
 async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
-    """One numbered write of all ``rows``; their ids by source. Raises Conflict when all of them are there already."""
+    """Inserts ``rows`` in one write; returns their ids by source id. Raises Conflict when all of them exist."""
     text = await asyncio.to_thread(encode_rows, rows)
     made = (await session.exec(INSERT[name], {"owner": owner, "rows": text})).all()
     if not made:
@@ -133,5 +133,5 @@ async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[di
 
 
 async def insert_task(session: Session, owner: str, row: dict[str, Any], *, taken: bool) -> Any:
-    """One task, as a record of READ_COLUMNS; ``taken``: as part of the write that this transaction has begun."""
+    """Inserts a task; returns a record of ``READ_COLUMNS``. With ``taken`` it joins the write of this transaction."""
     return (await session.exec(INSERT_TASK[taken], {"owner": owner, "rows": encode_rows([row])})).one()

@@ -1,7 +1,7 @@
-"""What the worker does with one webhook: take its next event under a lease, and note what became of it.
+"""The worker's transactions for one webhook: claim its next event under a lease, and record the outcome.
 
-No transaction is open while the endpoint is waited for, so a row lock cannot keep a second worker away: a lease does.
-It is longer than the longest call, and a result is written only by who still holds it.
+No transaction is open while the worker waits for the endpoint, so a lease, not a row lock, excludes other workers. It
+is longer than the longest call, and only the worker that still holds it writes the outcome.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ CLAIM = Prepared(
         after_revision, after_entity, after_entity_id, test_requested, attempts,
         (select revision from users where id = :owner) as current""")  # noqa: S608 - a constant
 )
-# A later snapshot than the one that read ``current``: what is not seen here comes behind it.
+# Its snapshot is later than the one that read ``current``: changes that it does not see have later revisions.
 NEXT = Prepared(
     text("""
     select revision, entity, entity_id, action, data, at, through from changes
@@ -63,7 +63,7 @@ DONE = Prepared(
         attempts = 0, failing_since = null, {RELEASE}
     where {HELD} returning id""")  # noqa: S608
 )
-# What becomes of a test says nothing about the events: their failures and their next attempt stay as they are.
+# The outcome of a test does not affect the events: their failures and their next attempt stay as they are.
 TESTED = Prepared(text(f"update webhooks set test_requested = false, {RELEASE} where {HELD} returning id"))  # noqa: S608
 GONE = "(:final or failing_since < now() - make_interval(secs => :window))"
 FAILED = Prepared(
@@ -87,7 +87,7 @@ TRIM = Prepared(
 
 
 class Job(NamedTuple):
-    """One event for one endpoint. ``key`` is the change; None for a test."""
+    """One event for one endpoint. ``key`` identifies the change; None for a test."""
 
     url: str
     secrets: list[str]
@@ -99,15 +99,15 @@ class Job(NamedTuple):
 
 
 async def find_due(session: Session, owner: str, *, owners: list[str] | None, busy: list[int]) -> list[tuple[str, int]]:
-    """Webhooks with something to deliver, of ``owners`` or of all, without those in ``busy``.
+    """Returns webhooks with events to deliver, of ``owners`` or of all, without those in ``busy``.
 
-    By the worker's role, which sees nothing else.
+    Runs as the worker's role, which can read nothing else.
     """
     return [tuple(row) for row in (await session.exec(DUE, {"owners": owners, "busy": busy})).all()]
 
 
 async def take_job(session: Session, owner: str, webhook_id: int, lease: UUID) -> Job | None:
-    """The next event, leased; None when there is none, or when another worker has it."""
+    """Claims the next event; returns None when there is none, or when another worker holds the lease."""
     mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
     hook = (await session.exec(CLAIM, mine)).first()
     if hook is None:
@@ -142,17 +142,21 @@ async def note_outcome(
     delay: float,
     window: float,
 ) -> bool:
-    """Whether the next event may follow at once. ``delay`` and ``window`` are in seconds; 410 ends it for good."""
+    """Records the outcome; returns whether the next event may follow at once.
+
+    ``delay`` until the next attempt and ``window`` of failures until the webhook is disabled are in seconds. A response
+    410 disables it at once.
+    """
     mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
-    said = f"it answered {outcome.status}." if outcome.status else (outcome.error or "")
-    if job.key is None:  # a test that fails is told, and that is all
+    result = f"it answered {outcome.status}." if outcome.status else (outcome.error or "")
+    if job.key is None:  # a failed test is only listed
         held = await session.exec(TESTED, mine)
     elif outcome.delivered:
         position = dict(zip(("revision", "entity", "entity_id"), job.key, strict=True))
         held = await session.exec(DONE, {**mine, **position})
     else:
         final = outcome.status == 410
-        reason = "The endpoint answered 410 Gone." if final else GIVE_UP + said
+        reason = "The endpoint answered 410 Gone." if final else GIVE_UP + result
         held = await session.exec(FAILED, {**mine, "delay": delay, "window": window, "final": final, "reason": reason})
     note = {"message_id": job.message_id, "event": job.event, "attempt": job.attempt, **outcome._asdict()}
     if held.first() is not None:

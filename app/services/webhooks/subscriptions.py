@@ -1,4 +1,4 @@
-"""What an owner does with webhooks. Not numbered: a subscription is no data that clients keep in step."""
+"""Webhooks of an owner. Their writes take no revision: clients do not sync subscriptions."""
 
 import secrets
 from base64 import b64encode
@@ -64,7 +64,7 @@ DELIVERIES = Prepared(
 
 
 def new_secret() -> str:
-    """A signing secret as Standard Webhooks writes it: 24 to 64 random bytes."""
+    """Returns a signing secret in the format of Standard Webhooks, which asks for 24 to 64 random bytes."""
     return "whsec_" + b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -73,12 +73,12 @@ async def list_webhooks(session: Session, owner: str) -> list[Any]:
 
 
 async def get_webhook(session: Session, owner: str, webhook_id: int) -> Any:
-    """Raises WebhookNotFound."""
+    """Returns a webhook. Raises WebhookNotFound."""
     return WebhookRow(*await _one(session, GET, owner, webhook_id))
 
 
 async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *, allow_private: bool) -> Any:
-    """Events from now on. Raises UrlRefused and TooManyWebhooks."""
+    """Creates a webhook for events from now on. Raises UrlRefused and TooManyWebhooks."""
     check_url(webhook.url, allow_private=allow_private)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
@@ -91,7 +91,7 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
 async def update_webhook(
     session: Session, owner: str, webhook_id: int, change: WebhookUpdate, *, allow_private: bool
 ) -> Any:
-    """Switched on again, it goes on where it stopped. Raises WebhookNotFound and UrlRefused."""
+    """Updates a webhook; when enabled again, it continues where it stopped. Raises WebhookNotFound and UrlRefused."""
     values = {
         name: None if (value := getattr(change, name)) is MISSING else value for name in ("url", "events", "active")
     }
@@ -101,23 +101,23 @@ async def update_webhook(
 
 
 async def rotate_secret(session: Session, owner: str, webhook_id: int) -> Any:
-    """A new secret; for a day messages are signed with the old one, too. Raises WebhookNotFound."""
+    """Sets a new secret; for a day messages are also signed with the old one. Raises WebhookNotFound."""
     return WebhookRowWithSecret(*await _one(session, ROTATE, owner, webhook_id, secret=new_secret()))
 
 
 async def delete_webhook(session: Session, owner: str, webhook_id: int) -> None:
-    """Raises WebhookNotFound."""
+    """Deletes a webhook. Raises WebhookNotFound."""
     await _one(session, DELETE, owner, webhook_id)
 
 
 async def test_webhook(session: Session, owner: str, webhook_id: int) -> None:
-    """Have the worker send a ``webhook.test``. Raises WebhookNotFound and WebhookDisabled."""
+    """Makes the worker send a ``webhook.test``. Raises WebhookNotFound and WebhookDisabled."""
     if await _one(session, TEST, owner, webhook_id):
         raise WebhookDisabled
 
 
 async def list_deliveries(session: Session, owner: str, webhook_id: int) -> list[Any]:
-    """The latest attempts, latest first. Raises WebhookNotFound."""
+    """Returns the latest attempts, latest first. Raises WebhookNotFound."""
     await _one(session, GET, owner, webhook_id)
     rows = (await session.exec(DELIVERIES, {"owner": owner, "webhook_id": webhook_id})).all()
     return [DeliveryRow(*row) for row in rows]

@@ -1,7 +1,7 @@
-"""Tasks as CSV (RFC 4180), safe to open in a spreadsheet, and back.
+"""Writing and reading tasks as CSV (RFC 4180), safe to open in a spreadsheet.
 
 A cell that a spreadsheet would take for a formula gets an apostrophe in front, as does one that begins with an
-apostrophe; reading takes it off again. Lists stand in one cell, as a line of CSV of their own.
+apostrophe; reading removes it. A list is one cell, which is itself a line of CSV.
 """
 
 import csv
@@ -23,7 +23,7 @@ COLUMNS = (
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 LISTS = ("tags", "reminders")
-LIST_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell, before it is taken apart
+LIST_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell with a list
 
 
 def heading() -> bytes:
@@ -35,12 +35,12 @@ def line(owner: str, row: Any, projects: Mapping[int, str]) -> bytes:
 
 
 def safe(cell: str) -> str:
-    """``cell`` as no formula."""
+    """Escapes a cell that a spreadsheet would take for a formula."""
     return f"'{cell}" if cell.startswith((*FORMULA, "'")) else cell
 
 
 def unsafe(cell: str) -> str:
-    """What ``safe`` made safe. An apostrophe before anything else is the cell's own."""
+    """Removes the apostrophe that ``safe`` adds, and no other."""
     return cell[1:] if cell[:1] == "'" and cell[1:].startswith((*FORMULA, "'")) else cell
 
 
@@ -71,7 +71,7 @@ def _list(values: Sequence[str]) -> str:
 
 
 def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[Item]:
-    """Columns may stand in any order, and any but ``title`` may be missing."""
+    """Yields the tasks. Columns may be in any order, and any but ``title`` may be missing."""
     names = [name.strip().lower() for name in header]
     made = Fingerprints("csv")
     for number, cells in enumerate(table, start=1):

@@ -1,4 +1,4 @@
-"""Which format a file has, and its rows."""
+"""Detecting the format of a file, and reading its rows."""
 
 import asyncio
 import codecs
@@ -20,7 +20,7 @@ from app.services.transfer.formats.todoist import is_todoist, read_todoist
 from app.services.transfer.import_row import Item
 
 CHUNK = 65_536
-LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: what the largest row of JSON has
+LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: like the largest row of JSON
 csv.field_size_limit(LINE_MAX)
 PACE_LINES, PAUSE = 2_000, 0.0005  # lines between two pauses, and their length in seconds
 
@@ -32,9 +32,9 @@ Pair = tuple[str, Item]
 async def rows_of(
     file: IO[bytes], kind: str, owner: str, now: datetime, timezone: ZoneInfo, *, rows_max: int
 ) -> AsyncIterator[tuple[str, Iterator[Pair]]]:
-    """The format in the end, and pairs of entity and row.
+    """Yields the detected format, and pairs of entity and row.
 
-    Raises TooManyRows, MalformedBody and what the formats raise, before the first row.
+    Raises TooManyRows, MalformedBody and the errors of the formats before the first row.
     """
     if kind == "json":
         async with _mapped(file) as text:
@@ -62,7 +62,7 @@ def _open(text: IO[str], kind: str, owner: str, now: datetime, timezone: ZoneInf
 
 
 def _count(rows: Iterator[Pair], rows_max: int) -> None:
-    """Once through the file before anything is written of it."""
+    """Reads the whole file once, before anything is written. Raises TooManyRows and the errors of the format."""
     for number, _ in enumerate(rows, start=1):
         if number > rows_max:
             raise TooManyRows
@@ -70,16 +70,16 @@ def _count(rows: Iterator[Pair], rows_max: int) -> None:
 
 @asynccontextmanager
 async def _mapped(file: IO[bytes]) -> AsyncIterator[Any]:
-    """The file's bytes without a copy of them."""
+    """Yields the file's bytes without copying them."""
     try:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:  # an empty file
         raise MalformedBody from None
-    yield mapped  # closed when the last row that points into it is gone
+    yield mapped  # closed when the last row that refers to it is deleted
 
 
 def _check_text(file: IO[bytes]) -> None:
-    """Before anything is written: a file is read as text, in lines that fit into memory, or not at all."""
+    """Checks that the file is UTF-8 and its lines fit into memory, before anything is written. Raises MalformedBody."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line = 0
     try:
@@ -115,7 +115,7 @@ def _table(text: IO[str]) -> Iterator[list[str]]:
 
 
 def _paced(text: IO[str]) -> Iterator[str]:
-    """Pauses now and then: a thread that reads lets others wake up, but not long enough to run (60 MB of line ends)."""
+    """Yields lines, with pauses: without them a thread that reads 60 MB of line ends keeps the others from running."""
     for number, line in enumerate(text, start=1):
         if number % PACE_LINES == 0:
             time.sleep(PAUSE)

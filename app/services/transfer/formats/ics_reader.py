@@ -1,4 +1,4 @@
-"""Reading the to-dos of an iCalendar file (RFC 5545), line by line. Events and what else is in it are left alone."""
+"""Reading the to-dos of an iCalendar file (RFC 5545), line by line. Events and other components are ignored."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from app.services.transfer.import_row import Fingerprints, Item, source_text
 
 LINE_MAX = 100_000  # characters of one unfolded line
 PROPERTIES_MAX = 1_000  # of one to-do
-TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is looked at, so that it is refused
+TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is refused
 PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
     range(6, 10), "low"
 )
@@ -25,7 +25,10 @@ _NAME = re.compile(
 _PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
 _LISTED = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_EDGES, _KEPT = frozenset("BbEe"), frozenset({"VTODO", "VALARM"})  # how BEGIN and END begin; what is read
+_EDGES, _KEPT = (
+    frozenset("BbEe"),
+    frozenset({"VTODO", "VALARM"}),
+)  # the first letters of BEGIN and END; the components that are read
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
 
 
@@ -36,7 +39,7 @@ class Property(NamedTuple):
 
 
 def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
-    """Raises NotACalendar and NestedTooDeep."""
+    """Yields the to-dos. Raises NotACalendar and NestedTooDeep."""
     made = Fingerprints("ics")
     stack: list[str] = []
     todo: list[Property] = []
@@ -72,7 +75,7 @@ def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
 
 
 def unfold(lines: Iterable[str]) -> Iterator[str]:
-    """Content lines whole again (3.1); of one without end only its beginning."""
+    """Yields unfolded content lines (3.1), each cut after ``LINE_MAX`` characters."""
     pieces: list[str] = []
     room = LINE_MAX
     for raw in lines:
@@ -103,7 +106,7 @@ def _item(number: int, properties: list[Property], alarms: list[Property], made:
         first.setdefault(found.name, found)
     text = {name: unescape(found.value) for name, found in first.items()}
     source = text.get("UID") or made.of(*(found.value for found in properties))
-    if "RECURRENCE-ID" in text:  # one date of a series, told apart by it
+    if "RECURRENCE-ID" in text:  # one occurrence of a series, which shares its UID
         source = f"{source}#{text['RECURRENCE-ID']}"
     parent = next(
         (unescape(p.value) for p in properties
@@ -150,7 +153,7 @@ def _trigger(alarm: Property) -> str:
 
 
 def moment(found: Property) -> str:
-    """A DATE or DATE-TIME as this service writes it. One in a zone nobody knows stays local: the owner's zone."""
+    """Converts a DATE or DATE-TIME to ISO 8601. One in an unknown zone stays local: in the owner's zone."""
     if (parts := _STAMP.fullmatch(found.value.strip())) is None:
         return found.value
     year, month, day, hour, minute, second, utc = parts.groups()
@@ -171,5 +174,5 @@ def unescape(value: str) -> str:
 
 
 def split(value: str) -> Iterator[str]:
-    """The TEXTs of a list; a comma may be escaped."""
+    """Yields the TEXTs of a list, whose commas may be escaped."""
     return (unescape(found[0]) for found in _LISTED.finditer(value))

@@ -1,6 +1,6 @@
-"""Tasks as iCalendar (RFC 5545): to-dos, and events for calendars that show nothing else.
+"""Writing tasks as iCalendar (RFC 5545): as to-dos, and as events for calendars that show nothing else.
 
-A repeating task with a time of day keeps its local time when the clocks change: its dates name the owner's zone, which
+A recurring task with a time of day keeps its local time when the clocks change: its dates name the owner's zone, which
 the calendar describes. All other instants are in UTC.
 """
 
@@ -16,13 +16,13 @@ from app.models.task_rows import due_of
 from app.services.transfer.export_pages import parent_source_of, source_of
 
 PRIORITIES = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
-YEARS_AHEAD = 10  # for which the changes of the clocks are told
+YEARS_AHEAD = 10  # for which the changes of the offset are written
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))  # in this order
 
 
 def escape(text: str) -> str:
-    """TEXT of 3.3.11. Other control characters have no place in it."""
+    """Returns the TEXT of 3.3.11, without the control characters that it may not hold."""
     text = _CONTROLS.sub("", text)
     for character, escaped in _ESCAPES:
         text = text.replace(character, escaped)
@@ -30,7 +30,7 @@ def escape(text: str) -> str:
 
 
 def fold(line: str) -> bytes:
-    """A content line in pieces of at most 75 octets, none of which cuts a character (3.1)."""
+    """Folds a content line into pieces of at most 75 octets, without cutting a character (3.1)."""
     raw = line.encode("utf-8", "replace")
     if len(raw) <= 75:
         return raw + b"\r\n"
@@ -49,7 +49,7 @@ def _utc(moment: datetime) -> str:
 
 
 class Calendar:
-    """Writes the calendar of one owner, who lives in ``timezone``."""
+    """Writes the calendar of one owner in their time zone."""
 
     def __init__(self, owner: str, timezone: str, projects: Mapping[int, str], *, name: str = "") -> None:
         self._owner, self._projects, self._name = owner, projects, name
@@ -75,7 +75,7 @@ class Calendar:
         return b"".join(fold(line) for line in [*lines, *_alarms(row), "END:VTODO"])
 
     def event(self, row: Any) -> bytes:
-        """Of a task with a due date: takes the whole day, or no time at all."""
+        """Returns the event of a task with a due date: the whole day, or an instant without duration."""
         due = due_of(row)
         assert due is not None
         lines = ["BEGIN:VEVENT", *self._common(row), *self._repeats(row, due), "TRANSP:TRANSPARENT"]
@@ -102,13 +102,13 @@ class Calendar:
     def _repeats(self, row: Any, due: date | datetime | None) -> Iterator[str]:
         if not row.recurrence or due is None:
             return
-        yield self._date("DTSTART", due, row.recurrence)  # what the rule counts from
+        yield self._date("DTSTART", due, row.recurrence)  # the start of the rule
         yield f"RRULE:{self._rule(row.recurrence, due)}"
         if row.recurrence_from == "completion":
             yield "X-TODO-RECURRENCE-FROM:COMPLETION"
 
     def _rule(self, text: str, due: date | datetime) -> str:
-        """UNTIL is of the same kind as DTSTART, an instant in UTC (3.3.10)."""
+        """Returns the rule with an UNTIL of the type of DTSTART: a day, or an instant in UTC (3.3.10)."""
         until = parse_rule(text).until
         if until is None or isinstance(until, datetime) == isinstance(due, datetime):
             return text
@@ -127,7 +127,7 @@ class Calendar:
         return f"{name}:{_utc(due)}"
 
     def _timezone(self) -> Iterator[str]:
-        """Each change of the clocks from last year on as an observance of its own; before, what held then."""
+        """Yields a VTIMEZONE: the changes of the offset since last year, and the offset before them."""
         if self._tzid == "UTC":
             return
         start = datetime(now().year - 1, 1, 1, tzinfo=UTC)
@@ -148,7 +148,7 @@ def _observance(local: datetime, old: datetime, new: datetime) -> Iterator[str]:
 
 
 def _changes(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """The instants at which the offset changes, to the minute."""
+    """Yields the instants at which the offset changes, to the minute."""
     day = start
     for _ in range(366 * YEARS_AHEAD):
         following = day + timedelta(days=1)

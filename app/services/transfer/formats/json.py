@@ -1,6 +1,6 @@
-"""Reading the own JSON: the document is cut into rows without reading them, so many take little more than their text.
+"""Reading the service's JSON exports: the document is split into unparsed rows, which take little more than their text.
 
-A row is read strictly when its turn comes: no duplicate names, no NaN.
+A row is parsed when it is imported, and strictly: no duplicate names, no NaN.
 """
 
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from app.services.transfer.formats.json_row_count import check_rows
 from app.services.transfer.import_row import Fingerprints, Item, source_text
 
 T = TypeVar("T")
-POSITION_MAX, SLICE_ROWS = 250, 10_000  # characters, as in the database; rows that are sorted in one piece
-ROW_MAX = 1_000_000  # bytes; the longest that can be stored takes less
+POSITION_MAX, SLICE_ROWS = 250, 10_000  # characters, as in the database; rows that are sorted at a time
+ROW_MAX = 1_000_000  # bytes; the largest row that can be stored has fewer
 
 
-# An export. The arrays hold the text of each row; ``settings`` is empty where there are none.
+# An export. The arrays hold the text of each row; ``settings`` is empty if there are none.
 Document: Any = msgspec.defstruct(
     "Document",
     [
@@ -34,7 +34,7 @@ Document: Any = msgspec.defstruct(
 
 
 class Names(msgspec.Struct):
-    """What of a row names it and others."""
+    """The ids of a row and of those that it refers to."""
 
     id: int | None = None
     source_id: str | None = None
@@ -46,10 +46,10 @@ class Names(msgspec.Struct):
 
 
 class ViewNames(msgspec.Struct):
-    """What names a view, and what it refers to."""
+    """The name of a view and the parameters, which refer to other rows."""
 
     name: str = ""
-    parameters: Any = None  # which can name a project and tasks
+    parameters: Any = None  # which can hold ids of a project and of tasks
 
 
 def read_document(text: Any, rows_max: int) -> Any:
@@ -63,7 +63,7 @@ def read_document(text: Any, rows_max: int) -> Any:
         raise MalformedBody from None
     if document.format != EXPORT_FORMAT:
         raise WrongFormat(loc=("body", "format"))
-    if len(document.user_id) > USER_ID_MAX:  # it becomes part of every row's name
+    if len(document.user_id) > USER_ID_MAX:  # it becomes part of every row's source id
         raise WrongFormat(f"A user_id has at most {USER_ID_MAX} characters.", loc=("body", "user_id"))
     return document
 
@@ -82,9 +82,9 @@ class Rows:
                     self._sources[entity][row.id] = self._source(row)
 
     def __iter__(self) -> Iterator[tuple[str, Item]]:
-        """The settings first: what a local time means and when a day begins depends on them.
+        """Yields pairs of entity and row, the settings first: local times and the begin of days depend on them.
 
-        Where things stand among their siblings follows from the order in which they are created.
+        Positions among siblings follow from the order in which rows are created.
         """
         if bytes(settings := self._document.settings):
             yield "settings", Item(1, "settings", lambda: _load(settings))
@@ -149,7 +149,7 @@ def _names(raw: msgspec.Raw, kind: type[T]) -> T | None:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None  # found out again when the row is read
+        return None  # the row is refused when it is parsed
 
 
 def _id_in(parameters: Any, name: str) -> int | None:
@@ -159,7 +159,7 @@ def _id_in(parameters: Any, name: str) -> int | None:
 
 def _refuse(raw: msgspec.Raw) -> dict[str, Any]:
     _load(raw)
-    raise Invalid("Ids are whole numbers, and what names a row is text.", loc=("body", "id"))
+    raise Invalid("Ids are whole numbers, and source ids and positions are text.", loc=("body", "id"))
 
 
 def _load(raw: msgspec.Raw) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How many rows a JSON document has, before any of them is read: each takes more memory than its text."""
+"""Counting the rows of a JSON document before any is parsed: a parsed row takes more memory than its text."""
 
 import re
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ from typing import Any
 from app.errors import TooManyRows
 
 CHUNK = 1_048_576
-# Strings as a whole, so that what looks like JSON inside them is none. One that does not end in its chunk matches up to
-# there without its quote: were each quote in it tried for the beginning of another, 1 MB would take half an hour.
+# Matches whole strings, because brackets and commas inside them do not count. A string that does not end in its chunk
+# matches up to there without its quote: if each quote in it were tried as a beginning, 1 MB would take half an hour.
 _TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+(?:(?P<quote>")|(?=\\?\Z))'
 _REST = re.compile(_TEXT, re.DOTALL)
 _TOKEN = re.compile(rb'"%b|[\[\]{},]' % _TEXT, re.DOTALL)
@@ -16,10 +16,10 @@ ROWS_DEPTH = 2  # {"tasks": [here]}
 
 
 def check_rows(text: Any, rows_max: int) -> None:
-    """Raises TooManyRows. ``text`` is anything with a buffer."""
+    """Counts the rows of ``text``, anything with a buffer. Raises TooManyRows."""
     with memoryview(text) as view:
         commas = sum(bytes(view[start : start + CHUNK]).count(b",") for start in range(0, len(view), CHUNK))
-    if commas < rows_max:  # as in most files: a look at each of them is not needed
+    if commas < rows_max:  # as in most files: no need to count tokens
         return
     depth, rows = 0, 1
     for token in _tokens(text):
@@ -34,7 +34,7 @@ def check_rows(text: Any, rows_max: int) -> None:
 
 
 def _tokens(text: Any) -> Iterator[bytes]:
-    """Brackets, commas and pieces of strings, a chunk at a time: no other thread runs while one is searched."""
+    """Yields brackets, commas and pieces of strings, a chunk at a time: no other thread runs while one is searched."""
     position, end, in_string = 0, 0, False
     while end < len(text):
         end = min(position + CHUNK, len(text))

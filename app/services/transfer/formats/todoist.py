@@ -1,9 +1,9 @@
 """Todoist's CSV (its "backup" and "export as template"): TYPE,CONTENT,PRIORITY,INDENT,DATE,...
 
-It has no ids, so a row is known by what it holds and by how many of the same came before it. INDENT says what a task
-belongs to, 1 is the most urgent PRIORITY, labels stand in CONTENT as @words, a note belongs to the task above it.
-A section becomes a tag of the tasks below it. A DATE is read as quick add reads it; one that is not understood is
-kept in the description.
+It has no ids, so a row is identified by its content and by the number of equal rows before it. INDENT is the depth of a
+task below those above it, 1 is the most urgent PRIORITY, labels are @words in CONTENT, a note belongs to the task above
+it. A section becomes a tag of the tasks below it. Quick add parses a DATE; one that it does not understand is kept in
+the description.
 """
 
 import re
@@ -19,7 +19,7 @@ from app.models.types import RAW_FACTOR
 from app.services.transfer.import_row import Fingerprints, Item
 
 PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
-CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, before labels are taken out
+CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, labels included
 _LABEL = re.compile(r"(?<!\S)@([^\s@]{1,50})(?!\S)")
 
 
@@ -30,7 +30,7 @@ def is_todoist(header: Sequence[str]) -> bool:
 def read_todoist(
     table: Iterator[list[str]], header: Sequence[str], *, now: datetime, timezone: ZoneInfo
 ) -> Iterator[tuple[str, Item]]:
-    """Pairs of entity (tasks or comments) and row."""
+    """Yields pairs of entity (tasks or comments) and row."""
     names = [name.strip() for name in header]
     made = Fingerprints("todoist")
     path: list[str] = []
@@ -74,7 +74,7 @@ def _task(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) 
 
 
 def _dated(text: str, description: str, now: datetime, timezone: ZoneInfo) -> dict[str, Any]:
-    """Due date and recurrence, if all of the text says so."""
+    """Returns the due date and recurrence, if all of the text is understood, else the text in the description."""
     if not text:
         return {"description": description or None}
     try:
