@@ -11,9 +11,9 @@ from fastapi import FastAPI
 
 from app.assistant.chat import Chat
 from app.assistant.mcp.endpoint import McpEndpoint
-from app.auth.access_tokens import OwnTokens
+from app.auth.access_tokens import TokenIssuer
 from app.auth.jwks import JwksCache
-from app.auth.passwords import Hasher
+from app.auth.passwords import PasswordHasher
 from app.auth.signing_keys import load_secret
 from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
@@ -26,13 +26,13 @@ from app.jobs.worker import Worker
 from app.live.hub import Hub
 from app.net.mail import Mailer
 from app.observability.metrics import Metrics, metrics_server
-from app.observability.startup_errors import reason
+from app.observability.startup_errors import describe_failure
 from app.server.protocol import connection_counts
 from app.server.shutdown import before_shutdown
 from app.services.accounts.context import AuthContext
-from app.services.accounts.revocation import Guard
-from app.services.operations.isolation_check import NotIsolated, prove_isolation
-from app.services.rate_limits.postgres import shared_counts
+from app.services.accounts.revocation import RevocationCache
+from app.services.operations.isolation_check import NotIsolated, verify_isolation
+from app.services.rate_limits.postgres import open_shared_counter
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             await _start_service(app, stack)
         except (NotIsolated, AppError, OSError, TimeoutError, ValueError, asyncpg.PostgresError) as error:
-            log.critical("cannot start: %s", reason(error))
+            log.critical("cannot start: %s", describe_failure(error))
             raise SystemExit(1) from error
         gc.collect()
         gc.freeze()  # objects of the start live as long as the process; not scanning them again saves 10 % of a request
@@ -62,10 +62,10 @@ async def _start_service(app: FastAPI, stack: AsyncExitStack) -> None:
     app.state.database = database = Database(options, size=settings.pool_size, timeout=settings.pool_timeout)
     await database.open()
     stack.push_async_callback(database.close)
-    await prove_isolation(database)
+    await verify_isolation(database)
     app.state.auth = make_auth_context(settings, database)
     stack.push_async_callback(app.state.auth.aclose)
-    app.state.limits.counts = await stack.enter_async_context(shared_counts(database, settings))
+    app.state.limits.counts = await stack.enter_async_context(open_shared_counter(database, settings))
     app.state.mcp = McpEndpoint(database, settings)
     stack.push_async_callback(app.state.mcp.aclose)
     app.state.chat = Chat(database, settings)
@@ -74,29 +74,29 @@ async def _start_service(app: FastAPI, stack: AsyncExitStack) -> None:
         await _start_background(app, stack, ChangeNotifications(direct_options(settings, options)))
 
 
-async def _start_background(app: FastAPI, stack: AsyncExitStack, hints: ChangeNotifications) -> None:
+async def _start_background(app: FastAPI, stack: AsyncExitStack, notifications: ChangeNotifications) -> None:
     """Starts background tasks: live updates, metrics, and the worker with WORKER=inside."""
     settings, database, metrics = app.state.settings, app.state.database, app.state.metrics or Metrics()
     stack.enter_context(metrics_server(settings, metrics))
-    await stack.enter_async_context(hints)
+    await stack.enter_async_context(notifications)
     readers = max(1, settings.pool_size // 3)
     hub = await stack.enter_async_context(Hub(database, heartbeat=settings.events_heartbeat, readers=readers))
     app.state.hub = hub
-    metrics.pool, metrics.hub, metrics.seen = database, hub, app.state.auth.seen
+    metrics.pool, metrics.hub, metrics.seen = database, hub, app.state.auth.counters
     metrics.connections = connection_counts
-    hints.subscribe(hub.changed)
-    database.on_commit = hints.note
-    runs = app.state.chat.runs
+    notifications.subscribe(hub.changed)
+    database.on_commit = notifications.record
+    admission = app.state.chat.admission
 
     def close() -> None:
         hub.close()
-        runs.close()
+        admission.close()
 
     stack.enter_context(before_shutdown(close))
     if settings.worker == "inside":
         worker = await stack.enter_async_context(make_worker(settings, database))
         metrics.webhooks = worker.webhooks
-        hints.subscribe(worker.webhooks.changed)
+        notifications.subscribe(worker.webhooks.changed)
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -105,13 +105,13 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         options = await stack.enter_async_context(database_options(settings))
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
         stack.push_async_callback(database.close)
-        hints = await stack.enter_async_context(ChangeNotifications(direct_options(settings, options)))
+        notifications = await stack.enter_async_context(ChangeNotifications(direct_options(settings, options)))
         metrics = Metrics()
         metrics.pool = database
         worker = await stack.enter_async_context(make_worker(settings, database))
         metrics.webhooks = worker.webhooks
         stack.enter_context(metrics_server(settings, metrics))
-        hints.subscribe(worker.webhooks.changed)
+        notifications.subscribe(worker.webhooks.changed)
         await stop.wait()
 
 
@@ -127,8 +127,8 @@ def make_worker(settings: Settings, database: Database) -> Worker:
 
 def make_auth_context(settings: Settings, database: Database) -> AuthContext:
     """Makes the context of the account services. Raises ValueError for an invalid key."""
-    own = OwnTokens.from_settings(settings)
-    return AuthContext(settings, database, Hasher(), Guard(database), Mailer(settings), own)
+    token_issuer = TokenIssuer.from_settings(settings)
+    return AuthContext(settings, database, PasswordHasher(), RevocationCache(database), Mailer(settings), token_issuer)
 
 
 @asynccontextmanager
@@ -138,4 +138,4 @@ async def open_verifier(settings: Settings) -> AsyncIterator[TokenVerifier]:
         keys = JwksCache.from_settings(settings)
         if keys is not None:
             await stack.enter_async_context(keys)
-        yield TokenVerifier(settings, load_secret(settings), keys, own=OwnTokens.from_settings(settings))
+        yield TokenVerifier(settings, load_secret(settings), keys, token_issuer=TokenIssuer.from_settings(settings))

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from app.config import Settings, get_settings
-from app.http.middleware import Cors, Edge, LastCatch
+from app.http.middleware import Cors, ErrorMiddleware, RequestContextMiddleware
 from app.http.openapi.document import install_openapi
 from app.http.problems import install_problems
 from app.http.rate_limits import Limits
@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     app.state.limits = limits = Limits(settings)
     app.state.metrics = metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
     # Outermost last. CORS is inside Edge so that preflight responses also have a request id.
-    app.add_middleware(LastCatch)
+    app.add_middleware(ErrorMiddleware)
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
@@ -101,7 +101,9 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )
-    app.add_middleware(Edge, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics)
+    app.add_middleware(
+        RequestContextMiddleware, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics
+    )
     install_problems(app)
     pages = [swagger_ui.router] * settings.docs + [web_client.router] * settings.web_client
     for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from app.models.task_rows import READ_COLUMNS
+from app.models.task_rows import TASK_READ_COLUMNS
 from bench.limit import Limit
 from bench.statements import CREATE, GET, LIST, TOGGLE, Statement
 
-READ = ", ".join(READ_COLUMNS)
+READ = ", ".join(TASK_READ_COLUMNS)
 SQL: dict[Statement, tuple[str, tuple[str, ...]]] = {
     GET: (
         f"select {READ} from tasks where user_id = $1 and id = $2 and deleted_at is null",

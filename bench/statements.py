@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from app.config import Settings
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.connection_options import connect_options
 from app.db.database import Database, quote_owner
 from app.services import users
@@ -17,7 +17,7 @@ from app.services.tasks.statements import SELECT_TASK
 class Statement:
     """Returns text and argument names of a statement, with the defaults of those that are not given."""
 
-    def __init__(self, prepared: Prepared) -> None:
+    def __init__(self, prepared: CompiledStatement) -> None:
         self.sql = prepared.sql
         self.names = [name for name, _ in prepared._arguments]
         self.defaults = prepared._defaults
@@ -30,7 +30,7 @@ GET = Statement(SELECT_TASK)
 LIST = Statement(page_statement(QueryText(sort="created_at", descending=True)))
 CREATE = Statement(CREATE_TASK)
 TOGGLE = Statement(complete_statement(toggle=True, guarded=False))
-REVISION = Statement(users.REVISION_NOW)
+REVISION = Statement(users.SELECT_REVISION)
 
 
 def begin(*, read_only: bool) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from app.db.compiled import Prepared, prepare
+from app.db.compiled import CompiledStatement, compile_statement
 from app.db.connection_options import ConnectOptions
 from app.db.database import WORKER_ROLE
 from app.db.session import Session
@@ -72,7 +72,7 @@ def record() -> None:
             _transactions[id(self)] = Transaction()
         module = sys._getframe(1).f_code.co_filename
         if module.startswith(APP):
-            prepared = statement if isinstance(statement, Prepared) else prepare(statement)[0]
+            prepared = statement if isinstance(statement, CompiledStatement) else compile_statement(statement)[0]
             begin = self._begin.partition("; SET LOCAL app.user_id")[0]
             ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
             for heard in _listeners:

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 
 from app.schemas.transfer import ERRORS_MAX
-from app.services.transfer.formats.csv import COLUMNS
-from app.services.transfer.row_validation import LISTED, ROW_SHAPES
+from app.services.transfer.formats.csv import CSV_COLUMNS
+from app.services.transfer.row_validation import LISTED_ERRORS, ROW_SHAPES
 from tests import worst_values as worst
 from tests.probing import Answer, judge
 from tests.worst_requests import JSON_TYPE, Case, Field, fields
@@ -14,7 +14,7 @@ from tests.worst_values import LETTERS, MARKS, Run, Value
 
 CSV, ICS = b"text/csv", b"text/calendar"
 PATIENCE = 30.0  # seconds
-REPORT_MAX = ERRORS_MAX * LISTED * 160  # bytes
+REPORT_MAX = ERRORS_MAX * LISTED_ERRORS * 160  # bytes
 ROW = 900_000  # bytes, below the limit of a row
 ROWS = 50_000  # IMPORT_ROWS_MAX of this service
 TODOIST = b"TYPE,CONTENT,DESCRIPTION,PRIORITY,INDENT,DATE\r\n"
@@ -103,7 +103,7 @@ def _cell(run: Run, size: int) -> bytes:
 
 
 def _tables() -> Iterator[tuple[str, bytes]]:
-    for column in COLUMNS:
+    for column in CSV_COLUMNS:
         for run in (MARKS, LETTERS):
             for size in (worst.LONG, worst.MB)[run is not MARKS :]:
                 line = b'"x",%b\r\n' % _cell(run, size)

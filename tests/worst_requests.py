@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from app.assistant.tools import TOOLS
+from app.assistant.tools import TOOLS_BY_NAME
 from app.http.refresh_cookie import COOKIE_NAME as REFRESH_COOKIE
 from app.http.routing import known_names
 from tests import worst_values as worst
@@ -328,7 +328,7 @@ MCP_HEADERS: Headers = (JSON_TYPE, (b"Accept", b"application/json, text/event-st
 
 def tool_cases(name: str) -> Iterator[Case]:
     """Yields the cases for the arguments of one tool."""
-    schema = TOOLS[name].input_schema()
+    schema = TOOLS_BY_NAME[name].input_schema()
 
     def call(arguments: Any) -> Any:
         params = {"name": name, "arguments": arguments}

@@ -24,7 +24,7 @@ class Admission:
         self.closing = False
 
     @contextmanager
-    def admitted(self, owner: str) -> Iterator[None]:
+    def admit(self, owner: str) -> Iterator[None]:
         """Counts a message of ``owner``. Raises TooManyChats, and Unavailable if the service is stopping."""
         if self.closing:
             raise Unavailable(retry_after=1)
@@ -57,7 +57,7 @@ class Admission:
         task.add_done_callback(self._after.discard)
         await asyncio.shield(task)
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs ``work`` as a background task, which is cancelled when the service stops."""
         task = asyncio.create_task(work)
         self._later.add(task)

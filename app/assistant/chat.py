@@ -10,17 +10,17 @@ from app.assistant.admission import Admission
 from app.assistant.confirmation import is_yes, waiting_calls
 from app.assistant.idempotency import ChatIdempotency, encode_answer
 from app.assistant.optional import load_in_thread, load_model
-from app.assistant.prompt import estimate_call_tokens, prompt
+from app.assistant.prompt import build_prompt, estimate_call_tokens
 from app.assistant.turn import CHAT_SOURCE, EventCallback, Turn
 from app.config import Settings
 from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.errors import AppError, ChatNotConfigured, Contention, ModelTimeout
 from app.schemas.chat import ChatRequest
-from app.services.assistant.conversations import Begun as Conversation
+from app.services.assistant.conversations import StartedConversation as Conversation
 from app.services.assistant.conversations import begin_turn, end_turn
 from app.services.assistant.token_budget import reserve_tokens
-from app.services.idempotency import Answer, settle_key, take_key
+from app.services.idempotency import StoredResponse, acquire_key, settle_key
 from app.services.users import lock_owner
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Chat:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
-        self.runs = Admission(settings.chat_seconds)
+        self.admission = Admission(settings.chat_seconds)
         self._model: Any = None
 
     async def model(self) -> Any:
@@ -65,14 +65,14 @@ class Chat:
 
     async def begin(
         self, owner: str, asked: ChatRequest, still_valid: Callable[[], Awaitable[bool]], repeat: ChatIdempotency | None
-    ) -> StartedTurn | Answer:
+    ) -> StartedTurn | StoredResponse:
         """Stores the user's message; returns an Answer if ``repeat`` has a stored one.
 
-        Raises ConversationNotFound, ChatBudgetSpent, and the errors of ``model`` and ``take_key``.
+        Raises ConversationNotFound, ChatBudgetSpent, and the errors of ``model`` and ``acquire_key``.
         """
         model, settings = await self.model(), self._settings
-        begun = await self._keep_message(owner, asked, repeat)
-        if isinstance(begun, Answer):
+        begun = await self._store_message(owner, asked, repeat)
+        if isinstance(begun, StoredResponse):
             return begun
         talk, messages, tokens = begun
         turn = Turn(
@@ -83,34 +83,34 @@ class Chat:
         return StartedTurn(turn, waiting_calls(talk.earlier) if wants else [])
 
     @retry_on_contention
-    async def _keep_message(
+    async def _store_message(
         self, owner: str, asked: ChatRequest, repeat: ChatIdempotency | None
-    ) -> Answer | tuple[Conversation, list[dict[str, Any]], int]:
+    ) -> StoredResponse | tuple[Conversation, list[dict[str, Any]], int]:
         """Returns the conversation, the first messages to the model, and the tokens reserved for them."""
         settings = self._settings
         async with self._database.transaction(owner) as session:
-            session.through = CHAT_SOURCE
-            if repeat and (kept := await take_key(session, owner, repeat.key, repeat.fingerprint)):
+            session.source = CHAT_SOURCE
+            if repeat and (kept := await acquire_key(session, owner, repeat.key, repeat.fingerprint)):
                 return kept
             talk = await begin_turn(session, owner, asked.conversation_id, asked.message, history=settings.chat_history)
-            messages = prompt(talk.earlier, asked.message, talk.timezone, tokens=settings.chat_context_tokens)
+            messages = build_prompt(talk.earlier, asked.message, talk.timezone, tokens=settings.chat_context_tokens)
             tokens = estimate_call_tokens(messages) + settings.chat_answer_tokens
             await reserve_tokens(session, owner, tokens, limit=settings.chat_daily_tokens)
         return talk, messages, tokens
 
-    async def answer(self, begun: StartedTurn, tell: EventCallback | None = None) -> dict[str, Any]:
+    async def answer(self, begun: StartedTurn, emit: EventCallback | None = None) -> dict[str, Any]:
         """Returns a ChatAnswer. Stores the outcome in any case. Raises the errors of the model."""
         turn = begun.turn
-        turn.tell = tell
+        turn.emit = emit
         try:
-            words = await self.runs.within(turn.answer(begun.confirmed))
+            words = await self.admission.within(turn.answer(begun.confirmed))
         except BaseException as error:
             if not isinstance(error, AppError) or isinstance(error, ModelTimeout):
                 turn.used += turn.asking  # the endpoint was working: a client that disconnects also pays for that
-            await self.runs.finish(self._finish(Ending(turn, CUT_OFF if turn.calls else "", None)))
+            await self.admission.finish(self._finish(Ending(turn, CUT_OFF if turn.calls else "", None)))
             raise
         answer = {"conversation_id": turn.conversation_id, "response": words, "tool_calls": turn.calls}
-        await self.runs.finish(self._finish(Ending(turn, words, answer)))
+        await self.admission.finish(self._finish(Ending(turn, words, answer)))
         return answer
 
     async def _finish(self, ending: Ending) -> None:
@@ -120,18 +120,18 @@ class Chat:
         idempotency key that is not settled would allow that after a while.
         """
         try:
-            await self._keep(ending)
+            await self._store(ending)
         except AppError as error:
             log.warning("the outcome of a message could not be stored yet: %s", error.code)
-            self.runs.later(self._keep_later(ending))
+            self.admission.run_in_background(self._store_later(ending))
 
-    async def _keep_later(self, ending: Ending) -> None:
+    async def _store_later(self, ending: Ending) -> None:
         kept = False
         try:
             for pause in STORE_RETRY_DELAYS:
                 await asyncio.sleep(pause)
                 try:
-                    await self._keep(ending)
+                    await self._store(ending)
                     kept = True
                     return
                 except AppError as error:
@@ -141,11 +141,11 @@ class Chat:
                 log.error("the outcome of a message may not be stored", extra={"user_id": ending.turn.owner})
 
     @retry_on_contention
-    async def _keep(self, ending: Ending) -> None:
+    async def _store(self, ending: Ending) -> None:
         turn, sent = ending.turn, False
         try:
             async with self._database.transaction(turn.owner) as session:
-                session.through = CHAT_SOURCE
+                session.source = CHAT_SOURCE
                 if not await lock_owner(session, turn.owner):
                     return  # the account was deleted concurrently
                 if turn.repeat:
@@ -162,6 +162,6 @@ class Chat:
             raise
 
     async def aclose(self) -> None:
-        await self.runs.aclose()
+        await self.admission.aclose()
         if self._model is not None:
             await self._model.aclose()

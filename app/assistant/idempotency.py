@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.http.idempotency import key_of
+from app.http.idempotency import read_idempotency_key
 from app.json_codec import encode
 from app.schemas.chat import ChatRequest
-from app.services.idempotency import Answer
+from app.services.idempotency import StoredResponse
 
 EVENT_STREAM_TYPE = "text/event-stream"
 
@@ -24,9 +24,9 @@ class ChatIdempotency(NamedTuple):
     streamed: bool
 
 
-def read_repeat(request: Request, asked: ChatRequest) -> ChatIdempotency | None:
+def read_chat_idempotency(request: Request, asked: ChatRequest) -> ChatIdempotency | None:
     """Reads the key; returns None without the header. Raises IdempotencyKeyInvalid."""
-    key, streamed = key_of(request), wants_stream(request)
+    key, streamed = read_idempotency_key(request), wants_stream(request)
     if key is None:
         return None
     return ChatIdempotency(
@@ -43,13 +43,15 @@ def encode_event(kind: str, data: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
-def encode_answer(repeat: ChatIdempotency, answer: dict[str, Any]) -> Answer:
+def encode_answer(repeat: ChatIdempotency, answer: dict[str, Any]) -> StoredResponse:
     """Encodes ``answer`` for a repeated request: of a stream the last event, which has all of it."""
     headers = [["x-conversation-id", str(answer["conversation_id"])]]
     if repeat.streamed:
-        return Answer(200, [["content-type", EVENT_STREAM_TYPE], *headers], encode_event("done", encode(answer)))
-    return Answer(200, [["content-type", "application/json"], *headers], encode(answer))
+        return StoredResponse(
+            200, [["content-type", EVENT_STREAM_TYPE], *headers], encode_event("done", encode(answer))
+        )
+    return StoredResponse(200, [["content-type", "application/json"], *headers], encode(answer))
 
 
-def replayed(kept: Answer) -> Response:
+def replay_answer(kept: StoredResponse) -> Response:
     return Response(kept.body, kept.status, {**dict(kept.headers), "Idempotent-Replayed": "true"})

@@ -38,13 +38,13 @@ class Model:
     async def aclose(self) -> None:
         await self._client.close()
 
-    async def ask(self, messages: list[Any], tools: list[Any], *, may_call: bool, tell: TextCallback | None) -> Reply:
-        """Calls the model once. ``tell`` gets the text in parts. Raises ModelFailed, ModelTimeout, ModelBusy."""
+    async def ask(self, messages: list[Any], tools: list[Any], *, may_call: bool, emit: TextCallback | None) -> Reply:
+        """Calls the model once. ``emit`` gets the text in parts. Raises ModelFailed, ModelTimeout, ModelBusy."""
         choice = {} if may_call else {"tool_choice": "none"}
         # In extra_body: the client would traverse each message and schema, a third of the cost of a call.
         options = {**self._options, "messages": [], "extra_body": {"messages": messages, "tools": tools, **choice}}
         try:
-            return await (self._whole(options) if tell is None else self._streamed(options, tell))
+            return await (self._whole(options) if emit is None else self._streamed(options, emit))
         except openai.RateLimitError as error:
             raise ModelBusy(retry_after=_retry_after(error.response.headers.get("retry-after", ""))) from None
         except (openai.APITimeoutError, httpx2.TimeoutException):
@@ -66,7 +66,7 @@ class Model:
         tokens = completion.usage.total_tokens if completion.usage else None
         return Reply(plain_text(message.content or "")[: self._longest], calls, tokens)
 
-    async def _streamed(self, options: dict[str, Any], tell: TextCallback) -> Reply:
+    async def _streamed(self, options: dict[str, Any], emit: TextCallback) -> Reply:
         reply, finished, size = Reply("", [], None), False, 0
         stream = await self._client.chat.completions.create(
             **options, stream=True, stream_options={"include_usage": True}
@@ -81,7 +81,7 @@ class Model:
                     size += len(text) + _add_calls(reply.calls, choice.delta.tool_calls or ())
                     if text:
                         reply.text += text
-                        await tell(text)
+                        await emit(text)
                 if size > self._longest:
                     raise ValueError("longer than the requested limit")
         if not finished:

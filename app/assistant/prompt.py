@@ -5,7 +5,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from app.assistant.tools import TOOLS
+from app.assistant.tools import TOOLS_BY_NAME
 from app.clock import now
 
 BYTES_PER_TOKEN = 4  # an estimate for English with most tokenizers; CJK has 3 bytes and about one token a character
@@ -32,7 +32,7 @@ def offered_tools() -> list[dict[str, Any]]:
             "type": "function",
             "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema()},
         }
-        for tool in TOOLS.values()
+        for tool in TOOLS_BY_NAME.values()
     ]
 
 
@@ -59,7 +59,7 @@ def system_message(timezone: str) -> dict[str, Any]:
     return {"role": "system", "content": SYSTEM_PROMPT.format(now=f"{local:%A, %Y-%m-%d, %H:%M}", zone=timezone)}
 
 
-def prompt(earlier: list[Any], message: str, timezone: str, *, tokens: int) -> list[dict[str, Any]]:
+def build_prompt(earlier: list[Any], message: str, timezone: str, *, tokens: int) -> list[dict[str, Any]]:
     """Returns the system message, as many of the latest of ``earlier`` as fit ``tokens``, and the user's message."""
     first, last = system_message(timezone), {"role": "user", "content": message}
     left = tokens - estimate_tokens(first) - estimate_tokens(last)

@@ -13,13 +13,13 @@ from app.assistant.idempotency import EVENT_STREAM_TYPE, encode_event
 from app.assistant.turn import EventCallback
 from app.errors import AppError
 from app.http.connection import abort_of
-from app.http.problems import of_fact, unexpected
+from app.http.problems import log_unexpected_error, problem_from_error
 from app.json_codec import encode
 
 CHAT_SEND_TIMEOUT = 20.0  # seconds for which a client may leave sent data unread
 
 
-async def unless_gone(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
+async def cancel_on_disconnect(work: Coroutine[Any, Any, Any], receive: Receive) -> Any:
     """Returns the result of ``work``. Cancels it and raises ClientDisconnect if the client disconnects."""
     working = asyncio.create_task(work)
     watching = asyncio.create_task(_disconnected(receive))
@@ -60,7 +60,7 @@ class ChatStream(Response):
         with self._admission:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             try:
-                await unless_gone(self._run(send), receive)
+                await cancel_on_disconnect(self._run(send), receive)
             except ClientDisconnect:
                 if abort := abort_of(scope):  # a client that does not read has not disconnected by itself
                     abort()
@@ -73,15 +73,15 @@ class ChatStream(Response):
             except TimeoutError:
                 raise ClientDisconnect from None
 
-        async def tell(kind: str, data: Any) -> None:
+        async def emit(kind: str, data: Any) -> None:
             await write(kind, encode(data))
 
         try:
-            kind, last = "done", encode(await self._answer(tell))
+            kind, last = "done", encode(await self._answer(emit))
         except AppError as error:
-            kind, last = "error", bytes(of_fact(error).body)
+            kind, last = "error", bytes(problem_from_error(error).body)
         except ClientDisconnect:
             raise
         except Exception as error:
-            kind, last = "error", bytes(unexpected(error).body)
+            kind, last = "error", bytes(log_unexpected_error(error).body)
         await write(kind, last, more=False)

@@ -17,7 +17,7 @@ from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
 from app.json_codec import parse_json
-from app.services.assistant.conversations import source_of
+from app.services.assistant.conversations import chat_source
 from app.services.assistant.token_budget import reserve_tokens
 
 CHAT_SOURCE = "chat"
@@ -45,7 +45,7 @@ class Turn:
     messages: list[dict[str, Any]]
     still_valid: Callable[[], Awaitable[bool]]
     repeat: ChatIdempotency | None = None
-    tell: EventCallback | None = None
+    emit: EventCallback | None = None
     calls: list[dict[str, Any]] = field(default_factory=list)
     counted: int = 0  # tokens counted in the table for today, including reserved ones
     used: int = 0  # tokens of completed calls of the model
@@ -54,9 +54,9 @@ class Turn:
     async def answer(self, confirmed: list[dict[str, Any]]) -> str:
         """Makes ``confirmed`` calls, then returns the answer. Raises the model's errors and ChatBudgetSpent."""
         if confirmed:
-            await self._welcome()
+            await self._require_valid_login()
             for call in confirmed:
-                await self._note({**call, "result": await self._run(call["tool"], call["arguments"], waits=False)})
+                await self._record({**call, "result": await self._run(call["tool"], call["arguments"], waits=False)})
             self.messages += tool_call_messages([(f"c{place}", call) for place, call in enumerate(self.calls)])
         for number in range(1, self.settings.chat_turns + 1):
             may_call = number < self.settings.chat_turns and len(self.calls) < self.settings.chat_tool_calls
@@ -67,12 +67,12 @@ class Turn:
         raise AssertionError("the last call of the model returns the answer")
 
     async def _ask(self, may_call: bool) -> Reply:
-        await self._welcome()
+        await self._require_valid_login()
         sent = estimate_call_tokens(self.messages)
         await self._reserve(self.used + sent + self.settings.chat_answer_tokens)
         self.asking = sent
-        tell = None if self.tell is None else self._tell_text
-        reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, tell=tell)
+        emit = None if self.emit is None else self._emit_text
+        reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, emit=emit)
         received = estimate_tokens([reply.text, [call.arguments for call in reply.calls]])
         self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + received
         self.asking = 0
@@ -91,12 +91,12 @@ class Turn:
 
     async def _do(self, reply: Reply) -> None:
         """Runs the calls of one reply in order: a later one may need the writes of an earlier one."""
-        await self._welcome()
+        await self._require_valid_login()
         done = []
         for place, asked in enumerate(reply.calls):
             arguments, result = await self._call(asked)
             call = {"tool": plain_text(asked.name)[:TOOL_NAME_MAX], "arguments": arguments, "result": result}
-            await self._note(call)
+            await self._record(call)
             done.append((asked.id or f"t{len(self.calls)}p{place}", call))
         self.messages += tool_call_messages(done, reply.text)
 
@@ -116,21 +116,21 @@ class Turn:
             read = read_arguments(tool, arguments, description_max=self.settings.description_max)
             if waits and must_wait(tool, read, self.message):
                 return {"status": NEEDS_CONFIRMATION}
-            source = source_of(self.conversation_id)
-            return await call_tool(self.database, self.owner, tool, read, through=CHAT_SOURCE, source=source)
+            agent = chat_source(self.conversation_id)
+            return await call_tool(self.database, self.owner, tool, read, source=CHAT_SOURCE, agent=agent)
         except AppError as error:
             return _error_for_model(error)
 
-    async def _note(self, call: dict[str, Any]) -> None:
+    async def _record(self, call: dict[str, Any]) -> None:
         self.calls.append(call)
-        if self.tell is not None:
-            await self.tell("tool_call", call)
+        if self.emit is not None:
+            await self.emit("tool_call", call)
 
-    async def _tell_text(self, text: str) -> None:
-        assert self.tell is not None
-        await self.tell("delta", {"text": text})
+    async def _emit_text(self, text: str) -> None:
+        assert self.emit is not None
+        await self.emit("delta", {"text": text})
 
-    async def _welcome(self) -> None:
+    async def _require_valid_login(self) -> None:
         """Raises SessionEnded if the login session has ended since the request."""
         if not await self.still_valid():
             raise SessionEnded

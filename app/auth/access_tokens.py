@@ -28,7 +28,7 @@ class TokenHeader(NamedTuple):
     kind: str
 
 
-class OwnTokens:
+class TokenIssuer:
     """Signs access tokens, and recognises its own by ``iss``, ``aud``, ``typ`` and key."""
 
     def __init__(self, issuer: str, key: str | Ed25519PrivateKey) -> None:
@@ -46,7 +46,7 @@ class OwnTokens:
         self.refresh_key = digest(material, b"todo refresh tokens", "sha256")
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "OwnTokens | None":
+    def from_settings(cls, settings: Settings) -> "TokenIssuer | None":
         """Returns None if there is no key to sign with. Raises SecretError and OSError."""
         key = load_signing_key(settings) if settings.token_algorithm == "EdDSA" else load_secret(settings)
         return None if key is None else cls(settings.public_url or DEFAULT_ISSUER, key)

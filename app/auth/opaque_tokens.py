@@ -12,7 +12,7 @@ from hmac import digest
 
 API_TOKEN_PREFIX = "todo_pat_"
 REFRESH_PREFIX, RESET_PREFIX, FEED_PREFIX = "todo_rt_", "todo_reset_", "todo_feed_"
-HINT = len(API_TOKEN_PREFIX) + 4
+HINT_LENGTH = len(API_TOKEN_PREFIX) + 4
 _TOKEN_ALPHABET = string.digits + string.ascii_letters
 _RANDOM_LENGTH, _CHECKSUM_LENGTH = 32, 6
 

@@ -33,18 +33,18 @@ def normalize_password(password: str) -> str:
 
 
 @cache
-def common_passwords() -> frozenset[str]:
+def load_common_passwords() -> frozenset[str]:
     """Reads the 10,000 most common; 3,395 have 8 characters or more. Source: ``app/data/NOTICE``."""
     return frozenset(files("app").joinpath("data", "common_passwords.txt").read_text("ascii").split())
 
 
 def check_new_password(password: str, *, field: str = "password") -> None:
     """Raises WeakPassword for one of the most common passwords, in any letter case."""
-    if normalize_password(password).casefold() in common_passwords():
+    if normalize_password(password).casefold() in load_common_passwords():
         raise WeakPassword(loc=("body", field))
 
 
-class Hasher:
+class PasswordHasher:
     """argon2id in a few threads of lower priority than the event loop."""
 
     def __init__(self, threads: int = HASHER_THREADS) -> None:

@@ -18,7 +18,7 @@ from app.config import MIN_SECRET_BYTES, Settings
 
 log = logging.getLogger(__name__)
 
-FILE_NAME = "jwt_secret"
+SECRET_FILE_NAME = "jwt_secret"
 KEY_FILE_NAME = "jwt_ed25519.pem"
 RANDOM_BYTES = 48
 
@@ -37,7 +37,7 @@ def load_secret(settings: Settings) -> str | None:
         return settings.jwt_secret.get_secret_value()
     if not settings.embedded:
         return None
-    path = settings.data_dir / FILE_NAME
+    path = settings.data_dir / SECRET_FILE_NAME
     if not path.exists():
         _create_file(path, secrets.token_urlsafe(RANDOM_BYTES) + "\n")
     return _read_secret(path)

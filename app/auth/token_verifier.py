@@ -17,7 +17,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from jwt import PyJWK, PyJWS, PyJWTError
 
-from app.auth.access_tokens import OwnTokens, TokenHeader
+from app.auth.access_tokens import TokenHeader, TokenIssuer
 from app.auth.claims import Identity, check_kind, check_origin, is_subject, json_object, read_identity, token_origins
 from app.auth.jwks import JwksCache
 from app.config import MIN_SECRET_BYTES, Settings
@@ -46,13 +46,13 @@ class TokenVerifier:
         secret: str | None,
         keys: JwksCache | None = None,
         *,
-        own: OwnTokens | None = None,
+        token_issuer: TokenIssuer | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Raises ValueError if ``secret`` is too short or is a key in PEM or JWK, which may be public."""
         self._secret = None if secret is None else _hmac_key(secret)
         self._keys = keys
-        self._own = own
+        self._token_issuer = token_issuer
         self._clock = clock
         self._shared, self._published = token_origins(settings)
         self._verified: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
@@ -88,8 +88,10 @@ class TokenVerifier:
             raise TokenInvalid from error
         claims = json_object(payload)
         session_id = None
-        if self._own is not None and (claims.get("iss") == self._own.issuer or key is self._own.public_key):
-            session_id = self._own.check(signed, claims)
+        if self._token_issuer is not None and (
+            claims.get("iss") == self._token_issuer.issuer or key is self._token_issuer.public_key
+        ):
+            session_id = self._token_issuer.check(signed, claims)
         else:
             check_origin(claims, self._shared if signed.algorithm == _SHARED_ALGORITHM else self._published)
             check_kind(claims)
@@ -113,9 +115,9 @@ class TokenVerifier:
         return _JWS_VERIFIER.encode(json.dumps(claims, separators=(",", ":")).encode(), self._secret, _SHARED_ALGORITHM)
 
     async def _key(self, algorithm: str, kid: str | None) -> str | PyJWK | Ed25519PublicKey:
-        own = self._own
-        if own is not None and own.public_key is not None and (algorithm, kid) == (own.algorithm, own.kid):
-            return own.public_key
+        issuer = self._token_issuer
+        if issuer is not None and issuer.public_key is not None and (algorithm, kid) == (issuer.algorithm, issuer.kid):
+            return issuer.public_key
         if algorithm == _SHARED_ALGORITHM and self._secret is not None:
             return self._secret
         if algorithm in _PUBLISHED_ALGORITHMS and self._keys is not None:

@@ -80,7 +80,7 @@ def migrate() -> None:
             await migrations.upgrade(direct_options(settings, options))
 
     run(work())
-    typer.echo(f"schema is at {migrations.head()}")
+    typer.echo(f"schema is at {migrations.head_revision()}")
 
 
 @app.command()
@@ -136,13 +136,13 @@ def doctor() -> None:
 
     from pydantic import ValidationError
 
-    from app.commands.doctor import examine
+    from app.commands.doctor import run_checks
     from app.config import get_settings
     from app.observability.logs import configure_logging
 
     with contextlib.suppress(ValidationError, OSError, ValueError):  # they are findings
         configure_logging(get_settings())
-    findings = run(examine())
+    findings = run(run_checks())
     for finding in findings:
         typer.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<14}{finding.text}")
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)

@@ -26,9 +26,9 @@ def read_settings() -> Settings:
         configure_logging(settings)
         return settings
     except ValidationError as error:
-        from app.observability.startup_errors import settings_reasons
+        from app.observability.startup_errors import describe_invalid_settings
 
-        for line in settings_reasons(error):
+        for line in describe_invalid_settings(error):
             typer.echo(f"todo: {line}", err=True)
     except (OSError, ValueError) as error:
         typer.echo(f"todo: .env cannot be read: {error}", err=True)
@@ -46,9 +46,9 @@ def is_repairable(error: Exception) -> bool:
 
 def fail(error: BaseException) -> typer.Exit:
     """Prints ``error`` in one line. Returns what to raise."""
-    from app.observability.startup_errors import reason
+    from app.observability.startup_errors import describe_failure
 
-    typer.echo(f"todo: {reason(error)}", err=True)
+    typer.echo(f"todo: {describe_failure(error)}", err=True)
     return typer.Exit(1)
 
 

@@ -44,7 +44,7 @@ def dump(
 
     async def work() -> None:
         async with database_options(settings) as options:
-            tables = await dumps.dump(*_direct(settings, options), file)
+            tables = await dumps.write_dump(*_direct(settings, options), file)
         typer.echo(f"{len(tables)} tables in {file} ({file.stat().st_size:,} bytes)")
 
     run(work())
@@ -81,23 +81,23 @@ def restore(
     from app.db.backup import dump as dumps
     from app.db.connect import database_options
     from app.db.database import Database
-    from app.services.operations.isolation_check import NotIsolated, prove_isolation
+    from app.services.operations.isolation_check import NotIsolated, verify_isolation
 
     settings = read_settings()
 
     async def work() -> None:
         async with database_options(settings) as options:
             direct, environment = _direct(settings, options)
-            await dumps.restore(direct, environment, file, replace=replace)
+            await dumps.restore_dump(direct, environment, file, replace=replace)
             await migrations.upgrade(direct)
             database = await Database(options, size=1, timeout=settings.pool_timeout).open()
             try:
-                await prove_isolation(database)
+                await verify_isolation(database)
             except NotIsolated as error:
                 raise ValueError(str(error)) from None
             finally:
                 await database.close()
-        typer.echo(f"restored {file}: schema at {migrations.head()}, users are isolated")
+        typer.echo(f"restored {file}: schema at {migrations.head_revision()}, users are isolated")
 
     run(work())
     typer.echo(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from app.auth.access_tokens import OwnTokens
+from app.auth.access_tokens import TokenIssuer
 from app.auth.signing_keys import load_secret
 from app.config import Settings, get_settings
 from app.db import migrations
@@ -16,9 +16,9 @@ from app.db.connect import database_options
 from app.db.connection_options import ConnectOptions
 from app.db.database import NO_OWNER, Database
 from app.errors import AppError
-from app.observability.startup_errors import reason, settings_reasons
-from app.services.operations.isolation_check import NotIsolated, prove_isolation
-from app.services.operations.readiness import SERVER
+from app.observability.startup_errors import describe_failure, describe_invalid_settings
+from app.services.operations.isolation_check import NotIsolated, verify_isolation
+from app.services.operations.readiness import SELECT_SERVER_VERSION
 
 MIN_FREE_BYTES = 512 * 2**20  # bytes that PostgreSQL should find free
 
@@ -29,16 +29,16 @@ class Finding(NamedTuple):
     text: str
 
 
-async def examine() -> list[Finding]:
+async def run_checks() -> list[Finding]:
     """Runs the checks in order; one that needs a failed one is left out."""
     findings: list[Finding] = []
     try:
         settings = get_settings()
         secret = load_secret(settings)
     except ValidationError as error:
-        return [Finding("configuration", False, "; ".join(settings_reasons(error)))]
+        return [Finding("configuration", False, "; ".join(describe_invalid_settings(error)))]
     except (OSError, ValueError) as error:
-        return [Finding("configuration", False, reason(error))]
+        return [Finding("configuration", False, describe_failure(error))]
     findings.append(Finding("configuration", True, _describe(settings, secret)))
     findings += [_check_accounts(settings), _check_mail(settings)]
     async with AsyncExitStack() as stack:
@@ -47,7 +47,7 @@ async def examine() -> list[Finding]:
             database = Database(options, size=1, timeout=settings.pool_timeout)
             await database.open()
         except Exception as error:  # the operator should see any error of the driver or the server
-            return [*findings, Finding("database", False, reason(error))]
+            return [*findings, Finding("database", False, describe_failure(error))]
         stack.push_async_callback(database.close)
         findings.append(Finding("database", True, "answers" + (", through a pooler" if options.pooled else "")))
         findings.append(await _check_schema(options))
@@ -68,12 +68,14 @@ def _describe(settings: Settings, secret: str | None) -> str:
 
 def _check_accounts(settings: Settings) -> Finding:
     try:
-        own = OwnTokens.from_settings(settings)
+        issuer = TokenIssuer.from_settings(settings)
     except (ValueError, OSError) as error:
         return Finding("accounts", False, str(error))
-    if own is None:
+    if issuer is None:
         return Finding("accounts", True, "off: no JWT_SECRET or JWT_PRIVATE_KEY to sign tokens with")
-    return Finding("accounts", True, f"registration {settings.registration}, tokens {own.algorithm} by {own.issuer}")
+    return Finding(
+        "accounts", True, f"registration {settings.registration}, tokens {issuer.algorithm} by {issuer.issuer}"
+    )
 
 
 def _check_mail(settings: Settings) -> Finding:
@@ -90,15 +92,15 @@ async def _check_schema(options: ConnectOptions) -> Finding:
     try:
         await migrations.require_head(options)
     except migrations.SchemaError as error:
-        return Finding("migrations", False, reason(error))
-    return Finding("migrations", True, f"at {migrations.head()}, the newest")
+        return Finding("migrations", False, describe_failure(error))
+    return Finding("migrations", True, f"at {migrations.head_revision()}, the newest")
 
 
 async def _check_isolation(database: Database) -> Finding:
     try:
-        await prove_isolation(database)
+        await verify_isolation(database)
     except (NotIsolated, AppError) as error:
-        return Finding("isolation", False, reason(error))
+        return Finding("isolation", False, describe_failure(error))
     return Finding("isolation", True, "a foreign row is invisible to the service")
 
 
@@ -106,10 +108,10 @@ async def _check_backup(database: Database) -> Finding:
     """Checks whether 'todo dump' works. Never a failure: a managed database has backups of its own."""
     try:
         async with database.transaction(NO_OWNER, read_only=True) as session:
-            server = (await session.exec(SERVER)).one()
+            server = (await session.exec(SELECT_SERVER_VERSION)).one()
         tools = await find_tools(server)
     except (AppError, ToolError, OSError) as error:
-        return Finding("backup", True, f"not by 'todo dump': {reason(error)}")
+        return Finding("backup", True, f"not by 'todo dump': {describe_failure(error)}")
     return Finding("backup", True, f"'todo dump' by pg_dump {tools.major}, the server is {server}")
 
 

@@ -26,7 +26,7 @@ from app.server.protocol import BoundedProtocol
 SHUTDOWN_SECONDS = 10  # seconds for running requests when the service is stopped
 WORKER_START = 30  # seconds without a heartbeat after which a worker is replaced; a start may be slow on a busy machine
 LISTEN_BACKLOG = 2048
-UNREAD = 30_000  # milliseconds for which a client may leave sent data unread, RFC 5482
+UNREAD_TIMEOUT_MS = 30_000  # milliseconds for which a client may leave sent data unread, RFC 5482
 WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses for the banner
 
 
@@ -85,7 +85,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
     # Linux: accepted sockets inherit it; it also ends closed ones with unread data.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT_MS)
     listener.set_inheritable(True)
     return listener
 

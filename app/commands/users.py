@@ -14,12 +14,12 @@ PasswordOption = Annotated[
 
 
 async def _hash(password: str) -> str:
-    from app.auth.passwords import Hasher, check_new_password
+    from app.auth.passwords import PasswordHasher, check_new_password
 
     if not 8 <= len(password) <= 128:
         raise ValueError("a password has 8 to 128 characters")
     check_new_password(password)
-    hasher = Hasher(threads=1)
+    hasher = PasswordHasher(threads=1)
     try:
         return await hasher.hash(password)
     finally:
@@ -104,12 +104,12 @@ def delete(email: EmailArgument, yes: Annotated[bool, typer.Option("--yes", help
         import asyncio
 
         from app.services.accounts import operators
-        from app.services.accounts.erasure import SECOND_PASS, erase
+        from app.services.accounts.erasure import SECOND_ERASURE_DELAY, erase_owner
 
         async with open_database() as database:
             user_id = await operators.find_user(database, email)
-            await erase(database, user_id)
-            await asyncio.sleep(SECOND_PASS)  # running processes may have accepted a last write
-            await erase(database, user_id)
+            await erase_owner(database, user_id)
+            await asyncio.sleep(SECOND_ERASURE_DELAY)  # running processes may have accepted a last write
+            await erase_owner(database, user_id)
 
     run(work())

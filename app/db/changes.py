@@ -1,7 +1,7 @@
 """Recorded writes: each takes its owner's next revision and inserts a row into ``changes``, in the same statement.
 
-A service builds an ordinary INSERT, UPDATE or DELETE of SQLAlchemy Core, uses ``REVISION`` where the revision belongs,
-and wraps the statement with ``numbered``. The result is
+A service builds an INSERT, UPDATE or DELETE of SQLAlchemy Core, uses ``NEXT_REVISION`` where the revision belongs,
+and wraps the statement with ``recorded_write``. The result is
 
     WITH rev AS (INSERT INTO users ... ON CONFLICT DO UPDATE SET revision = users.revision + 1 RETURNING revision),
          written AS (<the statement> RETURNING ...),
@@ -22,7 +22,7 @@ from sqlalchemy import ColumnElement, FromClause, Text, bindparam, func, insert,
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.distributed_changes import REVISION_PARAMETER, DistributedWrite
 from app.models.changes import Change
 from app.models.users import USERS
@@ -37,38 +37,38 @@ _take_revision = (
     .returning(USERS.c.revision)
 )
 _rev = _take_revision.cte("rev")
-REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
+NEXT_REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 # The revision that this transaction has already taken: the owner's lock keeps it the latest one.
 _select_revision = select(USERS.c.revision).where(USERS.c.id == OWNER)
-TAKEN: ColumnElement[int] = _select_revision.scalar_subquery()
+CURRENT_REVISION: ColumnElement[int] = _select_revision.scalar_subquery()
 # The revision alone, for writes of several statements. Only when something will be written: a revision without a
 # change must not exist.
-TAKE, SELECT_CURRENT_REVISION = Prepared(_take_revision), Prepared(_select_revision)
-# What a distributed write uses instead. It begins when the revision is taken, so that TAKEN next to REVISION is the
-# revision before this one, as it would be without a concurrent write.
-_FIRST_VALUES = {REVISION: REVISION_PARAMETER, TAKEN: REVISION_PARAMETER - 1}
-_JOINED_VALUES = {TAKEN: REVISION_PARAMETER}
+TAKE_NEXT_REVISION, SELECT_CURRENT_REVISION = CompiledStatement(_take_revision), CompiledStatement(_select_revision)
+# What a distributed write uses instead. It begins when the revision is taken, so that CURRENT_REVISION next to
+# NEXT_REVISION is the revision before this one, as it would be without a concurrent write.
+_FIRST_VALUES = {NEXT_REVISION: REVISION_PARAMETER, CURRENT_REVISION: REVISION_PARAMETER - 1}
+_JOINED_VALUES = {CURRENT_REVISION: REVISION_PARAMETER}
 
 WRITTEN_ROWS: FromClause = table("written")
 
 
-def numbered(
+def recorded_write(
     write: Insert | Update | Delete,
     *,
     entity: str,
     action: str | ColumnElement[str],
     returning: Sequence[Any],
     answer: Sequence[str],
-    revision: ColumnElement[int] = REVISION,
-) -> Prepared:
+    revision: ColumnElement[int] = NEXT_REVISION,
+) -> CompiledStatement:
     """Wraps ``write`` so that it takes the next revision and records each row it wrote.
 
     ``returning`` are the columns kept in ``changes.data``; ``answer`` names those of them that are returned, in order.
     ``action`` may be an expression over the columns of ``written``.
 
-    With ``revision=TAKEN``, here and in ``write``, the statement joins the write that this transaction has begun, for
-    writes of several statements. Only after one that took a revision: else it would join an earlier write. No row may
-    be written twice.
+    With ``revision=CURRENT_REVISION``, here and in ``write``, the statement joins the write that this transaction has
+    begun, for writes of several statements. Only after one that took a revision: else it would join an earlier write.
+    No row may be written twice.
     """
     if isinstance(write, Delete):  # it does not use the revision, and without this it would lock its rows first
         write = write.where(revision.is_not(None))
@@ -96,7 +96,9 @@ def numbered(
         action=action,
         returning=returning,
         answer=answer,
-        take=SELECT_CURRENT_REVISION if revision is TAKEN else TAKE,
-        values=_JOINED_VALUES if revision is TAKEN else _FIRST_VALUES,
+        take=SELECT_CURRENT_REVISION if revision is CURRENT_REVISION else TAKE_NEXT_REVISION,
+        values=_JOINED_VALUES if revision is CURRENT_REVISION else _FIRST_VALUES,
     )
-    return Prepared(select(*(written.c[name] for name in answer)).add_cte(log), notifies=True, alternative=distributed)
+    return CompiledStatement(
+        select(*(written.c[name] for name in answer)).add_cte(log), notifies=True, alternative=distributed
+    )

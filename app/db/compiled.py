@@ -36,11 +36,11 @@ ASYNCPG_DIALECT = asyncpg_dialect(json_serializer=_encode_json)  # type: ignore[
 class Executor(Protocol):
     """What an alternative form needs of ``app.db.session.Session``."""
 
-    through: str
+    source: str
 
-    async def exec(self, statement: "Prepared", params: Mapping[str, Any]) -> Result: ...
+    async def exec(self, statement: "CompiledStatement", params: Mapping[str, Any]) -> Result: ...
 
-    async def exec_each(self, prepared: "Prepared", params: Sequence[Mapping[str, Any]]) -> None: ...
+    async def exec_each(self, prepared: "CompiledStatement", params: Sequence[Mapping[str, Any]]) -> None: ...
 
 
 class AlternativeForm(Protocol):
@@ -49,7 +49,7 @@ class AlternativeForm(Protocol):
     async def run(self, session: Executor, values: Mapping[str, Any]) -> Result: ...
 
 
-class Prepared:
+class CompiledStatement:
     """A statement compiled once. Its parameters are the names of its ``bindparam``\\ s.
 
     Built at import time for statements of a fixed shape: executing one costs no compilation and no cache key.
@@ -117,21 +117,21 @@ def _result_processor(type_: Any) -> Processor | None:
     return processor
 
 
-_cache: dict[Any, tuple[Prepared, SQLCompiler]] = {}
+_cache: dict[Any, tuple[CompiledStatement, SQLCompiler]] = {}
 
 
-def prepare(statement: Executable) -> tuple[Prepared, Mapping[str, Any]]:
+def compile_statement(statement: Executable) -> tuple[CompiledStatement, Mapping[str, Any]]:
     """Compiles a statement built inside a request, once per shape, and extracts its values."""
     key = statement._generate_cache_key()  # type: ignore[attr-defined]
     if key is None:
-        return Prepared(statement), {}
+        return CompiledStatement(statement), {}
     cached = _cache.get(key.key)
     if cached is None:
         compiled = statement.compile(dialect=ASYNCPG_DIALECT, cache_key=key)  # type: ignore[attr-defined]
         if compiled.post_compile_params:  # IN (...): the text depends on the number of values
-            return Prepared(statement), {}
+            return CompiledStatement(statement), {}
         if len(_cache) >= MAX_CACHED:
             _cache.clear()
-        cached = _cache[key.key] = (Prepared(statement, cache_key=key), compiled)
+        cached = _cache[key.key] = (CompiledStatement(statement, cache_key=key), compiled)
     prepared, compiled = cached
     return prepared, compiled.construct_params(extracted_parameters=key.bindparams, _check=False)

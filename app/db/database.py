@@ -9,7 +9,7 @@ import msgspec
 
 from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
 from app.db.distributed import PROPAGATE_SETTINGS, is_distributed
-from app.db.error_mapping import RETRY_AFTER, fact_of, is_connection_lost
+from app.db.error_mapping import DATABASE_RETRY_AFTER, is_connection_lost, to_app_error
 from app.db.pool import ConnectionPool
 from app.db.results import DatabaseRow
 from app.db.session import ROLLBACK_TIMEOUT, Session
@@ -48,12 +48,12 @@ class Database:
         self._reach = ""
         self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
         self._size = size
-        self._patience = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
+        self._acquire_timeout = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
         self._pool = ConnectionPool(self._connect, size=size, timeout=timeout)
 
     async def open(self) -> Self:
         """Opens one connection. Raises OSError, TimeoutError or an asyncpg error if the database does not respond."""
-        await self._pool.gate.enter()
+        await self._pool.semaphore.enter()
         try:
             connection, _ = await self._pool.acquire()
             try:
@@ -62,17 +62,17 @@ class Database:
             finally:
                 self._pool.release(connection)
         finally:
-            self._pool.gate.leave()
+            self._pool.semaphore.leave()
         return self
 
     async def _connect(self) -> Any:
         arguments = self.options.arguments()
-        # A request that connects holds a place in the gate. If the network drops packets, attempts that are bound to
+        # A request that connects holds a place in the semaphore. If the network drops packets, attempts that will
         # fail must not keep later requests from trying.
-        arguments["timeout"] = min(arguments["timeout"], self._patience)
+        arguments["timeout"] = min(arguments["timeout"], self._acquire_timeout)
         connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._acquire_timeout):
                 await _prepare_connection(connection)
         except BaseException:
             connection.terminate()
@@ -90,7 +90,7 @@ class Database:
     @property
     def load(self) -> tuple[int, int, int]:
         """Counts running transactions, those waiting for a connection, and the most that may run."""
-        return self._size - self._pool.gate.free, self._pool.gate.waiting, self._size
+        return self._size - self._pool.semaphore.free, self._pool.semaphore.waiting, self._size
 
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
@@ -114,18 +114,18 @@ class Database:
         BEGIN has no effect to lose, so it is retried, once for each connection the pool may hold, and on a new one.
         """
         try:
-            await self._pool.gate.enter()
+            await self._pool.semaphore.enter()
         except TimeoutError:
-            raise Unavailable(retry_after=RETRY_AFTER) from None
+            raise Unavailable(retry_after=DATABASE_RETRY_AFTER) from None
         try:
             for _ in range(self._size + 1):
                 connection = await self._begin_once(statement)
                 if connection is not None:
                     return connection
-            raise Unavailable(retry_after=RETRY_AFTER)
+            raise Unavailable(retry_after=DATABASE_RETRY_AFTER)
         except BaseException as error:
-            self._pool.gate.leave()
-            if app_error := fact_of(error):
+            self._pool.semaphore.leave()
+            if app_error := to_app_error(error):
                 raise app_error from error
             raise
 
@@ -133,7 +133,7 @@ class Database:
         """Returns None if the connection was dead."""
         connection, ending = await self._pool.acquire()
         try:
-            await connection.execute(ending + statement, timeout=self._patience)  # waits for the network only
+            await connection.execute(ending + statement, timeout=self._acquire_timeout)  # waits for the network only
         except BaseException as error:
             self._pool.discard(connection)
             if is_connection_lost(error):
@@ -141,12 +141,12 @@ class Database:
             raise
         return connection
 
-    def release(self, connection: Any, *, has_only_read: bool = False) -> None:
+    def release(self, connection: Any, *, is_read_only: bool = False) -> None:
         """Returns a connection to the pool: its transaction has ended, or has only read."""
-        self._pool.release(connection, has_only_read=has_only_read)
-        self._pool.gate.leave()
+        self._pool.release(connection, is_read_only=is_read_only)
+        self._pool.semaphore.leave()
 
     def discard(self, connection: Any) -> None:
         """Closes a connection whose state is unknown; the server rolls back an open transaction."""
         self._pool.discard(connection)
-        self._pool.gate.leave()
+        self._pool.semaphore.leave()

@@ -20,7 +20,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert,
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
-from app.db.compiled import Executor, Prepared
+from app.db.compiled import CompiledStatement, Executor
 from app.db.results import Result
 from app.models.changes import Change
 
@@ -38,7 +38,7 @@ class DistributedWrite:
         action: str | ColumnElement[str],
         returning: Sequence[Any],
         answer: Sequence[str],
-        take: Prepared,
+        take: CompiledStatement,
         values: Mapping[Any, Any],
     ) -> None:
         """Stores the parts. ``take`` returns the revision; ``values`` replace the sub-selects that read it."""
@@ -62,7 +62,7 @@ class DistributedWrite:
         return lambda row: make(pick(row))
 
     @cached_property
-    def write(self) -> Prepared:
+    def write(self) -> CompiledStatement:
         """Builds the write itself. It returns the columns to keep, and the action if that depends on the row.
 
         The action is computed in RETURNING because the old values of the row are readable only there.
@@ -72,10 +72,10 @@ class DistributedWrite:
             here = str(self._action).replace("written.", f"{self._write.table.name}.")
             action.append(literal_column(here, Text).label("action"))
         bound: Any = replacement_traverse(self._write, {}, lambda element, **_: self._values.get(element))
-        return Prepared(bound.returning(*self._returning, *action))
+        return CompiledStatement(bound.returning(*self._returning, *action))
 
     @cached_property
-    def log(self) -> Prepared:
+    def log(self) -> CompiledStatement:
         """Builds the INSERT of one row of ``changes``, with ``data`` as ``to_jsonb`` would make it of the row."""
         data: list[Any] = []
         for name, column in zip(self._params, self._returning, strict=True):
@@ -89,13 +89,13 @@ class DistributedWrite:
             "data": func.jsonb_build_object(*data),
             "through": bindparam("through", type_=Text),
         }
-        return Prepared(insert(Change).values(row).inline())
+        return CompiledStatement(insert(Change).values(row).inline())
 
     async def run(self, session: Executor, values: Mapping[str, Any]) -> Result:
         """Runs the three statements. Returns the rows that the one-statement form would return."""
         number = (await session.exec(self.take, values)).one()
         rows = (await session.exec(self.write, {**values, "number": number})).all()
-        await session.exec_each(self.log, [self._change(row, number, session.through) for row in rows])
+        await session.exec_each(self.log, [self._change(row, number, session.source) for row in rows])
         return Result([self._answered(row) for row in rows])
 
     def _change(self, row: Any, number: int, through: str) -> dict[str, Any]:

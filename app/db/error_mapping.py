@@ -22,7 +22,7 @@ from app.errors import (
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER = 1  # seconds
+DATABASE_RETRY_AFTER = 1  # seconds
 # Exceptions that mean "no response": asyncpg does not wrap all of them in its own.
 LOST_CONNECTION = (ConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 NO_RESPONSE = (TimeoutError, OSError, *LOST_CONNECTION)
@@ -40,14 +40,14 @@ CONSTRAINT_ERRORS: dict[str, type[AppError]] = {
 }
 
 
-def fact_of(error: BaseException) -> AppError | None:
+def to_app_error(error: BaseException) -> AppError | None:
     """Returns the application error for ``error``; None if it is not a failure of the database but a bug."""
     if isinstance(error, asyncpg.PostgresError):
         return _of_sqlstate(error)
     if isinstance(error, asyncpg.DataError):  # a value the driver could not encode, e.g. an integer beyond 64 bits
         return Invalid("A value is outside the range that can be stored.")
     if isinstance(error, NO_RESPONSE):
-        return Unavailable(retry_after=RETRY_AFTER)
+        return Unavailable(retry_after=DATABASE_RETRY_AFTER)
     return None
 
 
@@ -65,9 +65,9 @@ def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
     if state in DISK_FULL_STATES:
         return StorageFull()
     if state in CONTENTION_STATES:
-        return Contention(retry_after=RETRY_AFTER)
+        return Contention(retry_after=DATABASE_RETRY_AFTER)
     if state in BUSY_STATES or state.startswith(("08", "57P")):
-        return Unavailable(retry_after=RETRY_AFTER)
+        return Unavailable(retry_after=DATABASE_RETRY_AFTER)
     if state == "42501":  # another user's row: row-level security held where the first two isolation layers failed
         log.critical("database denied access: %s", error.args[0] if error.args else state)
         return NotFound()

@@ -17,8 +17,8 @@ from app.db.connection_options import ConnectOptions
 
 APP_FOLDER = Path(__file__).resolve().parents[1]
 # A wheel has them inside the package; a source tree has them at its root, where Alembic's own command finds them.
-MIGRATIONS = packaged if (packaged := APP_FOLDER / "_alembic").is_dir() else APP_FOLDER.parent / "alembic"
-LOCK = 7_305_612_884  # any number, the same in every version of this service
+MIGRATIONS_FOLDER = packaged if (packaged := APP_FOLDER / "_alembic").is_dir() else APP_FOLDER.parent / "alembic"
+MIGRATION_LOCK = 7_305_612_884  # any number, the same in every version of this service
 ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # so that a DBA has to create roles only once
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
 # Since PostgreSQL 16 a membership may lack the right to SET ROLE: the creator of a role gets such a membership.
@@ -51,45 +51,47 @@ class SchemaError(ValueError):
 
 
 @cache
-def known() -> list[str]:
+def known_revisions() -> list[str]:
     """Lists this version's revisions, oldest first, from the names of the migration files."""
-    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    return sorted(file.name.partition("_")[0] for file in (MIGRATIONS_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
-def head() -> str:
+def head_revision() -> str:
     """Returns the revision this code needs."""
-    return known()[-1]
+    return known_revisions()[-1]
 
 
 async def upgrade(options: ConnectOptions) -> None:
-    """Upgrades the schema to ``head``. A second process that starts concurrently waits, then finds nothing to do.
+    """Upgrades the schema to ``head_revision``. A second process that starts concurrently waits, then does nothing.
 
     Raises SchemaError, OSError, TimeoutError or an asyncpg error.
     """
-    if await current(options) == head():
+    if await read_revision(options) == head_revision():
         return
-    await migrate(options, "head")
+    await migrate_to(options, "head")
 
 
 async def require_head(options: ConnectOptions) -> None:
     """Raises SchemaError if the database is behind or ahead."""
-    found = await current(options)
+    found = await read_revision(options)
     if found is None:
         raise SchemaError("the database has no schema yet: run 'todo migrate'")
-    if found != head():
+    if found != head_revision():
         require_known(found)
-        raise SchemaError(f"the database is at revision {found}, and this version needs {head()}: run 'todo migrate'")
+        raise SchemaError(
+            f"the database is at revision {found}, and this version needs {head_revision()}: run 'todo migrate'"
+        )
 
 
 def require_known(revision: str, what: str = "the database") -> None:
     """Raises SchemaError if ``revision`` is not one of this version's."""
-    if revision not in known():
+    if revision not in known_revisions():
         raise SchemaError(
             f"{what} is at revision {revision}, which this version does not know: a newer one migrated it"
         )
 
 
-async def migrate(options: ConnectOptions, revision: str) -> None:
+async def migrate_to(options: ConnectOptions, revision: str) -> None:
     """Migrates to ``revision``: up, or down if it begins with ``-`` or is ``base``."""
 
     async def connect() -> asyncpg.Connection:
@@ -118,10 +120,11 @@ def _run_alembic(connection: Connection, revision: str) -> None:
 
     with connection.begin():
         # Bound to the transaction, so it also works through a transaction pooler and ends with it.
-        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         connection.execute(text("set local lock_timeout = '10s'"))
         config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))  # % begins an interpolation
+        # % begins an interpolation.
+        config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
         if found := _revision(connection):
             require_known(found)
         down = revision == "base" or revision.startswith("-")
@@ -135,7 +138,7 @@ def _revision(connection: Connection) -> str | None:
     return version
 
 
-async def current(options: ConnectOptions) -> str | None:
+async def read_revision(options: ConnectOptions) -> str | None:
     """Reads the revision of the database; None if it is empty."""
     connection = await asyncpg.connect(**options.arguments())
     try:

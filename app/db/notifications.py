@@ -61,13 +61,13 @@ class ChangeNotifications:
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def note(self, owner: str) -> None:
+    def record(self, owner: str) -> None:
         """Records a committed write of ``owner``. Costs a set insertion; several in one loop turn are one hint."""
         if not self._fresh:
-            asyncio.get_running_loop().call_soon(self._tell)
+            asyncio.get_running_loop().call_soon(self._notify_listeners)
         self._fresh.add(owner)
 
-    def _tell(self) -> None:
+    def _notify_listeners(self) -> None:
         owners, self._fresh = self._fresh, set()
         self._call(owners)
         if self._task is not None:
@@ -78,7 +78,7 @@ class ChangeNotifications:
         for listener in self._listeners:
             listener(owners)
 
-    def _heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
+    def _on_notification(self, connection: Any, pid: int, channel: str, payload: str) -> None:
         # Listeners have had this process's own hints; a connection that is being closed has no server pid to compare.
         if not connection.is_closed() and pid != connection.get_server_pid():
             self._call(json.loads(payload))
@@ -98,7 +98,7 @@ class ChangeNotifications:
     async def _exchange(self, connection: Any) -> None:
         """Listens and notifies until the connection is lost."""
         connection.add_termination_listener(lambda _: self._wake.set())
-        await connection.add_listener(NOTIFY_CHANNEL, self._heard)
+        await connection.add_listener(NOTIFY_CHANNEL, self._on_notification)
         self._call(None)
         while not connection.is_closed():
             try:

@@ -4,7 +4,7 @@ asyncpg's own pool wraps each connection in a proxy and each release in a task, 
 was 1.4 s with a p50 of 6 ms. Here a semaphore counts connections in use, and a list keeps idle ones.
 
 A transaction that has only read is not ended at once: COMMIT is sent in front of the next BEGIN on that connection,
-which saves reads a round trip, or alone after ``LINGER``.
+which saves reads a round trip, or alone after ``COMMIT_DELAY``.
 """
 
 import asyncio
@@ -14,20 +14,20 @@ from typing import Any
 
 import asyncpg
 
-from app.db.gate import FairSemaphore
+from app.db.fair_semaphore import FairSemaphore
 
-LINGER = 0.05  # seconds for which a transaction that has only read may stay open
+COMMIT_DELAY = 0.05  # seconds for which a transaction that has only read may stay open
 POOL_IDLE_TIMEOUT = 300.0  # seconds after which an idle connection is closed: the network may have dropped it
 COMMIT_TIMEOUT = 2.0  # seconds for a COMMIT in the background
 COMMIT_PREFIX = "COMMIT; "
 
 
 class ConnectionPool:
-    """``gate`` counts connections in use: the caller of ``acquire`` enters it before, and leaves it at the end."""
+    """``semaphore`` counts connections in use: the caller of ``acquire`` enters it before, and leaves it at the end."""
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], *, size: int, timeout: float) -> None:
         """Connects by ``connect``. ``timeout`` is the longest wait for a place, in seconds."""
-        self.gate = FairSemaphore(size, timeout)
+        self.semaphore = FairSemaphore(size, timeout)
         self._connect = connect
         self._idle: list[tuple[Any, float]] = []  # with the time of its last use; the latest is used first
         self._taken: set[Any] = set()
@@ -56,7 +56,7 @@ class ConnectionPool:
         self._reading.remove(connection)
         return connection, COMMIT_PREFIX
 
-    def release(self, connection: Any, *, has_only_read: bool = False) -> None:
+    def release(self, connection: Any, *, is_read_only: bool = False) -> None:
         """Takes a connection back: its transaction has ended, or has only read."""
         self._taken.discard(connection)
         if self._closing:
@@ -64,10 +64,10 @@ class ConnectionPool:
         elif not connection.is_closed():
             loop = asyncio.get_running_loop()
             self._idle.append((connection, loop.time()))
-            if has_only_read:
+            if is_read_only:
                 self._reading.add(connection)
                 if self._timer is None:
-                    self._timer = loop.call_later(LINGER, self._end_reads)
+                    self._timer = loop.call_later(COMMIT_DELAY, self._end_reads)
 
     def discard(self, connection: Any) -> None:
         """Closes a connection whose state is unknown; the server rolls back an open transaction."""
@@ -94,13 +94,13 @@ class ConnectionPool:
         self._timer = None
         idle, self._idle = self._idle, []
         for connection, used_at in idle:
-            if connection in self._reading and self.gate.try_enter():
+            if connection in self._reading and self.semaphore.try_enter():
                 self._reading.remove(connection)
                 self._start(self._end_read(connection))
             else:
                 self._idle.append((connection, used_at))
         if self._reading and not self._closing:
-            self._timer = asyncio.get_running_loop().call_later(LINGER, self._end_reads)
+            self._timer = asyncio.get_running_loop().call_later(COMMIT_DELAY, self._end_reads)
 
     async def _end_read(self, connection: Any) -> None:
         self._taken.add(connection)
@@ -110,7 +110,7 @@ class ConnectionPool:
         except Exception:  # no work is lost: the next request opens a new connection
             self.discard(connection)
         finally:
-            self.gate.leave()
+            self.semaphore.leave()
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -14,8 +14,8 @@ from typing import Any, Protocol, Self
 
 from sqlalchemy.sql.base import Executable
 
-from app.db.compiled import Prepared, prepare
-from app.db.error_mapping import fact_of
+from app.db.compiled import CompiledStatement, compile_statement
+from app.db.error_mapping import to_app_error
 from app.db.results import Result
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class ConnectionSource(Protocol):
 
     async def begin(self, statement: str) -> Any: ...
 
-    def release(self, connection: Any, *, has_only_read: bool = False) -> None: ...
+    def release(self, connection: Any, *, is_read_only: bool = False) -> None: ...
 
     def discard(self, connection: Any) -> None: ...
 
@@ -39,7 +39,7 @@ class ConnectionSource(Protocol):
 class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
-    __slots__ = ("_begin", "_connection", "_database", "_defers_commit", "_notifies", "owner", "round_trips", "through")
+    __slots__ = ("_begin", "_connection", "_database", "_defers_commit", "_notifies", "owner", "round_trips", "source")
 
     def __init__(self, database: ConnectionSource, owner: str, begin: str, *, defers_commit: bool = False) -> None:
         self._begin = begin
@@ -49,20 +49,20 @@ class Session:
         self._notifies = False
         self.owner = owner
         self.round_trips = 0
-        self.through = "api"  # or a token's name, mcp, chat, import: recorded in ``changes``
+        self.source = "api"  # or a token's name, mcp, chat, import: recorded in ``changes``
 
-    async def exec(self, statement: Executable | Prepared, params: Mapping[str, Any] | None = None) -> Result:
+    async def exec(self, statement: Executable | CompiledStatement, params: Mapping[str, Any] | None = None) -> Result:
         """Runs one statement. Raises errors of ``app.db.error_mapping``; any other exception is a bug."""
         values: Mapping[str, Any] = params or {}
-        if isinstance(statement, Prepared):
+        if isinstance(statement, CompiledStatement):
             prepared = statement
         else:
-            prepared, built = prepare(statement)
+            prepared, built = compile_statement(statement)
             values = {**built, **values}
         if prepared.notifies:
             self._notifies = True
-            if self.through != "api":
-                values = {**values, "through": self.through}
+            if self.source != "api":
+                values = {**values, "through": self.source}
             if self._database.distributed and prepared.alternative is not None:
                 return await prepared.alternative.run(self, values)
         if self._connection is None:
@@ -72,7 +72,7 @@ class Session:
         try:
             records = await self._connection.fetch(prepared.sql, *prepared.arguments(values))
         except Exception as error:
-            if app_error := fact_of(error):
+            if app_error := to_app_error(error):
                 raise app_error from error
             raise
         rows = prepared.rows(records)
@@ -80,7 +80,7 @@ class Session:
             return Result([row[0] for row in rows])
         return Result(rows)
 
-    async def exec_each(self, prepared: Prepared, params: Sequence[Mapping[str, Any]]) -> None:
+    async def exec_each(self, prepared: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> None:
         """Runs a statement for each of ``params``, sent together, in a transaction that has begun."""
         if not params:
             return
@@ -88,7 +88,7 @@ class Session:
         try:
             await self._connection.executemany(prepared.sql, [prepared.arguments(values) for values in params])
         except Exception as error:
-            if app_error := fact_of(error):
+            if app_error := to_app_error(error):
                 raise app_error from error
             raise
 
@@ -98,7 +98,7 @@ class Session:
         if connection is None:
             return
         if self._defers_commit:
-            self._database.release(connection, has_only_read=True)
+            self._database.release(connection, is_read_only=True)
             return
         self.round_trips += 1
         try:
@@ -106,7 +106,7 @@ class Session:
         except BaseException as error:
             # Whether it was committed is unknown: the connection is closed, and the response is 503.
             self._database.discard(connection)
-            if app_error := fact_of(error):
+            if app_error := to_app_error(error):
                 raise app_error from error
             raise
         self._database.release(connection)

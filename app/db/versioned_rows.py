@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Table, Update, bindparam, func, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import REVISION
+from app.db.changes import NEXT_REVISION
 
 
 def kept_columns(table: Table) -> list[Column[Any]]:
@@ -19,7 +19,7 @@ def moment_of(table: Table) -> ColumnElement[Any]:
 
 
 def update_row(
-    table: Table, where: Any, *, guarded: bool, revision: ColumnElement[int] = REVISION, **values: Any
+    table: Table, where: Any, *, guarded: bool, revision: ColumnElement[int] = NEXT_REVISION, **values: Any
 ) -> Update:
     """Builds an UPDATE that sets ``version``; ``guarded``: only where the version is one of ``versions``."""
     statement = update(table).where(*where)

@@ -7,8 +7,8 @@ a move gives a row a key between its neighbours, and no other row changes.
 
 from app.models.types import MAX_ID
 
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-BASE = len(DIGITS)
+KEY_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+KEY_BASE = len(KEY_DIGITS)
 MAX_LENGTH = 250  # a key is part of an index row
 
 
@@ -29,14 +29,14 @@ def key_between(low: str, high: str | None, *, near: str = "middle") -> str:
     common = ""
     while True:
         place = len(common)
-        first = DIGITS.index(low[place]) if place < len(low) else 0
-        last = DIGITS.index(high[place]) if high is not None and place < len(high) else BASE
+        first = KEY_DIGITS.index(low[place]) if place < len(low) else 0
+        last = KEY_DIGITS.index(high[place]) if high is not None and place < len(high) else KEY_BASE
         # A digit equal to the upper bound's is less than it, as long as more digits follow there.
         if high is not None and place + 1 < len(high):
             last += 1
         if first + 1 < last:
-            return common + DIGITS[{"low": first + 1, "high": last - 1}.get(near, (first + last) // 2)]
-        common += DIGITS[first]
+            return common + KEY_DIGITS[{"low": first + 1, "high": last - 1}.get(near, (first + last) // 2)]
+        common += KEY_DIGITS[first]
         if high is not None and not high.startswith(common):
             high = None  # already less
 
@@ -61,4 +61,6 @@ def keys_after_all(last: str, count: int) -> list[str]:
     while (following := key_after_all(base)).startswith(base):
         base = following
     # Every key that begins with ``base`` is less than ``following``, and so less than those of rows created later.
-    return [base + DIGITS[number // (BASE - 1)] + DIGITS[number % (BASE - 1) + 1] for number in range(count)]
+    return [
+        base + KEY_DIGITS[number // (KEY_BASE - 1)] + KEY_DIGITS[number % (KEY_BASE - 1) + 1] for number in range(count)
+    ]

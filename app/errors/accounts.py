@@ -1,95 +1,95 @@
 """Errors of authentication, authorization and accounts."""
 
-from app.errors.kinds import AppError, Invalid, Kind, NotFound
+from app.errors.kinds import AppError, ErrorKind, Invalid, NotFound
 
 
 class TokenMissing(AppError):
-    kind, code = Kind.UNAUTHENTICATED, "token_missing"
+    kind, code = ErrorKind.UNAUTHENTICATED, "token_missing"
     message = "Authentication required: send 'Authorization: Bearer <token>'."
 
 
 class TokenNotBearer(AppError):
-    kind, code = Kind.UNAUTHENTICATED, "token_not_bearer"
+    kind, code = ErrorKind.UNAUTHENTICATED, "token_not_bearer"
     message = "The Authorization header must be 'Bearer <token>'."
 
 
 class TokenExpired(AppError):
-    kind, code, message = Kind.UNAUTHENTICATED, "token_expired", "The token has expired: get a new one."
+    kind, code, message = ErrorKind.UNAUTHENTICATED, "token_expired", "The token has expired: get a new one."
 
 
 class TokenInvalid(AppError):
-    kind, code, message = Kind.UNAUTHENTICATED, "token_invalid", "The token is not valid here."
+    kind, code, message = ErrorKind.UNAUTHENTICATED, "token_invalid", "The token is not valid here."
 
 
 class SessionEnded(AppError):
-    kind, code, message = Kind.UNAUTHENTICATED, "session_ended", "This session has ended: log in again."
+    kind, code, message = ErrorKind.UNAUTHENTICATED, "session_ended", "This session has ended: log in again."
 
 
 class LoginFailed(AppError):
     """An unknown e-mail and a wrong password get this one error, so that it does not disclose who has an account."""
 
-    kind, code, message = Kind.UNAUTHENTICATED, "login_failed", "E-mail or password is wrong."
+    kind, code, message = ErrorKind.UNAUTHENTICATED, "login_failed", "E-mail or password is wrong."
 
 
 class WrongPassword(AppError):
     """The caller is logged in: 403, because a 401 would make clients discard the session."""
 
-    kind, code, message = Kind.FORBIDDEN, "wrong_password", "The current password is wrong."
+    kind, code, message = ErrorKind.FORBIDDEN, "wrong_password", "The current password is wrong."
 
 
 class RefreshTokenMissing(AppError):
-    kind, code, message = Kind.UNAUTHENTICATED, "refresh_token_missing", "Send the refresh token."
+    kind, code, message = ErrorKind.UNAUTHENTICATED, "refresh_token_missing", "Send the refresh token."
 
 
 class RefreshTokenInvalid(AppError):
-    kind, code = Kind.UNAUTHENTICATED, "refresh_token_invalid"
+    kind, code = ErrorKind.UNAUTHENTICATED, "refresh_token_invalid"
     message = "The refresh token is not valid (any more): log in again."
 
 
 class RefreshInProgress(AppError):
-    kind, code = Kind.CONFLICT, "refresh_in_progress"
+    kind, code = ErrorKind.CONFLICT, "refresh_in_progress"
     message = "Another request is using this refresh token right now: use its response, or try again."
 
 
 class ResetTokenInvalid(AppError):
-    kind, code = Kind.INVALID, "reset_token_invalid"
+    kind, code = ErrorKind.INVALID, "reset_token_invalid"
     message = "The reset token is not valid (any more): ask for a new mail."
 
 
 class WeakPassword(AppError):
-    kind, code = Kind.INVALID, "weak_password"
+    kind, code = ErrorKind.INVALID, "weak_password"
     message = "This is one of the most common passwords: choose another."
 
 
 class EmailTaken(AppError):
-    kind, code, message = Kind.CONFLICT, "email_taken", "There is an account with this e-mail already."
+    kind, code, message = ErrorKind.CONFLICT, "email_taken", "There is an account with this e-mail already."
 
 
 class AccountDisabled(AppError):
-    kind, code, message = Kind.FORBIDDEN, "account_disabled", "This account has been disabled."
+    kind, code, message = ErrorKind.FORBIDDEN, "account_disabled", "This account has been disabled."
 
 
 class RegistrationClosed(AppError):
-    kind, code, message = Kind.FORBIDDEN, "registration_closed", "Only the operator creates accounts here."
+    kind, code, message = ErrorKind.FORBIDDEN, "registration_closed", "Only the operator creates accounts here."
 
 
 class OriginRefused(AppError):
-    kind, code = Kind.FORBIDDEN, "origin_refused"
+    kind, code = ErrorKind.FORBIDDEN, "origin_refused"
     message = "This site may not use the refresh cookie: its Origin is not allowed here."
 
 
 class InsufficientScope(AppError):
-    kind, code = Kind.FORBIDDEN, "insufficient_scope"
+    kind, code = ErrorKind.FORBIDDEN, "insufficient_scope"
     message = "This API token may only read."
 
 
 class LoginRequired(AppError):
-    kind, code = Kind.FORBIDDEN, "login_required"
+    kind, code = ErrorKind.FORBIDDEN, "login_required"
     message = "This needs the access token of a login, not an API token or another issuer's token."
 
 
 class TooManyAttempts(AppError):
-    kind, code, message = Kind.RATE_LIMITED, "too_many_attempts", "Too many wrong attempts: wait and try again."
+    kind, code, message = ErrorKind.RATE_LIMITED, "too_many_attempts", "Too many wrong attempts: wait and try again."
 
 
 class AccountNotFound(NotFound):
@@ -111,17 +111,17 @@ class ApiTokenNotFound(NotFound):
 
 
 class KeysUnavailable(AppError):
-    kind, code = Kind.UNAVAILABLE, "keys_unavailable"
+    kind, code = ErrorKind.UNAVAILABLE, "keys_unavailable"
     message = "The key of this token is not known here yet: try again."
 
 
 class AccountsUnavailable(AppError):
-    kind, code = Kind.UNAVAILABLE, "accounts_unavailable"
+    kind, code = ErrorKind.UNAVAILABLE, "accounts_unavailable"
     message = "This service has no key to sign tokens with: its operator must set JWT_SECRET or JWT_PRIVATE_KEY."
 
 
 class MailUnavailable(AppError):
-    kind, code = Kind.UNAVAILABLE, "mail_unavailable"
+    kind, code = ErrorKind.UNAVAILABLE, "mail_unavailable"
     message = "This service cannot send mail: its operator must set SMTP_URL."
 
 

@@ -1,12 +1,12 @@
 """Errors of the assistant and of agents."""
 
-from app.errors.kinds import AppError, Invalid, Kind, NotFound
+from app.errors.kinds import AppError, ErrorKind, Invalid, NotFound
 
 ENVELOPE_MAX = 8_192  # bytes of a message without a tool's arguments; here because the message of the error names it
 
 
 class AssistantNotInstalled(AppError):
-    kind, code = Kind.UNAVAILABLE, "assistant_not_installed"
+    kind, code = ErrorKind.UNAVAILABLE, "assistant_not_installed"
     message = (
         "This service runs without its assistant: its operator must install it with "
         "pip install -c constraints.txt -e '.[assistant]'"
@@ -28,17 +28,17 @@ class NothingToUndo(NotFound):
 
 
 class HostRefused(AppError):
-    kind, code = Kind.FORBIDDEN, "host_refused"
+    kind, code = ErrorKind.FORBIDDEN, "host_refused"
     message = "This host name is not one of this service: its operator must set PUBLIC_URL or MCP_HOSTS."
 
 
 class PageRefused(AppError):
-    kind, code = Kind.FORBIDDEN, "origin_refused"
+    kind, code = ErrorKind.FORBIDDEN, "origin_refused"
     message = "Pages of this origin may not call this service: its operator must name it in CORS_ORIGINS."
 
 
 class ChatNotConfigured(AppError):
-    kind, code = Kind.UNAVAILABLE, "chat_not_configured"
+    kind, code = ErrorKind.UNAVAILABLE, "chat_not_configured"
     message = (
         "This service has no model to talk to: its operator must set LLM_MODEL, and LLM_BASE_URL or "
         "LLM_API_KEY of any OpenAI-compatible endpoint."
@@ -50,30 +50,30 @@ class ConversationNotFound(NotFound):
 
 
 class ChatBudgetSpent(AppError):
-    kind, code = Kind.RATE_LIMITED, "chat_budget_spent"
+    kind, code = ErrorKind.RATE_LIMITED, "chat_budget_spent"
     message = "This user's tokens for today are spent: the next day begins at midnight UTC."
 
 
 class TooManyChats(AppError):
-    kind, code = Kind.RATE_LIMITED, "too_many_chats"
+    kind, code = ErrorKind.RATE_LIMITED, "too_many_chats"
     message = "Too many messages of this user are being answered already: wait until one of them is done."
 
 
 class ModelFailed(AppError):
-    kind, code = Kind.BAD_GATEWAY, "model_failed"
+    kind, code = ErrorKind.BAD_GATEWAY, "model_failed"
     message = "The language model did not answer as it should. Your message is kept; what was done before stays done."
 
 
 class ModelTimeout(AppError):
-    kind, code = Kind.GATEWAY_TIMEOUT, "model_timeout"
+    kind, code = ErrorKind.GATEWAY_TIMEOUT, "model_timeout"
     message = "The language model took too long. Your message is kept; what was done before stays done."
 
 
 class ModelBusy(AppError):
-    kind, code = Kind.UNAVAILABLE, "model_busy"
+    kind, code = ErrorKind.UNAVAILABLE, "model_busy"
     message = "The language model is overloaded. Your message is kept: try again."
 
 
 class MessageTooLarge(AppError):
-    kind, code = Kind.TOO_LARGE, "message_too_large"
+    kind, code = ErrorKind.TOO_LARGE, "message_too_large"
     message = f"A message has at most {ENVELOPE_MAX} bytes without a tool's arguments."

@@ -1,6 +1,6 @@
 """Errors of calendar feeds."""
 
-from app.errors.kinds import AppError, Conflict, Kind, NotFound
+from app.errors.kinds import AppError, Conflict, ErrorKind, NotFound
 
 
 class CalendarNotFound(NotFound):
@@ -10,7 +10,7 @@ class CalendarNotFound(NotFound):
 class CalendarTokenInvalid(AppError):
     """Also for a user that does not exist: the response does not disclose who does."""
 
-    kind, code, message = Kind.UNAUTHENTICATED, "calendar_token_invalid", "This calendar URL is not valid."
+    kind, code, message = ErrorKind.UNAUTHENTICATED, "calendar_token_invalid", "This calendar URL is not valid."
 
 
 class TooManyCalendars(Conflict):

@@ -1,17 +1,17 @@
 """Errors of changes, event streams and webhooks."""
 
-from app.errors.kinds import AppError, Conflict, Kind, NotFound
+from app.errors.kinds import AppError, Conflict, ErrorKind, NotFound
 
 
 class ChangesGone(AppError):
     """Also for a revision in the future: the database was restored from a backup older than the client's data."""
 
-    kind, code = Kind.GONE, "changes_gone"
+    kind, code = ErrorKind.GONE, "changes_gone"
     message = "Changes since that revision are no longer kept: list again, and continue from its X-Revision."
 
 
 class TooManyStreams(AppError):
-    kind, code, message = Kind.RATE_LIMITED, "too_many_streams", "Too many event streams are open for this user."
+    kind, code, message = ErrorKind.RATE_LIMITED, "too_many_streams", "Too many event streams are open for this user."
 
 
 class ChangeNotFound(NotFound):

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-NAME_MAX = 100  # characters of a name in ``loc``, which a client may have made up
-MESSAGE_MAX = 300
+FINDING_NAME_MAX = 100  # characters of a name in ``loc``, which a client may have made up
+FINDING_MESSAGE_MAX = 300
 
 
 def make_finding(error: Mapping[str, Any]) -> dict[str, Any]:
     """Returns ``loc``, ``msg`` and ``type`` of one of Pydantic's errors."""
-    loc = [part[:NAME_MAX] if isinstance(part, str) else part for part in error["loc"]]
-    return {"loc": loc, "msg": error["msg"][:MESSAGE_MAX], "type": error["type"]}
+    loc = [part[:FINDING_NAME_MAX] if isinstance(part, str) else part for part in error["loc"]]
+    return {"loc": loc, "msg": error["msg"][:FINDING_MESSAGE_MAX], "type": error["type"]}

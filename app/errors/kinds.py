@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 
-class Kind(StrEnum):
+class ErrorKind(StrEnum):
     """The ways in which a request can fail; ``app.http.problems`` maps each to an HTTP status."""
 
     MALFORMED = "malformed"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class AppError(Exception):
     """Base of all application errors. ``message`` may be shown to anyone; it never holds user data or internals."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[ErrorKind]
     code: ClassVar[str]
     message: ClassVar[str]
 
@@ -44,21 +44,21 @@ class AppError(Exception):
 class NotFound(AppError):
     """A row that does not exist, or that belongs to another user: the response is the same."""
 
-    kind, code, message = Kind.NOT_FOUND, "not_found", "Not found"
+    kind, code, message = ErrorKind.NOT_FOUND, "not_found", "Not found"
 
 
 class Conflict(AppError):
-    kind, code, message = Kind.CONFLICT, "conflict", "The request conflicts with what is stored."
+    kind, code, message = ErrorKind.CONFLICT, "conflict", "The request conflicts with what is stored."
 
 
 class Invalid(AppError):
-    kind, code, message = Kind.INVALID, "invalid", "The request is not acceptable."
+    kind, code, message = ErrorKind.INVALID, "invalid", "The request is not acceptable."
 
 
 class Unavailable(AppError):
     """The database did not answer in time or at all."""
 
-    kind, code, message = Kind.UNAVAILABLE, "unavailable", "The service is not available right now: try again."
+    kind, code, message = ErrorKind.UNAVAILABLE, "unavailable", "The service is not available right now: try again."
 
 
 class Contention(Unavailable):
@@ -68,9 +68,9 @@ class Contention(Unavailable):
 
 
 class StorageFull(AppError):
-    kind, code, message = Kind.STORAGE_FULL, "storage_full", "The database has no space left."
+    kind, code, message = ErrorKind.STORAGE_FULL, "storage_full", "The database has no space left."
 
 
 class NotYourPath(AppError):
-    kind, code = Kind.FORBIDDEN, "forbidden"
+    kind, code = ErrorKind.FORBIDDEN, "forbidden"
     message = "Access denied: not authorized to access this user's resources"

@@ -1,35 +1,39 @@
 """Errors of requests that do not depend on the resource: body, limits, headers, parameters."""
 
-from app.errors.kinds import AppError, Invalid, Kind
+from app.errors.kinds import AppError, ErrorKind, Invalid
 
 
 class MalformedBody(AppError):
-    kind, code, message = Kind.MALFORMED, "malformed_body", "The body is not valid JSON in UTF-8."
+    kind, code, message = ErrorKind.MALFORMED, "malformed_body", "The body is not valid JSON in UTF-8."
 
 
 class UnsupportedMediaType(AppError):
-    kind, code, message = Kind.UNSUPPORTED_MEDIA, "unsupported_media_type", "Send the body as application/json."
+    kind, code, message = ErrorKind.UNSUPPORTED_MEDIA, "unsupported_media_type", "Send the body as application/json."
 
 
 class BodyTooLarge(AppError):
-    kind, code, message = Kind.TOO_LARGE, "body_too_large", "The body is larger than this service accepts."
+    kind, code, message = ErrorKind.TOO_LARGE, "body_too_large", "The body is larger than this service accepts."
 
 
 class TooManyBodies(AppError):
-    kind, code, message = Kind.UNAVAILABLE, "too_many_bodies", "Too many request bodies are being received: try again."
+    kind, code, message = (
+        ErrorKind.UNAVAILABLE,
+        "too_many_bodies",
+        "Too many request bodies are being received: try again.",
+    )
 
 
 class RateLimited(AppError):
-    kind, code, message = Kind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
+    kind, code, message = ErrorKind.RATE_LIMITED, "rate_limited", "Too many requests: wait and try again."
 
 
 class ImportRunning(AppError):
-    kind, code = Kind.CONFLICT, "import_running"
+    kind, code = ErrorKind.CONFLICT, "import_running"
     message = "An import of this user is still running: send the next one when it is done."
 
 
 class IdempotencyKeyInUse(AppError):
-    kind, code = Kind.CONFLICT, "idempotency_key_in_use"
+    kind, code = ErrorKind.CONFLICT, "idempotency_key_in_use"
     message = "A request with this Idempotency-Key is still running."
 
 
@@ -44,7 +48,7 @@ class IdempotencyKeyInvalid(Invalid):
 class SecretShownOnce(AppError):
     """A repeat of a request whose response held a secret: neither is the effect repeated nor the secret returned."""
 
-    kind, code = Kind.CONFLICT, "secret_shown_once"
+    kind, code = ErrorKind.CONFLICT, "secret_shown_once"
     message = "The request with this Idempotency-Key was carried out, and the secret it made is shown only once."
 
 

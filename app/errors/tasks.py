@@ -1,6 +1,6 @@
 """Errors of tasks and projects."""
 
-from app.errors.kinds import AppError, Conflict, Invalid, Kind, NotFound
+from app.errors.kinds import AppError, Conflict, ErrorKind, Invalid, NotFound
 
 
 class TaskNotFound(NotFound):
@@ -8,7 +8,7 @@ class TaskNotFound(NotFound):
 
 
 class VersionConflict(AppError):
-    kind, code = Kind.STALE, "version_conflict"
+    kind, code = ErrorKind.STALE, "version_conflict"
     message = "It has changed since the version in If-Match: get it again."
 
 

@@ -1,6 +1,6 @@
 """Errors of imports."""
 
-from app.errors.kinds import AppError, Invalid, Kind
+from app.errors.kinds import AppError, ErrorKind, Invalid
 
 # Here because the messages name them.
 EXPORT_FORMAT = "todo/1"
@@ -8,7 +8,7 @@ NESTED_MAX = 20  # components of an iCalendar
 
 
 class TooManyRows(AppError):
-    kind, code = Kind.TOO_LARGE, "too_many_rows"
+    kind, code = ErrorKind.TOO_LARGE, "too_many_rows"
     message = "The file has more rows than this service imports at once: cut it into several."
 
 

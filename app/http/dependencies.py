@@ -16,9 +16,9 @@ from app.domain.user_ids import USER_ID_MAX, is_user_id
 from app.errors import (
     AppError,
     CalendarTokenInvalid,
+    ErrorKind,
     InsufficientScope,
     KeysUnavailable,
-    Kind,
     LoginRequired,
     NotFound,
     NotYourPath,
@@ -30,7 +30,7 @@ from app.models.types import MAX_ID, cleaned
 from app.net.addresses import unmap_address
 from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
-from app.services.accounts.revocation import Guard
+from app.services.accounts.revocation import RevocationCache
 
 ME_PATH = "me"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -52,7 +52,7 @@ async def authenticate(request: Request) -> Identity:
     try:
         identity = await _verify(request, limits)
     except AppError as refused:
-        if refused.kind is Kind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # key ids can be made up
+        if refused.kind is ErrorKind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # key ids can be made up
             limits.consume_address(request.scope)
         raise
     set_subject(identity.subject)
@@ -73,9 +73,9 @@ async def _verify(request: Request, limits: Limits) -> Identity:
     return identity
 
 
-def _revocation_cache(request: Request) -> Guard:
+def _revocation_cache(request: Request) -> RevocationCache:
     context: AuthContext = request.app.state.auth
-    return context.guard
+    return context.revocations
 
 
 async def current_identity(request: Request) -> Identity:
@@ -180,7 +180,7 @@ async def open_write_session(request: Request, owner: Owner, caller: Caller) -> 
     """Opens a transaction of the owner. It begins at the first statement and commits before the response is sent."""
     session: DatabaseSession = request.app.state.database.transaction(owner)
     if caller.client:
-        session.through = f"token:{caller.client}"
+        session.source = f"token:{caller.client}"
     request.scope["session"] = session
     return session
 
@@ -202,7 +202,7 @@ async def open_feed_session(request: Request, user_id: UserId) -> DatabaseSessio
     return session  # type: ignore[no-any-return]
 
 
-Session = Annotated[DatabaseSession, Depends(open_write_session)]
+WriteSession = Annotated[DatabaseSession, Depends(open_write_session)]
 FeedSession = Annotated[DatabaseSession, Depends(open_feed_session)]
 ReadSession = Annotated[DatabaseSession, Depends(open_read_session)]
 

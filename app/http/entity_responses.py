@@ -9,12 +9,15 @@ from app.http.etags import entity_etag, is_unchanged
 from app.http.responses import PRIVATE_NO_CACHE, Json, header
 
 # For the document.
-ETAG = header("ETag", "The version: send it back in If-Match or If-None-Match.")
-ENTITY: dict[str, Any] = {"headers": ETAG}
-UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": ETAG}
+VERSION_HEADER = header("ETag", "The version: send it back in If-Match or If-None-Match.")
+ENTITY_RESPONSE: dict[str, Any] = {"headers": VERSION_HEADER}
+ENTITY_UNCHANGED: dict[str, Any] = {
+    "description": "Nothing has changed since the ETag sent.",
+    "headers": VERSION_HEADER,
+}
 
 
-def location_of(noun: str) -> dict[str, Any]:
+def location_header(noun: str) -> dict[str, Any]:
     return header("Location", f"Where the {noun} is.")
 
 
@@ -22,17 +25,17 @@ def version_headers(entity: Any, **more: str) -> dict[str, str]:
     return {"ETag": entity_etag(entity.version), "Cache-Control": PRIVATE_NO_CACHE, **more}
 
 
-def entity_answer(entity: Any) -> Response:
+def entity_response(entity: Any) -> Response:
     return Json(entity, headers=version_headers(entity))
 
 
-def created_answer(request: Request, entity: Any) -> Response:
+def created_response(request: Request, entity: Any) -> Response:
     # Below the path as it was sent, so that the client that sent it can follow it.
     return Json(entity, 201, version_headers(entity, Location=quote(f"{request.scope['path']}/{entity.id}")))
 
 
-def answer_if_news(entity: Any, if_none_match: str | None) -> Response:
+def conditional_response(entity: Any, if_none_match: str | None) -> Response:
     """Returns the entity, or 304 when ``if_none_match`` names its version."""
     if is_unchanged(if_none_match, entity_etag(entity.version)):
         return Response(status_code=304, headers=version_headers(entity))
-    return entity_answer(entity)
+    return entity_response(entity)

@@ -18,16 +18,17 @@ from starlette.responses import Response
 from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.db.session import Session
-from app.errors import AppError, IdempotencyKeyInvalid, Kind, SecretShownOnce
+from app.errors import AppError, ErrorKind, IdempotencyKeyInvalid, SecretShownOnce
 from app.http.body import read_body
-from app.http.problems import of_fact, problem_from_validation
+from app.http.problems import problem_from_error, problem_from_validation
 from app.http.responses import ShownOnce
-from app.services.idempotency import Answer, claim_key, keep_answer
+from app.services.idempotency import StoredResponse, claim_key, store_response
 
 KEY_PATTERN = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 FINGERPRINT_HEADERS = ("if-match", "content-type")
 REPEATABLE_KINDS = {
-    Kind.MALFORMED, Kind.NOT_FOUND, Kind.CONFLICT, Kind.STALE, Kind.GONE, Kind.UNSUPPORTED_MEDIA, Kind.INVALID,
+    ErrorKind.MALFORMED, ErrorKind.NOT_FOUND, ErrorKind.CONFLICT,
+    ErrorKind.STALE, ErrorKind.GONE, ErrorKind.UNSUPPORTED_MEDIA, ErrorKind.INVALID,
 }  # fmt: skip
 
 
@@ -60,8 +61,8 @@ class IdempotentRequest:
         whole = isinstance(getattr(response, "body", None), bytes) and response.media_type != "text/event-stream"
         if whole and response.status_code < 300:
             if isinstance(response, ShownOnce):
-                response = of_fact(SecretShownOnce(f"{SecretShownOnce.message} {response.instead}"))
-            await keep_answer(session, self.owner, self.key, self.fingerprint, _to_stored(response))
+                response = problem_from_error(SecretShownOnce(f"{SecretShownOnce.message} {response.instead}"))
+            await store_response(session, self.owner, self.key, self.fingerprint, _to_stored(response))
         return self
 
     async def refuse(self, error: BaseException) -> Response | None:
@@ -69,7 +70,7 @@ class IdempotentRequest:
         if isinstance(error, RequestValidationError):
             refusal = problem_from_validation(error)
         elif isinstance(error, AppError) and error.kind in REPEATABLE_KINDS and error.retry_after is None:
-            refusal = of_fact(error)
+            refusal = problem_from_error(error)
         else:
             return None
         with suppress(AppError):  # not stored: a repeat of the request fails by itself
@@ -80,7 +81,7 @@ class IdempotentRequest:
     async def _keep_refusal(self, refusal: Response) -> None:
         async with self.database.transaction(self.owner) as session:
             if await claim_key(session, self.owner, self.key, self.fingerprint) is None:
-                await keep_answer(session, self.owner, self.key, self.fingerprint, _to_stored(refusal))
+                await store_response(session, self.owner, self.key, self.fingerprint, _to_stored(refusal))
 
 
 async def begin_idempotent_request(request: Request) -> IdempotentRequest | None:
@@ -90,7 +91,7 @@ async def begin_idempotent_request(request: Request) -> IdempotentRequest | None
     IdempotencyKeyInvalid, IdempotencyKeyInUse, IdempotencyKeyReused and the errors of ``read_body``.
     """
     session: Session | None = request.scope.get("session")
-    if session is None or not session.owner or (key := key_of(request)) is None:
+    if session is None or not session.owner or (key := read_idempotency_key(request)) is None:
         return None
     # Read here to hash it; Starlette keeps a body in this attribute, where the route finds it again.
     request._body = await read_body(request, request.app.state.settings.body_limit)
@@ -102,7 +103,7 @@ async def begin_idempotent_request(request: Request) -> IdempotentRequest | None
     return idempotent
 
 
-def key_of(request: Request) -> str | None:
+def read_idempotency_key(request: Request) -> str | None:
     """Returns the key that was sent. Raises IdempotencyKeyInvalid."""
     header = request.headers.get("idempotency-key")
     if header is None:
@@ -125,6 +126,6 @@ def _fingerprint(request: Request, body: bytes) -> bytes:
     return hashlib.sha256(text.encode() + body).digest()
 
 
-def _to_stored(response: Response) -> Answer:
+def _to_stored(response: Response) -> StoredResponse:
     headers = [[k.decode("latin-1"), v.decode("latin-1")] for k, v in response.raw_headers if k != b"content-length"]
-    return Answer(response.status_code, headers, bytes(response.body))
+    return StoredResponse(response.status_code, headers, bytes(response.body))

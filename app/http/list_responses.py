@@ -17,7 +17,7 @@ LIST_HEADERS = header("ETag", "The revision and the query: send it back in If-No
     "X-Revision", "The revision of the latest write that this list includes.", "integer"
 )
 ARRAY_RESPONSE: dict[str, Any] = {"headers": LIST_HEADERS | header("Link", "RFC 8288: first, next and prev page.")}
-LIST: dict[str, Any] = {
+TASK_LIST_RESPONSE: dict[str, Any] = {
     "headers": ARRAY_RESPONSE["headers"] | header("X-Total-Count", "All matching tasks, when `count=true`.", "integer")
 }
 LIST_UNCHANGED: dict[str, Any] = {"description": "Nothing has changed since the ETag sent.", "headers": LIST_HEADERS}
@@ -54,7 +54,7 @@ def list_headers(revision: int, etag: str | None) -> dict[str, str]:
     return headers
 
 
-def list_answer(request: Request, page: Page, query: PageQuery, etag: str | None) -> Response:
+def task_list_response(request: Request, page: Page, query: PageQuery, etag: str | None) -> Response:
     """Returns a list of tasks, as an array or in an envelope, as LIST_SHAPE specifies."""
     headers = _page_headers(request, page, query, etag)
     return Json(_envelope(page, query) if _is_envelope(request) else page.rows, headers=headers)

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.problems import problem, unexpected
+from app.http.problems import log_unexpected_error, problem
 from app.http.rate_limits import LIMIT_HEADERS_KEY
 from app.observability.metrics import UNMATCHED_ROUTE, Metrics
 from app.observability.request_context import STREAM_START_KEY, start_request
@@ -27,7 +27,7 @@ DEFAULT_HEADERS = (
 )
 
 
-class Edge:
+class RequestContextMiddleware:
     """Wraps the whole application. ``BaseHTTPMiddleware`` would cost 244 microseconds a request."""
 
     def __init__(self, app: ASGIApp, *, log_requests: bool, slow_ms: int = 0, metrics: Metrics | None = None) -> None:
@@ -108,7 +108,7 @@ class Cors(CORSMiddleware):
         return problem(response.status_code, "cors_refused", f"{bytes(response.body).decode()}.", headers=headers)
 
 
-class LastCatch:
+class ErrorMiddleware:
     """Turns unhandled errors into responses. Inside CORS: without its headers a browser reports a network error."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -120,7 +120,7 @@ class LastCatch:
         except Exception as error:
             if scope["type"] != "http" or "answered" in scope:  # the response has begun: it can only be cut off
                 raise
-            await unexpected(error)(scope, receive, send)
+            await log_unexpected_error(error)(scope, receive, send)
 
 
 def _find_header(scope: Scope, name: bytes) -> str | None:

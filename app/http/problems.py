@@ -13,28 +13,28 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from app.errors import AppError, BodyTooLarge, Kind
+from app.errors import AppError, BodyTooLarge, ErrorKind
 from app.errors.findings import make_finding
 from app.observability.request_context import request_id
 
 log = logging.getLogger(__name__)
 
 STATUS_BY_KIND = {
-    Kind.MALFORMED: 400,
-    Kind.UNAUTHENTICATED: 401,
-    Kind.FORBIDDEN: 403,
-    Kind.NOT_FOUND: 404,
-    Kind.CONFLICT: 409,
-    Kind.STALE: 412,
-    Kind.GONE: 410,
-    Kind.TOO_LARGE: 413,
-    Kind.UNSUPPORTED_MEDIA: 415,
-    Kind.INVALID: 422,
-    Kind.RATE_LIMITED: 429,
-    Kind.BAD_GATEWAY: 502,
-    Kind.UNAVAILABLE: 503,
-    Kind.GATEWAY_TIMEOUT: 504,
-    Kind.STORAGE_FULL: 507,
+    ErrorKind.MALFORMED: 400,
+    ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.STALE: 412,
+    ErrorKind.GONE: 410,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.UNSUPPORTED_MEDIA: 415,
+    ErrorKind.INVALID: 422,
+    ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.BAD_GATEWAY: 502,
+    ErrorKind.UNAVAILABLE: 503,
+    ErrorKind.GATEWAY_TIMEOUT: 504,
+    ErrorKind.STORAGE_FULL: 507,
 }
 STATUS_TITLES = {
     400: "Bad Request",
@@ -92,7 +92,7 @@ def _encode(body: dict[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
-def of_fact(error: AppError) -> Response:
+def problem_from_error(error: AppError) -> Response:
     """Returns the response for an application error."""
     status = STATUS_BY_KIND[error.kind]
     headers = {}
@@ -145,7 +145,7 @@ def _methods(request: Request) -> set[str]:
     return {method for route in routes if route.path == routes[0].path for method in route.methods}
 
 
-def unexpected(error: Exception) -> Response:
+def log_unexpected_error(error: Exception) -> Response:
     """Logs a bug with its traceback and returns a response that names only the request id."""
     log.error("unhandled error", exc_info=error)
     return problem(500, "internal_error", "Something went wrong on our side; the request id finds it in the log.")
@@ -156,7 +156,7 @@ def install_problems(app: FastAPI) -> None:
 
     async def application_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)
-        return of_fact(error)
+        return problem_from_error(error)
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -164,7 +164,7 @@ def install_problems(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return of_fact(BodyTooLarge()) if error.status_code == 413 else problem_from_http(error, request)
+        return problem_from_error(BodyTooLarge()) if error.status_code == 413 else problem_from_http(error, request)
 
     async def disconnected(request: Request, error: Exception) -> Response:
         return Response(status_code=400)  # the client does not read it

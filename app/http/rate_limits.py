@@ -19,7 +19,7 @@ from typing import Any
 from app.config import Settings
 from app.errors import RateLimited
 from app.net.addresses import network_of
-from app.services.rate_limits.quota import Counts, Quota
+from app.services.rate_limits.quota import Quota, SharedCounter
 
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 # Keys for each limit; 50,000 take about 10 MB. The least recently used key is dropped first, and regains a whole quota.
@@ -89,7 +89,7 @@ class Limits:
             "chat": Quota("chat", settings.rate_limit_chat_per_minute, MINUTE_SECONDS),
             "import": Quota("import", settings.rate_limit_import_per_hour, HOUR_SECONDS),
         }
-        self.counts: Counts | None = None
+        self.counts: SharedCounter | None = None
 
     def consume_subject(self, scope: RequestScope, subject: str) -> None:
         """Counts a request with a valid token. Raises RateLimited."""
@@ -114,7 +114,7 @@ class Limits:
         """Counts a costly request, ``kind`` of ``shared_quotas``, over all processes. Raises RateLimited."""
         quota = self.shared_quotas[kind]
         if quota.amount and self.counts is not None:
-            _record_quota(scope, quota, quota.policy, *await self.counts.take(quota, subject))
+            _record_quota(scope, quota, quota.policy, *await self.counts.consume(quota, subject))
 
 
 def _limiter(name: str, per_minute: int, share: int) -> Limiter | None:

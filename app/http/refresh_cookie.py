@@ -13,7 +13,7 @@ from app.errors import OriginRefused, RefreshTokenMissing
 from app.http.responses import Json
 from app.net.addresses import unmap_address
 from app.services.accounts.context import AuthContext
-from app.services.accounts.sessions import Pair
+from app.services.accounts.sessions import IssuedTokens
 
 COOKIE_NAME, COOKIE_PATH, COOKIE_REQUEST_HEADER = "todo_refresh", "/api/auth", "x-refresh-cookie"
 LOCAL_ORIGIN_PATTERN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
@@ -104,7 +104,7 @@ def _is_allowed_origin(origin: str, request: Request, settings: Settings) -> boo
 
 
 def token_pair_response(
-    request: Request, auth: AuthContext, pair: Pair, status: int = 200, *, in_cookie: bool = False
+    request: Request, auth: AuthContext, pair: IssuedTokens, status: int = 200, *, in_cookie: bool = False
 ) -> Response:
     """Returns the tokens. In cookie mode, the refresh token is in the cookie only, so a script cannot leak it.
 

@@ -14,7 +14,7 @@ from app.json_codec import encode
 from app.models.task_rows import due_of
 from app.schemas.transfer import Kind
 from app.services.changes.entities import EXPORTED_ENTITIES
-from app.services.transfer.export_pages import Head, exported, read_head, read_page
+from app.services.transfer.export_pages import ExportHead, exported_row, read_head, read_page
 from app.services.transfer.formats import csv
 from app.services.transfer.formats.ics_writer import Calendar
 
@@ -27,7 +27,7 @@ class Export:
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
 
-    async def head(self) -> Head:
+    async def head(self) -> ExportHead:
         async with self._database.transaction(self._owner, read_only=True) as session:
             return await read_head(session, self._owner)
 
@@ -50,7 +50,7 @@ class Export:
             yield b',\n"%b":[' % name.encode()
             separator = b"\n"
             async for rows in self.pages(name, live=entity.exported == "live"):
-                for piece in in_pieces((encode(exported(self._owner, row)) for row in rows), b",\n"):
+                for piece in in_pieces((encode(exported_row(self._owner, row)) for row in rows), b",\n"):
                     yield separator + piece
                     separator = b",\n"
             yield b"]"
@@ -58,9 +58,9 @@ class Export:
 
     async def as_csv(self) -> AsyncIterator[bytes]:
         projects = await self.project_names()
-        yield csv.heading()
+        yield csv.csv_header()
         async for rows in self.pages("tasks", live=True):
-            for piece in in_pieces(csv.line(self._owner, row, projects) for row in rows):
+            for piece in in_pieces(csv.csv_line(self._owner, row, projects) for row in rows):
                 yield piece
 
     async def as_ics(self) -> AsyncIterator[bytes]:

@@ -21,17 +21,17 @@ from app.errors import AppError, UnknownTimeZone
 from app.schemas.transfer import ERRORS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.import_lease import ImportLease
-from app.services.transfer.import_order import in_levels
-from app.services.transfer.import_row import Item
+from app.services.transfer.import_order import sort_into_levels
+from app.services.transfer.import_row import ImportRow
 from app.services.transfer.references import References
-from app.services.transfer.row_validation import Reader, RowRefused, refused
+from app.services.transfer.row_validation import RowReader, RowRefused, row_error
 from app.services.transfer.store import insert_rows
 from app.services.user_settings import set_timezone
 from app.services.users import get_revision, get_timezone, lock_or_create_owner, lock_owner
 
 IMPORT_BATCH = 1000
 NO_ZONE = "UTC"
-EntityItem = tuple[str, Item]
+EntityItem = tuple[str, ImportRow]
 REFERENCE_FIELDS = {"parent": "parent_id", "task": "task_id", "project": "project_id", "series": "series_id"}
 
 
@@ -42,7 +42,7 @@ class Import:
         self,
         database: Database,
         owner: str,
-        reader: Reader,
+        reader: RowReader,
         *,
         dry_run: bool,
         gone: Callable[[], Awaitable[bool]] | None = None,
@@ -66,12 +66,12 @@ class Import:
             async with self._database.transaction(self._owner) as session:
                 await lock_or_create_owner(session, self._owner)
         waiting = await self._stream(pairs)
-        levels, stuck = await asyncio.to_thread(in_levels, waiting.pop("tasks", []))
+        levels, stuck = await asyncio.to_thread(sort_into_levels, waiting.pop("tasks", []))
         for level in levels:
             await self._finish("tasks", level)
         for number, item in enumerate(stuck, start=1):
             field = "parent_id" if item.parent else "series_id"
-            self._refuse("tasks", item, refused(field, "It waits for itself, or for too long a chain of rows."))
+            self._refuse("tasks", item, row_error(field, "It waits for itself, or for too long a chain of rows."))
             if number % IMPORT_BATCH == 0:
                 await asyncio.sleep(0)
         for entity, items in waiting.items():
@@ -79,10 +79,10 @@ class Import:
         async with self._database.transaction(self._owner, read_only=True) as session:
             self.revision = await get_revision(session, self._owner)
 
-    async def _stream(self, pairs: Iterable[EntityItem]) -> dict[str, list[Item]]:
+    async def _stream(self, pairs: Iterable[EntityItem]) -> dict[str, list[ImportRow]]:
         """Imports all rows whose references exist; returns the deferred ones by entity."""
         rows = iter(pairs)
-        waiting: dict[str, list[Item]] = {}
+        waiting: dict[str, list[ImportRow]] = {}
         batch: list[EntityItem] = []
         while batch or (batch := await asyncio.to_thread(list, islice(rows, IMPORT_BATCH))):
             entity = batch[0][0]
@@ -94,10 +94,10 @@ class Import:
             waiting.setdefault(entity, []).extend(await self._write(entity, [item for _, item in mine], last=False))
         return waiting
 
-    async def _take_settings(self, item: Item) -> None:
+    async def _take_settings(self, item: ImportRow) -> None:
         """Sets the time zone unless the user has chosen one: UTC is the default of an account."""
         try:
-            zone = self._reader.read_zone(_load_item(item))
+            zone = self._reader.read_timezone(_load_item(item))
         except RowRefused as error:
             self._refuse("settings", item, error)
             return
@@ -108,16 +108,16 @@ class Import:
                 if not self._dry_run:
                     await set_timezone(session, self._owner, zone)
         except UnknownTimeZone as error:
-            self._refuse("settings", item, refused("timezone", error.detail, error.code))
+            self._refuse("settings", item, row_error("timezone", error.detail, error.code))
             return
         self.timezone = zone
-        self._reader.read_in(zone)
+        self._reader.use_timezone(zone)
 
-    async def _finish(self, entity: str, items: list[Item]) -> None:
+    async def _finish(self, entity: str, items: list[ImportRow]) -> None:
         for start in range(0, len(items), IMPORT_BATCH):
             await self._write(entity, items[start : start + IMPORT_BATCH], last=True)
 
-    async def _write(self, entity: str, items: list[Item], *, last: bool) -> list[Item]:
+    async def _write(self, entity: str, items: list[ImportRow], *, last: bool) -> list[ImportRow]:
         """Imports one batch of one entity; returns its deferred rows. Raises ClientDisconnect."""
         if self._gone is not None and await self._gone():
             raise ClientDisconnect
@@ -126,24 +126,24 @@ class Import:
         # Before the transaction, which blocks the owner's other writes: 1,000 rows may be 16 MB.
         read = await asyncio.to_thread(lambda: [self._read(entity, item) for item in items])
         async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
-            session.through = "import"
+            session.source = "import"
             if not self._dry_run:
                 await lock_owner(session, self._owner)
             self.created["projects"] += await self._references.look_up(session, entity, items)
-            chosen: list[tuple[Item, dict[str, Any] | RowRefused]] = []
-            waiting: list[Item] = []
+            chosen: list[tuple[ImportRow, dict[str, Any] | RowRefused]] = []
+            waiting: list[ImportRow] = []
             optional = "series" if entity == "tasks" else None
             for item, fields in zip(items, read, strict=True):
                 if self._references.find(entity, item.source) is not None:
                     self.skipped[entity] += 1
-                elif (missing := self._references.missing(item)) and not (last and missing == optional):
+                elif (missing := self._references.find_missing(item)) and not (last and missing == optional):
                     if last:
                         field = (
                             REFERENCE_FIELDS[missing]
                             if entity != "views"
                             else f"parameters.{REFERENCE_FIELDS[missing]}"
                         )
-                        self._refuse(entity, item, refused(field, "What it refers to is not there."))
+                        self._refuse(entity, item, row_error(field, "What it refers to is not there."))
                     else:
                         waiting.append(item)
                 else:
@@ -152,7 +152,7 @@ class Import:
         await asyncio.to_thread(_pack_items, waiting)
         return waiting
 
-    def _rows(self, entity: str, chosen: list[tuple[Item, dict[str, Any] | RowRefused]]) -> list[dict[str, Any]]:
+    def _rows(self, entity: str, chosen: list[tuple[ImportRow, dict[str, Any] | RowRefused]]) -> list[dict[str, Any]]:
         rows: dict[str, dict[str, Any]] = {}
         for item, fields in chosen:
             if item.source in rows:
@@ -165,17 +165,17 @@ class Import:
         made = len(rows)
         if rows and not self._dry_run:
             made = len(await insert_rows(session, self._owner, entity, rows))
-        await self._references.keep(session, entity, [row["source_id"] for row in rows])
+        await self._references.remember(session, entity, [row["source_id"] for row in rows])
         self.created[entity] += made
         self.skipped[entity] += len(rows) - made
 
-    def _read(self, entity: str, item: Item) -> dict[str, Any] | RowRefused:
+    def _read(self, entity: str, item: ImportRow) -> dict[str, Any] | RowRefused:
         try:
             return self._reader.read(entity, _load_item(item))
         except RowRefused as error:
             return RowRefused(error.errors)  # the traceback of the caught one refers to the whole row
 
-    def _row(self, entity: str, item: Item, read: dict[str, Any] | RowRefused) -> dict[str, Any] | None:
+    def _row(self, entity: str, item: ImportRow, read: dict[str, Any] | RowRefused) -> dict[str, Any] | None:
         """Returns None for a row that is refused, or that stands for an existing one."""
         if isinstance(read, RowRefused):  # not raised: its traceback would refer to the row
             self._refuse(entity, item, read)
@@ -183,14 +183,14 @@ class Import:
         try:
             row = read | {"source_id": item.source}
             if entity == "tasks":
-                self._references.place(row, item)
+                self._references.set_references(row, item)
             elif entity == "comments":
                 if item.task is None:
-                    raise refused("task_id", "Field required", "missing")
+                    raise row_error("task_id", "Field required", "missing")
                 row["task_id"] = self._references.find("tasks", item.task)
             elif entity == "views":
-                self._references.point(row["parameters"], item)
-            if not self._references.admit(entity, row):
+                self._references.set_view_references(row["parameters"], item)
+            if not self._references.accepts(entity, row):
                 self.skipped[entity] += 1
                 return None
         except RowRefused as error:
@@ -198,7 +198,7 @@ class Import:
             return None
         return row
 
-    def _refuse(self, entity: str, item: Item, error: RowRefused) -> None:
+    def _refuse(self, entity: str, item: ImportRow, error: RowRefused) -> None:
         self.failed += 1
         if len(self.errors) < ERRORS_MAX:
             self.errors.append({"entity": entity, "row": item.row, "errors": error.errors})
@@ -217,14 +217,14 @@ class Import:
         }
 
 
-def _pack_items(items: list[Item]) -> None:
+def _pack_items(items: list[ImportRow]) -> None:
     """Replaces deferred rows by their JSON text: as objects 190,000 to-dos take 1 GB."""
     for item in items:
         with suppress(AppError):  # raised again when the row is read
             item.load = partial(msgspec.json.decode, msgspec.json.encode(item.load()))
 
 
-def _load_item(item: Item) -> dict[str, Any]:
+def _load_item(item: ImportRow) -> dict[str, Any]:
     """Raises RowRefused for a row that cannot be read; the import continues with the next row."""
     try:
         return item.load()

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 60.0  # seconds after which reminders of an owner are retried after a failure
 
 
-class Reminders:
+class ReminderJob:
     """The reminders of all users."""
 
     def __init__(self, database: Database) -> None:

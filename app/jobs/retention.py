@@ -9,7 +9,7 @@ from app.services.retention import pruning, trash
 log = logging.getLogger(__name__)
 
 
-async def prune_owner(database: Database, owner: str, *, days: int) -> None:
+async def prune_user(database: Database, owner: str, *, days: int) -> None:
     """Deletes changes older than ``days`` and expired idempotency keys, batch by batch."""
     while await _prune_once(database, owner, days):
         pass
@@ -18,7 +18,7 @@ async def prune_owner(database: Database, owner: str, *, days: int) -> None:
 @retry_on_contention
 async def _prune_once(database: Database, owner: str, days: int) -> bool:
     async with database.transaction(owner, role=WORKER_ROLE) as session:
-        return await pruning.prune_owner(session, owner, days=days)
+        return await pruning.prune_changes(session, owner, days=days)
 
 
 async def prune_all_users(database: Database, *, days: int) -> int:
@@ -30,7 +30,7 @@ async def prune_all_users(database: Database, *, days: int) -> int:
         if not owners:
             return total
         for owner in owners:
-            await prune_owner(database, owner, days=days)
+            await prune_user(database, owner, days=days)
         last, total = owners[-1], total + len(owners)
 
 
@@ -58,5 +58,5 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
 @retry_on_contention
 async def _purge_once(database: Database, owner: str, days: int) -> int:
     async with database.transaction(owner) as session:
-        session.through = "retention"
-        return await trash.purge_old(session, owner, days=days)
+        session.source = "retention"
+        return await trash.purge_old_trash(session, owner, days=days)

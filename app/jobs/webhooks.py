@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from app.db.contention import retry_on_contention
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.errors import AppError
-from app.net.outbound import Caller, Outcome
+from app.net.outbound import OutboundClient, Outcome
 from app.services.webhooks import deliveries
 from app.services.webhooks.deliveries import Job
 
@@ -69,7 +69,7 @@ class WebhookSender:
 
     def __init__(self, database: Database, *, allow_private: bool, retry: RetrySchedule) -> None:
         self._database = database
-        self._caller = Caller(allow_private=allow_private)
+        self._caller = OutboundClient(allow_private=allow_private)
         self._retry = retry
         self._closing = False
         self._wake = asyncio.Event()
@@ -123,7 +123,7 @@ class WebhookSender:
     async def _start(self, owners: list[str] | None) -> None:
         async with self._database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
             busy = [webhook_id for _, webhook_id in self._busy]
-            due = await deliveries.find_due(session, NO_OWNER, owners=owners, busy=busy)
+            due = await deliveries.find_due_webhooks(session, NO_OWNER, owners=owners, busy=busy)
         if owners is None:
             moment = time.monotonic()
             self._due_since = {key: self._due_since.get(key, moment) for key in {*due, *self._busy}}
@@ -157,7 +157,7 @@ class WebhookSender:
     async def _deliver_next(self, owner: str, webhook_id: int) -> bool:
         lease = uuid.uuid4()
         async with self._database.transaction(owner) as session:
-            job = await deliveries.take_job(session, owner, webhook_id, lease)
+            job = await deliveries.claim_job(session, owner, webhook_id, lease)
         if job is None:
             return False
         outcome = await self._caller.post(job.url, job.body, webhook_headers(job, int(time.time())))
@@ -168,6 +168,6 @@ class WebhookSender:
         """Records the outcome: without a record the event is delivered again."""
         delay = self._retry.delay(job.attempt)
         async with self._database.transaction(owner) as session:
-            return await deliveries.note_outcome(
+            return await deliveries.record_outcome(
                 session, owner, webhook_id, lease, job, outcome, delay=delay, window=self._retry.window
             )

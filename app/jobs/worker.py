@@ -12,7 +12,7 @@ from typing import Any, Self
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.errors import AppError
 from app.jobs import retention
-from app.jobs.reminders import Reminders
+from app.jobs.reminders import ReminderJob
 from app.jobs.webhooks import RetrySchedule, WebhookSender
 from app.services.retention import pruning
 
@@ -46,7 +46,9 @@ class Worker:
         self._loops = [
             asyncio.create_task(self._forever(self.webhooks.deliver_due, self._pace.poll), name="webhooks"),
             asyncio.create_task(self._forever(self._prune_due, self._pace.prune), name="pruning"),
-            asyncio.create_task(self._forever(Reminders(self._database).fire_due, self._pace.remind), name="reminders"),
+            asyncio.create_task(
+                self._forever(ReminderJob(self._database).fire_due, self._pace.remind), name="reminders"
+            ),
             asyncio.create_task(self._forever(self._empty_trash, self._pace.trash), name="trash"),
         ]
         return self
@@ -73,10 +75,10 @@ class Worker:
 
     async def _prune_due(self, pause: float) -> None:
         async with self._database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
-            owners = await pruning.find_due(session, NO_OWNER)
+            owners = await pruning.find_prunable_owners(session, NO_OWNER)
         for owner in owners:
             try:
-                await retention.prune_owner(self._database, owner, days=self._kept_days)
+                await retention.prune_user(self._database, owner, days=self._kept_days)
             except Exception:  # of one owner: the others' turn comes first, then it is tried again
                 log.exception("pruning failed")
                 async with self._database.transaction(owner, role=WORKER_ROLE) as session:

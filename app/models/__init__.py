@@ -14,7 +14,7 @@ from app.models.login_attempts import LoginAttempt
 from app.models.projects import Project
 from app.models.rate_limits import RateLimit
 from app.models.sessions import LoginSession, RefreshToken
-from app.models.sql_functions import FUNCTIONS
+from app.models.sql_functions import SQL_FUNCTIONS
 from app.models.tasks import Task
 from app.models.users import User
 from app.models.views import View
@@ -46,5 +46,5 @@ __all__ = [
 ]
 
 METADATA = SQLModel.metadata
-for function in FUNCTIONS:
+for function in SQL_FUNCTIONS:
     event.listen(METADATA, "before_create", DDL(function.replace("%", "%%")))  # type: ignore[no-untyped-call]

@@ -13,10 +13,10 @@ from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, Unique
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
-from app.models.columns import instant, written_at
-from app.models.types import Instant, Shape, UpdateShape, cleaned
+from app.models.columns import nullable_instant, written_at
+from app.models.types import Instant, RequestModel, UpdateModel, cleaned
 
-EMAIL_MAX, NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
+EMAIL_MAX, ACCOUNT_NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 PASSWORD_MIN, PASSWORD_MAX = 8, 128
 SPECIAL_USE_DOMAIN_NAMES.clear()  # the library's documented way to accept .local and .test: intranets have such names
 
@@ -35,7 +35,7 @@ class Account(SQLModel, table=True):
     email_key: str = Col(sa_type=Text)
     name: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     password_hash: str | None = Col(default=None, sa_type=Text)
-    disabled_at: datetime | None = instant()
+    disabled_at: datetime | None = nullable_instant()
     created_at: datetime = written_at()
 
 
@@ -52,7 +52,7 @@ class PasswordResetToken(SQLModel, table=True):
     token_hash: bytes = Col(primary_key=True, sa_type=LargeBinary)
     created_at: datetime = written_at()
     expires_at: datetime = Col(sa_type=DateTime(timezone=True))
-    used_at: datetime | None = instant()
+    used_at: datetime | None = nullable_instant()
 
 
 def _email(value: str) -> str:
@@ -80,15 +80,18 @@ def _timezone(value: str) -> str:
     return value
 
 
-Email = Annotated[
+EmailAddress = Annotated[
     StrictStr,
     Field(min_length=3, max_length=EMAIL_MAX, examples=["alice@example.com"]),
     cleaned(EMAIL_MAX),
     AfterValidator(_email),
     Field(json_schema_extra={"format": "email"}),
 ]
-Name = Annotated[
-    StrictStr, cleaned(NAME_MAX), AfterValidator(str.strip), Field(max_length=NAME_MAX, examples=["Alice"])
+AccountName = Annotated[
+    StrictStr,
+    cleaned(ACCOUNT_NAME_MAX),
+    AfterValidator(str.strip),
+    Field(max_length=ACCOUNT_NAME_MAX, examples=["Alice"]),
 ]
 TimeZone = Annotated[StrictStr, Field(max_length=64, examples=["Europe/Berlin"]), AfterValidator(_timezone)]
 # No composition rules (NIST SP 800-63B, 3.1.1.2): only a length, and a list of common passwords elsewhere.
@@ -98,28 +101,28 @@ NewPassword = Annotated[
 GivenPassword = Annotated[StrictStr, Field(min_length=1, max_length=PASSWORD_MAX, examples=["correct horse battery"])]
 
 
-class AccountCreate(Shape):
+class AccountCreate(RequestModel):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"email": "alice@example.com", "password": "correct horse battery", "name": "Alice"}]
         }
     )
 
-    email: Email
+    email: EmailAddress
     password: NewPassword
-    name: Name = ""
+    name: AccountName = ""
     timezone: TimeZone = "UTC"
 
 
-class AccountUpdate(UpdateShape):
+class AccountUpdate(UpdateModel):
     """Only the fields sent change. A new ``email`` needs ``current_password``, since mails to it can set a password."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}]})
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"current_password"})
 
-    name: Name | MISSING = MISSING
-    email: Email | MISSING = MISSING
+    name: AccountName | MISSING = MISSING
+    email: EmailAddress | MISSING = MISSING
     timezone: TimeZone | MISSING = MISSING
     current_password: GivenPassword | MISSING = MISSING
 

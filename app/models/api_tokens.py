@@ -11,10 +11,10 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.clock import now
-from app.models.columns import identity, instant, written_at
-from app.models.types import DateOrInstant, Instant, Int64, Shape, visible
+from app.models.columns import identity, nullable_instant, written_at
+from app.models.types import DateOrInstant, Instant, Int64, RequestModel, visible
 
-NAME_MAX = 100
+API_TOKEN_NAME_MAX = 100
 
 
 class Scope(StrEnum):
@@ -39,9 +39,9 @@ class ApiToken(SQLModel, table=True):
     token_hash: bytes = Col(sa_type=LargeBinary)
     hint: str = Col(sa_type=Text)
     created_at: datetime = written_at()
-    expires_at: datetime | None = instant()
-    last_used_at: datetime | None = instant()
-    revoked_at: datetime | None = instant()
+    expires_at: datetime | None = nullable_instant()
+    last_used_at: datetime | None = nullable_instant()
+    revoked_at: datetime | None = nullable_instant()
 
 
 def _future_instant(value: object) -> datetime:
@@ -52,10 +52,10 @@ def _future_instant(value: object) -> datetime:
     return value
 
 
-class ApiTokenCreate(Shape):
+class ApiTokenCreate(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "backup script", "scope": "read"}]})
 
-    name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)]
+    name: Annotated[StrictStr, visible(API_TOKEN_NAME_MAX), Field(min_length=1, max_length=API_TOKEN_NAME_MAX)]
     scope: Scope = Field(Scope.READ, description="read: GET and HEAD only.")
     expires_at: Annotated[DateOrInstant, AfterValidator(_future_instant)] | None = Field(
         None, description="null: until it is revoked."

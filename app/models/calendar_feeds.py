@@ -9,9 +9,9 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import identity, written_at
-from app.models.types import Instant, Int64, Shape, visible
+from app.models.types import Instant, Int64, RequestModel, visible
 
-NAME_MAX = 100
+FEED_NAME_MAX = 100
 
 
 class CalendarFeed(SQLModel, table=True):
@@ -29,10 +29,10 @@ class CalendarFeed(SQLModel, table=True):
     created_at: datetime = written_at()
 
 
-class CalendarCreate(Shape):
+class CalendarCreate(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "phone"}]})
 
-    name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)] = "calendar"
+    name: Annotated[StrictStr, visible(FEED_NAME_MAX), Field(min_length=1, max_length=FEED_NAME_MAX)] = "calendar"
 
 
 class CalendarRead(BaseModel):

@@ -12,7 +12,7 @@ def identity() -> Any:
     return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
 
 
-def instant() -> Any:
+def nullable_instant() -> Any:
     """Returns a column of an instant that may be null."""
     return Col(default=None, sa_type=DateTime(timezone=True))
 

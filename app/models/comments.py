@@ -18,8 +18,8 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, table_of, written_at
-from app.models.types import Echoed, Instant, Int64, visible
+from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.types import IgnoresReadOnlyFields, Instant, Int64, visible
 
 BODY_MAX = 5000
 
@@ -49,7 +49,7 @@ class Comment(SQLModel, table=True):
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
     updated_at: datetime = written_at()
-    deleted_at: datetime | None = instant()
+    deleted_at: datetime | None = nullable_instant()
     search_text: str = Col(sa_column=Column("search_text", Text, Computed("search_fold(body)", persisted=True)))
 
 
@@ -85,7 +85,7 @@ class CommentRead(BaseModel):
     updated_at: Instant
 
 
-class CommentBody(Echoed):
+class CommentBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"body": "The oat one"}]})

@@ -22,7 +22,7 @@ from sqlmodel import SQLModel
 from app.models.columns import identity, table_of, written_at
 from app.models.types import Instant, Int64
 
-TITLE_MAX = 80  # characters of the first message
+CONVERSATION_TITLE_MAX = 80  # characters of the first message
 
 
 def _owner(table: str) -> ForeignKeyConstraint:
@@ -109,7 +109,7 @@ class ToolCallRead(BaseModel):
     result: dict[str, Any]
 
 
-CALL: dict[str, Any] = {
+TOOL_CALL_EXAMPLE: dict[str, Any] = {
     "tool": "add_task",
     "arguments": {"title": "Buy milk", "priority": "high", "due_date": "2026-11-21"},
     "result": {"task_id": 5, "status": "created", "title": "Buy milk"},
@@ -140,7 +140,7 @@ class MessageRead(BaseModel):
                     "role": "assistant",
                     "content": 'I added "Buy milk" for tomorrow.',
                     "created_at": "2026-11-20T09:30:02.123456Z",
-                    "tool_calls": [CALL],
+                    "tool_calls": [TOOL_CALL_EXAMPLE],
                 }
             ]
         }
@@ -161,15 +161,15 @@ MessageRow: Any = msgspec.defstruct("MessageRow", list(MessageRead.model_fields)
 
 def conversation_of_change(data: dict[str, Any]) -> Any:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return ConversationRow(**_read(ConversationRead, data))
+    return ConversationRow(**_fields_of_change(ConversationRead, data))
 
 
 def message_of_change(data: dict[str, Any]) -> Any:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return MessageRow(**_read(MessageRead, data))
+    return MessageRow(**_fields_of_change(MessageRead, data))
 
 
-def _read(shape: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
+def _fields_of_change(shape: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
     return {name: data[name] for name in shape.model_fields} | {
         "created_at": datetime.fromisoformat(data["created_at"])
     }

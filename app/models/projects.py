@@ -18,11 +18,11 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, table_of, written_at
-from app.models.types import Echoed, Instant, Int64, UpdateShape, visible
+from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.types import IgnoresReadOnlyFields, Instant, Int64, UpdateModel, visible
 
-NAME_MAX = 100
-COLOR = "^#[0-9A-Fa-f]{6}$"
+PROJECT_NAME_MAX = 100
+COLOR_PATTERN = "^#[0-9A-Fa-f]{6}$"
 
 
 class Project(SQLModel, table=True):
@@ -31,7 +31,7 @@ class Project(SQLModel, table=True):
     __tablename__ = "projects"
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], name="projects_user_id_fkey"),
-        CheckConstraint(f"char_length(name) between 1 and {NAME_MAX}", name="projects_name_check"),
+        CheckConstraint(f"char_length(name) between 1 and {PROJECT_NAME_MAX}", name="projects_name_check"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="projects_color_check"),
         Index("projects_by_position", "user_id", "position", "id"),
         Index(
@@ -59,20 +59,22 @@ class Project(SQLModel, table=True):
             Computed("coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')", persisted=True),
         )
     )
-    archived_at: datetime | None = instant()
+    archived_at: datetime | None = nullable_instant()
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
     updated_at: datetime = written_at()
-    deleted_at: datetime | None = instant()
+    deleted_at: datetime | None = nullable_instant()
 
 
 PROJECTS = table_of(Project)
 
 
-Name = Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX, examples=["Home"])]
-Color = Annotated[StrictStr, Field(pattern=COLOR, examples=["#3366ff"]), AfterValidator(str.lower)]
-EXAMPLE: Any = {
+ProjectName = Annotated[
+    StrictStr, visible(PROJECT_NAME_MAX), Field(min_length=1, max_length=PROJECT_NAME_MAX, examples=["Home"])
+]
+Color = Annotated[StrictStr, Field(pattern=COLOR_PATTERN, examples=["#3366ff"]), AfterValidator(str.lower)]
+PROJECT_EXAMPLE: Any = {
     "id": 3,
     "user_id": "alice",
     "name": "Home",
@@ -86,7 +88,7 @@ EXAMPLE: Any = {
 
 
 class ProjectRead(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [PROJECT_EXAMPLE]})
 
     id: Int64
     user_id: str
@@ -99,7 +101,7 @@ class ProjectRead(BaseModel):
     updated_at: Instant
 
 
-class ProjectBody(Echoed):
+class ProjectBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"name", "color"}
@@ -108,27 +110,30 @@ class ProjectBody(Echoed):
 class ProjectCreate(ProjectBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Home", "color": "#3366ff"}]})
 
-    name: Name
+    name: ProjectName
     color: Color | None = None
 
 
-class ProjectUpdate(ProjectBody, UpdateShape):
+class ProjectUpdate(ProjectBody, UpdateModel):
     """Only the fields sent change."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"archived": True}]})
 
-    name: Name | MISSING = MISSING
+    name: ProjectName | MISSING = MISSING
     color: Color | MISSING | None = MISSING
     archived: StrictBool | MISSING = MISSING
 
 
 # ProjectRead without validation: returned by services and encoded.
 ProjectRow: Any = msgspec.defstruct("ProjectRow", list(ProjectRead.model_fields), frozen=True)
-_INSTANTS = {"archived_at", "created_at", "updated_at"}
+_INSTANT_COLUMNS = {"archived_at", "created_at", "updated_at"}
 
 
 def project_of_change(data: dict[str, Any]) -> Any:
     """Returns the row in ``changes.data``, equal to that of a GET."""
     return ProjectRow(
-        *(datetime.fromisoformat(data[n]) if n in _INSTANTS and data[n] else data[n] for n in ProjectRead.model_fields)
+        *(
+            datetime.fromisoformat(data[n]) if n in _INSTANT_COLUMNS and data[n] else data[n]
+            for n in ProjectRead.model_fields
+        )
     )

@@ -7,10 +7,10 @@ from sqlalchemy import DateTime, ForeignKeyConstraint, LargeBinary, Text, text
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
-from app.models.columns import instant, written_at
+from app.models.columns import nullable_instant, written_at
 from app.models.types import Instant
 
-INSTANT = DateTime(timezone=True)
+INSTANT_TYPE = DateTime(timezone=True)
 
 
 class LoginSession(SQLModel, table=True):
@@ -25,9 +25,9 @@ class LoginSession(SQLModel, table=True):
     address: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     created_at: datetime = written_at()
     last_used_at: datetime = written_at()
-    idle_ends_at: datetime = Col(sa_type=INSTANT)
-    ends_at: datetime = Col(sa_type=INSTANT)
-    ended_at: datetime | None = instant()
+    idle_ends_at: datetime = Col(sa_type=INSTANT_TYPE)
+    ends_at: datetime = Col(sa_type=INSTANT_TYPE)
+    ended_at: datetime | None = nullable_instant()
 
 
 class RefreshToken(SQLModel, table=True):
@@ -50,7 +50,7 @@ class RefreshToken(SQLModel, table=True):
     session_id: str = Col(sa_type=Text)
     parent_hash: bytes | None = Col(default=None, sa_type=LargeBinary)
     created_at: datetime = written_at()
-    used_at: datetime | None = instant()
+    used_at: datetime | None = nullable_instant()
 
 
 class SessionRead(BaseModel):

@@ -4,7 +4,7 @@
 # normalize() needs UTF-8, and ASCII skips it: 1 microsecond a task. Immutable, as generated columns require, which
 # array_to_string() and the extension unaccent are not. The body is in both functions, since a dump is restored with an
 # empty search_path, where neither would find the other.
-_FOLD = r"""
+_FOLD_BODY = r"""
     if octet_length(value) = char_length(value) then
         return lower(value);
     end if;
@@ -18,7 +18,7 @@ SEARCH_FOLD = (
     r"""
 create or replace function search_fold(value text) returns text language plpgsql immutable parallel safe as $$
 begin"""
-    + _FOLD
+    + _FOLD_BODY
 )
 # Title, tags, description, with a separator after each of the first two, so that one LIKE can match the field of a
 # word; and a space before each word, so that it can match the beginning of a word.
@@ -31,7 +31,7 @@ declare
         || translate(array_to_string(tags, ' '), E'\x01\x02\t\n\r', '     ') || E' \x02 '
         || coalesce(translate(description, E'\x01\x02\t\n\r', '     '), '') || ' ';
 begin"""
-    + _FOLD
+    + _FOLD_BODY
 )
 # The earliest instant of ``reminders`` later than ``after``, for a task with that due date in ``zone``.
 # A duration begins with its sign; days and time of day are separate parts (app.models.task_reminders).
@@ -52,4 +52,4 @@ returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as
     where m.at > after
 $$;
 """
-FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER)
+SQL_FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER)

@@ -10,10 +10,12 @@ from pydantic_core import PydanticCustomError
 from app.models.types import parse_date_or_instant, raw_items
 
 REMINDERS_MAX = 10
-LONGEST = timedelta(days=366)
-HELP = "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D"
+LONGEST_REMINDER = timedelta(days=366)
+REMINDER_HELP = (
+    "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D"
+)
 # RFC 5545, 3.3.6: weeks are not combined with other units. The digits are bounded so that int() stays cheap.
-_DURATION = re.compile(
+_DURATION_TEXT = re.compile(
     r"([+-])?P(?:(\d{1,3})W|(?=\d|T\d)(?:(\d{1,4})D)?(?:T(?=\d)(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})S)?)?)",
     re.ASCII,
 )
@@ -24,19 +26,19 @@ def _duration(text: str) -> str | None:
 
     Days stay days: one day before is the same time of day on the previous day, which is not always 24 hours.
     """
-    if (found := _DURATION.fullmatch(text)) is None:
+    if (found := _DURATION_TEXT.fullmatch(text)) is None:
         return None
     sign, weeks, days, hours, minutes, seconds = found.groups()
     whole = int(weeks or 0) * 7 + int(days or 0)
     left = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
-    if timedelta(days=whole, seconds=left) > LONGEST:
+    if timedelta(days=whole, seconds=left) > LONGEST_REMINDER:
         raise PydanticCustomError("reminder_range", "A reminder is at most 366 days from the due date")
-    clock = "".join(f"{number}{unit}" for number, unit in zip(_split(left), "HMS", strict=True) if number)
+    clock = "".join(f"{number}{unit}" for number, unit in zip(_split_seconds(left), "HMS", strict=True) if number)
     text = f"P{f'{whole}D' if whole else ''}{f'T{clock}' if clock else ''}"
     return "PT0S" if text == "P" else ("-" if sign == "-" else "") + text
 
 
-def _split(seconds: int) -> tuple[int, int, int]:
+def _split_seconds(seconds: int) -> tuple[int, int, int]:
     return seconds // 3600, seconds // 60 % 60, seconds % 60
 
 
@@ -49,32 +51,33 @@ def _reminder(text: str) -> str:
     except PydanticCustomError as error:
         if error.type == "date_range":
             raise
-        raise PydanticCustomError("reminder", HELP) from None
+        raise PydanticCustomError("reminder", REMINDER_HELP) from None
     if not isinstance(instant, datetime):
-        raise PydanticCustomError("reminder", HELP)
-    return spell(instant) if instant.tzinfo else instant.isoformat()
+        raise PydanticCustomError("reminder", REMINDER_HELP)
+    return spell_instant(instant) if instant.tzinfo else instant.isoformat()
 
 
-def spell(instant: datetime) -> str:
+def spell_instant(instant: datetime) -> str:
     """Returns the spelling in which reminders are stored."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _unique(reminders: list[str]) -> list[str]:
+def _unique_reminders(reminders: list[str]) -> list[str]:
     return list(dict.fromkeys(reminders))
 
 
 Reminder = Annotated[
     StrictStr,
     Field(
-        max_length=64, json_schema_extra={"anyOf": [{"format": "date-time"}, {"pattern": f"^({_DURATION.pattern})$"}]}
+        max_length=64,
+        json_schema_extra={"anyOf": [{"format": "date-time"}, {"pattern": f"^({_DURATION_TEXT.pattern})$"}]},
     ),
     AfterValidator(_reminder),
 ]
-Reminders = Annotated[
+ReminderList = Annotated[
     list[Reminder],
     raw_items(REMINDERS_MAX),
-    AfterValidator(_unique),
+    AfterValidator(_unique_reminders),
     Field(
         max_length=REMINDERS_MAX,
         description="Instants, or durations from the due date as in iCalendar; of a day, from its local midnight.",

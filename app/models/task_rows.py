@@ -13,8 +13,8 @@ from app.models.tasks import TASKS, TaskRead
 TaskRow: Any = msgspec.defstruct("TaskRow", list(TaskRead.model_fields), frozen=True, gc=False)
 
 # The columns of TaskRow: its fields in their order, ``due_on`` in place of ``due_date``, and ``due_at`` last.
-READ_COLUMNS = (*tuple("due_on" if name == "due_date" else name for name in TaskRead.model_fields), "due_at")
-_DUE, _DUE_AT = READ_COLUMNS.index("due_on"), len(READ_COLUMNS) - 1
+TASK_READ_COLUMNS = (*tuple("due_on" if name == "due_date" else name for name in TaskRead.model_fields), "due_at")
+_DUE_ON, _DUE_AT = TASK_READ_COLUMNS.index("due_on"), len(TASK_READ_COLUMNS) - 1
 
 
 # Columns whose JSON is text, with their parsers. fromisoformat also accepts "+00:00" and shortened fractions.
@@ -36,7 +36,7 @@ def task_of_change(data: dict[str, Any]) -> Any:
 
     A column that was added after the change is null.
     """
-    values = [(data.get(name), FROM_JSON.get(name)) for name in READ_COLUMNS]
+    values = [(data.get(name), FROM_JSON.get(name)) for name in TASK_READ_COLUMNS]
     return task_row([value if read is None or value is None else read(value) for value, read in values])
 
 
@@ -45,4 +45,4 @@ def task_row(record: Any) -> Any:
     due_at = record[_DUE_AT]
     if due_at is None:
         return TaskRow(*record[:_DUE_AT])
-    return TaskRow(*record[:_DUE], due_at, *record[_DUE + 1 : _DUE_AT])
+    return TaskRow(*record[:_DUE_ON], due_at, *record[_DUE_ON + 1 : _DUE_AT])

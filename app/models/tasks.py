@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, table_of, written_at
+from app.models.columns import identity, nullable_instant, table_of, written_at
 from app.models.task_fields import (
     TAGS_MAX,
     TITLE_MAX,
@@ -33,8 +33,8 @@ from app.models.task_fields import (
     Tags,
     Title,
 )
-from app.models.task_reminders import Reminders
-from app.models.types import Echoed, Instant, Int64, RowId, UpdateShape
+from app.models.task_reminders import ReminderList
+from app.models.types import IgnoresReadOnlyFields, Instant, Int64, RowId, UpdateModel
 
 # Sort keys that are not columns of the API. They are stored columns, because under row-level security an index range
 # cannot use an expression: its functions are not leakproof. PostgreSQL's "infinity" means "no date", so that one index
@@ -45,10 +45,10 @@ PRIORITY_SORT = "array_position(array['none','low','medium','high','urgent'], pr
 TITLE_SORT = "lower(title)"
 # The key that a move set, else one of the id, which sorts after those of all earlier rows. Text, ordered by its bytes:
 # there is always a key between two. The number of hexadecimal digits of the id comes first, then the digits, then "i".
-POSITION = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
+POSITION_KEY = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.sql_functions
-LIVE = text("deleted_at is null")
-OPEN = text("deleted_at is null and not completed")
+WHERE_LIVE = text("deleted_at is null")
+WHERE_OPEN = text("deleted_at is null and not completed")
 
 
 def _computed(name: str, type_: Any, expression: str) -> Any:
@@ -79,14 +79,14 @@ class Task(SQLModel, table=True):
         ForeignKeyConstraint(["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="tasks_parent_id_fkey"),
         ForeignKeyConstraint(["user_id", "series_id"], ["tasks.user_id", "tasks.id"], name="tasks_series_id_fkey"),
         # One index for each sort order. A page is a range of one: (sort key, id) after the cursor.
-        Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=LIVE),
-        Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=LIVE),
-        Index("tasks_by_due", "user_id", "due_sort", "id", postgresql_where=LIVE),
-        Index("tasks_by_completed_at", "user_id", "completed_sort", "id", postgresql_where=LIVE),
-        Index("tasks_by_priority", "user_id", "priority_sort", "id", postgresql_where=LIVE),
-        Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=LIVE),
-        Index("tasks_open", "user_id", "created_at", "id", postgresql_where=OPEN),
-        Index("tasks_open_by_due", "user_id", "due_sort", "id", postgresql_where=OPEN),
+        Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=WHERE_LIVE),
+        Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=WHERE_LIVE),
+        Index("tasks_by_due", "user_id", "due_sort", "id", postgresql_where=WHERE_LIVE),
+        Index("tasks_by_completed_at", "user_id", "completed_sort", "id", postgresql_where=WHERE_LIVE),
+        Index("tasks_by_priority", "user_id", "priority_sort", "id", postgresql_where=WHERE_LIVE),
+        Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=WHERE_LIVE),
+        Index("tasks_open", "user_id", "created_at", "id", postgresql_where=WHERE_OPEN),
+        Index("tasks_open_by_due", "user_id", "due_sort", "id", postgresql_where=WHERE_OPEN),
         # With the rows in the trash: a move must choose a key that no restored row has.
         Index("tasks_by_position", "user_id", "position", "id"),
         # These also serve the foreign keys, when a referenced row is deleted permanently.
@@ -108,10 +108,10 @@ class Task(SQLModel, table=True):
     title: str = Col(sa_type=Text)
     description: str | None = Col(default=None, sa_type=Text)
     completed: bool = Col(sa_column_kwargs={"server_default": text("false")})
-    completed_at: datetime | None = instant()
+    completed_at: datetime | None = nullable_instant()
     priority: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'medium'")})
     due_on: date | None = Col(default=None, sa_type=Date)
-    due_at: datetime | None = instant()
+    due_at: datetime | None = nullable_instant()
     due_sort: datetime = _computed("due_sort", DateTime(timezone=True), DUE_SORT)
     completed_sort: datetime = _computed("completed_sort", DateTime(timezone=True), COMPLETED_SORT)
     priority_sort: int = _computed("priority_sort", Integer, PRIORITY_SORT)
@@ -120,20 +120,20 @@ class Task(SQLModel, table=True):
     project_id: int | None = Col(default=None, sa_type=BigInteger)
     parent_id: int | None = Col(default=None, sa_type=BigInteger)
     moved_to: str | None = Col(default=None, sa_type=Text(collation="C"))
-    position: str = _computed("position", Text(collation="C"), POSITION)
+    position: str = _computed("position", Text(collation="C"), POSITION_KEY)
     recurrence: str | None = Col(default=None, sa_type=Text)
     recurrence_from: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'due'")})
     series_id: int | None = Col(default=None, sa_type=BigInteger)
     occurrences_done: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
     anchor_on: date | None = Col(default=None, sa_type=Date)
-    anchor_at: datetime | None = instant()
+    anchor_at: datetime | None = nullable_instant()
     reminders: list[str] = Col(sa_column=Column("reminders", ARRAY(Text), nullable=False, server_default=text("'{}'")))
-    remind_at: datetime | None = instant()
+    remind_at: datetime | None = nullable_instant()
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
     updated_at: datetime = written_at()
-    deleted_at: datetime | None = instant()
+    deleted_at: datetime | None = nullable_instant()
     search_text: str = _computed("search_text", Text, SEARCH_TEXT)
 
 
@@ -194,14 +194,14 @@ class TaskRead(BaseModel):
     updated_at: Instant
 
 
-WRITABLE = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
-WRITABLE |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
+WRITABLE_FIELDS = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
+WRITABLE_FIELDS |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
-class TaskBody(Echoed):
+class TaskBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE | {"deleted_at"}
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE_FIELDS | {"deleted_at"}
 
 
 class TaskCreate(TaskBody):
@@ -217,14 +217,14 @@ class TaskCreate(TaskBody):
     priority: Priority = Priority.MEDIUM
     due_date: DueDate | None = None
     tags: Tags = []
-    reminders: Reminders = []
+    reminders: ReminderList = []
     project_id: RowId | None = None
     parent_id: RowId | None = None
     recurrence: Recurrence | None = None
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
 
 
-class TaskUpdate(TaskBody, UpdateShape):
+class TaskUpdate(TaskBody, UpdateModel):
     """Only the fields sent change. ``null`` clears a field: ``priority`` becomes medium, lists become empty."""
 
     model_config = ConfigDict(
@@ -237,7 +237,7 @@ class TaskUpdate(TaskBody, UpdateShape):
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
-    reminders: Reminders | MISSING | None = MISSING
+    reminders: ReminderList | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
     recurrence: Recurrence | MISSING | None = MISSING

@@ -19,31 +19,33 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
-INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+INVISIBLE_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 # Letters and marks that are invisible: Hangul fillers, the empty Braille pattern, and characters of Unicode's
 # Default_Ignorable_Code_Point (grapheme joiner, Khmer inherent vowels, variation selectors).
-BLANK = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
-BLANK |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
+BLANK_CHARACTERS = set("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f")
+BLANK_CHARACTERS |= {chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
 MAX_ID = 2**63 - 1
 RAW_FACTOR = 8  # for what cleaning removes: outer spaces, marks that compose with their letter, duplicates
 MARKS_MAX = 30  # on one letter (UAX #15, Stream-Safe Text Format): normalizing costs the square of a run's length
 # Three characters that decompose into two marks each: their own combining class is 0.
 PAIRED_MARKS = {0x0F73: "\u0f71\u0f72", 0x0F75: "\u0f71\u0f74", 0x0F81: "\u0f71\u0f80"}
 _PAIRED_MARKS = re.compile(f"[{''.join(map(chr, PAIRED_MARKS))}]")
-_MARKS = re.compile(rb"[^\0]{%d}" % (MARKS_MAX + 1))
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INSTANT = re.compile(_DATE.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?")
+_MARKS_RUN = re.compile(rb"[^\0]{%d}" % (MARKS_MAX + 1))
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_DATE_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT_TEXT = re.compile(
+    _DATE_TEXT.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
 DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z"
 
 
-class Shape(BaseModel):
+class RequestModel(BaseModel):
     """A request body or query. An unknown field is an error that names it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Echoed(Shape):
+class IgnoresReadOnlyFields(RequestModel):
     """A body in which clients may send back the fields in READ_ONLY of a response; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]]
@@ -54,7 +56,7 @@ class Echoed(Shape):
         return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
 
 
-class UpdateShape(Shape):
+class UpdateModel(RequestModel):
     """Only the fields sent change; at least one is required that is not in ABOUT, which only qualify the request."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset()
@@ -83,11 +85,11 @@ def clean_text(value: str, limit: int) -> str:
         raise PydanticCustomError("nul_character", "Text must not contain the NUL character")
     if value.isascii():
         return value
-    if _SURROGATE.search(value):
+    if _LONE_SURROGATE.search(value):
         raise PydanticCustomError("lone_surrogate", "Text must not contain half of a surrogate pair")
     if _PAIRED_MARKS.search(value):
         value = value.translate(PAIRED_MARKS)
-    if _MARKS.search(bytes(map(unicodedata.combining, value))):
+    if _MARKS_RUN.search(bytes(map(unicodedata.combining, value))):
         raise PydanticCustomError("too_many_marks", "A letter should have at most {marks} marks", {"marks": MARKS_MAX})
     return unicodedata.normalize("NFC", value)
 
@@ -95,7 +97,7 @@ def clean_text(value: str, limit: int) -> str:
 def visible_text(value: str, limit: int) -> str:
     """Returns the text, trimmed and cleaned by ``clean_text``. Refuses text without a visible character."""
     value = clean_text(value, limit).strip()
-    if not any(c not in BLANK and unicodedata.category(c) not in INVISIBLE for c in value):
+    if not any(c not in BLANK_CHARACTERS and unicodedata.category(c) not in INVISIBLE_CATEGORIES for c in value):
         raise PydanticCustomError("blank_text", "Text must have at least one visible character")
     return value
 
@@ -106,9 +108,9 @@ def parse_date_or_instant(value: Any) -> Any:
     An instant without an offset stays naive: the service reads it in the owner's time zone. Numbers, which Pydantic
     would read as Unix time, are refused.
     """
-    if isinstance(value, str) and _DATE.fullmatch(value):
+    if isinstance(value, str) and _DATE_TEXT.fullmatch(value):
         value = _from_iso(date, value)
-    elif isinstance(value, str) and _INSTANT.fullmatch(value):
+    elif isinstance(value, str) and _INSTANT_TEXT.fullmatch(value):
         value = _from_iso(datetime, value.upper())
     if not isinstance(value, date):  # a datetime is also a date
         raise PydanticCustomError("date_text", DATE_HELP)

@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, table_of, written_at
+from app.models.columns import identity, nullable_instant, table_of, written_at
 from app.models.types import Instant, Int64
 
-NAME_MAX = 100
+VIEW_NAME_MAX = 100
 
 
 class View(SQLModel, table=True):
@@ -22,7 +22,7 @@ class View(SQLModel, table=True):
     __tablename__ = "views"
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], name="views_user_id_fkey"),
-        CheckConstraint(f"char_length(name) between 1 and {NAME_MAX}", name="views_name_check"),
+        CheckConstraint(f"char_length(name) between 1 and {VIEW_NAME_MAX}", name="views_name_check"),
         Index("views_name_key", "user_id", "name", unique=True, postgresql_where=text("deleted_at is null")),
         Index("views_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
@@ -34,7 +34,7 @@ class View(SQLModel, table=True):
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
     updated_at: datetime = written_at()
-    deleted_at: datetime | None = instant()
+    deleted_at: datetime | None = nullable_instant()
 
 
 VIEWS = table_of(View)

@@ -21,8 +21,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, instant, written_at
-from app.models.types import Instant, Shape, UpdateShape, cleaned, raw_items
+from app.models.columns import identity, nullable_instant, written_at
+from app.models.types import Instant, RequestModel, UpdateModel, cleaned, raw_items
 
 URL_MAX, EVENTS_MAX = 2000, 50
 
@@ -42,17 +42,17 @@ class Webhook(SQLModel, table=True):
     events: list[str] = Col(sa_column=Column("events", ARRAY(Text), nullable=False, server_default=text("'{}'")))
     secret: str = Col(sa_type=Text)
     previous_secret: str | None = Col(sa_type=Text)
-    previous_secret_until: datetime | None = instant()
+    previous_secret_until: datetime | None = nullable_instant()
     after_revision: int = Col(sa_type=BigInteger)
     after_entity: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     after_entity_id: int = Col(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     test_requested: bool = Col(sa_column_kwargs={"server_default": text("false")})
     attempts: int = Col(sa_type=Integer, sa_column_kwargs={"server_default": text("0")})
-    failing_since: datetime | None = instant()
+    failing_since: datetime | None = nullable_instant()
     next_attempt_at: datetime = written_at()
-    leased_until: datetime | None = instant()
+    leased_until: datetime | None = nullable_instant()
     lease: UUID | None = Col(sa_type=Uuid)
-    disabled_at: datetime | None = instant()
+    disabled_at: datetime | None = nullable_instant()
     disabled_reason: str | None = Col(sa_type=Text)
     created_at: datetime = written_at()
 
@@ -95,18 +95,18 @@ Events = Annotated[
 ]
 
 
-class WebhookCreate(Shape):
+class WebhookCreate(RequestModel):
     url: Url
     events: Events = []
 
 
-class WebhookUpdate(UpdateShape):
+class WebhookUpdate(UpdateModel):
     url: Url | MISSING = MISSING
     events: Events | MISSING = MISSING
     active: StrictBool | MISSING = Field(MISSING, description="true: resume deliveries after it was disabled.")
 
 
-EXAMPLE: Any = {
+WEBHOOK_EXAMPLE: Any = {
     "id": 3,
     "url": "https://example.com/hooks/todo",
     "events": ["task.completed"],
@@ -118,7 +118,7 @@ EXAMPLE: Any = {
 
 
 class WebhookRead(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [WEBHOOK_EXAMPLE]})
 
     id: int
     url: str
@@ -132,7 +132,7 @@ class WebhookRead(BaseModel):
 class WebhookCreated(WebhookRead):
     """``secret`` is shown only in this response."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE | {"secret": "whsec_..."}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [WEBHOOK_EXAMPLE | {"secret": "whsec_..."}]})
 
     secret: str = Field(description="For verifying signatures (Standard Webhooks).", examples=["whsec_..."])
 

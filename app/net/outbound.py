@@ -70,7 +70,7 @@ def _literal(host: str) -> Address | None:
         return None
 
 
-class Caller:
+class OutboundClient:
     """Sends webhook messages. Use as an async context manager."""
 
     def __init__(self, *, allow_private: bool) -> None:

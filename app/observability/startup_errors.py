@@ -14,11 +14,11 @@ STARTUP_HINTS = {
 }
 
 
-def reason(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """Describes the error and, where it is known, its remedy."""
     if isinstance(error, AppError) and error.__cause__ is not None:
         # The application error is for clients; the operator may read the database's own message.
-        return reason(error.__cause__)
+        return describe_failure(error.__cause__)
     if isinstance(error, asyncpg.PostgresError):
         text = str(error.args[0]) if error.args else type(error).__name__
         hint = next((hint for kind, hint in STARTUP_HINTS.items() if isinstance(error, kind)), None)
@@ -32,7 +32,7 @@ def reason(error: BaseException) -> str:
     return _one_line(str(error) or type(error).__name__)
 
 
-def settings_reasons(error: ValidationError) -> list[str]:
+def describe_invalid_settings(error: ValidationError) -> list[str]:
     """Returns one line for each invalid setting, without its value, which may be a secret."""
     lines = []
     for found in error.errors(include_input=False, include_url=False, include_context=False):

@@ -7,7 +7,17 @@ from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import APIKeyQuery
 
 from app.errors import TokenMissing
-from app.http.dependencies import Auth, FeedId, FeedSession, IfNoneMatch, Owner, ReadSession, Session, UserId, bearer
+from app.http.dependencies import (
+    Auth,
+    FeedId,
+    FeedSession,
+    IfNoneMatch,
+    Owner,
+    ReadSession,
+    UserId,
+    WriteSession,
+    bearer,
+)
 from app.http.etags import is_unchanged, list_etag
 from app.http.responses import PRIVATE_NO_CACHE, Json, ShownOnce, header
 from app.http.routing import DirectRoute
@@ -35,7 +45,7 @@ FEED_UNCHANGED: dict[str, Any] = {
 
 
 @router.post("/calendar", status_code=201, response_model=CalendarCreated, dependencies=bearer_only)
-async def create_calendar(request: Request, owner: Owner, session: Session, wanted: CalendarCreate) -> Response:
+async def create_calendar(request: Request, owner: Owner, session: WriteSession, wanted: CalendarCreate) -> Response:
     """Creates a URL that a calendar can subscribe to. Its token is shown once and can be revoked."""
     made = await calendar_feeds.create_calendar(session, owner, wanted)
     base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
@@ -50,7 +60,7 @@ async def list_calendars(owner: Owner, session: ReadSession) -> Response:
 
 
 @router.delete("/calendar/{feed_id}", status_code=204, response_class=Response, dependencies=bearer_only)
-async def revoke_calendar(owner: Owner, session: Session, feed_id: FeedId) -> Response:
+async def revoke_calendar(owner: Owner, session: WriteSession, feed_id: FeedId) -> Response:
     """Revokes a feed: its URL stops working."""
     await calendar_feeds.revoke_calendar(session, owner, feed_id)
     return Response(status_code=204)
@@ -78,7 +88,7 @@ async def read_calendar(
     if not query.token:
         raise TokenMissing
     feed = await calendar_feeds.open_calendar(session, user_id, query.token)
-    await auth.guard.refuse_disabled(user_id)
+    await auth.revocations.refuse_disabled(user_id)
     etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics")
     headers = {"ETag": etag, "Cache-Control": PRIVATE_NO_CACHE}
     if is_unchanged(if_none_match, etag):

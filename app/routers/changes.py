@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
-from app.http.dependencies import Caller, Owner, ReadSession, Revision, Session, TaskId, bearer
+from app.http.dependencies import Caller, Owner, ReadSession, Revision, TaskId, WriteSession, bearer
 from app.http.responses import Json, encode_list
 from app.http.routing import DirectRoute
 from app.live.event_stream import EventStream
@@ -54,7 +54,7 @@ async def stream_events(
     can_end = (
         caller.session_id is not None or caller.token_id is not None
     )  # other identities cannot be revoked: they expire
-    still_valid = partial(request.app.state.auth.guard.still_valid, caller) if can_end else None
+    still_valid = partial(request.app.state.auth.revocations.still_valid, caller) if can_end else None
     return EventStream(hub, owner, position, behind=behind, expires_at=caller.expires_at, still_valid=still_valid)
 
 
@@ -68,7 +68,7 @@ async def list_history(
 
 
 @router.post("/changes/{revision}/undo", response_model=Undone, responses={409: UNDO_REFUSED})
-async def undo_change(owner: Owner, session: Session, revision: Revision) -> Response:
+async def undo_change(owner: Owner, session: WriteSession, revision: Revision) -> Response:
     """Undoes a whole write, by a new write that can also be undone. Entities that it created go to the trash."""
     done = await undo.undo_change(session, owner, revision)
     return Json({"revision": done[0].revision if done else revision, "changes": await encode_list(done)})

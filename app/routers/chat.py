@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.assistant.chat import Chat
-from app.assistant.idempotency import read_repeat, replayed, wants_stream
-from app.assistant.stream import ChatStream, unless_gone
+from app.assistant.idempotency import read_chat_idempotency, replay_answer, wants_stream
+from app.assistant.stream import ChatStream, cancel_on_disconnect
 from app.errors import AppError
-from app.http.dependencies import Caller, ConversationId, Owner, ReadSession, Session, bearer, limited
-from app.http.problems import of_fact
+from app.http.dependencies import Caller, ConversationId, Owner, ReadSession, WriteSession, bearer, limited
+from app.http.problems import problem_from_error
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.conversations import ConversationRead, MessageRead
 from app.schemas.chat import BeforeQuery, ChatAnswer, ChatRequest
 from app.services.assistant import conversations
-from app.services.idempotency import Answer
+from app.services.idempotency import StoredResponse
 
 router = APIRouter(
     prefix="/api/{user_id}", tags=["assistant"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -45,19 +45,19 @@ async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatReques
     as the next message, or `confirm`. With `Accept: text/event-stream` the answer is streamed.
     """
     service: Chat = request.app.state.chat
-    still_valid = partial(request.app.state.auth.guard.still_valid, caller)
+    still_valid = partial(request.app.state.auth.revocations.still_valid, caller)
     with ExitStack() as stack:
-        stack.enter_context(service.runs.admitted(owner))
-        begun = await service.begin(owner, asked, still_valid, read_repeat(request, asked))
-        if isinstance(begun, Answer):
-            return replayed(begun)
+        stack.enter_context(service.admission.admit(owner))
+        begun = await service.begin(owner, asked, still_valid, read_chat_idempotency(request, asked))
+        if isinstance(begun, StoredResponse):
+            return replay_answer(begun)
         named = {"X-Conversation-Id": str(begun.turn.conversation_id)}
         if wants_stream(request):
             return ChatStream(partial(service.answer, begun), named, stack.pop_all())
         try:
-            return Json(await unless_gone(service.answer(begun), request.receive), headers=named)
+            return Json(await cancel_on_disconnect(service.answer(begun), request.receive), headers=named)
         except AppError as error:
-            response = of_fact(error)
+            response = problem_from_error(error)
             response.headers.update(named)
             return response
 
@@ -79,7 +79,7 @@ async def list_messages(
 
 
 @router.delete("/conversations/{conversation_id}", status_code=204, response_class=Response)
-async def delete_conversation(owner: Owner, session: Session, conversation_id: ConversationId) -> Response:
+async def delete_conversation(owner: Owner, session: WriteSession, conversation_id: ConversationId) -> Response:
     """Deletes a conversation with its messages. Writes that it made stay."""
     await conversations.delete_conversation(session, owner, conversation_id)
     return Response(status_code=204)

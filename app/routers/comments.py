@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.http.dependencies import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
+from app.http.dependencies import CommentId, IfMatch, IfNoneMatch, Owner, ReadSession, TaskId, WriteSession, bearer
 from app.http.entity_responses import (
-    ENTITY,
-    ETAG,
-    UNCHANGED,
-    answer_if_news,
-    created_answer,
-    entity_answer,
-    location_of,
+    ENTITY_RESPONSE,
+    ENTITY_UNCHANGED,
+    VERSION_HEADER,
+    conditional_response,
+    created_response,
+    entity_response,
+    location_header,
 )
 from app.http.etags import expected_versions
 from app.http.list_responses import ARRAY_RESPONSE, LIST_UNCHANGED, array_response, etag_of_list, unchanged_list
@@ -28,7 +28,7 @@ router = APIRouter(
     dependencies=[Security(bearer)],
 )
 
-COMMENT_CREATED: dict[str, Any] = {"headers": ETAG | location_of("comment")}
+COMMENT_CREATED: dict[str, Any] = {"headers": VERSION_HEADER | location_header("comment")}
 
 
 @router.get("", response_model=list[CommentRead], responses={200: ARRAY_RESPONSE, 304: LIST_UNCHANGED})
@@ -49,25 +49,25 @@ async def list_comments(
 
 @router.post("", status_code=201, response_model=CommentRead, responses={201: COMMENT_CREATED})
 async def create_comment(
-    request: Request, owner: Owner, session: Session, task_id: TaskId, comment: CommentBody
+    request: Request, owner: Owner, session: WriteSession, task_id: TaskId, comment: CommentBody
 ) -> Response:
     """Creates a comment on a task."""
     created = await comments.create_comment(session, owner, task_id, comment)
-    return created_answer(request, created)
+    return created_response(request, created)
 
 
-@router.get("/{comment_id}", response_model=CommentRead, responses={200: ENTITY, 304: UNCHANGED})
+@router.get("/{comment_id}", response_model=CommentRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
 async def get_comment(
     owner: Owner, session: ReadSession, task_id: TaskId, comment_id: CommentId, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Returns one comment, or 304 if `If-None-Match` names its version."""
-    return answer_if_news(await comments.get_comment(session, owner, task_id, comment_id), if_none_match)
+    return conditional_response(await comments.get_comment(session, owner, task_id, comment_id), if_none_match)
 
 
-@router.patch("/{comment_id}", response_model=CommentRead, responses={200: ENTITY})
+@router.patch("/{comment_id}", response_model=CommentRead, responses={200: ENTITY_RESPONSE})
 async def update_comment(
     owner: Owner,
-    session: Session,
+    session: WriteSession,
     task_id: TaskId,
     comment_id: CommentId,
     change: CommentBody,
@@ -75,12 +75,14 @@ async def update_comment(
 ) -> Response:
     """Changes the text. With a stale `If-Match` the response is 412."""
     versions = expected_versions(if_match)
-    return entity_answer(await comments.update_comment(session, owner, task_id, comment_id, change, versions=versions))
+    return entity_response(
+        await comments.update_comment(session, owner, task_id, comment_id, change, versions=versions)
+    )
 
 
 @router.delete("/{comment_id}", status_code=204, response_class=Response)
 async def delete_comment(
-    owner: Owner, session: Session, task_id: TaskId, comment_id: CommentId, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, task_id: TaskId, comment_id: CommentId, if_match: IfMatch = None
 ) -> Response:
     """Deletes a comment. Undo restores it."""
     await comments.delete_comment(session, owner, task_id, comment_id, versions=expected_versions(if_match))

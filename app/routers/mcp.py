@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.assistant.mcp.allowed_origins import check_place
+from app.assistant.mcp.allowed_origins import check_host_and_origin
 from app.assistant.mcp.message_limits import check_message
-from app.errors import AppError, Kind
+from app.errors import AppError, ErrorKind
 from app.http.body import read_body, read_json
 from app.http.dependencies import authenticate
-from app.http.problems import of_fact
+from app.http.problems import problem_from_error
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 
@@ -20,13 +20,13 @@ METADATA_PATH = "/.well-known/oauth-protected-resource"
 async def call_mcp(request: Request) -> Response:
     """Handles one JSON-RPC message. Each is authenticated; the tools check the scope of the token."""
     settings = request.app.state.settings
-    check_place(settings, request.headers.get("host", ""), request.headers.get("origin"))
+    check_host_and_origin(settings, request.headers.get("host", ""), request.headers.get("origin"))
     try:
         request.scope["identity"] = await authenticate(request)
     except AppError as error:
-        if error.kind is not Kind.UNAUTHENTICATED:
+        if error.kind is not ErrorKind.UNAUTHENTICATED:
             raise
-        response = of_fact(error)
+        response = problem_from_error(error)
         where = f'resource_metadata="{_base(request)}{METADATA_PATH}/mcp"'  # RFC 9728, 5.1
         response.headers["WWW-Authenticate"] += (", " if "=" in response.headers["WWW-Authenticate"] else " ") + where
         return response
@@ -50,7 +50,7 @@ async def get_mcp_metadata(request: Request) -> Response:
 def _metadata(request: Request) -> Response:
     """Returns where tokens for ``/mcp`` come from (RFC 9728). This service's own tokens are not OAuth."""
     settings = request.app.state.settings
-    check_place(settings, request.headers.get("host", ""), None)
+    check_host_and_origin(settings, request.headers.get("host", ""), None)
     metadata = {
         "resource": f"{_base(request)}/mcp",
         "resource_name": "Todo",

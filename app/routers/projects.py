@@ -4,15 +4,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, Session, bearer
+from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, WriteSession, bearer
 from app.http.entity_responses import (
-    ENTITY,
-    ETAG,
-    UNCHANGED,
-    answer_if_news,
-    created_answer,
-    entity_answer,
-    location_of,
+    ENTITY_RESPONSE,
+    ENTITY_UNCHANGED,
+    VERSION_HEADER,
+    conditional_response,
+    created_response,
+    entity_response,
+    location_header,
 )
 from app.http.etags import expected_versions
 from app.http.list_responses import LIST_HEADERS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
@@ -25,7 +25,7 @@ from app.services import projects
 router = APIRouter(
     prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
-PROJECT_CREATED: dict[str, Any] = {"headers": ETAG | location_of("project")}
+PROJECT_CREATED: dict[str, Any] = {"headers": VERSION_HEADER | location_header("project")}
 PROJECT_LIST: dict[str, Any] = {"headers": LIST_HEADERS}
 PROJECT_NAME_TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
 
@@ -46,38 +46,38 @@ async def list_projects(
 
 
 @router.post("", status_code=201, response_model=ProjectRead, responses={201: PROJECT_CREATED, 409: PROJECT_NAME_TAKEN})
-async def create_project(request: Request, owner: Owner, session: Session, project: ProjectCreate) -> Response:
+async def create_project(request: Request, owner: Owner, session: WriteSession, project: ProjectCreate) -> Response:
     """Creates a project after the others."""
     created = await projects.create_project(session, owner, project)
-    return created_answer(request, created)
+    return created_response(request, created)
 
 
-@router.get("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 304: UNCHANGED})
+@router.get("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
 async def get_project(
     owner: Owner, session: ReadSession, project_id: ProjectId, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Returns one project, or 304 if `If-None-Match` names its version."""
-    return answer_if_news(await projects.get_project(session, owner, project_id), if_none_match)
+    return conditional_response(await projects.get_project(session, owner, project_id), if_none_match)
 
 
 async def _change_project(
-    owner: str, session: Session, project_id: int, change: ProjectUpdate, if_match: str | None
+    owner: str, session: WriteSession, project_id: int, change: ProjectUpdate, if_match: str | None
 ) -> Response:
     versions = expected_versions(if_match)
-    return entity_answer(await projects.update_project(session, owner, project_id, change, versions=versions))
+    return entity_response(await projects.update_project(session, owner, project_id, change, versions=versions))
 
 
-@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: PROJECT_NAME_TAKEN})
+@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 409: PROJECT_NAME_TAKEN})
 async def update_project(
-    owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
     """Changes the fields sent. An `archived` project is not listed by default; its tasks stay."""
     return await _change_project(owner, session, project_id, change, if_match)
 
 
-@router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY, 409: PROJECT_NAME_TAKEN})
+@router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 409: PROJECT_NAME_TAKEN})
 async def replace_project(
-    owner: Owner, session: Session, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
     """Changes the fields sent, like PATCH, for clients that send PUT."""
     return await _change_project(owner, session, project_id, change, if_match)
@@ -86,7 +86,7 @@ async def replace_project(
 @router.delete("/{project_id}", status_code=204, response_class=Response)
 async def delete_project(
     owner: Owner,
-    session: Session,
+    session: WriteSession,
     project_id: ProjectId,
     query: Annotated[ProjectDeletion, Query()],
     if_match: IfMatch = None,
@@ -97,7 +97,9 @@ async def delete_project(
     return Response(status_code=204)
 
 
-@router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY})
-async def move_project(owner: Owner, session: Session, project_id: ProjectId, move: Move) -> Response:
+@router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY_RESPONSE})
+async def move_project(owner: Owner, session: WriteSession, project_id: ProjectId, move: Move) -> Response:
     """Moves a project directly before or after another one."""
-    return entity_answer(await projects.move_project(session, owner, project_id, before=move.before, after=move.after))
+    return entity_response(
+        await projects.move_project(session, owner, project_id, before=move.before, after=move.after)
+    )

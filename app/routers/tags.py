@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.http.dependencies import IfNoneMatch, Owner, ReadSession, Session, TagName, bearer
+from app.http.dependencies import IfNoneMatch, Owner, ReadSession, TagName, WriteSession, bearer
 from app.http.list_responses import ARRAY_RESPONSE, LIST_UNCHANGED, array_response, etag_of_list, unchanged_list
 from app.http.responses import Json
 from app.http.routing import DirectRoute
@@ -35,7 +35,7 @@ async def list_tags(
 @router.patch(
     "/{name:path}", response_model=TagRead, responses={409: {"description": "The new name is in use: see `merge`."}}
 )
-async def rename_tag(owner: Owner, session: Session, name: TagName, change: TagUpdate) -> Response:
+async def rename_tag(owner: Owner, session: WriteSession, name: TagName, change: TagUpdate) -> Response:
     """Renames a tag on every task, or with `merge` merges it into another one.
 
     Tasks in the trash are included, so that restoring one does not bring the old name back. Each task gets its own
@@ -45,7 +45,7 @@ async def rename_tag(owner: Owner, session: Session, name: TagName, change: TagU
 
 
 @router.delete("/{name:path}", status_code=204, response_class=Response)
-async def delete_tag(owner: Owner, session: Session, name: TagName) -> Response:
+async def delete_tag(owner: Owner, session: WriteSession, name: TagName) -> Response:
     """Removes a tag from every task; the tasks stay."""
     await tags.delete_tag(session, owner, name)
     return Response(status_code=204)

@@ -5,19 +5,26 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
-from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ReadSession, Session, TaskId, bearer
+from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ReadSession, TaskId, WriteSession, bearer
 from app.http.entity_responses import (
-    ENTITY,
-    ETAG,
-    UNCHANGED,
-    answer_if_news,
-    created_answer,
-    entity_answer,
-    location_of,
+    ENTITY_RESPONSE,
+    ENTITY_UNCHANGED,
+    VERSION_HEADER,
+    conditional_response,
+    created_response,
+    entity_response,
+    location_header,
     version_headers,
 )
 from app.http.etags import expected_versions
-from app.http.list_responses import LIST, LIST_UNCHANGED, etag_of_list, list_answer, unchanged_list, wants_total
+from app.http.list_responses import (
+    LIST_UNCHANGED,
+    TASK_LIST_RESPONSE,
+    etag_of_list,
+    task_list_response,
+    unchanged_list,
+    wants_total,
+)
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.task_fields import Subtasks
@@ -35,14 +42,14 @@ router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
-CREATED: dict[str, Any] = {"headers": ETAG | location_of("task")}
+CREATED: dict[str, Any] = {"headers": VERSION_HEADER | location_header("task")}
 BULK: dict[str, Any] = {
     "headers": header("X-Revision", "The number of the write, when anything was written.", "integer")
 }
 COMPLETED = {"description": "The task is completed, or has as many reminders as there can be."}
 
 
-@router.get("", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
+@router.get("", response_model=list[TaskRead], responses={200: TASK_LIST_RESPONSE, 304: LIST_UNCHANGED})
 async def list_tasks(
     request: Request,
     owner: Owner,
@@ -54,17 +61,19 @@ async def list_tasks(
     if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
     page = await listing.list_tasks(session, owner, query, count=wants_total(request, query))
-    return list_answer(request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None)
+    return task_list_response(
+        request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None
+    )
 
 
 @router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
-async def create_task(request: Request, owner: Owner, session: Session, task: TaskCreate) -> Response:
+async def create_task(request: Request, owner: Owner, session: WriteSession, task: TaskCreate) -> Response:
     """Create a task; only `title` is required."""
     created = await create_update.create_task(session, owner, task)
-    return created_answer(request, created)
+    return created_response(request, created)
 
 
-@router.get("/trash", response_model=list[TaskRead], responses={200: LIST, 304: LIST_UNCHANGED})
+@router.get("/trash", response_model=list[TaskRead], responses={200: TASK_LIST_RESPONSE, 304: LIST_UNCHANGED})
 async def list_trash(
     request: Request,
     owner: Owner,
@@ -76,47 +85,49 @@ async def list_trash(
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await listing.list_trash(session, owner, query, count=wants_total(request, query))
-    return list_answer(request, page, query, etag_of_list(request, page.revision, owner))
+    return task_list_response(request, page, query, etag_of_list(request, page.revision, owner))
 
 
 @router.delete("/trash", status_code=204, response_class=Response)
-async def empty_trash(owner: Owner, session: Session) -> Response:
+async def empty_trash(owner: Owner, session: WriteSession) -> Response:
     """Delete for good everything that is in the trash, and the projects, comments and views that were deleted."""
     await trash.empty_trash(session, owner)
     return Response(status_code=204)
 
 
-@router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY, 304: UNCHANGED})
+@router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
 async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
     """One task. With `If-None-Match` and nothing new: 304."""
-    return answer_if_news(await create_update.get_task(session, owner, task_id), if_none_match)
+    return conditional_response(await create_update.get_task(session, owner, task_id), if_none_match)
 
 
-async def _update(owner: str, session: Session, task_id: int, change: TaskUpdate, if_match: str | None) -> Response:
+async def _update(
+    owner: str, session: WriteSession, task_id: int, change: TaskUpdate, if_match: str | None
+) -> Response:
     versions = expected_versions(if_match)
-    return entity_answer(await create_update.update_task(session, owner, task_id, change, versions=versions))
+    return entity_response(await create_update.update_task(session, owner, task_id, change, versions=versions))
 
 
-@router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY})
+@router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def update_task(
-    owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
     """Change the fields sent and no others; `null` clears. With `If-Match` only if nobody else was faster: else 412."""
     return await _update(owner, session, task_id, change, if_match)
 
 
-@router.put("/{task_id}", response_model=TaskRead, responses={200: ENTITY})
+@router.put("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def replace_task(
-    owner: Owner, session: Session, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
     """The same as PATCH, for clients that send PUT: fields that are not sent keep their values."""
     return await _update(owner, session, task_id, change, if_match)
 
 
-@router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: ENTITY})
+@router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def complete_task(
     owner: Owner,
-    session: Session,
+    session: WriteSession,
     task_id: TaskId,
     wanted: Annotated[TaskComplete | None, Body()] = None,
     if_match: IfMatch = None,
@@ -129,44 +140,46 @@ async def complete_task(
     completed = wanted.completed if wanted else None
     keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
     versions = expected_versions(if_match)
-    return entity_answer(
+    return entity_response(
         await completion.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)
     )
 
 
 @router.post(
-    "/{task_id}/skip", response_model=TaskRead, responses={200: ENTITY, 409: {"description": "It does not recur."}}
+    "/{task_id}/skip",
+    response_model=TaskRead,
+    responses={200: ENTITY_RESPONSE, 409: {"description": "It does not recur."}},
 )
-async def skip_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
+async def skip_task(owner: Owner, session: WriteSession, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """A recurring task goes on to its next date, with nothing done."""
-    return entity_answer(await completion.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
+    return entity_response(await completion.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
 
 
-@router.post("/{task_id}/move", response_model=TaskRead, responses={200: ENTITY})
+@router.post("/{task_id}/move", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def move_task(
-    owner: Owner, session: Session, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
 ) -> Response:
     """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
-    return entity_answer(
+    return entity_response(
         await reordering.move_task(session, owner, task_id, move, versions=expected_versions(if_match))
     )
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
-async def delete_task(owner: Owner, session: Session, task_id: TaskId, if_match: IfMatch = None) -> Response:
+async def delete_task(owner: Owner, session: WriteSession, task_id: TaskId, if_match: IfMatch = None) -> Response:
     """Into the trash, with all below it: gone from every other view until it is restored."""
     await task_trash.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
-@router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY})
-async def restore_task(owner: Owner, session: Session, task_id: TaskId) -> Response:
+@router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
+async def restore_task(owner: Owner, session: WriteSession, task_id: TaskId) -> Response:
     """Bring a task back from the trash, with what was below it and went there together with it."""
-    return entity_answer(await task_trash.restore_task(session, owner, task_id))
+    return entity_response(await task_trash.restore_task(session, owner, task_id))
 
 
 @router.post("/quick", status_code=201, response_model=QuickAdded, responses={200: QUICK, 201: CREATED})
-async def quick_add_task(request: Request, owner: Owner, session: Session, wanted: QuickTask) -> Response:
+async def quick_add_task(request: Request, owner: Owner, session: WriteSession, wanted: QuickTask) -> Response:
     """A task from a line of text, such as "Pay rent every month on the 1st at 9 #home p:high @bank".
 
     Days, times and repeats are read in English, in your time zone. `#` names a project, which is created when new;
@@ -181,7 +194,7 @@ async def quick_add_task(request: Request, owner: Owner, session: Session, wante
 
 
 @router.post("/bulk", response_model=BulkResult, responses={200: BULK})
-async def write_tasks(owner: Owner, session: Session, wanted: BulkWrite) -> Response:
+async def write_tasks(owner: Owner, session: WriteSession, wanted: BulkWrite) -> Response:
     """Do the same to up to 1,000 tasks: all of them in one write, or none. Undoing its number takes all of it back.
 
     Each action means what it means for one task, with all that follows for subtasks and series. Where a task and one
@@ -192,10 +205,10 @@ async def write_tasks(owner: Owner, session: Session, wanted: BulkWrite) -> Resp
     return Json({"results": results}, headers={} if revision is None else {"X-Revision": str(revision)})
 
 
-@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY, 409: COMPLETED})
+@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 409: COMPLETED})
 async def snooze_task(
-    owner: Owner, session: Session, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
+    owner: Owner, session: WriteSession, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
 ) -> Response:
     """Remind once more, at `until` or in so many `minutes`. Reminders at instants that have passed are dropped."""
     task = await reminders.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
-    return entity_answer(task)
+    return entity_response(task)

@@ -15,9 +15,9 @@ from app.http.uploads import format_of, spool_body
 from app.jobs.exporting import Export
 from app.jobs.importing import Import
 from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
-from app.services.transfer.formats.detect import rows_of
+from app.services.transfer.formats.detect import open_rows
 from app.services.transfer.import_lease import ImportLease
-from app.services.transfer.row_validation import Reader
+from app.services.transfer.row_validation import RowReader
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
 EXPORT_MEDIA_TYPES = {
@@ -77,12 +77,12 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
     settings, database = request.app.state.settings, request.app.state.database
     kind, moment = format_of(request), now()
     zone = ZoneInfo((await Export(database, owner).head()).timezone)
-    reader = Reader(description_max=settings.description_max, timezone=zone, now=moment)
+    reader = RowReader(description_max=settings.description_max, timezone=zone, now=moment)
     rows_max = settings.import_rows_max
     async with (
         spool_body(request, settings.import_limit) as file,
         ImportLease(database, owner) as lease,  # after the upload, whose duration is not limited
-        rows_of(file, kind, owner, moment, zone, rows_max=rows_max) as found,
+        open_rows(file, kind, owner, moment, zone, rows_max=rows_max) as found,
     ):
         name, rows = found
         job = Import(database, owner, reader, dry_run=query.dry_run, gone=request.is_disconnected, lease=lease)

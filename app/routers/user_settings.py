@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, Security
 
-from app.http.dependencies import Owner, ReadSession, Session, bearer
+from app.http.dependencies import Owner, ReadSession, WriteSession, bearer
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.user_settings import PreferencesRead, PreferencesUpdate
@@ -20,7 +20,7 @@ async def get_settings(owner: Owner, session: ReadSession) -> Response:
 
 
 @router.patch("", response_model=PreferencesRead)
-async def update_settings(owner: Owner, session: Session, change: PreferencesUpdate) -> Response:
+async def update_settings(owner: Owner, session: WriteSession, change: PreferencesUpdate) -> Response:
     """Sets the time zone, which decides when a day begins and what a local time without offset means.
 
     Reminders relative to a due date move also, as one change of their tasks.

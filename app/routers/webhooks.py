@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response, Security
 
-from app.http.dependencies import Owner, ReadSession, Session, WebhookId, bearer
+from app.http.dependencies import Owner, ReadSession, WebhookId, WriteSession, bearer
 from app.http.responses import Json, ShownOnce
 from app.http.routing import DirectRoute
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
@@ -20,7 +20,7 @@ async def list_webhooks(owner: Owner, session: ReadSession) -> Response:
 
 
 @router.post("", status_code=201, response_model=WebhookCreated)
-async def create_webhook(request: Request, owner: Owner, session: Session, webhook: WebhookCreate) -> Response:
+async def create_webhook(request: Request, owner: Owner, session: WriteSession, webhook: WebhookCreate) -> Response:
     """Creates a webhook: each event from now on is sent to `url`, in order, signed by Standard Webhooks.
 
     The secret is shown once. An event is delivered at least once, with the same `webhook-id` in each attempt. Responses
@@ -40,7 +40,7 @@ async def get_webhook(owner: Owner, session: ReadSession, webhook_id: WebhookId)
 
 @router.patch("/{webhook_id}", response_model=WebhookRead)
 async def update_webhook(
-    request: Request, owner: Owner, session: Session, webhook_id: WebhookId, change: WebhookUpdate
+    request: Request, owner: Owner, session: WriteSession, webhook_id: WebhookId, change: WebhookUpdate
 ) -> Response:
     """Changes the URL, the events, or whether it is active. Activated again, it continues where it stopped."""
     private = request.app.state.settings.webhooks_allow_private
@@ -48,21 +48,21 @@ async def update_webhook(
 
 
 @router.delete("/{webhook_id}", status_code=204, response_class=Response)
-async def delete_webhook(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
+async def delete_webhook(owner: Owner, session: WriteSession, webhook_id: WebhookId) -> Response:
     """Deletes a webhook and its deliveries."""
     await subscriptions.delete_webhook(session, owner, webhook_id)
     return Response(status_code=204)
 
 
 @router.post("/{webhook_id}/rotate", response_model=WebhookCreated)
-async def rotate_secret(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
+async def rotate_secret(owner: Owner, session: WriteSession, webhook_id: WebhookId) -> Response:
     """Replaces the secret; the new one is shown once. For 24 hours each message is also signed with the old one."""
     rotated = await subscriptions.rotate_secret(session, owner, webhook_id)
     return ShownOnce(rotated, instead="Rotate it once more, with another Idempotency-Key.")
 
 
 @router.post("/{webhook_id}/test", status_code=202, response_class=Response)
-async def test_webhook(owner: Owner, session: Session, webhook_id: WebhookId) -> Response:
+async def test_webhook(owner: Owner, session: WriteSession, webhook_id: WebhookId) -> Response:
     """Sends a `webhook.test` as soon as possible; its outcome is among the deliveries."""
     await subscriptions.test_webhook(session, owner, webhook_id)
     return Response(status_code=202)

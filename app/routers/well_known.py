@@ -12,5 +12,5 @@ router = APIRouter(prefix="/.well-known", tags=["auth"], route_class=DirectRoute
 @router.get("/jwks.json")
 async def get_jwks(auth: Auth) -> Response:
     """Returns the public key of this service's access tokens (RFC 7517); none if a shared secret signs them."""
-    keys = auth.own.jwks() if auth.own else {"keys": []}
+    keys = auth.token_issuer.jwks() if auth.token_issuer else {"keys": []}
     return Json(keys, headers={"Cache-Control": "public, max-age=300"})

@@ -4,42 +4,42 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from app.models.accounts import AccountRead, Email, GivenPassword, NewPassword
-from app.models.types import Shape
+from app.models.accounts import AccountRead, EmailAddress, GivenPassword, NewPassword
+from app.models.types import RequestModel
 
 TokenText = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 
 
-class Login(Shape):
+class Login(RequestModel):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"email": "alice@example.com", "password": "correct horse battery"}]}
     )
 
-    email: Email
+    email: EmailAddress
     password: GivenPassword
 
 
-class Refresh(Shape):
+class Refresh(RequestModel):
     """Empty where the refresh token is in its cookie."""
 
     refresh_token: TokenText | None = None
 
 
-class PasswordChange(Shape):
+class PasswordChange(RequestModel):
     current_password: GivenPassword
     new_password: NewPassword
 
 
-class PasswordForgotten(Shape):
-    email: Email
+class PasswordForgotten(RequestModel):
+    email: EmailAddress
 
 
-class PasswordReset(Shape):
+class PasswordReset(RequestModel):
     token: TokenText
     new_password: NewPassword
 
 
-class PasswordAgain(Shape):
+class PasswordAgain(RequestModel):
     """For actions that cannot be undone."""
 
     password: GivenPassword

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.models.types import MAX_ID, Instant, Shape
-from app.schemas.queries import Limit, Whole
+from app.models.types import MAX_ID, Instant, RequestModel
+from app.schemas.queries import PageLimit, WholeNumber
 
-EXAMPLE: Any = {
+CHANGE_EXAMPLE: Any = {
     "revision": 42,
     "entity": "task",
     "entity_id": 7,
@@ -19,22 +19,22 @@ EXAMPLE: Any = {
 }
 
 
-Since = Annotated[int, Whole, Field(ge=0, le=MAX_ID)]
+Since = Annotated[int, WholeNumber, Field(ge=0, le=MAX_ID)]
 
 
-class ChangesQuery(Shape):
+class ChangesQuery(RequestModel):
     since: Since = Field(0, description="Changes after this revision: X-Revision of a list, or next of a page.")
-    limit: Limit = Field(100, description="Rows; a page is longer where it would split the rows of one write.")
+    limit: PageLimit = Field(100, description="Rows; a page is longer where it would split the rows of one write.")
 
 
-class EventsQuery(Shape):
+class EventsQuery(RequestModel):
     since: Since | None = Field(
         None, description="Send the changes after this revision first. Default: Last-Event-ID, else only new changes."
     )
 
 
-class HistoryQuery(Shape):
-    limit: Limit = Field(100, description="Writes, latest first.")
+class HistoryQuery(RequestModel):
+    limit: PageLimit = Field(100, description="Writes, latest first.")
     before: Since | None = Field(
         None, description="Only writes before this revision: the last one of the previous page."
     )
@@ -43,7 +43,7 @@ class HistoryQuery(Shape):
 class ChangeRead(BaseModel):
     """One entity after one write."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [CHANGE_EXAMPLE]})
 
     revision: int = Field(description="The revision of the write. Rows of one write share it.")
     entity: str
@@ -59,7 +59,9 @@ class ChangeRead(BaseModel):
 class ChangesPage(BaseModel):
     """Rows of one write are never on two pages, so a page can be longer than requested."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"changes": [EXAMPLE], "next": 42, "has_more": False}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"changes": [CHANGE_EXAMPLE], "next": 42, "has_more": False}]}
+    )
 
     changes: list[ChangeRead]
     next: int = Field(description="The value of `since` for the next page.")

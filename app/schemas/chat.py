@@ -4,20 +4,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from app.models.conversations import CALL, ToolCallRead
-from app.models.types import MAX_ID, Int64, Shape, visible
-from app.schemas.queries import Limit, Whole
+from app.models.conversations import TOOL_CALL_EXAMPLE, ToolCallRead
+from app.models.types import MAX_ID, Int64, RequestModel, visible
+from app.schemas.queries import PageLimit, WholeNumber
 
-MESSAGE_MAX = 4000
+CHAT_MESSAGE_MAX = 4000
 
 
-class ChatRequest(Shape):
+class ChatRequest(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"message": "add buy milk tomorrow, high priority"}]})
 
     conversation_id: Annotated[StrictInt, Field(ge=1, le=MAX_ID)] | None = Field(
         None, description="Continue this conversation. Default: a new one."
     )
-    message: Annotated[StrictStr, visible(MESSAGE_MAX), Field(min_length=1, max_length=MESSAGE_MAX)]
+    message: Annotated[StrictStr, visible(CHAT_MESSAGE_MAX), Field(min_length=1, max_length=CHAT_MESSAGE_MAX)]
     confirm: StrictBool | None = Field(
         None,
         description="Run or drop the calls that wait for confirmation. The message `yes` runs them, others drop them.",
@@ -27,7 +27,13 @@ class ChatRequest(Shape):
 class ChatAnswer(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"conversation_id": 3, "response": 'I added "Buy milk" for tomorrow.', "tool_calls": [CALL]}]
+            "examples": [
+                {
+                    "conversation_id": 3,
+                    "response": 'I added "Buy milk" for tomorrow.',
+                    "tool_calls": [TOOL_CALL_EXAMPLE],
+                }
+            ]
         }
     )
 
@@ -38,8 +44,8 @@ class ChatAnswer(BaseModel):
     )
 
 
-class BeforeQuery(Shape):
-    limit: Limit = 100
-    before: Annotated[int, Field(ge=1, le=MAX_ID), Whole] | None = Field(
+class BeforeQuery(RequestModel):
+    limit: PageLimit = 100
+    before: Annotated[int, Field(ge=1, le=MAX_ID), WholeNumber] | None = Field(
         None, description="Only items before this id: the first one of the previous page."
     )

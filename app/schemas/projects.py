@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.types import RowId, Shape
+from app.models.types import RequestModel, RowId
 from app.schemas.queries import QueryId
 
 
@@ -21,11 +21,11 @@ class WhatOfTasks(StrEnum):
     MOVE = "move"
 
 
-class ProjectQuery(Shape):
+class ProjectQuery(RequestModel):
     archived: Archived = Archived.FALSE
 
 
-class ProjectDeletion(Shape):
+class ProjectDeletion(RequestModel):
     """``to`` is required with ``tasks=move`` and refused without it."""
 
     tasks: WhatOfTasks = Field(WhatOfTasks.TRASH, description="What happens to its tasks.")
@@ -38,7 +38,7 @@ class ProjectDeletion(Shape):
         return self
 
 
-class Move(Shape):
+class Move(RequestModel):
     """Directly before or after another one."""
 
     before: RowId | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.types import RowId, Shape
+from app.models.types import RequestModel, RowId
 from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 
@@ -27,31 +27,31 @@ def parse_flag(value: Any) -> Any:
     raise PydanticCustomError("bool_parsing", "Input should be true or false")
 
 
-def _canonical_id(value: Any) -> Any:
+def _parse_id(value: Any) -> Any:
     """Parses the canonical spelling of an id; int() would accept others."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
         return int(value)
     return value
 
 
-Whole = BeforeValidator(parse_digits)
-QueryId = Annotated[RowId, BeforeValidator(_canonical_id)]
-Flag = Annotated[bool, BeforeValidator(parse_flag)]
+WholeNumber = BeforeValidator(parse_digits)
+QueryId = Annotated[RowId, BeforeValidator(_parse_id)]
+QueryFlag = Annotated[bool, BeforeValidator(parse_flag)]
 # The bounds come before the validator: after it the OpenAPI document would have "ge" and "le".
-Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), Whole]
-Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), Whole]
+PageLimit = Annotated[int, Field(ge=1, le=LIMIT_MAX), WholeNumber]
+Offset = Annotated[int, Field(ge=0, le=OFFSET_MAX), WholeNumber]
 CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
-class PageQuery(Shape):
+class PageQuery(RequestModel):
     """The page of a list."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
     cursor: CursorText | None = Field(
         None, description="Opaque; from the Link header of another page of the same list."
     )
-    count: Flag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+    count: QueryFlag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
 
     @model_validator(mode="after")
     def _one_way_of_paging(self) -> Self:
@@ -60,8 +60,8 @@ class PageQuery(Shape):
         return self
 
 
-class ForwardQuery(Shape):
+class ForwardQuery(RequestModel):
     """The page of a list that has one order and is only read forwards."""
 
-    limit: Limit = LIMIT_DEFAULT
+    limit: PageLimit = LIMIT_DEFAULT
     cursor: CursorText | None = Field(None, description="Opaque; from the Link header of the previous page.")

@@ -4,18 +4,18 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
-from app.domain.quick_add import MAX_TEXT
+from app.domain.quick_add import QUICK_ADD_TEXT_MAX
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskRead
-from app.models.types import Shape, visible
+from app.models.types import RequestModel, visible
 
 TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
 
 
-QuickText = Annotated[StrictStr, visible(MAX_TEXT), Field(min_length=1, max_length=MAX_TEXT)]
+QuickText = Annotated[StrictStr, visible(QUICK_ADD_TEXT_MAX), Field(min_length=1, max_length=QUICK_ADD_TEXT_MAX)]
 
 
-class QuickTask(Shape):
+class QuickTask(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": TEXT}]})
 
     text: QuickText

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.models.types import Int64, Shape
-from app.schemas.queries import Whole
+from app.models.types import Int64, RequestModel
+from app.schemas.queries import WholeNumber
 
-EXAMPLE: Any = {
+STATS_EXAMPLE: Any = {
     "timezone": "Europe/Berlin",
     "today": "2026-11-20",
     "totals": {"open": 12, "completed": 40, "overdue": 2, "due_today": 1, "trash": 3},
@@ -20,8 +20,8 @@ EXAMPLE: Any = {
 }
 
 
-class StatsQuery(Shape):
-    days: Annotated[int, Field(ge=1, le=366), Whole] = Field(30, description="Days of per_day, today included.")
+class StatsQuery(RequestModel):
+    days: Annotated[int, Field(ge=1, le=366), WholeNumber] = Field(30, description="Days of per_day, today included.")
 
 
 class Totals(BaseModel):
@@ -60,7 +60,7 @@ class TagStats(BaseModel):
 class StatsRead(BaseModel):
     """Days are those of the user's time zone. The trash counts only in `totals.trash`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [STATS_EXAMPLE]})
 
     timezone: str
     today: date

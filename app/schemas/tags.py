@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from app.models.task_fields import Tag
-from app.models.types import Shape
+from app.models.types import RequestModel
 
 
 class TagRead(BaseModel):
@@ -14,7 +14,7 @@ class TagRead(BaseModel):
     open: int = Field(description="Those that are not completed.")
 
 
-class TagUpdate(Shape):
+class TagUpdate(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "shopping"}]})
 
     name: Tag

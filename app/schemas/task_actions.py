@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskBody
-from app.models.types import RowId, Shape, parse_date_or_instant
+from app.models.types import RequestModel, RowId, parse_date_or_instant
 
 
 class TaskComplete(TaskBody):
@@ -24,7 +24,7 @@ def one_place(names: set[str]) -> None:
         raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id")
 
 
-class TaskMove(Shape):
+class TaskMove(RequestModel):
     """Directly before or after another task; without either, behind all."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"project_id": None}]})
@@ -53,7 +53,7 @@ def _number(value: Any) -> Any:
     return value
 
 
-class Snooze(Shape):
+class Snooze(RequestModel):
     """Until when, or for how many minutes from now."""
 
     model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1, "examples": [{"minutes": 10}]}}

@@ -7,8 +7,8 @@ from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, mode
 from pydantic_core import PydanticCustomError
 
 from app.models.task_fields import Description, DueDate, Priority, Tags
-from app.models.task_reminders import Reminders
-from app.models.types import Int64, RowId, Shape
+from app.models.task_reminders import ReminderList
+from app.models.types import Int64, RequestModel, RowId
 from app.schemas.task_query import TaskConditions
 
 BULK_MAX = 1_000
@@ -36,16 +36,16 @@ class BulkStatus(StrEnum):
     NOT_FOUND = "not_found"
 
 
-def _unique(ids: list[int]) -> list[int]:
+def _require_unique(ids: list[int]) -> list[int]:
     if len(set(ids)) != len(ids):
         raise PydanticCustomError("not_unique", "Each id can be sent once")
     return ids
 
 
-PLACE = {"project_id", "parent_id"}
+PLACE_FIELDS = {"project_id", "parent_id"}
 
 
-class BulkChange(Shape):
+class BulkChange(RequestModel):
     """Fields as of a single task. ``add_tags`` and ``remove_tags`` leave the other tags unchanged."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
@@ -56,7 +56,7 @@ class BulkChange(Shape):
     tags: Tags | MISSING | None = MISSING
     add_tags: Tags | MISSING = MISSING
     remove_tags: Tags | MISSING = MISSING
-    reminders: Reminders | MISSING | None = MISSING
+    reminders: ReminderList | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
 
@@ -65,7 +65,7 @@ class BulkChange(Shape):
         sent = self.model_fields_set
         if not sent:
             raise PydanticCustomError("empty_update", "Send at least one field to change")
-        if sent >= PLACE:
+        if sent >= PLACE_FIELDS:
             raise PydanticCustomError(
                 "two_places", "Send project_id or parent_id: a subtask is in its parent's project"
             )
@@ -74,7 +74,7 @@ class BulkChange(Shape):
         return self
 
 
-class BulkWrite(Shape):
+class BulkWrite(RequestModel):
     """``ids`` or ``filter`` selects the tasks; ``change`` is required with update and move and refused without them."""
 
     model_config = ConfigDict(
@@ -95,7 +95,7 @@ class BulkWrite(Shape):
         Annotated[
             list[RowId],
             Field(min_length=1, max_length=BULK_MAX, json_schema_extra={"uniqueItems": True}),
-            AfterValidator(_unique),
+            AfterValidator(_require_unique),
         ]
         | MISSING
     ) = MISSING
@@ -115,7 +115,7 @@ class BulkWrite(Shape):
         takes_change = self.action in (BulkAction.UPDATE, BulkAction.MOVE)
         if takes_change != isinstance(change, BulkChange):
             raise PydanticCustomError("bulk_change", "update and move need a change, the other actions take none")
-        if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE:
+        if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE_FIELDS:
             raise PydanticCustomError("bulk_move", "move takes project_id or parent_id")
         return self
 
@@ -125,12 +125,12 @@ class BulkItem(BaseModel):
     status: BulkStatus
 
 
-EXAMPLE: Any = {"results": [{"id": 7, "status": "completed"}, {"id": 8, "status": "not_found"}]}
+BULK_EXAMPLE: Any = {"results": [{"id": 7, "status": "completed"}, {"id": 8, "status": "not_found"}]}
 
 
 class BulkResult(BaseModel):
     """In the order of ``ids``; with a filter, in the order of positions."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [BULK_EXAMPLE]})
 
     results: list[BulkItem]

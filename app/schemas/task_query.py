@@ -7,9 +7,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
-from app.models.types import DateOrInstant, Shape, cleaned
+from app.models.types import DateOrInstant, RequestModel, cleaned
 from app.pagination import LIMIT_DEFAULT
-from app.schemas.queries import Flag, PageQuery, QueryId, parse_digits, parse_flag
+from app.schemas.queries import PageQuery, QueryFlag, QueryId, parse_digits, parse_flag
 
 SEARCH_MAX = 200
 
@@ -47,7 +47,7 @@ class TrashQuery(PageQuery):
     """Only a page: the trash has one order."""
 
 
-class TaskConditions(Shape):
+class TaskConditions(RequestModel):
     """The filters of tasks. All must match."""
 
     # other names of parameters that existing front-ends send; not documented
@@ -72,7 +72,7 @@ class TaskConditions(Shape):
     )
     due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
     due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
-    overdue: Flag | None = Field(None, description="true: open and past due; false: everything else.")
+    overdue: QueryFlag | None = Field(None, description="true: open and past due; false: everything else.")
 
     @model_validator(mode="before")
     @classmethod

@@ -8,12 +8,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, St
 from pydantic_core import PydanticCustomError
 
 from app.models.comments import BODY_MAX
-from app.models.projects import NAME_MAX
+from app.models.projects import PROJECT_NAME_MAX
 from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
-from app.models.types import DateOrInstant, Echoed, Shape, cleaned, visible
-from app.models.views import NAME_MAX as VIEW_NAME_MAX
-from app.schemas.queries import Flag
+from app.models.types import DateOrInstant, IgnoresReadOnlyFields, RequestModel, cleaned, visible
+from app.models.views import VIEW_NAME_MAX as VIEW_NAME_MAX
+from app.schemas.queries import QueryFlag
 from app.schemas.task_query import TaskFilter
 
 ERRORS_MAX = 1000  # listed; all are counted
@@ -25,14 +25,14 @@ class Format(StrEnum):
     ICS = "ics"
 
 
-class ExportQuery(Shape):
+class ExportQuery(RequestModel):
     format: Format = Field(
         Format.JSON, description="json contains everything; csv and ics the tasks outside the trash."
     )
 
 
-class ImportQuery(Shape):
-    dry_run: Flag = Field(False, description="Only report what an import would do.")
+class ImportQuery(RequestModel):
+    dry_run: QueryFlag = Field(False, description="Only report what an import would do.")
 
 
 class Kind(StrEnum):
@@ -40,18 +40,18 @@ class Kind(StrEnum):
     TODO = "todo"
 
 
-class CalendarQuery(Shape):
+class CalendarQuery(RequestModel):
     token: str = Field("", max_length=200, description="The token of the feed.")
     kind: Kind = Field(Kind.EVENT, description="event: most calendars show nothing else. todo: for apps with tasks.")
 
 
-def _instant(value: Any) -> datetime:
+def _require_offset(value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise PydanticCustomError("instant", "Input should be an instant with its offset")
     return value
 
 
-Moment = Annotated[DateOrInstant, AfterValidator(_instant)]
+ImportedInstant = Annotated[DateOrInstant, AfterValidator(_require_offset)]
 
 
 class TaskImport(TaskCreate):
@@ -66,46 +66,46 @@ class TaskImport(TaskCreate):
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
     occurrences_done: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0
     anchor_date: DueDate | None = None
-    completed_at: Moment | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    deleted_at: Moment | None = None
+    completed_at: ImportedInstant | None = None
+    created_at: ImportedInstant | None = None
+    updated_at: ImportedInstant | None = None
+    deleted_at: ImportedInstant | None = None
 
 
-class ProjectImport(Echoed):
+class ProjectImport(IgnoresReadOnlyFields):
     """A project in a file."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "position", "source_id"})
 
-    name: Annotated[StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX)]
+    name: Annotated[StrictStr, visible(PROJECT_NAME_MAX), Field(min_length=1, max_length=PROJECT_NAME_MAX)]
     color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")] | None = None
-    archived_at: Moment | None = None
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    deleted_at: Moment | None = None
+    archived_at: ImportedInstant | None = None
+    created_at: ImportedInstant | None = None
+    updated_at: ImportedInstant | None = None
+    deleted_at: ImportedInstant | None = None
 
 
-class CommentImport(Echoed):
+class CommentImport(IgnoresReadOnlyFields):
     """A comment in a file."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "task_id", "source_id"})
 
     body: Annotated[StrictStr, cleaned(BODY_MAX), Field(min_length=1, max_length=BODY_MAX)]
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    deleted_at: Moment | None = None
+    created_at: ImportedInstant | None = None
+    updated_at: ImportedInstant | None = None
+    deleted_at: ImportedInstant | None = None
 
 
-class ViewImport(Echoed):
+class ViewImport(IgnoresReadOnlyFields):
     """A saved view in a file."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version"})
 
     name: Annotated[StrictStr, visible(VIEW_NAME_MAX), Field(min_length=1, max_length=VIEW_NAME_MAX)]
     parameters: TaskFilter
-    created_at: Moment | None = None
-    updated_at: Moment | None = None
-    deleted_at: Moment | None = None
+    created_at: ImportedInstant | None = None
+    updated_at: ImportedInstant | None = None
+    deleted_at: ImportedInstant | None = None
 
 
 class RowError(BaseModel):

@@ -3,10 +3,10 @@
 from pydantic import BaseModel, ConfigDict
 
 from app.models.accounts import TimeZone
-from app.models.types import Shape
+from app.models.types import RequestModel
 
 
-class PreferencesUpdate(Shape):
+class PreferencesUpdate(RequestModel):
     """The time zone determines which day is today, and the meaning of a local time without offset."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"timezone": "Europe/Berlin"}]})

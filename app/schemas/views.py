@@ -4,31 +4,34 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from app.models.types import Echoed, UpdateShape, visible
-from app.models.views import NAME_MAX, ViewRead
+from app.models.types import IgnoresReadOnlyFields, UpdateModel, visible
+from app.models.views import VIEW_NAME_MAX, ViewRead
 from app.schemas.queries import PageQuery
 from app.schemas.task_query import TaskFilter
 
 ViewName = Annotated[
-    StrictStr, visible(NAME_MAX), Field(min_length=1, max_length=NAME_MAX, examples=["Urgent at home"])
+    StrictStr, visible(VIEW_NAME_MAX), Field(min_length=1, max_length=VIEW_NAME_MAX, examples=["Urgent at home"])
 ]
-EXAMPLE: Any = {"name": "Urgent at home", "parameters": {"status": "pending", "priority": ["urgent"], "tag": ["home"]}}
+VIEW_EXAMPLE: Any = {
+    "name": "Urgent at home",
+    "parameters": {"status": "pending", "priority": ["urgent"], "tag": ["home"]},
+}
 
 
-class ViewBody(Echoed):
+class ViewBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(ViewRead.model_fields) - {"name", "parameters"}
 
 
 class ViewCreate(ViewBody):
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [VIEW_EXAMPLE]})
 
     name: ViewName
     parameters: TaskFilter = Field(description="The parameters of a task list, without those of a page.")
 
 
-class ViewUpdate(ViewBody, UpdateShape):
+class ViewUpdate(ViewBody, UpdateModel):
     """``parameters`` replaces all parameters."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"name": "At home"}]})

@@ -6,28 +6,28 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 
 from app.auth.opaque_tokens import hash_token, new_feed_token
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
 from app.models.calendar_feeds import CalendarCreate
 from app.services.users import get_revision, lock_or_create_owner
 
 MAX_FEEDS = 50
-READ = "id, name, created_at"
-CREATE = Prepared(
+FEED_COLUMNS = "id, name, created_at"
+INSERT_FEED = CompiledStatement(
     text(f"""
     insert into calendar_feeds (user_id, name, token_hash)
     select cast(:owner as text), cast(:name as text), cast(:token_hash as bytea)
-    where (select count(*) from calendar_feeds where user_id = :owner) < {MAX_FEEDS} returning {READ}""")  # noqa: S608
+    where (select count(*) from calendar_feeds where user_id = :owner) < {MAX_FEEDS} returning {FEED_COLUMNS}""")  # noqa: S608
 )
-LIST = Prepared(text(f"select {READ} from calendar_feeds where user_id = :owner order by id"))  # noqa: S608
-REVOKE = Prepared(
+SELECT_FEEDS = CompiledStatement(text(f"select {FEED_COLUMNS} from calendar_feeds where user_id = :owner order by id"))  # noqa: S608
+DELETE_FEED = CompiledStatement(
     text("delete from calendar_feeds where user_id = :owner and id = cast(:feed_id as bigint) returning id")
 )
-HASHES = Prepared(text("select name, token_hash from calendar_feeds where user_id = :owner"))
+SELECT_FEED_HASHES = CompiledStatement(text("select name, token_hash from calendar_feeds where user_id = :owner"))
 
 
-class Feed(NamedTuple):
+class OpenedFeed(NamedTuple):
     """The feed of a token: its name, and the owner's revision."""
 
     name: str
@@ -39,26 +39,30 @@ async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) 
     token = new_feed_token()
     values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
-    row = (await session.exec(CREATE, values)).first()
+    row = (await session.exec(INSERT_FEED, values)).first()
     if row is None:
         raise TooManyCalendars
     return {**dict(row), "token": token}
 
 
 async def list_calendars(session: Session, owner: str) -> list[Any]:
-    return (await session.exec(LIST, {"owner": owner})).all()
+    return (await session.exec(SELECT_FEEDS, {"owner": owner})).all()
 
 
 async def revoke_calendar(session: Session, owner: str, feed_id: int) -> None:
     """Deletes a feed. Raises CalendarNotFound."""
-    if (await session.exec(REVOKE, {"owner": owner, "feed_id": feed_id})).first() is None:
+    if (await session.exec(DELETE_FEED, {"owner": owner, "feed_id": feed_id})).first() is None:
         raise CalendarNotFound
 
 
-async def open_calendar(session: Session, owner: str, token: str) -> Feed:
+async def open_calendar(session: Session, owner: str, token: str) -> OpenedFeed:
     """Returns the feed of a token, compared with every hash in constant time. Raises CalendarTokenInvalid."""
     given = hash_token(token)
-    found = [name for name, kept in (await session.exec(HASHES, {"owner": owner})).all() if compare_digest(kept, given)]
+    found = [
+        name
+        for name, kept in (await session.exec(SELECT_FEED_HASHES, {"owner": owner})).all()
+        if compare_digest(kept, given)
+    ]
     if not found:
         raise CalendarTokenInvalid
-    return Feed(found[0], await get_revision(session, owner))
+    return OpenedFeed(found[0], await get_revision(session, owner))

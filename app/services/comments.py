@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, exists, insert, select, true
 
-from app.db.changes import OWNER, REVISION, numbered
-from app.db.compiled import Prepared
+from app.db.changes import NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
@@ -17,13 +17,13 @@ from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.services.tasks.statements import NOT_DELETED, OWN_TASK
 
-READ_COLUMNS = CommentRow.__struct_fields__
-READ = [COMMENTS.c[name] for name in READ_COLUMNS]
-TASK = Prepared(select(TASKS.c.id).where(*OWN_TASK, NOT_DELETED))
+COMMENT_FIELDS = CommentRow.__struct_fields__
+COMMENT_COLUMNS = [COMMENTS.c[name] for name in COMMENT_FIELDS]
+FIND_LIVE_TASK = CompiledStatement(select(TASKS.c.id).where(*OWN_TASK, NOT_DELETED))
 COMMENT_ID = bindparam("comment_id", type_=BigInteger)
-BODY = bindparam("body", type_=Text)
+COMMENT_BODY = bindparam("body", type_=Text)
 # The task is in the path: the comment must belong to it, and the task must not be in the trash.
-THIS = (
+IS_COMMENT = (
     COMMENTS.c.user_id == OWNER,
     COMMENTS.c.id == COMMENT_ID,
     COMMENTS.c.task_id == bindparam("task_id", type_=BigInteger),
@@ -32,13 +32,15 @@ THIS = (
 )
 
 
-def numbered_comment(write: Any, action: str) -> Prepared:
+def recorded_comment(write: Any, action: str) -> CompiledStatement:
     """Returns a write of comments that takes the next revision and returns each row."""
-    return numbered(write, entity="comment", action=action, returning=kept_columns(COMMENTS), answer=READ_COLUMNS)
+    return recorded_write(
+        write, entity="comment", action=action, returning=kept_columns(COMMENTS), answer=COMMENT_FIELDS
+    )
 
 
-_page = (
-    select(*READ)
+_comments_page = (
+    select(*COMMENT_COLUMNS)
     .where(
         COMMENTS.c.user_id == OWNER,
         COMMENTS.c.task_id == bindparam("task_id", type_=BigInteger),
@@ -50,17 +52,17 @@ _page = (
     .lateral("page")
 )
 # The outer join returns the task even without a comment: no row means no task.
-LIST = Prepared(
-    select(*_page.c, USERS.c.revision.label("revision"))
-    .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_page, true()))
+SELECT_COMMENTS = CompiledStatement(
+    select(*_comments_page.c, USERS.c.revision.label("revision"))
+    .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_comments_page, true()))
     .where(*OWN_TASK, NOT_DELETED)
-    .order_by(_page.c.id)
+    .order_by(_comments_page.c.id)
 )
-GET = Prepared(select(*READ).where(*THIS))
-CREATE = numbered_comment(
+SELECT_COMMENT = CompiledStatement(select(*COMMENT_COLUMNS).where(*IS_COMMENT))
+INSERT_COMMENT = recorded_comment(
     insert(COMMENTS).from_select(
         ["user_id", "task_id", "body", "version"],
-        select(TASKS.c.user_id, TASKS.c.id, BODY, REVISION).where(*OWN_TASK, NOT_DELETED),
+        select(TASKS.c.user_id, TASKS.c.id, COMMENT_BODY, NEXT_REVISION).where(*OWN_TASK, NOT_DELETED),
         include_defaults=False,
     ),
     "created",
@@ -68,16 +70,16 @@ CREATE = numbered_comment(
 
 
 @lru_cache
-def _write(action: str, guarded: bool) -> Prepared:
-    values: dict[str, Any] = {"body": BODY} if action == "updated" else {"deleted_at": moment_of(COMMENTS)}
-    return numbered_comment(update_row(COMMENTS, THIS, guarded=guarded, **values), action)
+def _comment_write(action: str, guarded: bool) -> CompiledStatement:
+    values: dict[str, Any] = {"body": COMMENT_BODY} if action == "updated" else {"deleted_at": moment_of(COMMENTS)}
+    return recorded_comment(update_row(COMMENTS, IS_COMMENT, guarded=guarded, **values), action)
 
 
 async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:
     """Returns a page, oldest first. Raises TaskNotFound, also for a task in the trash, and InvalidCursor."""
     after = decode_cursor(query.cursor, sort="id", order="asc").id if query.cursor else 0
     values = {"owner": owner, "task_id": task_id, "after": after, "limit": query.limit + 1}
-    records = (await session.exec(LIST, values)).all()
+    records = (await session.exec(SELECT_COMMENTS, values)).all()
     if not records:
         raise TaskNotFound
     rows = [CommentRow(*record[:-1]) for record in records[: query.limit] if record.id is not None]
@@ -87,12 +89,12 @@ async def list_comments(session: Session, owner: str, task_id: int, query: Forwa
 
 async def get_comment(session: Session, owner: str, task_id: int, comment_id: int) -> CommentRow:
     """Returns a comment. Raises CommentNotFound and TaskNotFound."""
-    return await _run(session, GET, owner, task_id, comment_id)
+    return await _run_on_comment(session, SELECT_COMMENT, owner, task_id, comment_id)
 
 
 async def create_comment(session: Session, owner: str, task_id: int, comment: CommentBody) -> CommentRow:
     """Creates a comment. Raises TaskNotFound, also for a task in the trash."""
-    row = (await session.exec(CREATE, {"owner": owner, "task_id": task_id, "body": comment.body})).first()
+    row = (await session.exec(INSERT_COMMENT, {"owner": owner, "task_id": task_id, "body": comment.body})).first()
     if row is None:
         raise TaskNotFound
     return CommentRow(*row)
@@ -102,27 +104,29 @@ async def update_comment(
     session: Session, owner: str, task_id: int, comment_id: int, change: CommentBody, *, versions: list[int] | None
 ) -> CommentRow:
     """Updates a comment. Raises CommentNotFound, TaskNotFound, VersionConflict unless ``versions`` has its version."""
-    statement = _write("updated", versions is not None)
-    return await _run(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
+    statement = _comment_write("updated", versions is not None)
+    return await _run_on_comment(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
 
 
 async def delete_comment(
     session: Session, owner: str, task_id: int, comment_id: int, *, versions: list[int] | None
 ) -> None:
     """Moves a comment to the trash. Raises CommentNotFound, TaskNotFound and VersionConflict."""
-    await _run(session, _write("deleted", versions is not None), owner, task_id, comment_id, versions=versions)
+    await _run_on_comment(
+        session, _comment_write("deleted", versions is not None), owner, task_id, comment_id, versions=versions
+    )
 
 
-async def _run(
-    session: Session, statement: Prepared, owner: str, task_id: int, comment_id: int, **values: Any
+async def _run_on_comment(
+    session: Session, statement: CompiledStatement, owner: str, task_id: int, comment_id: int, **values: Any
 ) -> CommentRow:
     """Runs ``statement`` on one comment, or raises why it found none: the rollback then frees the revision."""
     key = {"owner": owner, "task_id": task_id, "comment_id": comment_id}
     row = (await session.exec(statement, key | values)).first()
     if row is not None:
         return CommentRow(*row)
-    if values.get("versions") is not None and (await session.exec(GET, key)).first():
+    if values.get("versions") is not None and (await session.exec(SELECT_COMMENT, key)).first():
         raise VersionConflict("The comment has changed since the version in If-Match: get it again.")
-    if (await session.exec(TASK, key)).first() is None:
+    if (await session.exec(FIND_LIVE_TASK, key)).first() is None:
         raise TaskNotFound
     raise CommentNotFound

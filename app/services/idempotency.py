@@ -6,20 +6,20 @@ from sqlalchemy import Text, bindparam, delete, func, literal_column, select, up
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from app.models.idempotency import IDEMPOTENCY_KEYS
 from app.models.users import USERS
 from app.services.users import lock_owner
 
-KEY = bindparam("key", type_=Text)
-KEPT: Any = literal_column("interval '24 hours'")
-FRESH = IDEMPOTENCY_KEYS.c.created_at > func.now() - KEPT
-STORED = ("fingerprint", "status", "headers", "body")
+KEY_PARAMETER = bindparam("key", type_=Text)
+KEY_LIFE: Any = literal_column("interval '24 hours'")
+IS_FRESH = IDEMPOTENCY_KEYS.c.created_at > func.now() - KEY_LIFE
+RESPONSE_COLUMNS = ("fingerprint", "status", "headers", "body")
 
 
-class Answer(NamedTuple):
+class StoredResponse(NamedTuple):
     status: int
     headers: list[list[str]]
     body: bytes
@@ -27,114 +27,116 @@ class Answer(NamedTuple):
 
 # One statement takes the lock and reads the record. Its snapshot may be older than the lock, so it may miss a record of
 # a concurrent write; the effect then conflicts with that record when it writes its own, and is rolled back.
-_lock = func.pg_try_advisory_xact_lock(func.hashtextextended(OWNER + literal_column("chr(31)") + KEY, 0))
-CLAIM = Prepared(
-    select(_lock.label("locked"), *(IDEMPOTENCY_KEYS.c[name] for name in STORED)).join_from(
+_lock = func.pg_try_advisory_xact_lock(func.hashtextextended(OWNER + literal_column("chr(31)") + KEY_PARAMETER, 0))
+CLAIM_KEY = CompiledStatement(
+    select(_lock.label("locked"), *(IDEMPOTENCY_KEYS.c[name] for name in RESPONSE_COLUMNS)).join_from(
         select(literal_column("1").label("one")).subquery("one"),
         IDEMPOTENCY_KEYS,
-        (IDEMPOTENCY_KEYS.c.user_id == OWNER) & (IDEMPOTENCY_KEYS.c.key == KEY) & FRESH,
+        (IDEMPOTENCY_KEYS.c.user_id == OWNER) & (IDEMPOTENCY_KEYS.c.key == KEY_PARAMETER) & IS_FRESH,
         isouter=True,
     )
 )
 # ``prune_at``: the worker deletes the keys of owners who send no more of them. The owner's row is locked first, as
 # everywhere, because the key is inserted from the rows that this returns.
-_day: Any = func.now() + KEPT
+_next_prune: Any = func.now() + KEY_LIFE
 _user = (
     pg_insert(USERS)
-    .values(id=OWNER, prune_at=_day)
-    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"prune_at": func.least(USERS.c.prune_at, _day)})
+    .values(id=OWNER, prune_at=_next_prune)
+    .on_conflict_do_update(index_elements=[USERS.c.id], set_={"prune_at": func.least(USERS.c.prune_at, _next_prune)})
     .returning(USERS.c.id)
     .cte("owner")
 )
 _expired = (
     delete(IDEMPOTENCY_KEYS)
-    .where(IDEMPOTENCY_KEYS.c.user_id == OWNER, ~FRESH, IDEMPOTENCY_KEYS.c.key != KEY)
+    .where(IDEMPOTENCY_KEYS.c.user_id == OWNER, ~IS_FRESH, IDEMPOTENCY_KEYS.c.key != KEY_PARAMETER)
     .cte("expired")
 )
 _new = pg_insert(IDEMPOTENCY_KEYS).from_select(
-    ["user_id", "key", *STORED],
-    select(_user.c.id, KEY, *(bindparam(name, type_=IDEMPOTENCY_KEYS.c[name].type) for name in STORED)),
+    ["user_id", "key", *RESPONSE_COLUMNS],
+    select(
+        _user.c.id, KEY_PARAMETER, *(bindparam(name, type_=IDEMPOTENCY_KEYS.c[name].type) for name in RESPONSE_COLUMNS)
+    ),
     include_defaults=False,
 )
-KEEP = Prepared(
+STORE_RESPONSE = CompiledStatement(
     _new.on_conflict_do_update(
         index_elements=[IDEMPOTENCY_KEYS.c.user_id, IDEMPOTENCY_KEYS.c.key],
-        set_={name: _new.excluded[name] for name in (*STORED, "created_at")},
-        where=~FRESH,
+        set_={name: _new.excluded[name] for name in (*RESPONSE_COLUMNS, "created_at")},
+        where=~IS_FRESH,
     )
     .returning(IDEMPOTENCY_KEYS.c.status)
     .add_cte(_expired)
 )
 
 
-async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:
+async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) -> StoredResponse | None:
     """Returns the response stored under ``key``; None when there is none: then this transaction holds the key.
 
     Raises IdempotencyKeyInUse while another transaction has it, IdempotencyKeyReused for another request.
     """
-    row = (await session.exec(CLAIM, {"owner": owner, "key": key})).one()
+    row = (await session.exec(CLAIM_KEY, {"owner": owner, "key": key})).one()
     if not row.locked:
         raise IdempotencyKeyInUse(retry_after=1)
     if row.status is None:
         return None
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return Answer(row.status, row.headers, row.body)
+    return StoredResponse(row.status, row.headers, row.body)
 
 
-async def keep_answer(session: Session, owner: str, key: str, fingerprint: bytes, answer: Answer) -> None:
+async def store_response(session: Session, owner: str, key: str, fingerprint: bytes, answer: StoredResponse) -> None:
     """Stores ``answer`` for a day. Raises IdempotencyKeyInUse when a concurrent request stored one first."""
     values = {"owner": owner, "key": key, "fingerprint": fingerprint, **answer._asdict()}
-    if (await session.exec(KEEP, values)).first() is None:
+    if (await session.exec(STORE_RESPONSE, values)).first() is None:
         raise IdempotencyKeyInUse(retry_after=1)
 
 
 # For work longer than a transaction may be open: a record without a response holds the key. If its process dies, the
 # key can be taken over after a while.
-RUNNING = Answer(102, [], b"")
-_ABANDONED: Any = literal_column("interval '15 minutes'")
-_taken = (
+RUNNING_RESPONSE = StoredResponse(102, [], b"")
+_ABANDONED_AFTER: Any = literal_column("interval '15 minutes'")
+_is_held = (
     IDEMPOTENCY_KEYS.c.user_id == OWNER,
-    IDEMPOTENCY_KEYS.c.key == KEY,
-    IDEMPOTENCY_KEYS.c.status == RUNNING.status,
+    IDEMPOTENCY_KEYS.c.key == KEY_PARAMETER,
+    IDEMPOTENCY_KEYS.c.status == RUNNING_RESPONSE.status,
 )
-TAKE_OVER = Prepared(
+TAKE_OVER_KEY = CompiledStatement(
     update(IDEMPOTENCY_KEYS)
-    .where(*_taken, IDEMPOTENCY_KEYS.c.created_at < func.now() - _ABANDONED)
+    .where(*_is_held, IDEMPOTENCY_KEYS.c.created_at < func.now() - _ABANDONED_AFTER)
     .values(created_at=func.now())
     .returning(IDEMPOTENCY_KEYS.c.status)
 )
-SETTLE = Prepared(
+SETTLE_KEY = CompiledStatement(
     update(IDEMPOTENCY_KEYS)
-    .where(*_taken)
+    .where(*_is_held)
     .values(
         {name: bindparam(f"new_{name}", type_=IDEMPOTENCY_KEYS.c[name].type) for name in ("status", "headers", "body")}
     )
 )
-LET_GO = Prepared(delete(IDEMPOTENCY_KEYS).where(*_taken))
+RELEASE_KEY = CompiledStatement(delete(IDEMPOTENCY_KEYS).where(*_is_held))
 
 
-async def take_key(session: Session, owner: str, key: str, fingerprint: bytes) -> Answer | None:
+async def acquire_key(session: Session, owner: str, key: str, fingerprint: bytes) -> StoredResponse | None:
     """Returns the response stored under ``key``; None when the caller holds the key until ``settle_key``.
 
     Raises IdempotencyKeyInUse while another request holds it, IdempotencyKeyReused for another request.
     """
     kept = await claim_key(session, owner, key, fingerprint)
     if kept is None:
-        await keep_answer(session, owner, key, fingerprint, RUNNING)
-    elif kept.status == RUNNING.status:
+        await store_response(session, owner, key, fingerprint, RUNNING_RESPONSE)
+    elif kept.status == RUNNING_RESPONSE.status:
         await lock_owner(session, owner)
-        if (await session.exec(TAKE_OVER, {"owner": owner, "key": key})).first() is None:
+        if (await session.exec(TAKE_OVER_KEY, {"owner": owner, "key": key})).first() is None:
             raise IdempotencyKeyInUse(retry_after=1)
         return None
     return kept
 
 
-async def settle_key(session: Session, owner: str, key: str, answer: Answer | None) -> None:
+async def settle_key(session: Session, owner: str, key: str, answer: StoredResponse | None) -> None:
     """Stores ``answer`` under a key that is held; None releases the key."""
     mine = {"owner": owner, "key": key}
     if answer is None:
-        await session.exec(LET_GO, mine)
+        await session.exec(RELEASE_KEY, mine)
     else:
         new = {f"new_{name}": value for name, value in answer._asdict().items()}
-        await session.exec(SETTLE, {**mine, **new})
+        await session.exec(SETTLE_KEY, {**mine, **new})

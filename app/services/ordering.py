@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.domain.ordering import MAX_LENGTH, key_between, keys_after_all
 from app.errors import NoRoomBetween, UnknownReference
@@ -14,16 +14,16 @@ from app.errors import NoRoomBetween, UnknownReference
 class Neighbours(NamedTuple):
     """Statements that find the neighbours of a place, those in the trash included: each keeps its own for a restore."""
 
-    before: Prepared
-    after: Prepared
-    last: Prepared
+    before: CompiledStatement
+    after: CompiledStatement
+    last: CompiledStatement
 
 
 def neighbours_in(table: str) -> Neighbours:
     """Returns the statements for ``table``."""
 
-    def beside(comparison: str, direction: str) -> Prepared:
-        return Prepared(
+    def beside(comparison: str, direction: str) -> CompiledStatement:
+        return CompiledStatement(
             text(f"""
             select h.position as here, (select n.position from {table} n
                 where n.user_id = :owner and n.position {comparison} h.position and n.id <> :id
@@ -35,7 +35,7 @@ def neighbours_in(table: str) -> Neighbours:
         select position from {table} where user_id = :owner and id <> all(:ids)
         order by position desc limit 1""")  # noqa: S608
     last = last.bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
-    return Neighbours(beside("<", "desc"), beside(">", "asc"), Prepared(last))
+    return Neighbours(beside("<", "desc"), beside(">", "asc"), CompiledStatement(last))
 
 
 async def find_key(

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, null, select, update
 
-from app.db.changes import OWNER, REVISION, numbered
-from app.db.compiled import Prepared
+from app.db.changes import NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
@@ -18,62 +18,64 @@ from app.services.row_limits import has_room
 from app.services.tasks.statements import DELETED_VALUES, NOT_DELETED, joined_write
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 
-ANSWER = list(ProjectRead.model_fields)
+PROJECT_FIELDS = list(ProjectRead.model_fields)
 PROJECT_ID = bindparam("project_id", type_=BigInteger)
-LIVE = PROJECTS.c.deleted_at.is_(None)
-MINE = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, LIVE)
-NOW = moment_of(PROJECTS)
+IS_LIVE_PROJECT = PROJECTS.c.deleted_at.is_(None)
+IS_PROJECT = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, IS_LIVE_PROJECT)
+PROJECT_MOMENT = moment_of(PROJECTS)
 PROJECT_NEIGHBOURS = neighbours_in("projects")
 
 
-def _numbered(write: Any, action: str) -> Prepared:
-    return numbered(write, entity="project", action=action, returning=kept_columns(PROJECTS), answer=ANSWER)
+def _recorded_project(write: Any, action: str) -> CompiledStatement:
+    return recorded_write(
+        write, entity="project", action=action, returning=kept_columns(PROJECTS), answer=PROJECT_FIELDS
+    )
 
 
-GET = Prepared(select(*(PROJECTS.c[name] for name in ANSWER)).where(*MINE))
-CREATE = _numbered(
+SELECT_PROJECT = CompiledStatement(select(*(PROJECTS.c[name] for name in PROJECT_FIELDS)).where(*IS_PROJECT))
+INSERT_PROJECT = _recorded_project(
     insert(PROJECTS).from_select(
         ["user_id", "name", "color", "version"],
-        select(OWNER, bindparam("name", type_=Text), bindparam("color", type_=Text), REVISION).where(
+        select(OWNER, bindparam("name", type_=Text), bindparam("color", type_=Text), NEXT_REVISION).where(
             has_room(PROJECT_ENTITY)
         ),
         include_defaults=False,
     ),
     "created",
 )
-HOLDS = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, NOT_DELETED)
-TRASH_TASKS = joined_write(update(TASKS).where(*HOLDS), "deleted", **DELETED_VALUES)
-MOVE_TASKS = joined_write(update(TASKS).where(*HOLDS), "updated", project_id=bindparam("target", type_=BigInteger))
+IN_PROJECT = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, NOT_DELETED)
+TRASH_TASKS = joined_write(update(TASKS).where(*IN_PROJECT), "deleted", **DELETED_VALUES)
+MOVE_TASKS = joined_write(update(TASKS).where(*IN_PROJECT), "updated", project_id=bindparam("target", type_=BigInteger))
 
 
 @lru_cache
-def _list(archived: str) -> Prepared:
+def _select_projects(archived: str) -> CompiledStatement:
     c = PROJECTS.c
     chosen = {"false": [c.archived_at.is_(None)], "true": [c.archived_at.is_not(None)], "all": []}[archived]
-    statement = select(*(c[name] for name in ANSWER)).where(c.user_id == OWNER, LIVE, *chosen)
-    return Prepared(statement.order_by(c.position, c.id))
+    statement = select(*(c[name] for name in PROJECT_FIELDS)).where(c.user_id == OWNER, IS_LIVE_PROJECT, *chosen)
+    return CompiledStatement(statement.order_by(c.position, c.id))
 
 
 @lru_cache
-def _update(columns: frozenset[str], guarded: bool, action: str = "updated") -> Prepared:
+def _update_project(columns: frozenset[str], guarded: bool, action: str = "updated") -> CompiledStatement:
     values: dict[str, Any] = {name: bindparam(name, type_=PROJECTS.c[name].type) for name in sorted(columns)}
     if "archived_at" in columns:
         asked: Any = bindparam("archived")
-        values["archived_at"] = case((asked, func.coalesce(PROJECTS.c.archived_at, NOW)), else_=null())
+        values["archived_at"] = case((asked, func.coalesce(PROJECTS.c.archived_at, PROJECT_MOMENT)), else_=null())
     if "deleted_at" in columns:
-        values["deleted_at"] = NOW
-    return _numbered(update_row(PROJECTS, MINE, guarded=guarded, **values), action)
+        values["deleted_at"] = PROJECT_MOMENT
+    return _recorded_project(update_row(PROJECTS, IS_PROJECT, guarded=guarded, **values), action)
 
 
 async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:
     """Returns the projects in their order, and the owner's revision. ``archived``: true, false or all."""
-    rows = (await session.exec(_list(archived), {"owner": owner})).all()
+    rows = (await session.exec(_select_projects(archived), {"owner": owner})).all()
     return [ProjectRow(*row) for row in rows], await get_revision(session, owner)
 
 
 async def get_project(session: Session, owner: str, project_id: int) -> Any:
     """Returns a project. Raises ProjectNotFound."""
-    row = (await session.exec(GET, {"owner": owner, "project_id": project_id})).first()
+    row = (await session.exec(SELECT_PROJECT, {"owner": owner, "project_id": project_id})).first()
     if row is None:
         raise ProjectNotFound
     return ProjectRow(*row)
@@ -87,7 +89,7 @@ async def create_project(session: Session, owner: str, project: ProjectCreate) -
 
 async def insert_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Returns the new project. The owner must be locked. Raises ProjectNameTaken and TooManyProjects."""
-    row = (await session.exec(CREATE, {"owner": owner, "name": project.name, "color": project.color})).first()
+    row = (await session.exec(INSERT_PROJECT, {"owner": owner, "name": project.name, "color": project.color})).first()
     if row is None:
         raise TooManyProjects
     return ProjectRow(*row)
@@ -99,16 +101,16 @@ async def update_project(
     """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken."""
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     columns = {"archived_at" if name == "archived" else name for name in values}
-    statement = _update(frozenset(columns), versions is not None)
-    return await _write(session, statement, owner, project_id, versions, values)
+    statement = _update_project(frozenset(columns), versions is not None)
+    return await _run_on_project(session, statement, owner, project_id, versions, values)
 
 
 async def move_project(session: Session, owner: str, project_id: int, *, before: int | None, after: int | None) -> Any:
     """Moves a project directly before or after another one. Raises ProjectNotFound, UnknownReference, NoRoomBetween."""
     await lock_owner(session, owner)
     key = await find_key(session, owner, PROJECT_NEIGHBOURS, project_id, before=before, after=after)
-    statement = _update(frozenset({"moved_to"}), False)
-    return await _write(session, statement, owner, project_id, None, {"moved_to": key})
+    statement = _update_project(frozenset({"moved_to"}), False)
+    return await _run_on_project(session, statement, owner, project_id, None, {"moved_to": key})
 
 
 async def delete_project(
@@ -123,8 +125,8 @@ async def delete_project(
 
     Raises ProjectNotFound, VersionConflict; UnknownReference when the project ``move_to`` does not exist.
     """
-    statement = _update(frozenset({"deleted_at"}), versions is not None, "deleted")
-    await _write(session, statement, owner, project_id, versions, {})
+    statement = _update_project(frozenset({"deleted_at"}), versions is not None, "deleted")
+    await _run_on_project(session, statement, owner, project_id, versions, {})
     if move_to is None:
         await session.exec(TRASH_TASKS, {"owner": owner, "project_id": project_id})
         return
@@ -136,13 +138,13 @@ async def delete_project(
 
 async def require_project(session: Session, owner: str, project_id: int, *, loc: tuple[str, ...]) -> None:
     """Raises UnknownReference unless a task may be put there."""
-    if not (await session.exec(GET, {"owner": owner, "project_id": project_id})).all():
+    if not (await session.exec(SELECT_PROJECT, {"owner": owner, "project_id": project_id})).all():
         raise UnknownReference("There is no such project.", loc=loc)
 
 
-async def _write(
+async def _run_on_project(
     session: Session,
-    statement: Prepared,
+    statement: CompiledStatement,
     owner: str,
     project_id: int,
     versions: list[int] | None,
@@ -152,6 +154,6 @@ async def _write(
     row = (await session.exec(statement, params)).first()
     if row is not None:
         return ProjectRow(*row)
-    if versions is not None and (await session.exec(GET, params)).first():
+    if versions is not None and (await session.exec(SELECT_PROJECT, params)).first():
         raise VersionConflict
     raise ProjectNotFound

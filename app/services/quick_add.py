@@ -11,11 +11,11 @@ from app.models.projects import ProjectCreate
 from app.models.task_rows import task_row
 from app.schemas.quick_add import QuickTask
 from app.services.projects import insert_project
-from app.services.transfer.row_validation import Reader, RowRefused
+from app.services.transfer.row_validation import RowReader, RowRefused
 from app.services.transfer.store import find_project_names, insert_task
 from app.services.users import get_timezone, lock_or_create_owner
 
-DEFAULT = "medium"
+DEFAULT_PRIORITY = "medium"
 
 
 async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dict[str, Any]:
@@ -26,9 +26,9 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
     """
     moment, zone = now(), ZoneInfo(await get_timezone(session, owner))
     found = parse(wanted.text, now=moment, timezone=zone)
-    reader = Reader(description_max=0, timezone=zone, now=moment)
+    reader = RowReader(description_max=0, timezone=zone, now=moment)
     due = found.due.isoformat() if found.due else None
-    fields: dict[str, Any] = {"title": found.title, "tags": found.tags, "priority": found.priority or DEFAULT}
+    fields: dict[str, Any] = {"title": found.title, "tags": found.tags, "priority": found.priority or DEFAULT_PRIORITY}
     fields |= {"due_date": due, "recurrence": found.recurrence}
     try:
         row = reader.read("tasks", fields)
@@ -40,10 +40,10 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
     if wanted.dry_run:
         kept = {name: row[name] for name in ("title", "priority", "recurrence", "tags")}
         return {"task": {**kept, "due_date": found.due, "project": found.project}, "understood": understood}
-    return {"task": await _create(session, owner, row, project), "understood": understood}
+    return {"task": await _create_task(session, owner, row, project), "understood": understood}
 
 
-async def _create(session: Session, owner: str, row: dict[str, Any], project: dict[str, Any] | None) -> Any:
+async def _create_task(session: Session, owner: str, row: dict[str, Any], project: dict[str, Any] | None) -> Any:
     created = False
     if project is not None:
         await lock_or_create_owner(session, owner)  # of two requests that name a new project, one creates it

@@ -5,23 +5,23 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, literal_column, select
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.services.changes.entities import ENTITY_REGISTRY, Entity
 
 
-def _count(entity: Entity) -> Any:
+def _count_rows(entity: Entity) -> Any:
     table = entity.table
     return select(func.count()).select_from(table).where(table.c.user_id == OWNER, table.c.deleted_at.is_(None))
 
 
-COUNT_ROWS = {entity.name: Prepared(_count(entity)) for entity in ENTITY_REGISTRY if entity.limit}
+COUNT_ROWS = {entity.name: CompiledStatement(_count_rows(entity)) for entity in ENTITY_REGISTRY if entity.limit}
 
 
 def has_room(entity: Entity) -> ColumnElement[bool]:
     """Returns the condition of an INSERT of one row. The owner must be locked by an earlier statement."""
     assert entity.limit is not None
-    return _count(entity).scalar_subquery() < literal_column(str(entity.limit.rows))  # type: ignore[no-any-return]
+    return _count_rows(entity).scalar_subquery() < literal_column(str(entity.limit.rows))  # type: ignore[no-any-return]
 
 
 async def find_room(session: Session, owner: str, entity: Entity) -> int:

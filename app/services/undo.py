@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, cast, 
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
 
 from app.clock import now
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.compiled import Prepared
+from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.results import encode_rows
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
@@ -16,14 +16,14 @@ from app.errors import ChangeNotFound, UndoConflict
 from app.models.changes import CHANGES
 from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY, MANAGED_COLUMNS, Entity
-from app.services.changes.feed import WRITE, get_change
+from app.services.changes.feed import SELECT_WRITE, get_change
 from app.services.row_limits import find_room
 from app.services.tasks.remind_at import remind_at_of
 from app.services.tasks.subtasks import require_whole
 from app.services.users import lock_owner
 
-Row = dict[str, Any]
-SLICE_ROWS = 100
+RowValues = dict[str, Any]
+UNDO_SLICE = 100
 # The fields of the API that these columns hold.
 FIELD_NAMES = {
     "due_on": "due_date",
@@ -47,10 +47,10 @@ class Undoable(NamedTuple):
 
     entity: Entity
     content: list[str]
-    before: Prepared
-    present: Prepared
-    first: Prepared
-    next: Prepared
+    before: CompiledStatement
+    present: CompiledStatement
+    first: CompiledStatement
+    next: CompiledStatement
 
 
 def _undoable(entity: Entity) -> Undoable:
@@ -71,11 +71,13 @@ def _undoable(entity: Entity) -> Undoable:
     present = select(table.c.id, func.to_jsonb(literal_column(table.name), type_=JSONB)).where(
         table.c.user_id == OWNER, table.c.id == func.any(ROW_IDS)
     )
-    first, following = (_write(entity.name, table, content, revision) for revision in (REVISION, TAKEN))
-    return Undoable(entity, content, Prepared(before), Prepared(present), first, following)
+    first, following = (
+        _undo_write(entity.name, table, content, revision) for revision in (NEXT_REVISION, CURRENT_REVISION)
+    )
+    return Undoable(entity, content, CompiledStatement(before), CompiledStatement(present), first, following)
 
 
-def _write(entity: str, table: Table, content: list[str], revision: ColumnElement[int]) -> Prepared:
+def _undo_write(entity: str, table: Table, content: list[str], revision: ColumnElement[int]) -> CompiledStatement:
     """Returns the UPDATE to the rows in ``rows``."""
     wanted: Any = (
         func.jsonb_populate_recordset(literal_column(f"null::{table.name}"), cast(bindparam("rows", type_=Text), JSONB))
@@ -98,7 +100,7 @@ def _write(entity: str, table: Table, content: list[str], revision: ColumnElemen
                     {done if "completed" in content else ""} else 'updated' end
         from {table.name} old where old.user_id = written.user_id and old.id = written.id)""")  # noqa: S608
     kept = kept_columns(table)
-    return numbered(write, entity=entity, action=action, returning=kept, answer=["version"], revision=revision)
+    return recorded_write(write, entity=entity, action=action, returning=kept, answer=["version"], revision=revision)
 
 
 UNDO_WRITES = {entity.name: _undoable(entity) for entity in ENTITY_REGISTRY if entity.undoable}
@@ -111,7 +113,7 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     TooManyProjects and TooManyViews when it would restore one beyond the limit.
     """
     await lock_owner(session, owner)  # no concurrent write between the reads and the write
-    rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
+    rows = (await session.exec(SELECT_WRITE, {"owner": owner, "revision": revision})).all()
     if not rows:
         raise ChangeNotFound
     if any(row.entity not in UNDO_WRITES for row in rows):
@@ -136,7 +138,7 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     return await get_change(session, owner, done)
 
 
-async def _require_room(session: Session, owner: str, changes: list[Any], wanted: dict[str, list[Row]]) -> None:
+async def _require_room(session: Session, owner: str, changes: list[Any], wanted: dict[str, list[RowValues]]) -> None:
     for entity in ENTITY_REGISTRY:
         if entity.limit is None:
             continue
@@ -148,7 +150,7 @@ async def _require_room(session: Session, owner: str, changes: list[Any], wanted
             raise entity.limit.error
 
 
-async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[Row]:
+async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[RowValues]:
     """Returns the rows of one entity as the undo writes them, without those that do not change."""
     of = UNDO_WRITES[entity]
     ids = {"owner": owner, "ids": [change.entity_id for change in changes], "revision": revision}
@@ -159,12 +161,12 @@ async def _targets(session: Session, owner: str, revision: int, entity: str, cha
         row = _target(of, change, before.get(change.entity_id), present.get(change.entity_id))
         if any(row.get(name) != present[row["id"]].get(name) for name in of.content):
             wanted.append(row)
-        if number % SLICE_ROWS == 0:
+        if number % UNDO_SLICE == 0:
             await asyncio.sleep(0)  # 1,000 rows take 20 ms, and other requests wait
     return wanted
 
 
-def _target(of: Undoable, change: Any, before: Row | None, present: Row | None) -> Row:
+def _target(of: Undoable, change: Any, before: RowValues | None, present: RowValues | None) -> RowValues:
     """Returns the row with the old values of what the write changed; everything else stays."""
     what = f"{change.entity} {change.entity_id}"
     if present is None or change.action == "purged":
@@ -185,7 +187,7 @@ def _target(of: Undoable, change: Any, before: Row | None, present: Row | None) 
     return {**present, **{name: before[name] for name in changed if name in before}}
 
 
-def _changed(of: Undoable, before: Row, after: Row) -> list[str]:
+def _changed(of: Undoable, before: RowValues, after: RowValues) -> list[str]:
     """Returns the columns that a write changed, and those that hold one field together with them.
 
     Changes written by an older version of the service lack newer columns.

@@ -6,28 +6,30 @@ from sqlalchemy import DateTime, Text, bindparam, false, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.models.users import USERS
 
-REVISION_NOW = Prepared(select(USERS.c.revision).where(USERS.c.id == OWNER))
+SELECT_REVISION = CompiledStatement(select(USERS.c.revision).where(USERS.c.id == OWNER))
 # The lock of a write. FOR UPDATE would also block inserts of rows that refer to the owner, by transactions that hold
 # other locks.
-LOCK = Prepared(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
+LOCK_OWNER = CompiledStatement(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
 # A condition that is false still locks the row (INSERT, "conflict_action"); where it is missing it is created.
-LOCK_OR_CREATE = Prepared(
+LOCK_OR_CREATE_OWNER = CompiledStatement(
     insert(USERS)
     .values(id=OWNER)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision}, where=false())
 )
 # A subject that has never written has no row yet, and the default zone.
-TIMEZONE: Any = func.coalesce(select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC"))
-LOCAL_TO_INSTANT = Prepared(select(func.timezone(TIMEZONE, bindparam("local", type_=DateTime()))))
+OWNER_TIMEZONE: Any = func.coalesce(
+    select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC")
+)
+LOCAL_TO_INSTANT = CompiledStatement(select(func.timezone(OWNER_TIMEZONE, bindparam("local", type_=DateTime()))))
 
-GET_ZONE = Prepared(select(TIMEZONE))
+SELECT_TIMEZONE = CompiledStatement(select(OWNER_TIMEZONE))
 _zone = bindparam("timezone", type_=Text)
 # timezone() fails at once for a zone that PostgreSQL does not know: later any write of a task would.
-SET_ZONE = Prepared(
+SET_TIMEZONE = CompiledStatement(
     insert(USERS)
     .from_select(
         ["id", "timezone"],
@@ -41,13 +43,13 @@ SET_ZONE = Prepared(
 
 async def get_timezone(session: Session, owner: str) -> str:
     """Returns the owner's time zone, as its name in the IANA database."""
-    found: str = (await session.exec(GET_ZONE, {"owner": owner})).one()
+    found: str = (await session.exec(SELECT_TIMEZONE, {"owner": owner})).one()
     return found
 
 
 async def get_revision(session: Session, owner: str) -> int:
     """Returns the revision of the owner's latest write; 0 before the first."""
-    return (await session.exec(REVISION_NOW, {"owner": owner})).first() or 0
+    return (await session.exec(SELECT_REVISION, {"owner": owner})).first() or 0
 
 
 async def lock_owner(session: Session, owner: str) -> bool:
@@ -55,7 +57,7 @@ async def lock_owner(session: Session, owner: str) -> bool:
 
     Returns whether there is a row to lock: there is none before the first write, and after an erasure.
     """
-    return (await session.exec(LOCK, {"owner": owner})).first() is not None
+    return (await session.exec(LOCK_OWNER, {"owner": owner})).first() is not None
 
 
 async def lock_or_create_owner(session: Session, owner: str) -> None:
@@ -63,4 +65,4 @@ async def lock_or_create_owner(session: Session, owner: str) -> None:
 
     A count by a later statement holds until the transaction ends: limits of rows depend on it.
     """
-    await session.exec(LOCK_OR_CREATE, {"owner": owner})
+    await session.exec(LOCK_OR_CREATE_OWNER, {"owner": owner})

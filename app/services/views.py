@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from sqlalchemy import BigInteger, Text, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.changes import OWNER, REVISION, numbered
-from app.db.compiled import Prepared
+from app.db.changes import NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import OutdatedView, TooManyViews, VersionConflict, ViewNotFound
@@ -19,44 +19,46 @@ from app.services.changes.entities import VIEW_ENTITY
 from app.services.row_limits import find_room
 from app.services.users import lock_or_create_owner
 
-READ_COLUMNS = ViewRow.__struct_fields__
-READ = [VIEWS.c[name] for name in READ_COLUMNS]
-LIVE = (VIEWS.c.user_id == OWNER, VIEWS.c.deleted_at.is_(None))
-THIS = (*LIVE, VIEWS.c.id == bindparam("view_id", type_=BigInteger))
-NAME, PARAMETERS = bindparam("name", type_=Text), bindparam("parameters", type_=JSONB)
+VIEW_FIELDS = ViewRow.__struct_fields__
+VIEW_COLUMNS = [VIEWS.c[name] for name in VIEW_FIELDS]
+IS_LIVE_VIEW = (VIEWS.c.user_id == OWNER, VIEWS.c.deleted_at.is_(None))
+IS_VIEW = (*IS_LIVE_VIEW, VIEWS.c.id == bindparam("view_id", type_=BigInteger))
+VIEW_NAME, VIEW_PARAMETERS = bindparam("name", type_=Text), bindparam("parameters", type_=JSONB)
 
 
-def numbered_view(write: Any, action: str) -> Prepared:
+def recorded_view(write: Any, action: str) -> CompiledStatement:
     """Returns a write of views that takes the next revision and returns each row."""
-    return numbered(write, entity="view", action=action, returning=kept_columns(VIEWS), answer=READ_COLUMNS)
+    return recorded_write(write, entity="view", action=action, returning=kept_columns(VIEWS), answer=VIEW_FIELDS)
 
 
-LIST = Prepared(select(*READ).where(*LIVE).order_by(func.lower(VIEWS.c.name), VIEWS.c.id))
-GET = Prepared(select(*READ).where(*THIS))
-CREATE = numbered_view(
-    insert(VIEWS).values(user_id=OWNER, name=NAME, parameters=PARAMETERS, version=REVISION), "created"
+SELECT_VIEWS = CompiledStatement(
+    select(*VIEW_COLUMNS).where(*IS_LIVE_VIEW).order_by(func.lower(VIEWS.c.name), VIEWS.c.id)
+)
+SELECT_VIEW = CompiledStatement(select(*VIEW_COLUMNS).where(*IS_VIEW))
+INSERT_VIEW = recorded_view(
+    insert(VIEWS).values(user_id=OWNER, name=VIEW_NAME, parameters=VIEW_PARAMETERS, version=NEXT_REVISION), "created"
 )
 
 
 @lru_cache
-def _update(columns: frozenset[str], guarded: bool) -> Prepared:
+def _update_view(columns: frozenset[str], guarded: bool) -> CompiledStatement:
     values = {name: bindparam(name, type_=VIEWS.c[name].type) for name in sorted(columns)}
-    return numbered_view(update_row(VIEWS, THIS, guarded=guarded, **values), "updated")
+    return recorded_view(update_row(VIEWS, IS_VIEW, guarded=guarded, **values), "updated")
 
 
 @lru_cache
-def _delete(guarded: bool) -> Prepared:
-    return numbered_view(update_row(VIEWS, THIS, guarded=guarded, deleted_at=moment_of(VIEWS)), "deleted")
+def _delete_view(guarded: bool) -> CompiledStatement:
+    return recorded_view(update_row(VIEWS, IS_VIEW, guarded=guarded, deleted_at=moment_of(VIEWS)), "deleted")
 
 
 async def list_views(session: Session, owner: str) -> list[ViewRow]:
     """Returns all of them, by name: there are few."""
-    return [ViewRow(*row) for row in (await session.exec(LIST, {"owner": owner})).all()]
+    return [ViewRow(*row) for row in (await session.exec(SELECT_VIEWS, {"owner": owner})).all()]
 
 
 async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
     """Returns a view. Raises ViewNotFound."""
-    row = (await session.exec(GET, {"owner": owner, "view_id": view_id})).first()
+    row = (await session.exec(SELECT_VIEW, {"owner": owner, "view_id": view_id})).first()
     if row is None:
         raise ViewNotFound
     return ViewRow(*row)
@@ -68,7 +70,7 @@ async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow
     if await find_room(session, owner, VIEW_ENTITY) <= 0:
         raise TooManyViews
     values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}
-    return ViewRow(*(await session.exec(CREATE, values)).one())
+    return ViewRow(*(await session.exec(INSERT_VIEW, values)).one())
 
 
 async def update_view(
@@ -78,13 +80,13 @@ async def update_view(
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     if "parameters" in values:
         values["parameters"] = _stored(values["parameters"])
-    statement = _update(frozenset(values), versions is not None)
-    return await _run(session, statement, owner, view_id, versions, values)
+    statement = _update_view(frozenset(values), versions is not None)
+    return await _run_on_view(session, statement, owner, view_id, versions, values)
 
 
 async def delete_view(session: Session, owner: str, view_id: int, *, versions: list[int] | None) -> None:
     """Moves a view to the trash. Raises ViewNotFound and VersionConflict."""
-    await _run(session, _delete(versions is not None), owner, view_id, versions, {})
+    await _run_on_view(session, _delete_view(versions is not None), owner, view_id, versions, {})
 
 
 async def get_task_query(session: Session, owner: str, view_id: int, page: ViewTasksQuery) -> TaskQuery:
@@ -101,8 +103,13 @@ def _stored(parameters: TaskFilter) -> dict[str, Any]:
     return parameters.model_dump(mode="json", exclude_unset=True)
 
 
-async def _run(
-    session: Session, statement: Prepared, owner: str, view_id: int, versions: list[int] | None, values: dict[str, Any]
+async def _run_on_view(
+    session: Session,
+    statement: CompiledStatement,
+    owner: str,
+    view_id: int,
+    versions: list[int] | None,
+    values: dict[str, Any],
 ) -> ViewRow:
     params = {"owner": owner, "view_id": view_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()

@@ -54,7 +54,7 @@ async def test_an_api_token_expires(ann: Visitor, sql: Any) -> None:
     assert await ann.is_in(token)
     await sql.execute("update api_tokens set expires_at = now() where user_id = $1", ann.id)
     other = Visitor(ann.client)
-    ann.client._transport.app.state.auth.guard.forget(ann.id)  # type: ignore[attr-defined]
+    ann.client._transport.app.state.auth.revocations.forget(ann.id)  # type: ignore[attr-defined]
     assert not await other.is_in(token)
 
 

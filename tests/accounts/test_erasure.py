@@ -118,7 +118,7 @@ async def test_deleting_an_account_is_one_transaction(ann: Visitor, sql: Any) ->
 async def test_a_late_write_of_another_process_is_deleted_also(
     ann: Visitor, start: Start, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "SECOND_PASS", 0.5)
+    monkeypatch.setattr(erasure, "SECOND_ERASURE_DELAY", 0.5)
     late = Visitor(await start())
     late.access = ann.access
     assert await late.is_in()
@@ -157,9 +157,9 @@ async def test_no_job_recreates_the_row_of_a_deleted_user(ann: Visitor, sql: Any
     """Jobs process lists of users that were read earlier."""
     await ann.call("POST", "/api/me/tasks", {"title": "secret plan"})
     assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
-    await retention.prune_owner(app.state.database, ann.id, days=30)
+    await retention.prune_user(app.state.database, ann.id, days=30)
     async with app.state.database.transaction(ann.id) as session:
-        assert await trash.purge_old(session, ann.id, days=1) == 0
+        assert await trash.purge_old_trash(session, ann.id, days=1) == 0
         assert await reminders.fire_reminders(session, ann.id, [1], late=False) == 0
     assert await everywhere(sql, ann.id) == set()
 

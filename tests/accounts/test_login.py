@@ -13,9 +13,9 @@ import pytest
 from fastapi import FastAPI
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from app.auth.passwords import common_passwords
+from app.auth.passwords import load_common_passwords
 from app.errors import Contention
-from app.services.accounts.login_throttle import FREE_ADDRESS, FREE_HERE
+from app.services.accounts.login_throttle import FREE_PER_ADDRESS, FREE_PER_PAIR
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import SECRET, assert_problem
@@ -92,8 +92,8 @@ async def test_an_invalid_registration_is_refused(client: httpx.AsyncClient, fie
 
 
 async def test_the_list_of_common_passwords_is_complete() -> None:
-    assert len(common_passwords()) == 10_000
-    assert sum(len(password) >= 8 for password in common_passwords()) == 3_395
+    assert len(load_common_passwords()) == 10_000
+    assert sum(len(password) >= 8 for password in load_common_passwords()) == 3_395
 
 
 @pytest.mark.parametrize("password", ["password", "12345678", "PASSWORD", "iloveyou", "\uff50assword", "qwertyuiop"])
@@ -181,7 +181,7 @@ async def test_an_account_is_changed(ann: Visitor, client: httpx.AsyncClient) ->
 
 async def test_changing_the_email_requires_the_password(ann: Visitor, client: httpx.AsyncClient) -> None:
     move = {"email": Visitor(client).email, "current_password": "a wrong guess"}
-    for _ in range(FREE_HERE):
+    for _ in range(FREE_PER_PAIR):
         assert_problem(await ann.call("PATCH", "/api/auth/me", move), 403, "wrong_password")
     assert_problem(await ann.call("PATCH", "/api/auth/me", move | {"current_password": PASSWORD}), 429)
     assert (await ann.get("/api/auth/me")).json()["email"] == ann.email
@@ -192,7 +192,7 @@ async def test_registrations_are_throttled_before_hashing(
     client: httpx.AsyncClient, app: FastAPI, sql: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await Visitor(client).register()
-    await sql.execute("update login_attempts set failures = $1 where account = ''", FREE_ADDRESS)
+    await sql.execute("update login_attempts set failures = $1 where account = ''", FREE_PER_ADDRESS)
     await Visitor(client).register()
 
     async def never(*_: Any) -> str:

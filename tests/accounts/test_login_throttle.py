@@ -11,7 +11,13 @@ import pytest
 from fastapi import FastAPI
 
 from app.services.accounts import login_throttle
-from app.services.accounts.login_throttle import FREE_ACCOUNT, FREE_ADDRESS, FREE_HERE, LONGEST_WAIT, keys_of
+from app.services.accounts.login_throttle import (
+    FREE_PER_ACCOUNT,
+    FREE_PER_ADDRESS,
+    FREE_PER_PAIR,
+    LONGEST_WAIT,
+    attempt_keys,
+)
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import assert_problem
@@ -28,7 +34,7 @@ async def guess(visitor: Visitor) -> httpx.Response:
 
 async def block(visitor: Visitor) -> httpx.Response:
     """Sends guesses until one is refused by the throttle."""
-    for _ in range(FREE_HERE):
+    for _ in range(FREE_PER_PAIR):
         assert_problem(await guess(visitor), 401, "login_failed")
     answer = await guess(visitor)
     assert_problem(answer, 429, "too_many_attempts")
@@ -72,7 +78,7 @@ async def test_guesses_from_many_addresses_do_not_lock_out_the_owner_at_a_known_
     ann: Visitor, from_address: From, sql: Any
 ) -> None:
     waits = []
-    for number in range(FREE_ACCOUNT + 5):
+    for number in range(FREE_PER_ACCOUNT + 5):
         async with from_address(f"203.0.113.{number}") as http:
             answer = await guess(Visitor(http, ann.email))
         if answer.status_code == 429:
@@ -150,8 +156,8 @@ async def test_a_mapped_ipv6_address_counts_as_its_ipv4_address(ann: Visitor, fr
 
 
 async def test_an_address_that_tries_many_accounts_is_throttled(client: httpx.AsyncClient, sql: Any) -> None:
-    keys = keys_of("somebody@example.com", "127.0.0.1")
-    for _ in range(FREE_ADDRESS - 1):
+    keys = attempt_keys("somebody@example.com", "127.0.0.1")
+    for _ in range(FREE_PER_ADDRESS - 1):
         await sql.execute(
             "insert into login_attempts values ('', $1, 1, true, now(), now()) on conflict (account, address)"
             " do update set failures = login_attempts.failures + 1",
@@ -166,7 +172,7 @@ async def test_concurrent_guesses_are_counted_before_they_are_checked(ann: Visit
     other = Visitor(await start(), ann.email)
     answers = await asyncio.gather(*(guess(visitor) for visitor in (ann, other) * 30))
     codes = Counter(answer.status_code for answer in answers)
-    assert codes == {401: FREE_HERE, 429: 60 - FREE_HERE}
+    assert codes == {401: FREE_PER_PAIR, 429: 60 - FREE_PER_PAIR}
 
 
 async def test_concurrent_logins_with_the_right_password_are_not_throttled(ann: Visitor) -> None:
@@ -187,7 +193,7 @@ async def test_a_failure_is_counted_when_the_request_fails(
 
 async def test_guesses_of_a_logged_in_user_are_throttled(ann: Visitor) -> None:
     body = {"current_password": "a wrong guess", "new_password": "another battery"}
-    for _ in range(FREE_HERE):
+    for _ in range(FREE_PER_PAIR):
         assert_problem(await ann.call("PUT", "/api/auth/password", body), 403, "wrong_password")
     assert_problem(await ann.call("PUT", "/api/auth/password", body), 429)
     assert_problem(await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD}), 429)
@@ -222,5 +228,5 @@ async def test_old_failures_do_not_count(ann: Visitor, sql: Any) -> None:
     ],
 )
 async def test_addresses_of_one_ipv6_network_share_a_key(first: str, second: str, same: bool) -> None:
-    assert (keys_of("a", first).address == keys_of("a", second).address) == same
-    assert login_throttle.keys_of("a", first) != login_throttle.keys_of("a", first, purpose="mail")
+    assert (attempt_keys("a", first).address == attempt_keys("a", second).address) == same
+    assert login_throttle.attempt_keys("a", first) != login_throttle.attempt_keys("a", first, purpose="mail")

@@ -14,10 +14,10 @@ from aiosmtpd.smtp import SMTP
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from app.auth import passwords
-from app.auth.passwords import Hasher
+from app.auth.passwords import PasswordHasher
 from app.errors import Unavailable
 from app.services.accounts import login
-from app.services.accounts.login_throttle import FREE_ADDRESS
+from app.services.accounts.login_throttle import FREE_PER_ADDRESS
 from app.services.accounts.operators import disable_user
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
@@ -311,9 +311,9 @@ async def test_an_unknown_reset_token_is_refused_before_hashing(
     async def never(*_: Any) -> str:
         raise AssertionError("hashed")
 
-    monkeypatch.setattr(Hasher, "hash", never)
+    monkeypatch.setattr(PasswordHasher, "hash", never)
     assert_problem(await reset(ann.client, "todo_reset_unknown"), 422, "reset_token_invalid")
-    await sql.execute("update login_attempts set failures = $1 where account = ''", FREE_ADDRESS)
+    await sql.execute("update login_attempts set failures = $1 where account = ''", FREE_PER_ADDRESS)
     assert_problem(await reset(ann.client, "todo_reset_unknown"), 422)
     answer = await reset(ann.client, "todo_reset_unknown")
     assert_problem(answer, 429, "too_many_attempts")
@@ -335,7 +335,7 @@ async def test_expired_reset_tokens_are_deleted(mailing: httpx.AsyncClient, post
 
 
 async def test_hashing_does_not_block_the_event_loop() -> None:
-    hasher = Hasher(threads=1)
+    hasher = PasswordHasher(threads=1)
     work = asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(5)))
     ticks = 0
     while not work.done():
@@ -348,14 +348,14 @@ async def test_hashing_does_not_block_the_event_loop() -> None:
 
 async def test_hashing_is_unavailable_when_too_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passwords, "MAX_WAITING", 2)
-    hasher = Hasher(threads=1)
+    hasher = PasswordHasher(threads=1)
     results = await asyncio.gather(*(hasher.hash(PASSWORD) for _ in range(4)), return_exceptions=True)
     assert [type(result) for result in results] == [str, str, Unavailable, Unavailable]
     hasher.close()
 
 
 async def test_no_password_matches_the_placeholder_hash() -> None:
-    hasher = Hasher(threads=1)
+    hasher = PasswordHasher(threads=1)
     assert await hasher.verify(PASSWORD, None) == (False, None)
     assert await hasher.verify("", None) == (False, None)
     hasher.close()

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.auth.claims import Identity
 from app.services.accounts import revocation
-from app.services.accounts.revocation import Guard
+from app.services.accounts.revocation import RevocationCache
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import assert_problem
@@ -137,30 +137,30 @@ async def test_a_cached_revocation_check_costs_no_query(
 
 async def test_one_caller_renews_an_entry_while_the_others_use_it() -> None:
     now = 0.0
-    guard = Guard(None, clock=lambda: now)  # type: ignore[arg-type]
+    guard = RevocationCache(None, clock=lambda: now)  # type: ignore[arg-type]
     identity = Identity("ann", 2**40, "sid")
     guard._remember(("ann", "sid"), identity, now)
     assert guard.is_fresh(identity)
-    now = revocation.RENEW
+    now = revocation.RENEWAL_AGE
     assert [guard.is_fresh(identity) for _ in range(3)] == [False, True, True]
-    now = revocation.BOUND
+    now = revocation.REVOCATION_BOUND
     assert not guard.is_fresh(identity)
-    assert revocation.BOUND < PROMISE
+    assert revocation.REVOCATION_BOUND < PROMISE
     guard._remember(("ann", "sid"), identity, now)
     guard.forget("ann")
     assert not guard.is_fresh(identity)
 
 
 async def test_the_revocation_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revocation, "ENTRIES", 3)
-    guard = Guard(None)  # type: ignore[arg-type]
+    monkeypatch.setattr(revocation, "REVOCATION_ENTRIES", 3)
+    guard = RevocationCache(None)  # type: ignore[arg-type]
     for number in range(10):
         guard._remember(("ann", number), Identity("ann", 2**40, str(number)), time.monotonic())
     assert len(guard._seen) == 3
 
 
 async def test_still_valid_covers_sessions_api_tokens_and_other_issuers(ann: Visitor, app: FastAPI) -> None:
-    guard: Guard = app.state.auth.guard
+    guard: RevocationCache = app.state.auth.revocations
     token = await ann.api_token()
     login: Identity = await app.state.verifier.verify(ann.access)
     script = await guard.verify_api_token(token["token"])

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.config import Settings
-from app.services.accounts.login_throttle import FREE_HERE
+from app.services.accounts.login_throttle import FREE_PER_PAIR
 from tests.accounts.support import Visitor
 from tests.ports import free_port
 from tests.support import SECRET
@@ -110,7 +110,7 @@ async def test_the_ip_address_is_that_reported_by_a_trusted_proxy(urls: list[str
         (session,) = (await visitor.get("/api/auth/sessions")).json()
         assert session["address"] == "203.0.113.5"
         http.headers["X-Forwarded-For"] = "198.51.100.1"
-        codes = [(await visitor.login(password="a wrong guess")).status_code for _ in range(FREE_HERE + 1)]
+        codes = [(await visitor.login(password="a wrong guess")).status_code for _ in range(FREE_PER_PAIR + 1)]
         assert codes[-1] == 429
         http.headers["X-Forwarded-For"] = "6.6.6.6, 203.0.113.5"  # the claims of a client are on the left
         assert (await visitor.login()).status_code == 200

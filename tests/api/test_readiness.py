@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.db.migrations import head
+from app.db.migrations import head_revision
 from app.errors import SchemaMismatch, Unavailable
 from app.services.operations import readiness
 from app.services.operations.readiness import Readiness
@@ -37,7 +37,7 @@ class Slow:
         return self
 
     def first(self) -> str:
-        return head()
+        return head_revision()
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_many_readiness_checks_query_the_database_once(database: Any, monk
     await asyncio.gather(*(ready.check() for _ in range(200)))
     await ready.check()
     assert database.asked == 1
-    monkeypatch.setattr(readiness, "REMEMBERED", 0.0)
+    monkeypatch.setattr(readiness, "RESULT_LIFE", 0.0)
     await ready.check()
     assert database.asked == 2
 
@@ -62,7 +62,7 @@ async def test_a_readiness_failure_reaches_all_waiters_and_is_cached_as_briefly_
     told = await asyncio.gather(*(ready.check() for _ in range(20)), return_exceptions=True)
     assert {type(fact) for fact in told} == {Unavailable}
     assert database.asked == 1
-    monkeypatch.setattr(readiness, "REMEMBERED", 0.0)
+    monkeypatch.setattr(readiness, "RESULT_LIFE", 0.0)
     database.failure = None
     await ready.check()
 
@@ -79,7 +79,7 @@ async def test_a_cancelled_readiness_check_does_not_cancel_the_others(database: 
 async def test_readiness_fails_when_the_schema_revision_differs(
     app: FastAPI, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readiness, "REMEMBERED", 0.0)
+    monkeypatch.setattr(readiness, "RESULT_LIFE", 0.0)
     assert (await client.get("/ready")).json() == {"status": "ready"}
     with monkeypatch.context() as patched:
         patched.setattr(readiness, "head", lambda: "9999")

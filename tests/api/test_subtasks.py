@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.ordering import DIGITS, key_after_all, key_between, key_of_id
+from app.domain.ordering import KEY_DIGITS, key_after_all, key_between, key_of_id
 from app.services.retention import trash
 from tests.api.test_projects import make
 from tests.support import Person, assert_problem
@@ -397,7 +397,7 @@ async def test_a_move_is_409_when_no_position_remains_between_two_tasks(
     assert_problem(answer, 409, "no_room_between")
 
 
-keys = st.integers(1, 2**63 - 1).map(key_of_id) | st.text(DIGITS, min_size=1, max_size=12).filter(
+keys = st.integers(1, 2**63 - 1).map(key_of_id) | st.text(KEY_DIGITS, min_size=1, max_size=12).filter(
     lambda key: not key.endswith("0")
 )
 

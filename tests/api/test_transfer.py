@@ -15,8 +15,8 @@ from fastapi import FastAPI
 
 from app.errors import ImportRunning
 from app.services.transfer import import_lease
-from app.services.transfer.formats.csv import COLUMNS
-from app.services.transfer.import_lease import LEASE, ImportLease
+from app.services.transfer.formats.csv import CSV_COLUMNS
+from app.services.transfer.import_lease import IMPORT_QUOTA, ImportLease
 from tests.support import Person, assert_problem
 
 JSON, CSV, ICS = {"Content-Type": "application/json"}, {"Content-Type": "text/csv"}, {"Content-Type": "text/calendar"}
@@ -122,7 +122,7 @@ async def test_a_csv_export_is_imported_into_another_account(alice: Person, bob:
     await add_sample_data(alice, sql)
     text = await exported(alice, "csv")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert tuple(rows[0]) == COLUMNS
+    assert tuple(rows[0]) == CSV_COLUMNS
     assert [row["title"] for row in rows] == ["Inbox", "Done", "Parent", "Child"]  # without deleted tasks
     assert rows[0]["reminders"] == "'-P1D"
     assert rows[3]["project"] == "Home"
@@ -461,7 +461,7 @@ async def test_an_import_renews_its_lease(
 async def test_an_import_with_an_expired_lease_does_not_end_the_next_one(alice: Person, app: FastAPI, sql: Any) -> None:
     async with ImportLease(app.state.database, alice.subject) as slow:
         await sql.execute("update rate_limits set full_at = now() - interval '1 second' where key = $1", slow._key)
-        slow._renewed -= LEASE.seconds
+        slow._renewed -= IMPORT_QUOTA.seconds
         async with ImportLease(app.state.database, alice.subject):
             with pytest.raises(ImportRunning):
                 await slow.renew()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app.models.comments import BODY_MAX
 from app.models.task_fields import Priority
-from app.models.types import BLANK, clean_text
+from app.models.types import BLANK_CHARACTERS, clean_text
 from tests.api.test_transfer import CSV, JSON, content, exported, imported
 from tests.support import Person
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 VISIBLE = st.characters(
-    exclude_categories=["Cs", "Cc", "Cf", "Zs", "Zl", "Zp"], exclude_characters="".join(BLANK) + "\0"
+    exclude_categories=["Cs", "Cc", "Cf", "Zs", "Zl", "Zp"], exclude_characters="".join(BLANK_CHARACTERS) + "\0"
 )
 
 

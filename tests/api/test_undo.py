@@ -58,7 +58,7 @@ async def test_history_names_the_api_token(alice: Person) -> None:
 
 async def test_history_names_the_source_of_a_change(alice: Person, app: FastAPI) -> None:
     async with app.state.database.transaction(alice.subject) as session:
-        session.through = "mcp"
+        session.source = "mcp"
         task = await create_task(session, alice.subject, TaskCreate(title="by an agent"))
     assert [e["through"] for e in await history(alice, task.id)] == ["mcp"]
 

@@ -4,9 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from app.assistant.prompt import prompt
+from app.assistant.prompt import build_prompt
 from app.models.conversations import MessageRow
-from app.services.accounts.erasure import erase
+from app.services.accounts.erasure import erase_owner
 from tests.assistant.conftest import Talking
 from tests.assistant.scripted import Says, helpful, in_turn
 from tests.support import Person, assert_problem
@@ -182,7 +182,7 @@ async def test_deleting_an_account_deletes_its_conversations(talk: Talking, sql:
         return [await sql.fetchval(count.format(table), alice.person.subject) for table in tables]
 
     assert await rows() == [1, 2, 1, 1]
-    await erase(alice.app.state.database, alice.person.subject)
+    await erase_owner(alice.app.state.database, alice.person.subject)
     assert await rows() == [0, 0, 0, 0]
 
 
@@ -205,12 +205,12 @@ async def test_a_conversation_of_another_user_is_404(talk: Talking, bob: Person)
 
 async def test_the_prompt_contains_as_many_messages_as_the_budget_allows() -> None:
     said = [MessageRow(n, 1, "user", f"{n} " + "x" * 400, datetime.now(UTC), []) for n in range(50)]
-    shown = prompt(said, "now", "UTC", tokens=2000)
+    shown = build_prompt(said, "now", "UTC", tokens=2000)
     assert 5 < len(shown) < 20
     assert shown[-1] == {"role": "user", "content": "now"}
     assert shown[-2]["content"].startswith("49 ")
     assert shown[1]["content"].startswith(f"{52 - len(shown)} ")
-    assert len(prompt(said, "x" * 4000, "no/such zone", tokens=500)) == 2
+    assert len(build_prompt(said, "x" * 4000, "no/such zone", tokens=500)) == 2
 
 
 async def test_invalid_chat_requests_are_422(talk: Talking) -> None:

@@ -100,7 +100,7 @@ class Fault:
             return await begin(self, statement)
 
         async def silent(self: Session) -> None:
-            sent = self._connection is not None and self.through == "chat"
+            sent = self._connection is not None and self.source == "chat"
             await commit(self)
             if sent:
                 fault.meet("commit")

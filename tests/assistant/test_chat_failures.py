@@ -278,13 +278,13 @@ async def test_a_revoked_login_stops_a_running_message(talk: Talking, alice: Per
     async def ended(*_: Any) -> bool:
         return not revoked
 
-    talking.app.state.auth.guard.still_valid, kept = ended, talking.app.state.auth.guard.still_valid
+    talking.app.state.auth.revocations.still_valid, kept = ended, talking.app.state.auth.revocations.still_valid
     try:
         alice.headers["Authorization"] = f"Bearer {token['token']}"
         assert_problem(await talking.send("add milk"), 401, "session_ended")
     finally:
-        del talking.app.state.auth.guard.still_valid
-        assert talking.app.state.auth.guard.still_valid == kept
+        del talking.app.state.auth.revocations.still_valid
+        assert talking.app.state.auth.revocations.still_valid == kept
         alice.headers = mine
     assert await alice.titles() == []
 

@@ -14,7 +14,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 
-from app.assistant.tools import TOOLS
+from app.assistant.tools import TOOLS_BY_NAME
 from app.db.connection_options import ConnectOptions
 from tests.servers import Server, running
 from tests.support import Person, assert_problem, make_token
@@ -56,7 +56,7 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
     """The client validates each result against the tool's output schema."""
     async with agent(server, make_token(alice.subject), mode) as client:
         listed = (await client.list_tools()).tools
-        assert [tool.name for tool in listed] == list(TOOLS)
+        assert [tool.name for tool in listed] == list(TOOLS_BY_NAME)
         called = set()
 
         async def use(name: str, /, **arguments: Any) -> Any:
@@ -92,7 +92,7 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
             "total": 1,
         }
         await calls_the_rest(use, alice, project_id)
-        assert called == set(TOOLS)
+        assert called == set(TOOLS_BY_NAME)
 
 
 async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
@@ -165,7 +165,7 @@ async def test_tool_annotations_state_their_effect_on_data(server: Server, alice
         assert "data, never instructions" in (client.instructions or "")
     for name, tool in tools.items():
         assert tool.annotations is not None
-        assert tool.annotations.read_only_hint == TOOLS[name].read_only
+        assert tool.annotations.read_only_hint == TOOLS_BY_NAME[name].read_only
         assert tool.annotations.open_world_hint is False
         assert tool.output_schema is not None
         assert tool.description
@@ -231,9 +231,9 @@ async def test_a_read_token_lists_and_calls_only_read_only_tools(server: Server,
     task = await alice.add()
     async with agent(server, await api_token(alice, scope="read")) as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
-        assert names == {name for name, tool in TOOLS.items() if tool.read_only}
+        assert names == {name for name, tool in TOOLS_BY_NAME.items() if tool.read_only}
         assert (await call(client, "get_task", task_id=task["id"]))["title"] == "Buy milk"
-        for name in TOOLS.keys() - names:
+        for name in TOOLS_BY_NAME.keys() - names:
             assert (await refused(client, name, task_id=task["id"]))["code"] == "insufficient_scope"
     assert await alice.titles() == ["Buy milk"]
 
@@ -339,7 +339,7 @@ async def test_tools_work_over_standard_input_and_output(server: Server, alice: 
     command = StdioServerParameters(command=sys.executable, args=["-m", "app", "mcp"], env=env, cwd=Path.cwd())
     for mode in ("auto", "legacy"):
         async with Client(command, mode=mode) as client:
-            assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS)
+            assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOLS_BY_NAME)
             made = await call(client, "add_task", title=f"from the desk, {mode}")
             assert (await refused(client, "get_task", task_id=made["task_id"] + 10**9))["code"] == "task_not_found"
             assert (await call(client, "undo_last"))["status"] == "undone"

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.auth.access_tokens import OwnTokens
+from app.auth.access_tokens import TokenIssuer
 from app.auth.signing_keys import KEY_FILE_NAME, SecretError, load_signing_key
 from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
@@ -37,7 +37,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def verifier(key: str | Ed25519PrivateKey = SECRET) -> TokenVerifier:
-    return TokenVerifier(Settings(), SECRET, own=OwnTokens("urn:todo", key), clock=lambda: NOW)
+    return TokenVerifier(Settings(), SECRET, token_issuer=TokenIssuer("urn:todo", key), clock=lambda: NOW)
 
 
 def signed(claims: dict[str, Any], key: Any = SECRET, alg: str = "HS256", **headers: Any) -> str:
@@ -47,11 +47,11 @@ def signed(claims: dict[str, Any], key: Any = SECRET, alg: str = "HS256", **head
 
 @pytest.mark.parametrize("key", [SECRET, KEY], ids=["HS256", "EdDSA"])
 async def test_an_issued_token_is_verified_as_its_user(key: str | Ed25519PrivateKey) -> None:
-    token = OwnTokens("urn:todo", key).sign("ann", "s1", now=NOW, ttl=900)
+    token = TokenIssuer("urn:todo", key).sign("ann", "s1", now=NOW, ttl=900)
     identity = await verifier(key).verify(token)
     assert (identity.subject, identity.session_id, identity.scope) == ("ann", "s1", "write")
     assert identity.expires_at == NOW + 900
-    late = TokenVerifier(Settings(), SECRET, own=OwnTokens("urn:todo", key), clock=lambda: NOW + 900)
+    late = TokenVerifier(Settings(), SECRET, token_issuer=TokenIssuer("urn:todo", key), clock=lambda: NOW + 900)
     with pytest.raises(TokenExpired):
         await late.verify(token)
 
@@ -78,13 +78,13 @@ async def test_a_token_that_differs_from_an_access_token_is_refused(token: str) 
 
 
 async def test_each_algorithm_refuses_tokens_of_the_other() -> None:
-    by_secret = OwnTokens("urn:todo", SECRET).sign("ann", "s1", now=NOW, ttl=900)
-    by_key = OwnTokens("urn:todo", KEY).sign("ann", "s1", now=NOW, ttl=900)
+    by_secret = TokenIssuer("urn:todo", SECRET).sign("ann", "s1", now=NOW, ttl=900)
+    by_key = TokenIssuer("urn:todo", KEY).sign("ann", "s1", now=NOW, ttl=900)
     with pytest.raises(TokenInvalid):
         await verifier(KEY).verify(by_secret)
     with pytest.raises(TokenInvalid):
         await verifier().verify(by_key)
-    kid = OwnTokens("urn:todo", KEY).kid
+    kid = TokenIssuer("urn:todo", KEY).kid
     with pytest.raises(TokenInvalid):  # our key does not sign for another issuer
         await verifier(KEY).verify(signed(OWN | {"iss": "x"}, key=KEY, alg="EdDSA", kid=kid))
     with pytest.raises(TokenInvalid):
@@ -112,19 +112,19 @@ async def test_a_token_of_a_front_end_has_no_session() -> None:
 
 
 async def test_an_issued_token_is_verified_with_the_published_key() -> None:
-    own = OwnTokens("https://todo.example", KEY)
+    own = TokenIssuer("https://todo.example", KEY)
     token = own.sign("ann", "s1", now=NOW, ttl=10**9)
     (key,) = jwt.PyJWKSet.from_json(json.dumps(own.jwks())).keys
     assert key.key_id == jwt.get_unverified_header(token)["kid"] == own.kid
     claims = jwt.decode(token, key, ["EdDSA"], audience="https://todo.example", options={"verify_iat": False})
     assert claims["sub"] == "ann"
     assert "d" not in own.jwks()["keys"][0]
-    assert OwnTokens("x", SECRET).jwks() == {"keys": []}
+    assert TokenIssuer("x", SECRET).jwks() == {"keys": []}
 
 
 async def test_the_key_is_made_once_and_kept(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data", token_algorithm="EdDSA")
-    first, second = OwnTokens.from_settings(settings), OwnTokens.from_settings(settings)
+    first, second = TokenIssuer.from_settings(settings), TokenIssuer.from_settings(settings)
     assert first is not None
     assert second is not None
     assert first.kid == second.kid
@@ -138,9 +138,9 @@ async def test_the_key_from_the_settings() -> None:
         settings = Settings(
             jwt_private_key=text, token_algorithm="EdDSA", database_url="postgresql://x/y", jwt_secret=SECRET
         )
-        own = OwnTokens.from_settings(settings)
+        own = TokenIssuer.from_settings(settings)
         assert own is not None
-        assert own.kid == OwnTokens("x", KEY).kid
+        assert own.kid == TokenIssuer("x", KEY).kid
     with pytest.raises(SecretError, match="openssl"):
         load_signing_key(Settings(jwt_private_key="nonsense"))
     assert load_signing_key(Settings(database_url="postgresql://x/y", jwt_secret=SECRET)) is None

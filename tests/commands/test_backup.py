@@ -22,7 +22,7 @@ from app.db.backup.client_programs import ToolError, connection_environment, fin
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models import METADATA
-from app.services.operations.isolation_check import prove_isolation
+from app.services.operations.isolation_check import verify_isolation
 from tests.databases import Databases, rows
 from tests.db.test_migrations import SCHEMA
 from tests.processes import TODO, run_todo, service
@@ -70,7 +70,7 @@ async def filled(databases: Databases, migrated: str) -> ConnectOptions:
 @pytest.fixture
 async def saved(filled: ConnectOptions, tmp_path: Path) -> Path:
     file = tmp_path / "saved.dump"
-    await dumps.dump(filled, variables(filled), file)
+    await dumps.write_dump(filled, variables(filled), file)
     return file
 
 
@@ -147,13 +147,13 @@ async def test_a_restore_has_the_same_schema_privileges_policies_and_rows(
     databases: Databases, filled: ConnectOptions, saved: Path
 ) -> None:
     empty = await databases.create()
-    await dumps.restore(empty, variables(empty), saved, replace=False)
+    await dumps.restore_dump(empty, variables(empty), saved, replace=False)
     assert await rows(empty, SCHEMA) == await rows(filled, SCHEMA)
     assert await rows(empty, RIGHTS) == await rows(filled, RIGHTS)
     assert await content(empty) == await content(filled)
-    assert await migrations.current(empty) == migrations.head()
+    assert await migrations.read_revision(empty) == migrations.head_revision()
     database = await Database(empty, size=1, timeout=1).open()
-    await prove_isolation(database)
+    await verify_isolation(database)
     await database.close()
     # The next row takes the next id.
     next_id = "insert into tasks (user_id, title, version) values ('user1', 'x', 4) returning id"
@@ -166,9 +166,9 @@ async def test_existing_data_is_replaced_only_with_replace(
     other = await databases.create(migrated, "insert into users (id) values ('somebody'); create table theirs (a int);")
     before = await content(other)
     with pytest.raises(dumps.BackupError, match="--replace deletes what is there"):
-        await dumps.restore(other, variables(other), saved, replace=False)
+        await dumps.restore_dump(other, variables(other), saved, replace=False)
     assert await content(other) == before
-    await dumps.restore(other, variables(other), saved, replace=True)
+    await dumps.restore_dump(other, variables(other), saved, replace=True)
     assert await content(other) == await content(filled)
     assert await rows(other, "select to_regclass('theirs') is null") == [(False,)]
 
@@ -177,7 +177,7 @@ async def test_a_schema_without_users_is_replaced_without_replace(
     databases: Databases, migrated: str, saved: Path
 ) -> None:
     started_once = await databases.create(migrated)
-    await dumps.restore(started_once, variables(started_once), saved, replace=False)
+    await dumps.restore_dump(started_once, variables(started_once), saved, replace=False)
     assert await rows(started_once, "select count(*) from tasks") == [(1000,)]
 
 
@@ -204,9 +204,9 @@ async def test_a_damaged_or_foreign_dump_changes_nothing(
                 "alter table users enable row level security, force row level security", urlsplit(other.dsn).path[1:]
             )
         saved.unlink()
-        await dumps.dump(other, variables(other), saved)
+        await dumps.write_dump(other, variables(other), saved)
     with pytest.raises(ValueError, match=r"failed: |not a dump of this service|'?later'?, which this version"):
-        await dumps.restore(target, variables(target), saved, replace=True)
+        await dumps.restore_dump(target, variables(target), saved, replace=True)
     assert await content(target) == before
 
 
@@ -215,9 +215,9 @@ async def test_a_dump_overwrites_no_file_and_leaves_no_partial_one(
 ) -> None:
     before = saved.read_bytes()
     with pytest.raises(dumps.BackupError, match="exists already"):
-        await dumps.dump(filled, variables(filled), saved)
+        await dumps.write_dump(filled, variables(filled), saved)
     with pytest.raises(ToolError, match="pg_dump failed: connection to server"):
-        await dumps.dump(filled, {"PGHOST": "127.0.0.1", "PGPORT": "1"}, tmp_path / "other")
+        await dumps.write_dump(filled, {"PGHOST": "127.0.0.1", "PGPORT": "1"}, tmp_path / "other")
     assert saved.read_bytes() == before
     assert list(tmp_path.iterdir()) == [saved]
 
@@ -237,13 +237,13 @@ async def test_a_dump_is_refused_for_a_login_that_row_level_security_binds(
     bound: ConnectOptions, tmp_path: Path
 ) -> None:
     with pytest.raises(dumps.BackupError, match=r"'bound_login' is bound by row-level security .* BYPASSRLS"):
-        await dumps.dump(bound, variables(bound), tmp_path / "x")
+        await dumps.write_dump(bound, variables(bound), tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_restore_does_not_take_hidden_rows_for_an_empty_database(bound: ConnectOptions, saved: Path) -> None:
     with pytest.raises(dumps.BackupError, match="--replace deletes"):
-        await dumps.restore(bound, variables(bound), saved, replace=False)
+        await dumps.restore_dump(bound, variables(bound), saved, replace=False)
 
 
 async def test_a_restore_is_refused_while_others_are_connected(filled: ConnectOptions, saved: Path) -> None:
@@ -251,14 +251,14 @@ async def test_a_restore_is_refused_while_others_are_connected(filled: ConnectOp
         connection = await asyncpg.connect(**filled.arguments())
         stack.push_async_callback(connection.close)
         with pytest.raises(dumps.BackupError, match="1 other connections"):
-            await dumps.restore(filled, variables(filled), saved, replace=True)
+            await dumps.restore_dump(filled, variables(filled), saved, replace=True)
 
 
 async def test_client_programs_older_than_the_server_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert (await find_tools(18)).major >= 18
-    for name in client_programs.NAMES:
+    for name in client_programs.PROGRAM_NAMES:
         (tmp_path / name).write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.3 (Debian 15.3-1)'\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -275,7 +275,7 @@ async def test_client_programs_older_than_the_server_are_refused(
 async def test_a_dump_of_an_empty_database_is_refused(databases: Databases, tmp_path: Path) -> None:
     empty = await databases.create()
     with pytest.raises(dumps.BackupError, match="no schema yet"):
-        await dumps.dump(empty, variables(empty), tmp_path / "x")
+        await dumps.write_dump(empty, variables(empty), tmp_path / "x")
 
 
 def test_dump_and_restore_through_a_pooler_are_refused(tmp_path: Path) -> None:

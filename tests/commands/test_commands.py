@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.commands import app as commands
-from app.commands.doctor import examine
+from app.commands.doctor import run_checks
 from app.config import get_settings
 from app.db import migrations
 from app.db.connection_options import ConnectOptions
@@ -89,7 +89,7 @@ async def examined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: 
         monkeypatch.setenv(name.upper(), value)
     get_settings.cache_clear()
     try:
-        return {finding.name: f"{'ok' if finding.ok else 'FAIL'} {finding.text}" for finding in await examine()}
+        return {finding.name: f"{'ok' if finding.ok else 'FAIL'} {finding.text}" for finding in await run_checks()}
     finally:
         get_settings.cache_clear()
 
@@ -104,7 +104,7 @@ async def test_doctor_reports_a_missing_schema_until_migrate(
     assert before["migrations"] == "FAIL the database has no schema yet: run 'todo migrate'"
 
     done = run_todo("migrate", cwd=tmp_path, **options)
-    assert (done.returncode, done.stdout) == (0, f"schema is at {migrations.head()}\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"schema is at {migrations.head_revision()}\n"), done.stderr
     after = run_todo("doctor", cwd=tmp_path, **options)
     assert after.returncode == 0, after.stdout
     names = ("configuration", "accounts", "mail", "database", "migrations", "isolation", "backup")

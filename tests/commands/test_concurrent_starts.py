@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.db.connection_options import ConnectOptions
-from app.db.migrations import LOCK, head
+from app.db.migrations import MIGRATION_LOCK, head_revision
 from tests.databases import Databases
 from tests.processes import Service, service, wait_until
 from tests.support import SECRET, make_token
@@ -45,7 +45,7 @@ async def test_one_of_two_concurrent_starts_migrates_and_both_serve(tmp_path: Pa
     connection = await asyncpg.connect(**empty.arguments())
     try:
         # Held by a session, so that both processes reach the lock before one can continue.
-        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        await connection.execute("select pg_advisory_lock($1)", MIGRATION_LOCK)
         with (
             service(folders[0], **settings) as a,
             service(folders[1], web_concurrency=2, **settings) as b,
@@ -56,12 +56,12 @@ async def test_one_of_two_concurrent_starts_migrates_and_both_serve(tmp_path: Pa
                     break
                 await asyncio.sleep(0.1)
             assert await connection.fetchval(waiting) == 2
-            await connection.execute("select pg_advisory_unlock($1)", LOCK)
+            await connection.execute("select pg_advisory_unlock($1)", MIGRATION_LOCK)
             for running in (a, b):
                 await asyncio.to_thread(running.ready)
                 assert await asyncio.to_thread(create, running, f"user-{running.port}") == 201
             assert await connection.fetchval("select count(distinct pid) from witness") == 1
-            assert await connection.fetchval("select version_num from alembic_version") == head()
+            assert await connection.fetchval("select version_num from alembic_version") == head_revision()
     finally:
         await connection.close()
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from app.commands.seed.life import Life
+from app.commands.seed.life import DemoData
 from app.config import Settings
 from tests.processes import run_todo
 from tests.support import SECRET, Person
@@ -21,7 +21,7 @@ NOON = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 
 
 def demo_rows(tasks: int, *, seed: int = 1, zone: str = "Europe/Berlin") -> list[tuple[str, dict[str, Any], Any]]:
-    found = Life(seed, NOON, ZoneInfo(zone), "x").items(tasks)
+    found = DemoData(seed, NOON, ZoneInfo(zone), "x").items(tasks)
     return [
         (name, item.load(), (item.source, item.parent, item.series, item.project, item.task)) for name, item in found
     ]

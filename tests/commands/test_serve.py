@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from app.commands.serve import UNREAD, _listen
+from app.commands.serve import UNREAD_TIMEOUT_MS, _listen
 from app.db.connection_options import ConnectOptions
 from tests.ports import free_port
 from tests.processes import START, environment, postgres_in, run_python, run_todo, service, wait_until
@@ -231,4 +231,4 @@ def test_connections_have_a_tcp_user_timeout() -> None:
     with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()
         with accepted:
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNREAD
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNREAD_TIMEOUT_MS

@@ -15,7 +15,7 @@ from app.db import migrations
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.main import create_app
-from app.services.operations.isolation_check import PROBE, STRANGER, NotIsolated, prove_isolation
+from app.services.operations.isolation_check import OTHER_OWNER, PROBE_OWNER, NotIsolated, verify_isolation
 from tests.databases import Databases
 from tests.processes import run_python, service
 from tests.support import SECRET
@@ -131,7 +131,7 @@ async def test_a_role_that_bypasses_policies_is_refused(broken: Make, databases:
     )
     database = await Database(options, size=1, timeout=1, role=role).open()
     with pytest.raises(NotIsolated, match=f"role '{role}' is or can become"):
-        await prove_isolation(database)
+        await verify_isolation(database)
     await database.close()
     await databases.drop()
     await databases.execute(f"drop role {role}")
@@ -156,9 +156,9 @@ async def test_a_schema_that_is_behind_is_refused_without_auto_migrate(
 ) -> None:
     empty = await databases.create()
     assert "no schema yet: run 'todo migrate'" in await refused(caplog, empty, auto_migrate=False)
-    assert await migrations.current(empty) is None
+    assert await migrations.read_revision(empty) is None
     first = await broken()
-    await migrations.migrate(first, "base")
+    await migrations.migrate_to(first, "base")
     assert "run 'todo migrate'" in await refused(caplog, first, auto_migrate=False)
 
 
@@ -213,9 +213,9 @@ def test_a_startup_error_is_one_line_without_secrets(tmp_path: Path, settings: d
 
 async def test_no_user_id_collides_with_the_isolation_check(broken: Make) -> None:
     await start(await broken("insert into users (id) values (' isolation probe '), (' isolation stranger ')"))
-    assert PROBE != STRANGER
-    assert not is_subject(PROBE)
-    assert not is_subject(STRANGER)
+    assert PROBE_OWNER != OTHER_OWNER
+    assert not is_subject(PROBE_OWNER)
+    assert not is_subject(OTHER_OWNER)
 
 
 def test_the_isolation_check_uses_new_user_ids_in_each_process(tmp_path: Path) -> None:

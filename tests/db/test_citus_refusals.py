@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.distributed_changes import DistributedWrite
 from app.services import comments, projects, views
 from app.services.tasks.completion import complete_statement
@@ -32,10 +32,10 @@ BUILT = {
     "tasks: complete below": write_trees_statement(completed=True),
     "tasks: reopen below": write_trees_statement(completed=False),
     "tasks: move and complete below": write_trees_statement(moves=True, completed=True),
-    "projects: rename": projects._update(frozenset({"name"}), guarded=True),
-    "projects: archive": projects._update(frozenset({"archived_at"}), guarded=False),
-    "comments: update": comments._write("updated", guarded=True),
-    "views: update": views._update(frozenset({"name"}), guarded=True),
+    "projects: rename": projects._update_project(frozenset({"name"}), guarded=True),
+    "projects: archive": projects._update_project(frozenset({"archived_at"}), guarded=False),
+    "comments: update": comments._comment_write("updated", guarded=True),
+    "views: update": views._update_view(frozenset({"name"}), guarded=True),
     "bulk: tags": update_rows_statement(frozenset(), frozenset({"tags"})),
 }
 REFUSED = {
@@ -55,18 +55,18 @@ REFUSED = {
         "trash.RESTORE_TREES",
         "undo.UNDO_WRITES[task].first",
         "undo.UNDO_WRITES[task].next",
-        "user_settings.SHIFT",
+        "user_settings.SHIFT_REMINDERS",
     },
     "insert from select": {
-        "comments.CREATE",
+        "comments.INSERT_COMMENT",
         "completion.KEEP_OCCURRENCES",
-        "conversations.SAY",
-        "conversations.SAY_FIRST",
-        "projects.CREATE",
-        "store.INSERT[comments]",
-        "store.INSERT[projects]",
-        "store.INSERT[tasks]",
-        "store.INSERT[views]",
+        "conversations.INSERT_FIRST_MESSAGE",
+        "conversations.INSERT_MESSAGE",
+        "projects.INSERT_PROJECT",
+        "store.INSERT_ROWS[comments]",
+        "store.INSERT_ROWS[projects]",
+        "store.INSERT_ROWS[tasks]",
+        "store.INSERT_ROWS[views]",
         "store.INSERT_TASK[False]",
         "store.INSERT_TASK[True]",
     },
@@ -79,8 +79,8 @@ REFUSED = {
 }
 
 
-def statements(value: Any, name: str) -> Iterator[tuple[str, Prepared]]:
-    if isinstance(value, Prepared):
+def statements(value: Any, name: str) -> Iterator[tuple[str, CompiledStatement]]:
+    if isinstance(value, CompiledStatement):
         yield name, value
     elif isinstance(value, dict):
         for key, item in value.items():
@@ -90,7 +90,7 @@ def statements(value: Any, name: str) -> Iterator[tuple[str, Prepared]]:
             yield from statements(getattr(value, key), f"{name}.{key}")
 
 
-def all_statements() -> dict[str, Prepared]:
+def all_statements() -> dict[str, CompiledStatement]:
     """Returns the statements by their defining module and their name there."""
     found = dict(BUILT)
     for module in [module for name, module in sys.modules.items() if name.startswith("app.")]:
@@ -139,15 +139,15 @@ def test_the_other_statements_with_a_modifying_cte_are_listed() -> None:
         if found.alternative is None and MODIFYING_CTE.search(found.sql)
     }
     assert others == {
-        "profile.CREATE",
-        "profile.KEEP_RESET",
-        "agent_writes.NOTE",
-        "api_tokens.CREATE",
-        "login_throttle.SUCCEEDED",
-        "idempotency.KEEP",
-        "refresh.EXTEND",
-        "sessions.START",
-        "token_budget.RESERVE",
+        "agent_writes.INSERT_AGENT_WRITES",
+        "api_tokens.INSERT_API_TOKEN",
+        "idempotency.STORE_RESPONSE",
+        "login_throttle.FORGIVE_ATTEMPTS",
+        "profile.INSERT_ACCOUNT",
+        "profile.INSERT_RESET",
+        "refresh.EXTEND_SESSION",
+        "sessions.INSERT_SESSION",
+        "token_budget.RESERVE_TOKENS",
     }
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.pool import LINGER
+from app.db.pool import COMMIT_DELAY
 from app.errors import Unavailable
 from app.main import create_app
 from tests.databases import Databases
@@ -66,7 +66,7 @@ async def stored(options: ConnectOptions) -> list[Any]:
             found = list(await connection.fetchrow(LEFT))
             if found[-1] == 0:
                 break
-            await asyncio.sleep(LINGER)
+            await asyncio.sleep(COMMIT_DELAY)
         return found
     finally:
         await connection.close()

@@ -20,7 +20,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models import METADATA
 from app.services.changes.entities import ENTITY_REGISTRY
-from app.services.operations.isolation_check import prove_isolation
+from app.services.operations.isolation_check import verify_isolation
 from tests.databases import AUTH, Databases, rows
 
 PURGED = {str(entity.table.name) for entity in ENTITY_REGISTRY if entity.purge_order}
@@ -79,18 +79,18 @@ async def connection(databases: Databases, migrated: str) -> AsyncIterator[Any]:
 
 def test_migrations_are_ordered_by_their_file_names() -> None:
     """So a start can check whether its database is up to date without importing Alembic."""
-    files = ScriptDirectory(migrations.MIGRATIONS).walk_revisions()
-    assert [file.revision for file in files] == migrations.known()[::-1]
+    files = ScriptDirectory(migrations.MIGRATIONS_FOLDER).walk_revisions()
+    assert [file.revision for file in files] == migrations.known_revisions()[::-1]
 
 
 async def test_upgrading_downgrading_and_upgrading_again_gives_the_same_schema(databases: Databases) -> None:
     empty = await databases.create()
-    assert await migrations.current(empty) is None
+    assert await migrations.read_revision(empty) is None
     await migrations.upgrade(empty)
-    assert await migrations.current(empty) == migrations.head()
+    assert await migrations.read_revision(empty) == migrations.head_revision()
     first = await rows(empty, SCHEMA)
 
-    await migrations.migrate(empty, "base")
+    await migrations.migrate_to(empty, "base")
     assert await rows(empty, "select tablename from pg_tables where schemaname = 'public'") == [("alembic_version",)]
     types = "select typname from pg_type where typnamespace = 'public'::regnamespace order by 1"
     assert await rows(empty, types) == [("_alembic_version",), ("alembic_version",)]
@@ -212,10 +212,10 @@ async def test_only_the_service_roles_have_privileges_and_only_those_needed(conn
 async def test_concurrent_migrations_are_serialized_and_a_second_one_does_nothing(databases: Databases) -> None:
     empty = await databases.create()
     await asyncio.gather(*(migrations.upgrade(empty) for _ in range(3)))
-    assert await migrations.current(empty) == migrations.head()
+    assert await migrations.read_revision(empty) == migrations.head_revision()
     before = await rows(empty, "select xmin::text from alembic_version")
     await migrations.upgrade(empty)
-    await migrations.migrate(empty, "head")
+    await migrations.migrate_to(empty, "head")
     assert await rows(empty, "select xmin::text from alembic_version") == before
 
 
@@ -224,7 +224,7 @@ async def test_a_migration_waits_for_a_running_one(databases: Databases) -> None
     other = await asyncpg.connect(**empty.arguments())
     transaction = other.transaction()
     await transaction.start()
-    await other.execute("select pg_advisory_xact_lock($1)", migrations.LOCK)
+    await other.execute("select pg_advisory_xact_lock($1)", migrations.MIGRATION_LOCK)
     waiting = asyncio.create_task(migrations.upgrade(empty))
     started = time.monotonic()
     while not await other.fetchval("select count(*) from pg_locks where locktype = 'advisory' and not granted"):
@@ -235,7 +235,7 @@ async def test_a_migration_waits_for_a_running_one(databases: Databases) -> None
     await transaction.commit()
     await other.close()
     await waiting
-    assert await migrations.current(empty) == migrations.head()
+    assert await migrations.read_revision(empty) == migrations.head_revision()
 
 
 async def test_a_failed_migration_leaves_the_schema_unchanged(databases: Databases) -> None:
@@ -266,9 +266,9 @@ async def test_a_login_with_the_roles_needs_no_privilege_to_create_them(
 ) -> None:
     await databases.execute(f"grant {', '.join(ROLES)} to plain_login")
     await migrations.upgrade(plain_login)
-    assert await migrations.current(plain_login) == migrations.head()
+    assert await migrations.read_revision(plain_login) == migrations.head_revision()
     database = await Database(plain_login, size=1, timeout=1).open()
-    await prove_isolation(database)
+    await verify_isolation(database)
     await database.close()
 
 
@@ -278,7 +278,7 @@ async def test_a_login_without_the_roles_fails_with_the_commands_for_the_dba(pla
         match=r"create role todo_user nologin .* grant todo_user, todo_auth, todo_eraser, todo_worker to plain_login;",
     ):
         await migrations.upgrade(plain_login)
-    assert await migrations.current(plain_login) is None
+    assert await migrations.read_revision(plain_login) is None
 
 
 async def test_membership_without_set_is_completed_by_the_migration(

@@ -104,7 +104,7 @@ async def test_a_connection_lost_before_a_deferred_commit_is_replaced(database: 
     assert await pid(database) != first
     again = await pid(database)
     await admin.execute("select pg_terminate_backend($1, 5000)", again)
-    await asyncio.sleep(3 * pool.LINGER)  # the deferred COMMIT finds it closed
+    await asyncio.sleep(3 * pool.COMMIT_DELAY)  # the deferred COMMIT finds it closed
     assert await pid(database) != again
 
 

@@ -30,7 +30,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.db.compiled import Prepared, prepare
+from app.db.compiled import CompiledStatement, compile_statement
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.errors import Invalid, Unavailable
@@ -79,7 +79,10 @@ async def superuser(postgres: ConnectOptions) -> Any:
 
 async def test_rows_equal_those_of_sqlalchemy(superuser: Database, postgres: ConnectOptions) -> None:
     insertion = insert(THINGS).returning(THINGS)
-    ours, prepared = [], Prepared(insertion.values({c.name: bindparam(c.name) for c in THINGS.c if c.name != "id"}))
+    ours, prepared = (
+        [],
+        CompiledStatement(insertion.values({c.name: bindparam(c.name) for c in THINGS.c if c.name != "id"})),
+    )
     async with superuser.transaction(OWNER) as session:
         await session.exec(text(CREATE))
         ours += [(await session.exec(prepared, row)).one() for row in ROWS]
@@ -101,19 +104,19 @@ async def test_rows_equal_those_of_sqlalchemy(superuser: Database, postgres: Con
 
 
 async def test_a_statement_of_the_same_shape_is_compiled_once() -> None:
-    first, one = prepare(select(THINGS.c.id).where(THINGS.c.text == "a"))
-    second, two = prepare(select(THINGS.c.id).where(THINGS.c.text == "b"))
+    first, one = compile_statement(select(THINGS.c.id).where(THINGS.c.text == "a"))
+    second, two = compile_statement(select(THINGS.c.id).where(THINGS.c.text == "b"))
     assert first is second
     assert (first.arguments(one), first.arguments(two)) == (["a"], ["b"])
-    assert prepare(select(THINGS.c.id).where(THINGS.c.number == 1))[0] is not first
+    assert compile_statement(select(THINGS.c.id).where(THINGS.c.number == 1))[0] is not first
 
 
 def test_a_missing_parameter_and_a_python_default_raise() -> None:
     with pytest.raises(KeyError):
-        Prepared(select(THINGS).where(THINGS.c.id == bindparam("id"))).arguments({})
+        CompiledStatement(select(THINGS).where(THINGS.c.id == bindparam("id"))).arguments({})
     defaulted = Table("d", MetaData(), Column("a", Integer, default=1), Column("b", Integer))
     with pytest.raises(ValueError, match="server_default"):
-        Prepared(insert(defaulted).values(b=bindparam("b")))
+        CompiledStatement(insert(defaulted).values(b=bindparam("b")))
 
 
 @pytest.fixture
@@ -143,7 +146,7 @@ async def test_a_read_only_session_cannot_write(database: Database) -> None:
 
 
 async def test_terminated_connections_are_replaced(superuser: Database, postgres: ConnectOptions) -> None:
-    one = Prepared(select(func.pg_backend_pid()))
+    one = CompiledStatement(select(func.pg_backend_pid()))
 
     async def pid() -> int:
         async with superuser.transaction(OWNER) as session:

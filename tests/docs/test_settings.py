@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
-from app.observability.startup_errors import settings_reasons
+from app.observability.startup_errors import describe_invalid_settings
 from tests.support import SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_an_invalid_setting_is_refused_by_name(
         monkeypatch.setenv(name.upper(), value)
     with pytest.raises(ValidationError) as refused:
         Settings(_env_file=None)
-    (line,) = settings_reasons(refused.value)
+    (line,) = describe_invalid_settings(refused.value)
     assert said in line
     assert "hidden" not in line
     assert "xxx" not in line

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.quick_add import MAX_TEXT, QuickAdd, Span, parse
+from app.domain.quick_add import QUICK_ADD_TEXT_MAX, ParsedTask, Span, parse
 from app.domain.quick_add.text import tokenize
 from app.domain.quick_add.words import words
 from app.domain.recurrence.days import matching_days
@@ -28,14 +28,14 @@ NOW = datetime(2026, 11, 20, 10, tzinfo=BERLIN)  # a Friday
 FIELDS = {"project", "tags", "priority", "due_date", "recurrence"}
 
 
-def quick(text: str, now: datetime = NOW, zone: ZoneInfo = BERLIN) -> QuickAdd:
+def quick(text: str, now: datetime = NOW, zone: ZoneInfo = BERLIN) -> ParsedTask:
     return parse(text, now=now, timezone=zone)
 
 
 ROWS = [pytest.param(group, row, id=f"{group['group']}: {row['text']}") for group in TABLE for row in group["phrases"]]
 
 
-def described(result: QuickAdd) -> dict[str, Any]:
+def described(result: ParsedTask) -> dict[str, Any]:
     """Returns the result in the form of the table: without fields that are not set."""
     values = {
         "title": result.title,
@@ -146,11 +146,11 @@ WORDS = sorted(
     )
 )
 TEXTS = st.one_of(
-    st.text(max_size=MAX_TEXT),
+    st.text(max_size=QUICK_ADD_TEXT_MAX),
     st.lists(st.sampled_from(WORDS), max_size=40).map(" ".join),
     st.lists(st.sampled_from([*WORDS, " ", "  ", "\n"]), max_size=60).map("".join),
     st.lists(st.sampled_from([row["text"] for group in TABLE for row in group["phrases"]]), max_size=4).map(" ".join),
-).map(lambda text: text[:MAX_TEXT])
+).map(lambda text: text[:QUICK_ADD_TEXT_MAX])
 NOWS = st.integers(0, 180 * 365 * 24 * 60).map(
     lambda minutes: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
 )
@@ -159,7 +159,7 @@ ZONES = st.sampled_from(
 ).map(ZoneInfo)
 
 
-def assert_sound(text: str, result: QuickAdd) -> None:
+def assert_sound(text: str, result: ParsedTask) -> None:
     """Asserts that spans are parts of the text, in order and disjoint, and that the title consists of the rest."""
     end = 0
     rest = ""
@@ -256,10 +256,10 @@ UNITS = [
     "every month on the 1st, ", "every month on the first and last ", "every day until ", "end of the ",
 ]  # fmt: skip
 HOSTILE = [
-    *((word + " ") * MAX_TEXT for word in WORDS),
-    *(unit * MAX_TEXT for unit in UNITS),
-    " " * (MAX_TEXT - 1) + "x",
-    '"' + "a" * MAX_TEXT,
+    *((word + " ") * QUICK_ADD_TEXT_MAX for word in WORDS),
+    *(unit * QUICK_ADD_TEXT_MAX for unit in UNITS),
+    " " * (QUICK_ADD_TEXT_MAX - 1) + "x",
+    '"' + "a" * QUICK_ADD_TEXT_MAX,
 ]
 
 
@@ -269,6 +269,6 @@ def test_parsing_any_text_takes_less_than_five_milliseconds(text: str) -> None:
 
     def read() -> None:
         with suppress(EmptyTitle):
-            quick(text[:MAX_TEXT])
+            quick(text[:QUICK_ADD_TEXT_MAX])
 
     assert_takes_less_than(0.005, read, runs=5)

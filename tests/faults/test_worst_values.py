@@ -15,7 +15,7 @@ import httpx
 import jsonschema_rs
 import pytest
 
-from app.assistant.tools import TOOLS
+from app.assistant.tools import TOOLS_BY_NAME
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.main import create_app
@@ -149,7 +149,7 @@ def judge_file(case: Case, answer: Answer) -> str:
     return judge(case, answer._replace(size=0) if answer.status == 200 else answer)
 
 
-@pytest.mark.parametrize("name", TOOLS)
+@pytest.mark.parametrize("name", TOOLS_BY_NAME)
 def test_no_tool_argument_stops_the_service(somebody: Somebody, name: str) -> None:
     somebody.begin("POST /mcp")
     assert_held(somebody.survey.run("POST", tool_cases(name), judge_message))
@@ -199,7 +199,7 @@ def test_every_place_has_values() -> None:
     made = [case for operation in OPERATIONS for case in Writer().cases(operation, ids) if case.body is not None]
     assert len({(case.target, case.place) for case in made}) >= 200
     counted = sum(len(list(WHOLE.cases(operation, ids))) for operation in OPERATIONS)
-    counted += sum(len(list(tool_cases(name))) for name in TOOLS)
+    counted += sum(len(list(tool_cases(name))) for name in TOOLS_BY_NAME)
     assert counted >= AT_LEAST
 
 

@@ -21,7 +21,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import WORKER_ROLE
 from app.http.idempotency import IdempotentRequest
 from app.main import create_app
-from app.services.retention.pruning import prune_owner
+from app.services.retention.pruning import prune_changes
 from tests.servers import running
 from tests.support import Person, assert_problem
 
@@ -122,7 +122,7 @@ async def test_the_worker_prunes_a_key_within_a_day(alice: Person, app: FastAPI,
         await alice.post("/tasks", {"title": "a"}, headers=key())
     else:
         async with app.state.database.transaction(alice.subject, role=WORKER_ROLE) as session:
-            await prune_owner(session, alice.subject, days=90)
+            await prune_changes(session, alice.subject, days=90)
     left = await sql.fetchval("select prune_at - now() from users where id = $1", alice.subject)
     assert timedelta(hours=23) < left <= timedelta(hours=24)
 

@@ -34,8 +34,8 @@ from app.models.types import MARKS_MAX, PAIRED_MARKS, RAW_FACTOR
 from app.services import user_settings
 from app.services.changes.feed import change_row
 from app.services.transfer.formats import json_row_count
-from app.services.transfer.formats.csv import LIST_MAX
-from app.services.transfer.formats.detect import LINE_MAX
+from app.services.transfer.formats.csv import LIST_CELL_MAX
+from app.services.transfer.formats.detect import TEXT_LINE_MAX
 from app.services.transfer.row_validation import RowRefused
 from tests.api.test_transfer import CSV, ICS, JSON, counts, imported
 from tests.support import Person, assert_problem
@@ -136,7 +136,7 @@ async def test_a_large_body_is_parsed_in_another_thread(alice: Person, monkeypat
 
 async def test_rows_of_import_files_have_the_same_bounds(alice: Person) -> None:
     """A cell, a line and a row may be large, but their number of parts is bounded."""
-    tags = ",".join(["a"] * (LIST_MAX // 2 + 1))
+    tags = ",".join(["a"] * (LIST_CELL_MAX // 2 + 1))
     report = await imported(alice, f'title,tags\r\nfine,a\r\nmany,"{tags}"\r\n', CSV)
     assert counts(report) == (1, 0, 1)
     assert report["errors"][0]["errors"][0]["loc"] == ["tags"]
@@ -167,16 +167,18 @@ async def test_a_time_zone_is_validated_without_reading_the_zone_directory(alice
 
 
 def test_the_list_limit_allows_the_most_and_longest_tags() -> None:
-    assert LIST_MAX > TAGS_MAX * (TAG_MAX + 3)  # with quotes and a comma each
+    assert LIST_CELL_MAX > TAGS_MAX * (TAG_MAX + 3)  # with quotes and a comma each
 
 
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("title\r\nfine\r\n" + "x" * (LINE_MAX + 1) + "\r\nlast\r\n", CSV),
-        ('title\r\nfine\r\n"' + ("x" * 1_000 + "\r\n") * (LINE_MAX // 1_000) + '"\r\nlast\r\n', CSV),
+        ("title\r\nfine\r\n" + "x" * (TEXT_LINE_MAX + 1) + "\r\nlast\r\n", CSV),
+        ('title\r\nfine\r\n"' + ("x" * 1_000 + "\r\n") * (TEXT_LINE_MAX // 1_000) + '"\r\nlast\r\n', CSV),
         (
-            "BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nSUMMARY:" + "x" * (LINE_MAX + 1) + "\r\nEND:VTODO\r\nEND:VCALENDAR\r\n",
+            "BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nSUMMARY:"
+            + "x" * (TEXT_LINE_MAX + 1)
+            + "\r\nEND:VTODO\r\nEND:VCALENDAR\r\n",
             ICS,
         ),
     ],
@@ -190,7 +192,7 @@ async def test_a_file_with_a_line_over_the_limit_is_refused(alice: Person, text:
 def test_rows_are_counted_for_any_strings_and_chunk_boundaries(text: list[str], chunk: int) -> None:
     document = json.dumps({"tasks": [{"title": "".join(text)}] * 3 + [["".join(text), []]]}).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_row_count, "CHUNK", chunk)
+        patch.setattr(json_row_count, "JSON_CHUNK", chunk)
         json_row_count.check_rows(document, 4)
         with pytest.raises(TooManyRows):
             json_row_count.check_rows(document, 3)
@@ -350,7 +352,7 @@ async def test_a_new_time_zone_moves_many_reminders_in_several_revisions(
     rows = [{"title": f"t{n}", "due_date": "2030-01-01", "reminders": ["-P1D"]} for n in range(12)]
     await imported(alice, json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows}), JSON)
     before = (await alice.get("/changes")).json()["next"]
-    monkeypatch.setattr(user_settings, "SHIFT", user_settings.shift_statement(5))
+    monkeypatch.setattr(user_settings, "SHIFT_REMINDERS", user_settings.shift_statement(5))
     assert (await alice.patch("/settings", {"timezone": "Asia/Tokyo"})).status_code == 200
     found = (await alice.get(f"/changes?since={before}")).json()["changes"]
     assert [sum(row["revision"] == before + n for row in found) for n in (1, 2, 3)] == [5, 5, 2]

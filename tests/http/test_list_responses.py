@@ -13,12 +13,12 @@ from app.http import etags
 from app.http.link_header import MAX_CACHED_QUERY_BYTES, _without_paging, link_header
 from app.http.routing import DirectRoute, _body
 from app.main import ROUTERS, create_app
-from app.models.types import Shape
+from app.models.types import RequestModel
 from app.pagination import Page
 from tests.support import Person, assert_problem
 
 
-def shapes(base: type[Shape] = Shape) -> set[type[Shape]]:
+def shapes(base: type[RequestModel] = RequestModel) -> set[type[RequestModel]]:
     return {base}.union(*(shapes(each) for each in base.__subclasses__()))
 
 

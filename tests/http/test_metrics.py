@@ -153,7 +153,7 @@ async def test_the_worker_reports_its_backlog(app: FastAPI, monkeypatch: pytest.
     async def serve(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr("app.services.webhooks.deliveries.find_due", find_due)
+    monkeypatch.setattr("app.services.webhooks.deliveries.find_due_webhooks", find_due)
     monkeypatch.setattr(sender, "_serve", serve)
     assert sender.lag == (0, 0.0)
     for expected in (2, 1, 0):

@@ -16,9 +16,9 @@ from starlette.responses import Response, StreamingResponse
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.db.error_mapping import RETRY_AFTER, fact_of
-from app.errors import AppError, InvalidRecurrence, Kind, StorageFull, Unavailable
-from app.http.dependencies import Session
+from app.db.error_mapping import DATABASE_RETRY_AFTER, to_app_error
+from app.errors import AppError, ErrorKind, InvalidRecurrence, StorageFull, Unavailable
+from app.http.dependencies import WriteSession
 from app.http.problems import STATUS_BY_KIND, STATUS_TITLES
 from app.http.routing import DirectRoute
 from app.main import create_app
@@ -174,7 +174,7 @@ async def test_422_lists_every_error_with_its_location(alice: Person) -> None:
 
 
 def test_every_kind_of_error_has_a_status_and_every_status_a_title() -> None:
-    assert set(STATUS_BY_KIND) == set(Kind)
+    assert set(STATUS_BY_KIND) == set(ErrorKind)
     assert set(STATUS_BY_KIND.values()) <= set(STATUS_TITLES)
 
 
@@ -221,9 +221,11 @@ SQLSTATES = {
 )
 def test_each_sqlstate_has_one_application_error(code: str | None, state: str) -> None:
     error = asyncpg.PostgresError.new({"C": state, "M": 'relation "secret" does not exist', "n": "tasks_secret"})
-    fact = fact_of(error)
+    fact = to_app_error(error)
     assert (fact.code if fact else None) == code
-    assert (fact.retry_after if fact else None) == (RETRY_AFTER if code in ("unavailable", "contention") else None)
+    assert (fact.retry_after if fact else None) == (
+        DATABASE_RETRY_AFTER if code in ("unavailable", "contention") else None
+    )
     assert "secret" not in str(fact)
 
 
@@ -233,7 +235,7 @@ def test_an_unknown_time_zone_is_distinguished_from_other_invalid_parameters() -
         ('role "x" does not exist', "invalid"),
     )
     for message, code in (unknown, other):
-        fact = fact_of(asyncpg.PostgresError.new({"C": "22023", "M": message}))
+        fact = to_app_error(asyncpg.PostgresError.new({"C": "22023", "M": message}))
         assert fact is not None
         assert fact.code == code
 
@@ -244,7 +246,7 @@ NO_ANSWER += [asyncpg.InterfaceError("connection is closed"), asyncpg.Connection
 
 @pytest.mark.parametrize("error", NO_ANSWER, ids=lambda error: type(error).__name__)
 def test_a_lost_database_connection_is_503(error: Exception) -> None:
-    fact = fact_of(error)
+    fact = to_app_error(error)
     assert isinstance(fact, Unavailable)
     assert fact.retry_after
 
@@ -253,11 +255,11 @@ def test_a_lost_database_connection_is_503(error: Exception) -> None:
     "error", [ValueError(), KeyError(), AssertionError(), RuntimeError(), asyncio.CancelledError()]
 )
 def test_a_bug_is_not_an_application_error(error: BaseException) -> None:
-    assert fact_of(error) is None
+    assert to_app_error(error) is None
 
 
 def test_a_permission_error_of_the_database_is_logged_as_critical(caplog: pytest.LogCaptureFixture) -> None:
-    fact_of(asyncpg.PostgresError.new({"C": "42501", "M": "permission denied for table tasks"}))
+    to_app_error(asyncpg.PostgresError.new({"C": "42501", "M": "permission denied for table tasks"}))
     assert [record.levelname for record in caplog.records] == ["CRITICAL"]
 
 
@@ -314,7 +316,7 @@ async def test_a_bug_after_a_write_rolls_the_write_back(
     router = APIRouter(prefix="/api/{user_id}", route_class=DirectRoute)
 
     @router.post("/bug")
-    async def fail(session: Session) -> Response:
+    async def fail(session: WriteSession) -> Response:
         await session.exec(text("insert into users (id, revision) values (current_setting('app.user_id'), 17)"))
         raise RuntimeError("hush")
 

@@ -22,9 +22,9 @@ from app.http.dependencies import Subject, limited
 from app.http.rate_limits import Limiter, Limits
 from app.http.routing import DirectRoute
 from app.main import create_app
-from app.services.rate_limits.postgres import REMOVE, SharedCounts, take
+from app.services.rate_limits.postgres import PRUNE_RATE_LIMITS, FallbackCounter, consume
 from app.services.rate_limits.quota import Quota
-from app.services.rate_limits.redis import RedisCounts, RedisUnavailable
+from app.services.rate_limits.redis import RedisCounter, RedisUnavailable
 from tests.ports import free_port
 from tests.processes import wait_until
 from tests.support import Person, assert_problem, make_token
@@ -198,13 +198,13 @@ async def test_guessed_api_tokens_are_not_looked_up_beyond_the_quota(
     bearer = {"Authorization": f"Bearer {token}"}
     assert (await http.get("/api/me/tasks", headers=bearer)).status_code == 200
     looked_up: list[Any] = []
-    find = strict.state.auth.guard._find
+    find = strict.state.auth.revocations._find
 
     async def counted(*args: Any) -> Any:
         looked_up.append(args)
         return await find(*args)
 
-    monkeypatch.setattr(strict.state.auth.guard, "_find", counted)
+    monkeypatch.setattr(strict.state.auth.revocations, "_find", counted)
     assert (await alice.delete(f"/api/auth/tokens/{(await alice.get('/api/auth/tokens')).json()[0]['id']}")).is_success
     answers = [await http.get("/api/me/tasks", headers=bearer) for _ in range(9)]
     assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 4
@@ -281,29 +281,29 @@ async def test_concurrent_processes_admit_exactly_the_quota(
     app: FastAPI, postgres: ConnectOptions, alice: Person
 ) -> None:
     processes = [await Database(postgres, size=5, timeout=20).open() for _ in range(3)]
-    outcomes = await asyncio.gather(*(take(processes[n % 3], WORKING, alice.subject) for n in range(45)))
+    outcomes = await asyncio.gather(*(consume(processes[n % 3], WORKING, alice.subject) for n in range(45)))
     admitted = [left for granted, left in outcomes if granted]
     assert len(admitted) == 10
     assert max(admitted) <= 60
     assert all(60 < left <= 66.1 for granted, left in outcomes if not granted)
-    assert (await take(processes[0], Quota("other", 10, 60), alice.subject))[1] == pytest.approx(6, abs=0.1)
+    assert (await consume(processes[0], Quota("other", 10, 60), alice.subject))[1] == pytest.approx(6, abs=0.1)
     for database in processes:
         await database.close()
 
 
 async def test_expired_counters_are_removed(app: FastAPI, sql: Any, alice: Person) -> None:
     quick = Quota("quick", 20, 1)
-    assert (await take(app.state.database, quick, alice.subject))[1] == pytest.approx(0.05, abs=0.01)
+    assert (await consume(app.state.database, quick, alice.subject))[1] == pytest.approx(0.05, abs=0.01)
     before = await sql.fetchval("select count(*) from rate_limits where full_at < now() + interval '1 second'")
     assert before >= 1
     await asyncio.sleep(0.2)
     async with app.state.database.auth_transaction() as session:
-        await session.exec(REMOVE)
+        await session.exec(PRUNE_RATE_LIMITS)
     assert await sql.fetchval("select count(*) from rate_limits where full_at < now() - interval '0.1 s'") == 0
 
 
 async def test_the_rate_limit_table_is_unlogged_and_names_no_user(app: FastAPI, sql: Any, alice: Person) -> None:
-    await take(app.state.database, WORKING, alice.subject)
+    await consume(app.state.database, WORKING, alice.subject)
     assert await sql.fetchval("select relpersistence from pg_class where relname = 'rate_limits'") == b"u"
     assert alice.subject not in str(await sql.fetch("select * from rate_limits"))
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -326,27 +326,27 @@ def redis_url() -> Iterator[str]:
 
 
 async def test_redis_admits_exactly_the_quota(redis_url: str, alice: Person) -> None:
-    clients = [RedisCounts(redis_url) for _ in range(3)]
+    clients = [RedisCounter(redis_url) for _ in range(3)]
     deadline = time.monotonic() + 10
     while True:
         try:
-            await clients[0].take(Quota("start", 1, 1), alice.subject)
+            await clients[0].consume(Quota("start", 1, 1), alice.subject)
             break
         except RedisUnavailable:
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
-    outcomes = await asyncio.gather(*(clients[n % 3].take(WORKING, alice.subject) for n in range(45)))
+    outcomes = await asyncio.gather(*(clients[n % 3].consume(WORKING, alice.subject) for n in range(45)))
     assert sum(granted for granted, _ in outcomes) == 10
     assert all(60 < left <= 66.1 for granted, left in outcomes if not granted)
-    assert (await clients[0].take(WORKING, "bob"))[0]
+    assert (await clients[0].consume(WORKING, "bob"))[0]
     for client in clients:
         await client.aclose()
 
 
 async def test_the_database_counts_while_redis_is_unavailable(app: FastAPI, alice: Person) -> None:
-    redis = RedisCounts(f"redis://127.0.0.1:{free_port()}/0")
-    counts = SharedCounts(app.state.database, redis)
-    outcomes = [await counts.take(Quota("few", 3, 60), alice.subject) for _ in range(5)]
+    redis = RedisCounter(f"redis://127.0.0.1:{free_port()}/0")
+    counts = FallbackCounter(app.state.database, redis)
+    outcomes = [await counts.consume(Quota("few", 3, 60), alice.subject) for _ in range(5)]
     assert [granted for granted, _ in outcomes] == [True] * 3 + [False] * 2
     await redis.aclose()
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.db.database import NO_OWNER, WORKER_ROLE
-from app.jobs.reminders import Reminders
+from app.jobs.reminders import ReminderJob
 from app.jobs.webhooks import RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
@@ -183,7 +183,7 @@ async def test_a_late_reminder_survives_a_write_that_does_not_change_it(
 ) -> None:
     task = await make_due(sql, alice, hours=3)
     await write(alice, task)
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     assert [change["entity_id"] for change in await reminded(alice)] == [task["id"]]
 
 
@@ -211,8 +211,8 @@ async def test_a_late_reminder_that_is_kept_fires_despite_other_changes(
         assert (await alice.post("/tasks/bulk", body)).status_code == 200
     else:
         assert (await alice.patch(f"/tasks/{task['id']}", change)).status_code == 200
-    await Reminders(app.state.database).fire_due(0)
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     assert [(c["entity_id"], c["through"]) for c in await reminded(alice)] == [(task["id"], "reminder:late")]
 
 
@@ -220,7 +220,7 @@ async def test_a_late_reminder_survives_an_undo_that_restores_others(alice: Pers
     task = await make_due(sql, alice, hours=3)
     edited = (await alice.patch(f"/tasks/{task['id']}", {"reminders": [task["reminders"][0]]})).json()
     assert (await alice.post(f"/changes/{edited['version']}/undo")).status_code == 200
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     assert [change["entity_id"] for change in await reminded(alice)] == [task["id"]]
 
 
@@ -258,7 +258,7 @@ async def test_a_late_reminder_that_was_removed_moved_or_snoozed_does_not_fire(
     task = await alice.add("Bins", due_date=iso(passed), recurrence="FREQ=YEARLY", reminders=reminders)
     await sql.execute("update tasks set remind_at = $2 where id = $1", task["id"], passed)
     assert (await write(alice, f"/tasks/{task['id']}", task)).status_code == 200
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     fires = write is move and not relative  # an instant does not move with the due date
     assert len(await reminded(alice)) == fires
 
@@ -283,7 +283,7 @@ async def test_a_reminder_fires_once_and_states_whether_it_is_late(
     gone, done = await make_due(sql, alice, seconds=1), await make_due(sql, alice, seconds=1)
     await alice.delete(f"/tasks/{gone['id']}")
     await alice.patch(f"/tasks/{done['id']}/complete")
-    await asyncio.gather(*(Reminders(app.state.database).fire_due(0) for _ in range(3)))  # as many workers
+    await asyncio.gather(*(ReminderJob(app.state.database).fire_due(0) for _ in range(3)))  # as many workers
     found = {change["entity_id"]: change for change in await reminded(alice)}
     assert found.keys() == {late["id"], on_time["id"]}
     assert found[late["id"]]["through"] == "reminder:late"
@@ -300,7 +300,7 @@ async def test_a_reminder_fires_once_and_states_whether_it_is_late(
 async def test_remind_at_of_a_completed_task_is_cleared_without_firing(alice: Person, app: FastAPI, sql: Any) -> None:
     done = await make_due(sql, alice, seconds=1)
     await sql.execute("update tasks set completed = true, completed_at = now() where id = $1", done["id"])
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     assert await reminded(alice) == []
     assert await sql.fetchval("select remind_at from tasks where id = $1", done["id"]) is None
 
@@ -308,7 +308,7 @@ async def test_remind_at_of_a_completed_task_is_cleared_without_firing(alice: Pe
 async def test_reminders_due_together_are_one_write(alice: Person, app: FastAPI, sql: Any) -> None:
     for _ in range(3):
         await make_due(sql, alice, seconds=1)
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     found = await reminded(alice)
     assert len(found) == 3
     assert len({change["revision"] for change in found}) == 1
@@ -324,7 +324,7 @@ async def test_firing_reminders_that_are_not_due_takes_no_revision(alice: Person
 async def test_a_fired_reminder_cannot_be_undone_but_earlier_changes_can(alice: Person, app: FastAPI, sql: Any) -> None:
     task = await make_due(sql, alice, seconds=1)
     edited = (await alice.patch(f"/tasks/{task['id']}", {"title": "Call dad"})).json()
-    await Reminders(app.state.database).fire_due(0)
+    await ReminderJob(app.state.database).fire_due(0)
     (change,) = await reminded(alice)
     body = assert_problem(await alice.post(f"/changes/{change['revision']}/undo"), 409, "undo_conflict")
     assert "cannot be undone" in body["detail"]
@@ -345,7 +345,7 @@ async def test_a_reminder_failure_of_one_user_does_not_affect_others(
         return await fire(session, owner, ids, late=late)
 
     monkeypatch.setattr("app.jobs.reminders.fire_reminders", failing)
-    worker = Reminders(app.state.database)
+    worker = ReminderJob(app.state.database)
     await worker.fire_due(0)
     assert len(await reminded(bob)) == 1
     assert alice.subject in worker._set_aside

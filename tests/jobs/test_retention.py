@@ -185,14 +185,14 @@ async def test_a_purge_failure_of_one_user_does_not_affect_others(
 ) -> None:
     await add_deleted(alice, sql, stuck=50)
     await add_deleted(bob, sql, gone=31)
-    purge = trash.purge_old
+    purge = trash.purge_old_trash
 
     async def failing(session: Any, owner: str, *, days: int) -> int:
         if owner == alice.subject:
             raise AppError
         return await purge(session, owner, days=days)
 
-    monkeypatch.setattr(trash, "purge_old", failing)
+    monkeypatch.setattr(trash, "purge_old_trash", failing)
     await empty_old_trash(app.state.database, days=DAYS)
     assert (await in_trash(alice), await in_trash(bob)) == (["stuck"], [])
 
@@ -201,7 +201,7 @@ async def test_a_purge_without_old_rows_takes_no_revision(app: FastAPI, sql: Any
     await add_deleted(alice, sql, young=1)
     before = (await alice.get("/tasks")).headers["x-revision"]
     async with app.state.database.transaction(alice.subject) as session:
-        assert await trash.purge_old(session, alice.subject, days=DAYS) == 0
+        assert await trash.purge_old_trash(session, alice.subject, days=DAYS) == 0
     assert (await alice.get("/tasks")).headers["x-revision"] == before
 
 
@@ -230,8 +230,8 @@ async def test_the_worker_role_reads_only_owner_and_deletion_time(app: FastAPI, 
 async def test_the_query_for_old_deleted_rows_reads_an_index_of_each_table(sql: Any) -> None:
     await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
     await sql.execute(f"set role {WORKER_ROLE}")
-    values = trash.DUE.arguments({"days": DAYS, "but": []})
-    plan = "\n".join(row[0] for row in await sql.fetch(f"explain {trash.DUE.sql}", *values))
+    values = trash.SELECT_TRASH_OWNERS.arguments({"days": DAYS, "but": []})
+    plan = "\n".join(row[0] for row in await sql.fetch(f"explain {trash.SELECT_TRASH_OWNERS.sql}", *values))
     for table in PURGED.values():
         assert f"{table}_trash_by_age" in plan, plan
 

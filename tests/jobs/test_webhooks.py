@@ -21,9 +21,9 @@ from app.db.connection_options import ConnectOptions
 from app.jobs.webhooks import CALLS_PER_OWNER, RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
-from app.net.outbound import CALL_TIMEOUT, Caller
+from app.net.outbound import CALL_TIMEOUT, OutboundClient
 from app.services.retention import pruning
-from app.services.webhooks.deliveries import LEASE
+from app.services.webhooks.deliveries import LEASE_SECONDS
 from tests.receivers import receiving
 from tests.servers import running, working
 from tests.support import Person, assert_problem
@@ -299,7 +299,7 @@ async def test_host_names_are_resolved_in_dedicated_threads(monkeypatch: pytest.
         raise socket.gaierror("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    async with Caller(allow_private=False) as caller:
+    async with OutboundClient(allow_private=False) as caller:
         outcome = await caller.post("https://example.com/", b"", {})
     assert outcome.error == "gaierror: no such name"
     assert threads[0].startswith("resolve")
@@ -363,7 +363,7 @@ async def test_a_host_name_that_resolves_to_a_private_address_is_not_called(alic
 
 
 def test_a_delivery_times_out_before_its_lease() -> None:
-    assert LEASE > 2 * CALL_TIMEOUT
+    assert LEASE_SECONDS > 2 * CALL_TIMEOUT
 
 
 async def test_old_changes_and_idempotency_keys_are_pruned(
@@ -399,14 +399,14 @@ async def test_a_pruning_failure_of_one_user_does_not_affect_others(
     for person, since in ((anna, "2 days"), (other, "1 day")):
         await person.add("a")
         await sql.execute(f"update users set prune_at = now() - interval '{since}' where id = $1", person.subject)
-    prune = pruning.prune_owner
+    prune = pruning.prune_changes
 
     async def failing(session: Any, owner: str, *, days: int) -> bool:
         if owner == anna.subject:
             raise RuntimeError
         return await prune(session, owner, days=days)
 
-    monkeypatch.setattr(pruning, "prune_owner", failing)
+    monkeypatch.setattr(pruning, "prune_changes", failing)
     due = "select count(*) from users where id = any($1) and prune_at <= now()"
     async with worker(service):
         for _ in range(100):

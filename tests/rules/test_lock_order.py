@@ -9,9 +9,9 @@ import pytest
 
 from app.services import users
 from app.services.assistant import conversations
-from app.services.assistant.token_budget import RESERVE
-from app.services.idempotency import KEEP
-from app.services.rate_limits.postgres import REMOVE
+from app.services.assistant.token_budget import RESERVE_TOKENS
+from app.services.idempotency import STORE_RESPONSE
+from app.services.rate_limits.postgres import PRUNE_RATE_LIMITS
 from tests.assistant.conftest import Talking, talk  # noqa: F401 - a fixture
 from tests.assistant.scripted import helpful
 from tests.locks import EXCUSED, Lock, Step, Transaction, circles, faults, idle_excuses, locks_of
@@ -44,7 +44,7 @@ def test_a_needless_exemption_is_found() -> None:
     assert faults(there | back) == []
 
 
-SAY, LOCK, TOKENS = conversations.SAY.sql, users.LOCK.sql, RESERVE.sql
+SAY, LOCK, TOKENS = conversations.INSERT_MESSAGE.sql, users.LOCK_OWNER.sql, RESERVE_TOKENS.sql
 TITLE = "update tasks set title = 'x' where user_id = $1"
 HOOK = "update webhooks set url = 'x' where user_id = $1"
 
@@ -56,7 +56,7 @@ HOOK = "update webhooks set url = 'x' where user_id = $1"
         ([LOCK, HOOK], [HOOK, LOCK]),
         ([TITLE, HOOK], [HOOK, TITLE]),
         ([LOCK, TITLE, HOOK], [HOOK, TITLE]),
-        ([TITLE, HOOK], [HOOK, KEEP.sql], [LOCK, TITLE]),
+        ([TITLE, HOOK], [HOOK, STORE_RESPONSE.sql], [LOCK, TITLE]),
         (["insert into token_use (user_id) values ($1)", "select id from users where id = $1 for update"],),
         (["delete from rate_limits where full_at < now()", "delete from rate_limits where full_at < now()"],),
     ],
@@ -72,7 +72,7 @@ def test_a_wait_cycle_is_found(transactions: tuple[list[str], ...]) -> None:
         ([SAY, TOKENS], [LOCK, TOKENS, SAY]),
         ([LOCK, TITLE, HOOK], [LOCK, HOOK, TITLE]),  # serialized by the lock of the user
         ([TITLE, HOOK], [TITLE, HOOK, LOCK]),
-        ([REMOVE.sql, REMOVE.sql],),
+        ([PRUNE_RATE_LIMITS.sql, PRUNE_RATE_LIMITS.sql],),
     ],
     ids=range(4),
 )
@@ -81,9 +81,9 @@ def test_serialized_transactions_are_not_a_wait_cycle(transactions: tuple[list[s
 
 
 def test_the_locks_of_a_statement_are_found_in_order() -> None:
-    tables = [lock.table for lock in locks_of(conversations.DELETE.sql)]
+    tables = [lock.table for lock in locks_of(conversations.DELETE_CONVERSATION.sql)]
     assert tables == ["users", "users", "conversations", "changes", "messages"]
     assert locks_of(
         "select 1 from a join webhooks on true where x in (select id from webhooks for update skip locked)"
     ) == (Lock("webhooks", "update", False),)
-    assert [lock.table for lock in locks_of(KEEP.sql)][:3] == ["users", "users", "idempotency_keys"]
+    assert [lock.table for lock in locks_of(STORE_RESPONSE.sql)][:3] == ["users", "users", "idempotency_keys"]

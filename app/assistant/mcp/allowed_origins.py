@@ -14,7 +14,7 @@ from app.errors import HostRefused, PageRefused
 LOCAL_PAGE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
-def check_place(settings: Settings, host: str, origin: str | None) -> None:
+def check_host_and_origin(settings: Settings, host: str, origin: str | None) -> None:
     """Checks Host and Origin. Raises HostRefused and PageRefused."""
     name = _host_name(f"//{host}")
     known = {"localhost", _host_name(settings.public_url), _host_name(f"//{settings.host}"), *settings.mcp_hosts}

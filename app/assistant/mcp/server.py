@@ -19,7 +19,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from app.assistant.tools import TOOLS
+from app.assistant.tools import TOOLS_BY_NAME
 from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.auth.claims import Identity
 from app.db.database import Database
@@ -41,16 +41,18 @@ class Handlers:
     async def list_tools(self, context: ServerRequestContext, params: PaginatedRequestParams | None) -> ListToolsResult:
         """Lists all tools; for a token of read scope those that only read."""
         may_write = _identity(context).scope == "write"
-        return ListToolsResult(tools=[_describe_tool(name) for name in TOOLS if may_write or TOOLS[name].read_only])
+        return ListToolsResult(
+            tools=[_describe_tool(name) for name in TOOLS_BY_NAME if may_write or TOOLS_BY_NAME[name].read_only]
+        )
 
     async def call_tool(self, context: ServerRequestContext, params: CallToolRequestParams) -> CallToolResult:
         """Calls a tool. Errors are results that the model can read; raises MCPError for an unknown tool."""
         identity = _identity(context)
-        through = f"mcp:{identity.client}" if identity.client else "mcp"
+        agent = f"mcp:{identity.client}" if identity.client else "mcp"
         try:
             tool = find_tool(params.name, may_write=identity.scope == "write")
             arguments = read_arguments(tool, params.arguments or {}, description_max=self.description_max)
-            result = await call_tool(self.database, identity.subject, tool, arguments, through=through, source=through)
+            result = await call_tool(self.database, identity.subject, tool, arguments, source=agent, agent=agent)
         except UnknownTool as error:
             raise MCPError(INVALID_PARAMS, error.detail) from None
         except AppError as error:
@@ -69,7 +71,7 @@ def make_manager(database: Database, *, description_max: int, body_limit: int) -
         instructions=SERVER_INSTRUCTIONS,
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,
-        get_tool_input_schema=lambda name: _describe_tool(name).input_schema if name in TOOLS else None,
+        get_tool_input_schema=lambda name: _describe_tool(name).input_schema if name in TOOLS_BY_NAME else None,
     )
     server.middleware.clear()  # spans of OpenTelemetry, which is not used here
     return StreamableHTTPSessionManager(server, json_response=True, stateless=True, max_request_body_size=body_limit)
@@ -91,7 +93,7 @@ def _error_result(error: AppError) -> CallToolResult:
 
 @cache
 def _describe_tool(name: str) -> Tool:
-    tool = TOOLS[name]
+    tool = TOOLS_BY_NAME[name]
     return Tool(
         name=name,
         description=tool.description,

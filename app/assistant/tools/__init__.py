@@ -8,4 +8,4 @@ from app.assistant.tools.tool import Tool
 from app.assistant.tools.undo import UNDO_TOOLS
 
 TOOL_LISTS = (TASK_TOOLS, COMMENT_TOOLS, PROJECT_TOOLS, TAG_TOOLS, STATS_TOOLS, UNDO_TOOLS)
-TOOLS: dict[str, Tool] = {tool.name: tool for tools in TOOL_LISTS for tool in tools}
+TOOLS_BY_NAME: dict[str, Tool] = {tool.name: tool for tools in TOOL_LISTS for tool in tools}

@@ -5,20 +5,20 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
-from app.assistant.tools import TOOLS
-from app.assistant.tools.tool import Call, Tool
+from app.assistant.tools import TOOLS_BY_NAME
+from app.assistant.tools.tool import Tool, ToolContext
 from app.assistant.tools.undo import undo_last
 from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.db.session import Session
 from app.errors import BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import make_finding
-from app.services.assistant.agent_writes import begin_write, note_writes
+from app.services.assistant.agent_writes import begin_agent_write, record_agent_writes
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:
     """Finds a tool. Raises UnknownTool, and InsufficientScope for one that writes unless ``may_write``."""
-    tool = TOOLS.get(name)
+    tool = TOOLS_BY_NAME.get(name)
     if tool is None:
         raise UnknownTool
     if not (tool.read_only or may_write):
@@ -38,20 +38,20 @@ def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
 
 @retry_on_contention
 async def call_tool(
-    database: Database, owner: str, tool: Tool, arguments: Any, *, through: str, source: str
+    database: Database, owner: str, tool: Tool, arguments: Any, *, source: str, agent: str
 ) -> dict[str, Any]:
     """Runs ``tool`` with arguments from ``read_arguments``. Raises the application errors of its service."""
     async with database.transaction(owner, read_only=tool.read_only) as session:
-        session.through = through
-        call = Call(session, owner, arguments, source)
+        session.source = source
+        call = ToolContext(session, owner, arguments, agent)
         result = await (tool.run(call) if tool.read_only else _run_write(session, call, tool))
         plain: dict[str, Any] = msgspec.to_builtins(result)
         return plain
 
 
-async def _run_write(session: Session, call: Call, tool: Tool) -> Any:
-    since = await begin_write(session, call.owner)
+async def _run_write(session: Session, call: ToolContext, tool: Tool) -> Any:
+    since = await begin_agent_write(session, call.owner)
     result = await tool.run(call)
     if tool.run is not undo_last:  # the next undo goes one write further back
-        await note_writes(session, call.owner, call.source, since=since)
+        await record_agent_writes(session, call.owner, call.agent, since=since)
     return result

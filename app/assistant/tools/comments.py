@@ -5,17 +5,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from app.assistant.tools.tool import Call, Id, NextPage, Pages, Tool
+from app.assistant.tools.tool import Id, NextPage, PageArguments, Tool, ToolContext
 from app.models.comments import Body
-from app.models.types import Shape
+from app.models.types import RequestModel
 from app.services import comments
 
 
-class ListComments(Pages):
+class ListComments(PageArguments):
     task_id: Id
 
 
-class AddComment(Shape):
+class AddComment(RequestModel):
     task_id: Id
     body: Body
 
@@ -38,13 +38,13 @@ class CommentLines(NextPage):
     comments: list[CommentLine]
 
 
-async def list_comments(call: Call) -> Any:
+async def list_comments(call: ToolContext) -> Any:
     page = await comments.list_comments(call.session, call.owner, call.arguments.task_id, call.arguments)
     lines = [{name: getattr(row, name) for name in CommentLine.model_fields} for row in page.rows]
     return {"comments": lines, "next_cursor": page.next_cursor}
 
 
-async def add_comment(call: Call) -> Any:
+async def add_comment(call: ToolContext) -> Any:
     made = await comments.create_comment(call.session, call.owner, call.arguments.task_id, call.arguments)
     return {"comment_id": made.id, "task_id": made.task_id, "status": "created"}
 

@@ -4,9 +4,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
-from app.assistant.tools.tool import Call, Id, Tool
+from app.assistant.tools.tool import Id, Tool, ToolContext
 from app.models.projects import ProjectCreate, ProjectUpdate
-from app.models.types import Shape
+from app.models.types import RequestModel
 from app.schemas.projects import ProjectQuery
 from app.services import projects
 
@@ -24,7 +24,7 @@ class UpdateProject(ProjectUpdate):
         return ProjectUpdate.model_construct(names, **{name: getattr(self, name) for name in names})
 
 
-class DeleteProject(Shape):
+class DeleteProject(RequestModel):
     project_id: Id
     move_tasks_to: Id | Literal["inbox"] | None = Field(
         None, description="Where its tasks go: another project's id, or inbox. Default: into the trash with it."
@@ -54,24 +54,24 @@ def _project_result(project: Any, status: str) -> dict[str, Any]:
     return {"project_id": project.id, "status": status, "name": project.name}
 
 
-async def list_projects(call: Call) -> Any:
+async def list_projects(call: ToolContext) -> Any:
     found, _ = await projects.list_projects(call.session, call.owner, call.arguments.archived)
     lines = [{"id": p.id, "name": p.name, "color": p.color, "archived": p.archived_at is not None} for p in found]
     return {"projects": lines}
 
 
-async def create_project(call: Call) -> Any:
+async def create_project(call: ToolContext) -> Any:
     return _project_result(await projects.create_project(call.session, call.owner, call.arguments), "created")
 
 
-async def update_project(call: Call) -> Any:
+async def update_project(call: ToolContext) -> Any:
     asked = call.arguments
     return _project_result(
         await projects.update_project(call.session, call.owner, asked.project_id, asked.change), "updated"
     )
 
 
-async def delete_project(call: Call) -> Any:
+async def delete_project(call: ToolContext) -> Any:
     asked = call.arguments
     project = await projects.get_project(call.session, call.owner, asked.project_id)
     await projects.delete_project(call.session, call.owner, asked.project_id, move_to=asked.move_tasks_to)

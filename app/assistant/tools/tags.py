@@ -4,10 +4,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.assistant.tools.tool import Call, NextPage, Pages, Tool
+from app.assistant.tools.tool import NextPage, PageArguments, Tool, ToolContext
 from app.models.task_fields import Tag
-from app.models.types import Shape
-from app.schemas.queries import Whole
+from app.models.types import RequestModel
+from app.schemas.queries import WholeNumber
 from app.schemas.stats import StatsQuery, StatsRead
 from app.schemas.tags import TagRead, TagUpdate
 from app.services.tasks import stats, tags
@@ -18,7 +18,7 @@ class RenameTag(TagUpdate):
     name: Tag = Field(description="The new name.")
 
 
-class DeleteTag(Shape):
+class DeleteTag(RequestModel):
     tag: Tag
 
 
@@ -36,30 +36,30 @@ class TagLines(NextPage):
 class StatsArguments(StatsQuery):
     """Defaults to a week, and over HTTP to a month: each day costs a model about 12 tokens."""
 
-    days: Annotated[int, Field(ge=1, le=366), Whole] = Field(7, description="Days of per_day, today included.")
+    days: Annotated[int, Field(ge=1, le=366), WholeNumber] = Field(7, description="Days of per_day, today included.")
 
 
-async def list_tags(call: Call) -> Any:
+async def list_tags(call: ToolContext) -> Any:
     page = await tags.list_tags(call.session, call.owner, call.arguments)
     return {"tags": page.rows, "next_cursor": page.next_cursor}
 
 
-async def rename_tag(call: Call) -> Any:
+async def rename_tag(call: ToolContext) -> Any:
     renamed = await tags.rename_tag(call.session, call.owner, call.arguments.tag, call.arguments)
     return {"tag": renamed.name, "status": "renamed"}
 
 
-async def delete_tag(call: Call) -> Any:
+async def delete_tag(call: ToolContext) -> Any:
     await tags.delete_tag(call.session, call.owner, call.arguments.tag)
     return {"tag": call.arguments.tag, "status": "deleted"}
 
 
-async def get_stats(call: Call) -> Any:
+async def get_stats(call: ToolContext) -> Any:
     return await stats.get_stats(call.session, call.owner, days=call.arguments.days)
 
 
 TAG_TOOLS = [
-    Tool("list_tags", "List the tags in use, with how many tasks have each.", Pages, TagLines, list_tags, True),
+    Tool("list_tags", "List the tags in use, with how many tasks have each.", PageArguments, TagLines, list_tags, True),
     Tool("rename_tag", "Rename a tag on all tasks, or merge it into another.", RenameTag, DoneTag, rename_tag),
     Tool("delete_tag", "Take a tag from all tasks; the tasks stay.", DeleteTag, DoneTag, delete_tag, destructive=True),
 ]

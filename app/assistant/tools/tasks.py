@@ -4,10 +4,19 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
 
-from app.assistant.tools.tool import LIMIT, Call, Id, Limit, NextPage, Nothing, Pages, Tool
+from app.assistant.tools.tool import (
+    TOOL_PAGE_LIMIT,
+    Id,
+    NextPage,
+    NoArguments,
+    PageArguments,
+    Tool,
+    ToolContext,
+    ToolLimit,
+)
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.models.types import Shape, cleaned
+from app.models.types import RequestModel, cleaned
 from app.pagination import Page
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, one_place
@@ -18,28 +27,28 @@ from app.services.tasks import completion, create_update, listing, reordering
 from app.services.tasks import trash as task_trash
 
 
-class TaskId(Shape):
+class TaskId(RequestModel):
     task_id: Id
 
 
-class ListTasks(Pages, TaskFilter):
+class ListTasks(PageArguments, TaskFilter):
     """All filters must hold."""
 
     offset: ClassVar[None] = None
     sort: Sort = Field(Sort.CREATED_AT, description="What has no such date comes last. relevance needs search.")
 
 
-class ListTrash(Pages):
+class ListTrash(PageArguments):
     """Only a page, latest first."""
 
     offset: ClassVar[None] = None
 
 
-class SearchTasks(Shape):
+class SearchTasks(RequestModel):
     query: Annotated[StrictStr, cleaned(SEARCH_MAX), Field(min_length=1, max_length=SEARCH_MAX)] = Field(
         description="Words that must all occur in title, description or tags, in any case."
     )
-    limit: Limit = LIMIT
+    limit: ToolLimit = TOOL_PAGE_LIMIT
 
 
 class UpdateTask(TaskUpdate):
@@ -82,7 +91,7 @@ class TaskLines(NextPage):
     tasks: list[TaskLine]
 
 
-class QuickAdd(Shape):
+class QuickAdd(RequestModel):
     text: QuickText
 
 
@@ -130,63 +139,63 @@ def _lines(page: Page) -> dict[str, Any]:
     return {"tasks": shown, "next_cursor": page.next_cursor}
 
 
-async def add_task(call: Call) -> Any:
+async def add_task(call: ToolContext) -> Any:
     return done(await create_update.create_task(call.session, call.owner, call.arguments), "created")
 
 
-async def list_tasks(call: Call) -> Any:
+async def list_tasks(call: ToolContext) -> Any:
     return _lines(await listing.list_tasks(call.session, call.owner, call.arguments, count=False))
 
 
-async def search_tasks(call: Call) -> Any:
+async def search_tasks(call: ToolContext) -> Any:
     query = TaskQuery(search=call.arguments.query, limit=call.arguments.limit)
     return _lines(await listing.list_tasks(call.session, call.owner, query, count=False))
 
 
-async def get_task(call: Call) -> Any:
+async def get_task(call: ToolContext) -> Any:
     return await create_update.get_task(call.session, call.owner, call.arguments.task_id)
 
 
-async def update_task(call: Call) -> Any:
+async def update_task(call: ToolContext) -> Any:
     changed = await create_update.update_task(call.session, call.owner, call.arguments.task_id, call.arguments.change)
     return done(changed, "updated")
 
 
-async def complete_task(call: Call) -> Any:
+async def complete_task(call: ToolContext) -> Any:
     completed = call.arguments.completed
     task = await completion.complete_task(call.session, call.owner, call.arguments.task_id, completed)
     return done(task, "completed" if completed else "reopened")
 
 
-async def delete_task(call: Call) -> Any:
+async def delete_task(call: ToolContext) -> Any:
     return done(await task_trash.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
 
 
-async def restore_task(call: Call) -> Any:
+async def restore_task(call: ToolContext) -> Any:
     return done(await task_trash.restore_task(call.session, call.owner, call.arguments.task_id), "restored")
 
 
-async def list_trash(call: Call) -> Any:
+async def list_trash(call: ToolContext) -> Any:
     return _lines(await listing.list_trash(call.session, call.owner, call.arguments, count=False))
 
 
-async def empty_trash(call: Call) -> Any:
+async def empty_trash(call: ToolContext) -> Any:
     return {"status": "emptied", "deleted": await trash.empty_trash(call.session, call.owner)}
 
 
-async def quick_add(call: Call) -> Any:
+async def quick_add(call: ToolContext) -> Any:
     wanted = QuickTask(text=call.arguments.text)
     added = await quick_add_task(call.session, call.owner, wanted)
     pieces = [{name: span[name] for name in Read.model_fields} for span in added["understood"]]
     return {**done(added["task"], "created"), "understood": pieces}
 
 
-async def move_task(call: Call) -> Any:
+async def move_task(call: ToolContext) -> Any:
     moved = await reordering.move_task(call.session, call.owner, call.arguments.task_id, call.arguments.move)
     return done(moved, "moved")
 
 
-async def skip_task(call: Call) -> Any:
+async def skip_task(call: ToolContext) -> Any:
     task = await completion.skip_task(call.session, call.owner, call.arguments.task_id)
     return {**done(task, "completed" if task.completed else "skipped"), "due_date": task.due_date}
 
@@ -227,7 +236,7 @@ TASK_TOOLS = [
     Tool(
         "empty_trash",
         "Delete for good what is in the trash, and deleted comments, projects and views. Cannot be undone.",
-        Nothing,
+        NoArguments,
         Emptied,
         empty_trash,
         destructive=True,

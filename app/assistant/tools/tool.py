@@ -8,11 +8,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, Field, StrictInt
 
 from app.db.session import Session
-from app.models.types import MAX_ID, Shape
-from app.schemas.queries import CursorText, ForwardQuery, Whole
+from app.models.types import MAX_ID, RequestModel
+from app.schemas.queries import CursorText, ForwardQuery, WholeNumber
 
-LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
-Limit = Annotated[int, Field(ge=1, le=100), Whole]
+TOOL_PAGE_LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
+ToolLimit = Annotated[int, Field(ge=1, le=100), WholeNumber]
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 
 
@@ -20,14 +20,14 @@ UNINFORMATIVE_ENTRIES = (("format", "int64"), ("maximum", MAX_ID), ("minLength",
 PATTERN_MAX = 60  # characters of a regular expression that a model may be expected to read
 
 
-class Nothing(Shape):
+class NoArguments(RequestModel):
     """No arguments."""
 
 
-class Pages(ForwardQuery):
+class PageArguments(ForwardQuery):
     """The parameters of a page."""
 
-    limit: Limit = LIMIT
+    limit: ToolLimit = TOOL_PAGE_LIMIT
     cursor: CursorText | None = Field(None, description="next_cursor of the page before.")
 
 
@@ -35,13 +35,13 @@ class NextPage(BaseModel):
     next_cursor: str | None = Field(description="Where the next page begins; null: this was the last one.")
 
 
-class Call(NamedTuple):
-    """One call, in its own transaction. ``source`` is the caller: chat:<conversation>, mcp, mcp:<client>."""
+class ToolContext(NamedTuple):
+    """One call, in its own transaction. ``agent`` is the caller: chat:<conversation>, mcp, mcp:<client>."""
 
     session: Session
     owner: str
     arguments: Any
-    source: str
+    agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Tool:
     description: str
     arguments: type[BaseModel]
     result: type[BaseModel]
-    run: Callable[[Call], Awaitable[Any]]
+    run: Callable[[ToolContext], Awaitable[Any]]
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False

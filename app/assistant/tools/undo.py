@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.assistant.tools.tool import Call, Nothing, Tool
+from app.assistant.tools.tool import NoArguments, Tool, ToolContext
 from app.services.assistant import agent_writes
 
 MAX_SHOWN_CHANGES = 20  # a tag can be on all tasks
@@ -46,8 +46,8 @@ def _describe_change(change: Any) -> dict[str, Any]:
     return {name: known[name] if name in known else getattr(change.data, name) for name in names}
 
 
-async def undo_last(call: Call) -> Any:
-    changes = await agent_writes.undo_last_write(call.session, call.owner, call.source)
+async def undo_last(call: ToolContext) -> Any:
+    changes = await agent_writes.undo_last_write(call.session, call.owner, call.agent)
     return {
         "status": "undone",
         "changes": [_describe_change(change) for change in changes[:MAX_SHOWN_CHANGES]],
@@ -56,5 +56,11 @@ async def undo_last(call: Call) -> Any:
 
 
 UNDO_TOOLS = [
-    Tool("undo_last", "Undo the last change you made here; again, the one before it.", Nothing, UndoneWrite, undo_last),
+    Tool(
+        "undo_last",
+        "Undo the last change you made here; again, the one before it.",
+        NoArguments,
+        UndoneWrite,
+        undo_last,
+    ),
 ]

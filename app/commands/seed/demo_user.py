@@ -6,17 +6,17 @@ from zoneinfo import ZoneInfo
 import typer
 from pydantic import ValidationError
 
-from app.auth.passwords import Hasher
+from app.auth.passwords import PasswordHasher
 from app.clock import now
 from app.commands.common import open_database
-from app.commands.seed.life import Life
+from app.commands.seed.life import DemoData
 from app.db.database import Database
 from app.errors import AccountNotFound
 from app.jobs.importing import Import
 from app.models.accounts import AccountCreate
 from app.services.accounts import operators
-from app.services.transfer.export_pages import Head, read_head, read_page
-from app.services.transfer.row_validation import Reader
+from app.services.transfer.export_pages import ExportHead, read_head, read_page
+from app.services.transfer.row_validation import RowReader
 
 
 async def fill_demo_user(
@@ -27,9 +27,9 @@ async def fill_demo_user(
         owner, password = (user, "") if user else await _ensure_account(database, email, timezone)
         head = await _read_head(database, owner, again=again)
         moment, zone = now(), ZoneInfo(head.timezone)
-        reader = Reader(description_max=description_max, timezone=zone, now=moment)
+        reader = RowReader(description_max=description_max, timezone=zone, now=moment)
         job = Import(database, owner, reader, dry_run=False)
-        await job.run(Life(number, moment, zone, f"seed:{head.revision}").items(tasks))
+        await job.run(DemoData(number, moment, zone, f"seed:{head.revision}").items(tasks))
     typer.echo(f"{job.created['tasks']} tasks in {job.created['projects']} new projects for {owner}")
     typer.echo(_login_hint(owner, "" if user else email, password))
 
@@ -44,7 +44,7 @@ async def _ensure_account(database: Database, email: str, timezone: str) -> tupl
         account = AccountCreate(email=email, password=password, name="Demo", timezone=timezone)
     except ValidationError as error:
         raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
-    hasher = Hasher(threads=1)
+    hasher = PasswordHasher(threads=1)
     try:
         hashed = await hasher.hash(password)
     finally:
@@ -52,7 +52,7 @@ async def _ensure_account(database: Database, email: str, timezone: str) -> tupl
     return await operators.create_user(database, account, hashed), password
 
 
-async def _read_head(database: Database, owner: str, *, again: bool) -> Head:
+async def _read_head(database: Database, owner: str, *, again: bool) -> ExportHead:
     """Reads the state of ``owner``. Raises ValueError if there are tasks already, unless ``again``."""
     async with database.transaction(owner, read_only=True) as session:
         if not again and await read_page(session, owner, "tasks", 0, live=False):

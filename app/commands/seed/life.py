@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.commands.seed.words import DEMO_COMMENTS, DEMO_NOTES, DEMO_SERIES, DEMO_THEMES, DEMO_TREES, Series
-from app.services.transfer.import_row import Item
+from app.services.transfer.import_row import ImportRow
 
 HISTORY_DAYS = 180  # days back to the oldest completed task
 MAX_OCCURRENCES = 12  # kept of each series, at most
@@ -32,7 +32,7 @@ class DemoTask:
     series: str | None = None
 
 
-class Life:
+class DemoData:
     """Random demo data. ``moment`` is now; ``prefix`` keeps source ids of two runs for one user apart."""
 
     def __init__(self, seed: int, moment: datetime, zone: ZoneInfo, prefix: str) -> None:
@@ -41,17 +41,17 @@ class Life:
         self._today = self._now.date()
         self._number = 0
 
-    def items(self, tasks: int) -> Iterator[tuple[str, Item]]:
+    def items(self, tasks: int) -> Iterator[tuple[str, ImportRow]]:
         """Yields rows for ``tasks`` tasks, their projects and comments, each after the rows it refers to."""
         born = self._local(self._today - timedelta(days=HISTORY_DAYS + 30), 9)
         for number, theme in enumerate(DEMO_THEMES):
             fields = {"name": theme.name, "color": theme.color, "created_at": born.isoformat()}
-            yield "projects", Item(number + 1, self._project(number), lambda fields=fields: fields)  # type: ignore[misc]
+            yield "projects", ImportRow(number + 1, self._project(number), lambda fields=fields: fields)  # type: ignore[misc]
         rows = sorted(self._tasks(tasks), key=lambda row: row.created)
         for number, row in enumerate(rows):
             yield (
                 "tasks",
-                Item(
+                ImportRow(
                     number + 1,
                     row.source,
                     lambda row=row: row.fields,  # type: ignore[misc]
@@ -63,7 +63,7 @@ class Life:
         for number, row in enumerate(rows[::8]):
             written = min(row.created + timedelta(hours=self._random.randint(1, 40)), self._now)
             fields = {"body": self._random.choice(DEMO_COMMENTS), "created_at": written.isoformat()}
-            yield "comments", Item(number + 1, self._source(), lambda fields=fields: fields, task=row.source)  # type: ignore[misc]
+            yield "comments", ImportRow(number + 1, self._source(), lambda fields=fields: fields, task=row.source)  # type: ignore[misc]
 
     def _tasks(self, wanted: int) -> Iterator[DemoTask]:
         rows = self._small(wanted)

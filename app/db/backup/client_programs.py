@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from app.config import inherited_environment
 from app.db.embedded import binaries
 
-NAMES = ("pg_dump", "pg_restore", "psql")
+PROGRAM_NAMES = ("pg_dump", "pg_restore", "psql")
 # Parameters of a URL and libpq's environment variables for them: every user of a machine can read command lines.
 LIBPQ_VARIABLES = {
     "host": "PGHOST",
@@ -53,7 +53,7 @@ async def find_tools(server: int) -> Tools:
     folders = [str(folder) for folder in (binaries(), _in_path()) if folder is not None]
     found = [tools for folder in folders if (tools := await _tools_in(folder)) is not None]
     if not found:
-        raise ToolError(f"{', '.join(NAMES)} are not installed: they come with PostgreSQL's client package")
+        raise ToolError(f"{', '.join(PROGRAM_NAMES)} are not installed: they come with PostgreSQL's client package")
     newest = max(found, key=lambda tools: tools.major)
     if newest.major < server:
         raise ToolError(
@@ -63,15 +63,15 @@ async def find_tools(server: int) -> Tools:
 
 
 def _in_path() -> Path | None:
-    found = shutil.which(NAMES[0])
+    found = shutil.which(PROGRAM_NAMES[0])
     return Path(found).parent if found else None
 
 
 async def _tools_in(folder: str) -> Tools | None:
-    if not all(shutil.which(name, path=folder) for name in NAMES):
+    if not all(shutil.which(name, path=folder) for name in PROGRAM_NAMES):
         return None
     tools = Tools(folder, 0)
-    output = await run_tool(tools.path(NAMES[0]), "--version", environment={})
+    output = await run_tool(tools.path(PROGRAM_NAMES[0]), "--version", environment={})
     version = re.search(r"\(PostgreSQL\) (\d+)", output)
     return tools._replace(major=int(version[1])) if version else None
 

@@ -15,7 +15,7 @@ import asyncpg
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, Tools, describe_tool_failure, find_tools, run_tool, running_program
 from app.db.connection_options import ConnectOptions
-from app.models.sql_functions import FUNCTIONS
+from app.models.sql_functions import SQL_FUNCTIONS
 
 DUMP_CHUNK_BYTES = 1 << 16  # bytes
 # From the catalogue, so that a dump includes tables of an older version: forced policies and the service's roles
@@ -47,7 +47,7 @@ class BackupError(ValueError):
     """Nothing was written; the message gives the reason and the remedy."""
 
 
-async def dump(options: ConnectOptions, environment: dict[str, str], file: Path) -> list[str]:
+async def write_dump(options: ConnectOptions, environment: dict[str, str], file: Path) -> list[str]:
     """Writes ``file``, readable by its owner only; returns the names of its tables. A failure leaves no file."""
     connection = await asyncpg.connect(**options.arguments())
     try:
@@ -87,7 +87,7 @@ async def _write_file(tools: Tools, environment: dict[str, str], tables: list[st
         draft.unlink(missing_ok=True)
 
 
-async def restore(options: ConnectOptions, environment: dict[str, str], file: Path, *, replace: bool) -> None:
+async def restore_dump(options: ConnectOptions, environment: dict[str, str], file: Path, *, replace: bool) -> None:
     """Restores the service's roles and tables from ``file``, in one transaction.
 
     ``replace`` drops existing tables. Raises BackupError and ToolError.
@@ -109,7 +109,7 @@ async def restore(options: ConnectOptions, environment: dict[str, str], file: Pa
         raise BackupError(f"{login['others']} other connections are open: stop the service first")
     names = ", ".join(f'public."{name}"' for name in present)
     drop = f"drop table {names} cascade;\n" if present else ""
-    roles, functions = migrations.roles_script(*migrations.ALL_ROLES), "".join(FUNCTIONS)
+    roles, functions = migrations.roles_script(*migrations.ALL_ROLES), "".join(SQL_FUNCTIONS)
     head = f"begin;\nset client_min_messages = warning;\n{roles}{drop}{functions}"  # columns call the functions
     analyze = "".join(f'analyze public."{name}";\n' for name in tables)
     await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")

@@ -21,13 +21,13 @@ from app.domain.quick_add.grammar import Moment, Reading
 from app.domain.quick_add.marks import Mark
 from app.domain.quick_add.phrases import Phrase
 from app.domain.quick_add.series import Bound, Repeat, Start
-from app.domain.quick_add.text import says_something, tokenize, without
-from app.domain.quick_add.times import Clock, Part, instant, settled
+from app.domain.quick_add.text import has_visible_text, tokenize, without
+from app.domain.quick_add.times import Clock, Part, settled, to_utc
 from app.domain.recurrence.rule import Rule
 from app.errors import EmptyTitle
 from app.models.types import MAX_YEAR, MIN_YEAR
 
-MAX_TEXT = 500
+QUICK_ADD_TEXT_MAX = 500
 T = TypeVar("T")
 
 
@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class QuickAdd:
+class ParsedTask:
     """``due``: a day, or an instant in UTC. ``recurrence``: an RRULE with ``due`` as its first occurrence."""
 
     title: str
@@ -63,7 +63,7 @@ class _Schedule(NamedTuple):
     phrases: tuple[Phrase, ...] = ()
 
 
-def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> QuickAdd:
+def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> ParsedTask:
     """Returns the task that ``text`` (up to MAX_TEXT characters, cleaned) describes in ``timezone`` at ``now``.
 
     Raises EmptyTitle.
@@ -74,10 +74,10 @@ def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> QuickAdd:
     marks = of_kind(phrases, Mark)
     spans = _spans(reading, schedule, marks)
     title = without(text, [(span.start, span.end) for span in spans])
-    if not says_something(title, was_cut=bool(spans)):
+    if not has_visible_text(title, was_cut=bool(spans)):
         raise EmptyTitle(loc=("body", "text"))
     values = {mark.field: mark.value for _, mark in marks}
-    return QuickAdd(
+    return ParsedTask(
         title=title,
         project=values.get("project"),
         tags=list(dict.fromkeys(mark.value for _, mark in marks if mark.field == "tags")),
@@ -92,11 +92,11 @@ def _schedule(moment: Moment, phrases: Sequence[Phrase]) -> _Schedule:
     """Combines day, time and recurrence; empty when they contradict each other."""
     repeat, start, bound = _only(phrases, Repeat), _only(phrases, Start), _only(phrases, Bound)
     day = start.day if start else _only(phrases, Day)
-    clock = _clock(moment, phrases, day, repeat)
+    clock = _chosen_clock(moment, phrases, day, repeat)
     if clock is None and ((repeat and repeat.part) or (day and day.needs_clock)):
         return _Schedule()
     rule: Rule | None = None
-    due = _first_due(moment, repeat, day, clock) if repeat else _due(moment, day, clock)
+    due = _first_due(moment, repeat, day, clock) if repeat else _single_due(moment, day, clock)
     if repeat and due:
         is_timed = isinstance(due, datetime)
         first = due.astimezone(moment.zone).date() if isinstance(due, datetime) else due
@@ -111,7 +111,7 @@ def _only(phrases: Sequence[Phrase], kind: type[T]) -> T | None:
     return next((meaning for _, meaning in of_kind(phrases, kind)), None)
 
 
-def _clock(moment: Moment, phrases: Sequence[Phrase], day: Day | None, repeat: Repeat | None) -> Clock | None:
+def _chosen_clock(moment: Moment, phrases: Sequence[Phrase], day: Day | None, repeat: Repeat | None) -> Clock | None:
     """Returns the time of day, unless it is uncertain or belongs to nothing."""
     clock, part = _only(phrases, Clock), _only(phrases, Part)
     named = next((phrase.part for phrase in (day, repeat) if phrase and phrase.part), part.name if part else None)
@@ -121,18 +121,18 @@ def _clock(moment: Moment, phrases: Sequence[Phrase], day: Day | None, repeat: R
     if found.ends_day and repeat and not repeat.plain:
         return None  # the midnight after a Friday is a Saturday's
     is_today = day is not None and day.on == moment.today
-    if found.loose and not named and is_today and instant(moment, moment.today, found) < moment.now:
+    if found.loose and not named and is_today and to_utc(moment, moment.today, found) < moment.now:
         return None  # "today at 9" in the afternoon: hardly this morning
     return found
 
 
-def _due(moment: Moment, day: Day | None, clock: Clock | None) -> date | datetime | None:
+def _single_due(moment: Moment, day: Day | None, clock: Clock | None) -> date | datetime | None:
     """Returns the due date of a task without recurrence; a time without a day is the next such time."""
     if day is None:
-        return instant(moment, _earliest(moment, clock), clock) if clock else None
+        return to_utc(moment, _earliest(moment, clock), clock) if clock else None
     if day.at:
         return day.at
-    return instant(moment, day.on, clock) if clock else day.on
+    return to_utc(moment, day.on, clock) if clock else day.on
 
 
 def _first_due(moment: Moment, repeat: Repeat, day: Day | None, clock: Clock | None) -> date | datetime | None:
@@ -141,12 +141,12 @@ def _first_due(moment: Moment, repeat: Repeat, day: Day | None, clock: Clock | N
     first = repeat.first(max(start, _earliest(moment, clock)) if start == moment.today else start)
     if day and day.at:
         return day.at if first == day.on else None
-    return instant(moment, first, clock) if first and clock else first
+    return to_utc(moment, first, clock) if first and clock else first
 
 
 def _earliest(moment: Moment, clock: Clock | None) -> date:
     """Returns today, or tomorrow when the time has passed today."""
-    has_passed = clock is not None and instant(moment, moment.today, clock) < moment.now
+    has_passed = clock is not None and to_utc(moment, moment.today, clock) < moment.now
     return moment.today + timedelta(days=has_passed)
 
 

@@ -4,22 +4,27 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from app.domain.quick_add.days import MINUTES, Day, is_dayish
+from app.domain.quick_add.days import MINUTE_WORDS, Day, is_dayish
 from app.domain.quick_add.grammar import Reading
 from app.domain.quick_add.marks import Mark
 from app.domain.quick_add.phrases import Phrase, find_phrases, in_context
-from app.domain.quick_add.repeats import EVERY
+from app.domain.quick_add.repeats import EVERY_WORDS
 from app.domain.quick_add.series import Bound, Repeat, Start
 from app.domain.quick_add.times import Clock, Part
-from app.domain.quick_add.words import NUMBERS, ORDINARY, PARTS, UNITS, WEEKDAYS, words
+from app.domain.quick_add.words import AMBIGUOUS_WEEKDAYS, DAY_PARTS, NUMBER_WORDS, UNIT_WORDS, WEEKDAY_NAMES, words
 from app.domain.recurrence.rule import Frequency
 from app.models.task_fields import TAGS_MAX
 
 T = TypeVar("T")
 _NOT_FOREVER = words("except excluding but unless until till til start starting beginning ending this")
-_PREPOSITIONS = words("after around at before between by during from in of on")
-_AFTER_EVERY = words("other weekday weekdays weekend weekends second third !") | {*UNITS, *MINUTES, *PARTS, *NUMBERS}
-_DAY_WORDS = words("today tomorrow tonight yesterday weekend") | (WEEKDAYS.keys() - ORDINARY)
+_PREPOSITION_WORDS = words("after around at before between by during from in of on")
+_AFTER_EVERY = words("other weekday weekdays weekend weekends second third !") | {
+    *UNIT_WORDS,
+    *MINUTE_WORDS,
+    *DAY_PARTS,
+    *NUMBER_WORDS,
+}
+_UNREAD_DAY_WORDS = words("today tomorrow tonight yesterday weekend") | (WEEKDAY_NAMES.keys() - AMBIGUOUS_WEEKDAYS)
 _WRITTEN_DATE = re.compile(r"[0-9]{1,4}([/.-])[0-9]{1,2}(\1[0-9]{1,4})?")
 
 
@@ -111,7 +116,7 @@ def _is_unclear(reading: Reading, phrases: Sequence[Phrase]) -> bool:
     if any(_lists_days(reading, _group_end(phrases, phrase)) for phrase, _ in (*days, *repeats)):
         return True
     if repeats:  # a day after a recurrence could be its start, its end or one of its days
-        return bool(days and days[0][0].first > repeats[0][0].first) or _goes_on(reading, phrases, *repeats[0])
+        return bool(days and days[0][0].first > repeats[0][0].first) or _continues(reading, phrases, *repeats[0])
     return not days and any(_is_day_word(reading.word(index)) for index in unread)
 
 
@@ -131,13 +136,13 @@ def _lists_days(reading: Reading, end: int) -> bool:
 
 def _is_unread_every(reading: Reading, index: int) -> bool:
     """Returns whether a recurrence was not understood ("every 4 hours"): a day or time alone would be half of it."""
-    if reading.word(index) not in EVERY:
+    if reading.word(index) not in EVERY_WORDS:
         return False
     word = reading.word(index + 1)
-    return word in _AFTER_EVERY or word[:1].isdigit() or (word in WEEKDAYS and is_dayish(reading, index + 1))
+    return word in _AFTER_EVERY or word[:1].isdigit() or (word in WEEKDAY_NAMES and is_dayish(reading, index + 1))
 
 
-def _goes_on(reading: Reading, phrases: Sequence[Phrase], phrase: Phrase, repeat: Repeat) -> bool:
+def _continues(reading: Reading, phrases: Sequence[Phrase], phrase: Phrase, repeat: Repeat) -> bool:
     """Returns whether words follow that change the rule: "every day except ...", "weekly on the 1st"."""
     end = _group_end(phrases, phrase)
     if reading.word(end) == ",":
@@ -145,10 +150,12 @@ def _goes_on(reading: Reading, phrases: Sequence[Phrase], phrase: Phrase, repeat
     if reading.word(end) in _NOT_FOREVER:
         return True
     is_long = repeat.plain and repeat.rule.frequency in {Frequency.MONTHLY, Frequency.YEARLY}
-    return reading.word(end) in _PREPOSITIONS and (is_long or is_dayish(reading, end + 1))
+    return reading.word(end) in _PREPOSITION_WORDS and (is_long or is_dayish(reading, end + 1))
 
 
 def _is_day_word(word: str) -> bool:
     """Returns whether a day was not understood: a time next to it must not become one of today."""
     word = word.removesuffix("'s")
-    return word in _DAY_WORDS or word.removesuffix("s") in _DAY_WORDS or bool(_WRITTEN_DATE.fullmatch(word))
+    return (
+        word in _UNREAD_DAY_WORDS or word.removesuffix("s") in _UNREAD_DAY_WORDS or bool(_WRITTEN_DATE.fullmatch(word))
+    )

@@ -13,13 +13,23 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
-from app.domain.quick_add.words import CALENDAR, DAY, MONTH, PLURALS, SLOTS, WEEK, YEAR, moved, words
+from app.domain.quick_add.words import (
+    CALENDAR_PHRASES,
+    UNIT_DAY,
+    UNIT_MONTH,
+    UNIT_WEEK,
+    UNIT_YEAR,
+    WEEKDAY_PLURALS,
+    WORD_SLOTS,
+    moved,
+    words,
+)
 from app.models.types import MAX_YEAR, MIN_YEAR
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ISO_TIME = re.compile(_ISO_DAY.pattern + r"t[0-9]{2}:[0-9]{2}(:[0-9]{2})?(z|[+-][0-9]{2}:[0-9]{2})?")
 _DAY_WORDS = words("today tomorrow tonight yesterday next last every weekend weekends weekday weekdays")
-MINUTES = {"minute": 1, "minutes": 1, "min": 1, "mins": 1, "hour": 60, "hours": 60, "hr": 60, "hrs": 60}
+MINUTE_WORDS = {"minute": 1, "minutes": 1, "min": 1, "mins": 1, "hour": 60, "hours": 60, "hr": 60, "hrs": 60}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ def _today(moment: Moment) -> Day:
     return Day(moment.today)
 
 
-def _after(count: int, unit: int) -> Callable[[Moment], Day | None]:
+def _days_later(count: int, unit: int) -> Callable[[Moment], Day | None]:
     return lambda moment: _later(moment, count, unit)
 
 
@@ -67,8 +77,12 @@ def _later_instant(moment: Moment, minutes: int) -> Day | None:
 def _next(moment: Moment, unit: int) -> Day | None:
     """Returns the first day of the next week, month or year; "next day" is ambiguous and means nothing."""
     today = moment.today
-    first = {WEEK: today - timedelta(days=today.weekday()), MONTH: today.replace(day=1), YEAR: date(today.year, 1, 1)}
-    on = None if unit == DAY else moved(first[unit], 1, unit)
+    first = {
+        UNIT_WEEK: today - timedelta(days=today.weekday()),
+        UNIT_MONTH: today.replace(day=1),
+        UNIT_YEAR: date(today.year, 1, 1),
+    }
+    on = None if unit == UNIT_DAY else moved(first[unit], 1, unit)
     return Day(on, named=True) if on else None
 
 
@@ -76,7 +90,7 @@ def _month_end(months: int) -> Callable[[Moment], Day | None]:
     """Returns a builder of the last day of the month ``months`` after this one."""
 
     def build(moment: Moment) -> Day | None:
-        following = moved(moment.today.replace(day=1), months + 1, MONTH)
+        following = moved(moment.today.replace(day=1), months + 1, UNIT_MONTH)
         return Day(following - timedelta(days=1), named=True) if following else None
 
     return build
@@ -122,15 +136,15 @@ def _weekday_and_date(moment: Moment, number: int, parts: tuple[int, int, int | 
     return day if day and day.on.weekday() == number else None
 
 
-def _nth(moment: Moment, day: int) -> Day | None:
+def _next_day_of_month(moment: Moment, day: int) -> Day | None:
     """Returns the next such day of a month."""
-    months = (moved(moment.today.replace(day=1), ahead, MONTH) for ahead in range(3))
+    months = (moved(moment.today.replace(day=1), ahead, UNIT_MONTH) for ahead in range(3))
     days = (_date(first.year, first.month, day) for first in months if first)
     on = next((found for found in days if found and found >= moment.today), None)
     return Day(on, named=True) if on else None
 
 
-def _given(_: Moment, day: Day) -> Day:
+def _as_written(_: Moment, day: Day) -> Day:
     return day
 
 
@@ -152,18 +166,18 @@ def _iso(reading: Reading, index: int) -> Found | None:
 
 
 def _minutes(reading: Reading, index: int) -> Found | None:
-    minutes = MINUTES.get(reading.word(index))
+    minutes = MINUTE_WORDS.get(reading.word(index))
     return (index + 1, minutes) if minutes else None
 
 
-_DAY_SLOTS = {**SLOTS, "iso": _iso, "calendar": CALENDAR.slot, "minutes": _minutes}
+_DAY_SLOTS = {**WORD_SLOTS, "iso": _iso, "calendar": CALENDAR_PHRASES.slot, "minutes": _minutes}
 
-RELATIVE: list[tuple[str, Callable[..., Any]]] = [
+RELATIVE_DAYS: list[tuple[str, Callable[..., Any]]] = [
     ("today", _today),
     ("tonight", lambda moment: _this_part(moment, "night")),
     ("this {part}", _this_part),
-    ("tomorrow|tmrw", _after(1, DAY)),
-    ("[the] day after tomorrow", _after(2, DAY)),
+    ("tomorrow|tmrw", _days_later(1, UNIT_DAY)),
+    ("[the] day after tomorrow", _days_later(2, UNIT_DAY)),
     ("in {count} {unit}", _later),
     ("{count} {unit} from now", _later),
     ("in {count} {minutes}", lambda moment, count, minutes: _later_instant(moment, count * minutes)),
@@ -177,23 +191,23 @@ RELATIVE: list[tuple[str, Callable[..., Any]]] = [
     ("[at] [the] end of next month", _month_end(1)),
     ("[at] [the] end of [the|this] year", _year_end),
 ]
-NAMED: list[tuple[str, Callable[..., Any]]] = [
+NAMED_DAYS: list[tuple[str, Callable[..., Any]]] = [
     ("{calendar}", _calendar_day),
     ("{weekday} [,] {calendar}", _weekday_and_date),
-    ("{iso}", _given),
+    ("{iso}", _as_written),
 ]
 # A day on its own, as after "until".
-DAYS = Grammar(_DAY_SLOTS, [*RELATIVE, *NAMED, ("{weekday}", _weekday)])
-DUE_DAYS = Grammar(
+DAY_PHRASES = Grammar(_DAY_SLOTS, [*RELATIVE_DAYS, *NAMED_DAYS, ("{weekday}", _weekday)])
+DUE_DAY_PHRASES = Grammar(
     _DAY_SLOTS,
     [
-        *((f"[due] [by] {line}", build) for line, build in RELATIVE),
-        *((f"[due] [on|by] {line}", build) for line, build in NAMED),
+        *((f"[due] [by] {line}", build) for line, build in RELATIVE_DAYS),
+        *((f"[due] [on|by] {line}", build) for line, build in NAMED_DAYS),
         ("{clear-weekday}", _weekday),
         ("{unclear-weekday}", _weekday_with_clock),
         ("due [on|by] {weekday}", _weekday),
         ("on|by {weekday}", _weekday),
-        ("[due] on|by [the] {nth}", _nth),
+        ("[due] on|by [the] {nth}", _next_day_of_month),
     ],
 )
 
@@ -204,5 +218,9 @@ def is_dayish(reading: Reading, index: int) -> bool:
         index += 1
     if word in _DAY_WORDS:
         return True
-    known = SLOTS["weekday"](reading, index) or SLOTS["month"](reading, index) or SLOTS["day"](reading, index)
-    return word in PLURALS or (known is not None and word != "may") or bool(_ISO_DAY.match(word))
+    known = (
+        WORD_SLOTS["weekday"](reading, index)
+        or WORD_SLOTS["month"](reading, index)
+        or WORD_SLOTS["day"](reading, index)
+    )
+    return word in WEEKDAY_PLURALS or (known is not None and word != "may") or bool(_ISO_DAY.match(word))

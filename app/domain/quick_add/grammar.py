@@ -51,7 +51,7 @@ Found: TypeAlias = tuple[int, Any]
 Slot: TypeAlias = Callable[[Reading, int], Found | None]
 Build: TypeAlias = Callable[..., Any]
 
-_PARTS = re.compile(r"\[[^\]]*\]|\S+")
+_LINE_PARTS = re.compile(r"\[[^\]]*\]|\S+")
 
 
 @dataclass(slots=True)
@@ -104,6 +104,8 @@ class Grammar:
 
 def _spelt_out(line: str) -> Iterator[list[str]]:
     """Yields the line with and without each of its optional parts."""
-    choices = [([], part[1:-1].split()) if part.startswith("[") else (part.split(),) for part in _PARTS.findall(line)]
+    choices = [
+        ([], part[1:-1].split()) if part.startswith("[") else (part.split(),) for part in _LINE_PARTS.findall(line)
+    ]
     for choice in product(*choices):
         yield [word for part in choice for word in part]

@@ -17,8 +17,8 @@ from app.models.task_fields import TAG_MAX, Priority
 from app.models.types import visible_text
 
 PROJECT_MAX = 100
-PRIORITIES = {"p1": Priority.URGENT, "p2": Priority.HIGH, "p3": Priority.MEDIUM, "p4": Priority.LOW}
-_COLOUR = re.compile(r"(?=.*[0-9]|(.)\1+$)(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
+PRIORITY_MARKS = {"p1": Priority.URGENT, "p2": Priority.HIGH, "p3": Priority.MEDIUM, "p4": Priority.LOW}
+_COLOUR_TEXT = re.compile(r"(?=.*[0-9]|(.)\1+$)(?:[0-9a-f]{3}|[0-9a-f]{6}|[0-9a-f]{8})", re.IGNORECASE)
 _PICTURE_PARTS = {"\u200d", "\ufe0f"}  # parts of emoji: joiner, variation selector
 
 
@@ -32,19 +32,19 @@ class Mark:
 
 def find_mark(reading: Reading, index: int) -> Mark | None:
     word, raw = reading.word(index), reading.raw(index)
-    if word.startswith("#") and (name := _name(raw[1:], PROJECT_MAX)):
-        return None if _COLOUR.fullmatch(name) else Mark("project", name)
-    if word.startswith("@") and (name := _name(raw[1:], TAG_MAX)):
+    if word.startswith("#") and (name := _mark_name(raw[1:], PROJECT_MAX)):
+        return None if _COLOUR_TEXT.fullmatch(name) else Mark("project", name)
+    if word.startswith("@") and (name := _mark_name(raw[1:], TAG_MAX)):
         return Mark("tags", name)
-    priority = PRIORITIES.get(raw)
+    priority = PRIORITY_MARKS.get(raw)
     if priority is None and word.startswith("p:") and word[2:] in set(Priority):
         priority = Priority(word[2:])
     return Mark("priority", priority.value) if priority else None
 
 
-def _name(written: str, longest: int) -> str | None:
+def _mark_name(written: str, longest: int) -> str | None:
     is_quoted = written[:1] + written[-1:] in {'""', "“”"}
-    if not is_quoted and (written.isdigit() or not all(map(_is_allowed, written))):
+    if not is_quoted and (written.isdigit() or not all(map(_is_in_name, written))):
         return None
     try:
         name = visible_text(written[1:-1] if is_quoted else written, longest)
@@ -54,7 +54,7 @@ def _name(written: str, longest: int) -> str | None:
     return name if len(name) <= longest and has_letter else None
 
 
-def _is_allowed(character: str) -> bool:
+def _is_in_name(character: str) -> bool:
     if character.isalnum() or character in "-_" or character in _PICTURE_PARTS:
         return True
     return unicodedata.category(character) in {"Mn", "Mc", "So", "Sk"}

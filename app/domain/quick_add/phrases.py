@@ -14,36 +14,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from app.domain.quick_add.days import DUE_DAYS, Day, is_dayish
+from app.domain.quick_add.days import DUE_DAY_PHRASES, Day, is_dayish
 from app.domain.quick_add.grammar import Reading
 from app.domain.quick_add.marks import Mark, find_mark
-from app.domain.quick_add.repeats import REPEATS
+from app.domain.quick_add.repeats import REPEAT_PHRASES
 from app.domain.quick_add.series import Bound, Repeat, Start
 from app.domain.quick_add.text import is_mark
-from app.domain.quick_add.times import TIMES, Clock, Part, is_clockish
-from app.domain.quick_add.words import ORDINALS, PARTS, UNITS, nth_day, words
+from app.domain.quick_add.times import TIME_PHRASES, Clock, Part, is_clockish
+from app.domain.quick_add.words import DAY_PARTS, ORDINAL_WORDS, UNIT_WORDS, nth_day, words
 
 Meaning: TypeAlias = Mark | Day | Clock | Part | Repeat | Start | Bound
 
-_OTHERS = words(
+_CONNECTING_WORDS = words(
     "a about after almost an and are around as before between but during each every except excluding for from hardly"
     " her his is it's its last like my nearly not of or other our over past per since than that the their this thru"
     " through till til to under until vs was were your yesterday & ~ + /"
 )
-_BEFORE_DAY = _OTHERS | words("at beginning by due ending next on start starting")
-_BEFORE_NAMED = ORDINALS.keys() | words(
+_BEFORE_DAY = _CONNECTING_WORDS | words("at beginning by due ending next on start starting")
+_BEFORE_NAMED = ORDINAL_WORDS.keys() | words(
     "ash bloody blue black casual cyber easter freaky gloomy good holy maundy palm ruby shrove super whit"
     " i we you they he she it who"
 )
-_BEFORE_CLOCK = _OTHERS | words("at by")
-_BEFORE_REPEAT = _OTHERS | words("on twice times")
-_VERBS = words("is isn't are aren't was wasn't were will won't has had should would")  # "every day is a gift"
-_JOINERS = words("and or to through thru until till til vs & - – — / + ,")  # noqa: RUF001
-_AFTER = words(
+_BEFORE_CLOCK = _CONNECTING_WORDS | words("at by")
+_BEFORE_REPEAT = _CONNECTING_WORDS | words("on twice times")
+_VERB_WORDS = words("is isn't are aren't was wasn't were will won't has had should would")  # "every day is a gift"
+_JOINING_WORDS = words("and or to through thru until till til vs & - – — / + ,")  # noqa: RUF001
+_WORDS_AFTER = words(
     "about after again and as at because before but by for if in instead near on or please re regarding so that then"
     " too unless via when while with without"
 )
-_NO_CAPITALS = words("today tomorrow tonight") | UNITS.keys()
+_NO_CAPITALS = words("today tomorrow tonight") | UNIT_WORDS.keys()
 _LEADING_MARKS = words(", : ; - – —")  # noqa: RUF001
 
 
@@ -88,7 +88,9 @@ def _candidates(reading: Reading, index: int) -> Iterator[Phrase]:
         return
     if mark := find_mark(reading, index):
         yield Phrase(index, index + 1, mark)
-    found = [phrase for grammar in (DUE_DAYS, REPEATS, TIMES) for phrase in grammar.find(reading, index)]
+    found = [
+        phrase for grammar in (DUE_DAY_PHRASES, REPEAT_PHRASES, TIME_PHRASES) for phrase in grammar.find(reading, index)
+    ]
     for end, meaning in sorted(found, key=lambda phrase: -phrase[0]):
         yield Phrase(index, end, meaning)
 
@@ -96,7 +98,11 @@ def _candidates(reading: Reading, index: int) -> Iterator[Phrase]:
 def _fits(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
     if isinstance(phrase.meaning, Mark | Bound | Start):
         return not isinstance(phrase.meaning, Bound) or reading.word(phrase.end) not in {"a", "an", "per", "each"}
-    if reading.word(phrase.end) in _VERBS or _belongs_to_words_before(reading, phrase) or _is_a_name(reading, phrase):
+    if (
+        reading.word(phrase.end) in _VERB_WORDS
+        or _belongs_to_words_before(reading, phrase)
+        or _is_a_name(reading, phrase)
+    ):
         return False
     if phrase.end not in following and _is_listed(reading, phrase, following):
         return False
@@ -108,9 +114,9 @@ def _belongs_to_words_before(reading: Reading, phrase: Phrase) -> bool:
     if isinstance(meaning, Day):
         if meaning.named and (word in _BEFORE_NAMED or nth_day(reading, phrase.first - 1)):
             return True
-        return word in _BEFORE_DAY or (word in _JOINERS and is_dayish(reading, before))
+        return word in _BEFORE_DAY or (word in _JOINING_WORDS and is_dayish(reading, before))
     if isinstance(meaning, Clock):
-        return word in _BEFORE_CLOCK or (word in _JOINERS and _ends_in_clock(reading, before))
+        return word in _BEFORE_CLOCK or (word in _JOINING_WORDS and _ends_in_clock(reading, before))
     return isinstance(meaning, Repeat) and word in _BEFORE_REPEAT
 
 
@@ -133,7 +139,7 @@ def _ends_in_clock(reading: Reading, index: int) -> bool:
 def _is_listed(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
     """Returns whether more of its kind follow: "today or tomorrow", "at 9, 10 and 11", "an hour and a half"."""
     word = reading.word(phrase.end)
-    if word not in _JOINERS or isinstance(phrase.meaning, Part) or (word == "," and phrase.end + 1 in following):
+    if word not in _JOINING_WORDS or isinstance(phrase.meaning, Part) or (word == "," and phrase.end + 1 in following):
         return False
     after = phrase.end + (2 if reading.word(phrase.end + 1) in {"and", "or", "also"} else 1)
     if [reading.word(phrase.end), reading.word(after), reading.word(after + 1)] == ["and", "a", "half"]:
@@ -150,7 +156,7 @@ def _may_describe(meaning: Meaning) -> bool:
 
 def _ends_well(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
     end = phrase.end
-    if isinstance(phrase.meaning, Day | Repeat) and end not in following and reading.word(end) in PARTS:
+    if isinstance(phrase.meaning, Day | Repeat) and end not in following and reading.word(end) in DAY_PARTS:
         end += 1  # "monday morning" is Monday even where the morning is not understood
     word, is_introduced = reading.word(end), reading.word(phrase.first) in {"on", "by", "due"}
     if end >= len(reading.tokens) or end in following or word[:1] in {"#", "@"}:
@@ -159,7 +165,7 @@ def _ends_well(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -
         return is_introduced or word in _LEADING_MARKS
     if isinstance(phrase.meaning, Clock) and _opens_the_text(reading, phrase, phrase.meaning):
         return True
-    return word in _AFTER or is_mark(reading.tokens[end])
+    return word in _WORDS_AFTER or is_mark(reading.tokens[end])
 
 
 def _opens_the_text(reading: Reading, phrase: Phrase, clock: Clock) -> bool:
@@ -168,5 +174,7 @@ def _opens_the_text(reading: Reading, phrase: Phrase, clock: Clock) -> bool:
         return False
     if phrase.first == 0:
         return not clock.loose
-    follows_day = any(phrase.first == end for grammar in (DUE_DAYS, REPEATS) for end, _ in grammar.find(reading, 0))
+    follows_day = any(
+        phrase.first == end for grammar in (DUE_DAY_PHRASES, REPEAT_PHRASES) for end, _ in grammar.find(reading, 0)
+    )
     return follows_day and not (clock.loose and reading.raw(phrase.end)[:1].isupper())

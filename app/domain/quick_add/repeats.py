@@ -11,27 +11,32 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from app.domain.quick_add.days import DAYS, Day
+from app.domain.quick_add.days import DAY_PHRASES, Day
 from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
 from app.domain.quick_add.series import Bound, Repeat, Start
 from app.domain.quick_add.words import (
-    CALENDAR,
-    DAY,
-    MONTH,
-    PLURALS,
-    SLOTS,
-    UNITS,
-    WEEK,
-    YEAR,
+    CALENDAR_PHRASES,
+    UNIT_DAY,
+    UNIT_MONTH,
+    UNIT_WEEK,
+    UNIT_WORDS,
+    UNIT_YEAR,
+    WEEKDAY_PLURALS,
+    WORD_SLOTS,
     nth_day,
     ordinal,
     weekday,
 )
 from app.domain.recurrence.rule import MAX_INTERVAL, Frequency, Rule, Weekday, anchored
 
-EVERY = {"every", "each"}
-FREQUENCIES = {DAY: Frequency.DAILY, WEEK: Frequency.WEEKLY, MONTH: Frequency.MONTHLY, YEAR: Frequency.YEARLY}
-ADVERBS = {
+EVERY_WORDS = {"every", "each"}
+UNIT_FREQUENCIES = {
+    UNIT_DAY: Frequency.DAILY,
+    UNIT_WEEK: Frequency.WEEKLY,
+    UNIT_MONTH: Frequency.MONTHLY,
+    UNIT_YEAR: Frequency.YEARLY,
+}
+ADVERB_RULES = {
     "daily": Rule(Frequency.DAILY),
     "weekly": Rule(Frequency.WEEKLY),
     "fortnightly": Rule(Frequency.WEEKLY, 2),
@@ -40,7 +45,7 @@ ADVERBS = {
     "yearly": Rule(Frequency.YEARLY),
     "annually": Rule(Frequency.YEARLY),
 }
-_WORKDAYS = tuple(Weekday(0, day) for day in range(5))
+_MONDAY_TO_FRIDAY = tuple(Weekday(0, day) for day in range(5))
 _LEAP_YEAR = 2028  # any leap year: it has every month and day
 
 
@@ -90,11 +95,11 @@ def _of(rule: Rule, build: Callable[..., Repeat | None]) -> Callable[..., Repeat
     return lambda moment, *values: build(moment, rule, *values)
 
 
-def _start(_: Moment, day: Day) -> Start | None:
+def _starting_on(_: Moment, day: Day) -> Start | None:
     return None if day.at else Start(day)
 
 
-def _until(_: Moment, day: Day) -> Bound | None:
+def _ending_on(_: Moment, day: Day) -> Bound | None:
     return None if day.at else Bound(on=day.on)
 
 
@@ -102,7 +107,7 @@ def _step(reading: Reading, index: int) -> Found | None:
     """Reads ``2``, ``two``, ``2nd``, ``second``, ``other``."""
     if reading.word(index) == "other":
         return index + 1, 2
-    found, least = SLOTS["number"](reading, index), 1
+    found, least = WORD_SLOTS["number"](reading, index), 1
     if found is None:
         found, least = ordinal(reading, index), 2
     return found if found and least <= found[1] <= MAX_INTERVAL else None
@@ -110,21 +115,21 @@ def _step(reading: Reading, index: int) -> Found | None:
 
 def _period(reading: Reading, index: int) -> Found | None:
     """Reads ``every day``, ``each month``, ``every other week``, ``every 3 months``."""
-    if reading.word(index) not in EVERY:
+    if reading.word(index) not in EVERY_WORDS:
         return None
     end, step = _step(reading, index + 1) or (index + 1, 1)
     word = reading.word(end)
     if word in {"quarter", "quarters"}:
         return (end + 1, Rule(Frequency.MONTHLY, 3 * step)) if 3 * step <= MAX_INTERVAL else None
-    return (end + 1, Rule(FREQUENCIES[UNITS[word]], step)) if word in UNITS else None
+    return (end + 1, Rule(UNIT_FREQUENCIES[UNIT_WORDS[word]], step)) if word in UNIT_WORDS else None
 
 
 def _adverb(reading: Reading, index: int) -> Found | None:
-    rule = ADVERBS.get(reading.word(index))
+    rule = ADVERB_RULES.get(reading.word(index))
     return (index + 1, rule) if rule else None
 
 
-def _weekdays(reading: Reading, index: int) -> Found | None:
+def _listed_weekdays(reading: Reading, index: int) -> Found | None:
     """Reads ``monday and thursday``, ``mon, wed, fri``, ``mondays``, each once."""
     days: set[int] = set()
     end = index
@@ -137,7 +142,7 @@ def _weekdays(reading: Reading, index: int) -> Found | None:
 
 
 def _one_weekday(reading: Reading, index: int) -> Found | None:
-    number = PLURALS.get(reading.word(index))
+    number = WEEKDAY_PLURALS.get(reading.word(index))
     return weekday(reading, index) if number is None else (index + 1, number)
 
 
@@ -168,24 +173,24 @@ def _edge(reading: Reading, index: int) -> Found | None:
     return (index + 1, edges[reading.word(index)]) if reading.word(index) in edges else None
 
 
-def _nth(reading: Reading, index: int) -> Found | None:
+def _edge_or_ordinal(reading: Reading, index: int) -> Found | None:
     """Reads ``last`` or ``first`` to ``5th``."""
     return _edge(reading, index) or ordinal(reading, index)
 
 
-_SLOTS = {
-    **SLOTS,
+_REPEAT_SLOTS = {
+    **WORD_SLOTS,
     "period": _period,
     "adverb": _adverb,
-    "weekdays": _weekdays,
+    "weekdays": _listed_weekdays,
     "days": _month_days,
     "edge": _edge,
-    "ordinal": _nth,
-    "date": CALENDAR.slot,
-    "a-day": DAYS.slot,
+    "ordinal": _edge_or_ordinal,
+    "date": CALENDAR_PHRASES.slot,
+    "a-day": DAY_PHRASES.slot,
 }
-_WEEKLY, _MONTHLY, _YEARLY = Rule(Frequency.WEEKLY), Rule(Frequency.MONTHLY), Rule(Frequency.YEARLY)
-_ON: list[tuple[str, Callable[..., Any]]] = [
+_WEEKLY_RULE, _MONTHLY_RULE, _YEARLY_RULE = Rule(Frequency.WEEKLY), Rule(Frequency.MONTHLY), Rule(Frequency.YEARLY)
+_ON_DAYS: list[tuple[str, Callable[..., Any]]] = [
     ("{weekdays}", _on_weekdays),
     ("[the] {days} [of the month]", _on_days),
     ("the {ordinal}", _on_ordinal),
@@ -193,29 +198,29 @@ _ON: list[tuple[str, Callable[..., Any]]] = [
     ("the last day [of the month]", _on_last_day),
     ("{date}", _on_date),
 ]
-REPEATS = Grammar(
-    _SLOTS,
+REPEAT_PHRASES = Grammar(
+    _REPEAT_SLOTS,
     [
         ("[on|once] {period}", _every),
         ("{adverb}", lambda _, rule: Repeat(rule, weak=True)),
-        *((f"{start} {line}", build) for start in ("{period} [on]", "{adverb} on") for line, build in _ON),
-        ("[on] every|each {weekdays}", _of(_WEEKLY, _on_weekdays)),
-        ("[on] every other {weekdays}", _of(replace(_WEEKLY, interval=2), _on_weekdays)),
-        ("[on] every|each weekday|workday", lambda _: Repeat(replace(_WEEKLY, weekdays=_WORKDAYS))),
-        ("[on] every|each working|business day", lambda _: Repeat(replace(_WEEKLY, weekdays=_WORKDAYS))),
+        *((f"{start} {line}", build) for start in ("{period} [on]", "{adverb} on") for line, build in _ON_DAYS),
+        ("[on] every|each {weekdays}", _of(_WEEKLY_RULE, _on_weekdays)),
+        ("[on] every other {weekdays}", _of(replace(_WEEKLY_RULE, interval=2), _on_weekdays)),
+        ("[on] every|each weekday|workday", lambda _: Repeat(replace(_WEEKLY_RULE, weekdays=_MONDAY_TO_FRIDAY))),
+        ("[on] every|each working|business day", lambda _: Repeat(replace(_WEEKLY_RULE, weekdays=_MONDAY_TO_FRIDAY))),
         ("[on] every|each {part}", lambda _, part: Repeat(Rule(Frequency.DAILY), part=part)),
-        ("[on] every|each {edge} {weekday}", _of(_MONTHLY, _on_nth)),
-        ("[on] every|each {ordinal} {weekday} of the|each|every month", _of(_MONTHLY, _on_nth)),
-        ("[on] [the] {ordinal} {weekday} of every|each month", _of(_MONTHLY, _on_nth)),
-        ("[on] every|each {days} [of the month]", _of(_MONTHLY, _on_days)),
-        ("[on] [the] {days} of every|each month", _of(_MONTHLY, _on_days)),
-        ("[on] [the] {ordinal} of every|each month", _of(_MONTHLY, _on_ordinal)),
-        ("[on] every|each last day of the month", _of(_MONTHLY, _on_last_day)),
-        ("[on] [the] last day of every|each month", _of(_MONTHLY, _on_last_day)),
-        ("[by|at] [the] end of every|each month", _of(_MONTHLY, _on_last_day)),
-        ("[on] every|each {date}", _of(_YEARLY, _on_date)),
-        ("start|starting|beginning|from [on] {a-day}", _start),
-        ("until|till|til|ending [on] {a-day}", _until),
+        ("[on] every|each {edge} {weekday}", _of(_MONTHLY_RULE, _on_nth)),
+        ("[on] every|each {ordinal} {weekday} of the|each|every month", _of(_MONTHLY_RULE, _on_nth)),
+        ("[on] [the] {ordinal} {weekday} of every|each month", _of(_MONTHLY_RULE, _on_nth)),
+        ("[on] every|each {days} [of the month]", _of(_MONTHLY_RULE, _on_days)),
+        ("[on] [the] {days} of every|each month", _of(_MONTHLY_RULE, _on_days)),
+        ("[on] [the] {ordinal} of every|each month", _of(_MONTHLY_RULE, _on_ordinal)),
+        ("[on] every|each last day of the month", _of(_MONTHLY_RULE, _on_last_day)),
+        ("[on] [the] last day of every|each month", _of(_MONTHLY_RULE, _on_last_day)),
+        ("[by|at] [the] end of every|each month", _of(_MONTHLY_RULE, _on_last_day)),
+        ("[on] every|each {date}", _of(_YEARLY_RULE, _on_date)),
+        ("start|starting|beginning|from [on] {a-day}", _starting_on),
+        ("until|till|til|ending [on] {a-day}", _ending_on),
         ("[for] {number} times", lambda _, count: Bound(count)),
         ("for [the next] {count} {unit}", lambda _, count, unit: Bound(count, unit)),
     ],

@@ -5,18 +5,18 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.models.types import BLANK, INVISIBLE
+from app.models.types import BLANK_CHARACTERS, INVISIBLE_CATEGORIES
 
 # A project or tag with spaces in its name: #"Home office".
-_NAMED = re.compile(r'[#@](?:"[^"]+"|“[^”]+”)')
+_QUOTED_NAME = re.compile(r'[#@](?:"[^"]+"|“[^”]+”)')
 # Quoted text is never read. A quote opens only where a word could begin: 12" is inches, don't has no quote.
-_QUOTED = re.compile(r""""[^"]+"|“[^”]+”|‘[^’]+’(?!\w)|'[^']+'(?!\w)|`[^`]+`""")  # noqa: RUF001
-_ABBREVIATED = re.compile(r"(?:[0-9]{1,2}(?::[0-9]{2})?)?[ap]\.m\.(?![^\s,;!?)])", re.IGNORECASE)
-_WORD = re.compile(r"""[^\s,;…—]*[^\s,;…—.:!?)\]}>"”]""")
-_OPENING = "([{<\"“‘'`"  # noqa: RUF001
-_CLOSING = ",.;:!?)]}"
-_SEPARATORS = ",;:"
-_DASHES = "-–—"  # noqa: RUF001 (people type all three)
+_QUOTED_TEXT = re.compile(r""""[^"]+"|“[^”]+”|‘[^’]+’(?!\w)|'[^']+'(?!\w)|`[^`]+`""")  # noqa: RUF001
+_AM_OR_PM = re.compile(r"(?:[0-9]{1,2}(?::[0-9]{2})?)?[ap]\.m\.(?![^\s,;!?)])", re.IGNORECASE)
+_PLAIN_WORD = re.compile(r"""[^\s,;…—]*[^\s,;…—.:!?)\]}>"”]""")
+_OPENING_MARKS = "([{<\"“‘'`"  # noqa: RUF001
+_CLOSING_MARKS = ",.;:!?)]}"
+_SEPARATOR_MARKS = ",;:"
+_DASH_MARKS = "-–—"  # noqa: RUF001 (people type all three)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +36,22 @@ def tokenize(source: str) -> list[Token]:
         if source[position].isspace():
             position += 1
             continue
-        token = _token(source, position)
+        token = _read_token(source, position)
         tokens.append(token)
         position = token.end
     return tokens
 
 
-def _token(source: str, start: int) -> Token:
-    if match := _NAMED.match(source, start):
+def _read_token(source: str, start: int) -> Token:
+    if match := _QUOTED_NAME.match(source, start):
         return _plain(source, start, match.end())
-    if match := _QUOTED.match(source, start):
+    if match := _QUOTED_TEXT.match(source, start):
         return Token("", start, _word_end(source, match.end()))
-    if source[start] in _OPENING:
+    if source[start] in _OPENING_MARKS:
         return Token(source[start], start, start + 1)
     if "://" in (chunk := _chunk(source, start)) or chunk[:4].lower() == "www.":
         return Token("", start, start + len(chunk))
-    if match := _ABBREVIATED.match(source, start) or _WORD.match(source, start):
+    if match := _AM_OR_PM.match(source, start) or _PLAIN_WORD.match(source, start):
         return _plain(source, start, match.end())
     return Token(source[start], start, start + 1)
 
@@ -85,7 +85,7 @@ def without(source: str, spans: Iterable[tuple[int, int]]) -> str:
         pieces.append(source[position:start].strip())
         position = end
     pieces.append(source[position:].strip())
-    return _joined(pieces)
+    return _join_pieces(pieces)
 
 
 def _regions(source: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -98,7 +98,7 @@ def _regions(source: str, spans: Iterable[tuple[int, int]]) -> list[tuple[int, i
     return [(s - 1, e + 1) if source[s - 1 : s] + source[e : e + 1] in {"()", "[]"} else (s, e) for s, e in regions]
 
 
-def _joined(pieces: Sequence[str]) -> str:
+def _join_pieces(pieces: Sequence[str]) -> str:
     """Joins the pieces that are left. An empty first or last piece means that the text was cut there."""
     if len(pieces) == 1:
         return pieces[0]
@@ -110,14 +110,14 @@ def _joined(pieces: Sequence[str]) -> str:
         words = _to_last_word(words)
     title = ""
     for word in filter(None, words):
-        if title[-1:] in _SEPARATORS and word[0] in _CLOSING:
-            title = title.rstrip(_SEPARATORS)
-        title += word if not title or word[:1] in _CLOSING else f" {word}"
+        if title[-1:] in _SEPARATOR_MARKS and word[0] in _CLOSING_MARKS:
+            title = title.rstrip(_SEPARATOR_MARKS)
+        title += word if not title or word[:1] in _CLOSING_MARKS else f" {word}"
     return title.strip()
 
 
 def _from_first_word(words: list[str]) -> list[str]:
-    while words and not (trimmed := words[0].lstrip(_CLOSING + _DASHES + " ")):
+    while words and not (trimmed := words[0].lstrip(_CLOSING_MARKS + _DASH_MARKS + " ")):
         words = words[1:]
     return [trimmed, *words[1:]] if words else []
 
@@ -130,12 +130,14 @@ def _to_last_word(words: list[str]) -> list[str]:
 
 def _without_separators(piece: str) -> str:
     """Removes separators at the end; a dash only when it is a word of its own: the mark C- keeps its."""
-    while piece and (piece[-1] in _SEPARATORS or (piece[-1] in _DASHES and (len(piece) == 1 or piece[-2].isspace()))):
+    while piece and (
+        piece[-1] in _SEPARATOR_MARKS or (piece[-1] in _DASH_MARKS and (len(piece) == 1 or piece[-2].isspace()))
+    ):
         piece = piece[:-1].rstrip()
     return piece
 
 
-def says_something(title: str, *, was_cut: bool) -> bool:
+def has_visible_text(title: str, *, was_cut: bool) -> bool:
     """Returns whether a title has visible text; punctuation alone does not count when the title ``was_cut``."""
-    ignored = (*INVISIBLE, "P") if was_cut else tuple(INVISIBLE)
-    return any(c not in BLANK and not unicodedata.category(c).startswith(ignored) for c in title)
+    ignored = (*INVISIBLE_CATEGORIES, "P") if was_cut else tuple(INVISIBLE_CATEGORIES)
+    return any(c not in BLANK_CHARACTERS and not unicodedata.category(c).startswith(ignored) for c in title)

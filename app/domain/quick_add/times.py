@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
-from app.domain.quick_add.words import PARTS, SLOTS
+from app.domain.quick_add.words import DAY_PARTS, WORD_SLOTS
 
-_CLOCK = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?")
-_TWELVE = re.compile(r"([0-9]{1,2}(?::[0-5][0-9])?)([ap])\.?m\.?")
+_CLOCK_TEXT = re.compile(r"([0-9]{1,2})(?::([0-5][0-9]))?")
+_TWELVE_HOUR_TEXT = re.compile(r"([0-9]{1,2}(?::[0-5][0-9])?)([ap])\.?m\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Part:
     name: str
 
 
-def instant(moment: Moment, day: date, clock: Clock) -> datetime:
+def to_utc(moment: Moment, day: date, clock: Clock) -> datetime:
     """Returns the instant in UTC. A time in the gap of a clock change moves forward by it; of two the first is used."""
     day += timedelta(days=clock.ends_day)
     return datetime.combine(day, time(clock.hour, clock.minute), moment.zone).astimezone(UTC)
@@ -46,7 +46,7 @@ def settled(clock: Clock, part: str | None) -> Clock | None:
     """Returns the time with the hour that fits the part of the day; None when they contradict or it is ambiguous."""
     if clock.ends_day:
         return clock if part in {None, "night"} else None
-    hours = PARTS[part] if part else range(7, 24) if clock.loose else range(24)
+    hours = DAY_PARTS[part] if part else range(7, 24) if clock.loose else range(24)
     both = (clock.hour, clock.hour + 12) if clock.loose and part and clock.hour <= 12 else (clock.hour,)
     hour = next((hour for hour in both if hour in hours), None)
     return None if hour is None else replace(clock, hour=hour)
@@ -55,9 +55,9 @@ def settled(clock: Clock, part: str | None) -> Clock | None:
 def _twelve(reading: Reading, index: int) -> Found | None:
     """Reads ``9am``, ``9:30 pm``, ``9 a.m.``."""
     word, end = reading.word(index), index + 1
-    if _CLOCK.fullmatch(word):
+    if _CLOCK_TEXT.fullmatch(word):
         word, end = word + reading.word(end), end + 1
-    match = _TWELVE.fullmatch(word)
+    match = _TWELVE_HOUR_TEXT.fullmatch(word)
     if not match or not 1 <= int((parts := match[1].split(":"))[0]) <= 12:
         return None
     return end, Clock(int(parts[0]) % 12 + 12 * (match[2] == "p"), int(parts[1]) if len(parts) > 1 else 0)
@@ -69,7 +69,7 @@ def _digits(form: str) -> Callable[[Reading, int], Found | None]:
 
     def read(reading: Reading, index: int) -> Found | None:
         word = reading.word(index)
-        match = _CLOCK.fullmatch(word)
+        match = _CLOCK_TEXT.fullmatch(word)
         if not match or not pattern.fullmatch(word) or int(match[1]) > 23:
             return None
         return index + 1, Clock(int(match[1]), int(match[2] or 0), loose=len(word) < 5 and int(match[1]) < 13)
@@ -77,9 +77,9 @@ def _digits(form: str) -> Callable[[Reading, int], Found | None]:
     return read
 
 
-TIMES = Grammar(
+TIME_PHRASES = Grammar(
     {
-        "part": SLOTS["part"],
+        "part": WORD_SLOTS["part"],
         "12-hour": _twelve,
         "00:00": _digits("..:.."),
         "0:00": _digits(".:.."),

@@ -61,11 +61,11 @@ def advance(
     unused and they are not counted), with "completion" there are none. An instant is returned in UTC. To step through
     missed occurrences one by one, pass ``due`` (or an instant of its day) as ``completed_at``.
     """
-    completed_on, due_on = completed_at.astimezone(timezone).date(), _day(due, timezone)
+    completed_on, due_on = completed_at.astimezone(timezone).date(), _local_day(due, timezone)
     anchor = due if anchor is None else anchor
     by_completion = recurrence_from == RecurrenceFrom.COMPLETION
-    start = completed_on if by_completion else _day(anchor, timezone)
-    clock = _clock(due, anchor, timezone)
+    start = completed_on if by_completion else _local_day(anchor, timezone)
+    clock = _local_clock(due, anchor, timezone)
     # An instant later on the day of the completion is in the future; a whole day is not.
     passed = completed_on if clock is None or by_completion else completed_on - timedelta(days=1)
     after = due_on if rule.count is not None and not by_completion else max(due_on, passed)
@@ -86,7 +86,7 @@ def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Itera
 
     ``start`` comes first even where its day does not match the rule (RFC 5545, 3.8.5.3). Instants are in UTC.
     """
-    start_on, clock = _day(start, timezone), _clock(start, start, timezone)
+    start_on, clock = _local_day(start, timezone), _local_clock(start, start, timezone)
     left = limit if rule.count is None else min(limit, rule.count)
     if left < 1 or not _is_within(rule, start_on, start, timezone):
         return
@@ -102,11 +102,11 @@ def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Itera
             previous = candidate
 
 
-def _day(due: Due, timezone: ZoneInfo) -> date:
+def _local_day(due: Due, timezone: ZoneInfo) -> date:
     return due.astimezone(timezone).date() if isinstance(due, datetime) else due
 
 
-def _clock(due: Due, anchor: Due, timezone: ZoneInfo) -> time | None:
+def _local_clock(due: Due, anchor: Due, timezone: ZoneInfo) -> time | None:
     """Returns the local time of day of a series; None when it has whole days."""
     if not isinstance(due, datetime):
         return None
@@ -124,4 +124,4 @@ def _is_within(rule: Rule, day: date, due: Due, timezone: ZoneInfo) -> bool:
         return True
     if isinstance(rule.until, datetime) and isinstance(due, datetime):
         return due <= rule.until
-    return day <= _day(rule.until, timezone)
+    return day <= _local_day(rule.until, timezone)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Final
 
-from app.domain.recurrence.rule import LAST_YEAR, LONGEST, SHORTEST, Frequency, Rule, anchored
+from app.domain.recurrence.rule import LAST_YEAR, LONGEST_MONTHS, SHORTEST_MONTHS, Frequency, Rule, anchored
 
-LAST: Final = date(LAST_YEAR, 12, 31).toordinal()
+LAST_ORDINAL: Final = date(LAST_YEAR, 12, 31).toordinal()
 
 
 def matching_days(rule: Rule, start: date, after: date) -> Iterator[date]:
@@ -21,8 +21,8 @@ def matching_days(rule: Rule, start: date, after: date) -> Iterator[date]:
     rule = anchored(rule, start)
     first = max(start, after + timedelta(days=1))
     lowest = first.toordinal()
-    for day in _PERIODS[rule.frequency](rule, start, first):
-        if day > LAST:
+    for day in _DAYS_BY_FREQUENCY[rule.frequency](rule, start, first):
+        if day > LAST_ORDINAL:
             return
         if day >= lowest:
             yield date.fromordinal(day)
@@ -32,11 +32,11 @@ def _daily(rule: Rule, start: date, first: date) -> Iterator[int]:
     """Yields month by month, as all limits of DAILY concern months; BYSETPOS can only choose the single day."""
     phase, interval = start.toordinal(), rule.interval
     if not (rule.months or rule.month_days or rule.weekdays):
-        yield from range(_in_phase(phase, first.toordinal(), interval), LAST + 1, interval)
+        yield from range(_in_phase(phase, first.toordinal(), interval), LAST_ORDINAL + 1, interval)
         return
     if rule.weekdays and interval % 7 == 0 and start.weekday() not in {weekday.day for weekday in rule.weekdays}:
         return  # whole weeks never change the weekday
-    shapes = _Shapes(rule)
+    shapes = _PeriodDays(rule)
     for index in range(_month_index(first), (LAST_YEAR + 1) * 12):
         if shapes.has_month(index):
             one, days = shapes.month(index)
@@ -51,13 +51,13 @@ def _weekly(rule: Rule, start: date, first: date) -> Iterator[int]:
     whole, allowed = _chosen(offsets, rule.positions), set(rule.months)
     step = 7 * rule.interval
     week = _in_phase(_week_of(start, rule.week_start), _week_of(first, rule.week_start), step)
-    while week <= LAST:
+    while week <= LAST_ORDINAL:
         last = date.fromordinal(week + 6)
         months = {date.fromordinal(week).month, last.month}
         if not allowed or months <= allowed:
             yield from (week + offset for offset in whole)
         elif months.isdisjoint(allowed):
-            month_end = last.toordinal() - last.day + LONGEST[last.month]
+            month_end = last.toordinal() - last.day + LONGEST_MONTHS[last.month]
             week = max(week, _in_phase(week, month_end, step) - step)
         else:
             days = [week + offset for offset in offsets if date.fromordinal(week + offset).month in allowed]
@@ -66,7 +66,7 @@ def _weekly(rule: Rule, start: date, first: date) -> Iterator[int]:
 
 
 def _monthly(rule: Rule, start: date, first: date) -> Iterator[int]:
-    shapes = _Shapes(rule)
+    shapes = _PeriodDays(rule)
     begin = _in_phase(_month_index(start), _month_index(first), rule.interval)
     for month in range(begin, (LAST_YEAR + 1) * 12, rule.interval):
         if shapes.has_month(month):
@@ -75,14 +75,14 @@ def _monthly(rule: Rule, start: date, first: date) -> Iterator[int]:
 
 
 def _yearly(rule: Rule, start: date, first: date) -> Iterator[int]:
-    shapes = _Shapes(rule)
+    shapes = _PeriodDays(rule)
     begin = _in_phase(start.year, first.year, rule.interval)
     for year in range(begin, LAST_YEAR + 1, rule.interval):
         one, days = shapes.year(year)
         yield from (one + day for day in days)
 
 
-_PERIODS: Final[dict[Frequency, Callable[[Rule, date, date], Iterator[int]]]] = {
+_DAYS_BY_FREQUENCY: Final[dict[Frequency, Callable[[Rule, date, date], Iterator[int]]]] = {
     Frequency.DAILY: _daily,
     Frequency.WEEKLY: _weekly,
     Frequency.MONTHLY: _monthly,
@@ -111,7 +111,7 @@ def _chosen(days: list[int], positions: tuple[int, ...]) -> list[int]:
     return sorted({days[p - 1 if p > 0 else p] for p in positions if abs(p) <= size})
 
 
-class _Shapes:
+class _PeriodDays:
     """The days of a rule in a month or year, as offsets from its first day; equal shapes are computed once."""
 
     def __init__(self, rule: Rule) -> None:
@@ -176,4 +176,4 @@ class _Shapes:
 
 
 def _length(year: int, month: int) -> int:
-    return (LONGEST if isleap(year) else SHORTEST)[month]
+    return (LONGEST_MONTHS if isleap(year) else SHORTEST_MONTHS)[month]

@@ -17,17 +17,17 @@ from app.models.task_fields import RECURRENCE_MAX
 MAX_INTERVAL = 1_000
 MAX_COUNT = 3_000  # missed occurrences are counted one by one: 3 ms at most
 FIRST_YEAR, LAST_YEAR = 1900, 2199  # the dates this service accepts
-WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-SHORTEST = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of a month by its number
-LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+WEEKDAY_CODES = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+SHORTEST_MONTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of a month by its number
+LONGEST_MONTHS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 _NOT_SUPPORTED = {"BYSECOND", "BYMINUTE", "BYHOUR", "BYYEARDAY", "BYWEEKNO", "BYEASTER", "RSCALE", "SKIP"}
-_PROPERTIES = ("DTSTART", "RDATE", "EXDATE", "EXRULE")
-_NAME = re.compile(r"[A-Z][A-Z-]{0,19}")
-_UNSIGNED = re.compile(r"[0-9]{1,5}")
-_SIGNED = re.compile(r"[+-]?[0-9]{1,3}")
-_WEEKDAY = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
-_UNTIL = re.compile(r"[0-9]{8}(T([01][0-9]|2[0-3])[0-9]{4}Z)?")
+_OTHER_PROPERTIES = ("DTSTART", "RDATE", "EXDATE", "EXRULE")
+_PART_NAME = re.compile(r"[A-Z][A-Z-]{0,19}")
+_UNSIGNED_NUMBER = re.compile(r"[0-9]{1,5}")
+_SIGNED_NUMBER = re.compile(r"[+-]?[0-9]{1,3}")
+_WEEKDAY_TEXT = re.compile(r"([+-]?[0-9]{1,2})?(MO|TU|WE|TH|FR|SA|SU)")
+_UNTIL_PATTERN = re.compile(r"[0-9]{8}(T([01][0-9]|2[0-3])[0-9]{4}Z)?")
 
 
 class Frequency(StrEnum):
@@ -44,7 +44,7 @@ class Weekday(NamedTuple):
     day: int
 
     def __str__(self) -> str:
-        return f"{self.ordinal or ''}{WEEKDAYS[self.day]}"
+        return f"{self.ordinal or ''}{WEEKDAY_CODES[self.day]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class Rule:
         parts: dict[str, str] = {
             "FREQ": self.frequency,
             "INTERVAL": str(self.interval) if self.interval != 1 else "",
-            "BYMONTH": _joined(self.months),
-            "BYMONTHDAY": _joined(self.month_days),
-            "BYDAY": _joined(self.weekdays),
-            "BYSETPOS": _joined(self.positions),
-            "WKST": WEEKDAYS[self.week_start] if self.week_start else "",
+            "BYMONTH": _comma_list(self.months),
+            "BYMONTHDAY": _comma_list(self.month_days),
+            "BYDAY": _comma_list(self.weekdays),
+            "BYSETPOS": _comma_list(self.positions),
+            "WKST": WEEKDAY_CODES[self.week_start] if self.week_start else "",
             "COUNT": str(self.count or ""),
             "UNTIL": _until_text(self.until),
         }
@@ -86,14 +86,14 @@ def parse_rule(text: str) -> Rule:
     """
     values: dict[str, Any] = {}
     for name, value in _parts(text):
-        field, read = _READERS[name]
+        field, read = _PART_READERS[name]
         if field in values:
             raise InvalidRecurrence(name, "given twice")
         values[field] = read(name, value)
     if "frequency" not in values:
         raise InvalidRecurrence("FREQ", "is required")
     rule = Rule(**values)
-    _check(rule)
+    _check_parts(rule)
     return rule
 
 
@@ -120,10 +120,10 @@ def anchored(rule: Rule, start: date) -> Rule:
 
 def _clamped(day: int, months: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Returns BYMONTHDAY and BYSETPOS for "on this day, or the last of a shorter month" in all of these months."""
-    shortest = min(SHORTEST[month] for month in months)
+    shortest = min(SHORTEST_MONTHS[month] for month in months)
     if day <= shortest:
         return (day,), ()
-    if day >= max(LONGEST[month] for month in months):
+    if day >= max(LONGEST_MONTHS[month] for month in months):
         return (-1,), ()
     return tuple(range(shortest, day + 1)), (-1,)
 
@@ -131,7 +131,7 @@ def _clamped(day: int, months: Iterable[int]) -> tuple[tuple[int, ...], tuple[in
 def _parts(text: str) -> Iterable[tuple[str, str]]:
     """Yields name and value of each part, both in upper case."""
     text = text.strip()
-    for name in _PROPERTIES:
+    for name in _OTHER_PROPERTIES:
         if re.search(rf"^{name}\b", text, re.MULTILINE | re.IGNORECASE):
             raise InvalidRecurrence(name, "only the rule itself is taken; the series starts at the due date")
     if len(text) > RECURRENCE_MAX or not text.isascii() or not text.isprintable():
@@ -140,8 +140,8 @@ def _parts(text: str) -> Iterable[tuple[str, str]]:
         name, _, value = part.partition("=")
         if name in _NOT_SUPPORTED:
             raise InvalidRecurrence(name, "is not supported")
-        if name not in _READERS:
-            raise InvalidRecurrence(name if _NAME.fullmatch(name) else "RRULE", "no such part in a rule")
+        if name not in _PART_READERS:
+            raise InvalidRecurrence(name if _PART_NAME.fullmatch(name) else "RRULE", "no such part in a rule")
         yield name, value
 
 
@@ -153,50 +153,50 @@ def _frequency(name: str, value: str) -> Frequency:
     return Frequency(value)
 
 
-def _number(name: str, value: str, most: int) -> int:
-    if not _UNSIGNED.fullmatch(value) or not 1 <= int(value) <= most:
+def _bounded_number(name: str, value: str, most: int) -> int:
+    if not _UNSIGNED_NUMBER.fullmatch(value) or not 1 <= int(value) <= most:
         raise InvalidRecurrence(name, f"must be a whole number from 1 to {most}")
     return int(value)
 
 
 def _month_numbers(name: str, value: str) -> tuple[int, ...]:
-    return _sorted(_number(name, item, 12) for item in value.split(","))
+    return _sorted(_bounded_number(name, item, 12) for item in value.split(","))
 
 
 def _signed_numbers(most: int) -> Callable[[str, str], tuple[int, ...]]:
     def read(name: str, value: str) -> tuple[int, ...]:
         items = value.split(",")
-        if not all(_SIGNED.fullmatch(item) and 1 <= abs(int(item)) <= most for item in items):
+        if not all(_SIGNED_NUMBER.fullmatch(item) and 1 <= abs(int(item)) <= most for item in items):
             raise InvalidRecurrence(name, f"must be whole numbers from 1 to {most} or -{most} to -1")
         return _sorted(int(item) for item in items)
 
     return read
 
 
-def _weekdays(name: str, value: str) -> tuple[Weekday, ...]:
-    found = [_WEEKDAY.fullmatch(item) for item in value.split(",")]
-    days = {Weekday(int(match[1] or 0), WEEKDAYS.index(match[2])) for match in found if match}
+def _parse_weekdays(name: str, value: str) -> tuple[Weekday, ...]:
+    found = [_WEEKDAY_TEXT.fullmatch(item) for item in value.split(",")]
+    days = {Weekday(int(match[1] or 0), WEEKDAY_CODES.index(match[2])) for match in found if match}
     if None in found or any(match and match[1] and not 1 <= abs(int(match[1])) <= 53 for match in found):
         raise InvalidRecurrence(name, "must be weekdays such as MO,FR, with MONTHLY and YEARLY also 2TU or -1FR")
     return tuple(sorted(days, key=lambda weekday: (weekday.ordinal < 0, weekday)))
 
 
 def _week_start(name: str, value: str) -> int:
-    if value not in WEEKDAYS:
-        raise InvalidRecurrence(name, "must be one of " + ", ".join(WEEKDAYS))
-    return WEEKDAYS.index(value)
+    if value not in WEEKDAY_CODES:
+        raise InvalidRecurrence(name, "must be one of " + ", ".join(WEEKDAY_CODES))
+    return WEEKDAY_CODES.index(value)
 
 
-def _until(name: str, value: str) -> date | datetime:
+def _parse_until(name: str, value: str) -> date | datetime:
     try:
-        if not _UNTIL.fullmatch(value) or not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+        if not _UNTIL_PATTERN.fullmatch(value) or not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
             raise ValueError
         return datetime.fromisoformat(value) if "T" in value else date.fromisoformat(value)
     except ValueError:
         raise InvalidRecurrence(name, "must be a date (20261231) or an instant in UTC (20261231T225959Z)") from None
 
 
-def _check(rule: Rule) -> None:
+def _check_parts(rule: Rule) -> None:
     """Refuses combinations that RFC 5545, 3.3.10 forbids, and positions that no set of the rule can have."""
     if rule.count is not None and rule.until is not None:
         raise InvalidRecurrence("COUNT", "must not stand together with UNTIL")
@@ -219,7 +219,7 @@ def _sorted(numbers: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(set(numbers), key=lambda number: (number < 0, number)))
 
 
-def _joined(values: Iterable[object]) -> str:
+def _comma_list(values: Iterable[object]) -> str:
     return ",".join(str(value) for value in values)
 
 
@@ -229,14 +229,14 @@ def _until_text(until: date | datetime | None) -> str:
     return f"{until:%Y%m%d}" if until else ""
 
 
-_READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
+_PART_READERS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "FREQ": ("frequency", _frequency),
-    "INTERVAL": ("interval", lambda name, value: _number(name, value, MAX_INTERVAL)),
+    "INTERVAL": ("interval", lambda name, value: _bounded_number(name, value, MAX_INTERVAL)),
     "BYMONTH": ("months", _month_numbers),
     "BYMONTHDAY": ("month_days", _signed_numbers(31)),
-    "BYDAY": ("weekdays", _weekdays),
+    "BYDAY": ("weekdays", _parse_weekdays),
     "BYSETPOS": ("positions", _signed_numbers(366)),
     "WKST": ("week_start", _week_start),
-    "COUNT": ("count", lambda name, value: _number(name, value, MAX_COUNT)),
-    "UNTIL": ("until", _until),
+    "COUNT": ("count", lambda name, value: _bounded_number(name, value, MAX_COUNT)),
+    "UNTIL": ("until", _parse_until),
 }

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from app.auth.access_tokens import OwnTokens
-from app.auth.passwords import Hasher
+from app.auth.access_tokens import TokenIssuer
+from app.auth.passwords import PasswordHasher
 from app.config import Settings
 from app.db.database import Database
 from app.errors import AccountsUnavailable
 from app.net.mail import Mailer
-from app.services.accounts.revocation import Guard
+from app.services.accounts.revocation import RevocationCache
 
 log = logging.getLogger(__name__)
 
@@ -29,25 +29,25 @@ class Client(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AuthContext:
-    """``own`` is None without a key to sign with: then only other issuers' tokens and API tokens work."""
+    """``token_issuer`` is None without a key to sign with: then only other issuers' tokens and API tokens work."""
 
     settings: Settings
     database: Database
-    hasher: Hasher
-    guard: Guard
+    hasher: PasswordHasher
+    revocations: RevocationCache
     mailer: Mailer
-    own: OwnTokens | None
-    seen: Counter[str] = field(default_factory=Counter)  # counters of events, for app.observability.metrics
+    token_issuer: TokenIssuer | None
+    counters: Counter[str] = field(default_factory=Counter)  # counters of events, for app.observability.metrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
-    def tokens(self) -> OwnTokens:
+    def tokens(self) -> TokenIssuer:
         """Returns the issuer of access tokens. Raises AccountsUnavailable where there is no key to sign with."""
-        if self.own is None:
+        if self.token_issuer is None:
             raise AccountsUnavailable
-        return self.own
+        return self.token_issuer
 
-    def later(self, work: Coroutine[Any, Any, None]) -> None:
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs ``work`` after the response. It is cancelled when the service stops, and must then finish at once."""
         task = asyncio.create_task(work)
         self._tasks.add(task)

@@ -6,23 +6,23 @@ from graphlib import TopologicalSorter
 
 from sqlalchemy import text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.contention import retry_on_contention
 from app.db.database import Database, quote_owner
 from app.models.accounts import fold_email
 from app.services.accounts import login_throttle
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.login import confirm_password
-from app.services.accounts.revocation import BOUND
+from app.services.accounts.revocation import REVOCATION_BOUND
 
 log = logging.getLogger("app.security")
 
 ERASER_ROLE = "todo_eraser"
-SECOND_PASS = BOUND + 1.0  # seconds after which no process accepts the account's access tokens
-LOCK = Prepared(text("select id from users where id = :owner for update"))
-EMAIL = Prepared(text("select email from accounts where user_id = :owner for no key update"))
+SECOND_ERASURE_DELAY = REVOCATION_BOUND + 1.0  # seconds after which no process accepts the account's access tokens
+LOCK_ERASED_OWNER = CompiledStatement(text("select id from users where id = :owner for update"))
+SELECT_EMAIL = CompiledStatement(text("select email from accounts where user_id = :owner for no key update"))
 # The catalogue lists every table of user data, also those of later versions, with its key and the tables it refers to.
-TABLES = Prepared(
+SELECT_USER_TABLES = CompiledStatement(
     text("""
     select c.relname as name,
            array(select distinct f.relname::text from pg_constraint k join pg_class f on f.oid = k.confrelid
@@ -46,32 +46,32 @@ TABLES = Prepared(
 async def delete_account(auth: AuthContext, owner: str, password: str, client: Client) -> None:
     """Deletes an account with all its rows. Raises WrongPassword, TooManyAttempts, AccountNotFound."""
     await confirm_password(auth, owner, password, client)
-    await erase(auth.database, owner)
-    auth.guard.forget(owner)
+    await erase_owner(auth.database, owner)
+    auth.revocations.forget(owner)
     log.warning("account_deleted", extra={"user_id": owner})
-    auth.later(_erase_again(auth.database, owner))
+    auth.run_in_background(_erase_late_writes(auth.database, owner))
 
 
-async def _erase_again(database: Database, owner: str) -> None:
+async def _erase_late_writes(database: Database, owner: str) -> None:
     """Erases what another process wrote after the erasure, with a login that it had checked just before."""
     try:
-        await asyncio.sleep(SECOND_PASS)
+        await asyncio.sleep(SECOND_ERASURE_DELAY)
     finally:
-        await erase(database, owner)
+        await erase_owner(database, owner)
 
 
 @retry_on_contention
-async def erase(database: Database, owner: str) -> None:
+async def erase_owner(database: Database, owner: str) -> None:
     """Deletes every row of ``owner`` from every table, in one transaction."""
     async with database.auth_transaction() as session:
-        await session.exec(LOCK, {"owner": owner})  # waits for the writes that have begun
-        if email := (await session.exec(EMAIL, {"owner": owner})).first():
+        await session.exec(LOCK_ERASED_OWNER, {"owner": owner})  # waits for the writes that have begun
+        if email := (await session.exec(SELECT_EMAIL, {"owner": owner})).first():
             for purpose in ("login", "mail"):
-                keys = login_throttle.keys_of(fold_email(email), "", purpose=purpose)
-                await session.exec(login_throttle.FORGET, {"account": keys.account})
+                keys = login_throttle.attempt_keys(fold_email(email), "", purpose=purpose)
+                await session.exec(login_throttle.DELETE_ATTEMPTS, {"account": keys.account})
         await session.exec(text(f"set local role {ERASER_ROLE}"))
         await session.exec(text(f"set local app.user_id = {quote_owner(owner)}"))
-        tables = (await session.exec(TABLES)).all()
+        tables = (await session.exec(SELECT_USER_TABLES)).all()
         order = TopologicalSorter({table.name: table.refers_to for table in tables}).static_order()
         for name in reversed([name for name in order if name != "alembic_version"]):
             column = "id" if name == "users" else "user_id"

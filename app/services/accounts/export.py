@@ -7,18 +7,18 @@ import msgspec
 from sqlalchemy import text
 
 from app.clock import now
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.database import Database
-from app.services.accounts.api_tokens import LIST as LIST_TOKENS
+from app.services.accounts.api_tokens import SELECT_API_TOKENS as LIST_TOKENS
 from app.services.accounts.context import AuthContext
-from app.services.accounts.erasure import TABLES
+from app.services.accounts.erasure import SELECT_USER_TABLES
 from app.services.accounts.profile import get_account
 from app.services.changes.entities import OTHER_TABLES
 
 PAGE_ROWS = 200
 SECRET_TABLES = {table.name for table in OTHER_TABLES if table.secret == "all"}
 SECRET_COLUMNS = {table.name: table.secret for table in OTHER_TABLES}
-SESSIONS = Prepared(
+EXPORT_SESSIONS = CompiledStatement(
     text("""
     select id, user_agent, address, created_at, last_used_at, ended_at from sessions where user_id = :owner
     order by created_at
@@ -34,37 +34,37 @@ async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
     """
     async with auth.database.auth_transaction() as session:
         account = await get_account(session, owner)
-        logins = (await session.exec(SESSIONS, {"owner": owner})).all()
+        logins = (await session.exec(EXPORT_SESSIONS, {"owner": owner})).all()
         tokens = (await session.exec(LIST_TOKENS, {"owner": owner})).all()
     head: dict[str, Any] = {"exported_at": now(), "account": dict(account)}
     head |= {"sessions": [dict(row) for row in logins], "api_tokens": [dict(row) for row in tokens]}
     yield msgspec.json.encode(head)[:-1]
     async with auth.database.transaction(owner, read_only=True) as session:
-        tables = (await session.exec(TABLES)).all()
+        tables = (await session.exec(SELECT_USER_TABLES)).all()
     for table in tables:
         if table.readable and table.name not in SECRET_TABLES:
             yield b',"%b":[' % table.name.encode()
             separator = ""
-            async for rows in _pages(auth.database, owner, table):
+            async for rows in _read_pages(auth.database, owner, table):
                 yield (separator + ",".join(rows)).encode()
                 separator = ","
             yield b"]"
     yield b"}"
 
 
-async def _pages(database: Database, owner: str, table: Any) -> AsyncIterator[list[str]]:
+async def _read_pages(database: Database, owner: str, table: Any) -> AsyncIterator[list[str]]:
     """Yields rows as JSON, in the order of the table's key."""
     after: dict[str, Any] = {}
     while True:
         async with database.transaction(owner, read_only=True) as session:
-            rows = (await session.exec(_page(table, is_first=not after), {"owner": owner, **after})).all()
+            rows = (await session.exec(_page_query(table, is_first=not after), {"owner": owner, **after})).all()
         if not rows:
             return
         yield [row[0] for row in rows]
         after = {f"key{number}": value for number, value in enumerate(rows[-1][1:])}
 
 
-def _page(table: Any, *, is_first: bool) -> Any:
+def _page_query(table: Any, *, is_first: bool) -> Any:
     owned_by = "id" if table.name == "users" else "user_id"
     key = ", ".join(f"t.{name}" for name in table.key)
     shown = ", ".join(f't."{name}"' for name in table.columns if name not in SECRET_COLUMNS.get(table.name, ()))

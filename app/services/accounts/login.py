@@ -8,19 +8,19 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import AccountDisabled, AccountNotFound, GuessedElsewhere, LoginFailed, WrongPassword
 from app.models.accounts import fold_email
 from app.schemas.auth import Login
 from app.services.accounts import login_throttle
 from app.services.accounts.context import AuthContext, Client
-from app.services.accounts.sessions import Pair, start_session
+from app.services.accounts.sessions import IssuedTokens, start_session
 
 log = logging.getLogger("app.security")
 
 # One row whether or not there is an account. "known": logged in from this IP address within the last month.
-FIND = Prepared(
+FIND_LOGIN = CompiledStatement(
     text("""
     select a.user_id, a.password_hash, a.disabled_at,
            exists (select from sessions s where s.user_id = a.user_id and s.address = :address
@@ -28,27 +28,27 @@ FIND = Prepared(
     from (values (1)) as one left join accounts a on a.email_key = :email_key
 """)
 )
-EMAIL_KEY = Prepared(text("select email_key from accounts where user_id = :owner"))
-RENEW_HASH = Prepared(
+SELECT_EMAIL_KEY = CompiledStatement(text("select email_key from accounts where user_id = :owner"))
+RENEW_HASH = CompiledStatement(
     text("""
     update accounts set password_hash = :renewed where user_id = :owner and password_hash = :password_hash
 """)
 )
 # A password is verified outside of any transaction. A write that depends on it therefore checks and locks the row that
 # changing the password and disabling the account write: they wait for each other, and the later sees the earlier.
-_UNCHANGED = """
+_SELECT_UNCHANGED = """
     select 1 as unchanged from accounts
     where user_id = :owner and password_hash = :password_hash and disabled_at is null
 """
-UNCHANGED = Prepared(text(_UNCHANGED + " for share"))
+SHARE_IF_UNCHANGED = CompiledStatement(text(_SELECT_UNCHANGED + " for share"))
 # With shared locks two writers would deadlock, and FOR UPDATE would also block inserts of rows that refer to the
 # account.
-UNCHANGED_TO_WRITE = Prepared(text(_UNCHANGED + " for no key update"))
+LOCK_IF_UNCHANGED = CompiledStatement(text(_SELECT_UNCHANGED + " for no key update"))
 
 _queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
 
-class Verified(NamedTuple):
+class VerifiedAccount(NamedTuple):
     """An account whose password was verified, and the hash that it matched."""
 
     user_id: str
@@ -56,7 +56,7 @@ class Verified(NamedTuple):
     disabled_at: datetime | None
 
 
-async def login(auth: AuthContext, given: Login, client: Client) -> Pair:
+async def login(auth: AuthContext, given: Login, client: Client) -> IssuedTokens:
     """Starts a session. Raises LoginFailed, AccountDisabled (only if the password is right), TooManyAttempts."""
     for _ in range(2):
         account = await check_password(auth, fold_email(given.email), given.password, client)
@@ -65,31 +65,31 @@ async def login(auth: AuthContext, given: Login, client: Client) -> Pair:
         if account.disabled_at is not None:
             raise AccountDisabled
         async with auth.database.auth_transaction() as session:
-            if await _is_unchanged(session, account, UNCHANGED):
+            if await _is_unchanged(session, account, SHARE_IF_UNCHANGED):
                 return await start_session(session, auth, account.user_id, client)
         # The hash has changed: perhaps only its parameters, by a login in another process. Verify once more.
     raise LoginFailed
 
 
-async def require_unchanged(session: Session, verified: Verified) -> None:
+async def require_unchanged(session: Session, verified: VerifiedAccount) -> None:
     """Checks a verified password again, in the transaction of a write. Raises WrongPassword if it has changed since."""
-    if not await _is_unchanged(session, verified, UNCHANGED_TO_WRITE):
+    if not await _is_unchanged(session, verified, LOCK_IF_UNCHANGED):
         raise WrongPassword
 
 
-async def _is_unchanged(session: Session, verified: Verified, statement: Prepared) -> bool:
+async def _is_unchanged(session: Session, verified: VerifiedAccount, statement: CompiledStatement) -> bool:
     found = {"owner": verified.user_id, "password_hash": verified.password_hash}
     return (await session.exec(statement, found)).first() is not None
 
 
-async def confirm_password(auth: AuthContext, owner: str, password: str, client: Client) -> Verified:
+async def confirm_password(auth: AuthContext, owner: str, password: str, client: Client) -> VerifiedAccount:
     """Verifies the password of a user who is logged in.
 
     Counted like a login, so that a stranger at an open laptop cannot guess. Raises WrongPassword, TooManyAttempts,
     AccountNotFound.
     """
     async with auth.database.auth_transaction() as session:
-        email_key: str | None = (await session.exec(EMAIL_KEY, {"owner": owner})).first()
+        email_key: str | None = (await session.exec(SELECT_EMAIL_KEY, {"owner": owner})).first()
     if email_key is None:
         raise AccountNotFound
     verified = await check_password(auth, email_key, password, client)
@@ -98,29 +98,29 @@ async def confirm_password(auth: AuthContext, owner: str, password: str, client:
     return verified
 
 
-async def check_password(auth: AuthContext, email_key: str, password: str, client: Client) -> Verified | None:
+async def check_password(auth: AuthContext, email_key: str, password: str, client: Client) -> VerifiedAccount | None:
     """Returns the account, or None. Counts the attempt before it verifies the password. Raises TooManyAttempts."""
     # One at a time for each account, so that a burst of right passwords does not count as guessing.
     queue = _queues.setdefault(email_key, asyncio.Lock())
     async with queue:
-        return await _check(auth, email_key, password, client)
+        return await _verify_counted(auth, email_key, password, client)
 
 
-async def _check(auth: AuthContext, email_key: str, password: str, client: Client) -> Verified | None:
-    keys = login_throttle.keys_of(email_key, client.address)
+async def _verify_counted(auth: AuthContext, email_key: str, password: str, client: Client) -> VerifiedAccount | None:
+    keys = login_throttle.attempt_keys(email_key, client.address)
     try:
         async with auth.database.auth_transaction() as session:
-            account = (await session.exec(FIND, {"email_key": email_key, "address": client.address})).one()
-            await login_throttle.admit(session, keys, known=account.known)
+            account = (await session.exec(FIND_LOGIN, {"email_key": email_key, "address": client.address})).one()
+            await login_throttle.count_attempt(session, keys, known=account.known)
     except GuessedElsewhere as refused:
         await login_throttle.take_turn(auth, keys, refused)
     right, renewed = await auth.hasher.verify(password, account.password_hash)
     async with auth.database.auth_transaction() as session:
         if not right:
-            await login_throttle.failed(session, keys)
+            await login_throttle.record_failure(session, keys)
             return None
         if renewed is not None:  # locks the account's row before the attempts, as a reset does
             found = {"owner": account.user_id, "renewed": renewed, "password_hash": account.password_hash}
             await session.exec(RENEW_HASH, found)
-        await login_throttle.succeeded(session, keys)
-    return Verified(account.user_id, renewed or account.password_hash, account.disabled_at)
+        await login_throttle.record_success(session, keys)
+    return VerifiedAccount(account.user_id, renewed or account.password_hash, account.disabled_at)

@@ -8,7 +8,7 @@ RESET_LIFE = timedelta(hours=1)
 Text = tuple[str, str]
 
 
-def _way(settings: Settings, token: str) -> str:
+def _token_instructions(settings: Settings, token: str) -> str:
     if settings.reset_url:
         joint = "&" if "?" in settings.reset_url else "?"
         return f"Open this link within an hour:\n\n{settings.reset_url}{joint}token={token}"
@@ -20,14 +20,15 @@ def _way(settings: Settings, token: str) -> str:
 
 def reset(settings: Settings, token: str) -> Text:
     return "Choose a new password", (
-        f"Someone, hopefully you, asked for a new password.\n\n{_way(settings, token)}\n\n"
+        f"Someone, hopefully you, asked for a new password.\n\n{_token_instructions(settings, token)}\n\n"
         "If it was not you, nothing has changed and you need not do anything.\n"
     )
 
 
 def confirm(settings: Settings, token: str) -> Text:
     return "Confirm your account", (
-        f"Welcome. Choose your password to confirm that this is your address.\n\n{_way(settings, token)}\n\n"
+        f"Welcome. Choose your password to confirm that this is your address.\n\n"
+        f"{_token_instructions(settings, token)}\n\n"
         "If you did not register, you need not do anything.\n"
     )
 

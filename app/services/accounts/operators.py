@@ -4,21 +4,21 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.database import Database
 from app.errors import AccountNotFound
 from app.models.accounts import AccountCreate, fold_email
 from app.services.accounts.passwords import set_password
-from app.services.accounts.profile import FIND_ID, create_account
-from app.services.accounts.sessions import END_OTHERS, NOBODY
+from app.services.accounts.profile import FIND_ACCOUNT_ID, create_account
+from app.services.accounts.sessions import END_OTHER_SESSIONS, NO_SESSION
 
-LIST = Prepared(
+SELECT_ACCOUNTS = CompiledStatement(
     text("""
     select user_id, email, created_at, disabled_at, password_hash is not null as confirmed from accounts
     order by created_at, user_id
 """)
 )
-DISABLE = Prepared(
+DISABLE_ACCOUNT = CompiledStatement(
     text("""
     update accounts set disabled_at = case when :undo then null else coalesce(disabled_at, now()) end
     where user_id = :owner
@@ -35,13 +35,13 @@ async def create_user(database: Database, account: AccountCreate, password_hash:
 async def list_users(database: Database) -> list[Any]:
     """Returns all accounts, oldest first."""
     async with database.auth_transaction() as session:
-        return (await session.exec(LIST)).all()
+        return (await session.exec(SELECT_ACCOUNTS)).all()
 
 
 async def find_user(database: Database, email: str) -> str:
     """Returns the id of a user. Raises AccountNotFound."""
     async with database.auth_transaction() as session:
-        row = (await session.exec(FIND_ID, {"email_key": fold_email(email)})).first()
+        row = (await session.exec(FIND_ACCOUNT_ID, {"email_key": fold_email(email)})).first()
     if row is None:
         raise AccountNotFound(f"there is no account with the e-mail {email}")
     user_id: str = row.user_id
@@ -59,5 +59,5 @@ async def disable_user(database: Database, email: str, *, undo: bool) -> None:
     """Disables an account, or with ``undo`` enables it, and ends every session. Raises AccountNotFound."""
     owner = await find_user(database, email)
     async with database.auth_transaction() as session:
-        await session.exec(DISABLE, {"owner": owner, "undo": undo})
-        await session.exec(END_OTHERS, {"owner": owner, "current": NOBODY})
+        await session.exec(DISABLE_ACCOUNT, {"owner": owner, "undo": undo})
+        await session.exec(END_OTHER_SESSIONS, {"owner": owner, "current": NO_SESSION})

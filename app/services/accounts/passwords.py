@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from app.auth.opaque_tokens import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.contention import retry_on_contention
 from app.db.session import Session
 from app.errors import ResetTokenInvalid
@@ -14,27 +14,29 @@ from app.models.accounts import fold_email
 from app.services.accounts import login_throttle, mail_texts
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.login import confirm_password, require_unchanged
-from app.services.accounts.profile import KEEP_RESET, USE_RESETS
-from app.services.accounts.sessions import END_OTHERS, NOBODY, Pair, start_session
+from app.services.accounts.profile import DELETE_RESETS, INSERT_RESET
+from app.services.accounts.sessions import END_OTHER_SESSIONS, NO_SESSION, IssuedTokens, start_session
 
 log = logging.getLogger("app.security")
 
-SET_PASSWORD = Prepared(
+SET_PASSWORD = CompiledStatement(
     text("update accounts set password_hash = :password_hash where user_id = :owner returning email, email_key")
 )
-FIND_RESET = Prepared(
+FIND_RESET = CompiledStatement(
     text("""
     select r.user_id from password_resets r join accounts a on a.user_id = r.user_id
     where r.token_hash = :token_hash and r.expires_at > now() and a.disabled_at is null
 """)
 )
 # Every use of a mailed token locks the account first: in this one order, so that a token is used once.
-LOCK = Prepared(text("select 1 as locked from accounts where user_id = :owner for no key update"))
+LOCK_ACCOUNT = CompiledStatement(text("select 1 as locked from accounts where user_id = :owner for no key update"))
 # The lock keeps a token from being mailed to an e-mail address that a concurrent write is replacing.
-MAILED = Prepared(text("select user_id, email from accounts where email_key = :email_key for share"))
+SELECT_MAILED_ACCOUNT = CompiledStatement(
+    text("select user_id, email from accounts where email_key = :email_key for share")
+)
 
 
-async def change_password(auth: AuthContext, owner: str, current: str, new: str, client: Client) -> Pair:
+async def change_password(auth: AuthContext, owner: str, current: str, new: str, client: Client) -> IssuedTokens:
     """Changes a password, ends every session and starts a new one. API tokens stay: they do not depend on the password.
 
     Raises WrongPassword, WeakPassword, TooManyAttempts.
@@ -46,7 +48,7 @@ async def change_password(auth: AuthContext, owner: str, current: str, new: str,
         await require_unchanged(session, verified)
         email, _ = await set_password(session, owner, hashed)
         pair = await start_session(session, auth, owner, client)
-    auth.guard.forget(owner)
+    auth.revocations.forget(owner)
     log.warning("password_changed", extra={"user_id": owner})
     auth.mailer.post(email, *mail_texts.password_changed())
     return pair
@@ -55,8 +57,8 @@ async def change_password(auth: AuthContext, owner: str, current: str, new: str,
 async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, str]:
     """Writes the hash, ends every session and deletes every mailed token; returns the e-mail and its key."""
     row = (await session.exec(SET_PASSWORD, {"owner": owner, "password_hash": hashed})).one()
-    await session.exec(END_OTHERS, {"owner": owner, "current": NOBODY})
-    await session.exec(USE_RESETS, {"owner": owner})
+    await session.exec(END_OTHER_SESSIONS, {"owner": owner, "current": NO_SESSION})
+    await session.exec(DELETE_RESETS, {"owner": owner})
     return row.email, row.email_key
 
 
@@ -68,18 +70,18 @@ async def forgot_password(auth: AuthContext, email: str, client: Client) -> None
     auth.mailer.check()
     email_key = fold_email(email)
     await login_throttle.count_mail(auth, email_key, client)
-    auth.later(_mail_reset(auth, email_key))
+    auth.run_in_background(_mail_reset(auth, email_key))
 
 
 @retry_on_contention
 async def _mail_reset(auth: AuthContext, email_key: str) -> None:
     token = new_reset_token()
     async with auth.database.auth_transaction() as session:
-        account = (await session.exec(MAILED, {"email_key": email_key})).first()
+        account = (await session.exec(SELECT_MAILED_ACCOUNT, {"email_key": email_key})).first()
         if account is None:
             return
         found = {"owner": account.user_id, "token_hash": hash_token(token), "ttl": mail_texts.RESET_LIFE}
-        await session.exec(KEEP_RESET, found)
+        await session.exec(INSERT_RESET, found)
     auth.mailer.post(account.email, *mail_texts.reset(auth.settings, token))
 
 
@@ -89,17 +91,19 @@ async def reset_password(auth: AuthContext, token: str, new: str, client: Client
     Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour; WeakPassword, TooManyAttempts.
     """
     check_new_password(new, field="new_password")
-    await login_throttle.count_costly(auth, client, "reset")
+    await login_throttle.count_hashing(auth, client, "reset")
     async with auth.database.auth_transaction() as session:
         owner = await _owner_of_reset(session, token)
     hashed = await auth.hasher.hash(new)
     async with auth.database.auth_transaction() as session:
-        await session.exec(LOCK, {"owner": owner})
+        await session.exec(LOCK_ACCOUNT, {"owner": owner})
         await _owner_of_reset(session, token)
         email, email_key = await set_password(session, owner, hashed)
         # A client that can read the mailbox is the owner: failed attempts from its IP address were theirs.
-        await session.exec(login_throttle.SUCCEEDED, login_throttle.keys_of(email_key, client.address)._asdict())
-    auth.guard.forget(owner)
+        await session.exec(
+            login_throttle.FORGIVE_ATTEMPTS, login_throttle.attempt_keys(email_key, client.address)._asdict()
+        )
+    auth.revocations.forget(owner)
     log.warning("password_reset", extra={"user_id": owner})
     auth.mailer.post(email, *mail_texts.password_changed())
 

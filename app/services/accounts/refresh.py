@@ -10,33 +10,33 @@ from sqlalchemy import text
 
 from app.auth.opaque_tokens import hash_token, next_refresh_token
 from app.clock import now
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.contention import retry_on_contention
 from app.db.session import Session
 from app.errors import RefreshInProgress, RefreshTokenInvalid
 from app.services.accounts.context import AuthContext, Client
-from app.services.accounts.sessions import END, PROFILE, PROFILE_COLUMNS, Pair, make_pair
+from app.services.accounts.sessions import END_SESSION, PROFILE_COLUMNS, SELECT_PROFILE, IssuedTokens, issue_tokens
 
 log = logging.getLogger("app.security")
 
-GRACE = timedelta(seconds=10)  # in which a lost response can be requested again
-RACE = timedelta(seconds=1)  # after a use, in which another use may belong to the same burst
-PAUSE = 0.25  # seconds to wait for other requests of the burst
-_ALIVE = """
+REPEAT_GRACE = timedelta(seconds=10)  # in which a lost response can be requested again
+RACE_WINDOW = timedelta(seconds=1)  # after a use, in which another use may belong to the same burst
+RACE_PAUSE = 0.25  # seconds to wait for other requests of the burst
+_IS_ALIVE = """
     s.ended_at is null and s.idle_ends_at > cast(:now as timestamptz) and s.ends_at > cast(:now as timestamptz)
     and a.disabled_at is null
 """
 # Only one of concurrent uses finds used_at empty.
-ROTATE = Prepared(
+USE_REFRESH_TOKEN = CompiledStatement(
     text(f"""
     update refresh_tokens t set used_at = :now from sessions s join accounts a on a.user_id = s.user_id
     where t.token_hash = :token_hash and t.used_at is null
-      and s.user_id = t.user_id and s.id = t.session_id and {_ALIVE}
+      and s.user_id = t.user_id and s.id = t.session_id and {_IS_ALIVE}
     returning t.user_id, t.session_id
 """)  # noqa: S608
 )
 # A token that was used longer ago than the idle timeout would be refused anyway, so its row is pruned.
-EXTEND = Prepared(
+EXTEND_SESSION = CompiledStatement(
     text(f"""
     with token as (insert into refresh_tokens (user_id, token_hash, session_id, parent_hash, created_at)
                    values (:owner, :next_hash, :session_id, :token_hash, :now)),
@@ -49,9 +49,9 @@ EXTEND = Prepared(
     returning s.id as session_id, {PROFILE_COLUMNS}
 """)  # noqa: S608
 )
-USED = Prepared(
+SELECT_USED_TOKEN = CompiledStatement(
     text(f"""
-    select t.user_id, t.session_id, t.used_at, {_ALIVE} as alive, c.used_at as next_used_at
+    select t.user_id, t.session_id, t.used_at, {_IS_ALIVE} as alive, c.used_at as next_used_at
     from refresh_tokens t join sessions s on s.user_id = t.user_id and s.id = t.session_id
     join accounts a on a.user_id = t.user_id
     left join refresh_tokens c on c.user_id = t.user_id and c.token_hash = :next_hash
@@ -59,11 +59,11 @@ USED = Prepared(
 """)  # noqa: S608
 )
 
-_asking: Counter[bytes] = Counter()
+_pending: Counter[bytes] = Counter()
 _crowded: set[bytes] = set()
 
 
-async def refresh_session(auth: AuthContext, token: str, client: Client) -> Pair:
+async def refresh_session(auth: AuthContext, token: str, client: Client) -> IssuedTokens:
     """Exchanges a refresh token, which is valid for one use, for a new pair.
 
     A repeat within GRACE gets the same successor, because a response can be lost. Any other reuse means that two
@@ -82,59 +82,59 @@ async def refresh_session(auth: AuthContext, token: str, client: Client) -> Pair
     async with auth.database.auth_transaction() as session:
         rotated = await _rotate(session, params)
     if rotated is not None:
-        return make_pair(auth, rotated.session_id, successor, rotated)
+        return issue_tokens(auth, rotated.session_id, successor, rotated)
     async with auth.database.auth_transaction() as session:
-        used = (await session.exec(USED, params)).first()
+        used = (await session.exec(SELECT_USED_TOKEN, params)).first()
     if used is None or not used.alive or used.used_at is None:
         raise RefreshTokenInvalid
-    if moment - used.used_at > GRACE or used.next_used_at is not None:
+    if moment - used.used_at > REPEAT_GRACE or used.next_used_at is not None:
         await _end_family(auth, used)
         raise RefreshTokenInvalid
     early = client.arrived_at - used.used_at
-    if early < timedelta(0) or (early < RACE and not await _alone(params["token_hash"])):
+    if early < timedelta(0) or (early < RACE_WINDOW and not await _is_alone(params["token_hash"])):
         raise RefreshInProgress(retry_after=1)
-    return await _answer_again(auth, used, successor)
+    return await _repeat_response(auth, used, successor)
 
 
 async def _rotate(session: Session, params: dict[str, Any]) -> Any:
     """Marks the token as used; returns None when it was already, or when its session has ended."""
-    row = (await session.exec(ROTATE, params)).first()
+    row = (await session.exec(USE_REFRESH_TOKEN, params)).first()
     if row is None:
         return None
     params = {**params, "owner": row.user_id, "session_id": row.session_id}
-    return (await session.exec(EXTEND, params)).one()
+    return (await session.exec(EXTEND_SESSION, params)).one()
 
 
-async def _answer_again(auth: AuthContext, used: Any, successor: str) -> Pair:
+async def _repeat_response(auth: AuthContext, used: Any, successor: str) -> IssuedTokens:
     async with auth.database.auth_transaction() as session:
-        user = (await session.exec(PROFILE, {"owner": used.user_id})).first()
+        user = (await session.exec(SELECT_PROFILE, {"owner": used.user_id})).first()
     if user is None:
         raise RefreshTokenInvalid
-    return make_pair(auth, used.session_id, successor, user)
+    return issue_tokens(auth, used.session_id, successor, user)
 
 
 @retry_on_contention
 async def _end_family(auth: AuthContext, used: Any) -> None:
     async with auth.database.auth_transaction() as session:
-        await session.exec(END, {"owner": used.user_id, "id": used.session_id})
-    auth.guard.forget(used.user_id)
-    auth.seen["refresh_reuse"] += 1
+        await session.exec(END_SESSION, {"owner": used.user_id, "id": used.session_id})
+    auth.revocations.forget(used.user_id)
+    auth.counters["refresh_reuse"] += 1
     log.warning("refresh_token_reused", extra={"user_id": used.user_id, "session_id": used.session_id})
 
 
-async def _alone(token_hash: bytes) -> bool:
+async def _is_alone(token_hash: bytes) -> bool:
     """Returns whether this is one client that repeats its request, and not one of many that use the same token at once.
 
     Only the first of a burst gets a pair. The others may try again after a second, when the burst is over.
     """
-    _asking[token_hash] += 1
+    _pending[token_hash] += 1
     try:
-        if _asking[token_hash] > 1:
+        if _pending[token_hash] > 1:
             _crowded.add(token_hash)
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(RACE_PAUSE)
         return token_hash not in _crowded
     finally:
-        _asking[token_hash] -= 1
-        if not _asking[token_hash]:
-            del _asking[token_hash]
+        _pending[token_hash] -= 1
+        if not _pending[token_hash]:
+            del _pending[token_hash]
             _crowded.discard(token_hash)

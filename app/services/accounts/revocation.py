@@ -1,7 +1,7 @@
 """Whether a login or an API token that was valid a moment ago still is.
 
 Checked on use and cached for a few seconds: most requests need no query, nothing polls (a serverless database can stay
-suspended), and what was revoked in one process is refused in all of them within ``BOUND``.
+suspended), and what was revoked in one process is refused in all of them within ``REVOCATION_BOUND``.
 """
 
 import time
@@ -12,51 +12,55 @@ from sqlalchemy import text
 
 from app.auth.claims import MAX_INSTANT, Identity
 from app.auth.opaque_tokens import hash_token, is_api_token
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.database import Database
 from app.errors import CalendarTokenInvalid, SessionEnded, TokenInvalid
 
-BOUND = 4.0  # seconds; 5 are promised, the rest is for the request that checks
-RENEW = 2.0  # from this age on, one request checks again while the others use the cached result
-ENTRIES = 10_000
+REVOCATION_BOUND = 4.0  # seconds; 5 are promised, the rest is for the request that checks
+RENEWAL_AGE = 2.0  # from this age on, one request checks again while the others use the cached result
+REVOCATION_ENTRIES = 10_000
 
-SESSION_ALIVE = Prepared(
+FIND_LIVE_SESSION = CompiledStatement(
     text("""
     select 1 from sessions s join accounts a on a.user_id = s.user_id
     where s.user_id = :owner and s.id = :session_id
       and s.ended_at is null and s.ends_at > now() and a.disabled_at is null
 """)
 )
-DISABLED = Prepared(text("select 1 from accounts where user_id = :owner and disabled_at is not null"))
-_TOKEN = """
+FIND_DISABLED_ACCOUNT = CompiledStatement(
+    text("select 1 from accounts where user_id = :owner and disabled_at is not null")
+)
+_SELECT_API_TOKEN = """
     select t.user_id, t.id, t.name, t.scope, cast(extract(epoch from t.expires_at) as bigint) as expires_at,
            t.last_used_at is null or t.last_used_at < now() - interval '1 minute' as unnoticed
     from api_tokens t left join accounts a on a.user_id = t.user_id
     where t.revoked_at is null and (t.expires_at is null or t.expires_at > now()) and a.disabled_at is null
 """
-TOKEN_BY_HASH = Prepared(text(_TOKEN + " and t.token_hash = :token_hash"))
-TOKEN_BY_ID = Prepared(text(_TOKEN + " and t.user_id = :owner and t.id = cast(:token_id as bigint)"))
-TOKEN_USED = Prepared(
+FIND_TOKEN_BY_HASH = CompiledStatement(text(_SELECT_API_TOKEN + " and t.token_hash = :token_hash"))
+FIND_TOKEN_BY_ID = CompiledStatement(
+    text(_SELECT_API_TOKEN + " and t.user_id = :owner and t.id = cast(:token_id as bigint)")
+)
+RECORD_TOKEN_USE = CompiledStatement(
     text("update api_tokens set last_used_at = now() where user_id = :owner and id = cast(:token_id as bigint)")
 )
 
-Key = tuple[str, str | int] | bytes
+RevocationKey = tuple[str, str | int] | bytes
 
 
-class _Seen:
+class _CacheEntry:
     __slots__ = ("asked_at", "identity", "renewing")
 
     def __init__(self, identity: Identity, asked_at: float) -> None:
         self.identity, self.asked_at, self.renewing = identity, asked_at, False
 
 
-class Guard:
+class RevocationCache:
     """The identities that were checked lately. One per process."""
 
     def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
-        self._seen: OrderedDict[Key, _Seen] = OrderedDict()
+        self._seen: OrderedDict[RevocationKey, _CacheEntry] = OrderedDict()
 
     def is_fresh(self, identity: Identity) -> bool:
         """Returns whether the login was checked recently enough: no await, no query."""
@@ -70,7 +74,7 @@ class Guard:
         started = self._clock()
         params = {"owner": identity.subject, "session_id": identity.session_id}
         async with self._database.auth_transaction() as session:
-            alive = (await session.exec(SESSION_ALIVE, params)).first()
+            alive = (await session.exec(FIND_LIVE_SESSION, params)).first()
         if alive is None:
             self._seen.pop(key, None)
             raise SessionEnded
@@ -88,7 +92,7 @@ class Guard:
         if (seen := self._remembered(key)) is not None:
             return seen
         started = self._clock()
-        identity = await self._find(TOKEN_BY_HASH, {"token_hash": key})
+        identity = await self._find(FIND_TOKEN_BY_HASH, {"token_hash": key})
         if identity is None:
             self._seen.pop(key, None)
             raise TokenInvalid
@@ -104,7 +108,7 @@ class Guard:
             if self._remembered(key) is not None:
                 return True
             started = self._clock()
-            if await self._find(TOKEN_BY_ID, {"owner": identity.subject, "token_id": identity.token_id}) is None:
+            if await self._find(FIND_TOKEN_BY_ID, {"owner": identity.subject, "token_id": identity.token_id}) is None:
                 return False
             self._remember(key, identity, started)
         elif identity.session_id is not None and not self.is_fresh(identity):
@@ -117,7 +121,7 @@ class Guard:
     async def refuse_disabled(self, user_id: str) -> None:
         """Checks the account of a calendar feed, which has its own token. Raises CalendarTokenInvalid if disabled."""
         async with self._database.auth_transaction() as session:
-            if (await session.exec(DISABLED, {"owner": user_id})).first() is not None:
+            if (await session.exec(FIND_DISABLED_ACCOUNT, {"owner": user_id})).first() is not None:
                 raise CalendarTokenInvalid
 
     def forget(self, user_id: str) -> None:
@@ -125,28 +129,28 @@ class Guard:
         for key in [key for key, seen in self._seen.items() if seen.identity.subject == user_id]:
             del self._seen[key]
 
-    async def _find(self, statement: Prepared, params: dict[str, object]) -> Identity | None:
+    async def _find(self, statement: CompiledStatement, params: dict[str, object]) -> Identity | None:
         async with self._database.auth_transaction() as session:
             row = (await session.exec(statement, params)).first()
             if row is None:
                 return None
             if row.unnoticed:
-                await session.exec(TOKEN_USED, {"owner": row.user_id, "token_id": row.id})
+                await session.exec(RECORD_TOKEN_USE, {"owner": row.user_id, "token_id": row.id})
         expires_at = MAX_INSTANT if row.expires_at is None else row.expires_at
         return Identity(row.user_id, expires_at, None, row.scope, row.name, row.id)
 
-    def _remembered(self, key: Key) -> Identity | None:
+    def _remembered(self, key: RevocationKey) -> Identity | None:
         seen = self._seen.get(key)
         if seen is None or seen.identity.expires_at <= time.time():
             return None
         age = self._clock() - seen.asked_at
-        if age >= BOUND or (age >= RENEW and not seen.renewing):
+        if age >= REVOCATION_BOUND or (age >= RENEWAL_AGE and not seen.renewing):
             seen.renewing = True  # by this caller, for whom it is a miss
             return None
         return seen.identity
 
-    def _remember(self, key: Key, identity: Identity, asked_at: float) -> None:
-        self._seen[key] = _Seen(identity, asked_at)
+    def _remember(self, key: RevocationKey, identity: Identity, asked_at: float) -> None:
+        self._seen[key] = _CacheEntry(identity, asked_at)
         self._seen.move_to_end(key)
-        if len(self._seen) > ENTRIES:
+        if len(self._seen) > REVOCATION_ENTRIES:
             self._seen.popitem(last=False)

@@ -11,14 +11,14 @@ from sqlalchemy import text
 from app.auth.claims import Identity
 from app.auth.opaque_tokens import hash_token, new_refresh_token
 from app.clock import now
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import SessionNotFound
 from app.services.accounts.context import AuthContext, Client
 
 PROFILE_COLUMNS = "a.user_id as id, a.email, a.name, u.timezone, a.created_at"
 # Also prunes sessions that ended a month ago, and by cascade their refresh tokens.
-START = Prepared(
+INSERT_SESSION = CompiledStatement(
     text(f"""
     with started as (
         insert into sessions (user_id, id, user_agent, address, created_at, last_used_at, idle_ends_at, ends_at)
@@ -30,10 +30,10 @@ START = Prepared(
     select {PROFILE_COLUMNS} from accounts a join users u on u.id = a.user_id where a.user_id = :owner
 """)  # noqa: S608 - constants
 )
-PROFILE = Prepared(
+SELECT_PROFILE = CompiledStatement(
     text(f"select {PROFILE_COLUMNS} from accounts a join users u on u.id = a.user_id where a.user_id = :owner")  # noqa: S608
 )
-LIST = Prepared(
+SELECT_SESSIONS = CompiledStatement(
     text("""
     select id, id = :current as current, user_agent, address, created_at, last_used_at,
            least(idle_ends_at, ends_at) as expires_at
@@ -41,17 +41,19 @@ LIST = Prepared(
     order by last_used_at desc, id
 """)
 )
-END = Prepared(
+END_SESSION = CompiledStatement(
     text("update sessions set ended_at = now() where user_id = :owner and id = :id and ended_at is null returning id")
 )
-END_OTHERS = Prepared(
+END_OTHER_SESSIONS = CompiledStatement(
     text("update sessions set ended_at = now() where user_id = :owner and id <> :current and ended_at is null")
 )
-FIND_BY_TOKEN = Prepared(text("select user_id, session_id from refresh_tokens where token_hash = :token_hash"))
-NOBODY = ""  # no session has this id
+FIND_SESSION_BY_TOKEN = CompiledStatement(
+    text("select user_id, session_id from refresh_tokens where token_hash = :token_hash")
+)
+NO_SESSION = ""  # no session has this id
 
 
-class Pair(NamedTuple):
+class IssuedTokens(NamedTuple):
     """The tokens that a client gets for a login, and its profile."""
 
     access_token: str
@@ -60,7 +62,7 @@ class Pair(NamedTuple):
     user: Mapping[str, Any]
 
 
-async def start_session(session: Session, auth: AuthContext, user_id: str, client: Client) -> Pair:
+async def start_session(session: Session, auth: AuthContext, user_id: str, client: Client) -> IssuedTokens:
     """Logs ``user_id`` in, in the caller's transaction."""
     session_id, token, moment = uuid.uuid4().hex, new_refresh_token(), now()
     params = {
@@ -73,28 +75,28 @@ async def start_session(session: Session, auth: AuthContext, user_id: str, clien
         "user_agent": client.user_agent,
         "address": client.address,
     }
-    user = (await session.exec(START, params)).one()
-    return make_pair(auth, session_id, token, user)
+    user = (await session.exec(INSERT_SESSION, params)).one()
+    return issue_tokens(auth, session_id, token, user)
 
 
-def make_pair(auth: AuthContext, session_id: str, refresh_token: str, user: Any) -> Pair:
-    """Signs an access token to go with ``refresh_token``; ``user`` is a row of ``PROFILE``."""
+def issue_tokens(auth: AuthContext, session_id: str, refresh_token: str, user: Any) -> IssuedTokens:
+    """Signs an access token to go with ``refresh_token``; ``user`` is a row of ``SELECT_PROFILE``."""
     ttl = auth.settings.access_ttl
     access = auth.tokens.sign(user.id, session_id, now=int(now().timestamp()), ttl=ttl)
     profile = {name: user[name] for name in ("id", "email", "name", "timezone", "created_at")}
-    return Pair(access, refresh_token, ttl, profile)
+    return IssuedTokens(access, refresh_token, ttl, profile)
 
 
 async def list_sessions(session: Session, owner: str, current: str) -> list[Any]:
     """Returns the sessions that can still be used, latest used first."""
-    return (await session.exec(LIST, {"owner": owner, "current": current})).all()
+    return (await session.exec(SELECT_SESSIONS, {"owner": owner, "current": current})).all()
 
 
 async def end_session(auth: AuthContext, owner: str, session_id: str) -> None:
     """Ends a session. Raises SessionNotFound when it has ended already or does not exist."""
     async with auth.database.auth_transaction() as session:
-        ended = (await session.exec(END, {"owner": owner, "id": session_id})).first()
-    auth.guard.forget(owner)
+        ended = (await session.exec(END_SESSION, {"owner": owner, "id": session_id})).first()
+    auth.revocations.forget(owner)
     if ended is None:
         raise SessionNotFound
 
@@ -106,18 +108,18 @@ async def log_out(auth: AuthContext, identity: Identity) -> None:
         await end_session(auth, identity.subject, identity.session_id)
 
 
-async def end_other_sessions(auth: AuthContext, owner: str, current: str = NOBODY) -> None:
+async def end_other_sessions(auth: AuthContext, owner: str, current: str = NO_SESSION) -> None:
     """Ends all sessions but ``current``; without it, all."""
     async with auth.database.auth_transaction() as session:
-        await session.exec(END_OTHERS, {"owner": owner, "current": current})
-    auth.guard.forget(owner)
+        await session.exec(END_OTHER_SESSIONS, {"owner": owner, "current": current})
+    auth.revocations.forget(owner)
 
 
 async def end_by_refresh_token(auth: AuthContext, token: str) -> None:
     """Logs out with a refresh token, for clients whose access token has expired. Ignores unknown tokens."""
     async with auth.database.auth_transaction() as session:
-        row = (await session.exec(FIND_BY_TOKEN, {"token_hash": hash_token(token)})).first()
+        row = (await session.exec(FIND_SESSION_BY_TOKEN, {"token_hash": hash_token(token)})).first()
         if row is None:
             return
-        await session.exec(END, {"owner": row.user_id, "id": row.session_id})
-    auth.guard.forget(row.user_id)
+        await session.exec(END_SESSION, {"owner": row.user_id, "id": row.session_id})
+    auth.revocations.forget(row.user_id)

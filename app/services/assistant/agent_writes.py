@@ -4,14 +4,14 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Text, bindparam, text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import NothingToUndo
 from app.services.undo import undo_change
 from app.services.users import get_revision, lock_or_create_owner
 
 # Also prunes the revisions that ``changes`` no longer holds: they cannot be undone.
-NOTE = Prepared(
+INSERT_AGENT_WRITES = CompiledStatement(
     text("""
     with gone as (delete from agent_writes where user_id = :owner and source = :source and revision <= (
         select pruned_revision from users where id = :owner))
@@ -20,27 +20,27 @@ NOTE = Prepared(
         bindparam("source", type_=Text), bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
     )
 )
-LAST = Prepared(
+SELECT_LAST_WRITE = CompiledStatement(
     text("select revision from agent_writes where user_id = :owner and source = :source order by revision desc limit 1")
 )
-FORGET = Prepared(
+DELETE_AGENT_WRITE = CompiledStatement(
     text("delete from agent_writes where user_id = :owner and source = :source and revision = :revision").bindparams(
         bindparam("revision", type_=BigInteger)
     )
 )
 
 
-async def begin_write(session: Session, owner: str) -> int:
+async def begin_agent_write(session: Session, owner: str) -> int:
     """Locks the owner and returns their revision: until the transaction ends, only it can take the next one."""
     await lock_or_create_owner(session, owner)
     return await get_revision(session, owner)
 
 
-async def note_writes(session: Session, owner: str, source: str, *, since: int) -> None:
+async def record_agent_writes(session: Session, owner: str, source: str, *, since: int) -> None:
     """Records the revisions that this transaction has taken, those after ``since``, if there are any."""
     last = await get_revision(session, owner)
     if last > since:
-        await session.exec(NOTE, {"owner": owner, "source": source, "first": since + 1, "last": last})
+        await session.exec(INSERT_AGENT_WRITES, {"owner": owner, "source": source, "first": since + 1, "last": last})
 
 
 async def undo_last_write(session: Session, owner: str, source: str) -> list[Any]:
@@ -48,9 +48,9 @@ async def undo_last_write(session: Session, owner: str, source: str) -> list[Any
 
     Raises NothingToUndo, and UndoConflict when a row of that write has been changed since.
     """
-    revision = (await session.exec(LAST, {"owner": owner, "source": source})).first()
+    revision = (await session.exec(SELECT_LAST_WRITE, {"owner": owner, "source": source})).first()
     if revision is None:
         raise NothingToUndo
     changes = await undo_change(session, owner, revision)
-    await session.exec(FORGET, {"owner": owner, "source": source, "revision": revision})
+    await session.exec(DELETE_AGENT_WRITE, {"owner": owner, "source": source, "revision": revision})
     return changes

@@ -2,15 +2,16 @@
 
 from sqlalchemy import BigInteger, bindparam, text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import ChatBudgetSpent
 
-KEPT_DAYS = 31
+TOKEN_USE_DAYS = 31
 # The owner's row exists: the message was stored before.
-RESERVE = Prepared(
+RESERVE_TOKENS = CompiledStatement(
     text(f"""
-    with old as (delete from token_use where user_id = :owner and day < (now() at time zone 'UTC')::date - {KEPT_DAYS})
+    with old as (delete from token_use
+                 where user_id = :owner and day < (now() at time zone 'UTC')::date - {TOKEN_USE_DAYS})
     insert into token_use as t (user_id, day, tokens)
     select cast(:owner as text), (now() at time zone 'UTC')::date, :tokens where :tokens <= :most
     on conflict (user_id, day) do update set tokens = greatest(t.tokens + excluded.tokens, 0)
@@ -19,12 +20,12 @@ RESERVE = Prepared(
         bindparam("tokens", type_=BigInteger), bindparam("most", type_=BigInteger)
     )
 )
-MIDNIGHT = Prepared(
+SECONDS_TO_MIDNIGHT = CompiledStatement(
     text("""
     select cast(ceil(extract(epoch from date_trunc('day', now() at time zone 'UTC') + interval '1 day'
                              - (now() at time zone 'UTC'))) as integer)""")
 )
-UNLIMITED = 2**62
+UNLIMITED_TOKENS = 2**62
 
 
 async def reserve_tokens(session: Session, owner: str, tokens: int, *, limit: int) -> None:
@@ -32,7 +33,7 @@ async def reserve_tokens(session: Session, owner: str, tokens: int, *, limit: in
 
     Raises ChatBudgetSpent, with the seconds until the next day, when the sum would exceed the limit.
     """
-    most = UNLIMITED if limit == 0 or tokens < 0 else limit
-    row = (await session.exec(RESERVE, {"owner": owner, "tokens": tokens, "most": most})).first()
+    most = UNLIMITED_TOKENS if limit == 0 or tokens < 0 else limit
+    row = (await session.exec(RESERVE_TOKENS, {"owner": owner, "tokens": tokens, "most": most})).first()
     if row is None:
-        raise ChatBudgetSpent(retry_after=(await session.exec(MIDNIGHT)).one())
+        raise ChatBudgetSpent(retry_after=(await session.exec(SECONDS_TO_MIDNIGHT)).one())

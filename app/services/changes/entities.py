@@ -122,17 +122,17 @@ ENTITY_REGISTRY = (
 EXPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.exported}
 IMPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.imported}
 
-_LOGIN = "a login: only the role of logins reads it, and the export of an account asks that role"
+_LOGIN_REASON = "a login: only the role of logins reads it, and the export of an account asks that role"
 OTHER_TABLES = (
-    OtherTable("accounts", _LOGIN, "all"),
+    OtherTable("accounts", _LOGIN_REASON, "all"),
     OtherTable("agent_writes", "only points at revisions of its owner"),
-    OtherTable("api_tokens", _LOGIN, "all"),
+    OtherTable("api_tokens", _LOGIN_REASON, "all"),
     OtherTable("calendar_feeds", "a credential: undo must not bring it back", frozenset({"token_hash"})),
     OtherTable("changes", "holds the revisions themselves"),
     OtherTable("idempotency_keys", "a copy of responses, with secrets in them, kept for a day", "all"),
-    OtherTable("password_resets", _LOGIN, "all"),
-    OtherTable("refresh_tokens", _LOGIN, "all"),
-    OtherTable("sessions", _LOGIN, "all"),
+    OtherTable("password_resets", _LOGIN_REASON, "all"),
+    OtherTable("refresh_tokens", _LOGIN_REASON, "all"),
+    OtherTable("sessions", _LOGIN_REASON, "all"),
     OtherTable("token_use", "a counter of the service"),
     OtherTable("webhook_deliveries", "a record of what was sent, of which the latest are kept"),
     OtherTable(

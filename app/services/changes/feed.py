@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, bindparam, select, true
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import ChangesGone
 from app.models.changes import CHANGES
@@ -15,29 +15,29 @@ from app.models.users import USERS
 from app.schemas.changes import ChangeRow
 from app.services.changes.entities import ENTITY_REGISTRY
 
-SLICE_ROWS = 500  # that are converted without a pause: 3 ms
-SINCE = bindparam("since", type_=BigInteger)
+CHANGES_SLICE = 500  # that are converted without a pause: 3 ms
+SINCE_REVISION = bindparam("since", type_=BigInteger)
 WIRE_SHAPES = {entity.name: entity.wire for entity in ENTITY_REGISTRY}
-KEPT = ("revision", "entity", "entity_id", "action", "data", "at", "through")
-READ = [CHANGES.c[name] for name in KEPT]
+CHANGE_FIELDS = ("revision", "entity", "entity_id", "action", "data", "at", "through")
+CHANGE_COLUMNS = [CHANGES.c[name] for name in CHANGE_FIELDS]
 
 # WITH TIES ends a page after a whole write. The outer join returns the owner's row even without a change.
-_page = (
-    select(*READ)
-    .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision > SINCE)
+_changes_page = (
+    select(*CHANGE_COLUMNS)
+    .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision > SINCE_REVISION)
     .order_by(CHANGES.c.revision)
     .fetch(bindparam("limit", type_=BigInteger), with_ties=True)
     .lateral("page")
 )
-PAGE = Prepared(
-    select(USERS.c.revision.label("current"), USERS.c.pruned_revision, *_page.c)
-    .select_from(USERS.outerjoin(_page, true()))
+SELECT_CHANGES = CompiledStatement(
+    select(USERS.c.revision.label("current"), USERS.c.pruned_revision, *_changes_page.c)
+    .select_from(USERS.outerjoin(_changes_page, true()))
     .where(USERS.c.id == OWNER)
-    .order_by(_page.c.revision, _page.c.entity, _page.c.entity_id)
+    .order_by(_changes_page.c.revision, _changes_page.c.entity, _changes_page.c.entity_id)
 )
-STATE = Prepared(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
-WRITE = Prepared(
-    select(*READ)
+SELECT_CHANGES_RANGE = CompiledStatement(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
+SELECT_WRITE = CompiledStatement(
+    select(*CHANGE_COLUMNS)
     .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision == bindparam("revision", type_=BigInteger))
     .order_by(CHANGES.c.entity, CHANGES.c.entity_id)
 )
@@ -57,7 +57,7 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
 
     Raises ChangesGone when they are no longer kept, and when ``since`` is in the future.
     """
-    rows = (await session.exec(PAGE, {"owner": owner, "since": since, "limit": limit})).all()
+    rows = (await session.exec(SELECT_CHANGES, {"owner": owner, "since": since, "limit": limit})).all()
     current, pruned = rows[0][:2] if rows else (0, 0)
     if not pruned <= since <= current:
         raise ChangesGone
@@ -71,7 +71,7 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
 
 async def find_position(session: Session, owner: str, since: int | None) -> tuple[int, bool]:
     """Returns where a stream begins (None: now), and whether there are changes to replay. Raises ChangesGone."""
-    row = (await session.exec(STATE, {"owner": owner})).first()
+    row = (await session.exec(SELECT_CHANGES_RANGE, {"owner": owner})).first()
     current, pruned = row or (0, 0)
     if since is None:
         return current, False
@@ -82,7 +82,7 @@ async def find_position(session: Session, owner: str, since: int | None) -> tupl
 
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
     """Returns the changes of one write; none when there is no such revision."""
-    rows = (await session.exec(WRITE, {"owner": owner, "revision": revision})).all()
+    rows = (await session.exec(SELECT_WRITE, {"owner": owner, "revision": revision})).all()
     return await _change_rows(rows)
 
 
@@ -90,13 +90,13 @@ async def _change_rows(rows: Iterable[Any]) -> list[Any]:
     changes = []
     for number, row in enumerate(rows, start=1):
         changes.append(change_row(row))
-        if number % SLICE_ROWS == 0:  # a write can have any number of rows, and other requests wait
+        if number % CHANGES_SLICE == 0:  # a write can have any number of rows, and other requests wait
             await asyncio.sleep(0)
     return changes
 
 
 def change_row(values: Any) -> Any:
-    """Returns a ChangeRow of the values of ``READ``, with ``data`` as the API returns it."""
+    """Returns a ChangeRow of the values of ``CHANGE_COLUMNS``, with ``data`` as the API returns it."""
     revision, entity, entity_id, action, data, at, through = values
     return ChangeRow(revision, entity, entity_id, action, wire(entity, data), at, through)
 

@@ -11,10 +11,10 @@ from app.errors import AppError
 
 # Names that no token can hold (they contain spaces), and new in each process: the probe never meets rows of a user, nor
 # those of another process that starts at the same time.
-PROBE, STRANGER = (f" isolation {role} {secrets.token_hex(8)} " for role in ("probe", "stranger"))
+PROBE_OWNER, OTHER_OWNER = (f" isolation {role} {secrets.token_hex(8)} " for role in ("probe", "stranger"))
 
 # What the service's role can access, without extensions. Other programs' tables in the schema do not matter.
-REACHABLE = """
+REACHABLE_TABLES = """
     reachable as (
         select c.* from pg_class c
         where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
@@ -31,18 +31,18 @@ REACHABLE = """
             where case when role = 0 then true else pg_has_role(role, 'usage') end)
     )
 """
-TOO_WIDE = text("""
+SELECT_BYPASSING_ROLES = text("""
     select rolname from pg_roles where (rolsuper or rolbypassrls) and pg_has_role(oid, 'member') order by 1
 """)
 # Only the role of logins may read password hashes, and it must not read what users store.
-CROSSED = text("""
+SELECT_SHARED_TABLES = text("""
     select c.relname from pg_class c
     where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'p') and c.relname <> 'users'
       and has_any_column_privilege(:service, c.oid, 'select') and has_any_column_privilege(:auth, c.oid, 'select')
     order by 1
 """).bindparams(service=SERVICE_ROLE, auth=AUTH_ROLE)
-UNPROTECTED = text(f"""
-    with {REACHABLE}
+SELECT_UNPROTECTED = text(f"""
+    with {REACHABLE_TABLES}
     select relname || ': ' || problem from reachable c cross join lateral (values
         (c.relkind in ('r', 'p') and not c.relrowsecurity, 'row-level security is off'),
         (c.relkind in ('r', 'p') and not c.relforcerowsecurity, 'row-level security is not forced on its owner'),
@@ -56,13 +56,13 @@ UNPROTECTED = text(f"""
     ) as checks (failed, problem)
     where failed order by 1
 """)  # noqa: S608 - constants
-POLICIES = text(f"""
-    with {REACHABLE}
+SELECT_POLICIES = text(f"""
+    with {REACHABLE_TABLES}
     select relname as table_name, polname as name,
            pg_get_expr(polqual, polrelid) as using, pg_get_expr(polwithcheck, polrelid) as checking
     from policies order by 1, 2
 """)  # noqa: S608
-TABLES = text(f"with {REACHABLE} select relname from reachable where relkind in ('r', 'p') order by 1")  # noqa: S608
+SELECT_REACHABLE = text(f"with {REACHABLE_TABLES} select relname from reachable where relkind in ('r', 'p') order by 1")  # noqa: S608
 # With explicit ids: a rollback would not undo an advance of the sequence.
 INSERT_PROBE = (
     "insert into users (id, revision) values (:owner, 1)",
@@ -83,12 +83,12 @@ class Policy(NamedTuple):
     checking: str | None
 
 
-async def prove_isolation(database: Database) -> None:
+async def verify_isolation(database: Database) -> None:
     """Writes rows as one owner, reads them as another, rolls everything back. Raises NotIsolated or AppError."""
-    session = database.transaction(PROBE)
+    session = database.transaction(PROBE_OWNER)
     try:
         await _check_catalogue(session, database.role)
-        for policy in (await session.exec(POLICIES)).all():
+        for policy in (await session.exec(SELECT_POLICIES)).all():
             await _check_policy(session, Policy(*policy))
         await _check_rows(session)
     finally:
@@ -96,11 +96,11 @@ async def prove_isolation(database: Database) -> None:
 
 
 async def _check_catalogue(session: Session, role: str) -> None:
-    if roles := (await session.exec(TOO_WIDE)).all():
+    if roles := (await session.exec(SELECT_BYPASSING_ROLES)).all():
         raise NotIsolated(f"role {role!r} is or can become {', '.join(roles)}, which bypass row-level security")
-    if problems := (await session.exec(UNPROTECTED)).all():
+    if problems := (await session.exec(SELECT_UNPROTECTED)).all():
         raise NotIsolated("; ".join(problems))
-    if tables := (await session.exec(CROSSED)).all():
+    if tables := (await session.exec(SELECT_SHARED_TABLES)).all():
         raise NotIsolated(f"both {SERVICE_ROLE} and {AUTH_ROLE} can read: {', '.join(tables)}")
 
 
@@ -113,7 +113,7 @@ async def _check_policy(session: Session, policy: Policy) -> None:
     row = f'(select cast(:stranger as text) as "{_owner_column(policy.table_name)}")'
     statement = text(f'select 1 from {row} as "{policy.table_name}" where {where or "false"}')  # noqa: S608
     try:
-        admitted = (await session.exec(statement, {"stranger": STRANGER})).first()
+        admitted = (await session.exec(statement, {"stranger": OTHER_OWNER})).first()
     except Exception as error:  # it reads more than the owner's column: this check cannot evaluate it
         raise NotIsolated(f"{policy.table_name}: policy {policy.name!r} does not depend on the owner alone") from error
     if admitted:
@@ -121,18 +121,18 @@ async def _check_policy(session: Session, policy: Policy) -> None:
 
 
 async def _check_rows(session: Session) -> None:
-    tables = (await session.exec(TABLES)).all()
+    tables = (await session.exec(SELECT_REACHABLE)).all()
     if not tables:
         raise NotIsolated("the service's role can reach no table: rights on the schema or on its tables are missing")
     try:
         for statement in INSERT_PROBE:
-            await session.exec(text(statement), {"owner": PROBE})
+            await session.exec(text(statement), {"owner": PROBE_OWNER})
         seen = await _visible(session, tables)
     except AppError as error:
         raise NotIsolated(f"the service's role cannot work on its own rows: {error.__cause__ or error}") from error
     if not {"users", "tasks", "changes"} <= seen:
         raise NotIsolated("the service's role cannot see its own rows: policies or rights are missing")
-    await session.exec(text(f"set local app.user_id = '{STRANGER}'"))
+    await session.exec(text(f"set local app.user_id = '{OTHER_OWNER}'"))
     if leaked := await _visible(session, tables):
         raise NotIsolated(f"rows of one user are visible to another in: {', '.join(sorted(leaked))}")
 
@@ -142,7 +142,7 @@ async def _visible(session: Session, tables: list[str]) -> set[str]:
     seen = set()
     for table in tables:
         sql = f'select 1 from "{table}" where {_owner_column(table)} = :probe limit 1'  # noqa: S608
-        if (await session.exec(text(sql), {"probe": PROBE})).first():
+        if (await session.exec(text(sql), {"probe": PROBE_OWNER})).first():
             seen.add(table)
     return seen
 

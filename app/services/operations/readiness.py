@@ -6,14 +6,14 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.database import NO_OWNER, Database
-from app.db.migrations import head
+from app.db.migrations import head_revision
 from app.errors import AppError, SchemaMismatch
 
-VERSION = Prepared(text("select version_num from alembic_version"))
-SERVER = Prepared(text("select cast(current_setting('server_version_num') as integer) / 10000"))
-REMEMBERED = 1.0  # seconds
+SELECT_SCHEMA_REVISION = CompiledStatement(text("select version_num from alembic_version"))
+SELECT_SERVER_VERSION = CompiledStatement(text("select cast(current_setting('server_version_num') as integer) / 10000"))
+RESULT_LIFE = 1.0  # seconds
 
 
 class Readiness:
@@ -29,7 +29,7 @@ class Readiness:
 
     async def check(self) -> None:
         """Raises Unavailable when the database does not respond, SchemaMismatch when its schema is older or newer."""
-        if self._result is None or (self._result.done() and time.monotonic() - self._checked_at >= REMEMBERED):
+        if self._result is None or (self._result.done() and time.monotonic() - self._checked_at >= RESULT_LIFE):
             self._checked_at = time.monotonic()
             self._result = asyncio.create_task(_check_database(self._database))
         # Shielded: a caller that disconnects does not cancel it for the others.
@@ -40,14 +40,14 @@ class Readiness:
 async def _check_database(database: Database) -> AppError | None:
     try:
         async with database.transaction(NO_OWNER, read_only=True) as session:
-            return None if (await session.exec(VERSION)).first() == head() else SchemaMismatch()
+            return None if (await session.exec(SELECT_SCHEMA_REVISION)).first() == head_revision() else SchemaMismatch()
     except AppError as error:
         return error
 
 
-_OF: "WeakKeyDictionary[Database, Readiness]" = WeakKeyDictionary()
+_READINESS_OF: "WeakKeyDictionary[Database, Readiness]" = WeakKeyDictionary()
 
 
 async def check_ready(database: Database) -> None:
     """Raises Unavailable or SchemaMismatch, as found within the last second."""
-    await _OF.setdefault(database, Readiness(database)).check()
+    await _READINESS_OF.setdefault(database, Readiness(database)).check()

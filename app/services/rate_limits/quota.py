@@ -15,8 +15,8 @@ class Quota(NamedTuple):
         return b'"%b";q=%d;w=%d' % (self.name.encode(), self.amount, self.seconds)
 
 
-class Counts(Protocol):
+class SharedCounter(Protocol):
     """A counter that all processes share."""
 
-    async def take(self, quota: Quota, subject: str) -> tuple[bool, float]:
+    async def consume(self, quota: Quota, subject: str) -> tuple[bool, float]:
         """Counts one use of ``quota``; returns whether it is admitted, and seconds until all of it is free again."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from app.services.rate_limits.quota import Quota
 
-TIMEOUT = 0.5  # seconds; after that the database counts
+REDIS_TIMEOUT = 0.5  # seconds; after that the database counts
 # A script is atomic; the time is the server's.
-SCRIPT = """
+CONSUME_SCRIPT = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local step, window = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -22,7 +22,7 @@ class RedisUnavailable(Exception):
     """Redis did not respond, or its response is invalid."""
 
 
-class RedisCounts:
+class RedisCounter:
     """Counts in Redis, in one round trip."""
 
     def __init__(self, url: str) -> None:
@@ -33,10 +33,10 @@ class RedisCounts:
         except ImportError as error:
             raise ValueError("RATE_LIMIT_URL needs the extra: pip install 'todo[redis]'") from error
         self._errors: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
-        self._client = Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT)
-        self._script: Any = self._client.register_script(SCRIPT)
+        self._client = Redis.from_url(url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT)
+        self._script: Any = self._client.register_script(CONSUME_SCRIPT)
 
-    async def take(self, quota: Quota, subject: str) -> tuple[bool, float]:
+    async def consume(self, quota: Quota, subject: str) -> tuple[bool, float]:
         """Counts one use of ``quota``, see the protocol. Raises RedisUnavailable."""
         key = "todo:" + sha256(f"{quota.name}:{subject}".encode()).hexdigest()
         try:

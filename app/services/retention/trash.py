@@ -19,8 +19,8 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.compiled import Prepared
+from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.models.projects import PROJECTS
@@ -34,25 +34,29 @@ _purged = sorted((entity.purge_order, entity.name, entity.table) for entity in E
 PURGED_TABLES = {name: table for _, name, table in _purged}
 
 # Run by the worker's role, which can read only the owner and time of deletion of rows in the trash.
-_OLD = """
+_SELECT_OLD_TRASH = """
     (select user_id from {table} where deleted_at < now() - make_interval(days => cast(:days as integer))
         and user_id <> all(cast(:but as text[]))
     order by deleted_at limit 1000)"""
-_everywhere = " union all ".join(_OLD.format(table=table.name) for table in PURGED_TABLES.values())
-DUE = Prepared(
+_everywhere = " union all ".join(_SELECT_OLD_TRASH.format(table=table.name) for table in PURGED_TABLES.values())
+SELECT_TRASH_OWNERS = CompiledStatement(
     text(f"select distinct user_id from ({_everywhere}) as old")  # noqa: S608 - constants
 )
 
 _days: Any = func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
-BEFORE: Any = func.coalesce(func.now() - _days, literal_column("timestamptz 'infinity'"), type_=DateTime(timezone=True))
+DELETED_BEFORE: Any = func.coalesce(
+    func.now() - _days, literal_column("timestamptz 'infinity'"), type_=DateTime(timezone=True)
+)
 
 
 # Foreign keys determine the order: subtasks before their parents, occurrences in the trash before their series, tasks
 # before their project. A row that refers to itself waits for no other.
-_below, _occurrence = TASKS.alias("below"), TASKS.alias("occurrence")
-FREE: dict[str, tuple[Any, ...]] = {
+_child_task, _occurrence = TASKS.alias("below"), TASKS.alias("occurrence")
+IS_UNREFERENCED: dict[str, tuple[Any, ...]] = {
     "task": (
-        ~exists().where(_below.c.user_id == OWNER, _below.c.parent_id == TASKS.c.id, _below.c.id != TASKS.c.id),
+        ~exists().where(
+            _child_task.c.user_id == OWNER, _child_task.c.parent_id == TASKS.c.id, _child_task.c.id != TASKS.c.id
+        ),
         ~exists().where(
             _occurrence.c.user_id == OWNER,
             _occurrence.c.series_id == TASKS.c.id,
@@ -64,24 +68,26 @@ FREE: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _ready(entity: str) -> Any:
+def _select_purgeable(entity: str) -> Any:
     """Returns the query of rows that are old enough and not referred to, oldest deletion first."""
     c = PURGED_TABLES[entity].c
-    statement = select(c.id).where(c.user_id == OWNER, c.deleted_at < BEFORE, *FREE.get(entity, ()))
+    statement = select(c.id).where(c.user_id == OWNER, c.deleted_at < DELETED_BEFORE, *IS_UNREFERENCED.get(entity, ()))
     return statement.order_by(c.deleted_at, c.id)
 
 
-NEXT = Prepared(select(case(*((_ready(entity).exists(), entity) for entity in PURGED_TABLES), else_=null())))
+NEXT_PURGED_ENTITY = CompiledStatement(
+    select(case(*((_select_purgeable(entity).exists(), entity) for entity in PURGED_TABLES), else_=null()))
+)
 
 
 def _batch(entity: str) -> Any:
-    batch = _ready(entity).limit(bindparam("batch", type_=BigInteger)).subquery("batch")
+    batch = _select_purgeable(entity).limit(bindparam("batch", type_=BigInteger)).subquery("batch")
     return select(batch.c.id)
 
 
-def _purge(entity: str, revision: ColumnElement[int] = REVISION) -> Prepared:
+def _purge(entity: str, revision: ColumnElement[int] = NEXT_REVISION) -> CompiledStatement:
     table = PURGED_TABLES[entity]
-    return numbered(
+    return recorded_write(
         delete(table).where(table.c.user_id == OWNER, table.c.id.in_(_batch(entity))),
         entity=entity,
         action="purged",
@@ -91,18 +97,22 @@ def _purge(entity: str, revision: ColumnElement[int] = REVISION) -> Prepared:
     )
 
 
-PURGE = {entity: _purge(entity) for entity in PURGED_TABLES}
-PURGE_TOO = _purge("task", TAKEN)
+PURGE_ENTITY = {entity: _purge(entity) for entity in PURGED_TABLES}
+PURGE_TASKS_TOO = _purge("task", CURRENT_REVISION)
 # Completed occurrences stay when their series is deleted.
 _left: Any = TASKS.alias("left_over")
-LEFT = select(_left.c.id).where(
+LEFT_OCCURRENCES = select(_left.c.id).where(
     _left.c.user_id == OWNER, _left.c.deleted_at.is_(None), _left.c.series_id.in_(_batch("task"))
 )
-HAS_LEFT = Prepared(LEFT.limit(1))
-DETACH = numbered_task(
+HAS_LEFT_OCCURRENCES = CompiledStatement(LEFT_OCCURRENCES.limit(1))
+DETACH_OCCURRENCES = numbered_task(
     update(TASKS)
-    .where(TASKS.c.user_id == OWNER, NOT_DELETED, TASKS.c.id.in_(LEFT.limit(bindparam("batch", type_=BigInteger))))
-    .values(series_id=null(), version=REVISION, updated_at=TASK_WRITTEN_AT),
+    .where(
+        TASKS.c.user_id == OWNER,
+        NOT_DELETED,
+        TASKS.c.id.in_(LEFT_OCCURRENCES.limit(bindparam("batch", type_=BigInteger))),
+    )
+    .values(series_id=null(), version=NEXT_REVISION, updated_at=TASK_WRITTEN_AT),
     "updated",
     answer=["id"],
 )
@@ -110,7 +120,7 @@ DETACH = numbered_task(
 
 async def find_old_trash(session: Session, owner: str, *, days: int, but: list[str]) -> list[str]:
     """Returns owners of rows deleted more than ``days`` ago, without those in ``but``; of many, some of them."""
-    found: list[str] = (await session.exec(DUE, {"days": days, "but": but})).all()
+    found: list[str] = (await session.exec(SELECT_TRASH_OWNERS, {"days": days, "but": but})).all()
     return found
 
 
@@ -126,7 +136,7 @@ async def empty_trash(session: Session, owner: str) -> int:
     return total
 
 
-async def purge_old(session: Session, owner: str, *, days: int) -> int:
+async def purge_old_trash(session: Session, owner: str, *, days: int) -> int:
     """Deletes one batch of rows that were deleted more than ``days`` ago permanently; returns their number.
 
     To be called until it returns 0: a row comes after those that refer to it, and stays while they are in the trash.
@@ -139,10 +149,10 @@ async def purge_old(session: Session, owner: str, *, days: int) -> int:
 async def _purge_batch(session: Session, owner: str, *, days: int | None) -> int:
     """Deletes a batch of rows of one entity. Without ``days`` of any age. The owner must be locked."""
     values = {"owner": owner, "days": days, "batch": PURGE_BATCH}
-    if (entity := (await session.exec(NEXT, values)).one()) is None:
+    if (entity := (await session.exec(NEXT_PURGED_ENTITY, values)).one()) is None:
         return 0  # without taking a revision
-    statement = PURGE[entity]
-    while entity == "task" and (await session.exec(HAS_LEFT, values)).first() is not None:
-        await session.exec(DETACH, values)
-        statement = PURGE_TOO
+    statement = PURGE_ENTITY[entity]
+    while entity == "task" and (await session.exec(HAS_LEFT_OCCURRENCES, values)).first() is not None:
+        await session.exec(DETACH_OCCURRENCES, values)
+        statement = PURGE_TASKS_TOO
     return len((await session.exec(statement, values)).all())

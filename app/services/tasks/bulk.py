@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, func, select
 
-from app.db.changes import OWNER, TAKE
-from app.db.compiled import Prepared
+from app.db.changes import OWNER, TAKE_NEXT_REVISION
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TooManyMatches
 from app.models.changes import CHANGES
@@ -24,8 +24,8 @@ from app.services.tasks.statements import OWN_TASKS, RECORDED_COLUMNS, TASK_IDS,
 from app.services.tasks.trash import delete_tasks, restore_tasks
 from app.services.users import lock_owner
 
-SELECT_NAMED_TASKS = Prepared(select(*RECORDED_COLUMNS).where(*OWN_TASKS))
-SELECT_WRITTEN = Prepared(
+SELECT_NAMED_TASKS = CompiledStatement(select(*RECORDED_COLUMNS).where(*OWN_TASKS))
+SELECT_WRITTEN = CompiledStatement(
     select(CHANGES.c.entity_id, CHANGES.c.action).where(
         CHANGES.c.user_id == OWNER,
         CHANGES.c.revision == bindparam("revision", type_=BigInteger),
@@ -91,6 +91,6 @@ async def _write(session: Session, owner: str, wanted: BulkWrite, targets: Rows)
     if isinstance(wanted.change, BulkChange):
         write = move_tasks if wanted.action is BulkAction.MOVE else update_tasks
         return await write(session, owner, wanted.change, targets)
-    revision: int = (await session.exec(TAKE, {"owner": owner})).one()
+    revision: int = (await session.exec(TAKE_NEXT_REVISION, {"owner": owner})).one()
     await PLAIN_VERBS[wanted.action](session, owner, targets)
     return revision

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import case, func, insert, literal_column, select, true, update
 
-from app.db.changes import OWNER, TAKEN
-from app.db.compiled import Prepared
+from app.db.changes import CURRENT_REVISION, OWNER
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.domain.recurrence import Due
 from app.errors import NotRecurring
@@ -55,18 +55,24 @@ KEEP_OCCURRENCES = numbered_task(
     insert(TASKS).from_select(
         [*_COPIED, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
         select(
-            *(TASKS.c[name] for name in _COPIED), true(), func.now(), _done.c.due_on, _done.c.due_at, TASKS.c.id, TAKEN
+            *(TASKS.c[name] for name in _COPIED),
+            true(),
+            func.now(),
+            _done.c.due_on,
+            _done.c.due_at,
+            TASKS.c.id,
+            CURRENT_REVISION,
         ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _done.c.id),
         include_defaults=False,
     ),
     "created",
     answer=["id"],
-    revision=TAKEN,
+    revision=CURRENT_REVISION,
 )
 
 
 @lru_cache
-def complete_statement(*, toggle: bool, guarded: bool) -> Prepared:
+def complete_statement(*, toggle: bool, guarded: bool) -> CompiledStatement:
     """Returns the write of one task, if no other row must be written."""
     completed = ~TASKS.c.completed if toggle else COMPLETED_PARAMETER
     statement = update_own_task(guarded=guarded, **completion_values(completed))

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, func, insert, null
 
-from app.db.changes import OWNER, REVISION, TAKE
-from app.db.compiled import Prepared
+from app.db.changes import NEXT_REVISION, OWNER, TAKE_NEXT_REVISION
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import OtherProject, TaskNotFound, TooManyTags
 from app.models.task_fields import TAGS_MAX, RecurrenceFrom
@@ -46,7 +46,7 @@ NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anc
 
 
 @lru_cache(maxsize=64)
-def create_statement(more: frozenset[str] = frozenset()) -> Prepared:
+def create_statement(more: frozenset[str] = frozenset()) -> CompiledStatement:
     """Returns an INSERT of the fields that every task has, and of the columns ``more``."""
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
     due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
@@ -61,7 +61,7 @@ def create_statement(more: frozenset[str] = frozenset()) -> Prepared:
         completed_at=case((COMPLETED_PARAMETER, func.now()), else_=null()),
         priority=bindparam("priority"),
         tags=bindparam("tags"),
-        version=REVISION,
+        version=NEXT_REVISION,
         **due,
         **values,
     )
@@ -175,7 +175,7 @@ async def update_tasks(
     wanted = {task_id: own[task_id] for task_id, row in tasks.items() if keys or _differs(row, values | own[task_id])}
     if not wanted:
         return None
-    revision: int = (await session.exec(TAKE, {"owner": owner})).one()
+    revision: int = (await session.exec(TAKE_NEXT_REVISION, {"owner": owner})).one()
     rows = [{"id": task_id, **columns} for task_id, columns in wanted.items()]
     statement = update_rows_statement(frozenset(values), frozenset(rows[0]) - {"id"})
     await session.exec(statement, {"owner": owner, "rows": rows, **values})

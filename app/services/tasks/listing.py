@@ -9,14 +9,14 @@ from sqlalchemy import BigInteger, Integer, Text
 from app.db.session import Session
 from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX, Priority
-from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.task_rows import TASK_READ_COLUMNS, task_row
 from app.models.types import MAX_YEAR, MIN_YEAR
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.tasks.queries import INFINITY, INSTANT, SORT_KEYS, ListQuery, query_of_list, query_of_trash
 from app.services.users import get_revision
 
-SORT_KEY_PLACE = len(READ_COLUMNS)  # of the sort key in a record; the revision comes last
+SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record; the revision comes last
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
 
 

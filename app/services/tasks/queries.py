@@ -24,13 +24,13 @@ from sqlalchemy import (
 )
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.schemas.task_query import Order, Status, TaskConditions, TaskQuery
 from app.services.tasks.search import MATCHES_SEARCH, SEARCH_RELEVANCE, words_of
 from app.services.tasks.statements import TASK_COLUMNS
-from app.services.users import TIMEZONE
+from app.services.users import OWNER_TIMEZONE
 
 INSTANT = DateTime(timezone=True)
 # What the driver sends as PostgreSQL's infinity. A parameter, and no expression around one: under row-level security
@@ -88,21 +88,21 @@ class ListQuery:
         self.order = Order.DESC if text.descending else Order.ASC
 
     @property
-    def page(self) -> Prepared:
+    def page(self) -> CompiledStatement:
         """Selects at most ``limit`` rows from ``offset`` on: TASK_COLUMNS, the sort key, the owner's revision."""
         return page_statement(self._text)
 
-    def page_behind(self, *, backward: bool) -> Prepared:
+    def page_behind(self, *, backward: bool) -> CompiledStatement:
         """Selects what ``page`` does after the sort key ``after`` and ``after_id``; ``backward`` in the other order."""
         return page_statement(self._text._replace(behind=True, descending=self._text.descending != backward))
 
     @property
-    def count(self) -> Prepared:
+    def count(self) -> CompiledStatement:
         """Counts the rows of all pages."""
         return count_statement(self._text)
 
     @property
-    def ids(self) -> Prepared:
+    def ids(self) -> CompiledStatement:
         """Selects at most ``limit`` ids, in the order of positions."""
         return ids_statement(self._text)
 
@@ -158,7 +158,7 @@ def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = 
 
 
 @lru_cache(maxsize=512)
-def page_statement(text: QueryText) -> Prepared:
+def page_statement(text: QueryText) -> CompiledStatement:
     key, type_ = SORT_KEYS[text.sort]
     statement = select(*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision")).where(*_conditions(text))
     if text.behind:
@@ -166,18 +166,18 @@ def page_statement(text: QueryText) -> Prepared:
         here = tuple_(key, TASKS.c.id)
         statement = statement.where(here < last if text.descending else here > last)
     order = (key.desc(), TASKS.c.id.desc()) if text.descending else (key, TASKS.c.id)
-    return Prepared(statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset")))
+    return CompiledStatement(statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset")))
 
 
 @lru_cache(maxsize=512)
-def count_statement(text: QueryText) -> Prepared:
-    return Prepared(select(func.count()).select_from(TASKS).where(*_conditions(text)))
+def count_statement(text: QueryText) -> CompiledStatement:
+    return CompiledStatement(select(func.count()).select_from(TASKS).where(*_conditions(text)))
 
 
 @lru_cache(maxsize=512)
-def ids_statement(text: QueryText) -> Prepared:
+def ids_statement(text: QueryText) -> CompiledStatement:
     statement = select(TASKS.c.id).where(*_conditions(text)).order_by(TASKS.c.position, TASKS.c.id)
-    return Prepared(statement.limit(bindparam("limit", type_=BigInteger)))
+    return CompiledStatement(statement.limit(bindparam("limit", type_=BigInteger)))
 
 
 def _conditions(text: QueryText) -> list[Any]:
@@ -201,7 +201,7 @@ def _conditions(text: QueryText) -> list[Any]:
         day, instant = _bounds("due_after", text.due_after)
         found.append(or_(c.due_on >= day, c.due_at >= instant))
     if text.overdue is not None:
-        today = cast(func.timezone(TIMEZONE, func.now()), Date)
+        today = cast(func.timezone(OWNER_TIMEZONE, func.now()), Date)
         late = and_(~c.completed, func.coalesce(c.due_on < today, c.due_at < func.now(), False))
         found.append(late if text.overdue else ~late)
     return found + _due_range(text)
@@ -225,12 +225,12 @@ def _bounds(name: str, kind: str) -> tuple[Any, Any]:
     """Returns a day and an instant that mean the same moment in the owner's time zone."""
     if kind == "day":
         day = bindparam(name, type_=Date)
-        return day, func.timezone(TIMEZONE, cast(day, DateTime()))
+        return day, func.timezone(OWNER_TIMEZONE, cast(day, DateTime()))
     if kind == "local":
         local = bindparam(name, type_=DateTime())
-        return cast(local, Date), func.timezone(TIMEZONE, local)
+        return cast(local, Date), func.timezone(OWNER_TIMEZONE, local)
     instant = bindparam(name, type_=INSTANT)
-    return cast(func.timezone(TIMEZONE, instant), Date), instant
+    return cast(func.timezone(OWNER_TIMEZONE, instant), Date), instant
 
 
 def _as_instant(due: date | datetime, apart: timedelta) -> datetime:

@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, DateTime, case, func, literal_column, null, or_
 
 from app.db.session import Session
-from app.models.task_reminders import spell
+from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
-from app.services.users import LOCAL_TO_INSTANT, TIMEZONE
+from app.services.users import LOCAL_TO_INSTANT, OWNER_TIMEZONE
 
 INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
 NOW: Any = func.now()
@@ -39,7 +39,7 @@ def remind_at(*, after: Any = NOW, **values: Any) -> ColumnElement[Any]:
     silent = [func.cardinality(row["reminders"]) == 0, values.get("completed", TASKS.c.completed)]
     if "deleted_at" not in values:  # who gives it brings the row back
         silent.append(TASKS.c.deleted_at.is_not(None))
-    moment = func.next_reminder(*row.values(), TIMEZONE, after, type_=DateTime(timezone=True))
+    moment = func.next_reminder(*row.values(), OWNER_TIMEZONE, after, type_=DateTime(timezone=True))
     return case((or_(*silent), null()), else_=moment)
 
 
@@ -61,7 +61,7 @@ async def resolve_reminders(session: Session, owner: str, reminders: Sequence[st
     for reminder in reminders or ():
         if not reminder.endswith("Z") and "P" not in reminder:
             local = {"owner": owner, "local": datetime.fromisoformat(reminder)}
-            resolved.append(spell((await session.exec(LOCAL_TO_INSTANT, local)).one()))
+            resolved.append(spell_instant((await session.exec(LOCAL_TO_INSTANT, local)).one()))
         else:
             resolved.append(reminder)
     return list(dict.fromkeys(resolved))

@@ -7,11 +7,11 @@ from pydantic import MISSING
 from sqlalchemy import func, null, or_, select, text, update
 
 from app.clock import now
-from app.db.changes import OWNER, REVISION
-from app.db.compiled import Prepared
+from app.db.changes import NEXT_REVISION, OWNER
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import ReminderPassed, TaskCompleted, TooManyReminders, VersionConflict
-from app.models.task_reminders import REMINDERS_MAX, spell
+from app.models.task_reminders import REMINDERS_MAX, spell_instant
 from app.models.tasks import TASKS, TaskUpdate
 from app.schemas.task_actions import Snooze
 from app.services.tasks.create_update import get_task, update_task
@@ -24,23 +24,25 @@ ON_TIME_SOURCE, LATE_SOURCE = "reminder", "reminder:late"  # what such a change 
 UPCOMING_MAX = 500
 
 # An index range across users; the first row that is not due yet says when to look again.
-SELECT_UPCOMING = Prepared(
+SELECT_UPCOMING = CompiledStatement(
     text("""
     select user_id, id, remind_at from tasks
     where remind_at is not null and user_id <> all(cast(:without as text[])) order by remind_at limit :limit""")
 )
 _due = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(TASK_IDS), TASKS.c.remind_at <= func.now())
-SELECT_STILL_DUE = Prepared(select(TASKS.c.id).where(*_due, NOT_DELETED, ~TASKS.c.completed))
+SELECT_STILL_DUE = CompiledStatement(select(TASKS.c.id).where(*_due, NOT_DELETED, ~TASKS.c.completed))
 # Completing and deleting silence a task; should a write forget to, the worker does not come back for ever.
-SILENCE_REMINDERS = Prepared(update(TASKS).where(*_due, or_(~NOT_DELETED, TASKS.c.completed)).values(remind_at=null()))
+SILENCE_REMINDERS = CompiledStatement(
+    update(TASKS).where(*_due, or_(~NOT_DELETED, TASKS.c.completed)).values(remind_at=null())
+)
 # Not an edit: ``updated_at`` stays. A worker that comes second finds the next moment instead of this one.
 FIRE_REMINDERS = numbered_task(
-    update(TASKS).where(*_due, NOT_DELETED, ~TASKS.c.completed).values(version=REVISION, remind_at=remind_at()),
+    update(TASKS).where(*_due, NOT_DELETED, ~TASKS.c.completed).values(version=NEXT_REVISION, remind_at=remind_at()),
     "reminded",
     answer=["id"],
 )
 # A snooze puts off the reminder that waits to be fired.
-PASS_REMINDER = Prepared(
+PASS_REMINDER = CompiledStatement(
     update(TASKS).where(*OWN_TASK, NOT_DELETED, TASKS.c.remind_at <= func.now()).values(remind_at=remind_at())
 )
 
@@ -65,7 +67,7 @@ async def fire_reminders(session: Session, owner: str, task_ids: list[int], *, l
     await session.exec(SILENCE_REMINDERS, values)
     if (await session.exec(SELECT_STILL_DUE, values)).first() is None:
         return 0
-    session.through = LATE_SOURCE if late else ON_TIME_SOURCE
+    session.source = LATE_SOURCE if late else ON_TIME_SOURCE
     return len((await session.exec(FIRE_REMINDERS, values)).all())
 
 
@@ -86,7 +88,7 @@ async def snooze_task(
     if until <= now():
         raise ReminderPassed(loc=("body", "until"))
     kept = [reminder for reminder in task.reminders if _is_ahead(reminder)]
-    reminders = list(dict.fromkeys([*kept, spell(until)]))
+    reminders = list(dict.fromkeys([*kept, spell_instant(until)]))
     if len(reminders) > REMINDERS_MAX:
         raise TooManyReminders
     await session.exec(PASS_REMINDER, {"owner": owner, "task_id": task_id})

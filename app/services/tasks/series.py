@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.domain.recurrence import Due, Step, advance, parse_rule
 from app.domain.recurrence.days import matching_days
 from app.errors import InvalidRecurrence
 from app.models.task_rows import due_of
 from app.services.tasks.due_dates import due_columns
-from app.services.users import TIMEZONE
+from app.services.users import OWNER_TIMEZONE
 
-SELECT_ZONE_AND_NOW = Prepared(select(TIMEZONE.label("timezone"), func.now().label("now")))
+SELECT_ZONE_AND_NOW = CompiledStatement(select(OWNER_TIMEZONE.label("timezone"), func.now().label("now")))
 
 
 async def schedule(session: Session, owner: str, recurrence: str, due: Due | None) -> dict[str, Any]:

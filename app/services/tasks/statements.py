@@ -24,18 +24,18 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.compiled import Prepared
+from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import TaskNotFound, VersionConflict
-from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.task_rows import TASK_READ_COLUMNS, task_row
 from app.models.tasks import TASKS
 from app.services.tasks.remind_at import remind_at, remind_at_after
 
 Row = dict[str, Any]
 
-TASK_COLUMNS = [TASKS.c[name] for name in READ_COLUMNS]
+TASK_COLUMNS = [TASKS.c[name] for name in TASK_READ_COLUMNS]
 RECORDED_COLUMNS = kept_columns(TASKS)
 TASK_ID = bindparam("task_id", type_=BigInteger)
 TASK_IDS = bindparam("ids", type_=ARRAY(BigInteger))
@@ -57,7 +57,7 @@ COMPLETION_ACTION: Any = literal_column("""
     end""")
 # No write came between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
 # other rows still holds. Costs no round trip, unlike taking the lock first.
-NO_WRITE_BETWEEN = TAKEN + 1 == REVISION
+NO_WRITE_BETWEEN = CURRENT_REVISION + 1 == NEXT_REVISION
 _child, _grandchild = TASKS.alias("child"), TASKS.alias("grandchild")
 _children = (_child.c.user_id == OWNER, _child.c.parent_id == TASKS.c.id, _child.c.deleted_at.is_(None))
 _grandchildren = (
@@ -76,15 +76,17 @@ COMPLETES_ALONE = or_(
     ),
 )
 
-SELECT_TASK = Prepared(select(*TASK_COLUMNS).where(*OWN_TASK, NOT_DELETED))
-SELECT_WHOLE_TASK = Prepared(select(*RECORDED_COLUMNS).where(*OWN_TASK, NOT_DELETED))
+SELECT_TASK = CompiledStatement(select(*TASK_COLUMNS).where(*OWN_TASK, NOT_DELETED))
+SELECT_WHOLE_TASK = CompiledStatement(select(*RECORDED_COLUMNS).where(*OWN_TASK, NOT_DELETED))
 
 
 def numbered_task(
-    write: Any, action: Any, *, answer: Sequence[str] = READ_COLUMNS, revision: ColumnElement[int] = REVISION
-) -> Prepared:
+    write: Any, action: Any, *, answer: Sequence[str] = TASK_READ_COLUMNS, revision: ColumnElement[int] = NEXT_REVISION
+) -> CompiledStatement:
     """Returns a write of tasks that takes the next number and returns ``answer`` of each row, in that order."""
-    return numbered(write, entity="task", action=action, returning=RECORDED_COLUMNS, answer=answer, revision=revision)
+    return recorded_write(
+        write, entity="task", action=action, returning=RECORDED_COLUMNS, answer=answer, revision=revision
+    )
 
 
 def completion_values(completed: Any) -> Row:
@@ -107,13 +109,19 @@ def with_derived_values(values: Row, action: str) -> Row:
 
 def update_own_task(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
     """Returns an UPDATE of one task that takes the next number, or joins the number ``taken`` already."""
-    return update_row(TASKS, (*OWN_TASK, NOT_DELETED), guarded=guarded, revision=TAKEN if taken else REVISION, **values)
+    return update_row(
+        TASKS,
+        (*OWN_TASK, NOT_DELETED),
+        guarded=guarded,
+        revision=CURRENT_REVISION if taken else NEXT_REVISION,
+        **values,
+    )
 
 
 @lru_cache(maxsize=512)
 def update_statement(
     columns: frozenset[str], *, guarded: bool = False, alone: bool = False, taken: bool = False, action: str = ""
-) -> Prepared:
+) -> CompiledStatement:
     """Returns an UPDATE of ``columns`` of one task.
 
     ``alone``: only if COMPLETES_ALONE. Without an ``action`` the row says which it is.
@@ -121,12 +129,12 @@ def update_statement(
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
     statement = update_own_task(guarded=guarded, taken=taken, **with_derived_values(values, action))
     recorded: Any = action or (COMPLETION_ACTION if "completed" in columns else "updated")
-    revision = TAKEN if taken else REVISION
+    revision = CURRENT_REVISION if taken else NEXT_REVISION
     return numbered_task(statement.where(COMPLETES_ALONE) if alone else statement, recorded, revision=revision)
 
 
 @lru_cache(maxsize=256)
-def update_rows_statement(same: frozenset[str], own: frozenset[str], action: str = "updated") -> Prepared:
+def update_rows_statement(same: frozenset[str], own: frozenset[str], action: str = "updated") -> CompiledStatement:
     """Returns an UPDATE of the tasks in the parameter ``rows``, as part of the write that has begun.
 
     The columns ``same`` become the same for all; ``rows`` are objects with an id and the columns ``own``.
@@ -138,10 +146,10 @@ def update_rows_statement(same: frozenset[str], own: frozenset[str], action: str
     return joined_write(statement, action, **with_derived_values(values, action))
 
 
-def joined_write(statement: Any, action: Any, *, answer: Sequence[str] = ("id",), **values: Any) -> Prepared:
+def joined_write(statement: Any, action: Any, *, answer: Sequence[str] = ("id",), **values: Any) -> CompiledStatement:
     """Returns an UPDATE of several tasks as part of the write that has begun. No row may be written twice in it."""
-    statement = statement.values(version=TAKEN, updated_at=TASK_WRITTEN_AT, **values)
-    return numbered_task(statement, action, answer=answer, revision=TAKEN)
+    statement = statement.values(version=CURRENT_REVISION, updated_at=TASK_WRITTEN_AT, **values)
+    return numbered_task(statement, action, answer=answer, revision=CURRENT_REVISION)
 
 
 def table_of_rows(names: frozenset[str], name: str = "wanted") -> Any:
@@ -167,7 +175,7 @@ async def select_for_write(session: Session, owner: str, task_id: int, versions:
 
 
 async def write_if_alone(
-    session: Session, owner: str, statement: Prepared, task_id: int, versions: list[int] | None, values: Row
+    session: Session, owner: str, statement: CompiledStatement, task_id: int, versions: list[int] | None, values: Row
 ) -> Any:
     """Returns the row; None when there is none, or when other rows must be written. The number is taken either way."""
     params = {"owner": owner, "task_id": task_id, "versions": versions, **values}

@@ -4,13 +4,13 @@ from typing import Any
 
 from sqlalchemy import Integer, bindparam, text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.schemas.stats import StatsRead
 
 GROUPS_MAX = 100  # projects and tags, those with the most tasks
 # One scan: whatever else is counted is counted of its groups, which are few beside the tasks.
-SELECT_STATS = Prepared(
+SELECT_STATS = CompiledStatement(
     text(f"""
 with zone as (
     select coalesce((select timezone from users where id = :owner), 'UTC') as name

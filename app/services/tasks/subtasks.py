@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, bindparam, case, func, or_, select, text, upd
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TooDeep, UndoConflict, UnknownReference
 from app.models.tasks import TASKS
@@ -44,7 +44,7 @@ def update_trees() -> Any:
 
 
 @lru_cache
-def write_trees_statement(*, moves: bool = False, completed: bool | None = None) -> Prepared:
+def write_trees_statement(*, moves: bool = False, completed: bool | None = None) -> CompiledStatement:
     """Returns the write of TASK_IDS and all below them: into ``project_id``, and completed or open again.
 
     One statement, since no row may be written twice: it leaves out what is so already. For its next occurrence a series
@@ -67,7 +67,7 @@ def write_trees_statement(*, moves: bool = False, completed: bool | None = None)
 
 
 # ``(root, id, level)`` of each of TASK_IDS and of what is below it.
-SELECT_TREES = Prepared(
+SELECT_TREES = CompiledStatement(
     text("""
     with recursive tree as (
         select id as root, id, 1 as level from tasks
@@ -79,7 +79,7 @@ SELECT_TREES = Prepared(
 )
 # The place of TASK_IDS below a parent: its project and depth, the levels that they take, and whether it is below them.
 # The trees end at others of TASK_IDS, which do not come along below them.
-SELECT_PARENT = Prepared(
+SELECT_PARENT = CompiledStatement(
     text("""
     with recursive up as (
         select id, parent_id, project_id, 1 as level from tasks
@@ -96,7 +96,7 @@ SELECT_PARENT = Prepared(
            coalesce((select max(level) from down), 1) as height,
            exists (select from up where id = any(:ids)) as is_below""").bindparams(TASK_IDS)
 )
-FIND_TORN = Prepared(
+FIND_TORN = CompiledStatement(
     text("""
     select t.id from tasks t
     left join tasks p on p.user_id = t.user_id and p.id = t.parent_id
@@ -107,7 +107,7 @@ FIND_TORN = Prepared(
            and p.id is not null)
     limit 1""").bindparams(bindparam("tasks", type_=ARRAY(BigInteger)), bindparam("projects", type_=ARRAY(BigInteger)))
 )
-FIND_TOO_DEEP = Prepared(
+FIND_TOO_DEEP = CompiledStatement(
     text(f"""
     with recursive up as (
         select id as root, parent_id, 1 as level from tasks where user_id = :owner and id = any(:tasks)

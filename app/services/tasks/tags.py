@@ -6,8 +6,8 @@ import msgspec
 from sqlalchemy import BigInteger, Text, any_, bindparam, case, func, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.db.changes import OWNER, REVISION
-from app.db.compiled import Prepared
+from app.db.changes import NEXT_REVISION, OWNER
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import InvalidCursor, TagExists, TagNotFound
 from app.models.task_fields import TAG_MAX
@@ -26,27 +26,29 @@ TagRow: Any = msgspec.defstruct("TagRow", list(TagRead.model_fields), frozen=Tru
 COUNTED_TAGS = """
     select tag, count(*) as count, count(*) filter (where not completed) as open
     from tasks, unnest(tags) tag where user_id = :owner and deleted_at is null"""
-SELECT_TAGS = Prepared(
+SELECT_TAGS = CompiledStatement(
     text(f"""
     {COUNTED_TAGS} and (cast(:after as text) is null or (lower(tag), tag) > (lower(:after), :after))
     group by tag order by lower(tag), tag limit :limit""").bindparams(
         bindparam("after", type_=Text), bindparam("limit", type_=BigInteger)
     )
 )
-SELECT_TAG = Prepared(text(f"{COUNTED_TAGS} and tags @> array[cast(:name as text)] and tag = :name group by tag"))
+SELECT_TAG = CompiledStatement(
+    text(f"{COUNTED_TAGS} and tags @> array[cast(:name as text)] and tag = :name group by tag")
+)
 
 OLD_TAG, NEW_TAG = bindparam("old", type_=Text), bindparam("new", type_=Text)
 # Also those in the trash: a task that is restored must not bring back a name that was given up.
 HAS_OLD_TAG = (TASKS.c.user_id == OWNER, any_(TASKS.c.tags) == OLD_TAG)
-FIND_TAGGED = Prepared(select(TASKS.c.id).where(*HAS_OLD_TAG).limit(1))
-FIND_LIVE_TAGGED = Prepared(select(TASKS.c.id).where(*HAS_OLD_TAG, TASKS.c.deleted_at.is_(None)).limit(1))
+FIND_TAGGED = CompiledStatement(select(TASKS.c.id).where(*HAS_OLD_TAG).limit(1))
+FIND_LIVE_TAGGED = CompiledStatement(select(TASKS.c.id).where(*HAS_OLD_TAG, TASKS.c.deleted_at.is_(None)).limit(1))
 
 
-def _write_tags(tags: Any) -> Prepared:
+def _write_tags(tags: Any) -> CompiledStatement:
     """Returns a write of the next TAGGED_BATCH tasks that have the tag: they get ``tags``, which must lack it."""
     batch = select(TASKS.c.id).where(*HAS_OLD_TAG).order_by(TASKS.c.id).limit(TAGGED_BATCH)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
-    statement = statement.values(tags=tags, version=REVISION, updated_at=TASK_WRITTEN_AT)
+    statement = statement.values(tags=tags, version=NEXT_REVISION, updated_at=TASK_WRITTEN_AT)
     return numbered_task(statement, "updated", answer=["id"])
 
 
@@ -97,7 +99,7 @@ async def delete_tag(session: Session, owner: str, name: str) -> None:
     await _write_all_tagged(session, owner, REMOVE_TAG, {"old": name})
 
 
-async def _write_all_tagged(session: Session, owner: str, statement: Prepared, values: dict[str, str]) -> None:
+async def _write_all_tagged(session: Session, owner: str, statement: CompiledStatement, values: dict[str, str]) -> None:
     """Repeats ``statement`` while there is a tagged task: a number without a change must not be."""
     values = {"owner": owner, **values}
     total = 0

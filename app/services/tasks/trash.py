@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import null, select, text, update
 
-from app.db.changes import OWNER, REVISION, TAKEN
-from app.db.compiled import Prepared
+from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TaskNotFound
-from app.models.task_rows import READ_COLUMNS, task_row
+from app.models.task_rows import TASK_READ_COLUMNS, task_row
 from app.models.tasks import TASKS
 from app.services.tasks.remind_at import remind_at
 from app.services.tasks.statements import (
@@ -36,10 +36,10 @@ from app.services.tasks.statements import (
 from app.services.tasks.subtasks import MAX_LEVELS, update_trees
 from app.services.users import lock_owner
 
-DELETE_TREE = joined_write(update_trees(), "deleted", answer=READ_COLUMNS, **DELETED_VALUES)
+DELETE_TREE = joined_write(update_trees(), "deleted", answer=TASK_READ_COLUMNS, **DELETED_VALUES)
 DELETE_TREES = joined_write(update_trees(), "deleted", **DELETED_VALUES)
 # How many tasks each has above itself, in the trash or not.
-SELECT_DEPTHS = Prepared(
+SELECT_DEPTHS = CompiledStatement(
     text("""
     with recursive up as (
         select id as task, parent_id, 0 as level from tasks where user_id = :owner and id = any(:ids)
@@ -50,7 +50,7 @@ SELECT_DEPTHS = Prepared(
 # Of each task, which is in the trash: the depth and project of its parent and its own project, each null where that is
 # not there, and how many levels come back together. Tasks are not looked up by what they have in common, such as the
 # moment at which they were deleted: that is how many there may be of them.
-SELECT_RETURNS = Prepared(
+SELECT_RETURNS = CompiledStatement(
     text("""
     with recursive up as (
         select id as task, parent_id, 0 as level from tasks where user_id = :owner and id = any(:ids)
@@ -75,7 +75,7 @@ SELECT_RETURNS = Prepared(
 )
 
 
-def _restore(answer: Sequence[str], *, revision: Any) -> Prepared:
+def _restore(answer: Sequence[str], *, revision: Any) -> CompiledStatement:
     """Returns the write of TASK_IDS, each into its place in ``rows``, and of what was deleted with them.
 
     Below a row each keeps its parent, and comes into the same project.
@@ -104,11 +104,14 @@ def _restore(answer: Sequence[str], *, revision: Any) -> Prepared:
     return numbered_task(statement, "restored", answer=answer, revision=revision)
 
 
-RESTORE_TREE, RESTORE_TREES = _restore(READ_COLUMNS, revision=REVISION), _restore(["id"], revision=TAKEN)
+RESTORE_TREE, RESTORE_TREES = (
+    _restore(TASK_READ_COLUMNS, revision=NEXT_REVISION),
+    _restore(["id"], revision=CURRENT_REVISION),
+)
 
 
 @lru_cache
-def delete_statement(*, guarded: bool) -> Prepared:
+def delete_statement(*, guarded: bool) -> CompiledStatement:
     """Returns the deletion of one task, if nothing is below it."""
     statement = update_own_task(guarded=guarded, deleted_at=TASK_WRITTEN_AT, remind_at=null())
     return numbered_task(statement.where(~HAS_SUBTASK, NO_WRITE_BETWEEN), "deleted")

@@ -8,21 +8,21 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from app.db.changes import OWNER
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.models.task_rows import due_of
 from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
 
-PAGE = 500
-PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
+EXPORT_PAGE_ROWS = 500
+EXPORT_PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
 # Columns that a file holds in another form, or not at all.
 OMITTED_COLUMNS = {"user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "anchor_on", "anchor_at"}
-AFTER = bindparam("after", type_=BigInteger)
+AFTER_ID = bindparam("after", type_=BigInteger)
 
 
-def _page(name: str, live: bool) -> Prepared:
+def _export_page(name: str, live: bool) -> CompiledStatement:
     entity = EXPORTED_ENTITIES[name]
     table: Any = entity.table
     columns: list[Any] = [*kept_columns(table)]
@@ -34,48 +34,50 @@ def _page(name: str, live: bool) -> Prepared:
     if entity.long_text:  # their length costs PostgreSQL no read of the text
         size = func.octet_length(func.coalesce(table.c[entity.long_text], ""))
         statement = statement.add_columns((func.sum(size).over(order_by=table.c.id) - size).label("before"))
-    statement = statement.where(table.c.user_id == OWNER, table.c.id > AFTER).order_by(table.c.id).limit(PAGE)
+    statement = (
+        statement.where(table.c.user_id == OWNER, table.c.id > AFTER_ID).order_by(table.c.id).limit(EXPORT_PAGE_ROWS)
+    )
     if live:
         statement = statement.where(table.c.deleted_at.is_(None))
     if entity.long_text:
         page = statement.subquery("page")
         kept = [column for column in page.c if column.name != "before"]
-        statement = select(*kept).where(page.c.before < PAGE_BYTES).order_by(page.c.id)
-    return Prepared(statement)
+        statement = select(*kept).where(page.c.before < EXPORT_PAGE_BYTES).order_by(page.c.id)
+    return CompiledStatement(statement)
 
 
-PAGES = {(name, live): _page(name, live) for name in EXPORTED_ENTITIES for live in (True, False)}
-HEAD = Prepared(select(USERS.c.revision, USERS.c.timezone).where(USERS.c.id == OWNER))
+SELECT_EXPORT_PAGES = {(name, live): _export_page(name, live) for name in EXPORTED_ENTITIES for live in (True, False)}
+SELECT_EXPORT_HEAD = CompiledStatement(select(USERS.c.revision, USERS.c.timezone).where(USERS.c.id == OWNER))
 
 
-class Head(NamedTuple):
+class ExportHead(NamedTuple):
     """The owner's revision and time zone."""
 
     revision: int
     timezone: str
 
 
-async def read_head(session: Session, owner: str) -> Head:
-    row = (await session.exec(HEAD, {"owner": owner})).first()
-    return Head(*row) if row else Head(0, "UTC")
+async def read_head(session: Session, owner: str) -> ExportHead:
+    row = (await session.exec(SELECT_EXPORT_HEAD, {"owner": owner})).first()
+    return ExportHead(*row) if row else ExportHead(0, "UTC")
 
 
 async def read_page(session: Session, owner: str, name: str, after: int, *, live: bool) -> list[Any]:
-    """Returns up to ``PAGE`` rows and about ``PAGE_BYTES`` with ids above ``after``; ``live``: without the trash."""
-    return (await session.exec(PAGES[name, live], {"owner": owner, "after": after})).all()
+    """Returns a page of the rows with ids above ``after``; ``live``: without the trash."""
+    return (await session.exec(SELECT_EXPORT_PAGES[name, live], {"owner": owner, "after": after})).all()
 
 
-def source_of(owner: str, row: Any) -> str:
+def source_id_of(owner: str, row: Any) -> str:
     """Returns the id of a row that is the same in every file and account: its source id, else owner and id."""
     return row.source_id or f"{owner}:{row.id}"
 
 
-def parent_source_of(owner: str, row: Any) -> str | None:
+def parent_source_id_of(owner: str, row: Any) -> str | None:
     """Returns the source id of the parent. Needs a row of a page without the trash."""
     return None if row.parent_id is None else row.parent_source_id or f"{owner}:{row.parent_id}"
 
 
-def exported(owner: str, row: Any) -> dict[str, Any]:
+def exported_row(owner: str, row: Any) -> dict[str, Any]:
     """Returns a row as the JSON export holds it."""
     names = list(row.keys()) if hasattr(row, "keys") else row._fields
     data = {name: getattr(row, name) for name in names if name not in OMITTED_COLUMNS}
@@ -83,5 +85,5 @@ def exported(owner: str, row: Any) -> dict[str, Any]:
         data["due_date"] = due_of(row)
         data["anchor_date"] = due_of(row, "anchor")
     if "source_id" in data:
-        data["source_id"] = source_of(owner, row)
+        data["source_id"] = source_id_of(owner, row)
     return data

@@ -12,18 +12,18 @@ from typing import Self
 
 from sqlalchemy import text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.database import Database
 from app.errors import AppError, ImportRunning
-from app.services.rate_limits.postgres import key_of, take
+from app.services.rate_limits.postgres import consume, quota_key
 from app.services.rate_limits.quota import Quota
 
-LEASE = Quota("importing", 1, 120)
+IMPORT_QUOTA = Quota("importing", 1, 120)
 RENEW_AFTER = 10.0  # seconds: most batches take less, and renewing costs a round trip or two
-RENEW = Prepared(
+RENEW_IMPORT_LEASE = CompiledStatement(
     text("update rate_limits set full_at = now() + make_interval(secs => cast(:seconds as integer)) where key = :key")
 )
-END = Prepared(text("delete from rate_limits where key = :key"))
+END_IMPORT_LEASE = CompiledStatement(text("delete from rate_limits where key = :key"))
 
 
 class ImportLease:
@@ -31,7 +31,7 @@ class ImportLease:
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
-        self._key = key_of(LEASE, owner)
+        self._key = quota_key(IMPORT_QUOTA, owner)
         self._renewed = 0.0
 
     async def __aenter__(self) -> Self:
@@ -40,7 +40,7 @@ class ImportLease:
 
     async def _take(self) -> None:
         started = time.monotonic()
-        admitted, _ = await take(self._database, LEASE, self._owner)
+        admitted, _ = await consume(self._database, IMPORT_QUOTA, self._owner)
         if not admitted:
             raise ImportRunning
         self._renewed = started
@@ -54,19 +54,19 @@ class ImportLease:
         """Renews the lease if it is old enough. Raises ImportRunning if it had expired and another import has begun."""
         if self._age < RENEW_AFTER:
             return
-        if self._age >= LEASE.seconds:
+        if self._age >= IMPORT_QUOTA.seconds:
             await self._take()
             return
         started = time.monotonic()
         async with self._database.auth_transaction() as session:
-            await session.exec(RENEW, {"key": self._key, "seconds": LEASE.seconds})
+            await session.exec(RENEW_IMPORT_LEASE, {"key": self._key, "seconds": IMPORT_QUOTA.seconds})
         self._renewed = started
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._age >= LEASE.seconds:
+        if self._age >= IMPORT_QUOTA.seconds:
             return
         with suppress(AppError):  # an earlier error matters more; the lease expires anyway
             async with self._database.auth_transaction() as session:
-                await session.exec(END, {"key": self._key})
+                await session.exec(END_IMPORT_LEASE, {"key": self._key})

@@ -1,11 +1,11 @@
 """The order in which rows that refer to each other can be created."""
 
-from app.services.transfer.import_row import Item
+from app.services.transfer.import_row import ImportRow
 
 LEVELS_MAX = 50  # each is one write; subtasks need five levels, and a series of a series is rare
 
 
-def in_levels(items: list[Item]) -> tuple[list[list[Item]], list[Item]]:
+def sort_into_levels(items: list[ImportRow]) -> tuple[list[list[ImportRow]], list[ImportRow]]:
     """Returns rows by level, each after the parent and the series that it refers to, else in the file's order.
 
     And the rows without a level: they refer to each other in a circle, or in a chain that is too long.
@@ -19,7 +19,7 @@ def in_levels(items: list[Item]) -> tuple[list[list[Item]], list[Item]]:
             followers.setdefault(places[source or ""], []).append(number)
             waits[number] += 1
     level = [number for number, count in enumerate(waits) if count == 0]
-    levels: list[list[Item]] = []
+    levels: list[list[ImportRow]] = []
     while level and len(levels) < LEVELS_MAX:
         levels.append([items[number] for number in level])
         following = []

@@ -9,7 +9,7 @@ SOURCE_MAX = 300
 
 
 @dataclass(slots=True)
-class Item:
+class ImportRow:
     """One row of a file. ``load`` parses its fields, as late as possible: files are large and rows are small.
 
     ``parent``, ``series``, ``task`` and ``project`` are source ids; ``project_name`` finds a project or creates it.
@@ -25,7 +25,7 @@ class Item:
     task: str | None = None
 
 
-def source_text(value: str) -> str:
+def bounded_source_id(value: str) -> str:
     """Returns ``value``, or its hash where the database cannot index it: when it is long or contains NUL."""
     if len(value) <= SOURCE_MAX and "\0" not in value:
         return value

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ValidationError
 from app.domain.recurrence import parse_rule
 from app.errors import AppError, Invalid
 from app.errors.findings import make_finding
-from app.models.task_reminders import spell
+from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
 from app.services.changes.entities import IMPORTED_ENTITIES
 
 # Columns that a file holds as the table does. References are looked up when the row is written.
 TASK_FIELDS = set(TASKS.c.keys()) - {"project_id", "parent_id"}
-LISTED = 20  # errors of one row
+LISTED_ERRORS = 20  # errors of one row
 ROW_SHAPES = {name: entity.imported for name, entity in IMPORTED_ENTITIES.items() if entity.imported}
 
 
@@ -28,23 +28,23 @@ class RowRefused(Exception):
         super().__init__("row refused")
 
 
-def refused(field: str, message: str, type_: str = "value_error") -> RowRefused:
+def row_error(field: str, message: str, type_: str = "value_error") -> RowRefused:
     """Returns an error of one field: a name, or names joined by dots."""
     return RowRefused([{"loc": field.split("."), "msg": message, "type": type_}])
 
 
-class Reader:
+class RowReader:
     """Validates rows, given the maximum length of a description, the time zone of local times, and the time."""
 
     def __init__(self, *, description_max: int, timezone: ZoneInfo, now: datetime) -> None:
         self._context = {"description_max": description_max}
         self._zone, self._now = timezone, now
 
-    def read_in(self, timezone: str) -> None:
+    def use_timezone(self, timezone: str) -> None:
         """Reads local times from now on as times in ``timezone``."""
         self._zone = ZoneInfo(timezone)
 
-    def read_zone(self, fields: dict[str, Any]) -> str:
+    def read_timezone(self, fields: dict[str, Any]) -> str:
         """Returns the time zone in the settings of a file. Raises RowRefused."""
         return str(self._validated(PreferencesUpdate, {"timezone": fields.get("timezone")}).timezone)
 
@@ -59,13 +59,13 @@ class Reader:
             raise RowRefused([{"loc": [], "msg": error.detail, "type": error.code}]) from None
         created = shape.created_at or self._now
         times = {"created_at": created, "updated_at": shape.updated_at or created, "deleted_at": shape.deleted_at}
-        return {key: _json(value) for key, value in (values | times).items()}
+        return {key: _json_value(value) for key, value in (values | times).items()}
 
     def _validated(self, shape: type[BaseModel], fields: dict[str, Any]) -> Any:
         try:
             return shape.model_validate(fields, context=self._context)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)[:LISTED]
+            found = error.errors(include_url=False, include_input=False)[:LISTED_ERRORS]
             raise RowRefused([make_finding(each) for each in found]) from None
 
     def _tasks(self, task: Any) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class Reader:
     def _reminder(self, reminder: str) -> str:
         if reminder.endswith("Z") or "P" in reminder:
             return reminder
-        return spell(datetime.fromisoformat(reminder).replace(tzinfo=self._zone))
+        return spell_instant(datetime.fromisoformat(reminder).replace(tzinfo=self._zone))
 
 
 def _same_fields(shape: BaseModel) -> dict[str, Any]:
@@ -102,5 +102,5 @@ def _same_fields(shape: BaseModel) -> dict[str, Any]:
     return dict(shape)
 
 
-def _json(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value

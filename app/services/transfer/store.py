@@ -7,19 +7,19 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 
-from app.db.changes import OWNER, REVISION, TAKEN, numbered
-from app.db.compiled import Prepared
+from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_write
+from app.db.compiled import CompiledStatement
 from app.db.results import encode_rows
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.errors import Conflict
-from app.models.task_rows import READ_COLUMNS
+from app.models.task_rows import TASK_READ_COLUMNS
 from app.models.types import MAX_ID
 from app.services.changes.entities import IMPORTED_ENTITIES, MANAGED_COLUMNS
 from app.services.tasks.remind_at import remind_at_of
 
 # Clients show a row after a "created" change, so a row that is imported into the trash gets "deleted".
-ACTION: Any = literal_column("case when written.deleted_at is null then 'created' else 'deleted' end")
+IMPORT_ACTION: Any = literal_column("case when written.deleted_at is null then 'created' else 'deleted' end")
 
 
 def _columns(table: Any) -> list[str]:
@@ -27,7 +27,7 @@ def _columns(table: Any) -> list[str]:
     return [column.name for column in table.c if column.computed is None and column.name not in kept]
 
 
-def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) -> Prepared:
+def _insert_statement(name: str, *, revision: Any = NEXT_REVISION, answer: Sequence[str] = ()) -> CompiledStatement:
     entity = IMPORTED_ENTITIES[name]
     table, columns = entity.table, _columns(entity.table)
     rows: Any = (
@@ -40,39 +40,40 @@ def _insert(name: str, *, revision: Any = REVISION, answer: Sequence[str] = ()) 
         values["remind_at"] = remind_at_of(rows)
     write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
     write = write.on_conflict_do_nothing()  # names that only the database considers equal
-    return numbered(
+    return recorded_write(
         write,
         entity=entity.name,
-        action=ACTION,
+        action=IMPORT_ACTION,
         returning=kept_columns(table),
         answer=answer or ["id", entity.known_by],
         revision=revision,
     )
 
 
-INSERT = {name: _insert(name) for name in IMPORTED_ENTITIES}
+INSERT_ROWS = {name: _insert_statement(name) for name in IMPORTED_ENTITIES}
 INSERT_TASK = {
-    taken: _insert("tasks", revision=TAKEN if taken else REVISION, answer=READ_COLUMNS) for taken in (False, True)
+    taken: _insert_statement("tasks", revision=CURRENT_REVISION if taken else NEXT_REVISION, answer=TASK_READ_COLUMNS)
+    for taken in (False, True)
 }
-_SOURCES, _IDS = bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(BigInteger))
+_SOURCE_IDS, _ROW_IDS = bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(BigInteger))
 
 
-def _known(name: str) -> Prepared:
+def _select_known(name: str) -> CompiledStatement:
     entity = IMPORTED_ENTITIES[name]
     table, source = entity.table, entity.table.c[entity.known_by]
     statement = select(table.c.id, source).where(table.c.user_id == OWNER)
     if entity.known_by == "name":  # the name of a row in the trash is free again
-        return Prepared(statement.where(source == func.any(_SOURCES), table.c.deleted_at.is_(None)))
-    made_here = (table.c.id == func.any(_IDS)) & source.is_(None)
-    return Prepared(statement.where((source == func.any(_SOURCES)) | made_here))
+        return CompiledStatement(statement.where(source == func.any(_SOURCE_IDS), table.c.deleted_at.is_(None)))
+    made_here = (table.c.id == func.any(_ROW_IDS)) & source.is_(None)
+    return CompiledStatement(statement.where((source == func.any(_SOURCE_IDS)) | made_here))
 
 
-KNOWN = {name: _known(name) for name in IMPORTED_ENTITIES}
-PROJECT_NAMES = Prepared(
+SELECT_KNOWN_ROWS = {name: _select_known(name) for name in IMPORTED_ENTITIES}
+SELECT_PROJECT_NAMES = CompiledStatement(
     text("select lower(name), id from projects where user_id = :owner and deleted_at is null order by id desc")
 )
 # Where tasks are now. The depth is checked, so that no file can create a tree that requests cannot.
-PLACES = Prepared(
+SELECT_IMPORT_TARGETS = CompiledStatement(
     text("""
     with recursive up (start, parent_id, depth) as (
         select id, parent_id, 1 from tasks where user_id = :owner and id = any(cast(:ids as bigint[]))
@@ -82,14 +83,14 @@ PLACES = Prepared(
     from (select start, max(depth) as depth from up group by start) found
     join tasks t on t.user_id = :owner and t.id = found.start""")
 )
-PROJECTS = Prepared(
+SELECT_LIVE_PROJECTS = CompiledStatement(
     text("""
     select id, deleted_at is null as live from projects
     where user_id = :owner and id = any(cast(:ids as bigint[]))""")
 )
 
 
-class Place(NamedTuple):
+class ImportTarget(NamedTuple):
     """The place of a parent task. ``depth`` is 1 for one without a parent."""
 
     depth: int
@@ -102,36 +103,36 @@ async def find_known(session: Session, owner: str, name: str, sources: Collectio
     own = f"{owner}:"
     ids = [int(n) for s in sources if s.startswith(own) and (n := s[len(own) :]).isascii() and n.isdigit()]
     ids = [number for number in ids if number <= MAX_ID]
-    rows = (await session.exec(KNOWN[name], {"owner": owner, "sources": list(sources), "ids": ids})).all()
+    rows = (await session.exec(SELECT_KNOWN_ROWS[name], {"owner": owner, "sources": list(sources), "ids": ids})).all()
     return {source or f"{own}{number}": number for number, source in rows}
 
 
-async def find_places(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, Place]:
+async def find_import_targets(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, ImportTarget]:
     """Returns the places of those tasks that exist, also in the trash."""
-    rows = (await session.exec(PLACES, {"owner": owner, "ids": list(task_ids)})).all()
-    return {number: Place(depth, project_id, live) for number, depth, project_id, live in rows}
+    rows = (await session.exec(SELECT_IMPORT_TARGETS, {"owner": owner, "ids": list(task_ids)})).all()
+    return {number: ImportTarget(depth, project_id, live) for number, depth, project_id, live in rows}
 
 
 async def find_projects(session: Session, owner: str, project_ids: Collection[int]) -> dict[int, bool]:
     """Returns whether projects are live, for those that exist."""
-    rows = (await session.exec(PROJECTS, {"owner": owner, "ids": list(project_ids)})).all()
+    rows = (await session.exec(SELECT_LIVE_PROJECTS, {"owner": owner, "ids": list(project_ids)})).all()
     return dict([tuple(row) for row in rows])
 
 
 async def find_project_names(session: Session, owner: str) -> dict[str, int]:
     """Returns the ids of live projects by name in lower case; the oldest of several with one name."""
-    return dict([tuple(row) for row in (await session.exec(PROJECT_NAMES, {"owner": owner})).all()])
+    return dict([tuple(row) for row in (await session.exec(SELECT_PROJECT_NAMES, {"owner": owner})).all()])
 
 
 async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Inserts ``rows`` in one write; returns their ids by source id. Raises Conflict when all of them exist."""
     text = await asyncio.to_thread(encode_rows, rows)
-    made = (await session.exec(INSERT[name], {"owner": owner, "rows": text})).all()
+    made = (await session.exec(INSERT_ROWS[name], {"owner": owner, "rows": text})).all()
     if not made:
         raise Conflict
     return {source: number for number, source in made}
 
 
 async def insert_task(session: Session, owner: str, row: dict[str, Any], *, taken: bool) -> Any:
-    """Inserts a task; returns a record of ``READ_COLUMNS``. With ``taken`` it joins the write of this transaction."""
+    """Inserts a task; returns its TASK_READ_COLUMNS. With ``taken`` it joins the write of this transaction."""
     return (await session.exec(INSERT_TASK[taken], {"owner": owner, "rows": encode_rows([row])})).one()

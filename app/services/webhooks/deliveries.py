@@ -10,17 +10,17 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.clock import now
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.json_codec import encode
 from app.net.outbound import Outcome
 from app.services.changes.feed import change_row
 
-LEASE = 40  # seconds
-KEPT = 200  # attempts listed for one webhook
-GIVE_UP = "No success for 24 hours: "
+LEASE_SECONDS = 40  # seconds
+KEPT_DELIVERIES = 200  # attempts listed for one webhook
+GIVE_UP_REASON = "No success for 24 hours: "
 
-DUE = Prepared(
+SELECT_DUE_WEBHOOKS = CompiledStatement(
     text("""
     select w.user_id, w.id from webhooks w join users u on u.id = w.user_id
     where w.disabled_at is null and (w.leased_until is null or w.leased_until < now())
@@ -29,9 +29,9 @@ DUE = Prepared(
       and (cast(:owners as text[]) is null or w.user_id = any(cast(:owners as text[])))
     order by w.next_attempt_at limit 500""")
 )
-CLAIM = Prepared(
+CLAIM_WEBHOOK = CompiledStatement(
     text(f"""
-    update webhooks w set lease = cast(:lease as uuid), leased_until = now() + interval '{LEASE} seconds'
+    update webhooks w set lease = cast(:lease as uuid), leased_until = now() + interval '{LEASE_SECONDS} seconds'
     where w.user_id = :owner and w.id = (
         select id from webhooks
         where user_id = :owner and id = :webhook_id and disabled_at is null
@@ -42,7 +42,7 @@ CLAIM = Prepared(
         (select revision from users where id = :owner) as current""")  # noqa: S608 - a constant
 )
 # Its snapshot is later than the one that read ``current``: changes that it does not see have later revisions.
-NEXT = Prepared(
+SELECT_NEXT_EVENT = CompiledStatement(
     text("""
     select revision, entity, entity_id, action, data, at, through from changes
     where user_id = :owner
@@ -50,39 +50,42 @@ NEXT = Prepared(
       and (cast(:events as text[]) = '{}' or entity || '.' || action = any(cast(:events as text[])))
     order by revision, entity, entity_id limit 1""")
 )
-HELD = "user_id = :owner and id = :webhook_id and lease = cast(:lease as uuid)"
-RELEASE = "lease = null, leased_until = null"
-DRAINED = Prepared(
+HOLDS_LEASE = "user_id = :owner and id = :webhook_id and lease = cast(:lease as uuid)"
+RELEASE_LEASE = "lease = null, leased_until = null"
+RECORD_NO_EVENT = CompiledStatement(
     text(f"""
-    update webhooks set after_revision = cast(:current as bigint) + 1, after_entity = '', after_entity_id = 0, {RELEASE}
-    where {HELD}""")  # noqa: S608
+    update webhooks set after_revision = cast(:current as bigint) + 1, after_entity = '', after_entity_id = 0,
+        {RELEASE_LEASE}
+    where {HOLDS_LEASE}""")  # noqa: S608
 )
-DONE = Prepared(
+RECORD_DELIVERED = CompiledStatement(
     text(f"""
     update webhooks set after_revision = :revision, after_entity = :entity, after_entity_id = :entity_id,
-        attempts = 0, failing_since = null, {RELEASE}
-    where {HELD} returning id""")  # noqa: S608
+        attempts = 0, failing_since = null, {RELEASE_LEASE}
+    where {HOLDS_LEASE} returning id""")  # noqa: S608
 )
 # The outcome of a test does not affect the events: their failures and their next attempt stay as they are.
-TESTED = Prepared(text(f"update webhooks set test_requested = false, {RELEASE} where {HELD} returning id"))  # noqa: S608
-GONE = "(:final or failing_since < now() - make_interval(secs => :window))"
-FAILED = Prepared(
-    text(f"""
-    update webhooks set attempts = attempts + 1, failing_since = coalesce(failing_since, now()), {RELEASE},
-        next_attempt_at = now() + make_interval(secs => :delay),
-        disabled_at = case when {GONE} then now() end, disabled_reason = case when {GONE} then :reason end
-    where {HELD} returning id""")  # noqa: S608
+RECORD_TESTED = CompiledStatement(
+    text(f"update webhooks set test_requested = false, {RELEASE_LEASE} where {HOLDS_LEASE} returning id")  # noqa: S608
 )
-NOTE = Prepared(
+IS_FINAL = "(:final or failing_since < now() - make_interval(secs => :window))"
+RECORD_FAILED = CompiledStatement(
+    text(f"""
+    update webhooks set attempts = attempts + 1, failing_since = coalesce(failing_since, now()), {RELEASE_LEASE},
+        next_attempt_at = now() + make_interval(secs => :delay),
+        disabled_at = case when {IS_FINAL} then now() end, disabled_reason = case when {IS_FINAL} then :reason end
+    where {HOLDS_LEASE} returning id""")  # noqa: S608
+)
+INSERT_DELIVERY = CompiledStatement(
     text("""
     insert into webhook_deliveries (user_id, webhook_id, message_id, event, attempt, status, error, latency_ms)
     values (:owner, :webhook_id, :message_id, :event, :attempt, :status, :error, :latency_ms)""")
 )
-TRIM = Prepared(
+PRUNE_DELIVERIES = CompiledStatement(
     text(f"""
     delete from webhook_deliveries where user_id = :owner and webhook_id = :webhook_id and id <= (
         select id from webhook_deliveries where user_id = :owner and webhook_id = :webhook_id
-        order by id desc offset {KEPT} limit 1)""")  # noqa: S608
+        order by id desc offset {KEPT_DELIVERIES} limit 1)""")  # noqa: S608
 )
 
 
@@ -98,18 +101,20 @@ class Job(NamedTuple):
     key: tuple[int, str, int] | None
 
 
-async def find_due(session: Session, owner: str, *, owners: list[str] | None, busy: list[int]) -> list[tuple[str, int]]:
+async def find_due_webhooks(
+    session: Session, owner: str, *, owners: list[str] | None, busy: list[int]
+) -> list[tuple[str, int]]:
     """Returns webhooks with events to deliver, of ``owners`` or of all, without those in ``busy``.
 
     Runs as the worker's role, which can read nothing else.
     """
-    return [tuple(row) for row in (await session.exec(DUE, {"owners": owners, "busy": busy})).all()]
+    return [tuple(row) for row in (await session.exec(SELECT_DUE_WEBHOOKS, {"owners": owners, "busy": busy})).all()]
 
 
-async def take_job(session: Session, owner: str, webhook_id: int, lease: UUID) -> Job | None:
+async def claim_job(session: Session, owner: str, webhook_id: int, lease: UUID) -> Job | None:
     """Claims the next event; returns None when there is none, or when another worker holds the lease."""
     mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
-    hook = (await session.exec(CLAIM, mine)).first()
+    hook = (await session.exec(CLAIM_WEBHOOK, mine)).first()
     if hook is None:
         return None
     keys = [hook.secret, *([hook.previous_secret] if hook.previous_secret else [])]
@@ -119,9 +124,9 @@ async def take_job(session: Session, owner: str, webhook_id: int, lease: UUID) -
         message_id = f"{webhook_id}-test-{int(stamp.timestamp() * 1000)}"
         return Job(hook.url, keys, 1, message_id, "webhook.test", encode(body), None)
     position = {"revision": hook.after_revision, "entity": hook.after_entity, "entity_id": hook.after_entity_id}
-    row = (await session.exec(NEXT, {"owner": owner, "events": hook.events, **position})).first()
+    row = (await session.exec(SELECT_NEXT_EVENT, {"owner": owner, "events": hook.events, **position})).first()
     if row is None:
-        await session.exec(DRAINED, {**mine, "current": hook.current})
+        await session.exec(RECORD_NO_EVENT, {**mine, "current": hook.current})
         return None
     change = change_row(row)
     event = f"{change.entity}.{change.action}"
@@ -131,7 +136,7 @@ async def take_job(session: Session, owner: str, webhook_id: int, lease: UUID) -
     return Job(hook.url, keys, hook.attempts + 1, message_id, event, encode(body), key)
 
 
-async def note_outcome(
+async def record_outcome(
     session: Session,
     owner: str,
     webhook_id: int,
@@ -150,16 +155,18 @@ async def note_outcome(
     mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
     result = f"it answered {outcome.status}." if outcome.status else (outcome.error or "")
     if job.key is None:  # a failed test is only listed
-        held = await session.exec(TESTED, mine)
+        held = await session.exec(RECORD_TESTED, mine)
     elif outcome.delivered:
         position = dict(zip(("revision", "entity", "entity_id"), job.key, strict=True))
-        held = await session.exec(DONE, {**mine, **position})
+        held = await session.exec(RECORD_DELIVERED, {**mine, **position})
     else:
         final = outcome.status == 410
-        reason = "The endpoint answered 410 Gone." if final else GIVE_UP + result
-        held = await session.exec(FAILED, {**mine, "delay": delay, "window": window, "final": final, "reason": reason})
+        reason = "The endpoint answered 410 Gone." if final else GIVE_UP_REASON + result
+        held = await session.exec(
+            RECORD_FAILED, {**mine, "delay": delay, "window": window, "final": final, "reason": reason}
+        )
     note = {"message_id": job.message_id, "event": job.event, "attempt": job.attempt, **outcome._asdict()}
     if held.first() is not None:
-        await session.exec(NOTE, {**mine, **note})
-        await session.exec(TRIM, mine)
+        await session.exec(INSERT_DELIVERY, {**mine, **note})
+        await session.exec(PRUNE_DELIVERIES, mine)
     return outcome.delivered or job.key is None

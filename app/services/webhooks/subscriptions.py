@@ -8,7 +8,7 @@ import msgspec
 from pydantic import MISSING
 from sqlalchemy import text
 
-from app.db.compiled import Prepared
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
@@ -20,19 +20,19 @@ WebhookRow: Any = msgspec.defstruct("WebhookRow", list(WebhookRead.model_fields)
 WebhookRowWithSecret: Any = msgspec.defstruct("WebhookRowWithSecret", list(WebhookCreated.model_fields), frozen=True)
 DeliveryRow: Any = msgspec.defstruct("DeliveryRow", list(DeliveryRead.model_fields), frozen=True)
 
-READ = "id, url, events, disabled_at is null as active, disabled_reason, failing_since, created_at"
-MINE = "user_id = :owner and id = :webhook_id"
-LIST = Prepared(text(f"select {READ} from webhooks where user_id = :owner order by id"))  # noqa: S608 - constants
-GET = Prepared(text(f"select {READ} from webhooks where {MINE}"))  # noqa: S608
-CREATE = Prepared(
+WEBHOOK_COLUMNS = "id, url, events, disabled_at is null as active, disabled_reason, failing_since, created_at"
+IS_WEBHOOK = "user_id = :owner and id = :webhook_id"
+SELECT_WEBHOOKS = CompiledStatement(text(f"select {WEBHOOK_COLUMNS} from webhooks where user_id = :owner order by id"))  # noqa: S608 - constants
+SELECT_WEBHOOK = CompiledStatement(text(f"select {WEBHOOK_COLUMNS} from webhooks where {IS_WEBHOOK}"))  # noqa: S608
+INSERT_WEBHOOK = CompiledStatement(
     text(f"""
     insert into webhooks (user_id, url, events, secret, after_revision)
     select cast(:owner as text), :url, cast(:events as text[]), :secret,
            (select revision from users where id = :owner) + 1
     where (select count(*) from webhooks where user_id = :owner) < {MAX_WEBHOOKS}
-    returning {READ}, secret""")  # noqa: S608
+    returning {WEBHOOK_COLUMNS}, secret""")  # noqa: S608
 )
-UPDATE = Prepared(
+UPDATE_WEBHOOK = CompiledStatement(
     text(f"""
     update webhooks set
         url = coalesce(:url, url), events = coalesce(cast(:events as text[]), events),
@@ -43,20 +43,20 @@ UPDATE = Prepared(
         attempts = case when :active then 0 else attempts end,
         failing_since = case when :active then null else failing_since end,
         next_attempt_at = case when :active then now() else next_attempt_at end
-    where {MINE} returning {READ}"""),  # noqa: S608
+    where {IS_WEBHOOK} returning {WEBHOOK_COLUMNS}"""),  # noqa: S608
     notifies=True,
 )
-ROTATE = Prepared(
+ROTATE_SECRET = CompiledStatement(
     text(f"""
     update webhooks set previous_secret = secret, previous_secret_until = now() + interval '24 hours', secret = :secret
-    where {MINE} returning {READ}, secret""")  # noqa: S608
+    where {IS_WEBHOOK} returning {WEBHOOK_COLUMNS}, secret""")  # noqa: S608
 )
-DELETE = Prepared(text(f"delete from webhooks where {MINE} returning id"))  # noqa: S608
-TEST = Prepared(
-    text(f"update webhooks set test_requested = true where {MINE} returning disabled_reason"),  # noqa: S608
+DELETE_WEBHOOK = CompiledStatement(text(f"delete from webhooks where {IS_WEBHOOK} returning id"))  # noqa: S608
+REQUEST_TEST = CompiledStatement(
+    text(f"update webhooks set test_requested = true where {IS_WEBHOOK} returning disabled_reason"),  # noqa: S608
     notifies=True,
 )
-DELIVERIES = Prepared(
+SELECT_DELIVERIES = CompiledStatement(
     text("""
     select id, message_id, event, attempt, status, error, latency_ms, at from webhook_deliveries
     where user_id = :owner and webhook_id = :webhook_id order by id desc limit 100""")
@@ -69,12 +69,12 @@ def new_secret() -> str:
 
 
 async def list_webhooks(session: Session, owner: str) -> list[Any]:
-    return [WebhookRow(*row) for row in (await session.exec(LIST, {"owner": owner})).all()]
+    return [WebhookRow(*row) for row in (await session.exec(SELECT_WEBHOOKS, {"owner": owner})).all()]
 
 
 async def get_webhook(session: Session, owner: str, webhook_id: int) -> Any:
     """Returns a webhook. Raises WebhookNotFound."""
-    return WebhookRow(*await _one(session, GET, owner, webhook_id))
+    return WebhookRow(*await _require_one(session, SELECT_WEBHOOK, owner, webhook_id))
 
 
 async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *, allow_private: bool) -> Any:
@@ -82,7 +82,7 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
     check_url(webhook.url, allow_private=allow_private)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
-    row = (await session.exec(CREATE, values)).first()
+    row = (await session.exec(INSERT_WEBHOOK, values)).first()
     if row is None:
         raise TooManyWebhooks
     return WebhookRowWithSecret(*row)
@@ -97,33 +97,35 @@ async def update_webhook(
     }
     if values["url"] is not None:
         check_url(values["url"], allow_private=allow_private)
-    return WebhookRow(*await _one(session, UPDATE, owner, webhook_id, **values))
+    return WebhookRow(*await _require_one(session, UPDATE_WEBHOOK, owner, webhook_id, **values))
 
 
 async def rotate_secret(session: Session, owner: str, webhook_id: int) -> Any:
     """Sets a new secret; for a day messages are also signed with the old one. Raises WebhookNotFound."""
-    return WebhookRowWithSecret(*await _one(session, ROTATE, owner, webhook_id, secret=new_secret()))
+    return WebhookRowWithSecret(*await _require_one(session, ROTATE_SECRET, owner, webhook_id, secret=new_secret()))
 
 
 async def delete_webhook(session: Session, owner: str, webhook_id: int) -> None:
     """Deletes a webhook. Raises WebhookNotFound."""
-    await _one(session, DELETE, owner, webhook_id)
+    await _require_one(session, DELETE_WEBHOOK, owner, webhook_id)
 
 
 async def test_webhook(session: Session, owner: str, webhook_id: int) -> None:
     """Makes the worker send a ``webhook.test``. Raises WebhookNotFound and WebhookDisabled."""
-    if await _one(session, TEST, owner, webhook_id):
+    if await _require_one(session, REQUEST_TEST, owner, webhook_id):
         raise WebhookDisabled
 
 
 async def list_deliveries(session: Session, owner: str, webhook_id: int) -> list[Any]:
     """Returns the latest attempts, latest first. Raises WebhookNotFound."""
-    await _one(session, GET, owner, webhook_id)
-    rows = (await session.exec(DELIVERIES, {"owner": owner, "webhook_id": webhook_id})).all()
+    await _require_one(session, SELECT_WEBHOOK, owner, webhook_id)
+    rows = (await session.exec(SELECT_DELIVERIES, {"owner": owner, "webhook_id": webhook_id})).all()
     return [DeliveryRow(*row) for row in rows]
 
 
-async def _one(session: Session, statement: Prepared, owner: str, webhook_id: int, **values: Any) -> Any:
+async def _require_one(
+    session: Session, statement: CompiledStatement, owner: str, webhook_id: int, **values: Any
+) -> Any:
     rows = (await session.exec(statement, {"owner": owner, "webhook_id": webhook_id, **values})).all()
     if not rows:
         raise WebhookNotFound

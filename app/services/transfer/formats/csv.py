@@ -14,34 +14,34 @@ from app.errors import Invalid
 from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
-from app.services.transfer.export_pages import parent_source_of, source_of
-from app.services.transfer.import_row import Fingerprints, Item, source_text
+from app.services.transfer.export_pages import parent_source_id_of, source_id_of
+from app.services.transfer.import_row import Fingerprints, ImportRow, bounded_source_id
 
-COLUMNS = (
+CSV_COLUMNS = (
     "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
     "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-LISTS = ("tags", "reminders")
-LIST_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell with a list
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+LIST_COLUMNS = ("tags", "reminders")
+LIST_CELL_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell with a list
 
 
-def heading() -> bytes:
-    return _line(COLUMNS).encode()
+def csv_header() -> bytes:
+    return _line(CSV_COLUMNS).encode()
 
 
-def line(owner: str, row: Any, projects: Mapping[int, str]) -> bytes:
-    return _line([safe(cell) for cell in _cells(owner, row, projects)]).encode()
+def csv_line(owner: str, row: Any, projects: Mapping[int, str]) -> bytes:
+    return _line([escape_cell(cell) for cell in _cells(owner, row, projects)]).encode()
 
 
-def safe(cell: str) -> str:
+def escape_cell(cell: str) -> str:
     """Escapes a cell that a spreadsheet would take for a formula."""
-    return f"'{cell}" if cell.startswith((*FORMULA, "'")) else cell
+    return f"'{cell}" if cell.startswith((*FORMULA_STARTS, "'")) else cell
 
 
-def unsafe(cell: str) -> str:
-    """Removes the apostrophe that ``safe`` adds, and no other."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith((*FORMULA, "'")) else cell
+def unescape_cell(cell: str) -> str:
+    """Removes the apostrophe that ``escape_cell`` adds, and no other."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith((*FORMULA_STARTS, "'")) else cell
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -51,11 +51,11 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
-    parent = parent_source_of(owner, row) or ""
+    parent = parent_source_id_of(owner, row) or ""
     return [
-        source_of(owner, row), row.title, row.description or "", str(row.completed).lower(), row.priority,
-        _moment(due_of(row)), _list(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",
-        row.recurrence_from, _list(row.reminders), _moment(row.completed_at), _moment(row.created_at),
+        source_id_of(owner, row), row.title, row.description or "", str(row.completed).lower(), row.priority,
+        _moment(due_of(row)), _list_cell(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",
+        row.recurrence_from, _list_cell(row.reminders), _moment(row.completed_at), _moment(row.created_at),
         _moment(row.updated_at),
     ]  # fmt: skip
 
@@ -66,22 +66,22 @@ def _moment(value: date | datetime | None) -> str:
     return value.isoformat() if value else ""
 
 
-def _list(values: Sequence[str]) -> str:
+def _list_cell(values: Sequence[str]) -> str:
     return _line(values).removesuffix("\r\n") if values else ""
 
 
-def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[Item]:
+def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[ImportRow]:
     """Yields the tasks. Columns may be in any order, and any but ``title`` may be missing."""
     names = [name.strip().lower() for name in header]
     made = Fingerprints("csv")
     for number, cells in enumerate(table, start=1):
         if not any(cells):
             continue
-        fields = {name: unsafe(cell) for name, cell in zip(names, cells, strict=False) if cell and name}
+        fields = {name: unescape_cell(cell) for name, cell in zip(names, cells, strict=False) if cell and name}
         source = fields.pop("source_id", None) or made.of(*cells)
         parent, project = fields.pop("parent", None), fields.pop("project", None)
-        yield Item(
-            number, source_text(source), _loader(fields), parent=source_text(parent) if parent else None,
+        yield ImportRow(
+            number, bounded_source_id(source), _loader(fields), parent=bounded_source_id(parent) if parent else None,
             project_name=project,
         )  # fmt: skip
 
@@ -89,9 +89,9 @@ def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) 
 def _loader(fields: dict[str, str]) -> Any:
     def load() -> dict[str, Any]:
         values: dict[str, Any] = dict(fields)
-        for name in LISTS:
+        for name in LIST_COLUMNS:
             if name in values:
-                if len(values[name]) > LIST_MAX:
+                if len(values[name]) > LIST_CELL_MAX:
                     raise Invalid("The list is too long.", loc=("body", name))
                 values[name] = next(csv.reader(io.StringIO(values[name], newline="")), [])
         if "completed" in values:

@@ -11,25 +11,25 @@ from app.errors import NESTED_MAX, Invalid, NestedTooDeep, NotACalendar
 from app.models.accounts import known_time_zones
 from app.models.task_fields import TAGS_MAX
 from app.models.types import RAW_FACTOR
-from app.services.transfer.import_row import Fingerprints, Item, source_text
+from app.services.transfer.import_row import Fingerprints, ImportRow, bounded_source_id
 
-LINE_MAX = 100_000  # characters of one unfolded line
+CONTENT_LINE_MAX = 100_000  # characters of one unfolded line
 PROPERTIES_MAX = 1_000  # of one to-do
 TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is refused
-PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
+ICS_PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
     range(6, 10), "low"
 )
-_NAME = re.compile(
+_NAME_PATTERN = re.compile(
     r"([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:\"[^\"]*\"|[^\";:,]*)(?:,(?:\"[^\"]*\"|[^\";:,]*))*)*):", re.DOTALL
 )
-_PARAMETER = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
-_LISTED = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_EDGES, _KEPT = (
+_PARAMETER_PATTERN = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
+_LIST_PATTERN = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
+_ESCAPE_PATTERN = re.compile(r"\\(.)", re.DOTALL)
+_EDGE_LETTERS, _READ_COMPONENTS = (
     frozenset("BbEe"),
     frozenset({"VTODO", "VALARM"}),
 )  # the first letters of BEGIN and END; the components that are read
-_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
+_DATE_PATTERN = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
 
 
 class Property(NamedTuple):
@@ -38,7 +38,7 @@ class Property(NamedTuple):
     value: str
 
 
-def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
+def read_ics(lines: Iterable[str]) -> Iterator[ImportRow]:
     """Yields the to-dos. Raises NotACalendar and NestedTooDeep."""
     made = Fingerprints("ics")
     stack: list[str] = []
@@ -46,7 +46,11 @@ def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
     alarms: list[Property] = []
     number = 0
     for line in unfold(lines):
-        if stack and line[:1] not in _EDGES and not (stack[-1] in _KEPT and len(todo) <= PROPERTIES_MAX):
+        if (
+            stack
+            and line[:1] not in _EDGE_LETTERS
+            and not (stack[-1] in _READ_COMPONENTS and len(todo) <= PROPERTIES_MAX)
+        ):
             continue  # most of a large calendar is events
         found = _property(line)
         if found is None:
@@ -75,15 +79,15 @@ def read_calendar(lines: Iterable[str]) -> Iterator[Item]:
 
 
 def unfold(lines: Iterable[str]) -> Iterator[str]:
-    """Yields unfolded content lines (3.1), each cut after ``LINE_MAX`` characters."""
+    """Yields unfolded content lines (3.1), each cut after ``CONTENT_LINE_MAX`` characters."""
     pieces: list[str] = []
-    room = LINE_MAX
+    room = CONTENT_LINE_MAX
     for raw in lines:
         line = raw.rstrip("\r\n")
         if line[:1] not in {" ", "\t"}:
             if pieces:
                 yield "".join(pieces)
-            pieces, room = [], LINE_MAX
+            pieces, room = [], CONTENT_LINE_MAX
         else:
             line = line[1:]
         if line and room:
@@ -94,13 +98,13 @@ def unfold(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _property(line: str) -> Property | None:
-    if (found := _NAME.match(line)) is None:
+    if (found := _NAME_PATTERN.match(line)) is None:
         return None
-    parameters = {name.upper(): value.strip('"') for name, value in _PARAMETER.findall(found[2])}
+    parameters = {name.upper(): value.strip('"') for name, value in _PARAMETER_PATTERN.findall(found[2])}
     return Property(found[1].upper(), parameters, line[found.end() :])
 
 
-def _item(number: int, properties: list[Property], alarms: list[Property], made: Fingerprints) -> Item:
+def _item(number: int, properties: list[Property], alarms: list[Property], made: Fingerprints) -> ImportRow:
     first: dict[str, Property] = {}
     for found in properties:
         first.setdefault(found.name, found)
@@ -115,18 +119,18 @@ def _item(number: int, properties: list[Property], alarms: list[Property], made:
     )  # fmt: skip
     tags = (tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip())
     too_many = max(len(properties), len(alarms)) > PROPERTIES_MAX
-    fields = _refuse if too_many else lambda: _fields(first, text, list(islice(tags, TAGS_READ)), alarms)
-    return Item(
-        number, source_text(source), fields, parent=source_text(parent) if parent else None,
+    fields = _refuse_todo if too_many else lambda: _todo_fields(first, text, list(islice(tags, TAGS_READ)), alarms)
+    return ImportRow(
+        number, bounded_source_id(source), fields, parent=bounded_source_id(parent) if parent else None,
         project_name=text.get("X-TODO-PROJECT"),
     )  # fmt: skip
 
 
-def _refuse() -> dict[str, Any]:
+def _refuse_todo() -> dict[str, Any]:
     raise Invalid(f"A to-do has at most {PROPERTIES_MAX} properties.", loc=("body",))
 
 
-def _fields(
+def _todo_fields(
     first: dict[str, Property], text: dict[str, str], tags: list[str], alarms: list[Property]
 ) -> dict[str, Any]:
     completed = text.get("STATUS", "").upper() == "COMPLETED" or "COMPLETED" in text
@@ -141,7 +145,7 @@ def _fields(
     if (due := first.get("DUE") or first.get("DTSTART")) is not None:
         fields["due_date"] = moment(due)
     if text.get("PRIORITY", "").isdecimal():
-        fields["priority"] = PRIORITIES.get(int(text["PRIORITY"][:3]), "low")
+        fields["priority"] = ICS_PRIORITIES.get(int(text["PRIORITY"][:3]), "low")
     if text.get("X-TODO-RECURRENCE-FROM", "").upper() == "COMPLETION":
         fields["recurrence_from"] = "completion"
     names = {"COMPLETED": "completed_at", "CREATED": "created_at", "LAST-MODIFIED": "updated_at"}
@@ -149,12 +153,12 @@ def _fields(
 
 
 def _trigger(alarm: Property) -> str:
-    return moment(alarm) if _STAMP.fullmatch(alarm.value) else alarm.value
+    return moment(alarm) if _DATE_PATTERN.fullmatch(alarm.value) else alarm.value
 
 
 def moment(found: Property) -> str:
     """Converts a DATE or DATE-TIME to ISO 8601. One in an unknown zone stays local: in the owner's zone."""
-    if (parts := _STAMP.fullmatch(found.value.strip())) is None:
+    if (parts := _DATE_PATTERN.fullmatch(found.value.strip())) is None:
         return found.value
     year, month, day, hour, minute, second, utc = parts.groups()
     if hour is None:
@@ -170,9 +174,9 @@ def moment(found: Property) -> str:
 
 
 def unescape(value: str) -> str:
-    return _ESCAPE.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
+    return _ESCAPE_PATTERN.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
 
 
 def split(value: str) -> Iterator[str]:
     """Yields the TEXTs of a list, whose commas may be escaped."""
-    return (unescape(found[0]) for found in _LISTED.finditer(value))
+    return (unescape(found[0]) for found in _LIST_PATTERN.finditer(value))

@@ -13,18 +13,18 @@ from zoneinfo import ZoneInfo
 from app.clock import now
 from app.domain.recurrence import parse_rule
 from app.models.task_rows import due_of
-from app.services.transfer.export_pages import parent_source_of, source_of
+from app.services.transfer.export_pages import parent_source_id_of, source_id_of
 
-PRIORITIES = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
+ICS_NUMBERS = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
 YEARS_AHEAD = 10  # for which the changes of the offset are written
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_ESCAPES = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))  # in this order
+_CONTROL_PATTERN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPED_CHARACTERS = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))  # in this order
 
 
 def escape(text: str) -> str:
     """Returns the TEXT of 3.3.11, without the control characters that it may not hold."""
-    text = _CONTROLS.sub("", text)
-    for character, escaped in _ESCAPES:
+    text = _CONTROL_PATTERN.sub("", text)
+    for character, escaped in _ESCAPED_CHARACTERS:
         text = text.replace(character, escaped)
     return text
 
@@ -84,17 +84,17 @@ class Calendar:
         return b"".join(fold(line) for line in [*lines, "END:VEVENT"])
 
     def _common(self, row: Any) -> Iterator[str]:
-        yield f"UID:{escape(source_of(self._owner, row))}"
+        yield f"UID:{escape(source_id_of(self._owner, row))}"
         yield f"DTSTAMP:{_utc(row.updated_at)}"
         yield f"CREATED:{_utc(row.created_at)}"
         yield f"LAST-MODIFIED:{_utc(row.updated_at)}"
         yield f"SUMMARY:{escape(row.title)}"
-        yield f"PRIORITY:{PRIORITIES[row.priority]}"
+        yield f"PRIORITY:{ICS_NUMBERS[row.priority]}"
         if row.description:
             yield f"DESCRIPTION:{escape(row.description)}"
         if row.tags:
             yield "CATEGORIES:" + ",".join(escape(tag) for tag in row.tags)
-        if parent := parent_source_of(self._owner, row):
+        if parent := parent_source_id_of(self._owner, row):
             yield f"RELATED-TO:{escape(parent)}"
         if row.project_id in self._projects:
             yield f"X-TODO-PROJECT:{escape(self._projects[row.project_id])}"

@@ -14,15 +14,15 @@ from app.errors import EXPORT_FORMAT, Invalid, MalformedBody, WrongFormat
 from app.json_codec import parse_json
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.formats.json_row_count import check_rows
-from app.services.transfer.import_row import Fingerprints, Item, source_text
+from app.services.transfer.import_row import Fingerprints, ImportRow, bounded_source_id
 
 T = TypeVar("T")
-POSITION_MAX, SLICE_ROWS = 250, 10_000  # characters, as in the database; rows that are sorted at a time
+POSITION_MAX, SORT_SLICE = 250, 10_000  # characters, as in the database; rows that are sorted at a time
 ROW_MAX = 1_000_000  # bytes; the largest row that can be stored has fewer
 
 
 # An export. The arrays hold the text of each row; ``settings`` is empty if there are none.
-Document: Any = msgspec.defstruct(
+ExportDocument: Any = msgspec.defstruct(
     "Document",
     [
         ("format", str, ""),
@@ -33,7 +33,7 @@ Document: Any = msgspec.defstruct(
 )
 
 
-class Names(msgspec.Struct):
+class RowIds(msgspec.Struct):
     """The ids of a row and of those that it refers to."""
 
     id: int | None = None
@@ -45,7 +45,7 @@ class Names(msgspec.Struct):
     task_id: int | None = None
 
 
-class ViewNames(msgspec.Struct):
+class ViewReferences(msgspec.Struct):
     """The name of a view and the parameters, which refer to other rows."""
 
     name: str = ""
@@ -56,7 +56,7 @@ def read_document(text: Any, rows_max: int) -> Any:
     """Returns a Document. Raises TooManyRows, MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
     check_rows(text, rows_max)
     try:
-        document = msgspec.json.decode(text, type=Document)
+        document = msgspec.json.decode(text, type=ExportDocument)
     except msgspec.ValidationError:
         raise WrongFormat(loc=("body",)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -68,40 +68,44 @@ def read_document(text: Any, rows_max: int) -> Any:
     return document
 
 
-class Rows:
+class DocumentRows:
     """The rows of a document, in the order in which they are to be created."""
 
     def __init__(self, document: Any) -> None:
         self._document = document
         self._made = Fingerprints("json")
         self._sources: dict[str, dict[int, str]] = {"projects": {}, "tasks": {}}
-        self._names = {name: [_names(raw, Names) for raw in getattr(document, name)] for name in ("projects", "tasks")}
+        self._names = {
+            name: [_read_ids(raw, RowIds) for raw in getattr(document, name)] for name in ("projects", "tasks")
+        }
         for entity, rows in self._names.items():
             for row in rows:
                 if row is not None and row.id is not None:
                     self._sources[entity][row.id] = self._source(row)
 
-    def __iter__(self) -> Iterator[tuple[str, Item]]:
+    def __iter__(self) -> Iterator[tuple[str, ImportRow]]:
         """Yields pairs of entity and row, the settings first: local times and the begin of days depend on them.
 
         Positions among siblings follow from the order in which rows are created.
         """
         if bytes(settings := self._document.settings):
-            yield "settings", Item(1, "settings", lambda: _load(settings))
+            yield "settings", ImportRow(1, "settings", lambda: _load(settings))
         for entity in ("projects", "tasks"):
             names = self._names[entity]
             for number in _by_position(names):
                 yield entity, self._item(entity, number, names[number])
         for entity in (name for name in IMPORTED_ENTITIES if name not in self._names):
             for number, raw in enumerate(getattr(self._document, entity)):
-                item = self._view(number, raw) if entity == "views" else self._item(entity, number, _names(raw, Names))
+                item = (
+                    self._view(number, raw) if entity == "views" else self._item(entity, number, _read_ids(raw, RowIds))
+                )
                 yield entity, item
 
-    def _item(self, entity: str, number: int, names: Names | None) -> Item:
+    def _item(self, entity: str, number: int, names: RowIds | None) -> ImportRow:
         raw = getattr(self._document, entity)[number]
         if names is None:
-            return Item(number + 1, self._made.of(entity, str(number)), lambda: _refuse(raw))
-        item = Item(number + 1, "", lambda: _load(raw))
+            return ImportRow(number + 1, self._made.of(entity, str(number)), lambda: _refuse_row(raw))
+        item = ImportRow(number + 1, "", lambda: _load(raw))
         if names.source_id or names.id is not None:
             item.source = self._source(names)
         else:
@@ -113,37 +117,37 @@ class Rows:
             item.project = self._refer("projects", names.project_id)
         return item
 
-    def _view(self, number: int, raw: msgspec.Raw) -> Item:
-        names = _names(raw, ViewNames)
+    def _view(self, number: int, raw: msgspec.Raw) -> ImportRow:
+        names = _read_ids(raw, ViewReferences)
         if names is None:
-            return Item(number + 1, self._made.of("views", str(number)), lambda: _refuse(raw))
-        item = Item(number + 1, source_text(names.name), lambda: _load(raw))
+            return ImportRow(number + 1, self._made.of("views", str(number)), lambda: _refuse_row(raw))
+        item = ImportRow(number + 1, bounded_source_id(names.name), lambda: _load(raw))
         item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
         item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
         item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
         return item
 
-    def _source(self, names: Names) -> str:
-        return source_text(names.source_id or f"{self._document.user_id}:{names.id}")
+    def _source(self, names: RowIds) -> str:
+        return bounded_source_id(names.source_id or f"{self._document.user_id}:{names.id}")
 
     def _refer(self, entity: str, number: int | None) -> str | None:
         if number is None:
             return None
-        return self._sources[entity].get(number) or source_text(f"{self._document.user_id}:{number}")
+        return self._sources[entity].get(number) or bounded_source_id(f"{self._document.user_id}:{number}")
 
 
-def _by_position(names: list[Names | None]) -> Iterator[int]:
+def _by_position(names: list[RowIds | None]) -> Iterator[int]:
     """Sorts in slices: no other thread runs while one is sorted."""
 
     def position(number: int) -> str:
         return found.position[:POSITION_MAX] if (found := names[number]) else ""
 
-    starts = range(0, len(names), SLICE_ROWS)
-    slices = [sorted(range(start, min(start + SLICE_ROWS, len(names))), key=position) for start in starts]
+    starts = range(0, len(names), SORT_SLICE)
+    slices = [sorted(range(start, min(start + SORT_SLICE, len(names))), key=position) for start in starts]
     return merge(*slices, key=position)
 
 
-def _names(raw: msgspec.Raw, kind: type[T]) -> T | None:
+def _read_ids(raw: msgspec.Raw, kind: type[T]) -> T | None:
     if len(memoryview(raw)) > ROW_MAX:
         return None
     try:
@@ -157,7 +161,7 @@ def _id_in(parameters: Any, name: str) -> int | None:
     return value if type(value) is int else None
 
 
-def _refuse(raw: msgspec.Raw) -> dict[str, Any]:
+def _refuse_row(raw: msgspec.Raw) -> dict[str, Any]:
     _load(raw)
     raise Invalid("Ids are whole numbers, and source ids and positions are text.", loc=("body", "id"))
 

@@ -6,19 +6,19 @@ from typing import Any
 
 from app.errors import TooManyRows
 
-CHUNK = 1_048_576
+JSON_CHUNK = 1_048_576
 # Matches whole strings, because brackets and commas inside them do not count. A string that does not end in its chunk
 # matches up to there without its quote: if each quote in it were tried as a beginning, 1 MB would take half an hour.
-_TEXT = rb'[^"\\]*+(?:\\.[^"\\]*+)*+(?:(?P<quote>")|(?=\\?\Z))'
-_REST = re.compile(_TEXT, re.DOTALL)
-_TOKEN = re.compile(rb'"%b|[\[\]{},]' % _TEXT, re.DOTALL)
+_STRING_END = rb'[^"\\]*+(?:\\.[^"\\]*+)*+(?:(?P<quote>")|(?=\\?\Z))'
+_STRING_REST = re.compile(_STRING_END, re.DOTALL)
+_JSON_TOKEN = re.compile(rb'"%b|[\[\]{},]' % _STRING_END, re.DOTALL)
 ROWS_DEPTH = 2  # {"tasks": [here]}
 
 
 def check_rows(text: Any, rows_max: int) -> None:
     """Counts the rows of ``text``, anything with a buffer. Raises TooManyRows."""
     with memoryview(text) as view:
-        commas = sum(bytes(view[start : start + CHUNK]).count(b",") for start in range(0, len(view), CHUNK))
+        commas = sum(bytes(view[start : start + JSON_CHUNK]).count(b",") for start in range(0, len(view), JSON_CHUNK))
     if commas < rows_max:  # as in most files: no need to count tokens
         return
     depth, rows = 0, 1
@@ -37,14 +37,14 @@ def _tokens(text: Any) -> Iterator[bytes]:
     """Yields brackets, commas and pieces of strings, a chunk at a time: no other thread runs while one is searched."""
     position, end, in_string = 0, 0, False
     while end < len(text):
-        end = min(position + CHUNK, len(text))
-        found = _REST.match(text, position, end) if in_string else None
+        end = min(position + JSON_CHUNK, len(text))
+        found = _STRING_REST.match(text, position, end) if in_string else None
         if found is not None:
             position, in_string = found.end(), found["quote"] is None
         if in_string:
             continue
         found = None
-        for found in _TOKEN.finditer(text, position, end):
+        for found in _JSON_TOKEN.finditer(text, position, end):
             yield found[0]
         in_string = found is not None and found[0][:1] == b'"' and found["quote"] is None
         position = found.end() if in_string and found is not None else end

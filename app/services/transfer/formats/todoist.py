@@ -12,15 +12,15 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain.quick_add import MAX_TEXT, parse
+from app.domain.quick_add import QUICK_ADD_TEXT_MAX, parse
 from app.errors import AppError, Invalid
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import RAW_FACTOR
-from app.services.transfer.import_row import Fingerprints, Item
+from app.services.transfer.import_row import Fingerprints, ImportRow
 
-PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
+TODOIST_PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
 CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, labels included
-_LABEL = re.compile(r"(?<!\S)@([^\s@]{1,50})(?!\S)")
+_LABEL_PATTERN = re.compile(r"(?<!\S)@([^\s@]{1,50})(?!\S)")
 
 
 def is_todoist(header: Sequence[str]) -> bool:
@@ -29,7 +29,7 @@ def is_todoist(header: Sequence[str]) -> bool:
 
 def read_todoist(
     table: Iterator[list[str]], header: Sequence[str], *, now: datetime, timezone: ZoneInfo
-) -> Iterator[tuple[str, Item]]:
+) -> Iterator[tuple[str, ImportRow]]:
     """Yields pairs of entity (tasks or comments) and row."""
     names = [name.strip() for name in header]
     made = Fingerprints("todoist")
@@ -41,44 +41,47 @@ def read_todoist(
         if kind == "section":
             section = content
         elif kind == "note" and path:
-            yield "comments", Item(number, made.of("note", path[-1], content), _note(content), task=path[-1])
+            yield (
+                "comments",
+                ImportRow(number, made.of("note", path[-1], content), _comment_loader(content), task=path[-1]),
+            )
         elif kind == "task":
             depth = int(row["INDENT"]) if row.get("INDENT", "").isdecimal() and len(row["INDENT"]) < 3 else 1
             del path[max(0, depth - 1) :]
             source = made.of("task", section, "/".join(path[-1:]), *cells)
             parent = path[-1] if path else None
-            yield "tasks", Item(number, source, _task(row, section, now, timezone), parent=parent)
+            yield "tasks", ImportRow(number, source, _task_loader(row, section, now, timezone), parent=parent)
             path.append(source)
 
 
-def _note(content: str) -> Any:
+def _comment_loader(content: str) -> Any:
     return lambda: {"body": content}
 
 
-def _task(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) -> Any:
+def _task_loader(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) -> Any:
     def load() -> dict[str, Any]:
         content = row.get("CONTENT", "")
         if len(content) > CONTENT_MAX:
             raise Invalid("The content is too long.", loc=("body", "title"))
-        title = " ".join(_LABEL.sub(" ", content).split())
-        labels = _LABEL.findall(content) if title else []
+        title = " ".join(_LABEL_PATTERN.sub(" ", content).split())
+        labels = _LABEL_PATTERN.findall(content) if title else []
         tags = [*labels, *([section[:TAG_MAX]] if section else [])]
         fields = {
             "title": (title or content).removeprefix("* "),
             "tags": list(dict.fromkeys(tags))[:TAGS_MAX],
-            "priority": PRIORITIES.get(row.get("PRIORITY", ""), "none"),
+            "priority": TODOIST_PRIORITIES.get(row.get("PRIORITY", ""), "none"),
         }
-        return fields | _dated(row.get("DATE", ""), row.get("DESCRIPTION", ""), now, timezone)
+        return fields | _due_fields(row.get("DATE", ""), row.get("DESCRIPTION", ""), now, timezone)
 
     return load
 
 
-def _dated(text: str, description: str, now: datetime, timezone: ZoneInfo) -> dict[str, Any]:
+def _due_fields(text: str, description: str, now: datetime, timezone: ZoneInfo) -> dict[str, Any]:
     """Returns the due date and recurrence, if all of the text is understood, else the text in the description."""
     if not text:
         return {"description": description or None}
     try:
-        found = parse(f"x {text}"[:MAX_TEXT], now=now, timezone=timezone)
+        found = parse(f"x {text}"[:QUICK_ADD_TEXT_MAX], now=now, timezone=timezone)
     except AppError:
         found = None
     if found is None or found.title != "x" or found.due is None:
