@@ -1,10 +1,10 @@
-// One call to the API: JSON in and out, problems as errors.
-// ROOT is where the service lives, also behind a proxy that serves it below a path: this file is {ROOT}app/{version}/api.js.
+// One call to the API: JSON in and out, problems as errors. ROOT is the URL of the service, also behind a proxy that
+// serves it below a path: this file is {ROOT}app/{version}/api.js.
 /** @import { ApiResponse, ProblemBody, UnreadResponse, RequestOptions } from "types/client" */
 /** @import { Known, Method, Returned, WithBody } from "types/routes" */
 export const ROOT = new URL("../../", import.meta.url).href;
 
-/** What the service says about a request it does not fulfil (RFC 9457). */
+/** The service's description of a failed request (RFC 9457). */
 export class Problem extends Error {
   /**
    * @param {Response} answer
@@ -20,7 +20,7 @@ export class Problem extends Error {
   }
 }
 
-/** Nobody answered: the network or the service is away. */
+/** No response: the network or the service is unavailable. */
 export class Unreachable extends Error {}
 
 /**
@@ -30,13 +30,13 @@ export class Unreachable extends Error {}
  */
 export const hasStatus = (error, ...statuses) => error instanceof Problem && statuses.includes(error.status);
 
-/** A key of its own for every write, so that sending it again cannot do it twice. randomUUID() needs https. */
+/** Returns a new key for every write, so that sending it again has no second effect. randomUUID() needs https. */
 export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
- * The raw answer; throws Unreachable and, for 4xx and 5xx, Problem. 304 is an answer.
+ * Returns the raw response; throws Unreachable and, for 4xx and 5xx, Problem. 304 is a response.
  * @template {Method} M
  * @template {string} P
  * @param {M & Known<M, P>} method
@@ -64,7 +64,7 @@ export async function request(method, path, options) {
 }
 
 /**
- * The same, read: {status, data, etag, revision, next}. `next` is the path of the following page.
+ * Returns the parsed response: {status, data, etag, revision, next}. `next` is the path of the next page.
  * @template T
  * @param {UnreadResponse<T>} answer
  * @returns {Promise<ApiResponse<T>>}

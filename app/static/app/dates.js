@@ -1,4 +1,4 @@
-// Dates as people say them. A due date is a day ("2026-12-01", the same everywhere) or an instant ("...T09:00:00Z").
+// Dates in words. A due date is a day ("2026-12-01", the same everywhere) or an instant ("...T09:00:00Z").
 /** @import { Task } from "types/client" */
 const DAY = 86_400_000;
 /** @type {(number: number) => string} */
@@ -10,7 +10,7 @@ export const today = () => dayOf(new Date());
 /** @type {(due: string) => boolean} */
 export const isInstant = (due) => due.length > 10;
 /**
- * The day on which something is due here.
+ * The local day of a due date.
  * @type {(due: string) => string}
  */
 export const dueDay = (due) => (isInstant(due) ? dayOf(new Date(due)) : due);
@@ -21,7 +21,7 @@ export const dueTime = (due) => {
   return `${two(date.getHours())}:${two(date.getMinutes())}`;
 };
 /**
- * The day and perhaps a time of this place as a due date.
+ * Returns a local day, with or without a time, as a due date.
  * @type {(day: string, time?: string) => string | null}
  */
 export const makeDue = (day, time) => (day && time ? new Date(`${day}T${time}`).toISOString() : day || null);
@@ -31,7 +31,7 @@ export const isOverdue = (task) =>
   task.due_date !== null &&
   (isInstant(task.due_date) ? new Date(task.due_date) < new Date() : task.due_date < today());
 /**
- * Sorts as the service does: an all-day task at the end of its day is good enough for a screen.
+ * Sorts as the service does: for the screen an all-day task counts as due at the end of its day.
  * @type {(due: string | null) => string}
  */
 export const dueKey = (due) =>
@@ -65,7 +65,7 @@ const UNITS = { DAILY: "day", WEEKLY: "week", MONTHLY: "month", YEARLY: "year" }
 /** @type {Record<string, string>} */
 const DAYS = { MO: "Mon", TU: "Tue", WE: "Wed", TH: "Thu", FR: "Fri", SA: "Sat", SU: "Sun" };
 /**
- * A recurrence rule in words, as far as it is one of the usual ones.
+ * A recurrence rule in words, if it is one of the usual ones.
  * @param {string} rule
  */
 export function sayRule(rule) {

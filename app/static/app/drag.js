@@ -1,4 +1,4 @@
-// Reordering with mouse, pen or finger: the row follows the pointer, a line shows where it will be.
+// Reordering with mouse, pen or finger: the row follows the pointer, a line shows its new position.
 import { getTask } from "./store.js";
 import { moveTask } from "./writes.js";
 /** @import { On, Task } from "types/client" */
@@ -69,7 +69,7 @@ export function startDrag(event) {
 }
 
 /**
- * A task cannot go below itself.
+ * A task cannot be moved below itself.
  * @param {Task | undefined} task
  * @param {Task} other
  */

@@ -1,4 +1,5 @@
-// The one place that knows the library. Text in a template always becomes a text node: nothing here parses markup.
+// The only module that depends on the library. Text in a template always becomes a text node: nothing here parses
+// markup.
 import { Component, h, render } from "./vendor/preact.js";
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import htm from "./vendor/htm.js";

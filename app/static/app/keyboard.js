@@ -1,4 +1,4 @@
-// What the keys do. Focus is the selection: j and k walk through the titles of the list.
+// Keyboard shortcuts. The focus is the selection: j and k move through the titles of the list.
 import { go, readPlace } from "./place.js";
 import { getTask } from "./store.js";
 import { show, ui } from "./ui.js";

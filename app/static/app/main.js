@@ -1,4 +1,4 @@
-// Puts the parts together: session, replica, stream, queue, keyboard, screen.
+// Connects the parts: session, replica, stream, queue, keyboard, screen.
 import { html, render } from "./html.js";
 import { listen } from "./keyboard.js";
 import { queue } from "./queue.js";
@@ -14,7 +14,7 @@ const root = /** @type {HTMLElement} */ (document.getElementById("app"));
 const draw = () => render(html`<${App} />`, root);
 
 /** @type {string | null} */
-let current = null; // whose replica this is
+let current = null; // the user of this replica
 /** @param {Account | null} user */
 function enter(user) {
   if (user?.id === current) return changed();

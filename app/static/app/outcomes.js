@@ -1,5 +1,5 @@
-// The outcomes of writes: confirmed, refused, or stale because a concurrent write came first. Own writes that can be undone
-// are remembered by their revision.
+// The outcomes of writes: confirmed, refused, or in conflict with a concurrent write. Own writes that can be undone are
+// kept with their revisions.
 import { go, readPlace } from "./place.js";
 import { queue } from "./queue.js";
 import { call } from "./session.js";
@@ -10,12 +10,13 @@ import { announce, complain, show, toast, ui } from "./ui.js";
 /** @type {{ label: string, number: number | Promise<number> }[]} */
 const undoable = []; // {label, number}: latest last; number is a promise of the revision
 /** @type {Map<string, (revision: number) => void>} */
-const deletions = new Map(); // "task 7" -> tells the number of its deletion, which no answer names: the stream does
+// "task 7" -> resolves with the revision of its deletion, which no response has: the stream does
+const deletions = new Map();
 /** @type {Set<number>} */
-const retagged = new Set(); // ids of tasks with changes to come that are our own, though no answer names their number
-let newest = 0; // number of the latest own write
+const retagged = new Set(); // ids of tasks with own changes to come, whose revisions no response has
+let newest = 0; // revision of the latest own write
 
-/** The latest own write, once the one that is under way has its answer: {label, revision}, or null. */
+/** The latest own write, once the write in progress has its response: {label, revision}, or null. */
 export async function lastUndoable() {
   await queue.settled();
   const last = undoable.pop();
@@ -28,7 +29,7 @@ function done(op, { data }) {
   newest = Math.max(newest, row?.version ?? data?.revision ?? 0);
   if (op.entity === "undo") data?.changes?.forEach(apply);
   else if (op.entity === "tag") {
-    undoable.length = 0; // its number is not told, and nothing older may be undone in its place
+    undoable.length = 0; // its revision is unknown, and no older write may be undone in its place
     for (const { id } of op.overlay ?? []) retagged.add(id);
   } else if (op.entity === "trash") undoable.length = 0;
   else if (op.method === "DELETE") {
@@ -45,7 +46,7 @@ function done(op, { data }) {
 }
 
 /**
- * What was created has its real id now; who looks at it keeps looking at it.
+ * Replaces the temporary id of a created row by its real id, also in the current place.
  * @type {OutboxHandlers["made"]}
  */
 function made({ entity, from, row }) {
@@ -59,7 +60,7 @@ function made({ entity, from, row }) {
 }
 
 /**
- * Each change that the stream tells of, own ones included.
+ * Handles each change of the stream, including own ones.
  * @param {Change} change
  */
 export function told({ entity, entity_id: id, action, data, revision, through }) {
@@ -76,11 +77,11 @@ export function told({ entity, entity_id: id, action, data, revision, through })
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 /**
- * 412. What they changed and what we changed goes together, unless it is the same field: then a person decides.
+ * 412. Changes of different fields are combined; for the same field the user decides.
  * @param {Op} op
  */
 async function stale(op) {
-  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" }} */ (op); // nothing else has an If-Match
+  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" }} */ (op); // no other entity has an If-Match
   const { before = {}, body = {} } = op;
   let row;
   try {
@@ -110,7 +111,7 @@ queue.on({
   refused(op, problem) {
     if (problem.code !== "tag_exists") return complain(problem);
     const { name = "", body } = op;
-    go({ id: name }); // back to where the question is asked
+    go({ id: name }); // back to the place of the question
     show({ taken: { name, other: String(body?.name) } });
   },
   reachable(is) {

@@ -1,4 +1,4 @@
-// Where one is: which list, which filters, which task is open. It stands in the address, so back, reload and bookmarks work.
+// The current place: list, filters, open task. It is kept in the URL, so back, reload and bookmarks work.
 import { dueDay, dueKey, isOverdue, today } from "./dates.js";
 /** @import { ListRow, Place, Priority, Task } from "types/client" */
 
@@ -66,7 +66,7 @@ export function hrefTo(place) {
 }
 
 /**
- * Changes part of the place. `replace`: without a step for the back button, as while typing.
+ * Changes part of the place. `replace`: without an entry in the browser's history, as while typing.
  * @param {Partial<Place>} change
  */
 export function go(change, { replace = false } = {}) {
@@ -90,7 +90,7 @@ const LISTS = {
 };
 
 /**
- * All words, in any case, in title, description or tags, as the service searches.
+ * All words, ignoring case, in title, description or tags, as the service searches.
  * @param {Task} task
  * @param {string[]} words
  */
@@ -115,7 +115,7 @@ const ORDERS = {
 };
 
 /**
- * The rows of the list, subtasks below their parent where both are shown in one's own order.
+ * The rows of the list, subtasks below their parent where both are shown in manual order.
  * @param {Map<number, Task>} tasks
  * @param {Place} place
  * @param {Set<number> | null} found

@@ -1,7 +1,7 @@
-// The outbox: every write goes through it, online or not, and is sent in order. It is kept in localStorage, one for each
-// window, since two windows that wrote to the same one would lose each other's writes; that of a window which was closed or
-// reloaded is adopted by another one. Each write carries an Idempotency-Key, so it can be sent again when it may have
-// arrived (a lost response, a closed lid, an outbox adopted twice).
+// The outbox: every write passes through it, online or not, and is sent in order. It is kept in localStorage, one for
+// each window, since two windows writing to the same one would lose each other's writes; the outbox of a closed or
+// reloaded window is adopted by another one. Each write has an Idempotency-Key, so a client that does not know whether
+// it arrived (a lost response, a suspended machine, an outbox adopted twice) sends it again.
 import { Problem, Unreachable, newKey } from "./api.js";
 import { call, session } from "./session.js";
 /** @import { ApiResponse, NewOp, Op, OutboxHandlers, Row, WriteResult } from "types/client" */
@@ -9,7 +9,8 @@ import { call, session } from "./session.js";
 
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
 const LOOK_AGAIN = 2000; // milliseconds
-const TRIES = 6; // of a write that the service fails at: then it is given up, the network's failures do not count
+// of a write that fails with an error of the service: then it is given up; network failures do not count
+const TRIES = 6;
 
 /** @type {Op[] | null} */
 let cached = null;
@@ -35,11 +36,12 @@ function update(edit) {
   handlers.changed();
 }
 
-/** Takes over what windows left that are not there any more. A window holds a lock of its outbox's name while it lives. */
+/** Adopts outboxes of closed windows. A window holds a lock with the name of its outbox while it is open. */
 async function adopt() {
   clearTimeout(looking);
   for (const key of others()) {
-    // Locks need https or localhost. Without them it may be taken from a window that lives: then both send it, with one key.
+    // Locks need https or localhost. Without them the outbox of an open window may be adopted: then both send it, with
+    // one key.
     if (navigator.locks) await navigator.locks.request(key, { ifAvailable: true }, (free) => free && take(key));
     else take(key);
   }
@@ -49,7 +51,10 @@ async function adopt() {
 const others = () =>
   session.user ? Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name()) : [];
 
-/** A window that still lives, or is just being closed, is looked at again: who waits for its lock may wait for ever (seen in Chromium). */
+/**
+ * Checks a window again that is open, or just being closed: a request for its lock may wait for ever (seen in
+ * Chromium).
+ */
 function watch() {
   clearTimeout(looking);
   if (navigator.locks && others().length) looking = setTimeout(adopt, LOOK_AGAIN);
@@ -73,11 +78,11 @@ export const queue = {
   /** @type {(given: OutboxHandlers) => void} */
   on: (given) => void Object.assign(handlers, given),
 
-  /** Loads the outbox of the user who is logged in now. */
+  /** Opens the outbox of the logged-in user. */
   enter() {
     cached = null;
     if (!session.user) return;
-    navigator.locks?.request(name(), () => new Promise(() => {})); // held until the window goes
+    navigator.locks?.request(name(), () => new Promise(() => {})); // held until the window is closed
     adopt();
     queue.send();
   },
@@ -94,7 +99,7 @@ export const queue = {
     return whole;
   },
 
-  /** Takes the last write back that was not sent yet. */
+  /** Removes the latest write that was not sent yet. */
   cancelLast() {
     const last = load().at(-1);
     if (!last || last.key === sending?.key) return null;
@@ -102,7 +107,7 @@ export const queue = {
     return last;
   },
 
-  /** Resolves when no write is under way: what the stream tells then comes after the answer that names it. */
+  /** Resolves when no write is in progress: later events of the stream come after the response that names them. */
   settled: () => sending?.promise ?? Promise.resolve(),
 
   async send() {
@@ -135,7 +140,7 @@ async function drain(now) {
 }
 
 /**
- * Whether to go on with the next one.
+ * Returns whether to continue with the next write.
  * @param {Op} op
  */
 async function attempt(op) {
@@ -168,7 +173,7 @@ function headers(op) {
 }
 
 /**
- * Whether the same request may succeed later.
+ * Returns whether the same request may succeed later.
  * @param {Op} op
  * @param {Problem} error
  */
@@ -180,7 +185,7 @@ function again(op, error) {
 }
 
 /**
- * The later writes learn what the answer says: the real id of what was created, the version after this write.
+ * Updates the later writes from the response: the real id of a created row, the version after this write.
  * @param {Op} op
  * @param {ApiResponse<WriteResult>} answer
  */
@@ -201,7 +206,7 @@ function settle(op, answer) {
 }
 
 /**
- * Ids of what was created offline are negative until the service gives one.
+ * Ids of rows created offline are negative until the service assigns one.
  * @type {(op: Op, from: number, to: number, version: number) => Op}
  */
 function renamed(op, from, to, version) {

@@ -1,11 +1,11 @@
-// Who is logged in. The access token lives in memory only; the refresh token in an HttpOnly cookie that no script can
-// read. The service sets that cookie for who asks with X-Refresh-Cookie; it is sent to /api/auth and nowhere else.
+// The login session. The access token is in memory only; the refresh token in an HttpOnly cookie that no script can
+// read. The service sets that cookie for requests with X-Refresh-Cookie; it is sent only to /api/auth.
 import { hasStatus, read, request } from "./api.js";
 /** @import { Account, ApiResponse, UnreadResponse, RequestOptions } from "types/client" */
 /** @import { Known, Method, Returned, WithBody } from "types/routes" */
 
 const ASK = { "X-Refresh-Cookie": "true" };
-const REMEMBERED = "todo.user"; // not a secret: whom to greet, and whether asking for a token makes sense
+const REMEMBERED = "todo.user"; // not a secret: the name to show, and whether requesting a token makes sense
 
 /** @type {string | null} */
 let accessToken = null;
@@ -72,7 +72,7 @@ function bearer() {
   return accessToken ? { Authorization: `Bearer ${accessToken}` } : {};
 }
 
-/** A new access token for the cookie; at once for all who ask meanwhile. */
+/** Requests a new access token for the cookie; concurrent callers share the request. */
 export function refresh() {
   refreshing ??= renew().finally(() => (refreshing = null));
   return refreshing;
@@ -85,7 +85,7 @@ async function renew(again = true) {
     accessToken = data.access_token;
     if (data.user.id !== session.user?.id) become(data.user, data.access_token);
   } catch (error) {
-    if (hasStatus(error, 409) && again) return pause(300).then(() => renew(false)); // another window is at it
+    if (hasStatus(error, 409) && again) return pause(300).then(() => renew(false)); // another window is refreshing
     if (hasStatus(error, 401, 403)) become(null, null); // the session has ended
     throw error;
   }
@@ -95,7 +95,8 @@ async function renew(again = true) {
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 /**
- * A call as the user: below /api/me, with a token, which is renewed once when it has expired. Raw answer.
+ * Calls the API as the user: below /api/me, with a token, which is renewed once when it has expired. Returns the raw
+ * response.
  * @template {Method} M
  * @template {string} P
  * @param {M & Known<M, P>} method
@@ -120,7 +121,7 @@ export async function send(method, path, options) {
 }
 
 /**
- * The same, read.
+ * Calls the API as the user, and returns the parsed response.
  * @template {Method} M
  * @template {string} P
  * @param {M & Known<M, P>} method

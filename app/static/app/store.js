@@ -1,6 +1,6 @@
-// A replica of what the service holds, by id, and on top of it the writes that it has not confirmed yet.
-// Only the service's own answers and changes go into `base`; what is in the queue is laid over it when it is looked at,
-// so a write that is refused takes itself back.
+// A replica of the service's rows, by id, and on top of it the writes that are not confirmed yet. Only the service's
+// responses and changes go into `base`; queued writes are overlaid when rows are read, so a refused write reverts
+// itself.
 import { queue } from "./queue.js";
 /** @import { Change, Comment, Entity, Layer, Replica, Row, Rows, Task } from "types/client" */
 
@@ -8,12 +8,12 @@ import { queue } from "./queue.js";
 const base = { task: new Map(), project: new Map(), comment: new Map(), view: new Map() };
 export const store = {
   /** @type {number | null} */
-  revision: null, // the number of the last write seen; null: nothing was listed yet
+  revision: null, // the revision of the latest write received; null: nothing was listed yet
   online: true,
   /** @type {string | null} */
   moreDone: null, // the page of completed tasks that was not fetched yet
   /** @type {Map<number, number>} */
-  keys: new Map(), // id -> the id it had while it waited to be created: what stays the same on the screen
+  keys: new Map(), // id -> the id before creation was confirmed: rows keep it as their key on the screen
   /** @type {Set<string>} */
   absent: new Set(), // parts of the API that this service does not have
 };
@@ -34,7 +34,7 @@ export function onChange(listener) {
 }
 
 let scheduled = false;
-/** Everybody looks again, once for all that changes in the same breath. */
+/** Notifies all listeners, once for all changes of the same turn. */
 export function changed() {
   shown = null;
   if (scheduled) return;
@@ -52,8 +52,8 @@ export function clear() {
 }
 
 /**
- * What a list showed at `revision`. Whole lists replace what was there, since what is gone leaves no change behind once that
- * is pruned; but not what was written after the list was read.
+ * Applies a list read at `revision`. A whole list replaces the rows, since changes of deleted rows may have been
+ * pruned; but it does not replace rows written after the list was read.
  * @template {Entity} E
  * @param {E} entity
  * @param {Rows[E][]} rows
@@ -77,7 +77,7 @@ export function put(entity, row) {
 }
 
 /**
- * What a write answered. A stream that was faster may have told of its deletion already.
+ * Applies the response to a write. The stream may have delivered its deletion already.
  * @param {string} entity
  * @param {Row} row
  */
@@ -96,7 +96,7 @@ export function drop(entity, id) {
 }
 
 /**
- * One change of the stream or of /changes. Applying it twice does no harm.
+ * Applies one change of the stream or of /changes. Applying it twice is harmless.
  * @param {Change} change
  */
 export function apply({ entity, entity_id, action, data }) {
@@ -106,13 +106,13 @@ export function apply({ entity, entity_id, action, data }) {
 }
 
 /**
- * The service's own word on a row, without what waits in the queue.
+ * The service's version of a row, without queued writes.
  * @type {(entity: Entity, id: number) => Row | undefined}
  */
 export const confirmed = (entity, id) => base[entity].get(id);
 
 /**
- * `from` was the id while it waited to be created.
+ * `from` was the id before the creation was confirmed.
  * @type {(from: number, to: number) => void}
  */
 export const rename = (from, to) => void store.keys.set(to, from);
@@ -156,7 +156,7 @@ export const comments = (taskId) =>
   [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));
 
-/** Names of tags with the number of open tasks that carry them. */
+/** Names of tags with the number of open tasks that have them. */
 export function tags() {
   const counts = new Map();
   for (const task of tasks().values()) {

@@ -1,4 +1,4 @@
-// Keeps the replica in step: list once, catch up by /changes, then follow the stream. EventSource cannot send an
+// Keeps the replica up to date: list once, catch up by /changes, then follow the stream. EventSource cannot send an
 // Authorization header, so the stream is read by fetch; it resumes by Last-Event-ID like any other.
 import { hasStatus, Problem } from "./api.js";
 import { queue } from "./queue.js";
@@ -8,14 +8,14 @@ import { apply, changed, clear, put, replaceAll, store } from "./store.js";
 
 const PAGE = 1000;
 const HIDDEN_FOR = 60_000; // a hidden window closes its connection: browsers have six for each host
-const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, even without an error
+const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, though not closed
 /** @type {AbortController | null} */
 let following = null; // the AbortController of the stream
 /** @type {(change: Change) => void} */
 let watch = () => {};
 
 /**
- * `told(change)` hears of each change that came while the window was open.
+ * `told(change)` is called for each change that arrives while the window is open.
  * @param {(change: Change) => void} told
  */
 export function start(told) {
@@ -57,7 +57,7 @@ function reachable(is) {
 }
 
 /**
- * Lists are an array or, under LIST_SHAPE=envelope, an object that holds it.
+ * Lists are an array or, under LIST_SHAPE=envelope, an object that contains it.
  * @type {(data: unknown) => Task[]}
  */
 export const tasksOf = (data) => {
@@ -74,7 +74,7 @@ async function listAll() {
   while (next) {
     /** @type {ApiResponse<unknown>} */
     const page = await call("GET", next);
-    revision ??= page.revision; // of the first page: what is written meanwhile comes as changes, applied twice at worst
+    revision ??= page.revision; // of the first page: concurrent writes arrive as changes, applied twice at worst
     open.push(...tasksOf(page.data));
     next = page.next;
   }
@@ -103,7 +103,7 @@ async function optional(entity, path, revision) {
   }
 }
 
-/** More of what was done longer ago. */
+/** Fetches more of the tasks completed earlier. */
 export async function loadMoreDone() {
   if (!store.moreDone) return;
   const page = await call("GET", store.moreDone);
@@ -112,7 +112,7 @@ export async function loadMoreDone() {
 }
 
 /**
- * What matches on the service, completed long ago or not: it joins the replica. Returns the ids.
+ * Adds the service's matches to the replica, completed long ago or not. Returns the ids.
  * @param {string} text
  * @param {AbortSignal} signal
  */
@@ -133,7 +133,7 @@ async function catchUp() {
 }
 
 /**
- * Until the stream ends; returns the milliseconds after which the service wants to be asked again.
+ * Reads until the stream ends; returns the milliseconds after which the service expects the next request.
  * @param {AbortSignal} signal
  */
 async function follow(signal) {

@@ -1,4 +1,4 @@
-// What is on the screen beside the data, and what is said about what happens.
+// The state of the screen besides the data, and messages to the user.
 import { changed } from "./store.js";
 /** @import { Thrown, Ui } from "types/client" */
 
@@ -7,7 +7,7 @@ export const ui = {
   editing: null, // the id of the task whose title is being edited in the list
   toast: null, // {text, undo}
   conflict: null, // {op, current, fields}
-  taken: null, // {name, other}: the tag to be renamed, and the one that has its new name
+  taken: null, // {name, other}: the tag to be renamed, and the existing one with its new name
   panel: null, // "help", "chat" or null
   sidebar: false, // on a phone
   found: null, // ids that the service found for the search
@@ -22,13 +22,13 @@ export function show(change) {
 }
 
 /**
- * For who listens rather than looks.
+ * Announces a text to screen readers.
  * @param {string} text
  */
 export function announce(text) {
   const region = /** @type {HTMLElement} */ (document.getElementById("announcements"));
   region.textContent = "";
-  setTimeout(() => (region.textContent = text), 50); // the same words again are news, too
+  setTimeout(() => (region.textContent = text), 50); // the same text again must be announced also
 }
 
 /**
@@ -43,7 +43,7 @@ export function toast(text, { undo = false, failed = false } = {}) {
 }
 
 /**
- * What went wrong, in the service's words.
+ * Shows an error, in the service's words.
  * @param {unknown} thrown
  */
 export function complain(thrown) {

@@ -1,4 +1,4 @@
-// Every write of the client. Each goes into the queue with what it will look like, so the screen never waits.
+// Every write of the client. Each is queued with its expected result, so that the screen never waits.
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { confirmed, getTask, tasks } from "./store.js";
@@ -9,10 +9,10 @@ import { lastUndoable } from "./outcomes.js";
 
 /** @type {(title: string) => string} */
 const short = (title) => (title.length > 40 ? `${title.slice(0, 39)}…` : title);
-const LAST = "~"; // behind every position
+const LAST = "~"; // after every position
 
 /**
- * The row as it is shown until the write is confirmed.
+ * The row as shown until the write is confirmed.
  * @template {Entity} E
  * @param {E} entity
  * @param {number} id
@@ -65,7 +65,7 @@ function create(entity, path, body, row, label, more) {
 }
 
 /**
- * A write on condition that nobody else has changed the row since (If-Match). `patch`: what it will look like.
+ * A write with If-Match: it fails when another client has changed the row since. `patch`: the expected result.
  * @template {Entity} E
  * @template {Method} M
  * @template {string} P
@@ -81,7 +81,7 @@ function write(entity, row, op, patch) {
 }
 
 /**
- * PATCH of what is not the same already; `before` is what decides whether others' changes are in the way.
+ * PATCH of the fields that differ; `before` decides whether changes of other clients conflict.
  * @template {"task" | "project"} E
  * @param {E} entity
  * @param {"/tasks/{id}" | "/projects/{id}"} path
@@ -98,7 +98,7 @@ function change(entity, path, row, fields, label) {
 }
 
 /**
- * From the words of the quick-add line. `shown`: what is known of the task already.
+ * Creates a task from the text of the quick-add line. `shown`: the fields known already.
  * @type {(text: string, shown?: Partial<Task>) => number}
  */
 export const quickAdd = (text, shown) =>
@@ -115,7 +115,7 @@ export const changeTask = (task, fields, label = `Changed “${short(task.title)
 export function completeTask(task, completed = !task.completed) {
   const patch = { completed, completed_at: completed ? new Date().toISOString() : null };
   const label = `${completed ? "Completed" : "Reopened"} “${short(task.title)}”`;
-  const below = completed && !task.recurrence ? openBelow(task.id) : []; // they go with it
+  const below = completed && !task.recurrence ? openBelow(task.id) : []; // they are completed with it
   const overlay = below.map((child) => layerOf("task", child.id, { patch }));
   write(
     "task",
@@ -184,7 +184,7 @@ export function emptyTrash() {
 }
 
 /**
- * Directly behind a position comes what it says with a "!", which is below 0-9a-z.
+ * The key directly after a position is its text and "!", which sorts before 0-9a-z.
  * @param {Task} task
  * @param {{ before?: number, after?: number }} target
  */
@@ -237,7 +237,7 @@ export const changeProject = (project, fields) =>
   change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
 
 /**
- * Out of sight with its tasks kept, or back again.
+ * Archives the project, which keeps its tasks, or restores it.
  * @param {Project} project
  * @param {boolean} archived
  */
@@ -253,7 +253,7 @@ export function archiveProject(project, archived) {
 }
 
 /**
- * Its tasks go to the trash with it, and come back with it when that is undone.
+ * Its tasks are deleted with it, and restored with it by undo.
  * @param {Project} project
  */
 export function deleteProject(project) {
@@ -274,7 +274,7 @@ export function deleteProject(project) {
 const tagPath = (name) => `/tags/${encodeURIComponent(name)}`;
 
 /**
- * Other tags for each task that carries this one, by `edit`.
+ * Changes the tags of each task that has this one, by `edit`.
  * @param {string} name
  * @param {(tags: string[]) => string[]} edit
  */
@@ -333,7 +333,7 @@ export function deleteView(view) {
   });
 }
 
-/** Takes the last write back: from the queue when it was not sent yet, else as a new write of the service. */
+/** Reverts the latest write: from the queue when it was not sent yet, else by a new write of the service. */
 export async function undo() {
   const waiting = queue.cancelLast();
   const last = waiting ? null : await lastUndoable();

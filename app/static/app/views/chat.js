@@ -8,7 +8,7 @@ import { Icon } from "./icon.js";
 
 /** @typedef {{ role: string, content: string, tools?: string[], failed?: boolean }} Said */
 
-/** The assistant. What it does comes back by the stream like everybody's changes. */
+/** The assistant. Its writes arrive by the stream like those of any client. */
 export function Chat() {
   const [said, setSaid] = useState(/** @type {Said[]} */ ([]));
   const [conversation, setConversation] = useState(/** @type {number | null} */ (null));

@@ -6,7 +6,7 @@ import { addComment } from "../writes.js";
 /** @import { Task, Typing } from "types/client" */
 
 /**
- * Fetched when a task is opened; after that the stream keeps them in step.
+ * Fetched when a task is opened; after that the stream updates them.
  * @param {{ task: Task }} props
  */
 export function Comments({ task }) {

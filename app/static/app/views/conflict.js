@@ -10,7 +10,7 @@ const say = (value) =>
   value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value);
 
 /**
- * Ours again, now knowing theirs, or only what is not in dispute.
+ * Sends our change again for the current version, or only its fields without a conflict.
  * @param {boolean} mine
  */
 function decide(mine) {
@@ -23,7 +23,7 @@ function decide(mine) {
 }
 
 /**
- * The same field was changed here and elsewhere (412): both are shown, and the person decides.
+ * The same field was changed here and elsewhere (412): both values are shown, and the user decides.
  * @param {Clash} props
  */
 export function Conflict({ op, current, fields }) {

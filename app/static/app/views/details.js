@@ -65,7 +65,7 @@ export function Details({ task }) {
 }
 
 /**
- * A text that grows with what is in it, and is kept when one leaves it.
+ * A text field that grows with its content, and is saved when it loses the focus.
  * @param {{ label: string, value: string, onKeep: (text: string) => void, max?: string, placeholder?: string, required?: boolean }} props
  */
 function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
@@ -94,12 +94,12 @@ function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
 }
 
 /**
- * A field that belongs to who types in it until it is left; what comes from elsewhere shows when it changes.
+ * A field that keeps the typed text until it loses the focus; a value from elsewhere is shown when it changes.
  * @param {{ value: string } & Record<string, unknown>} props
  */
 function Field({ value, ...rest }) {
   const field = useRef(/** @type {HTMLInputElement} */ (/** @type {unknown} */ (null))); // used only while it is there
-  useLayoutEffect(() => void (field.current.value = value), [value]); // before anybody can type in it
+  useLayoutEffect(() => void (field.current.value = value), [value]); // before the user can type in it
   return html`<input ref=${field} ...${rest} />`;
 }
 

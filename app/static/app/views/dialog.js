@@ -1,7 +1,7 @@
 import { html, useEffect, useRef } from "../html.js";
 
 /**
- * A modal dialog: the browser keeps the focus inside and gives it back.
+ * A modal dialog: the browser keeps the focus inside and restores it.
  * @param {{ label: string, onClose: () => void, children?: unknown }} props
  */
 export function Dialog({ label, onClose, children }) {

@@ -9,7 +9,7 @@ const say = (value) =>
   value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value);
 
 /**
- * Asked for when it is opened, and again when the task has changed.
+ * Fetched when it is opened, and again when the task has changed.
  * @param {{ task: Task }} props
  */
 export function History({ task }) {

@@ -10,7 +10,7 @@ import { Row } from "./row.js";
 /** @type {(element: Element) => Task | undefined} */
 const taskOf = (element) => getTask(Number(element.closest(".row")?.dataset.id));
 
-/** One listener of a kind for all rows: a thousand of them cost nothing until one is used. */
+/** One listener of a kind for all rows: a thousand rows cost nothing until one is used. */
 const HANDLERS = {
   onClick(/** @type {On} */ event) {
     const part = event.target.closest("[data-act]")?.dataset.act;

@@ -16,7 +16,7 @@ const SAY = {
 };
 
 /**
- * What is added to a project or tag belongs there, unless the words say otherwise.
+ * A task added to a project or tag belongs there, unless the text states otherwise.
  * @param {string} text
  * @param {Place} place
  */
@@ -28,7 +28,7 @@ function inPlace(text, place) {
 }
 
 /**
- * What the service understands of the words, as they are typed; nothing is written.
+ * Shows what the service parses from the text, while it is typed; nothing is written.
  * @param {string} text
  */
 function usePreview(text) {
@@ -96,7 +96,7 @@ function say({ field, value, text }) {
 }
 
 /**
- * Shows where the new task went.
+ * Shows the location of the new task.
  * @param {number} id
  */
 function flash(id) {

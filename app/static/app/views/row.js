@@ -16,7 +16,7 @@ import { Dot } from "./sidebar.js";
  */
 
 /**
- * Drawn again only when something of it has changed: of a thousand rows a write touches one.
+ * Drawn again only when its props change: of a thousand rows a write affects one.
  * @extends {Component<RowProps>}
  */
 export class Row extends Component {

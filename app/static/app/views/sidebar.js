@@ -13,7 +13,7 @@ import { Mark } from "./login.js";
 
 /** @type {Record<string, string>} */
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
-const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // nothing to offer without a model
+const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // no assistant without a model
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
 function counts() {
@@ -107,7 +107,7 @@ export function Sidebar({ place }) {
 }
 
 /**
- * A kept view speaks the parameters of the API's list; here it is a place.
+ * A saved view has the parameters of the API's list; here it becomes a place.
  * @param {{ view: KeptView }} props
  */
 function View({ view }) {

@@ -57,7 +57,7 @@ function empty(place) {
 }
 
 /**
- * The replica answers at once; the service also knows what was completed long ago.
+ * Searches the replica at once; the service also searches tasks completed long ago.
  * @param {string} text
  */
 function useServiceSearch(text) {
@@ -70,7 +70,7 @@ function useServiceSearch(text) {
     const look = () =>
       search(text, stop.signal).then(
         (found) => show({ found }),
-        () => {}, // offline, or typed on meanwhile: the replica has answered
+        () => {}, // offline, or more was typed meanwhile: the replica was searched
       );
     const timer = setTimeout(look, 250);
     return () => (clearTimeout(timer), stop.abort());

@@ -1,4 +1,4 @@
-// What can be done with the project or the tag that a list shows, beside its name.
+// Actions for the project or the tag that a list shows, next to its name.
 import { html, useState } from "../html.js";
 import { go } from "../place.js";
 import { archived, projects, tasks } from "../store.js";
@@ -34,7 +34,7 @@ export function TagTools({ name }) {
     if (used(tag)) show({ taken: { name, other: tag } });
     else rename(tag, false);
   };
-  if (/^\.\.?$/.test(name)) return null; // no path can name it: browsers take it for a step up
+  if (/^\.\.?$/.test(name)) return null; // no path can name it: browsers resolve it as a parent
   if (other) {
     return html`
       <div class="tools">
@@ -68,7 +68,7 @@ function Renaming({ of, name, max, onKeep, children }) {
 }
 
 /**
- * Asks once more.
+ * Asks for confirmation.
  * @param {{ id: string, question: string, onClick: () => void }} props
  */
 function Sure({ id, question, onClick }) {

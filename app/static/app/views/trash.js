@@ -11,10 +11,10 @@ import { Icon } from "./icon.js";
 
 /** @param {Task} task */
 const deletedAt = (task) =>
-  // @ts-expect-error The API does not send it: the line is empty until it does.
+  // @ts-expect-error The API does not return it: the line is empty until it does.
   task.deleted_at ? `Deleted ${sayInstant(task.deleted_at)}` : "";
 
-/** Not part of the replica: asked for when it is looked at, and again when something has been written. */
+/** Not part of the replica: fetched when it is shown, and again after a write. */
 export function Trash() {
   const [rows, setRows] = useState(/** @type {Task[] | null} */ (null));
   const [sure, setSure] = useState(false);
