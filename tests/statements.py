@@ -103,7 +103,7 @@ def unpinned(plan: dict[str, Any]) -> list[str]:
     return found
 
 
-def looks_across_users(issued: Issued) -> bool:
+def queries_across_users(issued: Issued) -> bool:
     """Returns whether it is a query of the worker for due users: it cannot write and reads few columns
     (tests/db/test_migrations.py)."""
     return "READ ONLY" in issued.begin and f"ROLE {WORKER_ROLE}" in issued.begin
@@ -130,10 +130,10 @@ async def leaks(connection: Any) -> tuple[list[str], int]:
     on_user_data = set()
     found = []
     for issued in sorted(ISSUED):
-        if looks_across_users(issued) and issued.module not in ACROSS_USERS:
+        if queries_across_users(issued) and issued.module not in ACROSS_USERS:
             found.append(f"{issued.module} looks across users: {issued.sql}")
         # statements that set the transaction's role or owner have no plan
-        if issued.module == PROOF or looks_across_users(issued) or issued.sql.startswith("set local "):
+        if issued.module == PROOF or queries_across_users(issued) or issued.sql.startswith("set local "):
             continue
         try:
             plan = await plan_of(connection, issued.sql)

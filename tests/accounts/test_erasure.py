@@ -22,7 +22,7 @@ COLUMNS = """
 """
 
 
-async def everywhere(sql: Any, value: str) -> set[str]:
+async def tables_containing(sql: Any, value: str) -> set[str]:
     """Returns the tables with a row in which any text equals or contains ``value``."""
     return {
         row["table_name"]
@@ -33,7 +33,7 @@ async def everywhere(sql: Any, value: str) -> set[str]:
     }
 
 
-async def busy(visitor: Visitor) -> Visitor:
+async def with_user_data(visitor: Visitor) -> Visitor:
     """Creates rows of a user over HTTP in the tables that requests write."""
     await visitor.register(name="Ann")
     task = (await visitor.call("POST", "/api/me/tasks", {"title": "secret plan", "tags": ["x"]})).json()
@@ -58,9 +58,9 @@ INDIRECT_ROWS = (
 )
 
 
-async def in_every_table(visitor: Visitor, sql: Any) -> Visitor:
+async def with_rows_in_every_table(visitor: Visitor, sql: Any) -> Visitor:
     """Creates a row in every table of user data."""
-    await busy(visitor)
+    await with_user_data(visitor)
     person = Person(visitor.client, visitor.id)
     person.headers = {"Authorization": f"Bearer {visitor.access}"}
     for entity in SAMPLES:
@@ -77,10 +77,10 @@ async def test_deleting_an_account_deletes_its_rows_in_every_table(
     ann: Visitor, start: Start, sql: Any, app: FastAPI
 ) -> None:
     http = await start(mail_to_log="on")
-    eve = await in_every_table(Visitor(http), sql)
+    eve = await with_rows_in_every_table(Visitor(http), sql)
     await http.post("/api/auth/password/forgot", json={"email": eve.email})
     await settled(http)
-    tables = await everywhere(sql, eve.id)
+    tables = await tables_containing(sql, eve.id)
     registered = {entity.table.name for entity in ENTITY_REGISTRY} | {other.name for other in OTHER_TABLES}
     assert tables == {"users", *registered}
     others = {table: await sql.fetchval(f"select count(*) from {table}") for table in tables}
@@ -93,8 +93,8 @@ async def test_deleting_an_account_deletes_its_rows_in_every_table(
     assert_problem(await eve.call("DELETE", "/api/auth/me", {"password": "wrong"}), 403, "wrong_password")
     assert_problem(await eve.call("DELETE", "/api/auth/me", {}), 422)
     assert (await eve.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
-    assert await everywhere(sql, eve.id) == set()
-    assert await everywhere(sql, eve.email) == set()
+    assert await tables_containing(sql, eve.id) == set()
+    assert await tables_containing(sql, eve.email) == set()
     assert await sql.fetchval("select count(*) from login_attempts where account <> ''") == 0
     for table in tables:
         assert await sql.fetchval(f"select count(*) from {table}") == others[table] - mine[table], table
@@ -104,14 +104,14 @@ async def test_deleting_an_account_deletes_its_rows_in_every_table(
 
 
 async def test_deleting_an_account_is_one_transaction(ann: Visitor, sql: Any) -> None:
-    eve = await busy(Visitor(ann.client))
-    before = await everywhere(sql, eve.id)
+    eve = await with_user_data(Visitor(ann.client))
+    before = await tables_containing(sql, eve.id)
     await sql.execute("create table kept (user_id text references accounts); revoke all on kept from todo_eraser")
     try:
         await eve.call("DELETE", "/api/auth/me", {"password": PASSWORD})
     finally:
         await sql.execute("drop table kept")
-    assert await everywhere(sql, eve.id) == before
+    assert await tables_containing(sql, eve.id) == before
     assert await eve.is_in()
 
 
@@ -124,13 +124,13 @@ async def test_a_late_write_of_another_process_is_deleted_also(
     assert await late.is_in()
     assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
     assert (await late.call("POST", "/api/me/tasks", {"title": "still here"})).status_code == 201
-    assert await everywhere(sql, ann.id)
+    assert await tables_containing(sql, ann.id)
     await settled(ann.client)
-    assert await everywhere(sql, ann.id) == set()
+    assert await tables_containing(sql, ann.id) == set()
 
 
 async def test_the_account_export_contains_everything_except_secrets(ann: Visitor, sql: Any, app: FastAPI) -> None:
-    eve = await busy(Visitor(ann.client))
+    eve = await with_user_data(Visitor(ann.client))
     await ann.call("POST", "/api/me/tasks", {"title": "of ann"})
     answer = await eve.get("/api/auth/me/export")
     assert answer.status_code == 200
@@ -146,7 +146,7 @@ async def test_the_account_export_contains_everything_except_secrets(ann: Visito
 
 
 async def test_the_account_export_is_read_in_pages(ann: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    eve = await busy(Visitor(ann.client))
+    eve = await with_user_data(Visitor(ann.client))
     whole = (await eve.get("/api/auth/me/export")).json()
     monkeypatch.setattr(export, "PAGE_ROWS", 1)
     parts = (await eve.get("/api/auth/me/export")).json()
@@ -161,7 +161,7 @@ async def test_no_job_recreates_the_row_of_a_deleted_user(ann: Visitor, sql: Any
     async with app.state.database.transaction(ann.id) as session:
         assert await trash.purge_old_trash(session, ann.id, days=1) == 0
         assert await reminders.fire_reminders(session, ann.id, [1], late=False) == 0
-    assert await everywhere(sql, ann.id) == set()
+    assert await tables_containing(sql, ann.id) == set()
 
 
 async def test_the_log_contains_no_email_address(ann: Visitor, caplog: pytest.LogCaptureFixture) -> None:

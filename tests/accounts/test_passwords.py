@@ -24,7 +24,7 @@ from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
 
 
-class Post:
+class MailServer:
     """A mail server on this machine, which keeps the mails it receives."""
 
     def __init__(self) -> None:
@@ -52,8 +52,8 @@ def token_in(mail: Message) -> str:
 
 
 @pytest.fixture
-async def post() -> AsyncIterator[Post]:
-    found = Post()
+async def post() -> AsyncIterator[MailServer]:
+    found = MailServer()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: SMTP(found, loop=loop), "127.0.0.1", 0)
     found.port = server.sockets[0].getsockname()[1]
@@ -63,7 +63,7 @@ async def post() -> AsyncIterator[Post]:
 
 
 @pytest.fixture
-async def mailing(start: Start, post: Post) -> httpx.AsyncClient:
+async def mailing(start: Start, post: MailServer) -> httpx.AsyncClient:
     return await start(
         smtp_url=f"smtp://127.0.0.1:{post.port}", mail_from="todo@x.test", reset_url="https://app.example/reset?x=1"
     )
@@ -79,7 +79,7 @@ async def forgot(http: httpx.AsyncClient, email: str) -> httpx.Response:
     return answer
 
 
-async def test_a_forgotten_password_is_reset_by_mail(mailing: httpx.AsyncClient, post: Post) -> None:
+async def test_a_forgotten_password_is_reset_by_mail(mailing: httpx.AsyncClient, post: MailServer) -> None:
     ann = await Visitor(mailing).register()
     assert (await forgot(mailing, ann.email.upper())).status_code == 202
     mail = await post.next()
@@ -96,7 +96,7 @@ async def test_a_forgotten_password_is_reset_by_mail(mailing: httpx.AsyncClient,
 
 
 async def test_a_reset_request_does_not_reveal_whether_the_account_exists(
-    mailing: httpx.AsyncClient, post: Post
+    mailing: httpx.AsyncClient, post: MailServer
 ) -> None:
     ann = await Visitor(mailing).register()
     known, unknown = await forgot(mailing, ann.email), await forgot(mailing, Visitor(mailing).email)
@@ -105,7 +105,9 @@ async def test_a_reset_request_does_not_reveal_whether_the_account_exists(
     assert post.mails.empty()
 
 
-async def test_a_reset_token_lasts_an_hour_and_works_once(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
+async def test_a_reset_token_lasts_an_hour_and_works_once(
+    mailing: httpx.AsyncClient, post: MailServer, sql: Any
+) -> None:
     ann = await Visitor(mailing).register()
     await forgot(mailing, ann.email)
     await forgot(mailing, ann.email)
@@ -118,7 +120,7 @@ async def test_a_reset_token_lasts_an_hour_and_works_once(mailing: httpx.AsyncCl
     assert_problem(await reset(mailing, first), 422)  # a new password invalidates reset tokens mailed before
 
 
-async def test_reset_mails_are_limited_per_address(mailing: httpx.AsyncClient, post: Post) -> None:
+async def test_reset_mails_are_limited_per_address(mailing: httpx.AsyncClient, post: MailServer) -> None:
     codes = [(await forgot(mailing, "somebody@x.test")).status_code for _ in range(12)]
     assert codes == [202] * 10 + [429] * 2
 
@@ -153,7 +155,7 @@ async def test_an_unreachable_mail_server_is_logged_and_not_reported_to_the_call
 
 
 async def test_registration_by_mail_does_not_reveal_whether_the_email_is_taken(
-    start: Start, post: Post, client: httpx.AsyncClient
+    start: Start, post: MailServer, client: httpx.AsyncClient
 ) -> None:
     http = await start(registration="mail", smtp_url=f"smtp://127.0.0.1:{post.port}")
     new, taken = Visitor(http), await Visitor(client).register()
@@ -275,7 +277,7 @@ async def test_one_of_two_concurrent_password_changes_succeeds(ann: Visitor, sta
 
 
 async def test_a_new_email_invalidates_reset_tokens_mailed_to_the_old_one(
-    mailing: httpx.AsyncClient, post: Post
+    mailing: httpx.AsyncClient, post: MailServer
 ) -> None:
     ann = await Visitor(mailing).register()
     await forgot(mailing, ann.email)
@@ -286,7 +288,7 @@ async def test_a_new_email_invalidates_reset_tokens_mailed_to_the_old_one(
 
 
 async def test_changing_to_a_taken_email_does_not_reveal_it(
-    start: Start, post: Post, client: httpx.AsyncClient
+    start: Start, post: MailServer, client: httpx.AsyncClient
 ) -> None:
     http = await start(registration="mail", smtp_url=f"smtp://127.0.0.1:{post.port}")
     ann, bob, taken = [await Visitor(client).register() for _ in range(3)]
@@ -326,7 +328,7 @@ async def test_a_weak_password_error_names_its_field(ann: Visitor) -> None:
         assert assert_problem(answer, 422, "weak_password")["errors"][0]["loc"] == ["body", "new_password"]
 
 
-async def test_expired_reset_tokens_are_deleted(mailing: httpx.AsyncClient, post: Post, sql: Any) -> None:
+async def test_expired_reset_tokens_are_deleted(mailing: httpx.AsyncClient, post: MailServer, sql: Any) -> None:
     ann = await Visitor(mailing).register()
     await forgot(mailing, ann.email)
     await sql.execute("update password_resets set expires_at = now() where user_id = $1", ann.id)

@@ -27,13 +27,13 @@ async def log_out_by_refresh_token(ann: Visitor, phone: Visitor) -> None:
     assert answer.status_code == 204
 
 
-async def end_it(ann: Visitor, phone: Visitor) -> None:
+async def end_session(ann: Visitor, phone: Visitor) -> None:
     (found,) = [s for s in (await ann.get("/api/auth/sessions")).json() if not s["current"]]
     assert (await ann.call("DELETE", f"/api/auth/sessions/{found['id']}")).status_code == 204
     assert_problem(await ann.call("DELETE", f"/api/auth/sessions/{found['id']}"), 404, "session_not_found")
 
 
-async def end_others(ann: Visitor, phone: Visitor) -> None:
+async def end_other_sessions(ann: Visitor, phone: Visitor) -> None:
     assert (await ann.call("DELETE", "/api/auth/sessions")).status_code == 204
     assert [s["current"] for s in (await ann.get("/api/auth/sessions")).json()] == [True]
 
@@ -52,7 +52,7 @@ async def delete_account(ann: Visitor, phone: Visitor) -> None:
     assert (await ann.call("DELETE", "/api/auth/me", {"password": PASSWORD})).status_code == 204
 
 
-WAYS = [log_out, log_out_by_refresh_token, end_it, end_others, change_password, delete_account]
+WAYS = [log_out, log_out_by_refresh_token, end_session, end_other_sessions, change_password, delete_account]
 
 
 @pytest.mark.parametrize("end", WAYS)

@@ -14,7 +14,7 @@ from app.services.operations.readiness import Readiness
 from tests.support import assert_problem
 
 
-class Slow:
+class SlowDatabase:
     """A database that counts its transactions, responds after a moment, and fails on request."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Slow:
 
 @pytest.fixture
 def database() -> Any:
-    return Slow()
+    return SlowDatabase()
 
 
 async def test_many_readiness_checks_query_the_database_once(database: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,17 +48,17 @@ def reads() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def way(postgres: ConnectOptions, data_dir: Path) -> AsyncIterator[Proxy]:
+async def database_proxy(postgres: ConnectOptions, data_dir: Path) -> AsyncIterator[Proxy]:
     """Starts the proxy between the service and its database."""
     async with Proxy(str(data_dir / "pg/.s.PGSQL.5432")) as proxy:
         yield proxy
 
 
 @asynccontextmanager
-async def serving(way: Proxy) -> AsyncIterator[Server]:
+async def serving(database_proxy: Proxy) -> AsyncIterator[Server]:
     """Starts a real server in a thread, on the shared database: this thread serves the proxy to the database."""
     chat = {"LLM_MODEL": "none", "LLM_BASE_URL": "http://127.0.0.1:1", "LLM_API_KEY": "none"}
-    server = Server(service_dsn(way), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
+    server = Server(service_dsn(database_proxy), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
     await asyncio.to_thread(server.start)
     try:
         yield server
@@ -68,8 +68,8 @@ async def serving(way: Proxy) -> AsyncIterator[Server]:
 
 
 @pytest.fixture(scope="module")
-async def server(way: Proxy) -> AsyncIterator[Server]:
-    async with serving(way) as running:
+async def server(database_proxy: Proxy) -> AsyncIterator[Server]:
+    async with serving(database_proxy) as running:
         yield running
 
 
@@ -94,52 +94,56 @@ async def fill(sql: Any, owner: str, rows: int, characters: int) -> None:
 
 
 @pytest.mark.parametrize("path", list(reads()))
-async def test_every_read_is_503_when_the_database_is_unreachable(way: Proxy, person: Person, path: str) -> None:
-    way.refuse(True)
+async def test_every_read_is_503_when_the_database_is_unreachable(
+    database_proxy: Proxy, person: Person, path: str
+) -> None:
+    database_proxy.refuse(True)
     try:
         url = path if "calendar.ics" not in path else f"/api/{person.subject}{path}"
         answer = await person.get(url)
     finally:
-        way.refuse(False)
+        database_proxy.refuse(False)
     assert_problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_a_streamed_chat_is_503_when_the_database_is_unreachable(way: Proxy, person: Person) -> None:
-    way.refuse(True)
+async def test_a_streamed_chat_is_503_when_the_database_is_unreachable(database_proxy: Proxy, person: Person) -> None:
+    database_proxy.refuse(True)
     try:
         answer = await person.post("/chat", {"message": "hello"}, headers={"Accept": "text/event-stream"})
     finally:
-        way.refuse(False)
+        database_proxy.refuse(False)
     assert_problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) >= 1
 
 
-async def test_a_stream_that_fails_is_cut_off_and_logged_in_one_line(way: Proxy, alice: Person, sql: Any) -> None:
+async def test_a_stream_that_fails_is_cut_off_and_logged_in_one_line(
+    database_proxy: Proxy, alice: Person, sql: Any
+) -> None:
     await fill(sql, alice.subject, 1000, 16_384)
-    async with serving(way) as server:
+    async with serving(database_proxy) as server:
         async with server.person(alice.subject) as person:
             for path in EXPORTS:
                 with pytest.raises(httpx.RemoteProtocolError, match=r"incomplete|closed"):
-                    await _lose_the_database_on_the_way(way, person, path)
+                    await _lose_the_database_on_the_way(database_proxy, person, path)
         said = await asyncio.to_thread(server.stop)
     assert said.count("response aborted: unavailable") == len(EXPORTS), said
     assert "Traceback" not in said
     assert "Exception in ASGI" not in said
 
 
-async def _lose_the_database_on_the_way(way: Proxy, person: Person, path: str) -> None:
+async def _lose_the_database_on_the_way(database_proxy: Proxy, person: Person, path: str) -> None:
     url = f"/api/{person.subject}{path}"
     async with person.client.stream("GET", url, headers=person.headers) as answer:
         assert answer.status_code == 200
         chunks = answer.aiter_raw(FIRST_BYTES)
         await anext(chunks)
-        way.refuse(True)
+        database_proxy.refuse(True)
         try:
             async for _ in chunks:
                 pass
         finally:
-            way.refuse(False)
+            database_proxy.refuse(False)
 
 
 def test_every_streamed_response_reads_before_its_status() -> None:

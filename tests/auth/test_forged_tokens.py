@@ -66,7 +66,7 @@ def keys() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def door(app: FastAPI, settings: Settings, keys: str) -> AsyncIterator[httpx.AsyncClient]:
+async def service_client(app: FastAPI, settings: Settings, keys: str) -> AsyncIterator[httpx.AsyncClient]:
     """Starts the application on the shared database, with a shared secret, an issuer's keys and a fixed time."""
     trusting = settings.model_copy(update={"jwks_url": keys, "better_auth_url": forge.ISSUER})
     own = create_app(settings)
@@ -79,14 +79,14 @@ async def door(app: FastAPI, settings: Settings, keys: str) -> AsyncIterator[htt
                 yield client
 
 
-async def show(client: httpx.AsyncClient, token: str) -> httpx.Response:
+async def get_with_token(client: httpx.AsyncClient, token: str) -> httpx.Response:
     header = b"Bearer " + token.encode("utf-8", "surrogatepass")
     return await client.get("/api/me/tasks", headers=[(b"Authorization", header)])
 
 
 @pytest.mark.parametrize("build", ALL.values(), ids=ALL.keys())
-async def test_a_forged_token_is_401(door: httpx.AsyncClient, build: Callable[[], str]) -> None:
-    answer = await show(door, build())
+async def test_a_forged_token_is_401(service_client: httpx.AsyncClient, build: Callable[[], str]) -> None:
+    answer = await get_with_token(service_client, build())
     problem = assert_problem(answer, 401)
     assert answer.headers["www-authenticate"].startswith("Bearer")
     assert problem["code"] in {"token_invalid", "token_missing", "token_not_bearer"}
@@ -98,9 +98,9 @@ def test_at_least_sixty_forged_tokens_have_unique_names() -> None:
 
 
 @pytest.mark.parametrize("build", GOOD.values(), ids=GOOD.keys())
-async def test_a_valid_token_is_accepted(door: httpx.AsyncClient, build: Callable[[], str]) -> None:
-    assert (await show(door, build())).status_code == 200
+async def test_a_valid_token_is_accepted(service_client: httpx.AsyncClient, build: Callable[[], str]) -> None:
+    assert (await get_with_token(service_client, build())).status_code == 200
 
 
-async def test_an_expired_token_is_401(door: httpx.AsyncClient) -> None:
-    assert_problem(await show(door, forge.make("EdDSA", exp=NOW - 1)), 401, "token_expired")
+async def test_an_expired_token_is_401(service_client: httpx.AsyncClient) -> None:
+    assert_problem(await get_with_token(service_client, forge.make("EdDSA", exp=NOW - 1)), 401, "token_expired")

@@ -53,14 +53,14 @@ async def test_no_valid_token_is_refused_while_keys_rotate(trusting: FastAPI, ri
     ends = time.monotonic() + 6 * INTERVAL
     began, before = time.monotonic(), len(ring.requests)
 
-    async def make_names_up() -> None:
+    async def send_unknown_keys() -> None:
         number = 0
         while time.monotonic() < ends:
             number += 1
             answer = await ask(trusting, ring.token("flood", f"made-up-{number}"), f"198.51.100.{number % 200}")
             assert answer.status_code in (401, 503)
 
-    async def come_with_each_new_key() -> None:
+    async def use_each_new_key() -> None:
         for number in range(8):
             ring.rotate(f"key-{number}")
             token = ring.token("good")
@@ -73,7 +73,7 @@ async def test_no_valid_token_is_refused_while_keys_rotate(trusting: FastAPI, ri
                 await asyncio.sleep(INTERVAL)  # as the response requests, in whole seconds
             await asyncio.sleep(0.8 * INTERVAL - 0.2)
 
-    await asyncio.gather(make_names_up(), come_with_each_new_key())
+    await asyncio.gather(send_unknown_keys(), use_each_new_key())
     assert statuses.count(200) == 8
     assert set(statuses) == {200, 503}
     assert len(ring.requests) - before <= 2 + (time.monotonic() - began) / INTERVAL

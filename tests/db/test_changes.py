@@ -99,7 +99,7 @@ async def test_a_reader_never_misses_a_revision(alice: Person, database: Databas
     """Two writers, and a reader that only ever requests the changes after the last revision it saw."""
     seen: list[int] = []
     after = text("select revision from changes where user_id = :owner and revision > :since order by revision")
-    writing = asyncio.gather(*(self_writer(alice, name) for name in ("x", "y")))
+    writing = asyncio.gather(*(write_repeatedly(alice, name) for name in ("x", "y")))
     done = False
     while not done:
         done = writing.done()  # then the following read is the last one, also when a writer failed
@@ -112,14 +112,14 @@ async def test_a_reader_never_misses_a_revision(alice: Person, database: Databas
     assert len(seen) == 60
 
 
-async def self_writer(person: Person, name: str) -> None:
+async def write_repeatedly(person: Person, name: str) -> None:
     for number in range(30):
         await person.add(f"{name}{number}")
 
 
 async def test_a_list_and_its_revision_are_from_one_snapshot(alice: Person) -> None:
     """With only creations the newest task's version is the revision: a mixture of two snapshots would show."""
-    writing = asyncio.gather(*(self_writer(alice, name) for name in ("x", "y")))
+    writing = asyncio.gather(*(write_repeatedly(alice, name) for name in ("x", "y")))
     checked = 0
     while not writing.done():
         answer = await alice.get("/tasks?limit=1000")

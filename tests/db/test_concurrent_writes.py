@@ -29,7 +29,7 @@ def database(app: FastAPI) -> Database:
 
 
 @pytest.fixture
-async def somebody_waits(postgres: ConnectOptions) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def wait_for_blocked_writer(postgres: ConnectOptions) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     connection = await asyncpg.connect(**postgres.arguments())
 
     async def wait() -> None:
@@ -62,7 +62,7 @@ async def by_complete(person: Person, task_id: int, completed: bool) -> Any:
 async def test_a_change_records_the_effect_on_the_row_that_another_writer_left(
     alice: Person,
     database: Database,
-    somebody_waits: Callable[[], Awaitable[None]],
+    wait_for_blocked_writer: Callable[[], Awaitable[None]],
     set_completed: Set,
     before: bool,
     first: bool,
@@ -73,7 +73,7 @@ async def test_a_change_records_the_effect_on_the_row_that_another_writer_left(
     async with database.transaction(alice.subject) as session:
         await completion.complete_task(session, alice.subject, task_id, first)
         later = asyncio.create_task(set_completed(alice, task_id, second))
-        await somebody_waits()
+        await wait_for_blocked_writer()
     answer = await later
     assert (answer.status_code, answer.json()["completed"]) == (200, second)
     async with database.transaction(alice.subject, read_only=True) as session:
@@ -82,7 +82,7 @@ async def test_a_change_records_the_effect_on_the_row_that_another_writer_left(
 
 @pytest.mark.parametrize("change", [{"title": "b"}, {"completed": True}], ids=str)
 async def test_updated_at_does_not_decrease_when_a_writer_waited(
-    alice: Person, database: Database, somebody_waits: Callable[[], Awaitable[None]], change: dict[str, Any]
+    alice: Person, database: Database, wait_for_blocked_writer: Callable[[], Awaitable[None]], change: dict[str, Any]
 ) -> None:
     """The waiting writer began first: its transaction has the earlier time."""
     task_id = (await alice.add())["id"]
@@ -91,7 +91,7 @@ async def test_updated_at_does_not_decrease_when_a_writer_waited(
         async with database.transaction(alice.subject) as early:
             before = await create_update.update_task(early, alice.subject, task_id, TaskUpdate(title="a"))
             waiting = asyncio.create_task(create_update.update_task(late, alice.subject, task_id, TaskUpdate(**change)))
-            await somebody_waits()
+            await wait_for_blocked_writer()
         after = await waiting
     assert after.version > before.version
     assert after.updated_at >= before.updated_at

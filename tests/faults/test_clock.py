@@ -94,7 +94,7 @@ async def test_revisions_and_idempotency_keys_survive_changes_of_the_clock(
         assert changed["version"] == 8
         again = await alice.post("/tasks", {"title": "once"}, headers=key)
         assert (again.status_code, again.json()["id"]) == (201, kept.json()["id"])
-        await _everything_is_listed_once(alice, 7)
+        await _assert_listed_once(alice, 7)
 
         await set_clocks(2 * HOUR)
         assert_problem(await alice.get("/tasks"), 401)  # expired, although it was just verified
@@ -106,10 +106,10 @@ async def test_revisions_and_idempotency_keys_survive_changes_of_the_clock(
         log_in(alice, 0)
         undone = (await alice.patch(f"/tasks/{late[0]['id']}", {"title": "late again"})).json()
         assert undone["updated_at"] >= done["updated_at"], "what was seen already must not look newer than what is"
-        await _everything_is_listed_once(alice, 7)
+        await _assert_listed_once(alice, 7)
 
 
-async def _everything_is_listed_once(person: Person, count: int) -> None:
+async def _assert_listed_once(person: Person, count: int) -> None:
     """Asserts that pages and changes contain each task once, and that an unchanged list returns 304."""
     for order in ("sort=created_at", "sort=updated_at"):
         seen, query = [], f"?{order}&limit=2"

@@ -55,7 +55,7 @@ OPERATIONS = _operations()
 WRITER, WHOLE = Writer(), Writer()
 
 
-class Somebody:
+class LoggedInUser:
     """The logged-in user, with one row of each entity that a path names."""
 
     def __init__(self, http: httpx.Client, survey: Survey) -> None:
@@ -117,13 +117,13 @@ class Somebody:
 
 
 @pytest.fixture(scope="module")
-def somebody(postgres: ConnectOptions, migrated: str) -> Iterator[Somebody]:
+def logged_in_user(postgres: ConnectOptions, migrated: str) -> Iterator[LoggedInUser]:
     with (
         running(postgres.dsn, **UNLIMITED) as server,
         Prober(server.port) as prober,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as http,
     ):
-        yield Somebody(http, Survey(server, prober))
+        yield LoggedInUser(http, Survey(server, prober))
 
 
 @pytest.fixture(autouse=True)
@@ -138,11 +138,11 @@ def assert_held(findings: list[Finding]) -> None:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_no_value_of_a_request_stops_the_service(somebody: Somebody, operation: Operation) -> None:
-    ids = somebody.begin(operation.name)
+def test_no_value_of_a_request_stops_the_service(logged_in_user: LoggedInUser, operation: Operation) -> None:
+    ids = logged_in_user.begin(operation.name)
     cases = list(WRITER.cases(operation, ids))
     judged = judge_file if operation.name in FILES else judge
-    assert_held(somebody.survey.run(operation.method, cases, judged))
+    assert_held(logged_in_user.survey.run(operation.method, cases, judged))
 
 
 def judge_file(case: Case, answer: Answer) -> str:
@@ -150,14 +150,14 @@ def judge_file(case: Case, answer: Answer) -> str:
 
 
 @pytest.mark.parametrize("name", TOOLS_BY_NAME)
-def test_no_tool_argument_stops_the_service(somebody: Somebody, name: str) -> None:
-    somebody.begin("POST /mcp")
-    assert_held(somebody.survey.run("POST", tool_cases(name), judge_message))
+def test_no_tool_argument_stops_the_service(logged_in_user: LoggedInUser, name: str) -> None:
+    logged_in_user.begin("POST /mcp")
+    assert_held(logged_in_user.survey.run("POST", tool_cases(name), judge_message))
 
 
-def test_no_mcp_message_stops_the_service(somebody: Somebody) -> None:
-    somebody.begin("POST /mcp")
-    assert_held(somebody.survey.run("POST", mcp_cases(), judge_message))
+def test_no_mcp_message_stops_the_service(logged_in_user: LoggedInUser) -> None:
+    logged_in_user.begin("POST /mcp")
+    assert_held(logged_in_user.survey.run("POST", mcp_cases(), judge_message))
 
 
 def judge_message(case: Case, answer: Answer) -> str:
@@ -169,13 +169,15 @@ def judge_message(case: Case, answer: Answer) -> str:
 @pytest.mark.parametrize(
     ("method", "path"), [("OPTIONS", b"/api/me/tasks"), ("HEAD", b"/api/me/tasks"), ("POST", b"/nowhere")]
 )
-def test_no_value_of_an_unknown_route_stops_the_service(somebody: Somebody, method: str, path: bytes) -> None:
-    somebody.begin("POST /mcp")
-    assert_held(somebody.survey.run(method, other_cases(path)))
+def test_no_value_of_an_unknown_route_stops_the_service(logged_in_user: LoggedInUser, method: str, path: bytes) -> None:
+    logged_in_user.begin("POST /mcp")
+    assert_held(logged_in_user.survey.run(method, other_cases(path)))
 
 
-def test_the_process_does_not_grow_beyond_the_limit(somebody: Somebody, capsys: pytest.CaptureFixture[str]) -> None:
-    survey = somebody.survey
+def test_the_process_does_not_grow_beyond_the_limit(
+    logged_in_user: LoggedInUser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    survey = logged_in_user.survey
     grown = survey.rss() - survey.rss_at_start
     most = [f"{seconds:.2f} s of CPU: {what}\n" for seconds, what in sorted(survey.costs, reverse=True)[:5]]
     with capsys.disabled():
@@ -183,9 +185,9 @@ def test_the_process_does_not_grow_beyond_the_limit(somebody: Somebody, capsys: 
     assert grown < GROWTH
 
 
-def test_no_import_file_stops_the_service(somebody: Somebody) -> None:
-    somebody.begin("POST /api/{user_id}/import")
-    assert_held(somebody.survey.run("POST", worst_imports.cases(), worst_imports.judge_report))
+def test_no_import_file_stops_the_service(logged_in_user: LoggedInUser) -> None:
+    logged_in_user.begin("POST /api/{user_id}/import")
+    assert_held(logged_in_user.survey.run("POST", worst_imports.cases(), worst_imports.judge_report))
 
 
 def test_bodies_without_a_schema_are_listed() -> None:

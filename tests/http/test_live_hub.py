@@ -21,7 +21,7 @@ from app.services.changes.feed import ChangesRead
 WAIT = 3.0
 
 
-class Written(Hub):
+class FakeHub(Hub):
     """A hub that reads the revisions that the test wrote."""
 
     def __init__(self) -> None:
@@ -68,13 +68,13 @@ Open = Callable[..., tuple[Client, asyncio.Task[None]]]
 
 
 @pytest.fixture
-async def hub() -> AsyncIterator[Written]:
-    async with Written() as hub:
+async def hub() -> AsyncIterator[FakeHub]:
+    async with FakeHub() as hub:
         yield hub
 
 
 @pytest.fixture
-async def opened(hub: Written) -> AsyncIterator[Open]:
+async def opened(hub: FakeHub) -> AsyncIterator[Open]:
     """Opens a stream."""
     tasks: list[asyncio.Task[None]] = []
 
@@ -96,7 +96,7 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_change_during_the_login_check_is_sent(hub: Written, opened: Open) -> None:
+async def test_a_change_during_the_login_check_is_sent(hub: FakeHub, opened: Open) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def still_valid() -> bool:
@@ -116,7 +116,7 @@ async def test_a_change_during_the_login_check_is_sent(hub: Written, opened: Ope
 
 
 async def test_a_stream_replays_changes_that_the_feed_dropped_during_the_login_check(
-    hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.hub.FEED_BYTES_MAX", 0)
     answer = asyncio.Event()
@@ -133,7 +133,7 @@ async def test_a_stream_replays_changes_that_the_feed_dropped_during_the_login_c
     assert client.text.count(b"event: ") == 3
 
 
-async def test_shutdown_ends_a_replay_with_a_resume_event(hub: Written, opened: Open) -> None:
+async def test_shutdown_ends_a_replay_with_a_resume_event(hub: FakeHub, opened: Open) -> None:
     hub.written = 1_000_000
     client, task = opened(behind=True)
     await until(lambda: b"id: 5\n" in client.text)
@@ -144,7 +144,7 @@ async def test_shutdown_ends_a_replay_with_a_resume_event(hub: Written, opened: 
 
 
 @pytest.mark.parametrize("behind", [True, False])
-async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(hub: Written, opened: Open, behind: bool) -> None:
+async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(hub: FakeHub, opened: Open, behind: bool) -> None:
     hub.written = 1_000
     client, task = opened(behind=behind, reads=2)  # the start and the first id
     await until(lambda: client.stuck)
@@ -156,7 +156,7 @@ async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(hub: Writt
     assert client.dropped.is_set()
 
 
-async def test_a_stream_opened_after_shutdown_ends_with_a_resume_event(hub: Written, opened: Open) -> None:
+async def test_a_stream_opened_after_shutdown_ends_with_a_resume_event(hub: FakeHub, opened: Open) -> None:
     hub.close()
     client, task = opened(behind=True)
     async with asyncio.timeout(WAIT):
@@ -165,7 +165,7 @@ async def test_a_stream_opened_after_shutdown_ends_with_a_resume_event(hub: Writ
 
 
 async def test_a_client_that_never_reads_is_disconnected(
-    hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
     hub.written = 1_000
@@ -176,7 +176,7 @@ async def test_a_client_that_never_reads_is_disconnected(
 
 
 async def test_an_unread_last_event_does_not_keep_the_connection_open(
-    hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
     client, task = opened(behind=False, expires_at=0)
@@ -187,7 +187,7 @@ async def test_an_unread_last_event_does_not_keep_the_connection_open(
 
 
 async def test_a_replay_takes_a_stream_slot_and_releases_it(
-    hub: Written, opened: Open, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.live.hub.STREAMS_PER_OWNER", 1)
     hub.written = 1_000

@@ -38,7 +38,7 @@ def concrete(path: str, owner: str, task_id: int = 1) -> str:
     return path if path.startswith("/api/") else path[1:]
 
 
-class Untouchable:
+class ForbiddenDatabase:
     """A database that must not be used."""
 
     def transaction(self, owner: str, *, read_only: bool = False) -> Any:
@@ -133,7 +133,7 @@ async def test_the_bearer_scheme_is_case_insensitive(client: httpx.AsyncClient) 
 async def test_another_users_path_is_403_before_any_query_and_before_the_body(
     fresh: FastAPI, visitor: Person, method: str, path: str
 ) -> None:
-    fresh.state.database = Untouchable()
+    fresh.state.database = ForbiddenDatabase()
     answer = await visitor.call(method, concrete(path, "somebody-else"), content=b"{not json")
     problem = assert_problem(answer, 403, "forbidden")
     assert problem["detail"] == "Access denied: not authorized to access this user's resources"

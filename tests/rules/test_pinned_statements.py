@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from app.db.connection_options import ConnectOptions
 from tests import statements
-from tests.statements import ACROSS_USERS, ISSUED, leaks, looks_across_users, plan_of, unpinned
+from tests.statements import ACROSS_USERS, ISSUED, leaks, plan_of, queries_across_users, unpinned
 from tests.support import Person
 
 
@@ -49,7 +49,7 @@ async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, plann
 
 async def test_only_listed_modules_query_across_users(alice: Person) -> None:
     await tour(alice)
-    assert {issued.module for issued in ISSUED if looks_across_users(issued)} <= ACROSS_USERS
+    assert {issued.module for issued in ISSUED if queries_across_users(issued)} <= ACROSS_USERS
 
 
 @pytest.mark.parametrize(
