@@ -29,7 +29,7 @@ from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.schemas.quick_add import QUICK, QuickAdded, QuickTask
+from app.schemas.quick_add import QUICK_DRAFT_RESPONSE, QuickAdded, QuickTask
 from app.schemas.task_actions import Snooze, TaskComplete, TaskMove
 from app.schemas.task_bulk import BulkResult, BulkWrite
 from app.schemas.task_query import TaskQuery, TrashQuery
@@ -42,11 +42,11 @@ router = APIRouter(
     prefix="/api/{user_id}/tasks", tags=["tasks"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
-CREATED: dict[str, Any] = {"headers": VERSION_HEADER | location_header("task")}
-BULK: dict[str, Any] = {
-    "headers": header("X-Revision", "The number of the write, when anything was written.", "integer")
+TASK_CREATED_RESPONSE: dict[str, Any] = {"headers": VERSION_HEADER | location_header("task")}
+BULK_RESPONSE: dict[str, Any] = {
+    "headers": header("X-Revision", "The revision of the write, if anything was written.", "integer")
 }
-COMPLETED = {"description": "The task is completed, or has as many reminders as there can be."}
+SNOOZE_CONFLICT = {"description": "The task is completed, or has the maximum number of reminders."}
 
 
 @router.get("", response_model=list[TaskRead], responses={200: TASK_LIST_RESPONSE, 304: LIST_UNCHANGED})
@@ -57,7 +57,7 @@ async def list_tasks(
     query: Annotated[TaskQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """A page of tasks, newest first. `Link` leads on, `X-Revision` is the number to continue syncing from."""
+    """Lists tasks, newest first. `Link` has the next page; sync continues from `X-Revision`."""
     if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
         return unchanged
     page = await listing.list_tasks(session, owner, query, count=wants_total(request, query))
@@ -66,9 +66,9 @@ async def list_tasks(
     )
 
 
-@router.post("", status_code=201, response_model=TaskRead, responses={201: CREATED})
+@router.post("", status_code=201, response_model=TaskRead, responses={201: TASK_CREATED_RESPONSE})
 async def create_task(request: Request, owner: Owner, session: WriteSession, task: TaskCreate) -> Response:
-    """Create a task; only `title` is required."""
+    """Creates a task; only `title` is required."""
     created = await create_update.create_task(session, owner, task)
     return created_response(request, created)
 
@@ -81,7 +81,7 @@ async def list_trash(
     query: Annotated[TrashQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """What was deleted and can be restored, latest first."""
+    """Lists deleted tasks that can be restored, latest deletion first."""
     if unchanged := await unchanged_list(request, session, owner, if_none_match):
         return unchanged
     page = await listing.list_trash(session, owner, query, count=wants_total(request, query))
@@ -90,18 +90,18 @@ async def list_trash(
 
 @router.delete("/trash", status_code=204, response_class=Response)
 async def empty_trash(owner: Owner, session: WriteSession) -> Response:
-    """Delete for good everything that is in the trash, and the projects, comments and views that were deleted."""
+    """Deletes permanently everything in the trash, and deleted projects, comments and views."""
     await trash.empty_trash(session, owner)
     return Response(status_code=204)
 
 
 @router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
 async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
-    """One task. With `If-None-Match` and nothing new: 304."""
+    """Returns one task; 304 if `If-None-Match` names its version."""
     return conditional_response(await create_update.get_task(session, owner, task_id), if_none_match)
 
 
-async def _update(
+async def update_with_versions(
     owner: str, session: WriteSession, task_id: int, change: TaskUpdate, if_match: str | None
 ) -> Response:
     versions = expected_versions(if_match)
@@ -112,16 +112,16 @@ async def _update(
 async def update_task(
     owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
-    """Change the fields sent and no others; `null` clears. With `If-Match` only if nobody else was faster: else 412."""
-    return await _update(owner, session, task_id, change, if_match)
+    """Changes the fields sent and no others; `null` clears. A stale `If-Match` is 412."""
+    return await update_with_versions(owner, session, task_id, change, if_match)
 
 
 @router.put("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def replace_task(
     owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
-    """The same as PATCH, for clients that send PUT: fields that are not sent keep their values."""
-    return await _update(owner, session, task_id, change, if_match)
+    """Changes the fields sent, like PATCH: fields that are not sent keep their values."""
+    return await update_with_versions(owner, session, task_id, change, if_match)
 
 
 @router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
@@ -132,10 +132,10 @@ async def complete_task(
     wanted: Annotated[TaskComplete | None, Body()] = None,
     if_match: IfMatch = None,
 ) -> Response:
-    """Without a body: toggle. With `{"completed": true}` or `false`: set.
+    """Toggles completion without a body; sets it with `{"completed": true}` or `false`.
 
-    Open subtasks are completed, too; `"subtasks": "keep"` leaves them. What recurs goes on to its next date, and the
-    occurrence stays as a completed task of its own: without `If-Match`, asking twice completes two.
+    Open subtasks are also completed; `"subtasks": "keep"` leaves them open. A recurring task moves to its next due
+    date, and the occurrence stays as a completed task of its own: without `If-Match`, a repeated request completes two.
     """
     completed = wanted.completed if wanted else None
     keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
@@ -148,10 +148,10 @@ async def complete_task(
 @router.post(
     "/{task_id}/skip",
     response_model=TaskRead,
-    responses={200: ENTITY_RESPONSE, 409: {"description": "It does not recur."}},
+    responses={200: ENTITY_RESPONSE, 409: {"description": "The task does not recur."}},
 )
 async def skip_task(owner: Owner, session: WriteSession, task_id: TaskId, if_match: IfMatch = None) -> Response:
-    """A recurring task goes on to its next date, with nothing done."""
+    """Moves a recurring task to its next due date without completing the occurrence."""
     return entity_response(await completion.skip_task(session, owner, task_id, versions=expected_versions(if_match)))
 
 
@@ -159,7 +159,7 @@ async def skip_task(owner: Owner, session: WriteSession, task_id: TaskId, if_mat
 async def move_task(
     owner: Owner, session: WriteSession, task_id: TaskId, move: TaskMove, if_match: IfMatch = None
 ) -> Response:
-    """Directly before or after another task, or behind all; with `project_id` or `parent_id` also into or below it."""
+    """Moves a task before or after another, or to the end; with `project_id` or `parent_id` into or below it."""
     return entity_response(
         await reordering.move_task(session, owner, task_id, move, versions=expected_versions(if_match))
     )
@@ -167,20 +167,25 @@ async def move_task(
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)
 async def delete_task(owner: Owner, session: WriteSession, task_id: TaskId, if_match: IfMatch = None) -> Response:
-    """Into the trash, with all below it: gone from every other view until it is restored."""
+    """Moves a task with all its subtasks into the trash, from where it can be restored."""
     await task_trash.delete_task(session, owner, task_id, versions=expected_versions(if_match))
     return Response(status_code=204)
 
 
 @router.post("/{task_id}/restore", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def restore_task(owner: Owner, session: WriteSession, task_id: TaskId) -> Response:
-    """Bring a task back from the trash, with what was below it and went there together with it."""
+    """Restores a task from the trash, with the subtasks that were deleted together with it."""
     return entity_response(await task_trash.restore_task(session, owner, task_id))
 
 
-@router.post("/quick", status_code=201, response_model=QuickAdded, responses={200: QUICK, 201: CREATED})
+@router.post(
+    "/quick",
+    status_code=201,
+    response_model=QuickAdded,
+    responses={200: QUICK_DRAFT_RESPONSE, 201: TASK_CREATED_RESPONSE},
+)
 async def quick_add_task(request: Request, owner: Owner, session: WriteSession, wanted: QuickTask) -> Response:
-    """A task from a line of text, such as "Pay rent every month on the 1st at 9 #home p:high @bank".
+    """Creates a task from a line of text, such as "Pay rent every month on the 1st at 9 #home p:high @bank".
 
     Days, times and repeats are read in English, in your time zone. `#` names a project, which is created when new;
     `@` a tag; `p:high` or `p1` to `p4` the priority. What is not understood stays in the title.
@@ -193,22 +198,22 @@ async def quick_add_task(request: Request, owner: Owner, session: WriteSession, 
     return Json(done, 201, version_headers(task, Location=location))
 
 
-@router.post("/bulk", response_model=BulkResult, responses={200: BULK})
+@router.post("/bulk", response_model=BulkResult, responses={200: BULK_RESPONSE})
 async def write_tasks(owner: Owner, session: WriteSession, wanted: BulkWrite) -> Response:
-    """Do the same to up to 1,000 tasks: all of them in one write, or none. Undoing its number takes all of it back.
+    """Applies one action to up to 1,000 tasks, in one write or none. Undoing its revision reverts all of it.
 
-    Each action means what it means for one task, with all that follows for subtasks and series. Where a task and one
-    below it are both named, the upper one decides for both. `move` puts them behind all others, in the order of `ids`.
-    Ids that are not there are `not_found` and keep nobody else from being written.
+    Each action has the effect that it has on one task, subtasks and series included. Where a task and one of its
+    subtasks are both named, the task decides for both. `move` puts them after all others, in the order of `ids`.
+    Unknown ids are `not_found` and do not affect the others.
     """
     results, revision = await bulk.write_tasks(session, owner, wanted)
     return Json({"results": results}, headers={} if revision is None else {"X-Revision": str(revision)})
 
 
-@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 409: COMPLETED})
+@router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 409: SNOOZE_CONFLICT})
 async def snooze_task(
     owner: Owner, session: WriteSession, task_id: TaskId, snooze: Snooze, if_match: IfMatch = None
 ) -> Response:
-    """Remind once more, at `until` or in so many `minutes`. Reminders at instants that have passed are dropped."""
+    """Reminds again, at `until` or in `minutes`. Reminders at past instants are removed."""
     task = await reminders.snooze_task(session, owner, task_id, snooze, versions=expected_versions(if_match))
     return entity_response(task)

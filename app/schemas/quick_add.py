@@ -9,14 +9,14 @@ from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskRead
 from app.models.types import RequestModel, visible
 
-TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
+EXAMPLE_TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
 
 
 QuickText = Annotated[StrictStr, visible(QUICK_ADD_TEXT_MAX), Field(min_length=1, max_length=QUICK_ADD_TEXT_MAX)]
 
 
 class QuickTask(RequestModel):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": TEXT}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": EXAMPLE_TEXT}]})
 
     text: QuickText
     dry_run: StrictBool = Field(False, description="Only say what would be understood.")
@@ -71,4 +71,4 @@ class QuickDraft(BaseModel):
     understood: list[Understood]
 
 
-QUICK: dict[str, Any] = {"model": QuickDraft, "description": "With `dry_run`: nothing was created."}
+QUICK_DRAFT_RESPONSE: dict[str, Any] = {"model": QuickDraft, "description": "With `dry_run`: nothing was created."}

@@ -18,8 +18,8 @@ class TaskComplete(TaskBody):
     subtasks: Subtasks = Field(Subtasks.COMPLETE, description="keep: those below that are open stay open.")
 
 
-def one_place(names: set[str]) -> None:
-    """``names`` are those that were sent. Raises PydanticCustomError."""
+def require_one_place(names: set[str]) -> None:
+    """Raises PydanticCustomError unless ``names``, the fields sent, give one place."""
     if not names or {"before", "after"} <= names:
         raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id")
 
@@ -36,7 +36,7 @@ class TaskMove(RequestModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        one_place(self.model_fields_set)
+        require_one_place(self.model_fields_set)
         return self
 
 

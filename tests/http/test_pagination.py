@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.db.connection_options import ConnectOptions
 from app.models.task_fields import TITLE_MAX
 from app.pagination import CURSOR_MAX, Cursor
-from app.services.tasks.queries import INFINITY, SORT_KEYS, QueryText, page_statement
+from app.services.tasks.queries import INFINITE_INSTANT, SORT_KEYS, QueryText, page_statement
 from tests.databases import Databases
 from tests.support import Person, assert_problem
 
@@ -63,7 +63,8 @@ async def plan(connection: Any, shape: QueryText, values: dict[str, Any]) -> str
     """As a prepared statement gets it: EXPLAIN alone would never show the plan that ignores the values."""
     prepared = page_statement(shape)
     literals = [
-        "'infinity'" if value == INFINITY else f"'{value}'" for value in prepared.arguments({"owner": "many"} | values)
+        "'infinity'" if value == INFINITE_INSTANT else f"'{value}'"
+        for value in prepared.arguments({"owner": "many"} | values)
     ]
     await connection.execute(f"prepare page as {prepared.sql}")
     rows = await connection.fetch(f"explain execute page({', '.join(literals)})")
@@ -79,8 +80,8 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
         page = {"limit": 101, "offset": 0}
         first = page_statement(shape)
         row = (await connection.fetch(first.sql, *first.arguments({"owner": "many", "limit": 1, "offset": 1200})))[0]
-        infinite = getattr(row["sort_key"], "year", 0) == INFINITY.year
-        after = {"after": INFINITY if infinite else row["sort_key"], "after_id": row["id"]}
+        infinite = getattr(row["sort_key"], "year", 0) == INFINITE_INSTANT.year
+        after = {"after": INFINITE_INSTANT if infinite else row["sort_key"], "after_id": row["id"]}
         for behind, values in ((False, page), (True, page | after)):
             text = await plan(connection, shape._replace(behind=behind), values)
             ranged = not behind or re.search(r"Index Cond: .*\bROW\(", text)
@@ -123,7 +124,7 @@ async def test_a_project_in_another_order_is_read_by_project_or_in_index_order(
 
 
 async def test_the_driver_sends_infinity_as_that_of_the_database(connection: Any) -> None:
-    assert await connection.fetchval("select $1::timestamptz = 'infinity'", INFINITY)
+    assert await connection.fetchval("select $1::timestamptz = 'infinity'", INFINITE_INSTANT)
 
 
 TITLES = {

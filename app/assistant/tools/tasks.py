@@ -19,7 +19,7 @@ from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.models.types import RequestModel, cleaned
 from app.pagination import Page
 from app.schemas.quick_add import QuickTask, QuickText
-from app.schemas.task_actions import TaskMove, one_place
+from app.schemas.task_actions import TaskMove, require_one_place
 from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
 from app.services.quick_add import quick_add_task
 from app.services.retention import trash
@@ -77,7 +77,7 @@ class Done(BaseModel):
 
 
 class TaskLine(BaseModel):
-    """A task in a list; get_task tells the rest."""
+    """A task in a list; get_task returns all fields."""
 
     id: int
     title: str
@@ -100,7 +100,7 @@ class MoveTask(TaskMove):
 
     @model_validator(mode="after")
     def _one_place(self) -> "MoveTask":
-        one_place(self.model_fields_set - {"task_id"})
+        require_one_place(self.model_fields_set - {"task_id"})
         return self
 
     @property
@@ -127,7 +127,7 @@ class Skipped(Done):
 
 class Emptied(BaseModel):
     status: Literal["emptied"]
-    deleted: int = Field(description="Tasks, comments, projects and views that were deleted for good.")
+    deleted: int = Field(description="Tasks, comments, projects and views that were deleted permanently.")
 
 
 def done(task: Any, status: str) -> dict[str, Any]:
@@ -235,7 +235,7 @@ TASK_TOOLS = [
     ),
     Tool(
         "empty_trash",
-        "Delete for good what is in the trash, and deleted comments, projects and views. Cannot be undone.",
+        "Delete permanently what is in the trash, and deleted comments, projects and views. Cannot be undone.",
         NoArguments,
         Emptied,
         empty_trash,

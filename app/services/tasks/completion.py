@@ -49,13 +49,13 @@ TOGGLE_ACTION: Any = literal_column("case when written.completed then 'completed
 REOPEN_TASKS = joined_write(
     update(TASKS).where(*OWN_TASKS, NOT_DELETED, TASKS.c.completed), "reopened", **completion_values(False)
 )
-_COPIED = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
+_COPIED_COLUMNS = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
 _done = table_of_rows(frozenset({"due_on", "due_at"}))
 KEEP_OCCURRENCES = numbered_task(
     insert(TASKS).from_select(
-        [*_COPIED, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
+        [*_COPIED_COLUMNS, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
         select(
-            *(TASKS.c[name] for name in _COPIED),
+            *(TASKS.c[name] for name in _COPIED_COLUMNS),
             true(),
             func.now(),
             _done.c.due_on,

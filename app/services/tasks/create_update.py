@@ -37,9 +37,9 @@ from app.services.tasks.subtasks import find_parent, select_trees, write_trees_s
 from app.services.users import lock_owner
 
 Rows = dict[int, Row]
-PLACE_FIELDS = {"project_id", "parent_id"}
+SENT_PLACE_FIELDS = {"project_id", "parent_id"}
 # Fields whose change is never about one row alone.
-REACHING_FIELDS = PLACE_FIELDS | {"recurrence", "recurrence_from"}
+REACHING_FIELDS = SENT_PLACE_FIELDS | {"recurrence", "recurrence_from"}
 # The values that null stands for.
 NULL_DEFAULTS: Row = {"priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
 NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anchor")}
@@ -134,7 +134,7 @@ async def change_task(session: Session, owner: str, task: Row, values: Row, *, t
     ``taken``: the number is. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence.
     """
     task_id = task["id"]
-    if values.keys() & PLACE_FIELDS:
+    if values.keys() & SENT_PLACE_FIELDS:
         values = {**values, **(await place_tasks(session, owner, {task_id: task}, values, loc=("body",)))[task_id]}
     if "recurrence" in values:
         values = {**values, **await _schedule_again(session, owner, task, values)}
@@ -166,7 +166,7 @@ async def update_tasks(
     if added is not None or removed is not None:
         own = {task_id: _change_tags(row["tags"], added or [], removed or []) for task_id, row in tasks.items()}
     moves = False
-    if place := {name: values.pop(name) for name in PLACE_FIELDS & values.keys()}:
+    if place := {name: values.pop(name) for name in SENT_PLACE_FIELDS & values.keys()}:
         places = await place_tasks(session, owner, tasks, place, loc=("body", "change"))
         own = {task_id: own[task_id] | places[task_id] for task_id in tasks}
         moves = any(own[task_id]["project_id"] != row["project_id"] for task_id, row in tasks.items())

@@ -13,7 +13,14 @@ from app.models.task_rows import TASK_READ_COLUMNS, task_row
 from app.models.types import MAX_YEAR, MIN_YEAR
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services.tasks.queries import INFINITY, INSTANT, SORT_KEYS, ListQuery, query_of_list, query_of_trash
+from app.services.tasks.queries import (
+    INFINITE_INSTANT,
+    INSTANT_TYPE,
+    SORT_KEYS,
+    ListQuery,
+    query_of_list,
+    query_of_trash,
+)
 from app.services.users import get_revision
 
 SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record; the revision comes last
@@ -69,7 +76,7 @@ async def _select_page(session: Session, owner: str, wanted: TaskQuery | TrashQu
 def _to_cursor(value: Any) -> Any:
     """Returns the value as JSON: instants as text, "" for infinity."""
     if isinstance(value, datetime):
-        return "" if value.year == INFINITY.year else value.isoformat()  # the driver's is naive: not equal to ours
+        return "" if value.year == INFINITE_INSTANT.year else value.isoformat()  # the driver's is naive
     return value
 
 
@@ -77,8 +84,8 @@ def _from_cursor(cursor: Cursor) -> Any:
     """Returns the value as a parameter. Raises InvalidCursor for what ``_to_cursor`` cannot have written."""
     type_, value = SORT_KEYS[cursor.sort][1], cursor.value
     try:
-        if type_ is INSTANT and type(value) is str:
-            return _instant(value)
+        if type_ is INSTANT_TYPE and type(value) is str:
+            return _cursor_instant(value)
         if isinstance(type_, BigInteger) and type(value) is int and abs(value) < 2**62:
             return value
         if (
@@ -96,10 +103,10 @@ def _from_cursor(cursor: Cursor) -> Any:
     raise InvalidCursor(loc=("query", "cursor"))
 
 
-def _instant(text: str) -> datetime:
+def _cursor_instant(text: str) -> datetime:
     """Reads our own spelling. Raises ValueError for any other: the driver cannot encode all that can be parsed."""
     if not text:
-        return INFINITY
+        return INFINITE_INSTANT
     value = datetime.fromisoformat(text)
     if value.utcoffset() != timedelta(0) or value.isoformat() != text or not MIN_YEAR <= value.year <= MAX_YEAR:
         raise ValueError(text)

@@ -32,10 +32,10 @@ from app.services.tasks.search import MATCHES_SEARCH, SEARCH_RELEVANCE, words_of
 from app.services.tasks.statements import TASK_COLUMNS
 from app.services.users import OWNER_TIMEZONE
 
-INSTANT = DateTime(timezone=True)
+INSTANT_TYPE = DateTime(timezone=True)
 # What the driver sends as PostgreSQL's infinity. A parameter, and no expression around one: under row-level security
 # that would not be part of an index range.
-INFINITY = datetime.max.replace(tzinfo=UTC)
+INFINITE_INSTANT = datetime.max.replace(tzinfo=UTC)
 # A day begins up to 16 hours before or after it does in UTC, and the day of an instant up to 24 hours before it.
 ZONE_MARGIN = timedelta(days=2)
 # What is due in so short a time is found by its date and sorted. Longer ranges are tried along the order asked for:
@@ -44,11 +44,11 @@ NARROW_RANGE = timedelta(days=100)
 OWNER_REVISION = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
 # Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 SORT_KEYS: dict[str, tuple[Any, Any]] = {
-    "created_at": (TASKS.c.created_at, INSTANT),
-    "updated_at": (TASKS.c.updated_at, INSTANT),
-    "due_date": (TASKS.c.due_sort, INSTANT),
-    "completed_at": (TASKS.c.completed_sort, INSTANT),
-    "deleted_at": (TASKS.c.deleted_at, INSTANT),
+    "created_at": (TASKS.c.created_at, INSTANT_TYPE),
+    "updated_at": (TASKS.c.updated_at, INSTANT_TYPE),
+    "due_date": (TASKS.c.due_sort, INSTANT_TYPE),
+    "completed_at": (TASKS.c.completed_sort, INSTANT_TYPE),
+    "deleted_at": (TASKS.c.deleted_at, INSTANT_TYPE),
     "priority": (TASKS.c.priority_sort, Integer()),
     "title": (TASKS.c.title_sort, Text()),
     "relevance": (SEARCH_RELEVANCE, BigInteger()),
@@ -125,7 +125,7 @@ def query_of_matches(conditions: TaskConditions, *, in_trash: bool) -> ListQuery
 def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = False) -> ListQuery:
     words = words_of(query.search)
     due_from = _as_instant(query.due_after, -ZONE_MARGIN) if query.due_after else None
-    due_until = _as_instant(query.due_before, ZONE_MARGIN) if query.due_before else INFINITY
+    due_until = _as_instant(query.due_before, ZONE_MARGIN) if query.due_before else INFINITE_INSTANT
     text = QueryText(
         sort=sort,
         descending=descending,
@@ -213,9 +213,9 @@ def _due_range(text: QueryText) -> list[Any]:
         return []
     found = []
     if text.due_after:
-        found.append(TASKS.c.due_sort >= bindparam("due_from", type_=INSTANT))
+        found.append(TASKS.c.due_sort >= bindparam("due_from", type_=INSTANT_TYPE))
     if text.due_after or text.due_before:
-        found.append(TASKS.c.due_sort < bindparam("due_until", type_=INSTANT))
+        found.append(TASKS.c.due_sort < bindparam("due_until", type_=INSTANT_TYPE))
     elif text.overdue:
         found.append(TASKS.c.due_sort < func.now() + ZONE_MARGIN)
     return found
@@ -229,7 +229,7 @@ def _bounds(name: str, kind: str) -> tuple[Any, Any]:
     if kind == "local":
         local = bindparam(name, type_=DateTime())
         return cast(local, Date), func.timezone(OWNER_TIMEZONE, local)
-    instant = bindparam(name, type_=INSTANT)
+    instant = bindparam(name, type_=INSTANT_TYPE)
     return cast(func.timezone(OWNER_TIMEZONE, instant), Date), instant
 
 

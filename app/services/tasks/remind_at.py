@@ -21,42 +21,43 @@ from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
 from app.services.users import LOCAL_TO_INSTANT, OWNER_TIMEZONE
 
-INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
-NOW: Any = func.now()
-# A moment that has passed and stands there still has not been fired, because no worker was there. Nothing from then on
-# has, so what is named from then on is next: the moment itself, unless it is taken away or moved.
-PENDING: Any = case(
-    (TASKS.c.remind_at <= NOW, TASKS.c.remind_at - literal_column("interval '1 microsecond'")), else_=NOW
+REMIND_AT_INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
+TRANSACTION_NOW: Any = func.now()
+# A ``remind_at`` in the past has not been fired yet, because no worker was running. No later reminder has been fired
+# either, so the next one is sought from there: the same instant, unless it is removed or moved.
+AFTER_PENDING: Any = case(
+    (TASKS.c.remind_at <= TRANSACTION_NOW, TASKS.c.remind_at - literal_column("interval '1 microsecond'")),
+    else_=TRANSACTION_NOW,
 )
 
 
-def remind_at(*, after: Any = NOW, **values: Any) -> ColumnElement[Any]:
-    """The value of ``remind_at`` for a row in which ``values`` take the place of the columns of their names.
+def remind_at(*, after: Any = TRANSACTION_NOW, **values: Any) -> ColumnElement[Any]:
+    """Returns the value of ``remind_at`` for a row in which ``values`` replace the columns of their names.
 
     Those are reminders, due_on, due_at, completed and deleted_at; what is not given stays as it is. Needs ``owner``.
     """
     row = {name: values.get(name, TASKS.c[name]) for name in ("reminders", "due_on", "due_at")}
     silent = [func.cardinality(row["reminders"]) == 0, values.get("completed", TASKS.c.completed)]
-    if "deleted_at" not in values:  # who gives it brings the row back
+    if "deleted_at" not in values:  # a write that sets it restores the row
         silent.append(TASKS.c.deleted_at.is_not(None))
     moment = func.next_reminder(*row.values(), OWNER_TIMEZONE, after, type_=DateTime(timezone=True))
     return case((or_(*silent), null()), else_=moment)
 
 
 def remind_at_after(**values: Any) -> ColumnElement[Any]:
-    """The same for an UPDATE that sets ``values``: it loses nothing that waits to be fired."""
-    return remind_at(after=PENDING, **values)
+    """Returns ``remind_at`` for an UPDATE that sets ``values``, keeping a reminder that is due and not fired yet."""
+    return remind_at(after=AFTER_PENDING, **values)
 
 
 def remind_at_of(rows: Any, *, update: bool = False) -> ColumnElement[Any]:
-    """The same for whole rows of a task's columns, from a FROM clause; for those that are there already: ``update``."""
-    values = {name: rows.c[name] for name in INPUTS} | {"deleted_at": None}
-    moment = remind_at(after=PENDING if update else NOW, **values)
+    """Returns ``remind_at`` for whole rows of a FROM clause; ``update``: for rows that exist already."""
+    values = {name: rows.c[name] for name in REMIND_AT_INPUTS} | {"deleted_at": None}
+    moment = remind_at(after=AFTER_PENDING if update else TRANSACTION_NOW, **values)
     return case((rows.c.deleted_at.is_not(None), null()), else_=moment)
 
 
 async def resolve_reminders(session: Session, owner: str, reminders: Sequence[str] | None) -> list[str]:
-    """Local times without offset read in the owner's time zone."""
+    """Returns ``reminders`` without duplicates, local times resolved in the owner's time zone."""
     resolved = []
     for reminder in reminders or ():
         if not reminder.endswith("Z") and "P" not in reminder:

@@ -19,11 +19,11 @@ from app.services.tasks.remind_at import remind_at
 from app.services.tasks.statements import NOT_DELETED, OWN_TASK, TASK_IDS, numbered_task
 from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
-LATE_AFTER = timedelta(seconds=60)  # behind its moment by more than this, a reminder says that it is late
+LATE_AFTER = timedelta(seconds=60)  # a reminder fired later than this is marked late
 ON_TIME_SOURCE, LATE_SOURCE = "reminder", "reminder:late"  # what such a change came through
 UPCOMING_MAX = 500
 
-# An index range across users; the first row that is not due yet says when to look again.
+# An index range across users; the first row that is not due yet gives the time of the next query.
 SELECT_UPCOMING = CompiledStatement(
     text("""
     select user_id, id, remind_at from tasks

@@ -68,7 +68,7 @@ _microseconds = cast(func.date_part("epoch", TASKS.c.created_at) * literal_colum
 SEARCH_RELEVANCE = _rank * literal_column("10000000000000000") + _microseconds
 
 
-_separators = {1: " ", 2: " "}  # of search_text; where a user writes one, it is a space there, too
+_separators = {1: " ", 2: " "}  # of search_text, which stores a space for one that a user writes
 
 
 def words_of(search: str | None) -> list[str]:

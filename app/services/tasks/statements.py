@@ -55,7 +55,7 @@ COMPLETION_ACTION: Any = literal_column("""
     case (select old.completed from tasks old where old.user_id = written.user_id and old.id = written.id)
          when written.completed then 'updated' else case when written.completed then 'completed' else 'reopened' end
     end""")
-# No write came between the statement's snapshot and the owner's lock, which it waits for: what the snapshot says of
+# No write came between the statement's snapshot and the owner's lock, which it waits for: what the snapshot shows of
 # other rows still holds. Costs no round trip, unlike taking the lock first.
 NO_WRITE_BETWEEN = CURRENT_REVISION + 1 == NEXT_REVISION
 _child, _grandchild = TASKS.alias("child"), TASKS.alias("grandchild")
@@ -124,7 +124,7 @@ def update_statement(
 ) -> CompiledStatement:
     """Returns an UPDATE of ``columns`` of one task.
 
-    ``alone``: only if COMPLETES_ALONE. Without an ``action`` the row says which it is.
+    ``alone``: only if COMPLETES_ALONE. Without an ``action`` it follows from the row.
     """
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
     statement = update_own_task(guarded=guarded, taken=taken, **with_derived_values(values, action))

@@ -9,7 +9,7 @@ from app.db.session import Session
 from app.schemas.stats import StatsRead
 
 GROUPS_MAX = 100  # projects and tags, those with the most tasks
-# One scan: whatever else is counted is counted of its groups, which are few beside the tasks.
+# One scan: all other counts are made from its groups, which are few compared with the tasks.
 SELECT_STATS = CompiledStatement(
     text(f"""
 with zone as (
