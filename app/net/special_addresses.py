@@ -68,7 +68,7 @@ NETWORKS_BY_LENGTH = sorted(
     reverse=True,
 )
 GLOBAL_UNICAST = ip_network("2000::/3")  # RFC 4291, 2.4, and IANA's IPv6 Address Space registry
-NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
+NAT64_NETWORK = ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
 
 
 def is_public(address: Address) -> bool:
@@ -82,6 +82,6 @@ def is_public(address: Address) -> bool:
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:
-    if address in NAT64:
+    if address in NAT64_NETWORK:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

@@ -2,6 +2,7 @@
 functions."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.errors import AppError
+from app.models import METADATA
 
 ROOT = Path(__file__).parents[2]
 MAX_FILE, MAX_FUNCTION = 400, 50
@@ -329,6 +331,48 @@ def test_public_functions_of_services_take_session_and_owner_first() -> None:
                     yield f"{node.name}({', '.join(arguments)})"
 
     assert_no_file_breaks(differ, "app/services/operations/isolation_check.py", "app/services/operations/readiness.py")
+
+
+# Words that end like a verb in the third person and are none, at the beginning of a docstring.
+NOT_VERBS = {"This", "As", "Its", "Those", "Thus", "Always", "Perhaps", "Less", "Others", "Two", "Numbers", "Tasks"}
+
+
+def test_docstrings_of_functions_begin_with_a_verb() -> None:
+    """In the third person, as in "Returns the page after ``cursor``."; help texts of commands are imperative."""
+
+    def differs(source: Source) -> Iterator[str]:
+        for function in functions(source) if source.folder != "commands" else ():
+            first = (ast.get_docstring(function) or "Has none").split()[0]
+            if not re.fullmatch(r"[A-Z][a-z]+s", first) or first in NOT_VERBS:
+                yield f"{function.name}: {first}"
+
+    assert_no_file_breaks(differs)
+
+
+def defined_names(source: Source) -> set[str]:
+    """Returns the constants and classes that a module defines."""
+    found = {node.name for node in source.tree.body if isinstance(node, ast.ClassDef)}
+    for node in source.tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        names = (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+        found |= {name for name in names if name.isupper() and len(name) > 1}  # no type variables
+    return found
+
+
+# Nouns of the domain, and what every reader of such a module expects under this name.
+ONE_WORD = {"OWNER", "VERSION", "METADATA", "ROUTERS", "TOOLS"}
+
+
+def test_constants_have_two_words_and_a_meaning_of_their_own() -> None:
+    places: dict[str, list[str]] = {}
+    for source in sources():
+        for name in defined_names(source):
+            places.setdefault(name, []).append(source.name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    tables = {table.name.upper() for table in METADATA.tables.values()}
+    single = {name for name in places if name.isupper() and "_" not in name.strip("_")}
+    assert single - tables - ONE_WORD == set()
 
 
 def test_project_files_name_no_package_registry() -> None:

@@ -68,7 +68,7 @@ class CompleteTask(TaskId):
     completed: StrictBool = Field(True, description="false: open again.")
 
 
-class Done(BaseModel):
+class WriteDone(BaseModel):
     """What a write did to a task."""
 
     task_id: int
@@ -117,11 +117,11 @@ class Read(BaseModel):
     value: str
 
 
-class QuickDone(Done):
+class QuickDone(WriteDone):
     understood: list[Read]
 
 
-class Skipped(Done):
+class Skipped(WriteDone):
     due_date: DueDate | None = Field(description="The next date. A series that was at its last one is completed.")
 
 
@@ -201,7 +201,7 @@ async def skip_task(call: ToolContext) -> Any:
 
 
 TASK_TOOLS = [
-    Tool("add_task", "Add a task. Only the title is required.", TaskCreate, Done, add_task),
+    Tool("add_task", "Add a task. Only the title is required.", TaskCreate, WriteDone, add_task),
     Tool(
         "list_tasks",
         "List tasks, newest first, with filters and order. status=pending lists what is open.",
@@ -216,20 +216,27 @@ TASK_TOOLS = [
         "update_task",
         "Change fields of a task.",
         UpdateTask,
-        Done,
+        WriteDone,
         update_task,
         idempotent=True,
     ),
-    Tool("complete_task", "Mark a task as done, or open it again.", CompleteTask, Done, complete_task, idempotent=True),
+    Tool(
+        "complete_task",
+        "Mark a task as done, or open it again.",
+        CompleteTask,
+        WriteDone,
+        complete_task,
+        idempotent=True,
+    ),
     Tool(
         "delete_task",
         "Move a task to the trash, from where it can be restored.",
         TaskId,
-        Done,
+        WriteDone,
         delete_task,
         destructive=True,
     ),
-    Tool("restore_task", "Bring a task back from the trash.", TaskId, Done, restore_task, idempotent=True),
+    Tool("restore_task", "Bring a task back from the trash.", TaskId, WriteDone, restore_task, idempotent=True),
     Tool(
         "list_trash", "List deleted tasks that can be restored, latest first.", ListTrash, TaskLines, list_trash, True
     ),
@@ -255,7 +262,7 @@ TASK_TOOLS = [
         "Put a task before or after another in the order by hand, into a project, or below another task. "
         "Without before and after it comes last.",
         MoveTask,
-        Done,
+        WriteDone,
         move_task,
     ),
     Tool("skip_task", "Move a repeating task on to its next date without doing it.", TaskId, Skipped, skip_task),

@@ -15,7 +15,7 @@ from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.tasks.queries import (
     INFINITE_INSTANT,
-    INSTANT_TYPE,
+    SORT_INSTANT,
     SORT_KEYS,
     ListQuery,
     query_of_list,
@@ -84,7 +84,7 @@ def _from_cursor(cursor: Cursor) -> Any:
     """Returns the value as a parameter. Raises InvalidCursor for what ``_to_cursor`` cannot have written."""
     type_, value = SORT_KEYS[cursor.sort][1], cursor.value
     try:
-        if type_ is INSTANT_TYPE and type(value) is str:
+        if type_ is SORT_INSTANT and type(value) is str:
             return _cursor_instant(value)
         if isinstance(type_, BigInteger) and type(value) is int and abs(value) < 2**62:
             return value

@@ -32,7 +32,7 @@ from app.services.tasks.search import MATCHES_SEARCH, SEARCH_RELEVANCE, words_of
 from app.services.tasks.statements import TASK_COLUMNS
 from app.services.users import OWNER_TIMEZONE
 
-INSTANT_TYPE = DateTime(timezone=True)
+SORT_INSTANT = DateTime(timezone=True)
 # What the driver sends as PostgreSQL's infinity. A parameter, and no expression around one: under row-level security
 # that would not be part of an index range.
 INFINITE_INSTANT = datetime.max.replace(tzinfo=UTC)
@@ -44,11 +44,11 @@ NARROW_RANGE = timedelta(days=100)
 OWNER_REVISION = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
 # Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 SORT_KEYS: dict[str, tuple[Any, Any]] = {
-    "created_at": (TASKS.c.created_at, INSTANT_TYPE),
-    "updated_at": (TASKS.c.updated_at, INSTANT_TYPE),
-    "due_date": (TASKS.c.due_sort, INSTANT_TYPE),
-    "completed_at": (TASKS.c.completed_sort, INSTANT_TYPE),
-    "deleted_at": (TASKS.c.deleted_at, INSTANT_TYPE),
+    "created_at": (TASKS.c.created_at, SORT_INSTANT),
+    "updated_at": (TASKS.c.updated_at, SORT_INSTANT),
+    "due_date": (TASKS.c.due_sort, SORT_INSTANT),
+    "completed_at": (TASKS.c.completed_sort, SORT_INSTANT),
+    "deleted_at": (TASKS.c.deleted_at, SORT_INSTANT),
     "priority": (TASKS.c.priority_sort, Integer()),
     "title": (TASKS.c.title_sort, Text()),
     "relevance": (SEARCH_RELEVANCE, BigInteger()),
@@ -213,9 +213,9 @@ def _due_range(text: QueryText) -> list[Any]:
         return []
     found = []
     if text.due_after:
-        found.append(TASKS.c.due_sort >= bindparam("due_from", type_=INSTANT_TYPE))
+        found.append(TASKS.c.due_sort >= bindparam("due_from", type_=SORT_INSTANT))
     if text.due_after or text.due_before:
-        found.append(TASKS.c.due_sort < bindparam("due_until", type_=INSTANT_TYPE))
+        found.append(TASKS.c.due_sort < bindparam("due_until", type_=SORT_INSTANT))
     elif text.overdue:
         found.append(TASKS.c.due_sort < func.now() + ZONE_MARGIN)
     return found
@@ -229,7 +229,7 @@ def _bounds(name: str, kind: str) -> tuple[Any, Any]:
     if kind == "local":
         local = bindparam(name, type_=DateTime())
         return cast(local, Date), func.timezone(OWNER_TIMEZONE, local)
-    instant = bindparam(name, type_=INSTANT_TYPE)
+    instant = bindparam(name, type_=SORT_INSTANT)
     return cast(func.timezone(OWNER_TIMEZONE, instant), Date), instant
 
 
