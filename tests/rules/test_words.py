@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # Only phrases that are wrong everywhere; docs/glossary.md has the words to use instead.
 BANNED_PHRASES = (
     "a key that is none",
