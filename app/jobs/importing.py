@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from starlette.requests import ClientDisconnect
 
 from app.db.database import Database
 from app.db.session import Session
@@ -45,13 +44,13 @@ class Import:
         reader: RowReader,
         *,
         dry_run: bool,
-        gone: Callable[[], Awaitable[bool]] | None = None,
+        check: Callable[[], Awaitable[None]] | None = None,
         lease: ImportLease | None = None,
     ) -> None:
-        """Imports for ``owner``. Before each batch ``gone`` returns whether the client has disconnected."""
+        """Imports for ``owner``. Before each batch ``check`` may raise, which ends the import."""
         self._lease = lease
         self._database, self._owner, self._reader, self._dry_run = database, owner, reader, dry_run
-        self._gone = gone
+        self._check = check
         self._references = References(owner, reader, dry_run=dry_run)
         self.created: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
@@ -118,9 +117,9 @@ class Import:
             await self._write(entity, items[start : start + IMPORT_BATCH], last=True)
 
     async def _write(self, entity: str, items: list[ImportRow], *, last: bool) -> list[ImportRow]:
-        """Imports one batch of one entity; returns its deferred rows. Raises ClientDisconnect."""
-        if self._gone is not None and await self._gone():
-            raise ClientDisconnect
+        """Imports one batch of one entity; returns its deferred rows."""
+        if self._check is not None:
+            await self._check()
         if self._lease is not None:
             await self._lease.renew()
         # Before the transaction, which blocks the owner's other writes: 1,000 rows may be 16 MB.

@@ -1,5 +1,6 @@
 """``/api/{user_id}/export`` and ``/import``."""
 
+from functools import partial
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response, Security
 
 from app.clock import now
 from app.errors import EXPORT_FORMAT
+from app.http.connection import require_client
 from app.http.dependencies import Owner, bearer, limited
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
@@ -85,6 +87,8 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
         open_rows(file, kind, owner, moment, zone, rows_max=rows_max) as found,
     ):
         name, rows = found
-        job = Import(database, owner, reader, dry_run=query.dry_run, gone=request.is_disconnected, lease=lease)
+        job = Import(
+            database, owner, reader, dry_run=query.dry_run, check=partial(require_client, request), lease=lease
+        )
         await job.run(rows)
     return Json(job.report(name))

@@ -53,7 +53,7 @@ QUERIES = {"sqlmodel", "sqlalchemy", "asyncpg"}
 FORBIDDEN = {
     "app/routers": {*QUERIES, "app.db", "app.routers", "app.models.users", "app.models.changes"},
     "app/assistant/tools": {*WEB, "sqlalchemy", "app.http"},
-    "app/jobs": {"fastapi", "app.http"},
+    "app/jobs": {*WEB, "app.http"},
     "app/services": WEB,
     "app/services/transfer/formats": {*QUERIES, "app.db"},
     "app/schemas": {*WEB, "asyncpg", "sqlalchemy", "app.db", "app.config"},
