@@ -82,6 +82,6 @@ async def test_readiness_fails_when_the_schema_revision_differs(
     monkeypatch.setattr(readiness, "RESULT_LIFE", 0.0)
     assert (await client.get("/ready")).json() == {"status": "ready"}
     with monkeypatch.context() as patched:
-        patched.setattr(readiness, "head", lambda: "9999")
+        patched.setattr(readiness, "head_revision", lambda: "9999")
         assert_problem(await client.get("/ready"), 503, SchemaMismatch.code)
     assert (await client.get("/ready")).status_code == 200

@@ -130,7 +130,7 @@ async def test_undo_is_refused_when_the_task_is_deleted_permanently(alice: Perso
     await alice.delete("/tasks/trash")
     for revision in (1, 2, 3):
         body = assert_problem(await alice.post(f"/changes/{revision}/undo"), 409, "undo_conflict")
-        assert "for good" in body["detail"]
+        assert "deleted permanently" in body["detail"]
 
 
 async def test_an_undo_without_changes_takes_no_revision(alice: Person) -> None:
