@@ -34,6 +34,7 @@ from app.routers import (
     well_known,
 )
 from app.routers import metrics as metrics_route
+from app.version import VERSION
 
 ROUTERS = (
     tasks.router,
@@ -77,7 +78,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     on = settings.otel
     app = FastAPI(
         title="Todo",
-        version="0.1.0",
+        version=VERSION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -18,7 +18,7 @@ On a distributed database a write is three statements instead: ``app.db.distribu
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, bindparam, func, insert, literal_column, select, table
+from sqlalchemy import ColumnElement, Text, bindparam, func, insert, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
@@ -48,8 +48,6 @@ TAKE_NEXT_REVISION, SELECT_CURRENT_REVISION = CompiledStatement(_take_revision),
 # NEXT_REVISION is the revision before this one, as it would be without a concurrent write.
 _FIRST_VALUES = {NEXT_REVISION: REVISION_PARAMETER, CURRENT_REVISION: REVISION_PARAMETER - 1}
 _JOINED_VALUES = {CURRENT_REVISION: REVISION_PARAMETER}
-
-WRITTEN_ROWS: FromClause = table("written")
 
 
 def recorded_write(

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from app.assistant.mcp.allowed_origins import check_host_and_origin
-from app.assistant.mcp.message_limits import check_message
+from app.assistant.mcp.endpoint import check_message
 from app.errors import AppError, ErrorKind
 from app.http.body import read_body, read_json
 from app.http.dependencies import authenticate

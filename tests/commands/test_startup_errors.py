@@ -219,5 +219,7 @@ async def test_no_user_id_collides_with_the_isolation_check(broken: Make) -> Non
 
 
 def test_the_isolation_check_uses_new_user_ids_in_each_process(tmp_path: Path) -> None:
-    program = "from app.services.operations.isolation_check import PROBE_OWNER, OTHER_OWNER; print(PROBE_OWNER, OTHER_OWNER)"
+    program = (
+        "from app.services.operations.isolation_check import PROBE_OWNER, OTHER_OWNER; print(PROBE_OWNER, OTHER_OWNER)"
+    )
     assert run_python(program, cwd=tmp_path).stdout != run_python(program, cwd=tmp_path).stdout != ""

@@ -1,6 +1,7 @@
 """``/mcp`` between the router and the SDK: started by its first request, stopped with the service."""
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.assistant.optional import load_in_thread, load_mcp_server
 from app.config import Settings
 from app.db.database import Database
+from app.errors import ENVELOPE_MAX, MessageTooLarge
 
 
 class McpEndpoint:
@@ -65,3 +67,15 @@ class _Handover(Response):
             return unread.pop() if unread else await receive()
 
         await self._manager.handle_request(scope, replay, send)
+
+
+def check_message(body: bytes, message: Any) -> None:
+    """Checks the size without a tool's arguments. Raises MessageTooLarge."""
+    if len(body) <= ENVELOPE_MAX:
+        return
+    params = message.get("params") if isinstance(message, dict) else None
+    if not isinstance(params, dict) or message.get("method") != "tools/call":
+        raise MessageTooLarge
+    envelope = message | {"params": {name: value for name, value in params.items() if name != "arguments"}}
+    if len(json.dumps(envelope)) > ENVELOPE_MAX:
+        raise MessageTooLarge

@@ -46,7 +46,7 @@ NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anc
 
 
 @lru_cache(maxsize=64)
-def create_statement(more: frozenset[str] = frozenset()) -> CompiledStatement:
+def create_statement(more: frozenset[str]) -> CompiledStatement:
     """Returns an INSERT of the fields that every task has, and of the columns ``more``."""
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
     due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
@@ -68,7 +68,7 @@ def create_statement(more: frozenset[str] = frozenset()) -> CompiledStatement:
     return numbered_task(statement, "created")
 
 
-CREATE_TASK = create_statement()  # compiled at the start
+CREATE_TASK = create_statement(frozenset())  # compiled at the start, for the first request
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:
