@@ -59,8 +59,8 @@ class Worker:
         self.webhooks.begin_close()
         for task in self._loops:
             task.cancel()
-        await self.webhooks.aclose()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self.webhooks.aclose()
 
     async def _forever(self, work: Any, pause: float) -> None:
         while True:

@@ -354,3 +354,12 @@ def test_position_keys_of_many_tasks_sort_before_those_of_later_tasks(number: in
         last = keys[-1]
     assert len(last) < 20
     assert key_after_all(last) > last
+
+
+async def test_completed_occurrences_are_kept_in_the_order_of_the_request(alice: Person) -> None:
+    tasks = [await alice.add(f"series {n}", due_date="2031-01-06", recurrence="FREQ=DAILY") for n in range(8)]
+    await bulk(alice, "complete", *reversed(tasks))
+    kept = (await alice.get("/tasks?status=completed&order=asc")).json()
+    assert [task["series_id"] for task in sorted(kept, key=lambda task: task["id"])] == [
+        task["id"] for task in reversed(tasks)
+    ]

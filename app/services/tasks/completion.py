@@ -160,7 +160,7 @@ async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) 
             statement = update_rows_statement(frozenset(), frozenset(rows[0]) - {"id"}, "completed")
             await session.exec(statement, {"owner": owner, "rows": rows})
     if continuing:
-        await _keep_occurrences(session, owner, {task_id: due_of(targets[task_id]) for task_id in open_again})
+        await _keep_occurrences(session, owner, {row["id"]: due_of(targets[row["id"]]) for row in continuing})
     if completed := targets.keys() - lower - open_again:
         await session.exec(write_trees_statement(completed=True), {"owner": owner, "ids": list(completed)})
     if any(row.root in open_again and row.id != row.root for row in tree):
