@@ -1,4 +1,4 @@
-"""docs/architecture.md lists every route of the OpenAPI document and every setting, and every file it names exists."""
+"""docs/architecture.md lists every route and every setting with a file that serves or reads it, and its files exist."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from app.main import create_app
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
+SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text()
 
 
 def table(heading: str) -> list[list[list[str]]]:
@@ -34,12 +35,26 @@ def test_every_route_is_in_one_row_with_its_router() -> None:
     assert routers == served
 
 
-def test_every_setting_is_in_one_row() -> None:
-    patterns = [name for names, _ in table("Find a setting") for name in names]
-    for setting in Settings.model_fields:
-        name = setting.upper()
-        found = [p for p in patterns if p == name or (p.endswith("...") and name.startswith(p.removesuffix("...")))]
-        assert len(found) == 1, (name, found)
+def files_of(cell: list[str]) -> set[str]:
+    """Returns the files that a cell may mean: a list can begin with the folder of its files."""
+    folders = ["", *(code for code in cell if code.endswith("/"))]
+    return {folder + code for folder in folders for code in cell if code.endswith(".py")}
+
+
+def test_every_setting_is_in_one_row_with_a_file_that_reads_it() -> None:
+    rows = [(name, files_of(cell)) for names, cell in table("Find a setting") for name in names]
+    readers = {
+        line.split("|")[1].strip(" `"): set(re.findall(r"`([^`]+)`", line.split("|")[-2]))
+        for line in SETTINGS_PAGE.splitlines()
+        if line.startswith("| `")
+    }
+    assert len(readers) == len(Settings.model_fields)
+    for name, read_by in readers.items():
+        found = [
+            files for p, files in rows if p == name or (p.endswith("...") and name.startswith(p.removesuffix("...")))
+        ]
+        assert len(found) == 1, name
+        assert found[0] & read_by, (name, read_by)
 
 
 def test_every_file_on_the_page_exists() -> None:
