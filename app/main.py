@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     app.state.settings, app.state.serving = settings, serving
     app.state.limits = limits = Limits(settings)
     app.state.metrics = metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
-    # Outermost last. CORS is inside Edge so that preflight responses also have a request id.
+    # Outermost last. CORS is inside RequestContextMiddleware, so that preflight responses also have a request id.
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(
         Cors,

@@ -52,7 +52,7 @@ class ChangeRead(BaseModel):
     data: dict[str, Any] = Field(description="The entity after the write, as a GET returns it.")
     at: Instant
     through: str = Field(
-        description="The source of the write: api, token:<name>, mcp, chat, import, reminder, reminder:late."
+        description="The source of the write: api, token:<name>, mcp, chat, import, retention, reminder, reminder:late."
     )
 
 
