@@ -13,8 +13,8 @@ from app.models.columns import table_of
 class Change(SQLModel, table=True):
     """``data`` is the row after the write, its columns as JSON. Rows of one write share their ``revision``.
 
-    ``through`` is the source of the write: api, token:<name>, mcp, chat, import, retention, reminder, or reminder:late for a
-    reminder that fired more than a minute late.
+    ``through`` is the source of the write: api, token:<name>, mcp, chat, import, retention, reminder, or reminder:late
+    for a reminder that fired more than a minute late.
     """
 
     __tablename__ = "changes"

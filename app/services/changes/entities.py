@@ -1,6 +1,7 @@
 """The registry of entities: how each table is synced, undone, exported, imported, limited and purged.
 
-A new table is one entry here; CONTRIBUTING.md names what else some tables need. This module imports models, schemas and errors only, so every service may read it.
+A new table is one entry here; CONTRIBUTING.md names what else some tables need. This module imports models, schemas and
+errors only, so every service may read it.
 """
 
 from collections.abc import Callable
