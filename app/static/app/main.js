@@ -7,7 +7,7 @@ import { changed, onChange } from "./store.js";
 import { forget, start } from "./sync.js";
 import { setTheme, show } from "./ui.js";
 import { App } from "./views/app.js";
-import { told } from "./outcomes.js";
+import { showChange } from "./outcomes.js";
 /** @import { Account } from "types/client" */
 
 const root = /** @type {HTMLElement} */ (document.getElementById("app"));
@@ -21,7 +21,7 @@ function enter(user) {
   current = user?.id ?? null;
   forget();
   queue.enter();
-  if (user) start(told);
+  if (user) start(showChange);
 }
 
 onChange(draw);

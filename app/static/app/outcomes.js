@@ -7,10 +7,10 @@ import { apply, changed, confirm, drop, put, rename, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
 /** @import { Change, Conflict, Op, OutboxHandlers, Row } from "types/client" */
 
-/** @type {{ label: string, number: number | Promise<number> }[]} */
-const undoable = []; // {label, number}: latest last; number is a promise of the revision
+/** @type {{ label: string, revision: number | Promise<number> }[]} */
+const undoable = []; // latest last
 /** @type {Map<string, (revision: number) => void>} */
-// "task 7" -> resolves with the revision of its deletion, which no response has: the stream does
+// "task 7" -> resolves with the revision of its deletion, which only the stream contains
 const deletions = new Map();
 /** @type {Set<number>} */
 const retagged = new Set(); // ids of tasks with own changes to come, whose revisions no response has
@@ -20,7 +20,7 @@ let newest = 0; // revision of the latest own write
 export async function lastUndoable() {
   await queue.settled();
   const last = undoable.pop();
-  return last ? { label: last.label, revision: await last.number } : null;
+  return last ? { label: last.label, revision: await last.revision } : null;
 }
 
 /** @type {OutboxHandlers["done"]} */
@@ -35,11 +35,14 @@ function done(op, { data }) {
   else if (op.method === "DELETE") {
     if (op.id) {
       drop(op.entity, op.id);
-      undoable.push({ label: op.label, number: new Promise((tell) => deletions.set(`${op.entity} ${op.id}`, tell)) });
+      undoable.push({
+        label: op.label,
+        revision: new Promise((resolve) => deletions.set(`${op.entity} ${op.id}`, resolve)),
+      });
     }
   } else if (row) {
     confirm(op.entity, row);
-    undoable.push({ label: op.label, number: row.version });
+    undoable.push({ label: op.label, revision: row.version });
   }
   if (op.tell) toast(op.label, { undo: op.tell === "undo" });
   else announce(op.label);
@@ -60,13 +63,13 @@ function made({ entity, from, row }) {
 }
 
 /**
- * Handles each change of the stream, including own ones.
+ * Shows a change of the stream, including own ones.
  * @param {Change} change
  */
-export function told({ entity, entity_id: id, action, data, revision, through }) {
-  const tell = deletions.get(`${entity} ${id}`);
-  if (tell && action === "deleted") {
-    tell(revision);
+export function showChange({ entity, entity_id: id, action, data, revision, through }) {
+  const resolve = deletions.get(`${entity} ${id}`);
+  if (resolve && action === "deleted") {
+    resolve(revision);
     deletions.delete(`${entity} ${id}`);
   } else if (through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
   else if (entity === "task" && retagged.delete(id)) return;
@@ -99,7 +102,7 @@ async function stale(op) {
     show({ conflict: { op, current, fields } });
     return null;
   }
-  toast(`“${current.title ?? current.name}” was changed elsewhere, too: both changes are kept.`);
+  toast(`“${current.title ?? current.name}” was also changed elsewhere: both changes are kept.`);
   return { ...op, key: `${op.key}-${current.version}`, match: current.version }; // another request, so another key
 }
 

@@ -8,9 +8,9 @@ import { call, session } from "./session.js";
 /** @import { Method } from "types/routes" */
 
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
-const LOOK_AGAIN = 2000; // milliseconds
-// of a write that fails with an error of the service: then it is given up; network failures do not count
-const TRIES = 6;
+const RECHECK_DELAY = 2000; // milliseconds between two checks of the outboxes of other windows
+// A write that fails so often with an error of the service is dropped; network failures do not count.
+const TRIES_MAX = 6;
 
 /** @type {Op[] | null} */
 let cached = null;
@@ -18,7 +18,7 @@ let cached = null;
 let sending = null;
 let failures = 0;
 let timer = 0;
-let looking = 0;
+let recheckTimer = 0;
 /** @type {OutboxHandlers} */
 const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale: () => null, reachable() {} };
 
@@ -38,7 +38,7 @@ function update(edit) {
 
 /** Adopts outboxes of closed windows. A window holds a lock with the name of its outbox while it is open. */
 async function adopt() {
-  clearTimeout(looking);
+  clearTimeout(recheckTimer);
   for (const key of others()) {
     // Locks need https or localhost. Without them the outbox of an open window may be adopted: then both send it, with
     // one key.
@@ -56,8 +56,8 @@ const others = () =>
  * Chromium).
  */
 function watch() {
-  clearTimeout(looking);
-  if (navigator.locks && others().length) looking = setTimeout(adopt, LOOK_AGAIN);
+  clearTimeout(recheckTimer);
+  if (navigator.locks && others().length) recheckTimer = setTimeout(adopt, RECHECK_DELAY);
 }
 addEventListener("storage", watch);
 
@@ -181,7 +181,7 @@ function again(op, error) {
   if (error.status === 401 || error.status === 429 || error.code === "idempotency_key_in_use") return true;
   if (error.status < 500) return false;
   update((ops) => ops.map((one) => (one.key === op.key ? { ...one, tries: one.tries + 1 } : one)));
-  return op.tries < TRIES;
+  return op.tries < TRIES_MAX;
 }
 
 /**

@@ -15,11 +15,11 @@ let following = null; // the AbortController of the stream
 let watch = () => {};
 
 /**
- * `told(change)` is called for each change that arrives while the window is open.
- * @param {(change: Change) => void} told
+ * Calls `onChange` for each change that arrives while the window is open.
+ * @param {(change: Change) => void} onChange
  */
-export function start(told) {
-  watch = told;
+export function start(onChange) {
+  watch = onChange;
   stop();
   following = new AbortController();
   run(following.signal);

@@ -1,4 +1,4 @@
-// Every write of the client. Each is queued with its expected result, so that the screen never waits.
+// Every write of the client. Each is queued with its expected result, which the screen shows at once.
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { confirmed, getTask, tasks } from "./store.js";
@@ -12,7 +12,7 @@ const short = (title) => (title.length > 40 ? `${title.slice(0, 39)}…` : title
 const LAST = "~"; // after every position
 
 /**
- * The row as shown until the write is confirmed.
+ * Returns the row as it is shown until the write is confirmed.
  * @template {Entity} E
  * @param {E} entity
  * @param {number} id
@@ -115,7 +115,7 @@ export const changeTask = (task, fields, label = `Changed “${short(task.title)
 export function completeTask(task, completed = !task.completed) {
   const patch = { completed, completed_at: completed ? new Date().toISOString() : null };
   const label = `${completed ? "Completed" : "Reopened"} “${short(task.title)}”`;
-  const below = completed && !task.recurrence ? openBelow(task.id) : []; // they are completed with it
+  const below = completed && !task.recurrence ? openBelow(task.id) : []; // the service completes its open subtasks
   const overlay = below.map((child) => layerOf("task", child.id, { patch }));
   write(
     "task",
@@ -253,7 +253,7 @@ export function archiveProject(project, archived) {
 }
 
 /**
- * Its tasks are deleted with it, and restored with it by undo.
+ * Deletes a project with its tasks; undo restores both.
  * @param {Project} project
  */
 export function deleteProject(project) {
@@ -284,7 +284,7 @@ function retagged(name, edit) {
 }
 
 /**
- * `merge`: the new name is in use, and its tasks keep it.
+ * `merge`: the new name is in use; both tags become one.
  * @param {string} name
  * @param {string} to
  * @param {boolean} merge

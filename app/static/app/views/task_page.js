@@ -70,7 +70,7 @@ function useServiceSearch(text) {
     const look = () =>
       search(text, stop.signal).then(
         (found) => show({ found }),
-        () => {}, // offline, or more was typed meanwhile: the replica was searched
+        () => {}, // offline, or stopped because the text changed: the matches in the replica are shown
       );
     const timer = setTimeout(look, 250);
     return () => (clearTimeout(timer), stop.abort());
