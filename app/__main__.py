@@ -2,5 +2,5 @@
 
 from app.commands import app
 
-if __name__ == "__main__":  # a worker process imports this file, too
+if __name__ == "__main__":  # a worker process also imports this file
     app()

@@ -78,7 +78,7 @@ decode_task = msgspec.json.Decoder(NewTask).decode
 
 
 def _task(row: Any) -> Task:
-    # Columns in the order of the service's READ_COLUMNS; what follows them in a list is not part of a task.
+    # Columns in the order of the service's TASK_READ_COLUMNS; what follows them in a list is not part of a task.
     values = list(row[:DUE_AT])
     if row[DUE_AT] is not None:
         values[DUE] = row[DUE_AT]

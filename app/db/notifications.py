@@ -92,7 +92,7 @@ class ChangeNotifications:
                 finally:
                     connection.terminate()
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("no hints from other processes: %s", error or type(error).__name__)
+                log.warning("no notifications from other processes: %s", error or type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _exchange(self, connection: Any) -> None:

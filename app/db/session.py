@@ -1,4 +1,4 @@
-"""The session provider: one owner, one transaction, three round trips.
+"""The session provider: one owner, one transaction, three round trips (BEGIN, the statement, COMMIT).
 
 ``Session`` has the interface of SQLModel's AsyncSession (``(await session.exec(select(Task)...)).all()``) without its
 unit of work: statements run on asyncpg and return rows. The transaction begins with the first statement, so a request
@@ -20,11 +20,11 @@ from app.db.results import Result
 
 log = logging.getLogger(__name__)
 
-ROLLBACK_TIMEOUT = 2.0
+ROLLBACK_TIMEOUT = 2.0  # seconds
 
 
 class ConnectionSource(Protocol):
-    """What a session needs of ``app.db.database.Database``."""
+    """The part of ``app.db.database.Database`` that a session uses."""
 
     distributed: bool
     on_commit: Callable[[str], None] | None
@@ -55,38 +55,38 @@ class Session:
         """Runs one statement. Raises errors of ``app.db.error_mapping``; any other exception is a bug."""
         values: Mapping[str, Any] = params or {}
         if isinstance(statement, CompiledStatement):
-            prepared = statement
+            compiled = statement
         else:
-            prepared, built = compile_statement(statement)
+            compiled, built = compile_statement(statement)
             values = {**built, **values}
-        if prepared.notifies:
+        if compiled.notifies:
             self._notifies = True
             if self.source != "api":
                 values = {**values, "through": self.source}
-            if self._database.distributed and prepared.alternative is not None:
-                return await prepared.alternative.run(self, values)
+            if self._database.distributed and compiled.alternative is not None:
+                return await compiled.alternative.run(self, values)
         if self._connection is None:
             self._connection = await self._database.begin(self._begin)
             self.round_trips += 1
         self.round_trips += 1
         try:
-            records = await self._connection.fetch(prepared.sql, *prepared.arguments(values))
+            records = await self._connection.fetch(compiled.sql, *compiled.arguments(values))
         except Exception as error:
             if app_error := to_app_error(error):
                 raise app_error from error
             raise
-        rows = prepared.rows(records)
+        rows = compiled.rows(records)
         if rows and len(rows[0]) == 1:
             return Result([row[0] for row in rows])
         return Result(rows)
 
-    async def exec_each(self, prepared: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> None:
+    async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> None:
         """Runs a statement for each of ``params``, sent together, in a transaction that has begun."""
         if not params:
             return
         self.round_trips += 1
         try:
-            await self._connection.executemany(prepared.sql, [prepared.arguments(values) for values in params])
+            await self._connection.executemany(compiled.sql, [compiled.arguments(values) for values in params])
         except Exception as error:
             if app_error := to_app_error(error):
                 raise app_error from error

@@ -16,7 +16,7 @@ ON_LOOP_BYTES = 65_536
 WAITING_BODIES_MAX = 64  # large bodies; together they hold as much as unfinished bodies may
 
 
-def check_announced_size(request: Request, limit: int) -> str | None:
+def check_content_length(request: Request, limit: int) -> str | None:
     """Returns Content-Length. Raises BodyTooLarge when it names more than ``limit`` bytes."""
     length = request.headers.get("content-length")
     # A header is latin-1: isdigit() also holds for "\u00b2", and int() refuses more than 4300 digits.
@@ -27,7 +27,7 @@ def check_announced_size(request: Request, limit: int) -> str | None:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """Reads the body and counts it as it streams. Raises BodyTooLarge past ``limit`` bytes, TooManyBodies."""
-    length = check_announced_size(request, limit)
+    length = check_content_length(request, limit)
     chunks = request.stream()
     first = await anext(chunks)
     if length != str(len(first)):
@@ -77,7 +77,7 @@ class LargeBodies:
         self._waiting = 0
 
     async def parse(self, body: bytes) -> Any:
-        """Parses ``body`` in the thread. Raises Unavailable when WAITING_MAX bodies wait already."""
+        """Parses ``body`` in the thread. Raises Unavailable when WAITING_BODIES_MAX bodies wait already."""
         if self._waiting >= WAITING_BODIES_MAX:
             raise Unavailable(retry_after=1)
         self._waiting += 1

@@ -9,7 +9,7 @@ from typing import IO
 from starlette.requests import Request
 
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, UnsupportedMediaType
-from app.http.body import check_announced_size
+from app.http.body import check_content_length
 from app.http.idempotency import KEY_PATTERN
 
 THREAD_WRITE_BYTES = 1_048_576
@@ -19,7 +19,7 @@ UPLOAD_FORMATS = {"application/json": "json", "text/csv": "csv", "text/calendar"
 @asynccontextmanager
 async def spool_body(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
     """Provides the body as a file. Raises BodyTooLarge past ``limit`` bytes."""
-    check_announced_size(request, limit)
+    check_content_length(request, limit)
     with tempfile.TemporaryFile() as file:
         size = 0
         async for chunk in request.stream():

@@ -1,6 +1,6 @@
 """Delivers webhooks: in the order of each webhook's events, fairly between webhooks and between owners.
 
-Any number of senders share the work: an event is leased.
+Any number of workers share the work: each takes a lease on a webhook.
 """
 
 import asyncio
@@ -33,7 +33,10 @@ GATHER_SECONDS = 0.05  # in which notifications become one query
 
 @dataclass(frozen=True, slots=True)
 class RetrySchedule:
-    """Seconds. The delays between attempts grow fourfold from ``first`` to ``longest``; after ``window`` it ends."""
+    """Seconds. The delays between attempts grow fourfold from ``first`` to ``longest``.
+
+    After ``window`` of failures the webhook is disabled.
+    """
 
     first: float = 5
     longest: float = 4 * 3600
@@ -77,10 +80,11 @@ class WebhookSender:
         self._busy: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._due_since: dict[tuple[str, int], float] = {}  # as of the latest query for all owners
         self._slots = asyncio.Semaphore(CALLS_MAX)
-        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()  # of owners who are served
+        # Of owners with running deliveries.
+        self._owner_slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def changed(self, owners: Collection[str] | None) -> None:
-        """Has the owners' webhooks queried at once; None: the next poll finds them."""
+        """Queries the owners' webhooks at once; None: the next poll finds them."""
         if owners:
             self._hinted.update(owners)
             self._wake.set()
@@ -133,11 +137,11 @@ class WebhookSender:
 
     async def _serve(self, owner: str, webhook_id: int) -> None:
         """Delivers one webhook's events, one after the other, until there are none or one fails."""
-        share = self._shares.setdefault(owner, asyncio.Semaphore(CALLS_PER_OWNER))
+        owner_slots = self._owner_slots.setdefault(owner, asyncio.Semaphore(CALLS_PER_OWNER))
         more = True
         try:
             while more and not self._closing:
-                async with share, self._slots:  # both are first come, first served
+                async with owner_slots, self._slots:  # both are given in the order of requests
                     more = await self._take_turn(owner, webhook_id)
         except AppError as error:
             log.warning("a delivery could not be recorded: %s", error.code)

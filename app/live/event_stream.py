@@ -40,11 +40,11 @@ class EventStream(Response):
         owner: str,
         position: int,
         *,
-        behind: bool,
+        must_replay: bool,
         expires_at: int | None = None,
         still_valid: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
-        """Accepts ``behind``: there are changes to replay.
+        """Stores the parts. ``must_replay``: there are changes after ``position``.
 
         The stream ends at ``expires_at``, in seconds since 1970, with its token. It ends also with its login:
         ``still_valid`` is called before each event and every ``LOGIN_CHECK_SECONDS`` seconds.
@@ -53,7 +53,7 @@ class EventStream(Response):
         super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no", "Connection": "close"})
         del self.headers["content-length"]
         self.hub, self.owner, self.position = hub, owner, position
-        self.behind, self.expires_at = behind, expires_at
+        self.must_replay, self.expires_at = must_replay, expires_at
         self.still_valid = still_valid
         self.ending: str | None = None
         self.beat = False
@@ -104,7 +104,7 @@ class EventStream(Response):
             # An id without data is no event but sets Last-Event-ID: the client can resume before its first event.
             await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RECONNECT_MS), self.position))  # noqa: S311
             while not (self.ending or self._gone):
-                if self.behind:
+                if self.must_replay:
                     await self._replay(send)
                 await self._follow(send)
             if not self._gone:
@@ -153,7 +153,7 @@ class EventStream(Response):
                 await self._send_next(feed, send)
         finally:
             self.hub.leave(self)
-            self.behind = True
+            self.must_replay = True
 
     async def _send_next(self, feed: ChangeFeed, send: Send) -> None:
         if self._check_due or feed.revision > self.position:

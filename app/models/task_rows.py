@@ -41,7 +41,7 @@ def task_of_change(data: dict[str, Any]) -> Any:
 
 
 def task_row(record: Any) -> Any:
-    """Returns the row of a record that begins with READ_COLUMNS; ``due_date`` is ``due_on`` or ``due_at``."""
+    """Returns the row of a record that begins with TASK_READ_COLUMNS; ``due_date`` is ``due_on`` or ``due_at``."""
     due_at = record[_DUE_AT]
     if due_at is None:
         return TaskRow(*record[:_DUE_AT])

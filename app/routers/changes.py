@@ -50,12 +50,14 @@ async def stream_events(
     """
     since = query.since if last_event_id is None else last_event_id
     hub = request.app.state.hub
-    position, behind = await hub.find_position(owner, since)
+    position, must_replay = await hub.find_position(owner, since)
     can_end = (
         caller.session_id is not None or caller.token_id is not None
     )  # other identities cannot be revoked: they expire
     still_valid = partial(request.app.state.auth.revocations.still_valid, caller) if can_end else None
-    return EventStream(hub, owner, position, behind=behind, expires_at=caller.expires_at, still_valid=still_valid)
+    return EventStream(
+        hub, owner, position, must_replay=must_replay, expires_at=caller.expires_at, still_valid=still_valid
+    )
 
 
 @router.get("/tasks/{task_id}/history", response_model=list[HistoryEntry])

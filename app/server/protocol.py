@@ -286,7 +286,7 @@ class BoundedProtocol(AbortableProtocol):
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def check_timeouts(self) -> None:
-        """Ends the connection if what is being read takes too long. Called every TICK seconds."""
+        """Ends the connection if what is being read takes too long. Called every CHECK_SECONDS seconds."""
         if not self.reading or self.refusal is not None or self.transport.is_closing():
             return
         if self.flow.read_paused:  # the service does not read, so the client is not slow

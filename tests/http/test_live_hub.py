@@ -103,7 +103,7 @@ async def test_a_change_during_the_login_check_is_sent(hub: FakeHub, opened: Ope
         asked.set()
         return await answer.wait()
 
-    client, _ = opened(behind=False, still_valid=still_valid)
+    client, _ = opened(must_replay=False, still_valid=still_valid)
     hub.written = 1
     await asyncio.wait_for(asked.wait(), WAIT)
     hub.written = 2
@@ -124,7 +124,7 @@ async def test_a_stream_replays_changes_that_the_feed_dropped_during_the_login_c
     async def still_valid() -> bool:
         return await answer.wait()
 
-    client, _ = opened(behind=False, still_valid=still_valid)
+    client, _ = opened(must_replay=False, still_valid=still_valid)
     hub.written = 3
     hub.changed(["anna"])
     await until(lambda: hub.read_to >= 1)
@@ -135,7 +135,7 @@ async def test_a_stream_replays_changes_that_the_feed_dropped_during_the_login_c
 
 async def test_shutdown_ends_a_replay_with_a_resume_event(hub: FakeHub, opened: Open) -> None:
     hub.written = 1_000_000
-    client, task = opened(behind=True)
+    client, task = opened(must_replay=True)
     await until(lambda: b"id: 5\n" in client.text)
     hub.close()
     async with asyncio.timeout(WAIT):
@@ -143,10 +143,12 @@ async def test_shutdown_ends_a_replay_with_a_resume_event(hub: FakeHub, opened: 
     assert b'"reason":"shutdown"' in client.text
 
 
-@pytest.mark.parametrize("behind", [True, False])
-async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(hub: FakeHub, opened: Open, behind: bool) -> None:
+@pytest.mark.parametrize("must_replay", [True, False])
+async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(
+    hub: FakeHub, opened: Open, must_replay: bool
+) -> None:
     hub.written = 1_000
-    client, task = opened(behind=behind, reads=2)  # the start and the first id
+    client, task = opened(must_replay=must_replay, reads=2)  # the start and the first id
     await until(lambda: client.stuck)
     began = time.monotonic()
     hub.close()
@@ -158,7 +160,7 @@ async def test_shutdown_does_not_wait_for_a_client_that_does_not_read(hub: FakeH
 
 async def test_a_stream_opened_after_shutdown_ends_with_a_resume_event(hub: FakeHub, opened: Open) -> None:
     hub.close()
-    client, task = opened(behind=True)
+    client, task = opened(must_replay=True)
     async with asyncio.timeout(WAIT):
         await task
     assert b'"reason":"shutdown"' in client.text
@@ -169,7 +171,7 @@ async def test_a_client_that_never_reads_is_disconnected(
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
     hub.written = 1_000
-    client, task = opened(behind=True, reads=3)
+    client, task = opened(must_replay=True, reads=3)
     async with asyncio.timeout(WAIT):
         await task
     assert client.dropped.is_set()
@@ -179,7 +181,7 @@ async def test_an_unread_last_event_does_not_keep_the_connection_open(
     hub: FakeHub, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(event_stream, "EVENT_SEND_TIMEOUT", 0.1)
-    client, task = opened(behind=False, expires_at=0)
+    client, task = opened(must_replay=False, expires_at=0)
     async with asyncio.timeout(WAIT):
         await task
         assert b'"reason":"token_expired"' in client.text
@@ -191,9 +193,9 @@ async def test_a_replay_takes_a_stream_slot_and_releases_it(
 ) -> None:
     monkeypatch.setattr("app.live.hub.STREAMS_PER_OWNER", 1)
     hub.written = 1_000
-    first, replay = opened(behind=True, reads=3)
+    first, replay = opened(must_replay=True, reads=3)
     await until(lambda: first.stuck)
-    second, refused = opened(behind=True)
+    second, refused = opened(must_replay=True)
     with pytest.raises(TooManyStreams) as error:
         await asyncio.wait_for(refused, WAIT)
     assert error.value.retry_after
@@ -201,5 +203,5 @@ async def test_a_replay_takes_a_stream_slot_and_releases_it(
     replay.cancel()
     with suppress(asyncio.CancelledError):
         await replay
-    third, _ = opened(behind=False)
+    third, _ = opened(must_replay=False)
     await until(lambda: third.started)

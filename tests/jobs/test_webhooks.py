@@ -134,7 +134,7 @@ async def test_a_failing_webhook_is_disabled_with_a_reason_and_can_be_enabled(an
                 if not (found := (await anna.get(path)).json())["active"]:
                     break
                 await asyncio.sleep(0.05)
-            assert found["disabled_reason"] == "No success for 24 hours: it answered 503."
+            assert found["disabled_reason"] == "No success for 24 hours: it responded with 503."
             assert found["failing_since"]
             assert_problem(await anna.post(path + "/test"), 409, "webhook_disabled")
             healthy.append(1)
@@ -153,7 +153,7 @@ async def test_an_endpoint_that_returns_410_is_not_called_again(anna: Person, se
             await asyncio.sleep(0.3)
         assert len(receiver.calls) == 1
         found = (await anna.get(f"/webhooks/{hook['id']}")).json()
-        assert (found["active"], found["disabled_reason"]) == (False, "The endpoint answered 410 Gone.")
+        assert (found["active"], found["disabled_reason"]) == (False, "The endpoint responded with 410 Gone.")
 
 
 async def test_a_redirect_is_a_failure_and_is_not_followed(anna: Person, service: FastAPI) -> None:

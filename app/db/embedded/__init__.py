@@ -92,7 +92,7 @@ def root_warning() -> str | None:
     if sys.platform != "win32" and os.geteuid() == 0:
         return (
             "running as root: PostgreSQL runs as the owner of its data, 'pgserver' for new data, "
-            "who is let through the folders above DATA_DIR and above the installed program"
+            "which is granted access to the parent folders of DATA_DIR and of the installed program"
         )
     return None
 

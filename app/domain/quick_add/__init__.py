@@ -64,9 +64,9 @@ class _Schedule(NamedTuple):
 
 
 def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> ParsedTask:
-    """Returns the task that ``text`` (up to MAX_TEXT characters, cleaned) describes in ``timezone`` at ``now``.
+    """Returns the task that ``text`` describes in ``timezone`` at ``now``. Raises EmptyTitle.
 
-    Raises EmptyTitle.
+    ``text`` is cleaned and has up to QUICK_ADD_TEXT_MAX characters.
     """
     reading = Reading(text, tokenize(text), Moment.of(now, timezone))
     phrases = choose(reading)

@@ -66,7 +66,7 @@ _crowded: set[bytes] = set()
 async def refresh_session(auth: AuthContext, token: str, client: Client) -> IssuedTokens:
     """Exchanges a refresh token, which is valid for one use, for a new pair.
 
-    A repeat within GRACE gets the same successor, because a response can be lost. Any other reuse means that two
+    A repeat within REPEAT_GRACE gets the same successor, because a response can be lost. Any other reuse means that two
     clients have copies: the whole family is revoked (RFC 9700, 4.14.2). Raises RefreshTokenInvalid, and
     RefreshInProgress for all but one of concurrent requests.
     """

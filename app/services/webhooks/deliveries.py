@@ -153,7 +153,7 @@ async def record_outcome(
     410 disables it at once.
     """
     mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
-    result = f"it answered {outcome.status}." if outcome.status else (outcome.error or "")
+    result = f"it responded with {outcome.status}." if outcome.status else (outcome.error or "")
     if job.key is None:  # a failed test is only listed
         held = await session.exec(RECORD_TESTED, mine)
     elif outcome.delivered:
@@ -161,7 +161,7 @@ async def record_outcome(
         held = await session.exec(RECORD_DELIVERED, {**mine, **position})
     else:
         final = outcome.status == 410
-        reason = "The endpoint answered 410 Gone." if final else GIVE_UP_REASON + result
+        reason = "The endpoint responded with 410 Gone." if final else GIVE_UP_REASON + result
         held = await session.exec(
             RECORD_FAILED, {**mine, "delay": delay, "window": window, "final": final, "reason": reason}
         )

@@ -53,7 +53,10 @@ class ViewReferences(msgspec.Struct):
 
 
 def read_document(text: Any, rows_max: int) -> Any:
-    """Returns a Document. Raises TooManyRows, MalformedBody and WrongFormat. ``text`` is anything with a buffer."""
+    """Returns an ExportDocument. ``text`` is anything with a buffer.
+
+    Raises TooManyRows, MalformedBody and WrongFormat.
+    """
     check_rows(text, rows_max)
     try:
         document = msgspec.json.decode(text, type=ExportDocument)
