@@ -29,7 +29,7 @@ class Statement:
 GET = Statement(SELECT_TASK)
 LIST = Statement(page_statement(QueryText(sort="created_at", descending=True)))
 CREATE = Statement(CREATE_TASK)
-TOGGLE = Statement(complete_statement(toggle=True, guarded=False))
+TOGGLE = Statement(complete_statement(toggle=True, checks_version=False))
 REVISION = Statement(users.SELECT_REVISION)
 
 

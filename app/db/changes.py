@@ -56,12 +56,12 @@ def recorded_write(
     entity: str,
     action: str | ColumnElement[str],
     returning: Sequence[Any],
-    answer: Sequence[str],
+    columns: Sequence[str],
     revision: ColumnElement[int] = NEXT_REVISION,
 ) -> CompiledStatement:
     """Wraps ``write`` so that it takes the next revision and records each row it wrote.
 
-    ``returning`` are the columns kept in ``changes.data``; ``answer`` names those of them that are returned, in order.
+    ``returning`` are the columns kept in ``changes.data``; ``columns`` names those of them that are returned, in order.
     ``action`` may be an expression over the columns of ``written``.
 
     With ``revision=CURRENT_REVISION``, here and in ``write``, the statement joins the write that this transaction has
@@ -93,10 +93,10 @@ def recorded_write(
         entity=entity,
         action=action,
         returning=returning,
-        answer=answer,
+        columns=columns,
         take=SELECT_CURRENT_REVISION if revision is CURRENT_REVISION else TAKE_NEXT_REVISION,
         values=_JOINED_VALUES if revision is CURRENT_REVISION else _FIRST_VALUES,
     )
     return CompiledStatement(
-        select(*(written.c[name] for name in answer)).add_cte(log), notifies=True, alternative=distributed
+        select(*(written.c[name] for name in columns)).add_cte(log), notifies=True, alternative=distributed
     )

@@ -24,11 +24,11 @@ from app.db.compiled import CompiledStatement, Executor
 from app.db.results import Result
 from app.models.changes import Change
 
-REVISION_PARAMETER: Any = bindparam("number", type_=BigInteger)
+REVISION_PARAMETER: Any = bindparam("taken_revision", type_=BigInteger)
 
 
 class DistributedWrite:
-    """A write of ``numbered`` in three steps. Compiled when it is used for the first time."""
+    """A recorded write in three statements. Compiled when it is used for the first time."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class DistributedWrite:
         entity: str,
         action: str | ColumnElement[str],
         returning: Sequence[Any],
-        answer: Sequence[str],
+        columns: Sequence[str],
         take: CompiledStatement,
         values: Mapping[Any, Any],
     ) -> None:
@@ -50,15 +50,15 @@ class DistributedWrite:
         self._params = [f"c{place}" for place, _ in enumerate(returning)]
         names = [column.name for column in returning]
         self._key = names.index("user_id"), names.index("id")
-        self._answer = {name: names.index(name) for name in answer}
+        self._columns = {name: names.index(name) for name in columns}
 
     @cached_property
-    def _answered(self) -> Callable[[Any], Any]:
-        """Picks what the caller gets of a row of ``write``; of a single column its value."""
-        places = list(self._answer.values())
+    def _pick_columns(self) -> Callable[[Any], Any]:
+        """Picks the returned columns of a row of ``write``; of a single column its value."""
+        places = list(self._columns.values())
         if len(places) == 1:
             return itemgetter(*places)
-        pick, make = itemgetter(*places), namedtuple("Row", self._answer, rename=True)._make  # type: ignore[attr-defined]
+        pick, make = itemgetter(*places), namedtuple("Row", self._columns, rename=True)._make  # type: ignore[attr-defined]
         return lambda row: make(pick(row))
 
     @cached_property
@@ -93,13 +93,13 @@ class DistributedWrite:
 
     async def run(self, session: Executor, values: Mapping[str, Any]) -> Result:
         """Runs the three statements. Returns the rows that the one-statement form would return."""
-        number = (await session.exec(self.take, values)).one()
-        rows = (await session.exec(self.write, {**values, "number": number})).all()
-        await session.exec_each(self.log, [self._change(row, number, session.source) for row in rows])
-        return Result([self._answered(row) for row in rows])
+        revision = (await session.exec(self.take, values)).one()
+        rows = (await session.exec(self.write, {**values, "taken_revision": revision})).all()
+        await session.exec_each(self.log, [self._change(row, revision, session.source) for row in rows])
+        return Result([self._pick_columns(row) for row in rows])
 
-    def _change(self, row: Any, number: int, through: str) -> dict[str, Any]:
+    def _change(self, row: Any, revision: int, through: str) -> dict[str, Any]:
         owner, key = self._key
         action = self._action if isinstance(self._action, str) else row[-1]
-        own = {"owner": row[owner], "number": number, "id": row[key], "action": action, "through": through}
+        own = {"owner": row[owner], "taken_revision": revision, "id": row[key], "action": action, "through": through}
         return own | dict(zip(self._params, row, strict=False))  # an action may come after the columns

@@ -19,10 +19,10 @@ def moment_of(table: Table) -> ColumnElement[Any]:
 
 
 def update_row(
-    table: Table, where: Any, *, guarded: bool, revision: ColumnElement[int] = NEXT_REVISION, **values: Any
+    table: Table, where: Any, *, checks_version: bool, revision: ColumnElement[int] = NEXT_REVISION, **values: Any
 ) -> Update:
-    """Builds an UPDATE that sets ``version``; ``guarded``: only where the version is one of ``versions``."""
+    """Builds an UPDATE that sets ``version``; ``checks_version``: only where the version is one of ``versions``."""
     statement = update(table).where(*where)
-    if guarded:
+    if checks_version:
         statement = statement.where(table.c.version == func.any(bindparam("versions", type_=ARRAY(BigInteger))))
     return statement.values(version=revision, updated_at=moment_of(table), **values)

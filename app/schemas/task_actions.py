@@ -25,7 +25,7 @@ def require_one_place(names: set[str]) -> None:
 
 
 class TaskMove(RequestModel):
-    """Directly before or after another task; without either, behind all."""
+    """Directly before or after another task; without either, after all others."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"project_id": None}]})
 

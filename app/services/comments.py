@@ -35,7 +35,7 @@ IS_COMMENT = (
 def recorded_comment(write: Any, action: str) -> CompiledStatement:
     """Returns a write of comments that takes the next revision and returns each row."""
     return recorded_write(
-        write, entity="comment", action=action, returning=kept_columns(COMMENTS), answer=COMMENT_FIELDS
+        write, entity="comment", action=action, returning=kept_columns(COMMENTS), columns=COMMENT_FIELDS
     )
 
 
@@ -70,9 +70,9 @@ INSERT_COMMENT = recorded_comment(
 
 
 @lru_cache
-def _comment_write(action: str, guarded: bool) -> CompiledStatement:
+def _comment_write(action: str, checks_version: bool) -> CompiledStatement:
     values: dict[str, Any] = {"body": COMMENT_BODY} if action == "updated" else {"deleted_at": moment_of(COMMENTS)}
-    return recorded_comment(update_row(COMMENTS, IS_COMMENT, guarded=guarded, **values), action)
+    return recorded_comment(update_row(COMMENTS, IS_COMMENT, checks_version=checks_version, **values), action)
 
 
 async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:

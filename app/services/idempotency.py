@@ -84,9 +84,9 @@ async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) 
     return StoredResponse(row.status, row.headers, row.body)
 
 
-async def store_response(session: Session, owner: str, key: str, fingerprint: bytes, answer: StoredResponse) -> None:
-    """Stores ``answer`` for a day. Raises IdempotencyKeyInUse when a concurrent request stored one first."""
-    values = {"owner": owner, "key": key, "fingerprint": fingerprint, **answer._asdict()}
+async def store_response(session: Session, owner: str, key: str, fingerprint: bytes, response: StoredResponse) -> None:
+    """Stores ``response`` for a day. Raises IdempotencyKeyInUse when a concurrent request stored one first."""
+    values = {"owner": owner, "key": key, "fingerprint": fingerprint, **response._asdict()}
     if (await session.exec(STORE_RESPONSE, values)).first() is None:
         raise IdempotencyKeyInUse(retry_after=1)
 
@@ -132,11 +132,11 @@ async def acquire_key(session: Session, owner: str, key: str, fingerprint: bytes
     return kept
 
 
-async def settle_key(session: Session, owner: str, key: str, answer: StoredResponse | None) -> None:
-    """Stores ``answer`` under a key that is held; None releases the key."""
+async def settle_key(session: Session, owner: str, key: str, response: StoredResponse | None) -> None:
+    """Stores ``response`` under a key that is held; None releases the key."""
     mine = {"owner": owner, "key": key}
-    if answer is None:
+    if response is None:
         await session.exec(RELEASE_KEY, mine)
     else:
-        new = {f"new_{name}": value for name, value in answer._asdict().items()}
+        new = {f"new_{name}": value for name, value in response._asdict().items()}
         await session.exec(SETTLE_KEY, {**mine, **new})

@@ -22,7 +22,7 @@ class Neighbours(NamedTuple):
 def neighbours_in(table: str) -> Neighbours:
     """Returns the statements for ``table``."""
 
-    def beside(comparison: str, direction: str) -> CompiledStatement:
+    def neighbour_query(comparison: str, direction: str) -> CompiledStatement:
         return CompiledStatement(
             text(f"""
             select h.position as here, (select n.position from {table} n
@@ -35,13 +35,13 @@ def neighbours_in(table: str) -> Neighbours:
         select position from {table} where user_id = :owner and id <> all(:ids)
         order by position desc limit 1""")  # noqa: S608
     last = last.bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
-    return Neighbours(beside("<", "desc"), beside(">", "asc"), CompiledStatement(last))
+    return Neighbours(neighbour_query("<", "desc"), neighbour_query(">", "asc"), CompiledStatement(last))
 
 
 async def find_key(
     session: Session, owner: str, neighbours: Neighbours, row_id: int, *, before: int | None, after: int | None
 ) -> str:
-    """Returns the key directly before or after another row, else behind all. The owner must be locked.
+    """Returns the key directly before or after another row, else after all others. The owner must be locked.
 
     Raises UnknownReference and NoRoomBetween.
     """
@@ -62,7 +62,7 @@ async def find_key(
 
 
 async def find_keys_after_all(session: Session, owner: str, neighbours: Neighbours, row_ids: list[int]) -> list[str]:
-    """Returns the keys of rows that are moved behind all others, in their order. The owner must be locked.
+    """Returns the keys of rows that are moved after all others, in their order. The owner must be locked.
 
     Raises NoRoomBetween.
     """

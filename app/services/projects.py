@@ -28,7 +28,7 @@ PROJECT_NEIGHBOURS = neighbours_in("projects")
 
 def _recorded_project(write: Any, action: str) -> CompiledStatement:
     return recorded_write(
-        write, entity="project", action=action, returning=kept_columns(PROJECTS), answer=PROJECT_FIELDS
+        write, entity="project", action=action, returning=kept_columns(PROJECTS), columns=PROJECT_FIELDS
     )
 
 
@@ -57,14 +57,14 @@ def _select_projects(archived: str) -> CompiledStatement:
 
 
 @lru_cache
-def _update_project(columns: frozenset[str], guarded: bool, action: str = "updated") -> CompiledStatement:
+def _update_project(columns: frozenset[str], checks_version: bool, action: str = "updated") -> CompiledStatement:
     values: dict[str, Any] = {name: bindparam(name, type_=PROJECTS.c[name].type) for name in sorted(columns)}
     if "archived_at" in columns:
         asked: Any = bindparam("archived")
         values["archived_at"] = case((asked, func.coalesce(PROJECTS.c.archived_at, PROJECT_MOMENT)), else_=null())
     if "deleted_at" in columns:
         values["deleted_at"] = PROJECT_MOMENT
-    return _recorded_project(update_row(PROJECTS, IS_PROJECT, guarded=guarded, **values), action)
+    return _recorded_project(update_row(PROJECTS, IS_PROJECT, checks_version=checks_version, **values), action)
 
 
 async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:

@@ -52,4 +52,4 @@ async def _create_task(session: Session, owner: str, row: dict[str, Any], projec
             made = await insert_project(session, owner, ProjectCreate(name=project["name"]))
             project_id, created = made.id, True
         row["project_id"] = project_id
-    return task_row(await insert_task(session, owner, row, taken=created))
+    return task_row(await insert_task(session, owner, row, revision_taken=created))

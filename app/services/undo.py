@@ -100,7 +100,7 @@ def _undo_write(entity: str, table: Table, content: list[str], revision: ColumnE
                     {done if "completed" in content else ""} else 'updated' end
         from {table.name} old where old.user_id = written.user_id and old.id = written.id)""")  # noqa: S608
     kept = kept_columns(table)
-    return recorded_write(write, entity=entity, action=action, returning=kept, answer=["version"], revision=revision)
+    return recorded_write(write, entity=entity, action=action, returning=kept, columns=["version"], revision=revision)
 
 
 UNDO_WRITES = {entity.name: _undoable(entity) for entity in ENTITY_REGISTRY if entity.undoable}
@@ -193,7 +193,7 @@ def _changed(of: Undoable, before: RowValues, after: RowValues) -> list[str]:
     Changes written by an older version of the service lack newer columns.
     """
     changed = {name for name in of.content if name in before and name in after and before[name] != after[name]}
-    for names in of.entity.together:
+    for names in of.entity.undo_groups:
         if changed & names:
             changed |= names
     return [name for name in of.content if name in changed]

@@ -7,7 +7,7 @@ from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.models.tasks import TASKS
 from app.services.tasks.remind_at import remind_at
-from app.services.tasks.statements import NOT_DELETED, numbered_task
+from app.services.tasks.statements import NOT_DELETED, recorded_task_write
 from app.services.users import SET_TIMEZONE, lock_owner
 
 # Reminders that are due but not sent yet stay: they are late in any zone.
@@ -27,7 +27,7 @@ def shift_statement(rows: int) -> CompiledStatement:
     """Returns the UPDATE of the next ``rows`` tasks. It is no edit: ``updated_at`` stays, as when a reminder fires."""
     batch = select(TASKS.c.id).where(*_is_shifted).order_by(TASKS.c.id).limit(rows)
     write = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
-    return numbered_task(write.values(version=NEXT_REVISION, remind_at=remind_at()), "updated", answer=["id"])
+    return recorded_task_write(write.values(version=NEXT_REVISION, remind_at=remind_at()), "updated", columns=["id"])
 
 
 SHIFT_REMINDERS = shift_statement(BATCH_ROWS)

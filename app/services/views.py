@@ -28,7 +28,7 @@ VIEW_NAME, VIEW_PARAMETERS = bindparam("name", type_=Text), bindparam("parameter
 
 def recorded_view(write: Any, action: str) -> CompiledStatement:
     """Returns a write of views that takes the next revision and returns each row."""
-    return recorded_write(write, entity="view", action=action, returning=kept_columns(VIEWS), answer=VIEW_FIELDS)
+    return recorded_write(write, entity="view", action=action, returning=kept_columns(VIEWS), columns=VIEW_FIELDS)
 
 
 SELECT_VIEWS = CompiledStatement(
@@ -41,14 +41,16 @@ INSERT_VIEW = recorded_view(
 
 
 @lru_cache
-def _update_view(columns: frozenset[str], guarded: bool) -> CompiledStatement:
+def _update_view(columns: frozenset[str], checks_version: bool) -> CompiledStatement:
     values = {name: bindparam(name, type_=VIEWS.c[name].type) for name in sorted(columns)}
-    return recorded_view(update_row(VIEWS, IS_VIEW, guarded=guarded, **values), "updated")
+    return recorded_view(update_row(VIEWS, IS_VIEW, checks_version=checks_version, **values), "updated")
 
 
 @lru_cache
-def _delete_view(guarded: bool) -> CompiledStatement:
-    return recorded_view(update_row(VIEWS, IS_VIEW, guarded=guarded, deleted_at=moment_of(VIEWS)), "deleted")
+def _delete_view(checks_version: bool) -> CompiledStatement:
+    return recorded_view(
+        update_row(VIEWS, IS_VIEW, checks_version=checks_version, deleted_at=moment_of(VIEWS)), "deleted"
+    )
 
 
 async def list_views(session: Session, owner: str) -> list[ViewRow]:

@@ -25,17 +25,17 @@ BUILT = {
     "tasks: title": update_statement(frozenset({"title"})),
     "tasks: due date": update_statement(frozenset({"due_on", "due_at"})),
     "tasks: completed": update_statement(frozenset({"completed"}), alone=True),
-    "tasks: complete": complete_statement(toggle=True, guarded=True),
-    "tasks: delete": delete_statement(guarded=True),
+    "tasks: complete": complete_statement(toggle=True, checks_version=True),
+    "tasks: delete": delete_statement(checks_version=True),
     "tasks: with reminders": create_statement(frozenset({"reminders"})),
     "tasks: move below": write_trees_statement(moves=True),
     "tasks: complete below": write_trees_statement(completed=True),
     "tasks: reopen below": write_trees_statement(completed=False),
     "tasks: move and complete below": write_trees_statement(moves=True, completed=True),
-    "projects: rename": projects._update_project(frozenset({"name"}), guarded=True),
-    "projects: archive": projects._update_project(frozenset({"archived_at"}), guarded=False),
-    "comments: update": comments._comment_write("updated", guarded=True),
-    "views: update": views._update_view(frozenset({"name"}), guarded=True),
+    "projects: rename": projects._update_project(frozenset({"name"}), checks_version=True),
+    "projects: archive": projects._update_project(frozenset({"archived_at"}), checks_version=False),
+    "comments: update": comments._comment_write("updated", checks_version=True),
+    "views: update": views._update_view(frozenset({"name"}), checks_version=True),
     "bulk: tags": update_rows_statement(frozenset(), frozenset({"tags"})),
 }
 REFUSED = {
@@ -101,7 +101,7 @@ def all_statements() -> dict[str, CompiledStatement]:
     return found
 
 
-def numbered() -> dict[str, DistributedWrite]:
+def distributed_writes() -> dict[str, DistributedWrite]:
     return {
         name: found.alternative
         for name, found in all_statements().items()
@@ -128,7 +128,7 @@ def refusals(sql: str) -> set[str]:
 
 
 def test_no_recorded_write_has_a_modifying_cte() -> None:
-    for name, plain in numbered().items():
+    for name, plain in distributed_writes().items():
         assert not MODIFYING_CTE.search(plain.write.sql + plain.log.sql + plain.take.sql), name
 
 
@@ -153,7 +153,7 @@ def test_the_other_statements_with_a_modifying_cte_are_listed() -> None:
 
 def test_the_recorded_writes_that_citus_would_refuse_are_listed() -> None:
     refused: dict[str, set[str]] = {}
-    for name, plain in numbered().items():
+    for name, plain in distributed_writes().items():
         for kind in refusals(plain.write.sql):
             refused.setdefault(kind, set()).add(name)
     assert refused == REFUSED

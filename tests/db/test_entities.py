@@ -60,9 +60,9 @@ def columns(table: Table) -> set[str]:
 def test_entries_name_columns_of_their_tables() -> None:
     for entity in ENTITY_REGISTRY:
         has = columns(entity.table)
-        assert has >= frozenset().union(*entity.together)
+        assert has >= frozenset().union(*entity.undo_groups)
         assert has >= {entity.long_text} - {None}
-        assert not entity.imported or entity.known_by in has
+        assert not entity.imported or entity.import_key in has
         assert (entity.purge_order is not None) == ("deleted_at" in has)
         assert entity.undoable <= ("deleted_at" in has), "an undone creation goes to the trash"
         assert not entity.limit or "deleted_at" in has

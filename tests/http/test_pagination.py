@@ -83,7 +83,7 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
         infinite = getattr(row["sort_key"], "year", 0) == INFINITE_INSTANT.year
         after = {"after": INFINITE_INSTANT if infinite else row["sort_key"], "after_id": row["id"]}
         for behind, values in ((False, page), (True, page | after)):
-            text = await plan(connection, shape._replace(behind=behind), values)
+            text = await plan(connection, shape._replace(after_cursor=behind), values)
             ranged = not behind or re.search(r"Index Cond: .*\bROW\(", text)
             if "Sort" in text or "Index" not in text or not ranged:
                 problems[shape.sort, shape.descending, behind] = text
@@ -104,7 +104,7 @@ async def test_a_project_sorted_by_position_is_an_index_range(
     connection: Any, mode: str, descending: bool, behind: bool, which: dict[str, Any], index: str
 ) -> None:
     await connection.execute(f"set plan_cache_mode = {mode}")
-    shape = QueryText(sort="position", descending=descending, behind=behind, **which)
+    shape = QueryText(sort="position", descending=descending, after_cursor=behind, **which)
     values = {"limit": 101, "offset": 0, "project_id": 7, "parent_id": 9, "after": "c200i", "after_id": 512}
     text = await plan(connection, shape, values)
     assert "Sort" not in text, text

@@ -32,14 +32,14 @@ INSERT_CONVERSATION = recorded_write(
     entity="conversation",
     action="created",
     returning=list(CONVERSATIONS.c),
-    answer=["id"],
+    columns=["id"],
 )
 DELETE_CONVERSATION = recorded_write(
     delete(CONVERSATIONS).where(*IS_CONVERSATION),
     entity="conversation",
     action="deleted",
     returning=list(CONVERSATIONS.c),
-    answer=["id"],
+    columns=["id"],
 )
 DELETE_AGENT_WRITES = CompiledStatement(
     delete(AGENT_WRITES).where(
@@ -64,7 +64,7 @@ def _insert_message(revision: Any) -> CompiledStatement:
         entity="message",
         action="created",
         returning=list(MESSAGES.c),
-        answer=list(MessageRead.model_fields),
+        columns=list(MessageRead.model_fields),
         revision=revision,
     )
 

@@ -34,28 +34,28 @@ class Entity(NamedTuple):
     """A table whose writes take the owner's next revision. The defaults are those of rows that users do not edit."""
 
     name: str
-    """As in ``changes.entity``."""
+    """The value of ``changes.entity``."""
     table: Table
-    wire: Callable[[dict[str, Any]], Any]
+    to_read_shape: Callable[[dict[str, Any]], Any]
     """Turns ``changes.data`` into what a GET of the row returns."""
     undoable: bool = False
-    together: tuple[frozenset[str], ...] = ()
-    """Sets of columns that are one field: an undo puts back all of them or none."""
+    undo_groups: tuple[frozenset[str], ...] = ()
+    """Sets of columns that are one field: an undo restores all of them or none."""
     exported: Literal["all", "live"] | None = None
     """Whether /export holds its rows, and those in the trash."""
     long_text: str | None = None
     """The column that bounds how many rows fit on a page of an export."""
     imported: type[BaseModel] | None = None
-    """What a row in a file may hold."""
-    known_by: Literal["source_id", "name"] = "source_id"
+    """The schema of a row in a file."""
+    import_key: Literal["source_id", "name"] = "source_id"
     """The column by which an import recognises a row that it has made before."""
     purge_order: int | None = None
-    """Its turn when the trash is emptied; None: it has no ``deleted_at``."""
+    """Order in which the trash is emptied; None: it has no ``deleted_at``."""
     limit: RowLimit | None = None
 
 
 class OtherTable(NamedTuple):
-    """A table of user data that is no entity, and why. An erasure finds it by its ``user_id``."""
+    """A table of user data that is not an entity, with the reason. An erasure finds it by its ``user_id``."""
 
     name: str
     reason: str
@@ -78,10 +78,10 @@ TASK_ENTITY = Entity(
     TASKS,
     task_of_change,
     undoable=True,
-    together=(
+    undo_groups=(
         frozenset({"due_on", "due_at"}),
         frozenset({"completed", "completed_at"}),
-        # A recurring task has a due date, so neither is put back without the other.
+        # A recurring task has a due date, so neither is restored without the other.
         frozenset({"recurrence", "anchor_on", "anchor_at", "occurrences_done", "due_on", "due_at"}),
     ),
     exported="all",
@@ -106,7 +106,7 @@ VIEW_ENTITY = Entity(
     undoable=True,
     exported="live",
     imported=ViewImport,
-    known_by="name",
+    import_key="name",
     purge_order=3,
     limit=RowLimit(200, TooManyViews),
 )
@@ -123,7 +123,7 @@ ENTITY_REGISTRY = (
 EXPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.exported}
 IMPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.imported}
 
-_LOGIN_REASON = "a login: only the role of logins reads it, and the export of an account asks that role"
+_LOGIN_REASON = "account data: only the authentication role reads it, also for the export of an account"
 OTHER_TABLES = (
     OtherTable("accounts", _LOGIN_REASON, "all"),
     OtherTable("agent_writes", "only points at revisions of its owner"),

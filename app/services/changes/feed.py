@@ -17,7 +17,7 @@ from app.services.changes.entities import ENTITY_REGISTRY
 
 CHANGES_SLICE = 500  # that are converted without a pause: 3 ms
 SINCE_REVISION = bindparam("since", type_=BigInteger)
-WIRE_SHAPES = {entity.name: entity.wire for entity in ENTITY_REGISTRY}
+READ_SHAPES = {entity.name: entity.to_read_shape for entity in ENTITY_REGISTRY}
 CHANGE_FIELDS = ("revision", "entity", "entity_id", "action", "data", "at", "through")
 CHANGE_COLUMNS = [CHANGES.c[name] for name in CHANGE_FIELDS]
 
@@ -98,10 +98,10 @@ async def _change_rows(rows: Iterable[Any]) -> list[Any]:
 def change_row(values: Any) -> Any:
     """Returns a ChangeRow of the values of ``CHANGE_COLUMNS``, with ``data`` as the API returns it."""
     revision, entity, entity_id, action, data, at, through = values
-    return ChangeRow(revision, entity, entity_id, action, wire(entity, data), at, through)
+    return ChangeRow(revision, entity, entity_id, action, to_read_shape(entity, data), at, through)
 
 
-def wire(entity: str, data: dict[str, Any]) -> Any:
+def to_read_shape(entity: str, data: dict[str, Any]) -> Any:
     """Returns ``changes.data`` as a GET of that entity returns it."""
-    shape = WIRE_SHAPES.get(entity)
+    shape = READ_SHAPES.get(entity)
     return data if shape is None else shape(data)

@@ -26,7 +26,7 @@ from app.db.versioned_rows import kept_columns
 from app.models.projects import PROJECTS
 from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY
-from app.services.tasks.statements import NOT_DELETED, TASK_WRITTEN_AT, numbered_task
+from app.services.tasks.statements import NOT_DELETED, TASK_WRITTEN_AT, recorded_task_write
 from app.services.users import lock_owner
 
 PURGE_BATCH = 1_000  # rows: far below the statement timeout, also on a busy machine
@@ -92,7 +92,7 @@ def _purge(entity: str, revision: ColumnElement[int] = NEXT_REVISION) -> Compile
         entity=entity,
         action="purged",
         returning=kept_columns(table),
-        answer=["id"],
+        columns=["id"],
         revision=revision,
     )
 
@@ -105,7 +105,7 @@ LEFT_OCCURRENCES = select(_left.c.id).where(
     _left.c.user_id == OWNER, _left.c.deleted_at.is_(None), _left.c.series_id.in_(_batch("task"))
 )
 HAS_LEFT_OCCURRENCES = CompiledStatement(LEFT_OCCURRENCES.limit(1))
-DETACH_OCCURRENCES = numbered_task(
+DETACH_OCCURRENCES = recorded_task_write(
     update(TASKS)
     .where(
         TASKS.c.user_id == OWNER,
@@ -114,7 +114,7 @@ DETACH_OCCURRENCES = numbered_task(
     )
     .values(series_id=null(), version=NEXT_REVISION, updated_at=TASK_WRITTEN_AT),
     "updated",
-    answer=["id"],
+    columns=["id"],
 )
 
 

@@ -1,7 +1,7 @@
-"""One write of many tasks: which tasks, and which verb. One transaction, one number, one change for each task written.
+"""One write of many tasks: one transaction, one revision, one change for each task written.
 
-Each verb is the one of a single task. Where a task and one below it are both named, the upper one decides for both, as
-if the lower had not been named: completing a series leaves its subtasks open for the next occurrence.
+Each action is that of a single task. Where a task and one of its subtasks are both named, the action applies to the
+task, as if the subtask had not been named: completing a series leaves its subtasks open for the next occurrence.
 """
 
 from collections.abc import Awaitable, Callable
@@ -43,8 +43,9 @@ PLAIN_VERBS: dict[BulkAction, Callable[[Session, str, Rows], Awaitable[None]]] =
 
 
 async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[list[dict[str, Any]], int | None]:
-    """Returns what became of each task, in the order of ``ids``, and the number of the write; None when there was none.
+    """Returns the status of each task, in the order of ``ids``, and the revision of the write.
 
+    The revision is None when no task changed.
     Raises TooManyMatches, UnknownReference, TooDeep, TooManyTags, DueDateNeeded, NoRoomBetween.
     """
     await lock_owner(session, owner)  # nothing comes between the lookups and the writes
@@ -87,7 +88,7 @@ async def _find_ids(session: Session, owner: str, wanted: BulkWrite) -> list[int
 
 
 async def _write(session: Session, owner: str, wanted: BulkWrite, targets: Rows) -> int | None:
-    """Returns the number of the write; None when all were so already."""
+    """Returns the revision of the write; None when no task changed."""
     if isinstance(wanted.change, BulkChange):
         write = move_tasks if wanted.action is BulkAction.MOVE else update_tasks
         return await write(session, owner, wanted.change, targets)

@@ -1,8 +1,8 @@
 """Completing, reopening and skipping, one task or many.
 
-Completing a task completes the open ones below it. A recurring task moves to its next due date instead and stays open:
-the occurrence is kept as a completed task of its own, and what is below is open again. After its last occurrence the
-series itself is completed.
+Completing a task completes its open subtasks. A recurring task moves to its next due date instead and stays open: the
+occurrence is kept as a completed task of its own, and its subtasks are reopened. After its last occurrence the series
+itself is completed.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from app.services.tasks.statements import (
     as_json_values,
     completion_values,
     joined_write,
-    numbered_task,
+    recorded_task_write,
     select_for_write,
     table_of_rows,
     update_own_task,
@@ -44,45 +44,47 @@ from app.services.tasks.statements import (
 from app.services.tasks.subtasks import select_trees, write_trees_statement
 from app.services.users import lock_owner
 
-# A toggle always turns the task over.
+# A toggle always changes ``completed``.
 TOGGLE_ACTION: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
 REOPEN_TASKS = joined_write(
     update(TASKS).where(*OWN_TASKS, NOT_DELETED, TASKS.c.completed), "reopened", **completion_values(False)
 )
 _COPIED_COLUMNS = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
-_done = table_of_rows(frozenset({"due_on", "due_at"}))
-KEEP_OCCURRENCES = numbered_task(
+_occurrences = table_of_rows(frozenset({"due_on", "due_at"}))
+KEEP_OCCURRENCES = recorded_task_write(
     insert(TASKS).from_select(
         [*_COPIED_COLUMNS, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
         select(
             *(TASKS.c[name] for name in _COPIED_COLUMNS),
             true(),
             func.now(),
-            _done.c.due_on,
-            _done.c.due_at,
+            _occurrences.c.due_on,
+            _occurrences.c.due_at,
             TASKS.c.id,
             CURRENT_REVISION,
-        ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _done.c.id),
+        ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _occurrences.c.id),
         include_defaults=False,
     ),
     "created",
-    answer=["id"],
+    columns=["id"],
     revision=CURRENT_REVISION,
 )
 
 
 @lru_cache
-def complete_statement(*, toggle: bool, guarded: bool) -> CompiledStatement:
-    """Returns the write of one task, if no other row must be written."""
+def complete_statement(*, toggle: bool, checks_version: bool) -> CompiledStatement:
+    """Returns the UPDATE that completes one task, if no subtask or series must be written."""
     completed = ~TASKS.c.completed if toggle else COMPLETED_PARAMETER
-    statement = update_own_task(guarded=guarded, **completion_values(completed))
+    statement = update_own_task(checks_version=checks_version, **completion_values(completed))
     if toggle:
-        return numbered_task(statement.where(COMPLETES_ALONE, NO_WRITE_BETWEEN), TOGGLE_ACTION)
-    return numbered_task(statement.where(case((COMPLETED_PARAMETER, COMPLETES_ALONE), else_=true())), COMPLETION_ACTION)
+        return recorded_task_write(statement.where(COMPLETES_ALONE, NO_WRITE_BETWEEN), TOGGLE_ACTION)
+    return recorded_task_write(
+        statement.where(case((COMPLETED_PARAMETER, COMPLETES_ALONE), else_=true())), COMPLETION_ACTION
+    )
 
 
 def after_occurrence(series: Row, here: tuple[ZoneInfo, datetime]) -> tuple[Row, bool]:
-    """Returns the columns of a series once its occurrence is completed or skipped, and whether another one comes."""
+    """Returns the columns of a series once its occurrence is completed or skipped, and whether the series continues."""
     step = step_of(series, *here)
     if step.due is None:
         return {"completed": True, "occurrences_done": step.occurrences_done}, False
@@ -98,40 +100,41 @@ async def complete_task(
     keep_subtasks: bool = False,
     versions: list[int] | None = None,
 ) -> Any:
-    """Sets ``completed``, or turns it over when None. Raises TaskNotFound and VersionConflict.
+    """Sets ``completed``, or toggles it when None. Raises TaskNotFound and VersionConflict.
 
-    With ``keep_subtasks`` those below stay open, unless there is a next occurrence: it has its own.
+    With ``keep_subtasks`` its subtasks stay open, unless the series continues: then all subtasks are reopened for the
+    next occurrence.
     """
     if completed is not None:
         await lock_owner(session, owner)
-    statement = complete_statement(toggle=completed is None, guarded=versions is not None)
+    statement = complete_statement(toggle=completed is None, checks_version=versions is not None)
     row = await write_if_alone(session, owner, statement, task_id, versions, {"completed": completed})
     if row is not None:
         return row
     task = await select_for_write(session, owner, task_id, versions)
     values = {"completed": not task["completed"] if completed is None else completed}
     if task["completed"] or not values["completed"]:
-        return await write_task(session, owner, task_id, values, taken=True)
-    row, below = await write_completed(session, owner, task, values, keep_subtasks=keep_subtasks, taken=True)
+        return await write_task(session, owner, task_id, values, revision_taken=True)
+    row, below = await write_completed(session, owner, task, values, keep_subtasks=keep_subtasks, revision_taken=True)
     if below is not None:
         await session.exec(write_trees_statement(completed=below), {"owner": owner, "ids": [task_id]})
     return row
 
 
 async def write_completed(
-    session: Session, owner: str, task: Row, values: Row, *, keep_subtasks: bool = False, taken: bool
+    session: Session, owner: str, task: Row, values: Row, *, keep_subtasks: bool = False, revision_taken: bool
 ) -> tuple[Any, bool | None]:
     """Writes ``values`` to an open task and completes it. The owner must be locked.
 
-    Returns the row, and what remains to be done below: complete, reopen, or None for nothing.
+    Returns the row, and whether its subtasks must be completed (True), reopened (False) or left as they are (None).
     """
     below = None if keep_subtasks else True
     after = {**task, **values}
     if after["recurrence"] is None:
-        return await write_task(session, owner, task["id"], values, taken=taken), below
+        return await write_task(session, owner, task["id"], values, revision_taken=revision_taken), below
     columns, continues = after_occurrence(after, await here_and_now(session, owner))
     values = {name: value for name, value in values.items() if name != "completed"} | columns
-    row = await write_task(session, owner, task["id"], values, taken=taken, action="completed")
+    row = await write_task(session, owner, task["id"], values, revision_taken=revision_taken, action="completed")
     if not continues:
         return row, below
     await _keep_occurrences(session, owner, {task["id"]: due_of(after)})
@@ -139,9 +142,9 @@ async def write_completed(
 
 
 async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """Completes open tasks. The owner must be locked, and the number taken.
+    """Completes open tasks. The owner must be locked, and the revision taken.
 
-    Where one is below another, the upper one decides for both.
+    Where one is below another, the ancestor is completed, with its subtasks.
     """
     tree = await select_trees(session, owner, targets)
     lower = {row.id for row in tree if row.id != row.root}
@@ -153,7 +156,7 @@ async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) 
         assert here is not None
         columns, continues = after_occurrence(row, here)
         (continuing if continues else last).append({"id": row["id"], **as_json_values(columns)})
-        await asyncio.sleep(0)  # a step can take milliseconds, and others wait
+        await asyncio.sleep(0)  # a step can take milliseconds, and other requests wait
     open_again = {row["id"] for row in continuing}
     for rows in (last, continuing):
         if rows:
@@ -168,12 +171,12 @@ async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) 
 
 
 async def reopen_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """Opens completed tasks again, and none below them. The owner must be locked, and the number taken."""
+    """Reopens completed tasks, but not their subtasks. The owner must be locked, and the revision taken."""
     await session.exec(REOPEN_TASKS, {"owner": owner, "ids": list(targets)})
 
 
 async def skip_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
-    """Moves a recurring task to its next due date, with nothing done; after the last one the series is completed.
+    """Moves a recurring task to its next due date without completing it; after the last one the series is completed.
 
     Raises TaskNotFound, VersionConflict, NotRecurring.
     """
@@ -186,6 +189,6 @@ async def skip_task(session: Session, owner: str, task_id: int, *, versions: lis
 
 
 async def _keep_occurrences(session: Session, owner: str, due: dict[int, Due | None]) -> None:
-    """Keeps what was done as completed tasks, each with the ``due`` date of its series before."""
+    """Keeps the occurrences as completed tasks, each with the ``due`` date that its series had."""
     rows = [{"id": task_id, **as_json_values(due_columns(date))} for task_id, date in due.items()]
     await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows})

@@ -1,7 +1,7 @@
 """Getting, creating and updating tasks, and where a task may be placed.
 
 A write of one row is one statement. A write that must reach other rows (projects, subtasks, series) is recognised by
-that statement writing nothing, or by the fields sent, and continues under the same number.
+that statement writing nothing, or by the fields sent, and continues with the same revision.
 """
 
 from functools import lru_cache
@@ -26,7 +26,7 @@ from app.services.tasks.statements import (
     COMPLETED_PARAMETER,
     SELECT_TASK,
     Row,
-    numbered_task,
+    recorded_task_write,
     select_for_write,
     update_rows_statement,
     update_statement,
@@ -65,7 +65,7 @@ def create_statement(more: frozenset[str]) -> CompiledStatement:
         **due,
         **values,
     )
-    return numbered_task(statement, "created")
+    return recorded_task_write(statement, "created")
 
 
 CREATE_TASK = create_statement(frozenset())  # compiled at the start, for the first request
@@ -116,22 +116,24 @@ async def update_task(
     if not REACHING_FIELDS.isdisjoint(values):
         await lock_owner(session, owner)
         task = await select_for_write(session, owner, task_id, versions)
-        return await change_task(session, owner, task, values, taken=False)
+        return await change_task(session, owner, task, values, revision_taken=False)
     if "completed" in values:
         await lock_owner(session, owner)
     completes = values.get("completed") is True
-    statement = update_statement(frozenset(values), guarded=versions is not None, alone=completes)
+    statement = update_statement(frozenset(values), checks_version=versions is not None, alone=completes)
     row = await write_if_alone(session, owner, statement, task_id, versions, values)
     if row is not None:
         return row
     task = await select_for_write(session, owner, task_id, versions)
-    return await change_task(session, owner, task, values, taken=True)
+    return await change_task(session, owner, task, values, revision_taken=True)
 
 
-async def change_task(session: Session, owner: str, task: Row, values: Row, *, taken: bool) -> Any:
+async def change_task(session: Session, owner: str, task: Row, values: Row, *, revision_taken: bool) -> Any:
     """Writes ``values`` (columns) to ``task``, and what follows from them, as one write. The owner must be locked.
 
-    ``taken``: the number is. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence.
+    ``revision_taken``: this transaction has taken its revision.
+
+    Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence.
     """
     task_id = task["id"]
     if values.keys() & SENT_PLACE_FIELDS:
@@ -140,9 +142,9 @@ async def change_task(session: Session, owner: str, task: Row, values: Row, *, t
         values = {**values, **await _schedule_again(session, owner, task, values)}
     below = None
     if values.get("completed") and not task["completed"]:
-        row, below = await write_completed(session, owner, task, values, taken=taken)
+        row, below = await write_completed(session, owner, task, values, revision_taken=revision_taken)
     else:
-        row = await write_task(session, owner, task_id, values, taken=taken)
+        row = await write_task(session, owner, task_id, values, revision_taken=revision_taken)
     project_id = values.get("project_id", task["project_id"])
     moves = project_id != task["project_id"]
     if moves or below is not None:
@@ -156,7 +158,7 @@ async def update_tasks(
 ) -> int | None:
     """Writes ``change`` to ``tasks``, and ``keys`` as their positions. The owner must be locked.
 
-    Returns the number of the write; None when all were so already. Raises UnknownReference, TooDeep, TooManyTags,
+    Returns the revision of the write; None when no task changed. Raises UnknownReference, TooDeep, TooManyTags,
     DueDateNeeded.
     """
     fields = {name: getattr(change, name) for name in change.model_fields_set}
@@ -202,9 +204,9 @@ async def place_tasks(
     elsewhere = [
         task_id for task_id, row in tasks.items() if "project_id" in fields and project_id != row["project_id"]
     ]
-    coming_along: set[int] = set()
+    moved_too: set[int] = set()
     if len(tasks) > 1 and any(tasks[task_id]["parent_id"] is not None for task_id in elsewhere):
-        coming_along = {row.id for row in await select_trees(session, owner, tasks)}
+        moved_too = {row.id for row in await select_trees(session, owner, tasks)}
     if project_id is not None and set(elsewhere) - set(below):
         await require_project(session, owner, project_id, loc=(*loc, "project_id"))
     places = {}
@@ -214,15 +216,15 @@ async def place_tasks(
             if task_id in elsewhere and project_id != parents_project:
                 raise OtherProject(loc=(*loc, "project_id"))
             places[task_id] = {"parent_id": above, "project_id": parents_project}
-        elif task_id in elsewhere:  # and so no longer below its parent, unless that comes along
-            places[task_id] = {"parent_id": above if above in coming_along else None, "project_id": project_id}
+        elif task_id in elsewhere:  # which takes it from its parent, unless that moves with it
+            places[task_id] = {"parent_id": above if above in moved_too else None, "project_id": project_id}
         else:
             places[task_id] = {"parent_id": above, "project_id": row["project_id"]}
     return places
 
 
 async def _columns_of(session: Session, owner: str, fields: Row) -> Row:
-    """Returns the columns behind the fields of a change, with what null stands for."""
+    """Returns the columns that hold the fields of a change, with the defaults that null stands for."""
     values = {
         name: NULL_DEFAULTS[name] if value is None and name in NULL_DEFAULTS else value
         for name, value in fields.items()

@@ -50,7 +50,7 @@ async def _select_page(session: Session, owner: str, wanted: TaskQuery | TrashQu
     cursor = decode_cursor(wanted.cursor, sort=query.sort, order=query.order) if wanted.cursor else None
     if cursor:
         values |= {"after": _from_cursor(cursor), "after_id": cursor.id}
-        statement = query.page_behind(backward=cursor.backward)
+        statement = query.page_after(backward=cursor.backward)
     else:
         statement = query.page
     records = (await session.exec(statement, values)).all()

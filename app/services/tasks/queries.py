@@ -61,7 +61,7 @@ class QueryText(NamedTuple):
 
     sort: str
     descending: bool
-    behind: bool = False
+    after_cursor: bool = False
     trash: bool = False
     status: Status = Status.ALL
     search: bool = False
@@ -92,9 +92,9 @@ class ListQuery:
         """Selects at most ``limit`` rows from ``offset`` on: TASK_COLUMNS, the sort key, the owner's revision."""
         return page_statement(self._text)
 
-    def page_behind(self, *, backward: bool) -> CompiledStatement:
+    def page_after(self, *, backward: bool) -> CompiledStatement:
         """Selects what ``page`` does after the sort key ``after`` and ``after_id``; ``backward`` in the other order."""
-        return page_statement(self._text._replace(behind=True, descending=self._text.descending != backward))
+        return page_statement(self._text._replace(after_cursor=True, descending=self._text.descending != backward))
 
     @property
     def count(self) -> CompiledStatement:
@@ -161,7 +161,7 @@ def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = 
 def page_statement(text: QueryText) -> CompiledStatement:
     key, type_ = SORT_KEYS[text.sort]
     statement = select(*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision")).where(*_conditions(text))
-    if text.behind:
+    if text.after_cursor:
         last = tuple_(bindparam("after", type_=type_), bindparam("after_id", type_=BigInteger))
         here = tuple_(key, TASKS.c.id)
         statement = statement.where(here < last if text.descending else here > last)

@@ -1,4 +1,4 @@
-"""What reminders do: fire once, and be snoozed. When the next one fires is ``remind_at``'s."""
+"""Firing and snoozing reminders. ``remind_at`` computes when the next one fires."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -16,11 +16,11 @@ from app.models.tasks import TASKS, TaskUpdate
 from app.schemas.task_actions import Snooze
 from app.services.tasks.create_update import get_task, update_task
 from app.services.tasks.remind_at import remind_at
-from app.services.tasks.statements import NOT_DELETED, OWN_TASK, TASK_IDS, numbered_task
+from app.services.tasks.statements import NOT_DELETED, OWN_TASK, TASK_IDS, recorded_task_write
 from app.services.users import LOCAL_TO_INSTANT, lock_owner
 
 LATE_AFTER = timedelta(seconds=60)  # a reminder fired later than this is marked late
-ON_TIME_SOURCE, LATE_SOURCE = "reminder", "reminder:late"  # what such a change came through
+ON_TIME_SOURCE, LATE_SOURCE = "reminder", "reminder:late"  # ``changes.through`` of such a write
 UPCOMING_MAX = 500
 
 # An index range across users; the first row that is not due yet gives the time of the next query.
@@ -31,17 +31,18 @@ SELECT_UPCOMING = CompiledStatement(
 )
 _due = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(TASK_IDS), TASKS.c.remind_at <= func.now())
 SELECT_STILL_DUE = CompiledStatement(select(TASKS.c.id).where(*_due, NOT_DELETED, ~TASKS.c.completed))
-# Completing and deleting silence a task; should a write forget to, the worker does not come back for ever.
+# Completing and deleting a task clear ``remind_at``. If a write does not, the worker does: else it would find the
+# task again at each query.
 SILENCE_REMINDERS = CompiledStatement(
     update(TASKS).where(*_due, or_(~NOT_DELETED, TASKS.c.completed)).values(remind_at=null())
 )
-# Not an edit: ``updated_at`` stays. A worker that comes second finds the next moment instead of this one.
-FIRE_REMINDERS = numbered_task(
+# Not an edit: ``updated_at`` stays. A second worker finds the next reminder instead of this one.
+FIRE_REMINDERS = recorded_task_write(
     update(TASKS).where(*_due, NOT_DELETED, ~TASKS.c.completed).values(version=NEXT_REVISION, remind_at=remind_at()),
     "reminded",
-    answer=["id"],
+    columns=["id"],
 )
-# A snooze puts off the reminder that waits to be fired.
+# A snooze replaces the reminder that waits to be fired.
 PASS_REMINDER = CompiledStatement(
     update(TASKS).where(*OWN_TASK, NOT_DELETED, TASKS.c.remind_at <= func.now()).values(remind_at=remind_at())
 )

@@ -80,12 +80,12 @@ SELECT_TASK = CompiledStatement(select(*TASK_COLUMNS).where(*OWN_TASK, NOT_DELET
 SELECT_WHOLE_TASK = CompiledStatement(select(*RECORDED_COLUMNS).where(*OWN_TASK, NOT_DELETED))
 
 
-def numbered_task(
-    write: Any, action: Any, *, answer: Sequence[str] = TASK_READ_COLUMNS, revision: ColumnElement[int] = NEXT_REVISION
+def recorded_task_write(
+    write: Any, action: Any, *, columns: Sequence[str] = TASK_READ_COLUMNS, revision: ColumnElement[int] = NEXT_REVISION
 ) -> CompiledStatement:
-    """Returns a write of tasks that takes the next number and returns ``answer`` of each row, in that order."""
+    """Returns a write of tasks that takes the next revision and returns ``columns`` of each row, in that order."""
     return recorded_write(
-        write, entity="task", action=action, returning=RECORDED_COLUMNS, answer=answer, revision=revision
+        write, entity="task", action=action, returning=RECORDED_COLUMNS, columns=columns, revision=revision
     )
 
 
@@ -107,30 +107,37 @@ def with_derived_values(values: Row, action: str) -> Row:
     return values | derived
 
 
-def update_own_task(*, guarded: bool, taken: bool = False, **values: Any) -> Any:
-    """Returns an UPDATE of one task that takes the next number, or joins the number ``taken`` already."""
+def update_own_task(*, checks_version: bool, revision_taken: bool = False, **values: Any) -> Any:
+    """Returns an UPDATE of one task that takes the next revision, or joins the write that has taken it."""
     return update_row(
         TASKS,
         (*OWN_TASK, NOT_DELETED),
-        guarded=guarded,
-        revision=CURRENT_REVISION if taken else NEXT_REVISION,
+        checks_version=checks_version,
+        revision=CURRENT_REVISION if revision_taken else NEXT_REVISION,
         **values,
     )
 
 
 @lru_cache(maxsize=512)
 def update_statement(
-    columns: frozenset[str], *, guarded: bool = False, alone: bool = False, taken: bool = False, action: str = ""
+    columns: frozenset[str],
+    *,
+    checks_version: bool = False,
+    alone: bool = False,
+    revision_taken: bool = False,
+    action: str = "",
 ) -> CompiledStatement:
     """Returns an UPDATE of ``columns`` of one task.
 
     ``alone``: only if COMPLETES_ALONE. Without an ``action`` it follows from the row.
     """
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(columns)}
-    statement = update_own_task(guarded=guarded, taken=taken, **with_derived_values(values, action))
+    statement = update_own_task(
+        checks_version=checks_version, revision_taken=revision_taken, **with_derived_values(values, action)
+    )
     recorded: Any = action or (COMPLETION_ACTION if "completed" in columns else "updated")
-    revision = CURRENT_REVISION if taken else NEXT_REVISION
-    return numbered_task(statement.where(COMPLETES_ALONE) if alone else statement, recorded, revision=revision)
+    revision = CURRENT_REVISION if revision_taken else NEXT_REVISION
+    return recorded_task_write(statement.where(COMPLETES_ALONE) if alone else statement, recorded, revision=revision)
 
 
 @lru_cache(maxsize=256)
@@ -146,10 +153,10 @@ def update_rows_statement(same: frozenset[str], own: frozenset[str], action: str
     return joined_write(statement, action, **with_derived_values(values, action))
 
 
-def joined_write(statement: Any, action: Any, *, answer: Sequence[str] = ("id",), **values: Any) -> CompiledStatement:
+def joined_write(statement: Any, action: Any, *, columns: Sequence[str] = ("id",), **values: Any) -> CompiledStatement:
     """Returns an UPDATE of several tasks as part of the write that has begun. No row may be written twice in it."""
     statement = statement.values(version=CURRENT_REVISION, updated_at=TASK_WRITTEN_AT, **values)
-    return numbered_task(statement, action, answer=answer, revision=CURRENT_REVISION)
+    return recorded_task_write(statement, action, columns=columns, revision=CURRENT_REVISION)
 
 
 def table_of_rows(names: frozenset[str], name: str = "wanted") -> Any:
@@ -177,15 +184,15 @@ async def select_for_write(session: Session, owner: str, task_id: int, versions:
 async def write_if_alone(
     session: Session, owner: str, statement: CompiledStatement, task_id: int, versions: list[int] | None, values: Row
 ) -> Any:
-    """Returns the row; None when there is none, or when other rows must be written. The number is taken either way."""
+    """Returns the row; None if it does not exist or other rows must be written. The revision is taken in any case."""
     params = {"owner": owner, "task_id": task_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()
     return None if row is None else task_row(row)
 
 
 async def write_task(
-    session: Session, owner: str, task_id: int, values: Row, *, taken: bool = False, action: str = ""
+    session: Session, owner: str, task_id: int, values: Row, *, revision_taken: bool = False, action: str = ""
 ) -> Any:
     """Writes columns of one task that is there, and returns the row."""
-    statement = update_statement(frozenset(values), taken=taken, action=action)
+    statement = update_statement(frozenset(values), revision_taken=revision_taken, action=action)
     return task_row((await session.exec(statement, {"owner": owner, "task_id": task_id, **values})).one())

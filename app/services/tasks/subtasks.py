@@ -45,10 +45,10 @@ def update_trees() -> Any:
 
 @lru_cache
 def write_trees_statement(*, moves: bool = False, completed: bool | None = None) -> CompiledStatement:
-    """Returns the write of TASK_IDS and all below them: into ``project_id``, and completed or open again.
+    """Returns the UPDATE that moves TASK_IDS and all below them to ``project_id``, and completes or reopens them.
 
-    One statement, since no row may be written twice: it leaves out what is so already. For its next occurrence a series
-    is open again with what is below it, but for the occurrences kept of a recurring subtask.
+    One statement, since no row may be written twice; rows that need no change are left out. For the next occurrence of
+    a series its subtasks are reopened, except the occurrences kept of a recurring subtask.
     """
     project_id = bindparam("project_id", type_=BigInteger)
     turned = TASKS.c.completed & TASKS.c.series_id.is_(None) if completed is False else ~TASKS.c.completed
@@ -77,8 +77,8 @@ SELECT_TREES = CompiledStatement(
         where tree.level < 10)
     select root, id, level from tree""").bindparams(TASK_IDS)
 )
-# The place of TASK_IDS below a parent: its project and depth, the levels that they take, and whether it is below them.
-# The trees end at others of TASK_IDS, which do not come along below them.
+# Of a parent for TASK_IDS: its project and depth, the number of levels of their trees, and whether one contains it.
+# A tree ends at another of TASK_IDS, which is not moved as its subtask.
 SELECT_PARENT = CompiledStatement(
     text("""
     with recursive up as (

@@ -15,11 +15,11 @@ from app.models.tasks import TASKS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.schemas.tags import TagRead, TagUpdate
-from app.services.tasks.statements import TASK_WRITTEN_AT, numbered_task
+from app.services.tasks.statements import TASK_WRITTEN_AT, recorded_task_write
 from app.services.users import get_revision, lock_owner
 
-# Tasks that one statement writes, and with it one number. Of 100,000 on two busy cores, 5,000 took 0.3 to 1.0 s and
-# 10,000 up to 2.7 s; none may take five.
+# Tasks that one statement writes, as one revision. Of 100,000 tasks on two busy cores, 5,000 took 0.3 to 1.0 s and
+# 10,000 up to 2.7 s; no statement may take five.
 TAGGED_BATCH = 5_000
 TagRow: Any = msgspec.defstruct("TagRow", list(TagRead.model_fields), frozen=True)
 
@@ -49,12 +49,12 @@ def _write_tags(tags: Any) -> CompiledStatement:
     batch = select(TASKS.c.id).where(*HAS_OLD_TAG).order_by(TASKS.c.id).limit(TAGGED_BATCH)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
     statement = statement.values(tags=tags, version=NEXT_REVISION, updated_at=TASK_WRITTEN_AT)
-    return numbered_task(statement, "updated", answer=["id"])
+    return recorded_task_write(statement, "updated", columns=["id"])
 
 
 _without = func.array_remove(TASKS.c.tags, OLD_TAG, type_=ARRAY(Text()))
 REMOVE_TAG = _write_tags(_without)
-# A task that has both keeps the new one where it is; else it takes the place of the old one.
+# On a task with both tags the new one keeps its position; else it gets the position of the old one.
 RENAME_TAG = _write_tags(
     case(
         (any_(TASKS.c.tags) == NEW_TAG, _without),
@@ -64,7 +64,7 @@ RENAME_TAG = _write_tags(
 
 
 async def list_tags(session: Session, owner: str, query: ForwardQuery) -> Page:
-    """Returns a page by name, in any case. Raises InvalidCursor."""
+    """Returns a page of tags by name, ignoring case. Raises InvalidCursor."""
     values = {"owner": owner, "after": _after(query.cursor), "limit": query.limit + 1}
     records = (await session.exec(SELECT_TAGS, values)).all()
     rows = [TagRow(*record) for record in records[: query.limit]]
@@ -77,7 +77,7 @@ async def list_tags(session: Session, owner: str, query: ForwardQuery) -> Page:
 
 
 async def rename_tag(session: Session, owner: str, name: str, change: TagUpdate) -> Any:
-    """Renames a tag on all tasks, in the trash too; more than TAGGED_BATCH of them are several numbered changes.
+    """Renames a tag on all tasks, in the trash too; more than TAGGED_BATCH of them take several revisions.
 
     Raises TagNotFound; TagExists when a task out of the trash has the new name and ``merge`` does not allow it.
     """
@@ -100,7 +100,7 @@ async def delete_tag(session: Session, owner: str, name: str) -> None:
 
 
 async def _write_all_tagged(session: Session, owner: str, statement: CompiledStatement, values: dict[str, str]) -> None:
-    """Repeats ``statement`` while there is a tagged task: a number without a change must not be."""
+    """Repeats ``statement`` while there is a tagged task: a revision without a change must not exist."""
     values = {"owner": owner, **values}
     total = 0
     while total % TAGGED_BATCH == 0 and (await session.exec(FIND_TAGGED, values)).all():

@@ -1,7 +1,7 @@
 """The trash: deleting and restoring, one task or many. ``retention`` deletes permanently.
 
-What is below a task goes with it, and comes back with it. A task comes back below its parent where that is there, and
-into its project where that is: else to the top, and into the inbox.
+The subtasks of a task are deleted and restored with it. A restored task is below its parent and in its project again if
+those are not in the trash, else at the top level and in the inbox.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from app.services.tasks.statements import (
     TASK_WRITTEN_AT,
     Row,
     joined_write,
-    numbered_task,
+    recorded_task_write,
     select_for_write,
     table_of_rows,
     update_own_task,
@@ -36,9 +36,9 @@ from app.services.tasks.statements import (
 from app.services.tasks.subtasks import MAX_LEVELS, update_trees
 from app.services.users import lock_owner
 
-DELETE_TREE = joined_write(update_trees(), "deleted", answer=TASK_READ_COLUMNS, **DELETED_VALUES)
+DELETE_TREE = joined_write(update_trees(), "deleted", columns=TASK_READ_COLUMNS, **DELETED_VALUES)
 DELETE_TREES = joined_write(update_trees(), "deleted", **DELETED_VALUES)
-# How many tasks each has above itself, in the trash or not.
+# The number of ancestors of each task, in the trash or not.
 SELECT_DEPTHS = CompiledStatement(
     text("""
     with recursive up as (
@@ -47,9 +47,9 @@ SELECT_DEPTHS = CompiledStatement(
         from up join tasks t on t.user_id = :owner and t.id = up.parent_id where up.level < 10)
     select task, max(level) as depth from up group by task""").bindparams(TASK_IDS)
 )
-# Of each task, which is in the trash: the depth and project of its parent and its own project, each null where that is
-# not there, and how many levels come back together. Tasks are not looked up by what they have in common, such as the
-# moment at which they were deleted: that is how many there may be of them.
+# Of each task in the trash: the depth and project of its parent and its own project, each null if the parent or project
+# is not live, and how many levels are restored together. The subtasks are found by ``parent_id``, not by the moment of
+# the deletion: any number of tasks may have that in common.
 SELECT_RETURNS = CompiledStatement(
     text("""
     with recursive up as (
@@ -75,10 +75,10 @@ SELECT_RETURNS = CompiledStatement(
 )
 
 
-def _restore(answer: Sequence[str], *, revision: Any) -> CompiledStatement:
-    """Returns the write of TASK_IDS, each into its place in ``rows``, and of what was deleted with them.
+def _restore(columns: Sequence[str], *, revision: Any) -> CompiledStatement:
+    """Returns the UPDATE that restores TASK_IDS, each to its place in ``rows``, with the subtasks deleted with them.
 
-    Below a row each keeps its parent, and comes into the same project.
+    A subtask keeps its parent and gets the project of the restored task.
     """
     wanted, below = table_of_rows(frozenset({"parent_id", "project_id"})), TASKS.alias("below")
     tree = (
@@ -101,7 +101,7 @@ def _restore(answer: Sequence[str], *, revision: Any) -> CompiledStatement:
         version=revision,
         updated_at=TASK_WRITTEN_AT,
     )
-    return numbered_task(statement, "restored", answer=answer, revision=revision)
+    return recorded_task_write(statement, "restored", columns=columns, revision=revision)
 
 
 RESTORE_TREE, RESTORE_TREES = (
@@ -111,15 +111,15 @@ RESTORE_TREE, RESTORE_TREES = (
 
 
 @lru_cache
-def delete_statement(*, guarded: bool) -> CompiledStatement:
-    """Returns the deletion of one task, if nothing is below it."""
-    statement = update_own_task(guarded=guarded, deleted_at=TASK_WRITTEN_AT, remind_at=null())
-    return numbered_task(statement.where(~HAS_SUBTASK, NO_WRITE_BETWEEN), "deleted")
+def delete_statement(*, checks_version: bool) -> CompiledStatement:
+    """Returns the UPDATE that moves one task to the trash, if it has no subtask."""
+    statement = update_own_task(checks_version=checks_version, deleted_at=TASK_WRITTEN_AT, remind_at=null())
+    return recorded_task_write(statement.where(~HAS_SUBTASK, NO_WRITE_BETWEEN), "deleted")
 
 
 async def delete_task(session: Session, owner: str, task_id: int, *, versions: list[int] | None = None) -> Any:
-    """Moves a task to the trash, with all below it. Raises TaskNotFound and VersionConflict."""
-    statement = delete_statement(guarded=versions is not None)
+    """Moves a task to the trash, with its subtasks. Raises TaskNotFound and VersionConflict."""
+    statement = delete_statement(checks_version=versions is not None)
     row = await write_if_alone(session, owner, statement, task_id, versions, {})
     if row is not None:
         return row
@@ -129,14 +129,14 @@ async def delete_task(session: Session, owner: str, task_id: int, *, versions: l
 
 
 async def delete_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """Moves tasks to the trash, with all below them. The owner must be locked, and the number taken."""
+    """Moves tasks to the trash, with their subtasks. The owner must be locked, and the revision taken."""
     await session.exec(DELETE_TREES, {"owner": owner, "ids": list(targets)})
 
 
 async def restore_task(session: Session, owner: str, task_id: int) -> Any:
-    """Brings a task back from the trash, with what was deleted with it. Raises TaskNotFound.
+    """Restores a task from the trash, with the subtasks deleted with it. Raises TaskNotFound.
 
-    A task that is not in the trash stays as it is, without a number.
+    A task that is not in the trash stays as it is, and no revision is taken.
     """
     await lock_owner(session, owner)  # no concurrent write restores it between the lookup and the write
     live = (await session.exec(SELECT_TASK, {"owner": owner, "task_id": task_id})).first()
@@ -150,21 +150,21 @@ async def restore_task(session: Session, owner: str, task_id: int) -> Any:
 
 
 async def restore_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """Brings tasks back from the trash. The owner must be locked, and the number taken.
+    """Restores tasks from the trash. The owner must be locked, and the revision taken.
 
-    One level after the other, from the top, so that a parent is back before what was below it.
+    One level after the other, from the top, so that a parent is restored before its subtasks.
     """
     depths = dict((await session.exec(SELECT_DEPTHS, {"owner": owner, "ids": list(targets)})).all())
     back: set[int] = set()
     for depth in sorted(set(depths.values())):
         roots = [task_id for task_id in targets if depths[task_id] == depth and task_id not in back]
-        if roots:  # the others came back with their parents
+        if roots:  # the others were restored with their parents
             places = await _find_returns(session, owner, roots)
             back.update((await session.exec(RESTORE_TREES, {"owner": owner, "ids": roots, "rows": places})).all())
 
 
 async def _find_returns(session: Session, owner: str, task_ids: list[int]) -> list[Row]:
-    """Returns the id and the place of each task that is to leave the trash."""
+    """Returns the id and the place of each task to restore."""
     places = []
     for found in (await session.exec(SELECT_RETURNS, {"owner": owner, "ids": task_ids})).all():
         if found.depth is not None and found.depth + found.height <= MAX_LEVELS:

@@ -27,15 +27,15 @@ def _columns(table: Any) -> list[str]:
     return [column.name for column in table.c if column.computed is None and column.name not in kept]
 
 
-def _insert_statement(name: str, *, revision: Any = NEXT_REVISION, answer: Sequence[str] = ()) -> CompiledStatement:
+def _insert_statement(name: str, *, revision: Any = NEXT_REVISION, columns: Sequence[str] = ()) -> CompiledStatement:
     entity = IMPORTED_ENTITIES[name]
-    table, columns = entity.table, _columns(entity.table)
+    table, inserted = entity.table, _columns(entity.table)
     rows: Any = (
         func.jsonb_populate_recordset(literal_column(f"null::{name}"), cast(bindparam("rows", type_=Text), JSONB))
-        .table_valued(*columns)
+        .table_valued(*inserted)
         .alias("rows")
     )
-    values = {column: rows.c[column] for column in columns} | {"user_id": OWNER, "version": revision}
+    values = {column: rows.c[column] for column in inserted} | {"user_id": OWNER, "version": revision}
     if name == "tasks":
         values["remind_at"] = remind_at_of(rows)
     write = insert(table).from_select(list(values), select(*values.values()), include_defaults=False)
@@ -45,14 +45,14 @@ def _insert_statement(name: str, *, revision: Any = NEXT_REVISION, answer: Seque
         entity=entity.name,
         action=IMPORT_ACTION,
         returning=kept_columns(table),
-        answer=answer or ["id", entity.known_by],
+        columns=columns or ["id", entity.import_key],
         revision=revision,
     )
 
 
 INSERT_ROWS = {name: _insert_statement(name) for name in IMPORTED_ENTITIES}
 INSERT_TASK = {
-    taken: _insert_statement("tasks", revision=CURRENT_REVISION if taken else NEXT_REVISION, answer=TASK_READ_COLUMNS)
+    taken: _insert_statement("tasks", revision=CURRENT_REVISION if taken else NEXT_REVISION, columns=TASK_READ_COLUMNS)
     for taken in (False, True)
 }
 _SOURCE_IDS, _ROW_IDS = bindparam("sources", type_=ARRAY(Text)), bindparam("ids", type_=ARRAY(BigInteger))
@@ -60,9 +60,9 @@ _SOURCE_IDS, _ROW_IDS = bindparam("sources", type_=ARRAY(Text)), bindparam("ids"
 
 def _select_known(name: str) -> CompiledStatement:
     entity = IMPORTED_ENTITIES[name]
-    table, source = entity.table, entity.table.c[entity.known_by]
+    table, source = entity.table, entity.table.c[entity.import_key]
     statement = select(table.c.id, source).where(table.c.user_id == OWNER)
-    if entity.known_by == "name":  # the name of a row in the trash is free again
+    if entity.import_key == "name":  # the name of a row in the trash is free again
         return CompiledStatement(statement.where(source == func.any(_SOURCE_IDS), table.c.deleted_at.is_(None)))
     made_here = (table.c.id == func.any(_ROW_IDS)) & source.is_(None)
     return CompiledStatement(statement.where((source == func.any(_SOURCE_IDS)) | made_here))
@@ -133,6 +133,6 @@ async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[di
     return {source: number for number, source in made}
 
 
-async def insert_task(session: Session, owner: str, row: dict[str, Any], *, taken: bool) -> Any:
-    """Inserts a task; returns its TASK_READ_COLUMNS. With ``taken`` it joins the write of this transaction."""
-    return (await session.exec(INSERT_TASK[taken], {"owner": owner, "rows": encode_rows([row])})).one()
+async def insert_task(session: Session, owner: str, row: dict[str, Any], *, revision_taken: bool) -> Any:
+    """Inserts a task; returns its TASK_READ_COLUMNS. With ``revision_taken`` it joins the write of this transaction."""
+    return (await session.exec(INSERT_TASK[revision_taken], {"owner": owner, "rows": encode_rows([row])})).one()
