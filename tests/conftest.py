@@ -36,7 +36,7 @@ recorded = Recorded()
 FIRST = [
     "tests/faults/test_worst_values.py",
     "tests/http/test_protocol.py",
-    "tests/api/test_event_stream.py",
+    "tests/live/test_event_stream.py",
     "tests/faults/test_database.py",
     "tests/commands/test_backup.py",
     "tests/commands/test_serve.py",
@@ -46,7 +46,7 @@ FIRST = [
     "tests/faults/test_issuer.py",
     "tests/web/test_client.py",
     "tests/web/test_weight.py",
-    "tests/http/test_metrics.py",
+    "tests/observability/test_metrics.py",
     "tests/commands/test_startup_errors.py",
     "tests/web/test_swagger_ui.py",
     "tests/accounts/test_login_throttle.py",

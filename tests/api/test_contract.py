@@ -134,7 +134,7 @@ DEPENDS = (
 )  # fmt: skip
 
 
-# A stream does not end: tests/api/test_event_stream.py. A chat needs a model: tests/assistant.
+# A stream does not end: tests/live/test_event_stream.py. A chat needs a model: tests/assistant.
 @schema.exclude(path_regex="/(events|chat)$").parametrize()
 def test_responses_conform_to_the_openapi_document(
     case: Case, url: str, http: requests.Session, headers: dict[str, str]

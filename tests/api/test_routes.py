@@ -120,7 +120,7 @@ async def test_another_user_gets_403_for_the_path_and_404_for_the_id(
     assert (await alice.get("/tasks")).json() == [task]
 
 
-# An event stream does not end for a client without a socket (tests/api/test_event_stream.py), a chat needs a model
+# An event stream does not end for a client without a socket (tests/live/test_event_stream.py), a chat needs a model
 # (tests/assistant), and webhooks and projects have bodies and ids of their own (test_webhooks.py, test_projects.py).
 ELSEWHERE = [
     route

@@ -6,10 +6,10 @@ import time
 from app.config import Settings
 from app.main import create_app
 from tests.faults.play import Fault
+from tests.faults.probing import ANSWER_WITHIN, HEALTH_WITHIN, exchange, judge
 from tests.faults.stage import Stage
-from tests.probing import ANSWER_WITHIN, HEALTH_WITHIN, exchange, judge
+from tests.faults.worst_requests import Operation, Writer, operations
 from tests.support import SECRET, make_token
-from tests.worst_requests import Operation, Writer, operations
 
 WORST = ("POST /api/auth/register", "POST /api/{user_id}/tasks")
 

@@ -19,11 +19,11 @@ from app.assistant.tools import TOOLS_BY_NAME
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.main import create_app
-from tests import careless_app, worst_imports
-from tests.probing import Answer, Finding, Prober, Survey, judge
+from tests.faults import careless_app, worst_imports
+from tests.faults.probing import Answer, Finding, Prober, Survey, judge
+from tests.faults.worst_requests import Case, Operation, Writer, mcp_cases, operations, other_cases, sample, tool_cases
 from tests.servers import running
 from tests.support import SECRET, make_token
-from tests.worst_requests import Case, Operation, Writer, mcp_cases, operations, other_cases, sample, tool_cases
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
@@ -227,7 +227,7 @@ def test_a_vulnerable_service_is_found(postgres: ConnectOptions) -> None:
     (operation,) = (each for each in operations(careless_app.create_app()) if each.name == "POST /notes")
     cases = [each for each in Writer().cases(operation, {}) if (each.place, each.kind) in CARELESS]
     with (
-        running(postgres.dsn, app="tests.careless_app:create_app") as server,
+        running(postgres.dsn, app="tests.faults.careless_app:create_app") as server,
         Prober(server.port) as prober,
     ):
         findings = Survey(server, prober, answer_within=2.0).run("POST", cases)

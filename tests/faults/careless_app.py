@@ -1,4 +1,4 @@
-"""A service that processes input before it checks the size: ``tests.probing`` must find it."""
+"""A service that processes input before it checks the size: ``tests.faults.probing`` must find it."""
 
 import unicodedata
 from typing import Annotated

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from app.schemas.transfer import ERRORS_MAX
 from app.services.transfer.formats.csv import CSV_COLUMNS
 from app.services.transfer.row_validation import LISTED_ERRORS, ROW_SHAPES
-from tests import worst_values as worst
-from tests.probing import Answer, judge
-from tests.worst_requests import JSON_TYPE, Case, Field, fields
-from tests.worst_values import LETTERS, MARKS, Run, Value
+from tests.faults import worst_values as worst
+from tests.faults.probing import Answer, judge
+from tests.faults.worst_requests import JSON_TYPE, Case, Field, fields
+from tests.faults.worst_values import LETTERS, MARKS, Run, Value
 
 CSV, ICS = b"text/csv", b"text/calendar"
 PATIENCE = 30.0  # seconds

@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from app.assistant.tools import TOOLS_BY_NAME
 from app.http.refresh_cookie import COOKIE_NAME as REFRESH_COOKIE
 from app.http.routing import known_names
-from tests import worst_values as worst
-from tests.worst_values import Body, Shape, Value
+from tests.faults import worst_values as worst
+from tests.faults.worst_values import Body, Shape, Value
 
 Json = dict[str, Any]
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -71,7 +71,7 @@ def operations(app: FastAPI) -> list[Operation]:
     """Returns every route, with a document that omits none."""
     routes: dict[tuple[str, str], APIRoute] = {}
     for route in app.routes:
-        assert isinstance(route, APIRoute), f"{route}: say in tests/worst_requests.py how it is covered"
+        assert isinstance(route, APIRoute), f"{route}: say in tests/faults/worst_requests.py how it is covered"
         for method in route.methods or ():
             routes[method, route.path_format] = route
     left_out = {key: route for key, route in routes.items() if not route.include_in_schema}

@@ -11,8 +11,8 @@ from typing import NamedTuple, Self
 
 import psutil
 
+from tests.faults.worst_requests import Case, Headers
 from tests.servers import Server
-from tests.worst_requests import Case, Headers
 
 HEALTH_WITHIN = 0.25  # seconds
 ANSWER_WITHIN = 5.0
