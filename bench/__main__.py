@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench.check import check_equal
-from bench.contestants import ALL, Contestant, running
+from bench.contestants import ALL_CONTESTANTS, Contestant, running
 from bench.database import bench_database
 from bench.measure import Options, measure
 from bench.report import machine, render
-from bench.scenarios import SCENARIOS
+from bench.scenarios import ALL_SCENARIOS
 
 
 def _progress(line: str) -> None:
@@ -30,11 +30,11 @@ def _arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of one measurement")
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--scenarios", type=names, default=list(SCENARIOS), help=", ".join(SCENARIOS))
-    parser.add_argument("--contestants", type=names, default=[c.name for c in ALL], help="comma separated")
+    parser.add_argument("--scenarios", type=names, default=list(ALL_SCENARIOS), help=", ".join(ALL_SCENARIOS))
+    parser.add_argument("--contestants", type=names, default=[c.name for c in ALL_CONTESTANTS], help="comma separated")
     parser.add_argument("--markdown", type=Path, help="also write the report to this file")
     found = parser.parse_args(argv)
-    for given, known in ((found.scenarios, SCENARIOS), (found.contestants, [c.name for c in ALL])):
+    for given, known in ((found.scenarios, ALL_SCENARIOS), (found.contestants, [c.name for c in ALL_CONTESTANTS])):
         if unknown := set(given) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     if found.rounds < 1 or found.connections < 1 or not 0 < found.seconds <= 60:
@@ -44,13 +44,13 @@ def _arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 async def _bench(arguments: argparse.Namespace) -> str:
     contestants: list[Contestant] = []
-    for contestant in ALL:
+    for contestant in ALL_CONTESTANTS:
         if contestant.name in arguments.contestants:
             if reason := contestant.missing():
                 _progress(f"left out: {contestant.name} {reason}")
             else:
                 contestants.append(contestant)
-    scenarios = [name for name in SCENARIOS if name in arguments.scenarios]
+    scenarios = [name for name in ALL_SCENARIOS if name in arguments.scenarios]
     options = Options(arguments.rounds, arguments.seconds, arguments.connections, scenarios)
     async with AsyncExitStack() as stack:
         _progress("starting PostgreSQL and seeding it")

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import httpx
 
-PASSWORD = "correct horse battery"
-USERS, LOGINS, READERS, SECONDS = 100, 50, 8, 10.0
+BENCH_PASSWORD = "correct horse battery"
+LOGIN_USERS, CONCURRENT_LOGINS, CONCURRENT_READERS, LOAD_SECONDS = 100, 50, 8, 10.0
 
 
 def start(folder: str) -> tuple[subprocess.Popen[bytes], str]:
@@ -71,7 +71,7 @@ async def read(http: httpx.AsyncClient, path: str, access: str, until: float) ->
             assert answer.status_code == 200, answer.text
             await asyncio.sleep(0.01)  # a rate, not a race for the last cycle: what is asked is who waits for whom
 
-    await asyncio.gather(*(reader() for _ in range(READERS)))
+    await asyncio.gather(*(reader() for _ in range(CONCURRENT_READERS)))
     return times
 
 
@@ -89,36 +89,36 @@ async def measure(url: str) -> None:
         httpx.AsyncClient(base_url=url, timeout=60) as quiet,
     ):
         await ready(http)
-        emails = [f"user{number}@example.com" for number in range(USERS)]
+        emails = [f"user{number}@example.com" for number in range(LOGIN_USERS)]
         pairs: list[dict[str, str]] = []
 
         async def register(number: int) -> None:
-            answer = await http.post("/api/auth/register", json={"email": emails[number], "password": PASSWORD})
+            answer = await http.post("/api/auth/register", json={"email": emails[number], "password": BENCH_PASSWORD})
             assert answer.status_code == 201, answer.text
             pairs.append(answer.json())
 
         async def login(number: int) -> None:
-            body = {"email": emails[number % USERS], "password": PASSWORD}
+            body = {"email": emails[number % LOGIN_USERS], "password": BENCH_PASSWORD}
             answer = await http.post("/api/auth/login", json=body)
             assert answer.status_code == 200, answer.text
 
-        print(f"register  {await rate(register, USERS, 10):6.1f} a second")
+        print(f"register  {await rate(register, LOGIN_USERS, 10):6.1f} a second")
         print(f"login     {await rate(login, 200, 10):6.1f} a second")
         access = pairs[0]["access_token"]
         headers = {"Authorization": f"Bearer {access}"}
         task = (await http.post("/api/me/tasks", json={"title": "x"}, headers=headers)).json()
         path = f"/api/me/tasks/{task['id']}"
         await read(quiet, path, access, time.perf_counter() + 2)
-        before = describe("reads, quiet", await read(quiet, path, access, time.perf_counter() + SECONDS))
-        until = time.perf_counter() + SECONDS
+        before = describe("reads, quiet", await read(quiet, path, access, time.perf_counter() + LOAD_SECONDS))
+        until = time.perf_counter() + LOAD_SECONDS
 
         async def crowd(number: int) -> None:
             while time.perf_counter() < until:
                 await login(number)
 
         reading = asyncio.create_task(read(quiet, path, access, until))
-        await asyncio.gather(*(crowd(number) for number in range(LOGINS)))
-        during = describe(f"reads, {LOGINS} logins at once", await reading)
+        await asyncio.gather(*(crowd(number) for number in range(CONCURRENT_LOGINS)))
+        during = describe(f"reads, {CONCURRENT_LOGINS} logins at once", await reading)
         print(f"p99 is {during / before:.1f} times the quiet one")
 
 

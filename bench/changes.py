@@ -18,11 +18,11 @@ import asyncpg
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from bench.database import Bench, bench_database
-from bench.scenarios import SECRET
+from bench.scenarios import BENCH_SECRET
 from tests.ports import free_port
 from tests.support import make_token
 
-SETTLE = 3.0  # seconds
+STREAMS_SETTLE = 3.0  # seconds
 
 
 class Listener(asyncio.Protocol):
@@ -73,7 +73,7 @@ class Writer:
 class User:
     def __init__(self, number: int) -> None:
         self.name = f"listener{number}"
-        self.token = make_token(self.name, secret=SECRET)
+        self.token = make_token(self.name, secret=BENCH_SECRET)
         self.task = 0
         self.listener: Listener | None = None
 
@@ -86,7 +86,7 @@ class User:
 @asynccontextmanager
 async def serving(bench: Bench, **extra: str) -> AsyncIterator[tuple[int, psutil.Process]]:
     port = free_port()
-    env = {**extra, "DATABASE_URL": bench.url, "JWT_SECRET": SECRET, "PORT": str(port), "ACCESS_LOG": "false"}
+    env = {**extra, "DATABASE_URL": bench.url, "JWT_SECRET": BENCH_SECRET, "PORT": str(port), "ACCESS_LOG": "false"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "app", "serve"),
@@ -101,7 +101,7 @@ async def serving(bench: Bench, **extra: str) -> AsyncIterator[tuple[int, psutil
                 break
             except OSError:
                 await asyncio.sleep(0.1)
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(STREAMS_SETTLE)
         yield port, psutil.Process(process.pid)
     finally:
         process.terminate()
@@ -178,10 +178,10 @@ async def measure(arguments: argparse.Namespace) -> None:
         loop = asyncio.get_running_loop()
         for user in users:
             await loop.create_connection(user.listen, "127.0.0.1", port)
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(STREAMS_SETTLE)
         per_stream = (process.memory_info().rss - resident) / len(users) / 1024
         idle_cpu, began = cpu(process, bench), time.perf_counter()
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(STREAMS_SETTLE)
         idle = (cpu(process, bench) - idle_cpu) / (time.perf_counter() - began) * 100
         late = sorted(await latencies(port, users, 1500, 100))
         live = [await cost() for _ in range(arguments.rounds)]

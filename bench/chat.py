@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from bench.changes import SETTLE, User, Writer, cpu, serving
+from bench.changes import STREAMS_SETTLE, User, Writer, cpu, serving
 from bench.database import bench_database
 from tests.assistant.scripted import Says, results, scripted
 
@@ -115,7 +115,7 @@ async def beside(
     http: httpx.AsyncClient, users: list[User], model: Model, process: Any, port: int, arguments: Any
 ) -> None:
     """Measures reads, in turns quiet and while every user waits for the model."""
-    model.delay = arguments.seconds + 2 * SETTLE
+    model.delay = arguments.seconds + 2 * STREAMS_SETTLE
     quiet: list[float] = []
     busy: list[float] = []
     memory: list[float] = []
@@ -124,13 +124,13 @@ async def beside(
         quiet += await reads(port, users, arguments.seconds, arguments.rate)
         resident = process.memory_info().rss
         chats = [asyncio.create_task(say(http, user)) for user in users]
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(STREAMS_SETTLE)
         memory.append((process.memory_info().rss - resident) / 2**20)
         busy += await reads(port, users, arguments.seconds, arguments.rate)
         for chat in chats:
             chat.cancel()  # the client leaves, which stops the run
         await asyncio.gather(*chats, return_exceptions=True)
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(STREAMS_SETTLE)
     for name, values in (("quiet", sorted(quiet)), (f"beside {len(users)} waiting chats", sorted(busy))):
         print(f"reads, {name}: p50 {quantile(values, 0.5):.1f} ms, p99 {quantile(values, 0.99):.1f} ms ({len(values)})")
     ratio = quantile(sorted(busy), 0.99) / quantile(sorted(quiet), 0.99)

@@ -5,13 +5,13 @@ from typing import Any
 
 from bench.client import Answer, fetch
 from bench.contestants import Server
-from bench.scenarios import CALLS, token
+from bench.scenarios import SCENARIO_CALLS, token
 
-USER, TASK = 7, 123
+CHECKED_USER, CHECKED_TASK = 7, 123
 # Fields that may differ between two runs of the same write; whether they are null may not.
-VOLATILE = {"id", "position", "version", "created_at", "updated_at", "completed_at"}
+VOLATILE_FIELDS = {"id", "position", "version", "created_at", "updated_at", "completed_at"}
 UNCOMPARED_HEADERS = {"date", "x-request-id", "etag", "location"}  # their presence is compared, not their value
-READS, WRITES = ("get one", "list 20", "list 100"), ("create", "complete", "complete")
+CHECKED_READS, CHECKED_WRITES = ("get one", "list 20", "list 100"), ("create", "complete", "complete")
 
 
 def check_equal(servers: Sequence[Server]) -> list[str]:
@@ -20,7 +20,7 @@ def check_equal(servers: Sequence[Server]) -> list[str]:
     Returns notes on headers of the service that the limit lacks.
     """
     notes = []
-    for scenario in READS:
+    for scenario in CHECKED_READS:
         answers = {server.name: _call(server, scenario) for server in servers}
         _same_bodies(scenario, answers, keep_volatile=True)
         notes += _header_notes(scenario, answers)
@@ -29,19 +29,19 @@ def check_equal(servers: Sequence[Server]) -> list[str]:
 
 
 def _check_writes(servers: Sequence[Server]) -> list[str]:
-    found = [{server.name: Answer({}, None) for server in servers} for _ in WRITES]
+    found = [{server.name: Answer({}, None) for server in servers} for _ in CHECKED_WRITES]
     for server in servers:
-        for number, scenario in enumerate(WRITES):
+        for number, scenario in enumerate(CHECKED_WRITES):
             found[number][server.name] = _call(server, scenario)
     notes = []
-    for scenario, answers in zip(WRITES, found, strict=True):
+    for scenario, answers in zip(CHECKED_WRITES, found, strict=True):
         _same_bodies(scenario, answers, keep_volatile=False)
         notes += _header_notes(scenario, answers)
     return list(dict.fromkeys(notes))
 
 
 def _call(server: Server, scenario: str) -> Answer:
-    (answer,) = fetch(server.port, [(CALLS[scenario](USER, TASK), token(USER))])
+    (answer,) = fetch(server.port, [(SCENARIO_CALLS[scenario](CHECKED_USER, CHECKED_TASK), token(CHECKED_USER))])
     return answer
 
 
@@ -60,7 +60,7 @@ def _short(body: Any) -> str:
 
 
 def _stable(task: dict[str, Any]) -> dict[str, Any]:
-    return {name: value is None if name in VOLATILE else value for name, value in task.items()}
+    return {name: value is None if name in VOLATILE_FIELDS else value for name, value in task.items()}
 
 
 def _header_notes(scenario: str, answers: dict[str, Answer]) -> list[str]:

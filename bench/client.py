@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from bench.scenarios import Call
 
-TIMEOUT = 10.0  # seconds
+CLIENT_TIMEOUT = 10.0  # seconds
 
 
 class Answer(NamedTuple):
@@ -19,7 +19,7 @@ class Answer(NamedTuple):
 
 def fetch(port: int, calls: Iterable[tuple[Call, str]]) -> Iterator[Answer]:
     """Makes each call with its token, one after the other. Raises RuntimeError for an unexpected status."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    connection = HTTPConnection("127.0.0.1", port, timeout=CLIENT_TIMEOUT)
     try:
         for call, bearer in calls:
             headers = {"Authorization": f"Bearer {bearer}"}

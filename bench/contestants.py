@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from bench.database import cpu_seconds
-from bench.scenarios import LIST_304, SECRET
+from bench.scenarios import BENCH_SECRET, LIST_304
 
-ROOT = Path(__file__).resolve().parents[1]
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
 POOL_SIZE = 10
 START_SECONDS, STOP_SECONDS = 30.0, 10.0
 
@@ -49,8 +49,8 @@ def _uvicorn(factory: str) -> tuple[str, ...]:
 
 def _node_modules() -> Path:
     """Returns the folder of the Fastify contestant's packages, fetched once by npm."""
-    folder = ROOT / "build" / "bench-fastify"
-    source = ROOT / "bench" / "fastify"
+    folder = PROJECT_ROOT / "build" / "bench-fastify"
+    source = PROJECT_ROOT / "bench" / "fastify"
     folder.mkdir(parents=True, exist_ok=True)
     for file in source.iterdir():
         shutil.copy(file, folder)
@@ -68,8 +68,8 @@ def _node() -> str:
     return "" if shutil.which("npm") else "needs Node.js and npm"
 
 
-TUTORIAL = (Path(__file__).parent / "tutorial.sql").read_text()
-ALL = (
+TUTORIAL_TABLES = (Path(__file__).parent / "tutorial.sql").read_text()
+ALL_CONTESTANTS = (
     Contestant(
         name="service",
         title="this service",
@@ -86,7 +86,7 @@ ALL = (
         title="FastAPI + SQLModel ORM as usually written, no isolation, no change rows",
         command=_uvicorn("bench.idiomatic:create_app"),
         cannot=frozenset({LIST_304}),
-        own_tables=TUTORIAL.replace("{schema}", "bench_idiomatic"),
+        own_tables=TUTORIAL_TABLES.replace("{schema}", "bench_idiomatic"),
     ),
     Contestant(
         name="naive",
@@ -123,7 +123,7 @@ ALL = (
         ),
         cannot=frozenset({LIST_304}),
         missing=_drf,
-        own_tables=TUTORIAL.replace("{schema}", "bench_drf"),
+        own_tables=TUTORIAL_TABLES.replace("{schema}", "bench_drf"),
     ),
 )
 
@@ -174,8 +174,8 @@ async def running(contestant: Contestant, database_url: str, folder: Path) -> As
 
 def environment(database_url: str, port: int) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
-    own = {"DATABASE_URL": database_url, "JWT_SECRET": SECRET, "POOL_SIZE": str(POOL_SIZE), "PORT": str(port)}
-    return inherited | {"PYTHONPATH": str(ROOT)} | own
+    own = {"DATABASE_URL": database_url, "JWT_SECRET": BENCH_SECRET, "POOL_SIZE": str(POOL_SIZE), "PORT": str(port)}
+    return inherited | {"PYTHONPATH": str(PROJECT_ROOT)} | own
 
 
 def free_port() -> int:

@@ -12,18 +12,18 @@ import psutil  # type: ignore[import-untyped, unused-ignore]
 from app.config import Settings
 from app.db import migrations
 from app.db.embedded import embedded_postgres
-from bench.scenarios import SECRET, TASKS_PER_USER, USERS
+from bench.scenarios import BENCH_SECRET, TASKS_PER_USER, USER_COUNT
 
-# Vacuum runs between rounds instead: in the background it would count for whoever is being measured.
+# Vacuum runs between rounds instead: in the background it would count for the contestant being measured.
 NO_AUTOVACUUM = "alter system set autovacuum = off"
-SEED = f"""
+SEED_TASKS = f"""
 insert into users (id, revision)
-select 'bench' || lpad(u::text, 27, '0'), {TASKS_PER_USER} from generate_series(0, {USERS - 1}) u;
+select 'bench' || lpad(u::text, 27, '0'), {TASKS_PER_USER} from generate_series(0, {USER_COUNT - 1}) u;
 
 insert into projects (user_id, id, name, version)
 overriding system value
 select 'bench' || lpad(u::text, 27, '0'), u * 4 + p, 'Project ' || p, 0
-from generate_series(0, {USERS - 1}) u, generate_series(1, 4) p;
+from generate_series(0, {USER_COUNT - 1}) u, generate_series(1, 4) p;
 
 insert into tasks (user_id, id, title, description, completed, completed_at, priority, due_on, tags, project_id,
                    version, created_at, updated_at)
@@ -34,12 +34,12 @@ select 'bench' || lpad(u::text, 27, '0'), u * {TASKS_PER_USER} + k, 'Water the p
        (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
        case when k % 2 = 0 then date '2026-12-01' + k % 60 end,
        array['home', 'work', 'errands', 'week ' || k % 52, 'floor ' || k % 9], u * 4 + 1 + k % 4, k, at, at
-from generate_series(0, {USERS - 1}) u, generate_series(1, {TASKS_PER_USER}) k,
+from generate_series(0, {USER_COUNT - 1}) u, generate_series(1, {TASKS_PER_USER}) k,
      lateral (select timestamptz '2026-01-01 08:00Z' + k * interval '7 hours 1.234567 seconds' as at) instant
 order by u, k;
 
-select setval(pg_get_serial_sequence('tasks', 'id'), {USERS * TASKS_PER_USER});
-select setval(pg_get_serial_sequence('projects', 'id'), {USERS * 4});
+select setval(pg_get_serial_sequence('tasks', 'id'), {USER_COUNT * TASKS_PER_USER});
+select setval(pg_get_serial_sequence('projects', 'id'), {USER_COUNT * 4});
 """
 
 
@@ -92,11 +92,14 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 @asynccontextmanager
 async def bench_database(own_tables: list[str]) -> AsyncIterator[Bench]:
-    """Starts, migrates and seeds. ``own_tables`` are scripts of contestants with tables of their own."""
+    """Starts a server with a migrated and seeded database.
+
+    ``own_tables`` are scripts of contestants with tables of their own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="bench-"))  # short: a unix socket's path has at most 107 bytes
     try:
         async with empty_database(folder) as bench:
-            for script in (SEED, *own_tables, "analyze"):
+            for script in (SEED_TASKS, *own_tables, "analyze"):
                 await bench.run(script)
             yield bench
     finally:
@@ -106,7 +109,7 @@ async def bench_database(own_tables: list[str]) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def empty_database(folder: Path) -> AsyncIterator[Bench]:
     """Starts and migrates the PostgreSQL of ``folder``, with its existing data."""
-    settings = Settings(_env_file=None, data_dir=folder, database_url=None, jwt_secret=SECRET)
+    settings = Settings(_env_file=None, data_dir=folder, database_url=None, jwt_secret=BENCH_SECRET)
     async with embedded_postgres(settings) as options:
         await migrations.upgrade(options)
         bench = Bench(options.dsn, folder)

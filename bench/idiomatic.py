@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-INSTANT = DateTime(timezone=True)
+INSTANT_TYPE = DateTime(timezone=True)
 
 
 def _now() -> datetime:
@@ -40,7 +40,7 @@ class Task(TaskBase, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     user_id: str = Field(index=True)
-    completed_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    completed_at: datetime | None = Field(default=None, sa_type=INSTANT_TYPE)
     project_id: int | None = Field(default=None, sa_type=BigInteger)
     parent_id: int | None = Field(default=None, sa_type=BigInteger)
     position: str = ""
@@ -48,10 +48,10 @@ class Task(TaskBase, table=True):
     recurrence_from: str = "due"
     series_id: int | None = Field(default=None, sa_type=BigInteger)
     reminders: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
-    remind_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    remind_at: datetime | None = Field(default=None, sa_type=INSTANT_TYPE)
     version: int = Field(default=1, sa_type=BigInteger)
-    created_at: datetime = Field(default_factory=_now, sa_type=INSTANT)
-    updated_at: datetime = Field(default_factory=_now, sa_type=INSTANT)
+    created_at: datetime = Field(default_factory=_now, sa_type=INSTANT_TYPE)
+    updated_at: datetime = Field(default_factory=_now, sa_type=INSTANT_TYPE)
 
 
 class TaskCreate(TaskBase):

@@ -22,7 +22,7 @@ import msgspec
 from app.config import Settings
 from app.db.connection_options import connect_options
 from app.db.database import quote_owner
-from bench.statements import CREATE, GET, LIST, REVISION, TOGGLE, Statement, begin
+from bench.statements import CREATE_ONE_TASK, GET_TASK, LIST_TASKS, READ_REVISION, TOGGLE_TASK, Statement, begin
 
 Message = MutableMapping[str, Any]
 Headers = list[tuple[bytes, bytes]]
@@ -31,9 +31,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 CACHE_SECONDS = 60
 JSON_TYPE = (b"content-type", b"application/json")
-KEPT = (b"cache-control", b"private, no-cache")
+CACHE_CONTROL = (b"cache-control", b"private, no-cache")
 NOT_STORED = (b"cache-control", b"no-store")
-VARY = (b"vary", b"Origin")
+VARY_ORIGIN = (b"vary", b"Origin")
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
 NO_PAGE = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 NO_REFERRER = (b"referrer-policy", b"no-referrer")
@@ -72,16 +72,20 @@ class NewTask(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     tags: Annotated[list[str], msgspec.Meta(max_length=20)] = []
 
 
-DUE, VERSION, DUE_AT = Task.__struct_fields__.index("due_date"), Task.__struct_fields__.index("version"), 20
-SORT_KEY = DUE_AT + 1
+DUE_INDEX, VERSION_INDEX, DUE_AT_INDEX = (
+    Task.__struct_fields__.index("due_date"),
+    Task.__struct_fields__.index("version"),
+    20,
+)
+SORT_KEY = DUE_AT_INDEX + 1
 decode_task = msgspec.json.Decoder(NewTask).decode
 
 
 def _task(row: Any) -> Task:
     # Columns in the order of the service's TASK_READ_COLUMNS; what follows them in a list is not part of a task.
-    values = list(row[:DUE_AT])
-    if row[DUE_AT] is not None:
-        values[DUE] = row[DUE_AT]
+    values = list(row[:DUE_AT_INDEX])
+    if row[DUE_AT_INDEX] is not None:
+        values[DUE_INDEX] = row[DUE_AT_INDEX]
     return Task(*values)
 
 
@@ -106,7 +110,7 @@ class Limit:
         if scope["type"] != "http":
             await self._lifespan(receive, send)
             return
-        common = [(b"x-request-id", os.urandom(16).hex().encode()), NO_SNIFF, VARY, NO_PAGE, NO_REFERRER]
+        common = [(b"x-request-id", os.urandom(16).hex().encode()), NO_SNIFF, VARY_ORIGIN, NO_PAGE, NO_REFERRER]
         try:
             status, headers, body = await self._answer(scope, receive)
         except (Refused, msgspec.ValidationError) as error:
@@ -178,19 +182,21 @@ class Limit:
         return rows
 
     async def _get(self, owner: str, task_id: int, condition: bytes) -> tuple[int, Headers, bytes]:
-        rows = await self._run(self.begin_read, owner, GET, GET.arguments(owner=owner, task_id=task_id))
+        rows = await self._run(self.begin_read, owner, GET_TASK, GET_TASK.arguments(owner=owner, task_id=task_id))
         return _one(rows, condition)
 
     async def _complete(self, owner: str, task_id: int) -> tuple[int, Headers, bytes]:
-        return _one(await self._run(self.begin_write, owner, TOGGLE, TOGGLE.arguments(owner=owner, task_id=task_id)))
+        return _one(
+            await self._run(self.begin_write, owner, TOGGLE_TASK, TOGGLE_TASK.arguments(owner=owner, task_id=task_id))
+        )
 
     async def _create(self, owner: str, body: bytes) -> tuple[int, Headers, bytes]:
         new = decode_task(body)
-        arguments = CREATE.arguments(
+        arguments = CREATE_ONE_TASK.arguments(
             owner=owner, title=new.title.strip(), description=new.description, completed=new.completed,
             priority=new.priority, due_on=new.due_date, due_at=None, tags=new.tags,
         )  # fmt: skip
-        rows = await self._run(self.begin_write, owner, CREATE, arguments)
+        rows = await self._run(self.begin_write, owner, CREATE_ONE_TASK, arguments)
         _, headers, answer = _one(rows)
         headers.append((b"location", f"/api/{owner}/tasks/{rows[0][0]}".encode()))
         return 201, headers, answer
@@ -198,12 +204,14 @@ class Limit:
     async def _list(self, owner: str, path: str, query: bytes, condition: bytes) -> tuple[int, Headers, bytes]:
         digest = sha256(owner.encode() + b"\0" + query).hexdigest()[:12]
         if condition:
-            rows = await self._run(self.begin_read, owner, REVISION, REVISION.arguments(owner=owner))
+            rows = await self._run(self.begin_read, owner, READ_REVISION, READ_REVISION.arguments(owner=owner))
             tag = f'W/"{rows[0][0]}-{digest}"'.encode()
             if tag in condition:
-                return 304, [(b"x-revision", b"%d" % rows[0][0]), (b"etag", tag), KEPT], b""
+                return 304, [(b"x-revision", b"%d" % rows[0][0]), (b"etag", tag), CACHE_CONTROL], b""
         limit = int(query.removeprefix(b"limit=") or 100)
-        rows = await self._run(self.begin_read, owner, LIST, LIST.arguments(owner=owner, limit=limit + 1, offset=0))
+        rows = await self._run(
+            self.begin_read, owner, LIST_TASKS, LIST_TASKS.arguments(owner=owner, limit=limit + 1, offset=0)
+        )
         revision = rows[0][-1] if rows else 0
         link = f'<{path}?{query.decode()}>; rel="first"'
         if len(rows) > limit:
@@ -212,17 +220,23 @@ class Limit:
             cursor = urlsafe_b64encode(last).decode().rstrip("=")
             link += f', <{path}?{query.decode()}&cursor={cursor}>; rel="next"'
         tag = f'W/"{revision}-{digest}"'.encode()
-        headers = [(b"x-revision", b"%d" % revision), (b"etag", tag), KEPT, (b"link", link.encode()), JSON_TYPE]
+        headers = [
+            (b"x-revision", b"%d" % revision),
+            (b"etag", tag),
+            CACHE_CONTROL,
+            (b"link", link.encode()),
+            JSON_TYPE,
+        ]
         return 200, headers, encode([_task(row) for row in rows])
 
 
 def _one(rows: Any, condition: bytes = b"") -> tuple[int, Headers, bytes]:
     if not rows:
         raise Refused(404)
-    tag = b'"%d"' % rows[0][VERSION]
+    tag = b'"%d"' % rows[0][VERSION_INDEX]
     if condition and tag in condition:
-        return 304, [(b"etag", tag), KEPT], b""
-    return 200, [(b"etag", tag), KEPT, JSON_TYPE], encode(_task(rows[0]))
+        return 304, [(b"etag", tag), CACHE_CONTROL], b""
+    return 200, [(b"etag", tag), CACHE_CONTROL, JSON_TYPE], encode(_task(rows[0]))
 
 
 async def _read(receive: Receive) -> bytes:

@@ -19,11 +19,11 @@ import uvloop
 
 from app.server.file_limit import reserve_files
 from bench.client import fetch
-from bench.scenarios import CALLS, LIST_304, LIST_304_OF, USERS, Wire, requests, token
+from bench.scenarios import LIST_304, LIST_304_OF, SCENARIO_CALLS, USER_COUNT, Wire, requests, token
 
-HOST = "127.0.0.1"
-STALLED = 30.0  # seconds after the planned end in which the last answers must have come
-LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+LOCAL_HOST = "127.0.0.1"
+STALLED_SECONDS = 30.0  # seconds after the planned end in which the last answers must have come
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 
 
@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
         if head < 0:
             return False
         status = int(self.buffer[9:12])
-        found = LENGTH.search(self.buffer, 0, head + 2)
+        found = CONTENT_LENGTH.search(self.buffer, 0, head + 2)
         assert self.run is not None
         self.pause = 0.0
         if status == 503 and self.run.tolerant and (after := RETRY_AFTER.search(self.buffer, 0, head + 2)):
@@ -137,7 +137,7 @@ async def _phase(
     run = Run(source, seconds, limit, tolerant=tolerant)
     for client in clients:
         client.begin(run)
-    return run, await asyncio.wait_for(run.finished, seconds + STALLED)
+    return run, await asyncio.wait_for(run.finished, seconds + STALLED_SECONDS)
 
 
 def _cpu_seconds() -> float:
@@ -146,7 +146,7 @@ def _cpu_seconds() -> float:
 
 
 def _etags(port: int) -> list[str]:
-    calls = [(CALLS[LIST_304_OF](user, 0), token(user)) for user in range(USERS)]
+    calls = [(SCENARIO_CALLS[LIST_304_OF](user, 0), token(user)) for user in range(USER_COUNT)]
     return [answer.headers["etag"] for answer in fetch(port, calls)]
 
 
@@ -156,7 +156,7 @@ async def main(plan: dict[str, Any]) -> None:
     reserve_files(plan["connections"])
     source = cycle(requests(scenario, _etags(port) if scenario == LIST_304 else ()))
     loop = asyncio.get_running_loop()
-    clients = [(await loop.create_connection(Connection, HOST, port))[1] for _ in range(plan["connections"])]
+    clients = [(await loop.create_connection(Connection, LOCAL_HOST, port))[1] for _ in range(plan["connections"])]
     await _phase(clients, source, plan["warm_up"], plan["max_requests"], tolerant=tolerant)
     print("ready", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from bench.contestants import ROOT, Server
+from bench.contestants import PROJECT_ROOT, Server
 from bench.database import Bench
 
-WARM_UP = 0.4  # seconds of load before each measurement: connections, caches, prepared statements
+WARM_UP_SECONDS = 0.4  # seconds of load before each measurement: connections, caches, prepared statements
 MAX_REQUESTS = 200_000  # of one measurement, however fast it goes
-SETTLE = 0.15  # seconds between load and reading the CPU time, for work that follows a response
+SETTLE_SECONDS = 0.15  # seconds between load and reading the CPU time, for work that follows a response
 
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ async def measure(
 
 async def _measure_once(bench: Bench, server: Server, scenario: str, options: Options) -> Sample:
     plan = {"port": server.port, "scenario": scenario, "connections": options.connections}
-    plan |= {"seconds": options.seconds, "warm_up": WARM_UP, "max_requests": MAX_REQUESTS}
+    plan |= {"seconds": options.seconds, "warm_up": WARM_UP_SECONDS, "max_requests": MAX_REQUESTS}
 
     def look() -> tuple[float, float]:
         return server.cpu_seconds(), bench.cpu_seconds()
@@ -90,18 +90,18 @@ async def under_load(plan: dict[str, Any], look: Callable[[], T]) -> tuple[dict[
     """Runs ``bench.load`` with ``plan``, and ``look`` before and after. Raises RuntimeError."""
     load = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", json.dumps(plan),
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+        cwd=PROJECT_ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert load.stdin is not None
     assert load.stdout is not None
     try:
         if (await load.stdout.readline()).strip() != b"ready":
             raise RuntimeError("failed while warming up")
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(SETTLE_SECONDS)
         before = look()
         load.stdin.write(b"go\n")
         line = await load.stdout.readline()
-        await asyncio.sleep(SETTLE)
+        await asyncio.sleep(SETTLE_SECONDS)
         after = look()
         if not line:
             raise RuntimeError("failed")

@@ -18,10 +18,10 @@ from bench.measure import under_load
 from bench.report import table
 from bench.serving import Service, facts, serving
 
-TURN = 30.0  # seconds
-WARM_UP = 0.4
-UNLIMITED = 10**9
-MOST, GROWTH = 120, 0.01  # wanted
+TURN_SECONDS = 30.0  # seconds
+WARM_UP_OF_TURN = 0.4
+UNLIMITED_RATE = 10**9
+MOST_MEMORY, MOST_GROWTH = 120, 0.01  # wanted
 
 
 class Turn(NamedTuple):
@@ -55,7 +55,8 @@ def render(idle: tuple[float, float], turns: list[Turn], about: str, workers: in
     lines = [about, "", *table(["second", "requests", "RSS MB", "USS MB"], rows), ""]
     lines.append(
         f"The largest of {workers} worker{'s' * (workers > 1)} holds at most {max(t.resident for t in turns):.0f} MB "
-        f"(wanted: {MOST}). In the second half it grows by {share:.1%}, {hourly:+.1f} MB/h (wanted: {GROWTH:.0%})."
+        f"(wanted: {MOST_MEMORY}). In the second half it grows by {share:.1%}, {hourly:+.1f} MB/h "
+        f"(wanted: {MOST_GROWTH:.0%})."
     )
     return "\n".join(lines) + "\n"
 
@@ -69,13 +70,18 @@ async def main() -> None:
     given = parser.parse_args()
     turns: list[Turn] = []
     async with bench_database([]) as bench, serving(bench, workers=given.workers) as service:
-        plan = {"port": service.port, "scenario": "mixed", "connections": given.clients, "seconds": TURN - WARM_UP}
-        plan |= {"warm_up": WARM_UP, "max_requests": UNLIMITED}
+        plan = {
+            "port": service.port,
+            "scenario": "mixed",
+            "connections": given.clients,
+            "seconds": TURN_SECONDS - WARM_UP_OF_TURN,
+        }
+        plan |= {"warm_up": WARM_UP_OF_TURN, "max_requests": UNLIMITED_RATE}
         idle = look(service)
-        for number in range(max(1, round(given.minutes * 60 / TURN))):
+        for number in range(max(1, round(given.minutes * 60 / TURN_SECONDS))):
             result, _, (resident, own) = await under_load(plan, lambda: look(service))
             before = turns[-1].requests if turns else 0
-            turns.append(Turn((number + 1) * TURN, before + int(result["requests"]), resident, own))
+            turns.append(Turn((number + 1) * TURN_SECONDS, before + int(result["requests"]), resident, own))
             print(turns[-1], file=sys.stderr, flush=True)
             await bench.tidy()
         report = render(idle, turns, await facts(bench, "bench.memory"), given.workers)

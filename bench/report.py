@@ -11,9 +11,9 @@ from statistics import median
 
 from bench.contestants import Contestant
 from bench.measure import Sample
-from bench.scenarios import LIST_304, LIST_304_OF, MIX, TASKS_PER_USER, USERS
+from bench.scenarios import LIST_304, LIST_304_OF, MIXED_SHARES, TASKS_PER_USER, USER_COUNT
 
-TARGETS = (
+TARGETS_NOTE = (
     "Targets for mixed: at most 1.25 of the limit, 1.2 of fastify, 0.25 of idiomatic, 0.2 of drf; list 100 at most 1.2 "
     "of the limit; 304/200 at most 0.5."
 )
@@ -45,19 +45,21 @@ class Results:
 def render(
     samples: Sequence[Sample], contestants: Sequence[Contestant], resident: Mapping[str, int], facts: Mapping[str, str]
 ) -> str:
-    """``resident`` is in bytes; ``facts`` are lines that describe the run."""
+    """Returns the report; ``resident`` is in bytes, ``facts`` are lines that describe the run."""
     results = Results(samples)
-    mix = ", ".join(f"{share} {name}" for name, share in MIX.items())
+    mix = ", ".join(f"{share} {name}" for name, share in MIXED_SHARES.items())
     lines = [f"- {name}: {value}" for name, value in facts.items()]
     lines += [f"- {contestant.name}: {contestant.title}" for contestant in contestants]
-    lines += [f"- {USERS} users with {TASKS_PER_USER} tasks each. mixed, in per cent: {mix}. {LIST_304}: {LIST_304_OF}"]
+    lines += [
+        f"- {USER_COUNT} users with {TASKS_PER_USER} tasks each. mixed, in per cent: {mix}. {LIST_304}: {LIST_304_OF}"
+    ]
     lines[-1] += " again with If-None-Match."
     lines += ["", "CPU is in microseconds per request; figures are medians over the rounds.", ""]
     lines += table(
         ["scenario", "contestant", "CPU", "of it server", "of it PostgreSQL", "requests/s", "p50 ms", "p99 ms"],
         _measurements(results, contestants),
     )
-    lines += ["", "Ratios of CPU per request. " + TARGETS, ""]
+    lines += ["", "Ratios of CPU per request. " + TARGETS_NOTE, ""]
     others = [contestant.name for contestant in contestants if contestant.name != "service"]
     head = ["scenario", *(f"service / {name}" for name in others), "304 / 200"]
     lines += table(head, _ratios(results, others))

@@ -8,22 +8,23 @@ import asyncpg
 
 from bench.database import Bench
 
-EACH = 10  # tasks of one of the others
-PROJECTS = 8  # of one user at most
+TASKS_OF_OTHERS = 10  # tasks of one of the others
+PROJECTS_OF_USER = 8  # of one user at most
 # Without triggers: the generated rows satisfy foreign keys, and ten million checks of them would be queued in memory.
-SETTINGS = """
+FILL_SETTINGS = """
 set session_replication_role = replica; set maintenance_work_mem = '1GB'; set work_mem = '256MB';
 select setseed(0.42)"""
-OWNERS = f"""
-insert into owners select n, md5(n::text), {EACH} from generate_series(1, $3::bigint) n
+FILL_OWNERS = f"""
+insert into owners select n, md5(n::text), {TASKS_OF_OTHERS} from generate_series(1, $3::bigint) n
 union all select $3 + n, name, size from unnest($1::text[], $2::int[]) with ordinality them (name, size, n)"""
-USERS = f"""
+FILL_USERS = f"""
 insert into users (id, revision, created_at) select owner, tasks, now() - interval '2 years' from owners;
 insert into projects (user_id, id, name, version) overriding system value
-select owner, n * {PROJECTS} + p, 'Project ' || p, 0 from owners, generate_series(1, least({PROJECTS}, tasks / 5)) p"""
+select owner, n * {PROJECTS_OF_USER} + p, 'Project ' || p, 0
+from owners, generate_series(1, least({PROJECTS_OF_USER}, tasks / 5)) p"""
 # In the order in which they were created, by whomever: a page of one user's is all over the table, as it is in life. Of
 # the last month half are open, of the older ones one in 200. One in fifty is in the trash, not yet due to leave it.
-TASKS = f"""
+FILL_TASKS = f"""
 insert into tasks (user_id, title, description, completed, completed_at, priority, due_on, due_at, tags, project_id,
                    version, created_at, updated_at, deleted_at)
 select owner,
@@ -39,23 +40,23 @@ select owner,
        case when k % 1000 = 250 then array['taxes']
             else (array['home', 'work', 'errands', 'garden', 'family', 'next week'])
                  [1 + floor(a * 6)::int:floor(a * 6)::int + floor(g * 4)::int] end,
-       case when e < 0.7 then n * {PROJECTS} + 1 + floor(b * least({PROJECTS}, tasks / 5))::int end,
+       case when e < 0.7 then n * {PROJECTS_OF_USER} + 1 + floor(b * least({PROJECTS_OF_USER}, tasks / 5))::int end,
        k, at, at, case when h < 0.02 then greatest(at, now() - h * interval '1000 days') end
 from (select *, random() < case when at > now() - interval '30 days' then 0.5 else 0.995 end as done, random() as a,
              random() as b, random() as c, random() as d, random() as e, random() as f, random() as g, random() as h
       from (select n, owner, k, tasks, now() - (tasks - k + random()) / tasks * interval '2 years' as at
             from owners, generate_series(1, tasks) k order by at) in_order offset 0) drawn"""
-CHANGES = """
+FILL_CHANGES = """
 insert into changes (user_id, revision, entity, entity_id, action, data, at)
 select user_id, version, 'task', id, 'created',
        to_jsonb(tasks) - '{due_sort,completed_sort,priority_sort,title_sort,search_text}'::text[], created_at
 from tasks"""
-COMMENTS = """
+FILL_COMMENTS = """
 insert into comments (user_id, task_id, body, version)
 select user_id, id, 'Asked again on ' || created_at::date, version from tasks
 where user_id = any($1::text[]) and version % 50 = 0"""
 # Filling first and indexing then, by the definitions that the migrations gave, takes half the time.
-INDEXES = """
+SCALE_INDEXES = """
 select format('drop index %s', i.indexrelid::regclass) as drop, pg_get_indexdef(i.indexrelid) as make
 from pg_index i left join pg_constraint c on c.conindid = i.indexrelid
 where i.indrelid in ('tasks'::regclass, 'changes'::regclass) and c.oid is null
@@ -82,20 +83,20 @@ async def fill(bench: Bench, heavy: list[Heavy], others: int) -> None:
     connection = await asyncpg.connect(bench.url, command_timeout=None)
     try:
         names, sizes = [each.owner for each in heavy], [each.tasks for each in heavy]
-        await connection.execute(SETTINGS)
+        await connection.execute(FILL_SETTINGS)
         await connection.execute("create table owners (n bigint, owner text, tasks int)")
-        await connection.execute(OWNERS, names, sizes, others)
-        await connection.execute(USERS)
-        indexes = await connection.fetch(INDEXES)
+        await connection.execute(FILL_OWNERS, names, sizes, others)
+        await connection.execute(FILL_USERS)
+        indexes = await connection.fetch(SCALE_INDEXES)
         for index in indexes:
             await connection.execute(index["drop"])
-        for name, statement in (("tasks", TASKS), ("changes", CHANGES)):
+        for name, statement in (("tasks", FILL_TASKS), ("changes", FILL_CHANGES)):
             await connection.execute(statement)
             progress(f"{name} filled")
         for index in indexes:
             await connection.execute(index["make"])
         progress(f"{len(indexes)} indexes made")
-        await connection.execute(COMMENTS, names)
+        await connection.execute(FILL_COMMENTS, names)
         await connection.execute("drop table owners")
         await connection.execute("vacuum analyze")
         await connection.execute("checkpoint")

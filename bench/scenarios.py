@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import jwt
 
-USERS, TASKS_PER_USER = 200, 500
-SECRET = "bench-only-secret-0123456789-0123456789-0123456789"
+USER_COUNT, TASKS_PER_USER = 200, 500
+BENCH_SECRET = "bench-only-secret-0123456789-0123456789-0123456789"
 DISTINCT_REQUESTS = 4000  # of a scenario; the load rotates through them
 TOKEN_SECONDS = 6 * 3600
 LIST_304 = "list 304"
 LIST_304_OF = "list 20"  # the list that is asked for again
 # Share of each scenario in "mixed", in per cent: what a front-end that keeps a list open was assumed to do.
-MIX = {"get one": 70, "list 20": 15, "complete": 10, "create": 5}
+MIXED_SHARES = {"get one": 70, "list 20": 15, "complete": 10, "create": 5}
 
 
 class Call(NamedTuple):
@@ -45,7 +45,7 @@ def task_id(user: int, task: int) -> int:
 
 def token(number: int) -> str:
     now = int(time.time())
-    return jwt.encode({"sub": user_id(number), "iat": now, "exp": now + TOKEN_SECONDS}, SECRET, "HS256")
+    return jwt.encode({"sub": user_id(number), "iat": now, "exp": now + TOKEN_SECONDS}, BENCH_SECRET, "HS256")
 
 
 def _tasks(user: int) -> str:
@@ -73,14 +73,14 @@ def _complete(user: int, task: int) -> Call:
     return Call("PATCH", f"{_tasks(user)}/{task_id(user, task)}/complete")
 
 
-CALLS: Mapping[str, Callable[[int, int], Call]] = {
+SCENARIO_CALLS: Mapping[str, Callable[[int, int], Call]] = {
     "get one": _get_one,
     "list 20": _list(20),
     "list 100": _list(100),
     "create": _create,
     "complete": _complete,
 }
-SCENARIOS = (*CALLS, "mixed", LIST_304)
+ALL_SCENARIOS = (*SCENARIO_CALLS, "mixed", LIST_304)
 
 
 def encode(call: Call, bearer: str, extra: str = "") -> bytes:
@@ -95,16 +95,20 @@ def encode(call: Call, bearer: str, extra: str = "") -> bytes:
 
 def requests(scenario: str, etags: Sequence[str] = ()) -> list[Wire]:
     """Returns the requests of a scenario, users in rotation. ``etags`` are those of each user's LIST_304_OF list."""
-    tokens = [token(number) for number in range(USERS)]
+    tokens = [token(number) for number in range(USER_COUNT)]
     chance = random.Random(7)
     found = []
     for number in range(DISTINCT_REQUESTS):
-        user, task = number % USERS, chance.randrange(TASKS_PER_USER)
+        user, task = number % USER_COUNT, chance.randrange(TASKS_PER_USER)
         if scenario == LIST_304:
             condition = f"If-None-Match: {etags[user]}\r\n"
-            found.append(Wire(encode(CALLS[LIST_304_OF](user, task), tokens[user], condition), 304))
+            found.append(Wire(encode(SCENARIO_CALLS[LIST_304_OF](user, task), tokens[user], condition), 304))
             continue
-        name = chance.choices(list(MIX), weights=list(MIX.values()))[0] if scenario == "mixed" else scenario
-        call = CALLS[name](user, task)
+        name = (
+            chance.choices(list(MIXED_SHARES), weights=list(MIXED_SHARES.values()))[0]
+            if scenario == "mixed"
+            else scenario
+        )
+        call = SCENARIO_CALLS[name](user, task)
         found.append(Wire(encode(call, tokens[user]), call.status))
     return found

@@ -13,14 +13,14 @@ import asyncpg
 import httpx
 import jwt
 
-from bench.contestants import ALL, Server, running
+from bench.contestants import ALL_CONTESTANTS, Server, running
 from bench.database import Bench, bench_database
-from bench.scenarios import SECRET
+from bench.scenarios import BENCH_SECRET
 
-OWNER, TASKS, ROUNDS = "searcher", 100_000, 15
+SEARCH_OWNER, SEARCH_TASKS, SEARCH_ROUNDS = "searcher", 100_000, 15
 # Texts of 5 and 20 words of a vocabulary of 2,000 in which the early ones are common; one word in 0.1 % of the tasks.
-SEED = f"""
-insert into users (id, revision) values ('{OWNER}', 1), ('other', 1);
+SEED_SEARCH = f"""
+insert into users (id, revision) values ('{SEARCH_OWNER}', 1), ('other', 1);
 create temp table words as
 select n, (array['buy', 'call', 'write', 'plan', 'fix', 'clean', 'read', 'send', 'pay', 'book'])[1 + n % 10]
           || case when n < 10 then '' else to_hex(n * 7919 % 65536) end as word
@@ -30,7 +30,7 @@ create temp table texts as
 select k, string_agg(word, ' ' order by i) filter (where i <= 5) as title,
        string_agg(word, ' ' order by i) filter (where i > 5) as body
 from (select k, i, floor(power(random(), 2) * 2000)::int as n
-      from generate_series(1, {TASKS}) k, generate_series(1, 25) i) chosen join words using (n) group by k;
+      from generate_series(1, {SEARCH_TASKS}) k, generate_series(1, 25) i) chosen join words using (n) group by k;
 insert into tasks (user_id, title, description, completed, completed_at, priority, due_on, tags, version, created_at,
                    updated_at)
 select owner, title, case when k % 3 > 0 then body || case when k % 1000 = 1 then ' Zürich' else '' end end, k % 4 = 0,
@@ -38,13 +38,14 @@ select owner, title, case when k % 3 > 0 then body || case when k % 1000 = 1 the
        (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
        case when k % 2 = 0 then (at + (k % 60) * interval '1 day')::date end,
        (array['home', 'work', 'errands', 'bank', 'garden'])[1 + k % 3:1 + k % 5], 1, at, at
-from texts, unnest(array['{OWNER}', 'other']) owner,
+from texts, unnest(array['{SEARCH_OWNER}', 'other']) owner,
      lateral (select now() - interval '400 days' + k * interval '5 minutes' as at) moment order by k;
 insert into comments (user_id, task_id, body, version)
-select '{OWNER}', id, body, 1 from tasks join texts on k = 1 + id % {TASKS} where user_id = '{OWNER}' and k % 5 = 0;
+select '{SEARCH_OWNER}', id, body, 1
+from tasks join texts on k = 1 + id % {SEARCH_TASKS} where user_id = '{SEARCH_OWNER}' and k % 5 = 0;
 drop table texts, words;
 """
-QUERIES = {
+SEARCH_QUERIES = {
     "search, a common word": "/tasks?search=plan",
     "search, two common words": "/tasks?search=plan%20call",
     "search, a word in 0.1 % of the tasks": "/tasks?search=zurich",
@@ -54,8 +55,8 @@ QUERIES = {
     "statistics": "/stats",
     "tags": "/tags",
 }
-CREATES = 3_000
-CREATE = """
+CREATED_TASKS = 3_000
+CREATE_BY_LOOP = """
 do $$ begin
     for n in 1..{creates} loop
         insert into tasks (user_id, title, description, tags, version)
@@ -67,17 +68,19 @@ end $$"""
 
 async def ask(bench: Bench, server: Server, url: str) -> tuple[float, float, int]:
     """Measures p50 and CPU per request, in milliseconds, and the rows of the first page."""
-    headers = {"Authorization": f"Bearer {jwt.encode({'sub': OWNER, 'exp': int(time.time()) + 3600}, SECRET)}"}
+    headers = {
+        "Authorization": f"Bearer {jwt.encode({'sub': SEARCH_OWNER, 'exp': int(time.time()) + 3600}, BENCH_SECRET)}"
+    }
     times = []
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}/api/me", headers=headers) as http:
         for _ in range(7):  # beyond the fifth PostgreSQL may keep one plan for all values
             (await http.get(url)).raise_for_status()
         before = bench.cpu_seconds() + server.cpu_seconds()
-        for _ in range(ROUNDS):
+        for _ in range(SEARCH_ROUNDS):
             started = time.perf_counter()
             answer = await http.get(url)
             times.append((time.perf_counter() - started) * 1000)
-        used = (bench.cpu_seconds() + server.cpu_seconds() - before) * 1000 / ROUNDS
+        used = (bench.cpu_seconds() + server.cpu_seconds() - before) * 1000 / SEARCH_ROUNDS
     return median(times), used, len(answer.json())
 
 
@@ -91,8 +94,8 @@ async def create_cost(bench: Bench) -> tuple[float, float]:
                 await connection.execute("alter table tasks drop column search_text")
             for _ in range(5):
                 before = bench.cpu_seconds()
-                await connection.execute(CREATE.format(creates=CREATES))
-                used = (bench.cpu_seconds() - before) * 1e6 / CREATES
+                await connection.execute(CREATE_BY_LOOP.format(creates=CREATED_TASKS))
+                used = (bench.cpu_seconds() - before) * 1e6 / CREATED_TASKS
                 best[folded] = min(used, best.get(folded, used))
     finally:
         await connection.close()
@@ -100,10 +103,10 @@ async def create_cost(bench: Bench) -> tuple[float, float]:
 
 
 async def main() -> None:
-    async with bench_database([SEED]) as bench:
+    async with bench_database([SEED_SEARCH]) as bench:
         await bench.tidy()
-        async with running(ALL[0], bench.url, bench.folder) as server:
-            for name, url in QUERIES.items():
+        async with running(ALL_CONTESTANTS[0], bench.url, bench.folder) as server:
+            for name, url in SEARCH_QUERIES.items():
                 p50, cpu, rows = await ask(bench, server, url)
                 sys.stdout.write(f"{name:<45} p50 {p50:7.1f} ms   CPU {cpu:7.1f} ms   {rows} rows\n")
                 sys.stdout.flush()

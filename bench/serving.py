@@ -14,7 +14,7 @@ from bench.database import Bench, cpu_seconds
 from bench.report import command, machine
 
 # Every subject's requests are counted, and none is over the limit: the load has too few of them for its rate.
-SETTINGS = {"ACCESS_LOG": "false", "LOG_FORMAT": "json", "RATE_LIMIT_PER_MINUTE": "1000000000"}
+SERVING_SETTINGS = {"ACCESS_LOG": "false", "LOG_FORMAT": "json", "RATE_LIMIT_PER_MINUTE": "1000000000"}
 
 
 class Service:
@@ -35,7 +35,7 @@ class Service:
 async def serving(bench: Bench, *, workers: int = 1, **settings: str) -> AsyncIterator[Service]:
     """Starts it, waits until all workers respond, stops it. Raises RuntimeError if it does not start."""
     port = free_port()
-    own = SETTINGS | {"WEB_CONCURRENCY": str(workers), "METRICS_PORT": str(_free_row(workers))} | settings
+    own = SERVING_SETTINGS | {"WEB_CONCURRENCY": str(workers), "METRICS_PORT": str(_free_row(workers))} | settings
     with (bench.folder / "log").open("a") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "app", "serve"),

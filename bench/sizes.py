@@ -16,10 +16,10 @@ from app.config import Settings
 from app.db import migrations
 from app.db.embedded import embedded_postgres
 
-EACH = 500  # tasks of one user
-USERS = """
+TASKS_OF_EACH = 500  # tasks of one user
+SIZES_USERS = """
 insert into users (id) select md5(n::text) from generate_series(1, $1::bigint / 500) n"""
-TASKS = """
+SIZES_TASKS = """
 insert into tasks (user_id, title, description, completed, completed_at, priority, due_on, due_at, tags, version)
 select user_id, left(md5(n::text) || md5(id::text), 12 + (n * 7 % 48)::int),
        case when n % 10 < 3 then repeat(left(md5(n::text), 20) || ' ', 1 + (n % 10)::int) end,
@@ -28,15 +28,15 @@ select user_id, left(md5(n::text) || md5(id::text), 12 + (n * 7 % 48)::int),
        case when n % 10 = 3 then now() + make_interval(hours => (n % 900)::int) end,
        (array['{}', '{errands}', '{work}', '{work,"next week"}'])[1 + n % 4]::text[], n
 from (select u.id as user_id, n, u.id from users u cross join generate_series(1, 500) n order by random()) as them"""
-CHANGES = """
+SIZES_CHANGES = """
 insert into changes (user_id, revision, entity, entity_id, action, data)
 select user_id, version, 'task', id, 'created', to_jsonb(tasks)
     - '{due_sort,completed_sort,priority_sort,title_sort}'::text[] from tasks order by id"""
-TABLES = """
+TABLE_SIZES = """
 select c.relname as name, pg_relation_size(c.oid) + pg_relation_size(c.oid, 'fsm') + pg_relation_size(c.oid, 'vm')
        + coalesce(pg_total_relation_size(nullif(c.reltoastrelid, 0)), 0) as bytes, pg_indexes_size(c.oid) as indexes
 from pg_class c where c.relname in ('users', 'tasks', 'changes') and c.relkind = 'r' order by 1"""
-INDEXES = """
+INDEX_SIZES = """
 select i.indexrelid::regclass::text as name, pg_relation_size(i.indexrelid) as bytes
 from pg_index i where i.indrelid in ('users'::regclass, 'tasks'::regclass, 'changes'::regclass)
 order by i.indrelid::regclass::text, 2 desc"""
@@ -44,21 +44,21 @@ order by i.indrelid::regclass::text, 2 desc"""
 
 async def fill(connection: Any, tasks: int) -> None:
     await connection.execute("truncate users, tasks, changes cascade")
-    for statement, arguments in ((USERS, [tasks]), (TASKS, []), (CHANGES, [])):
+    for statement, arguments in ((SIZES_USERS, [tasks]), (SIZES_TASKS, []), (SIZES_CHANGES, [])):
         await connection.execute(statement, *arguments)
     await connection.execute("vacuum analyze")
 
 
 async def measure(connection: Any) -> None:
     counts = {name: await connection.fetchval(f"select count(*) from {name}") for name in ("users", "tasks", "changes")}
-    for row in await connection.fetch(TABLES):
+    for row in await connection.fetch(TABLE_SIZES):
         rows = counts[row["name"]]
         whole = row["bytes"] + row["indexes"]
         print(
             f"{row['name']:<10}{rows:>10,} rows  {row['bytes'] / rows:6.0f} + {row['indexes'] / rows:4.0f} bytes a row"
             f"  {whole / 2**20:8.0f} MiB"
         )
-    for row in await connection.fetch(INDEXES):
+    for row in await connection.fetch(INDEX_SIZES):
         print(f"    {row['name']:<28}{row['bytes'] / 2**20:8.1f} MiB")
 
 

@@ -17,11 +17,11 @@ from collections.abc import AsyncIterator
 import httpx
 
 from bench.database import bench_database
-from bench.scenarios import SECRET, token
+from bench.scenarios import BENCH_SECRET, token
 
-TRICKLE = 0.5  # seconds between two bytes of one socket; a head is never complete
-HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 1000
-START = 20.0
+TRICKLE_SECONDS = 0.5  # seconds between two bytes of one socket; a head is never complete
+ENDLESS_HEAD = b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"X-A: b\r\n" * 1000
+SLOWLORIS_START_SECONDS = 20.0
 
 
 async def attack(port: int, sockets: int) -> None:
@@ -29,15 +29,15 @@ async def attack(port: int, sockets: int) -> None:
     loop = asyncio.get_running_loop()
 
     async def one(number: int) -> None:
-        await asyncio.sleep(TRICKLE * number / sockets)
+        await asyncio.sleep(TRICKLE_SECONDS * number / sockets)
         while True:
             with socket.socket() as connection, contextlib.suppress(OSError):
                 connection.setblocking(False)
                 await loop.sock_connect(connection, ("127.0.0.1", port))
-                for byte in HEAD:
+                for byte in ENDLESS_HEAD:
                     await loop.sock_sendall(connection, bytes([byte]))
-                    await asyncio.sleep(TRICKLE)
-            await asyncio.sleep(TRICKLE)
+                    await asyncio.sleep(TRICKLE_SECONDS)
+            await asyncio.sleep(TRICKLE_SECONDS)
 
     await asyncio.gather(*(one(number) for number in range(sockets)))
 
@@ -72,7 +72,7 @@ async def process(*arguments: str, **environment: str) -> AsyncIterator[None]:
 
 
 async def ready(http: httpx.AsyncClient) -> None:
-    deadline = time.monotonic() + START
+    deadline = time.monotonic() + SLOWLORIS_START_SECONDS
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):
             if (await http.get("/ready")).status_code == 200:
@@ -94,7 +94,7 @@ async def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     settings = {
-        "JWT_SECRET": SECRET,
+        "JWT_SECRET": BENCH_SECRET,
         "PORT": str(port),
         "WORKER": "off",
         "ACCESS_LOG": "false",

@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from bench.contestants import ROOT, free_port
+from bench.contestants import PROJECT_ROOT, free_port
 from bench.report import command, table
-from bench.scenarios import SECRET, token, user_id
+from bench.scenarios import BENCH_SECRET, token, user_id
 
-STOP = 30.0
-IMPORT = """
+STOP_WITHIN = 30.0
+IMPORT_PROGRAM = """
 import time
 wall, cpu = time.perf_counter(), time.process_time()
 import app.main
@@ -29,8 +29,8 @@ print(time.perf_counter() - wall, time.process_time() - cpu)"""
 
 
 def environment(folder: Path, port: int = 0) -> dict[str, str]:
-    own = {"DATA_DIR": str(folder), "PORT": str(port), "JWT_SECRET": SECRET, "ACCESS_LOG": "false"}
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT)} | own
+    own = {"DATA_DIR": str(folder), "PORT": str(port), "JWT_SECRET": BENCH_SECRET, "ACCESS_LOG": "false"}
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(PROJECT_ROOT)} | own
 
 
 def first_answer(folder: Path) -> float:
@@ -41,7 +41,7 @@ def first_answer(folder: Path) -> float:
     process = subprocess.Popen(program, cwd=folder, env=environment(folder, port), stdout=subprocess.DEVNULL)
     try:
         while True:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STOP)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=STOP_WITHIN)
             try:  # it listens before it can answer: then this waits
                 connection.request("GET", f"/api/{user_id(0)}/tasks", headers={"Authorization": f"Bearer {token(0)}"})
                 status = connection.getresponse().status
@@ -57,12 +57,12 @@ def first_answer(folder: Path) -> float:
             return time.perf_counter() - began
     finally:
         process.terminate()
-        process.wait(STOP)
+        process.wait(STOP_WITHIN)
 
 
 def import_time(folder: Path) -> tuple[float, float]:
     """Measures the seconds of elapsed time and of CPU."""
-    program = [sys.executable, "-c", IMPORT]
+    program = [sys.executable, "-c", IMPORT_PROGRAM]
     done = subprocess.run(program, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True)
     wall, cpu = done.stdout.split()
     return float(wall), float(cpu)

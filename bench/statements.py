@@ -26,11 +26,11 @@ class Statement:
         return [values[name] if name in values else self.defaults[name] for name in self.names]
 
 
-GET = Statement(SELECT_TASK)
-LIST = Statement(page_statement(QueryText(sort="created_at", descending=True)))
-CREATE = Statement(CREATE_TASK)
-TOGGLE = Statement(complete_statement(toggle=True, checks_version=False))
-REVISION = Statement(users.SELECT_REVISION)
+GET_TASK = Statement(SELECT_TASK)
+LIST_TASKS = Statement(page_statement(QueryText(sort="created_at", descending=True)))
+CREATE_ONE_TASK = Statement(CREATE_TASK)
+TOGGLE_TASK = Statement(complete_statement(toggle=True, checks_version=False))
+READ_REVISION = Statement(users.SELECT_REVISION)
 
 
 def begin(*, read_only: bool) -> str:
@@ -45,7 +45,13 @@ def begin(*, read_only: bool) -> str:
 def as_json() -> str:
     """Returns all statements as JSON, for contestants in other languages. ``begin_*`` also lack the owner."""
     found: dict[str, Any] = {"begin_read": begin(read_only=True), "begin_write": begin(read_only=False)}
-    named = {"get": GET, "list": LIST, "create": CREATE, "toggle": TOGGLE, "revision": REVISION}
+    named = {
+        "get": GET_TASK,
+        "list": LIST_TASKS,
+        "create": CREATE_ONE_TASK,
+        "toggle": TOGGLE_TASK,
+        "revision": READ_REVISION,
+    }
     for name, statement in named.items():
         found[name] = {"sql": statement.sql, "names": statement.names, "defaults": statement.defaults}
     return json.dumps(found)

@@ -18,8 +18,8 @@ from bench.measure import MAX_REQUESTS, under_load
 from bench.report import table
 from bench.serving import Service, facts, serving
 
-WARM_UP = 1.0
-FALL, SPREAD, SPREAD_AT = 0.1, 5, 64  # wanted
+SWEEP_WARM_UP = 1.0
+MOST_FALL, MOST_SPREAD, SPREAD_AT = 0.1, 5, 64  # wanted
 
 
 class Point(NamedTuple):
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
 async def measure(bench: Bench, service: Service, workers: int, clients: int, seconds: float) -> Point:
     plan = {"port": service.port, "scenario": "mixed", "connections": clients, "seconds": seconds}
-    plan |= {"warm_up": WARM_UP, "max_requests": MAX_REQUESTS, "tolerant": True}
+    plan |= {"warm_up": SWEEP_WARM_UP, "max_requests": MAX_REQUESTS, "tolerant": True}
     result, before, after = await under_load(plan, lambda: service.cpu_seconds() + bench.cpu_seconds())
     count, elapsed = result["requests"], result["seconds"]
     return Point(
@@ -68,12 +68,11 @@ def render(points: list[Point], about: str) -> str:
         own = [p for p in points if p.workers == workers]
         peak = max(range(len(own)), key=lambda n: own[n].per_second)
         fall = 1 - min(p.per_second for p in own[peak:]) / own[peak].per_second
-        said = (
-            f"- {workers} worker{'s' * (workers > 1)}: past its peak the rate falls by {fall:.0%} (wanted: {FALL:.0%})"
-        )
+        said = f"- {workers} worker{'s' * (workers > 1)}: past its peak the rate falls by {fall:.0%} "
+        said += f"(wanted: {MOST_FALL:.0%})"
         for p in own:
             if p.clients == SPREAD_AT:
-                said += f"; at {p.clients} clients p99 is {p.p99 / p.p50:.1f} x p50 (wanted: {SPREAD})"
+                said += f"; at {p.clients} clients p99 is {p.p99 / p.p50:.1f} x p50 (wanted: {MOST_SPREAD})"
         lines.append(f"{said}.")
     return "\n".join(lines) + "\n"
 

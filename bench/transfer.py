@@ -19,9 +19,9 @@ from pathlib import Path
 
 import httpx
 
-from bench.accounts import PASSWORD, ready, start
+from bench.accounts import BENCH_PASSWORD, ready, start
 
-TYPES = {"json": "application/json", "csv": "text/csv", "ics": "text/calendar"}
+CONTENT_TYPES = {"json": "application/json", "csv": "text/csv", "ics": "text/calendar"}
 
 
 def tasks(count: int) -> Iterator[dict[str, object]]:
@@ -65,7 +65,7 @@ def as_ics(count: int) -> bytes:
     return "\r\n".join([*lines, "END:VCALENDAR", ""]).encode()
 
 
-MAKERS: dict[str, Callable[[int], bytes]] = {"json": as_json, "csv": as_csv, "ics": as_ics}
+FILE_MAKERS: dict[str, Callable[[int], bytes]] = {"json": as_json, "csv": as_csv, "ics": as_ics}
 
 
 def high_water(pid: int) -> float:
@@ -82,7 +82,7 @@ async def measure(count: int) -> None:
                 await ready(http)
                 quiet = high_water(process.pid)
                 print(f"{count} tasks; the server has {quiet:.0f} MB before")
-                for kind, make in MAKERS.items():
+                for kind, make in FILE_MAKERS.items():
                     await one(http, kind, make(count), process.pid, quiet)
         finally:
             process.terminate()
@@ -90,11 +90,11 @@ async def measure(count: int) -> None:
 
 
 async def one(http: httpx.AsyncClient, kind: str, file: bytes, pid: int, quiet: float) -> None:
-    account = {"email": f"{kind}@example.com", "password": PASSWORD}
+    account = {"email": f"{kind}@example.com", "password": BENCH_PASSWORD}
     token = (await http.post("/api/auth/register", json=account)).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
     began = time.perf_counter()
-    answer = await http.post("/api/me/import", content=file, headers={**headers, "Content-Type": TYPES[kind]})
+    answer = await http.post("/api/me/import", content=file, headers={**headers, "Content-Type": CONTENT_TYPES[kind]})
     took = time.perf_counter() - began
     answer.raise_for_status()
     report = answer.json()

@@ -17,7 +17,7 @@ Start = Callable[..., Awaitable[httpx.AsyncClient]]
 
 @pytest.fixture
 async def start(app: FastAPI, settings: Settings) -> AsyncIterator[Start]:
-    """``await start(access_ttl=2)`` starts another application on the same database, until the test ends."""
+    """Returns ``start(access_ttl=2)``, which starts another application on the same database until the test ends."""
     async with AsyncExitStack() as stack:
 
         async def begin(*, base_url: str = "http://test", **changes: Any) -> httpx.AsyncClient:
@@ -32,7 +32,7 @@ async def start(app: FastAPI, settings: Settings) -> AsyncIterator[Start]:
 
 @pytest.fixture(autouse=True)
 async def no_attempts(sql: Any) -> None:
-    """Every test uses the same IP address; failed logins of other tests must not count for it."""
+    """Deletes the failed logins of other tests, which have the same IP address."""
     await sql.execute("delete from login_attempts")
 
 

@@ -149,7 +149,7 @@ async def test_the_grace_period_is_ten_seconds() -> None:
 
 # ---- in a cookie
 
-ASK = {"X-Refresh-Cookie": "true"}
+COOKIE_REQUEST = {"X-Refresh-Cookie": "true"}
 
 
 async def in_cookie(start: Start, **changes: Any) -> Visitor:
@@ -210,7 +210,10 @@ async def asked_for(start: Start, **changes: Any) -> Visitor:
     http = await start(base_url="https://test", **changes)
     visitor = Visitor(http)
     body = {"email": visitor.email, "password": PASSWORD}
-    assert visitor.take(await http.post("/api/auth/register", json=body, headers=ASK), 201)["refresh_token"] is None
+    assert (
+        visitor.take(await http.post("/api/auth/register", json=body, headers=COOKIE_REQUEST), 201)["refresh_token"]
+        is None
+    )
     return visitor
 
 
@@ -231,13 +234,15 @@ async def test_a_page_of_the_service_can_request_the_cookie_without_the_setting(
 )  # fmt: skip
 async def test_no_other_page_can_use_a_requested_cookie(start: Start, headers: dict[str, str]) -> None:
     visitor = await asked_for(start, cors_origins=["https://app.example"])
-    assert_problem(await visitor.client.post("/api/auth/refresh", headers=headers | ASK), 403, "origin_refused")
+    assert_problem(
+        await visitor.client.post("/api/auth/refresh", headers=headers | COOKIE_REQUEST), 403, "origin_refused"
+    )
 
 
 async def test_sec_fetch_site_identifies_own_pages_behind_a_proxy(start: Start) -> None:
     visitor = await asked_for(start)
     headers = {"Host": "inside:8000", "Origin": "https://todo.example", "Sec-Fetch-Site": "same-origin"}
-    visitor.take(await visitor.client.post("/api/auth/refresh", headers=headers | ASK))
+    visitor.take(await visitor.client.post("/api/auth/refresh", headers=headers | COOKIE_REQUEST))
 
 
 async def test_another_origin_cannot_request_the_cookie(client: httpx.AsyncClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.api.test_transfer import JSON, counts, imported
 from tests.support import Person
 
-GONE = "2020-01-01T00:00:00Z"
+DELETED_AT = "2020-01-01T00:00:00Z"
 
 
 def document(**rows: Any) -> str:
@@ -27,12 +27,12 @@ async def assert_trash_can_be_emptied(person: Person) -> None:
 
 async def test_an_imported_open_task_is_never_in_a_deleted_project_or_below_a_deleted_task(alice: Person) -> None:
     file = document(
-        projects=[{"id": 1, "name": "Gone", "deleted_at": GONE}],
+        projects=[{"id": 1, "name": "Gone", "deleted_at": DELETED_AT}],
         tasks=[
             {"id": 5, "title": "in it", "project_id": 1},
-            {"id": 6, "title": "deleted", "project_id": 1, "deleted_at": GONE},
+            {"id": 6, "title": "deleted", "project_id": 1, "deleted_at": DELETED_AT},
             {"id": 7, "title": "below", "parent_id": 6, "project_id": 1},
-            {"id": 8, "title": "deleted too", "parent_id": 6, "project_id": 1, "deleted_at": GONE},
+            {"id": 8, "title": "deleted too", "parent_id": 6, "project_id": 1, "deleted_at": DELETED_AT},
         ],
     )
     dry = await imported(alice, file, JSON, "?dry_run=true")

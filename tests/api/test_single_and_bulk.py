@@ -26,7 +26,7 @@ from app.services.tasks.statements import OWN_TASKS, completion_values, joined_w
 from tests.support import Person
 
 Row = dict[str, Any]
-WORLDS, MOST_WORLDS = 30, 120  # more of them only until each outcome of SEEN was one
+WORLDS, MOST_WORLDS = 30, 120  # more of them only until each outcome of EXPECTED_OUTCOMES was one
 NOWHERE = 2**62
 LATE = "2026-01-02T08:00:00Z"  # a reminder of this moment waits to be fired
 DUE = [None, "2031-01-06", "2031-01-06T09:00:00Z", "2031-01-06T09:00"]
@@ -109,7 +109,7 @@ def draw_world(rng: random.Random) -> World:
 
 
 def one_place(rng: random.Random) -> Row:
-    """Where a task goes: places in the world stand for ids, None for one that is not there."""
+    """Returns where a task goes: places in the world stand for ids, None for one that is not there."""
     kind = rng.choice(["project", "task"])
     place = rng.choice([*range(PROJECTS if kind == "project" else 7), "null", None])
     return {"project_id" if kind == "project" else "parent_id": None if place == "null" else {kind: place}}
@@ -161,7 +161,7 @@ VERBS: dict[str, Callable[[random.Random], Verb]] = {
 }
 # What the worlds must have led to, or the comparison means little: the status of the task, and what was recorded.
 ITSELF, ANOTHER = "itself", "another"
-SEEN = {
+EXPECTED_OUTCOMES = {
     "complete": {"completed itself", "completed another", "created another", "reopened another", "unchanged"},
     "toggle": {"completed itself", "completed another", "created another", "reopened itself"},
     "reopen": {"reopened itself", "unchanged"},
@@ -253,7 +253,7 @@ class Side:
         return Outcome(problem, status, await self.rows(), await self._changes())
 
     async def rows(self) -> list[Row]:
-        """Every column of every task, with names in the place of ids, ranks of positions, and kinds of moments."""
+        """Returns every column of every task, with names for ids, ranks for positions, and kinds of moments."""
         found = await self.sql.fetch(
             "select * from tasks where user_id = $1 order by position, id", self.person.subject
         )
@@ -301,7 +301,7 @@ class Side:
 
 
 def without_writing_again(single: Outcome) -> list[Row]:
-    """The rows as they were before a write that changed nothing in them."""
+    """Returns the rows without the columns that a write changes even if no value differs."""
     return [{**row, "version": None, "updated_at": None} for row in single.rows]
 
 
@@ -338,7 +338,7 @@ async def compare_all(client: httpx.AsyncClient, sql: Any, name: str) -> set[str
     """Compares in many worlds, and returns what was seen."""
     seen: set[str] = set()
     for number in range(MOST_WORLDS):
-        if number >= WORLDS and SEEN[name] <= seen:
+        if number >= WORLDS and EXPECTED_OUTCOMES[name] <= seen:
             break
         rng = random.Random(f"{name} {number}")  # the same worlds each time
         world, verb = draw_world(rng), VERBS[name](rng)
@@ -354,11 +354,11 @@ async def compare_all(client: httpx.AsyncClient, sql: Any, name: str) -> set[str
 async def test_a_single_write_leaves_what_a_bulk_write_of_that_task_leaves(
     client: httpx.AsyncClient, sql: Any, name: str
 ) -> None:
-    assert SEEN[name] - await compare_all(client, sql, name) == set()
+    assert EXPECTED_OUTCOMES[name] - await compare_all(client, sql, name) == set()
 
 
 def chain(length: int, **last: Any) -> World:
-    """A task below the one before, and beside them one more: the target."""
+    """Returns a world of ``length`` tasks, each below the one before, and next to them one more: the target."""
     tasks: list[Row] = [{"parent": place - 1 if place else None} for place in range(length)]
     return World("UTC", [*tasks, {"parent": None, **last}], [], [], False, length)
 

@@ -250,14 +250,14 @@ async def test_an_ics_export_is_read_by_a_calendar_library_and_imported(alice: P
     report = await imported(bob, text, ICS)
     assert counts(report) == (5, 0, 0), report
     mine, theirs = [
-        {task["title"]: {k: v for k, v in task.items() if k in SAME} for task in (await p.get("/tasks")).json()}
+        {task["title"]: {k: v for k, v in task.items() if k in SAME_FIELDS} for task in (await p.get("/tasks")).json()}
         for p in (alice, bob)
     ]
     assert mine == theirs
     assert counts(await imported(bob, text, ICS)) == (0, 5, 0)
 
 
-SAME = {
+SAME_FIELDS = {
     "title",
     "description",
     "completed",

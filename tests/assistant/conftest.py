@@ -74,7 +74,7 @@ Talking = Callable[..., Talk]
 
 @pytest.fixture
 async def talk(app: FastAPI, settings: Settings, alice: Person) -> Any:
-    """``talk(script, **settings)`` returns alice with a service that uses that model, on the same database."""
+    """Returns ``talk(script, **settings)``: alice with a service that uses that model, on the same database."""
     with ExitStack() as stack:
         chats: list[Chat] = []
 

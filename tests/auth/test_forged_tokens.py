@@ -18,7 +18,7 @@ from tests.support import assert_problem
 
 # White space around a token is not part of it, as in any header.
 TRIMMED = {"space before", "line break after"}
-MORE: dict[str, Callable[[], str]] = {
+MORE_FORGED: dict[str, Callable[[], str]] = {
     "alg NONE": lambda: forge.make("NONE", signer=forge.UNSIGNED),
     "alg none with the secret": lambda: forge.make("none", signer=forge.mac(forge.SECRET)),
     "alg none, three dots": lambda: forge.make("none", signer=forge.UNSIGNED) + ".",
@@ -55,7 +55,7 @@ MORE: dict[str, Callable[[], str]] = {
     "signature of nothing": lambda: forge.make("HS256", signer=lambda _: forge.mac(forge.SECRET)(b"")),
     "percent-encoded": lambda: forge.make("HS256").replace(".", "%2E"),
 }
-ALL = {name: build for name, build in {**FORGED, **MORE}.items() if name not in TRIMMED}
+ALL_FORGED = {name: build for name, build in {**FORGED, **MORE_FORGED}.items() if name not in TRIMMED}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ async def get_with_token(client: httpx.AsyncClient, token: str) -> httpx.Respons
     return await client.get("/api/me/tasks", headers=[(b"Authorization", header)])
 
 
-@pytest.mark.parametrize("build", ALL.values(), ids=ALL.keys())
+@pytest.mark.parametrize("build", ALL_FORGED.values(), ids=ALL_FORGED.keys())
 async def test_a_forged_token_is_401(service_client: httpx.AsyncClient, build: Callable[[], str]) -> None:
     answer = await get_with_token(service_client, build())
     problem = assert_problem(answer, 401)
@@ -93,8 +93,8 @@ async def test_a_forged_token_is_401(service_client: httpx.AsyncClient, build: C
 
 
 def test_at_least_sixty_forged_tokens_have_unique_names() -> None:
-    assert len(ALL) >= 60
-    assert not set(FORGED) & set(MORE)
+    assert len(ALL_FORGED) >= 60
+    assert not set(FORGED) & set(MORE_FORGED)
 
 
 @pytest.mark.parametrize("build", GOOD.values(), ids=GOOD.keys())

@@ -28,7 +28,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """Not tmp_path: PostgreSQL's user must be able to enter the parents of this directory when the tests run as
+    """Creates a directory outside ``tmp_path``, whose parents PostgreSQL's user cannot enter when the tests run as
     root."""
     root = Path(tempfile.mkdtemp(prefix="todo-wheel-"))
     yield root

@@ -51,7 +51,7 @@ async def person(service: FastAPI) -> AsyncIterator[Person]:
         yield Person(http, "alice")
 
 
-LEFT = """
+REMAINING_ROWS = """
     select (select coalesce(sum(revision), 0)::int from users), (select count(*) from tasks),
            (select count(*) from changes),
            (select count(*) from pg_stat_activity
@@ -63,7 +63,7 @@ async def stored(options: ConnectOptions) -> list[Any]:
     connection = await asyncpg.connect(**options.arguments())
     try:
         for _ in range(100):  # transactions that have only read are ended a little later
-            found = list(await connection.fetchrow(LEFT))
+            found = list(await connection.fetchrow(REMAINING_ROWS))
             if found[-1] == 0:
                 break
             await asyncio.sleep(COMMIT_DELAY)

@@ -14,8 +14,7 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from tests.databases import Databases
 
-MINE = text("select id from users where id = :owner")
-SEEN = text("select id from users")  # the rows that the policies allow
+VISIBLE_USERS = text("select id from users")  # the rows that the policies allow
 PID = text("select pg_backend_pid()")
 OPEN = """
     select pid from pg_stat_activity where datname = current_database() and state like 'idle in transaction%'"""
@@ -69,10 +68,10 @@ async def test_a_deferred_commit_shows_no_old_snapshot_and_no_rows_of_another_us
     for owner in ("alice", "bob"):
         await admin.execute("insert into users (id) values ($1)", owner)
     async with database.transaction("alice", read_only=True) as session:
-        assert (await session.exec(SEEN)).all() == ["alice"]
+        assert (await session.exec(VISIBLE_USERS)).all() == ["alice"]
     await admin.execute("update users set timezone = 'Europe/Berlin'")
     async with database.transaction("bob", read_only=True) as session:
-        assert (await session.exec(SEEN)).all() == ["bob"]
+        assert (await session.exec(VISIBLE_USERS)).all() == ["bob"]
         assert (await session.exec(text("select timezone from users"))).one() == "Europe/Berlin"
     async with database.transaction("alice") as session:  # and a write after a read is not read-only
         await session.exec(text("update users set timezone = 'UTC' where id = :owner"), {"owner": "alice"})

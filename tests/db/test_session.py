@@ -65,8 +65,9 @@ ROWS: list[dict[str, Any]] = [
     },
     dict.fromkeys(["text", "flag", "number", "day", "at", "local", "words", "colour"]) | {"data": {}},
 ]  # fmt: skip
-CREATE = """create temporary table things (id bigint generated always as identity primary key, text text, flag boolean,
-    number integer, day date, at timestamptz, local timestamp, words text[], data jsonb, colour text) on commit drop"""
+CREATE_THINGS = """create temporary table things (id bigint generated always as identity primary key, text text,
+    flag boolean, number integer, day date, at timestamptz, local timestamp, words text[], data jsonb,
+    colour text) on commit drop"""
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ async def test_rows_equal_those_of_sqlalchemy(superuser: Database, postgres: Con
         CompiledStatement(insertion.values({c.name: bindparam(c.name) for c in THINGS.c if c.name != "id"})),
     )
     async with superuser.transaction(OWNER) as session:
-        await session.exec(text(CREATE))
+        await session.exec(text(CREATE_THINGS))
         ours += [(await session.exec(prepared, row)).one() for row in ROWS]
         everything = (await session.exec(select(THINGS).order_by(THINGS.c.id))).all()
         some = (await session.exec(select(THINGS.c.id).where(THINGS.c.id.in_([1, 2, 3])))).all()
@@ -93,7 +94,7 @@ async def test_rows_equal_those_of_sqlalchemy(superuser: Database, postgres: Con
         "postgresql+asyncpg://", poolclass=NullPool, async_creator=lambda: asyncpg.connect(**postgres.arguments())
     )
     async with engine.begin() as connection:
-        await connection.execute(text(CREATE))
+        await connection.execute(text(CREATE_THINGS))
         theirs = [(await connection.execute(insertion, row)).one() for row in ROWS]
     await engine.dispose()
     assert [tuple(row) for row in ours] == [tuple(row) for row in theirs]

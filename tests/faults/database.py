@@ -16,7 +16,7 @@ from tests.support import make_token
 
 
 async def kill_backend(stage: Stage) -> float:
-    """kill -9: PostgreSQL ends all sessions and recovers by itself."""
+    """Kills a backend (-9): PostgreSQL ends all sessions and recovers by itself."""
     pid = next(row["pid"] for row in await stage.statements())
     os.kill(pid, signal.SIGKILL)
     await asyncio.sleep(0.05)
@@ -24,7 +24,7 @@ async def kill_backend(stage: Stage) -> float:
 
 
 async def kill_postmaster(stage: Stage) -> float:
-    """kill -9: the service must start it again."""
+    """Kills the postmaster (-9): the service must start it again."""
     before = stage.postmaster()
     os.kill(before, signal.SIGKILL)
     await until(lambda: _another(stage, before), 60)
@@ -38,7 +38,7 @@ def _another(stage: Stage, before: int) -> bool:
 
 
 async def restart_immediately(stage: Stage) -> float:
-    """``pg_ctl restart -m immediate``."""
+    """Runs ``pg_ctl restart -m immediate``."""
     command = [str(bin_folder() / "pg_ctl"), "restart", "-D", str(stage.pgdata), "-m", "immediate", "-s", "-t", "5"]
     process = await asyncio.create_subprocess_exec(
         *command, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **as_owner(stage.pgdata)
@@ -48,7 +48,7 @@ async def restart_immediately(stage: Stage) -> float:
 
 
 async def terminate_all_twice(stage: Stage) -> float:
-    """As a managed database does at a failover, and again as soon as the pool has new connections."""
+    """Terminates all connections, like a failover, and again as soon as the pool has new ones."""
     for _ in range(2):
         connection = await stage.connect()
         await connection.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {OTHERS}")
@@ -58,12 +58,12 @@ async def terminate_all_twice(stage: Stage) -> float:
 
 
 async def black_hole(stage: Stage) -> float:
-    """Nothing passes for a while, then all held traffic does."""
+    """Holds all traffic for a while, then lets it pass."""
     return await _swallow(stage, forget=False)
 
 
 async def black_hole_forgotten(stage: Stage) -> float:
-    """Nothing passes for a while, and the connections of that time hang for ever."""
+    """Drops all traffic for a while; the connections of that time hang for ever."""
     return await _swallow(stage, forget=True)
 
 
@@ -76,7 +76,7 @@ async def _swallow(stage: Stage, *, forget: bool) -> float:
 
 
 async def resets(stage: Stage) -> float:
-    """RST on every connection, three times."""
+    """Resets every connection, three times."""
     assert stage.proxy is not None
     for _ in range(3):
         stage.proxy.reset()
@@ -85,7 +85,7 @@ async def resets(stage: Stage) -> float:
 
 
 async def latency(stage: Stage) -> float:
-    """50 ms more in each direction."""
+    """Adds 50 ms in each direction."""
     assert stage.proxy is not None
     stage.proxy.delay = 0.05
     await asyncio.sleep(1.0 if stage.brief else 5.0)
@@ -105,14 +105,14 @@ async def _stumble(stage: Stage, seconds: float, times: int) -> list[int]:
 
 
 async def slow_query(stage: Stage) -> float:
-    """One statement that does not end by itself, but by statement_timeout."""
+    """Runs one statement that ends only by statement_timeout."""
     statuses = await _stumble(stage, 30, 1)
     assert statuses == [503], statuses
     return time.monotonic()
 
 
 async def pool_exhausted(stage: Stage) -> float:
-    """Every connection is busy for 3 seconds, longer than a request waits for one."""
+    """Occupies every connection for 3 seconds, longer than a request waits for one."""
     async with asyncio.TaskGroup() as group:
         for number in range(POOL):
             group.create_task(_hold(stage, f"holder-{number}", 3.0))
@@ -127,7 +127,7 @@ async def _hold(stage: Stage, owner: str, seconds: float) -> None:
 
 
 async def lock_wait(stage: Stage) -> float:
-    """Another transaction holds the row that the writes of one owner need; lock_timeout ends each wait."""
+    """Locks the row that the writes of one owner need, in another transaction; lock_timeout ends each wait."""
     connection = await stage.connect()
     try:
         async with connection.transaction():

@@ -17,9 +17,9 @@ from tests.servers import Server
 HEALTH_WITHIN = 0.25  # seconds
 ANSWER_WITHIN = 5.0
 ANSWER_MAX = 65_536  # bytes
-KEPT = 65_536
+KEPT_BYTES = 65_536
 PAUSE = 0.01
-AGAIN = 5  # times that a delay is measured again: one caused by the machine does not recur
+MEASURED_AGAIN = 5  # times that a delay is measured again: one caused by the machine does not recur
 GIVEN_UP = 12  # restarts within one list of cases
 
 
@@ -113,7 +113,7 @@ def exchange(port: int, method: str, case: Case, headers: Headers, patience: flo
         if (response.getheader("content-type") or "").startswith("text/event-stream"):
             return Answer(response.status, 0, b"", sent_at, time.monotonic())
         while part := response.read(65536):
-            begun, size = begun[:KEPT] + part[-KEPT:], size + len(part)
+            begun, size = begun[:KEPT_BYTES] + part[-KEPT_BYTES:], size + len(part)
         status = response.status
     return Answer(status, size, begun, sent_at, time.monotonic())
 
@@ -221,7 +221,7 @@ class Survey:
 
     def _again(self, method: str, case: Case, answer: Answer) -> list[Finding]:
         pause = self.prober.longest(answer.sent_at, answer.ended_at)
-        for _ in range(AGAIN):
+        for _ in range(MEASURED_AGAIN):
             answer = self._send(method, case)
             self.prober.settle()
             pause = min(pause, self.prober.longest(answer.sent_at, answer.ended_at))

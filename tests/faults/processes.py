@@ -17,7 +17,7 @@ from tests.support import make_token
 
 
 async def kill_worker(stage: Stage) -> float:
-    """kill -9 of one of two workers: its requests get no response, the other worker continues, a new one starts."""
+    """Kills one of two workers (-9): its requests get no response, the other worker continues, a new one starts."""
     before = stage.workers()
     os.kill(min(before), signal.SIGKILL)
     killed_at = time.monotonic()
@@ -26,7 +26,7 @@ async def kill_worker(stage: Stage) -> float:
 
 
 async def roll(stage: Stage) -> float:
-    """SIGHUP: each worker is replaced as soon as its successor serves."""
+    """Sends SIGHUP: each worker is replaced as soon as its successor serves."""
     before = stage.workers()
     stage.service.process.send_signal(signal.SIGHUP)
     await until(lambda: len(stage.workers()) == len(before) and not before & stage.workers(), 120)
@@ -34,7 +34,7 @@ async def roll(stage: Stage) -> float:
 
 
 async def stop_and_start(stage: Stage) -> float:
-    """SIGTERM during a request that takes 2 seconds; then a new start."""
+    """Sends SIGTERM during a request that takes 2 seconds, then starts again."""
     async with httpx.AsyncClient(base_url=stage.url, trust_env=False, timeout=30) as http:
         headers = {"Authorization": f"Bearer {make_token('patient')}"}
         slow = asyncio.create_task(http.post("/api/me/tasks", json={"title": "slow 2"}, headers=headers))
@@ -49,7 +49,7 @@ async def stop_and_start(stage: Stage) -> float:
 
 
 async def hang_up_1000_times(stage: Stage) -> float:
-    """A third each disconnects within the headers, within the body, and before the response; every other one with
+    """Disconnects within the headers, within the body and before the response, a third each; every other time with
     RST."""
     token = make_token("hasty")
     body = b'{"title": "half a task"}'

@@ -15,14 +15,14 @@ from tests.faults.worst_values import LETTERS, MARKS, Run, Value
 CSV, ICS = b"text/csv", b"text/calendar"
 PATIENCE = 30.0  # seconds
 REPORT_MAX = ERRORS_MAX * LISTED_ERRORS * 160  # bytes
-ROW = 900_000  # bytes, below the limit of a row
+ROW_BYTES = 900_000  # bytes, below the limit of a row
 ROWS = 50_000  # IMPORT_ROWS_MAX of this service
 TODOIST = b"TYPE,CONTENT,DESCRIPTION,PRIORITY,INDENT,DATE\r\n"
 # Content of rows: 1 MB at a time, and eight such rows.
 KINDS = (
     Value("combining marks of 60 KB", MARKS.text(worst.LONG)),
-    Value("combining marks of 900 KB", MARKS.text(ROW)),
-    Value("450,000 numbers", worst.repeated(b"1", ROW)),
+    Value("combining marks of 900 KB", MARKS.text(ROW_BYTES)),
+    Value("450,000 numbers", worst.repeated(b"1", ROW_BYTES)),
 )
 
 
@@ -67,11 +67,11 @@ def _rows(entity: str, field: Field, value: Value) -> Case:
 
 
 def _documents() -> Iterator[Case]:
-    many = worst.repeated(b'"a"', ROW)
+    many = worst.repeated(b'"a"', ROW_BYTES)
     for name, value in (
         ("tags", many),
-        ("tags", worst.repeated(b"1", ROW)),
-        ("reminders", worst.repeated(b'"P1D"', ROW)),
+        ("tags", worst.repeated(b"1", ROW_BYTES)),
+        ("reminders", worst.repeated(b'"P1D"', ROW_BYTES)),
     ):
         row = b'{"title":"x","%b":%b}' % (name.encode(), value)
         yield _document(f"8 rows of 900 KB of {name}", "tasks", b",".join([row] * 8))
@@ -93,7 +93,7 @@ def _documents() -> Iterator[Case]:
     one = (b'{"id":%d,"title":"x","parent_id":1}' % n for n in range(1, 20_001))
     yield _document("20,000 below one", "tasks", b",".join(one))
     yield _document("ids of 4,000 digits", "tasks", b",".join([b'{"id":%b,"title":"x"}' % (b"9" * 4000)] * 100))
-    zone = b'0],"settings":{"timezone":%b},"z":[0' % MARKS.text(ROW)
+    zone = b'0],"settings":{"timezone":%b},"z":[0' % MARKS.text(ROW_BYTES)
     yield _document("a time zone of 900 KB", "other", zone)
 
 

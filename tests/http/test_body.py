@@ -214,7 +214,7 @@ async def test_an_invisible_tag_is_refused(alice: Person, title: str) -> None:
     await assert_refused(alice, await alice.post("/tasks", {"title": "x", "tags": [title]}), 422)
 
 
-KEPT = [
+KEPT_TEXTS = [
     ("x" * TITLE_MAX, "x" * TITLE_MAX),
     (" " * 300 + "x" * TITLE_MAX + "\n" * 300, "x" * TITLE_MAX),
     ("\U0001f600" * TITLE_MAX, "\U0001f600" * TITLE_MAX),
@@ -230,7 +230,7 @@ KEPT = [
 ]
 
 
-@pytest.mark.parametrize(("sent", "stored"), KEPT, ids=[short(sent) for sent, _ in KEPT])
+@pytest.mark.parametrize(("sent", "stored"), KEPT_TEXTS, ids=[short(sent) for sent, _ in KEPT_TEXTS])
 async def test_a_title_is_stored_trimmed_and_in_nfc(alice: Person, sent: str, stored: str) -> None:
     task = await alice.add(sent)
     assert task["title"] == stored

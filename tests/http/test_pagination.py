@@ -60,7 +60,7 @@ async def connection(many: ConnectOptions) -> AsyncIterator[Any]:
 
 
 async def plan(connection: Any, shape: QueryText, values: dict[str, Any]) -> str:
-    """As a prepared statement gets it: EXPLAIN alone would never show the plan that ignores the values."""
+    """Returns the plan of a prepared statement: EXPLAIN alone would never show the one that ignores the values."""
     prepared = page_statement(shape)
     literals = [
         "'infinity'" if value == INFINITE_INSTANT else f"'{value}'"

@@ -430,7 +430,7 @@ def preflight(origin: str, method: str, headers: str = "authorization, content-t
     }
 
 
-OURS = [
+OWN_ORIGINS = [
     "http://localhost:3000",
     "http://localhost",
     "https://localhost:8443",
@@ -449,7 +449,7 @@ FOREIGN = [
 ]
 
 
-@pytest.mark.parametrize("origin", OURS)
+@pytest.mark.parametrize("origin", OWN_ORIGINS)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_a_front_end_on_localhost_is_allowed_in_development(
     client: httpx.AsyncClient, origin: str, method: str

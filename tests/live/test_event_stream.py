@@ -38,14 +38,14 @@ def servers(postgres: ConnectOptions) -> Iterator[tuple[Server, Server]]:
 
 @pytest.fixture
 async def here(servers: tuple[Server, Server]) -> AsyncIterator[Person]:
-    """A user, on the first process."""
+    """Opens a client of a user, on the first process."""
     async with servers[0].person(f"user-{uuid.uuid4().hex}") as person:
         yield person
 
 
 @pytest.fixture
 async def there(servers: tuple[Server, Server], here: Person) -> AsyncIterator[Person]:
-    """The same user, on the second process."""
+    """Opens a client of the same user, on the second process."""
     async with servers[1].person(here.subject) as person:
         yield person
 

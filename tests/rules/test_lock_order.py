@@ -38,25 +38,28 @@ def test_a_needless_exemption_is_found() -> None:
     delete = locks_of("delete from sessions where user_id = $1")
     (refreshed,) = locks_of("update refresh_tokens set used_at = now() where user_id = $1")
     there = dict.fromkeys(steps_of(["delete from sessions where user_id = $1"]), "services/retention/pruning.py")
-    back = {Step(refreshed, delete[0], frozenset()): "services/refresh.py"}
+    back = {Step(refreshed, delete[0], frozenset()): "services/accounts/refresh.py"}
     assert idle_excuses(there) == set(EXCUSED)
     assert idle_excuses(there | back) == {("login_attempts", "login_attempts")}
     assert faults(there | back) == []
 
 
-SAY, LOCK, TOKENS = conversations.INSERT_MESSAGE.sql, users.LOCK_OWNER.sql, RESERVE_TOKENS.sql
-TITLE = "update tasks set title = 'x' where user_id = $1"
-HOOK = "update webhooks set url = 'x' where user_id = $1"
+MESSAGE_SQL, OWNER_SQL, TOKENS_SQL = conversations.INSERT_MESSAGE.sql, users.LOCK_OWNER.sql, RESERVE_TOKENS.sql
+TITLE_SQL = "update tasks set title = 'x' where user_id = $1"
+WEBHOOK_SQL = "update webhooks set url = 'x' where user_id = $1"
 
 
 @pytest.mark.parametrize(
     "transactions",
     [
-        ([SAY, TOKENS], [TOKENS, SAY]),  # a former state of the chat: a message begins, another one ends
-        ([LOCK, HOOK], [HOOK, LOCK]),
-        ([TITLE, HOOK], [HOOK, TITLE]),
-        ([LOCK, TITLE, HOOK], [HOOK, TITLE]),
-        ([TITLE, HOOK], [HOOK, STORE_RESPONSE.sql], [LOCK, TITLE]),
+        (
+            [MESSAGE_SQL, TOKENS_SQL],
+            [TOKENS_SQL, MESSAGE_SQL],
+        ),  # a former state of the chat: a message begins, another one ends
+        ([OWNER_SQL, WEBHOOK_SQL], [WEBHOOK_SQL, OWNER_SQL]),
+        ([TITLE_SQL, WEBHOOK_SQL], [WEBHOOK_SQL, TITLE_SQL]),
+        ([OWNER_SQL, TITLE_SQL, WEBHOOK_SQL], [WEBHOOK_SQL, TITLE_SQL]),
+        ([TITLE_SQL, WEBHOOK_SQL], [WEBHOOK_SQL, STORE_RESPONSE.sql], [OWNER_SQL, TITLE_SQL]),
         (["insert into token_use (user_id) values ($1)", "select id from users where id = $1 for update"],),
         (["delete from rate_limits where full_at < now()", "delete from rate_limits where full_at < now()"],),
     ],
@@ -69,9 +72,12 @@ def test_a_wait_cycle_is_found(transactions: tuple[list[str], ...]) -> None:
 @pytest.mark.parametrize(
     "transactions",
     [
-        ([SAY, TOKENS], [LOCK, TOKENS, SAY]),
-        ([LOCK, TITLE, HOOK], [LOCK, HOOK, TITLE]),  # serialized by the lock of the user
-        ([TITLE, HOOK], [TITLE, HOOK, LOCK]),
+        ([MESSAGE_SQL, TOKENS_SQL], [OWNER_SQL, TOKENS_SQL, MESSAGE_SQL]),
+        (
+            [OWNER_SQL, TITLE_SQL, WEBHOOK_SQL],
+            [OWNER_SQL, WEBHOOK_SQL, TITLE_SQL],
+        ),  # serialized by the lock of the user
+        ([TITLE_SQL, WEBHOOK_SQL], [TITLE_SQL, WEBHOOK_SQL, OWNER_SQL]),
         ([PRUNE_RATE_LIMITS.sql, PRUNE_RATE_LIMITS.sql],),
     ],
     ids=range(4),

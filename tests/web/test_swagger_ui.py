@@ -24,7 +24,7 @@ from tests.support import make_token
 # the synchronous tests here use the asynchronous ``postgres``
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
-CREATE = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
+CREATE_OPERATION = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
 FOREIGN = '<p style="color: red"><img src="http://elsewhere.invalid/pixel.png">'
 
 
@@ -61,15 +61,15 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 
 def test_a_user_authorizes_and_creates_a_task(page: Page, service: str) -> None:
-    page.open(f"{service}/docs").shows(CREATE)
+    page.open(f"{service}/docs").shows(CREATE_OPERATION)
     assert "todo token alice" in page.text()
     page.click("button.authorize")
     page.type(".modal-ux input", make_token("swagger-user"))
     page.click(".modal-ux button.authorize")
     page.click(".modal-ux button.btn-done")
-    page.click(f"{CREATE} button.opblock-summary-control")
+    page.click(f"{CREATE_OPERATION} button.opblock-summary-control")
     page.wait("document.querySelector('tr[data-param-name=user_id] input').value == 'me'")
-    page.click(f"{CREATE} button.execute")
+    page.click(f"{CREATE_OPERATION} button.execute")
     status = page.wait(
         "document.querySelector('.live-responses-table .response-col_status:not(.col_header)').innerText"
     )
