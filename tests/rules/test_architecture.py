@@ -50,6 +50,7 @@ HEAVY = {
 # Modules that nothing in a folder may import, in addition to the rooms above it.
 WEB = {"fastapi", "starlette"}
 QUERIES = {"sqlmodel", "sqlalchemy", "asyncpg"}
+SURROUNDINGS = {"asyncio", "io", "os", "pathlib", "random", "socket", "time"}  # of the process
 FORBIDDEN = {
     "app/routers": {*QUERIES, "app.db", "app.routers", "app.models.users", "app.models.changes"},
     "app/assistant/tools": {*WEB, "sqlalchemy", "app.http"},
@@ -57,7 +58,8 @@ FORBIDDEN = {
     "app/services": WEB,
     "app/services/transfer/formats": {*QUERIES, "app.db"},
     "app/schemas": {*WEB, "asyncpg", "sqlalchemy", "app.db", "app.config"},
-    "app/domain": {*WEB, *QUERIES, "asyncio", "app.db", "app.clock", "app.config", "app.net"},
+    "app/domain": {*WEB, *QUERIES, *SURROUNDINGS, "app.auth", "app.clock", "app.config", "app.db", "app.net"}
+    | {"app.observability"},
     "app/auth": {*WEB, *QUERIES, "app.db"},
     "app/db": WEB,
     "app/models": {*WEB, "asyncpg", "app.config"},
@@ -66,30 +68,38 @@ FORBIDDEN = {
 
 
 class Source(NamedTuple):
-    """One file of the application."""
+    """One file of the application, of the tests or of the benchmarks."""
 
     name: str
-    folder: str  # below app/
+    folder: str  # below app/, tests/ or bench/
     lines: int
     tree: ast.Module
     nodes: list[ast.AST]  # of the whole tree, each once
 
 
 @cache
-def sources() -> list[Source]:
+def sources(top: str = "app") -> list[Source]:
     found = []
-    for path in sorted((ROOT / "app").rglob("*.py")):
+    for path in sorted((ROOT / top).rglob("*.py")):
         text = path.read_text()
         tree = ast.parse(text)
-        folder = path.relative_to(ROOT / "app").parts[0]
+        folder = path.relative_to(ROOT / top).parts[0]
         found.append(Source(path.relative_to(ROOT).as_posix(), folder, text.count("\n"), tree, list(ast.walk(tree))))
     assert found
     return found
 
 
-def assert_no_file_breaks(rule: Callable[[Source], Iterable[object]], *exempt: str) -> None:
-    """Asserts that ``rule`` finds nothing in any file that is not ``exempt``; the failure lists every finding."""
-    found = [f"{s.name}: {offence}" for s in sources() if s.name not in exempt for offence in rule(s)]
+def tools() -> list[Source]:
+    """Returns the files of the tests and of the benchmarks."""
+    return [*sources("tests"), *sources("bench")]
+
+
+def assert_no_file_breaks(
+    rule: Callable[[Source], Iterable[object]], *exempt: str, files: Iterable[Source] | None = None
+) -> None:
+    """Asserts that ``rule`` finds nothing in any file of ``files``, or else of app/, that is not ``exempt``."""
+    checked = sources() if files is None else files
+    found = [f"{source.name}: {offence}" for source in checked if source.name not in exempt for offence in rule(source)]
     assert not found, "\n".join(found)
 
 
@@ -159,22 +169,55 @@ def circles(arrows: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
     return []
 
 
-def test_imports_go_down_and_have_no_cycle() -> None:
-    upward = [
+def upward_imports() -> list[str]:
+    return [
         f"{module} -> {other}"
         for module, others in graph().items()
         for other in others
         if module != "app" and LEVEL[room_of(other)] < LEVEL[room_of(module)]
     ]
-    rooms: dict[str, set[str]] = {}
+
+
+def rooms() -> dict[str, set[str]]:
+    """Returns the rooms that each of them imports."""
+    found: dict[str, set[str]] = {}
     for module, others in graph().items():
         if module != "app":
-            rooms.setdefault(room_of(module), set()).update({room_of(other) for other in others} - {room_of(module)})
-    arrows = sum(len(others) for others in rooms.values())
-    print(f"{len(rooms)} rooms, {arrows} arrows between them, {len(upward)} upward")  # noqa: T201 - shown by pytest -s
-    assert upward == []
+            found.setdefault(room_of(module), set()).update({room_of(other) for other in others} - {room_of(module)})
+    return found
+
+
+def files_of_folders() -> dict[str, int]:
+    """Returns the number of files of each folder, without ``__init__`` and ``__main__``."""
+    counted: dict[str, int] = {}
+    for source in sources():
+        path = Path(source.name)
+        if path.stem not in {"__init__", "__main__"}:
+            counted[str(path.parent)] = counted.get(str(path.parent), 0) + 1
+    return counted
+
+
+def test_measures() -> None:
+    """Prints the measures of the imports and folders, with ``pytest -n 0 -s tests/rules/test_architecture.py``."""
+    arrows, files = sum(len(others) for others in rooms().values()), files_of_folders()
+    crowded = max(files, key=files.__getitem__)
+    measures = {
+        "rooms": len(rooms()),
+        "arrows between rooms": arrows,
+        "upward imports": len(upward_imports()),
+        "import cycles": len(circles(graph()) + circles(rooms())),
+        "modules at the top of app/": files["app"],
+        f"files of the largest folder, {crowded}": files[crowded],
+    }
+    for name, number in measures.items():
+        print(f"{name}: {number}")  # noqa: T201 - shown by pytest -s
+    assert measures["upward imports"] == measures["import cycles"] == 0
+
+
+def test_imports_go_down_and_have_no_cycle() -> None:
+    assert upward_imports() == []
     assert circles(graph()) == []
-    assert circles(rooms) == []
+    assert circles(rooms()) == []
 
 
 def test_nouns_of_services_have_no_import_cycle() -> None:
@@ -189,11 +232,7 @@ def test_nouns_of_services_have_no_import_cycle() -> None:
 
 
 def test_no_folder_has_too_many_files() -> None:
-    counted: dict[str, int] = {}
-    for source in sources():
-        path = Path(source.name)
-        if path.stem not in {"__init__", "__main__"}:
-            counted[str(path.parent)] = counted.get(str(path.parent), 0) + 1
+    counted = files_of_folders()
     assert counted["app"] <= MAX_MODULES
     assert {folder: n for folder, n in counted.items() if n > MAX_FILES and folder not in CATALOGUES} == {}
 
@@ -285,15 +324,13 @@ def test_the_application_imports_no_optional_library() -> None:
 
 
 def test_only_the_clock_and_the_database_read_the_time() -> None:
+    moments = {f"{kind}.{name}" for kind in ("datetime", "date") for name in ("now", "utcnow", "today")}
+    seconds = {f"time.{name}" for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter")}
+
     def asks(source: Source) -> Iterator[str]:
+        clocks = moments | (seconds if source.folder == "domain" else set())  # other rooms measure durations
         for node in source.nodes:
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in {"now", "utcnow", "today"}
-                and isinstance(node.func.value, ast.Name)
-                and node.func.value.id in {"datetime", "date"}
-            ):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in clocks:
                 yield f"line {node.lineno}"
 
     assert_no_file_breaks(asks, "app/clock.py")
@@ -338,15 +375,17 @@ NOT_VERBS = {"This", "As", "Its", "Those", "Thus", "Always", "Perhaps", "Less", 
 
 
 def test_docstrings_of_functions_begin_with_a_verb() -> None:
-    """In the third person, as in "Returns the page after ``cursor``."; help texts of commands are imperative."""
+    """In the third person, as in "Returns the page after ``cursor``."; help texts of commands are imperative, and a
+    test says what is true."""
 
     def differs(source: Source) -> Iterator[str]:
-        for function in functions(source) if source.folder != "commands" else ():
+        for function in functions(source) if not source.name.startswith("app/commands/") else ():
             first = (ast.get_docstring(function) or "Has none").split()[0]
-            if not re.fullmatch(r"[A-Z][a-z]+s", first) or first in NOT_VERBS:
+            is_test = function.name.startswith("test_")
+            if not is_test and (not re.fullmatch(r"[A-Z][a-z]+s", first) or first in NOT_VERBS):
                 yield f"{function.name}: {first}"
 
-    assert_no_file_breaks(differs)
+    assert_no_file_breaks(differs, files=[*sources(), *tools()])
 
 
 def defined_names(source: Source) -> set[str]:
@@ -373,6 +412,24 @@ def test_constants_have_two_words_and_a_meaning_of_their_own() -> None:
     tables = {table.name.upper() for table in METADATA.tables.values()}
     single = {name for name in places if name.isupper() and "_" not in name.strip("_")}
     assert single - tables - ONE_WORD == set()
+
+
+def test_constants_of_benchmarks_have_two_words_and_a_meaning_of_their_own() -> None:
+    places: dict[str, list[str]] = {}
+    for source in sources("bench"):
+        for name in defined_names(source) if source.folder != "drf" else ():  # the names of Django
+            places.setdefault(name, []).append(source.name)
+    assert {name: found for name, found in places.items() if name.isupper() and len(found) > 1} == {}
+    assert [name for name in places if name.isupper() and "_" not in name.strip("_")] == []
+
+
+# Names of constants that say nothing outside their line; ROOT, TASK or PASSWORD of a test are read next to their use.
+VAGUE_NAMES = {"AGAIN", "ALL", "ASK", "CREATE", "GONE", "KEPT", "LAST", "LEAST", "LEFT", "LIST", "MINE", "MORE", "MOST"}
+VAGUE_NAMES |= {"OURS", "ROW", "SAME", "SAY", "SEEN", "SET"}
+
+
+def test_constants_of_tests_say_what_they_are() -> None:
+    assert_no_file_breaks(lambda source: defined_names(source) & VAGUE_NAMES, files=sources("tests"))
 
 
 def test_project_files_name_no_package_registry() -> None:
