@@ -31,12 +31,21 @@ GENERATED_FILES = {"package-lock.json"}
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
+def tracked_files() -> list[str]:
+    """Returns the paths of the files that Git tracks, or without Git those of the sources' folders."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode == 0 and listed.stdout:
+        return [name for name in listed.stdout.decode().split("\0") if name]
+    skipped = {".venv", ".git", "node_modules", "data", "__pycache__"}
+    paths = [path.relative_to(ROOT) for path in sorted(ROOT.rglob("*")) if path.is_file()]
+    return [path.as_posix() for path in paths if not skipped & set(path.parts)]
+
+
 @cache
 def project_files() -> tuple[str, ...]:
-    """Returns the paths of the files that Git tracks, without vendored ones."""
-    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    tracked = (name for name in done.stdout.splitlines() if not name.startswith(VENDORED_FOLDERS))
-    return tuple(name for name in tracked if (ROOT / name).is_file())
+    """Returns the paths of tracked files, without vendored and deleted ones."""
+    own = (name for name in tracked_files() if not name.startswith(VENDORED_FOLDERS))
+    return tuple(name for name in own if (ROOT / name).is_file())
 
 
 @cache

@@ -2,8 +2,6 @@
 
 import base64
 import re
-import subprocess
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,12 +10,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.auth.signing_keys import pem_of
 from app.db.connection_options import ConnectOptions
 from tests.receivers import receiving
+from tests.rules.prose import ROOT, tracked_files
 from tests.servers import running
 from tests.support import SECRET
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 PASSWORD, NEW_PASSWORD = "a-password-nobody-may-read-1", "a-password-nobody-may-read-2"
 DATABASE_PASSWORD, SMTP_PASSWORD = "password-of-the-database", "password-of-the-mail-server"
 KEY = pem_of(Ed25519PrivateKey.generate())
@@ -78,17 +76,9 @@ PATTERNS = {
 }
 
 
-def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
-    if listed.returncode == 0 and listed.stdout:
-        return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
-    skipped = {".venv", ".git", "node_modules", "data", "__pycache__"}
-    return [p for p in ROOT.rglob("*") if p.is_file() and not skipped & set(p.relative_to(ROOT).parts)]
-
-
 def test_no_secret_is_in_the_repository() -> None:
     found = []
-    files = [path for path in tracked() if path.is_file()]
+    files = [ROOT / name for name in tracked_files() if (ROOT / name).is_file()]
     assert len(files) > 100
     for path in files:
         text = path.read_text(errors="ignore")
@@ -97,7 +87,7 @@ def test_no_secret_is_in_the_repository() -> None:
 
 
 def test_files_that_contain_secrets_are_not_tracked() -> None:
-    names = {path.name for path in tracked()}
+    names = {name.rpartition("/")[2] for name in tracked_files()}
     assert not [n for n in names if n in {".env", "jwt_secret", "jwt_ed25519.pem"} or n.endswith((".dump", ".secrets"))]
     ignored = (ROOT / ".gitignore").read_text().split()
     assert {"/.env", "/data/", "*.dump", "*.dump.secrets"} <= set(ignored)
