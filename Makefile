@@ -13,7 +13,7 @@ test: ## run all tests
 	$(BIN)/pytest
 
 fast: ## run the tests that need no further process, browser, faults or build
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n 3 -m "not slow"
 
 lint: ## check format, style and types
 	$(BIN)/ruff format --check .
