@@ -9,6 +9,7 @@ from app.http.problems import install_problems
 from app.http.rate_limits import Limits
 from app.http.route_index import RouteIndex
 from app.lifespan import lifespan
+from app.net.addresses import LOCAL_ORIGIN
 from app.observability.metrics import Metrics
 from app.routers import (
     accounts,
@@ -58,7 +59,6 @@ ROUTERS = (
     health.router,
     web_client.home,
 )
-LOCALHOST_ORIGIN = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 ALLOWED_HEADERS = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
     "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     app.add_middleware(
         Cors,
         allow_origins=settings.cors_origins,
-        allow_origin_regex=None if settings.cors_origins else LOCALHOST_ORIGIN,
+        allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGIN.pattern,
         allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         allow_headers=ALLOWED_HEADERS,

@@ -11,15 +11,13 @@ from fastapi import Request, Response
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
 from app.http.responses import Json
-from app.net.addresses import unmap_address
+from app.net.addresses import LOCAL_HOSTS, LOCAL_ORIGIN, unmap_address
 from app.services.accounts.context import AuthContext
 from app.services.accounts.sessions import IssuedTokens
 
 COOKIE_NAME, COOKIE_PATH, COOKIE_REQUEST_HEADER = "todo_refresh", "/api/auth", "x-refresh-cookie"
-LOCAL_ORIGIN_PATTERN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 ORIGIN_PATTERN = re.compile(r"https?://[^/?#]+")
 LOOPBACK_PATTERN = re.compile(r"127(\.\d+){3}|::1")
-LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 def set_refresh_cookie(request: Request, response: Response, settings: Settings, token: str) -> None:
@@ -97,9 +95,7 @@ def _is_allowed_origin(origin: str, request: Request, settings: Settings) -> boo
     public = ORIGIN_PATTERN.match(settings.public_url.lower())
     if public is not None:
         return origin == public[0] or origin in settings.cors_origins
-    known = (
-        origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN_PATTERN.fullmatch(origin) is not None
-    )
+    known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None
     return known or origin == _own_origin(request)
 
 

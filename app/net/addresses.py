@@ -1,6 +1,10 @@
-"""IP addresses of clients, as they are counted and shown."""
+"""IP addresses of clients, as they are counted and shown, and the names of this machine."""
 
 import ipaddress
+import re
+
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
 def unmap_address(address: str) -> str:

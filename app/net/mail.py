@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlsplit
 
 from app.config import Settings
 from app.errors import MailUnavailable
+from app.net.addresses import LOCAL_HOSTS
 
 log = logging.getLogger(__name__)
 
 SMTP_TIMEOUT = 20.0
-LOCAL_MAIL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 
 
 class Mailer:
@@ -51,7 +51,7 @@ class Mailer:
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
         message.set_content(text)
         # A password is never sent over a network unencrypted, whatever the server offers.
-        must_encrypt = bool(server.username) and server.hostname not in LOCAL_MAIL_HOSTS
+        must_encrypt = bool(server.username) and server.hostname not in LOCAL_HOSTS
         try:
             await aiosmtplib.send(
                 message,

@@ -5,13 +5,11 @@ warning on transports. An IP address needs no name resolution, so IP addresses a
 """
 
 import ipaddress
-import re
 from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.errors import HostRefused, PageRefused
-
-LOCAL_PAGE = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+from app.net.addresses import LOCAL_ORIGIN
 
 
 def check_host_and_origin(settings: Settings, host: str, origin: str | None) -> None:
@@ -22,7 +20,7 @@ def check_host_and_origin(settings: Settings, host: str, origin: str | None) -> 
         raise HostRefused
     if origin is None or origin == settings.public_url or origin in settings.cors_origins:
         return
-    if settings.cors_origins or not LOCAL_PAGE.fullmatch(origin):
+    if settings.cors_origins or not LOCAL_ORIGIN.fullmatch(origin):
         raise PageRefused
 
 
