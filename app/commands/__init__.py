@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app.commands import data, users
-from app.commands.common import fail, is_repairable, read_settings, run
+from app.commands.common import errors_in_one_line, fail, read_settings, run
 from app.commands.seed import seed
 from app.version import VERSION
 
@@ -35,18 +35,14 @@ def _options(
 @app.command()
 def serve() -> None:
     """Start the service; without DATABASE_URL, with an embedded PostgreSQL."""
-    from app.commands.serve import run_server as run_service
+    from app.commands.serve import run_server
     from app.db.embedded import root_warning
 
     settings = read_settings()
     if settings.embedded and (warning := root_warning()):
         typer.echo(f"note: {warning}", err=True)
-    try:
-        status = run_service(settings, typer.echo)
-    except Exception as error:
-        if is_repairable(error):
-            raise fail(error) from None
-        raise
+    with errors_in_one_line():
+        status = run_server(settings, typer.echo)
     raise typer.Exit(status)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from app.config import Settings
     from app.db.database import Database
@@ -35,15 +35,6 @@ def read_settings() -> Settings:
     raise typer.Exit(2)
 
 
-def is_repairable(error: Exception) -> bool:
-    """Returns whether an operator can repair the cause: then ``error`` is printed in one line, without traceback."""
-    from asyncpg import PostgresError
-
-    from app.errors import AppError
-
-    return isinstance(error, AppError | OSError | TimeoutError | ValueError | PostgresError)
-
-
 def fail(error: BaseException) -> typer.Exit:
     """Prints ``error`` in one line. Returns what to raise."""
     from app.observability.startup_errors import describe_failure
@@ -52,19 +43,28 @@ def fail(error: BaseException) -> typer.Exit:
     return typer.Exit(1)
 
 
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Prints an error whose cause an operator can repair in one line, without traceback. Exits with status 1."""
+    from asyncpg import PostgresError
+
+    from app.errors import AppError
+
+    try:
+        yield
+    except (AppError, OSError, TimeoutError, ValueError, PostgresError) as error:
+        raise fail(error) from None
+
+
 def run(work: Coroutine[Any, Any, Any]) -> Any:
-    """Runs ``work``; a repairable error is printed in one line, with exit status 1."""
+    """Runs ``work`` within ``errors_in_one_line``."""
     import asyncio
     import signal
 
     # Like Ctrl-C, so that an embedded PostgreSQL started for this command is also stopped.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
+    with errors_in_one_line():
         return asyncio.run(work)
-    except Exception as error:
-        if is_repairable(error):
-            raise fail(error) from None
-        raise
 
 
 @asynccontextmanager

@@ -1,10 +1,15 @@
 """``todo user``: management of accounts by the operator."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from app.commands.common import open_database, run
+
+if TYPE_CHECKING:
+    from app.models.accounts import AccountCreate
 
 app = typer.Typer(help="Accounts: create, list, password, disable, delete.", no_args_is_help=True)
 EmailArgument = Annotated[str, typer.Argument(help="E-mail of the account.")]
@@ -13,11 +18,25 @@ PasswordOption = Annotated[
 ]
 
 
-async def _hash(password: str) -> str:
-    from app.auth.passwords import PasswordHasher, check_new_password
+def read_account(email: str, password: str, name: str, timezone: str) -> AccountCreate:
+    """Returns a new account. Raises ValueError with all that is wrong."""
+    from pydantic import ValidationError
 
-    if not 8 <= len(password) <= 128:
-        raise ValueError("a password has 8 to 128 characters")
+    from app.models.accounts import AccountCreate
+
+    try:
+        return AccountCreate(email=email, password=password, name=name, timezone=timezone)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+
+
+async def hash_password(password: str) -> str:
+    """Returns the hash of a new password. Raises ValueError for its length, and WeakPassword."""
+    from app.auth.passwords import PasswordHasher, check_new_password
+    from app.models.accounts import PASSWORD_MAX, PASSWORD_MIN
+
+    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+        raise ValueError(f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters")
     check_new_password(password)
     hasher = PasswordHasher(threads=1)
     try:
@@ -36,17 +55,11 @@ def create(
     """Create an account and print its user id, also with REGISTRATION=closed."""
 
     async def work() -> None:
-        from pydantic import ValidationError
-
-        from app.models.accounts import AccountCreate
         from app.services.accounts import operators
 
-        try:
-            account = AccountCreate(email=email, password=password, name=name, timezone=timezone)
-        except ValidationError as error:
-            raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+        account = read_account(email, password, name, timezone)
         async with open_database() as database:
-            typer.echo(await operators.create_user(database, account, await _hash(password)))
+            typer.echo(await operators.create_user(database, account, await hash_password(password)))
 
     run(work())
 
@@ -74,7 +87,7 @@ def password_(email: EmailArgument, password: PasswordOption) -> None:
         from app.services.accounts import operators
 
         async with open_database() as database:
-            await operators.set_user_password(database, email, await _hash(password))
+            await operators.set_user_password(database, email, await hash_password(password))
 
     run(work())
 

@@ -4,16 +4,14 @@ import secrets
 from zoneinfo import ZoneInfo
 
 import typer
-from pydantic import ValidationError
 
-from app.auth.passwords import PasswordHasher
 from app.clock import now
 from app.commands.common import open_database
 from app.commands.seed.life import DemoData
+from app.commands.users import hash_password, read_account
 from app.db.database import Database
 from app.errors import AccountNotFound
 from app.jobs.importing import Import
-from app.models.accounts import AccountCreate
 from app.services.accounts import operators
 from app.services.transfer.export_pages import ExportHead, read_head, read_page
 from app.services.transfer.row_validation import RowReader
@@ -40,16 +38,8 @@ async def _ensure_account(database: Database, email: str, timezone: str) -> tupl
         return await operators.find_user(database, email), ""
     except AccountNotFound:
         password = secrets.token_urlsafe(12)
-    try:
-        account = AccountCreate(email=email, password=password, name="Demo", timezone=timezone)
-    except ValidationError as error:
-        raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
-    hasher = PasswordHasher(threads=1)
-    try:
-        hashed = await hasher.hash(password)
-    finally:
-        hasher.close()
-    return await operators.create_user(database, account, hashed), password
+    account = read_account(email, password, "Demo", timezone)
+    return await operators.create_user(database, account, await hash_password(password)), password
 
 
 async def _read_head(database: Database, owner: str, *, again: bool) -> ExportHead:
