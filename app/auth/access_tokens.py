@@ -21,7 +21,7 @@ _JWS_SIGNER = PyJWS()
 
 
 class TokenHeader(NamedTuple):
-    """How a token was signed, and the kind that its header specifies."""
+    """The header of a token: how it was signed, and its kind."""
 
     algorithm: str
     kid: str | None

@@ -34,7 +34,7 @@ ASYNCPG_DIALECT = asyncpg_dialect(json_serializer=_encode_json)  # type: ignore[
 
 
 class Executor(Protocol):
-    """What an alternative form needs of ``app.db.session.Session``."""
+    """The part of ``app.db.session.Session`` that an alternative form uses."""
 
     source: str
 

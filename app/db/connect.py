@@ -1,4 +1,4 @@
-"""Which database this process works with, without the web application."""
+"""The choice of this process' database, without the web application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -42,7 +42,7 @@ SERVER_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """How to reach one database. ``pooled`` means through a transaction pooler."""
+    """The way to reach one database. ``pooled`` means through a transaction pooler."""
 
     dsn: str = field(repr=False)  # it holds the password
     pooled: bool

@@ -1,4 +1,4 @@
-"""Whether the database is spread over several servers (Citus)."""
+"""Detection of a database that is spread over several servers (Citus)."""
 
 from typing import Any
 

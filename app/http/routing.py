@@ -1,4 +1,4 @@
-"""How a route binds its parameters and when its transaction ends.
+"""The binding of a route's parameters, and the end of its transaction.
 
 FastAPI documents every route and validates with its own fields; ``DirectRoute`` only replaces the machinery between
 the socket and the endpoint, which costs 100 to 250 microseconds a request (``bench/``). Signatures stay FastAPI's.

@@ -123,7 +123,7 @@ class FailedRow(BaseModel):
 
 
 class ImportReport(BaseModel):
-    """What an import did, or would do."""
+    """The effect of an import, or of a dry run."""
 
     model_config = ConfigDict(
         json_schema_extra={

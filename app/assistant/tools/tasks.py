@@ -69,7 +69,7 @@ class CompleteTask(TaskId):
 
 
 class WriteDone(BaseModel):
-    """What a write did to a task."""
+    """The effect of a write on a task."""
 
     task_id: int
     status: Literal["created", "updated", "completed", "reopened", "deleted", "restored", "moved", "skipped"]

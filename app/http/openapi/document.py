@@ -39,7 +39,7 @@ class InvalidInput(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request failed (RFC 9457). Only documents the shape: ``app.http.problems`` renders it."""
+    """The reason why a request failed (RFC 9457). Only documents the shape: ``app.http.problems`` renders it."""
 
     type: str
     title: str = Field(description="The status in words.")
@@ -51,7 +51,7 @@ class Problem(BaseModel):
 
 
 class Failure(NamedTuple):
-    """When an error response is given, and the code and detail of its example."""
+    """The condition of an error response, and the code and detail of its example."""
 
     when: str
     code: str

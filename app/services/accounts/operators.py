@@ -1,4 +1,4 @@
-"""What the operator can do with accounts, from the command line."""
+"""The operator's management of accounts, from the command line."""
 
 from typing import Any
 

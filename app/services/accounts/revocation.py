@@ -1,4 +1,4 @@
-"""Whether a login or an API token that was valid a moment ago still is.
+"""Revocation: a check that a login or an API token that was valid a moment ago still is.
 
 Checked on use and cached for a few seconds: most requests need no query, nothing polls (a serverless database can stay
 suspended), and what was revoked in one process is refused in all of them within ``REVOCATION_BOUND``.

@@ -1,4 +1,4 @@
-"""Which of the owner's writes an agent made, so that "undo that" undoes one of its own."""
+"""The record of the writes that an agent made, so that "undo that" undoes one of its own."""
 
 from typing import Any
 

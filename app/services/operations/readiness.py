@@ -1,4 +1,4 @@
-"""Whether this process can serve."""
+"""Readiness: whether this process can serve."""
 
 import asyncio
 import time

@@ -57,7 +57,7 @@ SORT_KEYS: dict[str, tuple[Any, Any]] = {
 
 
 class QueryText(NamedTuple):
-    """What the text of a query's statements depends on; everything else is a parameter."""
+    """The parts of a query that its statements' text depends on; everything else is a parameter."""
 
     sort: str
     descending: bool

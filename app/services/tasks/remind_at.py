@@ -1,4 +1,4 @@
-"""When a task reminds of itself: ``remind_at`` is a function of its row.
+"""The time at which a task reminds next: ``remind_at`` is a function of its row.
 
 It is the first moment that the reminders name and that has not been fired, so usually one after now; null when there is
 none, and while the task is completed or in the trash. Every statement that changes one of the columns it depends on
