@@ -15,12 +15,14 @@ def entity_etag(version: int) -> str:
     return f'"{version}"'
 
 
-def list_etag(revision: int, owner: str, query: bytes, shape: str) -> str:
+def list_etag(revision: int, owner: str, query: bytes, shape: str, zone: str = "") -> str:
     """Returns a weak tag: two responses with it hold the same rows in the same ``shape``, perhaps in different bytes.
 
-    Another version of the service may return something else for the same query, so its version is hashed also.
+    ``zone`` is the owner's time zone where the response depends on it: a change of the zone takes no revision. Another
+    version of the service may return something else for the same query, so its version is hashed also.
     """
-    digest = hashlib.sha256(b"\0".join((VERSION.encode(), shape.encode(), owner.encode(), query))).hexdigest()[:12]
+    parts = (VERSION.encode(), shape.encode(), owner.encode(), query, zone.encode())
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
     return f'W/"{revision}-{digest}"'
 
 

@@ -33,16 +33,18 @@ def wants_total(request: Request, query: PageQuery) -> bool:
     return query.count if query.count is not None else _is_envelope(request)
 
 
-def etag_of_list(request: Request, revision: int, owner: str) -> str:
-    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape)
+def etag_of_list(request: Request, revision: int, owner: str, zone: str = "") -> str:
+    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape, zone)
 
 
-async def unchanged_list(request: Request, session: Session, owner: str, if_none_match: str | None) -> Response | None:
+async def unchanged_list(
+    request: Request, session: Session, owner: str, if_none_match: str | None, zone: str = ""
+) -> Response | None:
     """Returns 304 after a single lookup by key; None when the list must be read."""
     if if_none_match is None:
         return None
     revision = await users.get_revision(session, owner)
-    if not is_unchanged(if_none_match, etag := etag_of_list(request, revision, owner)):
+    if not is_unchanged(if_none_match, etag := etag_of_list(request, revision, owner, zone)):
         return None
     return Response(status_code=304, headers=list_headers(revision, etag))
 

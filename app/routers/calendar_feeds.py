@@ -89,7 +89,7 @@ async def read_calendar(
         raise TokenMissing
     feed = await calendar_feeds.open_calendar(session, user_id, query.token)
     await auth.revocations.refuse_disabled(user_id)
-    etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics")
+    etag = list_etag(feed.revision, user_id, query.kind.encode(), "ics", feed.timezone)
     headers = {"ETag": etag, "Cache-Control": PRIVATE_NO_CACHE}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)

@@ -58,11 +58,12 @@ async def list_tasks(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Lists tasks, newest first. `Link` has the next page; sync continues from `X-Revision`."""
-    if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
+    zone = await listing.get_query_zone(session, owner, query)
+    if query.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match, zone)):
         return unchanged
     page = await listing.list_tasks(session, owner, query, count=wants_total(request, query))
     return task_list_response(
-        request, page, query, etag_of_list(request, page.revision, owner) if query.stable else None
+        request, page, query, etag_of_list(request, page.revision, owner, zone) if query.stable else None
     )
 
 

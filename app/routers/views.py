@@ -87,9 +87,10 @@ async def list_view_tasks(
 ) -> Response:
     """Returns the tasks that the view finds now, paged like any list."""
     wanted = await views.get_task_query(session, owner, view_id, query)
-    if wanted.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match)):
+    zone = await listing.get_query_zone(session, owner, wanted)
+    if wanted.stable and (unchanged := await unchanged_list(request, session, owner, if_none_match, zone)):
         return unchanged
     page = await listing.list_tasks(session, owner, wanted, count=wants_total(request, query))
     return task_list_response(
-        request, page, query, etag_of_list(request, page.revision, owner) if wanted.stable else None
+        request, page, query, etag_of_list(request, page.revision, owner, zone) if wanted.stable else None
     )

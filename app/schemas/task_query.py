@@ -92,8 +92,13 @@ class TaskConditions(RequestModel):
 
     @property
     def stable(self) -> bool:
-        """Returns whether the response changes with writes only; with ``overdue`` it also changes with the clock."""
+        """Returns whether the response changes with writes and the time zone only, and not with the clock."""
         return self.overdue is None
+
+    @property
+    def depends_on_zone(self) -> bool:
+        """Returns whether the owner's time zone decides which tasks match: a day or a local time is compared."""
+        return self.due_before is not None or self.due_after is not None
 
 
 class TaskFilter(TaskConditions):

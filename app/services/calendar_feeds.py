@@ -10,7 +10,7 @@ from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
 from app.models.calendar_feeds import CalendarCreate
-from app.services.users import get_revision, lock_or_create_owner
+from app.services.users import get_revision, get_timezone, lock_or_create_owner
 
 MAX_FEEDS = 50
 FEED_COLUMNS = "id, name, created_at"
@@ -28,9 +28,10 @@ SELECT_FEED_HASHES = CompiledStatement(text("select name, token_hash from calend
 
 
 class OpenedFeed(NamedTuple):
-    """The feed of a token: its name, and the owner's revision."""
+    """The feed of a token: its name, and the owner's time zone and revision, on which its content depends."""
 
     name: str
+    timezone: str
     revision: int
 
 
@@ -65,4 +66,4 @@ async def open_calendar(session: Session, owner: str, token: str) -> OpenedFeed:
     ]
     if not found:
         raise CalendarTokenInvalid
-    return OpenedFeed(found[0], await get_revision(session, owner))
+    return OpenedFeed(found[0], await get_timezone(session, owner), await get_revision(session, owner))

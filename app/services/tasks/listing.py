@@ -21,10 +21,19 @@ from app.services.tasks.queries import (
     query_of_list,
     query_of_trash,
 )
-from app.services.users import get_revision
+from app.services.users import get_revision, get_timezone
 
 SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record; the revision comes last
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
+
+
+async def get_query_zone(session: Session, owner: str, query: TaskQuery) -> str:
+    """Returns the owner's time zone if the query depends on it, else an empty string.
+
+    Called before the page is read: an ETag with a zone older than its page only costs a read, one with a newer zone
+    would keep a stale page.
+    """
+    return await get_timezone(session, owner) if query.depends_on_zone else ""
 
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
