@@ -17,6 +17,7 @@ export type TaskFilter = Schemas["TaskFilter"];
 /** A row on the screen; `waiting` while a write of it is in the outbox. */
 type Shown<T> = T & { waiting?: boolean };
 export type Task = Shown<Schemas["TaskRead"]>;
+export type TrashedTask = Shown<Schemas["TrashedTaskRead"]>;
 export type Project = Shown<Schemas["ProjectRead"]>;
 export type Comment = Shown<Schemas["CommentRead"]>;
 export type View = Shown<Omit<Schemas["ViewRead"], "parameters"> & { parameters: TaskFilter }>;

@@ -140,37 +140,34 @@ class Task(SQLModel, table=True):
 TASKS = table_of(Task)
 
 
+TASK_EXAMPLE: dict[str, Any] = {
+    "id": 7,
+    "user_id": "alice",
+    "title": "Buy milk",
+    "description": None,
+    "completed": False,
+    "completed_at": None,
+    "priority": "high",
+    "due_date": "2026-12-01",
+    "tags": ["errands"],
+    "project_id": 3,
+    "parent_id": None,
+    "position": "a7i",
+    "recurrence": None,
+    "recurrence_from": "due",
+    "series_id": None,
+    "reminders": [],
+    "remind_at": None,
+    "version": 41,
+    "created_at": "2026-11-20T09:30:00.123456Z",
+    "updated_at": "2026-11-20T09:30:00.123456Z",
+}
+
+
 class TaskRead(BaseModel):
     """A task as every endpoint returns it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 7,
-                    "user_id": "alice",
-                    "title": "Buy milk",
-                    "description": None,
-                    "completed": False,
-                    "completed_at": None,
-                    "priority": "high",
-                    "due_date": "2026-12-01",
-                    "tags": ["errands"],
-                    "project_id": 3,
-                    "parent_id": None,
-                    "position": "a7i",
-                    "recurrence": None,
-                    "recurrence_from": "due",
-                    "series_id": None,
-                    "reminders": [],
-                    "remind_at": None,
-                    "version": 41,
-                    "created_at": "2026-11-20T09:30:00.123456Z",
-                    "updated_at": "2026-11-20T09:30:00.123456Z",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [TASK_EXAMPLE]})
 
     id: Int64
     user_id: str
@@ -192,6 +189,16 @@ class TaskRead(BaseModel):
     version: Int64
     created_at: Instant
     updated_at: Instant
+
+
+class TrashedTaskRead(TaskRead):
+    """A task in the trash."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [TASK_EXAMPLE | {"deleted_at": "2026-11-21T09:30:00.123456Z"}]}
+    )
+
+    deleted_at: Instant
 
 
 WRITABLE_FIELDS = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
@@ -253,3 +260,9 @@ class TaskPage(BaseModel):
     limit: int
     offset: int
     next_cursor: str | None
+
+
+class TrashPage(TaskPage):
+    """A page of the trash under ``LIST_SHAPE=envelope``."""
+
+    tasks: list[TrashedTaskRead]  # type: ignore[assignment]

@@ -28,7 +28,7 @@ from app.http.list_responses import (
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.task_fields import Subtasks
-from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
+from app.models.tasks import TaskCreate, TaskRead, TaskUpdate, TrashedTaskRead
 from app.schemas.quick_add import QUICK_DRAFT_RESPONSE, QuickAdded, QuickTask
 from app.schemas.task_actions import Snooze, TaskComplete, TaskMove
 from app.schemas.task_bulk import BulkResult, BulkWrite
@@ -74,7 +74,7 @@ async def create_task(request: Request, owner: Owner, session: WriteSession, tas
     return created_response(request, created)
 
 
-@router.get("/trash", response_model=list[TaskRead], responses={200: TASK_LIST_RESPONSE, 304: LIST_UNCHANGED})
+@router.get("/trash", response_model=list[TrashedTaskRead], responses={200: TASK_LIST_RESPONSE, 304: LIST_UNCHANGED})
 async def list_trash(
     request: Request,
     owner: Owner,

@@ -1,11 +1,16 @@
 """Tasks over HTTP: create, read, update, complete, delete, restore."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
+from fastapi import FastAPI
 
+from app.config import Settings
 from app.db.connection_options import ConnectOptions
+from app.main import create_app
 from app.services.retention.trash import PURGE_BATCH
 from tests.support import Person, assert_problem
 
@@ -225,6 +230,29 @@ async def test_repeated_if_match_headers_are_combined(alice: Person) -> None:
     assert (await alice.client.patch(path, json={"title": "b"}, headers=lines)).status_code == 200
     lines = [*alice.headers.items(), ("If-None-Match", '"8"'), ("If-None-Match", '"2"')]
     assert (await alice.client.get(path, headers=lines)).status_code == 304
+
+
+@pytest.mark.parametrize("shape", ["array", "envelope"])
+async def test_a_task_in_the_trash_names_when_it_was_deleted(
+    alice: Person, app: FastAPI, settings: Settings, shape: str
+) -> None:
+    task = await alice.add("gone")
+    before = datetime.now(UTC)
+    await alice.delete(f"/tasks/{task['id']}")
+    other = create_app(settings.model_copy(update={"list_shape": shape}))
+    other.state.verifier, other.state.database = app.state.verifier, app.state.database
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://test") as http:
+        alice.client = http
+        body = (await alice.get("/tasks/trash")).json()
+        document = (await http.get("/openapi.json")).json()
+    (row,) = body if shape == "array" else body["tasks"]
+    assert before <= datetime.fromisoformat(row.pop("deleted_at")) <= datetime.now(UTC)
+    assert row | {"version": 0, "updated_at": ""} == task | {"version": 0, "updated_at": ""}
+    trash = document["paths"]["/api/{user_id}/tasks/trash"]["get"]["responses"]["200"]["content"]["application/json"]
+    name = trash["schema"]["items" if shape == "array" else "$ref"]
+    assert name == (
+        {"$ref": "#/components/schemas/TrashedTaskRead"} if shape == "array" else "#/components/schemas/TrashPage"
+    )
 
 
 async def test_the_trash_returns_304_until_something_is_written(alice: Person) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.config import Settings
-from app.models.tasks import TaskPage
+from app.models.tasks import TaskPage, TaskRead, TrashedTaskRead, TrashPage
 
 Json = dict[str, Any]
 
@@ -45,9 +45,10 @@ def _set_limit(schema: Json, limit: int) -> None:
 
 def _use_envelopes(document: Json) -> None:
     """Describes lists of tasks as LIST_SHAPE=envelope returns them."""
-    page = TaskPage.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    document["components"]["schemas"]["TaskPage"] = {key: page[key] for key in page if key != "$defs"}
-    for operation in (each for item in document["paths"].values() for each in item.values()):
-        media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
-        if media.get("schema", {}).get("items") == {"$ref": "#/components/schemas/TaskRead"}:
-            media["schema"] = {"$ref": "#/components/schemas/TaskPage"}
+    for row, envelope in ((TaskRead, TaskPage), (TrashedTaskRead, TrashPage)):
+        page = envelope.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        document["components"]["schemas"][envelope.__name__] = {key: page[key] for key in page if key != "$defs"}
+        for operation in (each for item in document["paths"].values() for each in item.values()):
+            media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+            if media.get("schema", {}).get("items") == {"$ref": f"#/components/schemas/{row.__name__}"}:
+                media["schema"] = {"$ref": f"#/components/schemas/{envelope.__name__}"}

@@ -1,5 +1,6 @@
 """Pages of tasks: by cursor or by offset, with the revision of their snapshot."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy import BigInteger, Integer, Text
 from app.db.session import Session
 from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX, Priority
-from app.models.task_rows import TASK_READ_COLUMNS, task_row
+from app.models.task_rows import TASK_READ_COLUMNS, task_row, trash_row
 from app.models.types import MAX_YEAR, MIN_YEAR
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import TaskQuery, TrashQuery
@@ -43,18 +44,28 @@ async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: b
 
 async def list_trash(session: Session, owner: str, query: TrashQuery, *, count: bool) -> Page:
     """Returns one page of the trash, latest first. Raises InvalidCursor."""
-    return await _list(session, owner, query, query_of_trash(), count=count)
+    return await _list(session, owner, query, query_of_trash(), count=count, to_row=trash_row)
 
 
-async def _list(session: Session, owner: str, wanted: TaskQuery | TrashQuery, query: ListQuery, *, count: bool) -> Page:
-    page = await _select_page(session, owner, wanted, query)
+async def _list(
+    session: Session,
+    owner: str,
+    wanted: TaskQuery | TrashQuery,
+    query: ListQuery,
+    *,
+    count: bool,
+    to_row: Callable[[Any], Any] = task_row,
+) -> Page:
+    page = await _select_page(session, owner, wanted, query, to_row)
     if not count:
         return page
     total: int = (await session.exec(query.count, {**query.values, "owner": owner})).one()
     return replace(page, total=total)
 
 
-async def _select_page(session: Session, owner: str, wanted: TaskQuery | TrashQuery, query: ListQuery) -> Page:
+async def _select_page(
+    session: Session, owner: str, wanted: TaskQuery | TrashQuery, query: ListQuery, to_row: Callable[[Any], Any]
+) -> Page:
     values = {**query.values, "owner": owner, "limit": wanted.limit + 1, "offset": wanted.offset or 0}
     cursor = decode_cursor(wanted.cursor, sort=query.sort, order=query.order) if wanted.cursor else None
     if cursor:
@@ -75,7 +86,7 @@ async def _select_page(session: Session, owner: str, wanted: TaskQuery | TrashQu
         return Cursor(query.sort, query.order, towards_first, _to_cursor(record[SORT_KEY_PLACE]), record[0]).encode()
 
     return Page(
-        rows=[task_row(record) for record in records],
+        rows=[to_row(record) for record in records],
         revision=revision,
         next_cursor=link(records[-1], False) if records and has_next else None,
         prev_cursor=link(records[0], True) if records and has_prev else None,

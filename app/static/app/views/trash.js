@@ -7,21 +7,19 @@ import { tasksOf } from "../sync.js";
 import { complain, show } from "../ui.js";
 import { emptyTrash, restoreTask } from "../writes.js";
 import { Icon } from "./icon.js";
-/** @import { Task } from "types/client" */
-
-/** @param {Task} task */
-const deletedAt = (task) =>
-  // @ts-expect-error The API does not return it: the line is empty until it does.
-  task.deleted_at ? `Deleted ${sayInstant(task.deleted_at)}` : "";
+/** @import { TrashedTask } from "types/client" */
 
 /** Not part of the replica: fetched when it is shown, and again after a write. */
 export function Trash() {
-  const [rows, setRows] = useState(/** @type {Task[] | null} */ (null));
+  const [rows, setRows] = useState(/** @type {TrashedTask[] | null} */ (null));
   const [sure, setSure] = useState(false);
   const { revision } = store;
   const waiting = queue.size;
   useEffect(() => {
-    call("GET", "/tasks/trash?limit=1000").then(({ data }) => setRows(tasksOf(data)), complain);
+    call("GET", "/tasks/trash?limit=1000").then(
+      ({ data }) => setRows(/** @type {TrashedTask[]} */ (tasksOf(data))),
+      complain,
+    );
   }, [revision, waiting]);
   useEffect(() => void (document.title = "Trash · Todo"), []);
   return html`
@@ -42,7 +40,7 @@ export function Trash() {
         (task) => html`
         <li class="row trashed" key=${task.id} data-id=${task.id}>
           <div class="words"><p class="title">${task.title}</p>
-            <p class="meta"><span>${deletedAt(task)}</span></p></div>
+            <p class="meta"><span>${`Deleted ${sayInstant(task.deleted_at)}`}</span></p></div>
           <button class="secondary restore" onClick=${() => restoreTask(task)}>Restore<span class="unseen"> ${task.title}</span></button>
         </li>`,
       )}
