@@ -142,6 +142,7 @@ class Settings(BaseSettings):
         "auto", description="Without SMTP_URL, write mails to the log, with tokens. auto: with embedded PostgreSQL."
     )
     reset_url: str = Field("", description="Page of the front-end for reset mails; it gets ?token=.")
+    confirm_url: str = Field("", description="Page of the front-end that confirms a new e-mail; it gets ?token=.")
 
     # API
     list_shape: Literal["array", "envelope"] = Field(

@@ -16,6 +16,7 @@ select create_reference_table('sessions');
 select create_reference_table('refresh_tokens');
 select create_reference_table('api_tokens');
 select create_reference_table('password_resets');
+select create_reference_table('email_changes');
 select create_reference_table('login_attempts');
 select create_reference_table('rate_limits');
 

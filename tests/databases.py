@@ -11,7 +11,16 @@ from app.db.connection_options import ConnectOptions
 
 TEMPLATE = "template_migrated"
 # Tables of the login role alone; the service's role has no privilege on them and no policy gives it a row.
-AUTH = {"accounts", "api_tokens", "login_attempts", "password_resets", "rate_limits", "refresh_tokens", "sessions"}
+AUTH = {
+    "accounts",
+    "api_tokens",
+    "email_changes",
+    "login_attempts",
+    "password_resets",
+    "rate_limits",
+    "refresh_tokens",
+    "sessions",
+}
 
 
 async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:

@@ -11,7 +11,8 @@ from hashlib import sha256
 from hmac import digest
 
 API_TOKEN_PREFIX = "todo_pat_"
-REFRESH_PREFIX, RESET_PREFIX, FEED_PREFIX = "todo_rt_", "todo_reset_", "todo_feed_"
+REFRESH_PREFIX, FEED_PREFIX = "todo_rt_", "todo_feed_"
+RESET_PREFIX, EMAIL_PREFIX = "todo_reset_", "todo_email_"
 HINT_LENGTH = len(API_TOKEN_PREFIX) + 4
 _TOKEN_ALPHABET = string.digits + string.ascii_letters
 _RANDOM_LENGTH, _CHECKSUM_LENGTH = 32, 6
@@ -62,5 +63,10 @@ def new_feed_token() -> str:
 
 
 def new_reset_token() -> str:
-    """Returns a token for a mail."""
+    """Returns a token for a mail, to set a new password."""
     return RESET_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_email_token() -> str:
+    """Returns a token for a mail, to confirm a new e-mail."""
+    return EMAIL_PREFIX + secrets.token_urlsafe(32)

@@ -56,6 +56,11 @@ class ResetTokenInvalid(AppError):
     message = "The reset token is not valid (any more): ask for a new mail."
 
 
+class EmailTokenInvalid(AppError):
+    kind, code = ErrorKind.INVALID, "email_token_invalid"
+    message = "The token is not valid (any more): change the e-mail again to get a new mail."
+
+
 class WeakPassword(AppError):
     kind, code = ErrorKind.INVALID, "weak_password"
     message = "This is one of the most common passwords: choose another."

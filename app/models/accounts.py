@@ -22,7 +22,10 @@ SPECIAL_USE_DOMAIN_NAMES.clear()  # the library's documented way to accept .loca
 
 
 class Account(SQLModel, table=True):
-    """``email_key`` is the case-folded e-mail and unique. No ``password_hash``: not confirmed by mail yet."""
+    """``email_key`` is the case-folded e-mail and unique. No ``password_hash``: not confirmed by mail yet.
+
+    ``email_confirmed_at``: when its owner last proved to read mail to this e-mail; null if never.
+    """
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -36,6 +39,7 @@ class Account(SQLModel, table=True):
     name: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("''")})
     password_hash: str | None = Col(default=None, sa_type=Text)
     disabled_at: datetime | None = nullable_instant()
+    email_confirmed_at: datetime | None = nullable_instant()
     created_at: datetime = written_at()
 
 
@@ -53,6 +57,21 @@ class PasswordResetToken(SQLModel, table=True):
     created_at: datetime = written_at()
     expires_at: datetime = Col(sa_type=DateTime(timezone=True))
     used_at: datetime | None = nullable_instant()
+
+
+class EmailChange(SQLModel, table=True):
+    """The e-mail that an account gets once a mail to it is confirmed, and the SHA-256 of the token in that mail."""
+
+    __tablename__ = "email_changes"
+    __table_args__ = (
+        ForeignKeyConstraint(["user_id"], ["accounts.user_id"], name="email_changes_user_id_fkey"),
+        Index("email_changes_by_hash", "token_hash"),
+    )
+
+    user_id: str = Col(primary_key=True, sa_type=Text)
+    email: str = Col(sa_type=Text)
+    token_hash: bytes = Col(sa_type=LargeBinary)
+    expires_at: datetime = Col(sa_type=DateTime(timezone=True))
 
 
 def _email(value: str) -> str:
@@ -138,6 +157,8 @@ class AccountRead(BaseModel):
 
     id: str
     email: str
+    pending_email: str | None = Field(description="Replaces `email` once the mail sent to it is confirmed.")
+    email_confirmed_at: Instant | None = Field(description="When a mail to `email` was last confirmed.")
     name: str
     timezone: str
     created_at: Instant

@@ -10,8 +10,8 @@ from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, re
 from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
 from app.models.accounts import AccountCreate
-from app.schemas.auth import Accepted, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
-from app.services.accounts import login, passwords, profile, sessions
+from app.schemas.auth import Accepted, EmailConfirmation, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
+from app.services.accounts import email_changes, login, passwords, profile, sessions
 from app.services.accounts.context import AuthContext
 from app.services.accounts.refresh import refresh_session
 
@@ -33,6 +33,7 @@ REGISTER_RESPONSES: dict[int | str, dict[str, Any]] = {
     409: {"description": "An account with this e-mail exists."},
     **LOGIN_THROTTLED,
 }
+EMAIL_TAKEN_RESPONSE: dict[int | str, dict[str, Any]] = {409: {"description": "Another account has taken this e-mail."}}
 MAIL_SENT_BODY = {"detail": "If there is such an account, a mail has been sent."}
 CONFIRM_MAIL_BODY = {"detail": "A mail with the next step has been sent to this address."}
 
@@ -95,6 +96,13 @@ def _token_instead(request: Request, auth: AuthContext, given: Refresh | None, r
 
 def _refresh_token(request: Request, auth: AuthContext, given: Refresh | None) -> str:
     return given.refresh_token if given and given.refresh_token else read_refresh_cookie(request, auth.settings)
+
+
+@router.post("/email/confirm", status_code=204, response_class=Response, responses=EMAIL_TAKEN_RESPONSE)
+async def confirm_email(auth: Auth, given: EmailConfirmation) -> Response:
+    """Makes a new e-mail the account's, with the token from the mail to it."""
+    await email_changes.confirm_email(auth, given.token)
+    return Response(status_code=204)
 
 
 @router.post("/password/forgot", status_code=202, response_model=Accepted, responses=LOGIN_THROTTLED)

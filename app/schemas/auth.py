@@ -39,6 +39,10 @@ class PasswordReset(RequestModel):
     new_password: NewPassword
 
 
+class EmailConfirmation(RequestModel):
+    token: TokenText
+
+
 class PasswordAgain(RequestModel):
     """For actions that cannot be undone."""
 

@@ -55,6 +55,7 @@ INDIRECT_ROWS = (
     "insert into token_use (user_id, day, tokens) values ($1, '2026-01-01', 1)",
     "insert into webhook_deliveries (user_id, webhook_id, message_id, event, attempt, latency_ms)"
     " select $1, id, 'x', 'task.created', 1, 1 from webhooks where user_id = $1",
+    "insert into email_changes (user_id, email, token_hash, expires_at) values ($1, 'x@example.com', '', now())",
 )
 
 

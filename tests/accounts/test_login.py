@@ -31,6 +31,8 @@ async def test_registering_logs_in(client: httpx.AsyncClient) -> None:
         "email": visitor.email,
         "name": "Ann",
         "timezone": "Europe/Berlin",
+        "pending_email": None,
+        "email_confirmed_at": None,
         "created_at": pair["user"]["created_at"],
     }
     assert pair["user"]["created_at"].endswith("Z")

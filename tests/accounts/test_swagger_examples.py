@@ -20,7 +20,8 @@ NOT_TRIED = {
     "chat": "needs a model", "import_tasks": "takes files", "stream_events": "does not end",
     "create_webhook": "the address must be one that answers", "read_calendar": "opens with a token of its own",
     "refresh": "needs its token", "log_out": "ends the session", "forgot_password": "mails",
-    "reset_password": "needs a mailed token", "delete_account": "ends the account", "change_password": "ends it",
+    "reset_password": "needs a mailed token", "confirm_email": "needs a mailed token",
+    "delete_account": "ends the account", "change_password": "ends it",
     "move_project": "needs a second project", "skip_task": "needs a task that repeats",
 }  # fmt: skip
 

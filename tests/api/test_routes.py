@@ -21,6 +21,7 @@ ENTRANCE = {
     ("POST", "/api/auth/" + name)
     for name in (
         "register", "signup", "login", "signin", "refresh", "logout", "password/forgot", "password/reset",
+        "email/confirm",
     )
 }  # fmt: skip
 

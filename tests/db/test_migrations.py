@@ -52,6 +52,7 @@ BEFORE_OWNER = {
     "api_tokens_by_hash": "token_hash",
     "login_attempts_by_last_at": "last_at",
     "login_attempts_pkey": "account",
+    "email_changes_by_hash": "token_hash",
     "password_resets_by_hash": "token_hash",
     "rate_limits_pkey": "key",
     "refresh_tokens_by_hash": "token_hash",

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from app.db.connection_options import ConnectOptions
 
 AUTH_TABLES = ["accounts", "sessions", "refresh_tokens", "api_tokens", "password_resets", "login_attempts"]
-AUTH_TABLES += ["rate_limits"]
+AUTH_TABLES += ["email_changes", "rate_limits"]
 USER_TABLES = """
     select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind in ('r', 'p') and c.relname <> all($1)

@@ -105,7 +105,8 @@ async def test_an_object_with_too_many_names_is_refused(alice: Person, where: st
         assert problem["detail"] == f"An object has more than {NAMES_MAX} names."
 
 
-AUTH = ("login", "register", "refresh", "logout", "password/forgot", "password/reset", "signin", "signup")
+AUTH: tuple[str, ...] = ("login", "register", "refresh", "logout", "password/forgot", "password/reset", "email/confirm")
+AUTH += ("signin", "signup")
 
 
 @pytest.mark.parametrize("path", AUTH)

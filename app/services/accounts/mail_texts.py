@@ -5,13 +5,17 @@ from datetime import timedelta
 from app.config import Settings
 
 RESET_LIFE = timedelta(hours=1)
+EMAIL_CHANGE_LIFE = timedelta(days=1)
 Text = tuple[str, str]
+
+
+def _with_token(url: str, token: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}token={token}"
 
 
 def _token_instructions(settings: Settings, token: str) -> str:
     if settings.reset_url:
-        joint = "&" if "?" in settings.reset_url else "?"
-        return f"Open this link within an hour:\n\n{settings.reset_url}{joint}token={token}"
+        return f"Open this link within an hour:\n\n{_with_token(settings.reset_url, token)}"
     return (
         "Within an hour send this token with your new password to POST /api/auth/password/reset"
         f" {settings.public_url}:\n\n{token}".replace(" :", ":")
@@ -37,6 +41,18 @@ def already_registered(settings: Settings) -> Text:
     return "You have an account already", (
         "Someone, hopefully you, registered with this address. It has an account already: log in,"
         " or ask for a new password if you have forgotten yours.\n"
+    )
+
+
+def confirm_email(settings: Settings, token: str) -> Text:
+    if settings.confirm_url:
+        instructions = f"Open this link within a day:\n\n{_with_token(settings.confirm_url, token)}"
+    else:
+        url = f"{settings.public_url}/api/auth/email/confirm"
+        instructions = f"Within a day send this token to POST {url}:\n\n{token}"
+    return "Confirm your new e-mail address", (
+        f"Someone, hopefully you, wants to use this address for an account.\n\n{instructions}\n\n"
+        "If it was not you, you need not do anything.\n"
     )
 
 

@@ -14,7 +14,7 @@ from app.models.accounts import fold_email
 from app.services.accounts import login_throttle, mail_texts
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.login import confirm_password, require_unchanged
-from app.services.accounts.profile import DELETE_RESETS, INSERT_RESET
+from app.services.accounts.mailed_tokens import CONFIRM_EMAIL, DELETE_MAILED_TOKENS, INSERT_RESET, LOCK_ACCOUNT
 from app.services.accounts.sessions import END_OTHER_SESSIONS, NO_SESSION, IssuedTokens, start_session
 
 log = logging.getLogger("app.security")
@@ -28,8 +28,6 @@ FIND_RESET = CompiledStatement(
     where r.token_hash = :token_hash and r.expires_at > now() and a.disabled_at is null
 """)
 )
-# Every use of a mailed token locks the account first: in this one order, so that a token is used once.
-LOCK_ACCOUNT = CompiledStatement(text("select 1 as locked from accounts where user_id = :owner for no key update"))
 # The lock keeps a token from being mailed to an e-mail address that a concurrent write is replacing.
 SELECT_MAILED_ACCOUNT = CompiledStatement(
     text("select user_id, email from accounts where email_key = :email_key for share")
@@ -58,7 +56,7 @@ async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, 
     """Writes the hash, ends every session and deletes every mailed token; returns the e-mail and its key."""
     row = (await session.exec(SET_PASSWORD, {"owner": owner, "password_hash": hashed})).one()
     await session.exec(END_OTHER_SESSIONS, {"owner": owner, "current": NO_SESSION})
-    await session.exec(DELETE_RESETS, {"owner": owner})
+    await session.exec(DELETE_MAILED_TOKENS, {"owner": owner})
     return row.email, row.email_key
 
 
@@ -99,6 +97,7 @@ async def reset_password(auth: AuthContext, token: str, new: str, client: Client
         await session.exec(LOCK_ACCOUNT, {"owner": owner})
         await _owner_of_reset(session, token)
         email, email_key = await set_password(session, owner, hashed)
+        await session.exec(CONFIRM_EMAIL, {"owner": owner})
         # A client that can read the mailbox is the owner: failed attempts from its IP address were theirs.
         await session.exec(
             login_throttle.FORGIVE_ATTEMPTS, login_throttle.attempt_keys(email_key, client.address)._asdict()

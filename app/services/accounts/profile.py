@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import MISSING
 from sqlalchemy import text
@@ -11,15 +11,17 @@ from app.auth.opaque_tokens import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
 from app.db.compiled import CompiledStatement
 from app.db.contention import retry_on_contention
+from app.db.database import AUTH_ROLE
 from app.db.session import Session
 from app.errors import AccountNotFound, EmailTaken, RegistrationClosed
 from app.models.accounts import AccountCreate, AccountUpdate, fold_email
 from app.services.accounts import login_throttle, mail_texts
 from app.services.accounts.context import AuthContext, Client
+from app.services.accounts.email_changes import DELETE_EMAIL_CHANGE, request_email_change
 from app.services.accounts.login import VerifiedAccount, confirm_password, require_unchanged
+from app.services.accounts.mailed_tokens import DELETE_MAILED_TOKENS, INSERT_RESET
 from app.services.accounts.sessions import SELECT_PROFILE, IssuedTokens, start_session
-from app.services.user_settings import shift_reminders
-from app.services.users import SET_TIMEZONE
+from app.services.user_settings import set_timezone
 
 log = logging.getLogger("app.security")
 
@@ -33,22 +35,17 @@ INSERT_ACCOUNT = CompiledStatement(
     values (:owner, :email, :email_key, :name, :password_hash)
 """)
 )
-UPDATE_ACCOUNT = CompiledStatement(
+SET_NAME = CompiledStatement(text("update accounts set name = :name where user_id = :owner"))
+# Only a mail confirms an e-mail; one that differs in its spelling only stays confirmed.
+SET_EMAIL = CompiledStatement(
     text("""
-    update accounts set name = coalesce(cast(:name as text), name), email = coalesce(cast(:email as text), email),
-                        email_key = coalesce(cast(:email_key as text), email_key)
-    where user_id = :owner returning email
+    update accounts set email = :email, email_key = :email_key,
+                        email_confirmed_at = case when email_key = :email_key then email_confirmed_at end
+    where user_id = :owner
 """)
 )
+BECOME_AUTH = CompiledStatement(text(f"set local role {AUTH_ROLE}"))
 FIND_ACCOUNT_ID = CompiledStatement(text("select user_id, email from accounts where email_key = :email_key"))
-INSERT_RESET = CompiledStatement(
-    text("""
-    with expired as (delete from password_resets where user_id = :owner and expires_at <= now())
-    insert into password_resets (user_id, token_hash, expires_at)
-    values (:owner, :token_hash, now() + cast(:ttl as interval))
-""")
-)
-DELETE_RESETS = CompiledStatement(text("delete from password_resets where user_id = :owner"))
 
 
 async def register(auth: AuthContext, account: AccountCreate, client: Client) -> IssuedTokens | None:
@@ -112,70 +109,68 @@ async def get_account(session: Session, owner: str) -> Any:
 
 
 async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, client: Client) -> Any:
-    """Writes the fields that were sent. A new e-mail needs the password, and the old one is notified.
+    """Writes the fields that were sent, in one transaction. A new e-mail needs the password.
 
-    Raises AccountNotFound, EmailTaken, WrongPassword, TooManyAttempts.
+    With ``REGISTRATION=mail`` the new e-mail is confirmed first. Raises AccountNotFound, EmailTaken, WrongPassword,
+    TooManyAttempts, UnknownTimeZone.
     """
     sent: dict[str, Any] = {name: None if value is MISSING else value for name, value in _all_fields(change).items()}
     if sent["email"] is None:
-        return (await _write_and_shift(auth, owner, sent, None))[1]
+        return (await _write_account(auth, owner, sent, None)).after
     verified = await confirm_password(auth, owner, sent["current_password"], client)
     if auth.settings.registration == "mail":
         auth.mailer.check()
         await login_throttle.count_mail(auth, fold_email(sent["email"]), client)
-    try:
-        before, after = await _write_and_shift(auth, owner, sent, verified)
-    except EmailTaken:
-        if auth.settings.registration != "mail":
-            raise
-        return await _write_all_but_email(auth, owner, sent)
-    if fold_email(after.email) != fold_email(before.email):
-        log.warning("email_changed", extra={"user_id": owner})
-        auth.mailer.post(before.email, *mail_texts.email_changed(after.email))
-    return after
-
-
-async def _write_and_shift(
-    auth: AuthContext, owner: str, sent: dict[str, Any], verified: VerifiedAccount | None
-) -> tuple[Any, Any]:
-    """Writes the fields and shifts reminders; returns the account before and after."""
     written = await _write_account(auth, owner, sent, verified)
-    if sent["timezone"] is not None:  # in another transaction: the role that writes accounts cannot read tasks
-        await _shift_reminders(auth, owner)
-    return written
+    if written.is_taken:
+        auth.mailer.post(sent["email"], *mail_texts.email_taken())
+    elif written.token is not None:
+        auth.mailer.post(sent["email"], *mail_texts.confirm_email(auth.settings, written.token))
+    elif fold_email(written.after.email) != fold_email(written.before.email):
+        log.warning("email_changed", extra={"user_id": owner})
+        auth.mailer.post(written.before.email, *mail_texts.email_changed(written.after.email))
+    return written.after
+
+
+class WrittenAccount(NamedTuple):
+    """An account before and after a write; ``token`` confirms a new e-mail, which may be another account's."""
+
+    before: Any
+    after: Any
+    token: str | None
+    is_taken: bool
 
 
 @retry_on_contention
 async def _write_account(
     auth: AuthContext, owner: str, sent: dict[str, Any], verified: VerifiedAccount | None
-) -> tuple[Any, Any]:
-    """Writes the fields. A new e-mail makes the tokens that were mailed to the old one invalid."""
-    email_key = fold_email(sent["email"]) if sent["email"] else None
-    async with auth.database.auth_transaction() as session:
-        before = await get_account(session, owner)
+) -> WrittenAccount:
+    token, is_taken = None, False
+    async with _account_transaction(auth, owner, sent["timezone"]) as session:
         if sent["timezone"] is not None:  # the user's row is locked before the account's
-            await session.exec(SET_TIMEZONE, {"owner": owner, "timezone": sent["timezone"]})
+            await set_timezone(session, owner, sent["timezone"])
+            await session.exec(BECOME_AUTH)
+        before = await get_account(session, owner)
         if verified is not None:
             await require_unchanged(session, verified)
-        written = {"name": sent["name"], "email": sent["email"], "email_key": email_key}
-        await session.exec(UPDATE_ACCOUNT, {"owner": owner, **written})
-        if email_key is not None and email_key != fold_email(before.email):
-            await session.exec(DELETE_RESETS, {"owner": owner})
+        if sent["name"] is not None:
+            await session.exec(SET_NAME, {"owner": owner, "name": sent["name"]})
+        if sent["email"] is not None:
+            email_key = fold_email(sent["email"])
+            is_new = email_key != fold_email(before.email)
+            if is_new and auth.settings.registration == "mail":
+                token = await request_email_change(session, owner, sent["email"])
+                is_taken = (await session.exec(FIND_ACCOUNT_ID, {"email_key": email_key})).first() is not None
+            else:
+                await session.exec(SET_EMAIL, {"owner": owner, "email": sent["email"], "email_key": email_key})
+                await session.exec(DELETE_MAILED_TOKENS if is_new else DELETE_EMAIL_CHANGE, {"owner": owner})
         after = await get_account(session, owner)
-    return before, after
+    return WrittenAccount(before, after, token, is_taken)
 
 
-@retry_on_contention
-async def _shift_reminders(auth: AuthContext, owner: str) -> None:
-    async with auth.database.transaction(owner) as session:
-        await shift_reminders(session, owner)
-
-
-async def _write_all_but_email(auth: AuthContext, owner: str, sent: dict[str, Any]) -> dict[str, Any]:
-    """Responds as if the e-mail were free: only its mailbox is notified that it is taken."""
-    _, after = await _write_and_shift(auth, owner, {**sent, "email": None}, None)
-    auth.mailer.post(sent["email"], *mail_texts.email_taken())
-    return {**dict(after), "email": sent["email"]}
+def _account_transaction(auth: AuthContext, owner: str, timezone: str | None) -> Session:
+    """Returns a transaction of the role that writes accounts; with a time zone first of the one that writes tasks."""
+    return auth.database.auth_transaction() if timezone is None else auth.database.transaction(owner)
 
 
 def _all_fields(change: AccountUpdate) -> dict[str, Any]:

@@ -14,9 +14,13 @@ from app.clock import now
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import SessionNotFound
+from app.models.accounts import AccountRead
 from app.services.accounts.context import AuthContext, Client
 
-PROFILE_COLUMNS = "a.user_id as id, a.email, a.name, u.timezone, a.created_at"
+PROFILE_COLUMNS = """
+    a.user_id as id, a.email,
+    (select c.email from email_changes c where c.user_id = a.user_id and c.expires_at > now()) as pending_email,
+    a.email_confirmed_at, a.name, u.timezone, a.created_at"""
 # Also prunes sessions that ended a month ago, and by cascade their refresh tokens.
 INSERT_SESSION = CompiledStatement(
     text(f"""
@@ -83,7 +87,7 @@ def issue_tokens(auth: AuthContext, session_id: str, refresh_token: str, user: A
     """Signs an access token to go with ``refresh_token``; ``user`` is a row of ``SELECT_PROFILE``."""
     ttl = auth.settings.access_ttl
     access = auth.tokens.sign(user.id, session_id, now=int(now().timestamp()), ttl=ttl)
-    profile = {name: user[name] for name in ("id", "email", "name", "timezone", "created_at")}
+    profile = {name: user[name] for name in AccountRead.model_fields}
     return IssuedTokens(access, refresh_token, ttl, profile)
 
 

@@ -130,6 +130,7 @@ OTHER_TABLES = (
     OtherTable("api_tokens", _LOGIN_REASON, "all"),
     OtherTable("calendar_feeds", "a credential: undo must not bring it back", frozenset({"token_hash"})),
     OtherTable("changes", "holds the revisions themselves"),
+    OtherTable("email_changes", _LOGIN_REASON, "all"),
     OtherTable("idempotency_keys", "a copy of responses, with secrets in them, kept for a day", "all"),
     OtherTable("password_resets", _LOGIN_REASON, "all"),
     OtherTable("refresh_tokens", _LOGIN_REASON, "all"),
