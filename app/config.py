@@ -45,8 +45,10 @@ class Settings(BaseSettings):
     )
     rate_limit_chat_per_minute: int = Field(20, ge=0, description="Messages of one user to the assistant.")
     rate_limit_import_per_hour: int = Field(30, ge=0, description="Imports of one user.")
+    rate_limit_export_per_hour: int = Field(60, ge=0, description="Exports of one user, of tasks or of the account.")
     rate_limit_url: SecretStr | None = Field(
-        None, description="Redis or Valkey that counts chat and import: redis://host:6379/0. Empty: PostgreSQL counts."
+        None,
+        description="Redis or Valkey that counts chat, import, export: redis://host:6379/0. Empty: PostgreSQL.",
     )
 
     # Observability

@@ -109,7 +109,7 @@ async def require_person(request: Request) -> Identity:
     return identity
 
 
-def limited(kind: Literal["chat", "import"]) -> Callable[[Request], Awaitable[None]]:
+def limited(kind: Literal["chat", "import", "export"]) -> Callable[[Request], Awaitable[None]]:
     """Returns a dependency that counts a costly request exactly, over all processes, and raises RateLimited.
 
     For a route or a router: ``dependencies=[Depends(limited("import"))]``.

@@ -88,6 +88,7 @@ class Limits:
         self.shared_quotas = {
             "chat": Quota("chat", settings.rate_limit_chat_per_minute, MINUTE_SECONDS),
             "import": Quota("import", settings.rate_limit_import_per_hour, HOUR_SECONDS),
+            "export": Quota("export", settings.rate_limit_export_per_hour, HOUR_SECONDS),
         }
         self.counts: SharedCounter | None = None
 

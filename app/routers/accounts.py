@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Depends, Request, Response, Security
 
-from app.http.dependencies import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer
+from app.http.dependencies import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer, limited
 from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, token_pair_response
 from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
@@ -50,7 +50,7 @@ async def delete_account(
     return response
 
 
-@router.get("/me/export")
+@router.get("/me/export", dependencies=[Depends(limited("export"))])
 async def export_account(auth: Auth, identity: LoggedIn) -> Response:
     """Returns all data that the service keeps about the account, as JSON, without secrets."""
     headers = {"Content-Disposition": 'attachment; filename="todo-export.json"'}

@@ -50,7 +50,13 @@ IMPORT_BODY: dict[str, Any] = {
 }
 
 
-@router.get("/export", status_code=200, response_class=Response, responses={200: EXPORT_RESPONSE})
+@router.get(
+    "/export",
+    status_code=200,
+    response_class=Response,
+    responses={200: EXPORT_RESPONSE},
+    dependencies=[Depends(limited("export"))],
+)
 async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQuery, Query()]) -> Response:
     """Exports all data as a file: `json` can be imported again without loss, `csv` and `ics` hold the tasks.
 

@@ -93,7 +93,8 @@ def url(anyio_backend: str, postgres: ConnectOptions, tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("contract")
     # There are thousands of requests, and some are longer than the server itself would accept.
     limits = {"rate_limit_per_minute": 0, "rate_limit_anonymous_per_minute": 0, "url_limit": 200_000}
-    limits |= {"header_limit": 200_000, "rate_limit_import_per_hour": 0, "rate_limit_chat_per_minute": 0}
+    limits |= {f"rate_limit_{name}": 0 for name in ("import_per_hour", "export_per_hour", "chat_per_minute")}
+    limits |= {"header_limit": 200_000}
     with service(folder, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False, **limits) as running:
         yield f"http://127.0.0.1:{running.ready().port}"
 

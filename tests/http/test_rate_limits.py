@@ -25,6 +25,7 @@ from app.main import create_app
 from app.services.rate_limits.postgres import PRUNE_RATE_LIMITS, FallbackCounter, consume
 from app.services.rate_limits.quota import Quota
 from app.services.rate_limits.redis import RedisCounter, RedisUnavailable
+from tests.accounts.support import Visitor
 from tests.ports import free_port
 from tests.processes import wait_until
 from tests.support import Person, assert_problem, make_token
@@ -125,6 +126,7 @@ async def strict(settings: Settings) -> AsyncIterator[FastAPI]:
         "rate_limit_anonymous_per_minute": 5,
         "rate_limit_chat_per_minute": 4,
         "rate_limit_import_per_hour": 2,
+        "rate_limit_export_per_hour": 3,
     }
     application = create_app(settings.model_copy(update=small))
     application.router.routes.extend(router().routes)
@@ -188,6 +190,15 @@ async def test_requests_without_a_valid_token_count_for_the_ip_address(http: htt
             assert answer.status_code == 200
             assert "ratelimit" not in answer.headers
     assert (await alice.get("/tasks")).status_code == 200  # a valid token is not limited with its network
+
+
+async def test_exports_of_tasks_and_of_the_account_share_a_quota(http: httpx.AsyncClient) -> None:
+    ann = await Visitor(http).register()
+    for path in ("/api/me/export", "/api/auth/me/export", "/api/me/export?format=csv"):
+        assert (await ann.get(path)).status_code == 200
+    for path in ("/api/me/export", "/api/auth/me/export"):
+        assert_limited(await ann.get(path), "export")
+    assert (await ann.get("/api/me/tasks")).status_code == 200
 
 
 async def test_guessed_api_tokens_are_not_looked_up_beyond_the_quota(
