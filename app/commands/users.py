@@ -22,12 +22,14 @@ def read_account(email: str, password: str, name: str, timezone: str) -> Account
     """Returns a new account. Raises ValueError with all that is wrong."""
     from pydantic import ValidationError
 
+    from app.errors.findings import describe_findings, locate_errors, make_findings
     from app.models.accounts import AccountCreate
 
+    given = {"email": email, "password": password, "name": name, "timezone": timezone}
     try:
-        return AccountCreate(email=email, password=password, name=name, timezone=timezone)
+        return AccountCreate(**given)
     except ValidationError as error:
-        raise ValueError("; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())) from None
+        raise ValueError(describe_findings(make_findings(locate_errors(error, given)))) from None
 
 
 async def hash_password(password: str) -> str:

@@ -61,4 +61,4 @@ class InvalidCursor(Invalid):
 
 
 class NoEntityTag(Invalid):
-    code, message = "no_entity_tag", 'An ETag is quoted: If-Match: "7"'
+    code, message = "no_entity_tag", 'An ETag is in quotes: If-Match: "7" or an asterisk.'

@@ -1,11 +1,12 @@
 """Dependencies that routes declare in their signatures: the caller, sessions, path parameters, headers."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from app.auth.claims import Identity
 from app.auth.opaque_tokens import API_TOKEN_PREFIX
@@ -14,14 +15,24 @@ from app.clock import now
 from app.db.session import Session as DatabaseSession
 from app.domain.user_ids import USER_ID_MAX, is_user_id
 from app.errors import (
+    ApiTokenNotFound,
     AppError,
+    CalendarNotFound,
     CalendarTokenInvalid,
+    ChangeNotFound,
+    CommentNotFound,
+    ConversationNotFound,
     ErrorKind,
     InsufficientScope,
     KeysUnavailable,
     LoginRequired,
     NotFound,
     NotYourPath,
+    ProjectNotFound,
+    SessionNotFound,
+    TaskNotFound,
+    ViewNotFound,
+    WebhookNotFound,
 )
 from app.http.openapi.texts import BEARER_DESCRIPTION
 from app.http.rate_limits import Limits
@@ -32,7 +43,7 @@ from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import RevocationCache
 
-ME_PATH = "me"
+ME_PATH, SESSION_ID_MAX = "me", 64
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 bearer = HTTPBearer(
     auto_error=False,
@@ -207,41 +218,54 @@ FeedSession = Annotated[DatabaseSession, Depends(open_feed_session)]
 ReadSession = Annotated[DatabaseSession, Depends(open_read_session)]
 
 
-def _parse_row_id(value: Any) -> int:
-    """Returns a positive 64-bit integer in canonical form. Raises NotFound for anything else: no row has such an id."""
+def _parse_row_id(value: Any, absent: type[NotFound]) -> int:
+    """Returns a positive 64-bit integer in canonical form. Raises ``absent`` for others: no row has such an id."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and value[0] != "0" and len(value) <= 19:
         number = int(value)
         if number <= MAX_ID:
             return number
-    raise NotFound
+    raise absent
 
 
-def _row_id(example: int) -> tuple[BeforeValidator, WithJsonSchema]:
+def _row_id(example: int, absent: type[NotFound]) -> tuple[BeforeValidator, WithJsonSchema]:
     schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [example]}
-    return BeforeValidator(_parse_row_id), WithJsonSchema(schema)
+    return BeforeValidator(partial(_parse_row_id, absent=absent)), WithJsonSchema(schema)
 
 
-TaskId = Annotated[int, Path(description="Id of the task."), *_row_id(7)]
-ProjectId = Annotated[int, Path(description="Id of the project."), *_row_id(3)]
-CommentId = Annotated[int, Path(description="Id of the comment."), *_row_id(3)]
-ViewId = Annotated[int, Path(description="Id of the view."), *_row_id(2)]
+def _parse_session_id(value: str) -> str:
+    if len(value) > SESSION_ID_MAX:
+        raise SessionNotFound
+    return value
+
+
+TaskId = Annotated[int, Path(description="Id of the task."), *_row_id(7, TaskNotFound)]
+ProjectId = Annotated[int, Path(description="Id of the project."), *_row_id(3, ProjectNotFound)]
+CommentId = Annotated[int, Path(description="Id of the comment."), *_row_id(3, CommentNotFound)]
+ViewId = Annotated[int, Path(description="Id of the view."), *_row_id(2, ViewNotFound)]
 TagName = Annotated[
     str,
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
     cleaned(TAG_MAX),
 ]
-Revision = Annotated[int, Path(description="The revision of a write."), *_row_id(42)]
-WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3)]
-FeedId = Annotated[int, Path(description="Id of the calendar feed."), *_row_id(3)]
-ConversationId = Annotated[int, Path(description="Id of the conversation."), *_row_id(3)]
-TokenId = Annotated[int, Path(description="Id of the API token."), *_row_id(3)]
-SessionId = Annotated[str, Path(description="Id of the session.", min_length=1, max_length=64)]
+Revision = Annotated[int, Path(description="The revision of a write."), *_row_id(42, ChangeNotFound)]
+WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3, WebhookNotFound)]
+FeedId = Annotated[int, Path(description="Id of the calendar feed."), *_row_id(3, CalendarNotFound)]
+ConversationId = Annotated[int, Path(description="Id of the conversation."), *_row_id(3, ConversationNotFound)]
+TokenId = Annotated[int, Path(description="Id of the API token."), *_row_id(3, ApiTokenNotFound)]
+SessionId = Annotated[
+    str,
+    Path(description="Id of the session.", json_schema_extra={"minLength": 1, "maxLength": SESSION_ID_MAX}),
+    AfterValidator(_parse_session_id),
+]
 IfMatch = Annotated[
     str | None,
     Header(
+        alias="If-Match",
         description='Write only if the ETag is still this one, e.g. `"7"`.',
         examples=['"7"'],
         json_schema_extra={"pattern": r'^\*$|"[!#-~]*"'},
     ),
 ]
-IfNoneMatch = Annotated[str | None, Header(description="Return 304 when the ETag is still one of these.")]
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", description="Return 304 when the ETag is still one of these.")
+]

@@ -14,7 +14,8 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app.errors import AppError, BodyTooLarge, ErrorKind
-from app.errors.findings import make_finding
+from app.errors.findings import make_findings
+from app.models.task_aliases import SENT_NAMES
 from app.observability.request_context import request_id
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ STATUS_TITLES = {
     507: "Insufficient Storage",
 }
 FINDINGS_MAX, FINDINGS_SIZE = 100, 32_768  # of one response, and their bytes: it has 64 KB at most
+LIBRARY_ERRORS_MAX = 400  # that become findings: a union has several errors at one place
 DETAIL_MAX = 2_000  # characters
 HTTP_ERROR_CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -111,11 +113,12 @@ def problem_from_error(error: AppError) -> Response:
 def problem_from_validation(error: RequestValidationError) -> Response:
     """Returns 422 with the first findings, and never the input itself, which may be a password or a title."""
     found = error.errors()
-    errors = [make_finding(each) for each in found[:FINDINGS_MAX]]
-    first = errors[0] if errors else {"loc": [], "msg": "invalid"}
-    where = ".".join(str(part) for part in first["loc"][1:]) or "request"
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return problem(422, "validation_error", f"{where}: {first['msg']}{more}", errors=_limit_findings(errors))
+    errors = make_findings(found[:LIBRARY_ERRORS_MAX], SENT_NAMES)
+    first, others = errors[0], len(errors) - 1 + len(found[LIBRARY_ERRORS_MAX:])
+    where = ".".join(str(part) for part in first["loc"][1:]) or first["loc"][0]
+    more = f" There {'is 1 more error' if others == 1 else f'are {others} more errors'}." if others else ""
+    detail = f"{where}: {first['msg']}{more}"
+    return problem(422, "validation_error", detail, errors=_limit_findings(errors[:FINDINGS_MAX]))
 
 
 def _limit_findings(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
 from app.errors import Contention
+from app.errors.findings import locate_errors
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
@@ -186,7 +187,7 @@ def _text_field(field: Any, place: str) -> Bind:
             return
         values[name], found = field.validate(raw, values, loc=loc)
         if found:
-            errors.extend(found)
+            errors.extend({**error, "sent": {place: {alias: raw}}} for error in found)
 
     return bind
 
@@ -212,7 +213,7 @@ def _query_model(field: Any) -> Bind:
         try:
             values[name] = model.model_validate(_query_dict(request, model, lenient))
         except ValidationError as error:
-            errors.extend(_with_location(error, "query"))
+            errors.extend(locate_errors(error, _query_dict(request, model, lenient), "query"))
             return
         if len(key[0]) <= MAX_CACHED_QUERY_BYTES:
             if len(parsed) >= MAX_CACHED_QUERIES:
@@ -256,7 +257,7 @@ def _body(field: Any, most: int) -> Bind:
         try:
             values[name] = adapter.validate_python(data, context={"description_max": settings.description_max})
         except ValidationError as error:
-            errors.extend(_with_location(error, "body"))
+            errors.extend(locate_errors(error, data, "body"))
 
     return bind
 
@@ -265,7 +266,3 @@ def _body_names(annotation: Any) -> frozenset[str] | None:
     """Returns the fields of the body's model, also of an optional one (``Model | None``); None when it is no model."""
     models = [kind for kind in (get_args(annotation) or (annotation,)) if hasattr(kind, "model_fields")]
     return frozenset().union(*(kind.model_fields for kind in models)) if models else None
-
-
-def _with_location(error: ValidationError, place: str) -> list[dict[str, Any]]:
-    return [{**e, "loc": (place, *e["loc"])} for e in error.errors(include_url=False, include_input=False)]

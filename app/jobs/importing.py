@@ -17,6 +17,7 @@ import msgspec
 from app.db.database import Database
 from app.db.session import Session
 from app.errors import AppError, UnknownTimeZone
+from app.errors.findings import OTHER_SENTENCES
 from app.schemas.transfer import ERRORS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.import_lease import ImportLease
@@ -185,7 +186,7 @@ class Import:
                 self._references.set_references(row, item)
             elif entity == "comments":
                 if item.task is None:
-                    raise row_error("task_id", "Field required", "missing")
+                    raise row_error("task_id", OTHER_SENTENCES["missing"], "missing")
                 row["task_id"] = self._references.find("tasks", item.task)
             elif entity == "views":
                 self._references.set_view_references(row["parameters"], item)

@@ -14,7 +14,7 @@ from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
 from app.models.columns import nullable_instant, written_at
-from app.models.types import Instant, RequestModel, UpdateModel, cleaned
+from app.models.types import Instant, RequestModel, UpdateModel, cleaned, field_error
 
 EMAIL_MAX, ACCOUNT_NAME_MAX = 254, 100  # RFC 5321, 4.5.3.1.3: a path has 256 octets with its brackets
 PASSWORD_MIN, PASSWORD_MAX = 8, 128
@@ -79,7 +79,7 @@ def _email(value: str) -> str:
         # Names of an intranet are accepted, and there are no DNS queries.
         found = validate_email(value.strip(), check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError as error:
-        raise PydanticCustomError("email", "Not an e-mail address: {reason}", {"reason": str(error)}) from None
+        raise PydanticCustomError("email", "Expected an e-mail address: {reason}", {"reason": str(error)}) from None
     return found.normalized
 
 
@@ -95,7 +95,7 @@ def known_time_zones() -> set[str]:
 
 def _timezone(value: str) -> str:
     if value not in known_time_zones():
-        raise PydanticCustomError("timezone", "Not a time zone of the IANA database, such as Europe/Berlin")
+        raise PydanticCustomError("timezone", "Expected a time zone of the IANA database, such as Europe/Berlin.")
     return value
 
 
@@ -148,7 +148,7 @@ class AccountUpdate(UpdateModel):
     @model_validator(mode="after")
     def _has_password(self) -> "AccountUpdate":
         if "email" in self.model_fields_set and "current_password" not in self.model_fields_set:
-            raise PydanticCustomError("password_needed", "Send current_password to change the e-mail")
+            raise field_error("current_password", "password_needed", "Send current_password to change the e-mail.")
         return self
 
 

@@ -46,9 +46,9 @@ class ApiToken(SQLModel, table=True):
 
 def _future_instant(value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise PydanticCustomError("instant", "An expiry is an instant with its offset, such as 2027-01-01T00:00:00Z")
+        raise PydanticCustomError("instant", "An expiry is an instant with its offset, such as 2027-01-01T00:00:00Z.")
     if value <= now():
-        raise PydanticCustomError("past", "The expiry has already passed")
+        raise PydanticCustomError("past", "The expiry has already passed.")
     return value
 
 

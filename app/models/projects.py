@@ -1,10 +1,12 @@
 """Projects, which contain tasks. A task without one is in the inbox."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic_core import PydanticCustomError
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -73,7 +75,17 @@ PROJECTS = table_of(Project)
 ProjectName = Annotated[
     StrictStr, visible(PROJECT_NAME_MAX), Field(min_length=1, max_length=PROJECT_NAME_MAX, examples=["Home"])
 ]
-Color = Annotated[StrictStr, Field(pattern=COLOR_PATTERN, examples=["#3366ff"]), AfterValidator(str.lower)]
+
+
+def _color(value: str) -> str:
+    if re.fullmatch(COLOR_PATTERN, value) is None:
+        raise PydanticCustomError("color", "Expected a color such as #3366ff.")
+    return value.lower()
+
+
+Color = Annotated[
+    StrictStr, AfterValidator(_color), Field(json_schema_extra={"pattern": COLOR_PATTERN}, examples=["#3366ff"])
+]
 PROJECT_EXAMPLE: Any = {
     "id": 3,
     "user_id": "alice",

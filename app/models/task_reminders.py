@@ -12,7 +12,7 @@ from app.models.types import parse_date_or_instant, raw_items
 REMINDERS_MAX = 10
 LONGEST_REMINDER = timedelta(days=366)
 REMINDER_HELP = (
-    "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D"
+    "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D."
 )
 # RFC 5545, 3.3.6: weeks are not combined with other units. The digits are bounded so that int() stays cheap.
 _DURATION_TEXT = re.compile(
@@ -32,7 +32,7 @@ def _duration(text: str) -> str | None:
     whole = int(weeks or 0) * 7 + int(days or 0)
     left = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     if timedelta(days=whole, seconds=left) > LONGEST_REMINDER:
-        raise PydanticCustomError("reminder_range", "A reminder is at most 366 days from the due date")
+        raise PydanticCustomError("reminder_range", "A reminder is at most 366 days from the due date.")
     clock = "".join(f"{number}{unit}" for number, unit in zip(_split_seconds(left), "HMS", strict=True) if number)
     text = f"P{f'{whole}D' if whole else ''}{f'T{clock}' if clock else ''}"
     return "PT0S" if text == "P" else ("-" if sign == "-" else "") + text

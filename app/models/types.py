@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
 INVISIBLE_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
@@ -36,7 +36,7 @@ _DATE_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT_TEXT = re.compile(
     _DATE_TEXT.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?"
 )
-DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z"
+DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z."
 
 
 class RequestModel(BaseModel):
@@ -64,14 +64,17 @@ class UpdateModel(RequestModel):
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
         if self.model_fields_set <= self.ABOUT:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
+            raise PydanticCustomError("empty_update", "Send at least one field to change.")
         return self
 
 
-def too_long(limit: int) -> PydanticCustomError:
-    return PydanticCustomError(
-        "string_too_long", "String should have at most {max_length} characters", {"max_length": limit}
-    )
+def field_error(field: str, type_: str, message: str, **context: Any) -> PydanticCustomError:
+    """Returns an error of one field, for validators of a whole model, whose errors otherwise have no name."""
+    return PydanticCustomError(type_, message, {**context, "field": field})
+
+
+def too_long(limit: int) -> PydanticKnownError:
+    return PydanticKnownError("string_too_long", {"max_length": limit})
 
 
 def clean_text(value: str, limit: int) -> str:
@@ -82,15 +85,15 @@ def clean_text(value: str, limit: int) -> str:
     if len(value) > RAW_FACTOR * limit:  # before any work that grows with the length
         raise too_long(limit)
     if "\0" in value:
-        raise PydanticCustomError("nul_character", "Text must not contain the NUL character")
+        raise PydanticCustomError("nul_character", "Text must not contain the NUL character.")
     if value.isascii():
         return value
     if _LONE_SURROGATE.search(value):
-        raise PydanticCustomError("lone_surrogate", "Text must not contain half of a surrogate pair")
+        raise PydanticCustomError("lone_surrogate", "Text must not contain half of a surrogate pair.")
     if _PAIRED_MARKS.search(value):
         value = value.translate(PAIRED_MARKS)
     if _MARKS_RUN.search(bytes(map(unicodedata.combining, value))):
-        raise PydanticCustomError("too_many_marks", "A letter should have at most {marks} marks", {"marks": MARKS_MAX})
+        raise PydanticCustomError("too_many_marks", "A letter has at most {marks} marks.", {"marks": MARKS_MAX})
     return unicodedata.normalize("NFC", value)
 
 
@@ -98,7 +101,7 @@ def visible_text(value: str, limit: int) -> str:
     """Returns the text, trimmed and cleaned by ``clean_text``. Refuses text without a visible character."""
     value = clean_text(value, limit).strip()
     if not any(c not in BLANK_CHARACTERS and unicodedata.category(c) not in INVISIBLE_CATEGORIES for c in value):
-        raise PydanticCustomError("blank_text", "Text must have at least one visible character")
+        raise PydanticCustomError("blank_text", "Text must have at least one visible character.")
     return value
 
 
@@ -117,7 +120,7 @@ def parse_date_or_instant(value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo is not None and MIN_YEAR <= value.year <= MAX_YEAR:
         value = value.astimezone(UTC)
     if not MIN_YEAR <= value.year <= MAX_YEAR:
-        raise PydanticCustomError("date_range", f"A date must be in the years {MIN_YEAR} to {MAX_YEAR}")
+        raise PydanticCustomError("date_range", f"A date is in the years {MIN_YEAR} to {MAX_YEAR}.")
     return value
 
 
@@ -171,7 +174,9 @@ def raw_items(limit: int) -> BeforeValidator:
 
     def check(value: Any) -> Any:
         if isinstance(value, list) and len(value) > RAW_FACTOR * limit:
-            raise PydanticCustomError("too_long", "List should have at most {max_length} items", {"max_length": limit})
+            raise PydanticKnownError(
+                "too_long", {"field_type": "List", "max_length": limit, "actual_length": len(value)}
+            )
         return value
 
     return BeforeValidator(check)

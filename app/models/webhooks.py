@@ -96,11 +96,17 @@ Events = Annotated[
 
 
 class WebhookCreate(RequestModel):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"url": "https://example.com/hooks/todo", "events": ["task.completed"]}]}
+    )
+
     url: Url
     events: Events = []
 
 
 class WebhookUpdate(UpdateModel):
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"active": True}]})
+
     url: Url | MISSING = MISSING
     events: Events | MISSING = MISSING
     active: StrictBool | MISSING = Field(MISSING, description="true: resume deliveries after it was disabled.")

@@ -19,7 +19,7 @@ STREAM_RESPONSE: dict[str, Any] = {
     "content": {"text/event-stream": {"schema": {"type": "string"}}},
 }
 # EventSource repeats the first URL when it reconnects, so the header is newer than ?since.
-LastEventId = Annotated[Since | None, Header(description="The id of the last event seen.")]
+LastEventId = Annotated[Since | None, Header(alias="Last-Event-ID", description="The id of the last event seen.")]
 UNDO_REFUSED = {"description": "Fields that it wrote have changed since; `detail` names them."}
 CHANGES_GONE: dict[int | str, dict[str, Any]] = {
     410: {"description": "Changes since that revision are no longer kept: list again."}

@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.types import RequestModel, RowId
+from app.models.types import RequestModel, RowId, field_error
 from app.schemas.queries import QueryId
 
 
@@ -34,12 +34,16 @@ class ProjectDeletion(RequestModel):
     @model_validator(mode="after")
     def _both_or_neither(self) -> "ProjectDeletion":
         if (self.tasks is WhatOfTasks.MOVE) != (self.to is not None):
-            raise PydanticCustomError("move_where", "tasks=move needs to=<project id or inbox>, and only it takes one")
+            raise field_error(
+                "to", "move_where", "tasks=move needs to (a project's id or inbox), tasks=trash takes none."
+            )
         return self
 
 
 class Move(RequestModel):
     """Directly before or after another one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"before": 3}]})
 
     before: RowId | None = None
     after: RowId | None = None
@@ -47,5 +51,5 @@ class Move(RequestModel):
     @model_validator(mode="after")
     def _one_place(self) -> "Move":
         if (self.before is None) == (self.after is None):
-            raise PydanticCustomError("one_place", "Send either before or after")
+            raise PydanticCustomError("one_place", "Send either before or after.")
         return self

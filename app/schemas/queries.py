@@ -3,18 +3,22 @@
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticKnownError
 
-from app.models.types import RequestModel, RowId
+from app.models.types import RequestModel, RowId, field_error
 from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 
 
+def is_digits(value: Any) -> bool:
+    """Returns whether ``value`` is a whole number: int() also accepts "+1", "1_0" and digits of other scripts."""
+    if isinstance(value, str):
+        return value.isascii() and value.isdigit() and len(value) <= 19
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def parse_digits(value: Any) -> Any:
-    # int() also accepts "+1", "1_0" and digits of other scripts; a query has one spelling of a number
-    if not isinstance(value, int) and not (
-        isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19
-    ):
-        raise PydanticCustomError("int_parsing", "Input should be a whole number without sign")
+    if not is_digits(value):
+        raise PydanticKnownError("int_parsing")
     return value
 
 
@@ -24,7 +28,7 @@ def parse_flag(value: Any) -> Any:
             return True
         case "false" | "0" | False:
             return False
-    raise PydanticCustomError("bool_parsing", "Input should be true or false")
+    raise PydanticKnownError("bool_parsing")
 
 
 def _parse_id(value: Any) -> Any:
@@ -56,7 +60,7 @@ class PageQuery(RequestModel):
     @model_validator(mode="after")
     def _one_way_of_paging(self) -> Self:
         if self.cursor is not None and self.offset is not None:
-            raise PydanticCustomError("paging_conflict", "Page by cursor or by offset, not by both")
+            raise field_error("cursor", "paging_conflict", "Page by cursor or by offset, not by both.")
         return self
 
 

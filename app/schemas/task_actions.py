@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import MISSING, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.models.task_fields import Subtasks
 from app.models.tasks import TaskBody
@@ -21,7 +21,7 @@ class TaskComplete(TaskBody):
 def require_one_place(names: set[str]) -> None:
     """Raises PydanticCustomError unless ``names``, the fields sent, give one place."""
     if not names or {"before", "after"} <= names:
-        raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id")
+        raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id.")
 
 
 class TaskMove(RequestModel):
@@ -42,14 +42,14 @@ class TaskMove(RequestModel):
 
 def _instant(value: Any) -> datetime:
     if not isinstance(value := parse_date_or_instant(value), datetime):
-        raise PydanticCustomError("instant", "Until when is an instant such as 2026-12-01T09:00:00Z")
+        raise PydanticCustomError("instant", "Until when is an instant such as 2026-12-01T09:00:00Z.")
     return value
 
 
 def _number(value: Any) -> Any:
     # Neither true nor "5"; 5.0 is a whole number to JSON Schema.
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("int_type", "Input should be a whole number")
+        raise PydanticKnownError("int_type")
     return value
 
 
@@ -64,5 +64,5 @@ class Snooze(RequestModel):
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if len(self.model_fields_set) != 1:
-            raise PydanticCustomError("snooze", "Send either until or minutes")
+            raise PydanticCustomError("snooze", "Send either until or minutes.")
         return self

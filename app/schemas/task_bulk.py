@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from app.models.task_fields import Description, DueDate, Priority, Tags
 from app.models.task_reminders import ReminderList
-from app.models.types import Int64, RequestModel, RowId
+from app.models.types import Int64, RequestModel, RowId, field_error
 from app.schemas.task_query import TaskConditions
 
 BULK_MAX = 1_000
@@ -38,7 +38,7 @@ class BulkStatus(StrEnum):
 
 def _require_unique(ids: list[int]) -> list[int]:
     if len(set(ids)) != len(ids):
-        raise PydanticCustomError("not_unique", "Each id can be sent once")
+        raise PydanticCustomError("not_unique", "Each id can be sent once.")
     return ids
 
 
@@ -64,13 +64,13 @@ class BulkChange(RequestModel):
     def _not_contradictory(self) -> Self:
         sent = self.model_fields_set
         if not sent:
-            raise PydanticCustomError("empty_update", "Send at least one field to change")
+            raise PydanticCustomError("empty_update", "Send at least one field to change.")
         if sent >= PLACE_FIELDS:
-            raise PydanticCustomError(
-                "two_places", "Send project_id or parent_id: a subtask is in its parent's project"
+            raise field_error(
+                "parent_id", "two_places", "Send project_id or parent_id: a subtask is in its parent's project."
             )
         if "tags" in sent and sent & {"add_tags", "remove_tags"}:
-            raise PydanticCustomError("tags_conflict", "Send tags, or add_tags and remove_tags")
+            raise field_error("tags", "tags_conflict", "Send tags, or add_tags and remove_tags.")
         return self
 
 
@@ -110,13 +110,13 @@ class BulkWrite(RequestModel):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if len(self.model_fields_set & {"ids", "filter"}) != 1:
-            raise PydanticCustomError("ids_or_filter", "Send ids or filter")
+            raise PydanticCustomError("ids_or_filter", "Send either ids or filter.")
         change = self.change
         takes_change = self.action in (BulkAction.UPDATE, BulkAction.MOVE)
         if takes_change != isinstance(change, BulkChange):
-            raise PydanticCustomError("bulk_change", "update and move need a change, the other actions take none")
+            raise field_error("change", "bulk_change", "update and move need a change, the other actions take none.")
         if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE_FIELDS:
-            raise PydanticCustomError("bulk_move", "move takes project_id or parent_id")
+            raise field_error("change", "bulk_move", "move takes project_id or parent_id.")
         return self
 
 

@@ -1,15 +1,17 @@
 """The query of a task list, with the parameter names of other front-ends."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticKnownError
 
+from app.models.task_aliases import CONDITION_ALIASES, FILTER_ALIASES, PAGE_ALIASES
 from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
-from app.models.types import DateOrInstant, RequestModel, cleaned
-from app.pagination import LIMIT_DEFAULT
-from app.schemas.queries import PageQuery, QueryFlag, QueryId, parse_digits, parse_flag
+from app.models.types import DateOrInstant, RequestModel, cleaned, field_error
+from app.pagination import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+from app.schemas.queries import PageQuery, QueryFlag, QueryId, is_digits, parse_flag
 
 SEARCH_MAX = 200
 
@@ -50,8 +52,7 @@ class TrashQuery(PageQuery):
 class TaskConditions(RequestModel):
     """The filters of tasks. All must match."""
 
-    # other names of parameters that existing front-ends send; not documented
-    ALIASES: ClassVar[dict[str, str]] = {"status_filter": "status", "completed": "status", "q": "search"}
+    ALIASES: ClassVar[Mapping[str, str]] = CONDITION_ALIASES
 
     status: Status = Status.ALL
     search: Annotated[str, cleaned(SEARCH_MAX), Field(max_length=SEARCH_MAX)] | None = Field(
@@ -84,7 +85,7 @@ class TaskConditions(RequestModel):
             name, value = cls.ALIASES[alias], data[alias]
             if name in resolved:
                 both = {"alias": alias, "name": name}
-                raise PydanticCustomError("alias_conflict", "{alias} and {name} mean the same: send one", both)
+                raise field_error(alias, "alias_conflict", "{alias} and {name} mean the same: send one.", **both)
             resolved[name] = _translate(alias, value, data)
         if resolved.get("sort") == "created":
             resolved["sort"] = Sort.CREATED_AT
@@ -104,7 +105,7 @@ class TaskConditions(RequestModel):
 class TaskFilter(TaskConditions):
     """The filters and the order of tasks."""
 
-    ALIASES: ClassVar[dict[str, str]] = {**TaskConditions.ALIASES, "sort_by": "sort", "sort_order": "order"}
+    ALIASES: ClassVar[Mapping[str, str]] = FILTER_ALIASES
 
     sort: Sort = Field(
         Sort.CREATED_AT,
@@ -116,7 +117,9 @@ class TaskFilter(TaskConditions):
     @model_validator(mode="after")
     def _relevance_of_something(self) -> Self:
         if self.sort is Sort.RELEVANCE and not (self.search and self.search.strip()):
-            raise PydanticCustomError("relevance_of_nothing", "Sorting by relevance needs words to search for")
+            raise field_error(
+                "sort", "relevance_of_nothing", "Sorting by relevance needs words to look for, in search."
+            )
         return self
 
     @property
@@ -129,16 +132,29 @@ class TaskFilter(TaskConditions):
 class TaskQuery(PageQuery, TaskFilter):
     """Filters, order and page."""
 
-    ALIASES: ClassVar[dict[str, str]] = {**TaskFilter.ALIASES, "skip": "offset", "page": "offset"}
+    ALIASES: ClassVar[Mapping[str, str]] = PAGE_ALIASES
 
 
 def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:
     """Converts the value of an alias into that of the parameter."""
     if alias == "completed":
-        return Status.COMPLETED if parse_flag(value) else Status.PENDING
+        return _status(alias, value)
     if alias == "page":
-        number, limit = int(parse_digits(value)), int(parse_digits(data.get("limit", LIMIT_DEFAULT)))
-        if number < 1:
-            raise PydanticCustomError("page", "Pages are counted from 1")
-        return (number - 1) * limit
+        return _offset(alias, value, data.get("limit", LIMIT_DEFAULT))
     return value
+
+
+def _status(alias: str, value: Any) -> Status:
+    try:
+        return Status.COMPLETED if parse_flag(value) else Status.PENDING
+    except PydanticKnownError:
+        raise field_error(alias, "bool_parsing", "Expected true or false.") from None
+
+
+def _offset(alias: str, value: Any, limit: Any) -> int:
+    """Returns the first row of a page. A wrong ``limit`` counts as the default: it is reported itself."""
+    rows = int(limit) if is_digits(limit) and 1 <= int(limit) <= LIMIT_MAX else LIMIT_DEFAULT
+    last = OFFSET_MAX // rows + 1
+    if not is_digits(value) or not 1 <= int(value) <= last:
+        raise field_error(alias, "page", "Expected a whole number from 1 to {last}.", last=last)
+    return (int(value) - 1) * rows

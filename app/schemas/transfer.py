@@ -47,7 +47,7 @@ class CalendarQuery(RequestModel):
 
 def _require_offset(value: Any) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
-        raise PydanticCustomError("instant", "Input should be an instant with its offset")
+        raise PydanticCustomError("instant", "Expected an instant with its offset, such as 2026-12-01T09:00:00Z.")
     return value
 
 
@@ -138,7 +138,7 @@ class ImportReport(BaseModel):
                         {
                             "entity": "tasks",
                             "row": 3,
-                            "errors": [{"loc": ["title"], "msg": "Field required", "type": "missing"}],
+                            "errors": [{"loc": ["title"], "msg": "This is required.", "type": "missing"}],
                         }
                     ],
                     "timezone": "Europe/Berlin",

@@ -80,7 +80,7 @@ async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) 
     if row.status is None:
         return None
     if row.fingerprint != fingerprint:
-        raise IdempotencyKeyReused
+        raise IdempotencyKeyReused(loc=("header", "Idempotency-Key"))
     return StoredResponse(row.status, row.headers, row.body)
 
 

@@ -116,4 +116,4 @@ async def test_the_demo_account_can_log_in_with_the_printed_password(
     assert len((await client.get("/api/me/projects", headers=token)).json()) == 6
     wrong = run_todo("seed", "--email", "nobody", cwd=tmp_path, **options(settings))
     assert wrong.returncode == 1
-    assert wrong.stderr.startswith("todo: email: Not an e-mail address")
+    assert wrong.stderr.startswith("todo: email: Expected an e-mail address")

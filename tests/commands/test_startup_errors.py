@@ -188,7 +188,7 @@ async def test_a_login_without_the_privilege_to_migrate_is_refused_with_the_reas
     ("settings", "said"),
     [
         ({"jwt_secret": "tooshort"}, "JWT_SECRET: must be at least 32 bytes"),
-        ({"port": "http"}, "PORT: Input should be a valid integer"),
+        ({"port": "http"}, "PORT: Expected a whole number in digits"),
         (
             {"database_url": "postgresql://u:hidden@127.0.0.1:1/d"},
             "with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER",

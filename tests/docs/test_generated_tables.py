@@ -3,6 +3,10 @@
 ``python -m tests.docs.test_generated_tables`` writes them.
 """
 
+import ast
+import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,10 @@ import pytest
 import app.commands
 import app.main  # noqa: F401 - with both, every module that defines an error is imported
 from app.errors import AppError
+from app.errors.findings import EXPECTED_VALUES, OTHER_SENTENCES, UNEXPLAINED_ERROR
 from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
 from tests.db.test_statement_budget import BUDGET
+from tests.rules.test_architecture import module_of, sources
 
 DOCS = Path(__file__).parents[2] / "docs"
 # Errors without a class: the framework's refusals, validation errors, bugs.
@@ -41,6 +47,33 @@ def errors_table() -> str:
     return text
 
 
+def findings_table() -> str:
+    """Returns the types of validation errors: the library's as responses name them, and those of this service."""
+    rows: dict[str, set[str]] = {}
+    for type_, text in EXPECTED_VALUES.values():
+        rows.setdefault(type_, set()).add(f"Expected {text}.".replace("{{}}", "{}").replace("{plural}", "s"))
+    for type_, sentence in (*OTHER_SENTENCES.items(), UNEXPLAINED_ERROR, *own_findings()):
+        rows.setdefault(type_, set()).add(sentence)
+    text = "| Type | Says |\n|---|---|\n"
+    for type_, said in sorted(rows.items()):
+        words = re.sub(r"\{(\w+)\}", r"*\1*", " Or: ".join(sorted(said)))
+        text += f"| `{type_}` | {words} |\n"
+    return text
+
+
+def own_findings() -> Iterator[tuple[str, str]]:
+    """Yields the type and the sentence of each error that a validator of the service raises."""
+    positions = {"PydanticCustomError": 0, "field_error": 1}  # of the type; the sentence is next
+    for source in sources():
+        for node in source.nodes:
+            name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name in positions:
+                type_, sentence = node.args[positions[name] : positions[name] + 2]
+                if isinstance(type_, ast.Constant):
+                    names = vars(sys.modules[module_of(source)])
+                    yield str(type_.value), eval(compile(ast.Expression(sentence), source.name, "eval"), names)
+
+
 def round_trips_table() -> str:
     text = "| Request | Body | Round trips |\n|---|---|--:|\n"
     for (method, path, body), trips in BUDGET.items():
@@ -51,6 +84,7 @@ def round_trips_table() -> str:
 
 TABLES: list[Any] = [
     ("errors.md", "errors", errors_table),
+    ("errors.md", "findings", findings_table),
     ("performance.md", "round trips", round_trips_table),
 ]
 

@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.config import Settings
+from app.errors.findings import OTHER_SENTENCES
 from app.main import create_app
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.pagination import Cursor
@@ -448,7 +449,7 @@ async def test_a_forged_title_cursor_is_harmless(alice: Person, value: str | int
 async def test_an_unknown_query_parameter_is_named(alice: Person) -> None:
     problem = assert_problem(await alice.get("/tasks?limt=5"), 422, "validation_error")
     assert problem["errors"] == [
-        {"loc": ["query", "limt"], "msg": "Extra inputs are not permitted", "type": "extra_forbidden"}
+        {"loc": ["query", "limt"], "msg": OTHER_SENTENCES["extra_forbidden"], "type": "extra_forbidden"}
     ]
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from app.clock import now
 from app.config import Settings
 from app.errors import TooManyRows
+from app.errors.findings import OTHER_SENTENCES
 from app.http import body as http_body
 from app.http.problems import FINDINGS_MAX
 from app.http.responses import encode_list
@@ -51,7 +52,7 @@ async def test_a_letter_has_at_most_the_allowed_number_of_marks(alice: Person) -
     assert (await alice.add(letter))["title"] == letter
     problem = assert_problem(await alice.post("/tasks", {"title": letter + "\u0301"}), 422, "validation_error")
     assert problem["errors"] == [
-        {"loc": ["body", "title"], "msg": f"A letter should have at most {MARKS_MAX} marks", "type": "too_many_marks"}
+        {"loc": ["body", "title"], "msg": f"A letter has at most {MARKS_MAX} marks.", "type": "too_many_marks"}
     ]
 
 
@@ -60,7 +61,7 @@ async def test_a_text_far_too_long_is_refused_with_the_limit_of_its_field(alice:
     """Whichever bound refuses it, the reported limit is that of the field."""
     title = "x" + letter * (RAW_FACTOR * TITLE_MAX)
     problem = assert_problem(await alice.post("/tasks", {"title": title}), 422)
-    assert problem["detail"] == f"title: String should have at most {TITLE_MAX} characters"
+    assert problem["detail"] == f"title: Expected at most {TITLE_MAX} characters."
 
 
 async def test_text_may_be_longer_before_trimming_and_composing(alice: Person) -> None:
@@ -74,14 +75,14 @@ async def test_text_may_be_longer_before_trimming_and_composing(alice: Person) -
 async def test_a_list_far_too_long_is_one_validation_error(alice: Person, item: Any) -> None:
     answer = await alice.post("/tasks", {"title": "x", "tags": [item] * (RAW_FACTOR * TAGS_MAX + 1)})
     problem = assert_problem(answer, 422)
-    assert problem["detail"] == f"tags: List should have at most {TAGS_MAX} items"
+    assert problem["detail"] == f"tags: Expected at most {TAGS_MAX} items."
     assert len(problem["errors"]) == 1
 
 
 async def test_a_refusal_lists_the_first_errors_and_counts_all(alice: Person) -> None:
     unknown = {f"name{number}": 1 for number in range(NAMES_MAX - 1)}
     problem = assert_problem(await alice.post("/tasks", {"title": "x", **unknown}), 422)
-    assert problem["detail"] == f"name0: Extra inputs are not permitted (and {NAMES_MAX - 2} more)"
+    assert problem["detail"] == f"name0: {OTHER_SENTENCES['extra_forbidden']} There are {NAMES_MAX - 2} more errors."
     assert len(problem["errors"]) == FINDINGS_MAX
 
 

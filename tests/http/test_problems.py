@@ -169,7 +169,7 @@ async def test_422_lists_every_error_with_its_location(alice: Person) -> None:
         ("body", "title"), ("body", "completed"), ("body", "tags", 1), ("body", "due_date"), ("body", "colour"),
     }  # fmt: skip
     assert all(set(error) == {"loc", "msg", "type"} for error in problem["errors"])
-    assert problem["detail"].endswith("(and 4 more)")
+    assert problem["detail"].endswith("There are 4 more errors.")
     assert len(problem["errors"]) == 5
 
 

@@ -12,8 +12,11 @@ from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.db.session import Session
 from app.errors import BadArguments, InsufficientScope, UnknownTool
-from app.errors.findings import make_finding
+from app.errors.findings import describe_findings, locate_errors, make_findings
+from app.models.task_aliases import SENT_NAMES
 from app.services.assistant.agent_writes import begin_agent_write, record_agent_writes
+
+FINDINGS_FOR_MODEL = 5  # that a model can correct in its next call
 
 
 def find_tool(name: str, *, may_write: bool = True) -> Tool:
@@ -31,9 +34,8 @@ def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
     try:
         return tool.arguments.model_validate(arguments, context={"description_max": description_max})
     except ValidationError as error:
-        found = [make_finding(each) for each in error.errors(include_url=False, include_input=False)[:5]]
-        texts = [f"{'.'.join(str(part) for part in each['loc']) or 'arguments'}: {each['msg']}" for each in found]
-        raise BadArguments("; ".join(texts)) from None
+        found = make_findings(locate_errors(error, arguments), SENT_NAMES)[:FINDINGS_FOR_MODEL]
+        raise BadArguments(describe_findings(found, "arguments")) from None
 
 
 @retry_on_contention

@@ -10,8 +10,6 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic_core import PydanticCustomError
-
 from app.domain.quick_add.grammar import Reading
 from app.models.task_fields import TAG_MAX, Priority
 from app.models.types import visible_text
@@ -48,7 +46,7 @@ def _mark_name(written: str, longest: int) -> str | None:
         return None
     try:
         name = visible_text(written[1:-1] if is_quoted else written, longest)
-    except PydanticCustomError:
+    except ValueError:  # of Pydantic: too long, or with characters that no name may have
         return None
     has_letter = any(c.isalnum() or ord(c) > 127 for c in name)
     return name if len(name) <= longest and has_letter else None

@@ -71,7 +71,7 @@ SHARED_FAILURES = {
     412: _failure("It has changed since the version in If-Match.", errors.VersionConflict),
     413: _failure("The body is too large.", errors.BodyTooLarge),
     415: _failure("The body is of another content type.", errors.UnsupportedMediaType),
-    422: Failure("The request was understood but is not acceptable.", "validation_error", "title: Field required"),
+    422: Failure("The request was understood but is not acceptable.", "validation_error", "title: This is required."),
     429: _failure("There were too many requests.", errors.RateLimited),
     500: Failure("The service failed; it was logged.", "internal_error", "Something went wrong on our side."),
     503: _failure("The service is not available right now.", errors.Unavailable),
@@ -201,7 +201,7 @@ def _error_response(status: int, declared: Json) -> Json:
     """Returns an error response. The route's own description, headers and example take precedence."""
     description, title = declared.get("description", ""), STATUS_TITLES.get(status, "Error")
     when, code, detail = SHARED_FAILURES.get(status, Failure(description, title.lower().replace(" ", "_"), description))
-    findings = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}] if status == 422 else None
+    findings = [{"loc": ["body", "title"], "msg": "This is required.", "type": "missing"}] if status == 422 else None
     example: Json = json.loads(bytes(problem(status, code, detail, errors=findings).body))
     example["request_id"] = "01a4d0f2c3b8"
     media: Json = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain.recurrence import parse_rule
 from app.errors import AppError, Invalid
-from app.errors.findings import make_finding
+from app.errors.findings import locate_errors, make_findings
+from app.models.task_aliases import SENT_NAMES
 from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
@@ -65,8 +66,7 @@ class RowReader:
         try:
             return shape.model_validate(fields, context=self._context)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)[:LISTED_ERRORS]
-            raise RowRefused([make_finding(each) for each in found]) from None
+            raise RowRefused(make_findings(locate_errors(error, fields), SENT_NAMES)[:LISTED_ERRORS]) from None
 
     def _tasks(self, task: Any) -> dict[str, Any]:
         due_on, due_at = self._day_or_instant(task.due_date)
