@@ -10,9 +10,9 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.main import create_app
 from app.errors import NoEntityTag
 from app.errors.findings import OTHER_SENTENCES
+from app.main import create_app
 from app.services.retention.trash import PURGE_BATCH
 from tests.support import Person, assert_problem
 
