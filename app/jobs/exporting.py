@@ -12,7 +12,7 @@ from app.db.database import Database
 from app.errors import EXPORT_FORMAT
 from app.json_codec import encode
 from app.models.task_rows import due_of
-from app.schemas.transfer import Kind
+from app.schemas.transfer import CalendarEntryKind
 from app.services.changes.entities import EXPORTED_ENTITIES
 from app.services.transfer.export_pages import ExportHead, exported_row, read_head, read_page
 from app.services.transfer.formats import csv
@@ -73,14 +73,16 @@ class Export:
                 yield piece
         yield calendar.end()
 
-    async def as_feed(self, kind: Kind, name: str) -> AsyncIterator[bytes]:
+    async def as_feed(self, kind: CalendarEntryKind, name: str) -> AsyncIterator[bytes]:
         """Yields open tasks as a calendar feed; as events only those with a due date."""
         head = await self.head()
         calendar = Calendar(self._owner, head.timezone, await self.project_names(), name=name)
         yield calendar.begin()
         async for rows in self.pages("tasks", live=True):
-            wanted = (row for row in rows if not row.completed and (kind is Kind.TODO or due_of(row) is not None))
-            encode_row = calendar.event if kind is Kind.EVENT else calendar.todo
+            wanted = (
+                row for row in rows if not row.completed and (kind is CalendarEntryKind.TODO or due_of(row) is not None)
+            )
+            encode_row = calendar.event if kind is CalendarEntryKind.EVENT else calendar.todo
             for piece in in_pieces(encode_row(row) for row in wanted):
                 yield piece
         yield calendar.end()

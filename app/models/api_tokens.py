@@ -17,7 +17,7 @@ from app.models.types import DateOrInstant, Instant, Int64, RequestModel, visibl
 API_TOKEN_NAME_MAX = 100
 
 
-class Scope(StrEnum):
+class ApiTokenScope(StrEnum):
     READ = "read"
     WRITE = "write"
 
@@ -56,7 +56,7 @@ class ApiTokenCreate(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "backup script", "scope": "read"}]})
 
     name: Annotated[StrictStr, visible(API_TOKEN_NAME_MAX), Field(min_length=1, max_length=API_TOKEN_NAME_MAX)]
-    scope: Scope = Field(Scope.READ, description="read: GET and HEAD only.")
+    scope: ApiTokenScope = Field(ApiTokenScope.READ, description="read: GET and HEAD only.")
     expires_at: Annotated[DateOrInstant, AfterValidator(_future_instant)] | None = Field(
         None, description="null: until it is revoked."
     )
@@ -65,7 +65,7 @@ class ApiTokenCreate(RequestModel):
 class ApiTokenRead(BaseModel):
     id: Int64
     name: str
-    scope: Scope
+    scope: ApiTokenScope
     hint: str
     created_at: Instant
     expires_at: Instant | None

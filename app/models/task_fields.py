@@ -62,7 +62,7 @@ Recurrence = Annotated[
 ]
 
 
-class Subtasks(StrEnum):
+class SubtasksOnCompletion(StrEnum):
     """The effect of completing a task on its open subtasks."""
 
     COMPLETE = "complete"

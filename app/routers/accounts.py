@@ -10,7 +10,7 @@ from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
 from app.http.streamed_file import StreamedFile
 from app.models.accounts import AccountRead, AccountUpdate
-from app.schemas.auth import PasswordAgain, PasswordChange, TokenPair
+from app.schemas.auth import PasswordChange, PasswordConfirmation, TokenPair
 from app.services.accounts import erasure, passwords, profile
 from app.services.accounts.export import read_account
 
@@ -40,7 +40,7 @@ async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, cha
 
 @router.delete("/me", status_code=204, response_class=Response, responses=LOGIN_THROTTLED)
 async def delete_account(
-    request: Request, auth: Auth, identity: LoggedIn, client: FromClient, again: PasswordAgain
+    request: Request, auth: Auth, identity: LoggedIn, client: FromClient, again: PasswordConfirmation
 ) -> Response:
     """Deletes the account and all its data, immediately and permanently. To keep a copy, export it first."""
     await erasure.delete_account(auth, identity.subject, again.password, client)

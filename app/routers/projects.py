@@ -19,7 +19,7 @@ from app.http.list_responses import LIST_HEADERS, LIST_UNCHANGED, etag_of_list, 
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
-from app.schemas.projects import Move, ProjectDeletion, ProjectQuery
+from app.schemas.projects import ProjectDeletion, ProjectMove, ProjectQuery
 from app.services import projects
 
 router = APIRouter(
@@ -76,10 +76,10 @@ async def update_project(
 
 
 @router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 409: PROJECT_NAME_TAKEN})
-async def replace_project(
+async def put_project(
     owner: Owner, session: WriteSession, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
-    """Changes the fields sent, like PATCH, for clients that send PUT."""
+    """Changes the fields sent, like `update_project`, for clients that send PUT: other fields keep their values."""
     return await _change_project(owner, session, project_id, change, if_match)
 
 
@@ -98,7 +98,7 @@ async def delete_project(
 
 
 @router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY_RESPONSE})
-async def move_project(owner: Owner, session: WriteSession, project_id: ProjectId, move: Move) -> Response:
+async def move_project(owner: Owner, session: WriteSession, project_id: ProjectId, move: ProjectMove) -> Response:
     """Moves a project directly before or after another one."""
     return entity_response(
         await projects.move_project(session, owner, project_id, before=move.before, after=move.after)

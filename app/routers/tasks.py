@@ -27,7 +27,7 @@ from app.http.list_responses import (
 )
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
-from app.models.task_fields import Subtasks
+from app.models.task_fields import SubtasksOnCompletion
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate, TrashedTaskRead
 from app.schemas.quick_add import QUICK_DRAFT_RESPONSE, QuickAdded, QuickTask
 from app.schemas.task_actions import Snooze, TaskComplete, TaskMove
@@ -118,10 +118,10 @@ async def update_task(
 
 
 @router.put("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
-async def replace_task(
+async def put_task(
     owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
-    """Changes the fields sent, like PATCH: fields that are not sent keep their values."""
+    """Changes the fields sent, like `update_task`, for clients that send PUT: other fields keep their values."""
     return await update_with_versions(owner, session, task_id, change, if_match)
 
 
@@ -139,7 +139,7 @@ async def complete_task(
     date, and the occurrence stays as a completed task of its own: without `If-Match`, a repeated request completes two.
     """
     completed = wanted.completed if wanted else None
-    keep = wanted is not None and wanted.subtasks is Subtasks.KEEP
+    keep = wanted is not None and wanted.subtasks is SubtasksOnCompletion.KEEP
     versions = expected_versions(if_match)
     return entity_response(
         await completion.complete_task(session, owner, task_id, completed, keep_subtasks=keep, versions=versions)

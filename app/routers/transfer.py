@@ -16,16 +16,16 @@ from app.http.streamed_file import StreamedFile
 from app.http.uploads import format_of, spool_body
 from app.jobs.exporting import Export
 from app.jobs.importing import Import
-from app.schemas.transfer import ExportQuery, Format, ImportQuery, ImportReport
+from app.schemas.transfer import ExportFormat, ExportQuery, ImportQuery, ImportReport
 from app.services.transfer.formats.detect import open_rows
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.row_validation import RowReader
 
 router = APIRouter(prefix="/api/{user_id}", tags=["transfer"], route_class=DirectRoute, dependencies=[Security(bearer)])
 EXPORT_MEDIA_TYPES = {
-    Format.JSON: "application/json",
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.ICS: "text/calendar",
+    ExportFormat.JSON: "application/json",
+    ExportFormat.CSV: "text/csv; charset=utf-8",
+    ExportFormat.ICS: "text/calendar",
 }
 TEXT_SCHEMA = {"schema": {"type": "string"}}
 EXPORT_RESPONSE: dict[str, Any] = {
@@ -63,7 +63,9 @@ async def export_tasks(request: Request, owner: Owner, query: Annotated[ExportQu
     It is read page by page, by id. Concurrent writes may be in it or not; `/changes` since its `revision` has them.
     """
     export = Export(request.app.state.database, owner)
-    stream = {Format.JSON: export.as_json, Format.CSV: export.as_csv, Format.ICS: export.as_ics}[query.format]
+    stream = {ExportFormat.JSON: export.as_json, ExportFormat.CSV: export.as_csv, ExportFormat.ICS: export.as_ics}[
+        query.format
+    ]
     headers = {"Content-Disposition": f'attachment; filename="todo.{query.format}"', "X-Accel-Buffering": "no"}
     return StreamedFile(stream(), media_type=EXPORT_MEDIA_TYPES[query.format], headers=headers)
 

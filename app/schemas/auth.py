@@ -43,7 +43,7 @@ class EmailConfirmation(RequestModel):
     token: TokenText
 
 
-class PasswordAgain(RequestModel):
+class PasswordConfirmation(RequestModel):
     """For actions that cannot be undone."""
 
     password: GivenPassword

@@ -10,37 +10,37 @@ from app.models.types import RequestModel, RowId, field_error
 from app.schemas.queries import QueryId
 
 
-class Archived(StrEnum):
+class ArchivedFilter(StrEnum):
     FALSE = "false"
     TRUE = "true"
     ALL = "all"
 
 
-class WhatOfTasks(StrEnum):
+class ProjectTasksAction(StrEnum):
     TRASH = "trash"
     MOVE = "move"
 
 
 class ProjectQuery(RequestModel):
-    archived: Archived = Archived.FALSE
+    archived: ArchivedFilter = ArchivedFilter.FALSE
 
 
 class ProjectDeletion(RequestModel):
     """``to`` is required with ``tasks=move`` and refused without it."""
 
-    tasks: WhatOfTasks = Field(WhatOfTasks.TRASH, description="What happens to its tasks.")
+    tasks: ProjectTasksAction = Field(ProjectTasksAction.TRASH, description="What happens to its tasks.")
     to: QueryId | Literal["inbox"] | None = Field(None, description="With tasks=move: a project's id, or inbox.")
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "ProjectDeletion":
-        if (self.tasks is WhatOfTasks.MOVE) != (self.to is not None):
+        if (self.tasks is ProjectTasksAction.MOVE) != (self.to is not None):
             raise field_error(
                 "to", "move_where", "tasks=move needs to (a project's id or inbox), tasks=trash takes none."
             )
         return self
 
 
-class Move(RequestModel):
+class ProjectMove(RequestModel):
     """Directly before or after another one."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"before": 3}]})
@@ -49,7 +49,7 @@ class Move(RequestModel):
     after: RowId | None = None
 
     @model_validator(mode="after")
-    def _one_place(self) -> "Move":
+    def _one_place(self) -> "ProjectMove":
         if (self.before is None) == (self.after is None):
             raise PydanticCustomError("one_place", "Send either before or after.")
         return self

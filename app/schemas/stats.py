@@ -32,7 +32,7 @@ class Totals(BaseModel):
     trash: int
 
 
-class Done(BaseModel):
+class CompletedCount(BaseModel):
     on: date = Field(description="The day; of a week its Monday.")
     done: int
 
@@ -65,8 +65,8 @@ class StatsRead(BaseModel):
     timezone: str
     today: date
     totals: Totals
-    per_day: list[Done] = Field(description="Each of the last days, oldest first.")
-    per_week: list[Done] = Field(description="The whole weeks that contain these days.")
+    per_day: list[CompletedCount] = Field(description="Each of the last days, oldest first.")
+    per_week: list[CompletedCount] = Field(description="The whole weeks that contain these days.")
     streak: Streak
     projects: list[ProjectStats] = Field(description="The 100 with the most tasks.")
     tags: list[TagStats] = Field(description="The 100 with the most tasks.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import MISSING, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from app.models.task_fields import Subtasks
+from app.models.task_fields import SubtasksOnCompletion
 from app.models.tasks import TaskBody
 from app.models.types import RequestModel, RowId, parse_date_or_instant
 
@@ -15,7 +15,9 @@ class TaskComplete(TaskBody):
     """No body toggles; ``completed`` sets."""
 
     completed: StrictBool
-    subtasks: Subtasks = Field(Subtasks.COMPLETE, description="keep: those below that are open stay open.")
+    subtasks: SubtasksOnCompletion = Field(
+        SubtasksOnCompletion.COMPLETE, description="keep: those below that are open stay open."
+    )
 
 
 def require_one_place(names: set[str]) -> None:

@@ -16,13 +16,13 @@ from app.schemas.queries import PageQuery, QueryFlag, QueryId, is_digits, parse_
 SEARCH_MAX = 200
 
 
-class Status(StrEnum):
+class TaskStatusFilter(StrEnum):
     ALL = "all"
     PENDING = "pending"
     COMPLETED = "completed"
 
 
-class Sort(StrEnum):
+class TaskSort(StrEnum):
     CREATED_AT = "created_at"
     UPDATED_AT = "updated_at"
     DUE_DATE = "due_date"
@@ -33,7 +33,7 @@ class Sort(StrEnum):
     POSITION = "position"
 
 
-class Order(StrEnum):
+class SortDirection(StrEnum):
     ASC = "asc"
     DESC = "desc"
 
@@ -54,7 +54,7 @@ class TaskConditions(RequestModel):
 
     ALIASES: ClassVar[Mapping[str, str]] = CONDITION_ALIASES
 
-    status: Status = Status.ALL
+    status: TaskStatusFilter = TaskStatusFilter.ALL
     search: Annotated[str, cleaned(SEARCH_MAX), Field(max_length=SEARCH_MAX)] | None = Field(
         None, description="All words, in any case and with any accents, in title, description, tags or comments."
     )
@@ -88,7 +88,7 @@ class TaskConditions(RequestModel):
                 raise field_error(alias, "alias_conflict", "{alias} and {name} mean the same: send one.", **both)
             resolved[name] = _translate(alias, value, data)
         if resolved.get("sort") == "created":
-            resolved["sort"] = Sort.CREATED_AT
+            resolved["sort"] = TaskSort.CREATED_AT
         return resolved
 
     @property
@@ -107,26 +107,26 @@ class TaskFilter(TaskConditions):
 
     ALIASES: ClassVar[Mapping[str, str]] = FILTER_ALIASES
 
-    sort: Sort = Field(
-        Sort.CREATED_AT,
+    sort: TaskSort = Field(
+        TaskSort.CREATED_AT,
         description="A task without the date of the order counts as later than any that has one. `relevance` needs "
         "`search`: title before tags, description and comments, the beginning of words before their middle.",
     )
-    order: Order | None = Field(None, description="Default: desc; asc for title, due_date and position.")
+    order: SortDirection | None = Field(None, description="Default: desc; asc for title, due_date and position.")
 
     @model_validator(mode="after")
     def _relevance_of_something(self) -> Self:
-        if self.sort is Sort.RELEVANCE and not (self.search and self.search.strip()):
+        if self.sort is TaskSort.RELEVANCE and not (self.search and self.search.strip()):
             raise field_error(
                 "sort", "relevance_of_nothing", "Sorting by relevance needs words to look for, in search."
             )
         return self
 
     @property
-    def direction(self) -> Order:
+    def direction(self) -> SortDirection:
         """Returns the requested order, or the default of the sort key."""
-        ascending = self.sort in (Sort.TITLE, Sort.DUE_DATE, Sort.POSITION)
-        return self.order or (Order.ASC if ascending else Order.DESC)
+        ascending = self.sort in (TaskSort.TITLE, TaskSort.DUE_DATE, TaskSort.POSITION)
+        return self.order or (SortDirection.ASC if ascending else SortDirection.DESC)
 
 
 class TaskQuery(PageQuery, TaskFilter):
@@ -144,9 +144,9 @@ def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:
     return value
 
 
-def _status(alias: str, value: Any) -> Status:
+def _status(alias: str, value: Any) -> TaskStatusFilter:
     try:
-        return Status.COMPLETED if parse_flag(value) else Status.PENDING
+        return TaskStatusFilter.COMPLETED if parse_flag(value) else TaskStatusFilter.PENDING
     except PydanticKnownError:
         raise field_error(alias, "bool_parsing", "Expected true or false.") from None
 

@@ -19,15 +19,15 @@ from app.schemas.task_query import TaskFilter
 ERRORS_MAX = 1000  # listed; all are counted
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     ICS = "ics"
 
 
 class ExportQuery(RequestModel):
-    format: Format = Field(
-        Format.JSON, description="json contains everything; csv and ics the tasks outside the trash."
+    format: ExportFormat = Field(
+        ExportFormat.JSON, description="json contains everything; csv and ics the tasks outside the trash."
     )
 
 
@@ -35,14 +35,16 @@ class ImportQuery(RequestModel):
     dry_run: QueryFlag = Field(False, description="Only report what an import would do.")
 
 
-class Kind(StrEnum):
+class CalendarEntryKind(StrEnum):
     EVENT = "event"
     TODO = "todo"
 
 
 class CalendarQuery(RequestModel):
     token: str = Field("", max_length=200, description="The token of the feed.")
-    kind: Kind = Field(Kind.EVENT, description="event: most calendars show nothing else. todo: for apps with tasks.")
+    kind: CalendarEntryKind = Field(
+        CalendarEntryKind.EVENT, description="event: most calendars show nothing else. todo: for apps with tasks."
+    )
 
 
 def _require_offset(value: Any) -> datetime:

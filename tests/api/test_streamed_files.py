@@ -17,7 +17,7 @@ from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.http.streamed_file import FIRST_BYTES
 from app.main import create_app
-from app.schemas.transfer import Format, Kind
+from app.schemas.transfer import CalendarEntryKind, ExportFormat
 from tests.faults.proxy import Proxy
 from tests.faults.stage import service_dsn
 from tests.servers import Server
@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 LONGEST_PIECE = 0.020  # seconds of CPU
-EXPORTS = [f"/export?format={format_}" for format_ in Format]
-FEEDS = [f"/calendar.ics?token=x&kind={kind}" for kind in Kind]
+EXPORTS = [f"/export?format={format_}" for format_ in ExportFormat]
+FEEDS = [f"/calendar.ics?token=x&kind={kind}" for kind in CalendarEntryKind]
 
 
 class Ids(dict[str, str]):

@@ -20,7 +20,7 @@ from app.models.types import RequestModel, cleaned
 from app.pagination import Page
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, require_one_place
-from app.schemas.task_query import SEARCH_MAX, Sort, TaskFilter, TaskQuery
+from app.schemas.task_query import SEARCH_MAX, TaskFilter, TaskQuery, TaskSort
 from app.services.quick_add import quick_add_task
 from app.services.retention import trash
 from app.services.tasks import completion, create_update, listing, reordering
@@ -35,7 +35,7 @@ class ListTasks(PageArguments, TaskFilter):
     """All filters must hold."""
 
     offset: ClassVar[None] = None
-    sort: Sort = Field(Sort.CREATED_AT, description="What has no such date comes last. relevance needs search.")
+    sort: TaskSort = Field(TaskSort.CREATED_AT, description="What has no such date comes last. relevance needs search.")
 
 
 class ListTrash(PageArguments):

@@ -27,7 +27,7 @@ from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.models.tasks import TASKS
 from app.models.users import USERS
-from app.schemas.task_query import Order, Status, TaskConditions, TaskQuery
+from app.schemas.task_query import SortDirection, TaskConditions, TaskQuery, TaskStatusFilter
 from app.services.tasks.search import MATCHES_SEARCH, SEARCH_RELEVANCE, words_of
 from app.services.tasks.statements import TASK_COLUMNS
 from app.services.users import OWNER_TIMEZONE
@@ -63,7 +63,7 @@ class QueryText(NamedTuple):
     descending: bool
     after_cursor: bool = False
     trash: bool = False
-    status: Status = Status.ALL
+    status: TaskStatusFilter = TaskStatusFilter.ALL
     search: bool = False
     priority: bool = False
     tags: bool = False
@@ -85,7 +85,7 @@ class ListQuery:
         self._text = text
         self.values = values
         self.sort = text.sort
-        self.order = Order.DESC if text.descending else Order.ASC
+        self.order = SortDirection.DESC if text.descending else SortDirection.ASC
 
     @property
     def page(self) -> CompiledStatement:
@@ -109,7 +109,7 @@ class ListQuery:
 
 def query_of_list(query: TaskQuery) -> ListQuery:
     """Returns the query of a list."""
-    return _build(query, sort=query.sort, descending=query.direction is Order.DESC)
+    return _build(query, sort=query.sort, descending=query.direction is SortDirection.DESC)
 
 
 def query_of_trash() -> ListQuery:
@@ -183,8 +183,8 @@ def ids_statement(text: QueryText) -> CompiledStatement:
 def _conditions(text: QueryText) -> list[Any]:
     c = TASKS.c
     found = [c.user_id == OWNER, c.deleted_at.is_not(None) if text.trash else c.deleted_at.is_(None)]
-    if text.status is not Status.ALL:
-        found.append(c.completed if text.status is Status.COMPLETED else ~c.completed)
+    if text.status is not TaskStatusFilter.ALL:
+        found.append(c.completed if text.status is TaskStatusFilter.COMPLETED else ~c.completed)
     if text.search:
         found.append(MATCHES_SEARCH)
     if text.priority:
