@@ -136,7 +136,13 @@ class AccountCreate(RequestModel):
 class AccountUpdate(UpdateModel):
     """Only the fields sent change. A new ``email`` needs ``current_password``, since mails to it can set a password."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "minProperties": 1,
+            "dependentRequired": {"email": ["current_password"]},
+            "examples": [{"name": "Alice B.", "timezone": "Europe/Berlin"}],
+        }
+    )
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"current_password"})
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, LargeBinary, Text
 from sqlmodel import Field as Col
@@ -52,14 +52,19 @@ def _future_instant(value: object) -> datetime:
     return value
 
 
+Expiry = Annotated[
+    DateOrInstant,
+    AfterValidator(_future_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2099-01-01T00:00:00Z"]}),
+]
+
+
 class ApiTokenCreate(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "backup script", "scope": "read"}]})
 
     name: Annotated[StrictStr, visible(API_TOKEN_NAME_MAX), Field(min_length=1, max_length=API_TOKEN_NAME_MAX)]
     scope: ApiTokenScope = Field(ApiTokenScope.READ, description="read: GET and HEAD only.")
-    expires_at: Annotated[DateOrInstant, AfterValidator(_future_instant)] | None = Field(
-        None, description="null: until it is revoked."
-    )
+    expires_at: Expiry | None = Field(None, description="null: until it is revoked.")
 
 
 class ApiTokenRead(BaseModel):

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StrictStr, ValidationInfo
+from typing_extensions import TypeAliasType
 
 from app.models.types import DateOrInstant, clean_text, raw_items, too_long, visible
 
@@ -50,7 +51,13 @@ Tags = Annotated[
     AfterValidator(_unique_tags),
     Field(max_length=TAGS_MAX, examples=[["home", "errands"]]),
 ]
-DueDate = Annotated[DateOrInstant, Field(examples=["2026-12-01", "2026-12-01T09:00:00Z"])]
+DueDate = TypeAliasType(
+    "DueDate",
+    Annotated[
+        DateOrInstant,
+        Field(description="A day, or an instant.", examples=["2026-12-01", "2026-12-01T09:00:00Z"]),
+    ],
+)
 Recurrence = Annotated[
     StrictStr,
     Field(

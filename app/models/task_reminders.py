@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StrictStr
+from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from app.models.types import parse_date_or_instant, raw_items
 
@@ -66,14 +67,25 @@ def _unique_reminders(reminders: list[str]) -> list[str]:
     return list(dict.fromkeys(reminders))
 
 
-Reminder = Annotated[
-    StrictStr,
-    Field(
-        max_length=64,
-        json_schema_extra={"anyOf": [{"format": "date-time"}, {"pattern": f"^({_DURATION_TEXT.pattern})$"}]},
-    ),
-    AfterValidator(_reminder),
+REMINDER_FORMS: list[Any] = [
+    {"type": "string", "format": "date-time"},
+    {"type": "string", "pattern": f"^({_DURATION_TEXT.pattern})$"},
 ]
+Reminder = TypeAliasType(
+    "Reminder",
+    Annotated[
+        StrictStr,
+        Field(max_length=64),
+        AfterValidator(_reminder),
+        WithJsonSchema(
+            {
+                "anyOf": [{**form, "maxLength": 64} for form in REMINDER_FORMS],
+                "description": "An instant, or a duration from the due date as in iCalendar.",
+                "examples": ["-PT30M", "2026-12-01T09:00:00Z"],
+            }
+        ),
+    ],
+)
 ReminderList = Annotated[
     list[Reminder],
     raw_items(REMINDERS_MAX),

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError, PydanticKnownError
+from typing_extensions import TypeAliasType
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
 INVISIBLE_CATEGORIES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
@@ -151,6 +152,7 @@ def _integral(value: Any) -> Any:
 RowId = Annotated[
     int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
 ]
+LocationPart = TypeAliasType("LocationPart", str | int)  # of the ``loc`` of an error: a name or an index
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]
 

@@ -1,10 +1,13 @@
-"""Webhooks: the subscribed endpoints, and the attempts to deliver events to them."""
+"""Webhooks: the subscribed endpoints, and the attempts to deliver events to them.
+
+The shapes of requests are in ``app.schemas.webhooks``.
+"""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -22,9 +25,7 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import identity, nullable_instant, written_at
-from app.models.types import Instant, RequestModel, UpdateModel, cleaned, raw_items
-
-URL_MAX, EVENTS_MAX = 2000, 50
+from app.models.types import Instant
 
 
 class Webhook(SQLModel, table=True):
@@ -81,35 +82,6 @@ class WebhookDelivery(SQLModel, table=True):
     error: str | None = Col(sa_type=Text)
     latency_ms: int = Col(sa_type=Integer)
     at: datetime = written_at()
-
-
-Url = Annotated[
-    StrictStr, cleaned(URL_MAX), Field(min_length=1, max_length=URL_MAX, examples=["https://example.com/hooks/todo"])
-]
-EventName = Annotated[StrictStr, Field(pattern=r"^[a-z_]{1,40}\.[a-z_]{1,40}$")]
-Events = Annotated[
-    list[EventName],
-    raw_items(EVENTS_MAX),
-    AfterValidator(lambda names: list(dict.fromkeys(names))),
-    Field(max_length=EVENTS_MAX, examples=[["task.created", "task.completed"]], description="Empty: every event."),
-]
-
-
-class WebhookCreate(RequestModel):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"url": "https://example.com/hooks/todo", "events": ["task.completed"]}]}
-    )
-
-    url: Url
-    events: Events = []
-
-
-class WebhookUpdate(UpdateModel):
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"active": True}]})
-
-    url: Url | MISSING = MISSING
-    events: Events | MISSING = MISSING
-    active: StrictBool | MISSING = Field(MISSING, description="true: resume deliveries after it was disabled.")
 
 
 WEBHOOK_EXAMPLE: Any = {

@@ -10,7 +10,7 @@ from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
 from app.http.streamed_file import StreamedFile
 from app.models.accounts import AccountRead, AccountUpdate
-from app.schemas.auth import PasswordChange, PasswordConfirmation, TokenPair
+from app.schemas.auth import AccountExport, PasswordChange, PasswordConfirmation, TokenPair
 from app.services.accounts import erasure, passwords, profile
 from app.services.accounts.export import read_account
 
@@ -50,7 +50,7 @@ async def delete_account(
     return response
 
 
-@router.get("/me/export", dependencies=[Depends(limited("export"))])
+@router.get("/me/export", response_model=AccountExport, dependencies=[Depends(limited("export"))])
 async def export_account(auth: Auth, identity: LoggedIn) -> Response:
     """Returns all data that the service keeps about the account, as JSON, without secrets."""
     headers = {"Content-Disposition": 'attachment; filename="todo-export.json"'}

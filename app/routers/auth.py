@@ -68,6 +68,7 @@ async def refresh(
     status_code=204,
     response_class=Response,
     dependencies=[Security(bearer)],
+    openapi_extra={"security": [{}]},  # or without a token: the refresh token identifies the session
     responses=REFRESH_RESPONSES | DISABLED_RESPONSES,
 )
 async def log_out(request: Request, auth: Auth, given: Annotated[Refresh | None, Body()] = None) -> Response:

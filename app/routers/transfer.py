@@ -41,7 +41,12 @@ IMPORT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"type": "object", "required": ["format"], "properties": {"format": {"const": EXPORT_FORMAT}}},
+            "schema": {
+                "type": "object",
+                "required": ["format"],
+                "properties": {"format": {"type": "string", "const": EXPORT_FORMAT}},
+                "additionalProperties": True,  # of an export: each entity under its name
+            },
             "example": {"format": EXPORT_FORMAT, "user_id": "alice", "tasks": [{"id": 7, "title": "Buy milk"}]},
         },
         "text/csv": {"schema": {"type": "string"}, "example": "title,due_date,tags\r\nBuy milk,2026-12-01,errands\r\n"},

@@ -5,7 +5,9 @@ from fastapi import APIRouter, Request, Response, Security
 from app.http.dependencies import Owner, ReadSession, WebhookId, WriteSession, bearer
 from app.http.responses import Json, ShownOnce
 from app.http.routing import DirectRoute
-from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
+from app.models.webhooks import DeliveryRead, WebhookCreated, WebhookRead
+from app.schemas.auth import Accepted
+from app.schemas.webhooks import WebhookCreate, WebhookUpdate
 from app.services.webhooks import subscriptions
 
 router = APIRouter(
@@ -61,11 +63,11 @@ async def rotate_secret(owner: Owner, session: WriteSession, webhook_id: Webhook
     return ShownOnce(rotated, instead="Rotate it once more, with another Idempotency-Key.")
 
 
-@router.post("/{webhook_id}/test", status_code=202, response_class=Response)
+@router.post("/{webhook_id}/test", status_code=202, response_model=Accepted)
 async def test_webhook(owner: Owner, session: WriteSession, webhook_id: WebhookId) -> Response:
     """Sends a `webhook.test` as soon as possible; its outcome is among the deliveries."""
     await subscriptions.test_webhook(session, owner, webhook_id)
-    return Response(status_code=202)
+    return Json({"detail": "The test will be sent; its outcome will be among the deliveries."}, 202)
 
 
 @router.get("/{webhook_id}/deliveries", response_model=list[DeliveryRead])

@@ -1,11 +1,12 @@
 """Shapes of logging in and out."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from app.models.accounts import AccountRead, EmailAddress, GivenPassword, NewPassword
-from app.models.types import RequestModel
+from app.models.api_tokens import ApiTokenRead
+from app.models.types import Instant, RequestModel
 
 TokenText = Annotated[StrictStr, Field(min_length=1, max_length=512)]
 
@@ -50,9 +51,45 @@ class PasswordConfirmation(RequestModel):
 
 
 class Accepted(BaseModel):
-    """The response is the same whether or not the account exists."""
+    """The request was accepted, and its outcome shows later. Of mails: the same whether or not the account exists."""
 
     detail: str
+
+
+class LoginSessionExport(BaseModel):
+    id: str
+    user_agent: str
+    address: str
+    created_at: Instant
+    last_used_at: Instant
+    ended_at: Instant | None
+
+
+class AccountExport(BaseModel):
+    """All data of an account, without secrets: also each table of the user's data, under its name, as stored."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, list[dict[str, Any]]]
+
+    exported_at: Instant
+    account: AccountRead
+    sessions: list[LoginSessionExport]
+    api_tokens: list[ApiTokenRead]
+
+
+class JsonWebKey(BaseModel):
+    """A public key (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: str
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+
+
+class JsonWebKeySet(BaseModel):
+    keys: list[JsonWebKey]
 
 
 class TokenPair(BaseModel):

@@ -1,11 +1,17 @@
 """Requests and responses of sync, live updates, history and undo."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
-from app.models.types import MAX_ID, Instant, RequestModel
+from app.models.comments import CommentRead
+from app.models.conversations import ConversationRead, MessageRead
+from app.models.projects import ProjectRead
+from app.models.tasks import TASK_EXAMPLE, TaskRead
+from app.models.types import MAX_ID, Instant, Int64, RequestModel
+from app.models.views import ViewRead
 from app.schemas.queries import PageLimit, WholeNumber
 
 CHANGE_EXAMPLE: Any = {
@@ -13,13 +19,13 @@ CHANGE_EXAMPLE: Any = {
     "entity": "task",
     "entity_id": 7,
     "action": "completed",
-    "data": {"id": 7, "title": "Buy milk", "completed": True, "version": 42},
+    "data": TASK_EXAMPLE | {"completed": True, "completed_at": "2026-11-20T09:30:00.123456Z", "version": 42},
     "at": "2026-11-20T09:30:00.123456Z",
     "through": "api",
 }
 
 
-Since = Annotated[int, WholeNumber, Field(ge=0, le=MAX_ID)]
+Since = Annotated[int, Field(ge=0, le=MAX_ID), WholeNumber]
 
 
 class ChangesQuery(RequestModel):
@@ -40,20 +46,95 @@ class HistoryQuery(RequestModel):
     )
 
 
-class ChangeRead(BaseModel):
-    """One entity after one write."""
+RowAction = Literal["created", "updated", "deleted", "restored", "purged"]
+TaskAction = Literal[RowAction, "completed", "reopened", "skipped", "reminded"]
 
-    model_config = ConfigDict(json_schema_extra={"examples": [CHANGE_EXAMPLE]})
+
+class EntityChange(BaseModel):
+    """One entity after one write. ``data`` is the entity as a GET returns it."""
 
     revision: int = Field(description="The revision of the write. Rows of one write share it.")
     entity: str
-    entity_id: int
-    action: str = Field(description="created, updated, completed, reopened, deleted, restored, purged, reminded.")
-    data: dict[str, Any] = Field(description="The entity after the write, as a GET returns it.")
+    entity_id: Int64
+    action: str
+    data: Any
     at: Instant
     through: str = Field(
         description="The source of the write: api, token:<name>, mcp, chat, import, retention, reminder, reminder:late."
     )
+
+
+class TaskChange(EntityChange):
+    """A task after one write."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CHANGE_EXAMPLE]})
+
+    entity: Literal["task"]
+    action: TaskAction
+    data: TaskRead
+
+
+class ProjectChange(EntityChange):
+    """A project after one write."""
+
+    entity: Literal["project"]
+    action: RowAction
+    data: ProjectRead
+
+
+class CommentChange(EntityChange):
+    """A comment after one write."""
+
+    entity: Literal["comment"]
+    action: RowAction
+    data: CommentRead
+
+
+class ViewChange(EntityChange):
+    """A view after one write."""
+
+    entity: Literal["view"]
+    action: RowAction
+    data: ViewRead
+
+
+class ConversationChange(EntityChange):
+    """A conversation with the assistant, after one write."""
+
+    entity: Literal["conversation"]
+    action: Literal["created", "deleted"]
+    data: ConversationRead
+
+
+class MessageChange(EntityChange):
+    """A message of a conversation. It goes with its conversation."""
+
+    entity: Literal["message"]
+    action: Literal["created"]
+    data: MessageRead
+
+
+CHANGE_SHAPES: tuple[type[EntityChange], ...] = (
+    TaskChange,
+    ProjectChange,
+    CommentChange,
+    ViewChange,
+    ConversationChange,
+    MessageChange,
+)
+ChangeRead = TypeAliasType(
+    "ChangeRead",
+    Annotated[
+        TaskChange | ProjectChange | CommentChange | ViewChange | ConversationChange | MessageChange,
+        Field(discriminator="entity", description="One entity after one write."),
+    ],
+)
+# What webhooks subscribe to, and the names of events in a stream.
+EVENT_NAMES = tuple(
+    f"{get_args(shape.model_fields['entity'].annotation)[0]}.{action}"
+    for shape in CHANGE_SHAPES
+    for action in get_args(shape.model_fields["action"].annotation)
+)
 
 
 class ChangesPage(BaseModel):
@@ -94,5 +175,5 @@ class Undone(BaseModel):
 
 
 # The shapes above without validation: returned by services and encoded.
-ChangeRow: Any = msgspec.defstruct("ChangeRow", list(ChangeRead.model_fields), frozen=True, gc=False)
+ChangeRow: Any = msgspec.defstruct("ChangeRow", list(EntityChange.model_fields), frozen=True, gc=False)
 HistoryRow: Any = msgspec.defstruct("HistoryRow", list(HistoryEntry.model_fields), frozen=True)

@@ -1,13 +1,13 @@
 """Requests on projects other than their fields."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.types import RequestModel, RowId, field_error
-from app.schemas.queries import QueryId
+from app.schemas.queries import IdOrInbox
 
 
 class ArchivedFilter(StrEnum):
@@ -28,8 +28,10 @@ class ProjectQuery(RequestModel):
 class ProjectDeletion(RequestModel):
     """``to`` is required with ``tasks=move`` and refused without it."""
 
-    tasks: ProjectTasksAction = Field(ProjectTasksAction.TRASH, description="What happens to its tasks.")
-    to: QueryId | Literal["inbox"] | None = Field(None, description="With tasks=move: a project's id, or inbox.")
+    tasks: ProjectTasksAction = Field(
+        ProjectTasksAction.TRASH, description="What happens to its tasks; move needs `to`."
+    )
+    to: IdOrInbox | None = Field(None, description="With tasks=move: a project's id, or inbox.")
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "ProjectDeletion":
@@ -40,10 +42,16 @@ class ProjectDeletion(RequestModel):
         return self
 
 
+# null is the same as left out.
+ONE_NEIGHBOUR: list[Any] = [
+    {"required": [name], "properties": {name: {"type": "integer"}}} for name in ("before", "after")
+]
+
+
 class ProjectMove(RequestModel):
     """Directly before or after another one."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"before": 3}]})
+    model_config = ConfigDict(json_schema_extra={"oneOf": ONE_NEIGHBOUR, "examples": [{"before": 3}]})
 
     before: RowId | None = None
     after: RowId | None = None

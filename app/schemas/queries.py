@@ -1,9 +1,10 @@
 """Parameters that queries share: pages, ids, flags, numbers."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
+from typing_extensions import TypeAliasType
 
 from app.models.types import RequestModel, RowId, field_error
 from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
@@ -40,6 +41,8 @@ def _parse_id(value: Any) -> Any:
 
 WholeNumber = BeforeValidator(parse_digits)
 QueryId = Annotated[RowId, BeforeValidator(_parse_id)]
+IdOrNone = TypeAliasType("IdOrNone", QueryId | Literal["none"])
+IdOrInbox = TypeAliasType("IdOrInbox", QueryId | Literal["inbox"])
 QueryFlag = Annotated[bool, BeforeValidator(parse_flag)]
 # The bounds come before the validator: after it the OpenAPI document would have "ge" and "le".
 PageLimit = Annotated[int, Field(ge=1, le=LIMIT_MAX), WholeNumber]
@@ -51,9 +54,9 @@ class PageQuery(RequestModel):
     """The page of a list."""
 
     limit: PageLimit = LIMIT_DEFAULT
-    offset: Offset | None = Field(None, description="Rows to skip. Deep pages are cheaper by cursor.")
+    offset: Offset | None = Field(None, description="Rows to skip; not together with `cursor`, cheaper for deep pages.")
     cursor: CursorText | None = Field(
-        None, description="Opaque; from the Link header of another page of the same list."
+        None, description="Opaque; from the Link header of another page of the same list. Not together with `offset`."
     )
     count: QueryFlag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
 

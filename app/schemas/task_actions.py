@@ -29,7 +29,13 @@ def require_one_place(names: set[str]) -> None:
 class TaskMove(RequestModel):
     """Directly before or after another task; without either, after all others."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"project_id": None}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "minProperties": 1,
+            "not": {"required": ["before", "after"]},
+            "examples": [{"project_id": None}],
+        }
+    )
 
     before: RowId | MISSING = MISSING
     after: RowId | MISSING = MISSING

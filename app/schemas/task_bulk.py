@@ -43,12 +43,25 @@ def _require_unique(ids: list[int]) -> list[int]:
 
 
 PLACE_FIELDS = {"project_id", "parent_id"}
+EXCLUSIVE_FIELDS: list[Any] = [
+    {"not": {"required": [*pair]}}
+    for pair in (("project_id", "parent_id"), ("tags", "add_tags"), ("tags", "remove_tags"))
+]
+# The tasks by their ids or by a filter, and a change exactly where the action makes one.
+SELECTION_AND_CHANGE: list[Any] = [
+    {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]},
+    {
+        "if": {"properties": {"action": {"enum": ["update", "move"]}}, "required": ["action"]},
+        "then": {"required": ["change"]},
+        "else": {"not": {"required": ["change"]}},
+    },
+]
 
 
 class BulkChange(RequestModel):
     """Fields as of a single task. ``add_tags`` and ``remove_tags`` leave the other tags unchanged."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "allOf": EXCLUSIVE_FIELDS})
 
     description: Description | MISSING | None = MISSING
     priority: Priority | MISSING | None = MISSING
@@ -79,6 +92,7 @@ class BulkWrite(RequestModel):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "allOf": SELECTION_AND_CHANGE,
             "examples": [
                 {"ids": [7, 8], "action": "complete"},
                 {
@@ -87,7 +101,7 @@ class BulkWrite(RequestModel):
                     "change": {"priority": "low"},
                 },
                 {"ids": [7, 8], "action": "move", "change": {"project_id": 3}},
-            ]
+            ],
         }
     )
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
 
 from app.models.task_aliases import CONDITION_ALIASES, FILTER_ALIASES, PAGE_ALIASES
-from app.models.task_fields import TAG_MAX, TAGS_MAX, Priority
-from app.models.types import DateOrInstant, RequestModel, cleaned, field_error
+from app.models.task_fields import TAG_MAX, TAGS_MAX, DueDate, Priority
+from app.models.types import RequestModel, cleaned, field_error
 from app.pagination import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
-from app.schemas.queries import PageQuery, QueryFlag, QueryId, is_digits, parse_flag
+from app.schemas.queries import IdOrNone, PageQuery, QueryFlag, is_digits, parse_flag
 
 SEARCH_MAX = 200
 
@@ -64,15 +64,13 @@ class TaskConditions(RequestModel):
     tag: Annotated[list[TagFilter], Field(max_length=TAGS_MAX), BeforeValidator(_as_list)] = Field(
         [], description="All of these; repeatable."
     )
-    project_id: QueryId | Literal["none"] | None = Field(None, description="In this project; none: in the inbox.")
-    parent_id: QueryId | Literal["none"] | None = Field(
-        None, description="Subtasks of this task; none: top-level tasks."
-    )
-    series_id: QueryId | Literal["none"] | None = Field(
+    project_id: IdOrNone | None = Field(None, description="In this project; none: in the inbox.")
+    parent_id: IdOrNone | None = Field(None, description="Subtasks of this task; none: top-level tasks.")
+    series_id: IdOrNone | None = Field(
         None, description="Completed occurrences of this recurring task; none: no occurrences."
     )
-    due_before: DateOrInstant | None = Field(None, description="Due before this day or instant.")
-    due_after: DateOrInstant | None = Field(None, description="Due on or after this day or instant.")
+    due_before: DueDate | None = Field(None, description="Due before this day or instant.")
+    due_after: DueDate | None = Field(None, description="Due on or after this day or instant.")
     overdue: QueryFlag | None = Field(None, description="true: open and past due; false: everything else.")
 
     @model_validator(mode="before")

@@ -11,7 +11,7 @@ from app.models.comments import BODY_MAX
 from app.models.projects import PROJECT_NAME_MAX
 from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
-from app.models.types import DateOrInstant, IgnoresReadOnlyFields, RequestModel, cleaned, visible
+from app.models.types import DateOrInstant, IgnoresReadOnlyFields, LocationPart, RequestModel, cleaned, visible
 from app.models.views import VIEW_NAME_MAX as VIEW_NAME_MAX
 from app.schemas.queries import QueryFlag
 from app.schemas.task_query import TaskFilter
@@ -111,7 +111,7 @@ class ViewImport(IgnoresReadOnlyFields):
 
 
 class RowError(BaseModel):
-    loc: list[str | int] = Field(description="The field, then names and indices.")
+    loc: list[LocationPart] = Field(description="The field, then names and indices.")
     msg: str
     type: str
 

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 
 import jsonschema_rs
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from app.config import Settings
 from app.http.openapi.document import SHARED_FAILURES
 from app.main import create_app
-from tests.support import SECRET
+from app.models.types import RequestModel
+from app.schemas.changes import CHANGE_SHAPES, EVENT_NAMES
+from app.services.changes.entities import ENTITY_REGISTRY
+from tests.support import SECRET, Person
 
 Json = dict[str, Any]
 UNLIMITED = {"/health", "/ready"}
@@ -175,3 +179,164 @@ def test_health_and_readiness_have_a_schema_and_an_example(document: Json) -> No
         content = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
         schema = document["components"]["schemas"][content["schema"]["$ref"].rpartition("/")[2]]
         assert schema["examples"] == [{"status": status}]
+
+
+def _nodes(node: Any) -> Iterator[Json]:
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _nodes(child)
+
+
+def _component(document: Json, name: str) -> Json:
+    return {**document["components"]["schemas"][name], "components": document["components"]}
+
+
+def test_bounds_are_whole_numbers_in_the_words_of_json_schema(document: Json, operations: list[Operation]) -> None:
+    for node in _nodes(document):
+        assert not {"ge", "le", "gt", "lt"} & node.keys()
+        if node.get("type") == "integer":
+            assert all(isinstance(node[bound], int) for bound in ("minimum", "maximum") if bound in node), node
+    bounded = {"since", "before", "limit", "offset", "days", "Last-Event-ID"}
+    for parameter in (each for operation in operations for each in operation.body.get("parameters", [])):
+        if parameter["name"] in bounded:
+            assert {"minimum", "maximum"} <= parameter["schema"].keys(), parameter
+
+
+def test_the_document_names_server_licence_and_contact(document: Json) -> None:
+    assert document["servers"] == [{"url": "/"}]
+    assert document["info"]["license"] == {"name": "MIT", "identifier": "MIT"}
+    assert document["info"]["contact"]["name"]
+
+
+def test_every_operation_says_whether_it_needs_a_token(document: Json, operations: list[Operation]) -> None:
+    assert all("security" in body for _, _, body in operations)
+    public = {path for path, _, body in operations if body["security"] == []}
+    assert public == {
+        "/.well-known/jwks.json", "/health", "/ready",
+        *(f"/api/auth/{name}" for name in (
+            "register", "login", "refresh", "password/forgot", "password/reset", "email/confirm",
+        )),
+    }  # fmt: skip
+    assert document["paths"]["/api/auth/logout"]["post"]["security"] == [{"bearerAuth": []}, {}]
+
+
+def test_alternatives_are_named_and_every_branch_has_a_type(document: Json) -> None:
+    named = {"DueDate", "IdOrInbox", "IdOrNone", "LocationPart", "Reminder"}
+    assert named <= document["components"]["schemas"].keys()
+    allowed = [document["components"]["schemas"][name] for name in named]
+    for node in _nodes(document):
+        branches = [branch for branch in node.get("anyOf", ()) if branch != {"type": "null"}]
+        assert len(branches) < 2 or node in allowed, node
+        assert all({"type", "$ref", "anyOf", "oneOf"} & branch.keys() for branch in branches), node
+
+
+def test_no_component_has_a_generic_name(document: Json) -> None:
+    generic = {
+        "Archived", "Done", "Format", "Kind", "Move", "Order", "PasswordAgain", "Scope", "Sort", "Status", "Subtasks",
+        "WhatOfTasks",
+    }  # fmt: skip
+    assert not generic & document["components"]["schemas"].keys()
+
+
+def test_every_successful_response_has_a_typed_body(document: Json, operations: list[Operation]) -> None:
+    empty = {"201", "202", "200"}
+    for path, method, body in operations:
+        for status in body["responses"].keys() & empty:
+            content = body["responses"][status].get("content", {})
+            assert content, (method, path)
+            for media in content.values():
+                assert media["schema"].keys() & {"$ref", "type", "oneOf"}, (method, path)
+    loose = [node for node in _nodes(document["paths"]) if node == {"type": "object"}]
+    assert len(loose) == 1  # a file of /export
+
+
+EXCLUSIONS: list[tuple[str, Json, bool]] = [
+    ("ProjectMove", {"before": 1}, True),
+    ("ProjectMove", {"before": 1, "after": None}, True),
+    ("ProjectMove", {"before": 1, "after": 2}, False),
+    ("ProjectMove", {}, False),
+    ("TaskMove", {"before": 1, "project_id": 2}, True),
+    ("TaskMove", {"before": 1, "after": 2}, False),
+    ("TaskMove", {}, False),
+    ("Snooze", {"minutes": 1}, True),
+    ("Snooze", {}, False),
+    ("BulkWrite", {"ids": [1], "action": "complete"}, True),
+    ("BulkWrite", {"ids": [1], "filter": {}, "action": "complete"}, False),
+    ("BulkWrite", {"action": "complete"}, False),
+    ("BulkWrite", {"ids": [1], "action": "update"}, False),
+    ("BulkWrite", {"ids": [1], "action": "delete", "change": {"priority": "low"}}, False),
+    ("BulkWrite", {"ids": [1], "action": "update", "change": {"priority": "low"}}, True),
+    ("BulkWrite", {"ids": [1], "action": "update", "change": {"project_id": 1, "parent_id": 2}}, False),
+    ("BulkWrite", {"ids": [1], "action": "update", "change": {"tags": [], "add_tags": ["a"]}}, False),
+    ("AccountUpdate", {"email": "a@example.com"}, False),
+    ("AccountUpdate", {"email": "a@example.com", "current_password": "x"}, True),
+    ("WebhookCreate", {"url": "HTTPS://example.com"}, True),
+    ("WebhookCreate", {"url": "ftp://example.com"}, False),
+    ("WebhookCreate", {"url": "https://example.com", "events": ["task.made"]}, False),
+]
+
+
+@pytest.mark.parametrize(("name", "body", "valid"), EXCLUSIONS)
+def test_the_schema_and_the_model_agree_on_what_goes_together(
+    document: Json, name: str, body: Json, valid: bool
+) -> None:
+    (model,) = [each for each in _models(RequestModel) if each.__name__ == name]
+    assert jsonschema_rs.Draft202012Validator(_component(document, name)).is_valid(body) is valid
+    if name == "WebhookCreate" and body["url"].startswith("ftp"):
+        return  # the service refuses it, where it knows whether private addresses are allowed
+    try:
+        model.model_validate(body)
+    except ValidationError:
+        assert not valid
+    else:
+        assert valid
+
+
+def _models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
+def test_changes_are_typed_by_their_entity(document: Json) -> None:
+    shapes = {shape.model_json_schema()["properties"]["entity"]["const"]: shape for shape in CHANGE_SHAPES}
+    assert shapes.keys() == {entity.name for entity in ENTITY_REGISTRY}
+    change = document["components"]["schemas"]["ChangeRead"]
+    assert change["discriminator"]["propertyName"] == "entity"
+    assert change["discriminator"]["mapping"].keys() == shapes.keys()
+    message = document["webhooks"]["change"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert message == {"$ref": "#/components/schemas/WebhookMessage"}
+
+
+async def test_every_kind_of_change_is_in_the_document(document: Json, alice: Person) -> None:
+    project = (await alice.post("/projects", {"name": "x"})).json()["id"]
+    task = await alice.add(project_id=project, recurrence="FREQ=DAILY", reminders=["-P1D"])
+    path = f"/tasks/{task['id']}"
+    await alice.post(f"{path}/skip")
+    await alice.patch(f"{path}/complete", {"completed": True})
+    other = await alice.add()
+    await alice.patch(f"/tasks/{other['id']}/complete")
+    await alice.patch(f"/tasks/{other['id']}/complete")
+    await alice.patch(path, {"title": "y"})
+    await alice.patch(f"/projects/{project}", {"name": "y"})
+    comment = (await alice.post(f"{path}/comments", {"body": "x"})).json()["id"]
+    await alice.patch(f"{path}/comments/{comment}", {"body": "y"})
+    await alice.delete(f"{path}/comments/{comment}")
+    view = (await alice.post("/views", {"name": "v", "parameters": {}})).json()["id"]
+    await alice.patch(f"/views/{view}", {"name": "w"})
+    await alice.delete(f"/views/{view}")
+    await alice.delete(path)
+    await alice.post(f"{path}/restore")
+    deleted = await alice.delete(f"/projects/{project}")
+    assert deleted.status_code == 204
+    revision = (await alice.get("/tasks")).headers["x-revision"]
+    await alice.post(f"/changes/{revision}/undo")
+    await alice.delete(f"/projects/{project}")
+    await alice.delete("/tasks/trash")
+    page = (await alice.get("/changes?limit=1000")).json()
+    jsonschema_rs.Draft202012Validator(_component(document, "ChangesPage"), validate_formats=True).validate(page)
+    seen = {f"{change['entity']}.{change['action']}" for change in page["changes"]}
+    assert seen <= set(EVENT_NAMES)
+    by_hand = {name for name in EVENT_NAMES if name.split(".")[0] not in {"conversation", "message"}}
+    assert by_hand - seen <= {"task.reminded", "comment.restored", "view.restored", "view.purged", "comment.purged"}

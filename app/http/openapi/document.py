@@ -19,6 +19,8 @@ from app.http.openapi.schemas import apply_settings, restore_examples
 from app.http.openapi.texts import API_DESCRIPTION, TAG_DESCRIPTIONS
 from app.http.problems import STATUS_TITLES, problem
 from app.http.rate_limits import UNLIMITED_PATHS
+from app.models.types import MAX_ID, LocationPart
+from app.schemas.webhooks import MESSAGE_EXAMPLE, WebhookMessage
 from app.version import VERSION
 
 Json = dict[str, Any]
@@ -28,14 +30,16 @@ PROBLEM_JSON = "application/problem+json"
 METHOD_ORDER = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
 UNSAFE_METHODS = {"post", "put", "patch", "delete"}
 BEARER_SCHEME_NAME = "bearerAuth"
+NUMBER_BOUNDS = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+PUBLISHER_INFO: Json = {"contact": {"name": "the Todo contributors"}, "license": {"name": "MIT", "identifier": "MIT"}}
 
 
 class InvalidInput(BaseModel):
     """One input that is not acceptable."""
 
-    loc: list[str | int] = Field(description="Where it is: the part of the request, then names and indices.")
+    loc: list[LocationPart] = Field(description="Where it is: the part of the request, then names and indices.")
     msg: str
-    type: str = Field(description="Stable name of the violated rule.")
+    type: str = Field(description="Stable name of the violated rule; docs/errors.md lists them.")
 
 
 class Problem(BaseModel):
@@ -117,7 +121,8 @@ def install_openapi(app: FastAPI) -> None:
 def complete_document(document: Json) -> Json:
     """Returns a copy of the document with errors, shared headers, security scheme, tags and info."""
     done = deepcopy(document)
-    done["info"] |= {"title": "Todo", "version": VERSION, "description": API_DESCRIPTION}
+    done["info"] |= {"title": "Todo", "version": VERSION, "description": API_DESCRIPTION, **PUBLISHER_INFO}
+    done["servers"] = [{"url": "/"}]
     components: Json = done.setdefault("components", {})
     schemes = components.get("securitySchemes", {})
     for path, item in done["paths"].items():
@@ -131,8 +136,37 @@ def complete_document(document: Json) -> Json:
         "headers": SHARED_HEADERS,
         "securitySchemes": {BEARER_SCHEME_NAME: {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}, **schemes},
     }
+    done["webhooks"] = {"change": {"post": _webhook()}}
     done["tags"] = _tags(done["paths"])
+    _restore_integers(done)
     return done
+
+
+def _webhook() -> Json:
+    """Returns the operation that a webhook's endpoint implements."""
+    message = {"schema": {"$ref": "#/components/schemas/WebhookMessage"}, "example": MESSAGE_EXAMPLE}
+    return {
+        "tags": ["webhooks"],
+        "operationId": "receive_change",
+        "summary": "Receive Change",
+        "description": "What this service sends to the URL of a webhook, signed by Standard Webhooks.",
+        "security": [],
+        "requestBody": {"required": True, "content": {"application/json": message}},
+        "responses": {
+            "2XX": {"description": "Received."},
+            "4XX": {"description": "Not received: it is sent again, with growing pauses."},
+        },
+    }
+
+
+def _restore_integers(node: Any) -> None:
+    """Turns bounds back into whole numbers: FastAPI makes them floats, so that 2^63 - 1 becomes 2^63."""
+    if isinstance(node, dict):
+        for bound in NUMBER_BOUNDS & node.keys():
+            if isinstance(node[bound], float) and node[bound].is_integer():
+                node[bound] = max(-MAX_ID, min(int(node[bound]), MAX_ID))
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _restore_integers(child)
 
 
 def _operation(path: str, method: str, operation: Json) -> Json:
@@ -142,8 +176,8 @@ def _operation(path: str, method: str, operation: Json) -> Json:
         done["parameters"] = [*done.get("parameters", []), IDEMPOTENCY_KEY]
     if "parameters" in done:
         done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
-    if "{user_id}" in path:  # open only where the route declares so
-        done.setdefault("security", [{BEARER_SCHEME_NAME: []}])
+    # Below a user's path open only where the route declares so, elsewhere closed only where it does.
+    done.setdefault("security", [{BEARER_SCHEME_NAME: []}] if "{user_id}" in path else [])
     declared: Json = {**{str(status): {} for status in _expected(path, method, done)}, **done["responses"]}
     done["responses"] = {status: _response(path, status, declared[status]) for status in sorted(declared)}
     return done
@@ -223,8 +257,10 @@ def _component_name(status: int) -> str:
 
 def _schemas(found: Json) -> Json:
     """Replaces FastAPI's error schemas by this service's, sorted by name."""
-    ours = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas = {**restore_examples(found), **ours.pop("$defs"), "Problem": ours}
+    schemas = restore_examples(found)
+    for model in (Problem, WebhookMessage):
+        own = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        schemas = {**own.pop("$defs"), **schemas, model.__name__: own}
     return {name: schemas[name] for name in sorted(schemas) if name not in {"HTTPValidationError", "ValidationError"}}
 
 

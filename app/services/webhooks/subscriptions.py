@@ -11,8 +11,9 @@ from sqlalchemy import text
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
-from app.models.webhooks import DeliveryRead, WebhookCreate, WebhookCreated, WebhookRead, WebhookUpdate
+from app.models.webhooks import DeliveryRead, WebhookCreated, WebhookRead
 from app.net.outbound import check_url
+from app.schemas.webhooks import WebhookCreate, WebhookUpdate
 from app.services.users import lock_or_create_owner
 
 MAX_WEBHOOKS = 20

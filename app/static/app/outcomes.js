@@ -71,7 +71,7 @@ export function showChange({ entity, entity_id: id, action, data, revision, thro
   if (resolve && action === "deleted") {
     resolve(revision);
     deletions.delete(`${entity} ${id}`);
-  } else if (through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
+  } else if (entity === "task" && through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
   else if (entity === "task" && retagged.delete(id)) return;
   else if (entity === "task" && revision > newest && !queue.size) announce(`${action} elsewhere: ${data.title}`);
 }
