@@ -33,7 +33,7 @@ console.log(tasks?.map((task) => `${task.title} (${task.due_date ?? "some day"})
 const path = { ...me, task_id: milk.id };
 await client.PATCH("/api/{user_id}/tasks/{task_id}", { params: { path }, body: { title: "Buy oat milk" } });
 const stale = await client.PATCH("/api/{user_id}/tasks/{task_id}", {
-  params: { path, header: { "if-match": `"${milk.version}"` } },
+  params: { path, header: { "If-Match": `"${milk.version}"` } },
   body: { title: "Buy soy milk" },
 });
 const problem: Problem | undefined = stale.error;
