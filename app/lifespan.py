@@ -20,6 +20,7 @@ from app.config import Settings
 from app.db import migrations
 from app.db.connect import database_options, direct_options
 from app.db.database import Database
+from app.db.epoch import ensure_epoch
 from app.db.notifications import ChangeNotifications
 from app.errors import AppError
 from app.jobs.worker import Worker
@@ -58,6 +59,7 @@ async def _start_service(app: FastAPI, stack: AsyncExitStack) -> None:
     if settings.auto_migrate:
         await migrations.upgrade(direct_options(settings, options))
     await migrations.require_head(options)
+    await ensure_epoch(direct_options(settings, options))
     app.state.verifier = await stack.enter_async_context(open_verifier(settings))
     app.state.database = database = Database(options, size=settings.pool_size, timeout=settings.pool_timeout)
     await database.open()
@@ -103,6 +105,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Runs the worker alone, until ``stop`` is set. Migrations are left to the servers."""
     async with AsyncExitStack() as stack:
         options = await stack.enter_async_context(database_options(settings))
+        await ensure_epoch(direct_options(settings, options))
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
         stack.push_async_callback(database.close)
         notifications = await stack.enter_async_context(ChangeNotifications(direct_options(settings, options)))

@@ -22,6 +22,9 @@ AUTH = {
     "sessions",
 }
 
+ADOPT_DATABASE = """
+    update installation set database_oid = (select oid from pg_database where datname = current_database())"""
+
 
 async def rows(options: ConnectOptions, sql: str) -> list[tuple[Any, ...]]:
     connection = await asyncpg.connect(**options.arguments())
@@ -54,6 +57,8 @@ class Databases:
         name = name or f"scratch_{next(self._numbers)}"
         await self.execute(f"create database {name} template {template}")
         self._made.append(name)
+        if template == TEMPLATE:  # else the service takes it for data from elsewhere, and begins a new epoch
+            await self.execute(ADOPT_DATABASE, name)
         if change:
             await self.execute(change, name)
         return self.at(name)

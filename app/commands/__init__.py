@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import data, users
+from app.commands import data, epoch, users
 from app.commands.common import errors_in_one_line, fail, read_settings, run
 from app.commands.seed import seed
 from app.version import VERSION
@@ -13,6 +13,7 @@ app = typer.Typer(
     help="A self-hostable task backend.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 app.add_typer(users.app, name="user")
+app.add_typer(epoch.app, name="epoch")
 for function in (data.dump, data.restore, data.prune, seed):
     app.command()(function)
 
@@ -68,12 +69,14 @@ def migrate() -> None:
     """Bring the database schema up to date."""
     from app.db import migrations
     from app.db.connect import database_options, direct_options
+    from app.db.epoch import ensure_epoch
 
     settings = read_settings()
 
     async def work() -> None:
         async with database_options(settings) as options:
             await migrations.upgrade(direct_options(settings, options))
+            await ensure_epoch(direct_options(settings, options))
 
     run(work())
     typer.echo(f"schema is at {migrations.head_revision()}")

@@ -73,12 +73,14 @@ async def open_database() -> AsyncIterator[Database]:
     from app.db import migrations
     from app.db.connect import database_options, direct_options
     from app.db.database import Database
+    from app.db.epoch import ensure_epoch
     from app.errors import AppError
 
     settings = read_settings()
     async with database_options(settings) as options:
         if settings.auto_migrate:
             await migrations.upgrade(direct_options(settings, options))
+        await ensure_epoch(direct_options(settings, options))
         database = await Database(options, size=1, timeout=settings.pool_timeout).open()
         try:
             yield database

@@ -81,6 +81,7 @@ def restore(
     from app.db.backup import dump as dumps
     from app.db.connect import database_options
     from app.db.database import Database
+    from app.db.epoch import ensure_epoch
     from app.services.operations.isolation_check import NotIsolated, verify_isolation
 
     settings = read_settings()
@@ -90,6 +91,7 @@ def restore(
             direct, environment = _direct(settings, options)
             await dumps.restore_dump(direct, environment, file, replace=replace)
             await migrations.upgrade(direct)
+            await ensure_epoch(direct)
             database = await Database(options, size=1, timeout=settings.pool_timeout).open()
             try:
                 await verify_isolation(database)

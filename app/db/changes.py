@@ -18,7 +18,7 @@ On a distributed database a write is three statements instead: ``app.db.distribu
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, func, insert, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
@@ -32,7 +32,7 @@ WRITE_SOURCE = bindparam("through", "api", type_=Text)  # set by the session, so
 _ONE_LITERAL: Any = literal_column("1")  # in the SQL text, so that it is not an argument of each call
 _take_revision = (
     pg_insert(USERS)
-    .values(id=OWNER, revision=_ONE_LITERAL)
+    .values(id=OWNER, revision=func.initial_revision(type_=BigInteger) + _ONE_LITERAL)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision + _ONE_LITERAL})
     .returning(USERS.c.revision)
 )

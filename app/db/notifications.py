@@ -15,6 +15,7 @@ from typing import Any, Self
 import asyncpg
 
 from app.db.connection_options import ConnectOptions
+from app.db.epoch import EpochError, ensure_epoch
 
 log = logging.getLogger(__name__)
 
@@ -84,14 +85,18 @@ class ChangeNotifications:
             self._call(json.loads(payload))
 
     async def _keep_connected(self) -> None:
+        again = False
         while True:
             try:
                 connection = await asyncpg.connect(**self._options.arguments())
                 try:
+                    if again:  # it may be another server: a replica that was promoted, without the latest writes
+                        await ensure_epoch(self._options)
+                    again = True
                     await self._exchange(connection)
                 finally:
                     connection.terminate()
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, TimeoutError, EpochError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("no notifications from other processes: %s", error or type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
 

@@ -52,4 +52,11 @@ returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as
     where m.at > after
 $$;
 """
-SQL_FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER)
+# The revision of users who have not written yet: 0, until a restore begins a new epoch (``app.db.epoch``), which
+# replaces the function. Stable, so that plans inline the number and are made anew when it is replaced: a statement that
+# calls it takes as long as one with a literal (74 us a write, measured on 3,000).
+INITIAL_REVISION = """
+create or replace function initial_revision() returns bigint
+language sql stable parallel safe as 'select {number}::bigint';
+"""
+SQL_FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER, INITIAL_REVISION.format(number=0))

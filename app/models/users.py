@@ -11,16 +11,16 @@ from app.models.columns import table_of
 class User(SQLModel, table=True):
     """Created by the first write of a new subject. ``revision`` is that of the latest write.
 
-    Changes up to ``pruned_revision`` have been pruned; at ``prune_at`` the oldest change that is left, or the oldest
-    idempotency key, expires.
+    Changes up to ``pruned_revision`` have been pruned, or are from before a restore: no client continues there. At
+    ``prune_at`` the oldest change that is left, or the oldest idempotency key, expires.
     """
 
     __tablename__ = "users"
     __table_args__ = (Index("users_by_prune_at", "prune_at"),)
 
     id: str = Field(primary_key=True, sa_type=Text)
-    revision: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
-    pruned_revision: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    revision: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("initial_revision()")})
+    pruned_revision: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("initial_revision()")})
     prune_at: datetime = Field(
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": text("now() + interval '1 day'")},

@@ -4,6 +4,7 @@ import contextlib
 import re
 import stat
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from app.db.backup import dump as dumps
 from app.db.backup.client_programs import ToolError, connection_environment, find_tools
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
+from app.db.epoch import EPOCH_GAP
 from app.models import METADATA
 from app.services.operations.isolation_check import verify_isolation
 from tests.databases import Databases, rows
@@ -86,7 +88,7 @@ def test_a_restored_service_has_the_same_data_and_logins(tmp_path: Path) -> None
             for title in titles:
                 assert post(url, token, {"title": title}).status_code == 201
         httpx.delete(f"{url}/api/me/tasks/1", headers=bearer(ann))
-        before = [get(url, ann, path) for path in ("tasks", "tasks/trash", "changes?since=0")]
+        before = [get(url, ann, path) for path in ("tasks", "tasks/trash", "tasks/1/history")]
         done = run_todo("dump", "todo.dump", "--with-secrets", cwd=tmp_path, data_dir="a")
         assert done.returncode == 0, done.stderr
         assert f"{len(METADATA.tables) + 1} tables in todo.dump" in done.stdout
@@ -101,11 +103,14 @@ def test_a_restored_service_has_the_same_data_and_logins(tmp_path: Path) -> None
     assert "set them from todo.dump.secrets" in done.stdout
     with service(tmp_path, data_dir="b", jwt_secret=secret) as second:
         url = f"http://127.0.0.1:{second.ready().port}"
-        assert [get(url, ann, path) for path in ("tasks", "tasks/trash", "changes?since=0")] == before
+        assert [get(url, ann, path) for path in ("tasks", "tasks/trash", "tasks/1/history")] == before
+        gone = httpx.get(f"{url}/api/me/changes?since=0", headers=bearer(ann))
+        assert (gone.status_code, gone.json()["code"]) == (410, "changes_gone")
         assert httpx.get(f"{url}/api/me/tasks/3", headers=bearer(ann)).status_code == 404
         assert httpx.post(f"{url}/api/auth/login", json=account).status_code == 200
         made = post(url, ann, {"title": "Afterwards"})
-        assert (made.status_code, made.json()["id"], made.json()["version"]) == (201, 4, 4)
+        assert (made.status_code, made.json()["id"]) == (201, 3 + EPOCH_GAP + 1)
+        assert time.time() - 60 < made.json()["version"] / 1e6 < time.time()
         doctor = run_todo("doctor", cwd=tmp_path, data_dir="b", jwt_secret=secret)
         assert doctor.returncode == 0, doctor.stdout
         assert "'todo dump' by pg_dump" in doctor.stdout

@@ -15,6 +15,7 @@ import asyncpg
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, Tools, describe_tool_failure, find_tools, run_tool, running_program
 from app.db.connection_options import ConnectOptions
+from app.db.epoch import mark_as_restored
 from app.models.sql_functions import SQL_FUNCTIONS
 
 DUMP_CHUNK_BYTES = 1 << 16  # bytes
@@ -88,9 +89,9 @@ async def _write_file(tools: Tools, environment: dict[str, str], tables: list[st
 
 
 async def restore_dump(options: ConnectOptions, environment: dict[str, str], file: Path, *, replace: bool) -> None:
-    """Restores the service's roles and tables from ``file``, in one transaction.
+    """Restores the service's roles and tables from ``file``, in one transaction, and marks them as restored.
 
-    ``replace`` drops existing tables. Raises BackupError and ToolError.
+    ``replace`` drops existing tables. The next ``ensure_epoch`` begins a new epoch. Raises BackupError and ToolError.
     """
     connection = await asyncpg.connect(**options.arguments())
     try:
@@ -110,7 +111,8 @@ async def restore_dump(options: ConnectOptions, environment: dict[str, str], fil
     names = ", ".join(f'public."{name}"' for name in present)
     drop = f"drop table {names} cascade;\n" if present else ""
     roles, functions = migrations.roles_script(*migrations.ALL_ROLES), "".join(SQL_FUNCTIONS)
-    head = f"begin;\nset client_min_messages = warning;\n{roles}{drop}{functions}"  # columns call the functions
+    mark = mark_as_restored(replaced="users" in present)
+    head = f"begin;\nset client_min_messages = warning;\n{roles}{mark}{drop}{functions}"  # columns call the functions
     analyze = "".join(f'analyze public."{name}";\n' for name in tables)
     await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")
 

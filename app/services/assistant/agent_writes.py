@@ -13,11 +13,12 @@ from app.services.users import get_revision, lock_or_create_owner
 # Also prunes the revisions that ``changes`` no longer holds: they cannot be undone.
 INSERT_AGENT_WRITES = CompiledStatement(
     text("""
-    with gone as (delete from agent_writes where user_id = :owner and source = :source and revision <= (
-        select pruned_revision from users where id = :owner))
+    with gone as (delete from agent_writes where user_id = :owner and source = :source and revision < (
+        select min(revision) from changes where user_id = :owner))
     insert into agent_writes (user_id, source, revision)
-    select cast(:owner as text), cast(:source as text), generate_series(:first, :last)""").bindparams(
-        bindparam("source", type_=Text), bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+    select distinct cast(:owner as text), cast(:source as text), revision from changes
+    where user_id = :owner and revision > :since""").bindparams(
+        bindparam("source", type_=Text), bindparam("since", type_=BigInteger)
     )
 )
 SELECT_LAST_WRITE = CompiledStatement(
@@ -38,9 +39,7 @@ async def begin_agent_write(session: Session, owner: str) -> int:
 
 async def record_agent_writes(session: Session, owner: str, source: str, *, since: int) -> None:
     """Records the revisions that this transaction has taken, those after ``since``, if there are any."""
-    last = await get_revision(session, owner)
-    if last > since:
-        await session.exec(INSERT_AGENT_WRITES, {"owner": owner, "source": source, "first": since + 1, "last": last})
+    await session.exec(INSERT_AGENT_WRITES, {"owner": owner, "source": source, "since": since})
 
 
 async def undo_last_write(session: Session, owner: str, source: str) -> list[Any]:

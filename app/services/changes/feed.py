@@ -9,11 +9,11 @@ from sqlalchemy import BigInteger, bindparam, select, true
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.errors import ChangesGone
 from app.models.changes import CHANGES
 from app.models.users import USERS
 from app.schemas.changes import ChangeRow
 from app.services.changes.entities import ENTITY_REGISTRY
+from app.services.users import RevisionRange, get_revision_range
 
 CHANGES_SLICE = 500  # that are converted without a pause: 3 ms
 SINCE_REVISION = bindparam("since", type_=BigInteger)
@@ -35,7 +35,6 @@ SELECT_CHANGES = CompiledStatement(
     .where(USERS.c.id == OWNER)
     .order_by(_changes_page.c.revision, _changes_page.c.entity, _changes_page.c.entity_id)
 )
-SELECT_CHANGES_RANGE = CompiledStatement(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
 SELECT_WRITE = CompiledStatement(
     select(*CHANGE_COLUMNS)
     .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision == bindparam("revision", type_=BigInteger))
@@ -58,9 +57,9 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
     Raises ChangesGone when they are no longer kept, and when ``since`` is in the future.
     """
     rows = (await session.exec(SELECT_CHANGES, {"owner": owner, "since": since, "limit": limit})).all()
-    current, pruned = rows[0][:2] if rows else (0, 0)
-    if not pruned <= since <= current:
-        raise ChangesGone
+    allowed = RevisionRange(*rows[0][:2]) if rows else await get_revision_range(session, owner)
+    allowed.require(since)
+    current = allowed.current
     if not rows or rows[0].revision is None:
         return ChangesRead([], current, False, current)
     changes = await _change_rows(row[2:] for row in rows)
@@ -71,13 +70,11 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
 
 async def find_position(session: Session, owner: str, since: int | None) -> tuple[int, bool]:
     """Returns where a stream begins (None: now), and whether there are changes to replay. Raises ChangesGone."""
-    row = (await session.exec(SELECT_CHANGES_RANGE, {"owner": owner})).first()
-    current, pruned = row or (0, 0)
+    allowed = await get_revision_range(session, owner)
     if since is None:
-        return current, False
-    if not pruned <= since <= current:
-        raise ChangesGone
-    return since, since < current
+        return allowed.current, False
+    allowed.require(since)
+    return since, since < allowed.current
 
 
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:

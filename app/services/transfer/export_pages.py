@@ -14,6 +14,7 @@ from app.db.versioned_rows import kept_columns
 from app.models.task_rows import due_of
 from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
+from app.services.users import get_initial_revision
 
 EXPORT_PAGE_ROWS = 500
 EXPORT_PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
@@ -59,7 +60,7 @@ class ExportHead(NamedTuple):
 
 async def read_head(session: Session, owner: str) -> ExportHead:
     row = (await session.exec(SELECT_EXPORT_HEAD, {"owner": owner})).first()
-    return ExportHead(*row) if row else ExportHead(0, "UTC")
+    return ExportHead(*row) if row else ExportHead(await get_initial_revision(session, owner), "UTC")
 
 
 async def read_page(session: Session, owner: str, name: str, after: int, *, live: bool) -> list[Any]:
