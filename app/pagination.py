@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,43 +13,63 @@ from app.models.types import MAX_ID
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
+CURSOR_GONE = "The list of this cursor began before what is kept: list again, from the first page."
 # In the worst case a cursor holds a title of control characters, which JSON writes as \u0001: 6 bytes each (no other
-# character takes more than 4, lowered or not), and 70 bytes for the rest; base64 makes 4 characters of 3 bytes.
-CURSOR_MAX = (TITLE_MAX * 6 + 70) * 4 // 3 + 1
+# character takes more than 4, lowered or not), and 90 bytes for the rest; base64 makes 4 characters of 3 bytes.
+CURSOR_MAX = (TITLE_MAX * 6 + 90) * 4 // 3 + 1
 
 
 class Cursor(NamedTuple):
-    """The row after which a page begins; with ``backward`` the row before which it ends."""
+    """The row after which a page begins; with ``backward`` the row before which it ends.
+
+    ``revision`` is the owner's when the page of the cursor was read: no list that was begun before a restore continues
+    after it.
+    """
 
     sort: str
     order: str
     backward: bool
     value: Any
     id: int
+    revision: int
 
     def encode(self) -> str:
-        parts = [self.sort, self.order, int(self.backward), self.value, self.id]
+        parts = [self.sort, self.order, int(self.backward), self.value, self.id, self.revision]
         text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
     """Raises InvalidCursor for anything ``Cursor.encode`` did not write for this sort and order."""
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        cursor = Cursor(*json.loads(raw.decode()))
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise InvalidCursor(loc=("query", "cursor")) from None
+    cursor = _read_cursor(text)
     valid = (
         (cursor.sort, cursor.order) == (sort, order)
         and type(cursor.backward) is int
         and cursor.backward in (0, 1)
         and type(cursor.id) is int
         and 0 < cursor.id <= MAX_ID
+        and type(cursor.revision) is int
+        and 0 <= cursor.revision <= MAX_ID
     )
     if not valid:
         raise InvalidCursor(loc=("query", "cursor"))
     return cursor._replace(backward=bool(cursor.backward))
+
+
+def revision_of_cursor(text: str) -> int:
+    """Returns the revision in a cursor of any list; 0 for what is no cursor."""
+    with suppress(InvalidCursor):
+        revision = _read_cursor(text).revision
+        return revision if type(revision) is int else 0
+    return 0
+
+
+def _read_cursor(text: str) -> Cursor:
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return Cursor(*json.loads(raw.decode()))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise InvalidCursor(loc=("query", "cursor")) from None
 
 
 @dataclass(frozen=True, slots=True)

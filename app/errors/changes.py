@@ -4,7 +4,7 @@ from app.errors.kinds import AppError, Conflict, ErrorKind, NotFound
 
 
 class ChangesGone(AppError):
-    """Also for a revision in the future: the database was restored from a backup older than the client's data."""
+    """Also for a cursor, and for a revision from before a restore, below the new epoch or above what is there."""
 
     kind, code = ErrorKind.GONE, "changes_gone"
     message = "Changes since that revision are no longer kept: list again, and continue from its X-Revision."

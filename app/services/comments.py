@@ -13,9 +13,10 @@ from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import COMMENTS, CommentBody, CommentRow
 from app.models.tasks import TASKS
 from app.models.users import USERS
-from app.pagination import Cursor, Page, decode_cursor
+from app.pagination import CURSOR_GONE, Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.services.tasks.statements import NOT_DELETED, OWN_TASK
+from app.services.users import RevisionRange
 
 COMMENT_FIELDS = CommentRow.__struct_fields__
 COMMENT_COLUMNS = [COMMENTS.c[name] for name in COMMENT_FIELDS]
@@ -53,7 +54,7 @@ _comments_page = (
 )
 # The outer join returns the task even without a comment: no row means no task.
 SELECT_COMMENTS = CompiledStatement(
-    select(*_comments_page.c, USERS.c.revision.label("revision"))
+    select(*_comments_page.c, USERS.c.revision.label("revision"), USERS.c.pruned_revision)
     .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_comments_page, true()))
     .where(*OWN_TASK, NOT_DELETED)
     .order_by(_comments_page.c.id)
@@ -76,15 +77,20 @@ def _comment_write(action: str, checks_version: bool) -> CompiledStatement:
 
 
 async def list_comments(session: Session, owner: str, task_id: int, query: ForwardQuery) -> Page:
-    """Returns a page, oldest first. Raises TaskNotFound, also for a task in the trash, and InvalidCursor."""
-    after = decode_cursor(query.cursor, sort="id", order="asc").id if query.cursor else 0
+    """Returns a page, oldest first. Raises TaskNotFound, also for one in the trash; InvalidCursor and ChangesGone."""
+    cursor = decode_cursor(query.cursor, sort="id", order="asc") if query.cursor else None
+    after = cursor.id if cursor else 0
     values = {"owner": owner, "task_id": task_id, "after": after, "limit": query.limit + 1}
     records = (await session.exec(SELECT_COMMENTS, values)).all()
     if not records:
         raise TaskNotFound
-    rows = [CommentRow(*record[:-1]) for record in records[: query.limit] if record.id is not None]
-    last = Cursor("id", "asc", False, None, rows[-1].id).encode() if len(records) > query.limit else None
-    return Page(rows=rows, revision=records[0].revision, next_cursor=last)
+    allowed = RevisionRange(*records[0][len(COMMENT_FIELDS) :])
+    if cursor:
+        allowed.require(cursor.revision, CURSOR_GONE)
+    rows = [CommentRow(*record[: len(COMMENT_FIELDS)]) for record in records[: query.limit] if record.id is not None]
+    more = len(records) > query.limit
+    last = Cursor("id", "asc", False, None, rows[-1].id, allowed.current).encode() if more else None
+    return Page(rows=rows, revision=allowed.current, next_cursor=last)
 
 
 async def get_comment(session: Session, owner: str, task_id: int, comment_id: int) -> CommentRow:

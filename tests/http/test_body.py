@@ -420,17 +420,17 @@ async def test_the_query_of_the_trash_is_checked_strictly(alice: Person, query: 
 
 
 FORGED = [
-    Cursor("created_at", "desc", False, "0001-01-01T00:00:00+23:59", 1),
-    Cursor("created_at", "desc", True, "9999-12-31T23:59:59-23:59", 1),
-    Cursor("created_at", "desc", False, "infinity", 1),
-    Cursor("created_at", "desc", False, "x\0", 1),
-    Cursor("created_at", "desc", False, INT8, 1),
-    Cursor("created_at", "desc", False, None, 1),
-    Cursor("created_at", "desc", False, ["2026-01-01T00:00:00Z"], 1),
-    Cursor("created_at", "desc", False, "2026-01-01T00:00:00Z", INT8),
-    Cursor("created_at", "desc", False, "2026-01-01T00:00:00Z", 0),
-    Cursor("created_at", "asc", False, "2026-01-01T00:00:00Z", 1),
-    Cursor("title", "desc", False, "a", 1),
+    Cursor("created_at", "desc", False, "0001-01-01T00:00:00+23:59", 1, 1),
+    Cursor("created_at", "desc", True, "9999-12-31T23:59:59-23:59", 1, 1),
+    Cursor("created_at", "desc", False, "infinity", 1, 1),
+    Cursor("created_at", "desc", False, "x\0", 1, 1),
+    Cursor("created_at", "desc", False, INT8, 1, 1),
+    Cursor("created_at", "desc", False, None, 1, 1),
+    Cursor("created_at", "desc", False, ["2026-01-01T00:00:00Z"], 1, 1),
+    Cursor("created_at", "desc", False, "2026-01-01T00:00:00Z", INT8, 1),
+    Cursor("created_at", "desc", False, "2026-01-01T00:00:00Z", 0, 1),
+    Cursor("created_at", "asc", False, "2026-01-01T00:00:00Z", 1, 1),
+    Cursor("title", "desc", False, "a", 1, 1),
 ]
 
 
@@ -441,7 +441,7 @@ async def test_a_forged_cursor_is_422(alice: Person, cursor: Cursor) -> None:
 
 @pytest.mark.parametrize("value", ["a\0", "x" * 5000, 17, ""], ids=lambda value: short(str(value)))
 async def test_a_forged_title_cursor_is_harmless(alice: Person, value: str | int) -> None:
-    cursor = Cursor("title", "asc", False, value, 1).encode()
+    cursor = Cursor("title", "asc", False, value, 1, 0).encode()
     assert (await alice.get(f"/tasks?sort=title&cursor={cursor}")).status_code == (200 if value == "" else 422)
     await assert_untouched(alice)
 

@@ -151,7 +151,7 @@ async def test_pages_work_with_the_longest_titles(alice: Person, title: str, ord
 
 def test_no_cursor_is_longer_than_the_limit() -> None:
     title = "\x01" * TITLE_MAX
-    longest = Cursor("title", "desc", True, title, 2**63 - 1)
+    longest = Cursor("title", "desc", True, title, 2**63 - 1, 2**63 - 1)
     assert CURSOR_MAX - 60 < len(longest.encode()) <= CURSOR_MAX
 
 
@@ -172,10 +172,13 @@ BAD_VALUES: dict[str, list[Any]] = {
 }  # fmt: skip
 BAD_DIRECTIONS: list[Any] = [True, False, 2, -1, 0.0, "0", None]
 BAD_IDS: list[Any] = [True, 0, -1, 2**63, 1.0, "1", None]
+BAD_REVISIONS: list[Any] = [True, -1, 2**63, 1.0, "1", None]
 FORGED = [
-    *((sort, "desc", 0, value, 1) for sort, values in BAD_VALUES.items() for value in values),
-    *(("created_at", "desc", backward, INSTANT, 1) for backward in BAD_DIRECTIONS),
-    *(("created_at", "desc", 0, INSTANT, task_id) for task_id in BAD_IDS),
+    *((sort, "desc", 0, value, 1, 1) for sort, values in BAD_VALUES.items() for value in values),
+    *(("created_at", "desc", backward, INSTANT, 1, 1) for backward in BAD_DIRECTIONS),
+    *(("created_at", "desc", 0, INSTANT, task_id, 1) for task_id in BAD_IDS),
+    *(("created_at", "desc", 0, INSTANT, 1, revision) for revision in BAD_REVISIONS),
+    ("created_at", "desc", 0, INSTANT, 1),
 ]
 
 

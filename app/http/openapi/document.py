@@ -72,6 +72,7 @@ SHARED_FAILURES = {
     403: _failure("The token does not allow this.", errors.NotYourPath),
     404: _failure("It does not exist, or belongs to another user.", errors.NotFound),
     409: _failure("The request conflicts with what is stored or still running.", errors.Conflict),
+    410: _failure("What it continues from is no longer kept.", errors.ChangesGone),
     412: _failure("It has changed since the version in If-Match.", errors.VersionConflict),
     413: _failure("The body is too large.", errors.BodyTooLarge),
     415: _failure("The body is of another content type.", errors.UnsupportedMediaType),
@@ -213,6 +214,8 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
         statuses.add(404)
     if ("header", "if-match") in names:
         statuses.add(412)
+    if ("query", "cursor") in names:
+        statuses.add(410)
     if ("header", "idempotency-key") in names:
         statuses.add(409)
     if method in UNSAFE_METHODS:

@@ -12,7 +12,7 @@ from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import TASK_READ_COLUMNS, task_row, trash_row
 from app.models.types import MAX_YEAR, MIN_YEAR
-from app.pagination import Cursor, Page, decode_cursor
+from app.pagination import CURSOR_GONE, Cursor, Page, decode_cursor
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.tasks.queries import (
     INFINITE_INSTANT,
@@ -22,9 +22,10 @@ from app.services.tasks.queries import (
     query_of_list,
     query_of_trash,
 )
-from app.services.users import get_revision, get_timezone
+from app.services.users import RevisionRange, get_revision, get_revision_range, get_timezone
 
-SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record; the revision comes last
+SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record
+REVISION_PLACE = SORT_KEY_PLACE + 1
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
 
 
@@ -38,12 +39,12 @@ async def get_query_zone(session: Session, owner: str, query: TaskQuery) -> str:
 
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
-    """Returns one page; ``count`` also counts all matches. Raises InvalidCursor."""
+    """Returns one page; ``count`` also counts all matches. Raises InvalidCursor and ChangesGone."""
     return await _list(session, owner, query, query_of_list(query), count=count)
 
 
 async def list_trash(session: Session, owner: str, query: TrashQuery, *, count: bool) -> Page:
-    """Returns one page of the trash, latest first. Raises InvalidCursor."""
+    """Returns one page of the trash, latest first. Raises InvalidCursor and ChangesGone."""
     return await _list(session, owner, query, query_of_trash(), count=count, to_row=trash_row)
 
 
@@ -74,8 +75,7 @@ async def _select_page(
     else:
         statement = query.page
     records = (await session.exec(statement, values)).all()
-    # The revision travels with each row; of an empty list it is read in the same snapshot.
-    revision = records[0][-1] if records else await get_revision(session, owner)
+    revision = await _check_revision(session, owner, records, cursor)
     backward = cursor is not None and cursor.backward
     more, records = len(records) > wanted.limit, records[: wanted.limit]
     if backward:
@@ -83,7 +83,8 @@ async def _select_page(
     has_next, has_prev = (True, more) if backward else (more, cursor is not None)
 
     def link(record: Any, towards_first: bool) -> str:
-        return Cursor(query.sort, query.order, towards_first, _to_cursor(record[SORT_KEY_PLACE]), record[0]).encode()
+        value = _to_cursor(record[SORT_KEY_PLACE])
+        return Cursor(query.sort, query.order, towards_first, value, record[0], revision).encode()
 
     return Page(
         rows=[to_row(record) for record in records],
@@ -91,6 +92,19 @@ async def _select_page(
         next_cursor=link(records[-1], False) if records and has_next else None,
         prev_cursor=link(records[0], True) if records and has_prev else None,
     )
+
+
+async def _check_revision(session: Session, owner: str, records: list[Any], cursor: Cursor | None) -> int:
+    """Returns the owner's revision, which travels with each row; of an empty list it is read in the same snapshot.
+
+    Raises ChangesGone for a cursor from before a restore.
+    """
+    if cursor is None:
+        revision: int = records[0][REVISION_PLACE] if records else await get_revision(session, owner)
+        return revision
+    allowed = RevisionRange(*records[0][REVISION_PLACE:]) if records else await get_revision_range(session, owner)
+    allowed.require(cursor.revision, CURSOR_GONE)
+    return allowed.current
 
 
 def _to_cursor(value: Any) -> Any:
