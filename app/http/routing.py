@@ -23,12 +23,13 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
-from app.errors import Contention
+from app.errors import AppError, Contention
 from app.errors.findings import locate_errors
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
 from app.http.link_header import MAX_CACHED_QUERY_BYTES
+from app.http.shown_revisions import SHOWN_REVISION, follow_up, note_failure
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
@@ -85,11 +86,17 @@ class DirectRoute(APIRoute):
             except BaseException as error:
                 if session := request.scope.get("session"):
                     await session.rollback()
+                if isinstance(error, AppError) and "owner" in values:
+                    note_failure(request, values["owner"], error)
+                    if SHOWN_REVISION in request.scope:
+                        await follow_up(request)
                 if idempotent and (refusal := await idempotent.refuse(error)):
                     return refusal
                 raise
             if session := request.scope.get("session"):
                 await session.commit()
+            if SHOWN_REVISION in request.scope:
+                await follow_up(request)
             return response
 
         return handler

@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from app.db.database import Database
-from app.errors import AppError, TooManyStreams
+from app.errors import AppError, ChangesGone, TooManyStreams
 from app.http.responses import ENCODED_SLICE_ROWS
+from app.jobs.owner_epochs import begin_owner_epoch
 from app.json_codec import encode
 from app.services.changes.feed import ChangesRead, find_position, list_changes
 
@@ -149,9 +150,16 @@ class Hub:
             return await find_position(session, owner, since)
 
     async def read(self, owner: str, position: int, *, limit: int = REPLAY_PAGE_ROWS) -> ChangesRead:
-        """Reads changes after ``position``. Raises ChangesGone and Unavailable."""
-        async with self._reading, self._database.transaction(owner, read_only=True) as session:
-            return await list_changes(session, owner, since=position, limit=limit)
+        """Reads changes after ``position``. Raises ChangesGone and Unavailable.
+
+        A position above the owner's revision begins a new epoch: the database was restored below this process.
+        """
+        try:
+            async with self._reading, self._database.transaction(owner, read_only=True) as session:
+                return await list_changes(session, owner, since=position, limit=limit)
+        except ChangesGone:
+            await begin_owner_epoch(self._database, owner, position)
+            raise
 
     @contextmanager
     def admitted(self, stream: Stream, owner: str) -> Iterator[None]:

@@ -131,8 +131,10 @@ async def _run_on_comment(
     row = (await session.exec(statement, key | values)).first()
     if row is not None:
         return CommentRow(*row)
-    if values.get("versions") is not None and (await session.exec(SELECT_COMMENT, key)).first():
-        raise VersionConflict("The comment has changed since the version in If-Match: get it again.")
+    if values.get("versions") is not None and (found := (await session.exec(SELECT_COMMENT, key)).first()):
+        raise VersionConflict(
+            "The comment has changed since the version in If-Match: get it again.", version=found.version
+        )
     if (await session.exec(FIND_LIVE_TASK, key)).first() is None:
         raise TaskNotFound
     raise CommentNotFound

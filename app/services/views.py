@@ -116,6 +116,8 @@ async def _run_on_view(
     params = {"owner": owner, "view_id": view_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()
     if row is None:
-        await get_view(session, owner, view_id)
-        raise VersionConflict("The view has changed since the version in If-Match: get it again.")
+        found: Any = await get_view(session, owner, view_id)
+        raise VersionConflict(
+            "The view has changed since the version in If-Match: get it again.", version=found.version
+        )
     return ViewRow(*row)
