@@ -299,7 +299,7 @@ async def test_a_promoted_replica_begins_a_new_epoch_and_a_copied_folder_does_no
             await migrations.upgrade(options)
             await ensure_epoch(options)
             await rows(options, "insert into users (id, revision) values ('ann', 10) returning 1")
-        await asyncio.to_thread(subprocess.run, ["cp", "-a", folder / "a", folder / "b"], check=True)
+        await asyncio.to_thread(copy_folder, folder / "a", folder / "b")
         other = Settings(_env_file=None, data_dir=folder / "b")
         async with embedded_postgres(other) as options:
             await ensure_epoch(options)
@@ -324,3 +324,8 @@ async def until_recovered(options: ConnectOptions) -> None:
             await ensure_epoch(options)
         assert time.monotonic() < deadline, "the recovery did not end"
         await asyncio.sleep(0.05)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copies a folder with the owners of its files."""
+    subprocess.run(["cp", "-a", source, target], check=True)
