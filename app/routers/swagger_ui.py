@@ -20,6 +20,7 @@ from app.http.etags import is_unchanged
 router = APIRouter(include_in_schema=False)
 
 SWAGGER_FOLDER = Path(__file__).parents[1] / "static" / "swagger"
+SWAGGER_SCRIPT = (SWAGGER_FOLDER.parent / "swagger_page.js").read_text()
 SWAGGER_VERSION = (SWAGGER_FOLDER / "VERSION").read_text().split()[1]
 SWAGGER_ASSETS = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
@@ -36,6 +37,8 @@ SWAGGER_OPTIONS: dict[str, Any] = {
     "operationsSorter": None,  # the order of the document
     "validatorUrl": None,  # the badge would send the document's URL to another host
     "defaultModelsExpandDepth": 0,
+    "docExpansion": "none",
+    "filter": True,
 }
 SWAGGER_PAGE = """<!doctype html>
 <html lang="en">
@@ -51,7 +54,8 @@ SWAGGER_PAGE = """<!doctype html>
 <noscript>This page needs JavaScript. The document is at <a href="{root}/openapi.json">openapi.json</a>.</noscript>
 <div id="swagger-ui"></div>
 <script src="{root}/docs/swagger-ui-bundle.js?v={version}" nonce="{nonce}"></script>
-<script nonce="{nonce}">SwaggerUIBundle({options})</script>
+<script nonce="{nonce}">const options = {options};
+{script}</script>
 </body>
 </html>
 """
@@ -79,6 +83,7 @@ async def read_docs(request: Request) -> HTMLResponse:
         root=escape(root),
         version=SWAGGER_VERSION,
         nonce=nonce,
+        script=SWAGGER_SCRIPT,
         options=_script_json({"url": f"{root}/openapi.json", **SWAGGER_OPTIONS}),
     )
     headers = {

@@ -4,6 +4,7 @@ The pages are checked through the browser's DevTools protocol, so that a refused
 the machine is detected also. The test of a tainted page shows that these checks can fail.
 """
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tests.support import make_token
 # the synchronous tests here use the asynchronous ``postgres``
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
+TASKS_TAG = "#operations-tag-tasks"
 CREATE_OPERATION = ".opblock-post:has([data-path='/api/{user_id}/tasks'])"
 FOREIGN = '<p style="color: red"><img src="http://elsewhere.invalid/pixel.png">'
 
@@ -61,12 +63,17 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 
 def test_a_user_authorizes_and_creates_a_task(page: Page, service: str) -> None:
-    page.open(f"{service}/docs").shows(CREATE_OPERATION)
+    page.open(f"{service}/docs").shows(TASKS_TAG)
     assert "todo token alice" in page.text()
+    assert f"{service}/api/me/tasks" in page.text()  # the address of the reader, not the one in the document
+    assert page.run("document.querySelectorAll('.opblock-tag-section .opblock').length") == 0
     page.click("button.authorize")
+    assert page.run("document.querySelectorAll('.modal-ux .auth-container').length") == 1
     page.type(".modal-ux input", make_token("swagger-user"))
     page.click(".modal-ux button.authorize")
     page.click(".modal-ux button.btn-done")
+    page.click(TASKS_TAG)
+    page.shows(CREATE_OPERATION)
     page.click(f"{CREATE_OPERATION} button.opblock-summary-control")
     page.wait("document.querySelector('tr[data-param-name=user_id] input').value == 'me'")
     page.click(f"{CREATE_OPERATION} button.execute")
@@ -74,6 +81,13 @@ def test_a_user_authorizes_and_creates_a_task(page: Page, service: str) -> None:
         "document.querySelector('.live-responses-table .response-col_status:not(.col_header)').innerText"
     )
     assert status.split()[0] == "201", page.text()
+    errors = (
+        f"{CREATE_OPERATION} tr.response[data-code^='4'] button, {CREATE_OPERATION} tr.response[data-code^='5'] button"
+    )
+    assert page.run(f"document.querySelectorAll({json.dumps(errors)}).length") > 8
+    assert page.run(f"document.querySelector({json.dumps(CREATE_OPERATION)}).offsetHeight") < 4_000
+    page.click(f"{CREATE_OPERATION} tr.response[data-code='422'] button")
+    page.shows(f"{CREATE_OPERATION} tr.response[data-code='422'] .model-example")
     assert page.complaints() == []
     assert page.hosts() == {"127.0.0.1"}
 
