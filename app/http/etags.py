@@ -7,7 +7,11 @@ from app.errors import NoEntityTag
 from app.models.types import MAX_ID
 from app.version import VERSION
 
-_ETAG_PATTERN = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+# A proxy that compresses a response changes its tag: nginx, Cloudflare and HAProxy make it weak, Apache appends -gzip
+# or ;gzip, Caddy the coding, Jetty --gzip. The tag names the same version as before, so all of that is dropped.
+_ETAG_PATTERN = re.compile(
+    r'''(?:W/)?"([\x21\x23-\x7e\x80-\xff]*?)(?:(?:--?|[;:_])(?:x-)?(?:gzip|br|zstd|deflate|compress))?"'''
+)
 
 
 def entity_etag(version: int) -> str:
@@ -29,14 +33,14 @@ def list_etag(revision: int, owner: str, query: bytes, shape: str, zone: str = "
 def expected_versions(if_match: str | None) -> list[int] | None:
     """Returns the versions that ``If-Match`` accepts; None without a condition or for ``*``. Raises NoEntityTag.
 
-    Strong comparison (RFC 9110, 13.1.1): a weak or foreign tag matches nothing.
+    A weak tag counts, against RFC 9110, 13.1.1: a version names one state of one row, however it was encoded, and a
+    client behind a proxy that compresses knows no other tag. A foreign tag matches nothing.
     """
     if if_match is None or if_match.strip() == "*":
         return None
     if not (found := _ETAG_PATTERN.findall(if_match)):
         raise NoEntityTag(loc=("header", "If-Match"))
-    tags = [tag for weak, tag in found if not weak]
-    numbers = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= 19]
+    numbers = [int(tag) for tag in found if tag.isascii() and tag.isdigit() and len(tag) <= 19]
     return [number for number in numbers if number <= MAX_ID]
 
 
@@ -46,5 +50,4 @@ def is_unchanged(if_none_match: str | None, etag: str) -> bool:
         return False
     if if_none_match.strip() == "*":
         return True
-    wanted = etag.removeprefix("W/")
-    return any(f'"{tag}"' == wanted for _, tag in _ETAG_PATTERN.findall(if_none_match))
+    return etag.removeprefix("W/")[1:-1] in _ETAG_PATTERN.findall(if_none_match)

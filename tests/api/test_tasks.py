@@ -164,7 +164,7 @@ async def test_a_full_trash_is_emptied_in_batches_with_a_revision_each(alice: Pe
 async def test_if_match_writes_only_over_the_version_it_names(alice: Person) -> None:
     path = f"/tasks/{(await alice.add())['id']}"
     assert (await alice.patch(path, {"title": "b"}, headers={"If-Match": '"1"'})).headers["etag"] == '"2"'
-    for stale in ('"1"', 'W/"2"', '"abc"', '2, "9"', '"99999999999999999999"'):
+    for stale in ('"1"', 'W/"1"', '"abc"', '2, "9"', '"99999999999999999999"'):
         assert_problem(await alice.patch(path, {"title": "c"}, headers={"If-Match": stale}), 412, "version_conflict")
         assert_problem(await alice.patch(path + "/complete", headers={"If-Match": stale}), 412)
         assert_problem(await alice.delete(path, headers={"If-Match": stale}), 412)
