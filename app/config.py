@@ -6,12 +6,16 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of an origin
 CommaSeparated = Annotated[list[str], NoDecode]
+# Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
+PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
 _ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+")  # browsers send no path, so an origin with one would never match
 
 
@@ -70,7 +74,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="IP address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     forwarded_allow_ips: str = Field(
-        "", description="Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted, comma separated."
+        "",
+        description="Proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix are trusted, comma "
+        "separated: IP addresses, networks, or * for all.",
     )
 
     # Database
@@ -109,7 +115,9 @@ class Settings(BaseSettings):
         None, description="Required aud of tokens. Default if keys are fetched: BETTER_AUTH_URL, else JWT_ISSUER."
     )
     public_url: str = Field(
-        "", description="URL of this service for clients: iss and aud of its own tokens. Empty: urn:todo."
+        "",
+        description="URL of this service for clients, with the path at which a proxy serves it, if any: "
+        "iss and aud of its own tokens. Empty: urn:todo.",
     )
     token_algorithm: Literal["HS256", "EdDSA"] = Field(
         "HS256", description="Signature of own tokens. EdDSA: others can verify them by /.well-known/jwks.json."
@@ -213,6 +221,17 @@ class Settings(BaseSettings):
     def _no_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
+    @field_validator("public_url")
+    @classmethod
+    def _web_url(cls, value: str) -> str:
+        if value.lower().startswith(("http:", "https:")):
+            url = urlsplit(value)
+            if not url.hostname or url.username is not None or url.query or url.fragment:
+                raise ValueError("a URL of a host, perhaps with a port and a path")
+            if url.path and not re.fullmatch(PREFIX_PATTERN, url.path):
+                raise ValueError(f"this path cannot be a prefix: {url.path!r}")
+        return value
+
     @field_validator("rate_limit_url")
     @classmethod
     def _redis(cls, value: SecretStr | None) -> SecretStr | None:
@@ -282,6 +301,22 @@ class Settings(BaseSettings):
         return value
 
     @property
+    def public_base(self) -> str:
+        """Returns PUBLIC_URL as the beginning of URLs; empty if it is not set, or only a name, such as a urn."""
+        return self.public_url if self.public_url.lower().startswith(("http:", "https:")) else ""
+
+    @property
+    def public_path(self) -> str:
+        """Returns the path prefix at which a proxy serves this service; empty for the root of its host."""
+        return urlsplit(self.public_base).path
+
+    @property
+    def public_origin(self) -> str:
+        """Returns the origin of this service's own pages, as browsers send it; empty without PUBLIC_URL."""
+        url = urlsplit(self.public_base.lower())
+        return without_default_port(f"{url.scheme}://{url.netloc}") if url.netloc else ""
+
+    @property
     def embedded(self) -> bool:
         """Returns whether PostgreSQL is embedded."""
         return self.database_url is None
@@ -290,6 +325,12 @@ class Settings(BaseSettings):
     def logs_mail(self) -> bool:
         """Returns whether mails are written to the log because there is no mail server."""
         return self.smtp_url is None and (self.mail_to_log == "on" or (self.mail_to_log == "auto" and self.embedded))
+
+
+def without_default_port(origin: str) -> str:
+    """Returns ``origin`` as browsers send it."""
+    scheme, _, _ = origin.partition(":")
+    return origin.removesuffix(DEFAULT_PORTS.get(scheme, "\0"))
 
 
 @lru_cache

@@ -6,6 +6,7 @@ from app.config import Settings, get_settings
 from app.http.middleware import Cors, ErrorMiddleware, RequestContextMiddleware
 from app.http.openapi.document import install_openapi
 from app.http.problems import install_problems
+from app.http.proxies import ProxyMiddleware
 from app.http.rate_limits import Limits
 from app.http.route_index import RouteIndex
 from app.lifespan import lifespan
@@ -89,8 +90,21 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     )
     app.state.settings, app.state.serving = settings, serving
     app.state.limits = limits = Limits(settings)
-    app.state.metrics = metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
-    # Outermost last. CORS is inside RequestContextMiddleware, so that preflight responses also have a request id.
+    app.state.metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
+    _add_middleware(app, settings)
+    install_problems(app)
+    pages = [swagger_ui.router] * settings.docs + [web_client.router] * settings.web_client
+    for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):
+        # include_router() would match each request twice and wrap it in three exit stacks
+        app.router.routes.extend(router.routes)
+    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack, limits)
+    install_openapi(app)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Adds the middleware, outermost last."""
+    # CORS is inside RequestContextMiddleware, so that preflight responses also have a request id.
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(
         Cors,
@@ -103,13 +117,15 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         max_age=600,
     )
     app.add_middleware(
-        RequestContextMiddleware, log_requests=settings.access_log, slow_ms=settings.slow_request_ms, metrics=metrics
+        RequestContextMiddleware,
+        log_requests=settings.access_log,
+        slow_ms=settings.slow_request_ms,
+        metrics=app.state.metrics,
     )
-    install_problems(app)
-    pages = [swagger_ui.router] * settings.docs + [web_client.router] * settings.web_client
-    for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):
-        # include_router() would match each request twice and wrap it in three exit stacks
-        app.router.routes.extend(router.routes)
-    app.router.middleware_stack = RouteIndex(app.router.routes, app.router.middleware_stack, limits)
-    install_openapi(app)
-    return app
+    if settings.forwarded_allow_ips or settings.public_path:
+        app.add_middleware(
+            ProxyMiddleware,
+            trusted=settings.forwarded_allow_ips,
+            public_path=settings.public_path,
+            routes=app.router.routes,
+        )

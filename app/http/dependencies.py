@@ -146,16 +146,11 @@ async def open_auth_session(request: Request) -> DatabaseSession:
 
 
 async def describe_client(request: Request) -> Client:
-    """Returns the client's IP address and user agent. uvicorn trusts only the proxies in FORWARDED_ALLOW_IPS."""
+    """Returns the client's IP address and user agent. ``app.http.proxies`` trusts only those in FORWARDED_ALLOW_IPS."""
     arrived_at = now()
     address = unmap_address(request.client.host) if request.client else ""
     agent = request.headers.get("user-agent", "")
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
-
-
-def root_path(request: Request) -> str:
-    """Returns the path prefix that a proxy has removed, without a slash at its end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 TOKEN_DEPENDENCIES = frozenset({current_identity, current_subject, require_login, require_person})

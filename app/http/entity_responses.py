@@ -1,11 +1,11 @@
 """Responses with one entity: its version, its location, and 304 for a client that has the version."""
 
 from typing import Any
-from urllib.parse import quote
 
 from fastapi import Request, Response
 
 from app.http.etags import entity_etag, is_unchanged
+from app.http.paths import item_path
 from app.http.responses import PRIVATE_NO_CACHE, Json, header
 from app.http.shown_revisions import note_tags
 
@@ -31,8 +31,7 @@ def entity_response(entity: Any) -> Response:
 
 
 def created_response(request: Request, entity: Any) -> Response:
-    # Below the path as it was sent, so that the client that sent it can follow it.
-    return Json(entity, 201, version_headers(entity, Location=quote(f"{request.scope['path']}/{entity.id}")))
+    return Json(entity, 201, version_headers(entity, Location=item_path(request, entity.id)))
 
 
 def conditional_response(request: Request, owner: str, entity: Any, if_none_match: str | None) -> Response:

@@ -1,7 +1,7 @@
 """The Link header of a list (RFC 8288)."""
 
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from app.pagination import Page
 
@@ -12,16 +12,15 @@ PAGING_NAMES = {"cursor", "offset", "skip", "page"}
 def link_header(
     path: str, query: bytes, page: Page, *, offset: int | None, limit: int, known: frozenset[str] | None = None
 ) -> str:
-    """Returns RFC 8288 links, by offset when the request paged by offset, else by cursor. ``path`` is not yet encoded.
+    """Returns RFC 8288 links, by offset when the request paged by offset, else by cursor.
 
     Names that are not ``known`` are left out; None keeps them all.
     """
-    base = quote(path)  # a user id may contain characters that no header may
     # Cached, since front-ends send few different queries; not the long ones, with which a client could fill the memory.
     repeat = _without_paging if len(query) <= MAX_CACHED_QUERY_BYTES else _without_paging.__wrapped__
     kept = repeat(query, known)
-    more = f"<{base}?{kept}&" if kept else f"<{base}?"
-    links = [f'<{base}{"?" + kept if kept else ""}>; rel="first"']
+    more = f"<{path}?{kept}&" if kept else f"<{path}?"
+    links = [f'<{path}{"?" + kept if kept else ""}>; rel="first"']
     if page.next_cursor is not None:
         place = f"cursor={page.next_cursor}" if offset is None else f"offset={offset + limit}"
         links.append(f'{more}{place}>; rel="next"')

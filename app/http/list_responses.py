@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from app.db.session import Session
 from app.http.etags import is_unchanged, list_etag
 from app.http.link_header import link_header
+from app.http.paths import request_path
 from app.http.responses import PRIVATE_NO_CACHE, Json, header
 from app.http.routing import known_names
 from app.http.shown_revisions import note_tags
@@ -74,7 +75,7 @@ def _page_headers(request: Request, page: Page, query: PageQuery | ForwardQuery,
     # Links leave out the names that were ignored; where unknown names are refused, there are none.
     known = known_names(type(query)) if request.app.state.settings.unknown_fields == "ignore" else None
     offset = query.offset if isinstance(query, PageQuery) else None
-    path, text = request.scope["path"], request.scope["query_string"]
+    path, text = request_path(request), request.scope["query_string"]
     headers["Link"] = link_header(path, text, page, offset=offset, limit=query.limit, known=known)
     if page.total is not None:
         headers["X-Total-Count"] = str(page.total)

@@ -25,7 +25,6 @@ MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 # Keys for each limit; 50,000 take about 10 MB. The least recently used key is dropped first, and regains a whole quota.
 REMEMBERED_KEYS = 50_000
 UNLIMITED_PATHS = frozenset({"/health", "/ready", "/metrics"})  # monitoring must work under any load
-STATIC_PREFIXES = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
 LIMIT_HEADERS_KEY = "limits"  # in the scope of a request: the RateLimit headers of its response
 
 RequestScope = MutableMapping[str, Any]
@@ -99,7 +98,7 @@ class Limits:
 
     def consume_address(self, scope: RequestScope) -> None:
         """Counts a request without a valid token, once, by IP address. Raises RateLimited."""
-        if self.addresses is None or LIMIT_HEADERS_KEY in scope or scope.get("path", "").startswith(STATIC_PREFIXES):
+        if self.addresses is None or LIMIT_HEADERS_KEY in scope:
             return
         if client := scope.get("client"):
             self.addresses.consume(scope, cached_network_of(client[0]))

@@ -10,13 +10,13 @@ from fastapi import Request, Response
 
 from app.config import Settings
 from app.errors import OriginRefused, RefreshTokenMissing
+from app.http.paths import path_of
 from app.http.responses import Json
 from app.net.addresses import LOCAL_HOSTS, LOCAL_ORIGIN, unmap_address
 from app.services.accounts.context import AuthContext
 from app.services.accounts.sessions import IssuedTokens
 
 COOKIE_NAME, COOKIE_PATH, COOKIE_REQUEST_HEADER = "todo_refresh", "/api/auth", "x-refresh-cookie"
-ORIGIN_PATTERN = re.compile(r"https?://[^/?#]+")
 LOOPBACK_PATTERN = re.compile(r"127(\.\d+){3}|::1")
 
 
@@ -33,10 +33,8 @@ def clear_refresh_cookie(request: Request, response: Response, settings: Setting
 
 
 def _write_cookie(request: Request, response: Response, settings: Settings, value: str, max_age: int) -> None:
-    secure = not _is_own_machine(request, settings)
-    response.set_cookie(
-        COOKIE_NAME, value, max_age=max_age, path=COOKIE_PATH, secure=secure, httponly=True, samesite="strict"
-    )
+    secure, path = not _is_own_machine(request, settings), path_of(request, COOKIE_PATH)
+    response.set_cookie(COOKIE_NAME, value, max_age=max_age, path=path, secure=secure, httponly=True, samesite="strict")
 
 
 def _is_own_machine(request: Request, settings: Settings) -> bool:
@@ -86,15 +84,13 @@ def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
     """Returns whether the page is of this origin. Fetch Metadata is reliable also behind a proxy that ends TLS."""
     if request.headers.get("sec-fetch-site") == "same-origin":
         return True
-    public = ORIGIN_PATTERN.match(settings.public_url.lower())
-    return origin == (public[0] if public else _own_origin(request))
+    return origin == (settings.public_origin or _own_origin(request))
 
 
 def _is_allowed_origin(origin: str, request: Request, settings: Settings) -> bool:
     """Returns whether the origin is allowed, by comparing strings (RFC 6454, 6.2): untrusted input is not parsed."""
-    public = ORIGIN_PATTERN.match(settings.public_url.lower())
-    if public is not None:
-        return origin == public[0] or origin in settings.cors_origins
+    if settings.public_origin:
+        return origin == settings.public_origin or origin in settings.cors_origins
     known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None
     return known or origin == _own_origin(request)
 

@@ -1,7 +1,6 @@
 """``/api/{user_id}/calendar``: feeds and their content."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, Security
 from fastapi.security import APIKeyQuery
@@ -19,6 +18,7 @@ from app.http.dependencies import (
     bearer,
 )
 from app.http.etags import is_unchanged, list_etag
+from app.http.paths import owner_url
 from app.http.responses import PRIVATE_NO_CACHE, Json, ShownOnce, header
 from app.http.routing import DirectRoute
 from app.http.shown_revisions import note_tags
@@ -49,8 +49,7 @@ FEED_UNCHANGED: dict[str, Any] = {
 async def create_calendar(request: Request, owner: Owner, session: WriteSession, wanted: CalendarCreate) -> Response:
     """Creates a URL that a calendar can subscribe to. Its token is shown once and can be revoked."""
     made = await calendar_feeds.create_calendar(session, owner, wanted)
-    base = request.app.state.settings.public_url or str(request.base_url).rstrip("/")
-    made["url"] = f"{base}/api/{quote(owner, safe='')}/calendar.ics?token={made['token']}"
+    made["url"] = owner_url(request, owner, f"/calendar.ics?token={made['token']}")
     return ShownOnce(made, 201, instead=f"Revoke calendar feed {made['id']} and create another one.")
 
 

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 import secrets
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -14,8 +14,8 @@ from fastapi import APIRouter, FastAPI, Header, Request, Response
 from fastapi.responses import HTMLResponse
 
 from app.errors import NotFound
-from app.http.dependencies import root_path
 from app.http.etags import is_unchanged
+from app.http.paths import path_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,14 +46,14 @@ SWAGGER_PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
-<link rel="icon" type="image/png" href="{root}/docs/favicon-32x32.png?v={version}">
-<link rel="stylesheet" href="{root}/docs/swagger-ui.css?v={version}" nonce="{nonce}">
+<link rel="icon" type="image/png" href="{docs}/favicon-32x32.png?v={version}">
+<link rel="stylesheet" href="{docs}/swagger-ui.css?v={version}" nonce="{nonce}">
 <style nonce="{nonce}">body {{ margin: 0 }}</style>
 </head>
 <body>
-<noscript>This page needs JavaScript. The document is at <a href="{root}/openapi.json">openapi.json</a>.</noscript>
+<noscript>This page needs JavaScript. The document is at <a href="{document}">openapi.json</a>.</noscript>
 <div id="swagger-ui"></div>
-<script src="{root}/docs/swagger-ui-bundle.js?v={version}" nonce="{nonce}"></script>
+<script src="{docs}/swagger-ui-bundle.js?v={version}" nonce="{nonce}"></script>
 <script nonce="{nonce}">const options = {options};
 {script}</script>
 </body>
@@ -77,14 +77,15 @@ def _script_json(value: object) -> str:
 @router.get("/docs")
 async def read_docs(request: Request) -> HTMLResponse:
     """Returns Swagger UI. The nonce is new each time, so the page is never stored."""
-    root, nonce = root_path(request), secrets.token_urlsafe(18)
+    nonce, document = secrets.token_urlsafe(18), path_of(request, "/openapi.json")
     page = SWAGGER_PAGE.format(
         title=escape(request.app.title),
-        root=escape(root),
+        docs=escape(path_of(request, "/docs")),
+        document=escape(document),
         version=SWAGGER_VERSION,
         nonce=nonce,
         script=SWAGGER_SCRIPT,
-        options=_script_json({"url": f"{root}/openapi.json", **SWAGGER_OPTIONS}),
+        options=_script_json({"url": document, **SWAGGER_OPTIONS}),
     )
     headers = {
         "Content-Security-Policy": _policy(nonce),
@@ -123,20 +124,18 @@ class ServedDocument(NamedTuple):
     etag: str
 
 
-def _document(app: FastAPI, root: str) -> ServedDocument:
+@lru_cache(16)  # prefixes of proxies
+def _document(app: FastAPI, prefix: str) -> ServedDocument:
     """Serialises the document at the first request, when the routes and the proxy's prefix are known."""
-    known: ServedDocument | None = getattr(app.state, "openapi_document", None)
-    if known is None:
-        servers = {"servers": [{"url": root}]} if root else {}
-        body = json.dumps({**app.openapi(), **servers}, ensure_ascii=False, separators=(",", ":")).encode()
-        known = app.state.openapi_document = ServedDocument(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-    return known
+    servers = {"servers": [{"url": prefix}]} if prefix else {}
+    body = json.dumps({**app.openapi(), **servers}, ensure_ascii=False, separators=(",", ":")).encode()
+    return ServedDocument(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 @router.get("/openapi.json")
 async def read_openapi(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Returns the document, or 304 if `If-None-Match` names it."""
-    body, etag = await asyncio.to_thread(_document, request.app, root_path(request))  # the first time takes 0.2 s
+    body, etag = await asyncio.to_thread(_document, request.app, path_of(request, ""))  # the first time takes 0.2 s
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)

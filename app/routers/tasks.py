@@ -1,7 +1,6 @@
 """``/api/{user_id}/tasks``: parameters in, one service call, status out."""
 
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
@@ -25,6 +24,7 @@ from app.http.list_responses import (
     unchanged_list,
     wants_total,
 )
+from app.http.paths import item_path
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.task_fields import SubtasksOnCompletion
@@ -198,8 +198,7 @@ async def quick_add_task(request: Request, owner: Owner, session: WriteSession, 
     if wanted.dry_run:
         return Json(done)
     task = done["task"]
-    location = quote(f"{request.scope['path'].removesuffix('/quick')}/{task.id}")
-    return Json(done, 201, version_headers(task, Location=location))
+    return Json(done, 201, version_headers(task, Location=item_path(request, task.id)))
 
 
 @router.post("/bulk", response_model=BulkResult, responses={200: BULK_RESPONSE})

@@ -6,7 +6,7 @@ relative names without a build step. Only the page itself is revalidated.
 
 import gzip
 import hashlib
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -15,8 +15,8 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.errors import NotFound
-from app.http.dependencies import root_path
 from app.http.etags import is_unchanged
+from app.http.paths import path_of
 
 home = APIRouter(include_in_schema=False)
 router = APIRouter(include_in_schema=False)
@@ -49,10 +49,10 @@ class _Page(NamedTuple):
     etag: str
 
 
-@cache
-def _render_page(root: str, assistant: bool) -> _Page:
-    """Returns the page with the URLs of its files. It names all modules, so that they load in parallel."""
-    base = escape(f"{root}/app/{CLIENT_VERSION}")
+@lru_cache(16)  # prefixes of proxies
+def _render_page(files: str, assistant: bool) -> _Page:
+    """Returns the page for files below the path ``files``. It names all modules, so that they load in parallel."""
+    base = escape(files)
     modules = "\n".join(
         f'<link rel="modulepreload" href="{base}/{name}">' for name in CLIENT_FILES if name.endswith(".js")
     )
@@ -68,7 +68,8 @@ def _render_page(root: str, assistant: bool) -> _Page:
 @router.get("/app")
 async def read_app(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
     """Returns the page, or 304 if `If-None-Match` names it."""
-    body, etag = _render_page(root_path(request), bool(request.app.state.settings.llm_model))
+    files = path_of(request, f"/app/{CLIENT_VERSION}")
+    body, etag = _render_page(files, bool(request.app.state.settings.llm_model))
     headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": CLIENT_POLICY}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)
@@ -99,16 +100,16 @@ def read_app_file(version: str, name: str, accept_encoding: Annotated[str, Heade
 @home.get("/")
 async def read_home(request: Request, accept: Annotated[str, Header()] = "") -> Response:
     """Redirects browsers to the web client; returns the URLs of the service to other clients."""
-    root, settings = root_path(request), request.app.state.settings
+    settings = request.app.state.settings
     headers = {"Vary": "Accept"}
     if settings.web_client and "text/html" in accept:
-        return RedirectResponse(f"{root}/app", 303, headers=headers)
+        return RedirectResponse(path_of(request, "/app"), 303, headers=headers)
     urls = {
         "name": request.app.title,
         "version": request.app.version,
-        "docs": f"{root}/docs" if settings.docs else None,
-        "openapi": f"{root}/openapi.json" if settings.docs else None,
-        "app": f"{root}/app" if settings.web_client else None,
-        "health": f"{root}/health",
+        "docs": path_of(request, "/docs") if settings.docs else None,
+        "openapi": path_of(request, "/openapi.json") if settings.docs else None,
+        "app": path_of(request, "/app") if settings.web_client else None,
+        "health": path_of(request, "/health"),
     }
     return JSONResponse(urls, headers=headers)

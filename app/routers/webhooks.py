@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response, Security
 
 from app.http.dependencies import Owner, ReadSession, WebhookId, WriteSession, bearer
+from app.http.paths import item_path
 from app.http.responses import Json, ShownOnce
 from app.http.routing import DirectRoute
 from app.models.webhooks import DeliveryRead, WebhookCreated, WebhookRead
@@ -31,7 +32,7 @@ async def create_webhook(request: Request, owner: Owner, session: WriteSession, 
     private = request.app.state.settings.webhooks_allow_private
     created = await subscriptions.create_webhook(session, owner, webhook, allow_private=private)
     instead = f"Rotate the secret of webhook {created.id} to get a new one."
-    return ShownOnce(created, 201, {"Location": f"/api/{owner}/webhooks/{created.id}"}, instead=instead)
+    return ShownOnce(created, 201, {"Location": item_path(request, created.id)}, instead=instead)
 
 
 @router.get("/{webhook_id}", response_model=WebhookRead)

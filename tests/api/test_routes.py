@@ -13,7 +13,7 @@ from tests.support import Person, assert_problem
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
 PUBLIC |= {("GET", "/.well-known/jwks.json"), ("GET", "/"), ("GET", "/app"), ("GET", "/app/{version}/{name:path}")}
-PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/mcp")}
+PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/{resource:path}")}
 # Its clients receive and send more: tests/assistant/test_mcp.py.
 PROTOCOL = {("POST", "/mcp")}
 # Login and registration: for callers without a token, or with an expired one.

@@ -17,8 +17,8 @@ def _token_instructions(settings: Settings, token: str) -> str:
     if settings.reset_url:
         return f"Open this link within an hour:\n\n{_with_token(settings.reset_url, token)}"
     return (
-        "Within an hour send this token with your new password to POST /api/auth/password/reset"
-        f" {settings.public_url}:\n\n{token}".replace(" :", ":")
+        "Within an hour send this token with your new password to POST"
+        f" {settings.public_base}/api/auth/password/reset:\n\n{token}"
     )
 
 
