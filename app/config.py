@@ -4,6 +4,7 @@ import os
 import re
 from functools import lru_cache
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -17,6 +18,10 @@ CommaSeparated = Annotated[list[str], NoDecode]
 # Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
 PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
 _ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+")  # browsers send no path, so an origin with one would never match
+
+_HOST_NAME_PATTERN = re.compile(
+    r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?"
+)  # the last label is no number
 
 
 class Settings(BaseSettings):
@@ -170,8 +175,14 @@ class Settings(BaseSettings):
     events_heartbeat: int = Field(20, ge=1, le=300, description="Seconds between heartbeats of an event stream.")
     changes_kept_days: int = Field(90, ge=2, le=36_500, description="Days for which changes are kept.")
     trash_kept_days: int = Field(30, ge=0, le=36_500, description="Days for which deleted rows are kept. 0: for ever.")
+    outbound_allow: CommaSeparated = Field(
+        default_factory=list,
+        description="What webhooks may call besides https:// on the public internet, also by http://: host names, "
+        "*.names, IP addresses and networks, comma separated. Link-local addresses and those of cloud metadata only if "
+        "the address itself is named.",
+    )
     webhooks_allow_private: bool = Field(
-        False, description="Webhooks may also call http:// and private IP addresses. For development only."
+        False, description="Older name of OUTBOUND_ALLOW=0.0.0.0/0,::/0. For development only."
     )
     worker: Literal["inside", "off"] = Field(
         "inside",
@@ -246,7 +257,7 @@ class Settings(BaseSettings):
             raise ValueError("begins with smtp:// or smtps://")
         return value
 
-    @field_validator("allowed_hosts", "cors_origins", "mcp_hosts", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "mcp_hosts", "outbound_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -257,6 +268,17 @@ class Settings(BaseSettings):
     @classmethod
     def _lower_case(cls, value: list[str]) -> list[str]:
         return [name.lower() for name in value]
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _names_and_networks(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                ip_network(entry, strict=False)
+            except ValueError:
+                if not _HOST_NAME_PATTERN.fullmatch(entry):
+                    raise ValueError(f"a host name, *.name, IP address or network, without a port: {entry!r}") from None
+        return value
 
     @field_validator("cors_origins")
     @classmethod

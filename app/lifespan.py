@@ -26,6 +26,7 @@ from app.errors import AppError
 from app.jobs.worker import Worker
 from app.live.hub import Hub
 from app.net.mail import Mailer
+from app.net.outbound_policy import OutboundPolicy
 from app.observability.metrics import Metrics, metrics_server
 from app.observability.startup_errors import describe_failure
 from app.server.protocol import connection_counts
@@ -122,7 +123,7 @@ def make_worker(settings: Settings, database: Database) -> Worker:
     """Makes the worker of all users: reminders, webhooks, pruning."""
     return Worker(
         database,
-        allow_private=settings.webhooks_allow_private,
+        policy=OutboundPolicy.from_settings(settings),
         kept_days=settings.changes_kept_days,
         trash_days=settings.trash_kept_days,
     )

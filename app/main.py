@@ -11,6 +11,7 @@ from app.http.rate_limits import Limits
 from app.http.route_index import RouteIndex
 from app.lifespan import lifespan
 from app.net.addresses import LOCAL_ORIGIN
+from app.net.outbound_policy import OutboundPolicy
 from app.observability.metrics import Metrics
 from app.routers import (
     accounts,
@@ -89,6 +90,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
         telemetry={"tracing": on, "metrics": on, "logs": on, "auto_configure": on},
     )
     app.state.settings, app.state.serving = settings, serving
+    app.state.outbound_policy = OutboundPolicy.from_settings(settings)
     app.state.limits = limits = Limits(settings)
     app.state.metrics = Metrics() if settings.metrics_port or settings.metrics_token else None
     _add_middleware(app, settings)

@@ -19,6 +19,7 @@ from app.db.contention import retry_on_contention
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
 from app.errors import AppError
 from app.net.outbound import OutboundClient, Outcome
+from app.net.outbound_policy import OutboundPolicy
 from app.services.webhooks import deliveries
 from app.services.webhooks.deliveries import Job
 
@@ -70,9 +71,9 @@ def webhook_headers(job: Job, timestamp: int) -> dict[str, str]:
 class WebhookSender:
     """Delivers what is due until it is closed."""
 
-    def __init__(self, database: Database, *, allow_private: bool, retry: RetrySchedule) -> None:
+    def __init__(self, database: Database, *, policy: OutboundPolicy, retry: RetrySchedule) -> None:
         self._database = database
-        self._caller = OutboundClient(allow_private=allow_private)
+        self._caller = OutboundClient(policy)
         self._retry = retry
         self._closing = False
         self._wake = asyncio.Event()

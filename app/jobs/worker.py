@@ -14,6 +14,7 @@ from app.errors import AppError
 from app.jobs import retention
 from app.jobs.reminders import ReminderJob
 from app.jobs.webhooks import RetrySchedule, WebhookSender
+from app.net.outbound_policy import OutboundPolicy
 from app.services.retention import pruning
 
 log = logging.getLogger(__name__)
@@ -34,11 +35,17 @@ class Worker:
     """Use as an async context manager; works until it is left."""
 
     def __init__(
-        self, database: Database, *, allow_private: bool, kept_days: int, trash_days: int = 0, pace: Pace | None = None
+        self,
+        database: Database,
+        *,
+        policy: OutboundPolicy,
+        kept_days: int,
+        trash_days: int = 0,
+        pace: Pace | None = None,
     ) -> None:
         self._pace = pace or Pace()
         self._database = database
-        self.webhooks = WebhookSender(database, allow_private=allow_private, retry=self._pace.retry)
+        self.webhooks = WebhookSender(database, policy=policy, retry=self._pace.retry)
         self._kept_days, self._trash_days = kept_days, trash_days
         self._loops: list[asyncio.Task[None]] = []
 

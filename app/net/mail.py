@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from app.config import Settings
 from app.errors import MailUnavailable
 from app.net.addresses import LOCAL_HOSTS
+from app.net.connecting import connect_socket
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,12 @@ class Mailer:
         message.set_content(text)
         # A password is never sent over a network unencrypted, whatever the server offers.
         must_encrypt = bool(server.username) and server.hostname not in LOCAL_HOSTS
+        port = server.port or (465 if server.scheme == "smtps" else 587 if must_encrypt else 25)
         try:
             await aiosmtplib.send(
                 message,
                 hostname=server.hostname,
-                port=server.port,
+                sock=await connect_socket(server.hostname or "localhost", port),
                 username=unquote(server.username) if server.username else None,
                 password=unquote(server.password) if server.password else None,
                 use_tls=server.scheme == "smtps",

@@ -1,31 +1,36 @@
 """Requests to URLs that users entered, without giving users access to the private network (SSRF).
 
-A host is resolved once, all its IP addresses must be public, and the connection is made to one of those. The name stays
-in the Host header and in TLS, where the certificate is checked against it. Redirects are not followed.
+A host is resolved once, all its IP addresses must be permitted by OutboundPolicy, and the connection is made to the
+first of those that accepts one. The name stays in the Host header and in TLS, where the certificate is checked against
+it. Redirects are not followed.
 
-httpx is loaded with the first webhook: with its command line (Rich, Pygments) and the root certificates of a client it
-is 7 MB of memory, which a service without webhooks does not need.
+httpx and httpcore are loaded with the first webhook: with httpx's command line (Rich, Pygments) and the root
+certificates of a client they are 7 MB of memory, which a service without webhooks does not need.
 """
 
 import asyncio
-import ipaddress
 import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from ssl import SSLContext
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from app.errors import UrlRefused
-from app.net.special_addresses import Address, is_public
+from app.net.connecting import connect_first, resolved_addresses
+from app.net.outbound_policy import OutboundPolicy, parse_address
+from app.net.special_addresses import Address
 
 if TYPE_CHECKING:
+    import httpcore
     import httpx
 
 RESOLVER_THREADS = 64  # threads
 CALL_TIMEOUT = 10.0  # seconds for resolving, connecting, sending and the head of the response together
 HOST_PATTERN = re.compile(r"[A-Za-z0-9._-]+")  # as sent in Host and resolved: international names are xn-- here
+PRIVATE_BY_HTTP = "The URL of a webhook begins with https://, unless the operator has opened its host."
 
 
 class Outcome(NamedTuple):
@@ -40,7 +45,7 @@ class Outcome(NamedTuple):
         return self.status is not None and 200 <= self.status < 300
 
 
-def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
+def check_url(url: str, policy: OutboundPolicy) -> "httpx.URL":
     """Parses ``url``. Raises UrlRefused if it can never be called. Names are resolved only for a call."""
     import httpx
 
@@ -49,42 +54,56 @@ def check_url(url: str, *, allow_private: bool) -> "httpx.URL":
         host = parsed.host  # an international name is decoded only here
     except (httpx.InvalidURL, ValueError):
         raise UrlRefused("This is not a URL.", loc=("body", "url")) from None
-    if parsed.scheme != "https" and not (allow_private and parsed.scheme == "http"):
-        raise UrlRefused("The URL of a webhook begins with https://.", loc=("body", "url"))
+    name = raw_host(parsed)
+    if parsed.scheme != "https" and not (parsed.scheme == "http" and policy.may_be_opened(name)):
+        raise UrlRefused(PRIVATE_BY_HTTP, loc=("body", "url"))
     if not host or parsed.userinfo or parsed.fragment:
         raise UrlRefused("The URL must have a host, and neither a user nor a fragment.", loc=("body", "url"))
-    address = _literal(host)
-    if address is None and HOST_PATTERN.fullmatch(parsed.raw_host.decode("ascii")) is None:
+    address = parse_address(name)
+    if address is None and HOST_PATTERN.fullmatch(name) is None:
         raise UrlRefused("The host name is not valid.", loc=("body", "url"))
     if parsed.port is not None and not 0 < parsed.port < 65_536:
         raise UrlRefused("The port is not valid.", loc=("body", "url"))
-    if not allow_private and address is not None and not is_public(address):
+    if address is not None and not policy.permits(address, name):
         raise UrlRefused(loc=("body", "url"))
     return parsed
 
 
-def _literal(host: str) -> Address | None:
-    try:
-        return ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return None
+def raw_host(url: "httpx.URL") -> str:
+    """Returns the host as it is resolved, without the brackets of an IPv6 address."""
+    return url.raw_host.decode("ascii").strip("[]")
+
+
+class CheckedAddresses:
+    """A backend of httpcore that connects to these IP addresses, whatever the host is called."""
+
+    def __init__(self, addresses: list[Address]) -> None:
+        self._addresses = addresses
+
+    async def connect_tcp(self, host: str, port: int, **options: Any) -> "httpcore.AsyncNetworkStream":
+        import httpcore
+
+        backend = httpcore.AnyIOBackend()
+
+        async def close(stream: "httpcore.AsyncNetworkStream") -> None:
+            await stream.aclose()
+
+        return await connect_first(self._addresses, partial(backend.connect_tcp, port=port, **options), close)
 
 
 class OutboundClient:
     """Sends webhook messages. Use as an async context manager."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, policy: OutboundPolicy) -> None:
+        self._policy = policy
         # Its own threads: slow DNS servers must not occupy the executor of the process.
         self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
     @cached_property
-    def _client(self) -> "httpx.AsyncClient":
-        import httpx
+    def _certificates(self) -> SSLContext:
+        import httpcore
 
-        # No kept connections: one that was made for a name must not serve another name at the same IP address.
-        limits = httpx.Limits(max_keepalive_connections=0)
-        return httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=CALL_TIMEOUT, limits=limits)
+        return httpcore.default_ssl_context()
 
     async def __aenter__(self) -> Self:
         return self
@@ -92,13 +111,11 @@ class OutboundClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if "_client" in vars(self):
-            await self._client.aclose()
         self._resolvers.shutdown(wait=False, cancel_futures=True)
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         """Posts ``body`` to ``url``. Returns every failure of the other side as an outcome instead of raising."""
-        import httpx
+        import httpcore
 
         started = time.perf_counter()
         status, reason = None, None
@@ -109,30 +126,41 @@ class OutboundClient:
             reason = error.detail
         except TimeoutError:
             reason = f"No response within {CALL_TIMEOUT:.0f} seconds."
-        except (httpx.HTTPError, OSError, ValueError, OverflowError) as error:
+        except (
+            httpcore.NetworkError,
+            httpcore.ProtocolError,
+            httpcore.TimeoutException,
+            OSError,
+            ValueError,
+            OverflowError,
+        ) as error:
             reason = f"{type(error).__name__}: {error}"[:300]
         return Outcome(status, reason, round((time.perf_counter() - started) * 1000))
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
-        target = check_url(url, allow_private=self._allow_private)
-        address = await self._resolve(target)
-        request = self._client.build_request(
-            "POST",
-            target.copy_with(host=address),
-            content=body,
-            headers={**headers, "Host": target.netloc.decode("ascii")},
-            extensions={"sni_hostname": target.raw_host.decode("ascii").strip("[]")},
-        )
-        response = await self._client.send(request, stream=True)  # the body is not read
-        await response.aclose()
-        return response.status_code
+        """Makes a connection for this call alone: a kept one could serve another name at the same IP address."""
+        import httpcore
 
-    async def _resolve(self, target: "httpx.URL") -> str:
+        target = check_url(url, self._policy)
         port = target.port or (443 if target.scheme == "https" else 80)
-        host = target.raw_host.decode("ascii").strip("[]")
+        address = httpcore.URL(scheme=target.raw_scheme, host=raw_host(target), port=port, target=target.raw_path)
+        backend: Any = CheckedAddresses(await self._resolve(target, port))
+        connecting = httpcore.AsyncHTTPConnection(address.origin, self._certificates, network_backend=backend)
+        named = [("Host", target.netloc.decode("ascii")), *headers.items()]
+        async with (
+            connecting as connection,
+            connection.stream("POST", address, headers=named, content=body) as response,
+        ):
+            return response.status  # the body is not read
+
+    async def _resolve(self, target: "httpx.URL", port: int) -> list[Address]:
+        """Returns the addresses of the host. Raises UrlRefused unless all are permitted, and opened for http."""
+        host = raw_host(target)
         resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(self._resolvers, resolve)
-        addresses = [str(entry[4][0]).partition("%")[0] for entry in found]
-        if not self._allow_private and not all(is_public(ipaddress.ip_address(address)) for address in addresses):
+        addresses = resolved_addresses(found)
+        if not all(self._policy.permits(address, host) for address in addresses):
             raise UrlRefused
-        return addresses[0]
+        if target.scheme == "http" and not all(self._policy.opens(address, host) for address in addresses):
+            raise UrlRefused(PRIVATE_BY_HTTP)
+        return addresses

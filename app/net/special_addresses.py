@@ -67,6 +67,19 @@ NETWORKS_BY_LENGTH = sorted(
     key=lambda row: row[0].prefixlen,
     reverse=True,
 )
+# Where clouds tell a machine its credentials, and what else only the machine itself may ask: besides link-local
+# addresses (AWS, Google, Azure and most others), Azure's wire server, Alibaba, Volcengine, Oracle, and by IPv6 AWS,
+# Google and Scaleway.
+SHUT_NETWORKS = tuple(
+    ip_network(network)
+    for network in (
+        "169.254.0.0/16", "fe80::/10", "168.63.129.16/32", "100.100.100.200/32", "100.96.0.96/32", "192.0.0.192/32",
+        "fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128",
+    )
+)  # fmt: skip
+# Translators and tunnels that embed an IPv4 address in the last 32 bits, in networks that are not public themselves:
+# RFC 8215 (local NAT64) and RFC 4291, 2.5.5.1 (IPv4-compatible).
+LOCAL_EMBEDDING_NETWORKS = (ip_network("64:ff9b:1::/48"), ip_network("::/96"))
 GLOBAL_UNICAST = ip_network("2000::/3")  # RFC 4291, 2.4, and IANA's IPv6 Address Space registry
 NAT64_NETWORK = ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
 
@@ -74,14 +87,27 @@ NAT64_NETWORK = ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address
 def is_public(address: Address) -> bool:
     """Returns whether ``address``, or the IPv4 address embedded in it, is on the public internet."""
     if isinstance(address, IPv6Address):
-        if (inner := _embedded(address)) is not None:
+        if (inner := embedded_address(address)) is not None:
             return is_public(inner)
         if address not in GLOBAL_UNICAST:
             return False
     return next((reachable for network, reachable in NETWORKS_BY_LENGTH if address in network), True)
 
 
-def _embedded(address: IPv6Address) -> IPv4Address | None:
+def is_shut(address: Address) -> bool:
+    """Returns whether ``address``, or the IPv4 address embedded in it, is link-local or serves credentials."""
+    if isinstance(address, IPv6Address):
+        local = any(address in network for network in LOCAL_EMBEDDING_NETWORKS)
+        inner = IPv4Address(address.packed[-4:]) if local else embedded_address(address)
+        if inner is not None:
+            return is_shut(inner)
+    return any(address in network for network in SHUT_NETWORKS)
+
+
+def embedded_address(address: Address) -> IPv4Address | None:
+    """Returns the IPv4 address that a packet to ``address`` reaches: mapped, by 6to4, Teredo or NAT64."""
+    if isinstance(address, IPv4Address):
+        return None
     if address in NAT64_NETWORK:
         return IPv4Address(address.packed[-4:])
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

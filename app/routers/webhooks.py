@@ -29,8 +29,8 @@ async def create_webhook(request: Request, owner: Owner, session: WriteSession, 
     The secret is shown once. An event is delivered at least once, with the same `webhook-id` in each attempt. Responses
     other than 2xx are retried with growing pauses; after 24 hours without success the webhook is disabled.
     """
-    private = request.app.state.settings.webhooks_allow_private
-    created = await subscriptions.create_webhook(session, owner, webhook, allow_private=private)
+    policy = request.app.state.outbound_policy
+    created = await subscriptions.create_webhook(session, owner, webhook, policy=policy)
     instead = f"Rotate the secret of webhook {created.id} to get a new one."
     return ShownOnce(created, 201, {"Location": item_path(request, created.id)}, instead=instead)
 
@@ -46,8 +46,8 @@ async def update_webhook(
     request: Request, owner: Owner, session: WriteSession, webhook_id: WebhookId, change: WebhookUpdate
 ) -> Response:
     """Changes the URL, the events, or whether it is active. Activated again, it continues where it stopped."""
-    private = request.app.state.settings.webhooks_allow_private
-    return Json(await subscriptions.update_webhook(session, owner, webhook_id, change, allow_private=private))
+    policy = request.app.state.outbound_policy
+    return Json(await subscriptions.update_webhook(session, owner, webhook_id, change, policy=policy))
 
 
 @router.delete("/{webhook_id}", status_code=204, response_class=Response)

@@ -18,6 +18,7 @@ from app.jobs.webhooks import RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.models.task_reminders import REMINDERS_MAX
+from app.net.outbound_policy import EVERY_NETWORK, OutboundPolicy
 from app.services.tasks.reminders import find_upcoming, fire_reminders
 from tests.receivers import receiving
 from tests.servers import events, running
@@ -385,7 +386,7 @@ async def test_webhooks_and_streams_send_reminders_in_time(service: FastAPI, pos
             hook = {"url": receiver.url, "events": ["task.reminded"]}
             assert (await anna.post("/webhooks", hook)).status_code == 201
             async with (
-                Worker(service.state.database, allow_private=True, kept_days=90, pace=FAST) as worker,
+                Worker(service.state.database, policy=OutboundPolicy(EVERY_NETWORK), kept_days=90, pace=FAST) as worker,
                 events(watcher) as stream,
             ):
                 hint = service.state.database.on_commit

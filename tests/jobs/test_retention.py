@@ -13,6 +13,7 @@ from app.db.database import WORKER_ROLE
 from app.errors import AppError
 from app.jobs.retention import empty_old_trash
 from app.jobs.worker import Pace, Worker
+from app.net.outbound_policy import OutboundPolicy
 from app.services.changes.entities import ENTITY_REGISTRY
 from app.services.retention import trash
 from tests.databases import Databases
@@ -51,7 +52,7 @@ async def test_the_worker_purges_old_deleted_tasks_and_logs_it(
     await add_deleted(bob, sql, bobs=31)
     await alice.add("alive")
     before = int((await alice.get("/tasks")).headers["x-revision"])
-    worker = Worker(app.state.database, allow_private=False, kept_days=90, trash_days=DAYS, pace=PACE)
+    worker = Worker(app.state.database, policy=OutboundPolicy(), kept_days=90, trash_days=DAYS, pace=PACE)
     async with worker:
         deadline = time.monotonic() + 20
         while await in_trash(alice) != ["young"] or await in_trash(bob):

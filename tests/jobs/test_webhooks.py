@@ -22,6 +22,7 @@ from app.jobs.webhooks import CALLS_PER_OWNER, RetrySchedule
 from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.net.outbound import CALL_TIMEOUT, OutboundClient
+from app.net.outbound_policy import EVERY_NETWORK, OutboundPolicy
 from app.services.retention import pruning
 from app.services.webhooks.deliveries import LEASE_SECONDS
 from tests.receivers import receiving
@@ -46,7 +47,7 @@ async def anna(service: FastAPI) -> AsyncIterator[Person]:
 
 
 def worker(app: FastAPI) -> Worker:
-    return Worker(app.state.database, allow_private=True, kept_days=90, pace=FAST)
+    return Worker(app.state.database, policy=OutboundPolicy(EVERY_NETWORK), kept_days=90, pace=FAST)
 
 
 async def subscribe(person: Person, url: str, *events: str) -> dict[str, Any]:
@@ -241,7 +242,7 @@ async def test_a_test_delivery_does_not_reset_failures(anna: Person, service: Fa
     with receiving(lambda number: 500 if number == 0 else 200) as receiver:
         path = f"/webhooks/{(await subscribe(anna, receiver.url))['id']}"
         await anna.add("a")
-        async with Worker(service.state.database, allow_private=True, kept_days=90, pace=patient):
+        async with Worker(service.state.database, policy=OutboundPolicy(EVERY_NETWORK), kept_days=90, pace=patient):
             await until(lambda: receiver.calls)
             await asyncio.sleep(0.2)
             failing = (await anna.get(path)).json()
@@ -299,7 +300,7 @@ async def test_host_names_are_resolved_in_dedicated_threads(monkeypatch: pytest.
         raise socket.gaierror("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    async with OutboundClient(allow_private=False) as caller:
+    async with OutboundClient(OutboundPolicy()) as caller:
         outcome = await caller.post("https://example.com/", b"", {})
     assert outcome.error == "gaierror: no such name"
     assert threads[0].startswith("resolve")
@@ -356,7 +357,7 @@ async def test_a_host_name_that_resolves_to_a_private_address_is_not_called(alic
     with receiving() as receiver:
         hook = await subscribe(alice, f"https://localhost:{receiver.port}/")
         await alice.post(f"/webhooks/{hook['id']}/test")
-        async with Worker(app.state.database, allow_private=False, kept_days=90, pace=FAST):
+        async with Worker(app.state.database, policy=OutboundPolicy(), kept_days=90, pace=FAST):
             told = await delivered(alice, hook)
         assert (told[0]["status"], told[0]["error"]) == (None, "The URL does not lead to the public internet.")
         assert receiver.calls == []

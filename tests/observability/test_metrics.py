@@ -28,6 +28,7 @@ from app.http.middleware import SLOW_LINES
 from app.http.routing import DirectRoute
 from app.jobs.webhooks import RetrySchedule, WebhookSender
 from app.main import create_app
+from app.net.outbound_policy import OutboundPolicy
 from app.observability.logs import configure_logging
 from app.observability.metrics import Metrics
 from app.observability.request_context import start_request
@@ -144,7 +145,7 @@ async def test_the_pool_reports_waiting_transactions(app: FastAPI) -> None:
 
 
 async def test_the_worker_reports_its_backlog(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    sender = WebhookSender(app.state.database, allow_private=False, retry=RetrySchedule())
+    sender = WebhookSender(app.state.database, policy=OutboundPolicy(), retry=RetrySchedule())
     due = [[("alice", 1), ("bob", 2)], [("bob", 2)], []]
 
     async def find_due(*_: Any, **__: Any) -> list[tuple[str, int]]:

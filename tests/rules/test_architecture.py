@@ -42,7 +42,7 @@ HEAVY = {
     "app/assistant/optional.py": {"app"},  # the libraries of an extra
     "app/services/rate_limits/redis.py": {"redis"},  # an extra
     "app/db/migrations.py": {"alembic"},  # only with pending migrations
-    "app/net/outbound.py": {"httpx"},  # for webhooks
+    "app/net/outbound.py": {"httpx", "httpcore"},  # for webhooks
     "app/auth/jwks.py": {"httpx"},  # for another issuer
     "app/net/mail.py": {"aiosmtplib"},  # for a mail server
 }

@@ -13,6 +13,7 @@ from app.db.session import Session
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from app.models.webhooks import DeliveryRead, WebhookCreated, WebhookRead
 from app.net.outbound import check_url
+from app.net.outbound_policy import OutboundPolicy
 from app.schemas.webhooks import WebhookCreate, WebhookUpdate
 from app.services.users import lock_or_create_owner
 
@@ -78,9 +79,9 @@ async def get_webhook(session: Session, owner: str, webhook_id: int) -> Any:
     return WebhookRow(*await _require_one(session, SELECT_WEBHOOK, owner, webhook_id))
 
 
-async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *, allow_private: bool) -> Any:
+async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *, policy: OutboundPolicy) -> Any:
     """Creates a webhook for events from now on. Raises UrlRefused and TooManyWebhooks."""
-    check_url(webhook.url, allow_private=allow_private)
+    check_url(webhook.url, policy)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     row = (await session.exec(INSERT_WEBHOOK, values)).first()
@@ -90,14 +91,14 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
 
 
 async def update_webhook(
-    session: Session, owner: str, webhook_id: int, change: WebhookUpdate, *, allow_private: bool
+    session: Session, owner: str, webhook_id: int, change: WebhookUpdate, *, policy: OutboundPolicy
 ) -> Any:
     """Updates a webhook; when enabled again, it continues where it stopped. Raises WebhookNotFound and UrlRefused."""
     values = {
         name: None if (value := getattr(change, name)) is MISSING else value for name in ("url", "events", "active")
     }
     if values["url"] is not None:
-        check_url(values["url"], allow_private=allow_private)
+        check_url(values["url"], policy)
     return WebhookRow(*await _require_one(session, UPDATE_WEBHOOK, owner, webhook_id, **values))
 
 
