@@ -84,6 +84,8 @@ class Limits:
         share = settings.web_concurrency
         self.subjects = _limiter("default", settings.rate_limit_per_minute, share)
         self.addresses = _limiter("anonymous", settings.rate_limit_anonymous_per_minute, share)
+        # Wrong tokens of /metrics have a quota of their own: other callers of that address must not stop monitoring.
+        self.guesses = _limiter("guesses", settings.rate_limit_anonymous_per_minute, share)
         self.shared_quotas = {
             "chat": Quota("chat", settings.rate_limit_chat_per_minute, MINUTE_SECONDS),
             "import": Quota("import", settings.rate_limit_import_per_hour, HOUR_SECONDS),
@@ -105,16 +107,29 @@ class Limits:
 
     def refuse_busy_address(self, scope: RequestScope) -> None:
         """Refuses an IP address that has used up its quota, before a lookup. Raises RateLimited."""
-        if self.addresses is not None and (client := scope.get("client")):
-            key = cached_network_of(client[0])
-            if self.addresses.is_used_up(key):
-                self.addresses.consume(scope, key)
+        _refuse_used_up(self.addresses, scope)
+
+    def consume_guess(self, scope: RequestScope) -> None:
+        """Counts a wrong token of /metrics by IP address. Raises RateLimited."""
+        if self.guesses is not None and (client := scope.get("client")):
+            self.guesses.consume(scope, cached_network_of(client[0]))
+
+    def refuse_guesses(self, scope: RequestScope) -> None:
+        """Refuses an IP address that has sent too many wrong tokens, also a right one. Raises RateLimited."""
+        _refuse_used_up(self.guesses, scope)
 
     async def consume(self, scope: RequestScope, kind: str, subject: str) -> None:
         """Counts a costly request, ``kind`` of ``shared_quotas``, over all processes. Raises RateLimited."""
         quota = self.shared_quotas[kind]
         if quota.amount and self.counts is not None:
             _record_quota(scope, quota, quota.policy, *await self.counts.consume(quota, subject))
+
+
+def _refuse_used_up(limiter: Limiter | None, scope: RequestScope) -> None:
+    if limiter is not None and (client := scope.get("client")):
+        key = cached_network_of(client[0])
+        if limiter.is_used_up(key):
+            limiter.consume(scope, key)
 
 
 def _limiter(name: str, per_minute: int, share: int) -> Limiter | None:

@@ -36,10 +36,12 @@ class StreamedFile(StreamingResponse):
         head = bytearray()
         async for chunk in chunks:
             head += chunk
-            if len(head) >= FIRST_BYTES:
+            if len(head) >= FIRST_BYTES or self._scope.get("head"):
                 break
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        if not self._scope.get("head"):  # set by RequestContextMiddleware: HEAD has no content
+        if self._scope.get("head"):  # set by RequestContextMiddleware: HEAD has no content
+            await chunks.aclose()
+        else:
             await send({"type": "http.response.body", "body": bytes(head), "more_body": True})
             try:
                 async for chunk in chunks:

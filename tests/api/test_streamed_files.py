@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.http.streamed_file import FIRST_BYTES
+from app.http.streamed_file import FIRST_BYTES, StreamedFile
 from app.main import create_app
 from app.schemas.transfer import CalendarEntryKind, ExportFormat
 from tests.faults.proxy import Proxy
@@ -205,3 +205,29 @@ async def _read(app: FastAPI, person: Person, path: str) -> int:
 
     await app(scope, asyncio.Event().wait, send)  # type: ignore[arg-type]
     return size
+
+
+async def test_head_generates_no_more_than_the_beginning() -> None:
+    made: list[int] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            for number in range(1000):
+                made.append(number)
+                yield b"x"
+        finally:
+            made.append(-1)
+
+    async def nothing(*_: Any) -> Any:
+        await asyncio.Event().wait()
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    response = StreamedFile(chunks(), media_type="text/plain", headers={})
+    await response({"type": "http", "head": True, "asgi": {"spec_version": "2.4"}}, nothing, send)
+    await asyncio.sleep(0.01)
+    assert made == [0, -1]
+    assert [message.get("body") for message in sent] == [None, b""]

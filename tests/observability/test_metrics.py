@@ -20,6 +20,7 @@ import pytest
 from fastapi import FastAPI, Response
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.config import Settings
@@ -176,6 +177,25 @@ async def test_metrics_require_their_token(http: httpx.AsyncClient, client: http
     for wrong in (TOKEN[:-1], TOKEN + "x", "ü", make_token("alice")):
         answer = await http.get("/metrics", headers={b"Authorization": f"Bearer {wrong}".encode("latin-1")})
         assert_problem(answer, 401, "token_invalid")
+
+
+async def test_the_token_cannot_be_guessed_without_limit(settings: Settings) -> None:
+    """Wrong tokens are counted apart: other callers of the same IP address do not stop monitoring."""
+    change = {"metrics_token": SecretStr(TOKEN), "rate_limit_anonymous_per_minute": 5, "pool_size": 2}
+    app = create_app(settings.model_copy(update=change))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http,
+    ):
+        right, wrong = ({"Authorization": f"Bearer {token}"} for token in (TOKEN, "wrong"))
+        assert [(await http.get("/api/me/tasks")).status_code for _ in range(6)] == [401] * 5 + [429]
+        assert [(await http.get("/metrics", headers=right)).status_code for _ in range(9)] == [200] * 9
+        assert [(await http.get("/metrics", headers=wrong)).status_code for _ in range(5)] == [401] * 5
+        for headers in (wrong, right):
+            refused = await http.get("/metrics", headers=headers)
+            assert_problem(refused, 429, "rate_limited")
+            assert int(refused.headers["retry-after"]) > 0
+        assert (await http.get("/health")).status_code == 200
 
 
 def test_a_metrics_token_is_refused_with_several_processes() -> None:
