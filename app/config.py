@@ -17,7 +17,10 @@ DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of 
 CommaSeparated = Annotated[list[str], NoDecode]
 # Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
 PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
-_ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+")  # browsers send no path, so an origin with one would never match
+# What browsers send has no path. Packaged front-ends have schemes of their own, some without a host: capacitor://localhost,
+# tauri://localhost, app://, chrome-extension://<id>, file://. A sandboxed frame, and most local files, are null.
+_ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@\s]*|null")
+_FIELD_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.1
 
 _HOST_NAME_PATTERN = re.compile(
     r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?"
@@ -133,7 +136,13 @@ class Settings(BaseSettings):
     token_ttl: int = Field(3600, ge=1, description="Lifetime of a token of 'todo token', in seconds.")
     cors_origins: CommaSeparated = Field(
         default_factory=list,
-        description="Origins of browser front-ends, comma separated. Empty: any port of localhost.",
+        description="Origins of browser front-ends, comma separated, also capacitor://localhost, app:// and the like; "
+        "null stands for sandboxed pages and local files. Empty: any port of localhost.",
+    )
+    cors_headers: CommaSeparated = Field(
+        default_factory=list,
+        description="Further request headers of those front-ends, comma separated. Those of this API and of tracing "
+        "(traceparent, baggage, sentry-trace and the like) are always accepted.",
     )
 
     # Accounts
@@ -257,12 +266,12 @@ class Settings(BaseSettings):
             raise ValueError("begins with smtp:// or smtps://")
         return value
 
-    @field_validator("allowed_hosts", "cors_origins", "mcp_hosts", "outbound_allow", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "cors_headers", "mcp_hosts", "outbound_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            [part.strip().rstrip("/") for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+        if not isinstance(value, str):
+            return value
+        return [re.sub(r"(?<=[^:/])/+$", "", part.strip()) for part in value.split(",") if part.strip()]
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -282,13 +291,25 @@ class Settings(BaseSettings):
 
     @field_validator("cors_origins")
     @classmethod
-    def _no_wildcard(cls, value: list[str]) -> list[str]:
+    def _known_origins(cls, value: list[str]) -> list[str]:
         if any("*" in origin for origin in value):
             raise ValueError("name each origin: '*' would let any site use a visitor's session")
-        for origin in value:
-            if not _ORIGIN_PATTERN.fullmatch(origin):
-                raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
+        return [_as_sent(origin) for origin in value]
+
+    @field_validator("cors_headers")
+    @classmethod
+    def _field_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if name == "*" or not _FIELD_NAME_PATTERN.fullmatch(name):
+                raise ValueError(f"name each header: {name!r}")
+            if name.lower() == "x-refresh-cookie":
+                raise ValueError("X-Refresh-Cookie is for pages of this service alone")
         return value
+
+    @field_validator("host", "metrics_host")
+    @classmethod
+    def _without_brackets(cls, value: str) -> str:
+        return value[1:-1] if value.startswith("[") and value.endswith("]") else value
 
     @field_validator("jwt_secret")
     @classmethod
@@ -347,6 +368,21 @@ class Settings(BaseSettings):
     def logs_mail(self) -> bool:
         """Returns whether mails are written to the log because there is no mail server."""
         return self.smtp_url is None and (self.mail_to_log == "on" or (self.mail_to_log == "auto" and self.embedded))
+
+
+def _as_sent(origin: str) -> str:
+    """Returns an origin as browsers send it: a host in lower case and ASCII, no default port. Raises ValueError."""
+    scheme, separator, host = origin.partition("://")
+    origin = f"{scheme.lower()}{separator}{host}"
+    if not _ORIGIN_PATTERN.fullmatch(origin):
+        raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
+    if not origin.startswith(("http:", "https:")):
+        return origin
+    name, colon, port = host.lower().partition(":") if not host.startswith("[") else (host.lower(), "", "")
+    try:
+        return without_default_port(f"{scheme.lower()}://{name.encode('idna').decode()}{colon}{port}")
+    except UnicodeError:
+        raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}") from None
 
 
 def without_default_port(origin: str) -> str:

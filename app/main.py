@@ -62,12 +62,19 @@ ROUTERS = (
     web_client.home,
 )
 ALLOWED_HEADERS = [
-    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID", "X-Request-ID",
+    "Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "If-Match", "If-Modified-Since",
+    "If-None-Match", "Last-Event-ID", "Pragma", "X-Request-ID", "X-Requested-With",
     "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version",
+    # Tracing that front-ends add by themselves: W3C, Sentry, B3, Datadog, New Relic, Application Insights, Jaeger,
+    # Elastic, AWS, Google.
+    "traceparent", "tracestate", "baggage", "sentry-trace", "b3", "X-B3-TraceId", "X-B3-SpanId", "X-B3-ParentSpanId",
+    "X-B3-Sampled", "X-B3-Flags", "X-Datadog-Origin", "X-Datadog-Parent-Id", "X-Datadog-Sampling-Priority",
+    "X-Datadog-Trace-Id", "X-Datadog-Tags", "newrelic", "Request-Id", "Request-Context", "X-Correlation-ID",
+    "uber-trace-id", "elastic-apm-traceparent", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context",
 ]  # fmt: skip
 EXPOSED_HEADERS = [
-    "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After",
-    "X-Conversation-Id", "X-Request-ID", "X-Revision", "X-Total-Count",
+    "Allow", "Content-Disposition", "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy",
+    "Retry-After", "WWW-Authenticate", "X-Conversation-Id", "X-Request-ID", "X-Revision", "X-Total-Count",
 ]  # fmt: skip
 
 
@@ -113,8 +120,9 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
         allow_origins=settings.cors_origins,
         allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGIN.pattern,
         allow_credentials=True,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=ALLOWED_HEADERS,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=[*ALLOWED_HEADERS, *settings.cors_headers],
+        allow_private_network=True,  # a public page that may call at all may call a service at home
         expose_headers=EXPOSED_HEADERS,
         max_age=600,
     )

@@ -88,7 +88,12 @@ def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
 
 
 def _is_allowed_origin(origin: str, request: Request, settings: Settings) -> bool:
-    """Returns whether the origin is allowed, by comparing strings (RFC 6454, 6.2): untrusted input is not parsed."""
+    """Returns whether the origin is allowed, by comparing strings (RFC 6454, 6.2): untrusted input is not parsed.
+
+    Only web sites are: ``null`` and file:// are any page, and other schemes never have a SameSite cookie.
+    """
+    if not origin.startswith(("http://", "https://")):
+        return False
     if settings.public_origin:
         return origin == settings.public_origin or origin in settings.cors_origins
     known = origin in settings.cors_origins if settings.cors_origins else LOCAL_ORIGIN.fullmatch(origin) is not None

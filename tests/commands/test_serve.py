@@ -217,7 +217,7 @@ async def test_the_service_can_listen_on_ipv6(tmp_path: Path, postgres: ConnectO
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")
     port = free_port()
-    with service(tmp_path, host="::1", port=port, database_url=postgres.dsn, jwt_secret=SECRET) as running:
+    with service(tmp_path, host="[::1]", port=port, database_url=postgres.dsn, jwt_secret=SECRET) as running:
         wait_until(lambda: "Docs" in running.banner or running.process.poll() is not None, START)
         if running.process.poll() is not None and "cannot assign" in running.log:
             pytest.skip("no IPv6 address here")

@@ -111,6 +111,16 @@ REMOTE = "postgresql://user:hidden@db.example/todo"
         ({"cors_origins": "https://app.example.com?x"}, "CORS_ORIGINS: an origin has a scheme"),
         ({"cors_origins": "https://me@app.example.com"}, "CORS_ORIGINS: an origin has a scheme"),
         ({"cors_origins": "https://"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_origins": "nullx"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_origins": "app://host/path"}, "CORS_ORIGINS: an origin has a scheme"),
+        ({"cors_headers": "*"}, "CORS_HEADERS: name each header"),
+        ({"cors_headers": "X App"}, "CORS_HEADERS: name each header"),
+        ({"cors_headers": "X-Refresh-Cookie"}, "CORS_HEADERS: X-Refresh-Cookie is for pages of this service"),
+        ({"public_url": "https://todo.example/a b"}, "PUBLIC_URL: this path cannot be a prefix"),
+        ({"public_url": "https://todo.example/../x"}, "PUBLIC_URL: this path cannot be a prefix"),
+        ({"public_url": "https://todo.example/?x"}, "PUBLIC_URL: a URL of a host"),
+        ({"public_url": "https:///todo"}, "PUBLIC_URL: a URL of a host"),
+        ({"outbound_allow": "http://nas.lan"}, "OUTBOUND_ALLOW: a host name"),
         ({"jwks_url": "https://issuer.example/jwks"}, "JWKS_URL needs JWT_ISSUER"),
         ({"database_url": REMOTE}, "with DATABASE_URL set JWT_SECRET"),
         ({"port": "70000"}, "PORT: "),
@@ -147,6 +157,11 @@ def test_valid_settings_are_accepted(monkeypatch: pytest.MonkeyPatch, settings: 
     for name, value in settings.items():
         monkeypatch.setenv(name.upper(), value)
     assert Settings(_env_file=None).embedded is not bool(settings.get("database_url"))
+
+
+def test_an_ip_address_may_be_written_as_in_a_url() -> None:
+    read = Settings(_env_file=None, host="[::1]", metrics_host="[::]")
+    assert (read.host, read.metrics_host) == ("::1", "::")
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "BETTER_AUTH_SECRET"])

@@ -23,6 +23,7 @@ from app.http.problems import STATUS_BY_KIND, STATUS_TITLES
 from app.http.routing import DirectRoute
 from app.main import create_app
 from tests.api import test_routes
+from tests.http.test_cors import preflight
 from tests.processes import service
 from tests.support import SECRET, Person, assert_problem, make_token
 
@@ -417,76 +418,6 @@ async def test_every_response_has_nosniff_cache_control_and_a_request_id(alice: 
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "server" not in answer.headers
         assert all(answer.headers.get_list(name) == [value] for name, value in answer.headers.items())
-
-
-# --- CORS ---
-
-
-def preflight(origin: str, method: str, headers: str = "authorization, content-type, if-match") -> dict[str, str]:
-    return {
-        "Origin": origin,
-        "Access-Control-Request-Method": method,
-        "Access-Control-Request-Headers": headers,
-    }
-
-
-OWN_ORIGINS = [
-    "http://localhost:3000",
-    "http://localhost",
-    "https://localhost:8443",
-    "http://127.0.0.1:5173",
-    "http://[::1]:80",
-]
-FOREIGN = [
-    "https://evil.example",
-    "http://localhost.evil.example",
-    "http://localhost:3000.evil.example",
-    "http://evil.example/localhost",
-    "http://localhost:3000/x",
-    "http://xlocalhost",
-    "ftp://localhost",
-    "null",
-]
-
-
-@pytest.mark.parametrize("origin", OWN_ORIGINS)
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def test_a_front_end_on_localhost_is_allowed_in_development(
-    client: httpx.AsyncClient, origin: str, method: str
-) -> None:
-    answer = await client.options("/api/me/tasks/1", headers=preflight(origin, method))
-    assert answer.status_code == 200
-    assert answer.headers["access-control-allow-origin"] == origin
-    assert method in answer.headers["access-control-allow-methods"]
-    allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
-    assert allowed >= {"authorization", "content-type", "if-match", "if-none-match"}
-    assert "Origin" in answer.headers["vary"]
-
-
-@pytest.mark.parametrize("origin", FOREIGN)
-async def test_a_foreign_origin_is_refused(alice: Person, origin: str) -> None:
-    asked = await alice.client.options("/api/me/tasks", headers=preflight(origin, "POST"))
-    called = await alice.get("/tasks", headers={"Origin": origin})
-    body = assert_problem(asked, 400, "cors_refused")
-    assert "origin" in body["detail"]
-    for answer in (asked, called):
-        assert "access-control-allow-origin" not in answer.headers
-
-
-async def test_cors_exposes_the_headers_that_clients_need(alice: Person) -> None:
-    for path in ("/tasks", "/tasks/0", "/nope", "nope"):
-        answer = await alice.get(path, headers={"Origin": "http://localhost:3000"})
-        exposed = {name.strip().lower() for name in answer.headers["access-control-expose-headers"].split(",")}
-        assert exposed >= {"etag", "link", "location", "retry-after", "x-request-id", "x-revision", "x-total-count"}
-        assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
-        assert "Origin" in answer.headers["vary"]
-
-
-async def test_named_origins_replace_localhost(settings: Settings) -> None:
-    other = create_app(settings.model_copy(update={"cors_origins": ["https://todo.example"]}))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://test") as http:
-        for origin, expected in (("https://todo.example", 200), ("http://localhost:3000", 400)):
-            assert (await http.options("/api/me/tasks", headers=preflight(origin, "GET"))).status_code == expected
 
 
 # --- paths ---
