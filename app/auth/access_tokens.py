@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from jwt import PyJWS
 
+from app.auth.claims import check_audience
 from app.auth.signing_keys import load_secret, load_signing_key
 from app.config import Settings
-from app.errors import TokenInvalid
+from app.errors import RefusalReason, TokenInvalid
 
 ACCESS_TOKEN_TYPE = "at+jwt"
 DEFAULT_ISSUER = "urn:todo"
@@ -72,15 +73,14 @@ class TokenIssuer:
         Tokens that this service signs for another purpose, or another issuer signs in its name, differ by ``typ`` and
         by the claims that only an access token has (RFC 8725, 3.11 and 3.12).
         """
-        session_id, token_id, audience = claims.get("sid"), claims.get("jti"), claims.get("aud")
+        session_id, token_id = claims.get("sid"), claims.get("jti")
         if (signed.algorithm, signed.kid, claims.get("iss")) != (self.algorithm, self.kid, self.issuer):
-            raise TokenInvalid
-        if signed.kind != ACCESS_TOKEN_TYPE or self.issuer not in (
-            audience if isinstance(audience, list) else [audience]
-        ):
-            raise TokenInvalid
+            raise TokenInvalid(reason=RefusalReason.OWN_KEY_CHANGED, details={"expected_alg": self.algorithm})
+        if signed.kind != ACCESS_TOKEN_TYPE:
+            raise TokenInvalid(reason=RefusalReason.TYP_NOT_ACCEPTED, details={"typ": signed.kind})
+        check_audience(claims, self.issuer)
         if not isinstance(session_id, str) or not session_id or not isinstance(token_id, str):
-            raise TokenInvalid
+            raise TokenInvalid(reason=RefusalReason.NOT_AN_ACCESS_TOKEN, details={"claim": "sid"})
         return session_id
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:

@@ -4,8 +4,8 @@ import json
 from typing import Any, NamedTuple
 
 from app.config import Settings
-from app.domain.user_ids import is_user_id
-from app.errors import TokenExpired, TokenInvalid
+from app.domain.user_ids import USER_ID_MAX, is_user_id
+from app.errors import RefusalReason, TokenExpired, TokenInvalid
 from app.json_codec import unique_names
 
 # Seconds by which clocks may differ, for nbf and iat. Not for exp: "expired" then means the same here, in the cache and
@@ -53,28 +53,38 @@ def token_origins(settings: Settings) -> tuple[Origin, Origin]:
     return Origin(None, None, not_issuer=issuer), Origin(issuer, settings.jwt_audience or base or issuer)
 
 
-def json_object(data: bytes) -> dict[str, Any]:
+def json_object(data: bytes, reason: RefusalReason) -> dict[str, Any]:
     """Parses a JSON object with unique names (RFC 7519, 4): two parsers must not read two different subjects."""
     try:
         value = json.loads(data.decode("utf-8"), object_pairs_hook=unique_names)
     except (ValueError, RecursionError) as error:
-        raise TokenInvalid from error
+        raise TokenInvalid(reason=reason) from error
     if not isinstance(value, dict):
-        raise TokenInvalid
+        raise TokenInvalid(reason=reason)
     return value
 
 
 def check_origin(claims: dict[str, Any], origin: Origin) -> None:
-    issuer, audience = claims.get("iss"), claims.get("aud", [])
-    audiences = [audience] if isinstance(audience, str) else audience
-    if not (issuer is None or isinstance(issuer, str)) or not isinstance(audiences, list):
-        raise TokenInvalid
+    issuer = claims.get("iss")
+    if not (issuer is None or isinstance(issuer, str)):
+        raise TokenInvalid(reason=RefusalReason.ISS_NOT_TEXT)
     if origin.issuer is not None and issuer != origin.issuer:
-        raise TokenInvalid
+        reason = RefusalReason.ISS_MISSING if issuer is None else RefusalReason.ISS_WRONG
+        raise TokenInvalid(reason=reason, details={"expected_iss": origin.issuer})
     if issuer and origin.not_issuer and issuer.rstrip("/") == origin.not_issuer.rstrip("/"):
-        raise TokenInvalid
-    if origin.audience is not None and origin.audience not in audiences:
-        raise TokenInvalid
+        raise TokenInvalid(reason=RefusalReason.ISS_OF_KEY_SET)
+    check_audience(claims, origin.audience)
+
+
+def check_audience(claims: dict[str, Any], wanted: str | None) -> None:
+    """Checks ``aud``, one text or several (RFC 7519, 4.1.3)."""
+    audience = claims.get("aud", [])
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list):
+        raise TokenInvalid(reason=RefusalReason.AUD_NOT_TEXT)
+    if wanted is not None and wanted not in audiences:
+        reason = RefusalReason.AUD_WRONG if audiences else RefusalReason.AUD_MISSING
+        raise TokenInvalid(reason=reason, details={"expected_aud": wanted})
 
 
 def check_kind(claims: dict[str, Any]) -> None:
@@ -83,22 +93,39 @@ def check_kind(claims: dict[str, Any]) -> None:
     ID tokens (OpenID Connect Core, 2 and 3.3.2.11), refresh tokens of libraries that make them JWTs, and the session
     that Better Auth caches in a cookie, which holds the whole user.
     """
-    if not _ONLY_IN_ID_TOKENS.isdisjoint(claims) or isinstance(claims.get("session"), dict):
-        raise TokenInvalid
+    found = sorted(_ONLY_IN_ID_TOKENS.intersection(claims))
+    found += ["session"] if isinstance(claims.get("session"), dict) else []
     for name in ("token_use", "token_type", "typ", "type"):
         if isinstance(value := claims.get(name), str) and value.lower() in _OTHER_KINDS:
-            raise TokenInvalid
+            found.append(name)
+    if found:
+        raise TokenInvalid(reason=RefusalReason.NOT_AN_ACCESS_TOKEN, details={"claim": found[0]})
 
 
 def read_identity(claims: dict[str, Any], now: float) -> Identity:
-    subject, expires_at = claims.get("sub"), _read_instant(claims, "exp")
-    if not isinstance(subject, str) or not is_subject(subject) or expires_at is None:
-        raise TokenInvalid
-    if any((_read_instant(claims, name) or 0) > now + CLOCK_LEEWAY for name in ("nbf", "iat")):
-        raise TokenInvalid
+    subject = _read_subject(claims)
+    expires_at = _read_instant(claims, "exp")
+    if expires_at is None:
+        raise TokenInvalid(reason=RefusalReason.EXP_MISSING)
+    for name, reason in (("nbf", RefusalReason.NOT_YET_VALID), ("iat", RefusalReason.ISSUED_AHEAD)):
+        if (ahead := (_read_instant(claims, name) or 0) - now) > CLOCK_LEEWAY:
+            raise TokenInvalid(reason=reason, details={"seconds": round(ahead, 1)})
     if expires_at <= now:
-        raise TokenExpired
+        raise TokenExpired(reason=RefusalReason.EXPIRED, details={"seconds": round(now - expires_at, 1)})
     return Identity(subject, expires_at)
+
+
+def _read_subject(claims: dict[str, Any]) -> str:
+    subject = claims.get("sub")
+    if subject is None:
+        raise TokenInvalid(reason=RefusalReason.SUB_MISSING)
+    if not isinstance(subject, str):
+        raise TokenInvalid(reason=RefusalReason.SUB_NOT_TEXT, details={"sub_type": type(subject).__name__})
+    if len(subject) > USER_ID_MAX:
+        raise TokenInvalid(reason=RefusalReason.SUB_TOO_LONG, details={"sub_length": len(subject)})
+    if not is_subject(subject):
+        raise TokenInvalid(reason=RefusalReason.SUB_NOT_ACCEPTED)
+    return subject
 
 
 def is_subject(text: str) -> bool:
@@ -115,5 +142,5 @@ def _read_instant(claims: dict[str, Any], name: str) -> int | None:
         return None
     value = claims[name]
     if type(value) is not int or not 0 <= value <= MAX_INSTANT:
-        raise TokenInvalid
+        raise TokenInvalid(reason=RefusalReason.TIME_NOT_INTEGER, details={"claim": name})
     return value

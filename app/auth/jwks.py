@@ -1,34 +1,23 @@
 """The issuer's public keys: fetched in the background, so that a request with a known key never waits.
 
-A JWKS (RFC 7517) is trusted for its keys only: the algorithm follows from the type of the key, and keys that could be
-used to forge a token (symmetric or published private keys) are dropped.
+A JWKS (RFC 7517) is trusted for its keys only (``app.auth.published_keys``).
 """
 
 import asyncio
-import json
 import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from jwt import PyJWK, PyJWTError
-
+from app.auth.published_keys import KeySet, PublishedKey, parse_keys
 from app.config import Settings
-from app.errors import KeysUnavailable
+from app.errors import KeysUnavailable, RefusalReason
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 256 * 1024
-MAX_KEYS = 100
-RSA_BITS = range(2048, 8192 + 1)  # RFC 7518, 3.3 asks for 2048; far beyond 8192 a verification is slow
-
-# RFC 8725, 3.1: each key serves exactly one algorithm, and the key decides which.
-_KEY_ALGORITHMS = {("OKP", "Ed25519"): "EdDSA", ("EC", "P-256"): "ES256", ("RSA", None): "RS256"}
-_PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 
 
 class JwksCache:
@@ -54,10 +43,10 @@ class JwksCache:
         self._refresh_every, self._retry_every = refresh_every, retry_every
         self._min_interval, self._stale_for, self._timeout = min_interval, stale_for, timeout
         self._clock = clock
-        self._keys: list[PyJWK] = []
-        self._named: dict[str, PyJWK] = {}
+        self.key_set = KeySet([], [])
+        self.failure: str | None = None  # of the latest fetch
+        self._named: dict[str, PublishedKey] = {}
         self._fetched_at = self._tried_at = -math.inf
-        self._failed = False
         self._begun = 0  # fetches
         self._flight: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -98,7 +87,7 @@ class JwksCache:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._client.aclose()
 
-    async def find(self, kid: str | None) -> PyJWK | None:
+    async def find(self, kid: str | None) -> PublishedKey | None:
         """Returns the key named ``kid``, or for None the only key of the set; None if there is no such key.
 
         An unknown key may be new (Better Auth publishes it together with its first token), so it causes a fetch, at
@@ -112,9 +101,9 @@ class JwksCache:
         if self._flight is not None or self._clock() - self._tried_at >= self._min_interval:
             await self.refresh()
             key = self._lookup(kid)
-        if key is None and (self._failed or self._begun == begun):
+        if key is None and (self.failure is not None or self._begun == begun):
             wait = self._min_interval - (self._clock() - self._tried_at)
-            raise KeysUnavailable(retry_after=max(1, math.ceil(wait)))
+            raise KeysUnavailable(retry_after=max(1, math.ceil(wait)), reason=RefusalReason.KEYS_UNAVAILABLE)
         return key
 
     async def refresh(self) -> None:
@@ -124,36 +113,43 @@ class JwksCache:
         # A caller that is cancelled must not cancel the fetch of the others.
         await asyncio.shield(self._flight)
 
-    def _lookup(self, kid: str | None) -> PyJWK | None:
+    def _lookup(self, kid: str | None) -> PublishedKey | None:
         if self._clock() - self._fetched_at > self._stale_for:
             return None
         if kid is not None:
             return self._named.get(kid)
-        return self._keys[0] if len(self._keys) == 1 else None
+        return self.key_set.keys[0] if len(self.key_set.keys) == 1 else None
 
     async def _keep_fresh(self) -> None:
         while True:
             await self.refresh()
-            await asyncio.sleep(self._retry_every if self._failed else self._refresh_every)
+            await asyncio.sleep(self._retry_every if self.failure is not None else self._refresh_every)
 
     async def _fetch(self) -> None:
         self._begun += 1
         try:
             async with asyncio.timeout(self._timeout):
-                keys = parse_keys(await self._download())
+                key_set = parse_keys(await self._download())
         except Exception as error:
             # Whatever the issuer responds, the known keys stay in use until the next attempt.
-            self._failed = True
-            reason = f"{type(error).__name__}: {error}"
-            log.warning("jwks_unavailable", extra={"url": self._url, "reason": reason})
+            self.failure = f"{type(error).__name__}: {error}"
+            log.warning("jwks_unavailable", extra={"url": self._url, "reason": self.failure})
         else:
-            self._failed = False
+            self.failure = None
+            self._take(key_set)
             self._fetched_at = self._clock()
-            self._keys = [key for _, key in keys]
-            self._named = {kid: key for kid, key in reversed(keys) if kid is not None}  # the first of a name wins
         finally:
             self._tried_at = self._clock()
             self._flight = None
+
+    def _take(self, key_set: KeySet) -> None:
+        """Uses these keys from now on, and names those that are new, gone or not usable."""
+        if key_set != self.key_set or self._fetched_at == -math.inf:
+            level = logging.WARNING if key_set.unusable or not key_set.keys else logging.INFO
+            log.log(level, "jwks_keys", extra=key_set.summary())
+        self.key_set = key_set
+        # The first of a name wins.
+        self._named = {key.kid: key for key in reversed(key_set.keys) if key.kid is not None}
 
     async def _download(self) -> bytes:
         async with self._client.stream("GET", self._url) as response:
@@ -165,49 +161,3 @@ class JwksCache:
                 if len(body) > MAX_BODY:
                     raise ValueError(f"more than {MAX_BODY} bytes")
             return bytes(body)
-
-
-def parse_keys(body: bytes) -> list[tuple[str | None, PyJWK]]:
-    """Returns the usable keys of a JWK set with their names, in its order. Raises ValueError if it is no JWK set.
-
-    An empty set is valid: a new issuer has no key yet, and a compromised one may have revoked all.
-    """
-    try:
-        document = json.loads(body.decode("utf-8"))
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    entries = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
-        raise ValueError("not a JWK set")
-    if len(entries) > MAX_KEYS:
-        raise ValueError(f"more than {MAX_KEYS} keys")
-    keys = [
-        (entry.get("kid"), key)
-        for entry in entries
-        if isinstance(entry, dict) and (key := _public_key(entry)) is not None
-    ]
-    if len(keys) < len(entries):
-        log.debug("jwks_keys_dropped", extra={"usable": len(keys), "published": len(entries)})
-    return keys
-
-
-def _public_key(entry: dict[str, Any]) -> PyJWK | None:
-    """Returns the key, bound to the one algorithm of its type; None if it cannot verify signatures here."""
-    operations = entry.get("key_ops", ["verify"])
-    if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
-        return None
-    if not isinstance(entry.get("kid", ""), str):
-        return None
-    if "d" in entry:  # a published private key: anyone could have signed
-        return None
-    public = {name: entry[name] for name in _PUBLIC_MEMBERS if name in entry}
-    if not all(isinstance(value, str) for value in public.values()):
-        return None
-    algorithm = _KEY_ALGORITHMS.get((public.get("kty"), public.get("crv")))  # type: ignore[arg-type]  # None is a miss
-    if algorithm is None or entry.get("alg", algorithm) != algorithm:
-        return None
-    with suppress(PyJWTError, ValueError):
-        key = PyJWK(public, algorithm)
-        if not isinstance(key.key, RSAPublicKey) or key.key.key_size in RSA_BITS:
-            return key
-    return None

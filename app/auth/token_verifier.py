@@ -1,9 +1,9 @@
 """Verification of bearer tokens: the identity of a request.
 
 Three kinds of tokens, exclusive per issuer: this service's own (``app.auth.access_tokens``), HS256 with the secret that
-it shares with a front-end, and EdDSA, ES256 or RS256 with the published keys of one issuer. The key that verifies a
-token follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and ``aud``, so no kind
-is accepted as another (RFC 8725, 2.1 and 3.1).
+it shares with a front-end, and those signed with the published keys of one issuer (``app.auth.published_keys``). The
+key that verifies a token follows from its algorithm and key name alone, and each kind has its own rule for ``iss`` and
+``aud``, so no kind is accepted as another (RFC 8725, 2.1 and 3.1).
 """
 
 import json
@@ -13,28 +13,32 @@ from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from jwt import PyJWK, PyJWS, PyJWTError
+from jwt import PyJWS, PyJWTError
+from jwt.algorithms import OKPAlgorithm
 
 from app.auth.access_tokens import TokenHeader, TokenIssuer
 from app.auth.claims import Identity, check_kind, check_origin, is_subject, json_object, read_identity, token_origins
 from app.auth.jwks import JwksCache
+from app.auth.published_keys import PUBLISHED_ALGORITHMS
 from app.config import MIN_SECRET_BYTES, Settings
-from app.errors import TokenInvalid, TokenMissing, TokenNotBearer
+from app.errors import AppError, RefusalReason, TokenInvalid, TokenMissing, TokenNotBearer
 
 MAX_TOKEN = 8192  # characters; checked before anything else
 CACHE_ENTRIES = 10_000
 CACHE_SECONDS = 60  # the longest that a token is accepted after its key was withdrawn
 
 _SHARED_ALGORITHM = "HS256"
-_PUBLISHED_ALGORITHMS = frozenset({"EdDSA", "ES256", "RS256"})
 _ACCEPTED_TYPES = frozenset({"jwt", "at+jwt"})  # RFC 7519, 5.1 and RFC 9068, 2.1
+_COMPACT_JWE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){3}")  # RFC 7516, 7.1
 _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")  # RFC 7515, 7.1: signed, and without padding
 _JWS_VERIFIER = PyJWS(
-    algorithms=[_SHARED_ALGORITHM, *_PUBLISHED_ALGORITHMS],
+    algorithms=[_SHARED_ALGORITHM, *PUBLISHED_ALGORITHMS],
     options={"verify_signature": True, "enforce_minimum_key_length": True},
 )
+for _name in ("Ed25519", "Ed448"):  # RFC 9864; the library knows only their older name
+    _JWS_VERIFIER.register_algorithm(_name, OKPAlgorithm())
 
 
 class TokenVerifier:
@@ -76,17 +80,23 @@ class TokenVerifier:
         """Verifies without reading the cache; waits only if the issuer's keys must be fetched.
 
         Raises TokenExpired for a token that is otherwise valid, TokenInvalid for any other cause, and KeysUnavailable
-        if the issuer's keys cannot be fetched.
+        if the issuer's keys cannot be fetched, each with its RefusalReason and a description of the token for the log.
         """
-        if len(token) > MAX_TOKEN or _COMPACT_JWS.fullmatch(token) is None:
-            raise TokenInvalid
+        try:
+            return await self._verify(token)
+        except AppError as error:
+            error.details = describe_token(token) | error.details
+            raise
+
+    async def _verify(self, token: str) -> Identity:
+        check_form(token)
         signed = _read_header(token)
         key = await self._key(signed.algorithm, signed.kid)
         try:
             payload = _JWS_VERIFIER.decode(token, key, algorithms=[signed.algorithm])
         except PyJWTError as error:
-            raise TokenInvalid from error
-        claims = json_object(payload)
+            raise TokenInvalid(reason=RefusalReason.SIGNATURE_INVALID) from error
+        claims = json_object(payload, RefusalReason.CLAIMS_UNREADABLE)
         session_id = None
         if self._token_issuer is not None and (
             claims.get("iss") == self._token_issuer.issuer or key is self._token_issuer.public_key
@@ -114,17 +124,25 @@ class TokenVerifier:
             claims["aud"] = self._shared.audience
         return _JWS_VERIFIER.encode(json.dumps(claims, separators=(",", ":")).encode(), self._secret, _SHARED_ALGORITHM)
 
-    async def _key(self, algorithm: str, kid: str | None) -> str | PyJWK | Ed25519PublicKey:
+    async def _key(self, algorithm: str, kid: str | None) -> Any:
         issuer = self._token_issuer
         if issuer is not None and issuer.public_key is not None and (algorithm, kid) == (issuer.algorithm, issuer.kid):
             return issuer.public_key
-        if algorithm == _SHARED_ALGORITHM and self._secret is not None:
+        if algorithm == _SHARED_ALGORITHM:
+            if self._secret is None:
+                raise TokenInvalid(reason=RefusalReason.NO_SHARED_SECRET)
             return self._secret
-        if algorithm in _PUBLISHED_ALGORITHMS and self._keys is not None:
-            key = await self._keys.find(kid)
-            if key is not None:
-                return key
-        raise TokenInvalid
+        if algorithm not in PUBLISHED_ALGORITHMS:
+            raise TokenInvalid(reason=RefusalReason.ALG_NOT_ACCEPTED)
+        if self._keys is None:
+            raise TokenInvalid(reason=RefusalReason.NO_KEY_SET)
+        found = await self._keys.find(kid)
+        if found is None:
+            raise TokenInvalid(reason=RefusalReason.KID_MISSING if kid is None else RefusalReason.KID_UNKNOWN)
+        if algorithm not in found.algorithms:
+            details = {"expected_alg": found.algorithms[0]}
+            raise TokenInvalid(reason=RefusalReason.ALG_NOT_OF_KEY, details=details)
+        return found.key
 
     def _remember(self, token: str, identity: Identity, now: float) -> None:
         # By hash, so that a dump of this process's memory has no tokens here.
@@ -154,19 +172,50 @@ def _hmac_key(secret: str) -> str:
     return secret
 
 
+def check_form(token: str) -> None:
+    """Checks that the token is a signed JWT of acceptable length. Raises TokenInvalid."""
+    if len(token) > MAX_TOKEN:
+        raise TokenInvalid(reason=RefusalReason.TOKEN_TOO_LONG, details={"length": len(token)})
+    if _COMPACT_JWS.fullmatch(token) is None:
+        reason = RefusalReason.ENCRYPTED_JWT if _COMPACT_JWE.fullmatch(token) else RefusalReason.NOT_A_JWT
+        raise TokenInvalid(reason=reason)
+
+
+def describe_token(token: str) -> dict[str, object]:
+    """Returns what a log line may have of a refused token: alg, kid, iss and aud, which anybody may have written.
+
+    Never the token, its signature or what it says about the user.
+    """
+    if len(token) > MAX_TOKEN or _COMPACT_JWS.fullmatch(token) is None:
+        return {}
+    header, claims = (_peek(part) for part in token.split(".")[:2])
+    return {"iss": claims.get("iss"), "aud": claims.get("aud"), "alg": header.get("alg"), "kid": header.get("kid")}
+
+
+def _peek(segment: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_decode(segment))
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _decode(segment: str) -> bytes:
+    return urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+
+
 def _read_header(token: str) -> TokenHeader:
     """Reads algorithm, key name and kind. Ignores keys that a token contains or points to (jwk, jku, x5c, x5u)."""
-    segment = token[: token.index(".")]
     try:
-        header = json_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+        header = json_object(_decode(token[: token.index(".")]), RefusalReason.HEADER_UNREADABLE)
     except ValueError as error:
-        raise TokenInvalid from error
+        raise TokenInvalid(reason=RefusalReason.HEADER_UNREADABLE) from error
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
     if not isinstance(algorithm, str) or not isinstance(kind, str) or not (kid is None or isinstance(kid, str)):
-        raise TokenInvalid
+        raise TokenInvalid(reason=RefusalReason.HEADER_UNREADABLE)
     kind = kind.lower().removeprefix("application/")
     if kind not in _ACCEPTED_TYPES:  # RFC 8725, 3.11: other kinds of JWT are refused
-        raise TokenInvalid
+        raise TokenInvalid(reason=RefusalReason.TYP_NOT_ACCEPTED, details={"typ": kind})
     if "crit" in header or "b64" in header:  # RFC 7515, 4.1.11: no extension is supported
-        raise TokenInvalid
+        raise TokenInvalid(reason=RefusalReason.CRIT_NOT_SUPPORTED)
     return TokenHeader(algorithm, kid, kind)

@@ -13,6 +13,7 @@ from app.errors.comments import *
 from app.errors.kinds import *
 from app.errors.operations import *
 from app.errors.quick_add import *
+from app.errors.refusal_reasons import *
 from app.errors.requests import *
 from app.errors.tags import *
 from app.errors.tasks import *

@@ -1,5 +1,6 @@
 """The kinds of application errors, and their base classes."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import ClassVar
 
@@ -32,12 +33,23 @@ class AppError(Exception):
     message: ClassVar[str]
 
     def __init__(
-        self, message: str | None = None, *, retry_after: int | None = None, loc: tuple[str, ...] = ()
+        self,
+        message: str | None = None,
+        *,
+        retry_after: int | None = None,
+        loc: tuple[str, ...] = (),
+        reason: str = "",
+        details: Mapping[str, object] | None = None,
     ) -> None:
-        """Takes ``retry_after`` in seconds, and in ``loc`` the path of the offending input, as in FastAPI's errors."""
+        """Takes ``retry_after`` in seconds, and in ``loc`` the path of the offending input, as in FastAPI's errors.
+
+        ``reason``, one word, and ``details`` are for the operator's log only.
+        """
         self.detail = message or self.message
         self.retry_after = retry_after
         self.loc = loc
+        self.reason = reason
+        self.details = dict(details or {})
         super().__init__(self.detail)
 
 

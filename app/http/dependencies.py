@@ -29,6 +29,7 @@ from app.errors import (
     NotFound,
     NotYourPath,
     ProjectNotFound,
+    RefusalReason,
     SessionNotFound,
     TaskNotFound,
     ViewNotFound,
@@ -203,7 +204,7 @@ async def open_feed_session(request: Request, user_id: UserId) -> DatabaseSessio
     Raises CalendarTokenInvalid for an impossible user id.
     """
     if not is_user_id(user_id):
-        raise CalendarTokenInvalid
+        raise CalendarTokenInvalid(reason=RefusalReason.FEED_TOKEN_UNKNOWN)
     session = request.scope["session"] = request.app.state.database.transaction(user_id, read_only=True)
     return session  # type: ignore[no-any-return]
 

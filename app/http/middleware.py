@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.http.problems import log_unexpected_error, problem
 from app.http.rate_limits import LIMIT_HEADERS_KEY
 from app.observability.metrics import UNMATCHED_ROUTE, Metrics
+from app.observability.refusals import RefusalLog
 from app.observability.request_context import STREAM_START_KEY, start_request
 
 access_log = logging.getLogger("app.access")
@@ -34,13 +35,14 @@ class RequestContextMiddleware:
         """Accepts ``slow_ms``, the milliseconds from which a request is logged as slow; 0 logs none."""
         self.app = app
         self.log_requests, self.slow_ms, self.metrics = log_requests, slow_ms, metrics
+        self.refusals = RefusalLog()
         self._second = self._slow_logged = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        identifier = start_request(_find_header(scope, b"x-request-id"))
+        identifier = start_request(_find_header(scope, b"x-request-id"), self.refusals)
         named = (b"x-request-id", identifier.encode())
         without_origin = _find_header(scope, b"origin") is None
         started = time.perf_counter()

@@ -16,6 +16,7 @@ from starlette.routing import Match
 from app.errors import AppError, BodyTooLarge, ErrorKind
 from app.errors.findings import make_findings
 from app.models.task_aliases import SENT_NAMES
+from app.observability.refusals import log_refusal
 from app.observability.request_context import request_id
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,15 @@ STATUS_TITLES = {
 FINDINGS_MAX, FINDINGS_SIZE = 100, 32_768  # of one response, and their bytes: it has 64 KB at most
 LIBRARY_ERRORS_MAX = 400  # that become findings: a union has several errors at one place
 DETAIL_MAX = 2_000  # characters
+# Refusals that an operator can do something about. Others are the client's own business, unless they have a reason.
+OPERATOR_KINDS = frozenset(
+    {
+        ErrorKind.UNAUTHENTICATED, ErrorKind.FORBIDDEN, ErrorKind.RATE_LIMITED, ErrorKind.TOO_LARGE,
+        ErrorKind.UNSUPPORTED_MEDIA, ErrorKind.UNAVAILABLE, ErrorKind.BAD_GATEWAY, ErrorKind.GATEWAY_TIMEOUT,
+        ErrorKind.STORAGE_FULL,
+    }
+)  # fmt: skip
+OPERATOR_CODES = frozenset({"url_refused"})
 HTTP_ERROR_CODES = {404: "route_not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -95,8 +105,11 @@ def _encode(body: dict[str, Any]) -> bytes:
 
 
 def problem_from_error(error: AppError) -> Response:
-    """Returns the response for an application error."""
+    """Returns the response for an application error, and logs for the operator why it was refused."""
     status = STATUS_BY_KIND[error.kind]
+    if error.reason or error.kind in OPERATOR_KINDS or error.code in OPERATOR_CODES:
+        described = {"code": error.code, **({} if error.reason else {"detail": error.detail}), **error.details}
+        log_refusal(error.reason or error.code, described)
     headers = {}
     if status == 401:
         # RFC 6750, 3.1: no error code when the client sent no credentials at all

@@ -2,19 +2,26 @@
 
 import os
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from hashlib import sha256
+from typing import Protocol
 
 STREAM_START_KEY = "streaming"  # in the scope: when a stream began, where its request's duration ends
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
-class _Request:
-    __slots__ = ("identifier", "subject")
+class Refusals(Protocol):
+    def record(self, reason: str, details: Mapping[str, object]) -> None:
+        """Logs why a request is refused."""
 
-    def __init__(self, identifier: str) -> None:
-        self.identifier = identifier
+
+class _Request:
+    __slots__ = ("identifier", "refusals", "subject")
+
+    def __init__(self, identifier: str, refusals: Refusals | None) -> None:
+        self.identifier, self.refusals = identifier, refusals
         self.subject = ""
 
 
@@ -27,11 +34,17 @@ def request_id() -> str:
     return request.identifier if request is not None else ""
 
 
-def start_request(sent: str | None) -> str:
+def start_request(sent: str | None, refusals: Refusals | None = None) -> str:
     """Starts a request. Its id is the one sent by a client or proxy, if harmless in a log line, else a new one."""
     value = sent if sent and _HARMLESS_ID.match(sent) else os.urandom(16).hex()
-    _current.set(_Request(value))
+    _current.set(_Request(value, refusals))
     return value
+
+
+def current_refusals() -> Refusals | None:
+    """Returns the log of the application that handles the current request; None outside of one."""
+    request = _current.get()
+    return request.refusals if request is not None else None
 
 
 def set_subject(subject: str) -> None:

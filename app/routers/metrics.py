@@ -5,7 +5,7 @@ from hmac import compare_digest
 from fastapi import APIRouter, Request, Response
 
 from app.auth.token_verifier import bearer_token
-from app.errors import TokenInvalid
+from app.errors import RefusalReason, TokenInvalid
 from app.http.rate_limits import Limits
 from app.http.routing import DirectRoute
 
@@ -21,6 +21,6 @@ async def get_metrics(request: Request) -> Response:
     wanted = request.app.state.settings.metrics_token.get_secret_value()
     if not compare_digest(token.encode(), wanted.encode()):
         limits.consume_guess(request.scope)
-        raise TokenInvalid
+        raise TokenInvalid(reason=RefusalReason.METRICS_TOKEN_WRONG)
     body, media_type = request.app.state.metrics.render(request.headers.get("accept", ""))
     return Response(body, headers={"Content-Type": media_type})

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from app.auth.opaque_tokens import hash_token, new_feed_token
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.errors import CalendarNotFound, CalendarTokenInvalid, TooManyCalendars
+from app.errors import CalendarNotFound, CalendarTokenInvalid, RefusalReason, TooManyCalendars
 from app.models.calendar_feeds import CalendarCreate
 from app.services.users import get_revision, get_timezone, lock_or_create_owner
 
@@ -65,5 +65,5 @@ async def open_calendar(session: Session, owner: str, token: str) -> OpenedFeed:
         if compare_digest(kept, given)
     ]
     if not found:
-        raise CalendarTokenInvalid
+        raise CalendarTokenInvalid(reason=RefusalReason.FEED_TOKEN_UNKNOWN, details={"user_id": owner})
     return OpenedFeed(found[0], await get_timezone(session, owner), await get_revision(session, owner))

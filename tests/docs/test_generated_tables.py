@@ -14,7 +14,7 @@ import pytest
 
 import app.commands
 import app.main  # noqa: F401 - with both, every module that defines an error is imported
-from app.errors import AppError
+from app.errors import AppError, RefusalReason
 from app.errors.findings import EXPECTED_VALUES, OTHER_SENTENCES, UNEXPLAINED_ERROR
 from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
 from tests.db.test_statement_budget import BUDGET
@@ -82,7 +82,13 @@ def round_trips_table() -> str:
     return text
 
 
+def refusals_table() -> str:
+    text = "| `reason` | What to do |\n|---|---|\n"
+    return text + "".join(f"| `{reason}` | {reason.remedy} |\n" for reason in RefusalReason)
+
+
 TABLES: list[Any] = [
+    ("accounts.md", "refusals", refusals_table),
     ("errors.md", "errors", errors_table),
     ("errors.md", "findings", findings_table),
     ("performance.md", "round trips", round_trips_table),

@@ -10,7 +10,14 @@ from sqlalchemy import text
 
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.errors import AccountDisabled, AccountNotFound, GuessedElsewhere, LoginFailed, WrongPassword
+from app.errors import (
+    AccountDisabled,
+    AccountNotFound,
+    GuessedElsewhere,
+    LoginFailed,
+    RefusalReason,
+    WrongPassword,
+)
 from app.models.accounts import fold_email
 from app.schemas.auth import Login
 from app.services.accounts import login_throttle
@@ -60,15 +67,13 @@ async def login(auth: AuthContext, given: Login, client: Client) -> IssuedTokens
     """Starts a session. Raises LoginFailed, AccountDisabled (only if the password is right), TooManyAttempts."""
     for _ in range(2):
         account = await check_password(auth, fold_email(given.email), given.password, client)
-        if account is None:
-            break
         if account.disabled_at is not None:
             raise AccountDisabled
         async with auth.database.auth_transaction() as session:
             if await _is_unchanged(session, account, SHARE_IF_UNCHANGED):
                 return await start_session(session, auth, account.user_id, client)
         # The hash has changed: perhaps only its parameters, by a login in another process. Verify once more.
-    raise LoginFailed
+    raise LoginFailed(reason=RefusalReason.PASSWORD_WRONG, details={"user_id": account.user_id})
 
 
 async def require_unchanged(session: Session, verified: VerifiedAccount) -> None:
@@ -92,21 +97,21 @@ async def confirm_password(auth: AuthContext, owner: str, password: str, client:
         email_key: str | None = (await session.exec(SELECT_EMAIL_KEY, {"owner": owner})).first()
     if email_key is None:
         raise AccountNotFound
-    verified = await check_password(auth, email_key, password, client)
-    if verified is None:
-        raise WrongPassword
-    return verified
+    try:
+        return await check_password(auth, email_key, password, client)
+    except LoginFailed:
+        raise WrongPassword from None
 
 
-async def check_password(auth: AuthContext, email_key: str, password: str, client: Client) -> VerifiedAccount | None:
-    """Returns the account, or None. Counts the attempt before it verifies the password. Raises TooManyAttempts."""
+async def check_password(auth: AuthContext, email_key: str, password: str, client: Client) -> VerifiedAccount:
+    """Returns the account. Counts the attempt before it verifies the password. Raises LoginFailed, TooManyAttempts."""
     # One at a time for each account, so that a burst of right passwords does not count as guessing.
     queue = _queues.setdefault(email_key, asyncio.Lock())
     async with queue:
         return await _verify_counted(auth, email_key, password, client)
 
 
-async def _verify_counted(auth: AuthContext, email_key: str, password: str, client: Client) -> VerifiedAccount | None:
+async def _verify_counted(auth: AuthContext, email_key: str, password: str, client: Client) -> VerifiedAccount:
     keys = login_throttle.attempt_keys(email_key, client.address)
     try:
         async with auth.database.auth_transaction() as session:
@@ -116,11 +121,11 @@ async def _verify_counted(auth: AuthContext, email_key: str, password: str, clie
         await login_throttle.take_turn(auth, keys, refused)
     right, renewed = await auth.hasher.verify(password, account.password_hash)
     async with auth.database.auth_transaction() as session:
-        if not right:
-            await login_throttle.record_failure(session, keys)
-            return None
         if renewed is not None:  # locks the account's row before the attempts, as a reset does
             found = {"owner": account.user_id, "renewed": renewed, "password_hash": account.password_hash}
             await session.exec(RENEW_HASH, found)
-        await login_throttle.record_success(session, keys)
+        await (login_throttle.record_success if right else login_throttle.record_failure)(session, keys)
+    if not right:
+        reason = RefusalReason.EMAIL_UNKNOWN if account.user_id is None else RefusalReason.PASSWORD_WRONG
+        raise LoginFailed(reason=reason, details={"user_id": account.user_id})
     return VerifiedAccount(account.user_id, renewed or account.password_hash, account.disabled_at)

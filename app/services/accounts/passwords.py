@@ -9,7 +9,7 @@ from app.auth.passwords import check_new_password
 from app.db.compiled import CompiledStatement
 from app.db.contention import retry_on_contention
 from app.db.session import Session
-from app.errors import ResetTokenInvalid
+from app.errors import RefusalReason, ResetTokenInvalid
 from app.models.accounts import fold_email
 from app.services.accounts import login_throttle, mail_texts
 from app.services.accounts.context import AuthContext, Client
@@ -110,5 +110,5 @@ async def reset_password(auth: AuthContext, token: str, new: str, client: Client
 async def _owner_of_reset(session: Session, token: str) -> str:
     owner: str | None = (await session.exec(FIND_RESET, {"token_hash": hash_token(token)})).first()
     if owner is None:
-        raise ResetTokenInvalid(loc=("body", "token"))
+        raise ResetTokenInvalid(loc=("body", "token"), reason=RefusalReason.RESET_TOKEN_UNKNOWN)
     return owner

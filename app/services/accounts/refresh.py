@@ -13,7 +13,7 @@ from app.clock import now
 from app.db.compiled import CompiledStatement
 from app.db.contention import retry_on_contention
 from app.db.session import Session
-from app.errors import RefreshInProgress, RefreshTokenInvalid
+from app.errors import RefreshInProgress, RefreshTokenInvalid, RefusalReason
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.sessions import END_SESSION, PROFILE_COLUMNS, SELECT_PROFILE, IssuedTokens, issue_tokens
 
@@ -51,7 +51,9 @@ EXTEND_SESSION = CompiledStatement(
 )
 SELECT_USED_TOKEN = CompiledStatement(
     text(f"""
-    select t.user_id, t.session_id, t.used_at, {_IS_ALIVE} as alive, c.used_at as next_used_at
+    select t.user_id, t.session_id, t.used_at, {_IS_ALIVE} as alive, c.used_at as next_used_at,
+           case when a.disabled_at is not null then 'account_disabled'
+                when s.ended_at is not null then 'session_ended' else 'session_expired' end as dead_because
     from refresh_tokens t join sessions s on s.user_id = t.user_id and s.id = t.session_id
     join accounts a on a.user_id = t.user_id
     left join refresh_tokens c on c.user_id = t.user_id and c.token_hash = :next_hash
@@ -86,10 +88,12 @@ async def refresh_session(auth: AuthContext, token: str, client: Client) -> Issu
     async with auth.database.auth_transaction() as session:
         used = (await session.exec(SELECT_USED_TOKEN, params)).first()
     if used is None or not used.alive or used.used_at is None:
-        raise RefreshTokenInvalid
+        known = used is not None and not used.alive
+        reason = used.dead_because if known else RefusalReason.REFRESH_TOKEN_UNKNOWN
+        raise RefreshTokenInvalid(reason=reason, details={"user_id": used.user_id} if known else None)
     if moment - used.used_at > REPEAT_GRACE or used.next_used_at is not None:
         await _end_family(auth, used)
-        raise RefreshTokenInvalid
+        raise RefreshTokenInvalid(reason=RefusalReason.REFRESH_TOKEN_REUSED, details={"user_id": used.user_id})
     early = client.arrived_at - used.used_at
     if early < timedelta(0) or (early < RACE_WINDOW and not await _is_alone(params["token_hash"])):
         raise RefreshInProgress(retry_after=1)
@@ -109,7 +113,7 @@ async def _repeat_response(auth: AuthContext, used: Any, successor: str) -> Issu
     async with auth.database.auth_transaction() as session:
         user = (await session.exec(SELECT_PROFILE, {"owner": used.user_id})).first()
     if user is None:
-        raise RefreshTokenInvalid
+        raise RefreshTokenInvalid(reason=RefusalReason.SESSION_UNKNOWN)
     return issue_tokens(auth, used.session_id, successor, user)
 
 

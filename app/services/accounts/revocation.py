@@ -14,17 +14,20 @@ from app.auth.claims import MAX_INSTANT, Identity
 from app.auth.opaque_tokens import hash_token, is_api_token
 from app.db.compiled import CompiledStatement
 from app.db.database import Database
-from app.errors import CalendarTokenInvalid, SessionEnded, TokenInvalid
+from app.errors import CalendarTokenInvalid, RefusalReason, SessionEnded, TokenInvalid
 
 REVOCATION_BOUND = 4.0  # seconds; 5 are promised, the rest is for the request that checks
 RENEWAL_AGE = 2.0  # from this age on, one request checks again while the others use the cached result
 REVOCATION_ENTRIES = 10_000
 
-FIND_LIVE_SESSION = CompiledStatement(
+# ``refused`` is the RefusalReason of one that is not valid any more, else null.
+FIND_SESSION = CompiledStatement(
     text("""
-    select 1 from sessions s join accounts a on a.user_id = s.user_id
+    select case when a.disabled_at is not null then 'account_disabled'
+                when s.ended_at is not null then 'session_ended'
+                when s.ends_at <= now() then 'session_expired' end as refused
+    from sessions s join accounts a on a.user_id = s.user_id
     where s.user_id = :owner and s.id = :session_id
-      and s.ended_at is null and s.ends_at > now() and a.disabled_at is null
 """)
 )
 FIND_DISABLED_ACCOUNT = CompiledStatement(
@@ -32,13 +35,15 @@ FIND_DISABLED_ACCOUNT = CompiledStatement(
 )
 _SELECT_API_TOKEN = """
     select t.user_id, t.id, t.name, t.scope, cast(extract(epoch from t.expires_at) as bigint) as expires_at,
-           t.last_used_at is null or t.last_used_at < now() - interval '1 minute' as unnoticed
+           t.last_used_at is null or t.last_used_at < now() - interval '1 minute' as unnoticed,
+           case when a.disabled_at is not null then 'account_disabled'
+                when t.revoked_at is not null then 'api_token_revoked'
+                when t.expires_at <= now() then 'api_token_expired' end as refused
     from api_tokens t left join accounts a on a.user_id = t.user_id
-    where t.revoked_at is null and (t.expires_at is null or t.expires_at > now()) and a.disabled_at is null
 """
-FIND_TOKEN_BY_HASH = CompiledStatement(text(_SELECT_API_TOKEN + " and t.token_hash = :token_hash"))
+FIND_TOKEN_BY_HASH = CompiledStatement(text(_SELECT_API_TOKEN + " where t.token_hash = :token_hash"))
 FIND_TOKEN_BY_ID = CompiledStatement(
-    text(_SELECT_API_TOKEN + " and t.user_id = :owner and t.id = cast(:token_id as bigint)")
+    text(_SELECT_API_TOKEN + " where t.user_id = :owner and t.id = cast(:token_id as bigint)")
 )
 RECORD_TOKEN_USE = CompiledStatement(
     text("update api_tokens set last_used_at = now() where user_id = :owner and id = cast(:token_id as bigint)")
@@ -74,10 +79,11 @@ class RevocationCache:
         started = self._clock()
         params = {"owner": identity.subject, "session_id": identity.session_id}
         async with self._database.auth_transaction() as session:
-            alive = (await session.exec(FIND_LIVE_SESSION, params)).first()
-        if alive is None:
+            found = (await session.exec(FIND_SESSION, params)).all()
+        reason = found[0] if found else RefusalReason.SESSION_UNKNOWN
+        if reason is not None:
             self._seen.pop(key, None)
-            raise SessionEnded
+            raise SessionEnded(reason=reason, details={"user_id": identity.subject})
         self._remember(key, identity, started)
 
     def knows_api_token(self, token: str) -> bool:
@@ -87,15 +93,16 @@ class RevocationCache:
     async def verify_api_token(self, token: str) -> Identity:
         """Returns the owner and the scope of an API token. Raises TokenInvalid."""
         if not is_api_token(token):
-            raise TokenInvalid
+            raise TokenInvalid(reason=RefusalReason.API_TOKEN_MALFORMED)
         key = hash_token(token)
         if (seen := self._remembered(key)) is not None:
             return seen
         started = self._clock()
-        identity = await self._find(FIND_TOKEN_BY_HASH, {"token_hash": key})
-        if identity is None:
+        try:
+            identity = await self._find(FIND_TOKEN_BY_HASH, {"token_hash": key})
+        except TokenInvalid:
             self._seen.pop(key, None)
-            raise TokenInvalid
+            raise
         self._remember(key, identity, started)
         return identity
 
@@ -108,7 +115,9 @@ class RevocationCache:
             if self._remembered(key) is not None:
                 return True
             started = self._clock()
-            if await self._find(FIND_TOKEN_BY_ID, {"owner": identity.subject, "token_id": identity.token_id}) is None:
+            try:
+                await self._find(FIND_TOKEN_BY_ID, {"owner": identity.subject, "token_id": identity.token_id})
+            except TokenInvalid:
                 return False
             self._remember(key, identity, started)
         elif identity.session_id is not None and not self.is_fresh(identity):
@@ -122,18 +131,21 @@ class RevocationCache:
         """Checks the account of a calendar feed, which has its own token. Raises CalendarTokenInvalid if disabled."""
         async with self._database.auth_transaction() as session:
             if (await session.exec(FIND_DISABLED_ACCOUNT, {"owner": user_id})).first() is not None:
-                raise CalendarTokenInvalid
+                raise CalendarTokenInvalid(reason=RefusalReason.ACCOUNT_DISABLED, details={"user_id": user_id})
 
     def forget(self, user_id: str) -> None:
         """Drops everything of this user from the cache: this process has just revoked a session or token of theirs."""
         for key in [key for key, seen in self._seen.items() if seen.identity.subject == user_id]:
             del self._seen[key]
 
-    async def _find(self, statement: CompiledStatement, params: dict[str, object]) -> Identity | None:
+    async def _find(self, statement: CompiledStatement, params: dict[str, object]) -> Identity:
         async with self._database.auth_transaction() as session:
             row = (await session.exec(statement, params)).first()
             if row is None:
-                return None
+                raise TokenInvalid(reason=RefusalReason.API_TOKEN_UNKNOWN)
+            if row.refused is not None:
+                details = {"user_id": row.user_id, "token_id": row.id}
+                raise TokenInvalid(reason=row.refused, details=details)
             if row.unnoticed:
                 await session.exec(RECORD_TOKEN_USE, {"owner": row.user_id, "token_id": row.id})
         expires_at = MAX_INSTANT if row.expires_at is None else row.expires_at

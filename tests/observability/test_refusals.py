@@ -1,0 +1,348 @@
+"""Why a request was refused: the operator's log has the reason, the response does not."""
+
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from jwt.algorithms import OKPAlgorithm
+
+from app.auth.access_tokens import TokenIssuer
+from app.auth.jwks import JwksCache
+from app.auth.opaque_tokens import new_api_token
+from app.auth.token_verifier import TokenVerifier
+from app.config import Settings
+from app.errors import RefusalReason
+from app.main import create_app
+from app.observability.refusals import LOGGED_TEXT_MAX, REFUSAL_INTERVAL, REMEMBERED_REASONS, RefusalLog
+from tests.accounts.support import Visitor
+from tests.auth.test_jwks import Issuer, issuer  # noqa: F401 - the fixture
+from tests.support import SECRET
+
+ISSUER_NAME, AUDIENCE = "https://issuer.test", "tasks"
+METRICS_TOKEN = "a-token-of-prometheus"
+KEY, STRANGE_KEY = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+SUBJECT = "a-subject-that-stays-out-of-the-log"
+DROPPED = object()
+
+
+def make(*, key: Any = KEY, alg: str = "EdDSA", header: dict[str, Any] | None = None, **claims: Any) -> str:
+    """Returns a token that is accepted unless something is changed."""
+    now = int(time.time())
+    body = {"sub": SUBJECT, "iss": ISSUER_NAME, "aud": AUDIENCE, "iat": now, "exp": now + 900} | claims
+    head = {"kid": "a"} | (header or {})
+    payload = json.dumps({name: value for name, value in body.items() if value is not DROPPED}).encode()
+    return jwt.PyJWS().encode(payload, key, alg, {n: v for n, v in head.items() if v is not DROPPED})
+
+
+def later(seconds: float) -> int:
+    return int(time.time() + seconds)
+
+
+REASONS_OF_TOKENS: dict[str, Callable[[], str]] = {
+    "token_too_long": lambda: make(pad="x" * 9_000),
+    "not_a_jwt": lambda: "ba_session.4f2e",
+    "encrypted_jwt": lambda: "eyJhbGciOiJkaXIifQ..aXY.dGV4dA.dGFn",
+    "header_unreadable": lambda: "e30.e30.e30",
+    "typ_not_accepted": lambda: make(header={"typ": "logout+jwt"}),
+    "crit_not_supported": lambda: "eyJhbGciOiJFZERTQSIsImtpZCI6ImEiLCJjcml0IjpbImV4cCJdfQ.e30.e30",
+    "alg_not_accepted": lambda: make(alg="HS512", key=SECRET * 2),
+    "kid_missing": lambda: make(header={"kid": DROPPED}),
+    "kid_unknown": lambda: make(header={"kid": "z"}),
+    "alg_not_of_key": lambda: make(header={"kid": "p"}),
+    "signature_invalid": lambda: make(key=STRANGE_KEY),
+    "own_key_changed": lambda: make(iss=TokenIssuer("urn:todo", SECRET).issuer),
+    "claims_unreadable": lambda: jwt.PyJWS().encode(b"[1]", KEY, "EdDSA", {"kid": "a"}),
+    "iss_missing": lambda: make(iss=DROPPED),
+    "iss_not_text": lambda: make(iss=[ISSUER_NAME]),
+    "iss_wrong": lambda: make(iss=ISSUER_NAME + "/"),
+    "iss_of_key_set": lambda: make(alg="HS256", key=SECRET),
+    "aud_missing": lambda: make(aud=DROPPED),
+    "aud_not_text": lambda: make(aud={"tasks": 1}),
+    "aud_wrong": lambda: make(aud=["account", "mail"]),
+    "not_an_access_token": lambda: make(nonce="n-0S6_WzA2Mj"),
+    "sub_missing": lambda: make(sub=DROPPED),
+    "sub_not_text": lambda: make(sub=4711),
+    "sub_too_long": lambda: make(sub="x" * 256),
+    "sub_not_accepted": lambda: make(sub=f"{SUBJECT}\u200b"),
+    "exp_missing": lambda: make(exp=DROPPED),
+    "time_not_integer": lambda: make(exp=later(900) + 0.5),
+    "not_yet_valid": lambda: make(nbf=later(60)),
+    "issued_ahead": lambda: make(iat=later(30)),
+    "expired": lambda: make(exp=later(-60)),
+    "api_token_malformed": lambda: new_api_token()[:-1] + "~",
+    "api_token_unknown": new_api_token,
+}
+
+
+class Scene:
+    """An application that trusts a key set, and the lines that it logs."""
+
+    def __init__(self, app: FastAPI, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, sql: Any) -> None:
+        self.app, self.client, self.sql = app, client, sql
+        self._caplog = caplog
+
+    def lines(self) -> list[Any]:
+        return [record for record in self._caplog.records if record.message == "request_refused"]
+
+    async def send(self, token: str, path: str = "/api/me/tasks") -> httpx.Response:
+        return await self.client.get(path, headers={"Authorization": f"Bearer {token}"})
+
+    async def visitor(self) -> Visitor:
+        return await Visitor(self.client).register()
+
+    def forget(self) -> None:
+        """Drops what was checked in the last seconds."""
+        self.app.state.auth.revocations._seen.clear()
+        self._caplog.clear()
+
+
+@pytest.fixture
+async def scene(
+    app: FastAPI,
+    settings: Settings,
+    issuer: Issuer,  # noqa: F811
+    sql: Any,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Scene]:
+    monkeypatch.setenv("NO_PROXY", "*")
+    caplog.set_level(logging.INFO)
+    trust = {"jwks_url": issuer.url, "jwt_issuer": ISSUER_NAME, "jwt_audience": AUDIENCE}
+    trusting = Settings(**{**dict(settings), **trust, "metrics_token": METRICS_TOKEN}, _env_file=None)
+    p256 = {"kty": "EC", "crv": "P-256", "kid": "p"} | {
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+    }  # fmt: skip
+    issuer.keys = [{**OKPAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "a"}, p256]
+    own = create_app(trusting)
+    own.state.database, own.state.auth = app.state.database, app.state.auth
+    async with JwksCache(issuer.url, min_interval=0) as cache:
+        await cache.refresh()
+        issuer_of_own = TokenIssuer.from_settings(settings)
+        own.state.verifier = TokenVerifier(trusting, SECRET, cache, token_issuer=issuer_of_own)
+        transport = httpx.ASGITransport(own)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield Scene(own, client, caplog, sql)
+
+
+@pytest.mark.parametrize("reason", REASONS_OF_TOKENS)
+async def test_a_refused_token_is_one_line_with_its_reason(scene: Scene, reason: str) -> None:
+    token = REASONS_OF_TOKENS[reason]()
+    answer = await scene.send(token)
+    assert answer.status_code == 401
+    assert reason == "expired" or reason not in answer.text
+    (line,) = scene.lines()
+    assert line.reason == reason
+    assert line.levelno == (logging.INFO if reason == "expired" else logging.WARNING)
+    given = {name: str(value) for name, value in vars(line).items()}
+    assert not [part for part in (*token.split("."), SUBJECT) if len(part) > 8 and part in str(given)]
+    if token.count(".") == 2 and len(token) < 8_000 and not token.endswith(".e30.e30"):
+        header = jwt.get_unverified_header(token)
+        assert (line.alg, line.kid) == (header["alg"], header.get("kid"))
+        assert {"iss", "aud"} <= vars(line).keys()
+
+
+async def test_a_refused_token_is_described_with_what_is_expected(scene: Scene) -> None:
+    for token in (make(iss="https://idp.example"), make(aud="account"), make(iat=later(30)), make(sub=7)):
+        await scene.send(token)
+    wrong_iss, wrong_aud, ahead, number = scene.lines()
+    assert (wrong_iss.iss, wrong_iss.expected_iss) == ("https://idp.example", ISSUER_NAME)
+    assert (wrong_aud.aud, wrong_aud.expected_aud) == ("account", AUDIENCE)
+    assert 28 < ahead.seconds <= 30
+    assert number.sub_type == "int"
+
+
+async def refuse_without_key_set(scene: Scene) -> None:
+    scene.app.state.verifier = TokenVerifier(Settings(_env_file=None), SECRET)
+    await scene.send(make())
+
+
+async def refuse_without_secret(scene: Scene) -> None:
+    scene.app.state.verifier = TokenVerifier(Settings(_env_file=None), None)
+    await scene.send(make(alg="HS256", key=SECRET))
+
+
+async def refuse_without_keys(scene: Scene) -> None:
+    async with JwksCache("http://127.0.0.1:1/jwks") as cache:
+        scene.app.state.verifier = TokenVerifier(Settings(_env_file=None), SECRET, cache)
+        assert (await scene.send(make())).status_code == 503
+
+
+async def refuse_ended_session(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    other = await visitor.another_device()
+    await visitor.call("POST", "/api/auth/logout")
+    scene.forget()
+    await scene.send(visitor.access)
+    assert await other.is_in()
+
+
+async def refuse_expired_session(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    await scene.sql.execute("update sessions set ends_at = now() - interval '1 s' where user_id = $1", visitor.id)
+    scene.forget()
+    await scene.send(visitor.access)
+
+
+async def refuse_deleted_account(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    await visitor.call("DELETE", "/api/auth/me", {"password": visitor.password})
+    scene.forget()
+    await scene.send(visitor.access)
+
+
+async def refuse_disabled_account(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    await scene.sql.execute("update accounts set disabled_at = now() where user_id = $1", visitor.id)
+    scene.forget()
+    await scene.send(visitor.access)
+
+
+async def _api_token(scene: Scene) -> tuple[Visitor, dict[str, Any]]:
+    visitor = await scene.visitor()
+    made = await visitor.call("POST", "/api/auth/tokens", {"name": "x", "scope": "read"})
+    return visitor, made.json()
+
+
+async def refuse_revoked_api_token(scene: Scene) -> None:
+    visitor, made = await _api_token(scene)
+    await visitor.call("DELETE", f"/api/auth/tokens/{made['id']}")
+    scene.forget()
+    await scene.send(made["token"])
+    assert [line.token_id for line in scene.lines()] == [made["id"]]
+
+
+async def refuse_expired_api_token(scene: Scene) -> None:
+    visitor, made = await _api_token(scene)
+    await scene.sql.execute("update api_tokens set expires_at = now() where user_id = $1", visitor.id)
+    scene.forget()
+    await scene.send(made["token"])
+
+
+async def refuse_unknown_refresh_token(scene: Scene) -> None:
+    answer = await scene.client.post("/api/auth/refresh", json={"refresh_token": "todo_rt_unknown"})
+    assert answer.status_code == 401
+
+
+async def refuse_reused_refresh_token(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    first = visitor.refresh_token
+    for _ in range(2):
+        visitor.take(await visitor.refresh())
+    await scene.sql.execute(
+        "update refresh_tokens set used_at = used_at - interval '1 min' where user_id = $1", visitor.id
+    )
+    assert (await visitor.refresh(first)).status_code == 401
+
+
+async def refuse_reset_token(scene: Scene) -> None:
+    body = {"token": "todo_reset_unknown", "new_password": "another good password"}
+    assert (await scene.client.post("/api/auth/password/reset", json=body)).status_code == 422
+
+
+async def refuse_feed_token(scene: Scene) -> None:
+    assert (await scene.client.get("/api/ann/calendar.ics?token=todo_feed_x")).status_code == 401
+
+
+async def refuse_metrics_token(scene: Scene) -> None:
+    assert (await scene.send("guessed", "/metrics")).status_code == 401
+
+
+async def refuse_unknown_email(scene: Scene) -> None:
+    assert (await Visitor(scene.client).login()).status_code == 401
+
+
+async def refuse_wrong_password(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    assert (await visitor.login(password="a wrong password")).status_code == 401
+
+
+REASONS_OF_REQUESTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
+    "no_key_set": refuse_without_key_set,
+    "no_shared_secret": refuse_without_secret,
+    "keys_unavailable": refuse_without_keys,
+    "session_ended": refuse_ended_session,
+    "session_expired": refuse_expired_session,
+    "session_unknown": refuse_deleted_account,
+    "account_disabled": refuse_disabled_account,
+    "api_token_revoked": refuse_revoked_api_token,
+    "api_token_expired": refuse_expired_api_token,
+    "refresh_token_unknown": refuse_unknown_refresh_token,
+    "refresh_token_reused": refuse_reused_refresh_token,
+    "reset_token_unknown": refuse_reset_token,
+    "feed_token_unknown": refuse_feed_token,
+    "metrics_token_wrong": refuse_metrics_token,
+    "email_unknown": refuse_unknown_email,
+    "password_wrong": refuse_wrong_password,
+}
+
+
+@pytest.mark.parametrize("reason", REASONS_OF_REQUESTS)
+async def test_other_refusals_are_lines_with_their_reason(scene: Scene, reason: str) -> None:
+    await REASONS_OF_REQUESTS[reason](scene)
+    assert [line.reason for line in scene.lines()] == [reason]
+
+
+def test_every_reason_is_tried_and_has_a_remedy() -> None:
+    assert {str(reason) for reason in RefusalReason} == {*REASONS_OF_TOKENS, *REASONS_OF_REQUESTS}
+    assert all(reason.remedy.endswith(".") for reason in RefusalReason)
+
+
+async def test_mcp_logs_why_it_answers_401(scene: Scene) -> None:
+    answer = await scene.client.post(
+        "/mcp", headers={"Authorization": f"Bearer {make(aud='x')}", "Host": "localhost"}, json={}
+    )
+    assert answer.status_code == 401
+    assert [(line.reason, line.aud) for line in scene.lines()] == [("aud_wrong", "x")]
+
+
+async def test_a_reason_is_logged_once_a_minute_with_the_number_of_the_others(scene: Scene) -> None:
+    now = [1000.0]
+    refusals = RefusalLog(clock=lambda: now[0])
+    for _ in range(5):
+        refusals.record("aud_wrong", {})
+    refusals.record("iss_wrong", {})
+    now[0] += REFUSAL_INTERVAL
+    refusals.record("aud_wrong", {})
+    refusals.record("iss_wrong", {})
+    found = [(line.reason, getattr(line, "suppressed", 0)) for line in scene.lines()]
+    assert found == [("aud_wrong", 0), ("iss_wrong", 0), ("aud_wrong", 4), ("iss_wrong", 0)]
+    for number in range(2 * REMEMBERED_REASONS):
+        refusals.record(str(number), {})
+    assert len(refusals._seen) == REMEMBERED_REASONS
+
+
+async def test_text_of_a_token_is_cut_and_escaped(scene: Scene) -> None:
+    hostile = "x\n2026 [error] forged\u202e\x1b[31m" + "y" * 500
+    await scene.send(make(iss=hostile, aud=[hostile] * 8, header={"kid": hostile}))
+    await scene.send(make(iss=10**400, aud={hostile: hostile}))
+    first, second = scene.lines()
+    for text in (first.kid, first.iss, *first.aud):
+        assert text.isprintable()
+        assert len(text) < LOGGED_TEXT_MAX + 50
+    assert len(first.aud) <= 6
+    assert (second.iss, second.aud) == ("a large number", "dict")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "reason"),
+    [
+        ("/api/me/tasks", {}, "token_missing"),
+        ("/api/me/tasks", {"Authorization": "Basic YTpi"}, "token_not_bearer"),
+        ("/api/bob/tasks", {}, "forbidden"),
+    ],
+)
+async def test_refusals_without_a_hidden_reason_are_named_by_their_code(
+    scene: Scene, path: str, headers: dict[str, str], reason: str
+) -> None:
+    if reason == "forbidden":
+        headers = {"Authorization": f"Bearer {make()}"}
+    answer = await scene.client.get(path, headers=headers)
+    (line,) = scene.lines()
+    assert (line.reason, line.code, line.detail) == (reason, answer.json()["code"], answer.json()["detail"])
