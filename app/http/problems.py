@@ -18,6 +18,7 @@ from app.errors.findings import make_findings
 from app.models.task_aliases import SENT_NAMES
 from app.observability.refusals import log_refusal
 from app.observability.request_context import request_id
+from app.observability.startup_errors import describe_failure
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,8 @@ def problem_from_error(error: AppError) -> Response:
     status = STATUS_BY_KIND[error.kind]
     if error.reason or error.kind in OPERATOR_KINDS or error.code in OPERATOR_CODES:
         described = {"code": error.code, **({} if error.reason else {"detail": error.detail}), **error.details}
+        if error.kind is ErrorKind.UNAVAILABLE and error.__cause__ is not None:
+            described["cause"] = describe_failure(error)
         log_refusal(error.reason or error.code, described)
     headers = {}
     if status == 401:

@@ -25,6 +25,13 @@ MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 # Keys for each limit; 50,000 take about 10 MB. The least recently used key is dropped first, and regains a whole quota.
 REMEMBERED_KEYS = 50_000
 UNLIMITED_PATHS = frozenset({"/health", "/ready", "/metrics"})  # monitoring must work under any load
+QUOTA_SETTINGS = {
+    "default": "RATE_LIMIT_PER_MINUTE",
+    "anonymous": "RATE_LIMIT_ANONYMOUS_PER_MINUTE",
+    "chat": "RATE_LIMIT_CHAT_PER_MINUTE",
+    "import": "RATE_LIMIT_IMPORT_PER_HOUR",
+    "export": "RATE_LIMIT_EXPORT_PER_HOUR",
+}
 LIMIT_HEADERS_KEY = "limits"  # in the scope of a request: the RateLimit headers of its response
 
 RequestScope = MutableMapping[str, Any]
@@ -73,7 +80,8 @@ def _record_quota(scope: RequestScope, quota: Quota, policy: bytes, admitted: bo
         policy, state = before[0][1] + b", " + policy, before[1][1] + b", " + state
     scope[LIMIT_HEADERS_KEY] = ((b"ratelimit-policy", policy), (b"ratelimit", state))
     if not admitted:
-        raise RateLimited(retry_after=max(1, math.ceil(left - quota.seconds)))
+        wait, details = max(1, math.ceil(left - quota.seconds)), {"setting": QUOTA_SETTINGS.get(quota.name)}
+        raise RateLimited(retry_after=wait, reason=f"rate_limited_{quota.name}", details=details)
 
 
 class Limits:

@@ -57,7 +57,7 @@ def read_refresh_cookie(request: Request, settings: Settings) -> str:
         raise RefreshTokenMissing
     allowed = _is_allowed_origin if settings.refresh_cookie else _is_own_page
     if not allowed(request.headers.get("origin", ""), request, settings):
-        raise OriginRefused
+        raise OriginRefused(details={"origin": request.headers.get("origin"), "host": request.headers.get("host")})
     return token
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
@@ -13,6 +14,8 @@ from app.net.connecting import connect_socket
 log = logging.getLogger(__name__)
 
 SMTP_TIMEOUT = 20.0
+MAIL_ADDRESS = re.compile(r"[^\s<>]+@[^\s<>]+")
+MAIL_ERROR_MAX = 300  # characters of a mail server's message
 
 
 class Mailer:
@@ -66,4 +69,10 @@ class Mailer:
                 timeout=SMTP_TIMEOUT,
             )
         except Exception as error:  # the operator can act on any failure, the user cannot
-            log.error("cannot send mail: %s", type(error).__name__)
+            log.error("cannot send mail: %s", describe_mail_error(error))
+
+
+def describe_mail_error(error: BaseException) -> str:
+    """Returns the kind of the error and what the mail server says, without e-mail addresses."""
+    said = MAIL_ADDRESS.sub("<address>", " ".join(str(error).split()))[:MAIL_ERROR_MAX]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

@@ -23,7 +23,7 @@ ORDINARY_REASONS = frozenset(
         "token_missing", "refresh_token_missing", "expired", "session_ended", "session_expired", "login_required",
         "refresh_token_unknown", "reset_token_unknown", "feed_token_unknown", "email_unknown", "password_wrong",
         "wrong_password", "api_token_revoked", "api_token_expired", "account_disabled", "insufficient_scope",
-        "registration_closed", "contention",
+        "registration_closed", "contention", "malformed_request", "request_timeout",
     }
 )  # fmt: skip
 
@@ -35,14 +35,18 @@ class RefusalLog:
         self._clock = clock
         self._seen: OrderedDict[str, tuple[float, int]] = OrderedDict()  # time of the line, and those without one since
 
+    def is_due(self, reason: str) -> bool:
+        """Returns whether ``record`` would log a line."""
+        last, _ = self._seen.get(reason, (None, 0))
+        return last is None or self._clock() - last >= REFUSAL_INTERVAL
+
     def record(self, reason: str, details: Mapping[str, object]) -> None:
         """Logs one line, or counts it towards the next line of this reason."""
-        now = self._clock()
-        last, suppressed = self._seen.get(reason, (None, 0))
-        if last is not None and now - last < REFUSAL_INTERVAL:
+        last, suppressed = self._seen.get(reason, (0.0, 0))
+        if not self.is_due(reason):
             self._seen[reason] = last, suppressed + 1
             return
-        self._seen[reason] = now, 0
+        self._seen[reason] = self._clock(), 0
         self._seen.move_to_end(reason)
         if len(self._seen) > REMEMBERED_REASONS:
             self._seen.popitem(last=False)

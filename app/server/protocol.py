@@ -271,11 +271,16 @@ class BoundedProtocol(AbortableProtocol):
     def _send_refusal(self, refusal: Refusal) -> None:
         if self.transport.is_closing():
             return
-        self.transport.write(copy_context().run(render_refusal, refusal, self.server_state.default_headers))
+        details = {"host": self._sent_host()} if refusal is BAD_HOST else {}
+        self.transport.write(copy_context().run(render_refusal, refusal, self.server_state.default_headers, **details))
         if refusal is TOO_MANY_CONNECTIONS:
             self.transport.close()
         else:
             self._end()
+
+    def _sent_host(self) -> str:
+        """Returns the refused Host headers, which ALLOWED_HOSTS does not name."""
+        return ", ".join(value.decode("latin-1") for name, value in self.headers if name == b"host")
 
     def _end(self) -> None:
         if not self.transport.can_write_eof():

@@ -1,6 +1,7 @@
 """Error responses to requests that never reach the application, as bytes."""
 
 from app.http.problems import STATUS_TITLES, problem
+from app.observability.refusals import log_refusal
 from app.observability.request_context import start_request
 
 REFUSAL_RETRY_AFTER = 2
@@ -19,9 +20,13 @@ PIPELINE_FULL: Refusal = (
 TOO_MANY_CONNECTIONS: Refusal = (503, "too_many_connections", "Too many connections are open: try again.")
 
 
-def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    """Returns a problem as a response that closes the connection, with the headers of every response."""
+def render_refusal(refusal: Refusal, default_headers: list[tuple[bytes, bytes]], **details: str) -> bytes:
+    """Returns a problem as a response that closes the connection, with the headers of every response.
+
+    ``details`` are for the operator's log.
+    """
     status, code, detail = refusal
+    log_refusal(code, {"detail": detail, **details})
     headers = {"X-Request-ID": start_request(None), "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
     if status == 503:
         headers["Retry-After"] = str(REFUSAL_RETRY_AFTER)

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import copy_context
 from typing import Any
 
 import httpx
@@ -20,7 +21,10 @@ from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
 from app.errors import RefusalReason
 from app.main import create_app
+from app.net.mail import describe_mail_error
+from app.observability import refusals
 from app.observability.refusals import LOGGED_TEXT_MAX, REFUSAL_INTERVAL, REMEMBERED_REASONS, RefusalLog
+from app.server.refusals import BAD_HOST, render_refusal
 from tests.accounts.support import Visitor
 from tests.auth.test_jwks import Issuer, issuer  # noqa: F401 - the fixture
 from tests.support import SECRET
@@ -304,18 +308,18 @@ async def test_mcp_logs_why_it_answers_401(scene: Scene) -> None:
 
 async def test_a_reason_is_logged_once_a_minute_with_the_number_of_the_others(scene: Scene) -> None:
     now = [1000.0]
-    refusals = RefusalLog(clock=lambda: now[0])
+    limited = RefusalLog(clock=lambda: now[0])
     for _ in range(5):
-        refusals.record("aud_wrong", {})
-    refusals.record("iss_wrong", {})
+        limited.record("aud_wrong", {})
+    limited.record("iss_wrong", {})
     now[0] += REFUSAL_INTERVAL
-    refusals.record("aud_wrong", {})
-    refusals.record("iss_wrong", {})
+    limited.record("aud_wrong", {})
+    limited.record("iss_wrong", {})
     found = [(line.reason, getattr(line, "suppressed", 0)) for line in scene.lines()]
     assert found == [("aud_wrong", 0), ("iss_wrong", 0), ("aud_wrong", 4), ("iss_wrong", 0)]
     for number in range(2 * REMEMBERED_REASONS):
-        refusals.record(str(number), {})
-    assert len(refusals._seen) == REMEMBERED_REASONS
+        limited.record(str(number), {})
+    assert len(limited._seen) == REMEMBERED_REASONS
 
 
 async def test_text_of_a_token_is_cut_and_escaped(scene: Scene) -> None:
@@ -346,3 +350,105 @@ async def test_refusals_without_a_hidden_reason_are_named_by_their_code(
     answer = await scene.client.get(path, headers=headers)
     (line,) = scene.lines()
     assert (line.reason, line.code, line.detail) == (reason, answer.json()["code"], answer.json()["detail"])
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "logged"),
+    [
+        ("OPTIONS", {"Access-Control-Request-Method": "GET"}, {"method": "GET", "headers": None}),
+        ("GET", {}, {}),
+    ],
+)
+async def test_an_origin_that_is_not_allowed_is_named(
+    scene: Scene, method: str, headers: dict[str, str], logged: dict[str, Any]
+) -> None:
+    front_end = {"Origin": "https://front-end.example"}
+    await scene.client.request(method, "/health", headers=front_end | headers)
+    (line,) = scene.lines()
+    assert (line.reason, line.origin) == ("cors_refused", "https://front-end.example")
+    assert {name: getattr(line, name) for name in logged} == logged
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://test"}, {"Sec-Fetch-Site": "same-origin"}])
+async def test_pages_of_this_service_are_not_foreign_origins(scene: Scene, headers: dict[str, str]) -> None:
+    await scene.client.get("/health", headers={"Origin": "https://tasks.example"} | headers)
+    assert scene.lines() == []
+
+
+async def test_a_header_that_cors_does_not_allow_is_named(scene: Scene) -> None:
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-of-a-front-end"}
+    await scene.client.options("/health", headers={"Origin": "http://localhost:3000"} | asked)
+    (line,) = scene.lines()
+    assert (line.reason, line.headers) == ("cors_refused", "x-of-a-front-end")
+
+
+async def test_a_proxy_that_is_not_trusted_is_named(scene: Scene) -> None:
+    for _ in range(2):
+        await scene.client.get("/health", headers={"X-Forwarded-For": "203.0.113.7"})
+    (line,) = scene.lines()
+    assert (line.reason, line.proxy) == ("forwarded_ignored", "127.0.0.1")
+    assert "203.0.113.7" not in str(vars(line))
+
+
+async def test_the_address_of_a_client_is_no_proxy(scene: Scene) -> None:
+    for client in ("203.0.113.7", "8.8.8.8"):  # as uvicorn writes that of a trusted proxy; a client's own
+        transport = httpx.ASGITransport(scene.app, client=(client, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+            await http.get("/health", headers={"X-Forwarded-For": "203.0.113.7, 10.0.0.1"})
+    (line,) = scene.lines()
+    assert not hasattr(line, "proxy")
+    assert "8.8.8.8" not in str(vars(line))
+
+
+async def test_a_used_up_quota_is_named_with_its_setting(scene: Scene, settings: Settings) -> None:
+    few = create_app(settings.model_copy(update={"rate_limit_anonymous_per_minute": 1}))
+    transport = httpx.ASGITransport(few)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        answers = [await http.get("/api/auth/nothing") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [404, 429, 429]
+    (line,) = scene.lines()
+    assert (line.reason, line.setting) == ("rate_limited_anonymous", "RATE_LIMIT_ANONYMOUS_PER_MINUTE")
+
+
+async def test_a_cookie_of_another_site_is_named(scene: Scene) -> None:
+    cookie = {"Cookie": "todo_refresh=x", "Origin": "https://evil.example"}
+    answer = await scene.client.post("/api/auth/refresh", headers=cookie)
+    assert answer.json()["code"] == "origin_refused"
+    assert [line.origin for line in scene.lines() if line.reason == "origin_refused"] == ["https://evil.example"]
+
+
+async def test_a_refused_url_and_a_refused_host_are_named(scene: Scene) -> None:
+    hook = {"url": "https://127.0.0.1/", "events": []}
+    answer = await scene.client.post("/api/me/webhooks", json=hook, headers={"Authorization": f"Bearer {make()}"})
+    assert answer.status_code == 422
+    answer = await scene.client.post("/mcp", json={}, headers={"Host": "todo.example"})
+    assert answer.status_code in (403, 421)
+    refused_url, refused_host = scene.lines()
+    assert refused_url.reason == "url_refused"
+    assert refused_host.host == "todo.example"
+
+
+async def test_a_failing_database_is_named(scene: Scene) -> None:
+    from app.errors import Unavailable
+    from app.http.problems import problem_from_error
+
+    error = Unavailable()
+    error.__cause__ = ConnectionRefusedError("port 5432 is closed")
+    problem_from_error(error)
+    (line,) = scene.lines()
+    assert line.cause == "cannot connect to the database: port 5432 is closed"
+
+
+def test_what_a_mail_server_says_is_described_without_addresses() -> None:
+    refused = describe_mail_error(RuntimeError("(550, '5.1.1 <ann@example.com>: unknown\nuser')"))
+    assert refused == "RuntimeError: (550, '5.1.1 <<address>>: unknown user')"
+    assert describe_mail_error(TimeoutError()) == "TimeoutError"
+
+
+def test_a_request_that_never_reaches_the_application_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(refusals, "_OUTSIDE_OF_REQUESTS", RefusalLog())
+    copy_context().run(render_refusal, BAD_HOST, [], host="evil.example")
+    (line,) = caplog.records
+    assert (vars(line)["reason"], vars(line)["host"]) == ("bad_host", "evil.example")

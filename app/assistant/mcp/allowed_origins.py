@@ -17,11 +17,11 @@ def check_host_and_origin(settings: Settings, host: str, origin: str | None) -> 
     name = _host_name(f"//{host}")
     known = {"localhost", _host_name(settings.public_url), _host_name(f"//{settings.host}"), *settings.mcp_hosts}
     if not name or not (name in known or _is_address(name)):
-        raise HostRefused
+        raise HostRefused(details={"host": host})
     if origin is None or origin == settings.public_origin or origin in settings.cors_origins:
         return
     if settings.cors_origins or not LOCAL_ORIGIN.fullmatch(origin):
-        raise PageRefused
+        raise PageRefused(details={"origin": origin})
 
 
 def _host_name(url: str) -> str:

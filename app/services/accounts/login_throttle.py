@@ -10,7 +10,6 @@ other IP addresses do. Guesses at one account stay bounded: one a minute in tota
 address (each IPv6 network of 64 bits) that guesses.
 """
 
-import logging
 import math
 from datetime import datetime
 from hashlib import sha256
@@ -24,8 +23,6 @@ from app.db.session import Session
 from app.errors import GuessedElsewhere, TooManyAttempts
 from app.net.addresses import network_of
 from app.services.accounts.context import AuthContext, Client
-
-log = logging.getLogger("app.security")
 
 FREE_PER_PAIR, FREE_PER_ACCOUNT, FREE_PER_ADDRESS = 10, 30, 100
 LONGEST_WAIT = 60
@@ -173,7 +170,6 @@ async def count_hashing(auth: AuthContext, client: Client, purpose: str) -> None
 
 
 def _too_many(until: datetime, error: type[TooManyAttempts] = TooManyAttempts) -> TooManyAttempts:
-    log.warning("attempts_blocked")
     return error(retry_after=_seconds(until))
 
 
