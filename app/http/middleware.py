@@ -16,7 +16,7 @@ from app.net.addresses import unmap_address
 from app.net.special_addresses import is_public
 from app.observability.metrics import UNMATCHED_ROUTE, Metrics
 from app.observability.refusals import RefusalLog, log_refusal
-from app.observability.request_context import STREAM_START_KEY, start_request
+from app.observability.request_context import OWN_TIME_KEY, start_request
 
 access_log = logging.getLogger("app.access")
 slow_log = logging.getLogger("app.slow")
@@ -69,6 +69,8 @@ class RequestContextMiddleware:
                 headers += [default for default in DEFAULT_HEADERS if default[0] not in present]
                 if without_origin:
                     headers.append((b"vary", b"Origin"))  # with an Origin, CORS adds it
+                if b"content-length" not in present:  # a stream: the client or a model determines how long it takes
+                    inner.setdefault(OWN_TIME_KEY, time.perf_counter())
             await send(message)
 
         _strip_trailing_slash(scope)
@@ -77,7 +79,7 @@ class RequestContextMiddleware:
         try:
             await self.app(inner, receive, send_with_headers)
         finally:
-            self._record(inner, status, inner.get(STREAM_START_KEY, time.perf_counter()) - started)
+            self._record(inner, status, inner.get(OWN_TIME_KEY, time.perf_counter()) - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # The route's template, not the path: ids, users and search words stay out of the log.

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -15,7 +14,6 @@ from app.errors import AppError
 from app.http.connection import abort_of
 from app.json_codec import encode
 from app.live.hub import ChangeFeed, Hub, encode_events
-from app.observability.request_context import STREAM_START_KEY
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +73,7 @@ class EventStream(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("head"):  # set by RequestContextMiddleware: HEAD has no content
-            await self._start(scope, send)
+            await self._start(send)
             await send({"type": "http.response.body", "body": b""})
             return
         try:
@@ -88,8 +86,7 @@ class EventStream(Response):
         else:
             self._abort_later(scope)
 
-    async def _start(self, scope: Scope, send: Send) -> None:
-        scope[STREAM_START_KEY] = time.perf_counter()
+    async def _start(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +97,7 @@ class EventStream(Response):
         if self.still_valid is not None:
             self._schedule_check(random.uniform(0, LOGIN_CHECK_SECONDS))  # noqa: S311 - random, so that not all check at once
         try:
-            await self._start(scope, send)
+            await self._start(send)
             # An id without data is no event but sets Last-Event-ID: the client can resume before its first event.
             await self._write(send, b"retry: %d\nid: %d\n\n" % (random.randint(*RECONNECT_MS), self.position))  # noqa: S311
             while not (self.ending or self._gone):

@@ -108,7 +108,8 @@ class Metrics:
     def _request_metric(self) -> Metric:
         family = HistogramMetricFamily(
             "todo_http_request_duration_seconds",
-            "Requests by route, method and class of status; a stream until it begins.",
+            "Requests by route, method and class of status; a stream until it begins, a chat message until the model "
+            "is called.",
             labels=["route", "method", "status"],
         )
         for (route, method, status), counts in list(self._requests.items()):

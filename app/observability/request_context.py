@@ -8,7 +8,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Protocol
 
-STREAM_START_KEY = "streaming"  # in the scope: when a stream began, where its request's duration ends
+# In the scope: when the duration of the request ended, because its stream began or it waited for a model.
+OWN_TIME_KEY = "own_time_ended"
 _HARMLESS_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 

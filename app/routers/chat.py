@@ -1,5 +1,6 @@
 """``/api/{user_id}/chat`` and its conversations."""
 
+import time
 from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from app.http.problems import problem_from_error
 from app.http.responses import Json, header
 from app.http.routing import DirectRoute
 from app.models.conversations import ConversationRead, MessageRead
+from app.observability.request_context import OWN_TIME_KEY
 from app.schemas.chat import BeforeQuery, ChatAnswer, ChatRequest
 from app.services.assistant import conversations
 from app.services.idempotency import StoredResponse
@@ -54,6 +56,7 @@ async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatReques
         named = {"X-Conversation-Id": str(begun.turn.conversation_id)}
         if wants_stream(request):
             return ChatStream(partial(service.answer, begun), named, stack.pop_all())
+        request.scope[OWN_TIME_KEY] = time.perf_counter()
         try:
             return Json(await cancel_on_disconnect(service.answer(begun), request.receive), headers=named)
         except AppError as error:
