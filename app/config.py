@@ -204,6 +204,11 @@ class Settings(BaseSettings):
         "https://api.openai.com/v1", description="Any OpenAI-compatible endpoint, e.g. http://127.0.0.1:11434/v1."
     )
     llm_api_key: SecretStr | None = Field(None, description="API key of that endpoint, if required.")
+    llm_max_tokens_name: Literal["auto", "max_tokens", "max_completion_tokens"] = Field(
+        "auto",
+        description="Name under which the endpoint expects CHAT_ANSWER_TOKENS. auto: max_tokens, and "
+        "max_completion_tokens once the endpoint has refused it.",
+    )
     chat_turns: int = Field(8, ge=1, le=50, description="Most calls of the model for one message.")
     chat_tool_calls: int = Field(20, ge=1, le=200, description="Most calls of tools for one message.")
     chat_seconds: float = Field(60, gt=0, le=600, description="Longest time for one message, in seconds.")

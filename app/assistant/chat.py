@@ -109,7 +109,12 @@ class Chat:
                 turn.used += turn.asking  # the endpoint was working: a client that disconnects also pays for that
             await self.admission.finish(self._finish(Ending(turn, CUT_OFF if turn.calls else "", None)))
             raise
-        answer = {"conversation_id": turn.conversation_id, "response": words, "tool_calls": turn.calls}
+        answer = {
+            "conversation_id": turn.conversation_id,
+            "response": words,
+            "outcome": turn.outcome,
+            "tool_calls": turn.calls,
+        }
         await self.admission.finish(self._finish(Ending(turn, words, answer)))
         return answer
 

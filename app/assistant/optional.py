@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import AssistantNotInstalled
 
-ASSISTANT_LIBRARIES = {"mcp", "mcp_types", "openai", "httpx2"}
+ASSISTANT_LIBRARIES = {"mcp", "mcp_types", "httpx2"}
 
 
 def load_mcp_server() -> Any:
@@ -19,12 +19,12 @@ def load_mcp_server() -> Any:
 
 
 def load_model() -> Any:
-    """Imports ``app.assistant.model``; 0.3 s of CPU the first time. Raises AssistantNotInstalled."""
+    """Imports ``app.assistant.model.client``. Raises AssistantNotInstalled."""
     try:
-        from app.assistant import model
+        from app.assistant.model import client
     except ModuleNotFoundError as error:
         raise _missing(error) from None
-    return model
+    return client
 
 
 def load_mcp_proxy() -> Any:

@@ -2,7 +2,8 @@
 
 import json
 from functools import cache
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.assistant.tools import TOOLS_BY_NAME
@@ -75,27 +76,51 @@ def build_prompt(earlier: list[Any], message: str, timezone: str, *, tokens: int
 
 def _message_parts(stored: Any) -> list[dict[str, Any]]:
     """Formats a stored message: calls, their results, and the text."""
-    parts = tool_call_messages([(f"m{stored.id}c{place}", call) for place, call in enumerate(stored.tool_calls)])
+    parts = tool_call_messages(sent_calls(f"message {stored.id}", stored.tool_calls))
     if stored.content:
         parts.append({"role": stored.role, "content": stored.content})
     return parts
 
 
-def tool_call_messages(calls: list[tuple[str, dict[str, Any]]], text: str = "") -> list[dict[str, Any]]:
-    """Formats calls with their results for the endpoint; ``calls`` are pairs of an id and a stored call."""
+class SentCall(NamedTuple):
+    """A call with its result, as sent to the endpoint. ``extra`` are fields that the endpoint expects back."""
+
+    id: str
+    call: dict[str, Any]
+    extra: dict[str, Any]
+
+
+def call_id(part: str, place: int) -> str:
+    """Returns an id for a call: nine letters and digits, because Mistral accepts no other."""
+    return sha256(f"{part} {place}".encode()).hexdigest()[:9]
+
+
+def sent_calls(part: str, calls: list[dict[str, Any]]) -> list[SentCall]:
+    """Returns stored calls with ids of their own; ``part`` is the part of the prompt that they are in."""
+    return [SentCall(call_id(part, place), call, {}) for place, call in enumerate(calls)]
+
+
+def tool_call_messages(
+    calls: list[SentCall], text: str = "", extra: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Formats calls with their results for the endpoint; ``extra`` are further fields of the message."""
     if not calls:
         return []
     asked = [
         {
-            "id": id_,
+            **sent.extra,
+            "id": sent.id,
             "type": "function",
-            "function": {"name": call["tool"], "arguments": json.dumps(call["arguments"], ensure_ascii=False)},
+            "function": {
+                "name": sent.call["tool"],
+                "arguments": json.dumps(sent.call["arguments"], ensure_ascii=False),
+            },
         }
-        for id_, call in calls
+        for sent in calls
     ]
     return [
-        {"role": "assistant", "content": text or None, "tool_calls": asked},
-        *({"role": "tool", "tool_call_id": id_, "content": _result(call["result"])} for id_, call in calls),
+        {**(extra or {}), "role": "assistant", "content": text or None, "tool_calls": asked},
+        *({"role": "tool", "tool_call_id": sent.id, "content": _result(sent.call["result"])} for sent in calls),
     ]
 
 

@@ -1,29 +1,46 @@
 """The reply of the model, as plain values."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 # PostgreSQL cannot store them, and a model may return any character.
 UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 
+class Finish(StrEnum):
+    """Why the model stopped: by itself, at its limit of tokens, or because of a filter of its provider."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    FILTER = "filter"
+
+
 @dataclass(slots=True)
 class ToolCallRequest:
-    """A call that the model requests; ``arguments`` should be JSON, and is not checked yet."""
+    """A call that the model requests. ``arguments`` are not validated; None if they are not one JSON object.
+
+    ``incomplete``: the reply ended within this call. ``extra`` are fields that the endpoint expects back.
+    """
 
     id: str
     name: str
-    arguments: str
+    arguments: dict[str, Any] | None
+    incomplete: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Reply:
-    """One reply. ``tokens`` is the usage of the call, if the endpoint reports it."""
+    """One reply. ``tokens`` is the usage of the call, if the endpoint reports it; ``extra`` as in ToolCallRequest."""
 
-    text: str
-    calls: list[ToolCallRequest]
-    tokens: int | None
+    text: str = ""
+    calls: list[ToolCallRequest] = field(default_factory=list)
+    tokens: int | None = None
+    finish: Finish = Finish.STOP
+    refusal: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def plain_text(text: str) -> str:

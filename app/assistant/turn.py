@@ -9,21 +9,30 @@ from typing import Any
 
 from app.assistant.confirmation import NEEDS_CONFIRMATION, must_wait
 from app.assistant.idempotency import ChatIdempotency
-from app.assistant.prompt import estimate_call_tokens, estimate_tokens, offered_tools, tool_call_messages
-from app.assistant.reply import Reply, ToolCallRequest, plain_text, plain_value
+from app.assistant.outcome import conclude
+from app.assistant.prompt import (
+    SentCall,
+    call_id,
+    estimate_call_tokens,
+    estimate_tokens,
+    offered_tools,
+    sent_calls,
+    tool_call_messages,
+)
+from app.assistant.reply import Finish, Reply, ToolCallRequest, plain_text, plain_value
 from app.assistant.tools.calling import call_tool, find_tool, read_arguments
 from app.config import Settings
 from app.db.contention import retry_on_contention
 from app.db.database import Database
-from app.errors import AppError, BadArguments, MalformedBody, SessionEnded
-from app.json_codec import parse_json
+from app.errors import AppError, BadArguments, SessionEnded
+from app.schemas.chat import ChatOutcome
 from app.services.assistant.conversations import chat_source
 from app.services.assistant.token_budget import reserve_tokens
 
 CHAT_SOURCE = "chat"
 TOOL_NAME_MAX = 64  # characters of a tool's name that are stored
-STOPPED_TEXT = "I stopped here: this took more steps than one message may take."
-EMPTY_REPLY_TEXT = "Done."
+UNREADABLE_CALL = "The arguments are not one JSON object. Nothing was done."
+INCOMPLETE_CALL = "Your reply reached its limit within these arguments. Nothing was done: call again with less text."
 TOO_MANY_CALLS = {
     "error": "too_many_calls",
     "detail": "This message has used up its calls of tools. Answer the user now.",
@@ -49,6 +58,7 @@ class Turn:
     calls: list[dict[str, Any]] = field(default_factory=list)
     counted: int = 0  # tokens counted in the table for today, including reserved ones
     used: int = 0  # tokens of completed calls of the model
+    outcome: ChatOutcome = ChatOutcome.ANSWERED
     asking: int = 0  # tokens sent with the running call of the model
 
     async def answer(self, confirmed: list[dict[str, Any]]) -> str:
@@ -57,14 +67,20 @@ class Turn:
             await self._require_valid_login()
             for call in confirmed:
                 await self._record({**call, "result": await self._run(call["tool"], call["arguments"], waits=False)})
-            self.messages += tool_call_messages([(f"c{place}", call) for place, call in enumerate(self.calls)])
+            self.messages += tool_call_messages(sent_calls("confirmed", self.calls))
         for number in range(1, self.settings.chat_turns + 1):
             may_call = number < self.settings.chat_turns and len(self.calls) < self.settings.chat_tool_calls
             reply = await self._ask(may_call)
-            if not reply.calls or not may_call:
-                return reply.text.strip() or (STOPPED_TEXT if reply.calls else EMPTY_REPLY_TEXT)
+            if not reply.calls or not may_call or reply.finish is Finish.FILTER:
+                return await self._conclude(reply)
             await self._do(reply)
         raise AssertionError("the last call of the model returns the answer")
+
+    async def _conclude(self, reply: Reply) -> str:
+        self.outcome, answer, notice = conclude(reply, self.calls)
+        if notice and self.emit is not None:
+            await self._emit_text(notice if answer == notice else f"\n\n{notice}")
+        return answer
 
     async def _ask(self, may_call: bool) -> Reply:
         await self._require_valid_login()
@@ -73,7 +89,7 @@ class Turn:
         self.asking = sent
         emit = None if self.emit is None else self._emit_text
         reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, emit=emit)
-        received = estimate_tokens([reply.text, [call.arguments for call in reply.calls]])
+        received = estimate_tokens([reply.text, [plain_value(call.arguments) for call in reply.calls]])
         self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + received
         self.asking = 0
         return reply
@@ -92,23 +108,22 @@ class Turn:
     async def _do(self, reply: Reply) -> None:
         """Runs the calls of one reply in order: a later one may need the writes of an earlier one."""
         await self._require_valid_login()
-        done = []
-        for place, asked in enumerate(reply.calls):
+        done: list[SentCall] = []
+        for asked in reply.calls:
             arguments, result = await self._call(asked)
             call = {"tool": plain_text(asked.name)[:TOOL_NAME_MAX], "arguments": arguments, "result": result}
             await self._record(call)
-            done.append((asked.id or f"t{len(self.calls)}p{place}", call))
-        self.messages += tool_call_messages(done, reply.text)
+            unused = asked.id and all(asked.id != other.id for other in done)
+            done.append(SentCall(asked.id if unused else call_id("turn", len(self.calls)), call, asked.extra))
+        self.messages += tool_call_messages(done, reply.text, reply.extra)
 
     async def _call(self, asked: ToolCallRequest) -> tuple[dict[str, Any], dict[str, Any]]:
         if len(self.calls) >= self.settings.chat_tool_calls:
             return {}, TOO_MANY_CALLS
-        try:
-            arguments = parse_json(asked.arguments.encode("utf-8", "replace")) if asked.arguments.strip() else {}
-        except MalformedBody:
-            return {}, _error_for_model(BadArguments("The arguments are not a JSON object."))
-        kept = plain_value(arguments) if isinstance(arguments, dict) else {}
-        return kept, await self._run(asked.name, arguments, waits=self.settings.chat_confirm == "destructive")
+        if asked.arguments is None:
+            return {}, _error_for_model(BadArguments(INCOMPLETE_CALL if asked.incomplete else UNREADABLE_CALL))
+        waits = self.settings.chat_confirm == "destructive"
+        return plain_value(asked.arguments), await self._run(asked.name, asked.arguments, waits=waits)
 
     async def _run(self, name: str, arguments: Any, *, waits: bool) -> dict[str, Any]:
         try:

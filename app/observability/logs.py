@@ -9,7 +9,7 @@ from typing import Any
 from app.config import Settings
 from app.observability.request_context import request_id, short_hash, subject_hash
 
-LIBRARY_LOGGERS = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp", "openai")
+LIBRARY_LOGGERS = ("uvicorn.error", "alembic", "httpx", "httpcore", "httpx2", "httpcore2", "mcp")
 # Attributes of every record; all others were passed as ``extra``.
 RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}

@@ -1,5 +1,6 @@
 """Requests and responses of the chat."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
@@ -24,6 +25,16 @@ class ChatRequest(RequestModel):
     )
 
 
+class ChatOutcome(StrEnum):
+    """How the message ended."""
+
+    ANSWERED = "answered"
+    EMPTY = "empty"
+    CUT_OFF = "cut_off"
+    REFUSED = "refused"
+    STEP_LIMIT = "step_limit"
+
+
 class ChatAnswer(BaseModel):
     model_config = ConfigDict(
         json_schema_extra={
@@ -31,6 +42,7 @@ class ChatAnswer(BaseModel):
                 {
                     "conversation_id": 3,
                     "response": 'I added "Buy milk" for tomorrow.',
+                    "outcome": "answered",
                     "tool_calls": [TOOL_CALL_EXAMPLE],
                 }
             ]
@@ -38,7 +50,12 @@ class ChatAnswer(BaseModel):
     )
 
     conversation_id: Int64
-    response: str
+    response: str = Field(description="The answer; never empty. It says so if the model gave none, or a part of one.")
+    outcome: ChatOutcome = Field(
+        description="answered: the model ended its answer. empty: it returned none. cut_off: it reached "
+        "CHAT_ANSWER_TOKENS. refused: it, or a filter of its provider, refused. step_limit: it wanted more calls than "
+        "one message may make. Whatever the outcome, `tool_calls` lists what was done."
+    )
     tool_calls: list[ToolCallRead] = Field(
         description="The calls of tools. `result.status` is `needs_confirmation` for those that wait for confirmation."
     )

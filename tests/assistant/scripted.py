@@ -21,7 +21,8 @@ class Says:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None  # in place of a completion
+    body: bytes | None = None  # in place of a completion; of ``pieces`` all are sent, one after the other
+    pieces: list[bytes] | None = None
     delay: float = 0  # seconds before the response
     cut: bool = False  # of a stream: the connection ends in the middle
     usage: int | None = 100
@@ -36,6 +37,8 @@ class Scripted:
     def __init__(self, script: Script) -> None:
         self.script, self.asked, self.waiting = script, list[Json](), 0
         self.keys: list[str | None] = []
+        self.paths: list[str] = []
+        self.ports: list[int] = []
         scripted = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,6 +48,8 @@ class Scripted:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 scripted.asked.append(request)
                 scripted.keys.append(self.headers["authorization"])
+                scripted.paths.append(self.path)
+                scripted.ports.append(self.client_address[1])
                 with suppress(OSError):  # the service has disconnected
                     self.answer(request, scripted.script(request))
 
@@ -52,16 +57,33 @@ class Scripted:
                 scripted.waiting += 1
                 time.sleep(says.delay)
                 scripted.waiting -= 1
+                if says.pieces is not None:
+                    self.send_pieces(says, says.pieces)
+                    return
                 if says.body is None and says.status == 200 and request.get("stream"):
                     self.stream(says)
                     return
                 body = json.dumps(_completion(says)).encode() if says.body is None else says.body
                 self.send_response(says.status)
-                for name, value in {**says.headers, "Content-Type": "application/json"}.items():
+                for name, value in {"Content-Type": "application/json", **says.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def send_pieces(self, says: Says, pieces: list[bytes]) -> None:
+                """Sends a chunked body; of one that is cut, the end is missing."""
+                self.send_response(says.status)
+                for name, value in {"Content-Type": "text/event-stream", **says.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for piece in pieces:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    self.wfile.flush()
+                if not says.cut:
+                    self.wfile.write(b"0\r\n\r\n")
+                self.close_connection = says.cut
 
             def stream(self, says: Says) -> None:
                 self.send_response(200)
