@@ -1,12 +1,13 @@
 """Imports: a file's rows in batches, each batch a short transaction and one recorded write.
 
-Invalid rows are reported and the others are imported. A row whose source id exists is skipped, so the same file may be
-imported twice. A row that refers to a later one is deferred to the end of the file.
+Invalid rows are reported and the others are imported; what of those differs from the file is a warning. A row whose
+source id exists is skipped, so the same file may be imported twice. A row that refers to a later one is deferred to the
+end of the file.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -18,13 +19,13 @@ from app.db.database import Database
 from app.db.session import Session
 from app.errors import AppError, UnknownTimeZone
 from app.errors.findings import OTHER_SENTENCES
-from app.schemas.transfer import ERRORS_MAX
+from app.schemas.transfer import ERRORS_MAX, WARNINGS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.import_order import sort_into_levels
-from app.services.transfer.import_row import ImportRow
+from app.services.transfer.import_row import WHOLE_FILE, ImportRow, LoadedRow, RowWarning, excerpt_of
 from app.services.transfer.references import References
-from app.services.transfer.row_validation import RowReader, RowRefused, row_error
+from app.services.transfer.row_validation import RowReader, RowRefused, ValidRow, row_error
 from app.services.transfer.store import insert_rows
 from app.services.user_settings import set_timezone
 from app.services.users import get_revision, get_timezone, lock_or_create_owner, lock_owner
@@ -57,6 +58,8 @@ class Import:
         self.skipped: Counter[str] = Counter()
         self.failed = 0
         self.errors: list[dict[str, Any]] = []
+        self.warned = 0
+        self.warnings: list[dict[str, Any]] = []
         self.revision = 0
         self.timezone: str | None = None
 
@@ -91,13 +94,17 @@ class Import:
             if entity == "settings":
                 await self._take_settings(mine[0][1])
                 continue
+            if entity == WHOLE_FILE:
+                for _, item in mine:
+                    self._warn(entity, item, item.load().warnings)
+                continue
             waiting.setdefault(entity, []).extend(await self._write(entity, [item for _, item in mine], last=False))
         return waiting
 
     async def _take_settings(self, item: ImportRow) -> None:
         """Sets the time zone unless the user has chosen one: UTC is the default of an account."""
         try:
-            zone = self._reader.read_timezone(_load_item(item))
+            zone = self._reader.read_timezone(_load_item(item).fields)
         except RowRefused as error:
             self._refuse("settings", item, error)
             return
@@ -130,7 +137,7 @@ class Import:
             if not self._dry_run:
                 await lock_owner(session, self._owner)
             self.created["projects"] += await self._references.look_up(session, entity, items)
-            chosen: list[tuple[ImportRow, dict[str, Any] | RowRefused]] = []
+            chosen: list[tuple[ImportRow, ValidRow | RowRefused]] = []
             waiting: list[ImportRow] = []
             optional = "series" if entity == "tasks" else None
             for item, fields in zip(items, read, strict=True):
@@ -152,36 +159,43 @@ class Import:
         await asyncio.to_thread(_pack_items, waiting)
         return waiting
 
-    def _rows(self, entity: str, chosen: list[tuple[ImportRow, dict[str, Any] | RowRefused]]) -> list[dict[str, Any]]:
-        rows: dict[str, dict[str, Any]] = {}
-        for item, fields in chosen:
+    def _rows(
+        self, entity: str, chosen: list[tuple[ImportRow, ValidRow | RowRefused]]
+    ) -> list[tuple[ImportRow, ValidRow]]:
+        rows: dict[str, tuple[ImportRow, ValidRow]] = {}
+        for item, read in chosen:
             if item.source in rows:
                 self.skipped[entity] += 1
-            elif (row := self._row(entity, item, fields)) is not None:
-                rows[item.source] = row
+            elif (row := self._row(entity, item, read)) is not None:
+                rows[item.source] = item, row
         return list(rows.values())
 
-    async def _insert(self, session: Session, entity: str, rows: list[dict[str, Any]]) -> None:
-        made = len(rows)
+    async def _insert(self, session: Session, entity: str, rows: list[tuple[ImportRow, ValidRow]]) -> None:
+        made = sources = [item.source for item, _ in rows]
         if rows and not self._dry_run:
-            made = len(await insert_rows(session, self._owner, entity, rows))
-        await self._references.remember(session, entity, [row["source_id"] for row in rows])
-        self.created[entity] += made
-        self.skipped[entity] += len(rows) - made
+            made = list(await insert_rows(session, self._owner, entity, [row.columns for _, row in rows]))
+        await self._references.remember(session, entity, sources)
+        self.created[entity] += len(made)
+        self.skipped[entity] += len(rows) - len(made)
+        inserted = set(made)
+        for item, row in rows:
+            if item.source in inserted:
+                self._warn(entity, item, row.warnings)
 
-    def _read(self, entity: str, item: ImportRow) -> dict[str, Any] | RowRefused:
+    def _read(self, entity: str, item: ImportRow) -> ValidRow | RowRefused:
         try:
-            return self._reader.read(entity, _load_item(item))
+            return self._reader.read_loaded(entity, _load_item(item))
         except RowRefused as error:
             return RowRefused(error.errors)  # the traceback of the caught one refers to the whole row
 
-    def _row(self, entity: str, item: ImportRow, read: dict[str, Any] | RowRefused) -> dict[str, Any] | None:
+    def _row(self, entity: str, item: ImportRow, read: ValidRow | RowRefused) -> ValidRow | None:
         """Returns None for a row that is refused, or that stands for an existing one."""
         if isinstance(read, RowRefused):  # not raised: its traceback would refer to the row
             self._refuse(entity, item, read)
             return None
         try:
-            row = read | {"source_id": item.source}
+            row = read.columns
+            row["source_id"] = item.source
             if entity == "tasks":
                 self._references.set_references(row, item)
             elif entity == "comments":
@@ -196,12 +210,21 @@ class Import:
         except RowRefused as error:
             self._refuse(entity, item, error)
             return None
-        return row
+        return read
 
     def _refuse(self, entity: str, item: ImportRow, error: RowRefused) -> None:
         self.failed += 1
         if len(self.errors) < ERRORS_MAX:
-            self.errors.append({"entity": entity, "row": item.row, "errors": error.errors})
+            self.errors.append(
+                {"entity": entity, "row": item.row, "uid": item.uid and excerpt_of(item.uid), "errors": error.errors}
+            )
+
+    def _warn(self, entity: str, item: ImportRow, warnings: Sequence[RowWarning]) -> None:
+        self.warned += bool(warnings)
+        for found in warnings[: WARNINGS_MAX - len(self.warnings)]:
+            self.warnings.append(
+                {"entity": entity, "row": item.row, "uid": item.uid and excerpt_of(item.uid), **found._asdict()}
+            )
 
     def report(self, format_: str) -> dict[str, Any]:
         """Returns an ImportReport."""
@@ -212,19 +235,26 @@ class Import:
             "skipped": {name: self.skipped[name] for name in IMPORTED_ENTITIES},
             "failed": self.failed,
             "errors": self.errors,
+            "warned": self.warned,
+            "warnings": self.warnings,
             "timezone": self.timezone,
             "revision": self.revision,
         }
+
+
+def _row_names(entity: str, item: ImportRow) -> dict[str, Any]:
+    """Returns what names a row in a report."""
+    return {"entity": entity, "row": item.row, "uid": item.uid and excerpt_of(item.uid)}
 
 
 def _pack_items(items: list[ImportRow]) -> None:
     """Replaces deferred rows by their JSON text: as objects 190,000 to-dos take 1 GB."""
     for item in items:
         with suppress(AppError):  # raised again when the row is read
-            item.load = partial(msgspec.json.decode, msgspec.json.encode(item.load()))
+            item.load = partial(msgspec.json.decode, msgspec.json.encode(item.load()), type=LoadedRow)
 
 
-def _load_item(item: ImportRow) -> dict[str, Any]:
+def _load_item(item: ImportRow) -> LoadedRow:
     """Raises RowRefused for a row that cannot be read; the import continues with the next row."""
     try:
         return item.load()

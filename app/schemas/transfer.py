@@ -17,6 +17,7 @@ from app.schemas.queries import QueryFlag
 from app.schemas.task_query import TaskFilter
 
 ERRORS_MAX = 1000  # listed; all are counted
+WARNINGS_MAX = 1000
 
 
 class ExportFormat(StrEnum):
@@ -110,6 +111,10 @@ class ViewImport(IgnoresReadOnlyFields):
     deleted_at: ImportedInstant | None = None
 
 
+ROW_DESCRIPTION = "The number of the row among those of its kind in the file, from 1; a CSV's header does not count."
+UID_DESCRIPTION = "The id that the file gives the row, if any: of iCalendar its UID, of JSON and CSV its source id."
+
+
 class RowError(BaseModel):
     loc: list[LocationPart] = Field(description="The field, then names and indices.")
     msg: str
@@ -120,8 +125,21 @@ class FailedRow(BaseModel):
     """A row that was not imported; the others were."""
 
     entity: str
-    row: int = Field(description="Of JSON the index in its array, from 1; of CSV the line, where the header is line 1.")
+    row: int = Field(description=ROW_DESCRIPTION)
+    uid: str | None = Field(description=UID_DESCRIPTION)
     errors: list[RowError]
+
+
+class ImportWarningRead(BaseModel):
+    """What of an imported row differs from the file: it was left out, cut, changed, guessed or kept as text."""
+
+    entity: str = Field(description="As the names in `created`, or `file`: it belongs to no row.")
+    row: int = Field(description=ROW_DESCRIPTION + " 0: the file itself.")
+    uid: str | None = Field(description=UID_DESCRIPTION)
+    field: str = Field(description="The field of the row, or the file's own name of what has no field here.")
+    msg: str
+    value: str = Field(description="The value in the file, of which at most 200 characters are shown.")
+    type: str = Field(description="left_out, cut, changed, guessed or kept_as_text.")
 
 
 class ImportReport(BaseModel):
@@ -140,7 +158,20 @@ class ImportReport(BaseModel):
                         {
                             "entity": "tasks",
                             "row": 3,
+                            "uid": None,
                             "errors": [{"loc": ["title"], "msg": "This is required.", "type": "missing"}],
+                        }
+                    ],
+                    "warned": 1,
+                    "warnings": [
+                        {
+                            "entity": "tasks",
+                            "row": 2,
+                            "uid": "alice:8",
+                            "field": "reminders",
+                            "msg": "A reminder is an instant or a duration: it was left out.",
+                            "value": "soon",
+                            "type": "left_out",
                         }
                     ],
                     "timezone": "Europe/Berlin",
@@ -156,6 +187,8 @@ class ImportReport(BaseModel):
     skipped: dict[str, int] = Field(description="Those that are here already, by their source id.")
     failed: int
     errors: list[FailedRow] = Field(description=f"The first {ERRORS_MAX}.")
+    warned: int = Field(description="The number of imported rows with a warning; the file itself counts as one.")
+    warnings: list[ImportWarningRead] = Field(description=f"The first {WARNINGS_MAX}.")
     timezone: str | None = Field(
         description="Taken from the file, of an account whose time zone was UTC; null: it stays what it is."
     )

@@ -23,7 +23,8 @@ NOON = datetime(2026, 11, 20, 12, 30, tzinfo=UTC)
 def demo_rows(tasks: int, *, seed: int = 1, zone: str = "Europe/Berlin") -> list[tuple[str, dict[str, Any], Any]]:
     found = DemoData(seed, NOON, ZoneInfo(zone), "x").items(tasks)
     return [
-        (name, item.load(), (item.source, item.parent, item.series, item.project, item.task)) for name, item in found
+        (name, item.load().fields, (item.source, item.parent, item.series, item.project, item.task))
+        for name, item in found
     ]
 
 

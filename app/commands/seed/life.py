@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from itertools import cycle, islice
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.commands.seed.words import DEMO_COMMENTS, DEMO_NOTES, DEMO_SERIES, DEMO_THEMES, DEMO_TREES, Series
-from app.services.transfer.import_row import ImportRow
+from app.services.transfer.import_row import ImportRow, LoadedRow
 
 HISTORY_DAYS = 180  # days back to the oldest completed task
 MAX_OCCURRENCES = 12  # kept of each series, at most
@@ -46,24 +47,16 @@ class DemoData:
         born = self._local(self._today - timedelta(days=HISTORY_DAYS + 30), 9)
         for number, theme in enumerate(DEMO_THEMES):
             fields = {"name": theme.name, "color": theme.color, "created_at": born.isoformat()}
-            yield "projects", ImportRow(number + 1, self._project(number), lambda fields=fields: fields)  # type: ignore[misc]
+            yield "projects", ImportRow(number + 1, self._project(number), partial(LoadedRow, fields))
         rows = sorted(self._tasks(tasks), key=lambda row: row.created)
         for number, row in enumerate(rows):
-            yield (
-                "tasks",
-                ImportRow(
-                    number + 1,
-                    row.source,
-                    lambda row=row: row.fields,  # type: ignore[misc]
-                    row.parent,
-                    row.series,
-                    self._project(row.theme),
-                ),
-            )
+            made = ImportRow(number + 1, row.source, partial(LoadedRow, row.fields), row.parent, row.series)
+            made.project = self._project(row.theme)
+            yield "tasks", made
         for number, row in enumerate(rows[::8]):
             written = min(row.created + timedelta(hours=self._random.randint(1, 40)), self._now)
             fields = {"body": self._random.choice(DEMO_COMMENTS), "created_at": written.isoformat()}
-            yield "comments", ImportRow(number + 1, self._source(), lambda fields=fields: fields, task=row.source)  # type: ignore[misc]
+            yield "comments", ImportRow(number + 1, self._source(), partial(LoadedRow, fields), task=row.source)
 
     def _tasks(self, wanted: int) -> Iterator[DemoTask]:
         rows = self._small(wanted)

@@ -1,11 +1,55 @@
-"""The rows that every format's reader returns. They refer to each other by source ids."""
+"""The rows that every format's reader returns, with warnings. Rows refer to each other by source ids.
 
-from collections.abc import Callable
+Readers hand values on as they are in the file: ``app.services.transfer.row_validation`` leaves out those that it
+cannot read, with a warning. A reader warns only of what never becomes a field.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 SOURCE_MAX = 300
+EXCERPT_MAX = 200  # characters of a value in a report
+
+
+class Deviation(StrEnum):
+    """The ways in which an imported row can differ from the file."""
+
+    LEFT_OUT = "left_out"
+    CUT = "cut"
+    CHANGED = "changed"
+    GUESSED = "guessed"
+    KEPT_AS_TEXT = "kept_as_text"
+
+
+class RowWarning(NamedTuple):
+    """A difference between an imported row and the file. Made by ``make_warning``."""
+
+    field: str
+    msg: str
+    value: str
+    type: Deviation
+
+
+def make_warning(field: str, msg: str, value: object = "", kind: Deviation = Deviation.LEFT_OUT) -> RowWarning:
+    """Returns a warning. ``field`` is the task's, or the file's own name of what is no field here."""
+    return RowWarning(field, msg, excerpt_of(value), kind)
+
+
+def excerpt_of(value: object) -> str:
+    """Returns the beginning of a value as a report shows it."""
+    text = value if isinstance(value, str) else repr(value)
+    cut = text if len(text) <= EXCERPT_MAX else text[: EXCERPT_MAX - 1] + "…"
+    return cut.encode("utf-8", "replace").decode()  # a lone surrogate cannot be sent
+
+
+class LoadedRow(NamedTuple):
+    """The fields of a row as the file has them, and warnings of what is no field."""
+
+    fields: dict[str, Any]
+    warnings: Sequence[RowWarning] = ()
 
 
 @dataclass(slots=True)
@@ -13,16 +57,26 @@ class ImportRow:
     """One row of a file. ``load`` parses its fields, as late as possible: files are large and rows are small.
 
     ``parent``, ``series``, ``task`` and ``project`` are source ids; ``project_name`` finds a project or creates it.
+    ``uid`` is the id that the file itself gives the row, by which a report names it.
     """
 
     row: int
     source: str
-    load: Callable[[], dict[str, Any]]
+    load: Callable[[], LoadedRow]
     parent: str | None = None
     series: str | None = None
     project: str | None = None
     project_name: str | None = None
     task: str | None = None
+    uid: str | None = None
+
+
+WHOLE_FILE = "file"  # in the place of an entity: warnings that belong to no row
+
+
+def warn_of_file(*warnings: RowWarning) -> tuple[str, ImportRow]:
+    """Returns what a reader yields, anywhere among its rows, to warn of the file as a whole."""
+    return WHOLE_FILE, ImportRow(0, WHOLE_FILE, lambda: LoadedRow({}, warnings))
 
 
 def bounded_source_id(value: str) -> str:

@@ -1,7 +1,7 @@
 """Rows of a file as rows of a table: validated like the bodies of requests."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,7 @@ from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
 from app.services.changes.entities import IMPORTED_ENTITIES
+from app.services.transfer.import_row import LoadedRow, RowWarning
 
 # Columns that a file holds as the table does. References are looked up when the row is written.
 TASK_FIELDS = set(TASKS.c.keys()) - {"project_id", "parent_id"}
@@ -34,6 +35,13 @@ def row_error(field: str, message: str, type_: str = "value_error") -> RowRefuse
     return RowRefused([{"loc": field.split("."), "msg": message, "type": type_}])
 
 
+class ValidRow(NamedTuple):
+    """The columns of a row, and what of it differs from the file."""
+
+    columns: dict[str, Any]
+    warnings: list[RowWarning]
+
+
 class RowReader:
     """Validates rows, given the maximum length of a description, the time zone of local times, and the time."""
 
@@ -48,6 +56,10 @@ class RowReader:
     def read_timezone(self, fields: dict[str, Any]) -> str:
         """Returns the time zone in the settings of a file. Raises RowRefused."""
         return str(self._validated(PreferencesUpdate, {"timezone": fields.get("timezone")}).timezone)
+
+    def read_loaded(self, name: str, loaded: LoadedRow) -> ValidRow:
+        """Returns the columns of a row of a file and its warnings. Raises RowRefused."""
+        return ValidRow(self.read(name, loaded.fields), [*loaded.warnings])
 
     def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Returns the columns of a row of table ``name``, as JSON values. Raises RowRefused."""

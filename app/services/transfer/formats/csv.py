@@ -15,7 +15,7 @@ from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
 from app.services.transfer.export_pages import parent_source_id_of, source_id_of
-from app.services.transfer.import_row import Fingerprints, ImportRow, bounded_source_id
+from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
 
 CSV_COLUMNS = (
     "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
@@ -78,16 +78,17 @@ def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) 
         if not any(cells):
             continue
         fields = {name: unescape_cell(cell) for name, cell in zip(names, cells, strict=False) if cell and name}
-        source = fields.pop("source_id", None) or made.of(*cells)
+        uid = fields.pop("source_id", None)
+        source = uid or made.of(*cells)
         parent, project = fields.pop("parent", None), fields.pop("project", None)
         yield ImportRow(
             number, bounded_source_id(source), _loader(fields), parent=bounded_source_id(parent) if parent else None,
-            project_name=project,
+            project_name=project, uid=uid,
         )  # fmt: skip
 
 
 def _loader(fields: dict[str, str]) -> Any:
-    def load() -> dict[str, Any]:
+    def load() -> LoadedRow:
         values: dict[str, Any] = dict(fields)
         for name in LIST_COLUMNS:
             if name in values:
@@ -98,6 +99,6 @@ def _loader(fields: dict[str, str]) -> Any:
             values["completed"] = {"true": True, "1": True, "false": False, "0": False}.get(
                 values["completed"].lower(), values["completed"]
             )
-        return values
+        return LoadedRow(values)
 
     return load

@@ -11,7 +11,7 @@ from app.errors import NESTED_MAX, Invalid, NestedTooDeep, NotACalendar
 from app.models.accounts import known_time_zones
 from app.models.task_fields import TAGS_MAX
 from app.models.types import RAW_FACTOR
-from app.services.transfer.import_row import Fingerprints, ImportRow, bounded_source_id
+from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
 
 CONTENT_LINE_MAX = 100_000  # characters of one unfolded line
 PROPERTIES_MAX = 1_000  # of one to-do
@@ -122,17 +122,17 @@ def _item(number: int, properties: list[Property], alarms: list[Property], made:
     fields = _refuse_todo if too_many else lambda: _todo_fields(first, text, list(islice(tags, TAGS_READ)), alarms)
     return ImportRow(
         number, bounded_source_id(source), fields, parent=bounded_source_id(parent) if parent else None,
-        project_name=text.get("X-TODO-PROJECT"),
+        project_name=text.get("X-TODO-PROJECT"), uid=text.get("UID"),
     )  # fmt: skip
 
 
-def _refuse_todo() -> dict[str, Any]:
+def _refuse_todo() -> LoadedRow:
     raise Invalid(f"A to-do has at most {PROPERTIES_MAX} properties.", loc=("body",))
 
 
 def _todo_fields(
     first: dict[str, Property], text: dict[str, str], tags: list[str], alarms: list[Property]
-) -> dict[str, Any]:
+) -> LoadedRow:
     completed = text.get("STATUS", "").upper() == "COMPLETED" or "COMPLETED" in text
     fields: dict[str, Any] = {
         "title": text.get("SUMMARY", ""),
@@ -149,7 +149,7 @@ def _todo_fields(
     if text.get("X-TODO-RECURRENCE-FROM", "").upper() == "COMPLETION":
         fields["recurrence_from"] = "completion"
     names = {"COMPLETED": "completed_at", "CREATED": "created_at", "LAST-MODIFIED": "updated_at"}
-    return fields | {field: moment(first[name]) for name, field in names.items() if name in first}
+    return LoadedRow(fields | {field: moment(first[name]) for name, field in names.items() if name in first})
 
 
 def _trigger(alarm: Property) -> str:

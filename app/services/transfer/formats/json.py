@@ -14,7 +14,7 @@ from app.errors import EXPORT_FORMAT, Invalid, MalformedBody, WrongFormat
 from app.json_codec import parse_json
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.formats.json_row_count import check_rows
-from app.services.transfer.import_row import Fingerprints, ImportRow, bounded_source_id
+from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
 
 T = TypeVar("T")
 POSITION_MAX, SORT_SLICE = 250, 10_000  # characters, as in the database; rows that are sorted at a time
@@ -110,7 +110,7 @@ class DocumentRows:
             return ImportRow(number + 1, self._made.of(entity, str(number)), lambda: _refuse_row(raw))
         item = ImportRow(number + 1, "", lambda: _load(raw))
         if names.source_id or names.id is not None:
-            item.source = self._source(names)
+            item.source, item.uid = self._source(names), names.source_id or str(names.id)
         else:
             item.source = self._made.of(entity, bytes(raw).decode("utf-8", "replace"))
         if entity in {"tasks", "comments"}:
@@ -124,7 +124,7 @@ class DocumentRows:
         names = _read_ids(raw, ViewReferences)
         if names is None:
             return ImportRow(number + 1, self._made.of("views", str(number)), lambda: _refuse_row(raw))
-        item = ImportRow(number + 1, bounded_source_id(names.name), lambda: _load(raw))
+        item = ImportRow(number + 1, bounded_source_id(names.name), lambda: _load(raw), uid=names.name)
         item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
         item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
         item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
@@ -164,15 +164,15 @@ def _id_in(parameters: Any, name: str) -> int | None:
     return value if type(value) is int else None
 
 
-def _refuse_row(raw: msgspec.Raw) -> dict[str, Any]:
+def _refuse_row(raw: msgspec.Raw) -> LoadedRow:
     _load(raw)
     raise Invalid("Ids are whole numbers, and source ids and positions are text.", loc=("body", "id"))
 
 
-def _load(raw: msgspec.Raw) -> dict[str, Any]:
+def _load(raw: msgspec.Raw) -> LoadedRow:
     if len(memoryview(raw)) > ROW_MAX:
         raise Invalid(f"A row has at most {ROW_MAX} bytes.", loc=("body",))
     value = parse_json(bytes(raw))
     if not isinstance(value, dict):
         raise MalformedBody("A row is not an object.")
-    return value
+    return LoadedRow(value)

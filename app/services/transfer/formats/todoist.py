@@ -16,7 +16,7 @@ from app.domain.quick_add import QUICK_ADD_TEXT_MAX, parse
 from app.errors import AppError, Invalid
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import RAW_FACTOR
-from app.services.transfer.import_row import Fingerprints, ImportRow
+from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow
 
 TODOIST_PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
 CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, labels included
@@ -55,11 +55,11 @@ def read_todoist(
 
 
 def _comment_loader(content: str) -> Any:
-    return lambda: {"body": content}
+    return lambda: LoadedRow({"body": content})
 
 
 def _task_loader(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) -> Any:
-    def load() -> dict[str, Any]:
+    def load() -> LoadedRow:
         content = row.get("CONTENT", "")
         if len(content) > CONTENT_MAX:
             raise Invalid("The content is too long.", loc=("body", "title"))
@@ -71,7 +71,7 @@ def _task_loader(row: dict[str, str], section: str, now: datetime, timezone: Zon
             "tags": list(dict.fromkeys(tags))[:TAGS_MAX],
             "priority": TODOIST_PRIORITIES.get(row.get("PRIORITY", ""), "none"),
         }
-        return fields | _due_fields(row.get("DATE", ""), row.get("DESCRIPTION", ""), now, timezone)
+        return LoadedRow(fields | _due_fields(row.get("DATE", ""), row.get("DESCRIPTION", ""), now, timezone))
 
     return load
 
