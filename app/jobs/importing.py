@@ -23,9 +23,19 @@ from app.schemas.transfer import ERRORS_MAX, WARNINGS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.import_order import sort_into_levels
-from app.services.transfer.import_row import WHOLE_FILE, ImportRow, LoadedRow, RowWarning, excerpt_of
+from app.services.transfer.import_row import (
+    WHOLE_FILE,
+    ImportRow,
+    LoadedRow,
+    RowRefused,
+    RowWarning,
+    ValidRow,
+    excerpt_of,
+    make_warning,
+    row_error,
+)
 from app.services.transfer.references import References
-from app.services.transfer.row_validation import RowReader, RowRefused, ValidRow, row_error
+from app.services.transfer.row_validation import RowReader
 from app.services.transfer.store import insert_rows
 from app.services.user_settings import set_timezone
 from app.services.users import get_revision, get_timezone, lock_or_create_owner, lock_owner
@@ -33,7 +43,7 @@ from app.services.users import get_revision, get_timezone, lock_or_create_owner,
 IMPORT_BATCH = 1000
 NO_ZONE = "UTC"
 EntityItem = tuple[str, ImportRow]
-REFERENCE_FIELDS = {"parent": "parent_id", "task": "task_id", "project": "project_id", "series": "series_id"}
+TOO_LONG_CHAIN = "It waits for itself, or for too long a chain of rows: it was left out."
 
 
 class Import:
@@ -72,11 +82,8 @@ class Import:
         levels, stuck = await asyncio.to_thread(sort_into_levels, waiting.pop("tasks", []))
         for level in levels:
             await self._finish("tasks", level)
-        for number, item in enumerate(stuck, start=1):
-            field = "parent_id" if item.parent else "series_id"
-            self._refuse("tasks", item, row_error(field, "It waits for itself, or for too long a chain of rows."))
-            if number % IMPORT_BATCH == 0:
-                await asyncio.sleep(0)
+        await asyncio.to_thread(_remove_references, stuck)
+        await self._finish("tasks", stuck)
         for entity, items in waiting.items():
             await self._finish(entity, items)
         async with self._database.transaction(self._owner, read_only=True) as session:
@@ -139,20 +146,11 @@ class Import:
             self.created["projects"] += await self._references.look_up(session, entity, items)
             chosen: list[tuple[ImportRow, ValidRow | RowRefused]] = []
             waiting: list[ImportRow] = []
-            optional = "series" if entity == "tasks" else None
             for item, fields in zip(items, read, strict=True):
                 if self._references.find(entity, item.source) is not None:
                     self.skipped[entity] += 1
-                elif (missing := self._references.find_missing(item)) and not (last and missing == optional):
-                    if last:
-                        field = (
-                            REFERENCE_FIELDS[missing]
-                            if entity != "views"
-                            else f"parameters.{REFERENCE_FIELDS[missing]}"
-                        )
-                        self._refuse(entity, item, row_error(field, "What it refers to is not there."))
-                    else:
-                        waiting.append(item)
+                elif not last and self._references.is_waiting(item):
+                    waiting.append(item)
                 else:
                     chosen.append((item, fields))
             await self._insert(session, entity, self._rows(entity, chosen))
@@ -171,10 +169,11 @@ class Import:
         return list(rows.values())
 
     async def _insert(self, session: Session, entity: str, rows: list[tuple[ImportRow, ValidRow]]) -> None:
-        made = sources = [item.source for item, _ in rows]
+        columns = [row.columns for _, row in rows]
+        made = [item.source for item, _ in rows]
         if rows and not self._dry_run:
-            made = list(await insert_rows(session, self._owner, entity, [row.columns for _, row in rows]))
-        await self._references.remember(session, entity, sources)
+            made = list(await insert_rows(session, self._owner, entity, columns))
+        await self._references.remember(session, entity, columns)
         self.created[entity] += len(made)
         self.skipped[entity] += len(rows) - len(made)
         inserted = set(made)
@@ -197,13 +196,15 @@ class Import:
             row = read.columns
             row["source_id"] = item.source
             if entity == "tasks":
-                self._references.set_references(row, item)
+                read.warnings.extend(self._references.set_references(row, item))
             elif entity == "comments":
                 if item.task is None:
                     raise row_error("task_id", OTHER_SENTENCES["missing"], "missing")
                 row["task_id"] = self._references.find("tasks", item.task)
+                if row["task_id"] is None:
+                    raise row_error("task_id", "Its task is not there.")
             elif entity == "views":
-                self._references.set_view_references(row["parameters"], item)
+                read.warnings.extend(self._references.set_view_references(row["parameters"], item))
             if not self._references.accepts(entity, row):
                 self.skipped[entity] += 1
                 return None
@@ -245,6 +246,19 @@ class Import:
 def _row_names(entity: str, item: ImportRow) -> dict[str, Any]:
     """Returns what names a row in a report."""
     return {"entity": entity, "row": item.row, "uid": item.uid and excerpt_of(item.uid)}
+
+
+def _remove_references(items: list[ImportRow]) -> None:
+    """Makes tasks of the top level of those that cannot be put in order, with a warning."""
+    for item in items:
+        references = {"parent_id": item.parent, "series_id": item.series}
+        warnings = [make_warning(name, TOO_LONG_CHAIN, source) for name, source in references.items() if source]
+        item.load, item.parent, item.series = partial(_load_with, item.load, warnings), None, None
+
+
+def _load_with(load: Callable[[], LoadedRow], warnings: list[RowWarning]) -> LoadedRow:
+    loaded = load()
+    return loaded._replace(warnings=[*loaded.warnings, *warnings])
 
 
 def _pack_items(items: list[ImportRow]) -> None:

@@ -48,13 +48,13 @@ class CalendarQuery(RequestModel):
     )
 
 
-def _require_offset(value: Any) -> datetime:
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise PydanticCustomError("instant", "Expected an instant with its offset, such as 2026-12-01T09:00:00Z.")
+def _require_time(value: Any) -> datetime:
+    if not isinstance(value, datetime):
+        raise PydanticCustomError("instant", "Expected an instant, such as 2026-12-01T09:00:00Z.")
     return value
 
 
-ImportedInstant = Annotated[DateOrInstant, AfterValidator(_require_offset)]
+ImportedInstant = Annotated[DateOrInstant, AfterValidator(_require_time)]
 
 
 class TaskImport(TaskCreate):

@@ -11,7 +11,8 @@ from app.models.projects import ProjectCreate
 from app.models.task_rows import task_row
 from app.schemas.quick_add import QuickTask
 from app.services.projects import insert_project
-from app.services.transfer.row_validation import RowReader, RowRefused
+from app.services.transfer.import_row import RowRefused
+from app.services.transfer.row_validation import RowReader
 from app.services.transfer.store import find_project_names, insert_task
 from app.services.users import get_timezone, lock_or_create_owner
 

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.schemas.transfer import WARNINGS_MAX
 from tests.api.test_transfer import JSON, counts, imported
 from tests.support import Person
 
@@ -101,19 +102,21 @@ async def test_a_long_chain_of_series_is_imported_with_few_writes(alice: Person)
     rows = [{"id": n, "title": str(n), "series_id": n + 1} for n in range(1, 1200)] + [{"id": 1200, "title": "last"}]
     dry = await imported(alice, document(tasks=rows), JSON, "?dry_run=true")
     report = await imported(alice, document(tasks=rows), JSON)
-    assert counts(report) == counts(dry) == (51, 0, 1149)
-    assert report["revision"] <= 51
-    assert report["errors"][0]["errors"][0]["loc"] == ["series_id"]
+    assert counts(report) == counts(dry) == (1200, 0, 0)
+    assert report["revision"] <= 53
+    assert (report["warned"], {each["field"] for each in report["warnings"]}) == (1149, {"series_id"})
+    assert len(report["warnings"]) == WARNINGS_MAX
 
 
 @pytest.mark.parametrize("field", ["parent_id", "series_id"])
-async def test_rows_that_form_a_cycle_are_refused_and_the_others_imported(alice: Person, field: str) -> None:
+async def test_rows_that_form_a_cycle_come_to_the_top_with_a_warning(alice: Person, field: str) -> None:
     rows: list[dict[str, Any]] = [{"id": n, "title": str(n), field: n % 3 + 1} for n in (1, 2, 3)]
     rows += [{"id": 4, "title": "behind", field: 1}, {"id": 5, "title": "fine"}, {"id": 6, "title": "self", field: 6}]
     report = await imported(alice, document(tasks=rows), JSON)
-    assert counts(report) == (1, 0, 5)
-    assert {error["errors"][0]["loc"][0] for error in report["errors"]} == {field}
-    assert await alice.titles() == ["fine"]
+    assert counts(report) == (6, 0, 0)
+    assert {each["field"] for each in report["warnings"]} == {field}
+    assert {each["uid"] for each in report["warnings"]} == {"1", "2", "3", "4", "6"}
+    assert {task[field] for task in (await alice.get("/tasks")).json()} == {None}
 
 
 async def test_subtasks_before_their_parents_are_imported(alice: Person) -> None:
@@ -156,4 +159,7 @@ async def test_an_import_creates_no_more_projects_than_the_limit(alice: Person) 
     assert (report["created"]["projects"], report["failed"]) == (dry["created"]["projects"], dry["failed"]) == (1000, 3)
     assert report["errors"][0]["errors"][0]["type"] == "too_many_projects"
     named = await imported(alice, "title,project\r\na,P5\r\nb,new\r\n", {"Content-Type": "text/csv"})
-    assert counts(named) == (1, 0, 1)
+    assert counts(named) == (2, 0, 0)
+    (warning,) = named["warnings"]
+    assert (warning["row"], warning["field"], warning["value"]) == (2, "project", "new")
+    assert (await tasks_of(alice))["b"]["project_id"] is None

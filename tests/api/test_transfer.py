@@ -171,16 +171,22 @@ async def test_invalid_rows_are_reported_and_the_others_imported(alice: Person) 
         "fine,,,,",
         "x,huge,someday,soon,",
         "y,,,,FREQ=DAILY",
+        "\u200b,,,,",
     ]
     text = "\r\n".join(rows)
     dry = await imported(alice, text, CSV, "?dry_run=true")
     assert (await alice.get("/tasks")).json() == []
     report = await imported(alice, text, CSV)
     assert dry | {"dry_run": False, "revision": 1} == report
-    assert counts(report) == (1, 0, 3)
+    assert counts(report) == (3, 0, 2)
     found = {error["row"]: [each["loc"][0] for each in error["errors"]] for error in report["errors"]}
-    assert found == {1: ["title"], 3: ["priority", "due_date", "reminders"], 4: ["recurrence"]}
-    assert await alice.titles() == ["fine"]
+    assert found == {1: ["title"], 5: ["title"]}
+    warned = [(each["row"], each["field"], each["value"]) for each in report["warnings"]]
+    assert warned == [
+        (3, "priority", "huge"), (3, "due_date", "someday"), (3, "reminders", "soon"), (4, "recurrence", "FREQ=DAILY"),
+    ]  # fmt: skip
+    assert report["warned"] == 2
+    assert sorted(await alice.titles()) == ["fine", "x", "y"]
     assert (await alice.get("/changes")).json()["changes"][0]["through"] == "import"
 
 
@@ -323,9 +329,9 @@ END:VCALENDAR\r
 
 async def test_an_ics_file_of_other_programs_is_imported(alice: Person) -> None:
     report = await imported(alice, FOREIGN, ICS)
-    assert counts(report) == (2, 0, 2), report
-    assert [(error["row"], error["errors"][0]["loc"]) for error in report["errors"]] == [
-        (4, ["recurrence"]), (3, ["parent_id"]),
+    assert counts(report) == (4, 0, 0), report
+    assert [(each["row"], each["uid"], each["field"]) for each in report["warnings"]] == [
+        (4, "4", "recurrence"), (3, "3", "parent_id"),
     ]  # fmt: skip
     tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
     tax = tasks["Steuer, 2090"]
@@ -334,7 +340,9 @@ async def test_an_ics_file_of_other_programs_is_imported(alice: Person) -> None:
     assert (tax["tags"], tax["priority"]) == (["a,b", "c", "d"], "low")
     assert tax["reminders"] == ["2090-07-30T10:00:00Z", "-PT15M"]
     assert tasks["Without a UID"]["completed"]
-    assert counts(await imported(alice, FOREIGN, ICS)) == (0, 2, 2)
+    again = await imported(alice, FOREIGN, ICS)
+    assert counts(again) == (0, 4, 0)
+    assert again["warnings"] == []
 
 
 @pytest.mark.parametrize(
@@ -370,20 +378,14 @@ async def test_an_invalid_import_file_is_refused(
         b"null",
         b'{"title": "a", "title": "b"}',
         b'{"title": NaN}',
-        b'{"title": "a", "colour": 1}',
         b'{"title": "\\u0000"}',
         b'{"title": "\\ud800"}',
         b'{"title": "a", "id": "x"}',
         b'{"title": "a", "id": 9e99}',
-        b'{"title": "a", "parent_id": -1}',
-        b'{"title": "a", "created_at": "2090-01-01"}',
-        b'{"title": "a", "occurrences_done": 99999999999}',
         b'{"title": "\xff"}',
-        b'{"title": "a", "completed_at": "0001-01-01T00:00:00Z"}',
-        b'{"title": "a", "recurrence": "FREQ=HOURLY", "due_date": "2090-01-01"}',
-        b'{"title": "a", "project_id": 5}',
-        b'{"title": "a", "id": 1, "parent_id": 1}',
-        b'{"title": "' + b"x" * 300 + b'"}',
+        b'{"title": " "}',
+        b'{"title": 5}',
+        b"{}",
     ],
 )
 async def test_an_invalid_json_row_fails_alone(alice: Person, row: bytes) -> None:
@@ -400,11 +402,14 @@ async def test_subtasks_before_their_parents_are_imported_up_to_five_levels(alic
     rows = [{"id": n, "title": str(n), "parent_id": n + 1 if n < 7 else None} for n in range(1, 8)]
     for query in ("?dry_run=true", ""):
         report = await imported(alice, json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows}), JSON, query)
-        assert counts(report) == (5, 0, 2), report
+        assert counts(report) == (7, 0, 0), report
+        assert [(each["uid"], each["field"]) for each in report["warnings"]] == [("2", "parent_id"), ("1", "parent_id")]
     tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
     assert tasks["6"]["parent_id"] == tasks["7"]["id"]
+    assert {tasks[title]["parent_id"] for title in "123"} == {tasks["4"]["id"]}
     deeper = {"format": "todo/1", "user_id": "u", "tasks": [{"id": 99, "title": "x", "parent_id": 3}]}
-    assert counts(await imported(alice, json.dumps(deeper), JSON)) == (0, 0, 1)
+    report = await imported(alice, json.dumps(deeper), JSON)
+    assert (counts(report), report["warned"]) == ((1, 0, 0), 1)
 
 
 async def test_an_import_cannot_refer_to_rows_of_another_user(alice: Person, bob: Person) -> None:
@@ -414,7 +419,9 @@ async def test_an_import_cannot_refer_to_rows_of_another_user(alice: Person, bob
         "user_id": alice.subject,
         "tasks": [{"title": "x", "id": 1, "parent_id": task["id"]}],
     }
-    assert counts(await imported(bob, json.dumps(document), JSON)) == (0, 0, 1)
+    report = await imported(bob, json.dumps(document), JSON)
+    assert (counts(report), [each["field"] for each in report["warnings"]]) == ((1, 0, 0), ["parent_id"])
+    assert [task["parent_id"] for task in (await bob.get("/tasks")).json()] == [None]
 
 
 async def test_an_import_has_a_body_limit_of_its_own(alice: Person, app: Any) -> None:
@@ -530,9 +537,10 @@ async def test_an_imported_view_of_a_series_refers_to_the_imported_series(alice:
     for name, which in (("Done", series["id"]), ("Gone", 2**40)):
         await alice.post("/views", {"name": name, "parameters": {"series_id": which}})
     report = await imported(bob, await exported(alice), JSON)
-    (failed,) = report["errors"]
-    assert (failed["entity"], failed["errors"][0]["loc"]) == ("views", ["parameters", "series_id"])
-    (view,) = (await bob.get("/views")).json()
+    (warning,) = report["warnings"]
+    assert (warning["entity"], warning["uid"], warning["field"]) == ("views", "Gone", "parameters.series_id")
+    view, gone = sorted((await bob.get("/views")).json(), key=lambda found: str(found["name"]))
+    assert gone["parameters"] == {}
     (done,) = (await bob.get(f"/views/{view['id']}/tasks")).json()
     assert (done["due_date"], done["series_id"]) == ("2031-01-06", view["parameters"]["series_id"])
     assert done["series_id"] != series["id"]
@@ -548,12 +556,14 @@ async def test_an_imported_view_refers_to_the_imported_project(alice: Person, bo
     await alice.delete(f"/views/{deleted['id']}")
     await bob.post("/projects", {"name": "Work"})
     report = await imported(bob, await exported(alice), JSON)
-    assert report["created"]["views"] == 2
-    (failed,) = report["errors"]
-    assert (failed["entity"], failed["errors"][0]["loc"]) == ("views", ["parameters", "project_id"])
+    assert report["created"]["views"] == 3
+    (warning,) = report["warnings"]
+    assert (warning["entity"], warning["uid"], warning["field"]) == ("views", "Gone", "parameters.project_id")
     found = {view["name"]: view["id"] for view in (await bob.get("/views")).json()}
     titles = [[task["title"] for task in (await bob.get(f"/views/{found[name]}/tasks")).json()] for name in found]
-    assert dict(zip(found, titles, strict=True)) == {"Home": ["at home"], "Inbox": ["elsewhere"]}
+    assert dict(zip(found, titles, strict=True)) == {
+        "Home": ["at home"], "Inbox": ["elsewhere"], "Gone": ["elsewhere", "at home"],
+    }  # fmt: skip
 
 
 async def test_an_import_creates_no_more_views_than_the_limit(alice: Person) -> None:

@@ -7,7 +7,6 @@ errors only, so every service may read it.
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel
 from sqlalchemy import Table
 
 from app.errors import AppError, TooManyProjects, TooManyViews
@@ -16,6 +15,7 @@ from app.models.conversations import CONVERSATIONS, MESSAGES, conversation_of_ch
 from app.models.projects import PROJECTS, project_of_change
 from app.models.task_rows import task_of_change
 from app.models.tasks import TASKS
+from app.models.types import IgnoresReadOnlyFields
 from app.models.views import VIEWS, view_of_change
 from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
 
@@ -45,7 +45,7 @@ class Entity(NamedTuple):
     """Whether /export holds its rows, and those in the trash."""
     long_text: str | None = None
     """The column that bounds how many rows fit on a page of an export."""
-    imported: type[BaseModel] | None = None
+    imported: type[IgnoresReadOnlyFields] | None = None
     """The schema of a row in a file."""
     import_key: Literal["source_id", "name"] = "source_id"
     """The column by which an import recognises a row that it has made before."""

@@ -4,6 +4,7 @@ Readers hand values on as they are in the file: ``app.services.transfer.row_vali
 cannot read, with a warning. A reader warns only of what never becomes a field.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,14 +36,16 @@ class RowWarning(NamedTuple):
 
 def make_warning(field: str, msg: str, value: object = "", kind: Deviation = Deviation.LEFT_OUT) -> RowWarning:
     """Returns a warning. ``field`` is the task's, or the file's own name of what is no field here."""
-    return RowWarning(field, msg, excerpt_of(value), kind)
+    return RowWarning(excerpt_of(field), msg, excerpt_of(value), kind)
 
 
 def excerpt_of(value: object) -> str:
     """Returns the beginning of a value as a report shows it."""
-    text = value if isinstance(value, str) else repr(value)
-    cut = text if len(text) <= EXCERPT_MAX else text[: EXCERPT_MAX - 1] + "…"
-    return cut.encode("utf-8", "replace").decode()  # a lone surrogate cannot be sent
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        text = "…"
+    return text if len(text) <= EXCERPT_MAX else text[: EXCERPT_MAX - 1] + "…"
 
 
 class LoadedRow(NamedTuple):
@@ -50,6 +53,26 @@ class LoadedRow(NamedTuple):
 
     fields: dict[str, Any]
     warnings: Sequence[RowWarning] = ()
+
+
+class ValidRow(NamedTuple):
+    """The columns of a row, and what of it differs from the file."""
+
+    columns: dict[str, Any]
+    warnings: list[RowWarning]
+
+
+class RowRefused(Exception):
+    """The row is invalid: ``errors`` as in the report of an import."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        self.errors = errors
+        super().__init__("row refused")
+
+
+def row_error(field: str, message: str, type_: str = "value_error") -> RowRefused:
+    """Returns an error of one field: a name, or names joined by dots."""
+    return RowRefused([{"loc": field.split("."), "msg": message, "type": type_}])
 
 
 @dataclass(slots=True)

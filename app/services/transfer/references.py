@@ -10,8 +10,8 @@ from app.db.session import Session
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.row_limits import find_room
 from app.services.tasks.subtasks import MAX_LEVELS
-from app.services.transfer.import_row import ImportRow
-from app.services.transfer.row_validation import RowReader, RowRefused, row_error
+from app.services.transfer.import_row import Deviation, ImportRow, RowRefused, RowWarning, make_warning, row_error
+from app.services.transfer.row_validation import RowReader
 from app.services.transfer.store import (
     ImportTarget,
     find_import_targets,
@@ -21,7 +21,9 @@ from app.services.transfer.store import (
     insert_rows,
 )
 
-UNKNOWN_ID = -1  # of rows that a dry run would have created
+NO_ID = 0  # of a project whose insertion has not returned its id; those that a dry run would create are negative
+NO_PARENT = "The parent is not there: it is at the top level."
+DELETED_PARENT = "The parent is deleted: it is at the top level."
 REFERENCED_TABLES = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
 
 
@@ -36,10 +38,12 @@ class References:
         self._planned: dict[str, ImportTarget] = {}
         self._places: dict[int, ImportTarget] = {}
         self._projects: dict[int, bool] = {}
+        self._planned_projects: dict[int, bool] = {}
         self._names: dict[str, int] = {}
         self._named = False  # whether they have been read
         self._same_name: dict[str, str] = {}
         self._room: dict[str, int] = {}
+        self._last_planned = 0
 
     async def look_up(self, session: Session, entity: str, items: list[ImportRow]) -> int:
         """Looks up what a batch refers to; returns the number of projects that it created because rows name them."""
@@ -60,48 +64,85 @@ class References:
         return made
 
     def find(self, name: str, source: str | None) -> int | None:
-        """Returns the id of a source id; ``UNKNOWN_ID`` for a row that a dry run would have created."""
+        """Returns the id of a source id; negative for a row that a dry run would have created."""
         if source is None:
             return None
         return self._found.get(name, {}).get(source) or self._kept[name].get(source)
 
-    def find_missing(self, item: ImportRow) -> str | None:
-        """Returns the first kind of reference whose row does not exist."""
-        for kind, table in REFERENCED_TABLES.items():
-            source = getattr(item, kind)
-            if source is not None and self.find(table, source) is None:
-                return kind
-        return None
+    def is_waiting(self, item: ImportRow) -> bool:
+        """Returns whether the row refers to one that does not exist yet."""
+        references = ((table, getattr(item, kind)) for kind, table in REFERENCED_TABLES.items())
+        return any(source is not None and self.find(table, source) is None for table, source in references)
 
-    def set_references(self, row: dict[str, Any], item: ImportRow) -> None:
-        """Sets the parent, project and series of a task; a subtask is in its parent's project.
+    def set_references(self, row: dict[str, Any], item: ImportRow) -> list[RowWarning]:
+        """Sets the parent, project and series of a task; a subtask is in its parent's project. Returns warnings.
 
         As when a task is restored, a live task moves to the top level if its parent is not live, and to the inbox if
-        its project is not. Raises RowRefused below the deepest level.
+        its project is not; likewise if these do not exist. Below the deepest level it becomes a sibling of its parent.
         """
         live = row["deleted_at"] is None
-        parent_id, project_id = self.find("tasks", item.parent), self._project(item)
-        if project_id != UNKNOWN_ID and (project_id not in self._projects or (live and not self._projects[project_id])):
-            project_id = None
-        above = self._planned.get(item.parent or "") if parent_id == UNKNOWN_ID else self._places.get(parent_id or 0)
-        if above is None or (live and not above.live):
-            above, parent_id = None, None
-        elif above.depth >= MAX_LEVELS:
-            raise row_error("parent_id", f"Subtasks can be at most {MAX_LEVELS} levels deep.", "too_deep")
-        elif live:
+        parent_id, above, warnings = self._parent(item, live=live)
+        project_id, left_out = self._project(item, live=live)
+        field, named = ("project", item.project_name) if _key(item) else ("project_id", item.project)
+        if above is not None and live:
+            if named and project_id != above.project_id:
+                msg = "A subtask is in the project of its parent."
+                warnings.append(make_warning(field, msg, named, Deviation.CHANGED))
             project_id = above.project_id
-        row |= {"parent_id": parent_id, "project_id": project_id, "series_id": self.find("tasks", item.series)}
+        elif left_out:
+            warnings.append(make_warning(field, left_out, named, Deviation.CHANGED))
+        series_id = self.find("tasks", item.series)
+        if item.series and series_id is None:
+            warnings.append(make_warning("series_id", "The series is not there.", item.series))
+        row |= {"parent_id": parent_id, "project_id": project_id, "series_id": series_id}
         if self._dry_run:
-            self._planned[item.source] = ImportTarget(above.depth + 1 if above else 1, project_id, live)
+            self._planned[item.source] = ImportTarget(above.depth + 1 if above else 1, project_id, live, parent_id)
+        return warnings
 
-    def set_view_references(self, parameters: dict[str, Any], item: ImportRow) -> None:
-        """Replaces the ids in the parameters of a view by those of this database."""
-        if item.project is not None:
-            parameters["project_id"] = self.find("projects", item.project)
-        if item.parent is not None:
-            parameters["parent_id"] = self.find("tasks", item.parent)
-        if item.series is not None:
-            parameters["series_id"] = self.find("tasks", item.series)
+    def _parent(self, item: ImportRow, *, live: bool) -> tuple[int | None, ImportTarget | None, list[RowWarning]]:
+        """Returns the id and the place of the row above."""
+        parent_id = self.find("tasks", item.parent)
+        if parent_id is None:
+            missing = [make_warning("parent_id", NO_PARENT, item.parent, Deviation.CHANGED)] if item.parent else []
+            return None, None, missing
+        above = self._planned.get(item.parent or "") if parent_id < 0 else self._places.get(parent_id)
+        if above is None or (live and not above.live):
+            return None, None, [make_warning("parent_id", DELETED_PARENT, item.parent, Deviation.CHANGED)]
+        if above.depth < MAX_LEVELS:
+            return parent_id, above, []
+        msg = f"Subtasks can be at most {MAX_LEVELS} levels deep: it is next to its parent."
+        warning = make_warning("parent_id", msg, item.parent, Deviation.CHANGED)
+        return above.parent_id, above._replace(depth=above.depth - 1), [warning]
+
+    def _project(self, item: ImportRow, *, live: bool) -> tuple[int | None, str]:
+        """Returns the id of the project, or None and why the task is in the inbox although the file names one."""
+        key = _key(item)
+        project_id = self._names.get(key) if key else self.find("projects", item.project)
+        if key and project_id is None:
+            return None, "The project's name is invalid, or there is no room for another project: it is in the inbox."
+        if project_id is None:
+            return None, "The project is not there: it is in the inbox." if item.project else ""
+        is_live = self._projects.get(project_id) if project_id > 0 else self._planned_projects.get(project_id, True)
+        if is_live is None or (live and not is_live):
+            return None, "The project is deleted: it is in the inbox."
+        return project_id, ""
+
+    def set_view_references(self, parameters: dict[str, Any], item: ImportRow) -> list[RowWarning]:
+        """Replaces the ids in the parameters of a view by those of this database, or leaves them out with a warning."""
+        warnings = []
+        for name, table, source in (
+            ("project_id", "projects", item.project),
+            ("parent_id", "tasks", item.parent),
+            ("series_id", "tasks", item.series),
+        ):
+            if source is None:
+                continue
+            if (found := self.find(table, source)) is not None:
+                parameters[name] = found
+                continue
+            value = parameters.pop(name, None)
+            warnings.append(make_warning(f"parameters.{name}", "What it refers to is not there.", value))
+        return warnings
 
     def accepts(self, entity: str, row: dict[str, Any]) -> bool:
         """Returns whether the row is to be created: a project whose name exists becomes that project.
@@ -118,22 +159,30 @@ class References:
                 raise row_error("name", limit.error.message, limit.error.code)
             self._room[entity] -= 1
         if entity == "projects":
-            self._names[key] = UNKNOWN_ID
+            self._names[key] = self._plan_id() if self._dry_run else NO_ID
         return True
+
+    def _plan_id(self) -> int:
+        self._last_planned -= 1
+        return self._last_planned
 
     async def _measure(self, session: Session, entity: str) -> None:
         """Finds how many more rows of a limited entity there can be; a dry run continues from its first batch."""
         if IMPORTED_ENTITIES[entity].limit and not (entity in self._room and self._dry_run):
             self._room[entity] = await find_room(session, self._owner, IMPORTED_ENTITIES[entity])
 
-    async def remember(self, session: Session, entity: str, planned: Iterable[str]) -> None:
-        """Remembers the source ids of a batch that later ones cannot find in the database."""
-        if self._dry_run:
-            self._kept[entity] |= dict.fromkeys(planned, UNKNOWN_ID)
-        elif self._same_name:
+    async def remember(self, session: Session, entity: str, rows: Iterable[dict[str, Any]]) -> None:
+        """Remembers the rows of a batch that later ones cannot find in the database."""
+        for row in rows if self._dry_run else ():
+            live = row["deleted_at"] is None
+            planned = self._names[row["name"].lower()] if entity == "projects" and live else self._plan_id()
+            self._kept[entity][row["source_id"]] = planned
+            if entity == "projects":
+                self._planned_projects[planned] = live
+        if not self._dry_run and self._same_name:
             self._names = await find_project_names(session, self._owner)
         for source, key in self._same_name.items():
-            self._kept["projects"][source] = self._names.get(key, UNKNOWN_ID)
+            self._kept["projects"][source] = self._names.get(key, NO_ID)
         self._same_name = {}
 
     async def _name_projects(self, session: Session, entity: str, items: list[ImportRow]) -> int:
@@ -154,13 +203,6 @@ class References:
             await insert_rows(session, self._owner, "projects", rows)
             self._names = await find_project_names(session, self._owner)
         return len(rows)
-
-    def _project(self, item: ImportRow) -> int | None:
-        if not _key(item):
-            return self.find("projects", item.project)
-        if (project_id := self._names.get(_key(item))) is None:
-            raise row_error("project", "The project's name is invalid, or there is no room for another project.")
-        return project_id
 
 
 def _key(item: ImportRow) -> str:

@@ -1,7 +1,8 @@
 """Rows of a file as rows of a table: validated like the bodies of requests."""
 
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ValidationError
@@ -14,32 +15,18 @@ from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
 from app.services.changes.entities import IMPORTED_ENTITIES
-from app.services.transfer.import_row import LoadedRow, RowWarning
+from app.services.transfer.import_row import LoadedRow, RowRefused, ValidRow
+from app.services.transfer.row_repair import RowRepair
 
 # Columns that a file holds as the table does. References are looked up when the row is written.
 TASK_FIELDS = set(TASKS.c.keys()) - {"project_id", "parent_id"}
 LISTED_ERRORS = 20  # errors of one row
 ROW_SHAPES = {name: entity.imported for name, entity in IMPORTED_ENTITIES.items() if entity.imported}
-
-
-class RowRefused(Exception):
-    """The row is invalid: ``errors`` as in the report of an import."""
-
-    def __init__(self, errors: list[dict[str, Any]]) -> None:
-        self.errors = errors
-        super().__init__("row refused")
-
-
-def row_error(field: str, message: str, type_: str = "value_error") -> RowRefused:
-    """Returns an error of one field: a name, or names joined by dots."""
-    return RowRefused([{"loc": field.split("."), "msg": message, "type": type_}])
-
-
-class ValidRow(NamedTuple):
-    """The columns of a row, and what of it differs from the file."""
-
-    columns: dict[str, Any]
-    warnings: list[RowWarning]
+KNOWN_FIELDS = {name: shape.model_fields.keys() | shape.READ_ONLY for name, shape in ROW_SHAPES.items()}
+REQUIRED_FIELDS = {
+    name: frozenset(field for field, info in shape.model_fields.items() if info.is_required())
+    for name, shape in ROW_SHAPES.items()
+}
 
 
 class RowReader:
@@ -59,7 +46,9 @@ class RowReader:
 
     def read_loaded(self, name: str, loaded: LoadedRow) -> ValidRow:
         """Returns the columns of a row of a file and its warnings. Raises RowRefused."""
-        return ValidRow(self.read(name, loaded.fields), [*loaded.warnings])
+        known, required = KNOWN_FIELDS[name], REQUIRED_FIELDS[name]
+        repair = RowRepair(loaded, known=known, required=required, now=self._now, zone=self._zone, **self._context)
+        return repair.run(partial(self.read, name))
 
     def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Returns the columns of a row of table ``name``, as JSON values. Raises RowRefused."""
@@ -72,7 +61,7 @@ class RowReader:
             raise RowRefused([{"loc": [], "msg": error.detail, "type": error.code}]) from None
         created = shape.created_at or self._now
         times = {"created_at": created, "updated_at": shape.updated_at or created, "deleted_at": shape.deleted_at}
-        return {key: _json_value(value) for key, value in (values | times).items()}
+        return {key: self._json_value(value) for key, value in (values | times).items()}
 
     def _validated(self, shape: type[BaseModel], fields: dict[str, Any]) -> Any:
         try:
@@ -98,10 +87,15 @@ class RowReader:
     def _views(self, view: Any) -> dict[str, Any]:
         return {"name": view.name, "parameters": view.parameters.model_dump(mode="json", exclude_unset=True)}
 
-    def _day_or_instant(self, due: date | datetime | None) -> tuple[date | None, datetime | None]:
-        if not isinstance(due, datetime):
-            return due, None
-        return None, due if due.tzinfo else due.replace(tzinfo=self._zone).astimezone(UTC)
+    @staticmethod
+    def _day_or_instant(due: date | datetime | None) -> tuple[date | None, datetime | None]:
+        return (None, due) if isinstance(due, datetime) else (due, None)
+
+    def _json_value(self, value: Any) -> Any:
+        """Returns a date as text; a local time is one in the owner's zone."""
+        if isinstance(value, datetime) and value.tzinfo is None:
+            value = value.replace(tzinfo=self._zone).astimezone(UTC)
+        return value.isoformat() if isinstance(value, date) else value
 
     def _reminder(self, reminder: str) -> str:
         if reminder.endswith("Z") or "P" in reminder:
@@ -112,7 +106,3 @@ class RowReader:
 def _same_fields(shape: BaseModel) -> dict[str, Any]:
     """Returns the columns of a table whose fields in a file have their names."""
     return dict(shape)
-
-
-def _json_value(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, date) else value

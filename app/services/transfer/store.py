@@ -79,7 +79,7 @@ SELECT_IMPORT_TARGETS = CompiledStatement(
         select id, parent_id, 1 from tasks where user_id = :owner and id = any(cast(:ids as bigint[]))
         union all select up.start, t.parent_id, up.depth + 1
         from up join tasks t on t.user_id = :owner and t.id = up.parent_id where up.depth < 50)
-    select t.id, found.depth, t.project_id, t.deleted_at is null as live
+    select t.id, found.depth, t.project_id, t.deleted_at is null as live, t.parent_id
     from (select start, max(depth) as depth from up group by start) found
     join tasks t on t.user_id = :owner and t.id = found.start""")
 )
@@ -96,6 +96,7 @@ class ImportTarget(NamedTuple):
     depth: int
     project_id: int | None
     live: bool
+    parent_id: int | None
 
 
 async def find_known(session: Session, owner: str, name: str, sources: Collection[str]) -> dict[str, int]:
@@ -110,7 +111,7 @@ async def find_known(session: Session, owner: str, name: str, sources: Collectio
 async def find_import_targets(session: Session, owner: str, task_ids: Collection[int]) -> dict[int, ImportTarget]:
     """Returns the places of those tasks that exist, also in the trash."""
     rows = (await session.exec(SELECT_IMPORT_TARGETS, {"owner": owner, "ids": list(task_ids)})).all()
-    return {number: ImportTarget(depth, project_id, live) for number, depth, project_id, live in rows}
+    return {number: ImportTarget(*place) for number, *place in rows}
 
 
 async def find_projects(session: Session, owner: str, project_ids: Collection[int]) -> dict[int, bool]:

@@ -10,12 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from app.errors import Invalid
 from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
 from app.services.transfer.export_pages import parent_source_id_of, source_id_of
-from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
+from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id, make_warning
 
 CSV_COLUMNS = (
     "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
@@ -90,15 +89,14 @@ def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) 
 def _loader(fields: dict[str, str]) -> Any:
     def load() -> LoadedRow:
         values: dict[str, Any] = dict(fields)
+        warnings = []
         for name in LIST_COLUMNS:
-            if name in values:
-                if len(values[name]) > LIST_CELL_MAX:
-                    raise Invalid("The list is too long.", loc=("body", name))
+            if len(values.get(name, "")) > LIST_CELL_MAX:
+                warnings.append(make_warning(name, "The list is too long: it was left out.", values.pop(name)))
+            elif name in values:
                 values[name] = next(csv.reader(io.StringIO(values[name], newline="")), [])
-        if "completed" in values:
-            values["completed"] = {"true": True, "1": True, "false": False, "0": False}.get(
-                values["completed"].lower(), values["completed"]
-            )
-        return LoadedRow(values)
+        if (word := values.get("completed", "").lower()) in {"true", "false"}:
+            values["completed"] = word == "true"
+        return LoadedRow(values, warnings)
 
     return load

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.domain.quick_add import QUICK_ADD_TEXT_MAX, parse
-from app.errors import AppError, Invalid
+from app.errors import AppError
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import RAW_FACTOR
 from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow
@@ -61,9 +61,8 @@ def _comment_loader(content: str) -> Any:
 def _task_loader(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) -> Any:
     def load() -> LoadedRow:
         content = row.get("CONTENT", "")
-        if len(content) > CONTENT_MAX:
-            raise Invalid("The content is too long.", loc=("body", "title"))
-        title = " ".join(_LABEL_PATTERN.sub(" ", content).split())
+        labelled = content if len(content) <= CONTENT_MAX else ""
+        title = " ".join(_LABEL_PATTERN.sub(" ", labelled).split())
         labels = _LABEL_PATTERN.findall(content) if title else []
         tags = [*labels, *([section[:TAG_MAX]] if section else [])]
         fields = {
