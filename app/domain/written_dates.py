@@ -68,9 +68,11 @@ def read_written_date(written: object, *, day_first: bool | None = None) -> Writ
     return None
 
 
-def is_ambiguous(text: str) -> tuple[int, int] | None:
+def two_numbers_of(text: str) -> tuple[int, int] | None:
     """Returns the two first numbers of a date such as 01/12/2026, else None."""
-    match = _DATE_PATTERNS[2].fullmatch(text.strip().lower())
+    if len(text) > DATE_TEXT_MAX or not text[:1].isdigit():
+        return None
+    match = _DATE_PATTERNS[2].fullmatch(" ".join(text.lower().split()))
     return (int(match["one"]), int(match["two"])) if match else None
 
 

@@ -28,4 +28,8 @@ class NestedTooDeep(Invalid):
 
 
 class NoTitleColumn(Invalid):
-    code, message = "import_format", 'The first line of a CSV names its columns, and one of them is "title".'
+    code = "import_format"
+    message = (
+        'The first line of a CSV names its columns, and one of them is "title"; '
+        "they are separated by commas, semicolons, tabs or vertical bars."
+    )

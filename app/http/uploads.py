@@ -1,7 +1,6 @@
 """Uploaded files: written to disk as they arrive, so that a large file costs no memory."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO
@@ -11,24 +10,31 @@ from starlette.requests import Request
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, UnsupportedMediaType
 from app.http.body import check_content_length
 from app.http.idempotency import KEY_PATTERN
+from app.temporary_files import refusals_named, temporary_file
 
 THREAD_WRITE_BYTES = 1_048_576
+UPLOAD_CHARSETS = {"", "utf-8", "utf8", "utf-16", "utf-16le", "utf-16be"}  # UTF-16 needs its mark
 UPLOAD_FORMATS = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
 
 
 @asynccontextmanager
 async def spool_body(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
-    """Provides the body as a file. Raises BodyTooLarge past ``limit`` bytes."""
+    """Provides the body as a file.
+
+    Raises BodyTooLarge past ``limit`` bytes, TemporarySpaceFull and TemporaryFilesRefused.
+    """
     check_content_length(request, limit)
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         size = 0
         async for chunk in request.stream():
             size += len(chunk)
             if size > limit:
                 raise BodyTooLarge
-            await asyncio.to_thread(file.write, chunk) if len(chunk) > THREAD_WRITE_BYTES else file.write(chunk)
-        file.flush()
-        file.seek(0)
+            with refusals_named():
+                await asyncio.to_thread(file.write, chunk) if len(chunk) > THREAD_WRITE_BYTES else file.write(chunk)
+        with refusals_named():
+            file.flush()
+            file.seek(0)
         yield file
 
 
@@ -38,7 +44,7 @@ def format_of(request: Request) -> str:
         raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.lower().partition("charset=")[2].partition(";")[0].strip(' "')
-    if (found := UPLOAD_FORMATS.get(media_type.strip().lower())) is None or charset not in {"", "utf-8", "utf8"}:
+    if (found := UPLOAD_FORMATS.get(media_type.strip().lower())) is None or charset not in UPLOAD_CHARSETS:
         raise UnsupportedMediaType("Send the file as application/json, text/csv or text/calendar, in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the file without Content-Encoding: compressed bodies are not read.")

@@ -36,7 +36,7 @@ from app.services import user_settings
 from app.services.changes.feed import change_row
 from app.services.transfer.formats import json_row_count
 from app.services.transfer.formats.csv import LIST_CELL_MAX
-from app.services.transfer.formats.detect import TEXT_LINE_MAX
+from app.services.transfer.formats.encoding import TEXT_LINE_MAX
 from app.services.transfer.import_row import RowRefused
 from tests.api.test_transfer import CSV, ICS, JSON, counts, imported
 from tests.support import Person, assert_problem

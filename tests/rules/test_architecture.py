@@ -30,7 +30,7 @@ LEVELS: list[set[str]] = [
     {"services"},
     {"schemas"},
     {"auth", "db", "domain", "pagination"},
-    {"models", "net", "observability", "json_codec"},
+    {"models", "net", "observability", "json_codec", "temporary_files"},
     {"errors", "config", "clock", "version"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

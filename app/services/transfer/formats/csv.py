@@ -6,21 +6,42 @@ apostrophe; reading removes it. A list is one cell, which is itself a line of CS
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from app.domain.written_dates import read_written_date, two_numbers_of
 from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
 from app.services.transfer.export_pages import parent_source_id_of, source_id_of
-from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id, make_warning
+from app.services.transfer.import_row import (
+    Deviation,
+    Fingerprints,
+    ImportRow,
+    LoadedRow,
+    RowWarning,
+    bounded_source_id,
+    make_warning,
+    warn_of_file,
+)
+from app.services.transfer.row_repair import DATE_FIELDS
 
 CSV_COLUMNS = (
     "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
-    "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at",
+    "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at", "anchor_date",
+    "occurrences_done",
 )  # fmt: skip
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Names that other programs give a column; a file that is read by one of them gets a warning.
+GUESSED_HEADINGS = {
+    "notes": "description", "note": "description", "details": "description", "due": "due_date", "due_on": "due_date",
+    "deadline": "due_date", "done": "completed", "labels": "tags", "categories": "tags", "list": "project",
+}  # fmt: skip
+HEADING_MAX = 100  # characters
+UNKNOWN_COLUMNS_LISTED = 50
 LIST_COLUMNS = ("tags", "reminders")
 LIST_CELL_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell with a list
 
@@ -55,7 +76,8 @@ def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
         source_id_of(owner, row), row.title, row.description or "", str(row.completed).lower(), row.priority,
         _moment(due_of(row)), _list_cell(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",
         row.recurrence_from, _list_cell(row.reminders), _moment(row.completed_at), _moment(row.created_at),
-        _moment(row.updated_at),
+        _moment(row.updated_at), _moment(due_of(row, "anchor")) if row.recurrence else "",
+        str(row.occurrences_done or ""),
     ]  # fmt: skip
 
 
@@ -69,32 +91,119 @@ def _list_cell(values: Sequence[str]) -> str:
     return _line(values).removesuffix("\r\n") if values else ""
 
 
-def read_own_csv(owner: str, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[ImportRow]:
+@dataclass(slots=True)
+class CsvDialect:
+    """The way in which a file separates its cells, and whether its dates such as 01/12/2026 begin with the day."""
+
+    delimiter: str = ","
+    day_first: bool | None = None
+    ambiguous: str = ""
+    guessed: str = ""
+
+    def note(self, cell: str) -> None:
+        """Notes a date that can be read in one way only: the others of the file are written alike."""
+        if (numbers := two_numbers_of(cell)) is None or numbers[0] == numbers[1]:
+            return
+        if max(numbers) <= 12:
+            self.ambiguous = self.ambiguous or cell
+        elif self.day_first is None or numbers[0] > 12:
+            self.day_first = numbers[0] > 12
+
+    def settle(self) -> None:
+        """Guesses where no date of the file shows it: a spreadsheet that writes semicolons puts the day first."""
+        if self.day_first is None and self.ambiguous and self.delimiter == ";":
+            self.day_first, self.guessed = True, self.ambiguous
+
+
+class CsvColumns:
+    """The columns of a file: each is a field, or has a name that this service does not know."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self.names: list[str] = []
+        self._guessed: dict[str, str] = {}
+        self._unknown: dict[int, tuple[int, str]] = {}  # how many cells, and the first
+        self._header = header
+        found = [heading_of(cell) for cell in header]
+        for name, cell in zip(found, header, strict=True):
+            if name not in CSV_COLUMNS and (guess := GUESSED_HEADINGS.get(name, "")) not in {*found, *self.names, ""}:
+                self._guessed[cell] = name = guess
+            self.names.append(name if name in CSV_COLUMNS and name not in self.names else "")
+
+    def note(self, cells: Sequence[str]) -> None:
+        """Counts the cells that have no field."""
+        for place, (name, cell) in enumerate(zip(self.names, cells, strict=False)):
+            if cell and not name:
+                count, first = self._unknown.get(place, (0, cell))
+                self._unknown[place] = count + 1, first
+
+    def warnings(self) -> list[RowWarning]:
+        """Returns one warning for each column that was left out or whose meaning was guessed."""
+        found = [
+            make_warning(name, f"The column was read as {GUESSED_HEADINGS[heading_of(name)]}.", name, Deviation.GUESSED)
+            for name in self._guessed
+        ]
+        for place, (count, first) in sorted(self._unknown.items())[:UNKNOWN_COLUMNS_LISTED]:
+            msg = f"There is no such field here: the column was left out, in {count} rows."
+            found.append(make_warning(self._header[place].strip() or f"column {place + 1}", msg, first))
+        if (more := len(self._unknown) - UNKNOWN_COLUMNS_LISTED) > 0:
+            found.append(make_warning("", f"{more} more columns were left out."))
+        return found
+
+
+def heading_of(cell: str) -> str:
+    """Returns a heading as columns are named here: "Due Date" is due_date."""
+    return re.sub(r"[\s_-]+", "_", cell.strip().strip(":*").strip().lower())[:HEADING_MAX]
+
+
+def is_own_csv(header: Sequence[str]) -> bool:
+    return "title" in {heading_of(cell) for cell in header}
+
+
+def read_own_csv(
+    table: Iterator[list[str]], header: Sequence[str], dialect: CsvDialect
+) -> Iterator[tuple[str, ImportRow]]:
     """Yields the tasks. Columns may be in any order, and any but ``title`` may be missing."""
-    names = [name.strip().lower() for name in header]
+    columns = CsvColumns(header)
+    dialect.settle()  # before the second reading: the first one has noted the dates
+    dated = [place for place, name in enumerate(columns.names) if name in DATE_FIELDS]
     made = Fingerprints("csv")
     for number, cells in enumerate(table, start=1):
         if not any(cells):
             continue
-        fields = {name: unescape_cell(cell) for name, cell in zip(names, cells, strict=False) if cell and name}
+        columns.note(cells)
+        for place in dated:
+            dialect.note(cells[place] if place < len(cells) else "")
+        fields = {name: unescape_cell(cell) for name, cell in zip(columns.names, cells, strict=False) if cell and name}
         uid = fields.pop("source_id", None)
-        source = uid or made.of(*cells)
         parent, project = fields.pop("parent", None), fields.pop("project", None)
-        yield ImportRow(
-            number, bounded_source_id(source), _loader(fields), parent=bounded_source_id(parent) if parent else None,
-            project_name=project, uid=uid,
+        yield "tasks", ImportRow(
+            number, bounded_source_id(uid or made.of(*cells)),
+            _loader(fields, [cell for cell in cells[len(header) :] if cell], dialect.day_first),
+            parent=bounded_source_id(parent) if parent else None, project_name=project, uid=uid,
         )  # fmt: skip
+    warnings = columns.warnings()
+    if dialect.guessed:
+        warnings.append(
+            make_warning("due_date", "Dates were read with the day first.", dialect.guessed, Deviation.GUESSED)
+        )
+    if warnings:
+        yield warn_of_file(*warnings)
 
 
-def _loader(fields: dict[str, str]) -> Any:
+def _loader(fields: dict[str, str], beyond: list[str], day_first: bool | None) -> Callable[[], LoadedRow]:
     def load() -> LoadedRow:
         values: dict[str, Any] = dict(fields)
-        warnings = []
+        warnings = (
+            [make_warning("", "Cells beyond the last column were left out.", ", ".join(beyond))] if beyond else []
+        )
         for name in LIST_COLUMNS:
             if len(values.get(name, "")) > LIST_CELL_MAX:
                 warnings.append(make_warning(name, "The list is too long: it was left out.", values.pop(name)))
             elif name in values:
                 values[name] = next(csv.reader(io.StringIO(values[name], newline="")), [])
+        for name in DATE_FIELDS & values.keys() if day_first is not None else ():
+            if two_numbers_of(values[name]) and (found := read_written_date(values[name], day_first=day_first)):
+                values[name] = found.value
         if (word := values.get("completed", "").lower()) in {"true", "false"}:
             values["completed"] = word == "true"
         return LoadedRow(values, warnings)

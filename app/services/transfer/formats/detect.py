@@ -7,21 +7,33 @@ import io
 import mmap
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from app.errors import MalformedBody, NoTitleColumn, TooManyRows
-from app.services.transfer.formats.csv import read_own_csv
+from app.services.transfer.formats.csv import CsvDialect, is_own_csv, read_own_csv
+from app.services.transfer.formats.encoding import (
+    NOT_UTF8,
+    TEXT_LINE_MAX,
+    WINDOWS_ENCODING,
+    check_lines,
+    open_in_utf8,
+)
 from app.services.transfer.formats.ics_reader import read_ics
 from app.services.transfer.formats.json import DocumentRows, read_document
 from app.services.transfer.formats.todoist import is_todoist, read_todoist
-from app.services.transfer.import_row import ImportRow
+from app.services.transfer.import_row import Deviation, ImportRow, make_warning, warn_of_file
+from app.temporary_files import refusals_named
 
-TEXT_CHUNK = 65_536
-TEXT_LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: like the largest row of JSON
 csv.field_size_limit(TEXT_LINE_MAX)
+CSV_DELIMITERS = (",", ";", "\t", "|")
+DELIMITER_LINE = "sep="  # and the delimiter, with which a spreadsheet begins a file
+DELIMITER_LINE_SIZE = 20  # characters that are read to find it
+GUESSED_ENCODING = make_warning("", "The file is not in UTF-8: it was read as Windows-1252.", "", Deviation.GUESSED)
 PACE_LINES, PACE_PAUSE = 2_000, 0.0005  # lines between two pauses, and their length in seconds
 
 
@@ -36,29 +48,40 @@ async def open_rows(
 
     Raises TooManyRows, MalformedBody and the errors of the formats before the first row.
     """
-    if kind == "json":
-        async with _map_file(file) as text:
-            rows = await asyncio.to_thread(lambda: DocumentRows(read_document(text, rows_max)))
-            yield "json", iter(rows)
-            del rows
-        return
-    await asyncio.to_thread(_check_text, file)
-    with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        await asyncio.to_thread(lambda: _check_count(_open(text, kind, owner, now, timezone)[1], rows_max))
-        text.seek(0)
-        yield await asyncio.to_thread(_open, text, kind, owner, now, timezone)
+    with ExitStack() as stack:
+        content, encoding = await asyncio.to_thread(stack.enter_context, open_in_utf8(file, guess=kind != "json"))
+        if kind == "json":
+            async with _map_file(content) as text:
+                rows = await asyncio.to_thread(lambda: DocumentRows(read_document(text, rows_max)))
+                yield "json", iter(rows)
+                del rows
+            return
+        await asyncio.to_thread(check_lines, content)
+        lines = stack.enter_context(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
+        is_guess = encoding == WINDOWS_ENCODING
+        read = partial(_open, lines, kind, CsvDialect(), is_guess=is_guess, now=now, timezone=timezone)
+        await asyncio.to_thread(lambda: _check_count(read()[1], rows_max))
+        name, pairs = await asyncio.to_thread(read)
+        yield name, chain([warn_of_file(GUESSED_ENCODING)], pairs) if is_guess else pairs
 
 
-def _open(text: IO[str], kind: str, owner: str, now: datetime, timezone: ZoneInfo) -> tuple[str, Iterator[EntityRow]]:
+def _open(
+    text: IO[str], kind: str, dialect: CsvDialect, *, is_guess: bool, now: datetime, timezone: ZoneInfo
+) -> tuple[str, Iterator[EntityRow]]:
     if kind == "ics":
+        text.seek(0)
         return "ics", (("tasks", item) for item in read_ics(_pace_lines(text)))
-    table = _table(text)
-    header = next(table, [])
-    if is_todoist(header):
-        return "todoist", read_todoist(table, header, now=now, timezone=timezone)
-    if "title" not in {name.strip().lower() for name in header}:
-        raise NoTitleColumn(loc=("body",))
-    return "csv", (("tasks", item) for item in read_own_csv(owner, table, header))
+    for dialect.delimiter in CSV_DELIMITERS:
+        text.seek(0)
+        table = _table(text, dialect)
+        header = next(table, [])
+        if is_todoist(header):
+            return "todoist", read_todoist(table, header, now=now, timezone=timezone)
+        if is_own_csv(header):
+            return "csv", read_own_csv(table, header, dialect)
+    if is_guess:
+        raise MalformedBody(NOT_UTF8)
+    raise NoTitleColumn(loc=("body",))
 
 
 def _check_count(rows: Iterator[EntityRow], rows_max: int) -> None:
@@ -70,33 +93,25 @@ def _check_count(rows: Iterator[EntityRow], rows_max: int) -> None:
 
 @asynccontextmanager
 async def _map_file(file: IO[bytes]) -> AsyncIterator[Any]:
-    """Yields the file's bytes without copying them."""
+    """Yields the file's bytes without copying them, after a mark of UTF-8."""
     try:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        with refusals_named():
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:  # an empty file
         raise MalformedBody from None
-    yield mapped  # closed when the last row that refers to it is deleted
+    yield (
+        memoryview(mapped)[len(codecs.BOM_UTF8) :] if mapped[:3] == codecs.BOM_UTF8 else mapped
+    )  # closed when the last row that refers to it is deleted
 
 
-def _check_text(file: IO[bytes]) -> None:
-    """Checks that the file is UTF-8 and its lines fit into memory, before anything is written. Raises MalformedBody."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 0
-    try:
-        while chunk := file.read(TEXT_CHUNK):
-            decoder.decode(chunk)
-            first, *others = chunk.replace(b"\r", b"\n").split(b"\n")
-            if line + len(first) > TEXT_LINE_MAX:
-                raise MalformedBody(f"A line of the file has more than {TEXT_LINE_MAX} bytes.")
-            line = len(others[-1]) if others else line + len(first)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise MalformedBody("The file is not in UTF-8.") from None
-    file.seek(0)
-
-
-def _table(text: IO[str]) -> Iterator[list[str]]:
+def _table(text: IO[str], dialect: CsvDialect) -> Iterator[list[str]]:
+    """Yields rows, the header first. A first line such as "sep=;" names the delimiter."""
     size = 0
+    first = text.readline(DELIMITER_LINE_SIZE).strip("\r\n ").strip('"').lower()
+    if first in {f"{DELIMITER_LINE}{delimiter}" for delimiter in CSV_DELIMITERS}:
+        dialect.delimiter = first[-1]
+    else:
+        text.seek(0)
 
     def lines() -> Iterator[str]:
         nonlocal size
@@ -107,7 +122,7 @@ def _table(text: IO[str]) -> Iterator[list[str]]:
             yield line
 
     try:
-        for cells in csv.reader(lines()):
+        for cells in csv.reader(lines(), delimiter=dialect.delimiter):
             size = 0
             yield cells
     except csv.Error:
@@ -116,7 +131,8 @@ def _table(text: IO[str]) -> Iterator[list[str]]:
 
 def _pace_lines(text: IO[str]) -> Iterator[str]:
     """Yields lines, with pauses: without them a thread that reads 60 MB of line ends keeps the others from running."""
-    for number, line in enumerate(text, start=1):
-        if number % PACE_LINES == 0:
-            time.sleep(PACE_PAUSE)
-        yield line
+    with refusals_named():
+        for number, line in enumerate(text, start=1):
+            if number % PACE_LINES == 0:
+                time.sleep(PACE_PAUSE)
+            yield line
