@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import TypeAdapter, ValidationError
 
 from app.domain.written_dates import read_written_date
-from app.errors.findings import make_finding
+from app.errors.findings import describe_errors, locate_errors
 from app.models.comments import BODY_MAX
 from app.models.projects import PROJECT_NAME_MAX
 from app.models.task_fields import RECURRENCE_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX, Priority, Tag
@@ -172,7 +172,7 @@ class RowRepair:
             return None
         description = self._fields.get("description", "")
         if not isinstance(description, str):
-            self._leave_out("description", "Input should be text")
+            self._leave_out("description", "Expected text")
             description = ""
         self._fields["description"] = "\n\n".join(filter(None, [value.strip(), description]))
         msg = f"A title has at most {TITLE_MAX} characters: it was cut, and the description begins with all of it."
@@ -224,9 +224,9 @@ def _items(name: str, value: Any, one: TypeAdapter[Any], most: int, read: Callab
         try:
             found, msg = one.validate_python(read(item)), ""
         except ValidationError as error:
-            finding = make_finding(error.errors(include_url=False, include_input=False)[0])
-            found = _cut(item, TAG_MAX) if name == "tags" and finding["type"] in TOO_LONG else None
-            msg = f"It was cut to {TAG_MAX} characters." if found else f"{finding['msg'].rstrip('.')}: it was left out."
+            type_, reason = describe_errors(locate_errors(error, item))
+            found = _cut(item, TAG_MAX) if name == "tags" and type_ in TOO_LONG else None
+            msg = f"It was cut to {TAG_MAX} characters." if found else f"{reason.rstrip('.')}: it was left out."
         if msg:
             warnings.append(make_warning(name, msg, item, Deviation.CUT if found else Deviation.LEFT_OUT))
         if found is not None and found not in kept:
