@@ -3,7 +3,7 @@
 import logging
 import os
 import secrets
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from app.auth.private_files import write_private_text
 from app.config import MIN_SECRET_BYTES, Settings
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
     path = settings.data_dir / KEY_FILE_NAME
     if not path.exists():
         _create_file(path, pem_of(Ed25519PrivateKey.generate()))
+    _report_readable(path)
     return _parse_key(path.read_text(encoding="ascii"), str(path))
 
 
@@ -77,20 +79,9 @@ def _parse_key(pem: str, where: str) -> Ed25519PrivateKey:
 def _create_file(path: Path, content: str) -> None:
     """Writes ``content`` unless another process has created the file; then that content stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp opens with O_EXCL and 0600. link() fails if the name exists, so the name never refers to an empty
-    # file, and of several processes that start at once exactly one provides the secret for all.
-    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
-        Path(draft).unlink(missing_ok=True)
-    log.info("secret_generated", extra={"path": str(path)})
+    with suppress(FileExistsError):
+        write_private_text(path, content)
+        log.info("secret_generated", extra={"path": str(path)})
 
 
 def _read_secret(path: Path) -> str:
@@ -101,6 +92,10 @@ def _read_secret(path: Path) -> str:
         raise SecretError(f"the secret in {path} is not text: {remedy}") from error
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise SecretError(f"the secret in {path} is shorter than {MIN_SECRET_BYTES} bytes: {remedy}")
+    _report_readable(path)
+    return secret
+
+
+def _report_readable(path: Path) -> None:
     if os.name == "posix" and path.stat().st_mode & 0o077:
         log.warning("secret_readable_by_others", extra={"path": str(path), "remedy": f"chmod 600 {path}"})
-    return secret

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.common import open_database, read_settings, run
+from app.commands.common import errors_in_one_line, open_database, read_settings, run
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -49,7 +48,8 @@ def dump(
 
     run(work())
     if with_secrets:
-        _write_secrets(settings, file)
+        with errors_in_one_line():
+            _write_secrets(settings, file)
         typer.echo(f"secrets in {_secrets_of(file)}: they allow signing in as any user")
     else:
         typer.echo("without the secret that signs tokens: logins survive a restore only with the same JWT_SECRET")
@@ -61,6 +61,7 @@ def _secrets_of(file: Path) -> Path:
 
 def _write_secrets(settings: Settings, file: Path) -> None:
     """Writes the secrets in the format of ``.env``."""
+    from app.auth.private_files import write_private_text
     from app.auth.signing_keys import load_secret, load_signing_key, pem_of
 
     lines = []
@@ -68,8 +69,7 @@ def _write_secrets(settings: Settings, file: Path) -> None:
         lines.append(f"JWT_SECRET={secret}\n")
     if settings.token_algorithm == "EdDSA" and (key := load_signing_key(settings)):
         lines.append("JWT_PRIVATE_KEY=" + pem_of(key).replace("\n", "\\n") + "\n")
-    with open(os.open(_secrets_of(file), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as output:
-        output.writelines(lines)
+    write_private_text(_secrets_of(file), "".join(lines), replace=True)
 
 
 def restore(

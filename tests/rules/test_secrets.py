@@ -1,5 +1,6 @@
 """No secret is in the log, and none in the repository."""
 
+import ast
 import base64
 import re
 
@@ -105,3 +106,29 @@ def test_the_patterns_find_secrets_of_each_format() -> None:
     samples += ["AIza" + "a" * 35, "eyJ" + "a" * 12 + ".eyJ" + "b" * 12 + "." + "c" * 43, "npg_" + "a" * 12]
     for sample in samples:
         assert any(re.search(pattern, sample) for pattern in PATTERNS.values()), sample
+
+
+# It creates files, or opens them for writing. The log and the locks of the embedded server are private by themselves.
+WRITERS = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "touch", "fdopen"}
+PRIVATE_WRITERS = {"auth/private_files.py", "db/embedded/cluster.py", "db/embedded/files.py"}
+
+
+def opens_for_writing(call: ast.Call) -> bool:
+    name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    written = ast.unparse(call)
+    if name == "open":
+        return "O_CREAT" in written or any(
+            isinstance(part, ast.Constant) and re.fullmatch(r"[wax][bt+]*|r[bt]*\+[bt]*", str(part.value))
+            for part in [*call.args, *(keyword.value for keyword in call.keywords)]
+        )
+    return name in WRITERS
+
+
+def test_files_are_written_only_by_the_helper_for_private_files() -> None:
+    found = []
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        name = path.relative_to(ROOT / "app").as_posix()
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        if name not in PRIVATE_WRITERS:
+            found += [f"{name}:{call.lineno}" for call in calls if opens_for_writing(call)]
+    assert found == []

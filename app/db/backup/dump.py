@@ -5,13 +5,13 @@ else of their database. The roles belong to the server, so they are created agai
 """
 
 import asyncio
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from app.auth.private_files import private_file
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, Tools, describe_tool_failure, find_tools, run_tool, running_program
 from app.db.connection_options import ConnectOptions
@@ -73,19 +73,13 @@ async def _tables(connection: Any) -> list[str]:
 
 
 async def _write_file(tools: Tools, environment: dict[str, str], tables: list[str], file: Path) -> None:
-    draft = file.with_name(f".{file.name}.part")
-    draft.unlink(missing_ok=True)
+    chosen = [f'--table=public."{name}"' for name in tables]
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds the data of every user
-        chosen = [f'--table=public."{name}"' for name in tables]
-        command = (tools.path("pg_dump"), "--format=custom", "--no-owner", f"--file={draft}", *chosen)
-        await run_tool(*command, environment=environment)
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            raise BackupError(f"{file} exists already") from None
-    finally:
-        draft.unlink(missing_ok=True)
+        with private_file(file) as draft:  # it holds the data of every user
+            command = (tools.path("pg_dump"), "--format=custom", "--no-owner", f"--file={draft}", *chosen)
+            await run_tool(*command, environment=environment)
+    except FileExistsError:
+        raise BackupError(f"{file} exists already") from None
 
 
 async def restore_dump(options: ConnectOptions, environment: dict[str, str], file: Path, *, replace: bool) -> None:

@@ -146,7 +146,9 @@ class Cluster:
         command = [str(bin_folder() / "postgres"), "-D", str(self.pgdata), "-k", str(sockets), "-p", str(SOCKET_PORT)]
         for setting in (*SERVER_ARGUMENTS, f"max_connections={self._max_connections}"):
             command += ["-c", setting]
-        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        with open(os.open(self.log, flags, 0o600), "ab") as log:
+            os.fchmod(log.fileno(), 0o600)  # an older file keeps its mode; messages may quote values of users
             if os.geteuid() == 0:
                 os.fchown(log.fileno(), account.uid, account.gid)
             # A session of its own: Ctrl-C on the terminal reaches the service only, which then stops the server.

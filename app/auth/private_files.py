@@ -1,0 +1,45 @@
+"""Files that hold secrets or the data of users: readable by their owner only, and never half written."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def private_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yields a draft with mode 0600, in the folder of ``path``, that becomes ``path`` when the context ends.
+
+    Without ``replace`` raises FileExistsError if there is something at ``path``: of several processes one provides the
+    file. With it, what is there is replaced, not written to: neither its mode nor the target of a link matters. An
+    exception changes nothing.
+    """
+    # mkstemp creates it, with 0600: the draft is never a file or a link that was there.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.fchmod(descriptor, 0o600)  # the umask may leave less
+    os.close(descriptor)
+    draft = Path(name)
+    try:
+        yield draft
+        _sync(draft)
+        if replace:
+            draft.replace(path)
+        else:
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_private_text(path: Path, text: str, *, replace: bool = False) -> None:
+    """Writes ``text`` to ``path``, as ``private_file`` does."""
+    with private_file(path, replace=replace) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
