@@ -33,6 +33,16 @@ def _encode_json(value: Any) -> str:
 ASYNCPG_DIALECT = asyncpg_dialect(json_serializer=_encode_json)  # type: ignore[no-untyped-call]
 
 
+def escape_colons(sql: str) -> str:
+    """Escapes ``sql`` for a place in ``text()``, which takes ":x" for a parameter, in literals and names as well."""
+    return sql.replace(":", "\\:")
+
+
+def quote_name(name: str) -> str:
+    """Quotes a name of the catalogue for a place in ``text()``."""
+    return escape_colons('"' + name.replace('"', '""') + '"')
+
+
 class Executor(Protocol):
     """The part of ``app.db.session.Session`` that an alternative form uses."""
 

@@ -39,11 +39,11 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
 
     A failure for one owner does not stop the others.
     """
-    total, done = 0, list[str]()
+    total, after = 0, None
     while days:
         async with database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
-            owners = await trash.find_old_trash(session, NO_OWNER, days=days, but=done)
-        if not owners:
+            owners, after = await trash.find_old_trash(session, NO_OWNER, days=days, after=after)
+        if after is None:
             break
         for owner in owners:
             try:
@@ -51,7 +51,6 @@ async def empty_old_trash(database: Database, *, days: int) -> int:
                     total += purged
             except Exception:
                 log.exception("the trash of one user could not be emptied")
-        done += owners
     return total
 
 

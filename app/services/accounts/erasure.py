@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 
 from sqlalchemy import text
 
-from app.db.compiled import CompiledStatement
+from app.db.compiled import CompiledStatement, escape_colons, quote_name
 from app.db.contention import retry_on_contention
 from app.db.database import Database, quote_owner
 from app.models.accounts import fold_email
@@ -70,9 +70,9 @@ async def erase_owner(database: Database, owner: str) -> None:
                 keys = login_throttle.attempt_keys(fold_email(email), "", purpose=purpose)
                 await session.exec(login_throttle.DELETE_ATTEMPTS, {"account": keys.account})
         await session.exec(text(f"set local role {ERASER_ROLE}"))
-        await session.exec(text(f"set local app.user_id = {quote_owner(owner)}"))
+        await session.exec(text(escape_colons(f"set local app.user_id = {quote_owner(owner)}")))
         tables = (await session.exec(SELECT_USER_TABLES)).all()
         order = TopologicalSorter({table.name: table.refers_to for table in tables}).static_order()
         for name in reversed([name for name in order if name != "alembic_version"]):
             column = "id" if name == "users" else "user_id"
-            await session.exec(text(f'delete from "{name}" where {column} = :owner'), {"owner": owner})  # noqa: S608
+            await session.exec(text(f"delete from {quote_name(name)} where {column} = :owner"), {"owner": owner})  # noqa: S608

@@ -66,10 +66,10 @@ async def _read_pages(database: Database, owner: str, table: Any) -> AsyncIterat
 
 def _page_query(table: Any, *, is_first: bool) -> Any:
     owned_by = "id" if table.name == "users" else "user_id"
-    key = ", ".join(f"t.{name}" for name in table.key)
-    shown = ", ".join(f't."{name}"' for name in table.columns if name not in SECRET_COLUMNS.get(table.name, ()))
+    key = ", ".join(f"t.{escape_colons(name)}" for name in table.key)  # quoted by the catalogue
+    shown = ", ".join(f"t.{quote_name(name)}" for name in table.columns if name not in SECRET_COLUMNS.get(table.name, ()))
     after = "" if is_first else f"and ({key}) > ({', '.join(f':key{number}' for number in range(len(table.key)))})"
     return text(f"""
-        select (select row_to_json(shown)::text from (select {shown}) shown), {key} from "{table.name}" t
+        select (select row_to_json(shown)::text from (select {shown}) shown), {key} from {quote_name(table.name)} t
         where t.{owned_by} = :owner {after} order by {key} limit {PAGE_ROWS}
     """)  # noqa: S608 - names from the catalogue

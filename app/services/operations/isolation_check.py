@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from app.db.compiled import escape_colons, quote_name
 from app.db.database import AUTH_ROLE, SERVICE_ROLE, Database
 from app.db.session import Session
 from app.errors import AppError
@@ -109,9 +110,10 @@ async def _check_policy(session: Session, policy: Policy) -> None:
 
     This covers tables into which the probe writes no row, and neither locks nor logs anything.
     """
-    where = " or ".join(f"({rule})" for rule in (policy.using, policy.checking) if rule).replace(":", "\\:")
+    where = " or ".join(f"({rule})" for rule in (policy.using, policy.checking) if rule)
     row = f'(select cast(:stranger as text) as "{_owner_column(policy.table_name)}")'
-    statement = text(f'select 1 from {row} as "{policy.table_name}" where {where or "false"}')  # noqa: S608
+    name, condition = quote_name(policy.table_name), escape_colons(where or "false")
+    statement = text(f"select 1 from {row} as {name} where {condition}")  # noqa: S608
     try:
         admitted = (await session.exec(statement, {"stranger": OTHER_OWNER})).first()
     except Exception as error:  # it reads more than the owner's column: this check cannot evaluate it
@@ -141,7 +143,7 @@ async def _visible(session: Session, tables: list[str]) -> set[str]:
     """Returns those of ``tables`` that show a row of the probe."""
     seen = set()
     for table in tables:
-        sql = f'select 1 from "{table}" where {_owner_column(table)} = :probe limit 1'  # noqa: S608
+        sql = f'select 1 from {quote_name(table)} where {_owner_column(table)} = :probe limit 1'  # noqa: S608
         if (await session.exec(text(sql), {"probe": PROBE_OWNER})).first():
             seen.add(table)
     return seen

@@ -1,12 +1,14 @@
 """Deleting the trash permanently: all of it when the user empties it, what is old enough by the worker."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
     Integer,
+    Text,
     bindparam,
     case,
     delete,
@@ -33,14 +35,18 @@ PURGE_BATCH = 1_000  # rows: far below the statement timeout, also on a busy mac
 _purged = sorted((entity.purge_order, entity.name, entity.table) for entity in ENTITY_REGISTRY if entity.purge_order)
 PURGED_TABLES = {name: table for _, name, table in _purged}
 
-# Run by the worker's role, which can read only the owner and time of deletion of rows in the trash.
+# Run by the worker's role, which can read only the owner and time of deletion of rows in the trash. The position is the
+# last row of the page before: what stays in the trash is not found again.
 _SELECT_OLD_TRASH = """
-    (select user_id from {table} where deleted_at < now() - make_interval(days => cast(:days as integer))
-        and user_id <> all(cast(:but as text[]))
-    order by deleted_at limit 1000)"""
+    (select deleted_at, user_id from {table} where deleted_at < now() - make_interval(days => cast(:days as integer))
+        and deleted_at >= :after_time and (deleted_at > :after_time or user_id > :after_owner)
+    order by deleted_at, user_id limit 1000)"""
 _everywhere = " union all ".join(_SELECT_OLD_TRASH.format(table=table.name) for table in PURGED_TABLES.values())
 SELECT_TRASH_OWNERS = CompiledStatement(
-    text(f"select distinct user_id from ({_everywhere}) as old")  # noqa: S608 - constants
+    text(f"select deleted_at, user_id from ({_everywhere}) as old order by deleted_at, user_id limit 1000").bindparams(  # noqa: S608
+        bindparam("after_time", datetime.min.replace(tzinfo=UTC), DateTime(timezone=True)),
+        bindparam("after_owner", "", Text),
+    )
 )
 
 _days: Any = func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
@@ -118,10 +124,20 @@ DETACH_OCCURRENCES = recorded_task_write(
 )
 
 
-async def find_old_trash(session: Session, owner: str, *, days: int, but: list[str]) -> list[str]:
-    """Returns owners of rows deleted more than ``days`` ago, without those in ``but``; of many, some of them."""
-    found: list[str] = (await session.exec(SELECT_TRASH_OWNERS, {"days": days, "but": but})).all()
-    return found
+class TrashPosition(NamedTuple):
+    """The last row of a page of old trash."""
+
+    after_time: datetime
+    after_owner: str
+
+
+async def find_old_trash(
+    session: Session, owner: str, *, days: int, after: TrashPosition | None
+) -> tuple[list[str], TrashPosition | None]:
+    """Returns owners of rows deleted more than ``days`` ago, and the position of the next page; None at the end."""
+    values = {"days": days, **(after._asdict() if after else {})}
+    rows = (await session.exec(SELECT_TRASH_OWNERS, values)).all()
+    return list(dict.fromkeys(row.user_id for row in rows)), TrashPosition(*rows[-1]) if rows else None
 
 
 async def empty_trash(session: Session, owner: str) -> int:
