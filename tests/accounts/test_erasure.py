@@ -3,18 +3,20 @@
 import logging
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
 from app.jobs import retention
 from app.services.accounts import erasure, export
 from app.services.changes.entities import ENTITY_REGISTRY, OTHER_TABLES
+from app.services.operations.isolation_check import verify_isolation
 from app.services.retention import trash
 from app.services.tasks import reminders
 from tests.accounts.conftest import Start
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.entity_samples import SAMPLES, make_sample
-from tests.support import Person, assert_problem
+from tests.support import Person, assert_problem, make_token
 
 COLUMNS = """
     select table_name, column_name from information_schema.columns
@@ -185,3 +187,44 @@ async def test_the_account_export_contains_no_webhook_secret(ann: Visitor) -> No
     assert "idempotency_keys" not in found
     assert [row["url"] for row in found["webhooks"]] == [body["url"]]
     assert not found["webhooks"][0].keys() & {"secret", "previous_secret", "lease", "leased_until"}
+
+
+# What SQL, SQLAlchemy's text() and a driver might take for more than a name.
+ODD_OWNERS = [
+    "auth0|a:x", ":x", "did:key:z6Mk", "a::x", "a\\:x", "x:y:z", ":owner", "%(owner)s", "$1", "it's", 'say "hi"',
+    "{owner}", "a--b", "/*", "ünï", "\\", "E'\\'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("owner", ODD_OWNERS)
+async def test_every_user_id_can_be_erased(app: FastAPI, client: httpx.AsyncClient, sql: Any, owner: str) -> None:
+    other = f"{owner} too"
+    for subject in (owner, other):
+        headers = {"Authorization": f"Bearer {make_token(subject)}"}
+        made = await client.post("/api/me/tasks", json={"title": "x"}, headers=headers)
+        assert made.status_code == 201, made.text
+    await erasure.erase_owner(app.state.database, owner)
+    for table, column in (("users", "id"), ("tasks", "user_id"), ("changes", "user_id")):
+        assert await sql.fetchval(f"select count(*) from {table} where {column} = $1", owner) == 0
+        assert await sql.fetchval(f"select count(*) from {table} where {column} = $1", other) == 1
+
+
+async def test_tables_of_any_name_are_erased_and_exported(ann: Visitor, sql: Any, app: FastAPI) -> None:
+    """Another program's table for users in the same schema, with names that text() takes for parameters."""
+    name = '"odd:table ""x"""'
+    await sql.execute(
+        f'create table {name} (user_id text, "key:part" int, ":x" text, primary key (user_id, "key:part"));'
+        f"alter table {name} enable row level security, force row level security;"
+        f"create policy own on {name} using (user_id = nullif(current_setting('app.user_id', true), ''))"
+        f" with check (user_id = nullif(current_setting('app.user_id', true), ''));"
+        f"grant select, insert, update, delete on {name} to todo_user"
+    )
+    try:
+        await sql.execute(f"insert into {name} select $1, n, ':y' from generate_series(1, 3) n", ann.id)
+        await verify_isolation(app.state.database)
+        exported = (await ann.get("/api/auth/me/export")).json()
+        assert [row[":x"] for row in exported['odd:table "x"']] == [":y"] * 3
+        await erasure.erase_owner(app.state.database, ann.id)
+        assert await sql.fetchval(f"select count(*) from {name}") == 0
+    finally:
+        await sql.execute(f"drop table {name}")

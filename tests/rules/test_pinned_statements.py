@@ -5,7 +5,8 @@ the
 end of each process of a run, over all statements that its tests made the service execute.
 """
 
-from collections.abc import AsyncIterator
+import ast
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from fastapi import FastAPI
 
 from app.db.connection_options import ConnectOptions
 from tests import statements
+from tests.rules.test_architecture import sources
 from tests.statements import ACROSS_USERS, ISSUED, leaks, plan_of, queries_across_users, unpinned
 from tests.support import Person
 
@@ -73,3 +75,43 @@ async def test_an_unpinned_statement_is_found(planner: Any, statement: str, tabl
 async def test_a_statement_that_cannot_be_planned_raises(planner: Any) -> None:
     with pytest.raises(asyncpg.PostgresError):
         await plan_of(planner, "select * from nothing_of_the_kind")
+
+
+# Their callers pass names that are written in the code, or that are made by the two functions.
+PLAIN_NAMES = {"app/services/ordering.py", "app/services/accounts/export.py"}
+PLAIN_VALUES = {"column", "row"}  # the owner's column
+
+
+def test_values_in_the_text_of_a_statement_are_escaped() -> None:
+    """``text()`` takes ":x" for a parameter: in a function, what is put into its text may hold one."""
+    found = []
+    for source in sources():
+        for node in source.nodes if source.name not in PLAIN_NAMES else ():
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found += [f"{source.name}:{line}" for line in unescaped(node)]
+    assert found == []
+
+
+def unescaped(function: ast.AST) -> Iterator[int]:
+    """Yields the lines of ``text(f"...")`` with a value that is neither a constant nor escaped."""
+    known = {"escape_colons", "quote_name"}
+    escaped = {
+        target.id
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in ast.walk(node.targets[0])
+        if isinstance(target, ast.Name) and any(f"{name}(" in ast.unparse(node.value) for name in known)
+    }
+    for call in ast.walk(function):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "text":
+            for part in call.args[0].values if isinstance(call.args[0], ast.JoinedStr) else ():
+                if isinstance(part, ast.FormattedValue):
+                    value = ast.unparse(part.value)
+                    if not (value.isupper() or value in escaped | PLAIN_VALUES or value.partition("(")[0] in known):
+                        yield call.lineno
+
+
+def test_a_value_that_is_not_escaped_is_found() -> None:
+    plain = "def f(owner):\n    return text(f'set local app.user_id = {quote_owner(owner)}')"
+    assert list(unescaped(ast.parse(plain))) == [2]
+    assert list(unescaped(ast.parse(plain.replace("quote_owner(owner)", "escape_colons(owner)")))) == []

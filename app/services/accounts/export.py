@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import text
 
 from app.clock import now
-from app.db.compiled import CompiledStatement
+from app.db.compiled import CompiledStatement, escape_colons, quote_name
 from app.db.database import Database
 from app.services.accounts.api_tokens import SELECT_API_TOKENS as LIST_TOKENS
 from app.services.accounts.context import AuthContext
@@ -43,7 +43,7 @@ async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
         tables = (await session.exec(SELECT_USER_TABLES)).all()
     for table in tables:
         if table.readable and table.name not in SECRET_TABLES:
-            yield b',"%b":[' % table.name.encode()
+            yield b",%b:[" % msgspec.json.encode(table.name)
             separator = ""
             async for rows in _read_pages(auth.database, owner, table):
                 yield (separator + ",".join(rows)).encode()
@@ -67,7 +67,9 @@ async def _read_pages(database: Database, owner: str, table: Any) -> AsyncIterat
 def _page_query(table: Any, *, is_first: bool) -> Any:
     owned_by = "id" if table.name == "users" else "user_id"
     key = ", ".join(f"t.{escape_colons(name)}" for name in table.key)  # quoted by the catalogue
-    shown = ", ".join(f"t.{quote_name(name)}" for name in table.columns if name not in SECRET_COLUMNS.get(table.name, ()))
+    shown = ", ".join(
+        f"t.{quote_name(name)}" for name in table.columns if name not in SECRET_COLUMNS.get(table.name, ())
+    )
     after = "" if is_first else f"and ({key}) > ({', '.join(f':key{number}' for number in range(len(table.key)))})"
     return text(f"""
         select (select row_to_json(shown)::text from (select {shown}) shown), {key} from {quote_name(table.name)} t

@@ -143,7 +143,7 @@ async def _visible(session: Session, tables: list[str]) -> set[str]:
     """Returns those of ``tables`` that show a row of the probe."""
     seen = set()
     for table in tables:
-        sql = f'select 1 from {quote_name(table)} where {_owner_column(table)} = :probe limit 1'  # noqa: S608
+        sql = f"select 1 from {quote_name(table)} where {_owner_column(table)} = :probe limit 1"  # noqa: S608
         if (await session.exec(text(sql), {"probe": PROBE_OWNER})).first():
             seen.add(table)
     return seen
