@@ -3,34 +3,50 @@
 import os
 import re
 from functools import lru_cache
-from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.errors.settings import (
+    URL_BEGINNINGS,
+    check_beginning,
+    combine_problems,
+    find_contradictions,
+    list_problems,
+    origin_as_sent,
+    without_default_port,
+)
+
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
-DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of an origin
 CommaSeparated = Annotated[list[str], NoDecode]
 # Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
 PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
-# What browsers send has no path. Packaged front-ends have schemes of their own, some without a host: capacitor://localhost,
-# tauri://localhost, app://, chrome-extension://<id>, file://. A sandboxed frame, and most local files, are null.
-_ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@\s]*|null")
 _FIELD_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.1
-
-_HOST_NAME_PATTERN = re.compile(
-    r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?"
-)  # the last label is no number
+# The last label is no number.
+_HOST_NAME_PATTERN = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?")
+ENV_FILE = ".env"
+ENV_ENCODING = "utf-8-sig"  # editors on Windows write a byte order mark, which would belong to the first name
 
 
 class Settings(BaseSettings):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_file_encoding=ENV_ENCODING, extra="ignore", env_ignore_empty=True
+    )
 
     # Connections
     web_concurrency: int = Field(1, ge=1, le=64, description="Worker processes.")
@@ -257,18 +273,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"this path cannot be a prefix: {url.path!r}")
         return value
 
-    @field_validator("rate_limit_url")
+    @field_validator(*URL_BEGINNINGS)
     @classmethod
-    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("begins with redis://, rediss:// or unix://")
-        return value
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _mail_server(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("smtp://", "smtps://")):
-            raise ValueError("begins with smtp:// or smtps://")
+    def _known_scheme(cls, value: SecretStr | str | None, info: ValidationInfo) -> SecretStr | str | None:
+        url = value.get_secret_value() if isinstance(value, SecretStr) else value
+        check_beginning(info.field_name or "", url or "")
         return value
 
     @field_validator("allowed_hosts", "cors_origins", "cors_headers", "mcp_hosts", "outbound_allow", mode="before")
@@ -299,7 +308,7 @@ class Settings(BaseSettings):
     def _known_origins(cls, value: list[str]) -> list[str]:
         if any("*" in origin for origin in value):
             raise ValueError("name each origin: '*' would let any site use a visitor's session")
-        return [_as_sent(origin) for origin in value]
+        return [origin_as_sent(origin) for origin in value]
 
     @field_validator("cors_headers")
     @classmethod
@@ -323,30 +332,19 @@ class Settings(BaseSettings):
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes, e.g. the output of: openssl rand -base64 48")
         return value
 
-    @model_validator(mode="after")
-    def _known_issuer(self) -> Self:
-        if self.jwks_url and not (self.jwt_issuer or self.better_auth_url):
-            raise ValueError("JWKS_URL needs JWT_ISSUER: a key set without an issuer would accept tokens of any issuer")
-        if self.database_url and not (self.jwt_secret or self.better_auth_url or self.jwks_url):
-            raise ValueError("with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER")
-        if self.public_url and self.public_url == (self.jwt_issuer or self.better_auth_url or "").rstrip("/"):
-            raise ValueError("PUBLIC_URL names this service: it cannot be the URL of another issuer")
-        return self
-
-    @model_validator(mode="after")
-    def _can_be_seen(self) -> Self:
-        if self.metrics_token and self.web_concurrency > 1:
-            raise ValueError("METRICS_TOKEN shows one process: with WEB_CONCURRENCY set METRICS_PORT instead")
-        if self.otel and find_spec("opentelemetry.sdk") is None:
-            raise ValueError("OTEL needs the extra: pip install 'todo[otel]'")
-        return self
-
-    @field_validator("llm_base_url")
+    @model_validator(mode="wrap")
     @classmethod
-    def _http(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("begins with http:// or https://")
-        return value
+    def _name_all_problems(cls, given: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        """Reports settings that contradict each other together with those that are wrong by themselves."""
+        try:
+            settings = handler(given)
+        except ValidationError as error:
+            problems = [*list_problems(error), *(((), text) for text in find_contradictions(given))]
+        else:
+            problems = [((), text) for text in find_contradictions(vars(settings))]
+            if not problems:
+                return settings
+        raise combine_problems(cls.__name__, problems)
 
     @property
     def public_base(self) -> str:
@@ -375,31 +373,18 @@ class Settings(BaseSettings):
         return self.smtp_url is None and (self.mail_to_log == "on" or (self.mail_to_log == "auto" and self.embedded))
 
 
-def _as_sent(origin: str) -> str:
-    """Returns an origin as browsers send it: a host in lower case and ASCII, no default port. Raises ValueError."""
-    scheme, separator, host = origin.partition("://")
-    origin = f"{scheme.lower()}{separator}{host}"
-    if not _ORIGIN_PATTERN.fullmatch(origin):
-        raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
-    if not origin.startswith(("http:", "https:")):
-        return origin
-    name, colon, port = host.lower().partition(":") if not host.startswith("[") else (host.lower(), "", "")
-    try:
-        return without_default_port(f"{scheme.lower()}://{name.encode('idna').decode()}{colon}{port}")
-    except UnicodeError:
-        raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}") from None
-
-
-def without_default_port(origin: str) -> str:
-    """Returns ``origin`` as browsers send it."""
-    scheme, _, _ = origin.partition(":")
-    return origin.removesuffix(DEFAULT_PORTS.get(scheme, "\0"))
-
-
 @lru_cache
 def get_settings() -> Settings:
     """Returns the settings of this process, read once."""
     return Settings()
+
+
+def override_settings(**values: object) -> None:
+    """Sets ``values`` over the environment, also for the processes that this one starts."""
+    for variable in [name for name in os.environ if name.lower() in values]:
+        del os.environ[variable]
+    os.environ.update({name.upper(): str(value) for name, value in values.items()})
+    get_settings.cache_clear()
 
 
 def inherited_environment() -> dict[str, str]:

@@ -123,6 +123,10 @@ REMOTE = "postgresql://user:hidden@db.example/todo"
         ({"outbound_allow": "http://nas.lan"}, "OUTBOUND_ALLOW: a host name"),
         ({"jwks_url": "https://issuer.example/jwks"}, "JWKS_URL needs JWT_ISSUER"),
         ({"database_url": REMOTE}, "with DATABASE_URL set JWT_SECRET"),
+        ({"jwks_url": "issuer.example/jwks", "jwt_issuer": "x"}, "JWKS_URL: begins with http"),
+        ({"better_auth_url": "app.example"}, "BETTER_AUTH_URL: begins with http"),
+        ({"database_url": "mysql://u:hidden@h/d", "jwt_secret": SECRET}, "DATABASE_URL: begins with postgresql://"),
+        ({"direct_database_url": "u:hidden@h/d"}, "DIRECT_DATABASE_URL: begins with postgresql://"),
         ({"port": "70000"}, "PORT: "),
         ({"pool_size": "0"}, "POOL_SIZE: "),
         ({"log_level": "loud"}, "LOG_LEVEL: "),
@@ -140,6 +144,24 @@ def test_an_invalid_setting_is_refused_by_name(
     assert said in line
     assert "hidden" not in line
     assert "xxx" not in line
+
+
+def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = {"DATABASE_URL": "mysql://u:hidden@h/d", "PORT": "http", "JWKS_URL": "https://a/k", "METRICS_TOKEN": "x"}
+    for name, value in (wrong | {"WEB_CONCURRENCY": "2"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None)
+    lines = describe_invalid_settings(refused.value)
+    wanted = ("DATABASE_URL: begins", "PORT: ", "JWKS_URL needs JWT_ISSUER", "METRICS_TOKEN shows one process")
+    assert len(lines) == len(wanted)
+    assert all(any(line.startswith(start) for line in lines) for start in wanted), lines
+    assert "hidden" not in str(lines)
+    # Without a secret the URL is wrong, too, and both are said.
+    monkeypatch.delenv("JWKS_URL")
+    with pytest.raises(ValidationError) as refused:
+        Settings(_env_file=None)
+    assert any(line.startswith("with DATABASE_URL set JWT_SECRET") for line in describe_invalid_settings(refused.value))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,87 @@
+"""Rules about the values of settings, and the error that names every one that is broken."""
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of an origin
+# What browsers send has no path. Packaged front-ends have schemes of their own, some without a host:
+# capacitor://localhost, tauri://localhost, app://, chrome-extension://<id>, file://. A sandboxed frame, and most local
+# files, are null.
+_ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@\s]*|null")
+
+URL_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
+_DATABASE_URLS, _WEB_URLS = tuple(f"{scheme}://" for scheme in URL_SCHEMES), ("http://", "https://")
+URL_BEGINNINGS = {
+    "database_url": _DATABASE_URLS,
+    "direct_database_url": _DATABASE_URLS,
+    "jwks_url": _WEB_URLS,
+    "better_auth_url": _WEB_URLS,
+    "llm_base_url": _WEB_URLS,
+    "rate_limit_url": ("redis://", "rediss://", "unix://"),
+    "smtp_url": ("smtp://", "smtps://"),
+}
+
+SettingProblem = tuple[tuple[int | str, ...], str]  # where, as in Pydantic's errors, and what is wrong
+
+
+def find_contradictions(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what is wrong with settings together. They may be text that was not validated."""
+    issuer = values.get("jwt_issuer") or values.get("better_auth_url")
+    secret = values.get("jwt_secret") or values.get("better_auth_secret")
+    if values.get("jwks_url") and not issuer:
+        yield "JWKS_URL needs JWT_ISSUER: a key set without an issuer would accept tokens of any issuer"
+    if values.get("database_url") and not (secret or values.get("better_auth_url") or values.get("jwks_url")):
+        yield "with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER"
+    if values.get("public_url") and str(values["public_url"]).rstrip("/") == str(issuer or "").rstrip("/"):
+        yield "PUBLIC_URL names this service: it cannot be the URL of another issuer"
+    if values.get("metrics_token") and str(values.get("web_concurrency", 1)) != "1":
+        yield "METRICS_TOKEN shows one process: with WEB_CONCURRENCY set METRICS_PORT instead"
+    if str(values.get("otel")).lower() in {"true", "1", "yes", "on"} and find_spec("opentelemetry.sdk") is None:
+        yield "OTEL needs the extra: pip install 'todo[otel]'"
+
+
+def check_beginning(name: str, url: str) -> None:
+    """Raises ValueError if the ``url`` of a setting, unless it is empty, has a scheme that is not supported."""
+    known = URL_BEGINNINGS[name]
+    if url and not url.strip().lower().startswith(known):
+        raise ValueError(f"begins with {'postgresql://' if known is _DATABASE_URLS else ' or '.join(known)}")
+
+
+def list_problems(error: ValidationError) -> list[SettingProblem]:
+    """Returns what is wrong with each setting by itself."""
+    return [(found["loc"], found["msg"].removeprefix("Value error, ")) for found in error.errors()]
+
+
+def combine_problems(title: str, problems: list[SettingProblem]) -> ValidationError:
+    """Returns one error for all ``problems``, without the values, which may be secrets."""
+    lines = [
+        InitErrorDetails(type=PydanticCustomError("setting", "{text}", {"text": text}), loc=loc, input=None)
+        for loc, text in problems
+    ]
+    return ValidationError.from_exception_data(title, lines)
+
+
+def origin_as_sent(origin: str) -> str:
+    """Returns an origin as browsers send it: a host in lower case and ASCII, no default port. Raises ValueError."""
+    scheme, separator, host = origin.partition("://")
+    origin = f"{scheme.lower()}{separator}{host}"
+    if not _ORIGIN_PATTERN.fullmatch(origin):
+        raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}")
+    if not origin.startswith(("http:", "https:")):
+        return origin
+    name, colon, port = host.lower().partition(":") if not host.startswith("[") else (host.lower(), "", "")
+    try:
+        return without_default_port(f"{scheme.lower()}://{name.encode('idna').decode()}{colon}{port}")
+    except UnicodeError:
+        raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}") from None
+
+
+def without_default_port(origin: str) -> str:
+    """Returns ``origin`` as browsers send it."""
+    scheme, _, _ = origin.partition(":")
+    return origin.removesuffix(DEFAULT_PORTS.get(scheme, "\0"))
