@@ -21,7 +21,7 @@ from app.db import migrations
 from app.db.connect import database_options, direct_options
 from app.db.database import Database
 from app.db.epoch import ensure_epoch
-from app.db.notifications import ChangeNotifications
+from app.db.notifications import SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM, ChangeNotifications
 from app.errors import AppError
 from app.jobs.worker import Worker
 from app.live.hub import Hub
@@ -74,7 +74,9 @@ async def _start_service(app: FastAPI, stack: AsyncExitStack) -> None:
     app.state.chat = Chat(database, settings)
     stack.push_async_callback(app.state.chat.aclose)
     if app.state.serving:
-        await _start_background(app, stack, ChangeNotifications(direct_options(settings, options)))
+        program = WORKING_SERVER_PROGRAM if settings.worker == "inside" else SERVER_PROGRAM
+        notifications = ChangeNotifications(direct_options(settings, options), program=program)
+        await _start_background(app, stack, notifications)
 
 
 async def _start_background(app: FastAPI, stack: AsyncExitStack, notifications: ChangeNotifications) -> None:
@@ -109,7 +111,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         await ensure_epoch(direct_options(settings, options))
         database = await Database(options, size=settings.pool_size, timeout=settings.pool_timeout).open()
         stack.push_async_callback(database.close)
-        notifications = await stack.enter_async_context(ChangeNotifications(direct_options(settings, options)))
+        listening = ChangeNotifications(direct_options(settings, options), program=WORKER_PROGRAM)
+        notifications = await stack.enter_async_context(listening)
         metrics = Metrics()
         metrics.pool = database
         worker = await stack.enter_async_context(make_worker(settings, database))

@@ -33,13 +33,28 @@ def _options(
     pass
 
 
-@app.command()
-def serve() -> None:
+SETTINGS_HELP = (
+    "Settings are variables of the environment or lines NAME=value of ./.env, for example DATABASE_URL, DATA_DIR, "
+    "JWT_SECRET, PUBLIC_URL, CORS_ORIGINS, FORWARDED_ALLOW_IPS, SMTP_URL, LLM_MODEL, WEB_CONCURRENCY, WORKER. "
+    ".env.example and docs/settings.md have all of them, and 'todo doctor' checks them."
+)
+
+
+@app.command(epilog=SETTINGS_HELP)
+def serve(
+    host: Annotated[str | None, typer.Option(help="IP address to listen on, instead of HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Port to listen on, instead of PORT; 0: any free one.")
+    ] = None,
+) -> None:
     """Start the service; without DATABASE_URL, with an embedded PostgreSQL."""
     from app.commands.serve import run_server
+    from app.config import override_settings
     from app.db.embedded import root_warning
 
-    settings = read_settings()
+    chosen = {"host": host, "port": port}
+    override_settings(**{name: value for name, value in chosen.items() if value is not None})
+    settings = read_settings(check_names=True)
     if settings.embedded and (warning := root_warning()):
         typer.echo(f"note: {warning}", err=True)
     with errors_in_one_line():
@@ -49,7 +64,8 @@ def serve() -> None:
 
 @app.command()
 def token(
-    subject: Annotated[str, typer.Argument(help="The user id in /api/<user_id>/tasks.")],
+    subject: Annotated[str, typer.Argument(help="The user id in /api/<user_id>/tasks.", show_default=False)] = "",
+    email: Annotated[str, typer.Option(help="Instead of SUBJECT: e-mail of an account, for its user id.")] = "",
     ttl: Annotated[int | None, typer.Option(min=1, help="Lifetime in seconds; default TOKEN_TTL.")] = None,
 ) -> None:
     """Print a token for SUBJECT, signed with the shared secret."""
@@ -57,6 +73,12 @@ def token(
     from app.auth.token_verifier import TokenVerifier
 
     settings = read_settings()
+    if bool(subject) == bool(email):
+        raise typer.BadParameter("give either SUBJECT, a user id, or --email")
+    if email:
+        from app.commands.users import find_user_id
+
+        subject = run(find_user_id(email))
     try:
         signed = TokenVerifier(settings, load_secret(settings)).sign(subject, ttl=ttl or settings.token_ttl)
     except (OSError, ValueError) as error:
@@ -90,7 +112,7 @@ def worker() -> None:
 
     from app.lifespan import run_worker
 
-    settings = read_settings()
+    settings = read_settings(check_names=True)
 
     async def work() -> None:
         stop = asyncio.Event()

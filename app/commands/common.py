@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -14,13 +14,21 @@ if TYPE_CHECKING:
     from app.db.database import Database
 
 
-def read_settings() -> Settings:
-    """Returns the settings, or prints one line for each that is wrong and exits with status 2. Configures logging."""
+WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to show
+
+
+def read_settings(*, check_names: bool = False) -> Settings:
+    """Returns the settings, or prints one line for each that is wrong and exits with status 2. Configures logging.
+
+    With ``check_names`` also prints a note for each name that is no setting.
+    """
     from pydantic import ValidationError
 
     from app.config import get_settings
     from app.observability.logs import configure_logging
 
+    if check_names:
+        note_setting_problems()
     try:
         settings = get_settings()
         configure_logging(settings)
@@ -31,8 +39,33 @@ def read_settings() -> Settings:
         for line in describe_invalid_settings(error):
             typer.echo(f"todo: {line}", err=True)
     except (OSError, ValueError) as error:
-        typer.echo(f"todo: .env cannot be read: {error}", err=True)
+        typer.echo(f"todo: {describe_unreadable_file(error)}", err=True)
     raise typer.Exit(2)
+
+
+def note_setting_problems() -> None:
+    """Prints a note for each line of .env and each variable that has no effect."""
+    from app.observability.setting_names import find_setting_problems
+
+    with suppress(OSError, ValueError):  # reading the settings reports it
+        for sentence in find_setting_problems():
+            typer.echo(f"note: {sentence}", err=True)
+
+
+def describe_unreadable_file(error: Exception) -> str:
+    """Return what to do about a .env that cannot be read."""
+    if isinstance(error, UnicodeDecodeError):
+        return ".env is not UTF-8: save it in that encoding"
+    return f".env cannot be read: {error}"
+
+
+def host_and_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def local_url(settings: Settings, port: int) -> str:
+    """Return the URL of the service on this machine."""
+    return f"http://{host_and_port(WILDCARD_ADDRESSES.get(settings.host, settings.host), port)}"
 
 
 def fail(error: BaseException) -> typer.Exit:

@@ -18,6 +18,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from app.auth.signing_keys import load_secret
+from app.commands.common import host_and_port, local_url
 from app.config import Settings, get_settings
 from app.main import create_app
 from app.observability.logs import configure_logging
@@ -27,7 +28,6 @@ SHUTDOWN_SECONDS = 10  # seconds for running requests when the service is stoppe
 WORKER_START = 30  # seconds without a heartbeat after which a worker is replaced; a start may be slow on a busy machine
 LISTEN_BACKLOG = 2048
 UNREAD_TIMEOUT_MS = 30_000  # milliseconds for which a client may leave sent data unread, RFC 5482
-WILDCARD_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses for the banner
 
 
 def run_server(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -77,11 +77,11 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server(address[:2], family=family, backlog=LISTEN_BACKLOG, dualstack_ipv6=both)
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(
-            f"cannot listen on {_host_and_port(host, port)}: HOST is not an address of this machine"
+            f"cannot listen on {host_and_port(host, port)}: HOST is not an address of this machine"
         ) from error
     except OSError as error:
         raise OSError(
-            f"cannot listen on {_host_and_port(host, port)}: {os.strerror(error.errno or 0).lower()}"
+            f"cannot listen on {host_and_port(host, port)}: {os.strerror(error.errno or 0).lower()}"
         ) from error
     # Linux: accepted sockets inherit it; it also ends closed ones with unread data.
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -170,14 +170,13 @@ async def _serve_with_workers(
     return 1 if any(worker.exitcode == STARTUP_FAILURE for worker in workers.processes) else 0
 
 
-def _host_and_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _banner(settings: Settings, port: int) -> str:
-    url = f"http://{_host_and_port(WILDCARD_ADDRESSES.get(settings.host, settings.host), port)}"
+    url = local_url(settings, port)
     store = f"embedded PostgreSQL in {settings.data_dir}" if settings.embedded else "PostgreSQL of DATABASE_URL"
     lines = ["", f"  Todo     {url}   ({store})"]
+    if settings.web_client:
+        demo = f"   (for a demo account with tasks: {_todo_command(settings)} seed)" if settings.embedded else ""
+        lines.append(f"  Client   {url}/app{demo}")
     if settings.docs:
         lines.append(f"  Docs     {url}/docs")
     lines += [
@@ -193,9 +192,14 @@ def _token_expression(settings: Settings) -> str:
     """Returns a shell expression for a token that works where this process was started."""
     if load_secret(settings) is None:
         return "$TOKEN"  # only the issuer can sign one
+    return f"$({_todo_command(settings)} token alice)"
+
+
+def _todo_command(settings: Settings) -> str:
+    """Returns how a shell calls this program for the same data."""
     called = sys.argv[0]
     todo = [called] if Path(called).stem == "todo" else [sys.executable, "-m", "app"]
     # A variable set on the command line of this process only is not in the shell.
     moved = settings.embedded and settings.data_dir != Settings.model_fields["data_dir"].default
     where = f"DATA_DIR={shlex.quote(str(settings.data_dir))} " if moved else ""
-    return f"$({where}{shlex.join([*todo, 'token', 'alice'])})"
+    return where + shlex.join(todo)

@@ -13,9 +13,21 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Accounts: create, list, password, disable, delete.", no_args_is_help=True)
 EmailArgument = Annotated[str, typer.Argument(help="E-mail of the account.")]
-PasswordOption = Annotated[
-    str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for when left out.")
-]
+PLACEHOLDER_PASSWORD = "a password to be asked for"
+PasswordOption = Annotated[str, typer.Option(help="Asked for, twice, when left out.", show_default=False)]
+
+
+def ask_password(given: str) -> str:
+    """Return ``given``, or ask for a password twice."""
+    return given or str(typer.prompt("Password", hide_input=True, confirmation_prompt="Repeat for confirmation"))
+
+
+async def find_user_id(email: str) -> str:
+    """Return the user id of an account. Raises ValueError."""
+    from app.services.accounts import operators
+
+    async with open_database() as database:
+        return await operators.find_user(database, email)
 
 
 def read_account(email: str, password: str, name: str, timezone: str) -> AccountCreate:
@@ -50,7 +62,7 @@ async def hash_password(password: str) -> str:
 @app.command()
 def create(
     email: EmailArgument,
-    password: PasswordOption,
+    password: PasswordOption = "",
     name: Annotated[str, typer.Option(help="Shown to the user.")] = "",
     timezone: Annotated[str, typer.Option(help="Time zone: an IANA name.")] = "UTC",
 ) -> None:
@@ -59,9 +71,11 @@ def create(
     async def work() -> None:
         from app.services.accounts import operators
 
-        account = read_account(email, password, name, timezone)
+        read_account(email, password or PLACEHOLDER_PASSWORD, name, timezone)  # before it asks for a password
         async with open_database() as database:
-            typer.echo(await operators.create_user(database, account, await hash_password(password)))
+            await operators.refuse_taken_email(database, email)
+            account = read_account(email, ask_password(password), name, timezone)
+            typer.echo(await operators.create_user(database, account, await hash_password(account.password)))
 
     run(work())
 
@@ -82,14 +96,15 @@ def list_() -> None:
 
 
 @app.command(name="password")
-def password_(email: EmailArgument, password: PasswordOption) -> None:
+def password_(email: EmailArgument, password: PasswordOption = "") -> None:
     """Set a new password. Every session of the account ends."""
 
     async def work() -> None:
         from app.services.accounts import operators
 
         async with open_database() as database:
-            await operators.set_user_password(database, email, await hash_password(password))
+            await operators.find_user(database, email)  # before it asks for a password
+            await operators.set_user_password(database, email, await hash_password(ask_password(password)))
 
     run(work())
 

@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +25,9 @@ MAX_PAYLOAD = 7_900  # bytes; NOTIFY takes 7,999
 NOTIFY_PAUSE = 0.02  # seconds between two notifications
 RECONNECT_SECONDS = 2.0  # seconds
 KEEPALIVE_SECONDS = 15.0  # seconds without a notification after which the connection is tested
+# In pg_stat_activity, of the one connection that each of these keeps as long as it runs.
+SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM = "todo serve", "todo worker", "todo serve with worker"
+PROGRAM_NAMES = (SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM)
 NOTIFY_OWNERS = "select pg_notify($2, payload) from unnest($1::text[]) payload"
 
 # Called with owners; with None when any owner may have changed, because hints have been missed.
@@ -33,9 +37,13 @@ Listener = Callable[[Collection[str] | None], None]
 class ChangeNotifications:
     """An async context manager. Without a direct connection to the database hints stay within this process."""
 
-    def __init__(self, options: ConnectOptions) -> None:
-        """Takes ``options`` of a direct connection: LISTEN needs one session (no pooler)."""
-        self._options = options
+    def __init__(self, options: ConnectOptions, *, program: str) -> None:
+        """Takes ``options`` of a direct connection: LISTEN needs one session (no pooler).
+
+        ``program``, one of PROGRAM_NAMES, is how other commands see that it runs.
+        """
+        named = {**options.server_settings, "application_name": program}
+        self._options = replace(options, server_settings=named)
         self._listeners: list[Listener] = []
         self._fresh: set[str] = set()
         self._outbox: set[str] = set()

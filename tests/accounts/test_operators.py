@@ -52,6 +52,33 @@ async def test_todo_user_creates_lists_and_disables_accounts(ann: Visitor, envir
     assert (await new.login()).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("create", "nobody"), "todo: email: Expected an e-mail address"),
+        (("create", "a@example.com", "--timezone", "Berlin"), "todo: timezone: Expected"),
+        (("password", "no-account@example.com"), "todo: there is no account with the e-mail no-account@example.com"),
+    ],
+)
+async def test_todo_user_asks_for_a_password_only_when_the_rest_is_right(
+    ann: Visitor, environment: dict[str, str], arguments: tuple[str, ...], said: str
+) -> None:
+    refused = await todo(environment, "user", *arguments)
+    assert refused.returncode == 1
+    assert refused.stderr.decode().startswith(said)
+    assert b"Password" not in refused.stdout + refused.stderr
+    taken = await todo(environment, "user", "create", ann.email)
+    assert taken.stderr.decode().strip() == "todo: There is an account with this e-mail already."
+    assert b"Password" not in taken.stdout
+
+
+async def test_todo_user_help_does_not_require_what_it_asks_for(environment: dict[str, str]) -> None:
+    shown = (await todo({**environment, "COLUMNS": "200"}, "user", "create", "--help")).stdout.decode()
+    (line,) = [line for line in shown.splitlines() if "--password" in line]
+    assert "Asked for, twice, when left out." in line
+    assert "required" not in line
+
+
 async def test_todo_user_sets_passwords_and_deletes_accounts(ann: Visitor, environment: dict[str, str]) -> None:
     weak = await todo(environment, "user", "password", ann.email, "--password", "password")
     assert weak.returncode == 1

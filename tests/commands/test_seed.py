@@ -12,7 +12,8 @@ import pytest
 
 from app.commands.seed.life import DemoData
 from app.config import Settings
-from tests.processes import run_todo
+from tests.databases import Databases, rows
+from tests.processes import run_todo, service
 from tests.support import SECRET, Person
 
 pytestmark = pytest.mark.slow
@@ -118,3 +119,46 @@ async def test_the_demo_account_can_log_in_with_the_printed_password(
     wrong = run_todo("seed", "--email", "nobody", cwd=tmp_path, **options(settings))
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("todo: email: Expected an e-mail address")
+
+
+async def test_a_database_that_no_service_uses_is_refused_unless_offline(
+    databases: Databases, tmp_path: Path, migrated: str
+) -> None:
+    alone = await databases.create(template=migrated)
+    settings = {"database_url": alone.dsn, "jwt_secret": SECRET}
+    refused = run_todo("seed", "--tasks", "12", cwd=tmp_path, **settings)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("todo: no running 'todo serve' uses the database ")
+    assert "--offline" in refused.stderr
+    assert await rows(alone, "select count(*) from accounts") == [(0,)]
+    filled = run_todo("seed", "--tasks", "12", "--offline", cwd=tmp_path, **settings)
+    assert filled.returncode == 0, filled.stderr
+    assert f"the database {alone.dsn.rpartition('/')[2].partition('?')[0]} of " in filled.stdout
+    again = run_todo("seed", "--offline", cwd=tmp_path, **settings)
+    assert again.returncode == 1
+    assert "demo@example.com has tasks already" in again.stderr
+    assert "'todo user password demo@example.com' sets a new password" in again.stderr
+
+
+def test_no_second_database_is_made_where_none_is_served(tmp_path: Path) -> None:
+    """The service runs with another DATA_DIR: what seed would make in ./data, nobody would ever see."""
+    refused = run_todo("seed", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert f"uses the embedded PostgreSQL of {tmp_path / 'data'}" in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_account_of_a_served_folder_is_told_with_its_address(tmp_path: Path) -> None:
+    with service(tmp_path, data_dir=tmp_path / "d") as running:
+        running.ready()
+        assert f"/app   (for a demo account with tasks: DATA_DIR={tmp_path / 'd'} " in running.banner
+        missed = run_todo("seed", cwd=tmp_path)
+        assert missed.returncode == 1
+        made = run_todo("seed", "--tasks", "12", cwd=tmp_path, data_dir=tmp_path / "d", port=running.port)
+        assert made.returncode == 0, made.stderr
+        assert f"at http://127.0.0.1:{running.port}/app" in made.stdout
+        signed = run_todo("token", "--email", "demo@example.com", cwd=tmp_path, data_dir=tmp_path / "d")
+        assert len(running.get("/api/me/projects", token=signed.stdout.strip()).json()) == 6
+        unknown = run_todo("token", "--email", "no@example.com", cwd=tmp_path, data_dir=tmp_path / "d")
+        assert (unknown.returncode, unknown.stdout) == (1, "")
+        assert "no account with the e-mail no@example.com" in unknown.stderr

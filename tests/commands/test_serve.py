@@ -18,7 +18,7 @@ import pytest
 from app.commands.serve import UNREAD_TIMEOUT_MS, _listen
 from app.db.connection_options import ConnectOptions
 from tests.ports import free_port
-from tests.processes import START, environment, postgres_in, run_python, run_todo, service, wait_until
+from tests.processes import START, TODO, environment, postgres_in, run_python, run_todo, service, wait_until
 from tests.support import SECRET
 
 pytestmark = pytest.mark.slow
@@ -211,6 +211,22 @@ async def test_the_banner_names_the_address_that_the_service_listens_on(
         assert "Bearer $TOKEN" in running.banner  # only the issuer can sign one
         assert "/docs" not in running.banner
         assert running.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_host_and_port_of_the_command_line_win(tmp_path: Path, postgres: ConnectOptions, workers: int) -> None:
+    (tmp_path / ".env").write_text("PORT=1\nHOST=192.0.2.1\nLIST_SHPE=array\n")
+    port, taken = free_port(), free_port()
+    command = (str(TODO), "serve", "--host", "127.0.0.1", "--port", str(port))
+    with service(
+        tmp_path, command=command, port=taken, database_url=postgres.dsn, jwt_secret=SECRET, web_concurrency=workers
+    ) as running:
+        running.ready()
+        assert f"Todo     http://127.0.0.1:{port} " in running.banner
+        assert f"Client   http://127.0.0.1:{port}/app\n" in running.banner
+        running.port = port
+        assert running.get("/health").status_code == 200
+        assert running.log.count("note: LIST_SHPE in .env is no setting") == 1
 
 
 async def test_the_service_can_listen_on_ipv6(tmp_path: Path, postgres: ConnectOptions) -> None:

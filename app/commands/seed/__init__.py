@@ -16,14 +16,17 @@ def seed(
     number: Annotated[int, typer.Option("--seed", help="The same number on the same day makes the same data.")] = 1,
     timezone: Annotated[str, typer.Option(help="Time zone of a new account: an IANA name.")] = "UTC",
     again: Annotated[bool, typer.Option("--again", help="Also for a user who has tasks; these stay.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Also fill a database that no running 'todo serve' uses.")
+    ] = False,
 ) -> None:
     """Create demo data: projects, tasks done, due, overdue and recurring, subtasks, comments and a trash."""
     from app.commands.seed.demo_user import fill_demo_user
 
-    description_max = read_settings().description_max
+    settings = read_settings(check_names=True)
     run(
         fill_demo_user(
-            user=user, email=email, tasks=tasks, number=number, timezone=timezone, again=again,
-            description_max=description_max,
+            settings, user=user, email=email, tasks=tasks, number=number, timezone=timezone, again=again,
+            offline=offline,
         )
     )  # fmt: skip

@@ -1,12 +1,13 @@
 """The operator's management of accounts, from the command line."""
 
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import text
 
 from app.db.compiled import CompiledStatement
 from app.db.database import Database
-from app.errors import AccountNotFound
+from app.errors import AccountNotFound, EmailTaken
 from app.models.accounts import AccountCreate, fold_email
 from app.services.accounts.passwords import set_password
 from app.services.accounts.profile import FIND_ACCOUNT_ID, create_account
@@ -46,6 +47,13 @@ async def find_user(database: Database, email: str) -> str:
         raise AccountNotFound(f"there is no account with the e-mail {email}")
     user_id: str = row.user_id
     return user_id
+
+
+async def refuse_taken_email(database: Database, email: str) -> None:
+    """Raises EmailTaken if there is an account with this e-mail."""
+    with suppress(AccountNotFound):
+        await find_user(database, email)
+        raise EmailTaken
 
 
 async def set_user_password(database: Database, email: str, password_hash: str) -> None:

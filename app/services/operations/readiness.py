@@ -9,10 +9,17 @@ from sqlalchemy import text
 from app.db.compiled import CompiledStatement
 from app.db.database import NO_OWNER, Database
 from app.db.migrations import head_revision
+from app.db.notifications import PROGRAM_NAMES
 from app.errors import AppError, SchemaMismatch
 
 SELECT_SCHEMA_REVISION = CompiledStatement(text("select version_num from alembic_version"))
 SELECT_SERVER_VERSION = CompiledStatement(text("select cast(current_setting('server_version_num') as integer) / 10000"))
+SELECT_RUNNING_PROGRAMS = CompiledStatement(
+    text("""
+    select application_name from pg_stat_activity
+    where datname = current_database() and application_name = any(cast(:names as text[]))
+""")
+)
 RESULT_LIFE = 1.0  # seconds
 
 
@@ -43,6 +50,12 @@ async def _check_database(database: Database) -> AppError | None:
             return None if (await session.exec(SELECT_SCHEMA_REVISION)).first() == head_revision() else SchemaMismatch()
     except AppError as error:
         return error
+
+
+async def find_running_programs(database: Database) -> list[str]:
+    """Returns which of PROGRAM_NAMES use this database now, each process once. Those behind a pooler are not seen."""
+    async with database.transaction(NO_OWNER, read_only=True) as session:
+        return (await session.exec(SELECT_RUNNING_PROGRAMS, {"names": list(PROGRAM_NAMES)})).all()
 
 
 _READINESS_OF: "WeakKeyDictionary[Database, Readiness]" = WeakKeyDictionary()
