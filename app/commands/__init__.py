@@ -152,7 +152,10 @@ def openapi() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check configuration, database, schema and isolation: one line each. Exit status 1 when one of them fails."""
+    """Check settings, database, isolation, mail, keys, model, public URL and worker: one line each.
+
+    Exit status 1 when one of them fails.
+    """
     import contextlib
 
     from pydantic import ValidationError

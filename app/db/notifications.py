@@ -27,7 +27,7 @@ RECONNECT_SECONDS = 2.0  # seconds
 KEEPALIVE_SECONDS = 15.0  # seconds without a notification after which the connection is tested
 # In pg_stat_activity, of the one connection that each of these keeps as long as it runs.
 SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM = "todo serve", "todo worker", "todo serve with worker"
-PROGRAM_NAMES = (SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM)
+RUNNING_PROGRAMS = (SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_PROGRAM)
 NOTIFY_OWNERS = "select pg_notify($2, payload) from unnest($1::text[]) payload"
 
 # Called with owners; with None when any owner may have changed, because hints have been missed.
@@ -40,7 +40,7 @@ class ChangeNotifications:
     def __init__(self, options: ConnectOptions, *, program: str) -> None:
         """Takes ``options`` of a direct connection: LISTEN needs one session (no pooler).
 
-        ``program``, one of PROGRAM_NAMES, is how other commands see that it runs.
+        ``program``, one of RUNNING_PROGRAMS, is how other commands see that it runs.
         """
         named = {**options.server_settings, "application_name": program}
         self._options = replace(options, server_settings=named)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from app.config import Settings
@@ -48,28 +49,39 @@ class Mailer:
     async def _send(self, to: str, subject: str, text: str) -> None:
         import aiosmtplib  # 1 MB of memory, which a service without a mail server does not need
 
-        assert self._settings.smtp_url is not None
-        server = urlsplit(self._settings.smtp_url.get_secret_value())
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self._settings.mail_from, to, subject
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
         message.set_content(text)
-        # A password is never sent over a network unencrypted, whatever the server offers.
-        must_encrypt = bool(server.username) and server.hostname not in LOCAL_HOSTS
-        port = server.port or (465 if server.scheme == "smtps" else 587 if must_encrypt else 25)
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=server.hostname,
-                sock=await connect_socket(server.hostname or "localhost", port),
-                username=unquote(server.username) if server.username else None,
-                password=unquote(server.password) if server.password else None,
-                use_tls=server.scheme == "smtps",
-                start_tls=False if server.scheme == "smtps" else (True if must_encrypt else None),
-                timeout=SMTP_TIMEOUT,
-            )
+            await aiosmtplib.send(message, **await _connect(self._settings), timeout=SMTP_TIMEOUT)
         except Exception as error:  # the operator can act on any failure, the user cannot
             log.error("cannot send mail: %s", describe_mail_error(error))
+
+
+async def _connect(settings: Settings) -> dict[str, Any]:
+    """Connects to the mail server; returns the options of aiosmtplib that continue from there."""
+    assert settings.smtp_url is not None
+    server = urlsplit(settings.smtp_url.get_secret_value())
+    # A password is never sent over a network unencrypted, whatever the server offers.
+    must_encrypt = bool(server.username) and server.hostname not in LOCAL_HOSTS
+    port = server.port or (465 if server.scheme == "smtps" else 587 if must_encrypt else 25)
+    return {
+        "hostname": server.hostname,
+        "sock": await connect_socket(server.hostname or "localhost", port),
+        "username": unquote(server.username) if server.username else None,
+        "password": unquote(server.password) if server.password else None,
+        "use_tls": server.scheme == "smtps",
+        "start_tls": False if server.scheme == "smtps" else (True if must_encrypt else None),
+    }
+
+
+async def check_mail_server(settings: Settings) -> None:
+    """Connects to the mail server and logs in, without sending. Raises any error of the library or the server."""
+    import aiosmtplib
+
+    async with aiosmtplib.SMTP(**await _connect(settings), timeout=SMTP_TIMEOUT) as client:
+        await client.noop()
 
 
 def describe_mail_error(error: BaseException) -> str:

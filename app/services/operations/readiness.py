@@ -9,7 +9,7 @@ from sqlalchemy import text
 from app.db.compiled import CompiledStatement
 from app.db.database import NO_OWNER, Database
 from app.db.migrations import head_revision
-from app.db.notifications import PROGRAM_NAMES
+from app.db.notifications import RUNNING_PROGRAMS
 from app.errors import AppError, SchemaMismatch
 
 SELECT_SCHEMA_REVISION = CompiledStatement(text("select version_num from alembic_version"))
@@ -53,9 +53,9 @@ async def _check_database(database: Database) -> AppError | None:
 
 
 async def find_running_programs(database: Database) -> list[str]:
-    """Returns which of PROGRAM_NAMES use this database now, each process once. Those behind a pooler are not seen."""
+    """Returns which of RUNNING_PROGRAMS use this database now, each process once. Those behind a pooler are not seen."""
     async with database.transaction(NO_OWNER, read_only=True) as session:
-        return (await session.exec(SELECT_RUNNING_PROGRAMS, {"names": list(PROGRAM_NAMES)})).all()
+        return (await session.exec(SELECT_RUNNING_PROGRAMS, {"names": list(RUNNING_PROGRAMS)})).all()
 
 
 _READINESS_OF: "WeakKeyDictionary[Database, Readiness]" = WeakKeyDictionary()

@@ -1,46 +1,59 @@
 """``todo doctor``: checks of an installation, one line each."""
 
-import shutil
+import asyncio
 from contextlib import AsyncExitStack
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from app.auth.access_tokens import TokenIssuer
 from app.auth.signing_keys import load_secret
+from app.clock import now
+from app.commands.common import describe_unreadable_file
+from app.commands.doctor.finding import Finding
+from app.commands.doctor.outside import check_surroundings
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, find_tools
 from app.db.connect import database_options
 from app.db.connection_options import ConnectOptions
-from app.db.database import NO_OWNER, Database
+from app.db.database import NO_OWNER, WORKER_ROLE, Database
+from app.db.notifications import SERVER_PROGRAM
 from app.errors import AppError
+from app.observability.setting_names import find_setting_problems
 from app.observability.startup_errors import describe_failure, describe_invalid_settings
 from app.services.operations.isolation_check import NotIsolated, verify_isolation
-from app.services.operations.readiness import SELECT_SERVER_VERSION
+from app.services.operations.readiness import SELECT_SERVER_VERSION, find_running_programs
+from app.services.tasks.reminders import find_upcoming
+from app.services.webhooks.deliveries import find_due_webhooks
 
-MIN_FREE_BYTES = 512 * 2**20  # bytes that PostgreSQL should find free
-
-
-class Finding(NamedTuple):
-    name: str
-    ok: bool
-    text: str
+LATE_SECONDS = 60.0  # seconds after which work that is due should have been done
 
 
 async def run_checks() -> list[Finding]:
     """Runs the checks in order; one that needs a failed one is left out."""
-    findings: list[Finding] = []
     try:
         settings = get_settings()
         secret = load_secret(settings)
     except ValidationError as error:
-        return [Finding("configuration", False, "; ".join(describe_invalid_settings(error)))]
+        return [Finding("configuration", False, "; ".join(describe_invalid_settings(error))), *_check_names()]
+    except UnicodeDecodeError as error:
+        return [Finding("configuration", False, describe_unreadable_file(error))]
     except (OSError, ValueError) as error:
         return [Finding("configuration", False, describe_failure(error))]
-    findings.append(Finding("configuration", True, _describe(settings, secret)))
-    findings += [_check_accounts(settings), _check_mail(settings)]
+    first = [Finding("configuration", True, _describe(settings, secret)), *_check_names(), _check_accounts(settings)]
+    surroundings, database = await asyncio.gather(check_surroundings(settings), _check_database(settings))
+    return [*first, *surroundings, *database]
+
+
+def _check_names() -> list[Finding]:
+    """Names that other programs may have put into .env are no mistake of this service's operator."""
+    problems = find_setting_problems()
+    is_fine = all("of this service" in sentence for sentence in problems)
+    return [Finding("settings", is_fine, "; ".join(problems))] if problems else []
+
+
+async def _check_database(settings: Settings) -> list[Finding]:
+    findings: list[Finding] = []
     async with AsyncExitStack() as stack:
         try:
             options = await stack.enter_async_context(database_options(settings))
@@ -53,9 +66,8 @@ async def run_checks() -> list[Finding]:
         findings.append(await _check_schema(options))
         if findings[-1].ok:
             findings.append(await _check_isolation(database))
+            findings += await _check_worker(settings, database)
         findings.append(await _check_backup(database))
-        if settings.embedded:
-            findings.append(_check_disk(settings))
     return findings
 
 
@@ -76,16 +88,6 @@ def _check_accounts(settings: Settings) -> Finding:
     return Finding(
         "accounts", True, f"registration {settings.registration}, tokens {issuer.algorithm} by {issuer.issuer}"
     )
-
-
-def _check_mail(settings: Settings) -> Finding:
-    if settings.smtp_url is not None:
-        server = urlsplit(settings.smtp_url.get_secret_value())
-        return Finding("mail", True, f"by {server.scheme}://{server.hostname} as {settings.mail_from}")
-    if settings.logs_mail:
-        return Finding("mail", True, "to the log, reset tokens included: for development. Set SMTP_URL to send it")
-    text = "none: a forgotten password is answered 503. Set SMTP_URL"
-    return Finding("mail", settings.registration != "mail", text)
 
 
 async def _check_schema(options: ConnectOptions) -> Finding:
@@ -115,6 +117,23 @@ async def _check_backup(database: Database) -> Finding:
     return Finding("backup", True, f"'todo dump' by pg_dump {tools.major}, the server is {server}")
 
 
-def _check_disk(settings: Settings) -> Finding:
-    free = shutil.disk_usage(settings.data_dir).free
-    return Finding("disk", free >= MIN_FREE_BYTES, f"{free / 2**30:.1f} GiB free for {settings.data_dir}")
+async def _check_worker(settings: Settings, database: Database) -> list[Finding]:
+    """Checks whether due work is done. Nothing is found where no service runs and nothing is late."""
+    try:
+        running = await find_running_programs(database)
+        async with database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
+            upcoming = await find_upcoming(session, NO_OWNER, without=[])
+            webhooks = await find_due_webhooks(session, NO_OWNER, owners=None, busy=[])
+    except AppError as error:
+        return [Finding("worker", False, describe_failure(error))]
+    working = [program for program in running if program != SERVER_PROGRAM]
+    late = max(0.0, (now() - upcoming[0].at).total_seconds()) if upcoming else 0.0
+    due = f"{len(webhooks)} webhooks are due, and the oldest reminder is {late:.0f} s late"
+    if late > LATE_SECONDS or (webhooks and running and not working):
+        remedy = "is it overloaded?" if working else "none runs: start 'todo worker', or serve with WORKER=inside"
+        return [Finding("worker", False, f"{due}: {remedy}")]
+    if working:
+        return [Finding("worker", True, f"{', '.join(sorted(set(working)))}: {due}")]
+    if running or settings.worker == "off":
+        return [Finding("worker", False, "none runs, and WORKER=off: start 'todo worker', or set WORKER=inside")]
+    return []
