@@ -188,7 +188,12 @@ class Settings(BaseSettings):
     list_shape: Literal["array", "envelope"] = Field(
         "array", description="Lists: a JSON array, or an object {tasks, total, ...}."
     )
-    unknown_fields: Literal["refuse", "ignore"] = Field("refuse", description="Unknown fields in body or query.")
+    unknown_fields: Literal["refuse", "ignore"] = Field(
+        "refuse", description="Unknown fields in body or query. ignore: X-Ignored-Fields names them in the response."
+    )
+    completed_name: Literal["completed", "both"] = Field(
+        "completed", description="Of tasks in responses. both: also is_completed. Requests may have either."
+    )
     description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     import_limit: int = Field(67_108_864, ge=1024, description="Largest file to import, in bytes.")

@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from app.config import Settings, get_settings
-from app.http.middleware import Cors, ErrorMiddleware, RequestContextMiddleware
+from app.http.middleware import CompletedNameMiddleware, Cors, ErrorMiddleware, RequestContextMiddleware
 from app.http.openapi.document import install_openapi
 from app.http.problems import install_problems
 from app.http.proxies import ProxyMiddleware
@@ -74,7 +74,8 @@ ALLOWED_HEADERS = [
 ]  # fmt: skip
 EXPOSED_HEADERS = [
     "Allow", "Content-Disposition", "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy",
-    "Retry-After", "WWW-Authenticate", "X-Conversation-Id", "X-Request-ID", "X-Revision", "X-Total-Count",
+    "Retry-After", "WWW-Authenticate", "X-Conversation-Id", "X-Ignored-Fields", "X-Request-ID", "X-Revision",
+    "X-Total-Count",
 ]  # fmt: skip
 
 
@@ -114,6 +115,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Adds the middleware, outermost last."""
     # CORS is inside RequestContextMiddleware, so that preflight responses also have a request id.
+    if settings.completed_name == "both":
+        app.add_middleware(CompletedNameMiddleware)
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(
         Cors,

@@ -28,7 +28,11 @@ class SessionEnded(AppError):
 class LoginFailed(AppError):
     """An unknown e-mail and a wrong password get this one error, so that it does not disclose who has an account."""
 
-    kind, code, message = ErrorKind.UNAUTHENTICATED, "login_failed", "E-mail or password is wrong."
+    kind, code, message = (
+        ErrorKind.UNAUTHENTICATED,
+        "login_failed",
+        "Invalid email or password: one is incorrect.",
+    )
 
 
 class WrongPassword(AppError):

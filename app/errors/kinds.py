@@ -85,4 +85,4 @@ class StorageFull(AppError):
 
 class NotYourPath(AppError):
     kind, code = ErrorKind.FORBIDDEN, "forbidden"
-    message = "Access denied: not authorized to access this user's resources"
+    message = "Access denied: Not authorized to access this user's resources"

@@ -89,6 +89,7 @@ def problem(
         "type": f"urn:todo:problem:{code}",
         "title": STATUS_TITLES.get(status, "Error"),
         "status": status,
+        "status_code": status,
         "detail": detail[:DETAIL_MAX],
         "code": code,
         "request_id": request_id(),

@@ -17,6 +17,7 @@ from app.services.accounts.context import AuthContext
 from app.services.accounts.sessions import IssuedTokens
 
 COOKIE_NAME, COOKIE_PATH, COOKIE_REQUEST_HEADER = "todo_refresh", "/api/auth", "x-refresh-cookie"
+USER_FIELDS_BESIDE = ("id", "email", "name", "created_at")  # of ``user``, for front-ends that read them there
 LOOPBACK_PATTERN = re.compile(r"127(\.\d+){3}|::1")
 
 
@@ -114,6 +115,7 @@ def token_pair_response(
         "expires_in": pair.expires_in,
         "refresh_token": None if in_cookie else pair.refresh_token,
         "user": pair.user,
+        **{name: pair.user[name] for name in USER_FIELDS_BESIDE},
     }
     response = Json(body, status)
     if in_cookie:

@@ -9,7 +9,8 @@ The differences:
 * the session of the request is committed before the response is sent, and rolled back when the endpoint raises.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Set
 from functools import cache
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
 from app.errors import AppError, Contention
-from app.errors.findings import locate_errors
+from app.errors.findings import FINDING_NAME_MAX, locate_errors
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
@@ -35,6 +36,7 @@ from app.http.shown_revisions import SHOWN_REVISION, follow_up, note_failure
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 Endpoint = Callable[..., Awaitable[Response]]
 MAX_CACHED_QUERIES = 1024
+IGNORED_FIELDS_KEY, IGNORED_FIELDS_MAX = "ignored_fields", 20  # in the scope; names in a response
 
 
 class DirectRoute(APIRoute):
@@ -81,6 +83,8 @@ class DirectRoute(APIRoute):
                 if errors:
                     raise RequestValidationError(errors)
                 response = await _call_with_retries(endpoint, values, request)
+                if IGNORED_FIELDS_KEY in request.scope:
+                    response.headers["X-Ignored-Fields"] = _ignored_names(request)
                 if idempotent:
                     await idempotent.keep(request.scope["session"], response)
             except BaseException as error:
@@ -214,13 +218,16 @@ def _query_model(field: Any) -> Bind:
     def bind(request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         lenient: bool = request.app.state.settings.unknown_fields == "ignore"
         key = (request.scope["query_string"], lenient)
+        if lenient:
+            _note_ignored(request, request.query_params.keys() - known_names(model))
         if (found := parsed.get(key)) is not None:
             values[name] = found
             return
+        sent = _query_dict(request, model, lenient)
         try:
-            values[name] = model.model_validate(_query_dict(request, model, lenient))
+            values[name] = model.model_validate(sent)
         except ValidationError as error:
-            errors.extend(locate_errors(error, _query_dict(request, model, lenient), "query"))
+            errors.extend(locate_errors(error, sent, "query"))
             return
         if len(key[0]) <= MAX_CACHED_QUERY_BYTES:
             if len(parsed) >= MAX_CACHED_QUERIES:
@@ -230,10 +237,23 @@ def _query_model(field: Any) -> Bind:
     return bind
 
 
+def _note_ignored(request: Request, names: Set[str]) -> None:
+    """Notes names that UNKNOWN_FIELDS=ignore drops, for the response: a filter that is dropped widens a list."""
+    if names:
+        request.scope.setdefault(IGNORED_FIELDS_KEY, set()).update(names)
+
+
+def _ignored_names(request: Request) -> str:
+    """Returns the ignored names as a JSON array in ASCII: they are what a client made up."""
+    names = sorted(request.scope[IGNORED_FIELDS_KEY])[:IGNORED_FIELDS_MAX]
+    return json.dumps([name[:FINDING_NAME_MAX] for name in names]).replace("\x7f", r"\u007f")
+
+
 @cache
 def known_names(model: type[BaseModel]) -> frozenset[str]:
-    """Returns the names that a query may use: the fields and their aliases."""
-    return frozenset(model.model_fields) | frozenset(getattr(model, "ALIASES", ()))
+    """Returns the names that a query or a body may use: fields, their aliases, and those that are read-only."""
+    others = (getattr(model, name, ()) for name in ("ALIASES", "READ_ONLY"))
+    return frozenset(model.model_fields).union(*others)
 
 
 def _query_dict(request: Request, model: type[BaseModel], lenient: bool) -> dict[str, Any]:
@@ -260,6 +280,7 @@ def _body(field: Any, most: int) -> Bind:
             values[name] = field.get_default()
             return
         if settings.unknown_fields == "ignore" and isinstance(data, dict) and known is not None:
+            _note_ignored(request, data.keys() - known)
             data = {key: value for key, value in data.items() if key in known}
         try:
             values[name] = adapter.validate_python(data, context={"description_max": settings.description_max})
@@ -270,6 +291,6 @@ def _body(field: Any, most: int) -> Bind:
 
 
 def _body_names(annotation: Any) -> frozenset[str] | None:
-    """Returns the fields of the body's model, also of an optional one (``Model | None``); None when it is no model."""
+    """Returns the names that a body may use, also of an optional model (``Model | None``); None when it is no model."""
     models = [kind for kind in (get_args(annotation) or (annotation,)) if hasattr(kind, "model_fields")]
-    return frozenset().union(*(kind.model_fields for kind in models)) if models else None
+    return frozenset().union(*map(known_names, models)) if models else None

@@ -1,9 +1,10 @@
 """Tasks: the table and the shapes in which they are written and read."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictBool, model_validator
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -22,6 +23,7 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.task_aliases import BODY_ALIASES, READ_ONLY_ALIASES, resolve_aliases
 from app.models.task_fields import (
     TAGS_MAX,
     TITLE_MAX,
@@ -206,9 +208,19 @@ WRITABLE_FIELDS |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
 class TaskBody(IgnoresReadOnlyFields):
-    """Read-only fields of a response may be sent back; they are ignored."""
+    """Read-only fields of a response may be sent back; they are ignored. Fields may have other names."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(TaskRead.model_fields) - WRITABLE_FIELDS | {"deleted_at"}
+    ALIASES: ClassVar[Mapping[str, str]] = BODY_ALIASES
+    READ_ONLY: ClassVar[frozenset[str]] = (
+        frozenset(TaskRead.model_fields) - WRITABLE_FIELDS | {"deleted_at"} | READ_ONLY_ALIASES
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_aliases(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or cls.ALIASES.keys().isdisjoint(data):
+            return data
+        return resolve_aliases(data, cls.ALIASES)
 
 
 class TaskCreate(TaskBody):

@@ -18,7 +18,7 @@ from app.services.accounts.refresh import refresh_session
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute)
 
 LOGIN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: {"description": "E-mail or password is wrong."},
+    401: {"description": "Invalid email or password."},
     **LOGIN_THROTTLED,
 }
 DISABLED_RESPONSES: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}

@@ -72,6 +72,12 @@ async def list_conversations(owner: Owner, session: ReadSession, query: Annotate
     return Json(found)
 
 
+@router.get("/conversations/{conversation_id}", response_model=ConversationRead)
+async def get_conversation(owner: Owner, session: ReadSession, conversation_id: ConversationId) -> Response:
+    """Returns one conversation, without its messages."""
+    return Json(await conversations.get_conversation(session, owner, conversation_id))
+
+
 @router.get("/conversations/{conversation_id}/messages", response_model=list[MessageRead])
 async def list_messages(
     owner: Owner, session: ReadSession, conversation_id: ConversationId, query: Annotated[BeforeQuery, Query()]

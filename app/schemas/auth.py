@@ -93,10 +93,17 @@ class JsonWebKeySet(BaseModel):
 
 
 class TokenPair(BaseModel):
-    """``expires_in`` is the life of the access token in seconds. ``refresh_token`` is null in cookie mode."""
+    """``expires_in`` is the life of the access token in seconds. ``refresh_token`` is null in cookie mode.
+
+    The last four fields are those of ``user``.
+    """
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"
     expires_in: int
     refresh_token: str | None
     user: AccountRead
+    id: str
+    email: str
+    name: str
+    created_at: Instant

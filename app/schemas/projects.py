@@ -37,7 +37,7 @@ class ProjectDeletion(RequestModel):
     def _both_or_neither(self) -> "ProjectDeletion":
         if (self.tasks is ProjectTasksAction.MOVE) != (self.to is not None):
             raise field_error(
-                "to", "move_where", "tasks=move needs to (a project's id or inbox), tasks=trash takes none."
+                "to", "move_where", "With tasks=move send to, a project's id or inbox; else leave it out."
             )
         return self
 

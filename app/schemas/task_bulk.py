@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from app.models.task_aliases import BODY_ALIASES, resolve_aliases
 from app.models.task_fields import Description, DueDate, Priority, Tags
 from app.models.task_reminders import ReminderList
 from app.models.types import Int64, RequestModel, RowId, field_error
@@ -73,6 +74,11 @@ class BulkChange(RequestModel):
     project_id: RowId | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_aliases(cls, data: Any) -> Any:
+        return resolve_aliases(data, BODY_ALIASES) if isinstance(data, dict) else data
+
     @model_validator(mode="after")
     def _not_contradictory(self) -> Self:
         sent = self.model_fields_set
@@ -128,9 +134,11 @@ class BulkWrite(RequestModel):
         change = self.change
         takes_change = self.action in (BulkAction.UPDATE, BulkAction.MOVE)
         if takes_change != isinstance(change, BulkChange):
-            raise field_error("change", "bulk_change", "update and move need a change, the other actions take none.")
+            raise field_error(
+                "change", "bulk_change", "The actions update and move need a change, the others take none."
+            )
         if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE_FIELDS:
-            raise field_error("change", "bulk_move", "move takes project_id or parent_id.")
+            raise field_error("change", "bulk_move", "The action move takes project_id or parent_id.")
         return self
 
 

@@ -7,13 +7,23 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
 
-from app.models.task_aliases import CONDITION_ALIASES, FILTER_ALIASES, PAGE_ALIASES
+from app.models.task_aliases import (
+    CONDITION_ALIASES,
+    DONE_ALIASES,
+    FILTER_ALIASES,
+    PAGE_ALIASES,
+    SENT_NAMES,
+    SORT_ALIASES,
+    STATUS_ALIASES,
+    resolve_aliases,
+)
 from app.models.task_fields import TAG_MAX, TAGS_MAX, DueDate, Priority
 from app.models.types import RequestModel, cleaned, field_error
 from app.pagination import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 from app.schemas.queries import IdOrNone, PageQuery, QueryFlag, is_digits, parse_flag
 
 SEARCH_MAX = 200
+FLAG_ALIASES = {"completed", *DONE_ALIASES}  # of status
 
 
 class TaskStatusFilter(StrEnum):
@@ -78,15 +88,10 @@ class TaskConditions(RequestModel):
     def _resolve_aliases(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        resolved = {name: value for name, value in data.items() if name not in cls.ALIASES}
-        for alias in cls.ALIASES.keys() & data.keys():
-            name, value = cls.ALIASES[alias], data[alias]
-            if name in resolved:
-                both = {"alias": alias, "name": name}
-                raise field_error(alias, "alias_conflict", "{alias} and {name} mean the same: send one.", **both)
-            resolved[name] = _translate(alias, value, data)
-        if resolved.get("sort") == "created":
-            resolved["sort"] = TaskSort.CREATED_AT
+        resolved = resolve_aliases(_translate(data), cls.ALIASES)
+        for name, aliases in (("status", STATUS_ALIASES), ("sort", SORT_ALIASES)):
+            if isinstance(value := resolved.get(name), str):
+                resolved[name] = aliases.get(value, value)
         return resolved
 
     @property
@@ -133,13 +138,13 @@ class TaskQuery(PageQuery, TaskFilter):
     ALIASES: ClassVar[Mapping[str, str]] = PAGE_ALIASES
 
 
-def _translate(alias: str, value: Any, data: dict[str, Any]) -> Any:
-    """Converts the value of an alias into that of the parameter."""
-    if alias == "completed":
-        return _status(alias, value)
-    if alias == "page":
-        return _offset(alias, value, data.get("limit", LIMIT_DEFAULT))
-    return value
+def _translate(data: dict[str, Any]) -> dict[str, Any]:
+    """Returns ``data`` with the values of flags and pages as those of the parameters that they are aliases of."""
+    translated = {**data, **{alias: _status(alias, data[alias]) for alias in FLAG_ALIASES & data.keys()}}
+    if "page" in data:
+        limit = next((data[name] for name in ("limit", *SENT_NAMES["limit"]) if name in data), LIMIT_DEFAULT)
+        translated["page"] = _offset("page", data["page"], limit)
+    return translated
 
 
 def _status(alias: str, value: Any) -> TaskStatusFilter:

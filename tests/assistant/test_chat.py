@@ -140,6 +140,7 @@ async def test_conversations_are_listed_read_and_deleted(talk: Talking, sql: Any
     listed = (await alice.person.get("/conversations")).json()
     assert [each["id"] for each in listed] == ids
     assert listed[0]["title"] == "add number 2 tomorrow"
+    assert (await alice.person.get(f"/conversations/{ids[0]}")).json() == listed[0]
     assert [each["id"] for each in (await alice.person.get(f"/conversations?limit=1&before={ids[0]}")).json()] == [
         ids[1]
     ]
@@ -193,7 +194,7 @@ async def test_a_conversation_of_another_user_is_404(talk: Talking, bob: Person)
     eve.conversation_id = alice.conversation_id
     before = await alice.messages()
     assert_problem(await eve.send("what is open?"), 404, "conversation_not_found")
-    for method, path in (("GET", "/messages"), ("DELETE", "")):
+    for method, path in (("GET", ""), ("GET", "/messages"), ("DELETE", "")):
         answer = await bob.call(method, f"/conversations/{alice.conversation_id}{path}")
         assert_problem(answer, 404, "conversation_not_found")
     assert (await bob.get("/conversations")).json() == []

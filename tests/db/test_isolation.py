@@ -44,7 +44,7 @@ async def test_another_users_path_is_refused_before_any_query(
     monkeypatch.setattr(database, "begin", no_query)
     for path in (f"/api/{alice.subject}/tasks", f"/api/{alice.subject}/tasks/{task['id']}"):
         body = assert_problem(await bob.get(path), 403, "forbidden")
-        assert body["detail"] == "Access denied: not authorized to access this user's resources"
+        assert body["detail"] == "Access denied: Not authorized to access this user's resources"
 
 
 async def test_me_is_the_user_of_the_token(alice: Person, bob: Person) -> None:

@@ -17,6 +17,7 @@ import app.main  # noqa: F401 - with both, every module that defines an error is
 from app.errors import AppError, RefusalReason
 from app.errors.findings import EXPECTED_VALUES, OTHER_SENTENCES, UNEXPLAINED_ERROR
 from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
+from app.models.task_aliases import BODY_ALIASES, PAGE_ALIASES, SORT_ALIASES, STATUS_ALIASES
 from tests.db.test_statement_budget import BUDGET
 from tests.rules.test_architecture import module_of, sources
 
@@ -74,6 +75,21 @@ def own_findings() -> Iterator[tuple[str, str]]:
                     yield str(type_.value), eval(compile(ast.Expression(sentence), source.name, "eval"), names)
 
 
+def aliases_table() -> str:
+    tables = (
+        ("field of a task", BODY_ALIASES),
+        ("parameter of a list", PAGE_ALIASES),
+        ("value of `status`", STATUS_ALIASES),
+        ("value of `sort`", SORT_ALIASES),
+    )
+    text = "| where | name | also |\n|---|---|---|\n"
+    for where, aliases in tables:
+        for name in dict.fromkeys(aliases.values()):
+            others = ", ".join(f"`{alias}`" for alias, meant in aliases.items() if meant == name)
+            text += f"| {where} | `{name}` | {others} |\n"
+    return text
+
+
 def round_trips_table() -> str:
     text = "| Request | Body | Round trips |\n|---|---|--:|\n"
     for (method, path, body), trips in BUDGET.items():
@@ -91,6 +107,7 @@ TABLES: list[Any] = [
     ("accounts.md", "refusals", refusals_table),
     ("errors.md", "errors", errors_table),
     ("errors.md", "findings", findings_table),
+    ("drop-in.md", "aliases", aliases_table),
     ("performance.md", "round trips", round_trips_table),
 ]
 

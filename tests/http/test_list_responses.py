@@ -82,6 +82,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PasswordConfirmation": {"password": "x"},
     "PasswordChange": {"current_password": "x", "new_password": "correct horse battery"},
     "PasswordForgotten": {"email": "a@example.com"},
+    "EmailConfirmation": {"token": "x"},
     "PasswordReset": {"token": "x", "new_password": "correct horse battery"},
     "CommentBody": {"body": "x"},
     "Refresh": {"refresh_token": "x"},

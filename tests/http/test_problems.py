@@ -137,7 +137,7 @@ async def test_another_users_path_is_403_before_any_query_and_before_the_body(
     fresh.state.database = ForbiddenDatabase()
     answer = await visitor.call(method, concrete(path, "somebody-else"), content=b"{not json")
     problem = assert_problem(answer, 403, "forbidden")
-    assert problem["detail"] == "Access denied: not authorized to access this user's resources"
+    assert problem["detail"] == "Access denied: Not authorized to access this user's resources"
 
 
 @pytest.mark.parametrize("other", ["ALICE", "ME", "me%20", "me%00", "%6De%2F", "x" * 256])

@@ -48,6 +48,7 @@ class Problem(BaseModel):
     type: str
     title: str = Field(description="The status in words.")
     status: int
+    status_code: int = Field(description="The same as `status`.")
     detail: str = Field(description="What happened, for a person.")
     code: str = Field(description="What happened, for a program; stable.")
     request_id: str = Field(description="The same as in the X-Request-ID header and in the log.")

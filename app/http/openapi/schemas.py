@@ -33,8 +33,19 @@ def apply_settings(document: Json, settings: Settings) -> None:
     for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
         if schema := document["components"]["schemas"].get(name):
             _set_limit(schema["properties"]["description"], settings.description_max)
+    if settings.completed_name == "both":
+        for name in ("TaskRead", "TrashedTaskRead"):
+            _add_second_name(document["components"]["schemas"][name])
     if settings.list_shape == "envelope":
         _use_envelopes(document)
+
+
+def _add_second_name(schema: Json) -> None:
+    """Describes tasks as COMPLETED_NAME=both returns them."""
+    schema["properties"]["is_completed"] = {"type": "boolean", "description": "The same as `completed`."}
+    schema["required"].append("is_completed")
+    for example in schema.get("examples", ()):
+        example["is_completed"] = example["completed"]
 
 
 def _set_limit(schema: Json, limit: int) -> None:

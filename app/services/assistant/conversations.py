@@ -81,6 +81,7 @@ SELECT_MESSAGES = CompiledStatement(
     .limit(bindparam("limit"))
 )
 FIND_CONVERSATION = CompiledStatement(select(CONVERSATIONS.c.id).where(*IS_CONVERSATION))
+SELECT_CONVERSATION = CompiledStatement(select(*CONVERSATION_COLUMNS).where(*IS_CONVERSATION))
 SELECT_CONVERSATIONS = CompiledStatement(
     select(*CONVERSATION_COLUMNS)
     .where(CONVERSATIONS.c.user_id == OWNER, CONVERSATIONS.c.id < bindparam("before", type_=BigInteger))
@@ -135,6 +136,14 @@ async def list_conversations(session: Session, owner: str, *, before: int | None
     """Returns a page of conversations, newest first."""
     params = {"owner": owner, "before": before or MAX_ID, "limit": limit}
     return [ConversationRow(*row) for row in (await session.exec(SELECT_CONVERSATIONS, params)).all()]
+
+
+async def get_conversation(session: Session, owner: str, conversation_id: int) -> Any:
+    """Returns a conversation. Raises ConversationNotFound."""
+    found = (await session.exec(SELECT_CONVERSATION, {"owner": owner, "conversation_id": conversation_id})).first()
+    if found is None:
+        raise ConversationNotFound
+    return ConversationRow(*found)
 
 
 async def list_messages(
