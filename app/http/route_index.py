@@ -12,7 +12,7 @@ from app.http.routing import DirectRoute
 
 COUNTED_ELSEWHERE = UNLIMITED_PATHS | {"/mcp"}  # the MCP endpoint calls ``authenticate`` itself, which counts requests
 STATIC_PREFIXES = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
-PARAMETER_SEGMENT, REST_SEGMENTS = "", "/"  # no literal segment is one of these
+PARAMETER_SEGMENT, REST_SEGMENTS = "", None  # no literal segment is one of these
 
 
 class RouteIndex:
@@ -35,8 +35,9 @@ class RouteIndex:
             if segment.startswith("{"):
                 name, _, converter = segment[1:-1].partition(":")
                 names.append(name)
-                segment = REST_SEGMENTS if converter == "path" else PARAMETER_SEGMENT
-            node = node.setdefault(segment, {})
+                node = node.setdefault(REST_SEGMENTS if converter == "path" else PARAMETER_SEGMENT, {})
+            else:
+                node = node.setdefault(segment, {})
         for method in route.methods or ():
             # The first route that was added wins, as in the framework's router.
             node.setdefault(("method", method), (route, names))
@@ -67,16 +68,17 @@ class RouteIndex:
         """Returns the node for the path, empty when there is none, and the values of its parameters."""
         values: list[str] = []
         node = self.root
-        segments = _segments(scope)
-        for place, segment in enumerate(segments):
+        plain = not scope.get("root_path") and b"%2" not in (scope.get("raw_path") or b"")
+        segments = iter(scope["path"].split("/")[1:] if plain else _segments(scope))
+        for segment in segments:
             literal = node.get(segment) if segment else None
-            if literal is not None and segment != REST_SEGMENTS:
+            if literal is not None:
                 node = literal
             elif segment and PARAMETER_SEGMENT in node:
                 values.append(segment)
                 node = node[PARAMETER_SEGMENT]
             elif REST_SEGMENTS in node:
-                values.append("/".join(segments[place:]))
+                values.append("/".join([segment, *segments]))
                 return node[REST_SEGMENTS], values
             else:
                 return {}, []
@@ -84,15 +86,12 @@ class RouteIndex:
 
 
 def _segments(scope: Scope) -> list[str]:
-    """Returns the segments of the path, decoded. An encoded slash belongs to its segment: a user id may have one."""
+    """Returns the segments of a path, decoded. An encoded slash belongs to its segment: a user id may have one."""
     raw: bytes = scope.get("raw_path") or b""
     if b"%2F" in raw or b"%2f" in raw:
         path = raw.decode("latin-1").rstrip("/").removeprefix(prefix_of(scope))
         return [unquote(segment) for segment in path.split("/")[1:]]
-    path = scope["path"]
-    if prefix := prefix_of(scope):
-        path = path.removeprefix(prefix)
-    segments: list[str] = path.split("/")[1:]
+    segments: list[str] = scope["path"].removeprefix(prefix_of(scope)).split("/")[1:]
     return segments
 
 
