@@ -58,6 +58,19 @@ def test_compose_requires_secrets_from_the_environment() -> None:
                 assert re.search(r"\$\{\w+:\?", value), name
 
 
+def test_the_override_for_https_sets_what_the_service_reads_behind_a_proxy() -> None:
+    page = (ROOT / "docs/deploy.md").read_text()
+    override = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)[0])
+    given = override["services"]["todo"]["environment"]
+    assert set(given) == {"PUBLIC_URL", "FORWARDED_ALLOW_IPS"}
+    settings = Settings(_env_file=None, **{name.lower(): value for name, value in given.items()})
+    host = settings.public_origin.removeprefix("https://")
+    command = override["services"]["caddy"]["command"].split()
+    assert command[command.index("--from") + 1] == host
+    assert command[command.index("--to") + 1] == "todo:8000"
+    assert set(override["volumes"]) == {"caddy"}
+
+
 @pytest.mark.skipif(
     not shutil.which("docker")
     or subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode != 0,
