@@ -1,6 +1,7 @@
 """Dates as spreadsheets, apps and mail programs write them. A date that can be read in two ways is not read."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
@@ -66,6 +67,33 @@ def read_written_date(written: object, *, day_first: bool | None = None) -> Writ
     except (ValueError, OverflowError):
         return None
     return None
+
+
+@dataclass(slots=True)
+class DayOrder:
+    """The order of day and month in the dates with slashes of one file, as far as they show it.
+
+    ``default`` is the order where none of them does; it is then a guess.
+    """
+
+    day_first: bool | None = None
+    default: bool | None = None
+    ambiguous: str = ""
+    guessed: str = ""
+
+    def note(self, written: str) -> None:
+        """Notes a date that can be read in one way only: the others of the file are written alike."""
+        if (numbers := two_numbers_of(written)) is None or numbers[0] == numbers[1]:
+            return
+        if max(numbers) <= 12:
+            self.ambiguous = self.ambiguous or written
+        elif self.day_first is None or numbers[0] > 12:
+            self.day_first = numbers[0] > 12
+
+    def settle(self) -> None:
+        """Takes the default, if one is needed, before a file is read again."""
+        if self.day_first is None and self.ambiguous and self.default is not None:
+            self.day_first, self.guessed = self.default, self.ambiguous
 
 
 def two_numbers_of(text: str) -> tuple[int, int] | None:

@@ -27,7 +27,7 @@ from app.domain.quick_add.words import (
     ordinal,
     weekday,
 )
-from app.domain.recurrence.rule import MAX_INTERVAL, Frequency, Rule, Weekday, anchored
+from app.domain.recurrence.rule import MAX_INTERVAL, SHORTEST_MONTHS, Frequency, Rule, Weekday, anchored
 
 EVERY_WORDS = {"every", "each"}
 UNIT_FREQUENCIES = {
@@ -46,6 +46,8 @@ ADVERB_RULES = {
     "annually": Rule(Frequency.YEARLY),
 }
 _MONDAY_TO_FRIDAY = tuple(Weekday(0, day) for day in range(5))
+WORKDAY_NAMES = ("workday|weekday", "working|business day")
+FEWEST_WORKDAYS = 20  # of a month
 _LEAP_YEAR = 2028  # any leap year: it has every month and day
 
 
@@ -75,6 +77,33 @@ def _on_nth(_: Moment, rule: Rule, nth: int, number: int) -> Repeat | None:
     if rule.frequency is not Frequency.MONTHLY or not -1 <= nth <= 5:
         return None
     return Repeat(replace(rule, weekdays=(Weekday(nth, number),)))
+
+
+def _on_nth_of_year(_: Moment, nth: int, number: int, month: int) -> Repeat | None:
+    """Builds the rule of "every first monday of january"."""
+    return Repeat(replace(_YEARLY_RULE, months=(month,), weekdays=(Weekday(nth, number),))) if -1 <= nth <= 5 else None
+
+
+def _on_nth_workday(_: Moment, rule: Rule, nth: int) -> Repeat | None:
+    """Builds the rule of "every last workday"; a month has 20 of them at least."""
+    if rule.frequency is not Frequency.MONTHLY or not -1 <= nth <= FEWEST_WORKDAYS:
+        return None
+    return Repeat(replace(rule, weekdays=_MONDAY_TO_FRIDAY, positions=(nth,)))
+
+
+def _on_dates(_: Moment, dates: tuple[tuple[int, int], ...]) -> Repeat | None:
+    """Builds the rule of "every 14 jan, 15 jun": of all these days of all these months those that are listed."""
+    if any(day > SHORTEST_MONTHS[month] for month, day in dates):
+        return None  # with 29 February the places of the others would depend on the year
+    months, days = sorted({month for month, _ in dates}), sorted({day for _, day in dates})
+    every = [(month, day) for month in months for day in days if day <= SHORTEST_MONTHS[month]]
+    positions = tuple(place for place, each in enumerate(every, start=1) if each in dates)
+    is_all = len(every) == len(dates)
+    if not is_all and any(month == 2 and day > 28 for month in months for day in days):
+        return None
+    return Repeat(
+        replace(_YEARLY_RULE, months=tuple(months), month_days=tuple(days), positions=() if is_all else positions)
+    )
 
 
 def _on_last_day(_: Moment, rule: Rule) -> Repeat | None:
@@ -158,6 +187,19 @@ def _month_days(reading: Reading, index: int) -> Found | None:
     return (end, tuple(sorted(days))) if days else None
 
 
+def _several_dates(reading: Reading, index: int) -> Found | None:
+    """Reads ``14 jan, 15 jun and 1 sep``: two or more, without a year."""
+    dates: list[tuple[int, int]] = []
+    end = index
+    while found := CALENDAR_PHRASES.slot(reading, _after_joiner(reading, end) if dates else end):
+        month, day, year = found[1]
+        if year is not None or (month, day) in dates:
+            return None
+        end = found[0]
+        dates.append((month, day))
+    return (end, tuple(dates)) if len(dates) > 1 else None
+
+
 def _after_joiner(reading: Reading, index: int) -> int:
     if reading.word(index) == ",":
         index += 1
@@ -187,6 +229,7 @@ _REPEAT_SLOTS = {
     "edge": _edge,
     "ordinal": _edge_or_ordinal,
     "date": CALENDAR_PHRASES.slot,
+    "dates": _several_dates,
     "a-day": DAY_PHRASES.slot,
 }
 _WEEKLY_RULE, _MONTHLY_RULE, _YEARLY_RULE = Rule(Frequency.WEEKLY), Rule(Frequency.MONTHLY), Rule(Frequency.YEARLY)
@@ -218,6 +261,13 @@ REPEAT_PHRASES = Grammar(
         ("[on] every|each last day of the month", _of(_MONTHLY_RULE, _on_last_day)),
         ("[on] [the] last day of every|each month", _of(_MONTHLY_RULE, _on_last_day)),
         ("[by|at] [the] end of every|each month", _of(_MONTHLY_RULE, _on_last_day)),
+        ("[on] every|each {ordinal} {weekday} of|in {month}", _on_nth_of_year),
+        *((f"[on] every|each {{edge}} {name}", _of(_MONTHLY_RULE, _on_nth_workday)) for name in WORKDAY_NAMES),
+        *(
+            (f"[on] every|each {{ordinal}} {name} of the|each|every month", _of(_MONTHLY_RULE, _on_nth_workday))
+            for name in WORKDAY_NAMES
+        ),
+        ("[on] every|each {dates}", _on_dates),
         ("[on] every|each {date}", _of(_YEARLY_RULE, _on_date)),
         ("start|starting|beginning|from [on] {a-day}", _starting_on),
         ("until|till|til|ending [on] {a-day}", _ending_on),

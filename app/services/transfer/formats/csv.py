@@ -7,12 +7,11 @@ apostrophe; reading removes it. A list is one cell, which is itself a line of CS
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from app.domain.written_dates import read_written_date, two_numbers_of
+from app.domain.written_dates import DayOrder, read_written_date, two_numbers_of
 from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
@@ -91,63 +90,44 @@ def _list_cell(values: Sequence[str]) -> str:
     return _line(values).removesuffix("\r\n") if values else ""
 
 
-@dataclass(slots=True)
-class CsvDialect:
-    """The way in which a file separates its cells, and whether its dates such as 01/12/2026 begin with the day."""
+class UnknownColumns:
+    """The cells of a file that have no field, by column."""
 
-    delimiter: str = ","
-    day_first: bool | None = None
-    ambiguous: str = ""
-    guessed: str = ""
+    def __init__(self, header: Sequence[str]) -> None:
+        self._header = header
+        self._found: dict[int, tuple[int, str]] = {}  # how many cells, and the first
 
-    def note(self, cell: str) -> None:
-        """Notes a date that can be read in one way only: the others of the file are written alike."""
-        if (numbers := two_numbers_of(cell)) is None or numbers[0] == numbers[1]:
-            return
-        if max(numbers) <= 12:
-            self.ambiguous = self.ambiguous or cell
-        elif self.day_first is None or numbers[0] > 12:
-            self.day_first = numbers[0] > 12
+    def note(self, cells: Iterable[str]) -> None:
+        """Counts the cells of a row; those that have a field are passed as empty."""
+        for place, cell in enumerate(cells):
+            if cell:
+                count, first = self._found.get(place, (0, cell))
+                self._found[place] = count + 1, first
 
-    def settle(self) -> None:
-        """Guesses where no date of the file shows it: a spreadsheet that writes semicolons puts the day first."""
-        if self.day_first is None and self.ambiguous and self.delimiter == ";":
-            self.day_first, self.guessed = True, self.ambiguous
+    def warnings(self) -> list[RowWarning]:
+        """Returns one warning for each column."""
+        found = []
+        for place, (count, first) in sorted(self._found.items())[:UNKNOWN_COLUMNS_LISTED]:
+            msg = f"There is no such field here: the column was left out, in {count} rows."
+            found.append(make_warning(self._header[place].strip() or f"column {place + 1}", msg, first))
+        if (more := len(self._found) - UNKNOWN_COLUMNS_LISTED) > 0:
+            found.append(make_warning("", f"{more} more columns were left out."))
+        return found
 
 
 class CsvColumns:
-    """The columns of a file: each is a field, or has a name that this service does not know."""
+    """The columns of a file as fields; ``guessed`` are the headings whose meaning was guessed."""
 
     def __init__(self, header: Sequence[str]) -> None:
         self.names: list[str] = []
-        self._guessed: dict[str, str] = {}
-        self._unknown: dict[int, tuple[int, str]] = {}  # how many cells, and the first
-        self._header = header
+        self.guessed: list[RowWarning] = []
         found = [heading_of(cell) for cell in header]
         for name, cell in zip(found, header, strict=True):
             if name not in CSV_COLUMNS and (guess := GUESSED_HEADINGS.get(name, "")) not in {*found, *self.names, ""}:
-                self._guessed[cell] = name = guess
+                msg = f"The column was read as {guess}."
+                self.guessed.append(make_warning(cell.strip(), msg, cell.strip(), Deviation.GUESSED))
+                name = guess
             self.names.append(name if name in CSV_COLUMNS and name not in self.names else "")
-
-    def note(self, cells: Sequence[str]) -> None:
-        """Counts the cells that have no field."""
-        for place, (name, cell) in enumerate(zip(self.names, cells, strict=False)):
-            if cell and not name:
-                count, first = self._unknown.get(place, (0, cell))
-                self._unknown[place] = count + 1, first
-
-    def warnings(self) -> list[RowWarning]:
-        """Returns one warning for each column that was left out or whose meaning was guessed."""
-        found = [
-            make_warning(name, f"The column was read as {GUESSED_HEADINGS[heading_of(name)]}.", name, Deviation.GUESSED)
-            for name in self._guessed
-        ]
-        for place, (count, first) in sorted(self._unknown.items())[:UNKNOWN_COLUMNS_LISTED]:
-            msg = f"There is no such field here: the column was left out, in {count} rows."
-            found.append(make_warning(self._header[place].strip() or f"column {place + 1}", msg, first))
-        if (more := len(self._unknown) - UNKNOWN_COLUMNS_LISTED) > 0:
-            found.append(make_warning("", f"{more} more columns were left out."))
-        return found
 
 
 def heading_of(cell: str) -> str:
@@ -160,34 +140,34 @@ def is_own_csv(header: Sequence[str]) -> bool:
 
 
 def read_own_csv(
-    table: Iterator[list[str]], header: Sequence[str], dialect: CsvDialect
+    table: Iterator[list[str]], header: Sequence[str], day_order: DayOrder
 ) -> Iterator[tuple[str, ImportRow]]:
     """Yields the tasks. Columns may be in any order, and any but ``title`` may be missing."""
-    columns = CsvColumns(header)
-    dialect.settle()  # before the second reading: the first one has noted the dates
+    columns, unknown = CsvColumns(header), UnknownColumns(header)
     dated = [place for place, name in enumerate(columns.names) if name in DATE_FIELDS]
     made = Fingerprints("csv")
     for number, cells in enumerate(table, start=1):
         if not any(cells):
             continue
-        columns.note(cells)
+        unknown.note("" if name else cell for name, cell in zip(columns.names, cells, strict=False))
         for place in dated:
-            dialect.note(cells[place] if place < len(cells) else "")
+            day_order.note(cells[place] if place < len(cells) else "")
         fields = {name: unescape_cell(cell) for name, cell in zip(columns.names, cells, strict=False) if cell and name}
         uid = fields.pop("source_id", None)
         parent, project = fields.pop("parent", None), fields.pop("project", None)
         yield "tasks", ImportRow(
             number, bounded_source_id(uid or made.of(*cells)),
-            _loader(fields, [cell for cell in cells[len(header) :] if cell], dialect.day_first),
+            _loader(fields, [cell for cell in cells[len(header) :] if cell], day_order.day_first),
             parent=bounded_source_id(parent) if parent else None, project_name=project, uid=uid,
         )  # fmt: skip
-    warnings = columns.warnings()
-    if dialect.guessed:
-        warnings.append(
-            make_warning("due_date", "Dates were read with the day first.", dialect.guessed, Deviation.GUESSED)
-        )
-    if warnings:
+    if warnings := [*columns.guessed, *unknown.warnings(), *day_order_warnings(day_order, "due_date")]:
         yield warn_of_file(*warnings)
+
+
+def day_order_warnings(day_order: DayOrder, field: str) -> list[RowWarning]:
+    if not day_order.guessed:
+        return []
+    return [make_warning(field, "Dates were read with the day first.", day_order.guessed, Deviation.GUESSED)]
 
 
 def _loader(fields: dict[str, str], beyond: list[str], day_first: bool | None) -> Callable[[], LoadedRow]:

@@ -14,8 +14,9 @@ from itertools import chain
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
+from app.domain.written_dates import DayOrder
 from app.errors import MalformedBody, NoTitleColumn, TooManyRows
-from app.services.transfer.formats.csv import CsvDialect, is_own_csv, read_own_csv
+from app.services.transfer.formats.csv import is_own_csv, read_own_csv
 from app.services.transfer.formats.encoding import (
     NOT_UTF8,
     TEXT_LINE_MAX,
@@ -25,7 +26,7 @@ from app.services.transfer.formats.encoding import (
 )
 from app.services.transfer.formats.ics_reader import read_ics
 from app.services.transfer.formats.json import DocumentRows, read_document
-from app.services.transfer.formats.todoist import is_todoist, read_todoist
+from app.services.transfer.formats.todoist import TodoistReader, is_todoist
 from app.services.transfer.import_row import Deviation, ImportRow, make_warning, warn_of_file
 from app.temporary_files import refusals_named
 
@@ -59,26 +60,32 @@ async def open_rows(
         await asyncio.to_thread(check_lines, content)
         lines = stack.enter_context(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
         is_guess = encoding == WINDOWS_ENCODING
-        read = partial(_open, lines, kind, CsvDialect(), is_guess=is_guess, now=now, timezone=timezone)
+        read = partial(_open, lines, kind, order := DayOrder(), is_guess=is_guess, now=now, timezone=timezone)
         await asyncio.to_thread(lambda: _check_count(read()[1], rows_max))
+        order.settle()  # the first reading has noted the dates
         name, pairs = await asyncio.to_thread(read)
         yield name, chain([warn_of_file(GUESSED_ENCODING)], pairs) if is_guess else pairs
 
 
 def _open(
-    text: IO[str], kind: str, dialect: CsvDialect, *, is_guess: bool, now: datetime, timezone: ZoneInfo
+    text: IO[str], kind: str, day_order: DayOrder, *, is_guess: bool, now: datetime, timezone: ZoneInfo
 ) -> tuple[str, Iterator[EntityRow]]:
     if kind == "ics":
         text.seek(0)
         return "ics", (("tasks", item) for item in read_ics(_pace_lines(text)))
-    for dialect.delimiter in CSV_DELIMITERS:
+    named = _named_delimiter(text)
+    for delimiter in named or CSV_DELIMITERS:
         text.seek(0)
-        table = _table(text, dialect)
+        if named:
+            text.readline()
+        table = _table(text, delimiter)
         header = next(table, [])
+        # A spreadsheet that separates with semicolons is one of a country where the day comes first.
+        day_order.default = True if delimiter == ";" else None
         if is_todoist(header):
-            return "todoist", read_todoist(table, header, now=now, timezone=timezone)
+            return "todoist", TodoistReader(now, timezone, day_order).read(table, header)
         if is_own_csv(header):
-            return "csv", read_own_csv(table, header, dialect)
+            return "csv", read_own_csv(table, header, day_order)
     if is_guess:
         raise MalformedBody(NOT_UTF8)
     raise NoTitleColumn(loc=("body",))
@@ -104,14 +111,15 @@ async def _map_file(file: IO[bytes]) -> AsyncIterator[Any]:
     )  # closed when the last row that refers to it is deleted
 
 
-def _table(text: IO[str], dialect: CsvDialect) -> Iterator[list[str]]:
-    """Yields rows, the header first. A first line such as "sep=;" names the delimiter."""
-    size = 0
+def _named_delimiter(text: IO[str]) -> str:
+    """Returns the delimiter that a first line such as "sep=;" names, else nothing."""
+    text.seek(0)
     first = text.readline(DELIMITER_LINE_SIZE).strip("\r\n ").strip('"').lower()
-    if first in {f"{DELIMITER_LINE}{delimiter}" for delimiter in CSV_DELIMITERS}:
-        dialect.delimiter = first[-1]
-    else:
-        text.seek(0)
+    return next((sign for sign in CSV_DELIMITERS if first == f"{DELIMITER_LINE}{sign}"), "")
+
+
+def _table(text: IO[str], delimiter: str) -> Iterator[list[str]]:
+    size = 0
 
     def lines() -> Iterator[str]:
         nonlocal size
@@ -122,7 +130,7 @@ def _table(text: IO[str], dialect: CsvDialect) -> Iterator[list[str]]:
             yield line
 
     try:
-        for cells in csv.reader(lines(), delimiter=dialect.delimiter):
+        for cells in csv.reader(lines(), delimiter=delimiter):
             size = 0
             yield cells
     except csv.Error:

@@ -2,88 +2,166 @@
 
 It has no ids, so a row is identified by its content and by the number of equal rows before it. INDENT is the depth of a
 task below those above it, 1 is the most urgent PRIORITY, labels are @words in CONTENT, a note belongs to the task above
-it. A section becomes a tag of the tasks below it. Quick add parses a DATE; one that it does not understand is kept in
-the description.
+it. A section becomes a tag of the tasks below it. What has no field here is kept as lines of the description: a DATE
+that is not understood, DEADLINE, DURATION. A note of the project, before the first task, becomes a comment of that
+task: comments have no other place.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain.quick_add import QUICK_ADD_TEXT_MAX, parse
-from app.errors import AppError
+from app.domain.todoist_dates import read_todoist_date
+from app.domain.written_dates import DayOrder
+from app.models.accounts import known_time_zones
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import RAW_FACTOR
-from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow
+from app.services.transfer.formats.csv import UnknownColumns, day_order_warnings
+from app.services.transfer.import_row import (
+    Deviation,
+    Fingerprints,
+    ImportRow,
+    LoadedRow,
+    RowWarning,
+    make_warning,
+    warn_of_file,
+)
 
-TODOIST_PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none"}
+TODOIST_COLUMNS = frozenset(
+    {
+        "TYPE", "CONTENT", "DESCRIPTION", "IS_COLLAPSED", "PRIORITY", "INDENT", "AUTHOR", "RESPONSIBLE", "DATE",
+        "DATE_LANG", "TIMEZONE", "DURATION", "DURATION_UNIT", "DEADLINE", "DEADLINE_LANG", "META",
+    }
+)  # fmt: skip
+TODOIST_PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none", "": "none"}
 CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, labels included
+PROJECT_NOTES_MAX = 1_000  # notes that are held until there is a task for them
+NO_VALUE = frozenset({"", "none", "null", "0"})
 _LABEL_PATTERN = re.compile(r"(?<!\S)@([^\s@]{1,50})(?!\S)")
 
 
 def is_todoist(header: Sequence[str]) -> bool:
-    return {"TYPE", "CONTENT", "INDENT"} <= {name.strip() for name in header}
+    return {"TYPE", "CONTENT", "INDENT"} <= {name.strip().upper() for name in header}
 
 
-def read_todoist(
-    table: Iterator[list[str]], header: Sequence[str], *, now: datetime, timezone: ZoneInfo
-) -> Iterator[tuple[str, ImportRow]]:
-    """Yields pairs of entity (tasks or comments) and row."""
-    names = [name.strip() for name in header]
-    made = Fingerprints("todoist")
-    path: list[str] = []
-    section = ""
-    for number, cells in enumerate(table, start=1):
-        row = dict(zip(names, (cell.strip() for cell in cells), strict=False))
-        kind, content = row.get("TYPE", "").lower(), row.get("CONTENT", "")
-        if kind == "section":
-            section = content
-        elif kind == "note" and path:
-            yield (
-                "comments",
-                ImportRow(number, made.of("note", path[-1], content), _comment_loader(content), task=path[-1]),
-            )
-        elif kind == "task":
-            depth = int(row["INDENT"]) if row.get("INDENT", "").isdecimal() and len(row["INDENT"]) < 3 else 1
-            del path[max(0, depth - 1) :]
-            source = made.of("task", section, "/".join(path[-1:]), *cells)
-            parent = path[-1] if path else None
-            yield "tasks", ImportRow(number, source, _task_loader(row, section, now, timezone), parent=parent)
-            path.append(source)
+@dataclass(slots=True)
+class TodoistReader:
+    """Reads the rows of one file. Times are in ``timezone`` unless a row names another."""
+
+    now: datetime
+    timezone: ZoneInfo
+    day_order: DayOrder
+
+    def read(self, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[tuple[str, ImportRow]]:
+        """Yields pairs of entity (tasks or comments) and row."""
+        names = [name.strip().upper() for name in header]
+        unknown = UnknownColumns(header)
+        made = Fingerprints("todoist")
+        path: list[str] = []
+        notes: list[tuple[int, str]] = []
+        section = ""
+        for number, cells in enumerate(table, start=1):
+            unknown.note(cell if name not in TODOIST_COLUMNS else "" for name, cell in zip(names, cells, strict=False))
+            row = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+            kind, content = row.get("TYPE", "").lower(), row.get("CONTENT", "")
+            self.day_order.note(row.get("DATE", ""))
+            if kind == "section":
+                section = content
+            elif kind == "note" and path:
+                yield "comments", _comment(number, made.of("note", path[-1], content), content, path[-1])
+            elif kind == "note":
+                notes = [*notes[-PROJECT_NOTES_MAX:], (number, content)]
+            elif kind == "task":
+                depth = int(row["INDENT"]) if row.get("INDENT", "").isdecimal() and len(row["INDENT"]) < 3 else 1
+                del path[max(0, depth - 1) :]
+                source = made.of("task", section, "/".join(path[-1:]), *cells)
+                parent = path[-1] if path else None
+                yield "tasks", ImportRow(number, source, self._loader(row, section), parent=parent)
+                path.append(source)
+                for place, text in notes:
+                    yield "comments", _comment(place, made.of("note", source, text), text, source, PROJECT_NOTE)
+                notes = []
+            elif content and kind != "meta":
+                msg = f"Row {number} is of an unknown type: it was left out."
+                yield warn_of_file(make_warning("TYPE", msg, content))
+        for place, text in notes:
+            yield warn_of_file(make_warning("note", f"Row {place} is a note without a task: it was left out.", text))
+        if warnings := [*unknown.warnings(), *day_order_warnings(self.day_order, "DATE")]:
+            yield warn_of_file(*warnings)
+
+    def _loader(self, row: dict[str, str], section: str) -> Callable[[], LoadedRow]:
+        def load() -> LoadedRow:
+            content, lines, warnings = row.get("CONTENT", ""), list[str](), list[RowWarning]()
+            labelled = content if len(content) <= CONTENT_MAX else ""
+            title = " ".join(_LABEL_PATTERN.sub(" ", labelled).split())
+            tags = [*(_LABEL_PATTERN.findall(content) if title else []), *([section] if section else [])]
+            fields: dict[str, Any] = {"title": (title or content).removeprefix("* "), "tags": list(dict.fromkeys(tags))}
+            if (priority := row.get("PRIORITY", "")) not in TODOIST_PRIORITIES:
+                warnings.append(make_warning("priority", "A priority is 1 to 4: it was left out.", priority))
+            fields["priority"] = TODOIST_PRIORITIES.get(priority, "none")
+            fields |= self._due_fields(row, lines, warnings)
+            _keep_as_text("DEADLINE", row.get("DEADLINE", ""), "Deadline", lines, warnings)
+            if (duration := row.get("DURATION", "")).lower() not in NO_VALUE:
+                unit = row.get("DURATION_UNIT", "").removesuffix("s") or "minute"
+                duration += f" {unit}" if duration == "1" else f" {unit}s"
+                _keep_as_text("DURATION", duration, "Duration", lines, warnings)
+            fields["description"] = "\n".join(filter(None, [row.get("DESCRIPTION", ""), *lines])) or None
+            return LoadedRow(fields, warnings)
+
+        return load
+
+    def _due_fields(self, row: dict[str, str], lines: list[str], warnings: list[RowWarning]) -> dict[str, Any]:
+        """Returns the due date and recurrence, if all of the text is understood, else the text in the description."""
+        text, name = row.get("DATE", ""), row.get("TIMEZONE", "")
+        if not text:
+            return {}
+        zone = find_time_zone(name) if name else self.timezone
+        language = row.get("DATE_LANG", "")
+        found = read_todoist_date(
+            text, now=self.now, timezone=zone or self.timezone, language=language, day_first=self.day_order.day_first
+        )
+        if found is None:
+            _keep_as_text("DATE", text, "Date", lines, warnings, "This date is not understood")
+            return {}
+        if zone is None and isinstance(found.due, datetime):
+            msg = f"The zone is not known: the time was read in {self.timezone.key}."
+            warnings.append(make_warning("TIMEZONE", msg, name, Deviation.GUESSED))
+        if found.duration:
+            _keep_as_text("DATE", found.duration, "Duration", lines, warnings)
+        fields = {"due_date": found.due.isoformat(), "recurrence": found.recurrence}
+        return fields | ({"recurrence_from": "completion"} if found.from_completion else {})
 
 
-def _comment_loader(content: str) -> Any:
-    return lambda: LoadedRow({"body": content})
+PROJECT_NOTE = make_warning(
+    "note", "A note of the project has no place of its own: it is a comment of the first task.", "", Deviation.CHANGED
+)
 
 
-def _task_loader(row: dict[str, str], section: str, now: datetime, timezone: ZoneInfo) -> Any:
-    def load() -> LoadedRow:
-        content = row.get("CONTENT", "")
-        labelled = content if len(content) <= CONTENT_MAX else ""
-        title = " ".join(_LABEL_PATTERN.sub(" ", labelled).split())
-        labels = _LABEL_PATTERN.findall(content) if title else []
-        tags = [*labels, *([section[:TAG_MAX]] if section else [])]
-        fields = {
-            "title": (title or content).removeprefix("* "),
-            "tags": list(dict.fromkeys(tags))[:TAGS_MAX],
-            "priority": TODOIST_PRIORITIES.get(row.get("PRIORITY", ""), "none"),
-        }
-        return LoadedRow(fields | _due_fields(row.get("DATE", ""), row.get("DESCRIPTION", ""), now, timezone))
-
-    return load
+@lru_cache(maxsize=500)
+def find_time_zone(name: str) -> ZoneInfo | None:
+    """Returns the zone of an IANA name, in any case."""
+    found = next((zone for zone in known_time_zones() if zone.lower() == name.lower()), None)
+    return ZoneInfo(found) if found else None
 
 
-def _due_fields(text: str, description: str, now: datetime, timezone: ZoneInfo) -> dict[str, Any]:
-    """Returns the due date and recurrence, if all of the text is understood, else the text in the description."""
-    if not text:
-        return {"description": description or None}
-    try:
-        found = parse(f"x {text}"[:QUICK_ADD_TEXT_MAX], now=now, timezone=timezone)
-    except AppError:
-        found = None
-    if found is None or found.title != "x" or found.due is None:
-        return {"description": f"{description}\nDate: {text}".strip()}
-    due = found.due.isoformat()
-    return {"description": description or None, "due_date": due, "recurrence": found.recurrence}
+def _comment(number: int, source: str, text: str, task: str, warning: RowWarning | None = None) -> ImportRow:
+    warnings = [warning._replace(value=make_warning("note", "", text).value)] if warning else []
+    return ImportRow(number, source, lambda: LoadedRow({"body": text}, warnings), task=task)
+
+
+def _keep_as_text(
+    column: str,
+    value: str,
+    label: str,
+    lines: list[str],
+    warnings: list[RowWarning],
+    reason: str = "There is no such field here",
+) -> None:
+    if value.lower() not in NO_VALUE:
+        lines.append(f"{label}: {value}")
+        msg = f"{reason}: it was kept in the description."
+        warnings.append(make_warning(column, msg, value, Deviation.KEPT_AS_TEXT))
