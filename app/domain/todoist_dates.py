@@ -30,7 +30,7 @@ _BARE_NUMBERS = re.compile(
     r"(?= ?(?:$|,|of the month\b|at\b|starting\b|start\b|beginning\b|from\b|until\b|till\b|ending\b|for\b))"
 )
 # Words of Todoist and the words of quick add for them, in this order.
-_REWRITTEN: list[tuple[re.Pattern[str], str]] = [
+_TODOIST_WORDS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(pattern), replacement)
     for pattern, replacement in [
         (r"\b(?:ev|each)\b", "every"),
@@ -117,7 +117,7 @@ def _with_iso_dates(text: str, day_first: bool | None) -> str | None:
 
 def _in_words_of_quick_add(text: str) -> str:
     text = " ".join(text.split())
-    for pattern, replacement in _REWRITTEN:
+    for pattern, replacement in _TODOIST_WORDS:
         text = pattern.sub(replacement, text)
     text = _BARE_NUMBERS.sub(_with_ordinals, " ".join(text.split()))
     has_clock = bool(_NAMED_CLOCK.search(text))

@@ -111,7 +111,10 @@ class Import:
     async def _take_settings(self, item: ImportRow) -> None:
         """Sets the time zone unless the user has chosen one: UTC is the default of an account."""
         try:
-            zone = self._reader.read_timezone(_load_item(item).fields)
+            settings = _load_item(item).fields
+            zone = self._reader.read_timezone(settings)
+            unknown = [_unknown_setting(name, value) for name, value in settings.items() if name != "timezone"]
+            self._warn("settings", item, unknown)
         except RowRefused as error:
             self._refuse("settings", item, error)
             return
@@ -241,6 +244,10 @@ class Import:
             "timezone": self.timezone,
             "revision": self.revision,
         }
+
+
+def _unknown_setting(name: str, value: Any) -> RowWarning:
+    return make_warning(name, "There is no such setting here: it was left out.", value)
 
 
 def _row_names(entity: str, item: ImportRow) -> dict[str, Any]:

@@ -276,3 +276,49 @@ async def test_a_waiting_row_keeps_its_warnings(alice: Person) -> None:
     rows: list[dict[str, Any]] = [{"parent_id": 2, "colour": "red", "due_date": "odd"}, {"title": "parent"}]
     report = await import_twice(alice, document(*rows), JSON)
     assert warned(report) == [("colour", "red", "left_out"), ("due_date", "odd", "left_out")]
+
+
+async def test_ids_may_be_text_and_others_are_left_out(alice: Person) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "a", "title": "parent"},
+        {"id": "b", "title": "child", "parent_id": "a"},
+        {"id": 9e99, "title": "odd", "parent_id": True, "source_id": 5, "position": 7},
+        {"id": 7.0, "title": "whole"},
+    ]
+    text = json.dumps({"format": "todo/1", "user_id": "u", "tasks": rows})
+    report = await import_twice(alice, text, JSON)
+    assert counts(report) == (4, 0, 0)
+    assert {(each["row"], each["field"]) for each in report["warnings"]} == {
+        (3, "id"), (3, "parent_id"), (3, "source_id"), (3, "position"),
+    }  # fmt: skip
+    tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
+    assert tasks["child"]["parent_id"] == tasks["parent"]["id"]
+    assert counts(await imported(alice, text, JSON)) == (0, 4, 0)
+
+
+async def test_names_of_a_document_and_settings_without_a_place_are_named(alice: Person) -> None:
+    file = {
+        "format": "todo/1", "user_id": "u", "exported_at": "2026-01-01", "revision": 4, "revision_at_end": 5,
+        "settings": {"timezone": "Asia/Tokyo", "week_start": "monday"},
+        "tasks": [{"id": 1, "title": "x"}], "habits": [{"name": "run"}], "empty": [],
+    }  # fmt: skip
+    report = await import_twice(alice, json.dumps(file), JSON)
+    assert [(each["entity"], *warning) for each, warning in zip(report["warnings"], warned(report), strict=True)] == [
+        ("settings", "week_start", "monday", "left_out"),
+        ("file", "habits", '[{"name": "run"}]', "left_out"),
+    ]
+
+
+async def test_a_view_refers_to_rows_by_digits_also(alice: Person) -> None:
+    """Formerly the text stood for a row of this account with the same number."""
+    other = await alice.post("/projects", {"name": "Other"})
+    file = {
+        "format": "todo/1",
+        "user_id": "u",
+        "projects": [{"id": other.json()["id"], "name": "Home"}],
+        "views": [{"name": "V", "parameters": {"project_id": str(other.json()["id"])}}],
+    }
+    assert (await imported(alice, json.dumps(file), JSON))["warnings"] == []
+    home = next(project for project in (await alice.get("/projects")).json() if project["name"] == "Home")
+    (view,) = (await alice.get("/views")).json()
+    assert view["parameters"] == {"project_id": home["id"]}

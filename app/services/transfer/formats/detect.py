@@ -25,7 +25,7 @@ from app.services.transfer.formats.encoding import (
     open_in_utf8,
 )
 from app.services.transfer.formats.ics_reader import read_ics
-from app.services.transfer.formats.json import DocumentRows, read_document
+from app.services.transfer.formats.json import DocumentRows, find_unknown_names, read_document
 from app.services.transfer.formats.todoist import TodoistReader, is_todoist
 from app.services.transfer.import_row import Deviation, ImportRow, make_warning, warn_of_file
 from app.temporary_files import refusals_named
@@ -53,7 +53,7 @@ async def open_rows(
         content, encoding = await asyncio.to_thread(stack.enter_context, open_in_utf8(file, guess=kind != "json"))
         if kind == "json":
             async with _map_file(content) as text:
-                rows = await asyncio.to_thread(lambda: DocumentRows(read_document(text, rows_max)))
+                rows = await asyncio.to_thread(_read_json, text, rows_max)
                 yield "json", iter(rows)
                 del rows
             return
@@ -65,6 +65,10 @@ async def open_rows(
         order.settle()  # the first reading has noted the dates
         name, pairs = await asyncio.to_thread(read)
         yield name, chain([warn_of_file(GUESSED_ENCODING)], pairs) if is_guess else pairs
+
+
+def _read_json(text: Any, rows_max: int) -> DocumentRows:
+    return DocumentRows(read_document(text, rows_max), find_unknown_names(text))
 
 
 def _open(

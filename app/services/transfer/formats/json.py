@@ -10,13 +10,29 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.domain.user_ids import USER_ID_MAX
-from app.errors import EXPORT_FORMAT, Invalid, MalformedBody, WrongFormat
+from app.errors import EXPORT_FORMAT, AppError, Invalid, MalformedBody, WrongFormat
 from app.json_codec import parse_json
+from app.models.types import MAX_ID
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.formats.json_row_count import check_rows
-from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
+from app.services.transfer.import_row import (
+    EXCERPT_MAX,
+    Fingerprints,
+    ImportRow,
+    LoadedRow,
+    RowWarning,
+    bounded_source_id,
+    make_warning,
+    warn_of_file,
+)
 
 T = TypeVar("T")
+RowId = int | str  # exports have numbers; files that are made by hand may have others
+ID_FIELDS = ("id", "parent_id", "series_id", "project_id", "task_id")
+UNKNOWN_NAMES_LISTED = 20
+EMPTY_VALUES = frozenset({b"null", b"[]", b"{}", b'""'})
+# Names of a document that hold no rows.
+DOCUMENT_NAMES = frozenset({"format", "user_id", "settings", "exported_at", "revision", "revision_at_end"})
 POSITION_MAX, SORT_SLICE = 250, 10_000  # characters, as in the database; rows that are sorted at a time
 ROW_MAX = 1_000_000  # bytes; the largest row that can be stored has fewer
 
@@ -36,13 +52,13 @@ ExportDocument: Any = msgspec.defstruct(
 class RowIds(msgspec.Struct):
     """The ids of a row and of those that it refers to."""
 
-    id: int | None = None
+    id: RowId | None = None
     source_id: str | None = None
     position: str = ""
-    parent_id: int | None = None
-    series_id: int | None = None
-    project_id: int | None = None
-    task_id: int | None = None
+    parent_id: RowId | None = None
+    series_id: RowId | None = None
+    project_id: RowId | None = None
+    task_id: RowId | None = None
 
 
 class ViewReferences(msgspec.Struct):
@@ -71,13 +87,22 @@ def read_document(text: Any, rows_max: int) -> Any:
     return document
 
 
+def find_unknown_names(text: Any) -> dict[str, str]:
+    """Returns the names of a document that hold no rows of this service, each with the beginning of its text."""
+    known = DOCUMENT_NAMES | IMPORTED_ENTITIES.keys()
+    found = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    others = {name: bytes(memoryview(raw)[: EXCERPT_MAX + 1]) for name, raw in found.items() if name not in known}
+    return {name: raw.decode("utf-8", "replace") for name, raw in others.items() if raw not in EMPTY_VALUES}
+
+
 class DocumentRows:
     """The rows of a document, in the order in which they are to be created."""
 
-    def __init__(self, document: Any) -> None:
-        self._document = document
+    def __init__(self, document: Any, unknown: dict[str, str]) -> None:
+        """Takes in ``unknown`` the names that hold something else, with the beginning of it."""
+        self._document, self._unknown = document, unknown
         self._made = Fingerprints("json")
-        self._sources: dict[str, dict[int, str]] = {"projects": {}, "tasks": {}}
+        self._sources: dict[str, dict[RowId, str]] = {"projects": {}, "tasks": {}}
         self._names = {
             name: [_read_ids(raw, RowIds) for raw in getattr(document, name)] for name in ("projects", "tasks")
         }
@@ -103,12 +128,16 @@ class DocumentRows:
                     self._view(number, raw) if entity == "views" else self._item(entity, number, _read_ids(raw, RowIds))
                 )
                 yield entity, item
+        for name, text in [*self._unknown.items()][:UNKNOWN_NAMES_LISTED]:
+            yield warn_of_file(make_warning(name, "There is nothing of this name here: it was left out.", text))
+        if (more := len(self._unknown) - UNKNOWN_NAMES_LISTED) > 0:
+            yield warn_of_file(make_warning("", f"{more} more names of the document were left out."))
 
     def _item(self, entity: str, number: int, names: RowIds | None) -> ImportRow:
         raw = getattr(self._document, entity)[number]
         if names is None:
-            return ImportRow(number + 1, self._made.of(entity, str(number)), lambda: _refuse_row(raw))
-        item = ImportRow(number + 1, "", lambda: _load(raw))
+            return ImportRow(number + 1, self._made.of(entity, str(number)), lambda: _load(raw))
+        item = ImportRow(number + 1, "", lambda: _load_with_ids(raw))
         if names.source_id or names.id is not None:
             item.source, item.uid = self._source(names), names.source_id or str(names.id)
         else:
@@ -123,7 +152,7 @@ class DocumentRows:
     def _view(self, number: int, raw: msgspec.Raw) -> ImportRow:
         names = _read_ids(raw, ViewReferences)
         if names is None:
-            return ImportRow(number + 1, self._made.of("views", str(number)), lambda: _refuse_row(raw))
+            return ImportRow(number + 1, self._made.of("views", str(number)), lambda: _load(raw))
         item = ImportRow(number + 1, bounded_source_id(names.name), lambda: _load(raw), uid=names.name)
         item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
         item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
@@ -133,7 +162,7 @@ class DocumentRows:
     def _source(self, names: RowIds) -> str:
         return bounded_source_id(names.source_id or f"{self._document.user_id}:{names.id}")
 
-    def _refer(self, entity: str, number: int | None) -> str | None:
+    def _refer(self, entity: str, number: RowId | None) -> str | None:
         if number is None:
             return None
         return self._sources[entity].get(number) or bounded_source_id(f"{self._document.user_id}:{number}")
@@ -151,22 +180,45 @@ def _by_position(names: list[RowIds | None]) -> Iterator[int]:
 
 
 def _read_ids(raw: msgspec.Raw, kind: type[T]) -> T | None:
+    """Returns the ids of a row, without those of a wrong type; None if the row is refused when it is parsed."""
     if len(memoryview(raw)) > ROW_MAX:
         return None
     try:
         return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError:
+        pass
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None  # the row is refused when it is parsed
+        return None
+    try:
+        return msgspec.convert(_with_valid_ids(_load(raw).fields)[0], type=kind)
+    except (AppError, msgspec.ValidationError):
+        return None
+
+
+def _with_valid_ids(fields: dict[str, Any]) -> tuple[dict[str, Any], list[RowWarning]]:
+    """Returns the fields without ids, source ids and positions of a wrong type, and warnings of these."""
+    wrong = [name for name in ID_FIELDS if not _is_id(fields.get(name))]
+    wrong += [name for name in ("source_id", "position") if not isinstance(fields.get(name), str | None)]
+    msg = "An id is a whole number or text, a position text: it was left out."
+    warnings = [make_warning(name, msg, fields[name]) for name in wrong]
+    return {name: value for name, value in fields.items() if name not in wrong}, warnings
+
+
+def _is_id(value: Any) -> bool:
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) < 2**53
+    return value is None or isinstance(value, str) or (type(value) is int and abs(value) <= MAX_ID)
 
 
 def _id_in(parameters: Any, name: str) -> int | None:
     value = parameters.get(name) if isinstance(parameters, dict) else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        return int(value)
     return value if type(value) is int else None
 
 
-def _refuse_row(raw: msgspec.Raw) -> LoadedRow:
-    _load(raw)
-    raise Invalid("Ids are whole numbers, and source ids and positions are text.", loc=("body", "id"))
+def _load_with_ids(raw: msgspec.Raw) -> LoadedRow:
+    return LoadedRow(*_with_valid_ids(_load(raw).fields))
 
 
 def _load(raw: msgspec.Raw) -> LoadedRow:
