@@ -53,7 +53,7 @@ async def _check_database(database: Database) -> AppError | None:
 
 
 async def find_running_programs(database: Database) -> list[str]:
-    """Returns which of RUNNING_PROGRAMS use this database now, each process once. Those behind a pooler are not seen."""
+    """Returns which of RUNNING_PROGRAMS use this database now, each process once, but not those behind a pooler."""
     async with database.transaction(NO_OWNER, read_only=True) as session:
         return (await session.exec(SELECT_RUNNING_PROGRAMS, {"names": list(RUNNING_PROGRAMS)})).all()
 
