@@ -1,5 +1,5 @@
 // A small client for browsers and Node 20, no build step: refreshes when the token has expired, sends each write once,
-// and reports a conflict with a concurrent write. In Node: URL=http://127.0.0.1:8000 EMAIL=... PASSWORD=... node examples/fetch.mjs
+// and reports a conflict with a concurrent write. In Node: EMAIL=... PASSWORD=... node examples/fetch.mjs
 export class Todo {
   constructor(url) {
     this.url = url;
@@ -55,8 +55,12 @@ export class Todo {
 }
 
 if (globalThis.process?.argv[1]?.endsWith("fetch.mjs")) {
-  const { URL: url, EMAIL, PASSWORD } = process.env;
-  const todo = new Todo(url);
+  const { TODO_URL, URL: url = "http://127.0.0.1:8000", EMAIL, PASSWORD } = process.env;
+  if (!EMAIL || !PASSWORD) {
+    console.error("set EMAIL and PASSWORD to those of an account, for example what todo seed prints");
+    process.exit(1);
+  }
+  const todo = new Todo(TODO_URL || url);
   await todo.login(EMAIL, PASSWORD);
   const milk = await todo.create({ title: "Buy milk", priority: "high" });
   await todo.update(milk, { title: "Buy oat milk" });

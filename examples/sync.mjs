@@ -1,5 +1,5 @@
 // Keeps a list of tasks in step with the server: list once, then apply each change as it happens.
-// Node 20 or a browser, no build step. In node: URL=http://127.0.0.1:8000 TOKEN=... node examples/sync.mjs
+// Node 20 or a browser, no build step. In node: TODO_TOKEN=... node examples/sync.mjs
 export async function sync({ url, token, onChange, signal }) {
   const call = (path, headers) => fetch(`${url}/api/me${path}`, { signal, headers: { authorization: `Bearer ${token}`, ...headers } });
   let tasks = new Map();
@@ -46,6 +46,11 @@ export async function sync({ url, token, onChange, signal }) {
 }
 
 if (globalThis.process?.argv[1]?.endsWith("sync.mjs")) {
-  const { URL: url = "http://127.0.0.1:8000", TOKEN: token } = process.env;
+  const { TODO_URL, URL: other = "http://127.0.0.1:8000", TODO_TOKEN, TOKEN } = process.env;
+  const [url, token] = [TODO_URL || other, TODO_TOKEN || TOKEN];
+  if (!token) {
+    console.error("set TODO_TOKEN, for example to the output of: todo token alice");
+    process.exit(1);
+  }
   await sync({ url, token, onChange: (tasks, since) => console.log(JSON.stringify({ since, titles: [...tasks.values()].map((task) => task.title).sort() })) });
 }

@@ -1,4 +1,4 @@
-"""Adds tasks and prints all open ones. URL=http://127.0.0.1:8000 TOKEN=... python examples/tasks.py "Buy milk"."""
+"""Adds tasks and prints all open ones. TODO_TOKEN=$(todo token alice) python examples/tasks.py "Buy milk"."""
 
 import os
 import sys
@@ -42,7 +42,11 @@ class Todo:
 
 
 if __name__ == "__main__":
-    todo = Todo(os.environ["URL"], os.environ["TOKEN"])
+    url = os.environ.get("TODO_URL") or os.environ.get("URL") or "http://127.0.0.1:8000"
+    token = os.environ.get("TODO_TOKEN") or os.environ.get("TOKEN")
+    if not token:
+        sys.exit("set TODO_TOKEN, for example to the output of: todo token alice")
+    todo = Todo(url, token)
     for title in sys.argv[1:]:
         todo.add(title)
     for task in todo.tasks(status="pending", sort="due_date"):

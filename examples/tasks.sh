@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# A day with curl. URL=http://127.0.0.1:8000 TOKEN=... bash examples/tasks.sh
+# A day with curl. TODO_TOKEN=$(todo token alice) bash examples/tasks.sh
 set -euo pipefail
+URL=${TODO_URL:-${URL:-http://127.0.0.1:8000}}
+TOKEN=${TODO_TOKEN:-${TOKEN:?set TODO_TOKEN, for example to the output of: todo token alice}}
 call() { curl --fail-with-body -sS -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" "$@"; }
 TASKS=$URL/api/me/tasks
 

@@ -48,4 +48,6 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    if "SECRET" not in os.environ:
+        raise SystemExit("set SECRET to the secret that creating the webhook returned: whsec_...")
     ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "9000"))), Receiver).serve_forever()

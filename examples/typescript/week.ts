@@ -1,14 +1,19 @@
 // A typed client of the service, generated from docs/openapi.json. In this folder, with the service running:
-//   npm install && npm run generate && npm run check && URL=http://127.0.0.1:8000 TOKEN=... npm start
+//   npm install && npm run generate && npm run check && TODO_TOKEN=$(todo token alice) npm start
 import createClient from "openapi-fetch";
 import type { components, paths } from "./schema.js";
 
 type Task = components["schemas"]["TaskRead"];
 type Problem = components["schemas"]["Problem"];
 
+const token = process.env["TODO_TOKEN"] || process.env["TOKEN"];
+if (!token) {
+  console.error("set TODO_TOKEN, for example to the output of: todo token alice");
+  process.exit(1);
+}
 const client = createClient<paths>({
-  baseUrl: process.env["URL"] ?? "http://127.0.0.1:8000",
-  headers: { authorization: `Bearer ${process.env["TOKEN"]}` },
+  baseUrl: process.env["TODO_URL"] || process.env["URL"] || "http://127.0.0.1:8000",
+  headers: { authorization: `Bearer ${token}` },
 });
 const me = { user_id: "me" };
 

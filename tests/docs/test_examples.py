@@ -54,7 +54,7 @@ async def test_the_sync_example_stays_up_to_date_across_a_restart(postgres: Conn
         pytest.skip("no node on this machine: examples/sync.mjs was not run")
     subject = f"user-{uuid.uuid4().hex}"
     with running(postgres.dsn) as server:
-        env = {"URL": server.url, "TOKEN": make_token(subject)}
+        env = {"TODO_URL": server.url, "TODO_TOKEN": make_token(subject)}
         async with server.person(subject) as person:
             first = await person.add("a")
             with example([node, str(EXAMPLES / "sync.mjs")], tmp_path / "log", **env) as said:
@@ -110,7 +110,7 @@ async def test_the_sync_example_uses_only_complete_lists_and_pauses_after_a_fail
     page, following, stream = "/api/me/tasks?limit=1000", "/api/me/tasks?limit=1000&cursor=2", "/api/me/events"
     with ThreadingHTTPServer(("127.0.0.1", 0), Shaky) as server:
         threading.Thread(target=server.serve_forever).start()
-        env = {"URL": f"http://127.0.0.1:{server.server_port}", "TOKEN": "t"}
+        env = {"TODO_URL": f"http://127.0.0.1:{server.server_port}", "TODO_TOKEN": "t"}
         try:
             with example([node, str(EXAMPLES / "sync.mjs")], tmp_path / "log", **env) as said:
                 await until(lambda: Shaky.asked.count(page) > 2)

@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.ports import free_port
+from tests.support import Person
 
 pytestmark = pytest.mark.slow
 
@@ -167,3 +169,17 @@ def test_readme_is_short_and_quotes_the_benchmark_page_exactly() -> None:
     quoted = re.findall(r"^\| (?:list 20|create|mixed) \|.+$", text, re.MULTILINE)
     assert len(quoted) == 3
     assert set(quoted) <= set((ROOT / "docs" / "performance.md").read_text().splitlines())
+
+
+async def test_the_readme_shows_the_first_response_as_it_comes(alice: Person) -> None:
+    shown = re.search(r"The first response:\n\n```json\n(.*?)```", README.read_text(), re.DOTALL)
+    assert shown
+    sample = json.loads(shown[1])
+    milk: dict[str, Any] = {"title": "Buy milk", "priority": "high", "tags": ["errands"], "due_date": "2030-12-01"}
+    assert f"call $API -d '{json.dumps(milk)}'" in README.read_text()
+    came = await alice.add(**milk)
+    dots = {name for name, value in sample.items() if value == "..."} | {"id", "user_id"}
+    assert [(name, came[name]) for name in came if name not in dots] == [
+        (name, sample[name]) for name in sample if name not in dots
+    ]
+    assert list(came) == list(sample)

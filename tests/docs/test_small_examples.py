@@ -40,7 +40,7 @@ def token() -> str:
 
 
 async def test_the_curl_example_works(server: Server, tmp_path: Path) -> None:
-    said = run(tmp_path, "bash", str(EXAMPLES / "tasks.sh"), URL=server.url, TOKEN=token()).splitlines()
+    said = run(tmp_path, "bash", str(EXAMPLES / "tasks.sh"), TODO_URL=server.url, TODO_TOKEN=token()).splitlines()
     assert said[0].count('"title":"Buy milk"') == 1  # though it was sent twice
     assert '"title":"Buy oat milk"' in said[1]
     assert '"completed":true' in said[2]
@@ -58,7 +58,7 @@ async def test_the_javascript_example_works(server: Server, tmp_path: Path) -> N
         (await http.post(f"{server.url}/api/auth/register", json=account)).raise_for_status()
     said = run(
         tmp_path, node, str(EXAMPLES / "fetch.mjs"),
-        URL=server.url, EMAIL=account["email"], PASSWORD=account["password"],
+        TODO_URL=server.url, EMAIL=account["email"], PASSWORD=account["password"],
     )  # fmt: skip
     assert said.splitlines() == [
         "412 It has changed since the version in If-Match: get it again.",
@@ -85,5 +85,33 @@ async def test_the_javascript_example_refreshes_an_expired_token(server: Server,
 
 async def test_the_python_example_works(server: Server, tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "tasks.py"), "Buy milk", "Call the plumber"]
-    said = run(tmp_path, *command, URL=server.url, TOKEN=token())
+    said = run(tmp_path, *command, TODO_URL=server.url, TODO_TOKEN=token())
     assert {line.strip() for line in said.splitlines()} == {"Buy milk", "Call the plumber"}
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (["bash", "tasks.sh"], "TODO_TOKEN"),
+        ([sys.executable, "tasks.py"], "TODO_TOKEN"),
+        ([sys.executable, "webhook_receiver.py"], "SECRET"),
+        (["node", "sync.mjs"], "TODO_TOKEN"),
+        (["node", "fetch.mjs"], "EMAIL and PASSWORD"),
+    ],
+)
+def test_an_example_says_which_variable_it_needs(command: list[str], wanted: str) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(
+        command, cwd=EXAMPLES, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert f"set {wanted}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_the_page_of_the_examples_lists_each_of_them() -> None:
+    page = (EXAMPLES / "README.md").read_text()
+    names = {path.name for path in EXAMPLES.iterdir()} - {"README.md", "node_modules"}
+    assert [name for name in sorted(names) if f"({name})" not in page] == []

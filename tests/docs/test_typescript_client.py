@@ -56,7 +56,7 @@ async def test_a_program_with_the_generated_client_compiles_and_runs(project: Pa
         assert done.returncode == 0, done.stdout + done.stderr
     with running(postgres.dsn) as server:
         token = make_token(f"user-{uuid.uuid4().hex}")
-        done = npm(project, "start", URL=server.url, TOKEN=token)
+        done = npm(project, "start", TODO_URL=server.url, TODO_TOKEN=token)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "Buy milk (2030-12-01), Call the plumber (some day)",

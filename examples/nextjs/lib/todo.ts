@@ -16,7 +16,9 @@ async function bearer(): Promise<string> {
 }
 
 export async function todo<T>(path: string, method = "GET", body?: unknown): Promise<T> {
-  const response = await fetch(`${process.env.NEXT_PUBLIC_TODO_URL}/api/me${path}`, {
+  const service = process.env.NEXT_PUBLIC_TODO_URL;
+  if (!service) throw new Error("set NEXT_PUBLIC_TODO_URL to the URL of the todo service");
+  const response = await fetch(`${service}/api/me${path}`, {
     method,
     headers: {
       authorization: `Bearer ${await bearer()}`,
