@@ -29,6 +29,8 @@ NO_RESPONSE = (TimeoutError, OSError, *LOST_CONNECTION)
 CONTENTION_STATES = {"40001", "40P01"}
 BUSY_STATES = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 DISK_FULL_STATES = {"53100"}
+IO_ERROR_STATES = {"58030"}
+FILE_REFUSED = "could not "  # a read-only file system has the SQLSTATE of a missing privilege, and this beginning
 
 # Constraint -> application error. A constraint that is not listed is mapped by its SQLSTATE.
 CONSTRAINT_ERRORS: dict[str, type[AppError]] = {
@@ -68,8 +70,12 @@ def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
         return Contention(retry_after=DATABASE_RETRY_AFTER)
     if state in BUSY_STATES or state.startswith(("08", "57P")):
         return Unavailable(retry_after=DATABASE_RETRY_AFTER)
+    message = str(error.args[0]) if error.args else state
+    if state in IO_ERROR_STATES or (state == "42501" and message.startswith(FILE_REFUSED)):
+        log.error("the database cannot use its files: %s", message)
+        return Unavailable(retry_after=DATABASE_RETRY_AFTER)
     if state == "42501":  # another user's row: row-level security held where the first two isolation layers failed
-        log.critical("database denied access: %s", error.args[0] if error.args else state)
+        log.critical("database denied access: %s", message)
         return NotFound()
     if state in {"23505", "23503"}:
         return Conflict()

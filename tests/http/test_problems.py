@@ -210,7 +210,7 @@ SQLSTATES = {
     "not_found": "42501",
     "contention": "40001 40P01",
     "unavailable": "55P03 57014 57P01 57P02 57P03 57P04 57P05 08000 08001 08003 08004 08006 08007 08P01 "
-    "25P03 53000 53200 53300 53400",
+    "25P03 53000 53200 53300 53400 58030",
     "storage_full": "53100",
     None: "0A000 21000 23000 23P01 25001 25006 25P02 26000 34000 3D000 40002 42601 42703 42883 42P01 42P18 54000 "
     "55000 58000 58P01 P0001 XX000 XX001 99999",
@@ -228,6 +228,14 @@ def test_each_sqlstate_has_one_application_error(code: str | None, state: str) -
         DATABASE_RETRY_AFTER if code in ("unavailable", "contention") else None
     )
     assert "secret" not in str(fact)
+
+
+def test_a_file_that_the_operating_system_refuses_to_the_database_is_503(caplog: pytest.LogCaptureFixture) -> None:
+    """Formerly a read-only file system was a 404: PostgreSQL gives it the SQLSTATE of a missing privilege."""
+    message = 'could not open file "base/5/1": Read-only file system'
+    found = to_app_error(asyncpg.PostgresError.new({"C": "42501", "M": message}))
+    assert isinstance(found, Unavailable)
+    assert [(record.levelname, message in record.getMessage()) for record in caplog.records] == [("ERROR", True)]
 
 
 def test_an_unknown_time_zone_is_distinguished_from_other_invalid_parameters() -> None:

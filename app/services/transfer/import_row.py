@@ -6,12 +6,14 @@ cannot read, with a warning. A reader warns only of what never becomes a field.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
 SOURCE_MAX = 300
+_TEXT_ENCODER = json.JSONEncoder(ensure_ascii=False)
 EXCERPT_MAX = 200  # characters of a value in a report
 
 
@@ -41,11 +43,19 @@ def make_warning(field: str, msg: str, value: object = "", kind: Deviation = Dev
 
 def excerpt_of(value: object) -> str:
     """Returns the beginning of a value as a report shows it."""
-    try:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except RecursionError:
-        text = "…"
+    text = value if isinstance(value, str) else _beginning_of(value)
     return text if len(text) <= EXCERPT_MAX else text[: EXCERPT_MAX - 1] + "…"
+
+
+def _beginning_of(value: object) -> str:
+    """Returns the beginning of a value as JSON: the whole may have 450,000 items."""
+    text = ""
+    with suppress(RecursionError):
+        for piece in _TEXT_ENCODER.iterencode(value):
+            text += piece
+            if len(text) > EXCERPT_MAX:
+                break
+    return text
 
 
 class LoadedRow(NamedTuple):
