@@ -31,7 +31,7 @@ def offered_tools() -> list[dict[str, Any]]:
     return [
         {
             "type": "function",
-            "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema()},
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.offered_schema()},
         }
         for tool in TOOLS_BY_NAME.values()
     ]

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -12,11 +12,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     PlainSerializer,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError, PydanticKnownError
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError
 from typing_extensions import TypeAliasType
 
 MIN_YEAR, MAX_YEAR = 1900, 2199  # asyncpg turns instants near year 1 into -infinity
@@ -41,9 +42,50 @@ DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z."
 
 
 class RequestModel(BaseModel):
-    """A request body or query. An unknown field is an error that names it."""
+    """A request body or query. An unknown field is an error that names it.
+
+    Clients that send every field send null for what they leave out: where null is no value of an optional field, it
+    means the default. With KEEPS_NULL it stays, and is refused.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    KEEPS_NULL: ClassVar[bool] = False
+    null_is_default: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        cls.null_is_default = frozenset(
+            () if cls.KEEPS_NULL else {name for name in optional if not _has_null(cls.model_fields[name].annotation)}
+        )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_null_as_default(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or None not in data.values():
+            return data
+        return {name: value for name, value in data.items() if value is not None or name not in cls.null_is_default}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name in cls.null_is_default & properties.keys():
+            properties[name] = _or_null(properties[name])
+        return schema
+
+
+def _has_null(annotation: Any) -> bool:
+    return annotation is None or annotation is type(None) or any(map(_has_null, get_args(annotation)[:9]))
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of a value or null; what describes the field stays outside."""
+    about = {key: each for key, each in schema.items() if key in ("default", "description", "title", "examples")}
+    value = {key: each for key, each in schema.items() if key not in about}
+    branches = value["anyOf"] if value.keys() == {"anyOf"} else [value]
+    return {"anyOf": [*branches, {"type": "null"}], **about}
 
 
 class IgnoresReadOnlyFields(RequestModel):
@@ -61,6 +103,7 @@ class UpdateModel(RequestModel):
     """Only the fields sent change; at least one is required that is not in ABOUT, which only qualify the request."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset()
+    KEEPS_NULL: ClassVar[bool] = True
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

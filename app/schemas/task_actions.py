@@ -1,7 +1,7 @@
 """Bodies of the requests that do more to a task than change its fields: complete, move, snooze."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import MISSING, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
@@ -66,8 +66,17 @@ class Snooze(RequestModel):
 
     model_config = {"json_schema_extra": {"minProperties": 1, "maxProperties": 1, "examples": [{"minutes": 10}]}}
 
+    KEEPS_NULL: ClassVar[bool] = True  # alone it is refused, as the schema says: a body has one property
+
     until: Annotated[datetime, BeforeValidator(_instant)] | MISSING = MISSING
     minutes: Annotated[int, Field(ge=1, le=60 * 24 * 366), BeforeValidator(_number)] | MISSING = MISSING
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_null_beside_the_other(cls, data: Any) -> Any:
+        if isinstance(data, dict) and None in data.values() and any(data.values()):
+            return {name: value for name, value in data.items() if value is not None}
+        return data
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

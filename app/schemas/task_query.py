@@ -88,7 +88,9 @@ class TaskConditions(RequestModel):
     def _resolve_aliases(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        resolved = resolve_aliases(_translate(data), cls.ALIASES)
+        # In a body, null is for what is left out.
+        sent = {name: value for name, value in data.items() if value is not None or name not in cls.ALIASES}
+        resolved = resolve_aliases(_translate(sent), cls.ALIASES)
         for name, aliases in (("status", STATUS_ALIASES), ("sort", SORT_ALIASES)):
             if isinstance(value := resolved.get(name), str):
                 resolved[name] = aliases.get(value, value)

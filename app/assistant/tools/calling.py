@@ -30,12 +30,23 @@ def find_tool(name: str, *, may_write: bool = True) -> Tool:
 
 
 def read_arguments(tool: Tool, arguments: Any, *, description_max: int) -> Any:
-    """Validates arguments like the JSON body of the same call over HTTP. Raises BadArguments."""
+    """Validates arguments like the JSON body of the same call over HTTP. Raises BadArguments.
+
+    null means that an argument was left out: clients and models send it for each that they do not use.
+    """
     try:
-        return tool.arguments.model_validate(arguments, context={"description_max": description_max})
+        plain = _without_null(arguments, tool.keeps_null)
+        return tool.arguments.model_validate(plain, context={"description_max": description_max})
     except ValidationError as error:
         found = make_findings(locate_errors(error, arguments), SENT_NAMES)[:FINDINGS_FOR_MODEL]
         raise BadArguments(describe_findings(found, "arguments")) from None
+
+
+def _without_null(value: Any, kept: frozenset[str] = frozenset()) -> Any:
+    """Removes members that are null, at any depth; those in ``kept`` only below the top."""
+    if isinstance(value, dict):
+        return {name: _without_null(each) for name, each in value.items() if each is not None or name in kept}
+    return [_without_null(each) for each in value] if isinstance(value, list) else value
 
 
 @retry_on_contention

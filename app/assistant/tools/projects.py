@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import MISSING, BaseModel, Field
 
 from app.assistant.tools.tool import Id, Tool, ToolContext
 from app.models.projects import ProjectCreate, ProjectUpdate
@@ -17,11 +17,13 @@ class UpdateProject(ProjectUpdate):
     ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
 
     project_id: Id
+    clear: list[Literal["color"]] | MISSING = Field(MISSING, description="Fields to empty.", min_length=1)
 
     @property
     def change(self) -> ProjectUpdate:
-        names = self.model_fields_set - {"project_id"}
-        return ProjectUpdate.model_construct(names, **{name: getattr(self, name) for name in names})
+        names = self.model_fields_set - {"project_id", "clear"}
+        cleared: dict[str, Any] = {} if self.clear is MISSING else dict.fromkeys(self.clear)
+        return ProjectUpdate.model_construct(None, **{**cleared, **{name: getattr(self, name) for name in names}})
 
 
 class DeleteProject(RequestModel):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, StrictBool, StrictStr, model_validator
+from pydantic import MISSING, BaseModel, Field, StrictBool, StrictStr, model_validator
 
 from app.assistant.tools.tool import (
     TOOL_PAGE_LIMIT,
@@ -16,7 +16,7 @@ from app.assistant.tools.tool import (
 )
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.models.types import RequestModel, cleaned
+from app.models.types import RequestModel, RowId, cleaned
 from app.pagination import Page
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, require_one_place
@@ -25,6 +25,10 @@ from app.services.quick_add import quick_add_task
 from app.services.retention import trash
 from app.services.tasks import completion, create_update, listing, reordering
 from app.services.tasks import trash as task_trash
+
+MOVE_PLACES = ("before", "after", "project_id", "parent_id")
+# The fields that PATCH empties with null, without those that have another value for it: lists, and what has a default.
+ClearableField = Literal["description", "due_date", "project_id", "parent_id", "recurrence"]
 
 
 class TaskId(RequestModel):
@@ -52,16 +56,18 @@ class SearchTasks(RequestModel):
 
 
 class UpdateTask(TaskUpdate):
-    """Only the fields sent change. null clears a field."""
+    """Only the fields sent change."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"task_id"})
 
     task_id: Id
+    clear: list[ClearableField] | MISSING = Field(MISSING, description="Fields to empty.", min_length=1)
 
     @property
     def change(self) -> TaskUpdate:
-        names = self.model_fields_set - {"task_id"}
-        return TaskUpdate.model_construct(names, **{name: getattr(self, name) for name in names})
+        names = self.model_fields_set - {"task_id", "clear"}
+        cleared: dict[str, Any] = {} if self.clear is MISSING else dict.fromkeys(self.clear)
+        return TaskUpdate.model_construct(None, **{**cleared, **{name: getattr(self, name) for name in names}})
 
 
 class CompleteTask(TaskId):
@@ -95,8 +101,20 @@ class QuickAdd(RequestModel):
     text: QuickText
 
 
-class MoveTask(TaskMove):
+class MoveTask(RequestModel):
     task_id: Id
+    before: RowId | MISSING = MISSING
+    after: RowId | MISSING = MISSING
+    project_id: RowId | Literal["none"] | MISSING | None = Field(MISSING, description="none: into the inbox.")
+    parent_id: RowId | Literal["none"] | MISSING | None = Field(MISSING, description="none: to the top level.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_unused_places(cls, data: Any) -> Any:
+        """Leaves out null next to a place; alone it means none."""
+        if isinstance(data, dict) and any(data.get(name) is not None for name in MOVE_PLACES):
+            return {name: value for name, value in data.items() if value is not None}
+        return data
 
     @model_validator(mode="after")
     def _one_place(self) -> "MoveTask":
@@ -105,8 +123,9 @@ class MoveTask(TaskMove):
 
     @property
     def move(self) -> TaskMove:
-        names = self.model_fields_set - {"task_id"}
-        return TaskMove.model_construct(names, **{name: getattr(self, name) for name in names})
+        sent: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set - {"task_id"}}
+        places: dict[str, Any] = {name: None if at == "none" else at for name, at in sent.items()}
+        return TaskMove.model_construct(None, **places)
 
 
 class Read(BaseModel):
@@ -264,6 +283,7 @@ TASK_TOOLS = [
         MoveTask,
         WriteDone,
         move_task,
+        keeps_null=frozenset({"project_id", "parent_id"}),
     ),
     Tool("skip_task", "Move a repeating task on to its next date without doing it.", TaskId, Skipped, skip_task),
 ]

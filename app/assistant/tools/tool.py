@@ -1,7 +1,6 @@
 """The definition of a tool. Chat and MCP offer the same tools."""
 
-from collections.abc import Awaitable, Callable
-from copy import deepcopy
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
@@ -15,9 +14,12 @@ TOOL_PAGE_LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
 ToolLimit = Annotated[int, Field(ge=1, le=100), WholeNumber]
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 
-
-UNINFORMATIVE_ENTRIES = (("format", "int64"), ("maximum", MAX_ID), ("minLength", 1))
-PATTERN_MAX = 60  # characters of a regular expression that a model may be expected to read
+# What both Gemini and the strict mode of OpenAI accept, and therefore the rest of compatible servers; neither takes an
+# empty schema. Validation enforces what is left out.
+SCHEMA_KEYWORDS = ("type", "enum", "minimum", "maximum", "minItems", "maxItems")
+FORMAT_WORDS = {"date": "YYYY-MM-DD", "date-time": "YYYY-MM-DDTHH:MM:SSZ"}
+NULL_TYPE = {"type": "null"}
+PATTERN_MAX, LENGTH_WORTH_SAYING = 60, 1000  # characters that a model may be expected to read, and to count
 
 
 class NoArguments(RequestModel):
@@ -59,42 +61,72 @@ class Tool:
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = False
+    keeps_null: frozenset[str] = frozenset()  # arguments of which null is a value; any other null is left out
 
     def input_schema(self) -> dict[str, Any]:
-        return plain_schema(self.arguments.model_json_schema())
+        """Returns the schema for agents; the strict mode of OpenAI requires ``additionalProperties``."""
+        return {**self.offered_schema(), "additionalProperties": False}
+
+    def offered_schema(self) -> dict[str, Any]:
+        """Returns the schema for the chat, where Gemini refuses ``additionalProperties``."""
+        return plain_schema(self.arguments.model_json_schema(), accepts_null=False)
 
     def output_schema(self) -> dict[str, Any]:
-        return plain_schema(self.result.model_json_schema(mode="serialization"))
+        return plain_schema(self.result.model_json_schema(mode="serialization"), accepts_null=True)
 
 
-def plain_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Removes references and titles: small models misread references, and every part costs tokens."""
+def plain_schema(schema: dict[str, Any], *, accepts_null: bool) -> dict[str, Any]:
+    """Returns the schema in SCHEMA_KEYWORDS, objects, lists and ``anyOf``, without references and titles.
+
+    Small models misread references, and every part costs tokens. Without ``accepts_null`` nothing says that null can be
+    sent: a model should leave the argument out.
+    """
     shared = schema.get("$defs", {})
 
-    def walk(node: Any, *, names: bool = False) -> Any:
-        if isinstance(node, list):
-            return [walk(each) for each in node]
-        if not isinstance(node, dict):
-            return node
-        if "anyOf" in node and node.get("default", 0) is None:
-            node = _without_null(node)
+    def walk(node: dict[str, Any]) -> dict[str, Any]:
         if "$ref" in node:
-            own = {key: value for key, value in node.items() if key != "$ref"}
-            return walk({**deepcopy(shared[node["$ref"].rpartition("/")[2]]), **own})
-        kept = node.items() if names else [pair for pair in node.items() if not _says_nothing(*pair)]
-        return {key: walk(value, names=key == "properties") for key, value in kept}
+            return walk({**shared[node["$ref"].rpartition("/")[2]], **{k: v for k, v in node.items() if k != "$ref"}})
+        kept: dict[str, Any] = {name: node[name] for name in SCHEMA_KEYWORDS if name in node}
+        if kept.get("maximum") == MAX_ID:
+            del kept["maximum"]
+        if "const" in node:
+            kept["enum"] = [node["const"]]
+        branches = (
+            [] if "type" in node else [each for each in node.get("anyOf", ()) if accepts_null or each != NULL_TYPE]
+        )
+        words = [node.get("description", ""), *_words(node)]
+        if branches:
+            kept, more = _join([walk(branch) for branch in branches])
+            words += more
+        if words := list(filter(None, words)):
+            kept["description"] = " ".join(words)
+        if "properties" in node:
+            kept["properties"] = {name: walk(value) for name, value in node["properties"].items()}
+            kept |= {"required": node["required"]} if "required" in node else {}
+        if "items" in node:
+            kept["items"] = walk(node["items"])
+        return kept
 
-    return walk(schema)  # type: ignore[no-any-return]
+    return walk(schema)
 
 
-def _says_nothing(key: str, value: Any) -> bool:
-    """Returns whether a model can do without the entry; validation still enforces it."""
-    long = key == "pattern" and len(value) > PATTERN_MAX
-    return long or key in ("title", "examples", "$defs") or (key, value) in UNINFORMATIVE_ENTRIES
+def _words(node: dict[str, Any]) -> Iterator[str]:
+    """Yields in words what no keyword may say."""
+    if node.get("format") in FORMAT_WORDS:
+        yield FORMAT_WORDS[node["format"]]
+    if len(pattern := node.get("pattern", "")) in range(1, PATTERN_MAX):
+        yield f"Matches {pattern}."
+    if node.get("maxLength", LENGTH_WORTH_SAYING + 1) <= LENGTH_WORTH_SAYING:
+        yield f"At most {node['maxLength']} characters."
+    if node.get("default") not in (None, []):
+        yield f"Default: {str(node['default']).lower()}."
 
 
-def _without_null(node: dict[str, Any]) -> dict[str, Any]:
-    """Removes null from the schema of a field with default null: a model should omit it. null is still accepted."""
-    own = {key: value for key, value in node.items() if key not in ("default", "anyOf")}
-    others = [each for each in node["anyOf"] if each != {"type": "null"}]
-    return {**others[0], **own} if len(others) == 1 else {**own, "anyOf": others}
+def _join(branches: list[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
+    """Returns one schema for any of ``branches``, with words: of texts that differ in their words alone, one text."""
+    if len(branches) > 1 and any(branch.keys() - {"type", "description"} for branch in branches):
+        return {"anyOf": branches}, []
+    if any(branch.get("type") != branches[0].get("type") for branch in branches):
+        return {"anyOf": branches}, []
+    words = " or ".join(branch.pop("description") for branch in branches if "description" in branch)
+    return branches[0], [words]
