@@ -18,6 +18,7 @@ from app.domain.recurrence import (
     Step,
     advance,
     anchored,
+    occurrence_of,
     occurrences,
     parse_rule,
 )
@@ -261,6 +262,44 @@ def test_the_local_time_is_kept_across_clock_changes(
     found = list(occurrences(parse_rule(rule), due_of(start, zone), zone, 4))
     assert [f"{due:%dT%H:%M}" for due in found][:3] == expected
     assert all(isinstance(due, datetime) and due.tzinfo is UTC for due in found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "anchor", "due", "expected"),
+    [
+        ("FREQ=WEEKLY;INTERVAL=2", "2026-11-02", "2026-11-16", "2026-11-16"),  # not moved
+        ("FREQ=WEEKLY;INTERVAL=2", "2026-11-02", "2026-11-24", "2026-11-16"),  # into the other week
+        ("FREQ=WEEKLY;INTERVAL=2", "2026-11-02", "2026-10-30", "2026-11-02"),  # before the first
+        ("FREQ=MONTHLY", "2026-01-31", "2026-02-28", "2026-02-28"),
+        ("FREQ=MONTHLY", "2026-01-31", "2026-03-01", "2026-02-28"),
+        ("FREQ=YEARLY;INTERVAL=100", "1901-05-05", "2199-01-01", "2101-05-05"),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "2026-01-01", "2199-01-01", "2026-01-01"),
+        ("FREQ=DAILY", "2026-11-02T09:00", "2026-11-05T11:30", "2026-11-05T09:00"),
+        ("FREQ=DAILY", "2026-03-28T02:30", "2026-03-29T03:30", "2026-03-29T03:30"),  # moved by the clock change only
+        ("FREQ=DAILY", "2026-11-02", "2026-11-05T11:30", "2026-11-05T11:30"),
+        ("FREQ=WEEKLY;BYDAY=MO", "2026-11-04", "2026-11-04", "2026-11-04"),  # the start need not match
+    ],
+)
+def test_a_moved_due_date_stands_for_an_occurrence_of_its_series(
+    rule: str, anchor: str, due: str, expected: str
+) -> None:
+    found = occurrence_of(
+        parse_rule(rule), due_of(due), timezone=BERLIN, recurrence_from=RecurrenceFrom.DUE, anchor=due_of(anchor)
+    )
+    assert local(found) == expected
+
+
+@given(st.data())
+def test_the_next_due_date_is_the_same_from_an_occurrence_and_its_moved_date(data: st.DataObject) -> None:
+    rule, anchor = rule_of(data.draw(rule_texts())), data.draw(st.dates(date(1990, 1, 1), date(2050, 1, 1)))
+    due = data.draw(st.dates(anchor, date(2060, 1, 1)))
+    options: dict[str, Any] = {"timezone": BERLIN, "recurrence_from": RecurrenceFrom.DUE}
+    own = occurrence_of(rule, due, anchor=anchor, **options)
+    assert isinstance(own, date)
+    assert anchor <= own <= due
+    following = [next(matching_days(rule, anchor, day), None) for day in (own, due)]
+    assert following[0] == following[1]
+    assert next(matching_days(anchored(rule, anchor), own, due), None) == following[1]  # also as a start of its own
 
 
 def test_a_skipped_local_time_is_restored_with_the_anchor() -> None:

@@ -19,8 +19,10 @@ Without one the current due date is used; then store ``str(anchored(rule, due))`
 stays on the 28th. With "completion" store the plain rule: its days follow the completion.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -30,7 +32,7 @@ from app.models.task_fields import RecurrenceFrom
 
 __all__ = [
     "Due", "Frequency", "Rule", "Step", "Weekday",
-    "advance", "anchored", "occurrences", "parse_rule",
+    "advance", "anchored", "occurrence_of", "occurrences", "parse_rule",
 ]  # fmt: skip
 
 Due: TypeAlias = date | datetime
@@ -100,6 +102,33 @@ def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Itera
         if candidate > previous:  # a day that the zone skipped has the instant of the next day
             yield candidate
             previous = candidate
+
+
+def occurrence_of(
+    rule: Rule, due: Due, *, timezone: ZoneInfo, recurrence_from: RecurrenceFrom, anchor: Due | None = None
+) -> Due:
+    """Returns the date of the series that ``due`` stands for: ``due`` itself, unless that occurrence was moved.
+
+    ``advance`` returns the same dates from either. With "completion" only the time of day can have been moved.
+    """
+    anchor = due if anchor is None else anchor
+    due_on, start = _local_day(due, timezone), _local_day(anchor, timezone)
+    if recurrence_from == RecurrenceFrom.COMPLETION:
+        found = due_on
+    else:
+        found = start if due_on <= start else _last_day(rule, start, due_on)
+    return _at(found, _local_clock(due, anchor, timezone), timezone)
+
+
+def _last_day(rule: Rule, start: date, end: date) -> date:
+    """Returns the last day of a series that is not after ``end``, else ``start``."""
+    for span in (1, 100, 10_000, 200_000):  # nearly always the first; the last is longer than any series
+        after = max(start, end - timedelta(days=span))
+        if found := deque(takewhile(end.__ge__, matching_days(rule, start, after)), maxlen=1):
+            return found[0]
+        if after == start:
+            break
+    return start
 
 
 def _local_day(due: Due, timezone: ZoneInfo) -> date:
