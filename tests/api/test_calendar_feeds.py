@@ -3,12 +3,14 @@
 import logging
 import uuid
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 import icalendar
 import pytest
+from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
 
 from app.services.calendar_feeds import MAX_FEEDS
 from tests.support import Person, assert_problem
@@ -52,6 +54,53 @@ async def test_a_calendar_feed_contains_open_tasks_with_a_due_date(
     assert events["Moment"]["RRULE"]["UNTIL"] == [datetime(2090, 12, 31, 22, 59, 59, tzinfo=ZoneInfo("UTC"))]
     todos = (await read(client, made["url"] + "&kind=todo")).walk("VTODO")
     assert {str(todo["SUMMARY"]) for todo in todos} == {"Day", "Moment", "Some day"}
+
+
+def shown(calendar: Any, component: str, limit: int = 5) -> list[str]:
+    """Returns the first dates at which a calendar shows its only series."""
+    master, *moved = sorted(calendar.walk(component), key=lambda found: "RECURRENCE-ID" in found)
+    start = master["DTSTART"].dt
+    local = start.replace(tzinfo=None) if isinstance(start, datetime) else datetime.combine(start, datetime.min.time())
+    dates = list(islice(rrulestr(master["RRULE"].to_ical().decode(), dtstart=local), limit + len(moved)))
+    for other in moved:
+        due = other["DUE" if component == "VTODO" else "DTSTART"].dt
+        instead = other["RECURRENCE-ID"].dt
+        if isinstance(due, datetime):
+            instead, due = instead.replace(tzinfo=None), due.astimezone(start.tzinfo).replace(tzinfo=None)
+        else:
+            instead, due = (datetime.combine(day, datetime.min.time()) for day in (instead, due))
+        dates.remove(instead)
+        dates.append(due)
+    return [f"{found:%m-%dT%H:%M}".removesuffix("T00:00") for found in sorted(dates)[:limit]]
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "due", "change", "expected"),
+    [
+        ("FREQ=MONTHLY", "2090-01-31", {}, ["02-28", "03-31", "04-30", "05-31", "06-30"]),
+        ("FREQ=MONTHLY", "2090-01-30", {}, ["02-28", "03-30", "04-30", "05-30", "06-30"]),
+        ("FREQ=YEARLY", "2092-02-29", {}, ["02-28", "02-28", "02-28", "02-29", "02-28"]),
+        ("FREQ=WEEKLY;INTERVAL=2", "2090-01-02", {"due_date": "2090-01-26"},
+         ["01-26", "01-30", "02-13", "02-27", "03-13"]),
+        ("FREQ=WEEKLY;INTERVAL=2", "2090-01-02", {"due_date": "2090-01-14"},
+         ["01-14", "01-16", "01-30", "02-13", "02-27"]),
+        ("FREQ=DAILY;COUNT=3", "2090-01-02", {}, ["01-03", "01-04"]),
+        ("FREQ=DAILY;UNTIL=20900104", "2090-01-02", {"due_date": "2090-01-05"}, ["01-05"]),
+        ("FREQ=DAILY", "2090-01-02T08:00:00Z", {"due_date": "2090-01-03T10:00:00Z"},
+         ["01-03T11:00", "01-04T09:00", "01-05T09:00", "01-06T09:00", "01-07T09:00"]),
+    ],
+)  # fmt: skip
+async def test_a_calendar_feed_shows_a_series_on_its_own_days(
+    alice: Person, client: httpx.AsyncClient, recurrence: str, due: str, change: dict[str, str], expected: list[str]
+) -> None:
+    await alice.call("PATCH", "/settings", json={"timezone": "Europe/Berlin"})
+    task = await alice.add("Series", due_date=due, recurrence=recurrence)
+    assert (await alice.post(f"/tasks/{task['id']}/skip", {})).status_code == 200
+    if change:
+        assert (await alice.call("PATCH", f"/tasks/{task['id']}", json=change)).status_code == 200
+    url = (await subscribe(alice))["url"]
+    assert shown(await read(client, url), "VEVENT") == expected
+    assert shown(await read(client, url + "&kind=todo"), "VTODO") == expected
 
 
 async def test_an_unchanged_calendar_feed_returns_304(alice: Person, client: httpx.AsyncClient) -> None:

@@ -113,11 +113,13 @@ def occurrence_of(
     """
     anchor = due if anchor is None else anchor
     due_on, start = _local_day(due, timezone), _local_day(anchor, timezone)
+    clock = _local_clock(due, anchor, timezone)
     if recurrence_from == RecurrenceFrom.COMPLETION:
-        found = due_on
-    else:
-        found = start if due_on <= start else _last_day(rule, start, due_on)
-    return _at(found, _local_clock(due, anchor, timezone), timezone)
+        return _at(due_on, clock, timezone)
+    end = due_on if rule.until is None else min(due_on, _local_day(rule.until, timezone))
+    if not _is_within(rule, end, _at(end, clock, timezone), timezone):
+        end -= timedelta(days=1)
+    return _at(start if end <= start else _last_day(rule, start, end), clock, timezone)
 
 
 def _last_day(rule: Rule, start: date, end: date) -> date:

@@ -23,14 +23,19 @@ OMITTED_COLUMNS = {"user_id", "version", "moved_to", "remind_at", "due_on", "due
 AFTER_ID = bindparam("after", type_=BigInteger)
 
 
+def _source_id_of(tasks: Any, kind: str) -> Any:
+    """Returns the column ``parent_source_id`` or ``series_source_id``."""
+    other = tasks.alias(kind)
+    source = select(other.c.source_id).where(other.c.user_id == OWNER, other.c.id == tasks.c[f"{kind}_id"])
+    return source.scalar_subquery().label(f"{kind}_source_id")
+
+
 def _export_page(name: str, live: bool) -> CompiledStatement:
     entity = EXPORTED_ENTITIES[name]
     table: Any = entity.table
     columns: list[Any] = [*kept_columns(table)]
     if name == "tasks" and live:
-        parent = table.alias("parent")
-        of_parent = select(parent.c.source_id).where(parent.c.user_id == OWNER, parent.c.id == table.c.parent_id)
-        columns.append(of_parent.scalar_subquery().label("parent_source_id"))
+        columns += [_source_id_of(table, kind) for kind in ("parent", "series")]
     statement = select(*columns)
     if entity.long_text:  # their length costs PostgreSQL no read of the text
         size = func.octet_length(func.coalesce(table.c[entity.long_text], ""))
@@ -76,6 +81,11 @@ def source_id_of(owner: str, row: Any) -> str:
 def parent_source_id_of(owner: str, row: Any) -> str | None:
     """Returns the source id of the parent. Needs a row of a page without the trash."""
     return None if row.parent_id is None else row.parent_source_id or f"{owner}:{row.parent_id}"
+
+
+def series_source_id_of(owner: str, row: Any) -> str | None:
+    """Returns the source id of the recurring task of an occurrence. Needs a row of a page without the trash."""
+    return None if row.series_id is None else row.series_source_id or f"{owner}:{row.series_id}"
 
 
 def exported_row(owner: str, row: Any) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from app.errors import NESTED_MAX, Invalid, NestedTooDeep, NotACalendar
 from app.models.accounts import known_time_zones
 from app.models.task_fields import TAGS_MAX
 from app.models.types import RAW_FACTOR
+from app.services.transfer.formats.ics_text import split, unescape, unfold
 from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
 
-CONTENT_LINE_MAX = 100_000  # characters of one unfolded line
 PROPERTIES_MAX = 1_000  # of one to-do
 TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is refused
 ICS_PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
@@ -23,8 +23,6 @@ _NAME_PATTERN = re.compile(
     r"([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:\"[^\"]*\"|[^\";:,]*)(?:,(?:\"[^\"]*\"|[^\";:,]*))*)*):", re.DOTALL
 )
 _PARAMETER_PATTERN = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
-_LIST_PATTERN = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
-_ESCAPE_PATTERN = re.compile(r"\\(.)", re.DOTALL)
 _EDGE_LETTERS, _READ_COMPONENTS = (
     frozenset("BbEe"),
     frozenset({"VTODO", "VALARM"}),
@@ -76,25 +74,6 @@ def read_ics(lines: Iterable[str]) -> Iterator[ImportRow]:
             alarms.append(found)
     if not stack:
         raise NotACalendar(loc=("body",))
-
-
-def unfold(lines: Iterable[str]) -> Iterator[str]:
-    """Yields unfolded content lines (3.1), each cut after ``CONTENT_LINE_MAX`` characters."""
-    pieces: list[str] = []
-    room = CONTENT_LINE_MAX
-    for raw in lines:
-        line = raw.rstrip("\r\n")
-        if line[:1] not in {" ", "\t"}:
-            if pieces:
-                yield "".join(pieces)
-            pieces, room = [], CONTENT_LINE_MAX
-        else:
-            line = line[1:]
-        if line and room:
-            pieces.append(line[:room])
-            room -= len(pieces[-1])
-    if pieces:
-        yield "".join(pieces)
 
 
 def _property(line: str) -> Property | None:
@@ -171,12 +150,3 @@ def moment(found: Property) -> str:
         return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         return local
-
-
-def unescape(value: str) -> str:
-    return _ESCAPE_PATTERN.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
-
-
-def split(value: str) -> Iterator[str]:
-    """Yields the TEXTs of a list, whose commas may be escaped."""
-    return (unescape(found[0]) for found in _LIST_PATTERN.finditer(value))

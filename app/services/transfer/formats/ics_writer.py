@@ -2,50 +2,38 @@
 
 A recurring task with a time of day keeps its local time when the clocks change: its dates name the owner's zone, which
 the calendar describes. All other instants are in UTC.
+
+A series is written from its current occurrence on, with the days of its rule and the rest of its COUNT. An occurrence
+that was moved has a component of its own (RECURRENCE-ID), so that the others keep their days.
 """
 
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.clock import now
-from app.domain.recurrence import parse_rule
+from app.domain.recurrence import Due, Rule, anchored, occurrence_of, parse_rule
 from app.models.task_rows import due_of
-from app.services.transfer.export_pages import parent_source_id_of, source_id_of
+from app.services.transfer.export_pages import parent_source_id_of, series_source_id_of, source_id_of
+from app.services.transfer.formats.ics_text import escape, fold
+from app.services.transfer.formats.ics_vtimezone import vtimezone_lines
 
+PRODUCT_ID = "-//todo//todo 1//EN"
 ICS_NUMBERS = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
-YEARS_AHEAD = 10  # for which the changes of the offset are written
-_CONTROL_PATTERN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_ESCAPED_CHARACTERS = (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\n", "\\n"))  # in this order
-
-
-def escape(text: str) -> str:
-    """Returns the TEXT of 3.3.11, without the control characters that it may not hold."""
-    text = _CONTROL_PATTERN.sub("", text)
-    for character, escaped in _ESCAPED_CHARACTERS:
-        text = text.replace(character, escaped)
-    return text
-
-
-def fold(line: str) -> bytes:
-    """Folds a content line into pieces of at most 75 octets, without cutting a character (3.1)."""
-    raw = line.encode("utf-8", "replace")
-    if len(raw) <= 75:
-        return raw + b"\r\n"
-    pieces, start, room = [], 0, 75
-    while start < len(raw):
-        end = min(start + room, len(raw))
-        while end < len(raw) and raw[end] & 0xC0 == 0x80:
-            end -= 1
-        pieces.append(raw[start:end])
-        start, room = end, 74
-    return b"\r\n ".join(pieces) + b"\r\n"
 
 
 def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+class WrittenSeries(NamedTuple):
+    """``start`` is the current occurrence, where the rule has it; ``moved`` is where it is due if that differs."""
+
+    start: Due
+    rule: str
+    moved: Due | None
 
 
 class Calendar:
@@ -56,32 +44,55 @@ class Calendar:
         self._zone, self._tzid = ZoneInfo(timezone), timezone
 
     def begin(self) -> bytes:
-        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//todo//todo 1//EN", "CALSCALE:GREGORIAN"]
+        lines = ["BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODUCT_ID}", "CALSCALE:GREGORIAN"]
         if self._name:
             lines += [f"X-WR-CALNAME:{escape(self._name)}", "REFRESH-INTERVAL;VALUE=DURATION:PT15M"]
-        return b"".join(fold(line) for line in [*lines, *self._timezone()])
+        if self._tzid != "UTC":
+            lines += vtimezone_lines(self._tzid, now().year)
+        return b"".join(fold(line) for line in lines)
 
     def end(self) -> bytes:
         return b"END:VCALENDAR\r\n"
 
     def todo(self, row: Any) -> bytes:
-        lines = ["BEGIN:VTODO", *self._common(row)]
-        if (due := due_of(row)) is not None:
-            lines.append(self._date("DUE", due, row.recurrence))
-        lines += self._repeats(row, due)
+        """Returns the to-do of a task; of a series whose current occurrence was moved, two."""
+        series = self._series(row)
+        if series is None:
+            due = due_of(row)
+            return self._todo(row, [] if due is None else [self._date("DUE", due)])
+        dates = [self._local("DTSTART", series.start), self._local("DUE", series.start), f"RRULE:{series.rule}"]
+        found = self._todo(row, dates)
+        if series.moved is not None:
+            moved = [self._local("RECURRENCE-ID", series.start), self._date("DUE", series.moved)]
+            found += self._todo(row, moved)
+        return found
+
+    def event(self, row: Any) -> bytes:
+        """Returns the event of a task with a due date: the whole day, or an instant without duration.
+
+        Of a series whose current occurrence was moved, two.
+        """
+        series = self._series(row)
+        if series is None:
+            due = due_of(row)
+            assert due is not None
+            return self._event(row, [self._date("DTSTART", due)])
+        found = self._event(row, [self._local("DTSTART", series.start), f"RRULE:{series.rule}"])
+        if series.moved is not None:
+            moved = [self._local("RECURRENCE-ID", series.start), self._date("DTSTART", series.moved)]
+            found += self._event(row, moved)
+        return found
+
+    def _todo(self, row: Any, dates: list[str]) -> bytes:
+        lines = ["BEGIN:VTODO", *self._common(row), *dates]
         lines.append("STATUS:COMPLETED" if row.completed else "STATUS:NEEDS-ACTION")
         if row.completed_at:
             lines.append(f"COMPLETED:{_utc(row.completed_at)}")
         return b"".join(fold(line) for line in [*lines, *_alarms(row), "END:VTODO"])
 
-    def event(self, row: Any) -> bytes:
-        """Returns the event of a task with a due date: the whole day, or an instant without duration."""
-        due = due_of(row)
-        assert due is not None
-        lines = ["BEGIN:VEVENT", *self._common(row), *self._repeats(row, due), "TRANSP:TRANSPARENT"]
-        if not row.recurrence:
-            lines.append(self._date("DTSTART", due, None))
-        return b"".join(fold(line) for line in [*lines, "END:VEVENT"])
+    def _event(self, row: Any, dates: list[str]) -> bytes:
+        lines = ["BEGIN:VEVENT", *self._common(row), *dates, "TRANSP:TRANSPARENT", "END:VEVENT"]
+        return b"".join(fold(line) for line in lines)
 
     def _common(self, row: Any) -> Iterator[str]:
         yield f"UID:{escape(source_id_of(self._owner, row))}"
@@ -96,72 +107,47 @@ class Calendar:
             yield "CATEGORIES:" + ",".join(escape(tag) for tag in row.tags)
         if parent := parent_source_id_of(self._owner, row):
             yield f"RELATED-TO:{escape(parent)}"
+        if series := series_source_id_of(self._owner, row):
+            yield f"X-TODO-SERIES:{escape(series)}"
         if row.project_id in self._projects:
             yield f"X-TODO-PROJECT:{escape(self._projects[row.project_id])}"
-
-    def _repeats(self, row: Any, due: date | datetime | None) -> Iterator[str]:
-        if not row.recurrence or due is None:
-            return
-        yield self._date("DTSTART", due, row.recurrence)  # the start of the rule
-        yield f"RRULE:{self._rule(row.recurrence, due)}"
         if row.recurrence_from == "completion":
             yield "X-TODO-RECURRENCE-FROM:COMPLETION"
 
-    def _rule(self, text: str, due: date | datetime) -> str:
-        """Returns the rule with an UNTIL of the type of DTSTART: a day, or an instant in UTC (3.3.10)."""
-        until = parse_rule(text).until
-        if until is None or isinstance(until, datetime) == isinstance(due, datetime):
-            return text
+    def _series(self, row: Any) -> WrittenSeries | None:
+        due = due_of(row)
+        if not row.recurrence or due is None:
+            return None
+        rule = parse_rule(row.recurrence)
+        anchor = due_of(row, "anchor") or due
+        start = occurrence_of(rule, due, timezone=self._zone, recurrence_from=row.recurrence_from, anchor=anchor)
+        if row.recurrence_from != "completion":  # then its days follow the completion
+            rule = anchored(rule, self._day(anchor))
+        if rule.count is not None:
+            rule = replace(rule, count=max(1, rule.count - row.occurrences_done))
+        return WrittenSeries(start, str(self._typed(rule, start)), None if start == due else due)
+
+    def _typed(self, rule: Rule, start: Due) -> Rule:
+        """Returns the rule with an UNTIL of the type of DTSTART: a day, or an instant (3.3.10)."""
+        until = rule.until
+        if until is None or isinstance(until, datetime) == isinstance(start, datetime):
+            return rule
         if isinstance(until, datetime):
-            other = until.astimezone(self._zone).strftime("%Y%m%d")
-        else:
-            last = datetime.combine(until + timedelta(days=1), datetime.min.time(), self._zone) - timedelta(seconds=1)
-            other = _utc(last)
-        return ";".join(f"UNTIL={other}" if part.startswith("UNTIL=") else part for part in text.split(";"))
+            return replace(rule, until=self._day(until))
+        last = datetime.combine(until + timedelta(days=1), datetime.min.time(), self._zone) - timedelta(seconds=1)
+        return replace(rule, until=last)
 
-    def _date(self, name: str, due: date | datetime, recurrence: str | None) -> str:
-        if not isinstance(due, datetime):
-            return f"{name};VALUE=DATE:{due:%Y%m%d}"
-        if recurrence and self._tzid != "UTC":
-            return f"{name};TZID={self._tzid}:{due.astimezone(self._zone):%Y%m%dT%H%M%S}"
-        return f"{name}:{_utc(due)}"
+    def _day(self, due: Due) -> date:
+        return due.astimezone(self._zone).date() if isinstance(due, datetime) else due
 
-    def _timezone(self) -> Iterator[str]:
-        """Yields a VTIMEZONE: the changes of the offset since last year, and the offset before them."""
-        if self._tzid == "UTC":
-            return
-        start = datetime(now().year - 1, 1, 1, tzinfo=UTC)
-        before = start.astimezone(self._zone)
-        yield from ("BEGIN:VTIMEZONE", f"TZID:{self._tzid}")
-        yield from _observance(datetime(1970, 1, 1), before, before)  # noqa: DTZ001 - local times
-        for moment in _changes(start, self._zone):
-            old = (moment - timedelta(seconds=1)).astimezone(self._zone)
-            new = moment.astimezone(self._zone)
-            yield from _observance((moment + (old.utcoffset() or timedelta())).replace(tzinfo=None), old, new)
-        yield "END:VTIMEZONE"
+    def _date(self, name: str, due: Due) -> str:
+        return f"{name}:{_utc(due)}" if isinstance(due, datetime) else f"{name};VALUE=DATE:{due:%Y%m%d}"
 
-
-def _observance(local: datetime, old: datetime, new: datetime) -> Iterator[str]:
-    kind = "DAYLIGHT" if new.dst() else "STANDARD"
-    yield from (f"BEGIN:{kind}", f"DTSTART:{local:%Y%m%dT%H%M%S}", f"TZNAME:{escape(new.tzname() or kind)}")
-    yield from (f"TZOFFSETFROM:{old:%z}", f"TZOFFSETTO:{new:%z}", f"END:{kind}")
-
-
-def _changes(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Yields the instants at which the offset changes, to the minute."""
-    day = start
-    for _ in range(366 * YEARS_AHEAD):
-        following = day + timedelta(days=1)
-        if day.astimezone(zone).utcoffset() != following.astimezone(zone).utcoffset():
-            low, high = 0, 24 * 60
-            while high - low > 1:
-                middle = (low + high) // 2
-                same = (day + timedelta(minutes=middle)).astimezone(zone).utcoffset() == day.astimezone(
-                    zone
-                ).utcoffset()
-                low, high = (middle, high) if same else (low, middle)
-            yield day + timedelta(minutes=high)
-        day = following
+    def _local(self, name: str, due: Due) -> str:
+        """Returns a date of a series: an instant as the local time that it keeps."""
+        if not isinstance(due, datetime) or self._tzid == "UTC":
+            return self._date(name, due)
+        return f"{name};TZID={self._tzid}:{due.astimezone(self._zone):%Y%m%dT%H%M%S}"
 
 
 def _alarms(row: Any) -> Iterator[str]:
