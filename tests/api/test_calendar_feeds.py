@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Iterator
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
 
 from app.services.calendar_feeds import MAX_FEEDS
+from app.services.transfer.formats import ics_vtimezone
 from tests.support import Person, assert_problem
 
 
@@ -101,6 +103,24 @@ async def test_a_calendar_feed_shows_a_series_on_its_own_days(
     url = (await subscribe(alice))["url"]
     assert shown(await read(client, url), "VEVENT") == expected
     assert shown(await read(client, url + "&kind=todo"), "VTODO") == expected
+
+
+async def test_the_time_zone_of_a_calendar_feed_is_computed_once(
+    alice: Person, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await alice.call("PATCH", "/settings", json={"timezone": "America/St_Johns"})
+    url = (await subscribe(alice))["url"]
+    ics_vtimezone.vtimezone_lines.cache_clear()
+    computed, changes = [], ics_vtimezone._changes
+
+    def counted(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
+        computed.append(zone)
+        return changes(start, zone)
+
+    monkeypatch.setattr(ics_vtimezone, "_changes", counted)
+    for _ in range(3):
+        assert len((await read(client, url)).walk("VTIMEZONE")) == 1
+    assert len(computed) == 1
 
 
 async def test_an_unchanged_calendar_feed_returns_304(alice: Person, client: httpx.AsyncClient) -> None:

