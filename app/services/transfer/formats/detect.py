@@ -24,7 +24,7 @@ from app.services.transfer.formats.encoding import (
     check_lines,
     open_in_utf8,
 )
-from app.services.transfer.formats.ics_reader import read_ics
+from app.services.transfer.formats.ics_reader import IcsFile
 from app.services.transfer.formats.json import DocumentRows, find_unknown_names, read_document
 from app.services.transfer.formats.todoist import TodoistReader, is_todoist
 from app.services.transfer.import_row import Deviation, ImportRow, make_warning, warn_of_file
@@ -60,10 +60,15 @@ async def open_rows(
         await asyncio.to_thread(check_lines, content)
         lines = stack.enter_context(io.TextIOWrapper(content, encoding="utf-8-sig", newline=""))
         is_guess = encoding == WINDOWS_ENCODING
-        read = partial(_open, lines, kind, order := DayOrder(), is_guess=is_guess, now=now, timezone=timezone)
-        await asyncio.to_thread(lambda: _check_count(read()[1], rows_max))
-        order.settle()  # the first reading has noted the dates
-        name, pairs = await asyncio.to_thread(read)
+        if kind == "ics":
+            calendar = IcsFile(timezone, rows_max)
+            await asyncio.to_thread(_prepare_ics, lines, calendar)
+            name, pairs = "ics", _ics_rows(lines, calendar)
+        else:
+            read = partial(_open, lines, order := DayOrder(), is_guess=is_guess, now=now, timezone=timezone)
+            await asyncio.to_thread(lambda: _check_count(read()[1], rows_max))
+            order.settle()  # the first reading has noted the dates
+            name, pairs = await asyncio.to_thread(read)
         yield name, chain([warn_of_file(GUESSED_ENCODING)], pairs) if is_guess else pairs
 
 
@@ -72,11 +77,8 @@ def _read_json(text: Any, rows_max: int) -> DocumentRows:
 
 
 def _open(
-    text: IO[str], kind: str, day_order: DayOrder, *, is_guess: bool, now: datetime, timezone: ZoneInfo
+    text: IO[str], day_order: DayOrder, *, is_guess: bool, now: datetime, timezone: ZoneInfo
 ) -> tuple[str, Iterator[EntityRow]]:
-    if kind == "ics":
-        text.seek(0)
-        return "ics", (("tasks", item) for item in read_ics(_pace_lines(text)))
     named = _named_delimiter(text)
     for delimiter in named or CSV_DELIMITERS:
         text.seek(0)
@@ -93,6 +95,20 @@ def _open(
     if is_guess:
         raise MalformedBody(NOT_UTF8)
     raise NoTitleColumn(loc=("body",))
+
+
+def _prepare_ics(text: IO[str], calendar: IcsFile) -> None:
+    calendar.scan(_pace_lines(text))
+    text.seek(0)
+    if calendar.has_overrides:
+        calendar.read_series(_pace_lines(text))
+        text.seek(0)
+
+
+def _ics_rows(text: IO[str], calendar: IcsFile) -> Iterator[EntityRow]:
+    yield from (("tasks", item) for item in calendar.rows(_pace_lines(text)))
+    if found := calendar.warnings():
+        yield warn_of_file(*found)
 
 
 def _check_count(rows: Iterator[EntityRow], rows_max: int) -> None:

@@ -1,152 +1,166 @@
-"""Reading the to-dos of an iCalendar file (RFC 5545), line by line. Events and other components are ignored."""
+"""Reading the to-dos of an iCalendar file (RFC 5545). Events and other components are counted and left out.
 
-import re
+The file is read three times, so that it need not fit into memory: what a to-do refers to may come after it. The first
+time finds zones, the heads of the calendars, and the to-dos of single dates; the second, if there are any such dates,
+the state of their series; the third yields the rows.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+from datetime import tzinfo
 
-from app.errors import NESTED_MAX, Invalid, NestedTooDeep, NotACalendar
-from app.models.accounts import known_time_zones
-from app.models.task_fields import TAGS_MAX
-from app.models.types import RAW_FACTOR
-from app.services.transfer.formats.ics_text import split, unescape, unfold
-from app.services.transfer.import_row import Fingerprints, ImportRow, LoadedRow, bounded_source_id
-
-PROPERTIES_MAX = 1_000  # of one to-do
-TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is refused
-ICS_PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
-    range(6, 10), "low"
+from app.errors import TooManyRows
+from app.services.transfer.formats.ics_components import Component, ComponentReader
+from app.services.transfer.formats.ics_series import Override, SeriesState
+from app.services.transfer.formats.ics_text import unescape
+from app.services.transfer.formats.ics_todo import CalendarHead, Todo, effect_of, related
+from app.services.transfer.formats.ics_writer import PRODUCT_ID
+from app.services.transfer.formats.ics_zones import ZoneTable
+from app.services.transfer.import_row import (
+    Deviation,
+    Fingerprints,
+    ImportRow,
+    RowWarning,
+    bounded_source_id,
+    make_warning,
 )
-_NAME_PATTERN = re.compile(
-    r"([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:\"[^\"]*\"|[^\";:,]*)(?:,(?:\"[^\"]*\"|[^\";:,]*))*)*):", re.DOTALL
-)
-_PARAMETER_PATTERN = re.compile(r";([A-Za-z0-9-]+)=(\"[^\"]*\"|[^;]*)")
-_EDGE_LETTERS, _READ_COMPONENTS = (
-    frozenset("BbEe"),
-    frozenset({"VTODO", "VALARM"}),
-)  # the first letters of BEGIN and END; the components that are read
-_DATE_PATTERN = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)
+
+UNKNOWN_NAMES_MAX = 50  # of properties, that are listed
+OVERRIDE_DATES = ("DTSTART", "DUE", "DURATION")
 
 
-class Property(NamedTuple):
-    name: str
-    parameters: dict[str, str]
-    value: str
+class IcsFile:
+    """What the to-dos of one file need to know of the others."""
 
+    def __init__(self, owner_zone: tzinfo, rows_max: int) -> None:
+        self._owner_zone, self._rows_max = owner_zone, rows_max
+        self._zones = ZoneTable()
+        self._heads: dict[int, CalendarHead] = {}
+        self._zone_names: dict[int, str] = {}
+        self._overrides: dict[str, list[Override]] = {}
+        self._states: dict[str, tuple[int, SeriesState]] = {}
+        self._absorbed: set[int] = set()
+        self._parents: dict[str, str] = {}
+        self._unknown: Counter[str] = Counter()
+        self._warnings: list[RowWarning] = []
 
-def read_ics(lines: Iterable[str]) -> Iterator[ImportRow]:
-    """Yields the to-dos. Raises NotACalendar and NestedTooDeep."""
-    made = Fingerprints("ics")
-    stack: list[str] = []
-    todo: list[Property] = []
-    alarms: list[Property] = []
-    number = 0
-    for line in unfold(lines):
-        if (
-            stack
-            and line[:1] not in _EDGE_LETTERS
-            and not (stack[-1] in _READ_COMPONENTS and len(todo) <= PROPERTIES_MAX)
-        ):
-            continue  # most of a large calendar is events
-        found = _property(line)
-        if found is None:
-            continue
-        if not stack and (found.name, found.value.upper()) != ("BEGIN", "VCALENDAR"):
-            raise NotACalendar(loc=("body",))
-        if found.name == "BEGIN":
-            if len(stack) == NESTED_MAX:
-                raise NestedTooDeep(loc=("body",))
-            stack.append(found.value.upper())
-            if stack[-1] == "VTODO":
-                todo, alarms = [], []
-        elif found.name == "END":
-            if stack[-1] == "VTODO":
+    @property
+    def has_overrides(self) -> bool:
+        return bool(self._overrides)
+
+    def scan(self, lines: Iterable[str]) -> None:
+        """Reads what to-dos refer to. Raises TooManyRows, NotACalendar and NestedTooDeep."""
+        components = ComponentReader()
+        number = 0
+        for found in components.read(lines):
+            if found.name == "VTIMEZONE":
+                self._zones.add(found)
+            elif found.name == "VCALENDAR":
+                self._take_head(found)
+            else:
                 number += 1
-                yield _item(number, todo, alarms, made)
-            stack.pop()
-            if not stack:
-                return
-        elif stack[-1] == "VTODO" and len(todo) <= PROPERTIES_MAX:
-            todo.append(found)
-        elif stack[-2:] == ["VTODO", "VALARM"] and found.name == "TRIGGER" and len(alarms) <= PROPERTIES_MAX:
-            alarms.append(found)
-    if not stack:
-        raise NotACalendar(loc=("body",))
+                if number > self._rows_max:
+                    raise TooManyRows
+                self._take_references(number, found)
+        for calendar, name in self._zone_names.items():
+            zone = self._zones.find(calendar, name)
+            self._heads[calendar].local_zone = zone.zone if zone else None
+        self._note_file(components)
 
+    def read_series(self, lines: Iterable[str]) -> None:
+        """Finds the state of each series of which a date is a to-do of its own. ``scan`` comes first."""
+        for number, found in self._todos(lines):
+            todo = self._todo(number, found)
+            uid = todo.text("UID")
+            if uid in self._overrides and uid not in self._states and todo.is_master:
+                state = todo.series_state(self._overrides[uid])
+                state.warnings = [*todo.notes.found]
+                self._states[uid] = number, state
+                self._absorbed |= state.absorbed
 
-def _property(line: str) -> Property | None:
-    if (found := _NAME_PATTERN.match(line)) is None:
-        return None
-    parameters = {name.upper(): value.strip('"') for name, value in _PARAMETER_PATTERN.findall(found[2])}
-    return Property(found[1].upper(), parameters, line[found.end() :])
+    def rows(self, lines: Iterable[str]) -> Iterator[ImportRow]:
+        """Yields the to-dos."""
+        made = Fingerprints("ics")
+        for number, found in self._todos(lines):
+            if number not in self._absorbed:
+                yield self._row(number, found, made)
 
+    def warnings(self) -> list[RowWarning]:
+        """Returns what is wrong with the file as a whole."""
+        return self._warnings
 
-def _item(number: int, properties: list[Property], alarms: list[Property], made: Fingerprints) -> ImportRow:
-    first: dict[str, Property] = {}
-    for found in properties:
-        first.setdefault(found.name, found)
-    text = {name: unescape(found.value) for name, found in first.items()}
-    source = text.get("UID") or made.of(*(found.value for found in properties))
-    if "RECURRENCE-ID" in text:  # one occurrence of a series, which shares its UID
-        source = f"{source}#{text['RECURRENCE-ID']}"
-    parent = next(
-        (unescape(p.value) for p in properties
-         if p.name == "RELATED-TO" and p.parameters.get("RELTYPE", "PARENT").upper() == "PARENT"),
-        None,
-    )  # fmt: skip
-    tags = (tag for p in properties if p.name == "CATEGORIES" for tag in split(p.value) if tag.strip())
-    too_many = max(len(properties), len(alarms)) > PROPERTIES_MAX
-    fields = _refuse_todo if too_many else lambda: _todo_fields(first, text, list(islice(tags, TAGS_READ)), alarms)
-    return ImportRow(
-        number, bounded_source_id(source), fields, parent=bounded_source_id(parent) if parent else None,
-        project_name=text.get("X-TODO-PROJECT"), uid=text.get("UID"),
-    )  # fmt: skip
+    def _todos(self, lines: Iterable[str]) -> Iterator[tuple[int, Component]]:
+        todos = (found for found in ComponentReader().read(lines) if found.name == "VTODO")
+        return enumerate(todos, start=1)
 
+    def _todo(self, number: int, found: Component) -> Todo:
+        head = self._heads.get(found.calendar) or CalendarHead()
+        return Todo(number, found, head, self._zones, self._owner_zone)
 
-def _refuse_todo() -> LoadedRow:
-    raise Invalid(f"A to-do has at most {PROPERTIES_MAX} properties.", loc=("body",))
+    def _take_head(self, calendar: Component) -> None:
+        values = {found.name: unescape(found.value).strip() for found in reversed(calendar.properties)}
+        product = values.get("PRODID", "")
+        own = product == PRODUCT_ID  # whose feeds have a name that is no list's, and whose to-dos name their projects
+        name = None if own else values.get("X-WR-CALNAME") or values.get("NAME") or None
+        self._heads[calendar.calendar] = CalendarHead(project=name, follows_date="Apple" in product, own=own)
+        if zone := values.get("X-WR-TIMEZONE"):
+            self._zone_names[calendar.calendar] = zone
 
+    def _take_references(self, number: int, found: Component) -> None:
+        names = {each.name for each in found.properties if each.value.strip()}
+        if "RECURRENCE-ID" in names:
+            self._take_override(self._todo(number, found))
+        if "RELATED-TO" in names and (children := related(found.properties, "CHILD")):
+            uid = self._todo(number, found).text("UID")
+            for child in children:
+                self._parents.setdefault(child, uid)
+        for name in names:
+            if name.startswith("X-") and effect_of(name) is None and len(self._unknown) < UNKNOWN_NAMES_MAX:
+                self._unknown[name] += 1
 
-def _todo_fields(
-    first: dict[str, Property], text: dict[str, str], tags: list[str], alarms: list[Property]
-) -> LoadedRow:
-    completed = text.get("STATUS", "").upper() == "COMPLETED" or "COMPLETED" in text
-    fields: dict[str, Any] = {
-        "title": text.get("SUMMARY", ""),
-        "description": text.get("DESCRIPTION") or None,
-        "completed": completed,
-        "tags": tags,
-        "recurrence": text.get("RRULE") or None,
-        "reminders": [_trigger(alarm) for alarm in alarms],
-    }
-    if (due := first.get("DUE") or first.get("DTSTART")) is not None:
-        fields["due_date"] = moment(due)
-    if text.get("PRIORITY", "").isdecimal():
-        fields["priority"] = ICS_PRIORITIES.get(int(text["PRIORITY"][:3]), "low")
-    if text.get("X-TODO-RECURRENCE-FROM", "").upper() == "COMPLETION":
-        fields["recurrence_from"] = "completion"
-    names = {"COMPLETED": "completed_at", "CREATED": "created_at", "LAST-MODIFIED": "updated_at"}
-    return LoadedRow(fields | {field: moment(first[name]) for name, field in names.items() if name in first})
+    def _take_override(self, todo: Todo) -> None:
+        if uid := todo.text("UID"):
+            dates = {name: todo.first[name] for name in OVERRIDE_DATES if name in todo.first}
+            self._overrides.setdefault(uid, []).append(
+                Override(
+                    number=todo.number,
+                    calendar=todo.component.calendar,
+                    occurrence=todo.first["RECURRENCE-ID"],
+                    dates=dates,
+                    done=todo.completed,
+                    cancelled=todo.cancelled,
+                    completed=todo.first.get("COMPLETED"),
+                    text=todo.text_key,
+                )
+            )
 
+    def _note_file(self, components: ComponentReader) -> None:
+        found = self._warnings
+        for message, line in components.faults.items():
+            found.append(make_warning("VCALENDAR", message, line, Deviation.GUESSED))
+        for name, count in components.ignored.items():
+            found.append(make_warning(name, "Only to-dos are imported: these were left out.", count))
+        for name, count in self._unknown.items():
+            found.append(make_warning(name, "The property is not known: it was left out of these to-dos.", count))
+        if self._zones.dropped:
+            found.append(
+                make_warning("VTIMEZONE", "There are too many zones: these were left out.", self._zones.dropped)
+            )
 
-def _trigger(alarm: Property) -> str:
-    return moment(alarm) if _DATE_PATTERN.fullmatch(alarm.value) else alarm.value
-
-
-def moment(found: Property) -> str:
-    """Converts a DATE or DATE-TIME to ISO 8601. One in an unknown zone stays local: in the owner's zone."""
-    if (parts := _DATE_PATTERN.fullmatch(found.value.strip())) is None:
-        return found.value
-    year, month, day, hour, minute, second, utc = parts.groups()
-    if hour is None:
-        return f"{year}-{month}-{day}"
-    local = f"{year}-{month}-{day}T{hour}:{minute}:{second}"
-    zone = found.parameters.get("TZID", "")
-    if utc or zone not in known_time_zones():
-        return local + ("Z" if utc else "")
-    try:
-        return datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):
-        return local
+    def _row(self, number: int, found: Component, made: Fingerprints) -> ImportRow:
+        todo = self._todo(number, found)
+        uid = todo.text("UID")
+        source = uid or made.of(*(each.value for each in found.properties))
+        series = None
+        if "RECURRENCE-ID" in todo.first:  # one date of a series, which shares its UID
+            source = f"{source}#{todo.text('RECURRENCE-ID')}"
+            series = uid if todo.completed else None
+        series = todo.text("X-TODO-SERIES") or series
+        parent = next(iter(related(found.properties, "PARENT")), None) or self._parents.get(uid)
+        place, state = self._states.get(uid, (0, None))
+        return ImportRow(
+            number, bounded_source_id(source), lambda: todo.load(state if place == number else None),
+            parent=bounded_source_id(parent) if parent else None,
+            series=bounded_source_id(series) if series else None,
+            project_name=todo.text("X-TODO-PROJECT") or todo.head.project, uid=uid or None,
+        )  # fmt: skip

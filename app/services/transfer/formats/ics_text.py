@@ -19,6 +19,8 @@ def escape(text: str) -> str:
 
 
 def unescape(value: str) -> str:
+    if "\\" not in value:
+        return value
     return _ESCAPE_PATTERN.sub(lambda found: "\n" if found[1] in "nN" else found[1], value)
 
 

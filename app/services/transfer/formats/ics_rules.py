@@ -1,0 +1,68 @@
+"""Recurrence rules as programs write them, in the form that ``domain.recurrence`` reads."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from app.domain.recurrence import Due, Frequency, Rule, Weekday
+from app.domain.recurrence.rule import LAST_YEAR
+from app.services.transfer.formats.ics_values import parse_moment
+
+COMPLETION_PART = "FROM=COMPLETION"  # written by Tasks.org
+# Parts that say what holds anyhow: the only calendar, and no end.
+_IDLE_PARTS = frozenset({"RSCALE=GREGORIAN", "SKIP=OMIT", "COUNT=0", "COUNT=-1", COMPLETION_PART})
+_CLOCK_PARTS = ("BYHOUR", "BYMINUTE", "BYSECOND")
+
+
+def rule_parts(text: str) -> list[str]:
+    """Returns the parts that are not empty, in upper case and without spaces."""
+    parts = "".join(text.upper().split()).removeprefix("RRULE:").split(";")
+    return [part for part in parts if part and not part.endswith("=")]
+
+
+def normalize_rule(text: str, start: Due) -> str:
+    """Returns a rule that means the same from ``start`` on; its parts may still be wrong or not supported.
+
+    Local times in it are in the zone of ``start``. Parts that repeat the start's time of day are left out.
+    """
+    idle = {*_IDLE_PARTS}
+    if isinstance(start, datetime):
+        clock = (start.hour, start.minute, start.second)
+        idle |= {f"{name}={number}" for name, number in zip(_CLOCK_PARTS, clock, strict=True)}
+        idle |= {f"{name}={number:02}" for name, number in zip(_CLOCK_PARTS, clock, strict=True)}
+    parts = (_until(part, start) if part.startswith("UNTIL=") else part for part in rule_parts(text))
+    return ";".join(part for part in parts if part and part not in idle)
+
+
+def _until(part: str, start: Due) -> str:
+    until = parse_moment(part.removeprefix("UNTIL="))
+    if until is None:
+        return part
+    if until.year > LAST_YEAR:
+        return ""
+    if not isinstance(until, datetime):
+        return f"UNTIL={until:%Y%m%d}"
+    if until.tzinfo is None:
+        if not isinstance(start, datetime):
+            return f"UNTIL={until:%Y%m%d}"
+        until = until.replace(tzinfo=start.tzinfo)
+    return f"UNTIL={until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def shift_rule(rule: Rule, days: int) -> Rule | None:
+    """Returns the rule whose days are ``days`` later, None where no rule is that."""
+    if not days:
+        return rule
+    if rule.until is not None and not isinstance(rule.until, datetime):
+        rule = replace(rule, until=rule.until + timedelta(days=days))
+    if not (rule.weekdays or rule.month_days or rule.months):
+        return rule  # its days follow the start
+    weekly = rule.frequency in {Frequency.DAILY, Frequency.WEEKLY} and not (rule.positions or rule.months)
+    if not weekly or rule.month_days or (rule.interval > 1 and len(rule.weekdays) > 1):
+        return None
+    weekdays = sorted(Weekday(0, (weekday.day + days) % 7) for weekday in rule.weekdays)
+    return replace(rule, weekdays=tuple(weekdays))
+
+
+def local_day(moment: Due) -> date:
+    """Returns the day of a moment, of an instant in its own zone."""
+    return moment.date() if isinstance(moment, datetime) else moment

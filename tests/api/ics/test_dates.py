@@ -1,0 +1,100 @@
+"""When a to-do is due, in every way in which files say it, and its stamps."""
+
+from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
+from tests.support import Person
+
+DUE_FORMS = [
+    ("DUE;VALUE=DATE:20270115", "2027-01-15"),
+    ("DUE:20270115", "2027-01-15"),
+    ("DUE;VALUE=DATE-TIME:20270115T090000Z", "2027-01-15T09:00:00Z"),
+    ("DUE;TZID=America/New_York:20270115T090000Z", "2027-01-15T09:00:00Z"),
+    ("DUE:20270115T090000", "2027-01-15T08:00:00Z"),
+    ("DUE:20270115T0900", "2027-01-15T08:00:00Z"),
+    ("DUE:20270115t090000z", "2027-01-15T09:00:00Z"),
+    ("DUE:2027-01-15", "2027-01-15"),
+    ("DUE:2027-01-15T09:00:00Z", "2027-01-15T09:00:00Z"),
+    ("DUE:2027-01-15 09:00", "2027-01-15T08:00:00Z"),
+    ("DUE:20270115T090000+0530", "2027-01-15T03:30:00Z"),
+    ("DUE:20270115T090000.123Z", "2027-01-15T09:00:00Z"),
+    ("DUE:20270115T235960Z", "2027-01-15T23:59:59Z"),
+    ("DUE:20270115T240000Z", "2027-01-16T00:00:00Z"),
+    ("DUE: 20270115T090000Z ", "2027-01-15T09:00:00Z"),
+    ("DUE:20270328T023000", "2027-03-28T01:30:00Z"),  # in the gap: the offset before it
+    ("DUE:20271031T023000", "2027-10-31T00:30:00Z"),  # twice: the first
+    ("DTSTART;VALUE=DATE:20270115", "2027-01-15"),
+    ("DTSTART:20270115T090000Z", "2027-01-15T09:00:00Z"),
+    ("DTSTART:20270115T090000Z\nDURATION:PT90M", "2027-01-15T10:30:00Z"),
+    ("DTSTART:20270115T090000\nDURATION:P1W", "2027-01-22T08:00:00Z"),
+    ("DTSTART:20270327T090000\nDURATION:P1D", "2027-03-28T07:00:00Z"),  # a day keeps the time of day
+    ("DTSTART:20270327T090000\nDURATION:PT24H", "2027-03-28T08:00:00Z"),
+    ("DTSTART;VALUE=DATE:20270115\nDURATION:P2D", "2027-01-17"),
+    ("DTSTART;VALUE=DATE:20270115\nDURATION:PT2H", "2027-01-15"),
+    ("DTSTART:20270115T090000Z\nDUE;VALUE=DATE:20270117", "2027-01-17"),
+    ("DTSTART;VALUE=DATE:20270115\nDUE:20270117T090000Z", "2027-01-17T09:00:00Z"),
+    ("DTSTART:20270115T090000Z\nDUE:20270117T090000Z\nDURATION:P9D", "2027-01-17T09:00:00Z"),
+    ("DUE:\nDTSTART:", None),
+]
+
+
+async def test_every_form_of_a_due_date_is_read(alice: Person) -> None:
+    found = await import_each(alice, [lines for lines, _ in DUE_FORMS])
+    assert [(lines, each.task["due_date"]) for (lines, _), each in zip(DUE_FORMS, found, strict=True)] == DUE_FORMS
+    assert {field for each in found for field, _ in each.warned} <= {"start"}
+
+
+UNREADABLE_DATES: list[tuple[str, str | None, list[tuple[str, str]]]] = [
+    ("DUE:someday", None, [("due_date", "someday")]),
+    ("DUE:20270230", None, [("due_date", "20270230")]),
+    ("DUE:00010101T000000Z", None, [("due_date", "00010101T000000Z")]),
+    ("DUE:99991231T235959", None, [("due_date", "99991231T235959")]),
+    ("DUE:20270115T250000Z", None, [("due_date", "20270115T250000Z")]),
+    ("DTSTART:soon", None, [("due_date", "soon")]),
+    ("DTSTART:20270115T090000Z\nDUE:someday", "2027-01-15T09:00:00Z", [("due_date", "someday")]),
+    ("DTSTART:soon\nDUE;VALUE=DATE:20270115", "2027-01-15", [("start", "soon")]),
+    ("DTSTART;VALUE=DATE:20270115\nDURATION:-P2D", "2027-01-15", [("due_date", "-P2D")]),
+    ("DTSTART;VALUE=DATE:20270115\nDURATION:P", "2027-01-15", [("due_date", "P")]),
+    ("DTSTART;VALUE=DATE:99990115\nDURATION:P9999W", None, [("due_date", "P9999W"), ("due_date", "99990115")]),
+    ("DUE;VALUE=DATE:20270115\nDUE;VALUE=DATE:20270116", "2027-01-15", [("DUE", "20270116")]),
+]
+
+
+async def test_a_date_that_cannot_be_read_costs_no_task(alice: Person) -> None:
+    found = await import_each(alice, [lines for lines, _, _ in UNREADABLE_DATES])
+    read = zip(UNREADABLE_DATES, found, strict=True)
+    assert [(case[0], each.task["due_date"], each.warned) for case, each in read] == UNREADABLE_DATES
+
+
+async def test_a_start_of_its_own_is_kept_in_the_description(alice: Person) -> None:
+    days = todo("DTSTART;VALUE=DATE:20270104\nDUE;VALUE=DATE:20270108\nDESCRIPTION:text", uid="1")
+    times = todo("DTSTART;TZID=Europe/Berlin:20270104T090000\nDUE;TZID=Europe/Berlin:20270104T160000", uid="2")
+    same = todo("DTSTART;VALUE=DATE:20270104\nDUE:20270104T160000", uid="3")
+    found = await import_calendar(alice, calendar(days, times, same))
+    assert [task["description"] for task in found.tasks] == [
+        "text\n\nStart: 2027-01-04", "Start: 2027-01-04 09:00+0100", None,
+    ]  # fmt: skip
+    assert found.warned == [("start", "2027-01-04"), ("start", "2027-01-04 09:00+0100")]
+
+
+STAMP_FORMS = [
+    ("CREATED:20261101T101500\nLAST-MODIFIED:20261102T080000Z", ("2026-11-01T09:15:00Z", "2026-11-02T08:00:00Z")),
+    ("CREATED:20261101\nLAST-MODIFIED:2026-11-02T08:00:00Z", ("2026-10-31T23:00:00Z", "2026-11-02T08:00:00Z")),
+    ("DTSTAMP:20261103T080000Z", ("2026-11-03T08:00:00Z", "2026-11-03T08:00:00Z")),
+    ("CREATED:20261101T101500Z\nLAST-MOD:20261102T080000Z", ("2026-11-01T10:15:00Z", "2026-11-02T08:00:00Z")),
+    (
+        "CREATED;TZID=Asia/Tokyo:20261101T101500\nDTSTAMP:20261103T080000Z",
+        ("2026-11-01T01:15:00Z", "2026-11-03T08:00:00Z"),
+    ),
+]
+
+
+async def test_stamps_are_read_in_any_form(alice: Person) -> None:
+    found = await import_each(alice, [lines for lines, _ in STAMP_FORMS])
+    for (lines, stamps), each in zip(STAMP_FORMS, found, strict=True):
+        assert (lines, (each.task["created_at"], each.task["updated_at"])) == (lines, stamps)
+        assert each.warned == []
+
+
+async def test_a_stamp_that_cannot_be_read_is_left_out(alice: Person) -> None:
+    found = await import_calendar(alice, calendar(todo("CREATED:long ago\nSTATUS:COMPLETED\nCOMPLETED:just now")))
+    assert found.task["completed"]
+    assert found.warned == [("completed_at", "just now"), ("created_at", "long ago")]
