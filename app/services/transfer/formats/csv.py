@@ -15,7 +15,7 @@ from app.domain.written_dates import DayOrder, read_written_date, two_numbers_of
 from app.models.task_fields import TAG_MAX, TAGS_MAX
 from app.models.task_rows import due_of
 from app.models.types import RAW_FACTOR
-from app.services.transfer.export_pages import parent_source_id_of, source_id_of
+from app.services.transfer.export_pages import parent_source_id_of, series_source_id_of, source_id_of
 from app.services.transfer.import_row import (
     Deviation,
     Fingerprints,
@@ -31,7 +31,7 @@ from app.services.transfer.row_repair import DATE_FIELDS
 CSV_COLUMNS = (
     "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
     "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at", "anchor_date",
-    "occurrences_done",
+    "occurrences_done", "series",
 )  # fmt: skip
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Names that other programs give a column; a file that is read by one of them gets a warning.
@@ -76,7 +76,7 @@ def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
         _moment(due_of(row)), _list_cell(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",
         row.recurrence_from, _list_cell(row.reminders), _moment(row.completed_at), _moment(row.created_at),
         _moment(row.updated_at), _moment(due_of(row, "anchor")) if row.recurrence else "",
-        str(row.occurrences_done or ""),
+        str(row.occurrences_done or ""), series_source_id_of(owner, row) or "",
     ]  # fmt: skip
 
 
@@ -154,11 +154,13 @@ def read_own_csv(
             day_order.note(cells[place] if place < len(cells) else "")
         fields = {name: unescape_cell(cell) for name, cell in zip(columns.names, cells, strict=False) if cell and name}
         uid = fields.pop("source_id", None)
-        parent, project = fields.pop("parent", None), fields.pop("project", None)
+        parent, series = fields.pop("parent", None), fields.pop("series", None)
+        project = fields.pop("project", None)
         yield "tasks", ImportRow(
             number, bounded_source_id(uid or made.of(*cells)),
             _loader(fields, [cell for cell in cells[len(header) :] if cell], day_order.day_first),
             parent=bounded_source_id(parent) if parent else None, project_name=project, uid=uid,
+            series=bounded_source_id(series) if series else None,
         )  # fmt: skip
     if warnings := [*columns.guessed, *unknown.warnings(), *day_order_warnings(day_order, "due_date")]:
         yield warn_of_file(*warnings)
