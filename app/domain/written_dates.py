@@ -55,7 +55,7 @@ def read_written_date(written: object, *, day_first: bool | None = None) -> Writ
     """Returns the date of a text or number, or None. ``day_first`` settles 01/12/2026; without it that is not read."""
     if isinstance(written, bool) or not isinstance(written, str | int | float):
         return None
-    text = " ".join(str(written)[: DATE_TEXT_MAX + 1].lower().split())
+    text = " ".join(str(written)[: DATE_TEXT_MAX + 1].lower().split()).rstrip(",;.")
     if len(text) > DATE_TEXT_MAX:
         return None
     try:

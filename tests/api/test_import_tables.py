@@ -22,7 +22,7 @@ def table(rows: list[list[str]], delimiter: str = ",") -> str:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("first", ["", "sep={}\r\n", '"SEP={}"\r\n', "\ufeffsep={}\r\n"])
+@pytest.mark.parametrize("first", ["", "\r\n \r\n", "sep={}\r\n", '"SEP={}"\r\n', "\ufeffsep={}\r\n"])
 async def test_every_separator_is_read(alice: Person, delimiter: str, first: str) -> None:
     report = await import_twice(alice, first.format(delimiter) + table(ROWS, delimiter), CSV)
     assert (counts(report), report["warnings"]) == ((2, 0, 0), [])

@@ -109,6 +109,7 @@ READ_WITHOUT_WARNING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"due_date": "31/12/2090"}, {"due_date": "2090-12-31"}),
     ({"due_date": "12/31/2090 5:00 PM"}, {"due_date": "2090-12-31T16:00:00Z"}),
     ({"due_date": "31.12.2090"}, {"due_date": "2090-12-31"}),
+    ({"due_date": " 2090-12-31;"}, {"due_date": "2090-12-31"}),
     ({"due_date": "2090/12/31"}, {"due_date": "2090-12-31"}),
     ({"due_date": "20901231"}, {"due_date": "2090-12-31"}),
     ({"due_date": "December 31, 2090"}, {"due_date": "2090-12-31"}),

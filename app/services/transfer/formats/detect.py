@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ from app.services.transfer.import_row import Deviation, ImportRow, make_warning,
 from app.temporary_files import refusals_named
 
 csv.field_size_limit(TEXT_LINE_MAX)
+HEADER_LINES_MAX = 20  # the header is after blank lines
 CSV_DELIMITERS = (",", ";", "\t", "|")
 DELIMITER_LINE = "sep="  # and the delimiter, with which a spreadsheet begins a file
 DELIMITER_LINE_SIZE = 20  # characters that are read to find it
@@ -85,7 +86,7 @@ def _open(
         if named:
             text.readline()
         table = _table(text, delimiter)
-        header = next(table, [])
+        header = next((cells for cells in islice(table, HEADER_LINES_MAX) if any(map(str.strip, cells))), [])
         # A spreadsheet that separates with semicolons is one of a country where the day comes first.
         day_order.default = True if delimiter == ";" else None
         if is_todoist(header):
