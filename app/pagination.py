@@ -13,7 +13,6 @@ from app.models.types import MAX_ID
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
-CURSOR_GONE = "The list of this cursor began before what is kept: list again, from the first page."
 # In the worst case a cursor holds a title of control characters, which JSON writes as \u0001: 6 bytes each (no other
 # character takes more than 4, lowered or not), and 90 bytes for the rest; base64 makes 4 characters of 3 bytes.
 CURSOR_MAX = (TITLE_MAX * 6 + 90) * 4 // 3 + 1

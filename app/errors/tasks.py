@@ -8,14 +8,8 @@ class TaskNotFound(NotFound):
 
 
 class VersionConflict(AppError):
-    """The row has another ``version`` than the client expects: a later one, or, after a restore, an earlier one."""
-
     kind, code = ErrorKind.STALE, "version_conflict"
     message = "It has changed since the version in If-Match: get it again."
-
-    def __init__(self, message: str | None = None, *, version: int = 0) -> None:
-        super().__init__(message)
-        self.version = version
 
 
 class TaskCompleted(Conflict):

@@ -7,7 +7,6 @@ from fastapi import Request, Response
 from app.http.etags import entity_etag, is_unchanged
 from app.http.paths import item_path
 from app.http.responses import PRIVATE_NO_CACHE, Json, header
-from app.http.shown_revisions import note_tags
 
 # For the document.
 VERSION_HEADER = header("ETag", "The version: send it back in If-Match or If-None-Match.")
@@ -34,10 +33,8 @@ def created_response(request: Request, entity: Any) -> Response:
     return Json(entity, 201, version_headers(entity, Location=item_path(request, entity.id)))
 
 
-def conditional_response(request: Request, owner: str, entity: Any, if_none_match: str | None) -> Response:
+def conditional_response(entity: Any, if_none_match: str | None) -> Response:
     """Returns the entity, or 304 when ``if_none_match`` names its version."""
-    if if_none_match is not None:
-        if is_unchanged(if_none_match, entity_etag(entity.version)):
-            return Response(status_code=304, headers=version_headers(entity))
-        note_tags(request, owner, if_none_match, known=entity.version)
+    if is_unchanged(if_none_match, entity_etag(entity.version)):
+        return Response(status_code=304, headers=version_headers(entity))
     return entity_response(entity)

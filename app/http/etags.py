@@ -3,12 +3,15 @@
 import hashlib
 import re
 
+from starlette.requests import Request
+
 from app.errors import NoEntityTag
 from app.models.types import MAX_ID
 from app.version import VERSION
 
 # A proxy that compresses a response changes its tag: nginx, Cloudflare and HAProxy make it weak, Apache appends -gzip
 # or ;gzip, Caddy the coding, Jetty --gzip. The tag names the same version as before, so all of that is dropped.
+SHOWN_REVISION = "shown_revision"  # in a request's scope: the owner, and a revision that the client has seen
 _ETAG_PATTERN = re.compile(
     r'''(?:W/)?"([\x21\x23-\x7e\x80-\xff]*?)(?:(?:--?|[;:_])(?:x-)?(?:gzip|br|zstd|deflate|compress))?"'''
 )
@@ -51,3 +54,22 @@ def is_unchanged(if_none_match: str | None, etag: str) -> bool:
     if if_none_match.strip() == "*":
         return True
     return etag.removeprefix("W/")[1:-1] in _ETAG_PATTERN.findall(if_none_match)
+
+
+def note_list_etag(request: Request, owner: str, if_none_match: str, *, etag: str, revision: int) -> None:
+    """Notes the revision in ``if_none_match`` if it is above ``revision``: it is from before a restore.
+
+    ``etag`` is the present one. Only a tag of the same list counts, which differs from it in the revision alone: this
+    service has made it, for this owner.
+    """
+    digest = etag.rpartition("-")[2]
+    for tag in if_none_match.split(","):
+        shown, _, rest = tag.strip().removeprefix("W/").removeprefix('"').partition("-")
+        if rest == digest and (number := parse_revision(shown)) > revision:
+            request.scope[SHOWN_REVISION] = owner, number
+
+
+def parse_revision(text: str) -> int:
+    """Returns the revision that ``text`` spells; 0 for none."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0
+    return number if number <= MAX_ID else 0

@@ -5,12 +5,11 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.db.session import Session
-from app.http.etags import is_unchanged, list_etag
+from app.http.etags import is_unchanged, list_etag, note_list_etag
 from app.http.link_header import link_header
 from app.http.paths import request_path
 from app.http.responses import PRIVATE_NO_CACHE, Json, header
 from app.http.routing import known_names
-from app.http.shown_revisions import note_tags
 from app.pagination import Page
 from app.schemas.queries import ForwardQuery, PageQuery
 from app.services import users
@@ -47,7 +46,7 @@ async def unchanged_list(
         return None
     revision = await users.get_revision(session, owner)
     if not is_unchanged(if_none_match, etag := etag_of_list(request, revision, owner, zone)):
-        note_tags(request, owner, if_none_match, known=revision)
+        note_list_etag(request, owner, if_none_match, etag=etag, revision=revision)
         return None
     return Response(status_code=304, headers=list_headers(revision, etag))
 

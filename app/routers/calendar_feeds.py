@@ -17,11 +17,10 @@ from app.http.dependencies import (
     WriteSession,
     bearer,
 )
-from app.http.etags import is_unchanged, list_etag
+from app.http.etags import is_unchanged, list_etag, note_list_etag
 from app.http.paths import owner_url
 from app.http.responses import PRIVATE_NO_CACHE, Json, ShownOnce, header
 from app.http.routing import DirectRoute
-from app.http.shown_revisions import note_tags
 from app.http.streamed_file import StreamedFile
 from app.jobs.exporting import Export
 from app.models.calendar_feeds import CalendarCreate, CalendarCreated, CalendarRead
@@ -93,6 +92,7 @@ async def read_calendar(
     headers = {"ETag": etag, "Cache-Control": PRIVATE_NO_CACHE}
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)
-    note_tags(request, user_id, if_none_match, known=feed.revision)
+    if if_none_match is not None:
+        note_list_etag(request, user_id, if_none_match, etag=etag, revision=feed.revision)
     stream = Export(request.app.state.database, user_id).as_feed(query.kind, feed.name)
     return StreamedFile(stream, media_type="text/calendar", headers=headers)

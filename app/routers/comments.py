@@ -58,7 +58,6 @@ async def create_comment(
 
 @router.get("/{comment_id}", response_model=CommentRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
 async def get_comment(
-    request: Request,
     owner: Owner,
     session: ReadSession,
     task_id: TaskId,
@@ -66,8 +65,7 @@ async def get_comment(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Returns one comment, or 304 if `If-None-Match` names its version."""
-    entity = await comments.get_comment(session, owner, task_id, comment_id)
-    return conditional_response(request, owner, entity, if_none_match)
+    return conditional_response(await comments.get_comment(session, owner, task_id, comment_id), if_none_match)
 
 
 @router.patch("/{comment_id}", response_model=CommentRead, responses={200: ENTITY_RESPONSE})

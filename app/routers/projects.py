@@ -54,11 +54,10 @@ async def create_project(request: Request, owner: Owner, session: WriteSession, 
 
 @router.get("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
 async def get_project(
-    request: Request, owner: Owner, session: ReadSession, project_id: ProjectId, if_none_match: IfNoneMatch = None
+    owner: Owner, session: ReadSession, project_id: ProjectId, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Returns one project, or 304 if `If-None-Match` names its version."""
-    entity = await projects.get_project(session, owner, project_id)
-    return conditional_response(request, owner, entity, if_none_match)
+    return conditional_response(await projects.get_project(session, owner, project_id), if_none_match)
 
 
 async def _change_project(

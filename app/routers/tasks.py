@@ -97,12 +97,9 @@ async def empty_trash(owner: Owner, session: WriteSession) -> Response:
 
 
 @router.get("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 304: ENTITY_UNCHANGED})
-async def get_task(
-    request: Request, owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None
-) -> Response:
+async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_match: IfNoneMatch = None) -> Response:
     """Returns one task; 304 if `If-None-Match` names its version."""
-    entity = await create_update.get_task(session, owner, task_id)
-    return conditional_response(request, owner, entity, if_none_match)
+    return conditional_response(await create_update.get_task(session, owner, task_id), if_none_match)
 
 
 async def update_with_versions(

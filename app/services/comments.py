@@ -13,10 +13,10 @@ from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import COMMENTS, CommentBody, CommentRow
 from app.models.tasks import TASKS
 from app.models.users import USERS
-from app.pagination import CURSOR_GONE, Cursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
+from app.services.changes.revisions import require_same_epoch
 from app.services.tasks.statements import NOT_DELETED, OWN_TASK
-from app.services.users import RevisionRange
 
 COMMENT_FIELDS = CommentRow.__struct_fields__
 COMMENT_COLUMNS = [COMMENTS.c[name] for name in COMMENT_FIELDS]
@@ -54,7 +54,7 @@ _comments_page = (
 )
 # The outer join returns the task even without a comment: no row means no task.
 SELECT_COMMENTS = CompiledStatement(
-    select(*_comments_page.c, USERS.c.revision.label("revision"), USERS.c.pruned_revision)
+    select(*_comments_page.c, USERS.c.revision.label("revision"))
     .select_from(TASKS.join(USERS, USERS.c.id == TASKS.c.user_id).outerjoin(_comments_page, true()))
     .where(*OWN_TASK, NOT_DELETED)
     .order_by(_comments_page.c.id)
@@ -84,13 +84,13 @@ async def list_comments(session: Session, owner: str, task_id: int, query: Forwa
     records = (await session.exec(SELECT_COMMENTS, values)).all()
     if not records:
         raise TaskNotFound
-    allowed = RevisionRange(*records[0][len(COMMENT_FIELDS) :])
+    revision = records[0].revision
     if cursor:
-        allowed.require(cursor.revision, CURSOR_GONE)
-    rows = [CommentRow(*record[: len(COMMENT_FIELDS)]) for record in records[: query.limit] if record.id is not None]
+        await require_same_epoch(session, owner, cursor.revision, current=revision)
+    rows = [CommentRow(*record[:-1]) for record in records[: query.limit] if record.id is not None]
     more = len(records) > query.limit
-    last = Cursor("id", "asc", False, None, rows[-1].id, allowed.current).encode() if more else None
-    return Page(rows=rows, revision=allowed.current, next_cursor=last)
+    last = Cursor("id", "asc", False, None, rows[-1].id, revision).encode() if more else None
+    return Page(rows=rows, revision=revision, next_cursor=last)
 
 
 async def get_comment(session: Session, owner: str, task_id: int, comment_id: int) -> CommentRow:
@@ -131,10 +131,8 @@ async def _run_on_comment(
     row = (await session.exec(statement, key | values)).first()
     if row is not None:
         return CommentRow(*row)
-    if values.get("versions") is not None and (found := (await session.exec(SELECT_COMMENT, key)).first()):
-        raise VersionConflict(
-            "The comment has changed since the version in If-Match: get it again.", version=found.version
-        )
+    if values.get("versions") is not None and (await session.exec(SELECT_COMMENT, key)).first():
+        raise VersionConflict("The comment has changed since the version in If-Match: get it again.")
     if (await session.exec(FIND_LIVE_TASK, key)).first() is None:
         raise TaskNotFound
     raise CommentNotFound

@@ -154,6 +154,6 @@ async def _run_on_project(
     row = (await session.exec(statement, params)).first()
     if row is not None:
         return ProjectRow(*row)
-    if versions is not None and (found := (await session.exec(SELECT_PROJECT, params)).first()):
-        raise VersionConflict(version=found.version)
+    if versions is not None and (await session.exec(SELECT_PROJECT, params)).first():
+        raise VersionConflict
     raise ProjectNotFound

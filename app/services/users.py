@@ -1,20 +1,17 @@
 """The owner's row in ``users``: its revision, its time zone, its lock."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Text, bindparam, false, func, literal, select
+from sqlalchemy import DateTime, Text, bindparam, false, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.errors import ChangesGone
 from app.models.users import USERS
+from app.services.changes.revisions import get_initial_revision
 
 SELECT_REVISION = CompiledStatement(select(USERS.c.revision).where(USERS.c.id == OWNER))
-SELECT_REVISION_RANGE = CompiledStatement(select(USERS.c.revision, USERS.c.pruned_revision).where(USERS.c.id == OWNER))
-# A separate statement: only an owner without a row needs it.
-SELECT_INITIAL_REVISION = CompiledStatement(select(func.initial_revision(type_=BigInteger)))
 # The lock of a write. FOR UPDATE would also block inserts of rows that refer to the owner, by transactions that hold
 # other locks.
 LOCK_OWNER = CompiledStatement(select(USERS.c.id).where(USERS.c.id == OWNER).with_for_update(key_share=True))
@@ -51,40 +48,10 @@ async def get_timezone(session: Session, owner: str) -> str:
     return found
 
 
-class RevisionRange(NamedTuple):
-    """The revisions from which a client may continue, both included."""
-
-    current: int
-    pruned: int
-
-    def require(self, revision: int, message: str | None = None) -> None:
-        """Raises ChangesGone unless a client may continue from ``revision``.
-
-        One above the range is from before the database was restored from a backup.
-        """
-        if not self.pruned <= revision <= self.current:
-            raise ChangesGone(message)
-
-
 async def get_revision(session: Session, owner: str) -> int:
     """Returns the revision of the owner's latest write; before the first, the one at which new users begin."""
     found: int | None = (await session.exec(SELECT_REVISION, {"owner": owner})).first()
     return await get_initial_revision(session, owner) if found is None else found
-
-
-async def get_initial_revision(session: Session, owner: str) -> int:
-    """Returns the revision at which an owner without a row begins: 0, or more since a restore."""
-    found: int = (await session.exec(SELECT_INITIAL_REVISION)).one()
-    return found
-
-
-async def get_revision_range(session: Session, owner: str) -> RevisionRange:
-    """Returns what ``get_revision`` returns, and the earliest revision from which a client may continue."""
-    row = (await session.exec(SELECT_REVISION_RANGE, {"owner": owner})).first()
-    if row is None:
-        initial = await get_initial_revision(session, owner)
-        return RevisionRange(initial, initial)
-    return RevisionRange(*row)
 
 
 async def lock_owner(session: Session, owner: str) -> bool:

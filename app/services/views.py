@@ -116,8 +116,6 @@ async def _run_on_view(
     params = {"owner": owner, "view_id": view_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()
     if row is None:
-        found: Any = await get_view(session, owner, view_id)
-        raise VersionConflict(
-            "The view has changed since the version in If-Match: get it again.", version=found.version
-        )
+        await get_view(session, owner, view_id)
+        raise VersionConflict("The view has changed since the version in If-Match: get it again.")
     return ViewRow(*row)

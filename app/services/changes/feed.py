@@ -13,7 +13,7 @@ from app.models.changes import CHANGES
 from app.models.users import USERS
 from app.schemas.changes import ChangeRow
 from app.services.changes.entities import ENTITY_REGISTRY
-from app.services.users import RevisionRange, get_revision_range
+from app.services.changes.revisions import RevisionRange, get_revision_range
 
 CHANGES_SLICE = 500  # that are converted without a pause: 3 ms
 SINCE_REVISION = bindparam("since", type_=BigInteger)

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, bindparam, text
 from app.clock import now
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.services.users import get_revision
+from app.services.changes.revisions import get_revision_range
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ RAISE_OWNER = CompiledStatement(
 async def begin_owner_epoch(session: Session, owner: str, shown: int) -> None:
     """Begins a new epoch of ``owner`` if ``shown``, which a client has sent, is above the owner's revision."""
     reached = int(now().timestamp()) * REVISIONS_PER_SECOND
-    current = await get_revision(session, owner)
+    current = (await get_revision_range(session, owner)).current
     # No revision is ahead of the clock.
     if not current < shown <= reached:
         return

@@ -12,8 +12,9 @@ from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import TASK_READ_COLUMNS, task_row, trash_row
 from app.models.types import MAX_YEAR, MIN_YEAR
-from app.pagination import CURSOR_GONE, Cursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.task_query import TaskQuery, TrashQuery
+from app.services.changes.revisions import require_same_epoch
 from app.services.tasks.queries import (
     INFINITE_INSTANT,
     SORT_INSTANT,
@@ -22,10 +23,9 @@ from app.services.tasks.queries import (
     query_of_list,
     query_of_trash,
 )
-from app.services.users import RevisionRange, get_revision, get_revision_range, get_timezone
+from app.services.users import get_revision, get_timezone
 
-SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record
-REVISION_PLACE = SORT_KEY_PLACE + 1
+SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record; the revision comes last
 LOWERED_MAX = 2 * TITLE_MAX  # characters: lower() makes two of "\u0130", and more than two of none
 
 
@@ -75,7 +75,10 @@ async def _select_page(
     else:
         statement = query.page
     records = (await session.exec(statement, values)).all()
-    revision = await _check_revision(session, owner, records, cursor)
+    # The revision travels with each row; of an empty list it is read in the same snapshot.
+    revision = records[0][-1] if records else await get_revision(session, owner)
+    if cursor:
+        await require_same_epoch(session, owner, cursor.revision, current=revision)
     backward = cursor is not None and cursor.backward
     more, records = len(records) > wanted.limit, records[: wanted.limit]
     if backward:
@@ -92,19 +95,6 @@ async def _select_page(
         next_cursor=link(records[-1], False) if records and has_next else None,
         prev_cursor=link(records[0], True) if records and has_prev else None,
     )
-
-
-async def _check_revision(session: Session, owner: str, records: list[Any], cursor: Cursor | None) -> int:
-    """Returns the owner's revision, which travels with each row; of an empty list it is read in the same snapshot.
-
-    Raises ChangesGone for a cursor from before a restore.
-    """
-    if cursor is None:
-        revision: int = records[0][REVISION_PLACE] if records else await get_revision(session, owner)
-        return revision
-    allowed = RevisionRange(*records[0][REVISION_PLACE:]) if records else await get_revision_range(session, owner)
-    allowed.require(cursor.revision, CURSOR_GONE)
-    return allowed.current
 
 
 def _to_cursor(value: Any) -> Any:

@@ -42,7 +42,6 @@ ZONE_MARGIN = timedelta(days=2)
 # there a page is full soon, and to sort all that is due would take longer.
 NARROW_RANGE = timedelta(days=100)
 OWNER_REVISION = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
-OWNER_PRUNED = select(USERS.c.pruned_revision).where(USERS.c.id == OWNER).scalar_subquery()
 # Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 SORT_KEYS: dict[str, tuple[Any, Any]] = {
     "created_at": (TASKS.c.created_at, SORT_INSTANT),
@@ -94,10 +93,7 @@ class ListQuery:
         return page_statement(self._text)
 
     def page_after(self, *, backward: bool) -> CompiledStatement:
-        """Selects what ``page`` does after the sort key ``after`` and ``after_id``; ``backward`` in the other order.
-
-        One more column, the last: the earliest revision from which a client may continue.
-        """
+        """Selects what ``page`` does after the sort key ``after`` and ``after_id``; ``backward`` in the other order."""
         return page_statement(self._text._replace(after_cursor=True, descending=self._text.descending != backward))
 
     @property
@@ -166,7 +162,6 @@ def page_statement(text: QueryText) -> CompiledStatement:
     key, type_ = SORT_KEYS[text.sort]
     statement = select(*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision")).where(*_conditions(text))
     if text.after_cursor:
-        statement = statement.add_columns(OWNER_PRUNED.label("pruned_revision"))
         last = tuple_(bindparam("after", type_=type_), bindparam("after_id", type_=BigInteger))
         here = tuple_(key, TASKS.c.id)
         statement = statement.where(here < last if text.descending else here > last)

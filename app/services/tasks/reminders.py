@@ -82,7 +82,7 @@ async def snooze_task(
     await lock_owner(session, owner)
     task = await get_task(session, owner, task_id)
     if versions is not None and task.version not in versions:
-        raise VersionConflict(version=task.version)
+        raise VersionConflict
     if task.completed:
         raise TaskCompleted
     until = await _until(session, owner, snooze)

@@ -177,7 +177,7 @@ async def select_for_write(session: Session, owner: str, task_id: int, versions:
     if found is None:
         raise TaskNotFound
     if versions is not None and found["version"] not in versions:
-        raise VersionConflict(version=found["version"])
+        raise VersionConflict
     return dict(found)
 
 

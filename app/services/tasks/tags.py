@@ -12,11 +12,12 @@ from app.db.session import Session
 from app.errors import InvalidCursor, TagExists, TagNotFound
 from app.models.task_fields import TAG_MAX
 from app.models.tasks import TASKS
-from app.pagination import CURSOR_GONE, Cursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.schemas.tags import TagRead, TagUpdate
+from app.services.changes.revisions import require_same_epoch
 from app.services.tasks.statements import TASK_WRITTEN_AT, recorded_task_write
-from app.services.users import get_revision_range, lock_owner
+from app.services.users import get_revision, lock_owner
 
 # Tasks that one statement writes, as one revision. Of 100,000 tasks on two busy cores, 5,000 took 0.3 to 1.0 s and
 # 10,000 up to 2.7 s; no statement may take five.
@@ -68,15 +69,15 @@ async def list_tags(session: Session, owner: str, query: ForwardQuery) -> Page:
     cursor = decode_cursor(query.cursor, sort="name", order="asc") if query.cursor else None
     values = {"owner": owner, "after": _after(cursor), "limit": query.limit + 1}
     records = (await session.exec(SELECT_TAGS, values)).all()
-    allowed = await get_revision_range(session, owner)
+    revision = await get_revision(session, owner)
     if cursor:
-        allowed.require(cursor.revision, CURSOR_GONE)
+        await require_same_epoch(session, owner, cursor.revision, current=revision)
     rows = [TagRow(*record) for record in records[: query.limit]]
     more = len(records) > query.limit
     return Page(
         rows=rows,
-        revision=allowed.current,
-        next_cursor=Cursor("name", "asc", False, rows[-1].name, 1, allowed.current).encode() if more else None,
+        revision=revision,
+        next_cursor=Cursor("name", "asc", False, rows[-1].name, 1, revision).encode() if more else None,
     )
 
 

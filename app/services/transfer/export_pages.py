@@ -14,7 +14,7 @@ from app.db.versioned_rows import kept_columns
 from app.models.task_rows import due_of
 from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
-from app.services.users import get_initial_revision
+from app.services.changes.revisions import get_initial_revision
 
 EXPORT_PAGE_ROWS = 500
 EXPORT_PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
