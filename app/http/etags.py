@@ -9,9 +9,9 @@ from app.errors import NoEntityTag
 from app.models.types import MAX_ID
 from app.version import VERSION
 
+SHOWN_REVISION = "shown_revision"  # in a request's scope: the owner, and a revision that the client has seen
 # A proxy that compresses a response changes its tag: nginx, Cloudflare and HAProxy make it weak, Apache appends -gzip
 # or ;gzip, Caddy the coding, Jetty --gzip. The tag names the same version as before, so all of that is dropped.
-SHOWN_REVISION = "shown_revision"  # in a request's scope: the owner, and a revision that the client has seen
 _ETAG_PATTERN = re.compile(
     r'''(?:W/)?"([\x21\x23-\x7e\x80-\xff]*?)(?:(?:--?|[;:_])(?:x-)?(?:gzip|br|zstd|deflate|compress))?"'''
 )
