@@ -18,10 +18,6 @@ BODY_ALIASES = {**dict.fromkeys(DONE_ALIASES, "completed"), "dueDate": "due_date
 BODY_ALIASES |= {"projectId": "project_id", "parentId": "parent_id"}
 READ_ONLY_ALIASES = frozenset({"userId", "createdAt", "updatedAt", "completedAt"})
 # Value -> value.
-STATUS_ALIASES = {
-    **dict.fromkeys(("open", "active", "todo", "incomplete"), "pending"),
-    **dict.fromkeys(("done", "complete"), "completed"),
-}
 SORT_ALIASES = {
     **dict.fromkeys(("created", "createdAt"), "created_at"),
     **dict.fromkeys(("updated", "updatedAt"), "updated_at"),
@@ -40,12 +36,15 @@ def _by_name(*tables: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 SENT_NAMES = _by_name(PAGE_ALIASES, BODY_ALIASES)  # of each name its aliases: an error names the one that was sent
 
 
-def resolve_aliases(data: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Returns ``data`` under the names of this service. Raises PydanticCustomError where two names contradict."""
+def resolve_aliases(data: Mapping[str, Any], aliases: Mapping[str, str], *, once: bool = False) -> dict[str, Any]:
+    """Returns ``data`` under the names of this service. Raises PydanticCustomError where two names contradict.
+
+    Where they agree, a body is accepted: a client may send back what it was sent. A query names each thing once.
+    """
     resolved = {name: value for name, value in data.items() if name not in aliases}
     for alias in (each for each in data if each in aliases):
         name, value = aliases[alias], data[alias]
-        if resolved.setdefault(name, value) != value:
+        if (once and name in resolved) or resolved.setdefault(name, value) != value:
             both = {"alias": alias, "name": name}
             raise field_error(alias, "alias_conflict", "Send {alias} or {name}: they mean the same.", **both)
     return resolved

@@ -14,7 +14,6 @@ from app.models.task_aliases import (
     PAGE_ALIASES,
     SENT_NAMES,
     SORT_ALIASES,
-    STATUS_ALIASES,
     resolve_aliases,
 )
 from app.models.task_fields import TAG_MAX, TAGS_MAX, DueDate, Priority
@@ -90,10 +89,9 @@ class TaskConditions(RequestModel):
             return data
         # In a body, null is for what is left out.
         sent = {name: value for name, value in data.items() if value is not None or name not in cls.ALIASES}
-        resolved = resolve_aliases(_translate(sent), cls.ALIASES)
-        for name, aliases in (("status", STATUS_ALIASES), ("sort", SORT_ALIASES)):
-            if isinstance(value := resolved.get(name), str):
-                resolved[name] = aliases.get(value, value)
+        resolved = resolve_aliases(_translate(sent), cls.ALIASES, once=True)
+        if isinstance(sort := resolved.get("sort"), str):
+            resolved["sort"] = SORT_ALIASES.get(sort, sort)
         return resolved
 
     @property

@@ -17,7 +17,7 @@ import app.main  # noqa: F401 - with both, every module that defines an error is
 from app.errors import AppError, RefusalReason
 from app.errors.findings import EXPECTED_VALUES, OTHER_SENTENCES, UNEXPLAINED_ERROR
 from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
-from app.models.task_aliases import BODY_ALIASES, PAGE_ALIASES, SORT_ALIASES, STATUS_ALIASES
+from app.models.task_aliases import BODY_ALIASES, PAGE_ALIASES, SORT_ALIASES
 from tests.db.test_statement_budget import BUDGET
 from tests.rules.test_architecture import module_of, sources
 
@@ -79,7 +79,6 @@ def aliases_table() -> str:
     tables = (
         ("field of a task", BODY_ALIASES),
         ("parameter of a list", PAGE_ALIASES),
-        ("value of `status`", STATUS_ALIASES),
         ("value of `sort`", SORT_ALIASES),
     )
     text = "| where | name | also |\n|---|---|---|\n"

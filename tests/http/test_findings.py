@@ -259,6 +259,8 @@ def test_a_wrong_argument_of_a_tool_is_named_in_the_same_words(name: str) -> Non
     for field in fields(schema, schema, "arguments", lambda value: value):
         place = place_of(field.place)[1:]
         for kind, value, below in wrong_values(schema, field.schema):
+            if kind == "null":  # is the same as left out
+                continue
             if (detail := refusal(tool, field.wrap(value))) is not None:
                 where = ".".join(map(str, place + below)) or "arguments"
                 assert f"{where}: " in detail, (kind, detail)

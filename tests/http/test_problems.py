@@ -157,7 +157,7 @@ async def test_a_problem_has_exactly_the_documented_members(alice: Person) -> No
         (await alice.get("/tasks?cursor=x"), {"errors"}),
     ):
         body = answer.json()
-        assert set(body) == {"type", "title", "status", "detail", "code", "request_id"} | more
+        assert set(body) == {"type", "title", "status", "status_code", "detail", "code", "request_id"} | more
         assert body["type"] == f"urn:todo:problem:{body['code']}"
         assert body["title"] == STATUS_TITLES[answer.status_code]
 
