@@ -8,7 +8,8 @@ response is sent.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -17,6 +18,7 @@ from sqlalchemy.sql.base import Executable
 from app.db.compiled import CompiledStatement, compile_statement
 from app.db.error_mapping import to_app_error
 from app.db.results import Result
+from app.errors import AppError
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,25 @@ class Session:
         self.round_trips += 1
         try:
             await self._connection.executemany(compiled.sql, [compiled.arguments(values) for values in params])
+        except Exception as error:
+            if app_error := to_app_error(error):
+                raise app_error from error
+            raise
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Rolls back the statements of the block, and only these, if it raises. The transaction must have begun."""
+        await self._control("SAVEPOINT block")
+        try:
+            yield
+        except AppError:
+            await self._control("ROLLBACK TO SAVEPOINT block")
+            raise
+
+    async def _control(self, command: str) -> None:
+        self.round_trips += 1
+        try:
+            await self._connection.execute(command)
         except Exception as error:
             if app_error := to_app_error(error):
                 raise app_error from error

@@ -11,7 +11,7 @@ from app.assistant.tools.undo import undo_last
 from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.db.session import Session
-from app.errors import BadArguments, InsufficientScope, UnknownTool
+from app.errors import AppError, BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import describe_findings, locate_errors, make_findings
 from app.models.task_aliases import SENT_NAMES
 from app.services.assistant.agent_writes import begin_agent_write, record_agent_writes
@@ -53,13 +53,18 @@ def _without_null(value: Any, kept: frozenset[str] = frozenset()) -> Any:
 async def call_tool(
     database: Database, owner: str, tool: Tool, arguments: Any, *, source: str, agent: str
 ) -> dict[str, Any]:
-    """Runs ``tool`` with arguments from ``read_arguments``. Raises the application errors of its service."""
+    """Runs ``tool`` with arguments from ``read_arguments``. Raises the application errors of its service.
+
+    An error that the tool returns, and does not raise, is raised here after the commit.
+    """
     async with database.transaction(owner, read_only=tool.read_only) as session:
         session.source = source
         call = ToolContext(session, owner, arguments, agent)
         result = await (tool.run(call) if tool.read_only else _run_write(session, call, tool))
-        plain: dict[str, Any] = msgspec.to_builtins(result)
-        return plain
+        plain: dict[str, Any] = {} if isinstance(result, AppError) else msgspec.to_builtins(result)
+    if isinstance(result, AppError):
+        raise result
+    return plain
 
 
 async def _run_write(session: Session, call: ToolContext, tool: Tool) -> Any:

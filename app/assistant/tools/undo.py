@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from app.assistant.tools.tool import NoArguments, Tool, ToolContext
+from app.errors import AppError
 from app.services.assistant import agent_writes
 
 MAX_SHOWN_CHANGES = 20  # a tag can be on all tasks
@@ -48,6 +49,8 @@ def _describe_change(change: Any) -> dict[str, Any]:
 
 async def undo_last(call: ToolContext) -> Any:
     changes = await agent_writes.undo_last_write(call.session, call.owner, call.agent)
+    if isinstance(changes, AppError):
+        return changes
     return {
         "status": "undone",
         "changes": [_describe_change(change) for change in changes[:MAX_SHOWN_CHANGES]],

@@ -6,11 +6,12 @@ from sqlalchemy import BigInteger, Text, bindparam, text
 
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.errors import NothingToUndo
+from app.errors import AppError, ChangeNotFound, NothingToUndo, UndoConflict
 from app.services.undo import undo_change
 from app.services.users import get_revision, lock_or_create_owner
 
-# Also prunes the revisions that ``changes`` no longer holds: they cannot be undone.
+# Also prunes the revisions that ``changes`` no longer holds: they cannot be undone. The revisions are those of the
+# changes and not all numbers in between: numbers have gaps.
 INSERT_AGENT_WRITES = CompiledStatement(
     text("""
     with gone as (delete from agent_writes where user_id = :owner and source = :source and revision < (
@@ -22,7 +23,10 @@ INSERT_AGENT_WRITES = CompiledStatement(
     )
 )
 SELECT_LAST_WRITE = CompiledStatement(
-    text("select revision from agent_writes where user_id = :owner and source = :source order by revision desc limit 1")
+    text("""
+    select revision from agent_writes where user_id = :owner and source = :source and revision > (
+        select pruned_revision from users where id = :owner)
+    order by revision desc limit 1""")
 )
 DELETE_AGENT_WRITE = CompiledStatement(
     text("delete from agent_writes where user_id = :owner and source = :source and revision = :revision").bindparams(
@@ -42,14 +46,20 @@ async def record_agent_writes(session: Session, owner: str, source: str, *, sinc
     await session.exec(INSERT_AGENT_WRITES, {"owner": owner, "source": source, "since": since})
 
 
-async def undo_last_write(session: Session, owner: str, source: str) -> list[Any]:
+async def undo_last_write(session: Session, owner: str, source: str) -> list[Any] | AppError:
     """Undoes the latest write of ``source`` that has not been undone, and returns the changes of the undo.
 
-    Raises NothingToUndo, and UndoConflict when a row of that write has been changed since.
+    A write that cannot be undone (a row was changed or deleted since) is passed over, so that the next undo reaches the
+    one before it: then returns UndoConflict, to be raised after the commit. Raises NothingToUndo.
     """
     revision = (await session.exec(SELECT_LAST_WRITE, {"owner": owner, "source": source})).first()
     if revision is None:
         raise NothingToUndo
-    changes = await undo_change(session, owner, revision)
+    undone: list[Any] | AppError
+    try:
+        async with session.savepoint():
+            undone = await undo_change(session, owner, revision)
+    except (UndoConflict, ChangeNotFound) as error:
+        undone = UndoConflict(f"{error.detail} It stays as it is; the next undo takes the write before it.")
     await session.exec(DELETE_AGENT_WRITE, {"owner": owner, "source": source, "revision": revision})
-    return changes
+    return undone
