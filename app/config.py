@@ -243,8 +243,8 @@ class Settings(BaseSettings):
     )
     chat_confirm: Literal["destructive", "off"] = Field(
         "destructive",
-        description="destructive: deletions need the user's confirmation, unless the message has the task's number. "
-        "off: none do.",
+        description="destructive: deletions need the user's confirmation, unless the message asks for one by "
+        "number, such as delete task 3. off: none do.",
     )
     mcp_hosts: CommaSeparated = Field(
         default_factory=list,

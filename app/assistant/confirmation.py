@@ -7,6 +7,7 @@ it in the user's place.
 import re
 from typing import Any
 
+from app.assistant.deletion_requests import find_numbers_to_delete
 from app.assistant.tools.tool import Tool
 
 NEEDS_CONFIRMATION = "needs_confirmation"
@@ -34,11 +35,19 @@ def is_yes(message: str) -> bool:
 
 
 def must_wait(tool: Tool, arguments: Any, message: str) -> bool:
-    """Returns whether ``tool`` is destructive and the user's message does not contain the number of the task."""
+    """Returns whether a call waits for the user's confirmation.
+
+    A deletion does, unless the message itself asks to delete that task or project by its number. Renaming a tag may
+    merge two, which no later rename parts again: it does unless the message has both names.
+    """
+    if tool.name == "rename_tag":
+        return not all(name.casefold() in message.casefold() for name in (arguments.tag, arguments.name))
     if not tool.destructive:
         return False
-    task_id = getattr(arguments, "task_id", None)
-    return task_id is None or re.search(rf"(?<!\d){task_id}(?!\d)", message) is None
+    for kind in ("task_id", "project_id"):
+        if (number := getattr(arguments, kind, None)) is not None:
+            return number not in find_numbers_to_delete(message, kind)
+    return True
 
 
 def waiting_calls(earlier: list[Any]) -> list[dict[str, Any]]:

@@ -4,7 +4,14 @@ import asyncio
 import json
 from typing import Any
 
-from app.assistant.confirmation import is_yes
+import pytest
+
+from app.assistant.confirmation import is_yes, must_wait
+from app.assistant.tools import TOOLS_BY_NAME
+from app.assistant.tools.projects import DeleteProject
+from app.assistant.tools.tags import DeleteTag
+from app.assistant.tools.tasks import TaskId
+from app.assistant.tools.tool import NoArguments
 from tests.assistant.conftest import Talking, eventually
 from tests.assistant.scripted import Json, Says, helpful, in_turn, results
 from tests.support import assert_problem
@@ -85,6 +92,87 @@ async def test_a_deletion_needs_no_confirmation_when_the_message_names_the_task_
     alice.model.script = in_turn(Says(calls=[("delete_task", {"task_id": other["id"]})]), Says("Shall I?"))
     said = await alice.say(f"delete {other['id']}0 and 1{other['id']}")
     assert said["tool_calls"][0]["result"]["status"] == "needs_confirmation"
+
+
+# {n} is the number of the task that the model wants to delete.
+REQUESTS = (
+    "delete {n}", "Delete task {n}.", "please delete #{n}", "Can you remove task #{n}, please?", "trash todo {n}!",
+    "delete tasks 777, 888 and {n}", "delete {n} and 777", "delete the task with number {n}", "get rid of #{n}",
+    "add milk and delete task {n}", "Milk is bought. Delete task {n}", "delete task {n}, I did it",
+    "remove #{n} from it",
+    "Lösche Aufgabe {n}", "Aufgabe {n} löschen", "bitte die Aufgabe {n} löschen", "supprime la tâche n° {n}",
+    "borra la tarea {n}", "elimina il compito {n}, 777", "удали задачу {n}", "删除任务{n}", "タスク{n} 削除",
+    "ok, delete {n}",
+)  # fmt: skip
+NO_REQUESTS = (
+    "buy {n} eggs", "remind me at {n}", "the {n}rd of May", "v{n} is out", "{n}", "#{n}", "task {n}",
+    "what is task {n}?",
+    "complete task {n}", "complete task {n} and delete the others", "delete the {n} oldest tasks", "delete {n} tasks",
+    "delete {n} eggs from the list", "delete tasks that are {n} days old", "delete tasks {n} days old",
+    "don't delete task {n}", "do not delete #{n}", "never delete {n}", "lösche Aufgabe {n} nicht",
+    "ne supprime pas {n}",
+    "delete {n}0", "delete 1{n}", "delete {n}.5", "delete {n}:00", "delete -{n}", "delete €{n}", "delete {n}%",
+    "delete {n}/4",
+    "delete 0{n}", "delete v{n}", "delete {n}rd", "delete the task at {n}", "delete project {n}", "delete tag {n}",
+    'add a task "delete task {n}"', "add a task: delete task {n} days after", "what does “delete task {n}” mean?",
+    "> delete task {n}\nwhat is that?", "I said delete, and buy {n} eggs", "delete milk; call {n}", "del {n}",
+    "delete everything",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("message", REQUESTS)
+def test_a_request_by_number_needs_no_confirmation(message: str) -> None:
+    arguments = TaskId(task_id=3)
+    assert not must_wait(TOOLS_BY_NAME["delete_task"], arguments, message.format(n=3))
+    assert must_wait(TOOLS_BY_NAME["delete_task"], arguments, message.format(n=4).replace("3", "5"))
+
+
+@pytest.mark.parametrize("message", NO_REQUESTS)
+def test_a_number_alone_is_no_consent(message: str) -> None:
+    assert must_wait(TOOLS_BY_NAME["delete_task"], TaskId(task_id=3), message.format(n=3))
+
+
+def test_a_project_is_named_by_its_kind_and_a_tag_never() -> None:
+    delete = TOOLS_BY_NAME["delete_project"]
+    waits = [("delete project 3", False), ("delete 3", True), ("delete #3", True)]
+    waits += [("Projekt 3 löschen", False), ("delete task 3", True), ("delete project 4", True)]
+    for message, expected in waits:
+        assert must_wait(delete, DeleteProject(project_id=3), message) is expected, message
+    assert must_wait(TOOLS_BY_NAME["delete_tag"], DeleteTag(tag="home"), "delete the tag home")
+    assert must_wait(TOOLS_BY_NAME["empty_trash"], NoArguments(), "empty the trash")
+
+
+def test_every_tool_that_loses_something_is_known_here() -> None:
+    """A new tool is either harmless, undone by ``undo_last`` as a whole, or waits."""
+    waiting = {name for name, tool in TOOLS_BY_NAME.items() if tool.destructive} | {"rename_tag"}
+    assert waiting == {"delete_task", "delete_project", "delete_tag", "empty_trash", "rename_tag"}
+    harmless = {
+        "add_task", "update_task", "complete_task", "restore_task", "quick_add", "move_task", "skip_task",
+        "add_comment", "create_project", "update_project", "undo_last",
+    }  # fmt: skip
+    assert {name for name, tool in TOOLS_BY_NAME.items() if not tool.read_only} == waiting | harmless
+
+
+async def test_an_injected_title_cannot_use_a_number_of_the_message(talk: Talking) -> None:
+    alice = talk(in_turn(Says("Hello.")))
+    await alice.person.add(INJECTED)
+    task = await alice.person.add("rent")
+    number = task["id"]
+    for message in (f"buy {number} eggs", f"move {number} up", f"complete task {number}"):
+        alice.model.script = in_turn(Says(calls=[("delete_task", {"task_id": number})]), Says("It is gone."))
+        said = await alice.say(message)
+        assert said["tool_calls"][0]["result"] == {"status": "needs_confirmation"}
+    assert len(await alice.person.titles()) == 2
+
+
+async def test_a_merge_of_tags_waits_unless_the_message_has_both(talk: Talking) -> None:
+    alice = talk(in_turn(Says("Hello.")))
+    await alice.person.add("a", tags=["home"])
+    merge = Says(calls=[("rename_tag", {"tag": "home", "name": "work", "merge": True})])
+    alice.model.script = in_turn(merge, Says("Shall I?"))
+    assert (await alice.say("tidy up"))["tool_calls"][0]["result"] == {"status": "needs_confirmation"}
+    alice.model.script = in_turn(merge, Says("Renamed."))
+    assert (await alice.say("call Home Work"))["tool_calls"][0]["result"]["status"] == "renamed"
 
 
 async def test_confirmation_can_be_switched_off(talk: Talking) -> None:
