@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of an origin
 # What browsers send has no path. Packaged front-ends have schemes of their own, some without a host:
@@ -60,7 +60,7 @@ def list_problems(error: ValidationError) -> list[SettingProblem]:
 def combine_problems(title: str, problems: list[SettingProblem]) -> ValidationError:
     """Returns one error for all ``problems``, without the values, which may be secrets."""
     lines = [
-        InitErrorDetails(type=PydanticCustomError("setting", "{text}", {"text": text}), loc=loc, input=None)
+        InitErrorDetails(type="value_error", loc=loc, input=None, ctx={"error": ValueError(text)})
         for loc, text in problems
     ]
     return ValidationError.from_exception_data(title, lines)

@@ -77,7 +77,7 @@ async def test_the_mail_server_is_tried_with_its_login(examine: Examine) -> None
     closed = await examine(smtp_url="smtp://127.0.0.1:1")
     assert right["mail"] == "ok by smtp://127.0.0.1 as todo@localhost, logged in"
     assert wrong["mail"].startswith("FAIL by smtp://127.0.0.1: SMTPAuthenticationError: (535")
-    assert closed["mail"].startswith("FAIL by smtp://127.0.0.1: SMTPConnectError")
+    assert closed["mail"].startswith("FAIL by smtp://127.0.0.1: ConnectionRefusedError: ")
     assert "wrong" not in wrong["mail"]
 
 
