@@ -25,6 +25,7 @@ from app.db.notifications import SERVER_PROGRAM, WORKER_PROGRAM, WORKING_SERVER_
 from app.errors import AppError
 from app.jobs.worker import Worker
 from app.live.hub import Hub
+from app.models.accounts import known_time_zones
 from app.net.mail import Mailer
 from app.net.outbound_policy import OutboundPolicy
 from app.observability.metrics import Metrics, metrics_server
@@ -60,6 +61,7 @@ async def _start_service(app: FastAPI, stack: AsyncExitStack) -> None:
     if settings.auto_migrate:
         await migrations.upgrade(direct_options(settings, options))
     await migrations.require_head(options)
+    await asyncio.to_thread(known_time_zones)  # once: the first request with a zone would block all others for 30 ms
     await ensure_epoch(direct_options(settings, options))
     app.state.verifier = await stack.enter_async_context(open_verifier(settings))
     app.state.database = database = Database(options, size=settings.pool_size, timeout=settings.pool_timeout)

@@ -11,9 +11,11 @@ certificates of a client they are 7 MB of memory, which a service without webhoo
 import asyncio
 import re
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from importlib import import_module
 from ssl import SSLContext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -43,6 +45,13 @@ class Outcome(NamedTuple):
     @property
     def delivered(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+
+async def load_http_libraries() -> None:
+    """Imports httpx and httpcore in a thread: they take 0.2 s the first time, in which other requests are served."""
+    for name in ("httpx", "httpcore"):
+        if name not in sys.modules:
+            await asyncio.to_thread(import_module, name)
 
 
 def check_url(url: str, policy: OutboundPolicy) -> "httpx.URL":
@@ -115,6 +124,7 @@ class OutboundClient:
 
     async def post(self, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
         """Posts ``body`` to ``url``. Returns every failure of the other side as an outcome instead of raising."""
+        await load_http_libraries()
         import httpcore
 
         started = time.perf_counter()

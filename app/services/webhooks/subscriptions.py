@@ -12,7 +12,7 @@ from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TooManyWebhooks, WebhookDisabled, WebhookNotFound
 from app.models.webhooks import DeliveryRead, WebhookCreated, WebhookRead
-from app.net.outbound import check_url
+from app.net.outbound import check_url, load_http_libraries
 from app.net.outbound_policy import OutboundPolicy
 from app.schemas.webhooks import WebhookCreate, WebhookUpdate
 from app.services.users import lock_or_create_owner
@@ -81,6 +81,7 @@ async def get_webhook(session: Session, owner: str, webhook_id: int) -> Any:
 
 async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *, policy: OutboundPolicy) -> Any:
     """Creates a webhook for events from now on. Raises UrlRefused and TooManyWebhooks."""
+    await load_http_libraries()
     check_url(webhook.url, policy)
     values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
@@ -98,6 +99,7 @@ async def update_webhook(
         name: None if (value := getattr(change, name)) is MISSING else value for name in ("url", "events", "active")
     }
     if values["url"] is not None:
+        await load_http_libraries()
         check_url(values["url"], policy)
     return WebhookRow(*await _require_one(session, UPDATE_WEBHOOK, owner, webhook_id, **values))
 
