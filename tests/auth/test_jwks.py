@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -432,6 +433,29 @@ SECRET = base64.urlsafe_b64encode(b"s" * 32).decode().rstrip("=")
 )
 def test_an_unusable_key_is_dropped_and_the_others_kept(jwk: object) -> None:
     assert usable(jwk, okp("good")) == ["EdDSA/Ed25519"]
+
+
+async def test_the_keys_are_named_once_and_again_when_they_change(
+    issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.auth.jwks")
+    issuer.keys = [okp("a"), rsa_of(1024, kid="weak\n\u202e" + "x" * 200, alg="RS256")]
+    async with passive(issuer.url, clock) as cache:
+        for _ in range(3):
+            await cache.refresh()
+        issuer.keys = [okp("b"), elliptic(ec.SECP521R1())]
+        await cache.refresh()
+        issuer.keys = []
+        await cache.refresh()
+    first, second, third = [vars(record) for record in caplog.records if record.message == "jwks_keys"]
+    assert (first["levelname"], first["keys"], first["unusable"], first["used"]) == ("WARNING", 1, 1, ["a EdDSA"])
+    (refused,) = first["not_used"]
+    assert refused.startswith("kid=weak??xxx")
+    assert refused.endswith("... kty=RSA alg=RS256: 1024 bits: RSA keys have 2048 to 8192")
+    assert refused.isprintable()
+    assert (second["levelname"], second["used"]) == ("INFO", ["b EdDSA", "ec ES512"])
+    assert "not_used" not in second
+    assert (third["levelname"], third["keys"]) == ("WARNING", 0)
 
 
 async def test_the_first_of_two_keys_with_the_same_name_is_used(issuer: Issuer, clock: Clock) -> None:
