@@ -82,9 +82,10 @@ async def test_without_a_date_an_instant_reminds_and_a_duration_waits(alice: Per
     assert [(warning["value"], warning["type"]) for warning in found.report["warnings"]] == [("-PT15M", "changed")]
 
 
+@pytest.mark.parametrize("line_end", ["\\n", "\\\\n"])
 @pytest.mark.parametrize("name", ["X-APPLE-PROXIMITY:DEPART", "PROXIMITY:ARRIVE"])
-async def test_an_alarm_at_a_place_is_kept_as_text(alice: Person, name: str) -> None:
-    place = 'X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-ADDRESS="Lane 2\\nTown";X-TITLE=Library:geo:51.5,-0.1'
+async def test_an_alarm_at_a_place_is_kept_as_text(alice: Person, name: str, line_end: str) -> None:
+    place = f'X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-ADDRESS="Lane 2{line_end}Town";X-TITLE=Library:geo:51.5,-0.1'
     text = alarm("TRIGGER;VALUE=DATE-TIME:19760401T005545Z", name, place) + alarm("TRIGGER:-PT15M")
     found = await import_calendar(alice, calendar(todo(DUE + text)))
     assert found.task["reminders"] == ["-PT15M"]

@@ -112,4 +112,6 @@ def _place_names(alarm: Component, first: dict[str, Property]) -> Iterator[str]:
     place = first.get("X-APPLE-STRUCTURED-LOCATION")
     named = [place.parameters.get(name, "") for name in ("X-TITLE", "X-ADDRESS")] if place else []
     named += [found.value for child in alarm.children for found in child.properties if found.name == "NAME"]
-    yield from dict.fromkeys(unescape(name).replace("\n", ", ") for name in named if name.strip())
+    for name in dict.fromkeys(named):
+        if name.strip():
+            yield unescape(name).replace("\n", ", ").replace("\\n", ", ")  # Apple escapes them once or twice
