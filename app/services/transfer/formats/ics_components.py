@@ -59,6 +59,9 @@ class Component:
 
 
 def parse_property(line: str) -> Property | None:
+    name, colon, value = line.partition(":")
+    if colon and name.isascii() and name.replace("-", "").isalnum():  # most have no parameters
+        return Property(_name(name), {}, value)
     if (found := _PROPERTY_PATTERN.match(line)) is None:
         if (found := _LENIENT_PATTERN.match(line)) is None:
             return None

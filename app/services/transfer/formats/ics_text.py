@@ -46,18 +46,17 @@ def fold(line: str) -> bytes:
 
 def unfold(lines: Iterable[str]) -> Iterator[str]:
     """Yields unfolded content lines, each cut after ``CONTENT_LINE_MAX`` characters."""
+    line = ""  # the first piece of a content line, and the others with the room that is left
     pieces: list[str] = []
-    room = CONTENT_LINE_MAX
+    room = 0
     for raw in lines:
-        line = raw.rstrip("\r\n")
-        if line[:1] not in {" ", "\t"}:
-            if pieces:
-                yield "".join(pieces)
-            pieces, room = [], CONTENT_LINE_MAX
-        else:
-            line = line[1:]
-        if line and room:
-            pieces.append(line[:room])
+        following = raw.rstrip("\r\n")
+        if following[:1] not in {" ", "\t"}:
+            if line or pieces:
+                yield "".join([line, *pieces]) if pieces else line
+            line, pieces, room = following[:CONTENT_LINE_MAX], [], CONTENT_LINE_MAX - len(following)
+        elif room > 0 and len(following) > 1:
+            pieces.append(following[1 : room + 1])
             room -= len(pieces[-1])
-    if pieces:
-        yield "".join(pieces)
+    if line or pieces:
+        yield "".join([line, *pieces])
