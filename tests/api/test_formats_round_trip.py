@@ -125,7 +125,7 @@ def lose_empty_descriptions(task: Task, zone: ZoneInfo) -> None:
 
 
 def lose_spelling_of_series(task: Task, zone: ZoneInfo) -> None:
-    """Leaves nothing of the spelling: the next due dates are compared."""
+    """Leaves nothing of the spelling, on either side: the next due dates are compared."""
     if task["recurrence"]:
         task |= {"recurrence": "", "anchor_date": None, "occurrences_done": 0}
     else:
@@ -136,9 +136,9 @@ CSV_LOSSES: dict[str, Loss] = {
     "An empty description is none.": lose_empty_descriptions,
 }
 ICS_LOSSES: dict[str, Loss] = {
-    "An empty description is none.": lose_empty_descriptions,
     "Fractions of a second are cut.": lose_fractions,
     "Control characters other than tabs and line ends are removed from texts.": lose_controls,
+    "An empty description is none.": lose_empty_descriptions,
     "A series begins at its current date, with the days of its rule and the rest of `COUNT`.": lose_spelling_of_series,
 }
 
