@@ -80,8 +80,12 @@ async def check_mail_server(settings: Settings) -> None:
     """Connects to the mail server and logs in, without sending. Raises any error of the library or the server."""
     import aiosmtplib
 
-    async with aiosmtplib.SMTP(**await _connect(settings), timeout=SMTP_TIMEOUT) as client:
-        await client.noop()
+    client = aiosmtplib.SMTP(**await _connect(settings), timeout=SMTP_TIMEOUT)
+    try:
+        await client.connect()
+        await client.quit()
+    finally:
+        client.close()
 
 
 def describe_mail_error(error: BaseException) -> str:

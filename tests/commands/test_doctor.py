@@ -83,7 +83,12 @@ async def test_the_mail_server_is_tried_with_its_login(examine: Examine) -> None
 
 async def test_a_silent_mail_server_is_given_up(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.commands.doctor.outside.PATIENCE_SECONDS", 0.5)
-    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the other side gives up
+        writer.close()
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
     async with server:
         started = time.monotonic()
         found = await examine(smtp_url=f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}")
