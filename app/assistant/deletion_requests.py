@@ -44,12 +44,13 @@ _QUOTED_PARTS = re.compile(
 _DELETE_PHRASES = re.compile("get rid of|throw away|ta bort")
 _WORDS_WITHOUT_SPACES = re.compile("|".join(word for word in LETTER_OF_WORD if ord(word[0]) > 0x2E80))
 _MESSAGE_TOKEN = re.compile(r"\d+(?:[.,:/]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)*|\S|\n")
-_BEGIN, _NUMBER = r"(?:^|(?<=[BCLP]))", "(?:KF*)?(?:HF*)?N"
-_LISTED = rf"F*{_NUMBER}(?:[CL]+F*{_NUMBER})*"
+_CLAUSE_BEGIN, _NAMED_NUMBER = r"(?:^|(?<=[BCLP]))", "(?:KF*)?(?:HF*)?N"
+_NUMBER_LIST = rf"F*{_NAMED_NUMBER}(?:[CL]+F*{_NAMED_NUMBER})*"
 REQUEST_PATTERNS = (
-    re.compile(rf"{_BEGIN}V({_LISTED})(?=[BP]|$)"),
-    re.compile(rf"{_BEGIN}V(F*(?=[KH]){_LISTED})(?=[BCLPT]|$)"),  # with a word or sign that says what the number is
-    re.compile(rf"{_BEGIN}({_LISTED})P*V(?=[BCLPT]|$)"),
+    re.compile(rf"{_CLAUSE_BEGIN}V({_NUMBER_LIST})(?=[BP]|$)"),
+    # with a word or a sign that says what the number is
+    re.compile(rf"{_CLAUSE_BEGIN}V(F*(?=[KH]){_NUMBER_LIST})(?=[BCLPT]|$)"),
+    re.compile(rf"{_CLAUSE_BEGIN}({_NUMBER_LIST})P*V(?=[BCLPT]|$)"),
 )
 
 

@@ -100,6 +100,15 @@ async def test_a_gap_in_the_numbers_costs_nothing(alice: Talk, sql: Any) -> None
     assert await alice.person.titles() == []
 
 
+async def test_writes_of_before_a_restore_can_be_undone(alice: Talk, sql: Any) -> None:
+    """A restored database begins an epoch: clients cannot read on from before it, and the changes are still there."""
+    await run(alice, "add_task", title="first")
+    lift = "update users set revision = revision + 3000000000, pruned_revision = revision + 3000000000 where id = $1"
+    await sql.execute(lift, alice.person.subject)
+    assert (await run(alice, "undo_last"))["status"] == "undone"
+    assert await alice.person.titles() == []
+
+
 async def test_a_write_with_several_changes_is_one_undo(alice: Talk) -> None:
     for title in ("a", "b", "c"):
         await alice.person.add(title, tags=["x"])

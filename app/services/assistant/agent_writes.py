@@ -24,8 +24,8 @@ INSERT_AGENT_WRITES = CompiledStatement(
 )
 SELECT_LAST_WRITE = CompiledStatement(
     text("""
-    select revision from agent_writes where user_id = :owner and source = :source and revision > (
-        select pruned_revision from users where id = :owner)
+    select revision from agent_writes where user_id = :owner and source = :source and revision >= (
+        select min(revision) from changes where user_id = :owner)
     order by revision desc limit 1""")
 )
 DELETE_AGENT_WRITE = CompiledStatement(
