@@ -1,11 +1,15 @@
 """What becomes of each property of a to-do: read, kept in the description, named in a warning, or technical."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from app.services.transfer.formats.ics_todo import Effect, effect_of
+from app.services.transfer.formats.ics_todo import PROPERTY_EFFECTS, Effect, effect_of
 from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
 from tests.support import Person
 
+PAGE = (Path(__file__).parents[3] / "docs/formats.md").read_text()
 # The properties that a VTODO can have, by RFC 5545, 7986, 9073 and 9253.
 STANDARD_PROPERTIES = """
 ATTACH ATTENDEE CATEGORIES CLASS COMMENT COMPLETED CONTACT CREATED DESCRIPTION DTSTAMP DTSTART DUE DURATION EXDATE GEO
@@ -16,6 +20,12 @@ SEQUENCE STATUS SUMMARY UID URL COLOR CONFERENCE IMAGE STRUCTURED-DATA STYLED-DE
 
 def test_every_standard_property_has_an_effect() -> None:
     assert [name for name in STANDARD_PROPERTIES.split() if effect_of(name) is None] == []
+
+
+def test_the_page_lists_what_is_kept() -> None:
+    (row,) = [line for line in PAGE.splitlines() if line.startswith("| kept in the description")]
+    kept = {name for name, effect in PROPERTY_EFFECTS.items() if effect is Effect.KEPT}
+    assert set(re.findall("`([A-Z-]+)`", row)) == kept
 
 
 @pytest.mark.parametrize("name", ["X-APPLE-SORT-ORDER", "X-MOZ-GENERATION", "X-OC-HIDESUBTASKS", "SEQUENCE", "COLOR"])
@@ -53,6 +63,14 @@ async def test_what_has_no_field_is_kept_in_the_description_or_named(alice: Pers
     assert [
         (case[0], each.task["description"], each.warned) for case, each in zip(KEPT_PROPERTIES, found, strict=True)
     ] == KEPT_PROPERTIES
+
+
+async def test_what_is_kept_stands_before_a_text_that_is_cut(alice: Person) -> None:
+    found = await import_calendar(alice, calendar(todo(f"DESCRIPTION:{'x' * 1000}\nLOCATION:Room 4")))
+    assert found.task["description"].startswith("Location: Room 4\n\nxxx")
+    assert [(warning["field"], warning["type"]) for warning in found.report["warnings"]] == [
+        ("LOCATION", "kept_as_text"), ("description", "cut"),
+    ]  # fmt: skip
 
 
 # lines, whether the task is completed, and the warnings

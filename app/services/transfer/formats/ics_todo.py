@@ -15,7 +15,7 @@ from typing import Any
 
 from app.domain.recurrence import Due
 from app.errors import Invalid
-from app.models.task_fields import TAGS_MAX
+from app.models.task_fields import DESCRIPTION_MAX, TAGS_MAX
 from app.models.types import RAW_FACTOR
 from app.services.transfer.formats.ics_alarms import AlarmReader
 from app.services.transfer.formats.ics_components import PROPERTIES_MAX, Component, Property
@@ -235,7 +235,9 @@ class Todo:
         if not title and (title := "".join(parts).strip().split("\n", 1)[0]):
             self.notes.add("title", "There is no title: it is the first line of the text.", title, Deviation.GUESSED)
         if lines:
-            parts.append("\n".join(lines))
+            kept = "\n".join(lines)
+            is_long = sum(map(len, parts)) + len(kept) > DESCRIPTION_MAX  # the end of the text will be cut
+            parts = [kept, *parts] if is_long else [*parts, kept]
         return title, "\n\n".join(parts) or None
 
     def _kept_lines(self) -> Iterator[str]:
