@@ -152,8 +152,12 @@ UNACCEPTABLE = {
 }
 
 
-@pytest.mark.parametrize("body", UNACCEPTABLE.values(), ids=UNACCEPTABLE.keys())
-async def test_an_invalid_body_is_422(alice: Person, body: str) -> None:
+NULLS = {"completed null", "tags null"}  # in a new task, null is for what is left out
+
+
+@pytest.mark.parametrize("name", [name for name in UNACCEPTABLE if name not in NULLS])
+async def test_an_invalid_body_is_422(alice: Person, name: str) -> None:
+    body = UNACCEPTABLE[name]
     answer = await post_raw(alice, body.encode())
     problem = assert_problem(answer, 422, "validation_error")
     assert problem["errors"]

@@ -29,6 +29,7 @@ from app.services.tasks.statements import (
     NO_WRITE_BETWEEN,
     NOT_DELETED,
     OWN_TASKS,
+    TASK_IDS,
     Row,
     as_json_values,
     completion_values,
@@ -62,7 +63,9 @@ KEEP_OCCURRENCES = recorded_task_write(
             _occurrences.c.due_at,
             TASKS.c.id,
             CURRENT_REVISION,
-        ).where(TASKS.c.user_id == OWNER, TASKS.c.id == _occurrences.c.id),
+        )
+        .where(TASKS.c.user_id == OWNER, TASKS.c.id == _occurrences.c.id)
+        .order_by(func.array_position(TASK_IDS, TASKS.c.id)),
         include_defaults=False,
     ),
     "created",
@@ -189,6 +192,6 @@ async def skip_task(session: Session, owner: str, task_id: int, *, versions: lis
 
 
 async def _keep_occurrences(session: Session, owner: str, due: dict[int, Due | None]) -> None:
-    """Keeps the occurrences as completed tasks, each with the ``due`` date that its series had."""
+    """Keeps the occurrences, in this order, as completed tasks with the ``due`` dates that their series had."""
     rows = [{"id": task_id, **as_json_values(due_columns(date))} for task_id, date in due.items()]
-    await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows})
+    await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows, "ids": list(due)})
