@@ -1,10 +1,23 @@
-"""Columns that most tables have."""
+"""Columns that most tables have, and reading columns of a row in ``changes``."""
 
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, text
+from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Table, text
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
+
+# Values of columns that are not nullable, for a change written before the column was added. Other columns are null.
+OLD_ROW_DEFAULTS: dict[str, Any] = {
+    "completed": False,
+    "parameters": {},
+    "priority": "medium",
+    "recurrence_from": "due",
+    "reminders": [],
+    "tags": [],
+    "tool_calls": [],
+}
 
 
 def identity() -> Any:
@@ -26,3 +39,23 @@ def table_of(model: type[SQLModel]) -> Table:
     """Returns the table of a class that has one."""
     table: Table = model.__table__  # type: ignore[attr-defined]
     return table
+
+
+class ChangeReader:
+    """Reads columns of a table in ``changes.data``, in which a column that was added after the change is missing."""
+
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        types = {name: table.c[name].type for name in names}
+        parsers: dict[str, Any] = {
+            name: datetime.fromisoformat if isinstance(type_, DateTime) else date.fromisoformat
+            for name, type_ in types.items()
+            if isinstance(type_, DateTime | Date)  # whose JSON is text
+        }
+        self._fields = [(name, parsers.get(name), OLD_ROW_DEFAULTS.get(name)) for name in names]
+
+    def read(self, data: dict[str, Any]) -> list[Any]:
+        """Returns the values of the columns, in their order."""
+        return [
+            default if (value := data.get(name)) is None else value if parse is None else parse(value)
+            for name, parse, default in self._fields
+        ]

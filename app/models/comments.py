@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.columns import ChangeReader, identity, nullable_instant, table_of, written_at
 from app.models.types import IgnoresReadOnlyFields, Instant, Int64, visible
 
 BODY_MAX = 5000
@@ -107,6 +107,9 @@ class CommentRow(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+COMMENT_IN_CHANGES = ChangeReader(COMMENTS, CommentRow.__struct_fields__)
+
+
 def comment_of_change(data: dict[str, Any]) -> CommentRow:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return msgspec.convert(data, CommentRow)
+    return CommentRow(*COMMENT_IN_CHANGES.read(data))

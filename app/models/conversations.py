@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, table_of, written_at
+from app.models.columns import ChangeReader, identity, table_of, written_at
 from app.models.types import Instant, Int64
 
 CONVERSATION_TITLE_MAX = 80  # characters of the first message
@@ -157,19 +157,15 @@ class MessageRead(BaseModel):
 # The shapes above without validation: returned by services and encoded.
 ConversationRow: Any = msgspec.defstruct("ConversationRow", list(ConversationRead.model_fields), frozen=True)
 MessageRow: Any = msgspec.defstruct("MessageRow", list(MessageRead.model_fields), frozen=True)
+CONVERSATION_IN_CHANGES = ChangeReader(CONVERSATIONS, list(ConversationRead.model_fields))
+MESSAGE_IN_CHANGES = ChangeReader(MESSAGES, list(MessageRead.model_fields))
 
 
 def conversation_of_change(data: dict[str, Any]) -> Any:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return ConversationRow(**_fields_of_change(ConversationRead, data))
+    return ConversationRow(*CONVERSATION_IN_CHANGES.read(data))
 
 
 def message_of_change(data: dict[str, Any]) -> Any:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return MessageRow(**_fields_of_change(MessageRead, data))
-
-
-def _fields_of_change(shape: type[BaseModel], data: dict[str, Any]) -> dict[str, Any]:
-    return {name: data[name] for name in shape.model_fields} | {
-        "created_at": datetime.fromisoformat(data["created_at"])
-    }
+    return MessageRow(*MESSAGE_IN_CHANGES.read(data))

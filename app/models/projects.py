@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.columns import ChangeReader, identity, nullable_instant, table_of, written_at
 from app.models.types import IgnoresReadOnlyFields, Instant, Int64, UpdateModel, visible
 
 PROJECT_NAME_MAX = 100
@@ -138,14 +138,9 @@ class ProjectUpdate(ProjectBody, UpdateModel):
 
 # ProjectRead without validation: returned by services and encoded.
 ProjectRow: Any = msgspec.defstruct("ProjectRow", list(ProjectRead.model_fields), frozen=True)
-_INSTANT_COLUMNS = {"archived_at", "created_at", "updated_at"}
+PROJECT_IN_CHANGES = ChangeReader(PROJECTS, list(ProjectRead.model_fields))
 
 
 def project_of_change(data: dict[str, Any]) -> Any:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return ProjectRow(
-        *(
-            datetime.fromisoformat(data[n]) if n in _INSTANT_COLUMNS and data[n] else data[n]
-            for n in ProjectRead.model_fields
-        )
-    )
+    return ProjectRow(*PROJECT_IN_CHANGES.read(data))

@@ -1,13 +1,12 @@
 """Rows of tasks as services return them and as they are encoded."""
 
-from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import Date, DateTime
 
+from app.models.columns import ChangeReader
 from app.models.tasks import TASKS, TaskRead, TrashedTaskRead
 
 # TaskRead without validation: returned by services and encoded, 3 microseconds a row less than Pydantic.
@@ -19,13 +18,7 @@ TrashRow: Any = msgspec.defstruct("TrashRow", list(TrashedTaskRead.model_fields)
 TASK_READ_COLUMNS = (*tuple("due_on" if name == "due_date" else name for name in TaskRead.model_fields), "due_at")
 _DUE_ON, _DUE_AT = TASK_READ_COLUMNS.index("due_on"), len(TASK_READ_COLUMNS) - 1
 
-
-# Columns whose JSON is text, with their parsers. fromisoformat also accepts "+00:00" and shortened fractions.
-FROM_JSON: dict[str, Callable[[str], Any]] = {
-    column.name: datetime.fromisoformat if isinstance(column.type, DateTime) else date.fromisoformat
-    for column in TASKS.c
-    if isinstance(column.type, DateTime | Date)
-}
+TASK_IN_CHANGES = ChangeReader(TASKS, TASK_READ_COLUMNS)
 
 
 def due_of(row: Any, prefix: str = "due") -> date | datetime | None:
@@ -35,12 +28,8 @@ def due_of(row: Any, prefix: str = "due") -> date | datetime | None:
 
 
 def task_of_change(data: dict[str, Any]) -> Any:
-    """Returns the row in ``changes.data``, equal to that of a GET.
-
-    A column that was added after the change is null.
-    """
-    values = [(data.get(name), FROM_JSON.get(name)) for name in TASK_READ_COLUMNS]
-    return task_row([value if read is None or value is None else read(value) for value, read in values])
+    """Returns the row in ``changes.data``, equal to that of a GET."""
+    return task_row(TASK_IN_CHANGES.read(data))
 
 
 def task_row(record: Any) -> Any:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.columns import ChangeReader, identity, nullable_instant, table_of, written_at
 from app.models.types import Instant, Int64
 
 VIEW_NAME_MAX = 100
@@ -78,6 +78,9 @@ class ViewRow(msgspec.Struct, frozen=True):
     updated_at: datetime
 
 
+VIEW_IN_CHANGES = ChangeReader(VIEWS, ViewRow.__struct_fields__)
+
+
 def view_of_change(data: dict[str, Any]) -> ViewRow:
     """Returns the row in ``changes.data``, equal to that of a GET."""
-    return msgspec.convert(data, ViewRow)
+    return ViewRow(*VIEW_IN_CHANGES.read(data))

@@ -173,9 +173,8 @@ def _target(of: Undoable, change: Any, before: RowValues | None, present: RowVal
         raise UndoConflict(f"{what.capitalize()} has been deleted permanently.")
     if before is None and change.action != "created":
         raise UndoConflict("The values before this change are no longer kept.")
-    after = change.data
-    if before is None:
-        before = {**after, "deleted_at": now().isoformat()}
+    after = {"deleted_at": None, **change.data}  # a column that is newer than the change was null
+    before = {**after, "deleted_at": now().isoformat()} if before is None else {"deleted_at": None, **before}
     changed = _changed(of, before, after)
     # Clients show a row after an "updated" change, so a row in the trash must not get one.
     if present["deleted_at"] and "deleted_at" not in changed:
