@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 LOGGED_ERROR_MAX = 300  # characters of a server's message in the log
+WEB_PAGE_READ = 8_192  # characters of a page in place of an error: removing markup costs the square of its length
 # Names of the members that hold the message, in the order of preference.
 MESSAGE_NAMES = ("message", "msg", "detail", "error", "errors", "error_message", "description", "reason", "title")
 STATUS_NAMES = ("code", "status", "status_code", "http_code")
@@ -70,7 +71,7 @@ def error_of_body(body: bytes, status: int, retry_after: str) -> EndpointError:
     try:
         document = json.loads(text, strict=False)
     except (ValueError, RecursionError):
-        document = _HTML_MARKUP.sub(" ", text) if text.lstrip().startswith("<") else text
+        document = _HTML_MARKUP.sub(" ", text[:WEB_PAGE_READ]) if text.lstrip().startswith("<") else text
     return endpoint_error(document, status=status, retry_after=retry_after)
 
 

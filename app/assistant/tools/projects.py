@@ -1,6 +1,6 @@
 """The tools for projects."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, Field
 
@@ -17,7 +17,9 @@ class UpdateProject(ProjectUpdate):
     ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
 
     project_id: Id
-    clear: list[Literal["color"]] | MISSING = Field(MISSING, description="Fields to empty.", min_length=1)
+    clear: Annotated[list[Literal["color"]], Field(min_length=1, max_length=1)] | MISSING = Field(
+        MISSING, description="Fields to empty."
+    )
 
     @property
     def change(self) -> ProjectUpdate:

@@ -61,7 +61,9 @@ class UpdateTask(TaskUpdate):
     ABOUT: ClassVar[frozenset[str]] = frozenset({"task_id"})
 
     task_id: Id
-    clear: list[ClearableField] | MISSING = Field(MISSING, description="Fields to empty.", min_length=1)
+    clear: Annotated[list[ClearableField], Field(min_length=1, max_length=5)] | MISSING = Field(
+        MISSING, description="Fields to empty."
+    )
 
     @property
     def change(self) -> TaskUpdate:
