@@ -53,8 +53,25 @@ UNREADABLE_DATES: list[tuple[str, str | None, list[tuple[str, str]]]] = [
     ("DTSTART:soon\nDUE;VALUE=DATE:20270115", "2027-01-15", [("start", "soon")]),
     ("DTSTART;VALUE=DATE:20270115\nDURATION:-P2D", "2027-01-15", [("due_date", "-P2D")]),
     ("DTSTART;VALUE=DATE:20270115\nDURATION:P", "2027-01-15", [("due_date", "P")]),
-    ("DTSTART;VALUE=DATE:99990115\nDURATION:P9999W", None, [("due_date", "P9999W"), ("due_date", "99990115")]),
+    ("DTSTART;VALUE=DATE:99990115\nDURATION:P9999W", None, [("due_date", "99990115")]),
+    ("DTSTART;VALUE=DATE:20270115\nDURATION:P9999W", "2027-01-15", [("due_date", "P9999W")]),
+    ("DTSTART:20270115T090000Z\nDURATION:PT9999999H", "2027-01-15T09:00:00Z", [("due_date", "PT9999999H")]),
     ("DUE;VALUE=DATE:20270115\nDUE;VALUE=DATE:20270116", "2027-01-15", [("DUE", "20270116")]),
+    (
+        "DTSTART:99991231T235959\nRRULE:FREQ=DAILY",
+        None,
+        [("due_date", "99991231T235959"), ("recurrence", "FREQ=DAILY")],
+    ),
+    (
+        "DUE:20270115T090000\nEXDATE:00010101T000000Z\nRRULE:FREQ=DAILY",
+        "2027-01-15T08:00:00Z",
+        [("EXDATE", "00010101T000000Z")],
+    ),
+    (
+        "DUE:20270115T090000\nRRULE:FREQ=DAILY;UNTIL=00010101T000000",
+        "2027-01-15T08:00:00Z",
+        [("recurrence", "FREQ=DAILY;UNTIL=00010101T000000")],
+    ),
 ]
 
 

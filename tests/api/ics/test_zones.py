@@ -197,3 +197,10 @@ async def test_a_zone_with_too_many_rules_is_not_known(alice: Person, monkeypatc
     zone = NEW_YORK.format(name="Office", more="")
     found = await import_calendar(alice, calendar(zone, todo("DUE;TZID=Office:20270715T090000")))
     assert (found.task["due_date"], found.warned) == ("2027-07-15T07:00:00Z", [("due_date", "Office")])
+
+
+async def test_a_definition_at_the_end_of_time_is_read(alice: Person) -> None:
+    zone = NEW_YORK.format(name="Office", more="").replace("DTSTART:16010101T020000", "DTSTART:99991231T235959", 1)
+    zone = zone.replace("RRULE:", "RDATE:00010101T000000,99991231T235959\nRRULE:")
+    found = await import_calendar(alice, calendar(zone, todo("DUE;TZID=Office:20270715T090000")))
+    assert found.task["due_date"] == "2027-07-15T13:00:00Z"

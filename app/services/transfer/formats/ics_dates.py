@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from app.domain.recurrence import Due
+from app.models.types import MAX_YEAR, MIN_YEAR
 from app.services.transfer.formats.ics_components import Property
 from app.services.transfer.formats.ics_values import add_duration, parse_duration, parse_moment
 from app.services.transfer.formats.ics_zones import ZoneTable
@@ -42,7 +43,7 @@ class MomentReader:
         return MomentReader(self._zones, calendar, self.zone, self.notes, self._local_zone)
 
     def read(self, found: Property, field: str) -> Due | None:
-        """Returns a day or an instant with its zone; None for what is no date."""
+        """Returns a day or an instant with its zone; None for what is no date that can be stored."""
         return self.read_value(found.value, found.parameters.get("TZID", ""), field)
 
     def read_value(self, value: str, name: str, field: str) -> Due | None:
@@ -50,6 +51,8 @@ class MomentReader:
         if moment is None and ":" in value:  # an unquoted name with a colon: TZID=(GMT+01:00) Berlin
             rest, _, value = value.rpartition(":")
             moment, name = parse_moment(value), f"{name}:{rest}"
+        if moment is not None and not MIN_YEAR <= moment.year <= MAX_YEAR:
+            return None
         if not isinstance(moment, datetime) or moment.tzinfo is not None:
             return moment
         if not name:
@@ -90,13 +93,13 @@ def read_dates(first: Mapping[str, Property], moments: MomentReader) -> TodoDate
 
 def _end(start: Due, text: str, notes: Notes) -> Due:
     span = parse_duration(text)
-    try:
-        if span is not None and span >= (0, 0):
-            if isinstance(start, datetime):
-                return add_duration(start, span)
-            return start + timedelta(days=span.days + span.seconds // 86_400)  # hours of a day end on that day
-    except OverflowError:
-        pass
+    if span is not None and span >= (0, 0):
+        if isinstance(start, datetime):
+            end = add_duration(start, span)
+        else:  # hours of a day end on that day
+            end = start + timedelta(days=span.days + span.seconds // 86_400)
+        if end.year <= MAX_YEAR:
+            return end
     notes.add("due_date", "The duration cannot be read: the task is due at its start.", text, Deviation.GUESSED)
     return start
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from app.domain.recurrence import Due, Frequency, Rule, Weekday
-from app.domain.recurrence.rule import LAST_YEAR
+from app.domain.recurrence.rule import FIRST_YEAR, LAST_YEAR
 from app.services.transfer.formats.ics_values import parse_moment
 
 COMPLETION_PART = "FROM=COMPLETION"  # written by Tasks.org
@@ -35,7 +35,7 @@ def normalize_rule(text: str, start: Due) -> str:
 
 def _until(part: str, start: Due) -> str:
     until = parse_moment(part.removeprefix("UNTIL="))
-    if until is None:
+    if until is None or until.year < FIRST_YEAR:
         return part
     if until.year > LAST_YEAR:
         return ""

@@ -7,7 +7,7 @@ case, Windows names, and fixed offsets (``GMT+0200``).
 
 import re
 from bisect import bisect_right
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import MAXYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -160,11 +160,12 @@ def _onsets_of(observance: Component) -> list[Onset]:
             locals_ |= {moment.replace(tzinfo=None) for moment in dates if isinstance(moment, datetime)}
         elif found.name == "RRULE":
             locals_ |= _rule_onsets(found.value, start, before)
-    earliest = datetime(1, 1, 3)  # noqa: DTZ001 - offsets are less than a day
-    return [Onset(local, before, after) for local in locals_ if local >= earliest]
+    return [Onset(local, before, after) for local in locals_ if 1 < local.year < MAXYEAR]
 
 
 def _rule_onsets(text: str, start: datetime, before: timedelta) -> set[datetime]:
+    if start.year > MAX_YEAR:
+        return set()
     try:
         rule = parse_rule(normalize_rule(text, start.replace(tzinfo=timezone(before))))
     except InvalidRecurrence:
