@@ -16,19 +16,30 @@ def private_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
     exception changes nothing.
     """
     # mkstemp creates it, with 0600: the draft is never a file or a link that was there.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    with _named(path):
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.fchmod(descriptor, 0o600)  # the umask may leave less
     os.close(descriptor)
     draft = Path(name)
     try:
         yield draft
         _sync(draft)
-        if replace:
-            draft.replace(path)
-        else:
-            os.link(draft, path)
+        with _named(path):
+            if replace:
+                draft.replace(path)
+            else:
+                os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Makes an error of the operating system name ``path``, not the draft."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_private_text(path: Path, text: str, *, replace: bool = False) -> None:

@@ -104,7 +104,7 @@ def test_a_folder_in_the_way_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "todo.dump.secrets").mkdir()
     with pytest.raises(typer.Exit), errors_in_one_line():
         _write_secrets(Settings(_env_file=None, jwt_secret=SecretStr(SECRET)), tmp_path / "todo.dump")
-    assert "todo.dump.secrets" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f": '{tmp_path / 'todo.dump.secrets'}'\n")
     assert list(tmp_path.iterdir()) == [tmp_path / "todo.dump.secrets"]
 
 

@@ -98,7 +98,7 @@ def test_a_restored_service_has_the_same_data_and_logins(tmp_path: Path) -> None
         assert refused.stderr.splitlines()[-1] == "todo: [Errno 21] Is a directory: 'other.dump.secrets'"
         refused = run_todo("dump", "gone/x.dump", cwd=tmp_path, data_dir="a")
         assert (refused.returncode, "Traceback" in refused.stderr) == (1, False)
-        assert "No such file or directory: 'gone/.x.dump.part'" in refused.stderr
+        assert "No such file or directory: 'gone/x.dump'" in refused.stderr
     dumped, kept = tmp_path / "todo.dump", tmp_path / "todo.dump.secrets"
     assert {stat.S_IMODE(file.stat().st_mode) for file in (dumped, kept)} == {0o600}
     secret = kept.read_text().strip().removeprefix("JWT_SECRET=")
