@@ -219,16 +219,12 @@ class Import:
     def _refuse(self, entity: str, item: ImportRow, error: RowRefused) -> None:
         self.failed += 1
         if len(self.errors) < ERRORS_MAX:
-            self.errors.append(
-                {"entity": entity, "row": item.row, "uid": item.uid and excerpt_of(item.uid), "errors": error.errors}
-            )
+            self.errors.append(_row_names(entity, item) | {"errors": error.errors})
 
     def _warn(self, entity: str, item: ImportRow, warnings: Sequence[RowWarning]) -> None:
         self.warned += bool(warnings)
-        for found in warnings[: WARNINGS_MAX - len(self.warnings)]:
-            self.warnings.append(
-                {"entity": entity, "row": item.row, "uid": item.uid and excerpt_of(item.uid), **found._asdict()}
-            )
+        listed = warnings[: WARNINGS_MAX - len(self.warnings)]
+        self.warnings += [_row_names(entity, item) | found._asdict() for found in listed]
 
     def report(self, format_: str) -> dict[str, Any]:
         """Returns an ImportReport."""

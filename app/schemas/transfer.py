@@ -137,8 +137,8 @@ class ImportWarningRead(BaseModel):
     row: int = Field(description=ROW_DESCRIPTION + " 0: the file itself.")
     uid: str | None = Field(description=UID_DESCRIPTION)
     field: str = Field(description="The field of the row, or the file's own name of what has no field here.")
-    msg: str
     value: str = Field(description="The value in the file, of which at most 200 characters are shown.")
+    message: str
     type: str = Field(description="left_out, cut, changed, guessed or kept_as_text.")
 
 
@@ -169,8 +169,8 @@ class ImportReport(BaseModel):
                             "row": 2,
                             "uid": "alice:8",
                             "field": "reminders",
-                            "msg": "A reminder is an instant or a duration: it was left out.",
                             "value": "soon",
+                            "message": "A reminder is an instant or a duration: it was left out.",
                             "type": "left_out",
                         }
                     ],

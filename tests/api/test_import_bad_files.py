@@ -103,7 +103,7 @@ async def test_a_row_over_the_size_limit_is_an_error(alice: Person) -> None:
     many = {"title": "fields"} | {f"f{n}": n for n in range(150)}
     report = await imported(alice, json.dumps({"format": "todo/1", "tasks": [many]}), JSON)
     assert (counts(report), report["warned"], len(report["warnings"])) == ((1, 0, 0), 1, 50)
-    assert report["warnings"][-1]["msg"] == "The row has 101 more warnings."
+    assert report["warnings"][-1]["message"] == "The row has 101 more warnings."
 
 
 async def test_expensive_calendar_entries_fail_and_deep_nesting_is_refused(alice: Person) -> None:

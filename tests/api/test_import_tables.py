@@ -76,7 +76,7 @@ async def test_headings_in_any_case_are_recognized_and_unknown_ones_named_once(a
         ("tasks", 3, "", "beyond"),
         ("file", 0, "Notes", "Notes"), ("file", 0, "Größe", "XL"), ("file", 0, "title", "again"),
     ]  # fmt: skip
-    assert (report["warned"], report["warnings"][2]["msg"]) == (
+    assert (report["warned"], report["warnings"][2]["message"]) == (
         2,
         "There is no such field here: the column was left out, in 2 rows.",
     )

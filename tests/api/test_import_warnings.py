@@ -258,6 +258,14 @@ async def test_a_dry_run_knows_the_projects_and_parents_that_are_deleted(alice: 
     ]  # fmt: skip
 
 
+async def test_a_warning_says_where_and_what_in_a_sentence(alice: Person) -> None:
+    report = await import_twice(alice, document({"colour": "red"}), JSON)
+    assert report["warnings"] == [
+        {"entity": "tasks", "row": 1, "uid": "1", "field": "colour", "value": "red",
+         "message": "There is no such field here: it was left out.", "type": "left_out"}
+    ]  # fmt: skip
+
+
 async def test_a_row_that_was_imported_before_has_no_warnings(alice: Person) -> None:
     text = document({"colour": "red"}, {"parent_id": 99})
     assert (await imported(alice, text, JSON))["warned"] == 2

@@ -31,14 +31,14 @@ class RowWarning(NamedTuple):
     """A difference between an imported row and the file. Made by ``make_warning``."""
 
     field: str
-    msg: str
     value: str
+    message: str
     type: Deviation
 
 
-def make_warning(field: str, msg: str, value: object = "", kind: Deviation = Deviation.LEFT_OUT) -> RowWarning:
+def make_warning(field: str, message: str, value: object = "", kind: Deviation = Deviation.LEFT_OUT) -> RowWarning:
     """Returns a warning. ``field`` is the task's, or the file's own name of what is no field here."""
-    return RowWarning(excerpt_of(field), msg, excerpt_of(value), kind)
+    return RowWarning(excerpt_of(field), excerpt_of(value), message, kind)
 
 
 def excerpt_of(value: object) -> str:

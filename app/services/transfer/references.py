@@ -86,8 +86,8 @@ class References:
         field, named = ("project", item.project_name) if _key(item) else ("project_id", item.project)
         if above is not None and live:
             if named and project_id != above.project_id:
-                msg = "A subtask is in the project of its parent."
-                warnings.append(make_warning(field, msg, named, Deviation.CHANGED))
+                message = "A subtask is in the project of its parent."
+                warnings.append(make_warning(field, message, named, Deviation.CHANGED))
             project_id = above.project_id
         elif left_out:
             warnings.append(make_warning(field, left_out, named, Deviation.CHANGED))
@@ -110,8 +110,8 @@ class References:
             return None, None, [make_warning("parent_id", DELETED_PARENT, item.parent, Deviation.CHANGED)]
         if above.depth < MAX_LEVELS:
             return parent_id, above, []
-        msg = f"Subtasks can be at most {MAX_LEVELS} levels deep: it is next to its parent."
-        warning = make_warning("parent_id", msg, item.parent, Deviation.CHANGED)
+        message = f"Subtasks can be at most {MAX_LEVELS} levels deep: it is next to its parent."
+        warning = make_warning("parent_id", message, item.parent, Deviation.CHANGED)
         return above.parent_id, above._replace(depth=above.depth - 1), [warning]
 
     def _project(self, item: ImportRow, *, live: bool) -> tuple[int | None, str]:

@@ -175,8 +175,8 @@ class RowRepair:
             self._leave_out("description", "Expected text")
             description = ""
         self._fields["description"] = "\n\n".join(filter(None, [value.strip(), description]))
-        msg = f"A title has at most {TITLE_MAX} characters: it was cut, and the description begins with all of it."
-        return Repaired(found, (make_warning("title", msg, value, Deviation.CUT),))
+        message = f"A title has at most {TITLE_MAX} characters: it was cut, and the description begins with all of it."
+        return Repaired(found, (make_warning("title", message, value, Deviation.CUT),))
 
 
 def _bounded(warnings: list[RowWarning]) -> list[RowWarning]:
@@ -217,18 +217,18 @@ def _items(name: str, value: Any, one: TypeAdapter[Any], most: int, read: Callab
     warnings: list[RowWarning] = []
     for number, item in enumerate(value):
         if len(kept) == most or number == RAW_FACTOR * most:
-            msg = f"At most {most} are kept: {len(value) - number} were left out."
+            message = f"At most {most} are kept: {len(value) - number} were left out."
             left = [other for other in value[number : number + RAW_FACTOR * most] if other not in kept]
-            warnings += [make_warning(name, msg, ", ".join(map(str, left)))] if left else []
+            warnings += [make_warning(name, message, ", ".join(map(str, left)))] if left else []
             break
         try:
-            found, msg = one.validate_python(read(item)), ""
+            found, message = one.validate_python(read(item)), ""
         except ValidationError as error:
             type_, reason = describe_errors(locate_errors(error, item))
             found = _cut(item, TAG_MAX) if name == "tags" and type_ in TOO_LONG else None
-            msg = f"It was cut to {TAG_MAX} characters." if found else f"{reason.rstrip('.')}: it was left out."
-        if msg:
-            warnings.append(make_warning(name, msg, item, Deviation.CUT if found else Deviation.LEFT_OUT))
+            message = f"It was cut to {TAG_MAX} characters." if found else f"{reason.rstrip('.')}: it was left out."
+        if message:
+            warnings.append(make_warning(name, message, item, Deviation.CUT if found else Deviation.LEFT_OUT))
         if found is not None and found not in kept:
             kept.append(found)
     return Repaired(kept, tuple(warnings))
@@ -261,8 +261,8 @@ def _priority(value: Any) -> Repaired | None:
         return Repaired(word)
     if word not in PRIORITY_WORDS:
         return None
-    msg = f"Read as {PRIORITY_WORDS[word]}."
-    return Repaired(PRIORITY_WORDS[word], (make_warning("priority", msg, value, Deviation.GUESSED),))
+    message = f"Read as {PRIORITY_WORDS[word]}."
+    return Repaired(PRIORITY_WORDS[word], (make_warning("priority", message, value, Deviation.GUESSED),))
 
 
 def _lower(value: Any) -> Repaired | None:
@@ -278,9 +278,9 @@ def _whole_number(value: Any) -> Repaired | None:
 def _without_parameter(parameters: dict[str, Any], name: str, reason: str) -> Repaired | None:
     if name not in parameters:
         return None
-    msg = f"{reason.rstrip('.')}: it was left out."
+    message = f"{reason.rstrip('.')}: it was left out."
     kept = {other: value for other, value in parameters.items() if other != name}
-    return Repaired(kept, (make_warning(f"parameters.{name}", msg, parameters[name]),))
+    return Repaired(kept, (make_warning(f"parameters.{name}", message, parameters[name]),))
 
 
 FIELD_REPAIRS: dict[str, Callable[[Any], Repaired | None]] = {

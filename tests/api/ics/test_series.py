@@ -117,7 +117,7 @@ async def test_a_change_of_all_later_dates_is_named(alice: Person) -> None:
     later = date_of("20270104", title="Changed").replace("RECURRENCE-ID;", "RECURRENCE-ID;RANGE=THISANDFUTURE;")
     found = await import_calendar(alice, calendar(todo(DAILY), later))
     assert [task["title"] for task in found.tasks] == ["Task", "Changed"]
-    assert "all later dates" in found.report["warnings"][0]["msg"]
+    assert "all later dates" in found.report["warnings"][0]["message"]
 
 
 async def test_dates_with_a_time_are_found_in_the_zone_of_the_series(alice: Person) -> None:

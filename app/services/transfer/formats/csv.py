@@ -108,8 +108,8 @@ class UnknownColumns:
         """Returns one warning for each column."""
         found = []
         for place, (count, first) in sorted(self._found.items())[:UNKNOWN_COLUMNS_LISTED]:
-            msg = f"There is no such field here: the column was left out, in {count} rows."
-            found.append(make_warning(self._header[place].strip() or f"column {place + 1}", msg, first))
+            message = f"There is no such field here: the column was left out, in {count} rows."
+            found.append(make_warning(self._header[place].strip() or f"column {place + 1}", message, first))
         if (more := len(self._found) - UNKNOWN_COLUMNS_LISTED) > 0:
             found.append(make_warning("", f"{more} more columns were left out."))
         return found
@@ -124,8 +124,8 @@ class CsvColumns:
         found = [heading_of(cell) for cell in header]
         for name, cell in zip(found, header, strict=True):
             if name not in CSV_COLUMNS and (guess := GUESSED_HEADINGS.get(name, "")) not in {*found, *self.names, ""}:
-                msg = f"The column was read as {guess}."
-                self.guessed.append(make_warning(cell.strip(), msg, cell.strip(), Deviation.GUESSED))
+                message = f"The column was read as {guess}."
+                self.guessed.append(make_warning(cell.strip(), message, cell.strip(), Deviation.GUESSED))
                 name = guess
             self.names.append(name if name in CSV_COLUMNS and name not in self.names else "")
 

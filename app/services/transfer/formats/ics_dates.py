@@ -18,8 +18,8 @@ class Notes:
     def __init__(self) -> None:
         self.found: dict[RowWarning, None] = {}
 
-    def add(self, field: str, msg: str, value: object = "", kind: Deviation = Deviation.LEFT_OUT) -> None:
-        self.found[make_warning(field, msg, value, kind)] = None
+    def add(self, field: str, message: str, value: object = "", kind: Deviation = Deviation.LEFT_OUT) -> None:
+        self.found[make_warning(field, message, value, kind)] = None
 
 
 class MomentReader:

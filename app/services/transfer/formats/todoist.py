@@ -86,8 +86,8 @@ class TodoistReader:
                     yield "comments", _comment(place, made.of("note", source, text), text, source, PROJECT_NOTE)
                 notes = []
             elif content and kind != "meta":
-                msg = f"Row {number} is of an unknown type: it was left out."
-                yield warn_of_file(make_warning("TYPE", msg, content))
+                message = f"Row {number} is of an unknown type: it was left out."
+                yield warn_of_file(make_warning("TYPE", message, content))
         for place, text in notes:
             yield warn_of_file(make_warning("note", f"Row {place} is a note without a task: it was left out.", text))
         if warnings := [*unknown.warnings(), *day_order_warnings(self.day_order, "DATE")]:
@@ -128,8 +128,8 @@ class TodoistReader:
             _keep_as_text("DATE", text, "Date", lines, warnings, "This date is not understood")
             return {}
         if zone is None and isinstance(found.due, datetime):
-            msg = f"The zone is not known: the time was read in {self.timezone.key}."
-            warnings.append(make_warning("TIMEZONE", msg, name, Deviation.GUESSED))
+            message = f"The zone is not known: the time was read in {self.timezone.key}."
+            warnings.append(make_warning("TIMEZONE", message, name, Deviation.GUESSED))
         if found.duration:
             _keep_as_text("DATE", found.duration, "Duration", lines, warnings)
         fields = {"due_date": found.due.isoformat(), "recurrence": found.recurrence}
@@ -163,5 +163,5 @@ def _keep_as_text(
 ) -> None:
     if value.lower() not in NO_VALUE:
         lines.append(f"{label}: {value}")
-        msg = f"{reason}: it was kept in the description."
-        warnings.append(make_warning(column, msg, value, Deviation.KEPT_AS_TEXT))
+        message = f"{reason}: it was kept in the description."
+        warnings.append(make_warning(column, message, value, Deviation.KEPT_AS_TEXT))
