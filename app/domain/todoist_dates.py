@@ -6,9 +6,8 @@ here only: "every 3rd friday" is of the month, "every 27" a day of the month, "e
 """
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from app.domain.quick_add import QUICK_ADD_TEXT_MAX, parse
 from app.domain.quick_add.words import MONTH_NAMES, ORDINAL_WORDS, WEEKDAY_NAMES, WEEKDAY_PLURALS
@@ -72,7 +71,7 @@ class TodoistDate(NamedTuple):
 
 
 def read_todoist_date(
-    written: str, *, now: datetime, timezone: ZoneInfo, language: str, day_first: bool | None = None
+    written: str, *, now: datetime, timezone: tzinfo, language: str, day_first: bool | None = None
 ) -> TodoistDate | None:
     """Returns what a DATE means, or None. ``day_first`` settles 01/12/2026; without it that is not read."""
     text = " ".join(written.casefold().split()).rstrip(".,;")

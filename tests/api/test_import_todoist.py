@@ -51,6 +51,9 @@ async def test_a_repetition_from_the_completion_is_one_here(alice: Person) -> No
         ("America/New_York", "2026-12-31T22:00:00Z"),
         ("US/Central", "2026-12-31T23:00:00Z"),
         ("asia/tokyo", "2026-12-31T08:00:00Z"),
+        ("Pacific Standard Time", "2027-01-01T01:00:00Z"),
+        ("/mozilla.org/20050126_1/Asia/Tokyo", "2026-12-31T08:00:00Z"),
+        ("GMT+0200", "2026-12-31T15:00:00Z"),
         ("", "2026-12-31T16:00:00Z"),
     ],
 )
@@ -68,6 +71,21 @@ async def test_an_unknown_zone_is_named_unless_there_is_no_time(alice: Person) -
     ]
     report = await import_twice(alice, todoist(*rows), CSV)
     assert warned(report) == [("TIMEZONE", "Mars/Base", "guessed")]
+
+
+async def test_the_days_of_a_repetition_are_those_of_the_account(alice: Person) -> None:
+    await alice.patch("/settings", {"timezone": "Europe/Berlin"})
+    rows = [
+        {"CONTENT": title, "DATE": f"every {days} at 22:00", "TIMEZONE": "America/New_York"}
+        for title, days in (("week", "mon, fri"), ("month", "1st friday of the month"), ("day", "day"))
+    ]
+    report = await import_twice(alice, todoist(*rows), CSV)
+    assert warned(report) == [("recurrence", "FREQ=MONTHLY;BYDAY=1FR", "guessed")]
+    assert {task["title"]: task["recurrence"] for task in (await alice.get("/tasks")).json()} == {
+        "week": "FREQ=WEEKLY;BYDAY=TU,SA",
+        "month": "FREQ=MONTHLY;BYDAY=1FR",
+        "day": "FREQ=DAILY",
+    }
 
 
 async def test_what_has_no_field_is_kept_in_the_description(alice: Person) -> None:

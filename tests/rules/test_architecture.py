@@ -45,7 +45,7 @@ HEAVY = {
     "app/net/outbound.py": {"httpx", "httpcore"},  # for webhooks
     "app/auth/jwks.py": {"httpx"},  # for another issuer
     "app/net/mail.py": {"aiosmtplib"},  # for a mail server
-    "app/services/transfer/formats/ics_zones.py": {"icalendar"},  # for Windows names of time zones
+    "app/services/transfer/formats/zone_names.py": {"icalendar"},  # for Windows names of time zones
 }
 
 # Modules that nothing in a folder may import, in addition to the rooms above it.

@@ -11,9 +11,8 @@ phrase (``phrases``). In short:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple, TypeVar
-from zoneinfo import ZoneInfo
 
 from app.domain.quick_add.choice import choose, of_kind
 from app.domain.quick_add.days import Day
@@ -63,7 +62,7 @@ class _Schedule(NamedTuple):
     phrases: tuple[Phrase, ...] = ()
 
 
-def parse(text: str, *, now: datetime, timezone: ZoneInfo) -> ParsedTask:
+def parse(text: str, *, now: datetime, timezone: tzinfo) -> ParsedTask:
     """Returns the task that ``text`` describes in ``timezone`` at ``now``. Raises EmptyTitle.
 
     ``text`` is cleaned and has up to QUICK_ADD_TEXT_MAX characters.

@@ -9,10 +9,9 @@ of reading a text does not depend on the number of lines.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from itertools import product
 from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo
 
 from app.domain.quick_add.text import Token
 
@@ -22,11 +21,11 @@ class Moment:
     """The time and place of writing: ``now`` is aware, ``zone`` the writer's."""
 
     now: datetime
-    zone: ZoneInfo
+    zone: tzinfo
     today: date
 
     @classmethod
-    def of(cls, now: datetime, zone: ZoneInfo) -> "Moment":
+    def of(cls, now: datetime, zone: tzinfo) -> "Moment":
         return cls(now.astimezone(UTC), zone, now.astimezone(zone).date())
 
 

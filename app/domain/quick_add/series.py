@@ -1,8 +1,7 @@
 """The meaning of a recurrence phrase: a rule, its start, its end."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from app.domain.quick_add.days import Day
 from app.domain.quick_add.words import moved
@@ -47,7 +46,7 @@ class Bound:
     def is_counted(self) -> bool:
         return self.on is None
 
-    def applied(self, rule: Rule, first: date, *, timed: ZoneInfo | None) -> Rule | None:
+    def applied(self, rule: Rule, first: date, *, timed: tzinfo | None) -> Rule | None:
         """Returns the rule with its end; None when it would end before it begins.
 
         ``timed``: the zone when the due date is an instant. UNTIL is then also an instant (RFC 5545, 3.3.10).

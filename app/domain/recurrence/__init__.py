@@ -27,12 +27,12 @@ from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from app.domain.recurrence.days import matching_days
-from app.domain.recurrence.rule import Frequency, Rule, Weekday, anchored, parse_rule
+from app.domain.recurrence.rule import Frequency, Rule, Weekday, anchored, parse_rule, shifted
 from app.models.task_fields import RecurrenceFrom
 
 __all__ = [
     "Due", "Frequency", "Rule", "Step", "Weekday",
-    "advance", "anchored", "occurrence_of", "occurrences", "parse_rule",
+    "advance", "anchored", "occurrence_of", "occurrences", "parse_rule", "shifted",
 ]  # fmt: skip
 
 Due: TypeAlias = date | datetime

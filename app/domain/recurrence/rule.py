@@ -7,7 +7,7 @@ ignored: a partly understood rule would put a task on the wrong day.
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -116,6 +116,21 @@ def anchored(rule: Rule, start: date) -> Rule:
     if positions and (rule.positions or (yearly and len(months) > 1)):
         days, positions = (start.day,), ()
     return replace(rule, months=months, month_days=days, positions=positions or rule.positions)
+
+
+def shifted(rule: Rule, days: int) -> Rule | None:
+    """Returns the rule whose days are ``days`` later, None where no rule is that."""
+    if not days:
+        return rule
+    if rule.until is not None and not isinstance(rule.until, datetime):
+        rule = replace(rule, until=rule.until + timedelta(days=days))
+    if not (rule.weekdays or rule.month_days or rule.months):
+        return rule  # its days follow the start
+    weekly = rule.frequency in {Frequency.DAILY, Frequency.WEEKLY} and not (rule.positions or rule.months)
+    if not weekly or rule.month_days or (rule.interval > 1 and len(rule.weekdays) > 1):
+        return None
+    weekdays = sorted(Weekday(0, (weekday.day + days) % 7) for weekday in rule.weekdays)
+    return replace(rule, weekdays=tuple(weekdays))
 
 
 def _clamped(day: int, months: Iterable[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:

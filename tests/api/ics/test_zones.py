@@ -48,6 +48,8 @@ KNOWN_NAMES = [
     ("W. Europe Standard Time", "2027-07-15T07:00:00Z"),
     ("GMT Standard Time", "2027-07-15T08:00:00Z"),
     ("India Standard Time", "2027-07-15T03:30:00Z"),
+    ("Central Standard Time (Mexico)", "2027-07-15T15:00:00Z"),
+    ("Russia Time Zone 3", "2027-07-15T05:00:00Z"),
     ("US/Central", "2027-07-15T14:00:00Z"),
     ("UTC", "2027-07-15T09:00:00Z"),
     ("GMT", "2027-07-15T09:00:00Z"),

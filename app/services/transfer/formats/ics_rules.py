@@ -1,9 +1,8 @@
 """Recurrence rules as programs write them, in the form that ``domain.recurrence`` reads."""
 
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
-from app.domain.recurrence import Due, Frequency, Rule, Weekday
+from app.domain.recurrence import Due
 from app.domain.recurrence.rule import FIRST_YEAR, LAST_YEAR
 from app.services.transfer.formats.ics_values import parse_moment
 
@@ -46,21 +45,6 @@ def _until(part: str, start: Due) -> str:
             return f"UNTIL={until:%Y%m%d}"
         until = until.replace(tzinfo=start.tzinfo)
     return f"UNTIL={until.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-
-
-def shift_rule(rule: Rule, days: int) -> Rule | None:
-    """Returns the rule whose days are ``days`` later, None where no rule is that."""
-    if not days:
-        return rule
-    if rule.until is not None and not isinstance(rule.until, datetime):
-        rule = replace(rule, until=rule.until + timedelta(days=days))
-    if not (rule.weekdays or rule.month_days or rule.months):
-        return rule  # its days follow the start
-    weekly = rule.frequency in {Frequency.DAILY, Frequency.WEEKLY} and not (rule.positions or rule.months)
-    if not weekly or rule.month_days or (rule.interval > 1 and len(rule.weekdays) > 1):
-        return None
-    weekdays = sorted(Weekday(0, (weekday.day + days) % 7) for weekday in rule.weekdays)
-    return replace(rule, weekdays=tuple(weekdays))
 
 
 def local_day(moment: Due) -> date:

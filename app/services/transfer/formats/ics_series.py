@@ -15,12 +15,12 @@ from datetime import date, datetime, timedelta
 from itertools import chain, islice, takewhile
 from typing import Any, NamedTuple
 
-from app.domain.recurrence import Due, Rule, parse_rule
+from app.domain.recurrence import Due, Rule, parse_rule, shifted
 from app.domain.recurrence.days import matching_days
 from app.errors import InvalidRecurrence
 from app.services.transfer.formats.ics_components import Property
 from app.services.transfer.formats.ics_dates import MomentReader, TodoDates, read_dates, spelled_day
-from app.services.transfer.formats.ics_rules import local_day, normalize_rule, shift_rule
+from app.services.transfer.formats.ics_rules import local_day, normalize_rule
 from app.services.transfer.formats.ics_text import split
 from app.services.transfer.formats.ics_values import moment_text
 from app.services.transfer.import_row import Deviation, RowWarning
@@ -91,8 +91,8 @@ def read_series(
         rule = parse_rule(normalize_rule(rules[0].value, start))
     except InvalidRecurrence:
         return state  # refused by name where rows are validated
-    dates, shifted = _due_dates(rule, TodoDates(start, dates.due), moments)
-    state.dates, state.recurrence = dates, str(shifted)
+    dates, moved = _due_dates(rule, TodoDates(start, dates.due), moments)
+    state.dates, state.recurrence = dates, str(moved)
     days = _different_days(properties, start, moments, overrides)
     if not any(days):
         return state
@@ -115,11 +115,11 @@ def _due_dates(rule: Rule, dates: TodoDates, moments: MomentReader) -> tuple[Tod
     assert due is not None
     for wanted in (due, start):
         days = (_day_here(wanted, moments) - local_day(start)).days
-        if (shifted := shift_rule(rule, days)) is not None:
+        if (moved := shifted(rule, days)) is not None:
             if wanted is not due:
                 message = "A series has one date: it is due at its start."
                 moments.notes.add("due_date", message, spelled_day(due), Deviation.CHANGED)
-            return TodoDates(start, wanted), shifted
+            return TodoDates(start, wanted), moved
     message = f"The days of the rule are another day in {moments.zone}: they were kept as they are."
     moments.notes.add("recurrence", message, str(rule), Deviation.GUESSED)
     return dates, rule

@@ -1,14 +1,12 @@
 """The time zones that the dates of an iCalendar file name (RFC 5545, 3.2.19).
 
-A name of the IANA database means that zone. Any other means what the file's own VTIMEZONE says; then the names that
-programs are known to write are tried: with a prefix (``/freeassociation.sourceforge.net/Europe/Berlin``), in another
-case, Windows names, and fixed offsets (``GMT+0200``).
+A name of the IANA database means that zone. Any other means what the file's own VTIMEZONE says, else what programs are
+known to mean by it.
 """
 
 import re
 from bisect import bisect_right
 from datetime import MAXYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
-from functools import cache
 from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,13 +20,12 @@ from app.services.transfer.formats.ics_components import Component
 from app.services.transfer.formats.ics_rules import normalize_rule
 from app.services.transfer.formats.ics_text import split
 from app.services.transfer.formats.ics_values import parse_moment
+from app.services.transfer.formats.zone_names import ZONE_NAME_MAX, FoundZone, clean_zone_name, find_zone_name
 
-ZONE_NAME_MAX = 200  # characters
 ZONE_PROPERTIES_MAX = 50_000  # of all definitions of a file that are kept
 ZONE_RULES_MAX = 2_000  # of a file; each takes up to 1 ms
 ONSETS_MAX = 1_000  # of one rule; a yearly one has 300
 _OFFSET_PATTERN = re.compile(r"([+-])(\d\d):?(\d\d)(?::?(\d\d))?", re.ASCII)
-_FIXED_PATTERN = re.compile(r"\(?(?:GMT|UTC)? ?([+-])(\d{1,2})[:.]?([0-5]\d)?\)?(.*)", re.ASCII | re.IGNORECASE)
 _ALIAS_PROPERTIES = ("TZID-ALIAS-OF", "X-LIC-LOCATION")
 
 
@@ -76,13 +73,6 @@ class FileZone(tzinfo):
         return offsets[place - 1] if place else self._first
 
 
-class FoundZone(NamedTuple):
-    """A zone by its name; ``guessed`` when the name says no more than an offset."""
-
-    zone: tzinfo
-    guessed: bool = False
-
-
 class ZoneTable:
     """The zones of one file. A name may be defined in each calendar, also after it is used."""
 
@@ -110,8 +100,6 @@ class ZoneTable:
 
     def find(self, calendar: int, name: str) -> FoundZone | None:
         name = clean_zone_name(name)
-        if len(name) > ZONE_NAME_MAX:
-            return None
         if name in known_time_zones():
             return FoundZone(ZoneInfo(name))
         key = calendar, name
@@ -187,38 +175,3 @@ def parse_offset(text: str) -> timedelta | None:
     if offset >= timedelta(days=1):
         return None
     return -offset if found[1] == "-" else offset
-
-
-def clean_zone_name(name: str) -> str:
-    return name.strip().strip("\"'").strip()
-
-
-def find_zone_name(name: str) -> FoundZone | None:
-    """Finds a zone by a name that is no exact name of the IANA database."""
-    lower = name.lower().replace(" ", "_")
-    parts = lower.strip("/").split("/")
-    for begin in range(len(parts)):
-        if (iana := _lower_names().get("/".join(parts[begin:]))) is not None:
-            return FoundZone(ZoneInfo(iana))
-    if lower == "z":
-        return FoundZone(UTC)
-    words = name.lower().replace("daylight time", "standard time")
-    if words.endswith("standard time") and (iana := _windows_names().get(words)) is not None:
-        return FoundZone(ZoneInfo(iana))
-    if (found := _FIXED_PATTERN.fullmatch(name)) is not None and int(found[2]) < 24:
-        offset = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
-        return FoundZone(timezone(-offset if found[1] == "-" else offset), guessed=bool(found[4].strip()))
-    return None
-
-
-@cache
-def _lower_names() -> dict[str, str]:
-    return {name.lower(): name for name in known_time_zones()}
-
-
-@cache
-def _windows_names() -> dict[str, str]:
-    """Returns the zones of Windows names in lower case."""
-    from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON  # 60 ms and 10 MB, which few files need
-
-    return {name.lower(): zone for name, zone in WINDOWS_TO_OLSON.items() if zone in known_time_zones()}

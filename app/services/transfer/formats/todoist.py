@@ -10,17 +10,17 @@ task: comments have no other place.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
+from datetime import datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from app.domain.todoist_dates import read_todoist_date
+from app.domain.recurrence import parse_rule, shifted
+from app.domain.todoist_dates import TodoistDate, read_todoist_date
 from app.domain.written_dates import DayOrder
-from app.models.accounts import known_time_zones
 from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import RAW_FACTOR
 from app.services.transfer.formats.csv import UnknownColumns, day_order_warnings
+from app.services.transfer.formats.zone_names import FoundZone, clean_zone_name, find_zone_name
 from app.services.transfer.import_row import (
     Deviation,
     Fingerprints,
@@ -119,33 +119,39 @@ class TodoistReader:
         text, name = row.get("DATE", ""), row.get("TIMEZONE", "")
         if not text:
             return {}
-        zone = find_time_zone(name) if name else self.timezone
-        language = row.get("DATE_LANG", "")
+        named = find_zone_name(clean_zone_name(name)) if name else FoundZone(self.timezone)
+        zone = named.zone if named else self.timezone
         found = read_todoist_date(
-            text, now=self.now, timezone=zone or self.timezone, language=language, day_first=self.day_order.day_first
+            text, now=self.now, timezone=zone, language=row.get("DATE_LANG", ""), day_first=self.day_order.day_first
         )
         if found is None:
             _keep_as_text("DATE", text, "Date", lines, warnings, "This date is not understood")
             return {}
-        if zone is None and isinstance(found.due, datetime):
-            message = f"The zone is not known: the time was read in {self.timezone.key}."
+        if (named is None or named.guessed) and isinstance(found.due, datetime):
+            message = f"The time zone is not known: the time was read in {self.timezone.key}."
+            if named is not None:
+                message = "Only the offset of the time zone was read."
             warnings.append(make_warning("TIMEZONE", message, name, Deviation.GUESSED))
         if found.duration:
             _keep_as_text("DATE", found.duration, "Duration", lines, warnings)
-        fields = {"due_date": found.due.isoformat(), "recurrence": found.recurrence}
+        fields = {"due_date": found.due.isoformat(), "recurrence": self._rule_here(found, zone, warnings)}
         return fields | ({"recurrence_from": "completion"} if found.from_completion else {})
+
+    def _rule_here(self, found: TodoistDate, zone: tzinfo, warnings: list[RowWarning]) -> str | None:
+        """Returns the rule for days in the account's zone; those of a row are days in its own."""
+        if found.recurrence is None or not isinstance(found.due, datetime):
+            return found.recurrence
+        here, there = (found.due.astimezone(each).date() for each in (self.timezone, zone))
+        if (rule := shifted(parse_rule(found.recurrence), (here - there).days)) is not None:
+            return str(rule)
+        message = f"The days of the rule are another day in {self.timezone.key}: they were kept as they are."
+        warnings.append(make_warning("recurrence", message, found.recurrence, Deviation.GUESSED))
+        return found.recurrence
 
 
 PROJECT_NOTE = make_warning(
     "note", "A note of the project has no place of its own: it is a comment of the first task.", "", Deviation.CHANGED
 )
-
-
-@lru_cache(maxsize=500)
-def find_time_zone(name: str) -> ZoneInfo | None:
-    """Returns the zone of an IANA name, in any case."""
-    found = next((zone for zone in known_time_zones() if zone.lower() == name.lower()), None)
-    return ZoneInfo(found) if found else None
 
 
 def _comment(number: int, source: str, text: str, task: str, warning: RowWarning | None = None) -> ImportRow:
