@@ -98,8 +98,10 @@ def plain_schema(schema: dict[str, Any], *, accepts_null: bool) -> dict[str, Any
         if branches:
             kept, more = _join([walk(branch) for branch in branches])
             words += more
-        if words := list(filter(None, words)):
-            kept["description"] = " ".join(words)
+        # Vertex AI takes nothing next to anyOf: a description of all branches stands in the first one.
+        described = kept["anyOf"][0] if "anyOf" in kept else kept
+        if words := list(filter(None, [*words, described.get("description")])):
+            described["description"] = " ".join(words)
         if "properties" in node:
             kept["properties"] = {name: walk(value) for name, value in node["properties"].items()}
             kept |= {"required": node["required"]} if "required" in node else {}
@@ -116,7 +118,8 @@ def _words(node: dict[str, Any]) -> Iterator[str]:
         yield FORMAT_WORDS[node["format"]]
     if len(pattern := node.get("pattern", "")) in range(1, PATTERN_MAX):
         yield f"Matches {pattern}."
-    if node.get("maxLength", LENGTH_WORTH_SAYING + 1) <= LENGTH_WORTH_SAYING:
+    free = node.keys().isdisjoint({"format", "pattern"})
+    if free and node.get("maxLength", LENGTH_WORTH_SAYING + 1) <= LENGTH_WORTH_SAYING:
         yield f"At most {node['maxLength']} characters."
     if node.get("default") not in (None, []):
         yield f"Default: {str(node['default']).lower()}."
