@@ -203,6 +203,11 @@ FAILURES: dict[str, tuple[Says, str, str]] = {
     "FastAPI": (
         error(422, {"detail": [{"loc": ["body", "messages", 0], "msg": "wrong role", "input": "my diary"}]}),
         "did not answer", "body.messages.0: wrong role"),
+    "Pydantic's text": (
+        error(400, {"message": "1 error\nmessages\n  wrong role [type=enum, input_value='my diary', input_type=str]"}),
+        "did not answer", "messages wrong role [type=enum,"),
+    "another text on input": (
+        error(400, {"message": "Invalid input: expected string, received null"}), "did not answer", "expected string"),
     "a text": (error(500, {"error": "out of memory"}), "did not answer", "out of memory"),
     "a web page": (
         error(502, b"<html><head><style>p {}</style></head><body><h1>Bad gateway</h1></body></html>"),

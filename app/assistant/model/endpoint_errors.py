@@ -10,7 +10,7 @@ WEB_PAGE_READ = 8_192  # characters of a page in place of an error: removing mar
 MESSAGE_NAMES = ("message", "msg", "detail", "error", "errors", "error_message", "description", "reason", "title")
 STATUS_NAMES = ("code", "status", "status_code", "http_code")
 # Where validators repeat the input (Pydantic): it holds what the user wrote.
-_ECHO_OF_INPUT = re.compile(r"""['"]?input(_value)?['"]?\s*[:=].*""", re.DOTALL)
+_ECHO_OF_INPUT = re.compile(r"""(?:['"]input['"]\s*:|\binput_value\s*=).*""", re.DOTALL)
 _HTML_MARKUP = re.compile(r"<(script|style).*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
