@@ -36,11 +36,17 @@ def _by_name(*tables: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 SENT_NAMES = _by_name(PAGE_ALIASES, BODY_ALIASES)  # of each name its aliases: an error names the one that was sent
 
 
-def resolve_aliases(data: Mapping[str, Any], aliases: Mapping[str, str], *, once: bool = False) -> dict[str, Any]:
+def resolve_aliases(
+    data: Mapping[str, Any], aliases: Mapping[str, str], *, once: bool = False, drop_null: bool = False
+) -> dict[str, Any]:
     """Returns ``data`` under the names of this service. Raises PydanticCustomError where two names contradict.
 
-    Where they agree, a body is accepted: a client may send back what it was sent. A query names each thing once.
+    Where they agree, a body is accepted: a client may send back what it was sent. A query names each thing once. With
+    ``drop_null``, null contradicts no value.
     """
+    if drop_null:
+        have_value = {aliases.get(name, name) for name, value in data.items() if value is not None}
+        data = {k: value for k, value in data.items() if value is not None or aliases.get(k, k) not in have_value}
     resolved = {name: value for name, value in data.items() if name not in aliases}
     for alias in (each for each in data if each in aliases):
         name, value = aliases[alias], data[alias]

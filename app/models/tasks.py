@@ -220,7 +220,7 @@ class TaskBody(IgnoresReadOnlyFields):
     def _resolve_aliases(cls, data: Any) -> Any:
         if not isinstance(data, dict) or cls.ALIASES.keys().isdisjoint(data):
             return data
-        return resolve_aliases(data, cls.ALIASES)
+        return resolve_aliases(data, cls.ALIASES, drop_null=not cls.KEEPS_NULL)
 
 
 class TaskCreate(TaskBody):

@@ -96,7 +96,9 @@ class IgnoresReadOnlyFields(RequestModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_read_only(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if k not in cls.READ_ONLY} if isinstance(data, dict) else data
+        if not isinstance(data, dict) or cls.READ_ONLY.isdisjoint(data):
+            return data
+        return {name: value for name, value in data.items() if name not in cls.READ_ONLY}
 
 
 class UpdateModel(RequestModel):

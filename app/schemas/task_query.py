@@ -87,12 +87,13 @@ class TaskConditions(RequestModel):
     def _resolve_aliases(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        # In a body, null is for what is left out.
-        sent = {name: value for name, value in data.items() if value is not None or name not in cls.ALIASES}
-        resolved = resolve_aliases(_translate(sent), cls.ALIASES, once=True)
-        if isinstance(sort := resolved.get("sort"), str):
-            resolved["sort"] = SORT_ALIASES.get(sort, sort)
-        return resolved
+        if None in data.values():  # in a body, for what is left out
+            known = cls.ALIASES.keys() | cls.model_fields
+            data = {name: value for name, value in data.items() if value is not None or name not in known}
+        if not cls.ALIASES.keys().isdisjoint(data):
+            data = resolve_aliases(_translate(data), cls.ALIASES, once=True)
+        sort = data.get("sort")
+        return {**data, "sort": SORT_ALIASES[sort]} if isinstance(sort, str) and sort in SORT_ALIASES else data
 
     @property
     def stable(self) -> bool:

@@ -55,6 +55,23 @@ async def test_two_names_that_contradict_are_422(alice: Person, path: str) -> No
     assert (await alice.get(f"/tasks/{task['id']}")).json() == task
 
 
+async def test_null_contradicts_no_value_of_a_post(alice: Person) -> None:
+    body: dict[str, Any] = {"completed": None, "is_completed": True, "isCompleted": None}
+    body |= {"dueDate": "2026-12-01", "due_date": None}
+    made = await alice.add(**body)
+    assert (made["completed"], made["due_date"]) == (True, "2026-12-01")
+    only_null = await alice.add(is_completed=None, due_at=None)
+    assert (only_null["completed"], only_null["due_date"]) == (False, None)
+    complete = await alice.patch(f"/tasks/{made['id']}/complete", {"completed": None, "is_completed": False})
+    assert complete.json()["completed"] is False
+    chosen = {"status": None, "is_completed": False, "tag": None, "tags": None, "search": None, "q": "x"}
+    assert (await alice.post("/tasks/bulk", {"filter": chosen, "action": "complete"})).status_code == 200
+    assert (await alice.post("/views", {"name": "x", "parameters": chosen})).status_code == 201
+    (error,) = assert_problem(await alice.patch(f"/tasks/{made['id']}", body), 422)["errors"]
+    assert error["type"] == "alias_conflict"
+    assert_problem(await alice.post("/views", {"name": "y", "parameters": {"wrong": None}}), 422)
+
+
 @pytest.mark.parametrize("alias", DONE_ALIASES)
 async def test_a_wrong_value_under_another_name_is_named_by_it(alice: Person, alias: str) -> None:
     (error,) = assert_problem(await alice.post("/tasks", {"title": "x", alias: "yes"}), 422)["errors"]
