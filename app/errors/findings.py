@@ -35,7 +35,7 @@ EXPECTED_VALUES = {
     "string_too_long": ("string_too_long", "at most {max_length} character{plural}"),
     "string_too_short": ("string_too_short", "at least {min_length} character{plural}"),
     "string_type": ("string_type", "text"),
-    "string_unicode": ("string_type", "text"),
+    "string_unicode": ("string_type", "text without half of a surrogate pair"),
     "too_long": ("too_long", "at most {max_length} item{plural}"),
     "too_short": ("too_short", "at least {min_length} item{plural}"),
 }

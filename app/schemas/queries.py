@@ -33,8 +33,8 @@ def parse_flag(value: Any) -> Any:
 
 
 def _parse_id(value: Any) -> Any:
-    """Parses the canonical spelling of an id; int() would accept others."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 19 and value[0] != "0":
+    """Parses the canonical spelling of a number; int() would accept others. The bounds of an id are checked later."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 40 and value == str(int(value)):
         return int(value)
     return value
 

@@ -54,7 +54,7 @@ async def find_key(
     values: dict[str, Any] = {"owner": owner, "id": row_id, "reference": reference}
     found = (await session.exec(statement, values)).first() if reference != row_id else None
     if found is None:
-        raise UnknownReference(f"{name}: no such row to move to.", loc=("body", name))
+        raise UnknownReference(f"There is no such row to move {name}.", loc=("body", name))
     here, neighbour = found
     if after is None:
         return _require_room(key_between(neighbour or "", here, near="middle" if neighbour else "high"))

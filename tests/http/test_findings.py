@@ -18,6 +18,7 @@ from app.assistant.tools.tool import Tool
 from app.config import Settings
 from app.errors import BadArguments, ErrorKind
 from app.main import create_app
+from app.models.types import MAX_ID
 from tests.accounts.support import Visitor
 from tests.docs.test_generated_tables import application_errors
 from tests.faults.worst_requests import Operation, fields, operations, sample
@@ -311,6 +312,22 @@ def test_application_errors_of_a_request_are_sentences() -> None:
     for error in application_errors():
         if error.kind is ErrorKind.INVALID:
             assert_sentence(error.message)
+
+
+async def test_a_sentence_is_true_of_the_number_that_was_sent(alice: Person) -> None:
+    for number, sentence in (
+        ("0", 'Expected a number of at least 1 or "none".'),
+        ("9" * 30, f'Expected a number of at most {MAX_ID} or "none".'),
+        ("07", 'Expected a whole number or "none".'),
+    ):
+        (error,) = assert_problem(await alice.get(f"/tasks?project_id={number}"), 422)["errors"]
+        assert error["msg"] == sentence
+
+
+async def test_a_place_next_to_no_row_is_a_sentence(alice: Person) -> None:
+    task = await alice.add()
+    (error,) = assert_problem(await alice.post(f"/tasks/{task['id']}/move", {"before": task["id"]}), 422)["errors"]
+    assert (error["loc"], error["msg"]) == (["body", "before"], "There is no such row to move before.")
 
 
 async def test_a_missing_body_is_a_finding_of_the_body(app: FastAPI, alice: Person) -> None:
