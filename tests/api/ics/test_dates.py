@@ -39,7 +39,7 @@ DUE_FORMS = [
 async def test_every_form_of_a_due_date_is_read(alice: Person) -> None:
     found = await import_each(alice, [lines for lines, _ in DUE_FORMS])
     assert [(lines, each.task["due_date"]) for (lines, _), each in zip(DUE_FORMS, found, strict=True)] == DUE_FORMS
-    assert {field for each in found for field, _ in each.warned} <= {"start"}
+    assert {field for each in found for field, _ in each.warned} <= {"start", "DURATION"}
 
 
 UNREADABLE_DATES: list[tuple[str, str | None, list[tuple[str, str]]]] = [
@@ -53,9 +53,19 @@ UNREADABLE_DATES: list[tuple[str, str | None, list[tuple[str, str]]]] = [
     ("DTSTART:soon\nDUE;VALUE=DATE:20270115", "2027-01-15", [("start", "soon")]),
     ("DTSTART;VALUE=DATE:20270115\nDURATION:-P2D", "2027-01-15", [("due_date", "-P2D")]),
     ("DTSTART;VALUE=DATE:20270115\nDURATION:P", "2027-01-15", [("due_date", "P")]),
-    ("DTSTART;VALUE=DATE:99990115\nDURATION:P9999W", None, [("due_date", "99990115")]),
+    ("DTSTART;VALUE=DATE:99990115\nDURATION:P9999W", None, [("DURATION", "P9999W"), ("due_date", "99990115")]),
     ("DTSTART;VALUE=DATE:20270115\nDURATION:P9999W", "2027-01-15", [("due_date", "P9999W")]),
     ("DTSTART:20270115T090000Z\nDURATION:PT9999999H", "2027-01-15T09:00:00Z", [("due_date", "PT9999999H")]),
+    ("DUE;VALUE=DATE:20270115\nDURATION:PT2H", "2027-01-15", [("DURATION", "PT2H")]),
+    ("DUE;VALUE=DATE:20270115\nDURATION:PT0S", "2027-01-15", []),
+    ("DURATION:PT2H", None, [("DURATION", "PT2H")]),
+    (
+        "DTSTART;VALUE=DATE:20270115\nRDATE;VALUE=PERIOD:20270116T090000Z/PT1H",
+        "2027-01-15",
+        [("RDATE", "20270116T090000Z/PT1H")],
+    ),
+    ("DUE;VALUE=DATE:20270115\nEXDATE;VALUE=DATE:20270116", "2027-01-15", [("EXDATE", "20270116")]),
+    ("DUE;VALUE=DATE:20270115\nRRULE:\nEXDATE:\nRDATE:\nDURATION:", "2027-01-15", []),
     ("DUE;VALUE=DATE:20270115\nDUE;VALUE=DATE:20270116", "2027-01-15", [("DUE", "20270116")]),
     (
         "DTSTART:99991231T235959\nRRULE:FREQ=DAILY",

@@ -84,6 +84,7 @@ STATES: list[tuple[str, bool, list[tuple[str, str]]]] = [
     ("STATUS:CANCELLED", True, [("STATUS", "CANCELLED")]),
     ("STATUS:NEEDS-ACTION", False, []),
     ("STATUS:NEEDS-ACTION\nPERCENT-COMPLETE:0", False, []),
+    ("STATUS:NEEDS ACTION\nPERCENT-COMPLETE:100", False, [("PERCENT-COMPLETE", "100")]),  # vCalendar 1.0
     ("STATUS:IN-PROCESS", False, [("STATUS", "IN-PROCESS")]),
     ("STATUS:IN-PROCESS\nPERCENT-COMPLETE:35", False, [("STATUS", "IN-PROCESS"), ("PERCENT-COMPLETE", "35")]),
     ("PERCENT-COMPLETE:35", False, [("PERCENT-COMPLETE", "35")]),

@@ -57,6 +57,14 @@ ADVANCED: list[tuple[str, list[str], str, int, list[tuple[str, str]]]] = [
     (DAILY, [date_of("20270104", "STATUS:CANCELLED")], "2027-01-05", 2, [("STATUS", "CANCELLED")]),
     (f"{DAILY};COUNT=3", [done("20270104")], "2027-01-05", 2, []),
     (f"{DAILY};UNTIL=20270105", [done("20270104")], "2027-01-05", 2, []),
+    # no date is left of it, and none is completed
+    (f"{DAILY};COUNT=2\nEXDATE;VALUE=DATE:20270104,20270105", [], "2027-01-04", 1,
+     [("EXDATE", "20270104"), ("EXDATE", "20270105")]),
+    (f"{DAILY};COUNT=1", [date_of("20270104", title="Other")], "2027-01-04", 2,
+     [("RECURRENCE-ID", "20270104"), ("RECURRENCE-ID", "20270104")]),
+    (f"{DAILY};COUNT=2\nEXDATE;VALUE=DATE:20270105", [done("20270104")], "2027-01-04", 1, []),
+    (DAILY, [date_of("20270106", "STATUS:CANCELLED")], "2027-01-04", 2,
+     [("RECURRENCE-ID", "20270106"), ("STATUS", "CANCELLED")]),
     (DAILY.replace("DAILY", "WEEKLY;INTERVAL=2"), [done("20270104")], "2027-01-18", 2, []),
     ("DTSTART;VALUE=DATE:20270131\nRRULE:FREQ=MONTHLY", [done("20270131")], "2027-02-28", 2, []),
     # moved with nothing else changed: the series is due there

@@ -81,6 +81,8 @@ def read_dates(first: Mapping[str, Property], moments: MomentReader) -> TodoDate
     if "DTSTART" in first and start is None and "DUE" in first:
         moments.notes.add("start", "The start is no date: it was left out.", first["DTSTART"].value)
     due = moments.read(first["DUE"], "due_date") if "DUE" in first else None
+    if "DURATION" in first and ("DUE" in first or start is None):
+        _note_duration(first["DURATION"].value, moments.notes)
     if due is None and start is not None:
         if "DUE" in first:
             message = "The due date is no date: the task is due at its start."
@@ -89,6 +91,11 @@ def read_dates(first: Mapping[str, Property], moments: MomentReader) -> TodoDate
         if "DURATION" in first and "DUE" not in first:
             due = _end(start, first["DURATION"].value, moments.notes)
     return TodoDates(start, due)
+
+
+def _note_duration(text: str, notes: Notes) -> None:
+    if text.strip() and parse_duration(text) != (0, 0):
+        notes.add("DURATION", "A task has a due date, or a start and a duration: the duration was left out.", text)
 
 
 def _end(start: Due, text: str, notes: Notes) -> Due:

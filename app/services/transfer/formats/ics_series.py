@@ -58,7 +58,7 @@ class _Days(NamedTuple):
     """The dates of a series that differ from its rule, by their days in the zone of its start."""
 
     done: dict[date, Override]
-    left_out: dict[date, str]
+    left_out: dict[date, Property]
     moved: dict[date, Override]
 
 
@@ -80,9 +80,6 @@ def read_series(
     rules = [found for found in properties if found.name == "RRULE"]
     for other in rules[1:]:
         notes.add("recurrence", "A second rule was left out.", other.value)
-    for found in properties:
-        if found.name in {"RDATE", "EXRULE"}:
-            notes.add(found.name, "A series has the dates of its rule only: this was left out.", found.value)
     start = dates.start or dates.due
     state = SeriesState(dates, rules[0].value)
     if start is None or dates.due is None:
@@ -140,14 +137,14 @@ def _different_days(
                 if moment is None:
                     moments.notes.add("EXDATE", "The excluded date is no date: it was left out.", value)
                 else:
-                    days.left_out[_day_of(moment, start)] = value
+                    days.left_out[_day_of(moment, start)] = found._replace(value=value)
     for override in overrides:
         moment = moments.of_calendar(override.calendar).read(override.occurrence, "RECURRENCE-ID")
         if moment is None:
             continue
         day = _day_of(moment, start)
         if override.cancelled:
-            days.left_out[day] = override.occurrence.value
+            days.left_out[day] = override.occurrence
         elif override.done:
             days.done.setdefault(day, override)
         else:
@@ -181,8 +178,9 @@ def _advance(state: SeriesState, rule: Rule, days: _Days, moments: MomentReader,
             _absorb(state, moved, moments)
         break
     else:
-        _end_series(state, rule, days, last_done)
-        day = last_done or first
+        if last_done is not None:
+            _end_series(state, rule, days, last_done)
+        day = first - timedelta(days=1) if last_done is None else date.max
     _note_others(rule, days, moments, first, day, last_done)
 
 
@@ -226,11 +224,11 @@ def _absorb(state: SeriesState, moved: Override, moments: MomentReader) -> None:
     state.absorbed.add(moved.number)
 
 
-def _end_series(state: SeriesState, rule: Rule, days: _Days, last_done: date | None) -> None:
+def _end_series(state: SeriesState, rule: Rule, days: _Days, last_done: date) -> None:
     """Completes a series without an open date: it stays on its last completed one, which is not imported again."""
     start, due = state.dates
-    if last_done is None or start is None or due is None:
-        return
+    assert start is not None
+    assert due is not None
     state.dates = _at_day(last_done, start, due)
     state.anchor, state.occurrences_done = due, rule.count or 1
     state.ended_by = days.done[last_done]
@@ -240,7 +238,7 @@ def _end_series(state: SeriesState, rule: Rule, days: _Days, last_done: date | N
 def _note_others(
     rule: Rule, days: _Days, moments: MomentReader, first: date, day: date, last_done: date | None
 ) -> None:
-    """Warns of dates that the series will not have, or will have although the file excludes them."""
+    """Warns of dates that the series will not have, and of those after ``day`` that it will have against the file."""
     notes = moments.notes
     if last_done is not None:
         between = islice(chain([first], matching_days(rule, first, first)), DATES_COUNTED)
@@ -249,11 +247,11 @@ def _note_others(
             message = "Dates before the last completed one that are not completed were passed over."
             notes.add("recurrence", message, passed)
     for other in sorted(other for other in days.left_out if other > day):
-        message = "A later date of the series cannot be left out: it will be due then."
-        notes.add("EXDATE", message, days.left_out[other])
+        message = "A date of the series cannot be left out: it will be due then."
+        notes.add(days.left_out[other].name, message, days.left_out[other].value)
     for other in sorted(days.moved):
         if other > day:
-            message = "A later date that was changed is a task of its own; the series will be due then, too."
+            message = "A date that was changed is a task of its own; the series will be due then, too."
             notes.add("RECURRENCE-ID", message, days.moved[other].occurrence.value, Deviation.CHANGED)
 
 

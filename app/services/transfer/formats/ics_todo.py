@@ -125,13 +125,18 @@ class Todo:
         return read_text(self.first[name]) if name in self.first else ""
 
     @property
+    def status(self) -> str:
+        """Returns its STATUS; vCalendar 1.0 has it with a space."""
+        return self.text("STATUS").strip().upper().replace(" ", "-")
+
+    @property
     def cancelled(self) -> bool:
-        return self.text("STATUS").strip().upper() == "CANCELLED"
+        return self.status == "CANCELLED"
 
     @property
     def completed(self) -> bool:
         """Returns whether it is done: by its STATUS, else by its stamp or percentage."""
-        status = self.text("STATUS").strip().upper()
+        status = self.status
         if status in {"COMPLETED", "CANCELLED"}:
             return True
         if status in {"NEEDS-ACTION", "IN-PROCESS"}:
@@ -139,8 +144,12 @@ class Todo:
         return bool(self.text("COMPLETED").strip()) or self.text("PERCENT-COMPLETE").strip() == "100"
 
     @property
+    def has_rule(self) -> bool:
+        return bool(self.text("RRULE").strip())
+
+    @property
     def is_master(self) -> bool:
-        return "RRULE" in self.first and "RECURRENCE-ID" not in self.first
+        return self.has_rule and "RECURRENCE-ID" not in self.first
 
     @property
     def changes_later_dates(self) -> bool:
@@ -150,7 +159,7 @@ class Todo:
 
     @property
     def is_series(self) -> bool:
-        return self.is_master or ("RRULE" in self.first and self.changes_later_dates and not self.completed)
+        return self.is_master or (self.has_rule and self.changes_later_dates and not self.completed)
 
     @property
     def text_key(self) -> int:
@@ -291,7 +300,7 @@ class Todo:
             self.notes.add("VTODO", "A line is no property; one after a text was read as part of it.", line)
 
     def _note_status(self) -> None:
-        status, percent = self.text("STATUS").strip().upper(), self.text("PERCENT-COMPLETE").strip()
+        status, percent = self.status, self.text("PERCENT-COMPLETE").strip()
         if status == "CANCELLED":
             self.notes.add("STATUS", "A cancelled task was imported as completed.", status, Deviation.CHANGED)
         elif status == "IN-PROCESS":
@@ -313,7 +322,7 @@ class Todo:
         if self.changes_later_dates:
             message = "A change of this and all later dates of a series is a task of its own: the series is unchanged."
         self.notes.add("RECURRENCE-ID", message, occurrence.value, Deviation.CHANGED)
-        if "RRULE" in self.first and not self.is_series:
+        if self.has_rule and not self.is_series:
             self.notes.add("recurrence", "The rule of a single date was left out.", self.first["RRULE"].value)
 
     def _note_others(self) -> None:
@@ -325,6 +334,8 @@ class Todo:
                 continue
             if effect is Effect.WARNED or (effect is None and not found.name.startswith("X-")):
                 self.notes.add(found.name, "The property has no field: it was left out.", read_text(found))
+            if found.name in {"RDATE", "EXRULE"} or (found.name == "EXDATE" and not self.is_series):
+                self.notes.add(found.name, "A series has the dates of its rule only: this was left out.", value)
             if found.name in _SINGLE_PROPERTIES and seen.setdefault(found.name, value) != value:
                 self.notes.add(found.name, "It is given twice: the first one was read.", read_text(found))
             if found.name == "RELATED-TO" and relation_of(found) in DEPENDENCY_TYPES:
