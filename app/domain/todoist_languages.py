@@ -30,7 +30,7 @@ WORD_TABLES: dict[str, tuple[str, str, str]] = {
         " novembre/nov décembre/déc",
         "lundi/lundis/lun mardi/mardis/mar mercredi/mercredis/mer jeudi/jeudis/jeu vendredi/vendredis/ven"
         " samedi/samedis/sam dimanche/dimanches/dim",
-        "every=chaque day=jour/jours week=semaine/semaines month=mois year=an/ans/année daily=quotidien"
+        "every=chaque/tous/toutes day=jour/jours week=semaine/semaines month=mois year=an/ans/année/années daily=quotidien"
         " weekly=hebdomadaire monthly=mensuel yearly=annuel today=aujourd'hui/auj tomorrow=demain at=à 0=le/les"
         " of=du/de"
         " and=et until=jusqu'au last=dernier in=dans 1st=1er",
@@ -39,8 +39,8 @@ WORD_TABLES: dict[str, tuple[str, str, str]] = {
         "enero/ene febrero/feb marzo/mar abril/abr mayo/may junio/jun julio/jul agosto/ago septiembre/sep/sept"
         " octubre/oct noviembre/nov diciembre/dic",
         "lunes/lun martes miércoles/miercoles/mié jueves/jue viernes/vie sábado/sabado/sáb domingo/dom",
-        "every=cada day=día/dia/días/dias week=semana/semanas month=mes/meses year=año/años daily=diario/diariamente"
-        " weekly=semanal monthly=mensual yearly=anual today=hoy tomorrow=mañana 0=el/las of=de/del and=y"
+        "every=cada/todos/todas day=día/dia/días/dias week=semana/semanas month=mes/meses year=año/años daily=diario/diariamente"
+        " weekly=semanal monthly=mensual yearly=anual today=hoy tomorrow=mañana 0=el/la/los/las of=de/del and=y"
         " at=a until=hasta"
         " last=último in=en",
     ),
@@ -49,8 +49,8 @@ WORD_TABLES: dict[str, tuple[str, str, str]] = {
         " ottobre/ott novembre/nov dicembre/dic",
         "lunedì/lunedi/lun martedì/martedi mercoledì/mercoledi/mer giovedì/giovedi/gio venerdì/venerdi/ven"
         " sabato/sab domenica/dom",
-        "every=ogni day=giorno/giorni week=settimana/settimane month=mese/mesi year=anno/anni daily=giornaliero"
-        " weekly=settimanale monthly=mensile yearly=annuale today=oggi tomorrow=domani at=alle 0=il of=del/di"
+        "every=ogni/tutti/tutte day=giorno/giorni week=settimana/settimane month=mese/mesi year=anno/anni daily=giornaliero"
+        " weekly=settimanale monthly=mensile yearly=annuale today=oggi tomorrow=domani at=alle 0=il/i/gli/la/le of=del/di"
         " and=e in=tra",
     ),
     "pt": (
@@ -127,6 +127,7 @@ SIGN_TABLES: dict[str, tuple[str, str, str, str]] = {
 _SIGN_DATE = re.compile(r"(?:(\d{4}) ?[年년] ?)?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일号號]")
 _WORD_TOKEN = re.compile(r"(?<!\w)[^\W\d_]+(?:['’-][^\W\d_]+)*\.?(?!\w)")
 _HOUR_FORM = re.compile(r"(?<![\d:])(\d{1,2})(?::(\d\d))? ?(?:uhr|h|u)(?:(\d\d))?(?!\w)")
+_TWO_WORDS = re.compile(r"\bi (?=dag\b|morgen\b|morgon\b)")  # "i dag" is "idag"
 _ORDINAL_MARK = re.compile(r"(?<!\w)(\d{1,2})(?:\.(?=[^\d]|$)|er\b|º|ª|-?го\b|e\b)")
 
 
@@ -146,6 +147,7 @@ def to_english(text: str, language: str) -> str | None:
         is_known = is_known and word in table
         return table.get(word, "")
 
+    text = _TWO_WORDS.sub("i", text)
     text = _HOUR_FORM.sub(lambda found: f"{int(found[1]):02}:{found[2] or found[3] or '00'}", text)
     text = _WORD_TOKEN.sub(translate, _ORDINAL_MARK.sub(r"\1", text))
     text = re.sub(r"\bof (?=\d{4}\b)", "", " ".join(text.split()))

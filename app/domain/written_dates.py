@@ -18,12 +18,13 @@ _COMPACT_CLOCK = r"(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?"
 _ZONE_FORM = r"\ ?(?P<zone>z|utc|gmt)?(?:(?P<offset>[+-]\d\d(?::?\d\d)?)(?:\ ?[\[(][^\])]*[\])])?)?"
 _WEEKDAY_FORM = r"(?:[a-z]{2,9}\.?,?\ )?"
 _MONTH_FORM = r"(?P<name>[a-z]{3,9})\.?"
+_YEAR_FORM = r"(?P<year>\d{4}|\d\d)"
 _DAY_FORM = r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?"
 _DATE_FORMS = (
     r"(?P<year>\d{4})(?P<sign>[-/.])(?P<month>\d{1,2})(?P=sign)(?P<day>\d{1,2})",
-    r"(?P<day>\d{1,2})\.\ ?(?P<month>\d{1,2})\.\ ?(?P<year>\d{4})",
+    rf"(?P<day>\d{{1,2}})\.\ ?(?P<month>\d{{1,2}})\.\ ?{_YEAR_FORM}",
     r"(?P<one>\d{1,2})(?P<sign>[-/])(?P<two>\d{1,2})(?P=sign)(?P<year>\d{4})",
-    rf"{_WEEKDAY_FORM}{_DAY_FORM}[ -](?:of\ )?{_MONTH_FORM},?[ -](?P<year>\d{{4}})",
+    rf"{_WEEKDAY_FORM}{_DAY_FORM}[ -](?:of\ )?{_MONTH_FORM},?[ -]{_YEAR_FORM}",
     rf"{_WEEKDAY_FORM}{_MONTH_FORM}\ {_DAY_FORM},?\ (?P<year>\d{{4}})",
 )
 
@@ -117,13 +118,16 @@ def _of_number(number: float) -> date | datetime | None:
 def _of_parts(parts: dict[str, str | None], day_first: bool | None) -> WrittenDate | None:
     if parts.get("one"):
         one, two = int(parts["one"] or 0), int(parts["two"] or 0)
-        if day_first is None and one != two and max(one, two) <= 12:
+        if max(one, two) > 12 or one == two:  # it can be read in one way only
+            day, month = max(one, two), min(one, two)
+        elif day_first is None:
             return None
-        day, month = (one, two) if day_first or two <= 12 < one or one == two else (two, one)
+        else:
+            day, month = (one, two) if day_first else (two, one)
     else:
         name = parts.get("name")
         day, month = int(parts["day"] or 0), MONTH_NAMES[name] if name in MONTH_NAMES else int(parts.get("month") or 0)
-    found = date(int(parts["year"] or 0), month, day)
+    found = date(_year(parts["year"] or ""), month, day)
     if parts.get("hour") is None:
         return WrittenDate(found)
     hour, half = int(parts["hour"] or 0), (parts.get("half") or "")[:1]
@@ -138,6 +142,11 @@ def _of_parts(parts: dict[str, str | None], day_first: bool | None) -> WrittenDa
     fraction = int(((parts.get("fraction") or "") + "000000")[:6])
     moment = datetime.combine(found, time(hour, minute, second, fraction)) + timedelta(days=days)
     return WrittenDate(moment.replace(tzinfo=_offset(parts)))
+
+
+def _year(text: str) -> int:
+    """Returns the year; two digits are one of 1970 to 2069, as in spreadsheets and programs."""
+    return int(text) + (0 if len(text) > 2 else 1900 if int(text) >= 70 else 2000)
 
 
 def _offset(parts: dict[str, str | None]) -> timezone | None:

@@ -51,6 +51,8 @@ def test_the_order_of_day_and_month_is_that_of_the_file(day_first: bool) -> None
     found = read("01/02/2027", day_first=day_first)
     assert found is not None
     assert found.due == (date(2027, 2, 1) if day_first else date(2027, 1, 2))
+    for written in ("31/12/2026", "12/31/2026"):  # can be read in one way only
+        assert read_written_date(written, day_first=day_first) == (date(2026, 12, 31), False)
 
 
 def test_a_file_shows_the_order_of_its_dates() -> None:
