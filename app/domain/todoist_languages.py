@@ -30,28 +30,26 @@ WORD_TABLES: dict[str, tuple[str, str, str]] = {
         " novembre/nov décembre/déc",
         "lundi/lundis/lun mardi/mardis/mar mercredi/mercredis/mer jeudi/jeudis/jeu vendredi/vendredis/ven"
         " samedi/samedis/sam dimanche/dimanches/dim",
-        "every=chaque/tous/toutes day=jour/jours week=semaine/semaines month=mois year=an/ans/année/années daily=quotidien"
-        " weekly=hebdomadaire monthly=mensuel yearly=annuel today=aujourd'hui/auj tomorrow=demain at=à 0=le/les"
-        " of=du/de"
-        " and=et until=jusqu'au last=dernier in=dans 1st=1er",
+        "every=chaque/tous/toutes day=jour/jours week=semaine/semaines month=mois year=an/ans/année/années"
+        " daily=quotidien weekly=hebdomadaire monthly=mensuel yearly=annuel today=aujourd'hui/auj tomorrow=demain at=à"
+        " 0=le/les of=du/de and=et until=jusqu'au last=dernier in=dans 1st=1er",
     ),
     "es": (
         "enero/ene febrero/feb marzo/mar abril/abr mayo/may junio/jun julio/jul agosto/ago septiembre/sep/sept"
         " octubre/oct noviembre/nov diciembre/dic",
         "lunes/lun martes miércoles/miercoles/mié jueves/jue viernes/vie sábado/sabado/sáb domingo/dom",
-        "every=cada/todos/todas day=día/dia/días/dias week=semana/semanas month=mes/meses year=año/años daily=diario/diariamente"
-        " weekly=semanal monthly=mensual yearly=anual today=hoy tomorrow=mañana 0=el/la/los/las of=de/del and=y"
-        " at=a until=hasta"
-        " last=último in=en",
+        "every=cada/todos/todas day=día/dia/días/dias week=semana/semanas month=mes/meses year=año/años"
+        " daily=diario/diariamente weekly=semanal monthly=mensual yearly=anual today=hoy tomorrow=mañana"
+        " 0=el/la/los/las of=de/del and=y at=a until=hasta last=último in=en",
     ),
     "it": (
         "gennaio/gen febbraio/feb marzo/mar aprile/apr maggio/mag giugno/giu luglio/lug agosto/ago settembre/set"
         " ottobre/ott novembre/nov dicembre/dic",
         "lunedì/lunedi/lun martedì/martedi mercoledì/mercoledi/mer giovedì/giovedi/gio venerdì/venerdi/ven"
         " sabato/sab domenica/dom",
-        "every=ogni/tutti/tutte day=giorno/giorni week=settimana/settimane month=mese/mesi year=anno/anni daily=giornaliero"
-        " weekly=settimanale monthly=mensile yearly=annuale today=oggi tomorrow=domani at=alle 0=il/i/gli/la/le of=del/di"
-        " and=e in=tra",
+        "every=ogni/tutti/tutte day=giorno/giorni week=settimana/settimane month=mese/mesi year=anno/anni"
+        " daily=giornaliero weekly=settimanale monthly=mensile yearly=annuale today=oggi tomorrow=domani at=alle"
+        " 0=il/i/gli/la/le of=del/di and=e in=tra",
     ),
     "pt": (
         "janeiro/jan fevereiro/fev março/mar abril/abr maio/mai junho/jun julho/jul agosto/ago setembro/set"

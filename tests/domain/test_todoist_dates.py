@@ -6,7 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.recurrence.rule import parse_rule
@@ -79,12 +79,14 @@ def test_each_language_has_all_months_and_weekdays(language: str) -> None:
     assert (len(months.split()), len(weekdays.split())) == (len(ENGLISH_MONTHS), len(ENGLISH_WEEKDAYS))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from(["en", "de", "ja", "xx", ""]))
 def test_no_text_fails(text: str, language: str) -> None:
     read(text, language)
     read_written_date(text)
 
 
+@settings(deadline=None)
 @given(st.datetimes(datetime.fromisoformat("1901-01-01"), datetime.fromisoformat("2198-12-31")))
 def test_a_moment_is_read_in_every_form_that_programs_write(moment: datetime) -> None:
     moment = moment.replace(microsecond=0)

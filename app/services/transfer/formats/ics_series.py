@@ -10,7 +10,7 @@ own with the same UID and a RECURRENCE-ID (RFC 5545, 3.8.4.4), or an EXDATE.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import chain, islice, takewhile
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from app.services.transfer.formats.ics_components import Property
 from app.services.transfer.formats.ics_dates import MomentReader, TodoDates, read_dates, spelled_day
 from app.services.transfer.formats.ics_rules import local_day, normalize_rule
 from app.services.transfer.formats.ics_text import split
-from app.services.transfer.formats.ics_values import moment_text
+from app.services.transfer.formats.ics_values import moment_text, to_instant
 from app.services.transfer.import_row import Deviation, RowWarning
 
 DATES_COUNTED = 1_000  # passed over, of one series
@@ -112,7 +112,7 @@ def _due_dates(rule: Rule, dates: TodoDates, moments: MomentReader) -> tuple[Tod
     assert due is not None
     for wanted in (due, start):
         days = (_day_here(wanted, moments) - local_day(start)).days
-        if (moved := shifted(rule, days)) is not None:
+        if (moved := shifted(_end_with(rule, start, wanted, moments), days)) is not None:
             if wanted is not due:
                 message = "A series has one date: it is due at its start."
                 moments.notes.add("due_date", message, spelled_day(due), Deviation.CHANGED)
@@ -120,6 +120,13 @@ def _due_dates(rule: Rule, dates: TodoDates, moments: MomentReader) -> tuple[Tod
     message = f"The days of the rule are another day in {moments.zone}: they were kept as they are."
     moments.notes.add("recurrence", message, str(rule), Deviation.GUESSED)
     return dates, rule
+
+
+def _end_with(rule: Rule, start: Due, due: Due, moments: MomentReader) -> Rule:
+    """Returns the rule with an UNTIL for due dates; that of a file is for starts."""
+    if not isinstance(rule.until, datetime) or due == start:
+        return rule
+    return replace(rule, until=rule.until + (to_instant(due, moments.zone) - to_instant(start, moments.zone)))
 
 
 def _day_here(moment: Due, moments: MomentReader) -> date:
