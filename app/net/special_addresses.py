@@ -69,17 +69,17 @@ NETWORKS_BY_LENGTH = sorted(
 )
 # Where clouds tell a machine its credentials, and what else only the machine itself may ask: besides link-local
 # addresses (AWS, Google, Azure and most others), Azure's wire server, Alibaba, Volcengine, Oracle, and by IPv6 AWS,
-# Google and Scaleway.
+# Google, Scaleway and Linode.
 SHUT_NETWORKS = tuple(
     ip_network(network)
     for network in (
         "169.254.0.0/16", "fe80::/10", "168.63.129.16/32", "100.100.100.200/32", "100.96.0.96/32", "192.0.0.192/32",
-        "fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128",
+        "fd00:ec2::/32", "fd20:ce::/32", "fd00:42::42/128", "fd00:a9fe:a9fe::/48",
     )
 )  # fmt: skip
 # Translators and tunnels that embed an IPv4 address in the last 32 bits, in networks that are not public themselves:
-# RFC 8215 (local NAT64) and RFC 4291, 2.5.5.1 (IPv4-compatible).
-LOCAL_EMBEDDING_NETWORKS = (ip_network("64:ff9b:1::/48"), ip_network("::/96"))
+# RFC 8215 (local NAT64), RFC 4291, 2.5.5.1 (IPv4-compatible) and RFC 2765, 2.1 (IPv4-translated).
+LOCAL_EMBEDDING_NETWORKS = tuple(map(ip_network, ("64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")))
 GLOBAL_UNICAST = ip_network("2000::/3")  # RFC 4291, 2.4, and IANA's IPv6 Address Space registry
 NAT64_NETWORK = ip_network("64:ff9b::/96")  # RFC 6052: reaches the IPv4 address in its last 32 bits
 
