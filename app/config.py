@@ -27,13 +27,12 @@ from app.errors.settings import (
     find_contradictions,
     list_problems,
     origin_as_sent,
+    public_url_as_used,
     without_default_port,
 )
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 CommaSeparated = Annotated[list[str], NoDecode]
-# Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
-PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
 _FIELD_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.1
 # The last label is no number.
 _HOST_NAME_PATTERN = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?")
@@ -270,13 +269,7 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _web_url(cls, value: str) -> str:
-        if value.lower().startswith(("http:", "https:")):
-            url = urlsplit(value)
-            if not url.hostname or url.username is not None or url.query or url.fragment:
-                raise ValueError("a URL of a host, perhaps with a port and a path")
-            if url.path and not re.fullmatch(PREFIX_PATTERN, url.path):
-                raise ValueError(f"this path cannot be a prefix: {url.path!r}")
-        return value
+        return public_url_as_used(value)
 
     @field_validator(*URL_BEGINNINGS)
     @classmethod

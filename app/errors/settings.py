@@ -4,15 +4,24 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
+
+from app.errors.findings import describe_errors
 
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which browsers leave out of an origin
 # What browsers send has no path. Packaged front-ends have schemes of their own, some without a host:
 # capacitor://localhost, tauri://localhost, app://, chrome-extension://<id>, file://. A sandboxed frame, and most local
 # files, are null.
-_ORIGIN_PATTERN = re.compile(r"https?://[^/?#@\s]+|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@\s]*|null")
+_ORIGIN_PATTERN = re.compile(
+    r"https?://(?:[^\x00-,/:-@\[-^`{-\x7f\s]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # of ASCII: letters, digits, - . _
+    r"|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@\s]*|null"
+)
+
+# Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
+PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
 
 URL_SCHEMES = {"postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg", "postgresql+psycopg2"}
 _DATABASE_URLS, _WEB_URLS = tuple(f"{scheme}://" for scheme in URL_SCHEMES), ("http://", "https://")
@@ -53,8 +62,11 @@ def check_beginning(name: str, url: str) -> None:
 
 
 def list_problems(error: ValidationError) -> list[SettingProblem]:
-    """Returns what is wrong with each setting by itself."""
-    return [(found["loc"], found["msg"].removeprefix("Value error, ")) for found in error.errors()]
+    """Returns what is wrong with each setting by itself, in words of this service."""
+    return [
+        (found["loc"], str(found["ctx"]["error"]) if found["type"] == "value_error" else describe_errors([found])[1])
+        for found in error.errors(include_url=False)
+    ]
 
 
 def combine_problems(title: str, problems: list[SettingProblem]) -> ValidationError:
@@ -76,8 +88,11 @@ def origin_as_sent(origin: str) -> str:
         return origin
     name, colon, port = host.lower().partition(":") if not host.startswith("[") else (host.lower(), "", "")
     try:
-        return without_default_port(f"{scheme.lower()}://{name.encode('idna').decode()}{colon}{port}")
-    except UnicodeError:
+        sent = f"{scheme.lower()}://{name.encode('idna').decode()}{colon}{port}"
+        if urlsplit(sent).port == 0:
+            raise ValueError
+        return without_default_port(sent)
+    except ValueError:  # no name, or no port
         raise ValueError(f"an origin has a scheme, a host and perhaps a port: {origin!r}") from None
 
 
@@ -85,3 +100,23 @@ def without_default_port(origin: str) -> str:
     """Returns ``origin`` as browsers send it."""
     scheme, _, _ = origin.partition(":")
     return origin.removesuffix(DEFAULT_PORTS.get(scheme, "\0"))
+
+
+def public_url_as_used(url: str) -> str:
+    """Returns PUBLIC_URL as the beginning of the URLs in responses, or a urn, which is a name in tokens and no more.
+
+    Raises ValueError for what would be half believed: the issuer of tokens, but no URL.
+    """
+    if not url or url.lower().startswith("urn:"):
+        return url
+    scheme, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    try:
+        origin = origin_as_sent(f"{scheme}{separator}{host}")
+    except ValueError:
+        origin = ""  # the text of the error has the host, before which a password may stand
+    if not origin.startswith(("http:", "https:")) or "?" in path or "#" in path:
+        raise ValueError("a URL of a host, as https://todo.example.com, perhaps with a port and a path")
+    if slash and not re.fullmatch(PREFIX_PATTERN, slash + path):
+        raise ValueError(f"this path cannot be a prefix: {slash + path!r}")
+    return url if url.isascii() else origin + slash + path

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.config import PREFIX_PATTERN
+from app.errors.settings import PREFIX_PATTERN
 
 PREFIX_HEADER = b"x-forwarded-prefix"
 PREFIX_MAX = 256  # characters

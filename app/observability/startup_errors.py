@@ -6,7 +6,6 @@ import asyncpg
 from pydantic import ValidationError
 
 from app.errors import AppError
-from app.errors.findings import describe_errors
 
 STARTUP_HINTS = {
     asyncpg.InvalidPasswordError: "check the user and password in DATABASE_URL",
@@ -36,9 +35,8 @@ def describe_failure(error: BaseException) -> str:
 def describe_invalid_settings(error: ValidationError) -> list[str]:
     """Returns one line for each invalid setting, without its value, which may be a secret."""
     lines = []
-    for found in error.errors(include_input=False, include_url=False):
-        own = found["type"] == "value_error"  # the sentence of a validator in app.config
-        text = found["msg"].removeprefix("Value error, ") if own else describe_errors([found])[1]
+    for found in error.errors(include_input=False, include_url=False, include_context=False):
+        text = found["msg"].removeprefix("Value error, ")  # the sentence of app.config
         lines.append(_one_line(f"{str(found['loc'][0]).upper()}: {text}" if found["loc"] else text))
     return lines
 

@@ -43,7 +43,7 @@ async def check_surroundings(settings: Settings) -> list[Finding]:
     checks: list[Awaitable[Finding]] = [_check_mail(settings)]
     if settings.jwks_url or settings.better_auth_url:
         checks.append(_check_keys(settings))
-    if settings.public_url:
+    if settings.public_base:
         checks.append(_check_public_url(settings))
     if settings.llm_model:
         checks.append(_check_assistant(settings))
@@ -95,9 +95,7 @@ async def _check_keys(settings: Settings) -> Finding:
 
 async def _check_public_url(settings: Settings) -> Finding:
     """Asks this service by the URL that its clients use."""
-    parts = urlsplit(settings.public_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        return Finding("public url", False, "PUBLIC_URL must be like https://todo.example.com")
+    parts = urlsplit(settings.public_base)
     async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         public, own = await asyncio.gather(
             _ask_health(http, settings.public_url), _ask_health(http, local_url(settings, settings.port))

@@ -99,7 +99,7 @@ async def _read_head(database: Database, owner: str, email: str, *, again: bool)
 def _login_hint(settings: Settings, owner: str, email: str, password: str) -> str:
     if not email:
         return f"a token: todo token {owner}"
-    url = settings.public_url if settings.public_url.startswith("http") else local_url(settings, settings.port)
+    url = settings.public_base or local_url(settings, settings.port)
     place = f"{url}/app" if _answers(url) else "/app, at the address that 'todo serve' printed"
     if password:
         return f"log in as {email} with the password {password} at {place}"

@@ -48,7 +48,7 @@ def confirm_email(settings: Settings, token: str) -> Text:
     if settings.confirm_url:
         instructions = f"Open this link within a day:\n\n{_with_token(settings.confirm_url, token)}"
     else:
-        url = f"{settings.public_url}/api/auth/email/confirm"
+        url = f"{settings.public_base}/api/auth/email/confirm"
         instructions = f"Within a day send this token to POST {url}:\n\n{token}"
     return "Confirm your new e-mail address", (
         f"Someone, hopefully you, wants to use this address for an account.\n\n{instructions}\n\n"
