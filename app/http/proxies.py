@@ -23,7 +23,8 @@ class ProxyMiddleware(ProxyHeadersMiddleware):
     def __init__(self, app: ASGIApp, *, trusted: str, public_path: str, routes: Iterable[Any]) -> None:
         super().__init__(app, trusted)  # type: ignore[arg-type]  # uvicorn has types of its own
         self._public_path = public_path
-        self._own_names = {_first_segment(route.path) for route in routes}
+        self._own_paths = {route.path for route in routes}
+        self._own_names = {_first_segment(path) for path in self._own_paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         if scope["type"] == "http":
@@ -48,8 +49,11 @@ class ProxyMiddleware(ProxyHeadersMiddleware):
         """Returns whether ``path`` begins with the prefix, rather than with a path of this service that is equal.
 
         Below a prefix such as /api, a proxy that removes it sends /api/me/tasks also, and /me/tasks leads nowhere.
+        Below /app it sends /app for the web client: as the home page, that would redirect to itself for ever.
         """
-        if path != prefix and not path.startswith(f"{prefix}/"):
+        if path == prefix:
+            return path not in self._own_paths
+        if not path.startswith(f"{prefix}/"):
             return False
         return _first_segment(path[len(prefix) :]) in self._own_names or _first_segment(path) not in self._own_names
 
@@ -59,10 +63,13 @@ def _first_segment(path: str) -> str:
 
 
 def _sent_prefix(scope: Scope) -> str | None:
-    """Returns the prefix in the header; None without one. Each of several proxies adds what it has removed."""
+    """Returns the prefix in the header; None without one, or for none that can be a prefix.
+
+    Each of several proxies adds what it has removed. "/" is the root of the host.
+    """
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == PREFIX_HEADER]
     parts = [part.strip().strip("/") for line in lines for part in line.split(",")]
     prefix = "".join(f"/{part}" for part in parts if part)
-    if not lines or len(prefix) > PREFIX_MAX or not re.fullmatch(f"({PREFIX_PATTERN})?", prefix):
+    if not any(lines) or len(prefix) > PREFIX_MAX or not re.fullmatch(f"({PREFIX_PATTERN})?", prefix):
         return None
     return prefix

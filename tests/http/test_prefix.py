@@ -216,6 +216,27 @@ async def test_a_user_with_any_subject_can_follow_every_url(apps: dict[str, Fast
                 assert (await http.get(feed)).status_code == 200, feed
 
 
+@pytest.mark.parametrize("removes", [True, False])
+@pytest.mark.parametrize("prefix", ["/app", "/docs", "/mcp", "/health"])
+async def test_a_prefix_may_be_a_path_of_the_service(apps: dict[str, FastAPI], prefix: str, removes: bool) -> None:
+    transport = Front(prefix, removes=removes, sends_header=True).transport(apps["header"])
+    async with httpx.AsyncClient(transport=transport, base_url=HOST, follow_redirects=True) as http:
+        for path in ("/", "/app", "/app/", "/docs"):
+            page = await http.get(prefix + path, headers={"Accept": "text/html"})
+            assert page.status_code == 200, path
+            assert f'"{prefix}{"/docs" if "docs" in path else "/app"}/' in page.text
+
+
+async def test_an_empty_header_names_no_prefix(settings: Settings) -> None:
+    """Some proxies cannot remove a header, only empty it."""
+    change = {"public_url": f"{HOST}/todo", "forwarded_allow_ips": "127.0.0.1"}
+    transport = httpx.ASGITransport(create_app(settings.model_copy(update=change)))
+    async with httpx.AsyncClient(transport=transport, base_url=HOST) as http:
+        for sent, location in (("", "/todo/app"), ("/", "/app"), ("/other", "/other/app")):
+            home = await http.get("/", headers={"X-Forwarded-Prefix": sent, "Accept": "text/html"})
+            assert home.headers["location"] == location
+
+
 NO_PREFIXES = [
     "//evil.example",
     "/a/../b",
