@@ -67,7 +67,7 @@ async def _check_database(settings: Settings) -> list[Finding]:
         if findings[-1].ok:
             findings.append(await _check_isolation(database))
             findings += await _check_worker(settings, database)
-        findings.append(await _check_backup(database))
+            findings.append(await _check_backup(database))
     return findings
 
 
