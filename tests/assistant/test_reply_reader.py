@@ -277,7 +277,8 @@ ARGUMENTS: list[tuple[Any, Any]] = [
     ('{"title": "a"', None), ('{"title": "a', None), ("{", None), ('{"title": "a"} and more', None),
     (JSON_A + JSON_B, None), (f"{JSON_A}, {JSON_B}", None), ("[1]", None), ("7", None), ("true", None),
     ([A], None), (7, None), (True, None), ("x", None), ('{"title": "a", "title": "b"}', None),
-    ('"' * 3, None), ("[" * 100_000, None), (json.dumps(json.dumps(JSON_A)), A),
+    ('"' * 3, None), ("[" * 100_000, None), ('{"title": ' + "[" * 600 + "]" * 600 + "}", None),
+    (json.dumps(json.dumps(JSON_A)), A),
 ]  # fmt: skip
 
 
@@ -352,6 +353,7 @@ async def test_text_that_only_begins_like_a_tag_is_kept() -> None:
 USAGES: list[tuple[Any, int | None]] = [
     ({"total_tokens": 9}, 9), ({"prompt_tokens": 4, "completion_tokens": 5}, 9), (None, None), ({}, None), ([], None),
     ({"input_tokens": 4, "output_tokens": 5}, 9), ({"total_tokens": None}, None), ({"total_tokens": "9"}, None),
+    ({"total_tokens": 10**40}, None),
     ({"total_tokens": True}, None), ({"total_tokens": -1}, None), ("9", None),
 ]  # fmt: skip
 
@@ -405,6 +407,8 @@ NO_REPLIES = {
     "words": stream("nonsense"),
     "a web page": b"<html><body>Welcome</body></html>",
     "nested too deeply": b"[" * 200_000,
+    "nested deeply": whole({"content": "Hi.", "reasoning_details": [json.loads("[" * 600 + "]" * 600)]}),
+    "arguments nested deeply": whole({"tool_calls": [call(arguments=json.loads("[" * 600 + "]" * 600))]}),
     "a call without a function": whole({"tool_calls": [{"id": "c1"}]}),
     "a call that is a text": whole({"tool_calls": ["add_task"]}),
     "a call without a name": streamed_calls([part(..., JSON_A, index=0, id="c1")]),

@@ -5,12 +5,12 @@ the other.
 """
 
 import codecs
-import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 from app.assistant.model.endpoint_errors import EndpointError, InvalidReply, endpoint_error
+from app.assistant.model.json_values import parse_json_value
 
 DOCUMENT_MAX = 4 * 1024 * 1024  # characters of one document, or of one event of a stream
 STREAM_DONE = object()  # what ``read_documents`` yields for the final event of a complete stream
@@ -81,8 +81,8 @@ class _Events:
 
 def _error_event(text: str) -> EndpointError:
     try:
-        document = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
+        document = parse_json_value(text)
+    except ValueError:
         document = text
     return endpoint_error(document)
 
@@ -91,6 +91,6 @@ def _parse(text: str) -> Any:
     if text.strip() == "[DONE]":
         return STREAM_DONE
     try:
-        return json.loads(text, strict=False)  # local models write line breaks into texts
-    except (ValueError, RecursionError):
-        raise InvalidReply("a document is not JSON") from None
+        return parse_json_value(text)
+    except ValueError:
+        raise InvalidReply("a document is not JSON, or nested too deeply") from None

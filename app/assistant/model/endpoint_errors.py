@@ -1,8 +1,9 @@
 """Errors of the model's server, from any of the shapes in which compatible servers report them."""
 
-import json
 import re
 from typing import Any
+
+from app.assistant.model.json_values import parse_json_value
 
 LOGGED_ERROR_MAX = 300  # characters of a server's message in the log
 WEB_PAGE_READ = 8_192  # characters of a page in place of an error: removing markup costs the square of its length
@@ -69,8 +70,8 @@ def error_of_body(body: bytes, status: int, retry_after: str) -> EndpointError:
     """Reads the body of a response with an error status: JSON of any shape, a web page, or text."""
     text = body.decode("utf-8-sig", "replace")
     try:
-        document = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
+        document = parse_json_value(text)
+    except ValueError:
         document = _HTML_MARKUP.sub(" ", text[:WEB_PAGE_READ]) if text.lstrip().startswith("<") else text
     return endpoint_error(document, status=status, retry_after=retry_after)
 

@@ -29,6 +29,7 @@ FILTER_REASONS |= {"blocked", "spii", "sensitive", "guardrailintervened"}
 FAILURE_REASONS = {"error", "abort", "aborted", "cancelled", "canceled", "failed", "networkerror"}
 FAILURE_REASONS |= {"insufficientsystemresource", "malformedfunctioncall", "functioncallfiltermalformedfunctioncall"}
 NO_REASONS = {"", "null", "none"}
+USAGE_MAX = 10_000_000  # tokens of one call; a larger number is an error of the server, and counts as none
 CHUNK_OBJECT = "chat.completion.chunk"
 DELTA_FIELDS = ("content", "tool_calls", "function_call", "refusal")
 # Fields of a message that their servers expect back with the results of its calls: the model's thoughts (DeepSeek,
@@ -156,7 +157,7 @@ class ReplyReader:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= USAGE_MAX else 0
 
 
 def _first_choice(choices: Any) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from app.assistant.model.json_values import require_shallow
 from app.json_codec import unique_names
 
 # Not strict: models write line breaks into texts.
@@ -32,6 +33,7 @@ def read_tool_arguments(value: Any) -> dict[str, Any] | None:
             again, rest = _decode_first(rest)
             if again != found:
                 return None
+        require_shallow(found)
     except (ValueError, RecursionError):
         return None
     if not _IGNORED_REMAINDER.fullmatch(rest):
