@@ -61,6 +61,7 @@ class TrashQuery(PageQuery):
 class TaskConditions(RequestModel):
     """The filters of tasks. All must match."""
 
+    KEEPS_NULL: ClassVar[bool] = True  # a bulk write selects by them: a filter of null must not make it wider
     ALIASES: ClassVar[Mapping[str, str]] = CONDITION_ALIASES
 
     status: TaskStatusFilter = TaskStatusFilter.ALL
@@ -87,7 +88,7 @@ class TaskConditions(RequestModel):
     def _resolve_aliases(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        if None in data.values():  # in a body, for what is left out
+        if None in data.values() and not cls.KEEPS_NULL:
             known = cls.ALIASES.keys() | cls.model_fields
             data = {name: value for name, value in data.items() if value is not None or name not in known}
         if not cls.ALIASES.keys().isdisjoint(data):
@@ -109,6 +110,7 @@ class TaskConditions(RequestModel):
 class TaskFilter(TaskConditions):
     """The filters and the order of tasks."""
 
+    KEEPS_NULL: ClassVar[bool] = False
     ALIASES: ClassVar[Mapping[str, str]] = FILTER_ALIASES
 
     sort: TaskSort = Field(

@@ -363,3 +363,11 @@ async def test_completed_occurrences_are_kept_in_the_order_of_the_request(alice:
     assert [task["series_id"] for task in sorted(kept, key=lambda task: task["id"])] == [
         task["id"] for task in reversed(tasks)
     ]
+
+
+@pytest.mark.parametrize("name", ["tag", "priority", "status", "completed", "is_completed"])
+async def test_a_filter_of_null_selects_nothing(alice: Person, name: str) -> None:
+    task = await alice.add("stays", tags=["t"])
+    answer = await alice.post("/tasks/bulk", {"action": "delete", "filter": {name: None}})
+    assert_problem(answer, 422, "validation_error")
+    assert (await alice.get(f"/tasks/{task['id']}")).json() == task
