@@ -3,8 +3,8 @@
 It has no ids, so a row is identified by its content and by the number of equal rows before it. INDENT is the depth of a
 task below those above it, 1 is the most urgent PRIORITY, labels are @words in CONTENT, a note belongs to the task above
 it. A section becomes a tag of the tasks below it. What has no field here is kept as lines of the description: a DATE
-that is not understood, DEADLINE, DURATION. A note of the project, before the first task, becomes a comment of that
-task: comments have no other place.
+that is not understood, DEADLINE, DURATION, RESPONSIBLE. A note of the project, before the first task, becomes a comment
+of that task: comments have no other place.
 """
 
 import re
@@ -109,6 +109,7 @@ class TodoistReader:
                 unit = row.get("DURATION_UNIT", "").removesuffix("s") or "minute"
                 duration += f" {unit}" if duration == "1" else f" {unit}s"
                 _keep_as_text("DURATION", duration, "Duration", lines, warnings)
+            _keep_as_text("RESPONSIBLE", row.get("RESPONSIBLE", ""), "Responsible", lines, warnings)
             fields["description"] = "\n".join(filter(None, [row.get("DESCRIPTION", ""), *lines])) or None
             return LoadedRow(fields, warnings)
 
