@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.errors.settings import PREFIX_PATTERN
+from app.net.addresses import unmap_address
 
 PREFIX_HEADER = b"x-forwarded-prefix"
 PREFIX_MAX = 256  # characters
@@ -28,7 +29,10 @@ class ProxyMiddleware(ProxyHeadersMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
         if scope["type"] == "http":
-            address = scope["client"][0] if scope.get("client") else None
+            address, port = scope.get("client") or (None, None)
+            if address and address.startswith("::ffff:"):  # HOST=::
+                address = unmap_address(address)
+                scope["client"] = address, port
             sent = _sent_prefix(scope) if address in self.trusted_hosts else None
             if prefix := self._public_path if sent is None else sent:
                 self._set_prefix(scope, prefix)

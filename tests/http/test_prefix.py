@@ -263,6 +263,7 @@ async def test_a_prefix_that_is_not_one_does_not_reach_a_response(apps: dict[str
 async def test_only_a_trusted_proxy_names_a_prefix(apps: dict[str, FastAPI]) -> None:
     for app, address, expected in (
         (apps["header"], "127.0.0.1", "/first/second/app"),
+        (apps["header"], "::ffff:127.0.0.1", "/first/second/app"),
         (apps["header"], "192.0.2.1", "/app"),
         (apps["/todo"], "127.0.0.1", "/todo/app"),
     ):
