@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors.settings import (
     URL_BEGINNINGS,
     check_beginning,
+    check_proxies,
     combine_problems,
     find_contradictions,
     list_problems,
@@ -299,6 +300,12 @@ class Settings(BaseSettings):
             except ValueError:
                 if not _HOST_NAME_PATTERN.fullmatch(entry):
                     raise ValueError(f"a host name, *.name, IP address or network, without a port: {entry!r}") from None
+        return value
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _addresses_of_proxies(cls, value: str) -> str:
+        check_proxies(value)
         return value
 
     @field_validator("cors_origins")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,6 +60,15 @@ def check_beginning(name: str, url: str) -> None:
     known = URL_BEGINNINGS[name]
     if url and not url.strip().lower().startswith(known):
         raise ValueError(f"begins with {'postgresql://' if known is _DATABASE_URLS else ' or '.join(known)}")
+
+
+def check_proxies(proxies: str) -> None:
+    """Raises ValueError for names and the like: uvicorn knows IP addresses only, and would never find them."""
+    for entry in [] if proxies == "*" else proxies.split(","):
+        try:
+            ip_network(entry.strip() or "::1")
+        except ValueError:
+            raise ValueError(f"IP addresses and networks, or * alone: {entry.strip()!r} is none of these") from None
 
 
 def list_problems(error: ValidationError) -> list[SettingProblem]:

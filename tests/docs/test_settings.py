@@ -131,6 +131,9 @@ REMOTE = "postgresql://user:hidden@db.example/todo"
         ({"public_url": "https://todo.example:70000/x"}, "PUBLIC_URL: a URL of a host"),
         ({"public_url": "https://[::1"}, "PUBLIC_URL: a URL of a host"),
         ({"public_url": "ftp://todo.example"}, "PUBLIC_URL: a URL of a host"),
+        ({"forwarded_allow_ips": "127.0.0.1, caddy"}, "FORWARDED_ALLOW_IPS: IP addresses and networks"),
+        ({"forwarded_allow_ips": "10.0.0.1/8"}, "FORWARDED_ALLOW_IPS: IP addresses and networks"),
+        ({"forwarded_allow_ips": "*,10.0.0.1"}, "FORWARDED_ALLOW_IPS: IP addresses and networks"),
         ({"outbound_allow": "http://nas.lan"}, "OUTBOUND_ALLOW: a host name"),
         ({"jwks_url": "https://issuer.example/jwks"}, "JWKS_URL needs JWT_ISSUER"),
         ({"database_url": REMOTE}, "with DATABASE_URL set JWT_SECRET"),
@@ -184,6 +187,8 @@ def test_every_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -
         {"database_url": REMOTE, "better_auth_secret": SECRET},
         {"database_url": REMOTE, "better_auth_url": "https://app.example"},
         {"database_url": REMOTE, "jwks_url": "https://issuer.example/jwks", "jwt_issuer": "https://issuer.example"},
+        {"forwarded_allow_ips": "127.0.0.1, 10.0.0.0/8,::1"},
+        {"forwarded_allow_ips": "*"},
         {"database_url": "", "jwt_secret": "", "port": ""},  # an empty variable counts as not set
     ],
 )
