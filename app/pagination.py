@@ -22,7 +22,7 @@ class Cursor(NamedTuple):
     """The row after which a page begins; with ``backward`` the row before which it ends.
 
     ``revision`` is the owner's when the page of the cursor was read: no list that was begun before a restore continues
-    after it.
+    after it. Cursors of version 0.1 have none; 0 is in the epoch before the first restore, like all of theirs.
     """
 
     sort: str
@@ -30,7 +30,7 @@ class Cursor(NamedTuple):
     backward: bool
     value: Any
     id: int
-    revision: int
+    revision: int = 0
 
     def encode(self) -> str:
         parts = [self.sort, self.order, int(self.backward), self.value, self.id, self.revision]

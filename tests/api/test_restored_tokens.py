@@ -161,6 +161,8 @@ async def check_cursor(to: Restored, held: Held) -> None:
         refused = await to.person.get(page)
         if refused.status_code != 404:  # the list is of a row that was lost
             assert_problem(refused, 410, "changes_gone")
+    version_0_1 = Cursor("created_at", "desc", False, "2026-01-01T00:00:00+00:00", 1, revision=0).encode()
+    assert_problem(await to.person.get(f"/tasks?cursor={version_0_1}"), 410, "changes_gone")
 
 
 async def check_idempotency_key(to: Restored, held: Held) -> None:
