@@ -53,6 +53,10 @@ SELECT_TIMELINE = "select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
 SELECT_OIDS = """
     select oid::bigint as database_oid, 'users'::regclass::oid::bigint as users_oid
     from pg_database where datname = current_database()"""
+# An older schema has neither this function nor the table. Only the table is missing where a file of 'todo dump' was
+# restored by hand: it holds the tables of the users' data alone.
+HAS_NO_EPOCHS = "select to_regproc('initial_revision') is null"
+HAS_INSTALLATION = "select to_regclass('installation') is not null"
 SELECT_RECORDED = "select system_identifier, timeline, database_oid, users_oid from installation"
 RECORD_INSTALLATION = """
     insert into installation (system_identifier, timeline, database_oid, users_oid) values ($1, $2, $3, $4)"""
@@ -98,8 +102,8 @@ async def ensure_epoch(options: ConnectOptions) -> None:
     Called before anything is served or written. Raises EpochError, OSError, TimeoutError or an asyncpg error.
     """
     async with _connected(options) as connection:
-        if await connection.fetchval("select to_regclass('installation')") is None:
-            return  # the schema is older than this table
+        if await connection.fetchval(HAS_NO_EPOCHS):
+            return
         here = await _read_installation(connection)
         if await _read_recorded(connection) == here:
             return
@@ -161,6 +165,8 @@ async def _read_installation(connection: Any) -> Installation:
 
 async def _read_recorded(connection: Any) -> Installation | None:
     """Reads the table as a role that may: the service's own role must not, and the login need not be its owner."""
+    if not await connection.fetchval(HAS_INSTALLATION):
+        return None
     async with connection.transaction():
         await connection.execute(f"set local role {ALL_ROLES[-1]}")
         row = await connection.fetchrow(SELECT_RECORDED)
@@ -188,6 +194,8 @@ async def _compare(connection: Any, recorded: Installation | None, here: Install
 
 async def _begin_epoch(connection: Any, here: Installation, reason: str) -> int:
     try:
+        if not await connection.fetchval(HAS_INSTALLATION):
+            await connection.execute(INSTALLATION_TABLE)
         await connection.execute(RAISE_REVISIONS)
         await connection.fetchval(RAISE_IDS)
         await _record(connection, here)

@@ -106,6 +106,18 @@ async def test_each_part_of_the_installation_counts(
     assert f"a new epoch has begun: {name} was {value}, is " in caplog.text
 
 
+async def test_a_restore_without_the_table_begins_a_new_epoch(filled: ConnectOptions) -> None:
+    """As the tables in a file of 'todo dump' come without it."""
+    await rows(filled, "drop table installation")
+    await ensure_epoch(filled)
+    revision = await assert_new_epoch(filled)
+    await ensure_epoch(filled)
+    assert await revision_of(filled) == revision
+    await rows(filled, "drop table installation")
+    assert await begin_epoch(filled) > revision
+    await assert_passes_isolation_check(filled)
+
+
 @pytest.mark.parametrize("how", ["another database", "the same database"])
 async def test_pg_restore_by_hand_begins_a_new_epoch(
     databases: Databases, filled: ConnectOptions, how: str, tmp_path: Path
@@ -208,13 +220,17 @@ async def test_statements_that_are_prepared_see_the_new_epoch(filled: ConnectOpt
         await database.close()
 
 
-async def test_a_lifted_database_passes_the_isolation_check(filled: ConnectOptions) -> None:
-    await begin_epoch(filled)
-    database = await Database(filled, size=1, timeout=5).open()
+async def assert_passes_isolation_check(options: ConnectOptions) -> None:
+    database = await Database(options, size=1, timeout=5).open()
     try:
         await verify_isolation(database)
     finally:
         await database.close()
+
+
+async def test_a_lifted_database_passes_the_isolation_check(filled: ConnectOptions) -> None:
+    await begin_epoch(filled)
+    await assert_passes_isolation_check(filled)
     forced = "select relname from pg_class where relname = 'users' and not relforcerowsecurity"
     assert await rows(filled, forced) == []
 
