@@ -35,7 +35,9 @@ def wants_total(request: Request, query: PageQuery) -> bool:
 
 
 def etag_of_list(request: Request, revision: int, owner: str, zone: str = "") -> str:
-    return list_etag(revision, owner, request.scope["query_string"], request.app.state.settings.list_shape, zone)
+    settings = request.app.state.settings
+    shape = f"{settings.list_shape} {settings.completed_name}"
+    return list_etag(revision, owner, request.scope["query_string"], shape, zone)
 
 
 async def unchanged_list(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, get_args
 
 import httpx
@@ -25,12 +26,18 @@ def shapes(base: type[RequestModel] = RequestModel) -> set[type[RequestModel]]:
 SHAPES = shapes()
 
 
-@pytest.fixture
-async def lenient(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
-    """Starts the service with both settings, on the same database."""
-    other = create_app(settings.model_copy(update={"list_shape": "envelope", "unknown_fields": "ignore"}))
+@asynccontextmanager
+async def serving(app: FastAPI, settings: Settings, **changed: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Serves the same database with changed settings."""
+    other = create_app(settings.model_copy(update=changed))
     other.state.verifier, other.state.database = app.state.verifier, app.state.database
     async with httpx.AsyncClient(transport=httpx.ASGITransport(other), base_url="http://test") as http:
+        yield http
+
+
+@pytest.fixture
+async def lenient(app: FastAPI, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(app, settings, list_shape="envelope", unknown_fields="ignore") as http:
         yield http
 
 
@@ -173,6 +180,15 @@ async def test_an_etag_does_not_match_another_list_shape_or_service_version(
         assert (await alice.get("/tasks", headers=condition)).status_code == 200
     alice.client = lenient
     assert (await alice.get("/tasks", headers=condition)).status_code == 200
+
+
+async def test_an_etag_does_not_match_other_names_in_a_list(alice: Person, app: FastAPI, settings: Settings) -> None:
+    await alice.add()
+    condition = {"If-None-Match": (await alice.get("/tasks")).headers["etag"]}
+    async with serving(app, settings, completed_name="both") as alice.client:
+        again = await alice.get("/tasks", headers=condition)
+    assert again.status_code == 200
+    assert "is_completed" in again.json()[0]
 
 
 async def test_the_document_has_the_configured_length_of_a_description(settings: Settings) -> None:
