@@ -16,7 +16,7 @@ from app.schemas.transfer import CalendarEntryKind
 from app.services.changes.entities import EXPORTED_ENTITIES
 from app.services.transfer.export_pages import ExportHead, exported_row, read_head, read_page
 from app.services.transfer.formats import csv
-from app.services.transfer.formats.ics_writer import Calendar
+from app.services.transfer.formats.ics.writer import Calendar
 
 PIECE_SECONDS = 0.004  # seconds
 

@@ -14,7 +14,7 @@ import pytest
 from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
 
 from app.services.calendar_feeds import MAX_FEEDS
-from app.services.transfer.formats import ics_vtimezone
+from app.services.transfer.formats.ics import vtimezone
 from tests.support import Person, assert_problem
 
 
@@ -110,14 +110,14 @@ async def test_the_time_zone_of_a_calendar_feed_is_computed_once(
 ) -> None:
     await alice.call("PATCH", "/settings", json={"timezone": "America/St_Johns"})
     url = (await subscribe(alice))["url"]
-    ics_vtimezone.vtimezone_lines.cache_clear()
-    computed, changes = [], ics_vtimezone._changes
+    vtimezone.vtimezone_lines.cache_clear()
+    computed, changes = [], vtimezone._changes
 
     def counted(start: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         computed.append(zone)
         return changes(start, zone)
 
-    monkeypatch.setattr(ics_vtimezone, "_changes", counted)
+    monkeypatch.setattr(vtimezone, "_changes", counted)
     for _ in range(3):
         assert len((await read(client, url)).walk("VTIMEZONE")) == 1
     assert len(computed) == 1

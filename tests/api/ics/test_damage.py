@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import AppError
-from app.services.transfer.formats.ics_reader import IcsFile
+from app.services.transfer.formats.ics.reader import IcsFile
 from app.services.transfer.import_row import RowRefused
 from app.services.transfer.row_validation import RowReader
 

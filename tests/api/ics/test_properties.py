@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.services.transfer.formats.ics_todo import PROPERTY_EFFECTS, Effect, effect_of
+from app.services.transfer.formats.ics.todo import PROPERTY_EFFECTS, Effect, effect_of
 from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
 from tests.support import Person
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.services.transfer.formats import ics_zones
+from app.services.transfer.formats.ics import zones
 from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
 from tests.support import Person
 
@@ -186,16 +186,16 @@ async def test_times_without_a_zone_are_in_the_calendars_zone_else_in_the_owners
 async def test_definitions_beyond_the_limit_are_left_out_and_named(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ics_zones, "ZONE_PROPERTIES_MAX", 500)
-    zones = [NEW_YORK.format(name=f"Z{n}", more="") for n in range(100)]
+    monkeypatch.setattr(zones, "ZONE_PROPERTIES_MAX", 500)
+    definitions = [NEW_YORK.format(name=f"Z{n}", more="") for n in range(100)]
     todos = [todo(f"DUE;TZID=Z{n}:20270715T090000", uid=str(n)) for n in (0, 99)]
-    found = await import_calendar(alice, calendar(*zones, *todos))
+    found = await import_calendar(alice, calendar(*definitions, *todos))
     assert [task["due_date"] for task in found.tasks] == ["2027-07-15T13:00:00Z", "2027-07-15T07:00:00Z"]
     assert [field for field, _ in found.warned] == ["due_date", "VTIMEZONE"]
 
 
 async def test_a_zone_with_too_many_rules_is_not_known(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ics_zones, "ZONE_RULES_MAX", 1)
+    monkeypatch.setattr(zones, "ZONE_RULES_MAX", 1)
     zone = NEW_YORK.format(name="Office", more="")
     found = await import_calendar(alice, calendar(zone, todo("DUE;TZID=Office:20270715T090000")))
     assert (found.task["due_date"], found.warned) == ("2027-07-15T07:00:00Z", [("due_date", "Office")])

@@ -24,7 +24,7 @@ from app.services.transfer.formats.encoding import (
     check_lines,
     open_in_utf8,
 )
-from app.services.transfer.formats.ics_reader import IcsFile
+from app.services.transfer.formats.ics.reader import IcsFile
 from app.services.transfer.formats.json import DocumentRows, find_unknown_names, read_document
 from app.services.transfer.formats.todoist import TodoistReader, is_todoist
 from app.services.transfer.import_row import Deviation, ImportRow, make_warning, warn_of_file

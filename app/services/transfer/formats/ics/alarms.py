@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from app.domain.recurrence import Due
-from app.services.transfer.formats.ics_components import Component, Property
-from app.services.transfer.formats.ics_dates import MomentReader, TodoDates
-from app.services.transfer.formats.ics_text import unescape
-from app.services.transfer.formats.ics_values import (
+from app.services.transfer.formats.ics.components import Component, Property
+from app.services.transfer.formats.ics.dates import MomentReader, TodoDates
+from app.services.transfer.formats.ics.text import unescape
+from app.services.transfer.formats.ics.values import (
     NominalDuration,
     add_duration,
     moment_text,

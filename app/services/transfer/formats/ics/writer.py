@@ -17,8 +17,8 @@ from app.clock import now
 from app.domain.recurrence import Due, Rule, anchored, occurrence_of, parse_rule
 from app.models.task_rows import due_of
 from app.services.transfer.export_pages import parent_source_id_of, series_source_id_of, source_id_of
-from app.services.transfer.formats.ics_text import escape, fold
-from app.services.transfer.formats.ics_vtimezone import vtimezone_lines
+from app.services.transfer.formats.ics.text import escape, fold
+from app.services.transfer.formats.ics.vtimezone import vtimezone_lines
 
 PRODUCT_ID = "-//todo//todo 1//EN"
 ICS_NUMBERS = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}

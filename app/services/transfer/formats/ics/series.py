@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 from app.domain.recurrence import Due, Rule, parse_rule, shifted
 from app.domain.recurrence.days import matching_days
 from app.errors import InvalidRecurrence
-from app.services.transfer.formats.ics_components import Property
-from app.services.transfer.formats.ics_dates import MomentReader, TodoDates, read_dates, spelled_day
-from app.services.transfer.formats.ics_rules import local_day, normalize_rule
-from app.services.transfer.formats.ics_text import split
-from app.services.transfer.formats.ics_values import moment_text, to_instant
+from app.services.transfer.formats.ics.components import Property
+from app.services.transfer.formats.ics.dates import MomentReader, TodoDates, read_dates, spelled_day
+from app.services.transfer.formats.ics.rules import local_day, normalize_rule
+from app.services.transfer.formats.ics.text import split
+from app.services.transfer.formats.ics.values import moment_text, to_instant
 from app.services.transfer.import_row import Deviation, RowWarning
 
 DATES_COUNTED = 1_000  # passed over, of one series

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 from app.domain.recurrence import Due
 from app.domain.recurrence.rule import FIRST_YEAR, LAST_YEAR
-from app.services.transfer.formats.ics_values import parse_moment
+from app.services.transfer.formats.ics.values import parse_moment
 
 COMPLETION_PART = "FROM=COMPLETION"  # written by Tasks.org
 # Parts that say what holds anyhow: the only calendar, and no end.

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator
 from datetime import tzinfo
 
 from app.errors import TooManyRows
-from app.services.transfer.formats.ics_components import Component, ComponentReader
-from app.services.transfer.formats.ics_series import Override, SeriesState
-from app.services.transfer.formats.ics_text import unescape
-from app.services.transfer.formats.ics_todo import CalendarHead, Todo, effect_of, related
-from app.services.transfer.formats.ics_writer import PRODUCT_ID
-from app.services.transfer.formats.ics_zones import ZoneTable
+from app.services.transfer.formats.ics.components import Component, ComponentReader
+from app.services.transfer.formats.ics.series import Override, SeriesState
+from app.services.transfer.formats.ics.text import unescape
+from app.services.transfer.formats.ics.todo import CalendarHead, Todo, effect_of, related
+from app.services.transfer.formats.ics.writer import PRODUCT_ID
+from app.services.transfer.formats.ics.zones import ZoneTable
 from app.services.transfer.import_row import (
     Deviation,
     Fingerprints,

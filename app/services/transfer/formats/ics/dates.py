@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from app.domain.recurrence import Due
 from app.models.types import MAX_YEAR, MIN_YEAR
-from app.services.transfer.formats.ics_components import Property
-from app.services.transfer.formats.ics_values import add_duration, parse_duration, parse_moment
-from app.services.transfer.formats.ics_zones import ZoneTable
+from app.services.transfer.formats.ics.components import Property
+from app.services.transfer.formats.ics.values import add_duration, parse_duration, parse_moment
+from app.services.transfer.formats.ics.zones import ZoneTable
 from app.services.transfer.import_row import Deviation, RowWarning, make_warning
 
 

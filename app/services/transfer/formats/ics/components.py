@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.errors import NESTED_MAX, NestedTooDeep, NotACalendar
-from app.services.transfer.formats.ics_text import unfold
+from app.services.transfer.formats.ics.text import unfold
 
 PROPERTIES_MAX = 1_000  # of one to-do, with its alarms
 _PROPERTY_PATTERN = re.compile(

@@ -16,10 +16,10 @@ from app.domain.recurrence.days import matching_days
 from app.errors import InvalidRecurrence
 from app.models.accounts import known_time_zones
 from app.models.types import MAX_YEAR, MIN_YEAR
-from app.services.transfer.formats.ics_components import Component
-from app.services.transfer.formats.ics_rules import normalize_rule
-from app.services.transfer.formats.ics_text import split
-from app.services.transfer.formats.ics_values import parse_moment
+from app.services.transfer.formats.ics.components import Component
+from app.services.transfer.formats.ics.rules import normalize_rule
+from app.services.transfer.formats.ics.text import split
+from app.services.transfer.formats.ics.values import parse_moment
 from app.services.transfer.formats.zone_names import ZONE_NAME_MAX, FoundZone, clean_zone_name, find_zone_name
 
 ZONE_PROPERTIES_MAX = 50_000  # of all definitions of a file that are kept

@@ -17,14 +17,14 @@ from app.domain.recurrence import Due
 from app.errors import Invalid
 from app.models.task_fields import DESCRIPTION_MAX, TAGS_MAX
 from app.models.types import RAW_FACTOR
-from app.services.transfer.formats.ics_alarms import AlarmReader
-from app.services.transfer.formats.ics_components import PROPERTIES_MAX, Component, Property
-from app.services.transfer.formats.ics_dates import MomentReader, Notes, TodoDates, read_dates, spelled_day
-from app.services.transfer.formats.ics_rules import COMPLETION_PART, local_day, rule_parts
-from app.services.transfer.formats.ics_series import Override, SeriesState, read_series, series_fields
-from app.services.transfer.formats.ics_text import split, unescape
-from app.services.transfer.formats.ics_values import moment_text
-from app.services.transfer.formats.ics_zones import ZoneTable
+from app.services.transfer.formats.ics.alarms import AlarmReader
+from app.services.transfer.formats.ics.components import PROPERTIES_MAX, Component, Property
+from app.services.transfer.formats.ics.dates import MomentReader, Notes, TodoDates, read_dates, spelled_day
+from app.services.transfer.formats.ics.rules import COMPLETION_PART, local_day, rule_parts
+from app.services.transfer.formats.ics.series import Override, SeriesState, read_series, series_fields
+from app.services.transfer.formats.ics.text import split, unescape
+from app.services.transfer.formats.ics.values import moment_text
+from app.services.transfer.formats.ics.zones import ZoneTable
 from app.services.transfer.import_row import Deviation, LoadedRow
 
 TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is noticed

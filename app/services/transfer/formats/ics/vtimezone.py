@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from app.services.transfer.formats.ics_text import escape
+from app.services.transfer.formats.ics.text import escape
 
 YEARS_AHEAD = 10  # for which the changes of the offset are written
 ZONES_CACHED = 1_000  # more than there are zones; each takes 2 KB
