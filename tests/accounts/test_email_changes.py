@@ -47,6 +47,7 @@ async def test_a_new_email_replaces_the_old_one_when_its_mailbox_confirms_it(bob
     assert mail["To"] == new
     token = token_in(mail, "email")
     assert f"https://app.example/confirm?token={token}" in text_of(mail)
+    assert "If it was not you, do not confirm it" in text_of(mail)  # else the sender gets this e-mail
     bob.email = new
     assert_problem(await bob.login(), 401, "login_failed")
     before = datetime.now(UTC)

@@ -52,7 +52,7 @@ def confirm_email(settings: Settings, token: str) -> Text:
         instructions = f"Within a day send this token to POST {url}:\n\n{token}"
     return "Confirm your new e-mail address", (
         f"Someone, hopefully you, wants to use this address for an account.\n\n{instructions}\n\n"
-        "If it was not you, you need not do anything.\n"
+        "If it was not you, do not confirm it: the account belongs to someone else.\n"
     )
 
 
