@@ -204,6 +204,6 @@ def test_every_optional_field_without_null_reads_it_as_its_default() -> None:
             yield from below(each)
 
     kept = {model.__name__ for model in below(RequestModel) if model.KEEPS_NULL}
-    kept.remove("Snooze")  # exactly one of two fields
+    kept -= {"Snooze", "TaskConditions"}  # exactly one of two fields; a bulk write must not become wider
     assert all(name.startswith("Update") or name.endswith("Update") for name in kept)
     assert {"TaskUpdate", "ProjectUpdate", "ViewUpdate", "WebhookUpdate", "AccountUpdate"} <= kept

@@ -75,7 +75,7 @@ class LoggedInUser:
     def begin(self, operation: str) -> dict[str, str]:
         """Creates a user, or an account where a login is needed, and returns the ids of its rows."""
         self.survey.sign_in = None
-        ids = dict.fromkeys(("conversation_id", "session_id", "token_id", "revision"), "1")
+        ids = dict.fromkeys(("conversation_id", "session_id", "token_id", "revision", "resource"), "1")
         ids |= {"user_id": "me", "name": "home", "version": "1"}
         if "/api/auth/" in operation:
             self.survey.sign_in = self.log_in

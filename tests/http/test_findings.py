@@ -299,8 +299,8 @@ async def test_warnings_of_an_import_have_the_same_words(alice: Person) -> None:
     assert report["created"]["tasks"] == report["warned"] == 1
     assert {each["field"].partition(".")[0] for each in report["warnings"]} == fields.keys()
     for each in report["warnings"]:
-        assert INTERNALS.search(each["msg"]) is None, each
-        assert each["msg"].endswith("."), each
+        assert INTERNALS.search(each["message"]) is None, each
+        assert each["message"].endswith("."), each
 
 
 async def test_findings_of_quick_add_have_the_same_words(alice: Person) -> None:
