@@ -207,7 +207,7 @@ def test_a_deleted_task_is_restored_from_the_trash(window: Window) -> None:
     window.shows()
     window.go("#/trash")
     window.shows("Buy milk")
-    assert window.page.run("document.querySelector('.trashed .meta').innerText.startsWith('Deleted ')")
+    window.page.wait("document.querySelector('.trashed .meta')?.innerText.startsWith('Deleted ')")
     window.page.click(".restore")
     window.shows()
     window.go("#/all")
