@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -40,7 +39,11 @@ class Cursor(NamedTuple):
 
 def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
     """Raises InvalidCursor for anything ``Cursor.encode`` did not write for this sort and order."""
-    cursor = _read_cursor(text)
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = Cursor(*json.loads(raw.decode()))
+    except (binascii.Error, ValueError, TypeError, RecursionError):
+        raise InvalidCursor(loc=("query", "cursor")) from None
     valid = (
         (cursor.sort, cursor.order) == (sort, order)
         and type(cursor.backward) is int
@@ -53,22 +56,6 @@ def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
     if not valid:
         raise InvalidCursor(loc=("query", "cursor"))
     return cursor._replace(backward=bool(cursor.backward))
-
-
-def revision_of_cursor(text: str) -> int:
-    """Returns the revision in a cursor of any list; 0 for what is no cursor."""
-    with suppress(InvalidCursor):
-        revision = _read_cursor(text).revision
-        return revision if type(revision) is int else 0
-    return 0
-
-
-def _read_cursor(text: str) -> Cursor:
-    try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return Cursor(*json.loads(raw.decode()))
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise InvalidCursor(loc=("query", "cursor")) from None
 
 
 @dataclass(frozen=True, slots=True)

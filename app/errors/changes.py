@@ -1,13 +1,22 @@
 """Errors of changes, event streams and webhooks."""
 
+from typing import Any
+
 from app.errors.kinds import AppError, Conflict, ErrorKind, NotFound
 
 
 class ChangesGone(AppError):
-    """Also for a cursor, and for a revision from before a restore, below the new epoch or above what is there."""
+    """Also for a cursor, and for a revision from before a restore, below the new epoch or above the owner's.
+
+    ``ahead`` is the client's revision if it is above the owner's, else 0.
+    """
 
     kind, code = ErrorKind.GONE, "changes_gone"
     message = "Changes since that revision are no longer kept: list again, and continue from its X-Revision."
+
+    def __init__(self, message: str | None = None, *, ahead: int = 0, **options: Any) -> None:
+        super().__init__(message, **options)
+        self.ahead = ahead
 
 
 class TooManyStreams(AppError):

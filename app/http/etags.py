@@ -9,7 +9,7 @@ from app.errors import NoEntityTag
 from app.models.types import MAX_ID
 from app.version import VERSION
 
-SHOWN_REVISION = "shown_revision"  # in a request's scope: the owner, and a revision that the client has seen
+AHEAD_KEY = "ahead"  # in a request's scope: the owner, and a revision of the client that is above the owner's
 # A proxy that compresses a response changes its tag: nginx, Cloudflare and HAProxy make it weak, Apache appends -gzip
 # or ;gzip, Caddy the coding, Jetty --gzip. The tag names the same version as before, so all of that is dropped.
 _ETAG_PATTERN = re.compile(
@@ -43,8 +43,7 @@ def expected_versions(if_match: str | None) -> list[int] | None:
         return None
     if not (found := _ETAG_PATTERN.findall(if_match)):
         raise NoEntityTag(loc=("header", "If-Match"))
-    numbers = [int(tag) for tag in found if tag.isascii() and tag.isdigit() and len(tag) <= 19]
-    return [number for number in numbers if number <= MAX_ID]
+    return [number for tag in found if (number := _read_number(tag)) is not None]
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:
@@ -62,14 +61,14 @@ def note_list_etag(request: Request, owner: str, if_none_match: str, *, etag: st
     ``etag`` is the present one. Only a tag of the same list counts, which differs from it in the revision alone: this
     service has made it, for this owner.
     """
-    digest = etag.rpartition("-")[2]
-    for tag in if_none_match.split(","):
-        shown, _, rest = tag.strip().removeprefix("W/").removeprefix('"').partition("-")
-        if rest == digest and (number := parse_revision(shown)) > revision:
-            request.scope[SHOWN_REVISION] = owner, number
+    digest = etag.rpartition("-")[2].removesuffix('"')
+    for tag in _ETAG_PATTERN.findall(if_none_match):
+        shown, _, rest = tag.partition("-")
+        if rest == digest and (_read_number(shown) or 0) > revision:
+            request.scope[AHEAD_KEY] = owner, int(shown)
 
 
-def parse_revision(text: str) -> int:
-    """Returns the revision that ``text`` spells; 0 for none."""
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0
-    return number if number <= MAX_ID else 0
+def _read_number(text: str) -> int | None:
+    """Returns the version or revision that ``text`` spells."""
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else None
+    return None if number is None or number > MAX_ID else number

@@ -24,15 +24,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
-from app.errors import AppError, Contention, ErrorKind
+from app.errors import ChangesGone, Contention
 from app.errors.findings import FINDING_NAME_MAX, locate_errors
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
-from app.http.etags import SHOWN_REVISION, parse_revision
+from app.http.etags import AHEAD_KEY
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
 from app.http.link_header import MAX_CACHED_QUERY_BYTES
 from app.jobs.owner_epochs import begin_owner_epoch
-from app.pagination import revision_of_cursor
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
@@ -92,32 +91,18 @@ class DirectRoute(APIRoute):
             except BaseException as error:
                 if session := request.scope.get("session"):
                     await session.rollback()
-                if isinstance(error, AppError) and "owner" in values:
-                    _note_position(request, values["owner"], error)
-                    await _follow_up(request)
+                if isinstance(error, ChangesGone) and error.ahead:
+                    await begin_owner_epoch(request.app.state.database, values["owner"], error.ahead)
                 if idempotent and (refusal := await idempotent.refuse(error)):
                     return refusal
                 raise
             if session := request.scope.get("session"):
                 await session.commit()
-            await _follow_up(request)
+            if AHEAD_KEY in request.scope:  # the list is right, and the client was ahead of it
+                await begin_owner_epoch(request.app.state.database, *request.scope[AHEAD_KEY])
             return response
 
         return handler
-
-
-def _note_position(request: Request, owner: str, error: AppError) -> None:
-    """Notes the position of a request that cannot continue from there: it may be from before a restore."""
-    if error.kind is ErrorKind.GONE:
-        headers, query = request.headers, request.query_params
-        shown = max(parse_revision(text) for text in (headers.get("last-event-id", ""), query.get("since", "")))
-        request.scope[SHOWN_REVISION] = owner, max(shown, revision_of_cursor(query.get("cursor", "")))
-
-
-async def _follow_up(request: Request) -> None:
-    """Begins a new epoch of the owner if the request has shown a later revision. No transaction may be open."""
-    if SHOWN_REVISION in request.scope:
-        await begin_owner_epoch(request.app.state.database, *request.scope[SHOWN_REVISION])
 
 
 class SmallBodyRoute(DirectRoute):

@@ -157,8 +157,9 @@ class Hub:
         try:
             async with self._reading, self._database.transaction(owner, read_only=True) as session:
                 return await list_changes(session, owner, since=position, limit=limit)
-        except ChangesGone:
-            await begin_owner_epoch(self._database, owner, position)
+        except ChangesGone as error:
+            if error.ahead:
+                await begin_owner_epoch(self._database, owner, error.ahead)
             raise
 
     @contextmanager

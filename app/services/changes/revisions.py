@@ -28,7 +28,9 @@ class RevisionRange(NamedTuple):
 
         One above the range is from before the database was restored from a backup.
         """
-        if not self.pruned <= revision <= self.current:
+        if revision > self.current:
+            raise ChangesGone(ahead=revision)
+        if revision < self.pruned:
             raise ChangesGone
 
 
@@ -39,7 +41,9 @@ async def require_same_epoch(session: Session, owner: str, revision: int, *, cur
     """
     if 0 <= current - revision < EPOCH_GAP:
         return
-    if revision > current or revision < (await get_revision_range(session, owner)).pruned:
+    if revision > current:
+        raise ChangesGone(CURSOR_GONE, ahead=revision)
+    if revision < (await get_revision_range(session, owner)).pruned:
         raise ChangesGone(CURSOR_GONE)
 
 
