@@ -88,7 +88,7 @@ class EpochError(ValueError):
 
 
 class Installation(NamedTuple):
-    """Where the data is; None for what the login may not read."""
+    """The place of the data; None for what the login may not read."""
 
     system_identifier: int | None
     timeline: int | None
