@@ -61,6 +61,7 @@ async def test_a_user_logs_in(ann: Visitor, name: str) -> None:
 async def test_signup_is_an_alias_of_register(client: httpx.AsyncClient) -> None:
     visitor = Visitor(client)
     visitor.take(await client.post("/api/auth/signup", json={"email": visitor.email, "password": PASSWORD}), 201)
+    assert await visitor.is_in()
 
 
 @pytest.mark.parametrize(

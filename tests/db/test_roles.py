@@ -76,9 +76,10 @@ async def test_the_eraser_role_can_delete_the_rows_of_one_user_from_every_table(
     others = ["alembic_version", "installation", "login_attempts", "rate_limits"]
     tables = [row[0] for row in await connection.fetch(USER_TABLES, others)]
     await connection.execute("set local role todo_eraser; set local app.user_id = 'anybody'")
+    assert {"users", "tasks", "accounts"} <= set(tables)
     for table in tables:
         column = "id" if table == "users" else "user_id"
-        await connection.execute(f"delete from {table} where {column} = 'anybody'")
+        assert await connection.execute(f"delete from {table} where {column} = 'anybody'") == "DELETE 0"
 
 
 async def test_the_eraser_role_can_delete_from_tables_created_later(connection: Any) -> None:

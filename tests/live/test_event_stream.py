@@ -117,6 +117,8 @@ async def test_an_idle_stream_sends_heartbeats(here: Person) -> None:
         async for line in stream.lines:
             if line == ":":
                 break
+        else:
+            pytest.fail("the stream ended without a heartbeat")
 
 
 async def test_head_of_a_stream_returns_at_once(here: Person) -> None:
