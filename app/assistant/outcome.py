@@ -1,4 +1,4 @@
-"""How a message ended, as the user reads it: an empty, cut or refused answer says so, and what was done before it."""
+"""The outcome of a message, as the user reads it: an empty, cut or refused answer says so, and what was done before."""
 
 from typing import Any
 

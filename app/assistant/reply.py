@@ -10,7 +10,7 @@ UNSTORABLE_CHARACTERS = re.compile("[\0\ud800-\udfff]")
 
 
 class Finish(StrEnum):
-    """Why the model stopped: by itself, at its limit of tokens, or because of a filter of its provider."""
+    """The reason for which the model stopped: by itself, at its limit of tokens, or by a filter of its provider."""
 
     STOP = "stop"
     LENGTH = "length"

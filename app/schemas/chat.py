@@ -26,7 +26,7 @@ class ChatRequest(RequestModel):
 
 
 class ChatOutcome(StrEnum):
-    """How the message ended."""
+    """The way in which the answer to a message ended."""
 
     ANSWERED = "answered"
     EMPTY = "empty"

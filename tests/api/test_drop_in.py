@@ -1,4 +1,4 @@
-"""What existing front-ends send and read under other names: docs/drop-in.md."""
+"""Names other than those of this service, which existing front-ends send and read: docs/drop-in.md."""
 
 import json
 from typing import Any

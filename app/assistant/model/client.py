@@ -42,7 +42,7 @@ TextCallback = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What the endpoint has refused so far: the name of the limit of tokens, and parameters to leave out."""
+    """The request that the endpoint takes: the name of its limit of tokens, and the parameters that it has refused."""
 
     limit_name: str
     omitted: frozenset[str] = frozenset()
