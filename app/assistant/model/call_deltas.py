@@ -130,11 +130,8 @@ class CallDeltas:
 
 def _repeats(call: PartialCall, part: PartialCall) -> bool:
     """Returns whether ``part`` is the whole call once more, which some servers send at the end."""
-    return (
-        bool(part.id)
-        and call.complete
-        and (call.id, call.name, call.text, call.value) == (part.id, part.name, part.text, part.value)
-    )
+    same = (call.id, call.name, call.text, call.value) == (part.id, part.name, part.text, part.value)
+    return same and bool(part.id) and call.complete
 
 
 def finish_calls(calls: list[PartialCall], *, cut: bool) -> list[ToolCallRequest]:
