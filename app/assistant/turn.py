@@ -89,8 +89,8 @@ class Turn:
         self.asking = sent
         emit = None if self.emit is None else self._emit_text
         reply: Reply = await self.model.ask(self.messages, offered_tools(), may_call=may_call, emit=emit)
-        received = estimate_tokens([reply.text, [plain_value(call.arguments) for call in reply.calls]])
-        self.used += reply.tokens if isinstance(reply.tokens, int) and reply.tokens > 0 else sent + received
+        received = [reply.text, [plain_value(call.arguments) for call in reply.calls]]
+        self.used += reply.tokens or sent + estimate_tokens(received)
         self.asking = 0
         return reply
 
