@@ -114,18 +114,17 @@ class ReplyReader:
     def _read_message(self, message: dict[str, Any]) -> str:
         """Reads a whole message. After deltas it is the same reply once more, and may have more text."""
         shown, self._reply.refusal = self._text, ""
-        self._thoughts = ThoughtFilter()
-        text = self._read_content(message)[: self._longest]
-        self._text = plain_text(self._thoughts.feed(text) + self._thoughts.end())
-        self._thoughts = ThoughtFilter()
+        thoughts, self._thoughts = ThoughtFilter(), ThoughtFilter()
+        text = thoughts.feed(self._read_content(message)[: self._longest])
+        whole = plain_text(text + thoughts.end())
         calls = read_call_parts(message.get("tool_calls") or _legacy_call(message))
         if sum(call.size for call in calls) > self._longest:
             raise InvalidReply("longer than the requested limit")
         self._whole_calls = calls or self._whole_calls or (None if self._deltas.calls else [])
         self._keep_returned(message, lambda _, new: new)
         self._complete = True
-        if not self._text.startswith(shown):
-            self._text = shown
+        if whole.startswith(shown):
+            self._text = whole
         return self._text[len(shown) :]
 
     def _read_content(self, message: dict[str, Any]) -> str:
