@@ -11,7 +11,6 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,7 +21,6 @@ from app.assistant.model.endpoint_errors import EndpointError, InvalidReply, err
 from app.assistant.model.failures import error_for_user, is_filtered
 from app.assistant.model.reply_reader import RETURNED_FIELDS, ReplyReader
 from app.assistant.reply import Finish, Reply
-from app.clock import now
 from app.config import Settings
 from app.errors import ModelFailed, ModelTimeout
 from app.json_codec import encode
@@ -74,7 +72,7 @@ class Model:
             log.warning("the model responded with status %s: %s", error.status or 200, self._line(error, messages))
             if is_filtered(error):
                 return Reply(finish=Finish.FILTER)
-            raise error_for_user(error, _retry_seconds(error.retry_after)) from None
+            raise error_for_user(error) from None
         except httpx2.TimeoutException:
             log.warning("the model did not respond in time")
             raise ModelTimeout from None
@@ -179,15 +177,3 @@ def _names(error: EndpointError, parameter: str) -> bool:
     ending = "(?:ing)?" if parameter == "stream" else ""
     word = rf"(?<![a-z_]){parameter}{ending}(?![a-z_])"
     return error.parameter == parameter or re.search(word, error.message.lower()) is not None
-
-
-def _retry_seconds(header: str) -> float:
-    """Reads Retry-After, seconds or a date; returns 0 for anything else."""
-    try:
-        return float(header)
-    except ValueError:
-        pass
-    try:
-        return (parsedate_to_datetime(header) - now()).total_seconds()
-    except (ValueError, TypeError):
-        return 0

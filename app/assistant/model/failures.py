@@ -2,8 +2,10 @@
 
 import math
 import re
+from email.utils import parsedate_to_datetime
 
 from app.assistant.model.endpoint_errors import EndpointError
+from app.clock import now
 from app.errors import AppError, ModelBusy, ModelFailed, ModelTimeout
 
 MODEL_RETRY_AFTER, LONGEST_RETRY = 5, 300  # seconds
@@ -37,7 +39,7 @@ def is_filtered(error: EndpointError) -> bool:
     return _FILTER_WORDS.search(f"{error.code} {error.message}") is not None
 
 
-def error_for_user(error: EndpointError, retry_seconds: float) -> AppError:
+def error_for_user(error: EndpointError) -> AppError:
     """Returns the application error; its details are in the log."""
     status, words = error.status, f"{error.code} {error.message}"
     if status in TIMEOUT_STATUSES:
@@ -47,10 +49,22 @@ def error_for_user(error: EndpointError, retry_seconds: float) -> AppError:
     if status == 402 or "insufficient_quota" in words:
         return ModelFailed(CREDIT_TEXT)
     if status in BUSY_STATUSES or (status in (None, 500, 502) and _BUSY_WORDS.search(words)):
-        seconds = math.ceil(min(retry_seconds, LONGEST_RETRY)) if retry_seconds > 0 else MODEL_RETRY_AFTER
-        return ModelBusy(retry_after=seconds)
+        seconds = _retry_seconds(error.retry_after)
+        return ModelBusy(retry_after=math.ceil(min(seconds, LONGEST_RETRY)) if seconds > 0 else MODEL_RETRY_AFTER)
     if status == 413 or _TOO_LONG_WORDS.search(words):
         return ModelFailed(TOO_LONG_TEXT)
     if _NO_TOOLS_WORDS.search(words):
         return ModelFailed(NO_TOOLS_TEXT)
     return ModelFailed(UNKNOWN_MODEL_TEXT) if status == 404 else ModelFailed()
+
+
+def _retry_seconds(header: str) -> float:
+    """Reads Retry-After, seconds or a date; returns 0 for anything else."""
+    try:
+        return float(header)
+    except ValueError:
+        pass
+    try:
+        return (parsedate_to_datetime(header) - now()).total_seconds()
+    except (ValueError, TypeError):
+        return 0
