@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, Field
 
-from app.assistant.tools.tool import Id, Tool, ToolContext
+from app.assistant.tools.tool import Id, Tool, ToolContext, changed_values
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.types import RequestModel
 from app.schemas.projects import ProjectQuery
@@ -23,9 +23,7 @@ class UpdateProject(ProjectUpdate):
 
     @property
     def change(self) -> ProjectUpdate:
-        names = self.model_fields_set - {"project_id", "clear"}
-        cleared: dict[str, Any] = {} if self.clear is MISSING else dict.fromkeys(self.clear)
-        return ProjectUpdate.model_construct(None, **{**cleared, **{name: getattr(self, name) for name in names}})
+        return ProjectUpdate.model_construct(None, **changed_values(self))
 
 
 class DeleteProject(RequestModel):

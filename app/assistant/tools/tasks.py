@@ -13,6 +13,7 @@ from app.assistant.tools.tool import (
     Tool,
     ToolContext,
     ToolLimit,
+    changed_values,
 )
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
@@ -67,9 +68,7 @@ class UpdateTask(TaskUpdate):
 
     @property
     def change(self) -> TaskUpdate:
-        names = self.model_fields_set - {"task_id", "clear"}
-        cleared: dict[str, Any] = {} if self.clear is MISSING else dict.fromkeys(self.clear)
-        return TaskUpdate.model_construct(None, **{**cleared, **{name: getattr(self, name) for name in names}})
+        return TaskUpdate.model_construct(None, **changed_values(self))
 
 
 class CompleteTask(TaskId):

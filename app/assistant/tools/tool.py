@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, Field, StrictInt
+from pydantic import MISSING, BaseModel, Field, StrictInt
 
 from app.db.session import Session
 from app.models.types import MAX_ID, RequestModel
@@ -73,6 +73,14 @@ class Tool:
 
     def output_schema(self) -> dict[str, Any]:
         return plain_schema(self.result.model_json_schema(mode="serialization"), accepts_null=True)
+
+
+def changed_values(arguments: Any) -> dict[str, Any]:
+    """Returns the fields that an update sets: those sent, and null for each in ``clear``."""
+    cleared: dict[str, Any] = {} if arguments.clear is MISSING else dict.fromkeys(arguments.clear)
+    return cleared | {
+        name: getattr(arguments, name) for name in arguments.model_fields_set - arguments.ABOUT - {"clear"}
+    }
 
 
 def plain_schema(schema: dict[str, Any], *, accepts_null: bool) -> dict[str, Any]:
