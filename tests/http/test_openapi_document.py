@@ -155,6 +155,14 @@ def test_every_example_is_valid_for_its_schema(document: Json) -> None:
     assert document["components"]["schemas"]["TaskUpdate"]["examples"][0]["due_date"] is None
 
 
+def test_the_examples_of_one_service_are_not_those_of_another(tmp_path: Path) -> None:
+    """COMPLETED_NAME=both adds a name to them."""
+    settings = Settings(_env_file=None, data_dir=tmp_path, jwt_secret=SECRET)
+    for name in ("both", "completed"):
+        schemas = create_app(settings.model_copy(update={"completed_name": name})).openapi()["components"]["schemas"]
+        assert ("is_completed" in schemas["TaskRead"]["examples"][0]) == (name == "both")
+
+
 def test_instants_and_large_integers_have_a_format(document: Json) -> None:
     schemas = document["components"]["schemas"]
     for name, schema in schemas.items():

@@ -1,6 +1,7 @@
 """Corrections to the schemas of the OpenAPI document, where FastAPI and Pydantic leave them incomplete."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,7 +25,7 @@ def _examples(base: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
     for model in base.__subclasses__():
         extra = model.model_config.get("json_schema_extra")
         if model.__module__.startswith("app.") and isinstance(extra, dict) and isinstance(extra.get("examples"), list):
-            yield model.__name__, list(extra["examples"])  # type: ignore[arg-type]
+            yield model.__name__, deepcopy(extra["examples"])  # type: ignore[arg-type]
         yield from _examples(model)
 
 
