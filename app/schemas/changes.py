@@ -114,20 +114,11 @@ class MessageChange(EntityChange):
     data: MessageRead
 
 
-CHANGE_SHAPES: tuple[type[EntityChange], ...] = (
-    TaskChange,
-    ProjectChange,
-    CommentChange,
-    ViewChange,
-    ConversationChange,
-    MessageChange,
-)
+AnyChange = TaskChange | ProjectChange | CommentChange | ViewChange | ConversationChange | MessageChange
+CHANGE_SHAPES: tuple[type[EntityChange], ...] = get_args(AnyChange)
 ChangeRead = TypeAliasType(
     "ChangeRead",
-    Annotated[
-        TaskChange | ProjectChange | CommentChange | ViewChange | ConversationChange | MessageChange,
-        Field(discriminator="entity", description="One entity after one write."),
-    ],
+    Annotated[AnyChange, Field(discriminator="entity", description="One entity after one write.")],
 )
 # What webhooks subscribe to, and the names of events in a stream.
 EVENT_NAMES = tuple(
