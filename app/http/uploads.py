@@ -10,7 +10,7 @@ from starlette.requests import Request
 from app.errors import BodyTooLarge, IdempotencyKeyInvalid, UnsupportedMediaType
 from app.http.body import check_content_length
 from app.http.idempotency import KEY_PATTERN
-from app.temporary_files import refusals_named, temporary_file
+from app.services.transfer.temporary_files import refusals_named, temporary_file
 
 THREAD_WRITE_BYTES = 1_048_576
 UPLOAD_CHARSETS = {"", "utf-8", "utf8", "utf-16", "utf-16le", "utf-16be"}  # UTF-16 needs its mark

@@ -30,7 +30,7 @@ LEVELS: list[set[str]] = [
     {"services"},
     {"schemas"},
     {"auth", "db", "domain", "pagination"},
-    {"models", "net", "observability", "json_codec", "temporary_files"},
+    {"models", "net", "observability", "json_codec"},
     {"errors", "config", "clock", "version"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

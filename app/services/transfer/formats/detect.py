@@ -28,7 +28,7 @@ from app.services.transfer.formats.ics.reader import IcsFile
 from app.services.transfer.formats.json import DocumentRows, find_unknown_names, read_document
 from app.services.transfer.formats.todoist import TodoistReader, is_todoist
 from app.services.transfer.import_row import Deviation, ImportRow, make_warning, warn_of_file
-from app.temporary_files import refusals_named
+from app.services.transfer.temporary_files import refusals_named
 
 csv.field_size_limit(TEXT_LINE_MAX)
 HEADER_LINES_MAX = 20  # the header is after blank lines

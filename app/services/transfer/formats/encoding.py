@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from app.errors import MalformedBody
-from app.temporary_files import refusals_named, temporary_file
+from app.services.transfer.temporary_files import refusals_named, temporary_file
 
 TEXT_CHUNK = 65_536
 TEXT_LINE_MAX = 1_000_000  # bytes of a line, and characters of a row of several lines: like the largest row of JSON

@@ -1,4 +1,4 @@
-"""What the operating system refuses while an upload is kept: a named error for the client, the folder in the log."""
+"""Uploads that the operating system lets nobody keep: a named error for the client, the folder in the log."""
 
 import errno
 import logging
@@ -15,6 +15,7 @@ import pytest
 from tests.api.test_transfer import CSV, counts, imported
 from tests.support import Person, assert_problem
 
+LOGGER_NAME = "app.services.transfer.temporary_files"
 FILE = "title\r\n" + "Buy milk and bread\r\n" * 2_000
 UTF16_FILE = FILE.encode("utf-16")
 
@@ -25,7 +26,7 @@ async def assert_refused(person: Person, caplog: pytest.LogCaptureFixture, statu
         with caplog.at_level(logging.ERROR):
             answer = await person.call("POST", "/import", content=body, headers=CSV)
         assert_problem(answer, status, code)
-        (line,) = [record.getMessage() for record in caplog.records if record.name == "app.temporary_files"]
+        (line,) = [record.getMessage() for record in caplog.records if record.name == LOGGER_NAME]
         assert reason in line
         assert str(tempfile.tempdir or tempfile.gettempdir()) in line
     assert (await person.get("/tasks")).json() == []
@@ -69,7 +70,7 @@ async def test_a_missing_folder_is_a_named_error(
 async def test_a_full_disk_is_a_named_error(
     alice: Person, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was written is refused again when the file is closed."""
+    """The disk refuses again what was written when the file is closed."""
     monkeypatch.setattr(tempfile, "TemporaryFile", partial(Path.open, Path("/dev/full"), "w+b"))
     await assert_refused(alice, caplog, 507, "storage_full", "No space left")
 
