@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from app.config import Settings
-from app.errors.settings import URL_SCHEMES
+from app.config.rules import URL_SCHEMES
 
 # Every other parameter in the query is for another driver (channel_binding, connect_timeout, pgbouncer, schema ...):
 # asyncpg would send it to the server as a setting and fail.

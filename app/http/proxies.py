@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.errors.settings import PREFIX_PATTERN
+from app.config.rules import PREFIX_PATTERN
 from app.net.addresses import unmap_address
 
 PREFIX_HEADER = b"x-forwarded-prefix"

@@ -1,6 +1,6 @@
 """Settings: invalid ones are refused, and .env.example and docs/settings.md match the code.
 
-``python -m tests.docs.test_settings`` writes both from app/config.py.
+``python -m tests.docs.test_settings`` writes both from app/config/.
 """
 
 import inspect
@@ -55,7 +55,7 @@ def env_example() -> str:
 
 
 def readers() -> dict[str, list[str]]:
-    """Returns the files of app/ that read each setting; none when only a property of Settings in app/config.py does."""
+    """Returns the files of app/ that read each setting; none when only a property of Settings in app/config/ does."""
     found: dict[str, list[str]] = {name: [] for name in Settings.model_fields}
     for file in sorted((ROOT / "app").rglob("*.py")):
         for name in sorted(set(re.findall(r"settings\.(\w+)", file.read_text())) & found.keys()):
@@ -70,7 +70,7 @@ def settings_table() -> str:
         for name in names:
             field = Settings.model_fields[name]
             value = f"`{default(field)}`" if default(field) else ""
-            read_by = ", ".join(f"`{file}`" for file in files[name] or ["config.py"])
+            read_by = ", ".join(f"`{file}`" for file in files[name] or ["config/__init__.py"])
             text += f"| `{name.upper()}` | {value} | {field.description} | {read_by} |\n"
     return text + "\n"
 

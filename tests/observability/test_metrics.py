@@ -390,6 +390,6 @@ def test_opentelemetry_is_off_by_default_and_names_the_missing_extra(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not create_app(settings)._native_telemetry.enabled()
-    monkeypatch.setattr("app.errors.settings.find_spec", lambda _: None)
+    monkeypatch.setattr("app.config.rules.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install 'todo\[otel\]'"):
         Settings(_env_file=None, otel=True)

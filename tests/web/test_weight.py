@@ -118,7 +118,7 @@ def test_files_are_cached_for_a_year_only_under_their_version(address: str) -> N
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert f"/app/{web_client.CLIENT_VERSION}/{name}" in page.text or not name.endswith((".js", ".css"))
     assert httpx.get(f"{address}/app/0/main.js").headers["cache-control"] == "no-cache"
-    for name in ("index.html", "vendor/NOTICE", "../config.py", "%2e%2e/%2e%2e/config.py", "nope.js", ""):
+    for name in ("index.html", "vendor/NOTICE", "../main.py", "%2e%2e/%2e%2e/main.py", "nope.js", ""):
         assert_problem(httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}"), 404)
 
 

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.errors.settings import (
+from app.config.rules import (
     URL_BEGINNINGS,
     check_beginning,
     check_proxies,
