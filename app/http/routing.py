@@ -30,13 +30,12 @@ from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.etags import AHEAD_KEY
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
-from app.http.link_header import MAX_CACHED_QUERY_BYTES
 from app.jobs.owner_epochs import begin_owner_epoch
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
 Endpoint = Callable[..., Awaitable[Response]]
-MAX_CACHED_QUERIES = 1024
+MAX_CACHED_QUERIES, MAX_CACHED_QUERY_BYTES = 1024, 256
 IGNORED_FIELDS_KEY, IGNORED_FIELDS_MAX = "ignored_fields", 20  # in the scope; names in a response
 
 

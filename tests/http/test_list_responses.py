@@ -11,8 +11,8 @@ from fastapi import FastAPI, Request
 
 from app.config import Settings
 from app.http import etags
-from app.http.link_header import MAX_CACHED_QUERY_BYTES, _without_paging, link_header
-from app.http.routing import DirectRoute, _body
+from app.http.list_responses import _without_paging, link_header
+from app.http.routing import MAX_CACHED_QUERY_BYTES, DirectRoute, _body
 from app.main import ROUTERS, create_app
 from app.models.types import RequestModel
 from app.pagination import Page
