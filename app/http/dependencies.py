@@ -223,9 +223,11 @@ def _parse_row_id(value: Any, absent: type[NotFound]) -> int:
     raise absent
 
 
-def _row_id(example: int, absent: type[NotFound]) -> tuple[BeforeValidator, WithJsonSchema]:
+def _row_id(description: str, example: int, absent: type[NotFound]) -> tuple[Any, ...]:
+    """Returns the annotations of a parameter that is the id of a row."""
     schema = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID, "examples": [example]}
-    return BeforeValidator(partial(_parse_row_id, absent=absent)), WithJsonSchema(schema)
+    parser = BeforeValidator(partial(_parse_row_id, absent=absent))
+    return Path(description=description), parser, WithJsonSchema(schema)
 
 
 def _parse_session_id(value: str) -> str:
@@ -234,20 +236,20 @@ def _parse_session_id(value: str) -> str:
     return value
 
 
-TaskId = Annotated[int, Path(description="Id of the task."), *_row_id(7, TaskNotFound)]
-ProjectId = Annotated[int, Path(description="Id of the project."), *_row_id(3, ProjectNotFound)]
-CommentId = Annotated[int, Path(description="Id of the comment."), *_row_id(3, CommentNotFound)]
-ViewId = Annotated[int, Path(description="Id of the view."), *_row_id(2, ViewNotFound)]
+TaskId = Annotated[int, *_row_id("Id of the task.", 7, TaskNotFound)]
+ProjectId = Annotated[int, *_row_id("Id of the project.", 3, ProjectNotFound)]
+CommentId = Annotated[int, *_row_id("Id of the comment.", 3, CommentNotFound)]
+ViewId = Annotated[int, *_row_id("Id of the view.", 2, ViewNotFound)]
 TagName = Annotated[
     str,
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
     cleaned(TAG_MAX),
 ]
-Revision = Annotated[int, Path(description="The revision of a write."), *_row_id(42, ChangeNotFound)]
-WebhookId = Annotated[int, Path(description="Id of the webhook."), *_row_id(3, WebhookNotFound)]
-FeedId = Annotated[int, Path(description="Id of the calendar feed."), *_row_id(3, CalendarNotFound)]
-ConversationId = Annotated[int, Path(description="Id of the conversation."), *_row_id(3, ConversationNotFound)]
-TokenId = Annotated[int, Path(description="Id of the API token."), *_row_id(3, ApiTokenNotFound)]
+Revision = Annotated[int, *_row_id("The revision of a write.", 42, ChangeNotFound)]
+WebhookId = Annotated[int, *_row_id("Id of the webhook.", 3, WebhookNotFound)]
+FeedId = Annotated[int, *_row_id("Id of the calendar feed.", 3, CalendarNotFound)]
+ConversationId = Annotated[int, *_row_id("Id of the conversation.", 3, ConversationNotFound)]
+TokenId = Annotated[int, *_row_id("Id of the API token.", 3, ApiTokenNotFound)]
 SessionId = Annotated[
     str,
     Path(description="Id of the session.", json_schema_extra={"minLength": 1, "maxLength": SESSION_ID_MAX}),
