@@ -14,7 +14,7 @@ import pytest
 
 import app.commands
 import app.main  # noqa: F401 - with both, every module that defines an error is imported
-from app.errors import AppError, RefusalReason
+from app.errors import AppError
 from app.errors.findings import EXPECTED_VALUES, OTHER_SENTENCES, UNEXPLAINED_ERROR
 from app.http.problems import HTTP_ERROR_CODES, STATUS_BY_KIND, STATUS_TITLES
 from app.models.task_aliases import BODY_ALIASES, PAGE_ALIASES, SORT_ALIASES
@@ -97,13 +97,7 @@ def round_trips_table() -> str:
     return text
 
 
-def refusals_table() -> str:
-    text = "| `reason` | What to do |\n|---|---|\n"
-    return text + "".join(f"| `{reason}` | {reason.remedy} |\n" for reason in RefusalReason)
-
-
 TABLES: list[Any] = [
-    ("accounts.md", "refusals", refusals_table),
     ("errors.md", "errors", errors_table),
     ("errors.md", "findings", findings_table),
     ("drop-in.md", "aliases", aliases_table),

@@ -1,10 +1,12 @@
-"""Why a request was refused: the operator's log has the reason, the response does not."""
+"""Reasons for which requests are refused: the operator's log has them, the response does not."""
 
 import json
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,7 +21,8 @@ from app.auth.jwks import JwksCache
 from app.auth.opaque_tokens import new_api_token
 from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
-from app.errors import RefusalReason
+from app.errors import RefusalReason, Unavailable
+from app.http.problems import problem_from_error
 from app.main import create_app
 from app.net.mail import describe_mail_error
 from app.observability import refusals
@@ -29,6 +32,7 @@ from tests.accounts.support import Visitor
 from tests.auth.test_jwks import Issuer, issuer  # noqa: F401 - the fixture
 from tests.support import SECRET
 
+PAGE = (Path(__file__).parents[2] / "docs/accounts.md").read_text()
 ISSUER_NAME, AUDIENCE = "https://issuer.test", "tasks"
 METRICS_TOKEN = "a-token-of-prometheus"
 KEY, STRANGE_KEY = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -295,7 +299,9 @@ async def test_other_refusals_are_lines_with_their_reason(scene: Scene, reason: 
 
 def test_every_reason_is_tried_and_has_a_remedy() -> None:
     assert {str(reason) for reason in RefusalReason} == {*REASONS_OF_TOKENS, *REASONS_OF_REQUESTS}
-    assert all(reason.remedy.endswith(".") for reason in RefusalReason)
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE.partition("| `reason` | What to do |\n")[2], re.MULTILINE)
+    assert [reason for reason, _ in rows] == list(RefusalReason)
+    assert all(remedy.endswith(".") for _, remedy in rows)
 
 
 async def test_mcp_logs_why_it_answers_401(scene: Scene) -> None:
@@ -429,9 +435,6 @@ async def test_a_refused_url_and_a_refused_host_are_named(scene: Scene) -> None:
 
 
 async def test_a_failing_database_is_named(scene: Scene) -> None:
-    from app.errors import Unavailable
-    from app.http.problems import problem_from_error
-
     error = Unavailable()
     error.__cause__ = ConnectionRefusedError("port 5432 is closed")
     problem_from_error(error)
