@@ -82,6 +82,7 @@ class TokenVerifier:
         Raises TokenExpired for a token that is otherwise valid, TokenInvalid for any other cause, and KeysUnavailable
         if the issuer's keys cannot be fetched, each with its RefusalReason and a description of the token for the log.
         """
+        check_form(token)
         try:
             return await self._verify(token)
         except AppError as error:
@@ -89,7 +90,6 @@ class TokenVerifier:
             raise
 
     async def _verify(self, token: str) -> Identity:
-        check_form(token)
         signed = _read_header(token)
         key = await self._key(signed.algorithm, signed.kid)
         try:
@@ -182,12 +182,10 @@ def check_form(token: str) -> None:
 
 
 def describe_token(token: str) -> dict[str, object]:
-    """Returns what a log line may have of a refused token: alg, kid, iss and aud, which anybody may have written.
+    """Returns what a log line may have of a refused JWT: alg, kid, iss and aud, which anybody may have written.
 
     Never the token, its signature or what it says about the user.
     """
-    if len(token) > MAX_TOKEN or _COMPACT_JWS.fullmatch(token) is None:
-        return {}
     header, claims = (_peek(part) for part in token.split(".")[:2])
     return {"iss": claims.get("iss"), "aud": claims.get("aud"), "alg": header.get("alg"), "kid": header.get("kid")}
 
