@@ -43,6 +43,7 @@ from app.services.users import get_revision, get_timezone, lock_or_create_owner,
 IMPORT_BATCH = 1000
 NO_ZONE = "UTC"
 EntityItem = tuple[str, ImportRow]
+_unpack_row = msgspec.json.Decoder(LoadedRow).decode  # made once: a deferred row holds only its text
 TOO_LONG_CHAIN = "It waits for itself, or for too long a chain of rows: it was left out."
 
 
@@ -268,7 +269,7 @@ def _pack_items(items: list[ImportRow]) -> None:
     """Replaces deferred rows by their JSON text: as objects 190,000 to-dos take 1 GB."""
     for item in items:
         with suppress(AppError):  # raised again when the row is read
-            item.load = partial(msgspec.json.decode, msgspec.json.encode(item.load()), type=LoadedRow)
+            item.load = partial(_unpack_row, msgspec.json.encode(item.load()))
 
 
 def _load_item(item: ImportRow) -> LoadedRow:
