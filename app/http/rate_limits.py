@@ -108,10 +108,8 @@ class Limits:
 
     def consume_address(self, scope: RequestScope) -> None:
         """Counts a request without a valid token, once, by IP address. Raises RateLimited."""
-        if self.addresses is None or LIMIT_HEADERS_KEY in scope:
-            return
-        if client := scope.get("client"):
-            self.addresses.consume(scope, cached_network_of(client[0]))
+        if LIMIT_HEADERS_KEY not in scope:
+            _consume_network(self.addresses, scope)
 
     def refuse_busy_address(self, scope: RequestScope) -> None:
         """Refuses an IP address that has used up its quota, before a lookup. Raises RateLimited."""
@@ -119,8 +117,7 @@ class Limits:
 
     def consume_guess(self, scope: RequestScope) -> None:
         """Counts a wrong token of /metrics by IP address. Raises RateLimited."""
-        if self.guesses is not None and (client := scope.get("client")):
-            self.guesses.consume(scope, cached_network_of(client[0]))
+        _consume_network(self.guesses, scope)
 
     def refuse_guesses(self, scope: RequestScope) -> None:
         """Refuses an IP address that has sent too many wrong tokens, also a right one. Raises RateLimited."""
@@ -131,6 +128,11 @@ class Limits:
         quota = self.shared_quotas[kind]
         if quota.amount and self.counts is not None:
             _record_quota(scope, quota, quota.policy, *await self.counts.consume(quota, subject))
+
+
+def _consume_network(limiter: Limiter | None, scope: RequestScope) -> None:
+    if limiter is not None and (client := scope.get("client")):
+        limiter.consume(scope, cached_network_of(client[0]))
 
 
 def _refuse_used_up(limiter: Limiter | None, scope: RequestScope) -> None:

@@ -145,8 +145,8 @@ def _translate(data: dict[str, Any]) -> dict[str, Any]:
     """Returns ``data`` with the values of flags and pages as those of the parameters that they are aliases of."""
     translated = {**data, **{alias: _status(alias, data[alias]) for alias in FLAG_ALIASES & data.keys()}}
     if "page" in data:
-        limit = next((data[name] for name in ("limit", *SENT_NAMES["limit"]) if name in data), LIMIT_DEFAULT)
-        translated["page"] = _offset("page", data["page"], limit)
+        limit = next((data[name] for name in ("limit", *SENT_NAMES["limit"]) if name in data), None)
+        translated["page"] = _offset(data["page"], limit)
     return translated
 
 
@@ -157,10 +157,10 @@ def _status(alias: str, value: Any) -> TaskStatusFilter:
         raise field_error(alias, "bool_parsing", "Expected true or false.") from None
 
 
-def _offset(alias: str, value: Any, limit: Any) -> int:
-    """Returns the first row of a page. A wrong ``limit`` counts as the default: it is reported itself."""
+def _offset(page: Any, limit: Any) -> int:
+    """Returns the first row of a page. No ``limit`` and a wrong one, which is reported itself, count as the default."""
     rows = int(limit) if is_digits(limit) and 1 <= int(limit) <= LIMIT_MAX else LIMIT_DEFAULT
     last = OFFSET_MAX // rows + 1
-    if not is_digits(value) or not 1 <= int(value) <= last:
-        raise field_error(alias, "page", "Expected a whole number from 1 to {last}.", last=last)
-    return (int(value) - 1) * rows
+    if not is_digits(page) or not 1 <= int(page) <= last:
+        raise field_error("page", "page", "Expected a whole number from 1 to {last}.", last=last)
+    return (int(page) - 1) * rows

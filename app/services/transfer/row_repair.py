@@ -34,8 +34,8 @@ DATE_FIELDS = frozenset(
     {"due_date", "anchor_date", "completed_at", "created_at", "updated_at", "deleted_at", "archived_at"}
 )
 STAMP_FIELDS = DATE_FIELDS - {"due_date", "anchor_date"}
-
-
+TEXT_FIELDS = frozenset({"title", "description", "name", "body"})
+EMPTY_FIELD_VALUES: tuple[Any, ...] = ("", [], {})
 _LOCAL_UNTIL = re.compile(r"(?<=UNTIL=)[0-9]{8}T[0-9]{6}(?=;|$)")
 
 
@@ -46,22 +46,23 @@ class Repaired(NamedTuple):
     warnings: tuple[RowWarning, ...] = ()
 
 
+class TableFields(NamedTuple):
+    """The names of fields in the rows of a table: ``read_only`` are ignored, ``required`` the row consists of."""
+
+    known: Collection[str]
+    read_only: frozenset[str]
+    required: frozenset[str]
+
+
 class RowRepair:
-    """The repair of one row. ``known`` are the names of fields, ``required`` those that the row consists of."""
+    """The repair of one row of the table that has the fields of ``table``."""
 
     def __init__(
-        self,
-        loaded: LoadedRow,
-        *,
-        known: Collection[str],
-        required: frozenset[str],
-        now: datetime,
-        zone: ZoneInfo,
-        description_max: int,
+        self, loaded: LoadedRow, table: TableFields, *, now: datetime, zone: ZoneInfo, description_max: int
     ) -> None:
-        self._now, self._zone, self._required = now, zone, required
-        self._limits = {"title": TITLE_MAX, "description": description_max, "body": BODY_MAX}
-        self._limits["name"] = VIEW_NAME_MAX if "parameters" in required else PROJECT_NAME_MAX
+        self._now, self._zone, self._description_max = now, zone, description_max
+        known, read_only, required = table
+        self._required = required
         self._given = loaded.fields
         self._repaired: set[str] = set()
         self._warnings = [*loaded.warnings]
@@ -69,7 +70,9 @@ class RowRepair:
         self._fields = {
             name: value
             for name, value in loaded.fields.items()
-            if value is not None and (name in self._limits or name in required or value not in ("", [], {}))
+            if value is not None
+            and name not in read_only
+            and (name in TEXT_FIELDS or name in required or value not in EMPTY_FIELD_VALUES)
         }
         for name in [name for name in self._fields if name not in known]:
             self._leave_out(name, "There is no such field here")
@@ -116,10 +119,15 @@ class RowRepair:
             return self._recurrence(value)
         if name == "title" and error["type"] in TOO_LONG:
             return self._title(value)
-        if name in self._limits:
-            return _text(name, value, self._limits[name], error["type"])
+        if name in TEXT_FIELDS:
+            return _text(name, value, self._text_max(name), error["type"])
         reader = FIELD_REPAIRS.get(name)
         return reader(value) if reader else None
+
+    def _text_max(self, name: str) -> int:
+        if name == "name":
+            return VIEW_NAME_MAX if "parameters" in self._required else PROJECT_NAME_MAX
+        return {"title": TITLE_MAX, "description": self._description_max, "body": BODY_MAX}[name]
 
     def _leave_out(self, name: str, reason: str) -> None:
         del self._fields[name]

@@ -16,15 +16,18 @@ from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.import_row import LoadedRow, RowRefused, ValidRow
-from app.services.transfer.row_repair import RowRepair
+from app.services.transfer.row_repair import RowRepair, TableFields
 
 # Columns that a file holds as the table does. References are looked up when the row is written.
 TASK_FIELDS = set(TASKS.c.keys()) - {"project_id", "parent_id"}
 LISTED_ERRORS = 20  # errors of one row
 ROW_SHAPES = {name: entity.imported for name, entity in IMPORTED_ENTITIES.items() if entity.imported}
-KNOWN_FIELDS = {name: shape.model_fields.keys() | shape.READ_ONLY for name, shape in ROW_SHAPES.items()}
-REQUIRED_FIELDS = {
-    name: frozenset(field for field, info in shape.model_fields.items() if info.is_required())
+TABLE_FIELDS = {
+    name: TableFields(
+        known=frozenset(shape.model_fields),
+        read_only=shape.READ_ONLY,
+        required=frozenset(field for field, info in shape.model_fields.items() if info.is_required()),
+    )
     for name, shape in ROW_SHAPES.items()
 }
 
@@ -46,8 +49,7 @@ class RowReader:
 
     def read_loaded(self, name: str, loaded: LoadedRow) -> ValidRow:
         """Returns the columns of a row of a file and its warnings. Raises RowRefused."""
-        known, required = KNOWN_FIELDS[name], REQUIRED_FIELDS[name]
-        repair = RowRepair(loaded, known=known, required=required, now=self._now, zone=self._zone, **self._context)
+        repair = RowRepair(loaded, TABLE_FIELDS[name], now=self._now, zone=self._zone, **self._context)
         return repair.run(partial(self.read, name))
 
     def read(self, name: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -93,9 +95,11 @@ class RowReader:
 
     def _json_value(self, value: Any) -> Any:
         """Returns a date as text; a local time is one in the owner's zone."""
+        if not isinstance(value, date):
+            return value
         if isinstance(value, datetime) and value.tzinfo is None:
             value = value.replace(tzinfo=self._zone).astimezone(UTC)
-        return value.isoformat() if isinstance(value, date) else value
+        return value.isoformat()
 
     def _reminder(self, reminder: str) -> str:
         if reminder.endswith("Z") or "P" in reminder:

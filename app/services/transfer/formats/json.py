@@ -199,6 +199,8 @@ def _with_valid_ids(fields: dict[str, Any]) -> tuple[dict[str, Any], list[RowWar
     """Returns the fields without ids, source ids and positions of a wrong type, and warnings of these."""
     wrong = [name for name in ID_FIELDS if not _is_id(fields.get(name))]
     wrong += [name for name in ("source_id", "position") if not isinstance(fields.get(name), str | None)]
+    if not wrong:
+        return fields, []
     message = "An id is a whole number or text, a position text: it was left out."
     warnings = [make_warning(name, message, fields[name]) for name in wrong]
     return {name: value for name, value in fields.items() if name not in wrong}, warnings
