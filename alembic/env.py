@@ -14,4 +14,5 @@ else:
     )
 
 with context.begin_transaction():
+    context.execute("set local lock_timeout = '10s'")
     context.run_migrations()

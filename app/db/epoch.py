@@ -9,6 +9,7 @@ The table ``installation`` holds the server, database and table that the data wa
 data was restored, copied or moved. Nothing inside a database tells when the disk below it was put back.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from app.db.connection_options import ConnectOptions
-from app.db.migrations import ALL_ROLES, MIGRATION_LOCK
+from app.db.migrations import ALL_ROLES, LOCK_POLL_SECONDS, MIGRATION_LOCK
 from app.models.sql_functions import INITIAL_REVISION
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,9 @@ async def _connected(options: ConnectOptions) -> AsyncIterator[Any]:
 
 
 async def _lock(connection: Any) -> None:
-    await connection.execute("select pg_advisory_xact_lock($1)", MIGRATION_LOCK)
+    while not await connection.fetchval("select pg_try_advisory_xact_lock($1)", MIGRATION_LOCK):
+        await connection.execute("rollback and chain")  # a migration may wait for older snapshots to be gone
+        await asyncio.sleep(LOCK_POLL_SECONDS)
     await connection.execute("set local lock_timeout = '10s'")
 
 

@@ -4,13 +4,15 @@ Alembic is loaded only if there is something to migrate: with its dependencies (
 and 50 ms at start, which every process would pay to find that its database is up to date.
 """
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 
 import asyncpg
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.connection_options import ConnectOptions
@@ -19,6 +21,7 @@ APP_FOLDER = Path(__file__).resolve().parents[1]
 # A wheel has them inside the package; a source tree has them at its root, where Alembic's own command finds them.
 MIGRATIONS_FOLDER = packaged if (packaged := APP_FOLDER / "_alembic").is_dir() else APP_FOLDER.parent / "alembic"
 MIGRATION_LOCK = 7_305_612_884  # any number, the same in every version of this service
+LOCK_POLL_SECONDS = 0.1
 ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # so that a DBA has to create roles only once
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
 # Since PostgreSQL 16 a membership may lack the right to SET ROLE: the creator of a role gets such a membership.
@@ -103,7 +106,8 @@ async def migrate_to(options: ConnectOptions, revision: str) -> None:
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
-        async with engine.connect() as connection:
+        async with engine.connect() as lock, engine.connect() as connection:
+            await _take_lock(lock)
             await connection.run_sync(_run_alembic, revision)
     except DBAPIError as error:
         # SQLAlchemy's message contains the statement; the driver's message is one line.
@@ -113,22 +117,32 @@ async def migrate_to(options: ConnectOptions, revision: str) -> None:
         await engine.dispose()
 
 
+async def _take_lock(connection: AsyncConnection) -> None:
+    """Waits for the lock of migrations, and holds it while the transaction of ``connection`` is open.
+
+    Bound to a transaction, so it also works through a transaction pooler and ends with it: a transaction of its own, as
+    a migration may end its transactions. Polls, without an open transaction in between: one that waited in a
+    statement would have a snapshot, and an index that is created concurrently waits for older ones.
+    """
+    while not await connection.scalar(text("select pg_try_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK}):
+        await connection.rollback()
+        await asyncio.sleep(LOCK_POLL_SECONDS)
+    await connection.execute(text("set local idle_in_transaction_session_timeout = 0"))
+
+
 def _run_alembic(connection: Connection, revision: str) -> None:
     from alembic.config import Config
 
     from alembic import command
 
-    with connection.begin():
-        # Bound to the transaction, so it also works through a transaction pooler and ends with it.
-        connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        connection.execute(text("set local lock_timeout = '10s'"))
-        config = Config(attributes={"connection": connection})
-        # % begins an interpolation.
-        config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
-        if found := _revision(connection):
-            require_known(found)
-        down = revision == "base" or revision.startswith("-")
-        (command.downgrade if down else command.upgrade)(config, revision)
+    config = Config(attributes={"connection": connection})
+    # % begins an interpolation.
+    config.set_main_option("script_location", str(MIGRATIONS_FOLDER).replace("%", "%%"))
+    if found := _revision(connection):
+        require_known(found)
+    connection.rollback()  # env.py begins the transaction of the migrations
+    down = revision == "base" or revision.startswith("-")
+    (command.downgrade if down else command.upgrade)(config, revision)
 
 
 def _revision(connection: Connection) -> str | None:
@@ -166,8 +180,13 @@ def roles_script(*names: str) -> str:
 
 def run_script(sql: str) -> None:
     """Runs several statements as one simple query, for migrations (SQLAlchemy's driver prepares one at a time)."""
+    run_on_driver(lambda driver: driver.execute(sql))
+
+
+def run_on_driver(work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:
+    """Runs ``work`` of a migration on the driver's own connection."""
     from alembic import op
 
     connection = op.get_bind().connection.dbapi_connection
     assert connection is not None
-    connection.run_async(lambda driver: driver.execute(sql))
+    connection.run_async(work)

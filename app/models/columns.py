@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Table, text
+from sqlalchemy import BigInteger, Column, Date, DateTime, Identity, Index, Table, Text, text
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
@@ -23,6 +23,20 @@ OLD_ROW_DEFAULTS: dict[str, Any] = {
 def identity() -> Any:
     """Returns an id column that the database fills in."""
     return Col(sa_column=Column("id", BigInteger, Identity(always=True), primary_key=True))
+
+
+def uid_column() -> Any:
+    """Returns the column of an id that a client may choose. The default is for processes that do not know the column.
+
+    Ordered by bytes: two texts are equal only if they are the same.
+    """
+    default = text("(gen_random_uuid())::text")
+    return Col(sa_column=Column("uid", Text(collation="C"), nullable=False, server_default=default))
+
+
+def uid_key(table: str) -> Index:
+    """Returns the index that makes a uid unique among its owner's rows, those in the trash included."""
+    return Index(f"{table}_uid_key", "user_id", "uid", unique=True)
 
 
 def nullable_instant() -> Any:

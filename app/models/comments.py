@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import ChangeReader, identity, nullable_instant, table_of, written_at
+from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
 from app.models.types import IgnoresReadOnlyFields, Instant, Int64, visible
 
 BODY_MAX = 5000
@@ -33,6 +33,7 @@ class Comment(SQLModel, table=True):
             ["user_id", "task_id"], ["tasks.user_id", "tasks.id"], name="comments_task_id_fkey", ondelete="CASCADE"
         ),
         CheckConstraint(f"char_length(body) between 1 and {BODY_MAX}", name="comments_body_check"),
+        uid_key("comments"),
         Index("comments_by_task", "user_id", "task_id", "id"),
         Index(
             "comments_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
@@ -43,6 +44,7 @@ class Comment(SQLModel, table=True):
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     id: int = identity()
+    uid: str = uid_column()
     task_id: int = Col(sa_type=BigInteger)
     body: str = Col(sa_type=Text)
     source_id: str | None = Col(default=None, sa_type=Text)

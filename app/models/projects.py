@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import ChangeReader, identity, nullable_instant, table_of, written_at
+from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
 from app.models.types import IgnoresReadOnlyFields, Instant, Int64, UpdateModel, visible
 
 PROJECT_NAME_MAX = 100
@@ -35,6 +35,7 @@ class Project(SQLModel, table=True):
         ForeignKeyConstraint(["user_id"], ["users.id"], name="projects_user_id_fkey"),
         CheckConstraint(f"char_length(name) between 1 and {PROJECT_NAME_MAX}", name="projects_name_check"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="projects_color_check"),
+        uid_key("projects"),
         Index("projects_by_position", "user_id", "position", "id"),
         Index(
             "projects_name_key",
@@ -51,6 +52,7 @@ class Project(SQLModel, table=True):
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     id: int = identity()
+    uid: str = uid_column()
     name: str = Col(sa_type=Text)
     color: str | None = Col(default=None, sa_type=Text)
     moved_to: str | None = Col(default=None, sa_type=Text(collation="C"))

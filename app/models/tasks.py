@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import identity, nullable_instant, table_of, written_at
+from app.models.columns import identity, nullable_instant, table_of, uid_column, uid_key, written_at
 from app.models.task_aliases import BODY_ALIASES, READ_ONLY_ALIASES, resolve_aliases
 from app.models.task_fields import (
     TAGS_MAX,
@@ -80,6 +80,7 @@ class Task(SQLModel, table=True):
         ),
         ForeignKeyConstraint(["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="tasks_parent_id_fkey"),
         ForeignKeyConstraint(["user_id", "series_id"], ["tasks.user_id", "tasks.id"], name="tasks_series_id_fkey"),
+        uid_key("tasks"),
         # One index for each sort order. A page is a range of one: (sort key, id) after the cursor.
         Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=WHERE_LIVE),
         Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=WHERE_LIVE),
@@ -107,6 +108,7 @@ class Task(SQLModel, table=True):
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     id: int = identity()
+    uid: str = uid_column()
     title: str = Col(sa_type=Text)
     description: str | None = Col(default=None, sa_type=Text)
     completed: bool = Col(sa_column_kwargs={"server_default": text("false")})

@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     PlainSerializer,
+    StrictStr,
     WithJsonSchema,
     model_validator,
 )
@@ -196,6 +197,24 @@ def _integral(value: Any) -> Any:
 # The bounds come before the validator: after it the OpenAPI document would have "ge" and "le".
 RowId = Annotated[
     int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
+]
+UID_PATTERN = r"[A-Za-z0-9._~:@+=,;()!*$&{}-]{1,255}"
+_UID_TEXT = re.compile(UID_PATTERN)
+
+
+def parse_uid(value: str) -> str:
+    if _UID_TEXT.fullmatch(value) is None:
+        raise PydanticCustomError("uid", "A uid has 1 to 255 letters, digits or characters of ._~:@+=,;()!*$&{{}}-.")
+    return value
+
+
+# An id that a client chooses. Text, also where it looks like a number.
+Uid = Annotated[
+    StrictStr,
+    AfterValidator(parse_uid),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{UID_PATTERN}$", "examples": ["01941f29-7c00-7aaa-8aaa-aaaaaaaaaaaa"]}
+    ),
 ]
 LocationPart = TypeAliasType("LocationPart", str | int)  # of the ``loc`` of an error: a name or an index
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
-from app.models.columns import ChangeReader, identity, nullable_instant, table_of, written_at
+from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
 from app.models.types import Instant, Int64
 
 VIEW_NAME_MAX = 100
@@ -23,12 +23,14 @@ class View(SQLModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], name="views_user_id_fkey"),
         CheckConstraint(f"char_length(name) between 1 and {VIEW_NAME_MAX}", name="views_name_check"),
+        uid_key("views"),
         Index("views_name_key", "user_id", "name", unique=True, postgresql_where=text("deleted_at is null")),
         Index("views_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     id: int = identity()
+    uid: str = uid_column()
     name: str = Col(sa_type=Text)
     parameters: dict[str, Any] = Col(sa_column=Column("parameters", JSONB, nullable=False))
     version: int = Col(sa_type=BigInteger)

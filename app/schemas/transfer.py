@@ -11,7 +11,7 @@ from app.models.comments import BODY_MAX
 from app.models.projects import PROJECT_NAME_MAX
 from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom
 from app.models.tasks import TaskCreate
-from app.models.types import DateOrInstant, IgnoresReadOnlyFields, LocationPart, RequestModel, cleaned, visible
+from app.models.types import DateOrInstant, IgnoresReadOnlyFields, LocationPart, RequestModel, Uid, cleaned, visible
 from app.models.views import VIEW_NAME_MAX as VIEW_NAME_MAX
 from app.schemas.queries import QueryFlag
 from app.schemas.task_query import TaskFilter
@@ -65,6 +65,7 @@ class TaskImport(TaskCreate):
         {"id", "user_id", "version", "position", "remind_at", "project_id", "parent_id", "series_id", "source_id"}
     )
 
+    uid: Uid | None = None
     recurrence: Annotated[StrictStr, Field(max_length=RECURRENCE_MAX)] | None = None
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
     occurrences_done: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0
@@ -80,6 +81,7 @@ class ProjectImport(IgnoresReadOnlyFields):
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "position", "source_id"})
 
+    uid: Uid | None = None
     name: Annotated[StrictStr, visible(PROJECT_NAME_MAX), Field(min_length=1, max_length=PROJECT_NAME_MAX)]
     color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")] | None = None
     archived_at: ImportedInstant | None = None
@@ -93,6 +95,7 @@ class CommentImport(IgnoresReadOnlyFields):
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "task_id", "source_id"})
 
+    uid: Uid | None = None
     body: Annotated[StrictStr, cleaned(BODY_MAX), Field(min_length=1, max_length=BODY_MAX)]
     created_at: ImportedInstant | None = None
     updated_at: ImportedInstant | None = None
@@ -104,6 +107,7 @@ class ViewImport(IgnoresReadOnlyFields):
 
     READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version"})
 
+    uid: Uid | None = None
     name: Annotated[StrictStr, visible(VIEW_NAME_MAX), Field(min_length=1, max_length=VIEW_NAME_MAX)]
     parameters: TaskFilter
     created_at: ImportedInstant | None = None

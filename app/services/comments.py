@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Text, bindparam, exists, insert, select, true
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
+from app.db.uuid7 import new_uuid7
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
 from app.models.comments import COMMENTS, CommentBody, CommentRow
@@ -62,8 +63,10 @@ SELECT_COMMENTS = CompiledStatement(
 SELECT_COMMENT = CompiledStatement(select(*COMMENT_COLUMNS).where(*IS_COMMENT))
 INSERT_COMMENT = recorded_comment(
     insert(COMMENTS).from_select(
-        ["user_id", "task_id", "body", "version"],
-        select(TASKS.c.user_id, TASKS.c.id, COMMENT_BODY, NEXT_REVISION).where(*OWN_TASK, NOT_DELETED),
+        ["user_id", "uid", "task_id", "body", "version"],
+        select(TASKS.c.user_id, bindparam("uid", type_=Text), TASKS.c.id, COMMENT_BODY, NEXT_REVISION).where(
+            *OWN_TASK, NOT_DELETED
+        ),
         include_defaults=False,
     ),
     "created",
@@ -100,7 +103,11 @@ async def get_comment(session: Session, owner: str, task_id: int, comment_id: in
 
 async def create_comment(session: Session, owner: str, task_id: int, comment: CommentBody) -> CommentRow:
     """Creates a comment. Raises TaskNotFound, also for a task in the trash."""
-    row = (await session.exec(INSERT_COMMENT, {"owner": owner, "task_id": task_id, "body": comment.body})).first()
+    row = (
+        await session.exec(
+            INSERT_COMMENT, {"owner": owner, "uid": new_uuid7(), "task_id": task_id, "body": comment.body}
+        )
+    ).first()
     if row is None:
         raise TaskNotFound
     return CommentRow(*row)

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, null, se
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
+from app.db.uuid7 import new_uuid7
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
@@ -35,10 +36,14 @@ def _recorded_project(write: Any, action: str) -> CompiledStatement:
 SELECT_PROJECT = CompiledStatement(select(*(PROJECTS.c[name] for name in PROJECT_FIELDS)).where(*IS_PROJECT))
 INSERT_PROJECT = _recorded_project(
     insert(PROJECTS).from_select(
-        ["user_id", "name", "color", "version"],
-        select(OWNER, bindparam("name", type_=Text), bindparam("color", type_=Text), NEXT_REVISION).where(
-            has_room(PROJECT_ENTITY)
-        ),
+        ["user_id", "uid", "name", "color", "version"],
+        select(
+            OWNER,
+            bindparam("uid", type_=Text),
+            bindparam("name", type_=Text),
+            bindparam("color", type_=Text),
+            NEXT_REVISION,
+        ).where(has_room(PROJECT_ENTITY)),
         include_defaults=False,
     ),
     "created",
@@ -89,7 +94,11 @@ async def create_project(session: Session, owner: str, project: ProjectCreate) -
 
 async def insert_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Returns the new project. The owner must be locked. Raises ProjectNameTaken and TooManyProjects."""
-    row = (await session.exec(INSERT_PROJECT, {"owner": owner, "name": project.name, "color": project.color})).first()
+    row = (
+        await session.exec(
+            INSERT_PROJECT, {"owner": owner, "uid": new_uuid7(), "name": project.name, "color": project.color}
+        )
+    ).first()
     if row is None:
         raise TooManyProjects
     return ProjectRow(*row)

@@ -55,7 +55,7 @@ class Undoable(NamedTuple):
 
 def _undoable(entity: Entity) -> Undoable:
     table = entity.table
-    not_content = MANAGED_COLUMNS | {"created_at", "updated_at"}
+    not_content = MANAGED_COLUMNS | {"uid", "created_at", "updated_at"}
     content = [c.name for c in table.c if c.computed is None and c.name not in not_content]
     before = (
         select(CHANGES.c.entity_id, CHANGES.c.data)

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
+from app.db.uuid7 import new_uuid7
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import OutdatedView, TooManyViews, VersionConflict, ViewNotFound
 from app.models.views import VIEWS, ViewRow
@@ -36,7 +37,10 @@ SELECT_VIEWS = CompiledStatement(
 )
 SELECT_VIEW = CompiledStatement(select(*VIEW_COLUMNS).where(*IS_VIEW))
 INSERT_VIEW = recorded_view(
-    insert(VIEWS).values(user_id=OWNER, name=VIEW_NAME, parameters=VIEW_PARAMETERS, version=NEXT_REVISION), "created"
+    insert(VIEWS).values(
+        user_id=OWNER, uid=bindparam("uid"), name=VIEW_NAME, parameters=VIEW_PARAMETERS, version=NEXT_REVISION
+    ),
+    "created",
 )
 
 
@@ -71,7 +75,7 @@ async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     if await find_room(session, owner, VIEW_ENTITY) <= 0:
         raise TooManyViews
-    values = {"owner": owner, "name": view.name, "parameters": _stored(view.parameters)}
+    values = {"owner": owner, "uid": new_uuid7(), "name": view.name, "parameters": _stored(view.parameters)}
     return ViewRow(*(await session.exec(INSERT_VIEW, values)).one())
 
 

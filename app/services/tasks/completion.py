@@ -16,6 +16,7 @@ from sqlalchemy import case, func, insert, literal_column, select, true, update
 from app.db.changes import CURRENT_REVISION, OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
+from app.db.uuid7 import new_uuid7
 from app.domain.recurrence import Due
 from app.errors import NotRecurring
 from app.models.task_rows import due_of
@@ -51,12 +52,13 @@ REOPEN_TASKS = joined_write(
     update(TASKS).where(*OWN_TASKS, NOT_DELETED, TASKS.c.completed), "reopened", **completion_values(False)
 )
 _COPIED_COLUMNS = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
-_occurrences = table_of_rows(frozenset({"due_on", "due_at"}))
+_occurrences = table_of_rows(frozenset({"uid", "due_on", "due_at"}))
 KEEP_OCCURRENCES = recorded_task_write(
     insert(TASKS).from_select(
-        [*_COPIED_COLUMNS, "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
+        [*_COPIED_COLUMNS, "uid", "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
         select(
             *(TASKS.c[name] for name in _COPIED_COLUMNS),
+            _occurrences.c.uid,
             true(),
             func.now(),
             _occurrences.c.due_on,
@@ -193,5 +195,5 @@ async def skip_task(session: Session, owner: str, task_id: int, *, versions: lis
 
 async def _keep_occurrences(session: Session, owner: str, due: dict[int, Due | None]) -> None:
     """Keeps the occurrences, in this order, as completed tasks with the ``due`` dates that their series had."""
-    rows = [{"id": task_id, **as_json_values(due_columns(date))} for task_id, date in due.items()]
+    rows = [{"id": task_id, "uid": new_uuid7(), **as_json_values(due_columns(date))} for task_id, date in due.items()]
     await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows, "ids": list(due)})

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, case, func, insert, null
 from app.db.changes import NEXT_REVISION, OWNER, TAKE_NEXT_REVISION
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
+from app.db.uuid7 import new_uuid7
 from app.errors import OtherProject, TaskNotFound, TooManyTags
 from app.models.task_fields import TAGS_MAX, RecurrenceFrom
 from app.models.task_rows import due_of, task_row
@@ -55,6 +56,7 @@ def create_statement(more: frozenset[str]) -> CompiledStatement:
         values["remind_at"] = remind_at(deleted_at=None, **known)
     statement = insert(TASKS).values(
         user_id=OWNER,
+        uid=bindparam("uid"),
         title=bindparam("title"),
         description=bindparam("description"),
         completed=COMPLETED_PARAMETER,
@@ -83,6 +85,7 @@ async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
     """Creates a task. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence."""
     values = {
         "owner": owner,
+        "uid": new_uuid7(),
         "title": task.title,
         "description": task.description,
         "completed": task.completed,

@@ -87,7 +87,11 @@ class RowReader:
         return values
 
     def _views(self, view: Any) -> dict[str, Any]:
-        return {"name": view.name, "parameters": view.parameters.model_dump(mode="json", exclude_unset=True)}
+        return {
+            "name": view.name,
+            "parameters": view.parameters.model_dump(mode="json", exclude_unset=True),
+            "uid": view.uid,
+        }
 
     @staticmethod
     def _day_or_instant(due: date | datetime | None) -> tuple[date | None, datetime | None]:

@@ -11,6 +11,7 @@ from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_writ
 from app.db.compiled import CompiledStatement
 from app.db.results import encode_rows
 from app.db.session import Session
+from app.db.uuid7 import new_uuid7
 from app.db.versioned_rows import kept_columns
 from app.errors import Conflict
 from app.models.task_rows import TASK_READ_COLUMNS
@@ -125,9 +126,13 @@ async def find_project_names(session: Session, owner: str) -> dict[str, int]:
     return dict([tuple(row) for row in (await session.exec(SELECT_PROJECT_NAMES, {"owner": owner})).all()])
 
 
+def _encode_with_uids(rows: Sequence[dict[str, Any]]) -> str:
+    return encode_rows([row if row.get("uid") else row | {"uid": new_uuid7()} for row in rows])
+
+
 async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Inserts ``rows`` in one write; returns their ids by source id. Raises Conflict when all of them exist."""
-    text = await asyncio.to_thread(encode_rows, rows)
+    text = await asyncio.to_thread(_encode_with_uids, rows)
     made = (await session.exec(INSERT_ROWS[name], {"owner": owner, "rows": text})).all()
     if not made:
         raise Conflict
@@ -136,4 +141,4 @@ async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[di
 
 async def insert_task(session: Session, owner: str, row: dict[str, Any], *, revision_taken: bool) -> Any:
     """Inserts a task; returns its TASK_READ_COLUMNS. With ``revision_taken`` it joins the write of this transaction."""
-    return (await session.exec(INSERT_TASK[revision_taken], {"owner": owner, "rows": encode_rows([row])})).one()
+    return (await session.exec(INSERT_TASK[revision_taken], {"owner": owner, "rows": _encode_with_uids([row])})).one()
