@@ -43,7 +43,7 @@ interface Updates {
 export type Fields<E extends keyof Updates> = Partial<Pick<Rows[E], keyof Rows[E] & keyof Updates[E]>>;
 
 /** A new row, until the service has given it an id. */
-type Bookkeeping = "user_id" | "created_at" | "updated_at";
+type Bookkeeping = "uid" | "user_id" | "created_at" | "updated_at";
 export type Draft<E extends Entity> = Omit<Rows[E], "id" | Bookkeeping> & Partial<Pick<Rows[E], Bookkeeping>>;
 
 /** A change of one row that a pending write lays over the replica. */

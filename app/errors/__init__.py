@@ -18,4 +18,5 @@ from app.errors.requests import *
 from app.errors.tags import *
 from app.errors.tasks import *
 from app.errors.transfer import *
+from app.errors.uids import *
 from app.errors.views import *

@@ -65,12 +65,12 @@ class IdempotentRequest:
             await store_response(session, self.owner, self.key, self.fingerprint, _to_stored(response))
         return self
 
-    async def refuse(self, error: BaseException) -> Response | None:
+    async def refuse(self, request: Request, error: BaseException) -> Response | None:
         """Stores and returns the response to a deterministic error; None for an error that may not happen again."""
         if isinstance(error, RequestValidationError):
             refusal = problem_from_validation(error)
         elif isinstance(error, AppError) and error.kind in REPEATABLE_KINDS and error.retry_after is None:
-            refusal = problem_from_error(error)
+            refusal = problem_from_error(error, request)
         else:
             return None
         with suppress(AppError):  # not stored: a repeat of the request fails by itself

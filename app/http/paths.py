@@ -37,6 +37,21 @@ def _fill_in(template: str, parameters: tuple[tuple[str, str], ...]) -> str:
     return path
 
 
+# Below a user's path, with the ids of a UidTaken.
+ROW_PATHS = {
+    "task": "/tasks/{}",
+    "project": "/projects/{}",
+    "comment": "/tasks/{}/comments/{}",
+    "view": "/views/{}",
+}
+
+
+def row_path(request: Request, entity: str, ids: tuple[int, ...]) -> str:
+    """Returns the path of a row of the user that the request names."""
+    owner = quote(request.path_params["user_id"], safe="")
+    return path_of(request, f"/api/{owner}{ROW_PATHS[entity].format(*ids)}")
+
+
 def item_path(request: Request, item_id: int) -> str:
     """Returns the path of an item of the collection that the request names, also by an action such as ``/quick``."""
     return f"{request_path(request).removesuffix('/quick')}/{item_id}"

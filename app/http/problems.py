@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from app.errors import AppError, BodyTooLarge, ErrorKind
+from app.errors import AppError, BodyTooLarge, ErrorKind, UidTaken
 from app.errors.findings import make_findings
+from app.http.paths import row_path
 from app.models.task_aliases import SENT_NAMES
 from app.observability.refusals import log_refusal
 from app.observability.request_context import request_id
@@ -106,8 +107,11 @@ def _encode(body: dict[str, Any]) -> bytes:
         return json.dumps(body).encode()
 
 
-def problem_from_error(error: AppError) -> Response:
-    """Returns the response for an application error, and logs for the operator why it was refused."""
+def problem_from_error(error: AppError, request: Request | None = None) -> Response:
+    """Returns the response for an application error, and logs for the operator why it was refused.
+
+    Of a UidTaken it names the path, below the user of ``request``.
+    """
     status = STATUS_BY_KIND[error.kind]
     if error.reason or error.kind in OPERATOR_KINDS or error.code in OPERATOR_CODES:
         described = {"code": error.code, **({} if error.reason else {"detail": error.detail}), **error.details}
@@ -123,6 +127,8 @@ def problem_from_error(error: AppError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'  # RFC 6750, 3.1
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UidTaken) and request is not None:
+        headers["Location"] = row_path(request, error.entity, error.ids)
     errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 else None
     return problem(status, error.code, error.detail, errors=errors, headers=headers)
 
@@ -176,7 +182,7 @@ def install_problems(app: FastAPI) -> None:
 
     async def application_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)
-        return problem_from_error(error)
+        return problem_from_error(error, request)
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

@@ -92,7 +92,7 @@ class DirectRoute(APIRoute):
                     await session.rollback()
                 if isinstance(error, ChangesGone) and error.ahead:
                     await begin_owner_epoch(request.app.state.database, values["owner"], error.ahead)
-                if idempotent and (refusal := await idempotent.refuse(error)):
+                if idempotent and (refusal := await idempotent.refuse(request, error)):
                     return refusal
                 raise
             if session := request.scope.get("session"):

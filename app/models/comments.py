@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import MISSING, BaseModel, ConfigDict, Field, StrictStr
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -19,7 +19,7 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
-from app.models.types import IgnoresReadOnlyFields, Instant, Int64, visible
+from app.models.types import UID_EXAMPLE, UID_HELP, IgnoresReadOnlyFields, Instant, Int64, Uid, visible
 
 BODY_MAX = 5000
 
@@ -67,6 +67,7 @@ class CommentRead(BaseModel):
             "examples": [
                 {
                     "id": 3,
+                    "uid": UID_EXAMPLE,
                     "user_id": "alice",
                     "task_id": 7,
                     "body": "The oat one",
@@ -79,6 +80,7 @@ class CommentRead(BaseModel):
     )
 
     id: Int64
+    uid: Uid
     user_id: str
     task_id: Int64
     body: str
@@ -92,15 +94,24 @@ class CommentBody(IgnoresReadOnlyFields):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"body": "The oat one"}]})
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(CommentRead.model_fields) - {"body"}
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(CommentRead.model_fields) - {"uid", "body"}
 
     body: Body
+
+
+class CommentCreate(CommentBody):
+    uid: Uid | None = Field(None, description=UID_HELP)
+
+
+class CommentUpdate(CommentBody):
+    uid: Uid | MISSING = Field(MISSING, description="That of the comment: it never changes.")
 
 
 class CommentRow(msgspec.Struct, frozen=True):
     """CommentRead without validation: returned by services and encoded."""
 
     id: int
+    uid: str
     user_id: str
     task_id: int
     body: str

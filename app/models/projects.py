@@ -21,7 +21,16 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
-from app.models.types import IgnoresReadOnlyFields, Instant, Int64, UpdateModel, visible
+from app.models.types import (
+    UID_EXAMPLE,
+    UID_HELP,
+    IgnoresReadOnlyFields,
+    Instant,
+    Int64,
+    Uid,
+    UpdateModel,
+    visible,
+)
 
 PROJECT_NAME_MAX = 100
 COLOR_PATTERN = "^#[0-9A-Fa-f]{6}$"
@@ -90,6 +99,7 @@ Color = Annotated[
 ]
 PROJECT_EXAMPLE: Any = {
     "id": 3,
+    "uid": UID_EXAMPLE,
     "user_id": "alice",
     "name": "Home",
     "color": "#3366ff",
@@ -105,6 +115,7 @@ class ProjectRead(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [PROJECT_EXAMPLE]})
 
     id: Int64
+    uid: Uid
     user_id: str
     name: str
     color: str | None
@@ -118,12 +129,13 @@ class ProjectRead(BaseModel):
 class ProjectBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"name", "color"}
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"uid", "name", "color"}
 
 
 class ProjectCreate(ProjectBody):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Home", "color": "#3366ff"}]})
 
+    uid: Uid | None = Field(None, description=UID_HELP)
     name: ProjectName
     color: Color | None = None
 
@@ -133,6 +145,9 @@ class ProjectUpdate(ProjectBody, UpdateModel):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"archived": True}]})
 
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
+
+    uid: Uid | MISSING = Field(MISSING, description="That of the project: it never changes.")
     name: ProjectName | MISSING = MISSING
     color: Color | MISSING | None = MISSING
     archived: StrictBool | MISSING = MISSING

@@ -36,7 +36,7 @@ from app.models.task_fields import (
     Title,
 )
 from app.models.task_reminders import ReminderList
-from app.models.types import IgnoresReadOnlyFields, Instant, Int64, RowId, UpdateModel
+from app.models.types import UID_EXAMPLE, UID_HELP, IgnoresReadOnlyFields, Instant, Int64, RowId, Uid, UpdateModel
 
 # Sort keys that are not columns of the API. They are stored columns, because under row-level security an index range
 # cannot use an expression: its functions are not leakproof. PostgreSQL's "infinity" means "no date", so that one index
@@ -146,6 +146,7 @@ TASKS = table_of(Task)
 
 TASK_EXAMPLE: dict[str, Any] = {
     "id": 7,
+    "uid": UID_EXAMPLE,
     "user_id": "alice",
     "title": "Buy milk",
     "description": None,
@@ -174,6 +175,7 @@ class TaskRead(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [TASK_EXAMPLE]})
 
     id: Int64
+    uid: Uid
     user_id: str
     title: str
     description: str | None
@@ -205,7 +207,7 @@ class TrashedTaskRead(TaskRead):
     deleted_at: Instant
 
 
-WRITABLE_FIELDS = {"title", "description", "completed", "priority", "due_date", "tags", "reminders"}
+WRITABLE_FIELDS = {"uid", "title", "description", "completed", "priority", "due_date", "tags", "reminders"}
 WRITABLE_FIELDS |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
 
 
@@ -232,6 +234,7 @@ class TaskCreate(TaskBody):
         }
     )
 
+    uid: Uid | None = Field(None, description=UID_HELP)
     title: Title
     description: Description | None = None
     completed: StrictBool = False
@@ -252,6 +255,9 @@ class TaskUpdate(TaskBody, UpdateModel):
         json_schema_extra={"minProperties": 1, "examples": [{"title": "Buy oat milk", "due_date": None}]}
     )
 
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
+
+    uid: Uid | MISSING = Field(MISSING, description="That of the task: it never changes.")
     title: Title | MISSING = MISSING
     description: Description | MISSING | None = MISSING
     completed: StrictBool | MISSING = MISSING

@@ -198,6 +198,7 @@ def _integral(value: Any) -> Any:
 RowId = Annotated[
     int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
 ]
+UID_EXAMPLE = "01a9f3a4-5f20-7d52-b1f4-5d2c8e7a9b10"
 UID_PATTERN = r"[A-Za-z0-9._~:@+=,;()!*$&{}-]{1,255}"
 _UID_TEXT = re.compile(UID_PATTERN)
 
@@ -212,10 +213,9 @@ def parse_uid(value: str) -> str:
 Uid = Annotated[
     StrictStr,
     AfterValidator(parse_uid),
-    WithJsonSchema(
-        {"type": "string", "pattern": f"^{UID_PATTERN}$", "examples": ["01941f29-7c00-7aaa-8aaa-aaaaaaaaaaaa"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": f"^{UID_PATTERN}$", "examples": [UID_EXAMPLE]}),
 ]
+UID_HELP = "An id that you choose, unique among yours, the trash included. Default: a UUID."
 LocationPart = TypeAliasType("LocationPart", str | int)  # of the ``loc`` of an error: a name or an index
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]

@@ -11,7 +11,7 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
-from app.models.types import Instant, Int64
+from app.models.types import UID_EXAMPLE, Instant, Int64, Uid
 
 VIEW_NAME_MAX = 100
 
@@ -48,6 +48,7 @@ class ViewRead(BaseModel):
             "examples": [
                 {
                     "id": 2,
+                    "uid": UID_EXAMPLE,
                     "user_id": "alice",
                     "name": "Urgent at home",
                     "parameters": {"status": "pending", "priority": ["urgent"], "tag": ["home"], "sort": "due_date"},
@@ -60,6 +61,7 @@ class ViewRead(BaseModel):
     )
 
     id: Int64
+    uid: Uid
     user_id: str
     name: str
     parameters: dict[str, Any]
@@ -72,6 +74,7 @@ class ViewRow(msgspec.Struct, frozen=True):
     """ViewRead without validation: returned by services and encoded."""
 
     id: int
+    uid: str
     user_id: str
     name: str
     parameters: dict[str, Any]

@@ -17,7 +17,7 @@ from app.http.entity_responses import (
 from app.http.etags import expected_versions
 from app.http.list_responses import ARRAY_RESPONSE, LIST_UNCHANGED, array_response, etag_of_list, unchanged_list
 from app.http.routing import DirectRoute
-from app.models.comments import CommentBody, CommentRead
+from app.models.comments import CommentCreate, CommentRead, CommentUpdate
 from app.schemas.queries import ForwardQuery
 from app.services import comments
 
@@ -49,7 +49,7 @@ async def list_comments(
 
 @router.post("", status_code=201, response_model=CommentRead, responses={201: COMMENT_CREATED})
 async def create_comment(
-    request: Request, owner: Owner, session: WriteSession, task_id: TaskId, comment: CommentBody
+    request: Request, owner: Owner, session: WriteSession, task_id: TaskId, comment: CommentCreate
 ) -> Response:
     """Creates a comment on a task."""
     created = await comments.create_comment(session, owner, task_id, comment)
@@ -74,7 +74,7 @@ async def update_comment(
     session: WriteSession,
     task_id: TaskId,
     comment_id: CommentId,
-    change: CommentBody,
+    change: CommentUpdate,
     if_match: IfMatch = None,
 ) -> Response:
     """Changes the text. With a stale `If-Match` the response is 412."""

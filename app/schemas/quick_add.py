@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 from app.domain.quick_add import QUICK_ADD_TEXT_MAX
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskRead
-from app.models.types import RequestModel, visible
+from app.models.types import UID_HELP, RequestModel, Uid, visible
 
 EXAMPLE_TEXT = "Pay rent every month on the 1st at 9 #home p:high @bank"
 
@@ -19,6 +19,7 @@ class QuickTask(RequestModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": EXAMPLE_TEXT}]})
 
     text: QuickText
+    uid: Uid | None = Field(None, description=UID_HELP)
     dry_run: StrictBool = Field(False, description="Only say what would be understood.")
 
 

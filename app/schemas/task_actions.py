@@ -14,6 +14,8 @@ from app.models.types import RequestModel, RowId, parse_date_or_instant
 class TaskComplete(TaskBody):
     """No body toggles; ``completed`` sets."""
 
+    READ_ONLY: ClassVar[frozenset[str]] = TaskBody.READ_ONLY | {"uid"}
+
     completed: StrictBool
     subtasks: SubtasksOnCompletion = Field(
         SubtasksOnCompletion.COMPLETE, description="keep: those below that are open stay open."

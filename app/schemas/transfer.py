@@ -65,7 +65,6 @@ class TaskImport(TaskCreate):
         {"id", "user_id", "version", "position", "remind_at", "project_id", "parent_id", "series_id", "source_id"}
     )
 
-    uid: Uid | None = None
     recurrence: Annotated[StrictStr, Field(max_length=RECURRENCE_MAX)] | None = None
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
     occurrences_done: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from app.models.types import IgnoresReadOnlyFields, UpdateModel, visible
+from app.models.types import UID_HELP, IgnoresReadOnlyFields, Uid, UpdateModel, visible
 from app.models.views import VIEW_NAME_MAX, ViewRead
 from app.schemas.queries import PageQuery
 from app.schemas.task_query import TaskFilter
@@ -21,12 +21,13 @@ VIEW_EXAMPLE: Any = {
 class ViewBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ViewRead.model_fields) - {"name", "parameters"}
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ViewRead.model_fields) - {"uid", "name", "parameters"}
 
 
 class ViewCreate(ViewBody):
     model_config = ConfigDict(json_schema_extra={"examples": [VIEW_EXAMPLE]})
 
+    uid: Uid | None = Field(None, description=UID_HELP)
     name: ViewName
     parameters: TaskFilter = Field(description="The parameters of a task list, without those of a page.")
 
@@ -36,6 +37,9 @@ class ViewUpdate(ViewBody, UpdateModel):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"name": "At home"}]})
 
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
+
+    uid: Uid | MISSING = Field(MISSING, description="That of the view: it never changes.")
     name: ViewName | MISSING = MISSING
     parameters: TaskFilter | MISSING = MISSING
 

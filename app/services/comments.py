@@ -11,13 +11,14 @@ from app.db.session import Session
 from app.db.uuid7 import new_uuid7
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import CommentNotFound, TaskNotFound, VersionConflict
-from app.models.comments import COMMENTS, CommentBody, CommentRow
+from app.models.comments import COMMENTS, CommentCreate, CommentRow, CommentUpdate
 from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
 from app.services.changes.revisions import require_same_epoch
 from app.services.tasks.statements import NOT_DELETED, OWN_TASK
+from app.services.uids import require_free_uid, require_own_uid
 
 COMMENT_FIELDS = CommentRow.__struct_fields__
 COMMENT_COLUMNS = [COMMENTS.c[name] for name in COMMENT_FIELDS]
@@ -101,24 +102,25 @@ async def get_comment(session: Session, owner: str, task_id: int, comment_id: in
     return await _run_on_comment(session, SELECT_COMMENT, owner, task_id, comment_id)
 
 
-async def create_comment(session: Session, owner: str, task_id: int, comment: CommentBody) -> CommentRow:
-    """Creates a comment. Raises TaskNotFound, also for a task in the trash."""
-    row = (
-        await session.exec(
-            INSERT_COMMENT, {"owner": owner, "uid": new_uuid7(), "task_id": task_id, "body": comment.body}
-        )
-    ).first()
+async def create_comment(session: Session, owner: str, task_id: int, comment: CommentCreate) -> CommentRow:
+    """Creates a comment. Raises TaskNotFound, also for a task in the trash, UidTaken and UidInTrash."""
+    await require_free_uid(session, owner, "comment", comment.uid)
+    values = {"owner": owner, "uid": comment.uid or new_uuid7(), "task_id": task_id, "body": comment.body}
+    row = (await session.exec(INSERT_COMMENT, values)).first()
     if row is None:
         raise TaskNotFound
     return CommentRow(*row)
 
 
 async def update_comment(
-    session: Session, owner: str, task_id: int, comment_id: int, change: CommentBody, *, versions: list[int] | None
+    session: Session, owner: str, task_id: int, comment_id: int, change: CommentUpdate, *, versions: list[int] | None
 ) -> CommentRow:
-    """Updates a comment. Raises CommentNotFound, TaskNotFound, VersionConflict unless ``versions`` has its version."""
+    """Updates a comment. Raises CommentNotFound, TaskNotFound, OtherUid; VersionConflict unless ``versions`` has its
+    version."""
     statement = _comment_write("updated", versions is not None)
-    return await _run_on_comment(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
+    row = await _run_on_comment(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
+    require_own_uid(change, row)
+    return row
 
 
 async def delete_comment(

@@ -17,6 +17,7 @@ from app.services.changes.entities import PROJECT_ENTITY
 from app.services.ordering import find_key, neighbours_in
 from app.services.row_limits import has_room
 from app.services.tasks.statements import DELETED_VALUES, NOT_DELETED, joined_write
+from app.services.uids import require_free_uid, require_own_uid
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 
 PROJECT_FIELDS = list(ProjectRead.model_fields)
@@ -87,18 +88,16 @@ async def get_project(session: Session, owner: str, project_id: int) -> Any:
 
 
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
-    """Creates a project. Raises ProjectNameTaken and TooManyProjects."""
+    """Creates a project. Raises ProjectNameTaken, TooManyProjects, UidTaken, UidInTrash."""
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     return await insert_project(session, owner, project)
 
 
 async def insert_project(session: Session, owner: str, project: ProjectCreate) -> Any:
-    """Returns the new project. The owner must be locked. Raises ProjectNameTaken and TooManyProjects."""
-    row = (
-        await session.exec(
-            INSERT_PROJECT, {"owner": owner, "uid": new_uuid7(), "name": project.name, "color": project.color}
-        )
-    ).first()
+    """Returns the new project. The owner must be locked. Raises what ``create_project`` raises."""
+    await require_free_uid(session, owner, "project", project.uid)
+    values = {"owner": owner, "uid": project.uid or new_uuid7(), "name": project.name, "color": project.color}
+    row = (await session.exec(INSERT_PROJECT, values)).first()
     if row is None:
         raise TooManyProjects
     return ProjectRow(*row)
@@ -107,11 +106,13 @@ async def insert_project(session: Session, owner: str, project: ProjectCreate) -
 async def update_project(
     session: Session, owner: str, project_id: int, change: ProjectUpdate, *, versions: list[int] | None = None
 ) -> Any:
-    """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken."""
-    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+    """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken, OtherUid."""
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
     columns = {"archived_at" if name == "archived" else name for name in values}
     statement = _update_project(frozenset(columns), versions is not None)
-    return await _run_on_project(session, statement, owner, project_id, versions, values)
+    row = await _run_on_project(session, statement, owner, project_id, versions, values)
+    require_own_uid(change, row)
+    return row
 
 
 async def move_project(session: Session, owner: str, project_id: int, *, before: int | None, after: int | None) -> Any:

@@ -14,6 +14,7 @@ from app.services.projects import insert_project
 from app.services.transfer.import_row import RowRefused
 from app.services.transfer.row_validation import RowReader
 from app.services.transfer.store import find_project_names, insert_task
+from app.services.uids import require_free_uid
 from app.services.users import get_timezone, lock_or_create_owner
 
 DEFAULT_PRIORITY = "medium"
@@ -23,7 +24,7 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
     """Creates a task and returns it, or with ``dry_run`` a preview of it, and the parts that were understood.
 
     A project that does not exist is created, in the same write. Raises EmptyTitle, QuickAddInvalid,
-    TooManyProjects.
+    TooManyProjects, UidTaken, UidInTrash.
     """
     moment, zone = now(), ZoneInfo(await get_timezone(session, owner))
     found = parse(wanted.text, now=moment, timezone=zone)
@@ -41,11 +42,13 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
     if wanted.dry_run:
         kept = {name: row[name] for name in ("title", "priority", "recurrence", "tags")}
         return {"task": {**kept, "due_date": found.due, "project": found.project}, "understood": understood}
+    row["uid"] = wanted.uid
     return {"task": await _create_task(session, owner, row, project), "understood": understood}
 
 
 async def _create_task(session: Session, owner: str, row: dict[str, Any], project: dict[str, Any] | None) -> Any:
     created = False
+    await require_free_uid(session, owner, "task", row["uid"])
     if project is not None:
         await lock_or_create_owner(session, owner)  # of two requests that name a new project, one creates it
         names = await find_project_names(session, owner)

@@ -18,6 +18,7 @@ from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services.changes.entities import VIEW_ENTITY
 from app.services.row_limits import find_room
+from app.services.uids import require_free_uid, require_own_uid
 from app.services.users import lock_or_create_owner
 
 VIEW_FIELDS = ViewRow.__struct_fields__
@@ -71,11 +72,12 @@ async def get_view(session: Session, owner: str, view_id: int) -> ViewRow:
 
 
 async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow:
-    """Creates a view. Raises ViewNameTaken and TooManyViews."""
+    """Creates a view. Raises ViewNameTaken, TooManyViews, UidTaken and UidInTrash."""
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
+    await require_free_uid(session, owner, "view", view.uid)
     if await find_room(session, owner, VIEW_ENTITY) <= 0:
         raise TooManyViews
-    values = {"owner": owner, "uid": new_uuid7(), "name": view.name, "parameters": _stored(view.parameters)}
+    values = {"owner": owner, "uid": view.uid or new_uuid7(), "name": view.name, "parameters": _stored(view.parameters)}
     return ViewRow(*(await session.exec(INSERT_VIEW, values)).one())
 
 
@@ -83,11 +85,13 @@ async def update_view(
     session: Session, owner: str, view_id: int, change: ViewUpdate, *, versions: list[int] | None
 ) -> ViewRow:
     """Updates a view. Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
-    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
     if "parameters" in values:
         values["parameters"] = _stored(values["parameters"])
     statement = _update_view(frozenset(values), versions is not None)
-    return await _run_on_view(session, statement, owner, view_id, versions, values)
+    row = await _run_on_view(session, statement, owner, view_id, versions, values)
+    require_own_uid(change, row)
+    return row
 
 
 async def delete_view(session: Session, owner: str, view_id: int, *, versions: list[int] | None) -> None:

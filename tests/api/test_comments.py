@@ -29,7 +29,8 @@ async def test_a_comment_is_created_read_updated_and_deleted(alice: Person) -> N
     path = f"/tasks/{task['id']}/comments/{made['id']}"
     assert answer.headers["location"] == f"/api/{alice.subject}{path}"
     assert made == {
-        "id": made["id"], "user_id": alice.subject, "task_id": task["id"], "body": "The oat one", "version": 2,
+        "id": made["id"], "uid": made["uid"], "user_id": alice.subject, "task_id": task["id"], "body": "The oat one",
+        "version": 2,
         "created_at": made["created_at"], "updated_at": made["created_at"],
     }  # fmt: skip
     got = await alice.get(path)

@@ -30,6 +30,7 @@ async def test_a_new_task_has_every_field(alice: Person) -> None:
     assert answer.headers["etag"] == '"1"'
     assert task == {
         "id": task["id"],
+        "uid": task["uid"],
         "user_id": alice.subject,
         "title": "Buy milk",
         "description": None,

@@ -29,7 +29,7 @@ async def test_a_view_is_created_read_updated_and_deleted(alice: Person) -> None
     path = f"/views/{view['id']}"
     assert answer.headers["location"] == f"/api/{alice.subject}{path}"
     assert view == {
-        "id": view["id"], "user_id": alice.subject, "name": "Urgent",
+        "id": view["id"], "uid": view["uid"], "user_id": alice.subject, "name": "Urgent",
         "parameters": {"status": "pending", "search": "milk"}, "version": 1,
         "created_at": view["created_at"], "updated_at": view["created_at"],
     }  # fmt: skip

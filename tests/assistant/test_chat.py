@@ -18,7 +18,12 @@ async def test_a_conversation_adds_lists_completes_and_undoes_tasks(talk: Talkin
     (call,) = said["tool_calls"]
     task_id = call["result"]["task_id"]
     assert call["tool"] == "add_task"
-    assert call["result"] == {"task_id": task_id, "status": "created", "title": "buy milk"}
+    assert call["result"] == {
+        "task_id": task_id,
+        "uid": call["result"]["uid"],
+        "status": "created",
+        "title": "buy milk",
+    }
     assert json.loads(said["response"]) == call["result"]
     task = (await alice.person.get(f"/tasks/{task_id}")).json()
     assert (task["priority"], task["due_date"]) == ("high", "2030-12-01")

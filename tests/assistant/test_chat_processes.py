@@ -40,7 +40,7 @@ async def test_two_processes_serve_two_conversations_in_turn(
                 await say("a", f"done with {milk['task_id']}")
                 (undone,) = await say("b", "undo that")
                 assert undone["changes"] == [
-                    {"task_id": bank["task_id"], "status": "reopened", "title": "call the bank"}
+                    {"task_id": bank["task_id"], "uid": bank["uid"], "status": "reopened", "title": "call the bank"}
                 ]
                 (listed,) = await say("a", "what is open?")
                 assert [task["id"] for task in listed["tasks"]] == [bank["task_id"]]

@@ -65,9 +65,9 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
 
         added = await use("add_task", title="Buy milk", priority="high", due_date="2030-12-01", tags=["errands"])
         task_id = added["task_id"]
-        assert added == {"task_id": task_id, "status": "created", "title": "Buy milk"}
+        assert added == {"task_id": task_id, "uid": added["uid"], "status": "created", "title": "Buy milk"}
         line = {"id": task_id, "title": "Buy milk", "completed": False, "priority": "high", "due_date": "2030-12-01"}
-        line["tags"] = ["errands"]
+        line |= {"uid": added["uid"], "tags": ["errands"]}
         assert await use("list_tasks", status="pending") == {"tasks": [line], "next_cursor": None}
         assert await use("search_tasks", query="MILK") == {"tasks": [line], "next_cursor": None}
         assert (await use("get_task", task_id=task_id))["description"] is None
@@ -78,17 +78,20 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         assert [task["id"] for task in (await use("list_trash"))["tasks"]] == [task_id]
         assert (await use("restore_task", task_id=task_id))["status"] == "restored"
         undone = await use("undo_last")
-        assert undone["changes"] == [{"task_id": task_id, "status": "deleted", "title": "Buy oat milk"}]
+        assert undone["changes"] == [
+            {"task_id": task_id, "uid": added["uid"], "status": "deleted", "title": "Buy oat milk"}
+        ]
         assert await use("empty_trash") == {"status": "emptied", "deleted": 1}
 
-        project_id = (await use("create_project", name="Home"))["project_id"]
-        lines = {"projects": [{"id": project_id, "name": "Home", "color": None, "archived": False}]}
+        made = await use("create_project", name="Home")
+        project_id = made["project_id"]
+        lines = {"projects": [{"id": project_id, "uid": made["uid"], "name": "Home", "color": None, "archived": False}]}
         assert await use("list_projects") == lines
         assert (await use("update_project", project_id=project_id, name="House"))["name"] == "House"
         assert (await use("delete_project", project_id=project_id))["status"] == "deleted"
         assert await use("undo_last") == {
             "status": "undone",
-            "changes": [{"project_id": project_id, "status": "restored", "name": "House"}],
+            "changes": [{"project_id": project_id, "uid": made["uid"], "status": "restored", "name": "House"}],
             "total": 1,
         }
         await calls_the_rest(use, alice, project_id)
@@ -107,17 +110,18 @@ async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
     assert (skipped["status"], skipped["title"]) == ("skipped", "Pay rent")
     assert skipped["due_date"] > task["due_date"]
     other = (await use("add_task", title="Call", tags=["bank", "calls"], project_id=None, due_date=None))["task_id"]
-    assert await use("move_task", task_id=other, before=rent) == {"task_id": other, "status": "moved", "title": "Call"}
+    moved = await use("move_task", task_id=other, before=rent)
+    assert moved == {"task_id": other, "uid": moved["uid"], "status": "moved", "title": "Call"}
     moved = await use("move_task", task_id=other, parent_id=rent)
     assert moved["status"] == "moved"
     assert (await use("get_task", task_id=other))["parent_id"] == rent
 
     written = await use("add_comment", task_id=other, body="Ask for the new rate")
     comment = written["comment_id"]
-    assert written == {"comment_id": comment, "task_id": other, "status": "created"}
+    assert written == {"comment_id": comment, "uid": written["uid"], "task_id": other, "status": "created"}
     listed = await use("list_comments", task_id=other)
     assert [(line["id"], line["body"]) for line in listed["comments"]] == [(comment, "Ask for the new rate")]
-    gone = {"comment_id": comment, "task_id": other, "status": "deleted"}
+    gone = {"comment_id": comment, "uid": written["uid"], "task_id": other, "status": "deleted"}
     assert await use("undo_last") == {"status": "undone", "changes": [gone], "total": 1}
     assert (await use("list_comments", task_id=other))["comments"] == []
 
@@ -143,8 +147,8 @@ async def test_undoing_a_quick_add_deletes_its_new_project_also(server: Server, 
         (project,) = (await call(client, "list_projects"))["projects"]
         undone = await call(client, "undo_last")
         assert undone["changes"] == [
-            {"project_id": project["id"], "status": "deleted", "name": "garden"},
-            {"task_id": made["task_id"], "status": "deleted", "title": "Water the plants"},
+            {"project_id": project["id"], "uid": project["uid"], "status": "deleted", "name": "garden"},
+            {"task_id": made["task_id"], "uid": made["uid"], "status": "deleted", "title": "Water the plants"},
         ]
         assert (await call(client, "list_projects"))["projects"] == []
 

@@ -92,6 +92,8 @@ def timeless(value: Any) -> Any:
         if name in moments and item is not None:
             assert INSTANT.fullmatch(item), item
             kept[name] = "then"
+        elif name == "uid" and item is not None:
+            kept[name] = "made"
     return kept
 
 

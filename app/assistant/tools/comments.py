@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.assistant.tools.tool import Id, NextPage, PageArguments, Tool, ToolContext
 from app.models.comments import Body
-from app.models.types import RequestModel
+from app.models.types import UID_HELP, RequestModel, Uid
 from app.services import comments
 
 
@@ -17,6 +17,7 @@ class ListComments(PageArguments):
 
 class AddComment(RequestModel):
     task_id: Id
+    uid: Uid | None = Field(None, description=UID_HELP)
     body: Body
 
 
@@ -24,12 +25,14 @@ class DoneComment(BaseModel):
     """The outcome of a write to a comment."""
 
     comment_id: int
+    uid: str
     task_id: int
     status: Literal["created"]
 
 
 class CommentLine(BaseModel):
     id: int
+    uid: str
     body: str
     created_at: datetime
 
@@ -46,7 +49,7 @@ async def list_comments(call: ToolContext) -> Any:
 
 async def add_comment(call: ToolContext) -> Any:
     made = await comments.create_comment(call.session, call.owner, call.arguments.task_id, call.arguments)
-    return {"comment_id": made.id, "task_id": made.task_id, "status": "created"}
+    return {"comment_id": made.id, "uid": made.uid, "task_id": made.task_id, "status": "created"}
 
 
 COMMENT_TOOLS = [

@@ -14,7 +14,7 @@ from app.services import projects
 class UpdateProject(ProjectUpdate):
     """Only the fields sent change. An archived project is not listed; its tasks stay."""
 
-    ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
+    ABOUT: ClassVar[frozenset[str]] = ProjectUpdate.ABOUT | {"project_id"}
 
     project_id: Id
     clear: Annotated[list[Literal["color"]], Field(min_length=1, max_length=1)] | MISSING = Field(
@@ -37,12 +37,14 @@ class DoneProject(BaseModel):
     """The outcome of a write to a project."""
 
     project_id: int
+    uid: str
     status: Literal["created", "updated", "deleted"]
     name: str
 
 
 class ProjectLine(BaseModel):
     id: int
+    uid: str
     name: str
     color: str | None
     archived: bool
@@ -53,13 +55,17 @@ class ProjectLines(BaseModel):
 
 
 def _project_result(project: Any, status: str) -> dict[str, Any]:
-    return {"project_id": project.id, "status": status, "name": project.name}
+    return {"project_id": project.id, "uid": project.uid, "status": status, "name": project.name}
+
+
+def _line(project: Any) -> dict[str, Any]:
+    fields = {name: getattr(project, name) for name in ("id", "uid", "name", "color")}
+    return {**fields, "archived": project.archived_at is not None}
 
 
 async def list_projects(call: ToolContext) -> Any:
     found, _ = await projects.list_projects(call.session, call.owner, call.arguments.archived)
-    lines = [{"id": p.id, "name": p.name, "color": p.color, "archived": p.archived_at is not None} for p in found]
-    return {"projects": lines}
+    return {"projects": [_line(project) for project in found]}
 
 
 async def create_project(call: ToolContext) -> Any:

@@ -17,7 +17,7 @@ from app.assistant.tools.tool import (
 )
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.models.types import RequestModel, RowId, cleaned
+from app.models.types import UID_HELP, RequestModel, RowId, Uid, cleaned
 from app.pagination import Page
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, require_one_place
@@ -59,7 +59,7 @@ class SearchTasks(RequestModel):
 class UpdateTask(TaskUpdate):
     """Only the fields sent change."""
 
-    ABOUT: ClassVar[frozenset[str]] = frozenset({"task_id"})
+    ABOUT: ClassVar[frozenset[str]] = TaskUpdate.ABOUT | {"task_id"}
 
     task_id: Id
     clear: Annotated[list[ClearableField], Field(min_length=1, max_length=5)] | MISSING = Field(
@@ -79,6 +79,7 @@ class WriteDone(BaseModel):
     """The effect of a write on a task."""
 
     task_id: int
+    uid: str
     status: Literal["created", "updated", "completed", "reopened", "deleted", "restored", "moved", "skipped"]
     title: str
 
@@ -87,6 +88,7 @@ class TaskLine(BaseModel):
     """A task in a list; get_task returns all fields."""
 
     id: int
+    uid: str
     title: str
     completed: bool
     priority: Priority
@@ -100,6 +102,7 @@ class TaskLines(NextPage):
 
 class QuickAdd(RequestModel):
     text: QuickText
+    uid: Uid | None = Field(None, description=UID_HELP)
 
 
 class MoveTask(RequestModel):
@@ -151,7 +154,7 @@ class Emptied(BaseModel):
 
 
 def done(task: Any, status: str) -> dict[str, Any]:
-    return {"task_id": task.id, "status": status, "title": task.title}
+    return {"task_id": task.id, "uid": task.uid, "status": status, "title": task.title}
 
 
 def _lines(page: Page) -> dict[str, Any]:
@@ -204,7 +207,7 @@ async def empty_trash(call: ToolContext) -> Any:
 
 
 async def quick_add(call: ToolContext) -> Any:
-    wanted = QuickTask(text=call.arguments.text)
+    wanted = QuickTask(text=call.arguments.text, uid=call.arguments.uid)
     added = await quick_add_task(call.session, call.owner, wanted)
     pieces = [{name: span[name] for name in Read.model_fields} for span in added["understood"]]
     return {**done(added["task"], "created"), "understood": pieces}

@@ -14,18 +14,21 @@ STATUS_DESCRIPTION = "What happened to it: updated, completed, reopened, deleted
 
 class UndoneTask(BaseModel):
     task_id: int
+    uid: str | None
     status: str = Field(description=STATUS_DESCRIPTION)
     title: str
 
 
 class UndoneProject(BaseModel):
     project_id: int
+    uid: str | None
     status: str = Field(description=STATUS_DESCRIPTION)
     name: str
 
 
 class UndoneComment(BaseModel):
     comment_id: int
+    uid: str | None
     task_id: int
     status: str = Field(description=STATUS_DESCRIPTION)
 

@@ -16,7 +16,7 @@ from app.schemas.changes import HistoryRow
 from app.services.changes.feed import CHANGE_COLUMNS, change_row
 
 # Left out: they differ in every change, or never.
-OMITTED_FIELDS = {"id", "user_id", "version", "created_at", "updated_at"}
+OMITTED_FIELDS = {"id", "uid", "user_id", "version", "created_at", "updated_at"}
 HISTORY_TASK_ID = bindparam("task_id", type_=BigInteger)
 
 SELECT_HISTORY = CompiledStatement(

@@ -7,7 +7,8 @@ that statement writing nothing, or by the fields sent, and continues with the sa
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert, null
+from sqlalchemy import bindparam, case, func, null
+from sqlalchemy.dialects.postgresql import insert
 
 from app.db.changes import NEXT_REVISION, OWNER, TAKE_NEXT_REVISION
 from app.db.compiled import CompiledStatement
@@ -35,6 +36,7 @@ from app.services.tasks.statements import (
     write_task,
 )
 from app.services.tasks.subtasks import find_parent, select_trees, write_trees_statement
+from app.services.uids import find_by_uid, require_own_uid, taken_error
 from app.services.users import lock_owner
 
 Rows = dict[int, Row]
@@ -43,12 +45,16 @@ SENT_PLACE_FIELDS = {"project_id", "parent_id"}
 REACHING_FIELDS = SENT_PLACE_FIELDS | {"recurrence", "recurrence_from"}
 # The values that null stands for.
 NULL_DEFAULTS: Row = {"priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
+UID_COLUMNS = [TASKS.c.user_id, TASKS.c.uid]
 NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anchor")}
 
 
 @lru_cache(maxsize=64)
-def create_statement(more: frozenset[str]) -> CompiledStatement:
-    """Returns an INSERT of the fields that every task has, and of the columns ``more``."""
+def create_statement(more: frozenset[str], *, named: bool = False) -> CompiledStatement:
+    """Returns an INSERT of the fields that every task has, and of the columns ``more``.
+
+    ``named``: by the client, so that it inserts nothing if there is a task with this uid.
+    """
     values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
     due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
     if "reminders" in values:
@@ -67,7 +73,9 @@ def create_statement(more: frozenset[str]) -> CompiledStatement:
         **due,
         **values,
     )
-    return recorded_task_write(statement, "created")
+    return recorded_task_write(
+        statement.on_conflict_do_nothing(index_elements=UID_COLUMNS) if named else statement, "created"
+    )
 
 
 CREATE_TASK = create_statement(frozenset())  # compiled at the start, for the first request
@@ -82,10 +90,10 @@ async def get_task(session: Session, owner: str, task_id: int) -> Any:
 
 
 async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
-    """Creates a task. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence."""
+    """Creates a task. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence, UidTaken, UidInTrash."""
     values = {
         "owner": owner,
-        "uid": new_uuid7(),
+        "uid": task.uid or new_uuid7(),
         "title": task.title,
         "description": task.description,
         "completed": task.completed,
@@ -105,7 +113,10 @@ async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
         more["recurrence_from"] = task.recurrence_from
     if task.reminders:
         more["reminders"] = await resolve_reminders(session, owner, task.reminders)
-    return task_row((await session.exec(create_statement(frozenset(more)), values | more)).one())
+    statement = create_statement(frozenset(more), named=task.uid is not None)
+    if (row := (await session.exec(statement, values | more)).first()) is None:
+        raise taken_error("task", await find_by_uid(session, owner, "task", values["uid"]))
+    return task_row(row)
 
 
 async def update_task(
@@ -113,9 +124,18 @@ async def update_task(
 ) -> Any:
     """Writes the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current.
 
-    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded.
+    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded, OtherUid.
     """
-    values = await _columns_of(session, owner, {name: getattr(change, name) for name in change.model_fields_set})
+    row = await _write_fields(session, owner, task_id, change, versions)
+    require_own_uid(change, row)
+    return row
+
+
+async def _write_fields(
+    session: Session, owner: str, task_id: int, change: TaskUpdate, versions: list[int] | None
+) -> Any:
+    fields = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
+    values = await _columns_of(session, owner, fields)
     if not REACHING_FIELDS.isdisjoint(values):
         await lock_owner(session, owner)
         task = await select_for_write(session, owner, task_id, versions)
