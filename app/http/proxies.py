@@ -1,4 +1,4 @@
-"""What proxies in front of the service change in requests: the client's IP address, the scheme, and a path prefix."""
+"""Changes that proxies in front of the service make to requests: the client's IP address, the scheme, and a path prefix."""
 
 import re
 from collections.abc import Iterable

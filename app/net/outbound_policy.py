@@ -1,4 +1,4 @@
-"""Which hosts and IP addresses users' URLs may reach: the public internet, and what OUTBOUND_ALLOW names."""
+"""The hosts and IP addresses that users' URLs may reach: the public internet, and what OUTBOUND_ALLOW names."""
 
 import ipaddress
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""What ``django-admin startproject`` would give an API without sessions and admin."""
+"""The settings that ``django-admin startproject`` would give an API without sessions and admin."""
 
 import os
 from urllib.parse import parse_qs, unquote, urlsplit

@@ -27,7 +27,7 @@ DOCUMENT = json.loads((Path(__file__).parents[2] / "docs/openapi.json").read_tex
 
 
 class Held(NamedTuple):
-    """What a client holds at one moment."""
+    """The tokens that a client holds at one moment."""
 
     revision: int
     tasks: dict[int, Any]

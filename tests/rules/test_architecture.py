@@ -389,6 +389,20 @@ def test_docstrings_of_functions_begin_with_a_verb() -> None:
     assert_no_file_breaks(differs, files=[*sources(), *tools()])
 
 
+QUESTION_WORDS = {"What", "How", "Why", "Where", "Who", "Whose", "When", "Which", "Whether"}
+
+
+def test_docstrings_of_modules_and_classes_begin_with_no_question_word() -> None:
+    def differs(source: Source) -> Iterator[str]:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Module | ast.ClassDef):
+                first = (ast.get_docstring(node) or "None").split()[0]
+                if first in QUESTION_WORDS:
+                    yield f"{getattr(node, 'name', source.name)}: {first}"
+
+    assert_no_file_breaks(differs, files=[*sources(), *tools()])
+
+
 def defined_names(source: Source) -> set[str]:
     """Returns the constants and classes that a module defines."""
     found = {node.name for node in source.tree.body if isinstance(node, ast.ClassDef)}

@@ -1,4 +1,4 @@
-"""When a to-do is due, in every way in which files say it, and its stamps."""
+"""The due dates of to-dos, in every way in which files say them, and their stamps."""
 
 from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
 from tests.support import Person

@@ -1,4 +1,4 @@
-"""What becomes of each property of a to-do: read, kept in the description, named in a warning, or technical."""
+"""The fate of each property of a to-do: read, kept in the description, named in a warning, or technical."""
 
 import re
 from pathlib import Path

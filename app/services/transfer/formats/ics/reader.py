@@ -30,7 +30,7 @@ OVERRIDE_DATES = ("DTSTART", "DUE", "DURATION")
 
 
 class IcsFile:
-    """What the to-dos of one file need to know of the others."""
+    """The facts that the to-dos of one file need of the others."""
 
     def __init__(self, owner_zone: tzinfo, rows_max: int) -> None:
         self._owner_zone, self._rows_max = owner_zone, rows_max

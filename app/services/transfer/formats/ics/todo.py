@@ -37,7 +37,7 @@ DEPENDENCY_TYPES = frozenset(
 
 
 class Effect(Enum):
-    """What becomes of a property. TECHNICAL carries nothing that a person typed."""
+    """The fate of a property. TECHNICAL carries nothing that a person typed."""
 
     READ = "read"
     KEPT = "kept in the description"
@@ -99,7 +99,7 @@ def read_text(found: Property) -> str:
 
 @dataclass(slots=True)
 class CalendarHead:
-    """What a VCALENDAR says of all its to-dos."""
+    """The properties of a VCALENDAR that concern all its to-dos."""
 
     project: str | None = None
     local_zone: tzinfo | None = None
