@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from typing_extensions import TypeAliasType
 
 from app.auth.claims import Identity
 from app.auth.opaque_tokens import API_TOKEN_PREFIX
@@ -38,13 +39,15 @@ from app.errors import (
 from app.http.openapi.texts import BEARER_DESCRIPTION
 from app.http.rate_limits import Limits
 from app.models.task_fields import TAG_MAX
-from app.models.types import MAX_ID, cleaned
+from app.models.types import MAX_ID, UID_PATTERN, RowId, cleaned, is_uid, parse_uid
 from app.net.addresses import unmap_address
 from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import RevocationCache
+from app.services.uids import UidInPath
 
 ME_PATH, SESSION_ID_MAX = "me", 64
+UID_PREFIX = "uid:"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 bearer = HTTPBearer(
     auto_error=False,
@@ -230,16 +233,46 @@ def _row_id(description: str, example: int, absent: type[NotFound]) -> tuple[Any
     return Path(description=description), parser, WithJsonSchema(schema)
 
 
+def _parse_row_reference(value: str, entity: str, absent: type[NotFound], *, may_create: bool) -> int | str | UidInPath:
+    """Returns an id, or the uid behind ``uid:`` for the route to look up. Raises ``absent`` for what no row can have.
+
+    ``may_create``: returns the uid itself, with which a row may be made. Raises PydanticCustomError.
+    """
+    if not value.startswith(UID_PREFIX):
+        return _parse_row_id(value, absent)
+    uid = value.removeprefix(UID_PREFIX)
+    if may_create:
+        return parse_uid(uid)
+    if not is_uid(uid):
+        raise absent
+    return UidInPath(entity, uid, absent)
+
+
+UidText = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{UID_PREFIX}{UID_PATTERN}$"})]
+IdOrUid = TypeAliasType("IdOrUid", RowId | UidText)
+
+
+def _row_reference(entity: str, example: int, absent: type[NotFound], *, may_create: bool = False) -> tuple[Any, ...]:
+    """Returns the annotations of a parameter that is the id of a row or its uid."""
+    parse = partial(_parse_row_reference, entity=entity, absent=absent, may_create=may_create)
+    description = f"Id of the {entity}, or `{UID_PREFIX}` and its uid."
+    return Path(description=description, examples=[example]), PlainValidator(parse, json_schema_input_type=IdOrUid)
+
+
 def _parse_session_id(value: str) -> str:
     if len(value) > SESSION_ID_MAX:
         raise SessionNotFound
     return value
 
 
-TaskId = Annotated[int, *_row_id("Id of the task.", 7, TaskNotFound)]
-ProjectId = Annotated[int, *_row_id("Id of the project.", 3, ProjectNotFound)]
-CommentId = Annotated[int, *_row_id("Id of the comment.", 3, CommentNotFound)]
-ViewId = Annotated[int, *_row_id("Id of the view.", 2, ViewNotFound)]
+# A uid is looked up by the route, so that the endpoint gets an id.
+TaskId = Annotated[int, *_row_reference("task", 7, TaskNotFound)]
+ProjectId = Annotated[int, *_row_reference("project", 3, ProjectNotFound)]
+CommentId = Annotated[int, *_row_reference("comment", 3, CommentNotFound)]
+ViewId = Annotated[int, *_row_reference("view", 2, ViewNotFound)]
+# Of a PUT, which may create a row with the uid.
+NewTaskId = Annotated[int | str, *_row_reference("task", 7, TaskNotFound, may_create=True)]
+NewProjectId = Annotated[int | str, *_row_reference("project", 3, ProjectNotFound, may_create=True)]
 TagName = Annotated[
     str,
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
@@ -262,6 +295,14 @@ IfMatch = Annotated[
         description='Write only if the ETag is still this one, e.g. `"7"`.',
         examples=['"7"'],
         json_schema_extra={"pattern": r'^\*$|"[!#-~]*"'},
+    ),
+]
+OnlyNew = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match",
+        description="`*`: only create; 412 if it exists.",
+        json_schema_extra={"enum": ["*"]},
     ),
 ]
 IfNoneMatch = Annotated[

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.http.etags import entity_etag, is_unchanged
-from app.http.paths import item_path
+from app.http.paths import item_path, row_path
 from app.http.responses import PRIVATE_NO_CACHE, Json, header
 
 # For the document.
@@ -31,6 +31,13 @@ def entity_response(entity: Any) -> Response:
 
 def created_response(request: Request, entity: Any) -> Response:
     return Json(entity, 201, version_headers(entity, Location=item_path(request, entity.id)))
+
+
+def put_response(request: Request, noun: str, entity: Any, *, created: bool) -> Response:
+    """Returns what a PUT changed, or 201 with the path of what it created, which names it by its id."""
+    if not created:
+        return entity_response(entity)
+    return Json(entity, 201, version_headers(entity, Location=row_path(request, noun, (entity.id,))))
 
 
 def conditional_response(entity: Any, if_none_match: str | None) -> Response:

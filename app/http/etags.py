@@ -5,8 +5,9 @@ import re
 
 from starlette.requests import Request
 
-from app.errors import NoEntityTag
+from app.errors import Invalid, NoEntityTag
 from app.models.types import MAX_ID
+from app.services.uids import PutCondition
 from app.version import VERSION
 
 AHEAD_KEY = "ahead"  # in a request's scope: the owner, and a revision of the client that is above the owner's
@@ -44,6 +45,13 @@ def expected_versions(if_match: str | None) -> list[int] | None:
     if not (found := _ETAG_PATTERN.findall(if_match)):
         raise NoEntityTag(loc=("header", "If-Match"))
     return [number for tag in found if (number := _read_number(tag)) is not None]
+
+
+def put_condition(if_match: str | None, if_none_match: str | None) -> PutCondition:
+    """Returns what the headers of a PUT allow. Raises Invalid for an ``If-None-Match`` other than ``*``."""
+    if if_none_match is not None and if_none_match.strip() != "*":
+        raise Invalid("Of a PUT, If-None-Match is *: only create.", loc=("header", "If-None-Match"))
+    return PutCondition(may_create=if_match is None, may_change=if_none_match is None)
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:

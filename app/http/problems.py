@@ -127,7 +127,7 @@ def problem_from_error(error: AppError, request: Request | None = None) -> Respo
         headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'  # RFC 6750, 3.1
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, UidTaken) and request is not None:
+    if isinstance(error, UidTaken) and error.ids and request is not None:
         headers["Location"] = row_path(request, error.entity, error.ids)
     errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 else None
     return problem(status, error.code, error.detail, errors=errors, headers=headers)

@@ -31,6 +31,7 @@ from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.etags import AHEAD_KEY
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
 from app.jobs.owner_epochs import begin_owner_epoch
+from app.services.uids import UidInPath, resolve_path_uid
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
@@ -126,12 +127,17 @@ async def _call_with_retries(endpoint: Endpoint, values: dict[str, Any], request
     Never repeats it without the request's own session: a service that opens transactions may have committed one.
     """
     session = request.scope.get("session")
-    return await (endpoint(**values) if session is None else _call_endpoint(endpoint, values, session))
+    return await (endpoint(**values) if session is None else _call_endpoint(endpoint, values, request))
 
 
 @retry_on_contention
-async def _call_endpoint(endpoint: Endpoint, values: dict[str, Any], session: Any) -> Response:
+async def _call_endpoint(endpoint: Endpoint, values: dict[str, Any], request: Request) -> Response:
+    session = request.scope["session"]
     try:
+        for name in request.path_params:
+            if type(named := values.get(name)) is UidInPath:
+                values[name] = row_id = await resolve_path_uid(session, session.owner, named)
+                request.path_params[name] = str(row_id)  # links and locations name it by its id
         return await endpoint(**values)
     except Contention:
         # The next statement begins a new transaction. The rollback also releases a claimed Idempotency-Key: storing the

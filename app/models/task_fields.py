@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StrictStr, ValidationInfo
 from typing_extensions import TypeAliasType
 
-from app.models.types import DateOrInstant, clean_text, raw_items, too_long, visible
+from app.models.types import DateOrInstant, UidTwin, clean_text, raw_items, too_long, visible
 
 TITLE_MAX, TAG_MAX, TAGS_MAX, RECURRENCE_MAX = 200, 50, 20, 500
 DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
@@ -67,6 +67,10 @@ Recurrence = Annotated[
         examples=["FREQ=WEEKLY;BYDAY=MO"],
     ),
 ]
+
+
+# The fields of a task's place that hold uids.
+PLACE_TWINS = {"project_uid": UidTwin("project_id", "project"), "parent_uid": UidTwin("parent_id", "task")}
 
 
 class SubtasksOnCompletion(StrEnum):

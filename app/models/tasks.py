@@ -25,6 +25,7 @@ from sqlmodel import SQLModel
 from app.models.columns import identity, nullable_instant, table_of, uid_column, uid_key, written_at
 from app.models.task_aliases import BODY_ALIASES, READ_ONLY_ALIASES, resolve_aliases
 from app.models.task_fields import (
+    PLACE_TWINS,
     TAGS_MAX,
     TITLE_MAX,
     Description,
@@ -36,7 +37,17 @@ from app.models.task_fields import (
     Title,
 )
 from app.models.task_reminders import ReminderList
-from app.models.types import UID_EXAMPLE, UID_HELP, IgnoresReadOnlyFields, Instant, Int64, RowId, Uid, UpdateModel
+from app.models.types import (
+    UID_EXAMPLE,
+    UID_HELP,
+    IgnoresReadOnlyFields,
+    Instant,
+    Int64,
+    RowId,
+    Uid,
+    UidTwin,
+    UpdateModel,
+)
 
 # Sort keys that are not columns of the API. They are stored columns, because under row-level security an index range
 # cannot use an expression: its functions are not leakproof. PostgreSQL's "infinity" means "no date", so that one index
@@ -227,12 +238,8 @@ class TaskBody(IgnoresReadOnlyFields):
         return resolve_aliases(data, cls.ALIASES, drop_null=not cls.KEEPS_NULL)
 
 
-class TaskCreate(TaskBody):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"title": "Buy milk", "priority": "high", "due_date": "2026-12-01", "tags": ["errands"]}]
-        }
-    )
+class NewTask(TaskBody):
+    """The fields of a task that is made by a request or from a file."""
 
     uid: Uid | None = Field(None, description=UID_HELP)
     title: Title
@@ -248,6 +255,19 @@ class TaskCreate(TaskBody):
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
 
 
+class TaskCreate(NewTask):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"title": "Buy milk", "priority": "high", "due_date": "2026-12-01", "tags": ["errands"]}]
+        }
+    )
+
+    TWINS: ClassVar[Mapping[str, UidTwin]] = PLACE_TWINS
+
+    project_uid: Uid | None = None
+    parent_uid: Uid | None = None
+
+
 class TaskUpdate(TaskBody, UpdateModel):
     """Only the fields sent change. ``null`` clears a field: ``priority`` becomes medium, lists become empty."""
 
@@ -256,6 +276,7 @@ class TaskUpdate(TaskBody, UpdateModel):
     )
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
+    TWINS: ClassVar[Mapping[str, UidTwin]] = PLACE_TWINS
 
     uid: Uid | MISSING = Field(MISSING, description="That of the task: it never changes.")
     title: Title | MISSING = MISSING
@@ -266,7 +287,9 @@ class TaskUpdate(TaskBody, UpdateModel):
     tags: Tags | MISSING | None = MISSING
     reminders: ReminderList | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
+    project_uid: Uid | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
+    parent_uid: Uid | MISSING | None = MISSING
     recurrence: Recurrence | MISSING | None = MISSING
     recurrence_from: RecurrenceFrom | MISSING | None = MISSING
 

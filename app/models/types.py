@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Annotated, Any, ClassVar, Self, get_args
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -42,6 +43,13 @@ _INSTANT_TEXT = re.compile(
 DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z."
 
 
+class UidTwin(NamedTuple):
+    """What a field means that holds a uid: the row of ``entity`` whose id could stand in ``id_field`` instead."""
+
+    id_field: str
+    entity: str
+
+
 class RequestModel(BaseModel):
     """A request body or query. An unknown field is an error that names it.
 
@@ -52,6 +60,12 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     KEEPS_NULL: ClassVar[bool] = False
     null_is_default: ClassVar[frozenset[str]] = frozenset()
+    TWINS: ClassVar[Mapping[str, UidTwin]] = {}
+
+    @property
+    def sent_fields(self) -> set[str]:
+        """Returns the names of the fields sent; of a uid that of the id in whose place it stands."""
+        return {self.TWINS[name].id_field if name in self.TWINS else name for name in self.model_fields_set}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
@@ -203,9 +217,13 @@ UID_PATTERN = r"[A-Za-z0-9._~:@+=,;()!*$&{}-]{1,255}"
 _UID_TEXT = re.compile(UID_PATTERN)
 
 
+def is_uid(value: str) -> bool:
+    return _UID_TEXT.fullmatch(value) is not None
+
+
 def parse_uid(value: str) -> str:
-    if _UID_TEXT.fullmatch(value) is None:
-        raise PydanticCustomError("uid", "A uid has 1 to 255 letters, digits or characters of ._~:@+=,;()!*$&{{}}-.")
+    if not is_uid(value):
+        raise PydanticCustomError("uid", "A uid has 1 to 255 letters, digits or characters of ._~:@+=,;()!*$&{}-.")
     return value
 
 

@@ -4,7 +4,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response, Security
 
-from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ProjectId, ReadSession, WriteSession, bearer
+from app.http.dependencies import (
+    IfMatch,
+    IfNoneMatch,
+    NewProjectId,
+    OnlyNew,
+    Owner,
+    ProjectId,
+    ReadSession,
+    WriteSession,
+    bearer,
+)
 from app.http.entity_responses import (
     ENTITY_RESPONSE,
     ENTITY_UNCHANGED,
@@ -13,8 +23,9 @@ from app.http.entity_responses import (
     created_response,
     entity_response,
     location_header,
+    put_response,
 )
-from app.http.etags import expected_versions
+from app.http.etags import expected_versions, put_condition
 from app.http.list_responses import LIST_HEADERS, LIST_UNCHANGED, etag_of_list, list_headers, unchanged_list
 from app.http.responses import Json
 from app.http.routing import DirectRoute
@@ -26,6 +37,7 @@ router = APIRouter(
     prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 PROJECT_CREATED: dict[str, Any] = {"headers": VERSION_HEADER | location_header("project")}
+PROJECT_PUT = {"model": ProjectRead, "description": "Created.", **PROJECT_CREATED}
 PROJECT_LIST: dict[str, Any] = {"headers": LIST_HEADERS}
 PROJECT_NAME_TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
 
@@ -60,27 +72,40 @@ async def get_project(
     return conditional_response(await projects.get_project(session, owner, project_id), if_none_match)
 
 
-async def _change_project(
-    owner: str, session: WriteSession, project_id: int, change: ProjectUpdate, if_match: str | None
-) -> Response:
-    versions = expected_versions(if_match)
-    return entity_response(await projects.update_project(session, owner, project_id, change, versions=versions))
-
-
 @router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 409: PROJECT_NAME_TAKEN})
 async def update_project(
     owner: Owner, session: WriteSession, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
     """Changes the fields sent. An `archived` project is not listed by default; its tasks stay."""
-    return await _change_project(owner, session, project_id, change, if_match)
+    versions = expected_versions(if_match)
+    return entity_response(await projects.update_project(session, owner, project_id, change, versions=versions))
 
 
-@router.put("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 409: PROJECT_NAME_TAKEN})
+@router.put(
+    "/{project_id}",
+    response_model=ProjectRead,
+    responses={200: ENTITY_RESPONSE, 201: PROJECT_PUT, 409: PROJECT_NAME_TAKEN},
+)
 async def put_project(
-    owner: Owner, session: WriteSession, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
+    request: Request,
+    owner: Owner,
+    session: WriteSession,
+    project_id: NewProjectId,
+    change: ProjectUpdate,
+    if_match: IfMatch = None,
+    if_none_match: OnlyNew = None,
 ) -> Response:
-    """Changes the fields sent, like `update_project`, for clients that send PUT: other fields keep their values."""
-    return await _change_project(owner, session, project_id, change, if_match)
+    """Changes the fields sent, like `update_project`: other fields keep their values.
+
+    `uid:` with a uid that no project has creates it, which needs a `name`. With `If-None-Match: *` it only creates,
+    with `If-Match` it only changes: else 412.
+    """
+    condition = put_condition(if_match, if_none_match)
+    versions = expected_versions(if_match)
+    project, created = await projects.put_project(
+        session, owner, project_id, change, versions=versions, condition=condition
+    )
+    return put_response(request, "project", project, created=created)
 
 
 @router.delete("/{project_id}", status_code=204, response_class=Response)
@@ -93,13 +118,11 @@ async def delete_project(
 ) -> Response:
     """Deletes a project. Its tasks go to the trash, or with `tasks=move` to another project. Undo restores all."""
     versions = expected_versions(if_match)
-    await projects.delete_project(session, owner, project_id, move_to=query.to, versions=versions)
+    await projects.delete_project(session, owner, project_id, deletion=query, versions=versions)
     return Response(status_code=204)
 
 
 @router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY_RESPONSE})
 async def move_project(owner: Owner, session: WriteSession, project_id: ProjectId, move: ProjectMove) -> Response:
     """Moves a project directly before or after another one."""
-    return entity_response(
-        await projects.move_project(session, owner, project_id, before=move.before, after=move.after)
-    )
+    return entity_response(await projects.move_project(session, owner, project_id, move))

@@ -4,7 +4,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response, Security
 
-from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ReadSession, TaskId, WriteSession, bearer
+from app.http.dependencies import (
+    IfMatch,
+    IfNoneMatch,
+    NewTaskId,
+    OnlyNew,
+    Owner,
+    ReadSession,
+    TaskId,
+    WriteSession,
+    bearer,
+)
 from app.http.entity_responses import (
     ENTITY_RESPONSE,
     ENTITY_UNCHANGED,
@@ -13,9 +23,10 @@ from app.http.entity_responses import (
     created_response,
     entity_response,
     location_header,
+    put_response,
     version_headers,
 )
-from app.http.etags import expected_versions
+from app.http.etags import expected_versions, put_condition
 from app.http.list_responses import (
     LIST_UNCHANGED,
     TASK_LIST_RESPONSE,
@@ -43,6 +54,8 @@ router = APIRouter(
 )
 
 TASK_CREATED_RESPONSE: dict[str, Any] = {"headers": VERSION_HEADER | location_header("task")}
+TASK_PUT = {"model": TaskRead, "description": "Created.", **TASK_CREATED_RESPONSE}
+UID_REFUSED = {"description": "The uid is that of a task in the trash; `detail` tells how to restore it."}
 BULK_RESPONSE: dict[str, Any] = {
     "headers": header("X-Revision", "The revision of the write, if anything was written.", "integer")
 }
@@ -102,27 +115,40 @@ async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_
     return conditional_response(await create_update.get_task(session, owner, task_id), if_none_match)
 
 
-async def update_with_versions(
-    owner: str, session: WriteSession, task_id: int, change: TaskUpdate, if_match: str | None
-) -> Response:
-    versions = expected_versions(if_match)
-    return entity_response(await create_update.update_task(session, owner, task_id, change, versions=versions))
-
-
 @router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
 async def update_task(
     owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
     """Changes the fields sent and no others; `null` clears. A stale `If-Match` is 412."""
-    return await update_with_versions(owner, session, task_id, change, if_match)
+    versions = expected_versions(if_match)
+    return entity_response(await create_update.update_task(session, owner, task_id, change, versions=versions))
 
 
-@router.put("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
+@router.put(
+    "/{task_id}",
+    response_model=TaskRead,
+    responses={200: ENTITY_RESPONSE, 201: TASK_PUT, 409: UID_REFUSED},
+)
 async def put_task(
-    owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
+    request: Request,
+    owner: Owner,
+    session: WriteSession,
+    task_id: NewTaskId,
+    change: TaskUpdate,
+    if_match: IfMatch = None,
+    if_none_match: OnlyNew = None,
 ) -> Response:
-    """Changes the fields sent, like `update_task`, for clients that send PUT: other fields keep their values."""
-    return await update_with_versions(owner, session, task_id, change, if_match)
+    """Changes the fields sent, like `update_task`: other fields keep their values.
+
+    `uid:` with a uid that no task has creates it, which needs a `title`. With `If-None-Match: *` it only creates, with
+    `If-Match` it only changes: else 412.
+    """
+    condition = put_condition(if_match, if_none_match)
+    versions = expected_versions(if_match)
+    task, created = await create_update.put_task(
+        session, owner, task_id, change, versions=versions, condition=condition
+    )
+    return put_response(request, "task", task, created=created)
 
 
 @router.patch("/{task_id}/complete", response_model=TaskRead, responses={200: ENTITY_RESPONSE})

@@ -1,12 +1,13 @@
 """Requests on projects other than their fields."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.models.types import RequestModel, RowId, field_error
+from app.models.types import RequestModel, RowId, Uid, UidTwin, field_error
 from app.schemas.queries import IdOrInbox
 
 
@@ -26,25 +27,31 @@ class ProjectQuery(RequestModel):
 
 
 class ProjectDeletion(RequestModel):
-    """``to`` is required with ``tasks=move`` and refused without it."""
+    """``to`` or ``to_uid`` is required with ``tasks=move`` and refused without it."""
+
+    TWINS: ClassVar[Mapping[str, UidTwin]] = {"to_uid": UidTwin("to", "project")}
 
     tasks: ProjectTasksAction = Field(
-        ProjectTasksAction.TRASH, description="What happens to its tasks; move needs `to`."
+        ProjectTasksAction.TRASH, description="What happens to its tasks; move needs `to` or `to_uid`."
     )
     to: IdOrInbox | None = Field(None, description="With tasks=move: a project's id, or inbox.")
+    to_uid: Uid | None = Field(None, description="With tasks=move: a project's uid.")
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "ProjectDeletion":
-        if (self.tasks is ProjectTasksAction.MOVE) != (self.to is not None):
+        if (self.tasks is ProjectTasksAction.MOVE) == (self.to is None and self.to_uid is None):
             raise field_error(
-                "to", "move_where", "With tasks=move send to, a project's id or inbox; else leave it out."
+                "to" if self.to_uid is None else "to_uid",
+                "move_where",
+                "With tasks=move send to, a project's id or inbox, or to_uid; else leave them out.",
             )
         return self
 
 
 # null is the same as left out.
 ONE_NEIGHBOUR: list[Any] = [
-    {"required": [name], "properties": {name: {"type": "integer"}}} for name in ("before", "after")
+    {"required": [name], "properties": {name: {"type": "string" if name.endswith("_uid") else "integer"}}}
+    for name in ("before", "before_uid", "after", "after_uid")
 ]
 
 
@@ -53,11 +60,19 @@ class ProjectMove(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"oneOf": ONE_NEIGHBOUR, "examples": [{"before": 3}]})
 
+    TWINS: ClassVar[Mapping[str, UidTwin]] = {
+        "before_uid": UidTwin("before", "project"),
+        "after_uid": UidTwin("after", "project"),
+    }
+
     before: RowId | None = None
+    before_uid: Uid | None = None
     after: RowId | None = None
+    after_uid: Uid | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> "ProjectMove":
-        if (self.before is None) == (self.after is None):
+        sent = {self.TWINS.get(name, (name,))[0] for name, value in self if value is not None}
+        if len(sent) != 1:
             raise PydanticCustomError("one_place", "Send either before or after.")
         return self

@@ -1,14 +1,15 @@
 """Bodies of the requests that do more to a task than change its fields: complete, move, snooze."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import MISSING, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from app.models.task_fields import SubtasksOnCompletion
+from app.models.task_fields import PLACE_TWINS, SubtasksOnCompletion
 from app.models.tasks import TaskBody
-from app.models.types import RequestModel, RowId, parse_date_or_instant
+from app.models.types import RequestModel, RowId, Uid, UidTwin, parse_date_or_instant
 
 
 class TaskComplete(TaskBody):
@@ -28,25 +29,40 @@ def require_one_place(names: set[str]) -> None:
         raise PydanticCustomError("one_place", "Send before or after, or where to: project_id, parent_id.")
 
 
+ONE_SIDE: list[Any] = [
+    {"not": {"required": [before, after]}} for before in ("before", "before_uid") for after in ("after", "after_uid")
+]
+
+
 class TaskMove(RequestModel):
     """Directly before or after another task; without either, after all others."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "minProperties": 1,
-            "not": {"required": ["before", "after"]},
+            "allOf": ONE_SIDE,
             "examples": [{"project_id": None}],
         }
     )
 
+    TWINS: ClassVar[Mapping[str, UidTwin]] = {
+        **PLACE_TWINS,
+        "before_uid": UidTwin("before", "task"),
+        "after_uid": UidTwin("after", "task"),
+    }
+
     before: RowId | MISSING = MISSING
+    before_uid: Uid | MISSING = MISSING
     after: RowId | MISSING = MISSING
+    after_uid: Uid | MISSING = MISSING
     project_id: RowId | MISSING | None = MISSING
+    project_uid: Uid | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
+    parent_uid: Uid | MISSING | None = MISSING
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        require_one_place(self.model_fields_set)
+        require_one_place(self.sent_fields)
         return self
 
 

@@ -1,17 +1,19 @@
 """One write of many tasks: the selection, the action, and the result of each task."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.task_aliases import BODY_ALIASES, resolve_aliases
-from app.models.task_fields import Description, DueDate, Priority, Tags
+from app.models.task_fields import PLACE_TWINS, Description, DueDate, Priority, Tags
 from app.models.task_reminders import ReminderList
-from app.models.types import Int64, RequestModel, RowId, field_error
+from app.models.types import UID_EXAMPLE, Int64, RequestModel, RowId, Uid, UidTwin, field_error
 from app.schemas.task_query import TaskConditions
 
+T = TypeVar("T")
 BULK_MAX = 1_000
 
 
@@ -37,20 +39,25 @@ class BulkStatus(StrEnum):
     NOT_FOUND = "not_found"
 
 
-def _require_unique(ids: list[int]) -> list[int]:
+def _require_unique(ids: list[T]) -> list[T]:
     if len(set(ids)) != len(ids):
         raise PydanticCustomError("not_unique", "Each id can be sent once.")
     return ids
 
 
+SELECTED_MAX = Field(min_length=1, max_length=BULK_MAX, json_schema_extra={"uniqueItems": True})
 PLACE_FIELDS = {"project_id", "parent_id"}
 EXCLUSIVE_FIELDS: list[Any] = [
     {"not": {"required": [*pair]}}
-    for pair in (("project_id", "parent_id"), ("tags", "add_tags"), ("tags", "remove_tags"))
+    for pair in (
+        *((project, parent) for project in ("project_id", "project_uid") for parent in ("parent_id", "parent_uid")),
+        ("tags", "add_tags"),
+        ("tags", "remove_tags"),
+    )
 ]
-# The tasks by their ids or by a filter, and a change exactly where the action makes one.
+# The tasks by their ids, their uids or by a filter, and a change exactly where the action makes one.
 SELECTION_AND_CHANGE: list[Any] = [
-    {"oneOf": [{"required": ["ids"]}, {"required": ["filter"]}]},
+    {"oneOf": [{"required": [name]} for name in ("ids", "uids", "filter")]},
     {
         "if": {"properties": {"action": {"enum": ["update", "move"]}}, "required": ["action"]},
         "then": {"required": ["change"]},
@@ -64,6 +71,8 @@ class BulkChange(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "allOf": EXCLUSIVE_FIELDS})
 
+    TWINS: ClassVar[Mapping[str, UidTwin]] = PLACE_TWINS
+
     description: Description | MISSING | None = MISSING
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
@@ -72,7 +81,9 @@ class BulkChange(RequestModel):
     remove_tags: Tags | MISSING = MISSING
     reminders: ReminderList | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
+    project_uid: Uid | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING
+    parent_uid: Uid | MISSING | None = MISSING
 
     @model_validator(mode="before")
     @classmethod
@@ -81,12 +92,14 @@ class BulkChange(RequestModel):
 
     @model_validator(mode="after")
     def _not_contradictory(self) -> Self:
-        sent = self.model_fields_set
+        sent = self.sent_fields
         if not sent:
             raise PydanticCustomError("empty_update", "Send at least one field to change.")
         if sent >= PLACE_FIELDS:
             raise field_error(
-                "parent_id", "two_places", "Send project_id or parent_id: a subtask is in its parent's project."
+                "parent_id" if "parent_id" in self.model_fields_set else "parent_uid",
+                "two_places",
+                "Send project_id or parent_id: a subtask is in its parent's project.",
             )
         if "tags" in sent and sent & {"add_tags", "remove_tags"}:
             raise field_error("tags", "tags_conflict", "Send tags, or add_tags and remove_tags.")
@@ -94,7 +107,7 @@ class BulkChange(RequestModel):
 
 
 class BulkWrite(RequestModel):
-    """``ids`` or ``filter`` selects the tasks; ``change`` is required with update and move and refused without them."""
+    """``ids``, ``uids`` or ``filter`` selects the tasks; update and move need ``change``, other actions take none."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -111,14 +124,8 @@ class BulkWrite(RequestModel):
         }
     )
 
-    ids: (
-        Annotated[
-            list[RowId],
-            Field(min_length=1, max_length=BULK_MAX, json_schema_extra={"uniqueItems": True}),
-            AfterValidator(_require_unique),
-        ]
-        | MISSING
-    ) = MISSING
+    ids: Annotated[list[RowId], SELECTED_MAX, AfterValidator(_require_unique)] | MISSING = MISSING
+    uids: Annotated[list[Uid], SELECTED_MAX, AfterValidator(_require_unique)] | MISSING = MISSING
     filter: TaskConditions | MISSING = Field(
         MISSING, description="As the parameters of a list; restore selects from the trash. At most 1,000 may match."
     )
@@ -129,29 +136,35 @@ class BulkWrite(RequestModel):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if len(self.model_fields_set & {"ids", "filter"}) != 1:
-            raise PydanticCustomError("ids_or_filter", "Send either ids or filter.")
+        if len(self.model_fields_set & {"ids", "uids", "filter"}) != 1:
+            raise PydanticCustomError("ids_or_filter", "Send either ids, uids or filter.")
         change = self.change
         takes_change = self.action in (BulkAction.UPDATE, BulkAction.MOVE)
         if takes_change != isinstance(change, BulkChange):
             raise field_error(
                 "change", "bulk_change", "The actions update and move need a change, the others take none."
             )
-        if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.model_fields_set - PLACE_FIELDS:
+        if self.action is BulkAction.MOVE and isinstance(change, BulkChange) and change.sent_fields - PLACE_FIELDS:
             raise field_error("change", "bulk_move", "The action move takes project_id or parent_id.")
         return self
 
 
 class BulkItem(BaseModel):
-    id: Int64
+    id: Int64 | None = Field(description="null: no task has the uid.")
+    uid: str | None = Field(description="null: there is no task with the id.")
     status: BulkStatus
 
 
-BULK_EXAMPLE: Any = {"results": [{"id": 7, "status": "completed"}, {"id": 8, "status": "not_found"}]}
+BULK_EXAMPLE: Any = {
+    "results": [
+        {"id": 7, "uid": UID_EXAMPLE, "status": "completed"},
+        {"id": 8, "uid": None, "status": "not_found"},
+    ]
+}
 
 
 class BulkResult(BaseModel):
-    """In the order of ``ids``; with a filter, in the order of positions."""
+    """In the order of ``ids`` or ``uids``; with a filter, in the order of positions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [BULK_EXAMPLE]})
 

@@ -16,8 +16,8 @@ from app.models.task_aliases import (
     SORT_ALIASES,
     resolve_aliases,
 )
-from app.models.task_fields import TAG_MAX, TAGS_MAX, DueDate, Priority
-from app.models.types import RequestModel, cleaned, field_error
+from app.models.task_fields import PLACE_TWINS, TAG_MAX, TAGS_MAX, DueDate, Priority
+from app.models.types import RequestModel, Uid, UidTwin, cleaned, field_error
 from app.pagination import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 from app.schemas.queries import IdOrNone, PageQuery, QueryFlag, is_digits, parse_flag
 
@@ -63,6 +63,7 @@ class TaskConditions(RequestModel):
 
     KEEPS_NULL: ClassVar[bool] = True  # a bulk write selects by them: a filter of null must not make it wider
     ALIASES: ClassVar[Mapping[str, str]] = CONDITION_ALIASES
+    TWINS: ClassVar[Mapping[str, UidTwin]] = {**PLACE_TWINS, "series_uid": UidTwin("series_id", "task")}
 
     status: TaskStatusFilter = TaskStatusFilter.ALL
     search: Annotated[str, cleaned(SEARCH_MAX), Field(max_length=SEARCH_MAX)] | None = Field(
@@ -75,10 +76,13 @@ class TaskConditions(RequestModel):
         [], description="All of these; repeatable."
     )
     project_id: IdOrNone | None = Field(None, description="In this project; none: in the inbox.")
+    project_uid: Uid | None = Field(None, description="In the project with this uid.")
     parent_id: IdOrNone | None = Field(None, description="Subtasks of this task; none: top-level tasks.")
+    parent_uid: Uid | None = Field(None, description="Subtasks of the task with this uid.")
     series_id: IdOrNone | None = Field(
         None, description="Completed occurrences of this recurring task; none: no occurrences."
     )
+    series_uid: Uid | None = Field(None, description="Completed occurrences of the recurring task with this uid.")
     due_before: DueDate | None = Field(None, description="Due before this day or instant.")
     due_after: DueDate | None = Field(None, description="Due on or after this day or instant.")
     overdue: QueryFlag | None = Field(None, description="true: open and past due; false: everything else.")

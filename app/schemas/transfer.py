@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from app.models.comments import BODY_MAX
 from app.models.projects import PROJECT_NAME_MAX
 from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom
-from app.models.tasks import TaskCreate
+from app.models.tasks import NewTask
 from app.models.types import DateOrInstant, IgnoresReadOnlyFields, LocationPart, RequestModel, Uid, cleaned, visible
 from app.models.views import VIEW_NAME_MAX as VIEW_NAME_MAX
 from app.schemas.queries import QueryFlag
@@ -57,7 +57,7 @@ def _require_time(value: Any) -> datetime:
 ImportedInstant = Annotated[DateOrInstant, AfterValidator(_require_time)]
 
 
-class TaskImport(TaskCreate):
+class TaskImport(NewTask):
     """A task in a file: the fields of a new task, and instants. References are by the file's own ids."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Buy milk"}]})

@@ -1,8 +1,9 @@
 """Projects. Each function runs in the caller's transaction and touches only ``owner``'s rows."""
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
+from pydantic import MISSING
 from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, null, select, update
 
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
@@ -10,14 +11,15 @@ from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.uuid7 import new_uuid7
 from app.db.versioned_rows import kept_columns, moment_of, update_row
-from app.errors import ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
+from app.errors import AlreadyExists, FieldNeeded, ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.models.tasks import TASKS
+from app.schemas.projects import ProjectDeletion, ProjectMove
 from app.services.changes.entities import PROJECT_ENTITY
 from app.services.ordering import find_key, neighbours_in
 from app.services.row_limits import has_room
 from app.services.tasks.statements import DELETED_VALUES, NOT_DELETED, joined_write
-from app.services.uids import require_free_uid, require_own_uid
+from app.services.uids import PutCondition, find_put_target, require_free_uid, require_own_uid, resolve_uids
 from app.services.users import get_revision, lock_or_create_owner, lock_owner
 
 PROJECT_FIELDS = list(ProjectRead.model_fields)
@@ -115,10 +117,43 @@ async def update_project(
     return row
 
 
-async def move_project(session: Session, owner: str, project_id: int, *, before: int | None, after: int | None) -> Any:
+async def put_project(
+    session: Session,
+    owner: str,
+    target: int | str,
+    change: ProjectUpdate,
+    *,
+    versions: list[int] | None,
+    condition: PutCondition,
+) -> tuple[Any, bool]:
+    """Changes a project, or creates one with the uid if there is none. Returns it, and whether it is new.
+
+    Raises what ``create_project``, ``update_project`` and ``find_put_target`` raise, and FieldNeeded without a name.
+    """
+    project_id = await find_put_target(session, owner, "project", target, condition)
+    if project_id is not None:
+        if not condition.may_change:
+            await get_project(session, owner, project_id)
+            raise AlreadyExists
+        return await update_project(session, owner, project_id, change, versions=versions), False
+    assert isinstance(target, str), "a project that has an id is changed"
+    if change.name is MISSING:
+        raise FieldNeeded(loc=("body", "name"))
+    color = None if change.color is MISSING else change.color
+    new = ProjectCreate.model_construct({"uid", "name", "color"}, uid=target, name=change.name, color=color)
+    made = await insert_project(session, owner, new)
+    require_own_uid(change, made)
+    if change.archived is True:  # by a write of its own, as no project is created in the archive
+        archiving = ProjectUpdate.model_construct({"archived"}, archived=True)
+        made = await update_project(session, owner, made.id, archiving)
+    return made, True
+
+
+async def move_project(session: Session, owner: str, project_id: int, move: ProjectMove) -> Any:
     """Moves a project directly before or after another one. Raises ProjectNotFound, UnknownReference, NoRoomBetween."""
+    move = await resolve_uids(session, owner, move)
     await lock_owner(session, owner)
-    key = await find_key(session, owner, PROJECT_NEIGHBOURS, project_id, before=before, after=after)
+    key = await find_key(session, owner, PROJECT_NEIGHBOURS, project_id, before=move.before, after=move.after)
     statement = _update_project(frozenset({"moved_to"}), False)
     return await _run_on_project(session, statement, owner, project_id, None, {"moved_to": key})
 
@@ -128,13 +163,14 @@ async def delete_project(
     owner: str,
     project_id: int,
     *,
-    move_to: int | Literal["inbox"] | None = None,
+    deletion: ProjectDeletion,
     versions: list[int] | None = None,
 ) -> None:
-    """Moves a project to the trash, and its tasks to the project ``move_to``, else also to the trash.
+    """Moves a project to the trash, and its tasks where ``deletion`` names, else also to the trash.
 
-    Raises ProjectNotFound, VersionConflict; UnknownReference when the project ``move_to`` does not exist.
+    Raises ProjectNotFound, VersionConflict; UnknownReference when that project does not exist.
     """
+    move_to = (await resolve_uids(session, owner, deletion, loc=("query",))).to
     statement = _update_project(frozenset({"deleted_at"}), versions is not None, "deleted")
     await _run_on_project(session, statement, owner, project_id, versions, {})
     if move_to is None:

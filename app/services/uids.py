@@ -1,6 +1,6 @@
-"""Ids that clients choose: which row has one, and what follows for a new row."""
+"""Ids that clients choose: in paths, in bodies and queries, and of new rows."""
 
-from typing import Any
+from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import Text, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -8,15 +8,42 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.errors import AppError, OtherUid, UidInTrash, UidTaken
+from app.errors import (
+    AppError,
+    DoesNotExist,
+    IdsContradict,
+    NotFound,
+    OtherUid,
+    UidInTrash,
+    UidTaken,
+    UnknownReference,
+)
 from app.models.comments import COMMENTS
 from app.models.projects import PROJECTS
 from app.models.tasks import TASKS
+from app.models.types import RequestModel
 from app.models.views import VIEWS
 from app.services.users import lock_or_create_owner
 
+Body = TypeVar("Body", bound=RequestModel)
+ABSENT_ID = 0  # that no row has: a filter by an unknown uid matches nothing, like one by an unknown id
 UID_TABLES = {"task": TASKS, "project": PROJECTS, "comment": COMMENTS, "view": VIEWS}
 OWN_UIDS = bindparam("uids", type_=ARRAY(Text))
+
+
+class UidInPath(NamedTuple):
+    """``uid:...`` where an id could stand; ``absent`` is the error if no row of the user has the uid."""
+
+    entity: str
+    uid: str
+    absent: type[NotFound]
+
+
+class PutCondition(NamedTuple):
+    """What a PUT may do: with If-None-Match: * only create, with If-Match only change."""
+
+    may_create: bool
+    may_change: bool
 
 
 def _select_by_uid(entity: str) -> CompiledStatement:
@@ -32,6 +59,67 @@ def _select_by_uid(entity: str) -> CompiledStatement:
 
 
 SELECT_BY_UID = {entity: _select_by_uid(entity) for entity in UID_TABLES}
+
+
+async def find_ids(session: Session, owner: str, entity: str, uids: list[str]) -> dict[str, int]:
+    """Returns the ids of those ``uids`` that rows have, in the trash or not."""
+    rows = (await session.exec(SELECT_BY_UID[entity], {"owner": owner, "uids": uids})).all()
+    return {row.uid: row.id for row in rows}
+
+
+async def resolve_path_uid(session: Session, owner: str, named: UidInPath) -> int:
+    """Returns the id of the row, in the trash or not. Raises ``named.absent``."""
+    if (found := await find_by_uid(session, owner, named.entity, named.uid)) is None:
+        raise named.absent
+    row_id: int = found.id
+    return row_id
+
+
+async def resolve_uids(
+    session: Session, owner: str, body: Body, *, loc: tuple[str, ...] = ("body",), absent: int | None = None
+) -> Body:
+    """Returns ``body`` with an id in place of each uid that refers to a row; without any it is the same object.
+
+    Called before anything else reads the body. Raises IdsContradict; UnknownReference for a uid that no row has,
+    unless ``absent`` is to stand for its id.
+    """
+    sent = body.model_fields_set & body.TWINS.keys()
+    if not sent:
+        return body
+    ids: dict[str, int | None] = {}
+    for name in sorted(sent):
+        id_field, entity = body.TWINS[name]
+        row_id = None
+        if (uid := getattr(body, name)) is not None:
+            row_id = (await find_ids(session, owner, entity, [uid])).get(uid, absent)
+            if row_id is None:
+                raise UnknownReference(f"{name}: there is no such {entity}.", loc=(*loc, name))
+        if id_field in body.model_fields_set and getattr(body, id_field) != row_id:
+            raise IdsContradict(loc=(*loc, name))
+        ids[id_field] = row_id
+    fields = body.model_fields_set - sent | ids.keys()
+    return cast("Body", type(body).model_construct(fields, **{**dict(body), **ids}))
+
+
+async def find_put_target(
+    session: Session, owner: str, entity: str, target: int | str, condition: PutCondition
+) -> int | None:
+    """Returns the id of the row that a PUT changes; None if it creates one, which locks the owner.
+
+    Raises UidInTrash and DoesNotExist. The caller finds out whether an id is one of a row, and may be changed.
+    """
+    if isinstance(target, int):
+        return target
+    await lock_or_create_owner(session, owner)  # of two concurrent requests one creates it, the other changes it
+    found = await find_by_uid(session, owner, entity, target)
+    if found is None:
+        if not condition.may_create:
+            raise DoesNotExist
+        return None
+    if found.deleted_at is not None:
+        raise taken_error(entity, found)
+    row_id: int = found.id
+    return row_id
 
 
 async def require_free_uid(session: Session, owner: str, entity: str, uid: str | None) -> None:
@@ -57,7 +145,8 @@ def taken_error(entity: str, row: Any) -> AppError:
     if row.deleted_at is not None or (entity == "comment" and row.task_deleted_at is not None):
         what = "The task with this uid" if entity == "task" else "The task of the comment with this uid"
         return UidInTrash(f"{what} is in the trash. To restore it: POST /tasks/{task_id}/restore.")
-    return UidTaken(entity, task_id, row.id) if entity == "comment" else UidTaken(entity, row.id)
+    ids = (task_id, row.id) if entity == "comment" else (row.id,)
+    return UidTaken(*ids, entity=entity)
 
 
 def require_own_uid(change: Any, row: Any) -> None:

@@ -18,7 +18,7 @@ from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services.changes.entities import VIEW_ENTITY
 from app.services.row_limits import find_room
-from app.services.uids import require_free_uid, require_own_uid
+from app.services.uids import require_free_uid, require_own_uid, resolve_uids
 from app.services.users import lock_or_create_owner
 
 VIEW_FIELDS = ViewRow.__struct_fields__
@@ -77,7 +77,8 @@ async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow
     await require_free_uid(session, owner, "view", view.uid)
     if await find_room(session, owner, VIEW_ENTITY) <= 0:
         raise TooManyViews
-    values = {"owner": owner, "uid": view.uid or new_uuid7(), "name": view.name, "parameters": _stored(view.parameters)}
+    parameters = await _stored(session, owner, view.parameters)
+    values = {"owner": owner, "uid": view.uid or new_uuid7(), "name": view.name, "parameters": parameters}
     return ViewRow(*(await session.exec(INSERT_VIEW, values)).one())
 
 
@@ -87,7 +88,7 @@ async def update_view(
     """Updates a view. Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
     if "parameters" in values:
-        values["parameters"] = _stored(values["parameters"])
+        values["parameters"] = await _stored(session, owner, values["parameters"])
     statement = _update_view(frozenset(values), versions is not None)
     row = await _run_on_view(session, statement, owner, view_id, versions, values)
     require_own_uid(change, row)
@@ -108,8 +109,12 @@ async def get_task_query(session: Session, owner: str, view_id: int, page: ViewT
         raise OutdatedView from error
 
 
-def _stored(parameters: TaskFilter) -> dict[str, Any]:
-    """Returns the parameters that were sent: defaults are not stored, so that a later version may change them."""
+async def _stored(session: Session, owner: str, parameters: TaskFilter) -> dict[str, Any]:
+    """Returns the parameters that were sent: defaults are not stored, so that a later version may change them.
+
+    Rows are referred to by their ids, also where a uid was sent. Raises UnknownReference.
+    """
+    parameters = await resolve_uids(session, owner, parameters, loc=("body", "parameters"))
     return parameters.model_dump(mode="json", exclude_unset=True)
 
 

@@ -17,6 +17,7 @@ DAY = {"due_date": "2090-05-06"}
 # fields of a row, (field, value, type) of each warning, and fields of the task that is imported
 WARNED: list[tuple[dict[str, Any], list[tuple[str, str, str]], dict[str, Any]]] = [
     ({"created_at": "2090-01-01"}, [("created_at", "2090-01-01", "guessed")], {}),
+    ({"uid": "no uid"}, [("uid", "no uid", "left_out")], {}),
     ({"updated_at": "yesterday"}, [("updated_at", "yesterday", "left_out")], {}),
     ({"created_at": {"a": 1}}, [("created_at", '{"a": 1}', "left_out")], {}),
     ({"completed": True, "completed_at": "soon"}, [("completed_at", "soon", "left_out")], {"completed": True}),

@@ -231,8 +231,8 @@ NO_TOKENS = {
         ("query", name)
         for name in (
             "archived", "count", "days", "dry_run", "due_after", "due_before", "format", "kind", "limit", "offset",
-            "order", "overdue", "parent_id", "priority", "project_id", "search", "series_id", "sort", "status", "tag",
-            "tasks", "to",
+            "order", "overdue", "parent_id", "parent_uid", "priority", "project_id", "project_uid", "search",
+            "series_id", "series_uid", "sort", "status", "tag", "tasks", "to", "to_uid",
         )
     ),
 }  # fmt: skip

@@ -60,7 +60,7 @@ BODIES: dict[str, Any] = {
 }
 
 
-def concrete(path: str, owner: str, task_id: int, **ids: Any) -> str:
+def concrete(path: str, owner: str, task_id: int | str, **ids: Any) -> str:
     values = dict.fromkeys(
         (
             "revision",
@@ -140,6 +140,46 @@ async def test_a_route_succeeds_for_the_owner(alice: Person, method: str, path: 
         await alice.delete(f"/tasks/{task['id']}")
     url = concrete(path, alice.subject, task["id"], **await things(alice, path, task["id"]))
     answer = await alice.call(method, url, json=body_of(path))
+    assert answer.status_code in (200, 201, 204), answer.text
+
+
+UIDS: dict[str, Any] = {"task_id": "uid:t", "comment_id": "uid:c", "view_id": "uid:v", "project_id": "uid:p"}
+NAMED_BY_UID = [route for route in PRIVATE if any(f"{{{name}}}" in route[1] for name in UIDS)]
+
+
+async def make_named_rows(person: Person, **task: Any) -> None:
+    """Creates the rows of UIDS."""
+    made = await person.add(uid="t", **task)
+    for path, body in (
+        (f"/tasks/{made['id']}/comments", {"body": "x", "uid": "c"}),
+        ("/views", {"name": "v", "parameters": {}, "uid": "v"}),
+        ("/projects", {"name": "p", "uid": "p"}),
+        ("/projects", {"name": "another", "uid": "q"}),
+    ):
+        assert (await person.post(path, body)).status_code == 201
+
+
+def body_by_uid(path: str) -> Any:
+    if "/projects/" in path:
+        return {"after_uid": "q"} if path.endswith("/move") else {"name": "y"}
+    return body_of(path)
+
+
+@pytest.mark.parametrize(("method", "path"), NAMED_BY_UID)
+async def test_a_route_finds_rows_by_uid_for_their_owner_alone(
+    alice: Person, bob: Person, method: str, path: str
+) -> None:
+    await make_named_rows(alice, **({"recurrence": "FREQ=DAILY"} if path.endswith("/skip") else {}))
+    if path.endswith("/restore"):
+        await alice.delete("/tasks/uid:t")
+    before = (await alice.get("/tasks")).headers["x-revision"]
+    mine = await bob.call(method, concrete(path, bob.subject, **UIDS), json=body_by_uid(path))
+    if method == "PUT":  # it creates a row of their own
+        assert mine.status_code == 201
+    else:
+        assert_problem(mine, 404)
+    assert (await alice.get("/tasks")).headers["x-revision"] == before
+    answer = await alice.call(method, concrete(path, alice.subject, **UIDS), json=body_by_uid(path))
     assert answer.status_code in (200, 201, 204), answer.text
 
 

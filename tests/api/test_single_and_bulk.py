@@ -295,7 +295,7 @@ class Side:
             if row[name] is not None:
                 moment = row[name] if isinstance(row[name], datetime) else datetime.fromisoformat(row[name])
                 row[name] = "then" if moment < self.begun else "now"
-        del row["user_id"]
+        del row["user_id"], row["uid"]
         row.pop("due_sort", None), row.pop("completed_sort", None)
         return row
 

@@ -71,7 +71,7 @@ async def unprotected(settings: Settings, postgres: ConnectOptions, app: FastAPI
 
 
 async def test_queries_alone_isolate_users(alice: Person, bob: Person, unprotected: httpx.AsyncClient) -> None:
-    task, gone = await alice.add("secret", tags=["x"]), await alice.add("gone")
+    task, gone = await alice.add("secret", tags=["x"], uid="u"), await alice.add("gone")
     await alice.delete(f"/tasks/{gone['id']}")
     await bob.add("mine")
     assert (
@@ -86,6 +86,8 @@ async def test_queries_alone_isolate_users(alice: Person, bob: Person, unprotect
     assert (await bob.delete("/tasks/trash")).status_code == 204
     for call in (
         bob.get(path),
+        bob.get("/tasks/uid:u"),
+        bob.patch("/tasks/uid:u", {"title": "x"}),
         bob.patch(path, {"title": "x"}),
         bob.patch(path, {"title": "x"}, headers={"If-Match": '"1"'}),
         bob.patch(path + "/complete"),
@@ -93,6 +95,9 @@ async def test_queries_alone_isolate_users(alice: Person, bob: Person, unprotect
         bob.post(f"/tasks/{gone['id']}/restore"),
     ):
         assert_problem(await call, 404, "task_not_found")
+    assert_problem(await bob.post("/tasks", {"title": "x", "parent_uid": "u"}), 422, "unknown_reference")
+    assert (await bob.get("/tasks?parent_uid=u")).json() == []
+    assert (await bob.post("/tasks", {"title": "x", "uid": "u"})).status_code == 201
     assert (await alice.get(path)).json() == task
     assert len((await alice.get("/tasks/trash")).json()) == 1
 

@@ -9,7 +9,8 @@ from tests.support import Person
 
 SAMPLES: dict[str, Any] = {
     "status": "pending", "search": "near", "priority": "medium", "tag": "t", "project_id": "none", "parent_id": "none",
-    "series_id": "none", "due_before": "2090-07-02", "due_after": "2090-07-02", "overdue": "false", "sort": "due_date",
+    "series_id": "none", "project_uid": "x", "parent_uid": "x", "series_uid": "x",
+    "due_before": "2090-07-02", "due_after": "2090-07-02", "overdue": "false", "sort": "due_date",
     "order": "asc", "limit": "50", "offset": "0", "count": "true", "kind": "event", "archived": "true",
 }  # fmt: skip
 BEYOND_SAMPLES = {"cursor", "token"}  # made by the service

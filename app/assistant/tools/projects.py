@@ -7,7 +7,7 @@ from pydantic import MISSING, BaseModel, Field
 from app.assistant.tools.tool import Id, Tool, ToolContext, changed_values
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.types import RequestModel
-from app.schemas.projects import ProjectQuery
+from app.schemas.projects import ProjectDeletion, ProjectQuery, ProjectTasksAction
 from app.services import projects
 
 
@@ -31,6 +31,12 @@ class DeleteProject(RequestModel):
     move_tasks_to: Id | Literal["inbox"] | None = Field(
         None, description="Where its tasks go: another project's id, or inbox. Default: into the trash with it."
     )
+
+    @property
+    def deletion(self) -> ProjectDeletion:
+        if self.move_tasks_to is None:
+            return ProjectDeletion()
+        return ProjectDeletion(tasks=ProjectTasksAction.MOVE, to=self.move_tasks_to)
 
 
 class DoneProject(BaseModel):
@@ -82,7 +88,7 @@ async def update_project(call: ToolContext) -> Any:
 async def delete_project(call: ToolContext) -> Any:
     asked = call.arguments
     project = await projects.get_project(call.session, call.owner, asked.project_id)
-    await projects.delete_project(call.session, call.owner, asked.project_id, move_to=asked.move_tasks_to)
+    await projects.delete_project(call.session, call.owner, asked.project_id, deletion=asked.deletion)
     return _project_result(project, "deleted")
 
 

@@ -122,7 +122,7 @@ class MoveTask(RequestModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> "MoveTask":
-        require_one_place(self.model_fields_set - {"task_id"})
+        require_one_place(self.sent_fields - {"task_id"})
         return self
 
     @property

@@ -22,6 +22,7 @@ from app.services.tasks.queries import query_of_matches
 from app.services.tasks.reordering import move_tasks
 from app.services.tasks.statements import OWN_TASKS, RECORDED_COLUMNS, TASK_IDS, Row
 from app.services.tasks.trash import delete_tasks, restore_tasks
+from app.services.uids import ABSENT_ID, find_ids, resolve_uids
 from app.services.users import lock_owner
 
 SELECT_NAMED_TASKS = CompiledStatement(select(*RECORDED_COLUMNS).where(*OWN_TASKS))
@@ -49,7 +50,9 @@ async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[
     Raises TooManyMatches, UnknownReference, TooDeep, TooManyTags, DueDateNeeded, NoRoomBetween.
     """
     await lock_owner(session, owner)  # nothing comes between the lookups and the writes
-    ids = await _find_ids(session, owner, wanted)
+    wanted = await _resolve_uids(session, owner, wanted)
+    named = await _find_named(session, owner, wanted)
+    ids = [row_id for row_id, _ in named if row_id is not None]
     found = (await session.exec(SELECT_NAMED_TASKS, {"owner": owner, "ids": ids})).all() if ids else []
     rows = {row["id"]: dict(row) for row in found}
     rows = {task_id: rows[task_id] for task_id in ids if task_id in rows}
@@ -64,7 +67,17 @@ async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[
     if wanted.action is BulkAction.MOVE:
         done = dict.fromkeys(done, BulkStatus.MOVED)
     absent = {task_id: BulkStatus.NOT_FOUND for task_id in ids if task_id not in there}
-    return [{"id": i, "status": done.get(i) or absent.get(i) or BulkStatus.UNCHANGED} for i in ids], revision
+    results = [
+        {"id": None, "uid": uid, "status": BulkStatus.NOT_FOUND}
+        if row_id is None
+        else {
+            "id": row_id,
+            "uid": rows[row_id]["uid"] if row_id in rows else uid,
+            "status": done.get(row_id) or absent.get(row_id) or BulkStatus.UNCHANGED,
+        }
+        for row_id, uid in named
+    ]
+    return results, revision
 
 
 def _is_target(action: BulkAction, row: Row) -> bool:
@@ -74,6 +87,23 @@ def _is_target(action: BulkAction, row: Row) -> bool:
     if action is BulkAction.REOPEN:
         return bool(row["completed"])
     return action is not BulkAction.RESTORE or row["deleted_at"] is not None
+
+
+async def _resolve_uids(session: Session, owner: str, wanted: BulkWrite) -> BulkWrite:
+    parts: dict[str, Any] = {}
+    if isinstance(wanted.change, BulkChange):
+        parts["change"] = await resolve_uids(session, owner, wanted.change, loc=("body", "change"))
+    if isinstance(wanted.filter, TaskConditions):
+        parts["filter"] = await resolve_uids(session, owner, wanted.filter, loc=("body", "filter"), absent=ABSENT_ID)
+    return wanted.model_copy(update=parts)
+
+
+async def _find_named(session: Session, owner: str, wanted: BulkWrite) -> list[tuple[int | None, str | None]]:
+    """Returns the id and, as far as sent, the uid of each task; no id for a uid that no task has."""
+    if isinstance(wanted.uids, list):
+        found = await find_ids(session, owner, "task", wanted.uids)
+        return [(found.get(uid), uid) for uid in wanted.uids]
+    return [(row_id, None) for row_id in await _find_ids(session, owner, wanted)]
 
 
 async def _find_ids(session: Session, owner: str, wanted: BulkWrite) -> list[int]:

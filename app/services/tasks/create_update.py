@@ -14,7 +14,7 @@ from app.db.changes import NEXT_REVISION, OWNER, TAKE_NEXT_REVISION
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.uuid7 import new_uuid7
-from app.errors import OtherProject, TaskNotFound, TooManyTags
+from app.errors import AlreadyExists, FieldNeeded, OtherProject, TaskNotFound, TooManyTags
 from app.models.task_fields import TAGS_MAX, RecurrenceFrom
 from app.models.task_rows import due_of, task_row
 from app.models.tasks import TASKS, TaskCreate, TaskUpdate
@@ -36,7 +36,14 @@ from app.services.tasks.statements import (
     write_task,
 )
 from app.services.tasks.subtasks import find_parent, select_trees, write_trees_statement
-from app.services.uids import find_by_uid, require_own_uid, taken_error
+from app.services.uids import (
+    PutCondition,
+    find_by_uid,
+    find_put_target,
+    require_own_uid,
+    resolve_uids,
+    taken_error,
+)
 from app.services.users import lock_owner
 
 Rows = dict[int, Row]
@@ -91,6 +98,7 @@ async def get_task(session: Session, owner: str, task_id: int) -> Any:
 
 async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
     """Creates a task. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence, UidTaken, UidInTrash."""
+    task = await resolve_uids(session, owner, task)
     values = {
         "owner": owner,
         "uid": task.uid or new_uuid7(),
@@ -134,6 +142,7 @@ async def update_task(
 async def _write_fields(
     session: Session, owner: str, task_id: int, change: TaskUpdate, versions: list[int] | None
 ) -> Any:
+    change = await resolve_uids(session, owner, change)
     fields = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
     values = await _columns_of(session, owner, fields)
     if not REACHING_FIELDS.isdisjoint(values):
@@ -149,6 +158,36 @@ async def _write_fields(
         return row
     task = await select_for_write(session, owner, task_id, versions)
     return await change_task(session, owner, task, values, revision_taken=True)
+
+
+async def put_task(
+    session: Session,
+    owner: str,
+    target: int | str,
+    change: TaskUpdate,
+    *,
+    versions: list[int] | None,
+    condition: PutCondition,
+) -> tuple[Any, bool]:
+    """Changes a task, or creates one with the uid if there is none. Returns it, and whether it is new.
+
+    Raises what ``create_task``, ``update_task`` and ``find_put_target`` raise, and FieldNeeded without a title.
+    """
+    task_id = await find_put_target(session, owner, "task", target, condition)
+    if task_id is not None:
+        if not condition.may_change:
+            await get_task(session, owner, task_id)
+            raise AlreadyExists
+        return await update_task(session, owner, task_id, change, versions=versions), False
+    assert isinstance(target, str), "a task that has an id is changed"
+    # null stands for the default, as in a change.
+    fields = {name: value for name in change.model_fields_set if (value := getattr(change, name)) is not None}
+    if "title" not in fields:
+        raise FieldNeeded(loc=("body", "title"))
+    fields["uid"] = target
+    task = await create_task(session, owner, TaskCreate.model_construct(set(fields), **fields))
+    require_own_uid(change, task)
+    return task, True
 
 
 async def change_task(session: Session, owner: str, task: Row, values: Row, *, revision_taken: bool) -> Any:

@@ -23,6 +23,7 @@ from app.services.tasks.queries import (
     query_of_list,
     query_of_trash,
 )
+from app.services.uids import ABSENT_ID, resolve_uids
 from app.services.users import get_revision, get_timezone
 
 SORT_KEY_PLACE = len(TASK_READ_COLUMNS)  # of the sort key in a record; the revision comes last
@@ -40,6 +41,7 @@ async def get_query_zone(session: Session, owner: str, query: TaskQuery) -> str:
 
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
     """Returns one page; ``count`` also counts all matches. Raises InvalidCursor and ChangesGone."""
+    query = await resolve_uids(session, owner, query, loc=("query",), absent=ABSENT_ID)
     return await _list(session, owner, query, query_of_list(query), count=count)
 
 

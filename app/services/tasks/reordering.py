@@ -10,6 +10,7 @@ from app.schemas.task_bulk import BulkChange
 from app.services.ordering import find_key, find_keys_after_all, neighbours_in
 from app.services.tasks.create_update import Rows, change_task, update_tasks
 from app.services.tasks.statements import select_for_write
+from app.services.uids import resolve_uids
 from app.services.users import lock_owner
 
 TASK_NEIGHBOURS = neighbours_in("tasks")
@@ -24,6 +25,7 @@ async def move_task(
 
     Raises TaskNotFound, VersionConflict, UnknownReference, OtherProject, TooDeep, NoRoomBetween.
     """
+    move = await resolve_uids(session, owner, move)
     await lock_owner(session, owner)
     task = await select_for_write(session, owner, task_id, versions)
     values: dict[str, Any] = {name: getattr(move, name) for name in move.model_fields_set & {"project_id", "parent_id"}}
