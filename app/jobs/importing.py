@@ -147,7 +147,12 @@ class Import:
             session.source = "import"
             if not self._dry_run:
                 await lock_owner(session, self._owner)
-            self.created["projects"] += await self._references.look_up(session, entity, items)
+            uids = {
+                item.source: row.columns.get("uid")
+                for item, row in zip(items, read, strict=True)
+                if isinstance(row, ValidRow)
+            }
+            self.created["projects"] += await self._references.look_up(session, entity, items, uids)
             chosen: list[tuple[ImportRow, ValidRow | RowRefused]] = []
             waiting: list[ImportRow] = []
             for item, fields in zip(items, read, strict=True):

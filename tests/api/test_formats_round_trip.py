@@ -132,10 +132,15 @@ def lose_spelling_of_series(task: Task, zone: ZoneInfo) -> None:
         task["occurrences_done"] = 0
 
 
+def lose_source_id(task: Task, zone: ZoneInfo) -> None:
+    task["source_id"] = task["uid"]
+
+
 CSV_LOSSES: dict[str, Loss] = {
     "An empty description is none.": lose_empty_descriptions,
 }
 ICS_LOSSES: dict[str, Loss] = {
+    "Source ids are lost: `UID` is the uid.": lose_source_id,
     "Fractions of a second are cut.": lose_fractions,
     "Control characters other than tabs and line ends are removed from texts.": lose_controls,
     "An empty description is none.": lose_empty_descriptions,
@@ -171,10 +176,10 @@ async def test_csv_and_icalendar_lose_only_what_is_documented(
         assert (report["created"]["tasks"], report["failed"], report["warnings"]) == (len(rows), 0, [])
         found = read_export(await exported(other))
         assert found.keys() == original.keys()
-        for source, task in original.items():
+        for uid, task in original.items():
             if task["recurrence"]:
-                assert next_dates(found[source], ZoneInfo(zone)) == next_dates(task, ZoneInfo(zone))
-            both = [dict(task), dict(found[source])]
+                assert next_dates(found[uid], ZoneInfo(zone)) == next_dates(task, ZoneInfo(zone))
+            both = [dict(task), dict(found[uid])]
             for lose in losses.values():
                 for each in both if lose is lose_spelling_of_series else both[:1]:
                     lose(each, ZoneInfo(zone))
@@ -182,16 +187,16 @@ async def test_csv_and_icalendar_lose_only_what_is_documented(
 
 
 def read_export(document: str) -> dict[str, Task]:
-    """Returns the tasks of a JSON export by source id; they refer to others by source ids and to projects by name."""
+    """Returns the tasks of a JSON export by uid; they refer to others by uids and to projects by name."""
     found = json.loads(document)
     projects = {row["id"]: row["name"] for row in found["projects"]} | {None: None}
-    sources = {row["id"]: row["source_id"] for row in found["tasks"]} | {None: None}
+    sources = {row["id"]: row["uid"] for row in found["tasks"]} | {None: None}
     for row in found["tasks"]:
         row["project"] = projects[row.pop("project_id")]
         row["parent"], row["series"] = sources[row.pop("parent_id")], sources[row.pop("series_id")]
         for name in ("id", "position"):
             row.pop(name, None)
-    return {row["source_id"]: row for row in found["tasks"]}
+    return {row["uid"]: row for row in found["tasks"]}
 
 
 def next_dates(task: Task, zone: ZoneInfo) -> list[str]:

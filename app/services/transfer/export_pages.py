@@ -15,6 +15,7 @@ from app.models.task_rows import due_of
 from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
 from app.services.changes.revisions import get_initial_revision
+from app.services.transfer.import_row import uid_of_calendar
 
 EXPORT_PAGE_ROWS = 500
 EXPORT_PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
@@ -23,11 +24,12 @@ OMITTED_COLUMNS = {"user_id", "version", "moved_to", "remind_at", "due_on", "due
 AFTER_ID = bindparam("after", type_=BigInteger)
 
 
-def _source_id_of(tasks: Any, kind: str) -> Any:
-    """Returns the column ``parent_source_id`` or ``series_source_id``."""
+def _ids_of(tasks: Any, kind: str) -> list[Any]:
+    """Returns the columns ``parent_source_id`` and ``parent_uid``, or those of the series."""
     other = tasks.alias(kind)
-    source = select(other.c.source_id).where(other.c.user_id == OWNER, other.c.id == tasks.c[f"{kind}_id"])
-    return source.scalar_subquery().label(f"{kind}_source_id")
+    it = (other.c.user_id == OWNER, other.c.id == tasks.c[f"{kind}_id"])
+    names = ("source_id", "uid")
+    return [select(other.c[name]).where(*it).scalar_subquery().label(f"{kind}_{name}") for name in names]
 
 
 def _export_page(name: str, live: bool) -> CompiledStatement:
@@ -35,7 +37,7 @@ def _export_page(name: str, live: bool) -> CompiledStatement:
     table: Any = entity.table
     columns: list[Any] = [*kept_columns(table)]
     if name == "tasks" and live:
-        columns += [_source_id_of(table, kind) for kind in ("parent", "series")]
+        columns += [*_ids_of(table, "parent"), *_ids_of(table, "series")]
     statement = select(*columns)
     if entity.long_text:  # their length costs PostgreSQL no read of the text
         size = func.octet_length(func.coalesce(table.c[entity.long_text], ""))
@@ -86,6 +88,16 @@ def parent_source_id_of(owner: str, row: Any) -> str | None:
 def series_source_id_of(owner: str, row: Any) -> str | None:
     """Returns the source id of the recurring task of an occurrence. Needs a row of a page without the trash."""
     return None if row.series_id is None else row.series_source_id or f"{owner}:{row.series_id}"
+
+
+def calendar_uid_of(row: Any, other: str = "") -> str:
+    """Returns the UID of a to-do: its uid, or the text that an import has hashed. ``other``: of parent_ or series_.
+
+    Empty where there is none. Needs a row of a page without the trash.
+    """
+    uid: str = getattr(row, f"{other}uid") or ""
+    source: str = getattr(row, f"{other}source_id") or ""
+    return source if source and source != uid and uid_of_calendar(source) == uid else uid
 
 
 def exported_row(owner: str, row: Any) -> dict[str, Any]:

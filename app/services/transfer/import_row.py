@@ -12,6 +12,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from app.models.types import is_uid
+
 SOURCE_MAX = 300
 _TEXT_ENCODER = json.JSONEncoder(ensure_ascii=False)
 EXCERPT_MAX = 200  # characters of a value in a report
@@ -90,7 +92,8 @@ class ImportRow:
     """One row of a file. ``load`` parses its fields, as late as possible: files are large and rows are small.
 
     ``parent``, ``series``, ``task`` and ``project`` are source ids; ``project_name`` finds a project or creates it.
-    ``uid`` is the id that the file itself gives the row, by which a report names it.
+    ``uid`` is the id that the file itself gives the row, by which a report names it. ``refers_by_uid``: the source ids
+    are uids as calendars have them.
     """
 
     row: int
@@ -102,6 +105,7 @@ class ImportRow:
     project_name: str | None = None
     task: str | None = None
     uid: str | None = None
+    refers_by_uid: bool = False
 
 
 WHOLE_FILE = "file"  # in the place of an entity: warnings that belong to no row
@@ -117,6 +121,11 @@ def bounded_source_id(value: str) -> str:
     if len(value) <= SOURCE_MAX and "\0" not in value:
         return value
     return "sha256:" + sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def uid_of_calendar(value: str) -> str:
+    """Returns the uid of a to-do whose UID is ``value``: the same, or its hash where it has other characters."""
+    return value if is_uid(value) else f"ical-{sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 class Fingerprints:

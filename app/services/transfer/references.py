@@ -3,14 +3,22 @@
 They may have been deleted, moved or purged since the batch before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.db.session import Session
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.row_limits import find_room
 from app.services.tasks.subtasks import MAX_LEVELS
-from app.services.transfer.import_row import Deviation, ImportRow, RowRefused, RowWarning, make_warning, row_error
+from app.services.transfer.import_row import (
+    Deviation,
+    ImportRow,
+    RowRefused,
+    RowWarning,
+    make_warning,
+    row_error,
+    uid_of_calendar,
+)
 from app.services.transfer.row_validation import RowReader
 from app.services.transfer.store import (
     ImportTarget,
@@ -20,6 +28,7 @@ from app.services.transfer.store import (
     find_projects,
     insert_rows,
 )
+from app.services.uids import find_ids
 
 NO_ID = 0  # of a project whose insertion has not returned its id; those that a dry run would create are negative
 NO_PARENT = "The parent is not there: it is at the top level."
@@ -45,14 +54,23 @@ class References:
         self._room: dict[str, int] = {}
         self._last_planned = 0
 
-    async def look_up(self, session: Session, entity: str, items: list[ImportRow]) -> int:
-        """Looks up what a batch refers to; returns the number of projects that it created because rows name them."""
+    async def look_up(
+        self, session: Session, entity: str, items: list[ImportRow], uids: Mapping[str, str | None]
+    ) -> int:
+        """Looks up what a batch refers to; returns the number of projects that it created because rows name them.
+
+        ``uids`` are those of the rows, by source id: a row that has the uid is the row, whatever its source id.
+        """
         wanted: dict[str, set[str]] = {entity: {item.source for item in items}}
         for item in items:
             for kind, table in REFERENCED_TABLES.items():
                 if (source := getattr(item, kind)) is not None:
                     wanted.setdefault(table, set()).add(source)
         self._found = {name: await find_known(session, self._owner, name, s) for name, s in wanted.items()}
+        await self._find_by_uid(session, entity, {source: uid for source, uid in uids.items() if uid})
+        if any(item.refers_by_uid for item in items):
+            unknown = {source for source in wanted.get("tasks", ()) if self.find("tasks", source) is None}
+            await self._find_by_uid(session, "tasks", {source: uid_of_calendar(source) for source in unknown})
         if entity != "projects":
             await self._measure(session, entity)
         made = await self._name_projects(session, entity, items)
@@ -62,6 +80,14 @@ class References:
         self._places = await find_import_targets(session, self._owner, parents) if parents else {}
         self._projects = await find_projects(session, self._owner, projects) if projects else {}
         return made
+
+    async def _find_by_uid(self, session: Session, name: str, uids: Mapping[str, str]) -> None:
+        """Adds the rows that have ``uids``, by source id. Rows of later batches may refer to them."""
+        if uids:
+            found = await find_ids(session, self._owner, IMPORTED_ENTITIES[name].name, list(set(uids.values())))
+            known = {source: found[uid] for source, uid in uids.items() if uid in found}
+            self._found.setdefault(name, {}).update(known)
+            self._kept[name].update(known)
 
     def find(self, name: str, source: str | None) -> int | None:
         """Returns the id of a source id; negative for a row that a dry run would have created."""

@@ -29,7 +29,7 @@ from app.services.transfer.import_row import (
 from app.services.transfer.row_repair import DATE_FIELDS
 
 CSV_COLUMNS = (
-    "source_id", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
+    "source_id", "uid", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
     "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at", "anchor_date",
     "occurrences_done", "series",
 )  # fmt: skip
@@ -72,7 +72,7 @@ def _line(cells: Sequence[str]) -> str:
 def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
     parent = parent_source_id_of(owner, row) or ""
     return [
-        source_id_of(owner, row), row.title, row.description or "", str(row.completed).lower(), row.priority,
+        source_id_of(owner, row), row.uid, row.title, row.description or "", str(row.completed).lower(), row.priority,
         _moment(due_of(row)), _list_cell(row.tags), projects.get(row.project_id, ""), parent, row.recurrence or "",
         row.recurrence_from, _list_cell(row.reminders), _moment(row.completed_at), _moment(row.created_at),
         _moment(row.updated_at), _moment(due_of(row, "anchor")) if row.recurrence else "",

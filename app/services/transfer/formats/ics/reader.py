@@ -162,5 +162,5 @@ class IcsFile:
             number, bounded_source_id(source), lambda: todo.load(state if place == number else None),
             parent=bounded_source_id(parent) if parent else None,
             series=bounded_source_id(series) if series else None,
-            project_name=todo.text("X-TODO-PROJECT") or todo.head.project, uid=uid or None,
+            project_name=todo.text("X-TODO-PROJECT") or todo.head.project, uid=uid or None, refers_by_uid=True,
         )  # fmt: skip

@@ -25,7 +25,7 @@ from app.services.transfer.formats.ics.series import Override, SeriesState, read
 from app.services.transfer.formats.ics.text import split, unescape
 from app.services.transfer.formats.ics.values import moment_text
 from app.services.transfer.formats.ics.zones import ZoneTable
-from app.services.transfer.import_row import Deviation, LoadedRow
+from app.services.transfer.import_row import Deviation, LoadedRow, uid_of_calendar
 
 TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is noticed
 ICS_PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
@@ -181,6 +181,8 @@ class Todo:
             raise Invalid(f"A to-do has at most {PROPERTIES_MAX} properties.", loc=("body",))
         self._note_frame()
         fields: dict[str, Any] = {"completed": self.completed, "tags": self._tags(), "priority": self._priority()}
+        if (uid := self.text("UID")) and "RECURRENCE-ID" not in self.first:
+            fields["uid"] = uid_of_calendar(uid)
         if self.is_series:
             state = state or self.series_state([])
             self.notes.found |= dict.fromkeys(state.warnings)

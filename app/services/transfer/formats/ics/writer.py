@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from app.clock import now
 from app.domain.recurrence import Due, Rule, anchored, occurrence_of, parse_rule
 from app.models.task_rows import due_of
-from app.services.transfer.export_pages import parent_source_id_of, series_source_id_of, source_id_of
+from app.services.transfer.export_pages import calendar_uid_of
 from app.services.transfer.formats.ics.text import escape, fold
 from app.services.transfer.formats.ics.vtimezone import vtimezone_lines
 
@@ -95,7 +95,7 @@ class Calendar:
         return b"".join(fold(line) for line in lines)
 
     def _common(self, row: Any) -> Iterator[str]:
-        yield f"UID:{escape(source_id_of(self._owner, row))}"
+        yield f"UID:{escape(calendar_uid_of(row))}"
         yield f"DTSTAMP:{_utc(row.updated_at)}"
         yield f"CREATED:{_utc(row.created_at)}"
         yield f"LAST-MODIFIED:{_utc(row.updated_at)}"
@@ -105,9 +105,9 @@ class Calendar:
             yield f"DESCRIPTION:{escape(row.description)}"
         if row.tags:
             yield "CATEGORIES:" + ",".join(escape(tag) for tag in row.tags)
-        if parent := parent_source_id_of(self._owner, row):
+        if parent := calendar_uid_of(row, "parent_"):
             yield f"RELATED-TO:{escape(parent)}"
-        if series := series_source_id_of(self._owner, row):
+        if series := calendar_uid_of(row, "series_"):
             yield f"X-TODO-SERIES:{escape(series)}"
         if row.project_id in self._projects:
             yield f"X-TODO-PROJECT:{escape(self._projects[row.project_id])}"
