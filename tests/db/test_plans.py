@@ -37,12 +37,12 @@ select setseed(0.42);
 insert into users (id, revision) select 'user ' || n, 10 from generate_series(1, 1000) n union all select 'many', 5000;
 insert into projects (user_id, name, version) select id, 'p' || n, 1 from users, generate_series(1, 3) n order by id, n;
 insert into tasks (user_id, title, completed, completed_at, priority, due_on, due_at, tags, version, created_at,
-                   updated_at, deleted_at, project_id)
+                   updated_at, deleted_at, project_id, uid)
 select id, 'Task ' || k % 700, k % 5 > 0, case when k % 5 > 0 then at end,
        (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
        case when k % 4 = 0 then date '2026-01-01' + k % 365 end, case when k % 4 = 1 then at end,
        case when k % 3 > 0 then array['home', 'work'] else '{}' end, k, at, at, case when k % 20 = 0 then at end,
-       (select min(p.id) from projects p where p.user_id = users.id) + k % 3
+       (select min(p.id) from projects p where p.user_id = users.id) + k % 3, md5(k::text)::uuid::text
 from users, generate_series(1, revision::int) as k,
      lateral (select timestamptz '2026-01-01' + k * interval '1 minute' as at) as t order by random();
 update tasks set parent_id = other.parent
@@ -85,6 +85,7 @@ FILTERS = (
 )
 REQUESTS = (
     "GET /tasks/{task}",
+    "GET /tasks/uid:8f14e45f-ceea-167a-5a36-dedd4bea2543",
     *(f"GET /tasks?limit=20&sort={sort}&order={order}" for sort in ORDERS for order in ("asc", "desc")),
     *(f"GET /tasks?{query}" for query in FILTERS),
     "GET /tasks/trash?limit=20",
