@@ -57,10 +57,15 @@ EXCLUSIVE_FIELDS: list[Any] = [
 ]
 # The tasks by their ids, their uids or by a filter, and a change exactly where the action makes one.
 SELECTION_AND_CHANGE: list[Any] = [
-    {"oneOf": [{"required": [name]} for name in ("ids", "uids", "filter")]},
+    {
+        "oneOf": [  # null is the same as left out
+            {"required": [name], "properties": {name: {"type": kind}}}
+            for name, kind in (("ids", "array"), ("uids", "array"), ("filter", "object"))
+        ]
+    },
     {
         "if": {"properties": {"action": {"enum": ["update", "move"]}}, "required": ["action"]},
-        "then": {"required": ["change"]},
+        "then": {"required": ["change"], "properties": {"change": {"type": "object"}}},
         "else": {"not": {"required": ["change"]}},
     },
 ]

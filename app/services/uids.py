@@ -83,9 +83,10 @@ async def resolve_uids(
     Called before anything else reads the body. Raises IdsContradict; UnknownReference for a uid that no row has,
     unless ``absent`` is to stand for its id.
     """
-    sent = body.model_fields_set & body.TWINS.keys()
-    if not sent:
+    twins = body.model_fields_set & body.TWINS.keys()
+    if not twins:
         return body
+    sent = {name for name in twins if _is_sent(body, name)}
     ids: dict[str, int | None] = {}
     for name in sorted(sent):
         id_field, entity = body.TWINS[name]
@@ -94,11 +95,17 @@ async def resolve_uids(
             row_id = (await find_ids(session, owner, entity, [uid])).get(uid, absent)
             if row_id is None:
                 raise UnknownReference(f"{name}: there is no such {entity}.", loc=(*loc, name))
-        if id_field in body.model_fields_set and getattr(body, id_field) != row_id:
+        if _is_sent(body, id_field) and getattr(body, id_field) != row_id:
             raise IdsContradict(loc=(*loc, name))
         ids[id_field] = row_id
-    fields = body.model_fields_set - sent | ids.keys()
+    fields = body.model_fields_set - twins | ids.keys()
     return cast("Body", type(body).model_construct(fields, **{**dict(body), **ids}))
+
+
+def _is_sent(body: RequestModel, name: str) -> bool:
+    """Returns whether the field says anything: null does not where it is the default."""
+    left_out = getattr(body, name) is None and type(body).model_fields[name].default is None
+    return name in body.model_fields_set and not left_out
 
 
 async def find_put_target(

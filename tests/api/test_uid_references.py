@@ -187,13 +187,13 @@ async def test_an_id_and_a_uid_of_two_rows_contradict(alice: Person, bob: Person
     before = (await alice.get("/tasks")).headers["x-revision"]
     for path, body in (
         ("/tasks", {"title": "x", "project_uid": "home", "project_id": work["id"]}),
-        ("/tasks", {"title": "x", "project_uid": "home", "project_id": None}),
-        ("/tasks", {"title": "x", "project_uid": None, "project_id": home["id"]}),
         ("/tasks", {"title": "x", "parent_uid": "t", "parent_id": other["id"]}),
         (f"/tasks/{task['id']}/move", {"before_uid": "o", "before": task["id"]}),
         (f"/projects/{home['id']}/move", {"before_uid": "work", "before": home["id"]}),
     ):
         assert_problem(await alice.post(path, body), 422, "ids_contradict")
+    for body in ({"project_uid": "home", "project_id": None}, {"project_uid": None, "project_id": home["id"]}):
+        assert_problem(await alice.patch(f"/tasks/{task['id']}", body), 422, "ids_contradict")
     contradicting = f"/tasks?project_uid=home&project_id={work['id']}"
     assert assert_problem(await alice.get(contradicting), 422)["errors"][0]["loc"] == ["query", "project_uid"]
     for name in ("project_uid", "parent_uid"):
@@ -207,6 +207,9 @@ async def test_an_id_and_a_uid_of_two_rows_contradict(alice: Person, bob: Person
     ):
         assert_problem(await alice.post(f"/tasks/{task['id']}/move", body), 422)
     assert (await alice.get("/tasks")).headers["x-revision"] == before
+    # A client that sends every field of a new task sends null for those that it leaves out.
+    for place in ({"project_uid": "home", "project_id": None}, {"project_uid": None, "project_id": home["id"]}):
+        assert (await alice.add(**place, parent_uid=None, parent_id=None))["project_id"] == home["id"]
 
 
 # ---- PUT
