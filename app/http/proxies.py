@@ -1,4 +1,4 @@
-"""Changes that proxies in front of the service make to requests: the client's IP address, the scheme, and a path prefix."""
+"""Changes that proxies in front of the service make to requests: the client IP address, scheme and path prefix."""
 
 import re
 from collections.abc import Iterable

@@ -134,7 +134,7 @@ class FailedRow(BaseModel):
 
 
 class ImportWarningRead(BaseModel):
-    """A difference of an imported row from the file: a value that was left out, cut, changed, guessed or kept as text."""
+    """A difference of an imported row from its file: a value left out, cut, changed, guessed or kept as text."""
 
     entity: str = Field(description="As the names in `created`, or `file`: it belongs to no row.")
     row: int = Field(description=ROW_DESCRIPTION + " 0: the file itself.")
