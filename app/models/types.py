@@ -44,7 +44,7 @@ DATE_HELP = "A date is text such as 2026-12-01 or 2026-12-01T09:00:00Z."
 
 
 class UidTwin(NamedTuple):
-    """What a field means that holds a uid: the row of ``entity`` whose id could stand in ``id_field`` instead."""
+    """The meaning of a field that holds a uid: the row of ``entity`` whose id could stand in ``id_field`` instead."""
 
     id_field: str
     entity: str

@@ -40,7 +40,7 @@ class UidInPath(NamedTuple):
 
 
 class PutCondition(NamedTuple):
-    """What a PUT may do: with If-None-Match: * only create, with If-Match only change."""
+    """The permissions of a PUT: with If-None-Match: * only create, with If-Match only change."""
 
     may_create: bool
     may_change: bool
