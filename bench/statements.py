@@ -9,7 +9,7 @@ from app.db.connection_options import connect_options
 from app.db.database import Database, quote_owner
 from app.services import users
 from app.services.tasks.completion import complete_statement
-from app.services.tasks.create_update import CREATE_TASK
+from app.services.tasks.creation import CREATE_TASK
 from app.services.tasks.queries import QueryText, page_statement
 from app.services.tasks.statements import SELECT_TASK
 

@@ -46,7 +46,7 @@ from app.schemas.task_bulk import BulkResult, BulkWrite
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services import quick_add
 from app.services.retention import trash
-from app.services.tasks import bulk, completion, create_update, listing, reminders, reordering
+from app.services.tasks import bulk, completion, create_update, creation, listing, reminders, reordering
 from app.services.tasks import trash as task_trash
 
 router = APIRouter(
@@ -83,7 +83,7 @@ async def list_tasks(
 @router.post("", status_code=201, response_model=TaskRead, responses={201: TASK_CREATED_RESPONSE})
 async def create_task(request: Request, owner: Owner, session: WriteSession, task: TaskCreate) -> Response:
     """Creates a task; only `title` is required."""
-    created = await create_update.create_task(session, owner, task)
+    created = await creation.create_task(session, owner, task)
     return created_response(request, created)
 
 

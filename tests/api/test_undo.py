@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.models.tasks import TaskCreate
-from app.services.tasks.create_update import create_task
+from app.services.tasks.creation import create_task
 from tests.support import Person, assert_problem
 
 

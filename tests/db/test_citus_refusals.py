@@ -13,7 +13,7 @@ from app.db.compiled import CompiledStatement
 from app.db.distributed_changes import DistributedWrite
 from app.services import comments, projects, views
 from app.services.tasks.completion import complete_statement
-from app.services.tasks.create_update import create_statement
+from app.services.tasks.creation import create_statement
 from app.services.tasks.statements import update_rows_statement, update_statement
 from app.services.tasks.subtasks import write_trees_statement
 from app.services.tasks.trash import delete_statement

@@ -24,7 +24,7 @@ from app.schemas.task_actions import TaskMove, require_one_place
 from app.schemas.task_query import SEARCH_MAX, TaskFilter, TaskQuery, TaskSort
 from app.services.quick_add import quick_add_task
 from app.services.retention import trash
-from app.services.tasks import completion, create_update, listing, reordering
+from app.services.tasks import completion, create_update, creation, listing, reordering
 from app.services.tasks import trash as task_trash
 
 MOVE_PLACES = ("before", "after", "project_id", "parent_id")
@@ -163,7 +163,7 @@ def _lines(page: Page) -> dict[str, Any]:
 
 
 async def add_task(call: ToolContext) -> Any:
-    return done(await create_update.create_task(call.session, call.owner, call.arguments), "created")
+    return done(await creation.create_task(call.session, call.owner, call.arguments), "created")
 
 
 async def list_tasks(call: ToolContext) -> Any:

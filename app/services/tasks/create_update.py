@@ -1,34 +1,27 @@
-"""Getting, creating and updating tasks, and where a task may be placed.
+"""Getting, putting and updating tasks, and where a task may be placed.
 
 A write of one row is one statement. A write that must reach other rows (projects, subtasks, series) is recognised by
 that statement writing nothing, or by the fields sent, and continues with the same revision.
 """
 
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, null
-from sqlalchemy.dialects.postgresql import insert
-
-from app.db.changes import NEXT_REVISION, OWNER, TAKE_NEXT_REVISION
-from app.db.compiled import CompiledStatement
+from app.db.changes import TAKE_NEXT_REVISION
 from app.db.session import Session
-from app.db.uuid7 import new_uuid7
 from app.errors import AlreadyExists, FieldNeeded, OtherProject, TaskNotFound, TooManyTags
-from app.models.task_fields import TAGS_MAX, RecurrenceFrom
+from app.models.task_fields import TAGS_MAX
 from app.models.task_rows import due_of, task_row
-from app.models.tasks import TASKS, TaskCreate, TaskUpdate
+from app.models.tasks import TaskCreate, TaskUpdate
 from app.schemas.task_bulk import BulkChange
 from app.services.projects import require_project
 from app.services.tasks.completion import write_completed
-from app.services.tasks.due_dates import due_columns, resolve_due_date
-from app.services.tasks.remind_at import remind_at, resolve_reminders
+from app.services.tasks.creation import create_task
+from app.services.tasks.due_dates import NO_SERIES, resolve_due_date
+from app.services.tasks.remind_at import resolve_reminders
 from app.services.tasks.series import schedule
 from app.services.tasks.statements import (
-    COMPLETED_PARAMETER,
     SELECT_TASK,
     Row,
-    recorded_task_write,
     select_for_write,
     update_rows_statement,
     update_statement,
@@ -38,11 +31,9 @@ from app.services.tasks.statements import (
 from app.services.tasks.subtasks import find_parent, select_trees, write_trees_statement
 from app.services.uids import (
     PutCondition,
-    find_by_uid,
     find_put_target,
     require_own_uid,
     resolve_uids,
-    taken_error,
 )
 from app.services.users import lock_owner
 
@@ -52,40 +43,6 @@ SENT_PLACE_FIELDS = {"project_id", "parent_id"}
 REACHING_FIELDS = SENT_PLACE_FIELDS | {"recurrence", "recurrence_from"}
 # The values that null stands for.
 NULL_DEFAULTS: Row = {"priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
-UID_COLUMNS = [TASKS.c.user_id, TASKS.c.uid]
-NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anchor")}
-
-
-@lru_cache(maxsize=64)
-def create_statement(more: frozenset[str], *, named: bool = False) -> CompiledStatement:
-    """Returns an INSERT of the fields that every task has, and of the columns ``more``.
-
-    ``named``: by the client, so that it inserts nothing if there is a task with this uid.
-    """
-    values: Row = {name: bindparam(name, type_=TASKS.c[name].type) for name in sorted(more)}
-    due = {name: bindparam(name, type_=TASKS.c[name].type) for name in ("due_on", "due_at")}
-    if "reminders" in values:
-        known = {**due, "reminders": values["reminders"], "completed": COMPLETED_PARAMETER}
-        values["remind_at"] = remind_at(deleted_at=None, **known)
-    statement = insert(TASKS).values(
-        user_id=OWNER,
-        uid=bindparam("uid"),
-        title=bindparam("title"),
-        description=bindparam("description"),
-        completed=COMPLETED_PARAMETER,
-        completed_at=case((COMPLETED_PARAMETER, func.now()), else_=null()),
-        priority=bindparam("priority"),
-        tags=bindparam("tags"),
-        version=NEXT_REVISION,
-        **due,
-        **values,
-    )
-    return recorded_task_write(
-        statement.on_conflict_do_nothing(index_elements=UID_COLUMNS) if named else statement, "created"
-    )
-
-
-CREATE_TASK = create_statement(frozenset())  # compiled at the start, for the first request
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:
@@ -93,37 +50,6 @@ async def get_task(session: Session, owner: str, task_id: int) -> Any:
     row = (await session.exec(SELECT_TASK, {"owner": owner, "task_id": task_id})).first()
     if row is None:
         raise TaskNotFound
-    return task_row(row)
-
-
-async def create_task(session: Session, owner: str, task: TaskCreate) -> Any:
-    """Creates a task. Raises UnknownReference, OtherProject, TooDeep, InvalidRecurrence, UidTaken, UidInTrash."""
-    task = await resolve_uids(session, owner, task)
-    values = {
-        "owner": owner,
-        "uid": task.uid or new_uuid7(),
-        "title": task.title,
-        "description": task.description,
-        "completed": task.completed,
-        "priority": task.priority,
-        "tags": task.tags,
-        **await resolve_due_date(session, owner, task.due_date),
-    }
-    more: Row = {}
-    if task.project_id is not None or task.parent_id is not None:
-        await lock_owner(session, owner)
-        more |= await _place_new_task(session, owner, task.project_id, task.parent_id)
-    if task.recurrence is not None:
-        series = await schedule(session, owner, task.recurrence, due_of(values))
-        values |= {name: series.pop(name) for name in ("due_on", "due_at")}
-        more |= series
-    if task.recurrence_from is not RecurrenceFrom.DUE:
-        more["recurrence_from"] = task.recurrence_from
-    if task.reminders:
-        more["reminders"] = await resolve_reminders(session, owner, task.reminders)
-    statement = create_statement(frozenset(more), named=task.uid is not None)
-    if (row := (await session.exec(statement, values | more)).first()) is None:
-        raise taken_error("task", await find_by_uid(session, owner, "task", values["uid"]))
     return task_row(row)
 
 
@@ -308,21 +234,6 @@ def _change_tags(tags: list[str], added: list[str], removed: list[str]) -> Row:
     if len(changed) > TAGS_MAX:
         raise TooManyTags(loc=("body", "change", "add_tags"))
     return {"tags": changed}
-
-
-async def _place_new_task(session: Session, owner: str, project_id: int | None, parent_id: int | None) -> Row:
-    """Returns the columns of a task that is created in a project or below another. The owner must be locked.
-
-    Raises UnknownReference, OtherProject, TooDeep.
-    """
-    if parent_id is None:
-        if project_id is not None:
-            await require_project(session, owner, project_id, loc=("body", "project_id"))
-        return {"project_id": project_id}
-    parents_project = await find_parent(session, owner, parent_id, [], loc=("body", "parent_id"))
-    if project_id is not None and project_id != parents_project:
-        raise OtherProject(loc=("body", "project_id"))
-    return {"project_id": parents_project, "parent_id": parent_id}
 
 
 async def _schedule_again(session: Session, owner: str, task: Row, values: Row) -> Row:

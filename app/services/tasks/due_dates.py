@@ -14,6 +14,10 @@ def due_columns(due: Due | None, prefix: str = "due") -> dict[str, Any]:
     return {f"{prefix}_on": None if is_instant else due, f"{prefix}_at": due if is_instant else None}
 
 
+# The columns of a task that does not recur.
+NO_SERIES = {"recurrence": None, "occurrences_done": 0, **due_columns(None, "anchor")}
+
+
 async def resolve_due_date(session: Session, owner: str, due: date | datetime | None) -> dict[str, Any]:
     """Returns the columns of a due date as clients send it: a local time is read in the owner's time zone."""
     if isinstance(due, datetime) and due.tzinfo is None:
