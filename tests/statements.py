@@ -77,7 +77,8 @@ def record() -> None:
             ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
             for heard in _listeners:
                 heard.append(prepared.sql)
-            for step in _transactions[id(self)].run(prepared.sql):
+            # A transaction may also begin with a savepoint.
+            for step in _transactions.setdefault(id(self), Transaction()).run(prepared.sql):
                 LOCKED.setdefault(step, module.removeprefix(APP + "/"))
         return execute(self, statement, params)
 

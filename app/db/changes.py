@@ -12,7 +12,8 @@ The lock on the owner's row serialises the writes of one owner and no others, so
 order: a reader that asks for changes after 41 can never miss a 40 that commits later. A write that hits no row must
 be rolled back together with its revision: services raise an application error in that case.
 
-On a distributed database a write is three statements instead: ``app.db.distributed_changes``.
+On a distributed database a write is three statements instead: ``app.db.distributed_changes``. Those of a batch share
+one revision: ``app.db.joined_changes``.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from app.db.compiled import CompiledStatement
-from app.db.distributed_changes import REVISION_PARAMETER, DistributedWrite
+from app.db.distributed_changes import DistributedWrite
+from app.db.joined_changes import REVISION_PARAMETER, JoinedTake, JoinedWrite
 from app.models.changes import Change
 from app.models.users import USERS
 
@@ -43,8 +45,10 @@ _select_revision = select(USERS.c.revision).where(USERS.c.id == OWNER)
 CURRENT_REVISION: ColumnElement[int] = _select_revision.scalar_subquery()
 # The revision alone, for writes of several statements. Only when something will be written: a revision without a
 # change must not exist.
-TAKE_NEXT_REVISION, SELECT_CURRENT_REVISION = CompiledStatement(_take_revision), CompiledStatement(_select_revision)
-# What a distributed write uses instead. It begins when the revision is taken, so that CURRENT_REVISION next to
+TAKE_NEXT_REVISION = CompiledStatement(_take_revision, notifies=True, joined=JoinedTake())
+TAKE_JOINED_REVISION = CompiledStatement(_take_revision, notifies=True)  # for ``join_writes``
+SELECT_CURRENT_REVISION = CompiledStatement(_select_revision)
+# What the other forms of a write use instead. They begin when the revision is taken, so that CURRENT_REVISION next to
 # NEXT_REVISION is the revision before this one, as it would be without a concurrent write.
 _FIRST_VALUES = {NEXT_REVISION: REVISION_PARAMETER, CURRENT_REVISION: REVISION_PARAMETER - 1}
 _JOINED_VALUES = {CURRENT_REVISION: REVISION_PARAMETER}
@@ -88,15 +92,12 @@ def recorded_write(
         )
         .cte("log")
     )
-    distributed = DistributedWrite(
-        write,
-        entity=entity,
-        action=action,
-        returning=returning,
-        columns=columns,
-        take=SELECT_CURRENT_REVISION if revision is CURRENT_REVISION else TAKE_NEXT_REVISION,
-        values=_JOINED_VALUES if revision is CURRENT_REVISION else _FIRST_VALUES,
-    )
+    parts: dict[str, Any] = {"entity": entity, "action": action, "returning": returning, "columns": columns}
+    parts["values"] = _JOINED_VALUES if revision is CURRENT_REVISION else _FIRST_VALUES
+    take = SELECT_CURRENT_REVISION if revision is CURRENT_REVISION else TAKE_NEXT_REVISION
     return CompiledStatement(
-        select(*(written.c[name] for name in columns)).add_cte(log), notifies=True, alternative=distributed
+        select(*(written.c[name] for name in columns)).add_cte(log),
+        notifies=True,
+        alternative=DistributedWrite(write, take=take, **parts),
+        joined=JoinedWrite(write, **parts),
     )

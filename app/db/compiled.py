@@ -44,9 +44,11 @@ def quote_name(name: str) -> str:
 
 
 class Executor(Protocol):
-    """The part of ``app.db.session.Session`` that an alternative form uses."""
+    """The part of ``app.db.session.Session`` that other forms of a write use."""
 
+    owner: str
     source: str
+    joined: Any
 
     async def exec(self, statement: "CompiledStatement", params: Mapping[str, Any]) -> Result: ...
 
@@ -54,7 +56,7 @@ class Executor(Protocol):
 
 
 class AlternativeForm(Protocol):
-    """A write as several statements, for a distributed database."""
+    """Another form of a write: several statements for a distributed database, or one that joins other writes."""
 
     async def run(self, session: Executor, values: Mapping[str, Any]) -> Result: ...
 
@@ -65,7 +67,7 @@ class CompiledStatement:
     Built at import time for statements of a fixed shape: executing one costs no compilation and no cache key.
     """
 
-    __slots__ = ("_arguments", "_defaults", "_make", "_results", "alternative", "notifies", "sql")
+    __slots__ = ("_arguments", "_defaults", "_make", "_results", "alternative", "joined", "notifies", "sql")
 
     def __init__(
         self,
@@ -74,13 +76,15 @@ class CompiledStatement:
         cache_key: CacheKey | None = None,
         notifies: bool = False,
         alternative: AlternativeForm | None = None,
+        joined: AlternativeForm | None = None,
     ) -> None:
         """Compiles ``statement``. With ``notifies``, listeners for the owner's changes are notified after the commit.
 
-        ``alternative`` runs in its place if the database is distributed.
+        ``alternative`` runs in its place if the database is distributed, ``joined`` within ``join_writes``.
         """
         self.notifies = notifies
         self.alternative = alternative
+        self.joined = joined
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=ASYNCPG_DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
         )

@@ -21,10 +21,9 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from app.db.compiled import CompiledStatement, Executor
+from app.db.joined_changes import REVISION_PARAMETER
 from app.db.results import Result
 from app.models.changes import Change
-
-REVISION_PARAMETER: Any = bindparam("taken_revision", type_=BigInteger)
 
 
 class DistributedWrite:

@@ -17,6 +17,7 @@ from sqlalchemy.sql.base import Executable
 
 from app.db.compiled import CompiledStatement, compile_statement
 from app.db.error_mapping import to_app_error
+from app.db.joined_changes import JoinedChanges
 from app.db.results import Result
 from app.errors import AppError
 
@@ -41,7 +42,17 @@ class ConnectionSource(Protocol):
 class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
-    __slots__ = ("_begin", "_connection", "_database", "_defers_commit", "_notifies", "owner", "round_trips", "source")
+    __slots__ = (
+        "_begin",
+        "_connection",
+        "_database",
+        "_defers_commit",
+        "_notifies",
+        "joined",
+        "owner",
+        "round_trips",
+        "source",
+    )
 
     def __init__(self, database: ConnectionSource, owner: str, begin: str, *, defers_commit: bool = False) -> None:
         self._begin = begin
@@ -49,6 +60,7 @@ class Session:
         self._database = database
         self._connection: Any = None
         self._notifies = False
+        self.joined: JoinedChanges | None = None  # within ``app.db.joined_changes.join_writes``
         self.owner = owner
         self.round_trips = 0
         self.source = "api"  # or a token's name, mcp, chat, import: recorded in ``changes``
@@ -65,11 +77,12 @@ class Session:
             self._notifies = True
             if self.source != "api":
                 values = {**values, "through": self.source}
+            if self.joined is not None and compiled.joined is not None:
+                return await compiled.joined.run(self, values)
             if self._database.distributed and compiled.alternative is not None:
                 return await compiled.alternative.run(self, values)
         if self._connection is None:
-            self._connection = await self._database.begin(self._begin)
-            self.round_trips += 1
+            await self._begin_transaction()
         self.round_trips += 1
         try:
             records = await self._connection.fetch(compiled.sql, *compiled.arguments(values))
@@ -81,6 +94,10 @@ class Session:
         if rows and len(rows[0]) == 1:
             return Result([row[0] for row in rows])
         return Result(rows)
+
+    async def _begin_transaction(self) -> None:
+        self._connection = await self._database.begin(self._begin)
+        self.round_trips += 1
 
     async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> None:
         """Runs a statement for each of ``params``, sent together, in a transaction that has begun."""
@@ -95,14 +112,23 @@ class Session:
             raise
 
     @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """Rolls back the statements of the block, and only these, if it raises. The transaction must have begun."""
+    async def savepoint(self, *, keep: bool = True) -> AsyncIterator[None]:
+        """Rolls back the statements of the block, and only these, if it raises, or in any case without ``keep``."""
+        if self._connection is None:
+            await self._begin_transaction()
+        notifies = self._notifies
         await self._control("SAVEPOINT block")
         try:
             yield
         except AppError:
             await self._control("ROLLBACK TO SAVEPOINT block")
+            self._notifies = notifies
             raise
+        if keep:
+            await self._control("RELEASE SAVEPOINT block")
+        else:
+            await self._control("ROLLBACK TO SAVEPOINT block")
+            self._notifies = notifies
 
     async def _control(self, command: str) -> None:
         self.round_trips += 1

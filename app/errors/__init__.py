@@ -7,6 +7,7 @@ exports all of them: ``from app.errors import TaskNotFound``.
 # ruff: noqa: F403
 from app.errors.accounts import *
 from app.errors.assistant import *
+from app.errors.batch import *
 from app.errors.calendar_feeds import *
 from app.errors.changes import *
 from app.errors.comments import *

@@ -25,6 +25,15 @@ class ErrorKind(StrEnum):
     GATEWAY_TIMEOUT = "gateway_timeout"
 
 
+# The same request would fail again.
+FINAL_KINDS = frozenset(
+    {
+        ErrorKind.MALFORMED, ErrorKind.NOT_FOUND, ErrorKind.CONFLICT, ErrorKind.STALE, ErrorKind.GONE,
+        ErrorKind.UNSUPPORTED_MEDIA, ErrorKind.INVALID,
+    }
+)  # fmt: skip
+
+
 class AppError(Exception):
     """Base of all application errors. ``message`` may be shown to anyone; it never holds user data or internals."""
 
@@ -37,7 +46,7 @@ class AppError(Exception):
         message: str | None = None,
         *,
         retry_after: int | None = None,
-        loc: tuple[str, ...] = (),
+        loc: tuple[str | int, ...] = (),
         reason: str = "",
         details: Mapping[str, object] | None = None,
     ) -> None:

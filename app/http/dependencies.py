@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPBearer
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
-from typing_extensions import TypeAliasType
 
 from app.auth.claims import Identity
 from app.auth.opaque_tokens import API_TOKEN_PREFIX
@@ -39,7 +38,7 @@ from app.errors import (
 from app.http.openapi.texts import BEARER_DESCRIPTION
 from app.http.rate_limits import Limits
 from app.models.task_fields import TAG_MAX
-from app.models.types import MAX_ID, UID_PATTERN, RowId, cleaned, is_uid, parse_uid
+from app.models.types import MAX_ID, UID_PREFIX, IdOrUid, cleaned, is_uid, parse_uid
 from app.net.addresses import unmap_address
 from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
@@ -47,7 +46,6 @@ from app.services.accounts.revocation import RevocationCache
 from app.services.uids import UidInPath
 
 ME_PATH, SESSION_ID_MAX = "me", 64
-UID_PREFIX = "uid:"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 bearer = HTTPBearer(
     auto_error=False,
@@ -246,10 +244,6 @@ def _parse_row_reference(value: str, entity: str, absent: type[NotFound], *, may
     if not is_uid(uid):
         raise absent
     return UidInPath(entity, uid, absent)
-
-
-UidText = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{UID_PREFIX}{UID_PATTERN}$"})]
-IdOrUid = TypeAliasType("IdOrUid", RowId | UidText)
 
 
 def _row_reference(entity: str, example: int, absent: type[NotFound], *, may_create: bool = False) -> tuple[Any, ...]:

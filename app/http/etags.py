@@ -34,7 +34,7 @@ def list_etag(revision: int, owner: str, query: bytes, shape: str, zone: str = "
     return f'W/"{revision}-{digest}"'
 
 
-def expected_versions(if_match: str | None) -> list[int] | None:
+def expected_versions(if_match: str | None, *, loc: tuple[str | int, ...] = ("header", "If-Match")) -> list[int] | None:
     """Returns the versions that ``If-Match`` accepts; None without a condition or for ``*``. Raises NoEntityTag.
 
     A weak tag counts, against RFC 9110, 13.1.1: a version names one state of one row, however it was encoded, and a
@@ -43,7 +43,7 @@ def expected_versions(if_match: str | None) -> list[int] | None:
     if if_match is None or if_match.strip() == "*":
         return None
     if not (found := _ETAG_PATTERN.findall(if_match)):
-        raise NoEntityTag(loc=("header", "If-Match"))
+        raise NoEntityTag(loc=loc)
     return [number for tag in found if (number := _read_number(tag)) is not None]
 
 

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from app.db.contention import retry_on_contention
 from app.db.database import Database
 from app.db.session import Session
-from app.errors import AppError, ErrorKind, IdempotencyKeyInvalid, SecretShownOnce
+from app.errors import FINAL_KINDS, AppError, IdempotencyKeyInvalid, SecretShownOnce
 from app.http.body import read_body
 from app.http.problems import problem_from_error, problem_from_validation
 from app.http.responses import ShownOnce
@@ -26,12 +26,6 @@ from app.services.idempotency import StoredResponse, claim_key, store_response
 
 KEY_PATTERN = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 FINGERPRINT_HEADERS = ("if-match", "content-type")
-REPEATABLE_KINDS = {
-    ErrorKind.MALFORMED, ErrorKind.NOT_FOUND, ErrorKind.CONFLICT,
-    ErrorKind.STALE, ErrorKind.GONE, ErrorKind.UNSUPPORTED_MEDIA, ErrorKind.INVALID,
-}  # fmt: skip
-
-
 # For the document: every unsafe route below a user's path accepts it, so no signature declares it.
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
@@ -69,7 +63,7 @@ class IdempotentRequest:
         """Stores and returns the response to a deterministic error; None for an error that may not happen again."""
         if isinstance(error, RequestValidationError):
             refusal = problem_from_validation(error)
-        elif isinstance(error, AppError) and error.kind in REPEATABLE_KINDS and error.retry_after is None:
+        elif isinstance(error, AppError) and error.kind in FINAL_KINDS and error.retry_after is None:
             refusal = problem_from_error(error, request)
         else:
             return None

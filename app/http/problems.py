@@ -129,7 +129,8 @@ def problem_from_error(error: AppError, request: Request | None = None) -> Respo
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UidTaken) and error.ids and request is not None:
         headers["Location"] = row_path(request, error.entity, error.ids)
-    errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 else None
+    in_batch = error.loc[1:2] == ("operations",)  # what is wrong is one of many, whatever the status
+    errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 or in_batch else None
     return problem(status, error.code, error.detail, errors=errors, headers=headers)
 
 

@@ -233,6 +233,10 @@ Uid = Annotated[
     AfterValidator(parse_uid),
     WithJsonSchema({"type": "string", "pattern": f"^{UID_PATTERN}$", "examples": [UID_EXAMPLE]}),
 ]
+# In place of an id: in a path, and of an operation in a batch.
+UID_PREFIX = "uid:"
+UidText = Annotated[str, WithJsonSchema({"type": "string", "pattern": f"^{UID_PREFIX}{UID_PATTERN}$"})]
+IdOrUid = TypeAliasType("IdOrUid", RowId | UidText)
 UID_HELP = "An id that you choose, unique among yours, the trash included. Default: a UUID."
 LocationPart = TypeAliasType("LocationPart", str | int)  # of the ``loc`` of an error: a name or an index
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]

@@ -113,7 +113,13 @@ async def create_comment(session: Session, owner: str, task_id: int, comment: Co
 
 
 async def update_comment(
-    session: Session, owner: str, task_id: int, comment_id: int, change: CommentUpdate, *, versions: list[int] | None
+    session: Session,
+    owner: str,
+    task_id: int,
+    comment_id: int,
+    change: CommentUpdate,
+    *,
+    versions: list[int] | None = None,
 ) -> CommentRow:
     """Updates a comment. Raises CommentNotFound, TaskNotFound, OtherUid; VersionConflict unless ``versions`` has its
     version."""
@@ -124,7 +130,7 @@ async def update_comment(
 
 
 async def delete_comment(
-    session: Session, owner: str, task_id: int, comment_id: int, *, versions: list[int] | None
+    session: Session, owner: str, task_id: int, comment_id: int, *, versions: list[int] | None = None
 ) -> None:
     """Moves a comment to the trash. Raises CommentNotFound, TaskNotFound and VersionConflict."""
     await _run_on_comment(

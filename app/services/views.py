@@ -83,7 +83,7 @@ async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow
 
 
 async def update_view(
-    session: Session, owner: str, view_id: int, change: ViewUpdate, *, versions: list[int] | None
+    session: Session, owner: str, view_id: int, change: ViewUpdate, *, versions: list[int] | None = None
 ) -> ViewRow:
     """Updates a view. Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
@@ -95,7 +95,7 @@ async def update_view(
     return row
 
 
-async def delete_view(session: Session, owner: str, view_id: int, *, versions: list[int] | None) -> None:
+async def delete_view(session: Session, owner: str, view_id: int, *, versions: list[int] | None = None) -> None:
     """Moves a view to the trash. Raises ViewNotFound and VersionConflict."""
     await _run_on_view(session, _delete_view(versions is not None), owner, view_id, versions, {})
 

@@ -83,6 +83,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PreferencesUpdate": {"timezone": "Europe/Berlin"},
     "ProjectCreate": {"name": "x"},
     "ProjectUpdate": {"name": "x"},
+    "Batch": {"operations": [{"operation": "create_task", "arguments": {"title": "x"}}]},
     "BulkWrite": {"ids": [1], "action": "complete"},
     "CalendarCreate": {"name": "phone"},
     "Login": {"email": "a@example.com", "password": "x"},

@@ -59,9 +59,12 @@ async def write_tasks(session: Session, owner: str, wanted: BulkWrite) -> tuple[
     trash = wanted.action is BulkAction.RESTORE
     there = {task_id: row for task_id, row in rows.items() if trash or row["deleted_at"] is None}
     targets = {task_id: row for task_id, row in there.items() if _is_target(wanted.action, row)}
+    joined_before = len(session.joined.written) if session.joined else 0
     revision = await _write(session, owner, wanted, targets) if targets else None
     done: dict[int, str] = {}
-    if revision is not None:
+    if session.joined:  # recorded later
+        done = {row_id: action for write, row_id, action in session.joined.written[joined_before:] if row_id in rows}
+    elif revision is not None:
         written = {"owner": owner, "revision": revision, "ids": ids}
         done = dict((await session.exec(SELECT_WRITTEN, written)).all())
     if wanted.action is BulkAction.MOVE:

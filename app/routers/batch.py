@@ -1,0 +1,51 @@
+"""``/api/{user_id}/batch``: parameters in, one service call, status out."""
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request, Response, Security
+
+from app.errors import AppError
+from app.http.dependencies import Owner, WriteSession, bearer
+from app.http.etags import expected_versions
+from app.http.problems import problem_from_error
+from app.http.responses import Json, header
+from app.http.routing import DirectRoute
+from app.schemas.batch import Batch, BatchResult, Operation
+from app.services.batch.operations import Done
+from app.services.batch.runs import run_batch
+
+router = APIRouter(
+    prefix="/api/{user_id}/batch", tags=["batch"], route_class=DirectRoute, dependencies=[Security(bearer)]
+)
+
+BATCH_RESPONSE: dict[str, Any] = {
+    "headers": header("X-Revision", "The last revision taken, if anything was written.", "integer")
+}
+
+
+@router.post("", response_model=BatchResult, responses={200: BATCH_RESPONSE})
+async def write_batch(request: Request, owner: Owner, session: WriteSession, batch: Batch) -> Response:
+    """Runs up to 500 operations, each as its own route would: as one write or none, or with `atomic: false` each alone.
+
+    Atomic, all share one revision, so that one undo reverts them, and the refusal of one is the response: its `errors`
+    name the operation. `if_match` is about the version before the batch.
+    """
+    versions = [_accepted(operation, number) for number, operation in enumerate(batch.operations)]
+    outcome = await run_batch(session, owner, batch, versions)
+    results = [_result(request, result) for result in outcome.results]
+    headers = {} if outcome.revision is None else {"X-Revision": str(outcome.revision)}
+    return Json({"results": results, "revision": outcome.revision}, headers=headers)
+
+
+def _accepted(operation: Operation, number: int) -> list[int] | None:
+    wanted: int | str | None = getattr(operation, "if_match", None)
+    loc = ("body", "operations", number, "if_match")
+    return [wanted] if isinstance(wanted, int) else expected_versions(wanted, loc=loc)
+
+
+def _result(request: Request, result: Done | AppError) -> dict[str, Any]:
+    if isinstance(result, Done):
+        return {"status": result.status, "body": result.body, "problem": None}
+    refusal = problem_from_error(result, request)
+    return {"status": refusal.status_code, "body": None, "problem": msgspec.Raw(refusal.body)}

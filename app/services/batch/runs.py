@@ -1,0 +1,133 @@
+"""Batches: many writes in one transaction. Atomic, they are one write; else each takes a revision of its own."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, Text, bindparam, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.db.changes import OWNER, TAKE_JOINED_REVISION
+from app.db.compiled import CompiledStatement
+from app.db.joined_changes import join_writes
+from app.db.session import Session
+from app.errors import FINAL_KINDS, AppError, DoesNotExist, VersionConflict, locate_error
+from app.schemas.batch import Batch, Operation
+from app.services.batch.new_tasks import NewTasks
+from app.services.batch.operations import ABSENT_ERRORS, OPERATIONS, Done, OperationCall
+from app.services.uids import UID_TABLES
+from app.services.users import get_revision, lock_or_create_owner
+
+PUT_OPERATIONS = {"put_task", "put_project"}
+Versions = Sequence[list[int] | None]
+
+
+def _select_versions(entity: str) -> CompiledStatement:
+    c = UID_TABLES[entity].c
+    ids, uids = bindparam("ids", type_=ARRAY(BigInteger)), bindparam("uids", type_=ARRAY(Text))
+    named = or_(c.id == func.any(ids), c.uid == func.any(uids))
+    return CompiledStatement(select(c.id, c.uid, c.version).where(c.user_id == OWNER, c.deleted_at.is_(None), named))
+
+
+SELECT_VERSIONS = {entity: _select_versions(entity) for entity in UID_TABLES}
+
+
+class BatchOutcome(NamedTuple):
+    """The response or the refusal of each operation, in their order, and the last revision that was taken."""
+
+    results: list[Done | AppError]
+    revision: int | None
+
+
+async def run_batch(session: Session, owner: str, batch: Batch, versions: Versions) -> BatchOutcome:
+    """Runs the operations. ``versions`` are those that each of them accepts of its row, before the batch.
+
+    If it is atomic, raises the error of the first operation that fails, with its place in ``loc``.
+    """
+    async with session.savepoint(keep=not batch.dry_run):
+        await lock_or_create_owner(session, owner)
+        stale = await _find_stale(session, owner, batch.operations, versions)
+        if batch.atomic:
+            async with join_writes(session, TAKE_JOINED_REVISION) as joined:
+                results = await _run_together(session, owner, batch.operations, versions, stale)
+            return BatchOutcome(results, joined.revision)
+        before = await get_revision(session, owner)
+        results = await _run_apart(session, owner, batch.operations, versions, stale)
+        after = await get_revision(session, owner)
+        return BatchOutcome(results, after if after > before else None)
+
+
+async def _find_stale(
+    session: Session, owner: str, operations: list[Operation], versions: Versions
+) -> dict[int, AppError]:
+    """Returns the error of each operation whose row has another version than it accepts, or does not exist."""
+    stale: dict[int, AppError] = {}
+    conditions = [(number, accepted) for number, accepted in enumerate(versions) if accepted is not None]
+    for entity in UID_TABLES:
+        named = {
+            number: operations[number].arguments.target.find(entity)
+            for number, _ in conditions
+            if operations[number].arguments.target.NOUNS[-1] == entity
+        }
+        if not named:
+            continue
+        ids = [name for name in named.values() if isinstance(name, int)]
+        uids = [name for name in named.values() if isinstance(name, str)]
+        rows = (await session.exec(SELECT_VERSIONS[entity], {"owner": owner, "ids": ids, "uids": uids})).all()
+        present: dict[int | str, int] = {key: row.version for row in rows for key in (row.id, row.uid)}
+        for number, accepted in conditions:
+            if number not in named:
+                continue
+            if (version := present.get(named[number])) is None:
+                puts = operations[number].operation in PUT_OPERATIONS
+                stale[number] = DoesNotExist() if puts else ABSENT_ERRORS[entity]()
+            elif version not in accepted:
+                stale[number] = VersionConflict()
+    return stale
+
+
+async def _run_together(
+    session: Session, owner: str, operations: list[Operation], versions: Versions, stale: dict[int, AppError]
+) -> list[Done | AppError]:
+    """Runs them as one write; new tasks that follow each other are inserted by one statement."""
+    results: list[Done | AppError] = []
+    tasks = NewTasks(session, owner)
+    for number, operation in enumerate(operations):
+        creates = operation.operation == "create_task"
+        fields = operation.arguments.fields
+        try:
+            if number in stale:
+                raise stale[number]
+            if not creates or tasks.concern(fields):
+                results += await tasks.insert(first=len(results))
+            if creates:
+                await tasks.add(fields)
+            else:
+                results.append(await _run_one(session, owner, operation, accepted=versions[number]))
+        except AppError as error:
+            raise locate_error(error, number) from None
+    return results + await tasks.insert(first=len(results))
+
+
+async def _run_apart(
+    session: Session, owner: str, operations: list[Operation], versions: Versions, stale: dict[int, AppError]
+) -> list[Done | AppError]:
+    """Runs them one after the other; one that is refused leaves nothing behind, and the others stay."""
+    results: list[Done | AppError] = []
+    for number, operation in enumerate(operations):
+        try:
+            if number in stale:
+                raise stale[number]
+            async with session.savepoint():
+                results.append(await _run_one(session, owner, operation, accepted=versions[number]))
+        except AppError as error:
+            if error.kind not in FINAL_KINDS:
+                raise
+            results.append(locate_error(error, number))
+    return results
+
+
+async def _run_one(session: Session, owner: str, operation: Operation, *, accepted: list[int] | None) -> Done:
+    arguments = operation.arguments
+    may_create = accepted is None  # with If-Match a PUT only changes
+    call = OperationCall(session, owner, arguments.target, arguments.fields, may_create)
+    return await OPERATIONS[operation.operation](call)
