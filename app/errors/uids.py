@@ -10,7 +10,8 @@ class UidTaken(Conflict):
 
     def __init__(self, *ids: int, entity: str = "", retry_after: int | None = None) -> None:
         self.entity, self.ids = entity, ids
-        super().__init__(retry_after=retry_after)
+        detail = f"There is a {entity} with this uid already: {ids[-1]}." if ids else None
+        super().__init__(detail, retry_after=retry_after)
 
 
 class UidInTrash(Conflict):

@@ -43,7 +43,7 @@ from app.net.addresses import unmap_address
 from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import RevocationCache
-from app.services.uids import UidInPath
+from app.services.uids import UID_PREFIX, NamedRow
 
 ME_PATH, SESSION_ID_MAX = "me", 64
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -231,7 +231,7 @@ def _row_id(description: str, example: int, absent: type[NotFound]) -> tuple[Any
     return Path(description=description), parser, WithJsonSchema(schema)
 
 
-def _parse_row_reference(value: str, entity: str, absent: type[NotFound], *, may_create: bool) -> int | str | UidInPath:
+def _parse_row_reference(value: str, entity: str, absent: type[NotFound], *, may_create: bool) -> int | str | NamedRow:
     """Returns an id, or the uid behind ``uid:`` for the route to look up. Raises ``absent`` for what no row can have.
 
     ``may_create``: returns the uid itself, with which a row may be made. Raises PydanticCustomError.
@@ -243,7 +243,7 @@ def _parse_row_reference(value: str, entity: str, absent: type[NotFound], *, may
         return parse_uid(uid)
     if not is_uid(uid):
         raise absent
-    return UidInPath(entity, uid, absent)
+    return NamedRow(entity, uid, absent)
 
 
 def _row_reference(entity: str, example: int, absent: type[NotFound], *, may_create: bool = False) -> tuple[Any, ...]:

@@ -31,7 +31,7 @@ from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.etags import AHEAD_KEY
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
 from app.jobs.owner_epochs import begin_owner_epoch
-from app.services.uids import UidInPath, resolve_path_uid
+from app.services.uids import NamedRow, find_named_row
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
 Bind = Callable[[Request, dict[str, Any], list[Any]], Awaitable[None] | None]
@@ -135,8 +135,8 @@ async def _call_endpoint(endpoint: Endpoint, values: dict[str, Any], request: Re
     session = request.scope["session"]
     try:
         for name in request.path_params:
-            if type(named := values.get(name)) is UidInPath:
-                values[name] = row_id = await resolve_path_uid(session, session.owner, named)
+            if type(named := values.get(name)) is NamedRow:
+                values[name] = row_id = await find_named_row(session, session.owner, named)
                 request.path_params[name] = str(row_id)  # links and locations name it by its id
         return await endpoint(**values)
     except Contention:

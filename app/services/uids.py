@@ -26,13 +26,14 @@ from app.models.views import VIEWS
 from app.services.users import lock_or_create_owner
 
 Body = TypeVar("Body", bound=RequestModel)
+UID_PREFIX = "uid:"  # in front of a uid in the place of an id
 ABSENT_ID = 0  # that no row has: a filter by an unknown uid matches nothing, like one by an unknown id
 UID_TABLES = {"task": TASKS, "project": PROJECTS, "comment": COMMENTS, "view": VIEWS}
 OWN_UIDS = bindparam("uids", type_=ARRAY(Text))
 
 
-class UidInPath(NamedTuple):
-    """``uid:...`` where an id could stand; ``absent`` is the error if no row of the user has the uid."""
+class NamedRow(NamedTuple):
+    """``uid:...`` in the place of an id; ``absent`` is the error if no row of the user has the uid."""
 
     entity: str
     uid: str
@@ -67,7 +68,7 @@ async def find_ids(session: Session, owner: str, entity: str, uids: list[str]) -
     return {row.uid: row.id for row in rows}
 
 
-async def resolve_path_uid(session: Session, owner: str, named: UidInPath) -> int:
+async def find_named_row(session: Session, owner: str, named: NamedRow) -> int:
     """Returns the id of the row, in the trash or not. Raises ``named.absent``."""
     if (found := await find_by_uid(session, owner, named.entity, named.uid)) is None:
         raise named.absent

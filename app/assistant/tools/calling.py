@@ -15,6 +15,7 @@ from app.errors import AppError, BadArguments, InsufficientScope, UnknownTool
 from app.errors.findings import describe_findings, locate_errors, make_findings
 from app.models.task_aliases import SENT_NAMES
 from app.services.assistant.agent_writes import begin_agent_write, record_agent_writes
+from app.services.uids import NamedRow, find_named_row
 
 FINDINGS_FOR_MODEL = 5  # that a model can correct in its next call
 
@@ -59,12 +60,22 @@ async def call_tool(
     """
     async with database.transaction(owner, read_only=tool.read_only) as session:
         session.source = source
-        call = ToolContext(session, owner, arguments, agent)
+        call = ToolContext(session, owner, await _resolve_uids(session, owner, arguments), agent)
         result = await (tool.run(call) if tool.read_only else _run_write(session, call, tool))
         plain: dict[str, Any] = {} if isinstance(result, AppError) else msgspec.to_builtins(result)
     if isinstance(result, AppError):
         raise result
     return plain
+
+
+async def _resolve_uids(session: Session, owner: str, arguments: Any) -> Any:
+    """Returns ``arguments`` with an id in place of each ``uid:...``. Raises TaskNotFound, ProjectNotFound."""
+    named = {name: value for name, value in arguments if isinstance(value, NamedRow)}
+    if not named:
+        return arguments
+    return arguments.model_copy(
+        update={name: await find_named_row(session, owner, value) for name, value in named.items()}
+    )
 
 
 async def _run_write(session: Session, call: ToolContext, tool: Tool) -> Any:

@@ -5,18 +5,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.assistant.tools.tool import Id, NextPage, PageArguments, Tool, ToolContext
+from app.assistant.tools.tool import NextPage, PageArguments, TaskNumber, Tool, ToolContext
 from app.models.comments import Body
 from app.models.types import UID_HELP, RequestModel, Uid
 from app.services import comments
 
 
 class ListComments(PageArguments):
-    task_id: Id
+    task_id: TaskNumber
 
 
 class AddComment(RequestModel):
-    task_id: Id
+    task_id: TaskNumber
     uid: Uid | None = Field(None, description=UID_HELP)
     body: Body
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, Field
 
-from app.assistant.tools.tool import Id, Tool, ToolContext, changed_values
+from app.assistant.tools.tool import ProjectNumber, Tool, ToolContext, changed_values
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.types import RequestModel
 from app.schemas.projects import ProjectDeletion, ProjectQuery, ProjectTasksAction
@@ -14,9 +14,10 @@ from app.services import projects
 class UpdateProject(ProjectUpdate):
     """Only the fields sent change. An archived project is not listed; its tasks stay."""
 
-    ABOUT: ClassVar[frozenset[str]] = ProjectUpdate.ABOUT | {"project_id"}
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
 
-    project_id: Id
+    uid: ClassVar[None] = None  # type: ignore[misc]  # the row is named by its id
+    project_id: ProjectNumber
     clear: Annotated[list[Literal["color"]], Field(min_length=1, max_length=1)] | MISSING = Field(
         MISSING, description="Fields to empty."
     )
@@ -27,8 +28,8 @@ class UpdateProject(ProjectUpdate):
 
 
 class DeleteProject(RequestModel):
-    project_id: Id
-    move_tasks_to: Id | Literal["inbox"] | None = Field(
+    project_id: ProjectNumber
+    move_tasks_to: ProjectNumber | Literal["inbox"] | None = Field(
         None, description="Where its tasks go: another project's id, or inbox. Default: into the trash with it."
     )
 

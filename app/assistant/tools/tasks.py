@@ -1,15 +1,16 @@
 """The tools for tasks: the services that HTTP calls, and their shapes."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import MISSING, BaseModel, Field, StrictBool, StrictStr, model_validator
 
 from app.assistant.tools.tool import (
     TOOL_PAGE_LIMIT,
-    Id,
     NextPage,
     NoArguments,
     PageArguments,
+    TaskNumber,
     Tool,
     ToolContext,
     ToolLimit,
@@ -17,7 +18,7 @@ from app.assistant.tools.tool import (
 )
 from app.models.task_fields import DueDate, Priority
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
-from app.models.types import UID_HELP, RequestModel, RowId, Uid, cleaned
+from app.models.types import UID_HELP, RequestModel, RowId, Uid, UidTwin, cleaned
 from app.pagination import Page
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, require_one_place
@@ -27,13 +28,13 @@ from app.services.retention import trash
 from app.services.tasks import completion, create_update, creation, listing, reordering
 from app.services.tasks import trash as task_trash
 
-MOVE_PLACES = ("before", "after", "project_id", "parent_id")
+MOVE_PLACES = tuple(TaskMove.model_fields)
 # The fields that PATCH empties with null, without those that have another value for it: lists, and what has a default.
 ClearableField = Literal["description", "due_date", "project_id", "parent_id", "recurrence"]
 
 
 class TaskId(RequestModel):
-    task_id: Id
+    task_id: TaskNumber
 
 
 class ListTasks(PageArguments, TaskFilter):
@@ -59,9 +60,10 @@ class SearchTasks(RequestModel):
 class UpdateTask(TaskUpdate):
     """Only the fields sent change."""
 
-    ABOUT: ClassVar[frozenset[str]] = TaskUpdate.ABOUT | {"task_id"}
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"task_id"})
 
-    task_id: Id
+    uid: ClassVar[None] = None  # type: ignore[misc]  # the row is named by its id
+    task_id: TaskNumber
     clear: Annotated[list[ClearableField], Field(min_length=1, max_length=5)] | MISSING = Field(
         MISSING, description="Fields to empty."
     )
@@ -106,11 +108,17 @@ class QuickAdd(RequestModel):
 
 
 class MoveTask(RequestModel):
-    task_id: Id
+    TWINS: ClassVar[Mapping[str, UidTwin]] = TaskMove.TWINS
+
+    task_id: TaskNumber
     before: RowId | MISSING = MISSING
+    before_uid: Uid | MISSING = MISSING
     after: RowId | MISSING = MISSING
+    after_uid: Uid | MISSING = MISSING
     project_id: RowId | Literal["none"] | MISSING | None = Field(MISSING, description="none: into the inbox.")
+    project_uid: Uid | MISSING = MISSING
     parent_id: RowId | Literal["none"] | MISSING | None = Field(MISSING, description="none: to the top level.")
+    parent_uid: Uid | MISSING = MISSING
 
     @model_validator(mode="before")
     @classmethod
