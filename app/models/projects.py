@@ -138,6 +138,7 @@ class ProjectCreate(ProjectBody):
     uid: Uid | None = Field(None, description=UID_HELP)
     name: ProjectName
     color: Color | None = None
+    archived: StrictBool = False
 
 
 class ProjectUpdate(ProjectBody, UpdateModel):

@@ -3,8 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from pydantic import MISSING
-from sqlalchemy import BigInteger, Text, bindparam, case, func, insert, null, select, update
+from sqlalchemy import BigInteger, Boolean, Text, bindparam, case, func, insert, null, select, update
 
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
 from app.db.compiled import CompiledStatement
@@ -39,12 +38,13 @@ def _recorded_project(write: Any, action: str) -> CompiledStatement:
 SELECT_PROJECT = CompiledStatement(select(*(PROJECTS.c[name] for name in PROJECT_FIELDS)).where(*IS_PROJECT))
 INSERT_PROJECT = _recorded_project(
     insert(PROJECTS).from_select(
-        ["user_id", "uid", "name", "color", "version"],
+        ["user_id", "uid", "name", "color", "archived_at", "version"],
         select(
             OWNER,
             bindparam("uid", type_=Text),
             bindparam("name", type_=Text),
             bindparam("color", type_=Text),
+            case((bindparam("archived", type_=Boolean), func.now()), else_=null()),
             NEXT_REVISION,
         ).where(has_room(PROJECT_ENTITY)),
         include_defaults=False,
@@ -98,7 +98,13 @@ async def create_project(session: Session, owner: str, project: ProjectCreate) -
 async def insert_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Returns the new project. The owner must be locked. Raises what ``create_project`` raises."""
     await require_free_uid(session, owner, "project", project.uid)
-    values = {"owner": owner, "uid": project.uid or new_uuid7(), "name": project.name, "color": project.color}
+    values = {
+        "owner": owner,
+        "uid": project.uid or new_uuid7(),
+        "name": project.name,
+        "color": project.color,
+        "archived": project.archived,
+    }
     row = (await session.exec(INSERT_PROJECT, values)).first()
     if row is None:
         raise TooManyProjects
@@ -137,15 +143,12 @@ async def put_project(
             raise AlreadyExists
         return await update_project(session, owner, project_id, change, versions=versions), False
     assert isinstance(target, str), "a project that has an id is changed"
-    if change.name is MISSING:
+    fields = {name: getattr(change, name) for name in change.model_fields_set}
+    if "name" not in fields:
         raise FieldNeeded(loc=("body", "name"))
-    color = None if change.color is MISSING else change.color
-    new = ProjectCreate.model_construct({"uid", "name", "color"}, uid=target, name=change.name, color=color)
-    made = await insert_project(session, owner, new)
+    fields["uid"] = target
+    made = await insert_project(session, owner, ProjectCreate.model_construct(set(fields), **fields))
     require_own_uid(change, made)
-    if change.archived is True:  # by a write of its own, as no project is created in the archive
-        archiving = ProjectUpdate.model_construct({"archived"}, archived=True)
-        made = await update_project(session, owner, made.id, archiving)
     return made, True
 
 

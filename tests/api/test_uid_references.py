@@ -282,9 +282,13 @@ async def test_of_two_puts_one_creates_and_the_other_changes(alice: Person, enti
     assert revisions == list(range(revisions[0], revisions[0] + len(revisions)))
 
 
-async def test_a_put_of_a_project_may_create_it_in_the_archive(alice: Person) -> None:
-    made = await alice.call("PUT", "/projects/uid:p", json={"name": "Old", "archived": True})
-    assert (made.status_code, made.json()["archived_at"] is None) == (201, False)
+async def test_a_project_may_be_created_in_the_archive_by_one_write(alice: Person) -> None:
+    for number, (method, path) in enumerate((("PUT", "/projects/uid:p"), ("POST", "/projects")), start=1):
+        made = await alice.call(method, path, json={"name": f"Old {number}", "archived": True})
+        assert (made.status_code, made.json()["version"]) == (201, number)
+        assert made.json()["archived_at"] == made.json()["created_at"]
+    changes = (await alice.get("/changes")).json()["changes"]
+    assert [(change["action"], change["data"]["archived_at"] is None) for change in changes] == [("created", False)] * 2
     assert (await alice.get("/projects")).json() == []
 
 
