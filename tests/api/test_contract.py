@@ -55,6 +55,7 @@ BEYOND_SCHEMA = {
     "unknown_reference": "what is referred to is there",
     "bulk_move": "only a place to move to",
     "other_project": "a subtask is in its parent's project",
+    "due_date_needed": "a recurring task keeps a due date",
     "timezone": "a name of the IANA database",
     "empty_update": "a field that is null where that is the default is not sent",
     "ids_contradict": "an id and a uid next to it are of one row",
