@@ -81,8 +81,8 @@ async def resolve_uids(
 ) -> Body:
     """Returns ``body`` with an id in place of each uid that refers to a row; without any it is the same object.
 
-    Called before anything else reads the body. Raises IdsContradict; UnknownReference for a uid that no row has,
-    unless ``absent`` is to stand for its id.
+    Called before anything else reads the body. Raises IdsContradict; UnknownReference for a uid that no row outside of
+    the trash has. With ``absent``, which stands for an unknown one, it also finds rows in the trash.
     """
     twins = body.model_fields_set & body.TWINS.keys()
     if not twins:
@@ -93,9 +93,10 @@ async def resolve_uids(
         id_field, entity = body.TWINS[name]
         row_id = None
         if (uid := getattr(body, name)) is not None:
-            row_id = (await find_ids(session, owner, entity, [uid])).get(uid, absent)
-            if row_id is None:
+            found = await find_by_uid(session, owner, entity, uid)
+            if absent is None and (found is None or found.deleted_at is not None):
                 raise UnknownReference(f"{name}: there is no such {entity}.", loc=(*loc, name))
+            row_id = absent if found is None else found.id
         if _is_sent(body, id_field) and getattr(body, id_field) != row_id:
             raise IdsContradict(loc=(*loc, name))
         ids[id_field] = row_id

@@ -184,6 +184,8 @@ async def test_an_id_and_a_uid_of_two_rows_contradict(alice: Person, bob: Person
     work = (await alice.post("/projects", {"name": "Work", "uid": "work"})).json()
     task, other = await alice.add(uid="t", project_uid="home", project_id=home["id"]), await alice.add(uid="o")
     await bob.add(uid="bobs")
+    await alice.add(uid="deleted")
+    await alice.delete("/tasks/uid:deleted")
     before = (await alice.get("/tasks")).headers["x-revision"]
     for path, body in (
         ("/tasks", {"title": "x", "project_uid": "home", "project_id": work["id"]}),
@@ -197,7 +199,7 @@ async def test_an_id_and_a_uid_of_two_rows_contradict(alice: Person, bob: Person
     contradicting = f"/tasks?project_uid=home&project_id={work['id']}"
     assert assert_problem(await alice.get(contradicting), 422)["errors"][0]["loc"] == ["query", "project_uid"]
     for name in ("project_uid", "parent_uid"):
-        for uid in ("nothing", "bobs", "t" if name == "project_uid" else "home"):
+        for uid in ("nothing", "bobs", "deleted", "t" if name == "project_uid" else "home"):
             found = assert_problem(await alice.post("/tasks", {"title": "x", name: uid}), 422, "unknown_reference")
             assert found["errors"][0]["loc"] == ["body", name]
     for body in (
