@@ -95,6 +95,19 @@ async def test_a_calendar_refers_to_tasks_that_are_not_in_it_by_uid(alice: Perso
     assert (await alice.get("/tasks/uid:new")).json()["parent_id"] == parent["id"]
 
 
+async def test_a_table_without_source_ids_refers_by_uid(alice: Person) -> None:
+    parent = await alice.add("parent", uid="p")
+    table = "uid,title,parent\nnew,child,p\nbelow,grandchild,new\n,other,below\nnew,twice,\na/b,wrong,\n"
+    report = await imported(alice, table, CSV)
+    assert (report["created"]["tasks"], report["skipped"]["tasks"], report["warned"]) == (4, 1, 1)
+    assert (report["warnings"][0]["uid"], report["warnings"][0]["field"]) == ("a/b", "uid")
+    tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
+    assert (tasks["child"]["uid"], tasks["child"]["parent_id"]) == ("new", parent["id"])
+    assert (tasks["grandchild"]["uid"], tasks["grandchild"]["parent_id"]) == ("below", tasks["child"]["id"])
+    assert tasks["other"]["parent_id"] == tasks["grandchild"]["id"]
+    assert sum((await imported(alice, table, CSV))["created"].values()) == 0
+
+
 async def test_a_feed_has_the_uids(alice: Person) -> None:
     await alice.add("a", uid="mine", due_date="2030-01-01")
     feed = (await alice.post("/calendar", {"name": "phone"})).json()

@@ -153,14 +153,15 @@ def read_own_csv(
         for place in dated:
             day_order.note(cells[place] if place < len(cells) else "")
         fields = {name: unescape_cell(cell) for name, cell in zip(columns.names, cells, strict=False) if cell and name}
-        uid = fields.pop("source_id", None)
+        source = fields.pop("source_id", None)
+        uid = source or fields.get("uid")
         parent, series = fields.pop("parent", None), fields.pop("series", None)
         project = fields.pop("project", None)
         yield "tasks", ImportRow(
             number, bounded_source_id(uid or made.of(*cells)),
             _loader(fields, [cell for cell in cells[len(header) :] if cell], day_order.day_first),
             parent=bounded_source_id(parent) if parent else None, project_name=project, uid=uid,
-            series=bounded_source_id(series) if series else None,
+            series=bounded_source_id(series) if series else None, refers_by_uid=source is None,
         )  # fmt: skip
     if warnings := [*columns.guessed, *unknown.warnings(), *day_order_warnings(day_order, "due_date")]:
         yield warn_of_file(*warnings)
