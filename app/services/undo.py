@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Table, Text, bindparam, cast, func, literal_column, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, distinct_on
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.clock import now
 from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_write
@@ -13,10 +13,9 @@ from app.db.results import encode_rows
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.errors import ChangeNotFound, UndoConflict
-from app.models.changes import CHANGES
 from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY, MANAGED_COLUMNS, Entity
-from app.services.changes.feed import SELECT_WRITE, get_change
+from app.services.changes.feed import SELECT_WRITE, find_rows_before, get_change
 from app.services.row_limits import find_room
 from app.services.tasks.remind_at import remind_at_of
 from app.services.tasks.subtasks import require_whole
@@ -47,7 +46,6 @@ class Undoable(NamedTuple):
 
     entity: Entity
     content: list[str]
-    before: CompiledStatement
     present: CompiledStatement
     first: CompiledStatement
     next: CompiledStatement
@@ -57,24 +55,13 @@ def _undoable(entity: Entity) -> Undoable:
     table = entity.table
     not_content = MANAGED_COLUMNS | {"uid", "created_at", "updated_at"}
     content = [c.name for c in table.c if c.computed is None and c.name not in not_content]
-    before = (
-        select(CHANGES.c.entity_id, CHANGES.c.data)
-        .ext(distinct_on(CHANGES.c.entity_id))
-        .where(
-            CHANGES.c.user_id == OWNER,
-            CHANGES.c.entity == entity.name,
-            CHANGES.c.entity_id == func.any(ROW_IDS),
-            CHANGES.c.revision < bindparam("revision", type_=BigInteger),
-        )
-        .order_by(CHANGES.c.entity_id, CHANGES.c.revision.desc())
-    )
     present = select(table.c.id, func.to_jsonb(literal_column(table.name), type_=JSONB)).where(
         table.c.user_id == OWNER, table.c.id == func.any(ROW_IDS)
     )
     first, following = (
         _undo_write(entity.name, table, content, revision) for revision in (NEXT_REVISION, CURRENT_REVISION)
     )
-    return Undoable(entity, content, CompiledStatement(before), CompiledStatement(present), first, following)
+    return Undoable(entity, content, CompiledStatement(present), first, following)
 
 
 def _undo_write(entity: str, table: Table, content: list[str], revision: ColumnElement[int]) -> CompiledStatement:
@@ -153,9 +140,9 @@ async def _require_room(session: Session, owner: str, changes: list[Any], wanted
 async def _targets(session: Session, owner: str, revision: int, entity: str, changes: list[Any]) -> list[RowValues]:
     """Returns the rows of one entity as the undo writes them, without those that do not change."""
     of = UNDO_WRITES[entity]
-    ids = {"owner": owner, "ids": [change.entity_id for change in changes], "revision": revision}
-    before = dict((await session.exec(of.before, ids)).all())
-    present = dict((await session.exec(of.present, ids)).all())
+    ids = [change.entity_id for change in changes]
+    before = await find_rows_before(session, owner, entity, ids, revision)
+    present = dict((await session.exec(of.present, {"owner": owner, "ids": ids})).all())
     wanted = []
     for number, change in enumerate(changes, start=1):
         row = _target(of, change, before.get(change.entity_id), present.get(change.entity_id))

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select, true
+from sqlalchemy import BigInteger, Text, bindparam, column, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
@@ -40,6 +41,22 @@ SELECT_WRITE = CompiledStatement(
     .where(CHANGES.c.user_id == OWNER, CHANGES.c.revision == bindparam("revision", type_=BigInteger))
     .order_by(CHANGES.c.entity, CHANGES.c.entity_id)
 )
+_wanted = func.unnest(bindparam("ids", type_=ARRAY(BigInteger))).table_valued(column("id", BigInteger), name="wanted")
+_rows = _wanted.render_derived(name="wanted")
+# One step in the index for each row, however many changes it has.
+_earlier = (
+    select(CHANGES.c.data)
+    .where(
+        CHANGES.c.user_id == OWNER,
+        CHANGES.c.entity == bindparam("entity", type_=Text),
+        CHANGES.c.entity_id == _rows.c.id,
+        CHANGES.c.revision < bindparam("revision", type_=BigInteger),
+    )
+    .order_by(CHANGES.c.revision.desc())
+    .limit(1)
+    .lateral("earlier")
+)
+SELECT_EARLIER_ROWS = CompiledStatement(select(_rows.c.id, _earlier.c.data).select_from(_rows.join(_earlier, true())))
 
 
 class ChangesRead(NamedTuple):
@@ -81,6 +98,14 @@ async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
     """Returns the changes of one write; none when there is no such revision."""
     rows = (await session.exec(SELECT_WRITE, {"owner": owner, "revision": revision})).all()
     return await _change_rows(rows)
+
+
+async def find_rows_before(
+    session: Session, owner: str, entity: str, ids: list[int], revision: int
+) -> dict[int, dict[str, Any]]:
+    """Returns ``changes.data`` of each row as it was before ``revision``, without those whose changes are not kept."""
+    values = {"owner": owner, "entity": entity, "ids": ids, "revision": revision}
+    return dict((await session.exec(SELECT_EARLIER_ROWS, values)).all())
 
 
 async def _change_rows(rows: Iterable[Any]) -> list[Any]:
