@@ -1,5 +1,6 @@
 """Errors of changes, event streams and webhooks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.errors.kinds import AppError, Conflict, ErrorKind, NotFound
@@ -29,6 +30,22 @@ class ChangeNotFound(NotFound):
 
 class UndoConflict(Conflict):
     code, message = "undo_conflict", "The rows that this change wrote have been changed since."
+
+
+class FieldConflict(Conflict):
+    """``conflicts`` are objects with the name of a field, and its values at the base, now and in the request."""
+
+    code, message = "field_conflict", "Other writes have changed the same fields since base_version."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        conflicts: Sequence[dict[str, Any]] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.conflicts = conflicts
 
 
 class WebhookNotFound(NotFound):

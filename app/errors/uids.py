@@ -37,4 +37,4 @@ class AlreadyExists(AppError):
 
 class DoesNotExist(AppError):
     kind, code = ErrorKind.STALE, "does_not_exist"
-    message = "There is none with this uid, and a PUT with If-Match only changes."
+    message = "There is none with this uid, and a PUT with If-Match or base_version only changes."

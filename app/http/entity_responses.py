@@ -15,6 +15,15 @@ ENTITY_UNCHANGED: dict[str, Any] = {
     "description": "Nothing has changed since the ETag sent.",
     "headers": VERSION_HEADER,
 }
+MERGE_REFUSALS: dict[int | str, dict[str, Any]] = {
+    409: {"description": "Another write has changed the same fields since `base_version`: see `conflicts`."},
+    410: {"description": "`base_version` is from before a restore."},
+}
+
+
+def merge_refusals(conflict: str) -> dict[int | str, dict[str, Any]]:
+    """Returns MERGE_REFUSALS with one more reason for a 409."""
+    return {**MERGE_REFUSALS, 409: {"description": f"{MERGE_REFUSALS[409]['description']} Or: {conflict}"}}
 
 
 def location_header(noun: str) -> dict[str, Any]:

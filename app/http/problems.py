@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from app.errors import AppError, BodyTooLarge, ErrorKind, UidTaken
+from app.errors import AppError, BodyTooLarge, ErrorKind, FieldConflict, UidTaken
 from app.errors.findings import make_findings
 from app.http.paths import row_path
 from app.models.task_aliases import SENT_NAMES
@@ -83,6 +84,7 @@ def problem(
     detail: str,
     *,
     errors: list[dict[str, Any]] | None = None,
+    conflicts: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
     """Returns a response in the shape that all errors share."""
@@ -97,6 +99,8 @@ def problem(
     }
     if errors is not None:
         body["errors"] = errors
+    if conflicts is not None:
+        body["conflicts"] = conflicts
     return Response(_encode(body), status, headers, media_type="application/problem+json")
 
 
@@ -131,7 +135,8 @@ def problem_from_error(error: AppError, request: Request | None = None) -> Respo
         headers["Location"] = row_path(request, error.entity, error.ids)
     in_batch = error.loc[1:2] == ("operations",)  # what is wrong is one of many, whatever the status
     errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 or in_batch else None
-    return problem(status, error.code, error.detail, errors=errors, headers=headers)
+    conflicts = error.conflicts if isinstance(error, FieldConflict) else None
+    return problem(status, error.code, error.detail, errors=errors, conflicts=conflicts, headers=headers)
 
 
 def problem_from_validation(error: RequestValidationError) -> Response:

@@ -19,7 +19,7 @@ from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
 from app.models.columns import ChangeReader, identity, nullable_instant, table_of, uid_column, uid_key, written_at
-from app.models.types import UID_EXAMPLE, UID_HELP, IgnoresReadOnlyFields, Instant, Int64, Uid, visible
+from app.models.types import UID_EXAMPLE, UID_HELP, IgnoresReadOnlyFields, Instant, Int64, MergedUpdate, Uid, visible
 
 BODY_MAX = 5000
 
@@ -103,7 +103,7 @@ class CommentCreate(CommentBody):
     uid: Uid | None = Field(None, description=UID_HELP)
 
 
-class CommentUpdate(CommentBody):
+class CommentUpdate(CommentBody, MergedUpdate):
     uid: Uid | MISSING = Field(MISSING, description="That of the comment: it never changes.")
 
 

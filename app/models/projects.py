@@ -27,6 +27,7 @@ from app.models.types import (
     IgnoresReadOnlyFields,
     Instant,
     Int64,
+    MergedUpdate,
     Uid,
     UpdateModel,
     visible,
@@ -141,12 +142,10 @@ class ProjectCreate(ProjectBody):
     archived: StrictBool = False
 
 
-class ProjectUpdate(ProjectBody, UpdateModel):
+class ProjectUpdate(ProjectBody, MergedUpdate, UpdateModel):
     """Only the fields sent change."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"archived": True}]})
-
-    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
 
     uid: Uid | MISSING = Field(MISSING, description="That of the project: it never changes.")
     name: ProjectName | MISSING = MISSING

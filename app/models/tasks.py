@@ -43,6 +43,7 @@ from app.models.types import (
     IgnoresReadOnlyFields,
     Instant,
     Int64,
+    MergedUpdate,
     RowId,
     Uid,
     UidTwin,
@@ -268,14 +269,13 @@ class TaskCreate(NewTask):
     parent_uid: Uid | None = None
 
 
-class TaskUpdate(TaskBody, UpdateModel):
+class TaskUpdate(TaskBody, MergedUpdate, UpdateModel):
     """Only the fields sent change. ``null`` clears a field: ``priority`` becomes medium, lists become empty."""
 
     model_config = ConfigDict(
         json_schema_extra={"minProperties": 1, "examples": [{"title": "Buy oat milk", "due_date": None}]}
     )
 
-    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
     TWINS: ClassVar[Mapping[str, UidTwin]] = PLACE_TWINS
 
     uid: Uid | MISSING = Field(MISSING, description="That of the task: it never changes.")

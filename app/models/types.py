@@ -4,10 +4,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, get_args
 
 from pydantic import (
+    MISSING,
     AfterValidator,
     BaseModel,
     BeforeValidator,
@@ -16,6 +18,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainSerializer,
     StrictStr,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -212,6 +215,39 @@ def _integral(value: Any) -> Any:
 RowId = Annotated[
     int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
 ]
+
+
+class OnConflict(StrEnum):
+    """The side whose value is written to a field that both have changed; refuse: neither, and nothing else."""
+
+    REFUSE = "refuse"
+    MINE = "mine"
+    THEIRS = "theirs"
+
+
+def _require_base(value: OnConflict, info: ValidationInfo) -> OnConflict:
+    if info.data.get("base_version") is MISSING:
+        raise PydanticCustomError("base_version_needed", "Nothing conflicts without base_version: send it as well.")
+    return value
+
+
+class MergedUpdate(RequestModel):
+    """A change of a row that may be made from an older version of it: ``app.services.merge``."""
+
+    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid", "base_version", "on_conflict"})
+
+    base_version: RowId | MISSING = Field(
+        MISSING,
+        description="The version of the row from which you made the change. Fields that other writes have not changed "
+        "since then are merged; for others see on_conflict.",
+    )
+    on_conflict: Annotated[OnConflict, AfterValidator(_require_base)] = Field(
+        OnConflict.REFUSE,
+        description="What happens to a field that another write has changed since base_version: refuse (409, nothing "
+        "is written), mine (your value is written) or theirs (it is left as it is).",
+    )
+
+
 UID_EXAMPLE = "01a9f3a4-5f20-7d52-b1f4-5d2c8e7a9b10"
 UID_PATTERN = r"[A-Za-z0-9._~:@+=,;()!*$&{}-]{1,255}"
 _UID_TEXT = re.compile(UID_PATTERN)

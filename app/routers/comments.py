@@ -8,6 +8,7 @@ from app.http.dependencies import CommentId, IfMatch, IfNoneMatch, Owner, ReadSe
 from app.http.entity_responses import (
     ENTITY_RESPONSE,
     ENTITY_UNCHANGED,
+    MERGE_REFUSALS,
     VERSION_HEADER,
     conditional_response,
     created_response,
@@ -68,7 +69,7 @@ async def get_comment(
     return conditional_response(await comments.get_comment(session, owner, task_id, comment_id), if_none_match)
 
 
-@router.patch("/{comment_id}", response_model=CommentRead, responses={200: ENTITY_RESPONSE})
+@router.patch("/{comment_id}", response_model=CommentRead, responses={200: ENTITY_RESPONSE, **MERGE_REFUSALS})
 async def update_comment(
     owner: Owner,
     session: WriteSession,

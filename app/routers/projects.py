@@ -23,6 +23,7 @@ from app.http.entity_responses import (
     created_response,
     entity_response,
     location_header,
+    merge_refusals,
     put_response,
 )
 from app.http.etags import expected_versions, put_condition
@@ -40,6 +41,7 @@ PROJECT_CREATED: dict[str, Any] = {"headers": VERSION_HEADER | location_header("
 PROJECT_PUT = {"model": ProjectRead, "description": "Created.", **PROJECT_CREATED}
 PROJECT_LIST: dict[str, Any] = {"headers": LIST_HEADERS}
 PROJECT_NAME_TAKEN: dict[str, Any] = {"description": "A project has this name; letter case is ignored."}
+CHANGE_REFUSALS = merge_refusals(PROJECT_NAME_TAKEN["description"])
 
 
 @router.get("", response_model=list[ProjectRead], responses={200: PROJECT_LIST, 304: LIST_UNCHANGED})
@@ -72,7 +74,7 @@ async def get_project(
     return conditional_response(await projects.get_project(session, owner, project_id), if_none_match)
 
 
-@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, 409: PROJECT_NAME_TAKEN})
+@router.patch("/{project_id}", response_model=ProjectRead, responses={200: ENTITY_RESPONSE, **CHANGE_REFUSALS})
 async def update_project(
     owner: Owner, session: WriteSession, project_id: ProjectId, change: ProjectUpdate, if_match: IfMatch = None
 ) -> Response:
@@ -84,7 +86,7 @@ async def update_project(
 @router.put(
     "/{project_id}",
     response_model=ProjectRead,
-    responses={200: ENTITY_RESPONSE, 201: PROJECT_PUT, 409: PROJECT_NAME_TAKEN},
+    responses={200: ENTITY_RESPONSE, 201: PROJECT_PUT, **CHANGE_REFUSALS},
 )
 async def put_project(
     request: Request,
@@ -100,7 +102,7 @@ async def put_project(
     `uid:` with a uid that no project has creates it, which needs a `name`. With `If-None-Match: *` it only creates,
     with `If-Match` it only changes: else 412.
     """
-    condition = put_condition(if_match, if_none_match)
+    condition = put_condition(if_match, if_none_match, change)
     versions = expected_versions(if_match)
     project, created = await projects.put_project(
         session, owner, project_id, change, versions=versions, condition=condition

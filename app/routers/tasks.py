@@ -18,11 +18,13 @@ from app.http.dependencies import (
 from app.http.entity_responses import (
     ENTITY_RESPONSE,
     ENTITY_UNCHANGED,
+    MERGE_REFUSALS,
     VERSION_HEADER,
     conditional_response,
     created_response,
     entity_response,
     location_header,
+    merge_refusals,
     put_response,
     version_headers,
 )
@@ -55,7 +57,7 @@ router = APIRouter(
 
 TASK_CREATED_RESPONSE: dict[str, Any] = {"headers": VERSION_HEADER | location_header("task")}
 TASK_PUT = {"model": TaskRead, "description": "Created.", **TASK_CREATED_RESPONSE}
-UID_REFUSED = {"description": "The uid is that of a task in the trash; `detail` tells how to restore it."}
+PUT_REFUSALS = merge_refusals("The uid is that of a task in the trash; `detail` tells how to restore it.")
 BULK_RESPONSE: dict[str, Any] = {
     "headers": header("X-Revision", "The revision of the write, if anything was written.", "integer")
 }
@@ -115,11 +117,14 @@ async def get_task(owner: Owner, session: ReadSession, task_id: TaskId, if_none_
     return conditional_response(await create_update.get_task(session, owner, task_id), if_none_match)
 
 
-@router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE})
+@router.patch("/{task_id}", response_model=TaskRead, responses={200: ENTITY_RESPONSE, **MERGE_REFUSALS})
 async def update_task(
     owner: Owner, session: WriteSession, task_id: TaskId, change: TaskUpdate, if_match: IfMatch = None
 ) -> Response:
-    """Changes the fields sent and no others; `null` clears. A stale `If-Match` is 412."""
+    """Changes the fields sent and no others; `null` clears. A stale `If-Match` is 412.
+
+    With `base_version` it is merged with what other writes have changed since.
+    """
     versions = expected_versions(if_match)
     return entity_response(await create_update.update_task(session, owner, task_id, change, versions=versions))
 
@@ -127,7 +132,7 @@ async def update_task(
 @router.put(
     "/{task_id}",
     response_model=TaskRead,
-    responses={200: ENTITY_RESPONSE, 201: TASK_PUT, 409: UID_REFUSED},
+    responses={200: ENTITY_RESPONSE, 201: TASK_PUT, **PUT_REFUSALS},
 )
 async def put_task(
     request: Request,
@@ -143,7 +148,7 @@ async def put_task(
     `uid:` with a uid that no task has creates it, which needs a `title`. With `If-None-Match: *` it only creates, with
     `If-Match` it only changes: else 412.
     """
-    condition = put_condition(if_match, if_none_match)
+    condition = put_condition(if_match, if_none_match, change)
     versions = expected_versions(if_match)
     task, created = await create_update.put_task(
         session, owner, task_id, change, versions=versions, condition=condition

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response, Security
 
 from app.http.dependencies import IfMatch, IfNoneMatch, Owner, ReadSession, ViewId, WriteSession, bearer
-from app.http.entity_responses import created_response, entity_response, location_header
+from app.http.entity_responses import created_response, entity_response, location_header, merge_refusals
 from app.http.etags import expected_versions
 from app.http.list_responses import (
     LIST_UNCHANGED,
@@ -59,7 +59,7 @@ async def get_view(owner: Owner, session: ReadSession, view_id: ViewId) -> Respo
 @router.patch(
     "/{view_id}",
     response_model=ViewRead,
-    responses={200: VIEW_RESPONSE, 409: {"description": "Another view has this name."}},
+    responses={200: VIEW_RESPONSE, **merge_refusals("Another view has this name.")},
 )
 async def update_view(
     owner: Owner, session: WriteSession, view_id: ViewId, change: ViewUpdate, if_match: IfMatch = None

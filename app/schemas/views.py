@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import MISSING, ConfigDict, Field, StrictStr
 
-from app.models.types import UID_HELP, IgnoresReadOnlyFields, Uid, UpdateModel, visible
+from app.models.types import UID_HELP, IgnoresReadOnlyFields, MergedUpdate, Uid, UpdateModel, visible
 from app.models.views import VIEW_NAME_MAX, ViewRead
 from app.schemas.queries import PageQuery
 from app.schemas.task_query import TaskFilter
@@ -32,12 +32,10 @@ class ViewCreate(ViewBody):
     parameters: TaskFilter = Field(description="The parameters of a task list, without those of a page.")
 
 
-class ViewUpdate(ViewBody, UpdateModel):
+class ViewUpdate(ViewBody, MergedUpdate, UpdateModel):
     """``parameters`` replaces all parameters."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "examples": [{"name": "At home"}]})
-
-    ABOUT: ClassVar[frozenset[str]] = frozenset({"uid"})
 
     uid: Uid | MISSING = Field(MISSING, description="That of the view: it never changes.")
     name: ViewName | MISSING = MISSING

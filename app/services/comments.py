@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+from pydantic import MISSING
 from sqlalchemy import BigInteger, Text, bindparam, exists, insert, select, true
 
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
@@ -16,9 +17,12 @@ from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.pagination import Cursor, Page, decode_cursor
 from app.schemas.queries import ForwardQuery
+from app.services.changes.entities import COMMENT_ENTITY
 from app.services.changes.revisions import require_same_epoch
+from app.services.merge import merge_change
 from app.services.tasks.statements import NOT_DELETED, OWN_TASK
 from app.services.uids import require_free_uid, require_own_uid
+from app.services.users import lock_owner
 
 COMMENT_FIELDS = CommentRow.__struct_fields__
 COMMENT_COLUMNS = [COMMENTS.c[name] for name in COMMENT_FIELDS]
@@ -122,7 +126,13 @@ async def update_comment(
     versions: list[int] | None = None,
 ) -> CommentRow:
     """Updates a comment. Raises CommentNotFound, TaskNotFound, OtherUid; VersionConflict unless ``versions`` has its
-    version."""
+    version; what ``merge_change`` raises."""
+    if change.base_version is not MISSING:
+        await lock_owner(session, owner)
+        row = await get_comment(session, owner, task_id, comment_id)
+        yours = {"body": change.body}
+        if not await merge_change(session, owner, COMMENT_ENTITY, change, row=row, yours=yours, versions=versions):
+            return row
     statement = _comment_write("updated", versions is not None)
     row = await _run_on_comment(session, statement, owner, task_id, comment_id, versions=versions, body=change.body)
     require_own_uid(change, row)

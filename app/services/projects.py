@@ -15,6 +15,7 @@ from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow
 from app.models.tasks import TASKS
 from app.schemas.projects import ProjectDeletion, ProjectMove
 from app.services.changes.entities import PROJECT_ENTITY
+from app.services.merge import merge_change
 from app.services.ordering import find_key, neighbours_in
 from app.services.row_limits import has_room
 from app.services.tasks.statements import DELETED_VALUES, NOT_DELETED, joined_write
@@ -114,8 +115,17 @@ async def insert_project(session: Session, owner: str, project: ProjectCreate) -
 async def update_project(
     session: Session, owner: str, project_id: int, change: ProjectUpdate, *, versions: list[int] | None = None
 ) -> Any:
-    """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken, OtherUid."""
-    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
+    """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken, OtherUid.
+
+    Also what ``merge_change`` raises.
+    """
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set - change.ABOUT}
+    if change.base_version is not MISSING:
+        await lock_owner(session, owner)
+        row = await get_project(session, owner, project_id)
+        values = await merge_change(session, owner, PROJECT_ENTITY, change, row=row, yours=values, versions=versions)
+        if not values:
+            return row
     columns = {"archived_at" if name == "archived" else name for name in values}
     statement = _update_project(frozenset(columns), versions is not None)
     row = await _run_on_project(session, statement, owner, project_id, versions, values)

@@ -14,7 +14,7 @@ from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.errors import ChangeNotFound, UndoConflict
 from app.models.tasks import TASKS
-from app.services.changes.entities import ENTITY_REGISTRY, MANAGED_COLUMNS, Entity
+from app.services.changes.entities import ENTITY_REGISTRY, FIELD_NAMES, MANAGED_COLUMNS, Entity
 from app.services.changes.feed import SELECT_WRITE, find_rows_before, get_change
 from app.services.row_limits import find_room
 from app.services.tasks.remind_at import remind_at_of
@@ -23,18 +23,6 @@ from app.services.users import lock_owner
 
 RowValues = dict[str, Any]
 UNDO_SLICE = 100
-# The fields of the API that these columns hold.
-FIELD_NAMES = {
-    "due_on": "due_date",
-    "due_at": "due_date",
-    "completed_at": "completed",
-    "deleted_at": "deleted",
-    "archived_at": "archived",
-    "moved_to": "position",
-    "anchor_on": "recurrence",
-    "anchor_at": "recurrence",
-    "occurrences_done": "recurrence",
-}
 ROW_IDS = bindparam("ids", type_=ARRAY(BigInteger))
 
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import MISSING, ValidationError
 from sqlalchemy import BigInteger, Text, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -17,9 +17,10 @@ from app.models.views import VIEWS, ViewRow
 from app.schemas.task_query import TaskFilter, TaskQuery
 from app.schemas.views import ViewCreate, ViewTasksQuery, ViewUpdate
 from app.services.changes.entities import VIEW_ENTITY
+from app.services.merge import merge_change
 from app.services.row_limits import find_room
 from app.services.uids import require_free_uid, require_own_uid, resolve_uids
-from app.services.users import lock_or_create_owner
+from app.services.users import lock_or_create_owner, lock_owner
 
 VIEW_FIELDS = ViewRow.__struct_fields__
 VIEW_COLUMNS = [VIEWS.c[name] for name in VIEW_FIELDS]
@@ -85,10 +86,19 @@ async def create_view(session: Session, owner: str, view: ViewCreate) -> ViewRow
 async def update_view(
     session: Session, owner: str, view_id: int, change: ViewUpdate, *, versions: list[int] | None = None
 ) -> ViewRow:
-    """Updates a view. Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one."""
-    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
+    """Updates a view. Raises ViewNotFound, ViewNameTaken; VersionConflict when ``versions`` lacks the current one.
+
+    Also OtherUid, and what ``merge_change`` raises.
+    """
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set - change.ABOUT}
     if "parameters" in values:
         values["parameters"] = await _stored(session, owner, values["parameters"])
+    if change.base_version is not MISSING:
+        await lock_owner(session, owner)
+        row = await get_view(session, owner, view_id)
+        values = await merge_change(session, owner, VIEW_ENTITY, change, row=row, yours=values, versions=versions)
+        if not values:
+            return row
     statement = _update_view(frozenset(values), versions is not None)
     row = await _run_on_view(session, statement, owner, view_id, versions, values)
     require_own_uid(change, row)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
+from pydantic import ValidationError
 
 from app.assistant.prompt import offered_tools
 from app.assistant.tools import TOOLS_BY_NAME
@@ -149,6 +150,15 @@ async def test_null_empties_no_field_in_a_tool_and_clear_does(talk: Talking) -> 
     assert (await run("move_task", task_id=task["id"], project_id="none"))["project_id"] is None
     await run("update_project", project_id=project, clear=["color"])
     assert (await alice.person.get(f"/projects/{project}")).json()["color"] is None
+
+
+@pytest.mark.parametrize("name", ["update_task", "update_project"])
+def test_tools_that_update_take_no_base_version(name: str) -> None:
+    """They would ignore it: an agent has just read the row."""
+    arguments = TOOLS_BY_NAME[name].arguments
+    assert arguments.model_fields.keys().isdisjoint({"base_version", "on_conflict"})
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        arguments.model_validate({name.replace("update_", "") + "_id": 1, "uid": "u", "base_version": 1})
 
 
 def test_every_field_that_null_empties_can_be_cleared_by_a_tool() -> None:

@@ -85,3 +85,21 @@ async def test_a_change_without_any_one_column_is_undone(alice: Person, sql: Any
         assert undone.status_code == 200, (column.name, undone.text)
         found = (await alice.get(path)).json()
         assert {name for name in row if found[name] != row[name]} <= {"version", "updated_at"}, column.name
+
+
+@pytest.mark.parametrize("entity", [e for e in ENTITY_REGISTRY if e.undoable], ids=lambda entity: entity.name)
+async def test_a_change_without_any_one_column_is_a_base(alice: Person, sql: Any, entity: Entity) -> None:
+    path, row = await make_sample(alice, entity.name)
+    key = "user_id = $1 and revision = $2 and entity = $3"
+    created = (alice.subject, row["version"], entity.name)
+    stored = await sql.fetchval(f"select data::text from changes where {key}", *created)
+    change = SAMPLES[entity.name].change
+    theirs = (await alice.patch(path, change)).json()
+    for column in entity.table.c:
+        if column.computed is not None:
+            continue
+        await sql.execute(
+            f"update changes set data = $4::text::jsonb - $5::text where {key}", *created, stored, column.name
+        )
+        merged = await alice.patch(path, {**change, "base_version": row["version"]})
+        assert (merged.status_code, merged.json()) == (200, theirs), column.name

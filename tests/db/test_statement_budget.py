@@ -64,6 +64,9 @@ BUDGET = {
     ("PUT", "/tasks/uid:new", '{"title": "x"}'): 5,  # the owner's lock and a lookup, so that one of two creates it
     ("PUT", "/tasks/uid:u", '{"title": "x"}'): 5,
     ("GET", "/tasks?parent_uid=u", None): 4,
+    # Merging costs the owner's lock and the row; the rest only if another write came between.
+    ("PATCH", "/tasks/{id}", '{"title": "x", "base_version": 1}'): 5,
+    ("PATCH", "/tasks/{id}", '{"title": "a", "base_version": 1}'): 4,
     ("POST", "/tasks", "{}"): 0,
     ("GET", "/tasks?limit=0", None): 0,
     ("GET", "/tasks/x", None): 0,

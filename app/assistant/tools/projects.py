@@ -15,6 +15,9 @@ class UpdateProject(ProjectUpdate):
     """Only the fields sent change. An archived project is not listed; its tasks stay."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"project_id"})
+    # Left out, as of a task.
+    base_version: ClassVar[None] = None  # type: ignore[misc]
+    on_conflict: ClassVar[None] = None  # type: ignore[misc]
 
     uid: ClassVar[None] = None  # type: ignore[misc]  # the row is named by its id
     project_id: ProjectNumber

@@ -61,6 +61,9 @@ class UpdateTask(TaskUpdate):
     """Only the fields sent change."""
 
     ABOUT: ClassVar[frozenset[str]] = frozenset({"task_id"})
+    # Left out: an agent reads a row directly before it changes it.
+    base_version: ClassVar[None] = None  # type: ignore[misc]
+    on_conflict: ClassVar[None] = None  # type: ignore[misc]
 
     uid: ClassVar[None] = None  # type: ignore[misc]  # the row is named by its id
     task_id: TaskNumber

@@ -10,7 +10,7 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
-from pydantic import MISSING, BaseModel, Field
+from pydantic import MISSING, BaseModel, ConfigDict, Field
 
 from app import errors
 from app.config import Settings
@@ -42,6 +42,21 @@ class InvalidInput(BaseModel):
     type: str = Field(description="Stable name of the violated rule; docs/errors.md lists them.")
 
 
+class ConflictingField(BaseModel):
+    """A field that two writes have changed."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"field": "title", "base": "Buy milk", "theirs": "Buy oat milk", "yours": "Buy bread"}]
+        }
+    )
+
+    field: str
+    base: Any = Field(description="Its value at `base_version`; null as well if that is no longer kept.")
+    theirs: Any = Field(description="Its value now.")
+    yours: Any = Field(description="The value in the request. Of a field that was not sent: that of the base.")
+
+
 class Problem(BaseModel):
     """The reason why a request failed (RFC 9457). Only documents the shape: ``app.http.problems`` renders it."""
 
@@ -53,6 +68,9 @@ class Problem(BaseModel):
     code: str = Field(description="What happened, for a program; stable.")
     request_id: str = Field(description="The same as in the X-Request-ID header and in the log.")
     errors: list[InvalidInput] | MISSING = Field(MISSING, description="With 422: each input that is not acceptable.")
+    conflicts: list[ConflictingField] | MISSING = Field(
+        MISSING, description="With `field_conflict`: each field that another write has changed since `base_version`."
+    )
 
 
 class Failure(NamedTuple):

@@ -22,6 +22,19 @@ from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewI
 # Columns that the service computes for every row: neither an undo nor an import writes stored values of them.
 MANAGED_COLUMNS = frozenset({"user_id", "id", "position", "version", "remind_at"})
 
+# The fields of the API that these columns hold.
+FIELD_NAMES = {
+    "due_on": "due_date",
+    "due_at": "due_date",
+    "completed_at": "completed",
+    "deleted_at": "deleted",
+    "archived_at": "archived",
+    "moved_to": "position",
+    "anchor_on": "recurrence",
+    "anchor_at": "recurrence",
+    "occurrences_done": "recurrence",
+}
+
 
 class RowLimit(NamedTuple):
     """The maximum of an owner's rows that are not in the trash, and the error for one more."""
@@ -41,6 +54,8 @@ class Entity(NamedTuple):
     undoable: bool = False
     undo_groups: tuple[frozenset[str], ...] = ()
     """Sets of columns that are one field: an undo restores all of them or none."""
+    linked_fields: tuple[frozenset[str], ...] = ()
+    """More sets of fields of which a merge takes all from one side: a value of one follows from another."""
     exported: Literal["all", "live"] | None = None
     """Whether /export holds its rows, and those in the trash."""
     long_text: str | None = None
@@ -52,6 +67,12 @@ class Entity(NamedTuple):
     purge_order: int | None = None
     """Order in which the trash is emptied; None: it has no ``deleted_at``."""
     limit: RowLimit | None = None
+
+    @property
+    def merged_together(self) -> list[frozenset[str]]:
+        """Lists the sets of fields, by their names in the API, that a merge takes from one side."""
+        of_columns = [frozenset(FIELD_NAMES.get(name, name) for name in group) for group in self.undo_groups]
+        return [*of_columns, *self.linked_fields]
 
 
 class OtherTable(NamedTuple):
@@ -84,6 +105,7 @@ TASK_ENTITY = Entity(
         # A recurring task has a due date, so neither is restored without the other.
         frozenset({"recurrence", "anchor_on", "anchor_at", "occurrences_done", "due_on", "due_at"}),
     ),
+    linked_fields=(frozenset({"project_id", "parent_id"}),),  # a subtask is in its parent's project
     exported="all",
     long_text="description",
     imported=TaskImport,

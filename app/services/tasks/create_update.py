@@ -6,13 +6,18 @@ that statement writing nothing, or by the fields sent, and continues with the sa
 
 from typing import Any
 
+from pydantic import MISSING
+
 from app.db.changes import TAKE_NEXT_REVISION
 from app.db.session import Session
+from app.domain.recurrence import parse_rule
 from app.errors import AlreadyExists, FieldNeeded, OtherProject, TaskNotFound, TooManyTags
 from app.models.task_fields import TAGS_MAX
 from app.models.task_rows import due_of, task_row
 from app.models.tasks import TaskCreate, TaskUpdate
 from app.schemas.task_bulk import BulkChange
+from app.services.changes.entities import TASK_ENTITY
+from app.services.merge import merge_change
 from app.services.projects import require_project
 from app.services.tasks.completion import write_completed
 from app.services.tasks.creation import create_task
@@ -43,6 +48,8 @@ SENT_PLACE_FIELDS = {"project_id", "parent_id"}
 REACHING_FIELDS = SENT_PLACE_FIELDS | {"recurrence", "recurrence_from"}
 # The values that null stands for.
 NULL_DEFAULTS: Row = {"priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
+# Completing a recurring task moves its due date, so it conflicts with a write that has moved it.
+COMPLETED_SERIES = frozenset({"completed", "recurrence", "due_date"})
 
 
 async def get_task(session: Session, owner: str, task_id: int) -> Any:
@@ -58,7 +65,8 @@ async def update_task(
 ) -> Any:
     """Writes the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current.
 
-    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded, OtherUid.
+    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded, OtherUid; what ``merge_change``
+    raises.
     """
     row = await _write_fields(session, owner, task_id, change, versions)
     require_own_uid(change, row)
@@ -69,7 +77,17 @@ async def _write_fields(
     session: Session, owner: str, task_id: int, change: TaskUpdate, versions: list[int] | None
 ) -> Any:
     change = await resolve_uids(session, owner, change)
-    fields = {name: getattr(change, name) for name in change.model_fields_set if name != "uid"}
+    fields = {name: getattr(change, name) for name in change.model_fields_set - change.ABOUT}
+    if change.base_version is not MISSING:
+        await lock_owner(session, owner)
+        task = await get_task(session, owner, task_id)
+        yours = await _read_values(session, owner, fields)
+        linked = [COMPLETED_SERIES] if task.recurrence is not None else []
+        fields = await merge_change(
+            session, owner, TASK_ENTITY, change, row=task, yours=yours, versions=versions, linked=linked
+        )
+        if not fields:
+            return task
     values = await _columns_of(session, owner, fields)
     if not REACHING_FIELDS.isdisjoint(values):
         await lock_owner(session, owner)
@@ -222,6 +240,16 @@ async def _columns_of(session: Session, owner: str, fields: Row) -> Row:
     if "reminders" in values:
         values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
     return values
+
+
+async def _read_values(session: Session, owner: str, fields: Row) -> Row:
+    """Returns the fields of a change as a GET returns them afterwards. Raises InvalidRecurrence."""
+    values = await _columns_of(session, owner, fields)
+    if "due_date" in fields:
+        values["due_date"] = due_of(values)
+    if values.get("recurrence") is not None:
+        values["recurrence"] = str(parse_rule(values["recurrence"]))
+    return {name: values[name] for name in fields}
 
 
 def _differs(row: Row, values: Row) -> bool:
