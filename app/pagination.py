@@ -4,11 +4,12 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX
-from app.models.types import MAX_ID
+from app.models.types import MAX_ID, MAX_YEAR, MIN_YEAR
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 OFFSET_MAX = 2**31 - 1
@@ -56,6 +57,16 @@ def decode_cursor(text: str, *, sort: str, order: str) -> Cursor:
     if not valid:
         raise InvalidCursor(loc=("query", "cursor"))
     return cursor._replace(backward=bool(cursor.backward))
+
+
+def parse_cursor_instant(text: Any) -> datetime:
+    """Reads our own spelling. Raises ValueError for any other: the driver cannot encode all that can be parsed."""
+    if type(text) is not str:
+        raise ValueError(text)
+    value = datetime.fromisoformat(text)
+    if value.utcoffset() != timedelta(0) or value.isoformat() != text or not MIN_YEAR <= value.year <= MAX_YEAR:
+        raise ValueError(text)
+    return value
 
 
 @dataclass(frozen=True, slots=True)

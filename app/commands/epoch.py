@@ -14,7 +14,7 @@ def _epoch() -> None:  # with a single command Typer would leave its name out
 
 @app.command()
 def new() -> None:
-    """Begin a new epoch, after the disk below the database was put back: every client is told to list again."""
+    """Begin a new epoch, after the disk below the database was put back: every client is told to begin again."""
     from app.db import migrations
     from app.db.connect import database_options, direct_options
     from app.db.epoch import begin_epoch

@@ -209,7 +209,7 @@ async def _begin_epoch(connection: Any, here: Installation, reason: str) -> int:
         ) from error
     revision: int = await connection.fetchval("select initial_revision()")
     log.warning(
-        "a new epoch has begun: %s; revisions go on from %d, and clients are told to list again", reason, revision
+        "a new epoch has begun: %s; revisions go on from %d, and clients are told to begin again", reason, revision
     )
     return revision
 

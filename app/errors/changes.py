@@ -13,7 +13,10 @@ class ChangesGone(AppError):
     """
 
     kind, code = ErrorKind.GONE, "changes_gone"
-    message = "Changes since that revision are no longer kept: list again, and continue from its X-Revision."
+    message = (
+        "Changes since that revision are no longer kept: begin again with a snapshot, /changes?snapshot=true, "
+        "and continue from its next."
+    )
 
     def __init__(self, message: str | None = None, *, ahead: int = 0, **options: Any) -> None:
         super().__init__(message, **options)

@@ -52,6 +52,15 @@ def row_path(request: Request, entity: str, ids: tuple[int, ...]) -> str:
     return path_of(request, f"/api/{owner}{ROW_PATHS[entity].format(*ids)}")
 
 
+SNAPSHOT_EXAMPLE = "/api/me/changes?snapshot=true"  # for the document
+
+
+def snapshot_path(request: Request) -> str:
+    """Returns the path of the first page of a snapshot of the user that the request names, or of the token's."""
+    owner = quote(request.path_params.get("user_id", "me"), safe="")
+    return path_of(request, f"/api/{owner}/changes?snapshot=true")
+
+
 def item_path(request: Request, item_id: int) -> str:
     """Returns the path of an item of the collection that the request names, also by an action such as ``/quick``."""
     return f"{request_path(request).removesuffix('/quick')}/{item_id}"

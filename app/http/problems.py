@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from app.errors import AppError, BodyTooLarge, ErrorKind, FieldConflict, UidTaken
+from app.errors import AppError, BodyTooLarge, ChangesGone, ErrorKind, FieldConflict, UidTaken
 from app.errors.findings import make_findings
-from app.http.paths import row_path
+from app.http.paths import row_path, snapshot_path
 from app.models.task_aliases import SENT_NAMES
 from app.observability.refusals import log_refusal
 from app.observability.request_context import request_id
@@ -86,6 +86,7 @@ def problem(
     errors: list[dict[str, Any]] | None = None,
     conflicts: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
+    snapshot: str | None = None,
 ) -> Response:
     """Returns a response in the shape that all errors share."""
     body: dict[str, Any] = {
@@ -101,6 +102,8 @@ def problem(
         body["errors"] = errors
     if conflicts is not None:
         body["conflicts"] = conflicts
+    if snapshot is not None:
+        body["snapshot"] = snapshot
     return Response(_encode(body), status, headers, media_type="application/problem+json")
 
 
@@ -114,7 +117,7 @@ def _encode(body: dict[str, Any]) -> bytes:
 def problem_from_error(error: AppError, request: Request | None = None) -> Response:
     """Returns the response for an application error, and logs for the operator why it was refused.
 
-    Of a UidTaken it names the path, below the user of ``request``.
+    Of a UidTaken it names the path, and of a ChangesGone that of a snapshot, below the user of ``request``.
     """
     status = STATUS_BY_KIND[error.kind]
     if error.reason or error.kind in OPERATOR_KINDS or error.code in OPERATOR_CODES:
@@ -136,7 +139,10 @@ def problem_from_error(error: AppError, request: Request | None = None) -> Respo
     in_batch = error.loc[1:2] == ("operations",)  # what is wrong is one of many, whatever the status
     errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 or in_batch else None
     conflicts = error.conflicts if isinstance(error, FieldConflict) else None
-    return problem(status, error.code, error.detail, errors=errors, conflicts=conflicts, headers=headers)
+    snapshot = snapshot_path(request) if isinstance(error, ChangesGone) and request is not None else None
+    return problem(
+        status, error.code, error.detail, errors=errors, conflicts=conflicts, headers=headers, snapshot=snapshot
+    )
 
 
 def problem_from_validation(error: RequestValidationError) -> Response:

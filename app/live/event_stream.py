@@ -39,10 +39,11 @@ class EventStream(Response):
         position: int,
         *,
         must_replay: bool,
+        snapshot: str,
         expires_at: int | None = None,
         still_valid: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
-        """Stores the parts. ``must_replay``: there are changes after ``position``.
+        """Stores the parts. ``must_replay``: there are changes after ``position``; ``snapshot``: the path of one.
 
         The stream ends at ``expires_at``, in seconds since 1970, with its token. It ends also with its login:
         ``still_valid`` is called before each event and every ``LOGIN_CHECK_SECONDS`` seconds.
@@ -51,7 +52,7 @@ class EventStream(Response):
         super().__init__(headers={"X-Revision": str(position), "X-Accel-Buffering": "no", "Connection": "close"})
         del self.headers["content-length"]
         self.hub, self.owner, self.position = hub, owner, position
-        self.must_replay, self.expires_at = must_replay, expires_at
+        self.must_replay, self.snapshot, self.expires_at = must_replay, snapshot, expires_at
         self.still_valid = still_valid
         self.ending: str | None = None
         self.beat = False
@@ -192,9 +193,10 @@ class EventStream(Response):
         return False
 
     async def _end(self, send: Send) -> None:
-        """Sends the final event, with the reason: resume from the last id, or list again after ``gone``."""
-        name = "gone" if self.ending == "changes_gone" else "resume"
-        data = encode({"since": self.position, "reason": self.ending})
+        """Sends the final event, with the reason: resume from the last id, or after ``gone`` begin with a snapshot."""
+        gone = self.ending == "changes_gone"
+        name = "gone" if gone else "resume"
+        data = encode({"since": self.position, "reason": self.ending, **({"snapshot": self.snapshot} if gone else {})})
         text = b"retry: %d\nevent: %b\ndata: %b\n\n" % (random.randint(*RECONNECT_MS), name.encode(), data)  # noqa: S311
         async with asyncio.timeout(EVENT_SEND_TIMEOUT):
             await send({"type": "http.response.body", "body": text, "more_body": False})

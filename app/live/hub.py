@@ -224,7 +224,7 @@ class Hub:
             feed.task = None
 
     async def _handle_failure(self, feed: ChangeFeed, error: AppError) -> None:
-        if error.code == "changes_gone":  # pruned, or the database was restored from a backup: clients must list again
+        if error.code == "changes_gone":  # pruned, or the database was restored from a backup: clients must begin again
             for stream in feed.streams:
                 stream.ending = error.code
                 stream.wake()

@@ -1,6 +1,6 @@
 """Columns that most tables have, and reading columns of a row in ``changes``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -67,9 +67,13 @@ class ChangeReader:
         }
         self._fields = [(name, parsers.get(name), OLD_ROW_DEFAULTS.get(name)) for name in names]
 
-    def read(self, data: dict[str, Any]) -> list[Any]:
-        """Returns the values of the columns, in their order."""
+    def read(self, data: Mapping[str, Any]) -> list[Any]:
+        """Returns the values of the columns, in their order. Those of a row of the table are parsed already."""
         return [
-            default if (value := data.get(name)) is None else value if parse is None else parse(value)
+            default
+            if (value := data.get(name)) is None
+            else value
+            if parse is None or type(value) is not str
+            else parse(value)
             for name, parse, default in self._fields
         ]

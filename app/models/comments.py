@@ -1,5 +1,6 @@
 """Comments on a task: the table and the shapes in which they are written and read."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -123,6 +124,6 @@ class CommentRow(msgspec.Struct, frozen=True):
 COMMENT_IN_CHANGES = ChangeReader(COMMENTS, CommentRow.__struct_fields__)
 
 
-def comment_of_change(data: dict[str, Any]) -> CommentRow:
-    """Returns the row in ``changes.data``, equal to that of a GET."""
+def comment_of_change(data: Mapping[str, Any]) -> CommentRow:
+    """Returns a row in ``changes.data``, or of the table, as a GET returns it."""
     return CommentRow(*COMMENT_IN_CHANGES.read(data))

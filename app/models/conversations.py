@@ -1,5 +1,6 @@
 """Conversations with the assistant: messages, writes of agents that can be undone, and the tokens used in a day."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -161,11 +162,11 @@ CONVERSATION_IN_CHANGES = ChangeReader(CONVERSATIONS, list(ConversationRead.mode
 MESSAGE_IN_CHANGES = ChangeReader(MESSAGES, list(MessageRead.model_fields))
 
 
-def conversation_of_change(data: dict[str, Any]) -> Any:
-    """Returns the row in ``changes.data``, equal to that of a GET."""
+def conversation_of_change(data: Mapping[str, Any]) -> Any:
+    """Returns a row in ``changes.data``, or of the table, as a GET returns it."""
     return ConversationRow(*CONVERSATION_IN_CHANGES.read(data))
 
 
-def message_of_change(data: dict[str, Any]) -> Any:
-    """Returns the row in ``changes.data``, equal to that of a GET."""
+def message_of_change(data: Mapping[str, Any]) -> Any:
+    """Returns a row in ``changes.data``, or of the table, as a GET returns it."""
     return MessageRow(*MESSAGE_IN_CHANGES.read(data))

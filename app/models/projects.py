@@ -1,6 +1,7 @@
 """Projects, which contain tasks. A task without one is in the inbox."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -158,6 +159,6 @@ ProjectRow: Any = msgspec.defstruct("ProjectRow", list(ProjectRead.model_fields)
 PROJECT_IN_CHANGES = ChangeReader(PROJECTS, list(ProjectRead.model_fields))
 
 
-def project_of_change(data: dict[str, Any]) -> Any:
-    """Returns the row in ``changes.data``, equal to that of a GET."""
+def project_of_change(data: Mapping[str, Any]) -> Any:
+    """Returns a row in ``changes.data``, or of the table, as a GET returns it."""
     return ProjectRow(*PROJECT_IN_CHANGES.read(data))

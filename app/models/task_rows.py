@@ -1,5 +1,6 @@
 """Rows of tasks as services return them and as they are encoded."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -27,8 +28,8 @@ def due_of(row: Any, prefix: str = "due") -> date | datetime | None:
     return due
 
 
-def task_of_change(data: dict[str, Any]) -> Any:
-    """Returns the row in ``changes.data``, equal to that of a GET."""
+def task_of_change(data: Mapping[str, Any]) -> Any:
+    """Returns a row in ``changes.data``, or of the table, as a GET returns it."""
     return task_row(TASK_IN_CHANGES.read(data))
 
 

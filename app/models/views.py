@@ -1,5 +1,6 @@
 """Saved views: a name for a set of list parameters. The shapes of requests are in ``app.schemas.views``."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +87,6 @@ class ViewRow(msgspec.Struct, frozen=True):
 VIEW_IN_CHANGES = ChangeReader(VIEWS, ViewRow.__struct_fields__)
 
 
-def view_of_change(data: dict[str, Any]) -> ViewRow:
-    """Returns the row in ``changes.data``, equal to that of a GET."""
+def view_of_change(data: Mapping[str, Any]) -> ViewRow:
+    """Returns a row in ``changes.data``, or of the table, as a GET returns it."""
     return ViewRow(*VIEW_IN_CHANGES.read(data))

@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response, Security
 
 from app.http.dependencies import Caller, Owner, ReadSession, Revision, TaskId, WriteSession, bearer
+from app.http.paths import snapshot_path
 from app.http.responses import Json, encode_list
 from app.http.routing import DirectRoute
 from app.live.event_stream import EventStream
 from app.schemas.changes import ChangesPage, ChangesQuery, EventsQuery, HistoryEntry, HistoryQuery, Since, Undone
 from app.services import undo
 from app.services.changes import feed, history
+from app.services.changes.snapshot import read_snapshot
 
 router = APIRouter(prefix="/api/{user_id}", tags=["changes"], route_class=DirectRoute, dependencies=[Security(bearer)])
 STREAM_RESPONSE: dict[str, Any] = {
@@ -22,15 +24,24 @@ STREAM_RESPONSE: dict[str, Any] = {
 LastEventId = Annotated[Since | None, Header(alias="Last-Event-ID", description="The id of the last event seen.")]
 UNDO_REFUSED = {"description": "Fields that it wrote have changed since; `detail` names them."}
 CHANGES_GONE: dict[int | str, dict[str, Any]] = {
-    410: {"description": "Changes since that revision are no longer kept: list again."}
+    410: {"description": "Changes since that revision are no longer kept: begin again with a snapshot."}
 }
 
 
 @router.get("/changes", response_model=ChangesPage, responses=CHANGES_GONE)
 async def list_changes(owner: Owner, session: ReadSession, query: Annotated[ChangesQuery, Query()]) -> Response:
-    """Returns the changes after a revision, in order, with deletions. Apply them, and continue from `next`."""
-    page = await feed.list_changes(session, owner, since=query.since, limit=query.limit)
-    body = {"changes": await encode_list(page.changes), "next": page.next, "has_more": page.has_more}
+    """Returns the changes after a revision, in order, with deletions. Apply them, and continue from `next`.
+
+    With `snapshot=true` it returns everything there is, as changes with the action `snapshot`: begin with nothing,
+    follow `cursor` until it is null, then continue with `since` and `next`, which is the same on each page. Rows may be
+    newer than it; the changes lead to the same state. What is in the trash is left out.
+    """
+    if query.snapshot:
+        page = await read_snapshot(session, owner, cursor=query.cursor, limit=query.limit, completed=query.completed)
+    else:
+        page = await feed.list_changes(session, owner, since=query.since, limit=query.limit)
+    cursor = {"cursor": page.cursor} if query.snapshot else {}
+    body = {"changes": await encode_list(page.changes), "next": page.next, **cursor, "has_more": page.has_more}
     return Json(body, headers={"X-Revision": str(page.current)})
 
 
@@ -46,7 +57,7 @@ async def stream_events(
 
     `id` is the revision, `event` is entity.action, `data` the same object as in `/changes`. A comment every few seconds
     keeps the connection alive. The event `resume` ends a stream, with the reason: connect again with the last id. After
-    the event `gone`, list again.
+    the event `gone`, begin again with a snapshot: its data names the path.
     """
     since = query.since if last_event_id is None else last_event_id
     hub = request.app.state.hub
@@ -56,7 +67,13 @@ async def stream_events(
     )  # other identities cannot be revoked: they expire
     still_valid = partial(request.app.state.auth.revocations.still_valid, caller) if can_end else None
     return EventStream(
-        hub, owner, position, must_replay=must_replay, expires_at=caller.expires_at, still_valid=still_valid
+        hub,
+        owner,
+        position,
+        must_replay=must_replay,
+        snapshot=snapshot_path(request),
+        expires_at=caller.expires_at,
+        still_valid=still_valid,
     )
 
 

@@ -1,18 +1,18 @@
 """Requests and responses of sync, live updates, history and undo."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import MISSING, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
 
 from app.models.comments import CommentRead
 from app.models.conversations import ConversationRead, MessageRead
 from app.models.projects import ProjectRead
 from app.models.tasks import TASK_EXAMPLE, TaskRead
-from app.models.types import MAX_ID, Instant, Int64, RequestModel
+from app.models.types import MAX_ID, Instant, Int64, RequestModel, field_error
 from app.models.views import ViewRead
-from app.schemas.queries import PageLimit, WholeNumber
+from app.schemas.queries import CursorText, PageLimit, QueryFlag, WholeNumber
 
 CHANGE_EXAMPLE: Any = {
     "revision": 42,
@@ -31,6 +31,18 @@ Since = Annotated[int, Field(ge=0, le=MAX_ID), WholeNumber]
 class ChangesQuery(RequestModel):
     since: Since = Field(0, description="Changes after this revision: X-Revision of a list, or next of a page.")
     limit: PageLimit = Field(100, description="Rows; a page is longer where it would split the rows of one write.")
+    snapshot: QueryFlag = Field(False, description="All rows that there are, instead of changes.")
+    cursor: CursorText | None = Field(None, description="Opaque; from the previous page of the snapshot.")
+    completed: QueryFlag | None = Field(None, description="false: a snapshot without completed tasks.")
+
+    @model_validator(mode="after")
+    def _changes_or_snapshot(self) -> Self:
+        if self.snapshot and "since" in self.model_fields_set:
+            raise field_error("since", "snapshot_conflict", "A snapshot has no since: leave it out.")
+        for name in ("cursor", "completed"):
+            if not self.snapshot and name in self.model_fields_set:
+                raise field_error(name, "snapshot_needed", "This is for a snapshot: send snapshot=true with it.")
+        return self
 
 
 class EventsQuery(RequestModel):
@@ -46,7 +58,8 @@ class HistoryQuery(RequestModel):
     )
 
 
-RowAction = Literal["created", "updated", "deleted", "restored", "purged"]
+SNAPSHOT_ACTION = "snapshot"  # of a row in a snapshot, which is no write; also in place of its source
+RowAction = Literal["created", "updated", "deleted", "restored", "purged", "snapshot"]
 TaskAction = Literal[RowAction, "completed", "reopened", "skipped", "reminded"]
 
 
@@ -60,7 +73,8 @@ class EntityChange(BaseModel):
     data: Any
     at: Instant
     through: str = Field(
-        description="The source of the write: api, token:<name>, mcp, chat, import, retention, reminder, reminder:late."
+        description="The source of the write: api, token:<name>, mcp, chat, import, retention, reminder, "
+        "reminder:late; of a row in a snapshot: snapshot."
     )
 
 
@@ -102,7 +116,7 @@ class ConversationChange(EntityChange):
     """A conversation with the assistant, after one write."""
 
     entity: Literal["conversation"]
-    action: Literal["created", "deleted"]
+    action: Literal["created", "deleted", "snapshot"]
     data: ConversationRead
 
 
@@ -110,7 +124,7 @@ class MessageChange(EntityChange):
     """A message of a conversation. It goes with its conversation."""
 
     entity: Literal["message"]
-    action: Literal["created"]
+    action: Literal["created", "snapshot"]
     data: MessageRead
 
 
@@ -125,19 +139,24 @@ EVENT_NAMES = tuple(
     f"{get_args(shape.model_fields['entity'].annotation)[0]}.{action}"
     for shape in CHANGE_SHAPES
     for action in get_args(shape.model_fields["action"].annotation)
+    if action != SNAPSHOT_ACTION
 )
 
 
 class ChangesPage(BaseModel):
-    """Rows of one write are never on two pages, so a page can be longer than requested."""
+    """Rows of one write are never on two pages, so a page can be longer than requested.
+
+    A page of a snapshot is shorter where its texts are long.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"changes": [CHANGE_EXAMPLE], "next": 42, "has_more": False}]}
     )
 
     changes: list[ChangeRead]
-    next: int = Field(description="The value of `since` for the next page.")
-    has_more: bool = Field(description="Whether there are more changes now.")
+    next: int = Field(description="The value of `since` for the next page; in a snapshot after its last page.")
+    cursor: str | MISSING | None = Field(MISSING, description="Only in a snapshot: its next page; null on the last.")
+    has_more: bool = Field(description="Whether there are more changes now, or more pages of the snapshot.")
 
 
 class FieldChange(BaseModel):

@@ -83,6 +83,8 @@ async def test_queries_alone_isolate_users(alice: Person, bob: Person, unprotect
     assert await bob.titles("?search=secret&tag=x") == []
     assert (await bob.get("/tasks?count=true")).headers["x-total-count"] == "1"
     assert (await bob.get("/tasks/trash")).json() == []
+    snapshot = (await bob.get("/changes?snapshot=true")).json()["changes"]
+    assert [change["data"]["title"] for change in snapshot] == ["mine"]
     assert (await bob.delete("/tasks/trash")).status_code == 204
     for call in (
         bob.get(path),

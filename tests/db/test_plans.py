@@ -97,6 +97,8 @@ REQUESTS = (
     "GET /stats",
     "GET /views",
     "GET /changes?since=4900&limit=20",
+    "GET /changes?snapshot=true",
+    "GET /changes?snapshot=true&completed=false&limit=1000",
     'POST /tasks {"title": "x"}',
     'POST /tasks {"title": "x", "project_id": {project}}',
     'POST /tasks {"title": "x", "parent_id": {parent}}',
@@ -173,6 +175,9 @@ async def ask(person: Person, places: dict[str, str]) -> list[tuple[str, str]]:
                 target = link.search(answer.headers["link"])
                 assert target is not None, request
                 answer = await call(f"{request}, {name}", "GET", target[1])
+        if "snapshot" in request:
+            cursor = answer.json()["cursor"]
+            await call(f"{request}, next", "GET", f"/changes?snapshot=true&limit=1000&cursor={cursor}")
     return found
 
 

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from app.db.database import Database
 from app.db.session import Session
+from app.services.changes.entities import ENTITY_REGISTRY
 from tests.support import Person
 
 Count = Callable[[], int]
@@ -56,6 +57,9 @@ BUDGET = {
     ("GET", "/views/999999", None): 3,
     ("POST", "/views", '{"name": "x", "parameters": {"status": "pending"}}'): 5,
     ("GET", "/stats", None): 2,
+    ("GET", "/changes", None): 2,
+    ("GET", "/changes?snapshot=true", None): 2 + len(ENTITY_REGISTRY),  # of an account that fits on one page
+    ("GET", "/changes?snapshot=true&since=1", None): 0,
     # A uid in a path costs its lookup, a uid of a new task nothing.
     ("GET", "/tasks/uid:u", None): 3,
     ("PATCH", "/tasks/uid:u", '{"title": "x"}'): 4,

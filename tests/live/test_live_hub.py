@@ -80,7 +80,7 @@ async def opened(hub: FakeHub) -> AsyncIterator[Open]:
 
     def opened(*, reads: float = float("inf"), **options: Any) -> tuple[Client, asyncio.Task[None]]:
         client = Client(reads=reads)
-        tasks.append(client.open(EventStream(hub, "anna", 0, **options)))
+        tasks.append(client.open(EventStream(hub, "anna", 0, snapshot="", **options)))
         return client, tasks[-1]
 
     yield opened

@@ -17,6 +17,7 @@ from app.config import Settings
 from app.http.idempotency import IDEMPOTENCY_KEY
 from app.http.openapi.schemas import apply_settings, restore_examples
 from app.http.openapi.texts import API_DESCRIPTION, TAG_DESCRIPTIONS
+from app.http.paths import SNAPSHOT_EXAMPLE
 from app.http.problems import STATUS_TITLES, problem
 from app.http.rate_limits import UNLIMITED_PATHS
 from app.models.types import MAX_ID, LocationPart
@@ -71,6 +72,7 @@ class Problem(BaseModel):
     conflicts: list[ConflictingField] | MISSING = Field(
         MISSING, description="With `field_conflict`: each field that another write has changed since `base_version`."
     )
+    snapshot: str | MISSING = Field(MISSING, description="With 410: the path of a snapshot, to begin again.")
 
 
 class Failure(NamedTuple):
@@ -258,7 +260,8 @@ def _error_response(status: int, declared: Json) -> Json:
     description, title = declared.get("description", ""), STATUS_TITLES.get(status, "Error")
     when, code, detail = SHARED_FAILURES.get(status, Failure(description, title.lower().replace(" ", "_"), description))
     findings = [{"loc": ["body", "title"], "msg": "This is required.", "type": "missing"}] if status == 422 else None
-    example: Json = json.loads(bytes(problem(status, code, detail, errors=findings).body))
+    snapshot = SNAPSHOT_EXAMPLE if status == 410 else None
+    example: Json = json.loads(bytes(problem(status, code, detail, errors=findings, snapshot=snapshot).body))
     example["request_id"] = "01a4d0f2c3b8"
     media: Json = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
     for given in declared.get("content", {}).values():

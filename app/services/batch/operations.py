@@ -9,7 +9,7 @@ from app.models.task_fields import SubtasksOnCompletion
 from app.schemas.batch import NoFields
 from app.services import comments, projects, quick_add, views
 from app.services.tasks import bulk, completion, create_update, creation, reminders, reordering, tags, trash
-from app.services.uids import PutCondition, UidInPath, resolve_path_uid
+from app.services.uids import NamedRow, PutCondition, find_named_row
 
 ABSENT_ERRORS: dict[str, type[NotFound]] = {
     "task": TaskNotFound,
@@ -33,7 +33,7 @@ class OperationCall(NamedTuple):
         named = self.target.find(noun)
         if isinstance(named, int):
             return named
-        return await resolve_path_uid(self.session, self.owner, UidInPath(noun, named, ABSENT_ERRORS[noun]))
+        return await find_named_row(self.session, self.owner, NamedRow(noun, named, ABSENT_ERRORS[noun]))
 
 
 class Done(NamedTuple):

@@ -4,7 +4,7 @@ A new table is one entry here; CONTRIBUTING.md names what else some tables need.
 errors only, so every service may read it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Table
@@ -49,8 +49,8 @@ class Entity(NamedTuple):
     name: str
     """The value of ``changes.entity``."""
     table: Table
-    to_read_shape: Callable[[dict[str, Any]], Any]
-    """Turns ``changes.data`` into what a GET of the row returns."""
+    to_read_shape: Callable[[Mapping[str, Any]], Any]
+    """Turns ``changes.data``, or a row of the table, into what a GET of the row returns."""
     undoable: bool = False
     undo_groups: tuple[frozenset[str], ...] = ()
     """Sets of columns that are one field: an undo restores all of them or none."""
@@ -58,8 +58,10 @@ class Entity(NamedTuple):
     """More sets of fields of which a merge takes all from one side: a value of one follows from another."""
     exported: Literal["all", "live"] | None = None
     """Whether /export holds its rows, and those in the trash."""
-    long_text: str | None = None
-    """The column that bounds how many rows fit on a page of an export."""
+    long_texts: tuple[str, ...] = ()
+    """The columns that bound how many rows fit on a page of an export or a snapshot."""
+    live_key: str | None = None
+    """A column that never changes, which precedes the id in an index of the rows that are not in the trash."""
     imported: type[IgnoresReadOnlyFields] | None = None
     """The schema of a row in a file."""
     import_key: Literal["source_id", "name"] = "source_id"
@@ -107,7 +109,8 @@ TASK_ENTITY = Entity(
     ),
     linked_fields=(frozenset({"project_id", "parent_id"}),),  # a subtask is in its parent's project
     exported="all",
-    long_text="description",
+    long_texts=("description",),
+    live_key="created_at",
     imported=TaskImport,
     purge_order=1,
 )
@@ -117,7 +120,7 @@ COMMENT_ENTITY = Entity(
     comment_of_change,
     undoable=True,
     exported="live",
-    long_text="body",
+    long_texts=("body",),
     imported=CommentImport,
     purge_order=2,
 )
@@ -139,7 +142,7 @@ ENTITY_REGISTRY = (
     COMMENT_ENTITY,
     VIEW_ENTITY,
     Entity("conversation", CONVERSATIONS, conversation_of_change),
-    Entity("message", MESSAGES, message_of_change),
+    Entity("message", MESSAGES, message_of_change, long_texts=("content", "tool_calls")),
 )
 # By the names of their tables, as files name them.
 EXPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTRY if entity.exported}

@@ -1,7 +1,5 @@
 """The owner's changes after a revision, in order, whole writes at a time."""
 
-import asyncio
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, column, func, select, true
@@ -9,6 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
+from app.db.results import convert_rows
 from app.db.session import Session
 from app.models.changes import CHANGES
 from app.models.users import USERS
@@ -16,7 +15,6 @@ from app.schemas.changes import ChangeRow
 from app.services.changes.entities import ENTITY_REGISTRY
 from app.services.changes.revisions import RevisionRange, get_revision_range
 
-CHANGES_SLICE = 500  # that are converted without a pause: 3 ms
 SINCE_REVISION = bindparam("since", type_=BigInteger)
 READ_SHAPES = {entity.name: entity.to_read_shape for entity in ENTITY_REGISTRY}
 CHANGE_FIELDS = ("revision", "entity", "entity_id", "action", "data", "at", "through")
@@ -60,12 +58,16 @@ SELECT_EARLIER_ROWS = CompiledStatement(select(_rows.c.id, _earlier.c.data).sele
 
 
 class ChangesRead(NamedTuple):
-    """A page. ``current`` is the owner's revision when it was read; ``next`` is the ``since`` of the next page."""
+    """A page. ``current`` is the owner's revision when it was read; ``next`` is the ``since`` of the next page.
+
+    Of a snapshot ``cursor`` leads to the next page, and ``next`` to the changes since its first page.
+    """
 
     changes: list[Any]
     next: int
     has_more: bool
     current: int
+    cursor: str | None = None
 
 
 async def list_changes(session: Session, owner: str, *, since: int, limit: int) -> ChangesRead:
@@ -79,7 +81,7 @@ async def list_changes(session: Session, owner: str, *, since: int, limit: int) 
     current = allowed.current
     if not rows or rows[0].revision is None:
         return ChangesRead([], current, False, current)
-    changes = await _change_rows(row[2:] for row in rows)
+    changes = await convert_rows((row[2:] for row in rows), change_row)
     full = len(changes) >= limit
     last = changes[-1].revision if full else current
     return ChangesRead(changes, last, last < current, current)
@@ -97,7 +99,7 @@ async def find_position(session: Session, owner: str, since: int | None) -> tupl
 async def get_change(session: Session, owner: str, revision: int) -> list[Any]:
     """Returns the changes of one write; none when there is no such revision."""
     rows = (await session.exec(SELECT_WRITE, {"owner": owner, "revision": revision})).all()
-    return await _change_rows(rows)
+    return await convert_rows(rows, change_row)
 
 
 async def find_rows_before(
@@ -106,15 +108,6 @@ async def find_rows_before(
     """Returns ``changes.data`` of each row as it was before ``revision``, without those whose changes are not kept."""
     values = {"owner": owner, "entity": entity, "ids": ids, "revision": revision}
     return dict((await session.exec(SELECT_EARLIER_ROWS, values)).all())
-
-
-async def _change_rows(rows: Iterable[Any]) -> list[Any]:
-    changes = []
-    for number, row in enumerate(rows, start=1):
-        changes.append(change_row(row))
-        if number % CHANGES_SLICE == 0:  # a write can have any number of rows, and other requests wait
-            await asyncio.sleep(0)
-    return changes
 
 
 def change_row(values: Any) -> Any:

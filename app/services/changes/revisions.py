@@ -23,15 +23,15 @@ class RevisionRange(NamedTuple):
     current: int
     pruned: int
 
-    def require(self, revision: int) -> None:
-        """Raises ChangesGone unless a client may continue from ``revision``.
+    def require(self, revision: int, message: str | None = None) -> None:
+        """Raises ChangesGone, with ``message``, unless a client may continue from ``revision``.
 
         One above the range is from before the database was restored from a backup.
         """
         if revision > self.current:
-            raise ChangesGone(ahead=revision)
+            raise ChangesGone(message, ahead=revision)
         if revision < self.pruned:
-            raise ChangesGone
+            raise ChangesGone(message)
 
 
 async def require_same_epoch(session: Session, owner: str, revision: int, *, current: int) -> None:

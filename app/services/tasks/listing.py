@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Integer, Text
@@ -11,8 +11,7 @@ from app.db.session import Session
 from app.errors import InvalidCursor
 from app.models.task_fields import TITLE_MAX, Priority
 from app.models.task_rows import TASK_READ_COLUMNS, task_row, trash_row
-from app.models.types import MAX_YEAR, MIN_YEAR
-from app.pagination import Cursor, Page, decode_cursor
+from app.pagination import Cursor, Page, decode_cursor, parse_cursor_instant
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.changes.revisions import require_same_epoch
 from app.services.tasks.queries import (
@@ -111,7 +110,7 @@ def _from_cursor(cursor: Cursor) -> Any:
     type_, value = SORT_KEYS[cursor.sort][1], cursor.value
     try:
         if type_ is SORT_INSTANT and type(value) is str:
-            return _cursor_instant(value)
+            return parse_cursor_instant(value) if value else INFINITE_INSTANT
         if isinstance(type_, BigInteger) and type(value) is int and abs(value) < 2**62:
             return value
         if (
@@ -127,13 +126,3 @@ def _from_cursor(cursor: Cursor) -> Any:
     except ValueError:
         pass
     raise InvalidCursor(loc=("query", "cursor"))
-
-
-def _cursor_instant(text: str) -> datetime:
-    """Reads our own spelling. Raises ValueError for any other: the driver cannot encode all that can be parsed."""
-    if not text:
-        return INFINITE_INSTANT
-    value = datetime.fromisoformat(text)
-    if value.utcoffset() != timedelta(0) or value.isoformat() != text or not MIN_YEAR <= value.year <= MAX_YEAR:
-        raise ValueError(text)
-    return value

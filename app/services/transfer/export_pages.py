@@ -5,7 +5,7 @@ Pages follow the ids, which never change: no row is missed or repeated, whatever
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, func, select
+from sqlalchemy import BigInteger, bindparam, select
 
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
@@ -14,13 +14,16 @@ from app.db.versioned_rows import kept_columns
 from app.models.task_rows import due_of
 from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
+from app.services.changes.entity_pages import entity_page
 from app.services.changes.revisions import get_initial_revision
 from app.services.transfer.import_row import uid_of_calendar
 
 EXPORT_PAGE_ROWS = 500
 EXPORT_PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
 # Columns that a file holds in another form, or not at all.
-OMITTED_COLUMNS = {"user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "anchor_on", "anchor_at"}
+OMITTED_COLUMNS = {
+    "user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "anchor_on", "anchor_at", "bytes_read",
+}  # fmt: skip
 AFTER_ID = bindparam("after", type_=BigInteger)
 
 
@@ -38,20 +41,12 @@ def _export_page(name: str, live: bool) -> CompiledStatement:
     columns: list[Any] = [*kept_columns(table)]
     if name == "tasks" and live:
         columns += [*_ids_of(table, "parent"), *_ids_of(table, "series")]
-    statement = select(*columns)
-    if entity.long_text:  # their length costs PostgreSQL no read of the text
-        size = func.octet_length(func.coalesce(table.c[entity.long_text], ""))
-        statement = statement.add_columns((func.sum(size).over(order_by=table.c.id) - size).label("before"))
-    statement = (
-        statement.where(table.c.user_id == OWNER, table.c.id > AFTER_ID).order_by(table.c.id).limit(EXPORT_PAGE_ROWS)
-    )
+    where = [table.c.id > AFTER_ID]
     if live:
-        statement = statement.where(table.c.deleted_at.is_(None))
-    if entity.long_text:
-        page = statement.subquery("page")
-        kept = [column for column in page.c if column.name != "before"]
-        statement = select(*kept).where(page.c.before < EXPORT_PAGE_BYTES).order_by(page.c.id)
-    return CompiledStatement(statement)
+        where.append(table.c.deleted_at.is_(None))
+    return CompiledStatement(
+        entity_page(entity, columns, *where, order=[table.c.id], limit=EXPORT_PAGE_ROWS, bytes_max=EXPORT_PAGE_BYTES)
+    )
 
 
 SELECT_EXPORT_PAGES = {(name, live): _export_page(name, live) for name in EXPORTED_ENTITIES for live in (True, False)}
