@@ -1,31 +1,30 @@
-// Keeps a list of tasks in step with the server: list once, then apply each change as it happens.
+// Keeps a list of tasks in step with the server: a snapshot first, then each change as it happens, applied alike.
 // Node 20 or a browser, no build step. In node: TODO_TOKEN=... node examples/sync.mjs
 export async function sync({ url, token, onChange, signal }) {
   const call = (path, headers) => fetch(`${url}/api/me${path}`, { signal, headers: { authorization: `Bearer ${token}`, ...headers } });
   let tasks = new Map();
   let since = null; // the revision of the last write received
-  const listAll = async () => {
-    const listed = new Map(); // all or nothing: a page may fail
-    let revision = null;
-    for (let next = "/tasks?limit=1000"; next; ) {
-      const response = await call(next);
-      if (!response.ok) throw new Error(`list: ${response.status}`);
-      revision ??= response.headers.get("x-revision"); // of the first page: later writes come as events, applied twice at worst
-      for (const task of await response.json()) listed.set(task.id, task);
-      next = /<\/api\/[^/]+([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
-    }
-    [tasks, since] = [listed, revision];
-  };
-  const apply = ({ entity, entity_id, action, data }) => {
+  const apply = (to, { entity, entity_id, action, data }) => {
     if (entity !== "task") return;
-    if (action === "deleted" || action === "purged") tasks.delete(entity_id);
-    else tasks.set(entity_id, data);
+    if (action === "deleted" || action === "purged") to.delete(entity_id);
+    else to.set(entity_id, data);
+  };
+  const begin = async () => {
+    const found = new Map(); // all or nothing: a page may fail
+    let page = { cursor: "" };
+    do {
+      const response = await call(`/changes?snapshot=true&limit=1000${page.cursor && `&cursor=${page.cursor}`}`);
+      if (!response.ok) throw new Error(`snapshot: ${response.status}`);
+      page = await response.json();
+      for (const change of page.changes) apply(found, change);
+    } while (page.cursor !== null);
+    [tasks, since] = [found, String(page.next)]; // what was written meanwhile comes as events, applied twice at worst
   };
   for (let wait = 1000; !signal?.aborted; await new Promise((done) => setTimeout(done, wait))) {
     try {
-      if (since === null) await listAll(), onChange(tasks, since);
+      if (since === null) await begin(), onChange(tasks, since);
       const response = await call("/events", { "last-event-id": since });
-      if (response.status === 410) { since = null; continue; } // older than the kept changes: list again
+      if (response.status === 410) { since = null; continue; } // older than the kept changes: begin again
       if (!response.ok) throw new Error(`events: ${response.status}`);
       let text = "";
       for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
@@ -34,7 +33,7 @@ export async function sync({ url, token, onChange, signal }) {
         for (const block of blocks) {
           const event = Object.fromEntries(block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]));
           if (event.retry) wait = Number(event.retry);
-          if (event.data && !["resume", "gone"].includes(event.event)) apply(JSON.parse(event.data));
+          if (event.data && !["resume", "gone"].includes(event.event)) apply(tasks, JSON.parse(event.data));
           if (event.id) { since = event.id; onChange(tasks, since); } // a whole write has been applied
         }
       }

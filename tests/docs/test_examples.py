@@ -75,7 +75,7 @@ async def test_the_sync_example_stays_up_to_date_across_a_restart(postgres: Conn
 
 
 class Shaky(BaseHTTPRequestHandler):
-    """A service whose second page fails at first, whose stream requests a new list, and whose list then fails."""
+    """A service whose second page fails at first, whose stream requires a new snapshot, which then fails."""
 
     asked: ClassVar[list[str]] = []
     protocol_version = "HTTP/1.0"
@@ -88,14 +88,14 @@ class Shaky(BaseHTTPRequestHandler):
         elif times > 2 or (second and times == 1):
             self.answer(503, "")
         else:
-            title = "b" if second else "a"
-            link = "" if second else '</api/anna/tasks?limit=1000&cursor=2>; rel="next"'
-            self.answer(200, json.dumps([{"id": int(second), "title": title}]), link)
+            row = {"id": int(second), "title": "b" if second else "a"}
+            change = {"entity": "task", "entity_id": row["id"], "action": "snapshot", "data": row}
+            cursor = None if second else "2"
+            page = {"changes": [change], "next": 2, "cursor": cursor, "has_more": not second}
+            self.answer(200, json.dumps(page))
 
-    def answer(self, status: int, text: str, link: str = "") -> None:
+    def answer(self, status: int, text: str) -> None:
         self.send_response(status)
-        self.send_header("X-Revision", "2")
-        self.send_header("Link", link)
         self.end_headers()
         self.wfile.write(text.encode())
 
@@ -103,11 +103,12 @@ class Shaky(BaseHTTPRequestHandler):
         pass
 
 
-async def test_the_sync_example_uses_only_complete_lists_and_pauses_after_a_failure(tmp_path: Path) -> None:
+async def test_the_sync_example_uses_only_complete_snapshots_and_pauses_after_a_failure(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: examples/sync.mjs was not run")
-    page, following, stream = "/api/me/tasks?limit=1000", "/api/me/tasks?limit=1000&cursor=2", "/api/me/events"
+    page, stream = "/api/me/changes?snapshot=true&limit=1000", "/api/me/events"
+    following = f"{page}&cursor=2"
     with ThreadingHTTPServer(("127.0.0.1", 0), Shaky) as server:
         threading.Thread(target=server.serve_forever).start()
         env = {"TODO_URL": f"http://127.0.0.1:{server.server_port}", "TODO_TOKEN": "t"}
