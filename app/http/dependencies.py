@@ -43,7 +43,7 @@ from app.net.addresses import unmap_address
 from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import RevocationCache
-from app.services.uids import UID_PREFIX, NamedRow
+from app.services.uids import NamedRow
 
 ME_PATH, SESSION_ID_MAX = "me", 64
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})

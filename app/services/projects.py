@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import Any
 
+from pydantic import MISSING
 from sqlalchemy import BigInteger, Boolean, Text, bindparam, case, func, insert, null, select, update
 
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write

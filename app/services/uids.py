@@ -26,7 +26,6 @@ from app.models.views import VIEWS
 from app.services.users import lock_or_create_owner
 
 Body = TypeVar("Body", bound=RequestModel)
-UID_PREFIX = "uid:"  # in front of a uid in the place of an id
 ABSENT_ID = 0  # that no row has: a filter by an unknown uid matches nothing, like one by an unknown id
 UID_TABLES = {"task": TASKS, "project": PROJECTS, "comment": COMMENTS, "view": VIEWS}
 OWN_UIDS = bindparam("uids", type_=ARRAY(Text))

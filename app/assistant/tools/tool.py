@@ -8,9 +8,9 @@ from pydantic import MISSING, BaseModel, Field, StrictInt, ValidatorFunctionWrap
 
 from app.db.session import Session
 from app.errors import NotFound, ProjectNotFound, TaskNotFound
-from app.models.types import MAX_ID, RequestModel, parse_uid
+from app.models.types import MAX_ID, UID_PREFIX, RequestModel, parse_uid
 from app.schemas.queries import CursorText, ForwardQuery, WholeNumber
-from app.services.uids import UID_PREFIX, NamedRow
+from app.services.uids import NamedRow
 
 TOOL_PAGE_LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
 ToolLimit = Annotated[int, Field(ge=1, le=100), WholeNumber]
