@@ -20,7 +20,7 @@ from bench.scenarios import BENCH_SECRET
 from bench.serving import Service, serving
 from tests.support import make_token
 
-ROWS, REPEATS = 500, 4
+BATCH_ROWS, STEP_REPEATS = 500, 4
 SETTLED_AFTER = 0.2  # seconds, for work that follows a response
 
 
@@ -59,7 +59,7 @@ async def measure(rounds: int) -> None:
 async def one_round(http: httpx.AsyncClient, service: Service, bench: Bench, number: int) -> dict[str, float]:
     caller = Caller(http, f"batch-{number}")
     await caller.post("/projects", {"name": "Home", "uid": "home"}, 201)
-    titles = [{"title": f"Task {row}", "priority": "high"} for row in range(ROWS)]
+    titles = [{"title": f"Task {row}", "priority": "high"} for row in range(BATCH_ROWS)]
     uids = count()
     placed = [{**body, "project_uid": "home"} for body in titles]
     made = await caller.batch("create_task", titles)
@@ -91,11 +91,11 @@ async def one_round(http: httpx.AsyncClient, service: Service, bench: Bench, num
 async def cost_of(step: Callable[[], Awaitable[Any]], service: Service, bench: Bench) -> float:
     """Returns the microseconds of CPU for each row."""
     before = service.cpu_seconds() + bench.cpu_seconds()
-    for _ in range(REPEATS):
+    for _ in range(STEP_REPEATS):
         await step()
     await asyncio.sleep(SETTLED_AFTER)
     spent: float = service.cpu_seconds() + bench.cpu_seconds() - before
-    return spent / ROWS / REPEATS * 1_000_000
+    return spent / BATCH_ROWS / STEP_REPEATS * 1_000_000
 
 
 if __name__ == "__main__":

@@ -18,12 +18,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
+from typing_extensions import TypeAliasType
 
 from app.models.comments import CommentCreate, CommentUpdate
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.task_fields import Tag
 from app.models.tasks import TaskCreate, TaskUpdate
-from app.models.types import UID_PREFIX, Int64, RequestModel, RowId, Uid, UidText, field_error, parse_uid
+from app.models.types import UID_PREFIX, Int64, RequestModel, RowId, Uid, field_error, parse_uid
 from app.schemas.projects import ProjectDeletion, ProjectMove
 from app.schemas.quick_add import QuickTask
 from app.schemas.tags import TagUpdate
@@ -34,14 +35,16 @@ from app.schemas.views import ViewCreate, ViewUpdate
 OPERATIONS_MAX = 500
 
 
-def _parse_reference(value: str) -> str:
+def _parse_reference(value: int | str) -> int | str:
+    if isinstance(value, int):
+        return value
     if not value.startswith(UID_PREFIX):
         raise PydanticCustomError("row_reference", "Send an id, such as 7, or uid: and a uid as text.")
     return UID_PREFIX + parse_uid(value.removeprefix(UID_PREFIX))
 
 
 # Like the segment of a path: an id, or "uid:" and a uid.
-RowReference = RowId | Annotated[UidText, StrictStr, AfterValidator(_parse_reference)]
+RowReference = TypeAliasType("RowReference", RowId | Annotated[UidText, StrictStr, AfterValidator(_parse_reference)])
 
 
 class Target(RequestModel):
@@ -189,8 +192,11 @@ class Operation(RequestModel):
     arguments: Any
 
 
+VersionCondition = TypeAliasType(
+    "VersionCondition", RowId | Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+)
 IfMatchField = Annotated[
-    RowId | Annotated[StrictStr, Field(min_length=1, max_length=1_000)] | None,
+    VersionCondition | None,
     Field(description="The version before the batch, or text as in the header If-Match.", examples=[41]),
 ]
 

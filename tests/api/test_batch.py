@@ -11,7 +11,7 @@ from app.db.joined_changes import JOINED_ROWS_MAX
 from app.http.routing import DirectRoute
 from app.main import ROUTERS
 from app.schemas.batch import OPERATION_SHAPES, OPERATIONS_MAX, NoFields
-from app.services.batch.operations import OPERATIONS
+from app.services.batch.operations import OPERATION_RUNS
 from tests.support import Person, assert_problem
 
 Row = dict[str, Any]
@@ -78,11 +78,11 @@ def routes() -> dict[str, DirectRoute]:
 
 
 def test_every_write_is_an_operation_or_has_a_reason() -> None:
-    assert set(routes()) - OPERATIONS.keys() == set(NOT_IN_BATCH)
-    assert OPERATIONS.keys() == OPERATION_SHAPES.keys() == set(routes()) - set(NOT_IN_BATCH)
+    assert set(routes()) - OPERATION_RUNS.keys() == set(NOT_IN_BATCH)
+    assert OPERATION_RUNS.keys() == OPERATION_SHAPES.keys() == set(routes()) - set(NOT_IN_BATCH)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("name", OPERATION_RUNS)
 def test_an_operation_takes_what_its_route_takes(name: str) -> None:
     route, shape = routes()[name], OPERATION_SHAPES[name]
     ids = {field.name for field in route.dependant.path_params} - {"user_id"}

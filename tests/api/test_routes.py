@@ -55,6 +55,7 @@ BODIES: dict[str, Any] = {
     "/tags/{name:path}": {"name": "y"},
     "/views": {"name": "x", "parameters": {}},
     "/views/{view_id}": {"name": "y"},
+    "/batch": {"operations": [{"operation": "create_task", "arguments": {"title": "x"}}]},
     "/comments": {"body": "x"},
     "/comments/{comment_id}": {"body": "x"},
 }

@@ -60,6 +60,7 @@ REFUSED = {
     "insert from select": {
         "comments.INSERT_COMMENT",
         "completion.KEEP_OCCURRENCES",
+        "creation.INSERT_TASKS",
         "conversations.INSERT_FIRST_MESSAGE",
         "conversations.INSERT_MESSAGE",
         "projects.INSERT_PROJECT",

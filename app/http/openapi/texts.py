@@ -34,6 +34,7 @@ TAG_DESCRIPTIONS = {
     "tasks": "Tasks with due dates, subtasks, recurrence and a trash.",
     "projects": "Lists that group tasks. Tasks without a project are in the inbox.",
     "tags": "Labels of tasks: counted, renamed and merged across all of them.",
+    "batch": "Many writes in one request.",
     "comments": "Notes on a task.",
     "views": "Saved list parameters under a name.",
     "stats": "Totals, streaks and overdue tasks.",

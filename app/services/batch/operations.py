@@ -115,7 +115,7 @@ async def _delete_tag(call: OperationCall) -> Done:
     return Done(204)
 
 
-OPERATIONS: dict[str, Run] = {
+OPERATION_RUNS: dict[str, Run] = {
     "create_task": _makes(creation.create_task),
     "put_task": _puts(create_update.put_task),
     "update_task": _changes(create_update.update_task),

@@ -13,7 +13,7 @@ from app.db.session import Session
 from app.errors import FINAL_KINDS, AppError, DoesNotExist, VersionConflict, locate_error
 from app.schemas.batch import Batch, Operation
 from app.services.batch.new_tasks import NewTasks
-from app.services.batch.operations import ABSENT_ERRORS, OPERATIONS, Done, OperationCall
+from app.services.batch.operations import ABSENT_ERRORS, OPERATION_RUNS, Done, OperationCall
 from app.services.uids import UID_TABLES
 from app.services.users import get_revision, lock_or_create_owner
 
@@ -130,4 +130,4 @@ async def _run_one(session: Session, owner: str, operation: Operation, *, accept
     arguments = operation.arguments
     may_create = accepted is None  # with If-Match a PUT only changes
     call = OperationCall(session, owner, arguments.target, arguments.fields, may_create)
-    return await OPERATIONS[operation.operation](call)
+    return await OPERATION_RUNS[operation.operation](call)
