@@ -65,7 +65,7 @@ def listening() -> Iterator[list[str]]:
 
 def record() -> None:
     """Records statements from now on. Statements that a test itself executes do not count."""
-    execute = Session.exec
+    execute, mark = Session.exec, Session.savepoint
 
     def recorded(self: Session, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         if self._connection is None:  # a transaction begins
@@ -77,12 +77,17 @@ def record() -> None:
             ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
             for heard in _listeners:
                 heard.append(prepared.sql)
-            # A transaction may also begin with a savepoint.
-            for step in _transactions.setdefault(id(self), Transaction()).run(prepared.sql):
+            for step in _transactions[id(self)].run(prepared.sql):
                 LOCKED.setdefault(step, module.removeprefix(APP + "/"))
         return execute(self, statement, params)
 
+    def recorded_savepoint(self: Session, **options: Any) -> Any:
+        if self._connection is None:  # a transaction may begin with a savepoint
+            _transactions[id(self)] = Transaction()
+        return mark(self, **options)
+
     Session.exec = recorded  # type: ignore[method-assign]
+    Session.savepoint = recorded_savepoint  # type: ignore[method-assign]
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple,
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -17,14 +18,14 @@ from pydantic import (
     create_model,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError
 from typing_extensions import TypeAliasType
 
 from app.models.comments import CommentCreate, CommentUpdate
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.task_fields import Tag
 from app.models.tasks import TaskCreate, TaskUpdate
-from app.models.types import UID_PREFIX, Int64, RequestModel, RowId, Uid, field_error, parse_uid
+from app.models.types import UID_PREFIX, IdOrUid, Int64, RequestModel, RowId, Uid, field_error, parse_uid
 from app.schemas.projects import ProjectDeletion, ProjectMove
 from app.schemas.quick_add import QuickTask
 from app.schemas.tags import TagUpdate
@@ -44,7 +45,7 @@ def _parse_reference(value: int | str) -> int | str:
 
 
 # Like the segment of a path: an id, or "uid:" and a uid.
-RowReference = TypeAliasType("RowReference", RowId | Annotated[UidText, StrictStr, AfterValidator(_parse_reference)])
+RowReference = Annotated[IdOrUid, AfterValidator(_parse_reference)]
 
 
 class Target(RequestModel):
@@ -140,6 +141,7 @@ OPERATION_SHAPES = {
     "rename_tag": OperationShape(TagUpdate, TagTarget, versioned=False),
     "delete_tag": OperationShape(target=TagTarget, versioned=False),
 }
+OPERATION_NAMES = list(OPERATION_SHAPES)  # compared, not hashed: what was sent may be anything
 
 
 class Arguments(BaseModel):
@@ -171,7 +173,9 @@ class Arguments(BaseModel):
         )
         schema = handler.resolve_ref_schema(handler(core_schema))
         schema.clear()
-        schema |= {key: value for key, value in body.items() if key not in ("title", "examples", "description")}
+        schema |= {
+            key: value for key, value in body.items() if key not in ("title", "examples", "description", "required")
+        }
         schema["properties"] = target.get("properties", {}) | body.get("properties", {})
         if required := [*target.get("required", ()), *(body.get("required", ()) if cls.SHAPE.needs_body else ())]:
             schema["required"] = required
@@ -213,16 +217,22 @@ def _operation_model(name: str, shape: OperationShape) -> type[Operation]:
     return create_model(f"{words}Operation", __base__=Operation, __module__=__name__, **fields)
 
 
+def _require_known(operation: Any) -> Any:
+    """Raises the error of an operation without a name that is known, which a union would not locate."""
+    if not isinstance(operation, dict):
+        raise PydanticKnownError("dict_type")
+    if operation.get("operation") not in OPERATION_NAMES:
+        raise field_error("operation", "unknown_operation", "There is no such operation: docs/changes.md lists them.")
+    return operation
+
+
 if TYPE_CHECKING:
     AnyOperation = Operation
 else:
     AnyOperation = Annotated[
         Union[tuple(_operation_model(*each) for each in OPERATION_SHAPES.items())],  # noqa: UP007
-        Discriminator(
-            "operation",
-            custom_error_type="unknown_operation",
-            custom_error_message="There is no such operation: docs/changes.md lists them.",
-        ),
+        Discriminator("operation"),
+        BeforeValidator(_require_known),
     ]
 BATCH_EXAMPLE: Any = {
     "operations": [
