@@ -247,6 +247,13 @@ class MergedUpdate(RequestModel):
         "is written), mine (your value is written) or theirs (it is left as it is).",
     )
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        if "on_conflict" in cls.model_fields:  # the tools leave it out
+            handler.resolve_ref_schema(schema)["dependentRequired"] = {"on_conflict": ["base_version"]}
+        return schema
+
 
 UID_EXAMPLE = "01a9f3a4-5f20-7d52-b1f4-5d2c8e7a9b10"
 UID_PATTERN = r"[A-Za-z0-9._~:@+=,;()!*$&{}-]{1,255}"

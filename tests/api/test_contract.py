@@ -120,6 +120,8 @@ def existing_task(case: Case, tasks: str, http: requests.Session, headers: dict[
     """Creates a task on which the operation can succeed."""
     made = http.post(tasks, json={"title": "x"}, headers=headers)
     task_id: int = made.json()["id"]
+    if isinstance(case.body, dict) and "base_version" in case.body:
+        case.body["base_version"] = made.json()["version"]
     if case.path.endswith("/restore"):
         http.delete(f"{tasks}/{task_id}", headers=headers)
     return task_id
