@@ -1,0 +1,117 @@
+"""Faults put into the reference client or the service, each of which the model check has to find."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.http import routing
+from app.services.changes import feed
+from app.services.changes.feed import ChangesRead
+from tests.sync.client import Client, Request, Row, RowKey, Write
+from tests.sync.service import Service
+
+Patch = pytest.MonkeyPatch
+
+
+class NewKeys(Client):
+    """A client that sends each repetition under another key."""
+
+    forms = 0
+
+    def _form(self, write: Write) -> Request:
+        request = super()._form(write)
+        self.forms += 1
+        headers = dict(request.headers) | {"Idempotency-Key": f"{write.mark}-{self.forms}"}
+        return request._replace(headers=tuple(headers.items()))
+
+
+class SentIsDone(Client):
+    """A client that removes a write from its outbox when it sends it."""
+
+    async def push(self, count: int, *, saves: bool = True) -> None:
+        sent = self.state.outbox[:1]
+        try:
+            await super().push(count, saves=saves)
+        finally:
+            self.state.outbox = [write for write in self.state.outbox if write not in sent]
+
+
+class NoSecondSending(Client):
+    """A client that does not send again what a restore may have taken back."""
+
+    def _take_snapshot(self, rows: dict[RowKey, Row], since: int) -> None:
+        self.state.journal = []
+        super()._take_snapshot(rows, since)
+
+
+class RevisionBeforeRows(Client):
+    """A client that saves how far it has come, and the rows with its next save."""
+
+    async def _apply_page(self, limit: int) -> bool:
+        before = dict(self.state.rows)
+        more = await super()._apply_page(limit)
+        rows, self.state.rows = self.state.rows, before
+        self.save()
+        self.state.rows = rows
+        return more
+
+
+class ResponseIsNewest(Client):
+    """A client that takes each response for the latest state of the row."""
+
+    def _apply_row(self, entity: str, row: Row) -> None:
+        self.state.rows[entity, row["uid"]] = row
+
+
+class KeepsRowsAfterGone(Client):
+    """A client that takes the revision of a snapshot and not its rows."""
+
+    def _take_snapshot(self, rows: dict[RowKey, Row], since: int) -> None:
+        super()._take_snapshot(self.state.rows or rows, since)
+
+
+async def _nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+def no_epoch(patch: Patch) -> None:
+    patch.setattr(Service, "begin_epoch", _nothing)
+
+
+def no_keys(patch: Patch) -> None:
+    patch.setattr(routing, "begin_idempotent_request", _nothing)
+
+
+def lost_change(patch: Patch) -> None:
+    whole = feed._change_rows
+
+    async def all_but_the_sixth(rows: Any) -> list[Any]:
+        changes = await whole(rows)
+        return changes[:5] + changes[6:]
+
+    patch.setattr(feed, "_change_rows", all_but_the_sixth)
+
+
+def split_writes(patch: Patch) -> None:
+    whole = feed.list_changes
+
+    async def cut(session: Any, owner: str, *, since: int, limit: int) -> ChangesRead:
+        page = await whole(session, owner, since=since, limit=limit)
+        return page._replace(changes=page.changes[:limit])
+
+    patch.setattr(feed, "list_changes", cut)
+
+
+def unrecorded_pruning(patch: Patch) -> None:
+    async def prune(self: Service, owner: str) -> None:
+        query = "delete from changes where user_id = $1 and at < now() - interval '90 days'"
+        await self.connection.execute(query, owner)
+
+    patch.setattr(Service, "prune", prune)
+
+
+CLIENT_FAULTS: list[type[Client]] = [
+    NewKeys, SentIsDone, NoSecondSending, RevisionBeforeRows, ResponseIsNewest, KeepsRowsAfterGone,
+]  # fmt: skip
+SERVICE_FAULTS: list[Callable[[Patch], None]] = [no_epoch, no_keys, lost_change, split_writes, unrecorded_pruning]
