@@ -24,7 +24,8 @@ from app.db import migrations
 from app.db.embedded import embedded_postgres
 from tests.databases import Databases
 from tests.support import SECRET
-from tests.sync.client import Client, Unreachable, Write
+from tests.sync.client import Client, Unreachable
+from tests.sync.requests import Write
 from tests.sync.service import Service, serving
 from tests.sync.world import CLIENTS, World
 
@@ -34,12 +35,14 @@ WEIGHTS: dict[str, tuple[int, list[Any], list[Any]]] = {
     "idle": (1, [""], [""]),  # the first one: needless steps of a run that fails become this
     "create": (4, ["put", "uid", "post"], ["alone", "project", "parent", "recurring"]),
     "create project": (1, ["put", "uid", "post"], [""]),
-    "edit": (4, ["plain", "if_match"], ["title", "description", "both", "name"]),
+    "comment": (1, [""], [""]),
+    "edit": (4, ["plain", "if_match", "merge", "merge", "mine", "theirs"], ["title", "description", "both", "name"]),
     "complete": (2, [True, False], [""]),
-    "delete": (2, ["task", "task", "project"], [""]),
+    "delete": (2, ["task", "task", "project", "comment"], [""]),
     "restore": (1, [""], [""]),
     "undo": (1, [""], [""]),
     "push": (6, ["", "", "request lost", "answer lost"], ["", "", "crashes"]),
+    "batch": (5, ["", "", "request lost", "answer lost"], [True, False]),  # atomic
     "pull": (4, [100, 2, 1], ["all", "a page", "crashes", "answer lost"]),
     "sync": (4, [100, 3, 1], [""]),  # rows in a page
     "together": (1, [""], [""]),
@@ -99,6 +102,11 @@ class Player:
                     await client.push(step.number + 1, saves=not step.second)
                 if step.second:
                     client.crash()
+            case "batch":
+                if step.first:
+                    self.world.failing[step.client] = (0, step.first)
+                with suppress(Unreachable):
+                    await client.push(step.number + 1, atomic=step.second)
             case "pull":
                 await self._pull(client, step)
             case "sync":
@@ -144,6 +152,9 @@ class Player:
                 return Write(mark, "create", "task", mark, {"title": mark, **pick.place(step.second)}, step.first)
             case "create project":
                 return Write(mark, "create", "project", mark, {"name": mark}, step.first)
+            case "comment":
+                task = pick.one("task")
+                return Write(mark, "create", "comment", mark, {"body": mark}, "post", task_uid=task) if task else None
             case "edit":
                 entity = "project" if step.second == "name" else "task"
                 fields = ["title", "description"] if step.second == "both" else [step.second]
@@ -156,10 +167,11 @@ class Player:
                 trash = [uid for entity, uid in client.state.trash if entity == "task"]
                 return Write(mark, "restore", "task", trash[-1]) if trash else None
             case _:
-                done = [write for write in client.state.journal if write.revision is not None]
+                done = [(write, made.revision) for write, made in client.done() if made.revision is not None]
                 if not done:
                     return None
-                return Write(mark, "undo", done[-1].entity, done[-1].uid, {"revision": done[-1].revision})
+                write, revision = done[-1]
+                return Write(mark, "undo", write.entity, write.uid, {"revision": revision})
 
 
 class _Pick(NamedTuple):
@@ -177,7 +189,15 @@ class _Pick(NamedTuple):
         if uid is None:
             return None
         row = self.client.state.rows.get((entity, uid))
-        return Write(mark, operation, entity, uid, fields, style, row["version"] if row else None)
+        task_uid = self._task_of(uid) if entity == "comment" else ""
+        return Write(mark, operation, entity, uid, fields, style, row["version"] if row else None, task_uid)
+
+    def _task_of(self, comment: str) -> str:
+        """Returns the uid of the task that has ``comment``, or one that no task has."""
+        waiting = [write for entry in self.client.state.outbox for write in entry.writes if write.uid == comment]
+        row = self.client.state.rows.get(("comment", comment), {"task_id": None})
+        tasks = [uid for (_, uid), task in self.client.state.rows.items() if task["id"] == row["task_id"]]
+        return [*[write.task_uid for write in waiting], *tasks, "unknown"][0]
 
     def place(self, kind: str) -> dict[str, Any]:
         if kind == "recurring":

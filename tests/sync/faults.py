@@ -1,14 +1,18 @@
 """Faults put into the reference client or the service, each of which the model check has to find."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.http import routing
+from app.services import merge
 from app.services.changes import feed
 from app.services.changes.feed import ChangesRead
-from tests.sync.client import Client, Request, Row, RowKey, Write
+from app.services.changes.snapshot import read_snapshot
+from tests.sync.client import Client, Row, RowKey, Unreachable
+from tests.sync.requests import Request
 from tests.sync.service import Service
 
 Patch = pytest.MonkeyPatch
@@ -17,24 +21,20 @@ Patch = pytest.MonkeyPatch
 class NewKeys(Client):
     """A client that sends each repetition under another key."""
 
-    forms = 0
-
-    def _form(self, write: Write) -> Request:
-        request = super()._form(write)
-        self.forms += 1
-        headers = dict(request.headers) | {"Idempotency-Key": f"{write.mark}-{self.forms}"}
+    def _to_send(self, request: Request) -> Request:
+        headers = dict(request.headers) | {"Idempotency-Key": uuid.uuid4().hex}
         return request._replace(headers=tuple(headers.items()))
 
 
 class SentIsDone(Client):
     """A client that removes a write from its outbox when it sends it."""
 
-    async def push(self, count: int, *, saves: bool = True) -> None:
-        sent = self.state.outbox[:1]
+    async def push(self, count: int, *, atomic: bool | None = None, saves: bool = True) -> None:
         try:
-            await super().push(count, saves=saves)
-        finally:
-            self.state.outbox = [write for write in self.state.outbox if write not in sent]
+            await super().push(count, atomic=atomic, saves=saves)
+        except Unreachable:
+            self.state.outbox.pop(0)
+            raise
 
 
 class NoSecondSending(Client):
@@ -84,13 +84,13 @@ def no_keys(patch: Patch) -> None:
 
 
 def lost_change(patch: Patch) -> None:
-    whole = feed._change_rows
+    whole = feed.list_changes
 
-    async def all_but_the_sixth(rows: Any) -> list[Any]:
-        changes = await whole(rows)
-        return changes[:5] + changes[6:]
+    async def all_but_the_sixth(*args: Any, **options: Any) -> ChangesRead:
+        page = await whole(*args, **options)
+        return page._replace(changes=page.changes[:5] + page.changes[6:])
 
-    patch.setattr(feed, "_change_rows", all_but_the_sixth)
+    patch.setattr(feed, "list_changes", all_but_the_sixth)
 
 
 def split_writes(patch: Patch) -> None:
@@ -111,7 +111,21 @@ def unrecorded_pruning(patch: Patch) -> None:
     patch.setattr(Service, "prune", prune)
 
 
+def late_snapshot(patch: Patch) -> None:
+    async def of_the_last_page(*args: Any, **options: Any) -> ChangesRead:
+        page = await read_snapshot(*args, **options)
+        return page._replace(next=page.current)
+
+    patch.setattr("app.routers.changes.read_snapshot", of_the_last_page)
+
+
+def blind_merge(patch: Patch) -> None:
+    patch.setattr(merge, "_find_conflicts", lambda *_: [])
+
+
 CLIENT_FAULTS: list[type[Client]] = [
     NewKeys, SentIsDone, NoSecondSending, RevisionBeforeRows, ResponseIsNewest, KeepsRowsAfterGone,
 ]  # fmt: skip
-SERVICE_FAULTS: list[Callable[[Patch], None]] = [no_epoch, no_keys, lost_change, split_writes, unrecorded_pruning]
+SERVICE_FAULTS: list[Callable[[Patch], None]] = [
+    no_epoch, no_keys, lost_change, split_writes, unrecorded_pruning, late_snapshot, blind_merge,
+]  # fmt: skip

@@ -35,6 +35,7 @@ SELECT_CHANGES = """
     where user_id = $1 and revision > $2 order by revision, entity, entity_id"""
 SELECT_VERSIONS = """
     select 'task' as entity, uid, version from tasks where user_id = $1 and deleted_at is null
+    union all select 'comment', uid, version from comments where user_id = $1 and deleted_at is null
     union all select 'project', uid, version from projects where user_id = $1 and deleted_at is null"""
 
 Backup = dict[str, bytes]  # the rows of one user, by table

@@ -9,12 +9,13 @@ from typing import Any
 import httpx
 
 from tests.support import Person
-from tests.sync.client import OWN_UID, Client, Request, Unreachable, Write
+from tests.sync.client import OWN_UID, Client, Unreachable
+from tests.sync.requests import Request, Write, read_outcomes
 from tests.sync.service import Backup, Service
 
 CLIENTS = 3
 ROUNDS = 8  # of all clients, in which everything must have settled
-MARKED_FIELDS = {"title", "description", "name"}  # each write sets them to its own mark
+MARKED_FIELDS = {"title", "description", "name", "body"}  # each write sets them to its own mark
 EFFECTS = {
     "create": {"created"}, "edit": {"updated"}, "complete": {"completed", "reopened"}, "delete": {"deleted"},
     "restore": {"restored"}, "undo": {"created", "updated", "completed", "reopened", "deleted", "restored"},
@@ -37,6 +38,7 @@ class Ledger:
 
     writes: dict[str, Write] = field(default_factory=dict)
     acknowledged: dict[str, int | None] = field(default_factory=dict)  # by mark, with its last revision
+    conditions: dict[str, Request] = field(default_factory=dict)  # by mark, as it was acknowledged
     repeated: set[str] = field(default_factory=set)  # acknowledged more than once
     timeline: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     used: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
@@ -75,15 +77,15 @@ class World:
         """Records what a client got to know."""
         if request.path.startswith("/changes?since=") and response.status_code == 200:
             self._check_page(int(request.path.split("=")[1].split("&")[0]), response.json())
-        body = response.json() if response.content else {}
-        for mark in request.marks:
-            if response.status_code < 300:
-                revision = response.headers.get("X-Revision") or body.get("version") or body.get("revision")
-                if mark in self.ledger.acknowledged:
-                    self.ledger.repeated.add(mark)
-                self.ledger.acknowledged[mark] = int(revision) if revision else None
-            elif self.ledger.writes[mark].operation == "create" and body["code"] in OWN_UID:
-                self.ledger.acknowledged.setdefault(mark, None)
+        writes = [self.ledger.writes[mark] for mark in request.marks]
+        for write, outcome in zip(writes, read_outcomes(writes, response) if writes else (), strict=True):
+            if outcome is not None and outcome.code is None:
+                if write.mark in self.ledger.acknowledged:
+                    self.ledger.repeated.add(write.mark)
+                self.ledger.acknowledged[write.mark] = outcome.revision
+                self.ledger.conditions[write.mark] = request
+            elif outcome is not None and write.operation == "create" and outcome.code in OWN_UID:
+                self.ledger.acknowledged.setdefault(write.mark, None)
 
     def _check_page(self, since: int, page: Any) -> None:
         revisions = [change["revision"] for change in page["changes"]]
@@ -154,6 +156,7 @@ class World:
         self._check_writes()
         self._check_repetitions()
         self._check_order()
+        self._check_conflicts()
 
     async def check_replica(self, client: Client) -> None:
         """Checks a client that has just pulled everything."""
@@ -161,11 +164,15 @@ class World:
         assert held == await self.service.versions(self.owner), "a client differs from the service"
 
     async def _check_rows(self) -> None:
+        """Checks that all clients have what the lists have, and what a client has that begins now."""
         tasks = (await self.person.get("/tasks?limit=1000")).json()
         projects = (await self.person.get("/projects?archived=all")).json()
         served = {("task", row["uid"]): row for row in tasks} | {("project", row["uid"]): row for row in projects}
+        newest = type(self.clients[0])(self._transport(CLIENTS), lambda: self.day)
+        await newest.sync()
+        assert {key: row for key, row in newest.state.rows.items() if key[0] != "comment"} == served
         for client in self.clients:
-            assert client.state.rows == served, "a client differs from the service"
+            assert client.state.rows == newest.state.rows, "a client differs from the service"
 
     def _check_writes(self) -> None:
         """Checks that each write is done, or reported by the client that accepted it."""
@@ -187,10 +194,20 @@ class World:
                 self._is_effect(write, change) for changes in self.ledger.timeline.values() for change in changes
             )
         changes = self.ledger.timeline.get(revision, [])
-        if write.operation in {"create", "edit"}:
-            wanted = {name: write.fields[name] for name in MARKED_FIELDS if name in write.fields}.items()
-            return any(change["uid"] == write.uid and wanted <= change["data"].items() for change in changes)
+        if write.operation in {"create", "edit"} and write.style != "theirs":
+            texts = self._texts(write)
+            rows = [change["data"] for change in changes if change["uid"] == write.uid]
+            return any(all(row[name] in allowed for name, allowed in texts.items()) for row in rows)
         return bool(changes)
+
+    def _texts(self, write: Write) -> dict[str, set[str]]:
+        """Returns the fields that the write sets, each with its text or that of a later write in the same batch."""
+        marks = self.ledger.conditions[write.mark].marks
+        later = [self.ledger.writes[mark] for mark in marks[marks.index(write.mark) :]]
+        return {
+            name: {other.fields[name] for other in later if other.uid == write.uid and name in other.fields}
+            for name in MARKED_FIELDS & write.fields.keys()
+        }
 
     @staticmethod
     def _is_effect(write: Write, change: dict[str, Any]) -> bool:
@@ -235,5 +252,29 @@ class World:
                 revision = self.ledger.acknowledged.get(mark) or 0
                 own = mark.startswith(f"{client}-") and write.operation in {"create", "edit"}
                 if own and mark not in self.ledger.repeated and revision in self.ledger.timeline:
-                    assert reached < revision, f"out of order: {write}"
+                    assert reached <= revision, f"out of order: {write}"
                     reached = revision
+
+    def _check_conflicts(self) -> None:
+        """Checks that a change made on a condition has overwritten nothing that its user had not seen."""
+        timeline = self.ledger.timeline
+        for mark, request in self.ledger.conditions.items():
+            write, revision = self.ledger.writes[mark], self.ledger.acknowledged[mark]
+            base = request.bases[request.marks.index(mark)]
+            alone = list(self.ledger.acknowledged.values()).count(revision) == 1
+            if write.operation != "edit" or write.style not in {"if_match", "merge"} or not (alone and base):
+                continue
+            if revision not in timeline:
+                continue
+            history = {
+                number: change["data"]
+                for number in sorted(timeline)
+                for change in timeline[number]
+                if change["uid"] == write.uid and number < (revision or 0)
+            }
+            before = history[max(history)]
+            if base in history and write.style == "if_match":
+                assert base == max(history), f"overwrites {before}: {write}"
+            elif base in history:
+                for name in MARKED_FIELDS & write.fields.keys():
+                    assert before[name] == history[base][name], f"overwrites {name} of {before}: {write}"
