@@ -113,6 +113,13 @@ class OperationShape(NamedTuple):
     versioned: bool = True
     needs_body: bool = True
 
+    def examples(self) -> list[Any]:
+        """Returns examples of the arguments."""
+        ids: dict[str, Any] = {f"{noun}_id": 7 for noun in self.target.NOUNS}
+        named = {"tag": "errands"} if self.target is TagTarget else ids
+        extra: Any = self.body.model_config.get("json_schema_extra") or {}
+        return [named | example for example in extra.get("examples", [{}])]
+
 
 # By the operationId of the route with the same effect.
 OPERATION_SHAPES = {
@@ -167,17 +174,19 @@ class Arguments(BaseModel):
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Returns the schema of the fields, with the names of the target among them."""
-        body, target = (
-            deepcopy(handler.resolve_ref_schema(handler(model.__pydantic_core_schema__)))
-            for model in (cls.SHAPE.body, cls.SHAPE.target)
-        )
         schema = handler.resolve_ref_schema(handler(core_schema))
+        body, target = (
+            deepcopy(handler.resolve_ref_schema(each["anyOf"][0] if "anyOf" in each else each))
+            for each in (schema["properties"]["fields"], schema["properties"].get("target", {}))
+        )
+        required_target = target.get("required", [])
         schema.clear()
         schema |= {
             key: value for key, value in body.items() if key not in ("title", "examples", "description", "required")
         }
+        schema["examples"] = cls.SHAPE.examples()
         schema["properties"] = target.get("properties", {}) | body.get("properties", {})
-        if required := [*target.get("required", ()), *(body.get("required", ()) if cls.SHAPE.needs_body else ())]:
+        if required := [*required_target, *(body.get("required", ()) if cls.SHAPE.needs_body else ())]:
             schema["required"] = required
         for bound in {"minProperties", "maxProperties"} & schema.keys():
             schema[bound] += len(cls.SHAPE.target.NOUNS)
@@ -211,6 +220,7 @@ def _operation_model(name: str, shape: OperationShape) -> type[Operation]:
     target: Any = {} if shape.target is Target else {"target": (shape.target, ...)}
     arguments = create_model(f"{words}Arguments", __base__=Arguments, __module__=__name__, fields=(body, ...), **target)
     arguments.SHAPE = shape
+    arguments.model_config = ConfigDict(json_schema_extra={"examples": shape.examples()})  # found there, with nulls
     fields: dict[str, Any] = {"operation": (Literal[name], ...), "arguments": (arguments, ...)}
     if shape.versioned:
         fields["if_match"] = (IfMatchField, None)

@@ -15,6 +15,8 @@ from app.models.types import RequestModel, RowId, Uid, UidTwin, parse_date_or_in
 class TaskComplete(TaskBody):
     """No body toggles; ``completed`` sets."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"completed": True}]})
+
     READ_ONLY: ClassVar[frozenset[str]] = TaskBody.READ_ONLY | {"uid"}
 
     completed: StrictBool

@@ -31,7 +31,8 @@ def _examples(base: type[BaseModel]) -> Iterator[tuple[str, list[Any]]]:
 
 def apply_settings(document: Json, settings: Settings) -> None:
     """Applies the settings that change the contract. Modifies ``document``."""
-    for name in ("TaskCreate", "TaskUpdate", "BulkChange"):
+    in_batch = (f"{verb}TaskArguments" for verb in ("Create", "Put", "Update"))
+    for name in ("TaskCreate", "TaskUpdate", "BulkChange", *in_batch):
         if schema := document["components"]["schemas"].get(name):
             _set_limit(schema["properties"]["description"], settings.description_max)
     if settings.completed_name == "both":
