@@ -78,7 +78,7 @@ class Chat:
         turn = Turn(
             self._database, settings, model, owner, talk.conversation_id, asked.message, messages, still_valid, repeat
         )
-        turn.counted = tokens
+        turn.counted, turn.revision = tokens, talk.revision
         wants = is_yes(asked.message) if asked.confirm is None else asked.confirm
         return StartedTurn(turn, waiting_calls(talk.earlier) if wants else [])
 
@@ -160,7 +160,8 @@ class Chat:
                     if turn.used != turn.counted:
                         await reserve_tokens(session, turn.owner, turn.used - turn.counted, limit=0)
                     if ending.words:
-                        await end_turn(session, turn.owner, turn.conversation_id, ending.words, turn.calls)
+                        stored = await end_turn(session, turn.owner, turn.conversation_id, ending.words, turn.calls)
+                        turn.revision = stored or turn.revision
                 sent = True
         except AppError as error:
             ending.uncertain |= sent and not isinstance(error, Contention)

@@ -59,6 +59,7 @@ class Turn:
     counted: int = 0  # tokens counted in the table for today, including reserved ones
     used: int = 0  # tokens of completed calls of the model
     outcome: ChatOutcome = ChatOutcome.ANSWERED
+    revision: int | None = None  # of the latest message that is stored
     asking: int = 0  # tokens sent with the running call of the model
 
     async def answer(self, confirmed: list[dict[str, Any]]) -> str:

@@ -23,7 +23,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert,
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
-from app.db.compiled import CompiledStatement
+from app.db.compiled import NO_COLUMN, CompiledStatement
 from app.db.distributed_changes import DistributedWrite
 from app.db.joined_changes import REVISION_PARAMETER, JoinedTake, JoinedWrite
 from app.models.changes import Change
@@ -45,8 +45,8 @@ _select_revision = select(USERS.c.revision).where(USERS.c.id == OWNER)
 CURRENT_REVISION: ColumnElement[int] = _select_revision.scalar_subquery()
 # The revision alone, for writes of several statements. Only when something will be written: a revision without a
 # change must not exist.
-TAKE_NEXT_REVISION = CompiledStatement(_take_revision, notifies=True, joined=JoinedTake())
-TAKE_JOINED_REVISION = CompiledStatement(_take_revision, notifies=True)  # for ``join_writes``
+TAKE_NEXT_REVISION = CompiledStatement(_take_revision, notifies=True, joined=JoinedTake(), revision_column=0)
+TAKE_JOINED_REVISION = CompiledStatement(_take_revision, notifies=True, revision_column=0)  # for ``join_writes``
 SELECT_CURRENT_REVISION = CompiledStatement(_select_revision)
 # What the other forms of a write use instead. They begin when the revision is taken, so that CURRENT_REVISION next to
 # NEXT_REVISION is the revision before this one, as it would be without a concurrent write.
@@ -100,4 +100,10 @@ def recorded_write(
         notifies=True,
         alternative=DistributedWrite(write, take=take, **parts),
         joined=JoinedWrite(write, **parts),
+        revision_column=_revision_column(write, columns),
     )
+
+
+def _revision_column(write: Insert | Update | Delete, columns: Sequence[str]) -> int:
+    """Returns the place of the write's revision among ``columns``. A deleted row has that of the write before."""
+    return NO_COLUMN if isinstance(write, Delete) or "version" not in columns else list(columns).index("version")

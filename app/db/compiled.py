@@ -21,6 +21,7 @@ from app.db.results import Result
 
 Processor = Callable[[Any], Any]
 MAX_CACHED = 500
+NO_COLUMN = -1
 
 
 def _encode_json(value: Any) -> str:
@@ -67,7 +68,10 @@ class CompiledStatement:
     Built at import time for statements of a fixed shape: executing one costs no compilation and no cache key.
     """
 
-    __slots__ = ("_arguments", "_defaults", "_make", "_results", "alternative", "joined", "notifies", "sql")
+    __slots__ = (
+        "_arguments", "_defaults", "_make", "_results",
+        "alternative", "joined", "notifies", "revision_column", "sql",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -77,12 +81,16 @@ class CompiledStatement:
         notifies: bool = False,
         alternative: AlternativeForm | None = None,
         joined: AlternativeForm | None = None,
+        revision_column: int | None = None,
     ) -> None:
         """Compiles ``statement``. With ``notifies``, listeners for the owner's changes are notified after the commit.
 
         ``alternative`` runs in its place if the database is distributed, ``joined`` within ``join_writes``.
+        ``revision_column`` is the column with the revision of the write, NO_COLUMN if its rows lack it; None of a
+        statement that is no recorded write.
         """
         self.notifies = notifies
+        self.revision_column = revision_column
         self.alternative = alternative
         self.joined = joined
         compiled = statement.compile(  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from sqlalchemy.sql.base import Executable
 
-from app.db.compiled import CompiledStatement, compile_statement
+from app.db.compiled import NO_COLUMN, CompiledStatement, compile_statement
 from app.db.error_mapping import to_app_error
 from app.db.joined_changes import JoinedChanges
 from app.db.results import Result
@@ -24,6 +24,7 @@ from app.errors import AppError
 log = logging.getLogger(__name__)
 
 ROLLBACK_TIMEOUT = 2.0  # seconds
+UNREAD_REVISION = 0  # the number of a write that is looked up when it is needed
 
 
 class ConnectionSource(Protocol):
@@ -43,16 +44,9 @@ class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
     __slots__ = (
-        "_begin",
-        "_connection",
-        "_database",
-        "_defers_commit",
-        "_notifies",
-        "joined",
-        "owner",
-        "round_trips",
-        "source",
-    )
+        "_begin", "_connection", "_database", "_defers_commit", "_notifies",
+        "joined", "owner", "revision", "round_trips", "source",
+    )  # fmt: skip
 
     def __init__(self, database: ConnectionSource, owner: str, begin: str, *, defers_commit: bool = False) -> None:
         self._begin = begin
@@ -62,6 +56,8 @@ class Session:
         self._notifies = False
         self.joined: JoinedChanges | None = None  # within ``app.db.joined_changes.join_writes``
         self.owner = owner
+        # Of the latest recorded write of this transaction: None before the first, UNREAD_REVISION if its rows lack it.
+        self.revision: int | None = None
         self.round_trips = 0
         self.source = "api"  # or a token's name, mcp, chat, import: recorded in ``changes``
 
@@ -80,7 +76,7 @@ class Session:
             if self.joined is not None and compiled.joined is not None:
                 return await compiled.joined.run(self, values)
             if self._database.distributed and compiled.alternative is not None:
-                return await compiled.alternative.run(self, values)
+                return self._note_revision(compiled, await compiled.alternative.run(self, values))
         if self._connection is None:
             await self._begin_transaction()
         self.round_trips += 1
@@ -91,9 +87,19 @@ class Session:
                 raise app_error from error
             raise
         rows = compiled.rows(records)
-        if rows and len(rows[0]) == 1:
-            return Result([row[0] for row in rows])
-        return Result(rows)
+        result = Result([row[0] for row in rows] if rows and len(rows[0]) == 1 else rows)
+        return result if compiled.revision_column is None else self._note_revision(compiled, result)
+
+    def _note_revision(self, compiled: CompiledStatement, result: Result) -> Result:
+        """Notes the revision of a write. One that hits no row may have taken another than the noted one."""
+        first = result.first()
+        if first is None:
+            self.revision = self.revision and UNREAD_REVISION
+        elif compiled.revision_column == NO_COLUMN:
+            self.revision = UNREAD_REVISION
+        else:
+            self.revision = first if isinstance(first, int) else first[compiled.revision_column]
+        return result
 
     async def _begin_transaction(self) -> None:
         self._connection = await self._database.begin(self._begin)
@@ -116,19 +122,19 @@ class Session:
         """Rolls back the statements of the block, and only these, if it raises, or in any case without ``keep``."""
         if self._connection is None:
             await self._begin_transaction()
-        notifies = self._notifies
+        notifies, revision = self._notifies, self.revision
         await self._control("SAVEPOINT block")
         try:
             yield
         except AppError:
             await self._control("ROLLBACK TO SAVEPOINT block")
-            self._notifies = notifies
+            self._notifies, self.revision = notifies, revision
             raise
         if keep:
             await self._control("RELEASE SAVEPOINT block")
         else:
             await self._control("ROLLBACK TO SAVEPOINT block")
-            self._notifies = notifies
+            self._notifies, self.revision = notifies, revision
 
     async def _control(self, command: str) -> None:
         self.round_trips += 1
@@ -163,6 +169,7 @@ class Session:
     async def rollback(self) -> None:
         """Rolls the transaction back. Raises no Exception: a connection that cannot roll back is closed."""
         connection, self._connection = self._connection, None
+        self.revision = None
         if connection is None:
             return
         self.round_trips += 1

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.json_codec import encode
 
+REVISION_HEADER = "X-Revision"
 ENCODED_SLICE_ROWS = 100  # rows that are encoded without a pause for other requests
 
 
@@ -42,6 +43,11 @@ class ShownOnce(Json):
     ) -> None:
         super().__init__(content, status_code, headers)
         self.instead = instead
+
+
+def revision_header(revision: int | None) -> dict[str, str]:
+    """Returns the header of a write that was not the transaction of its request; None: it wrote nothing."""
+    return {} if revision is None else {REVISION_HEADER: str(revision)}
 
 
 def header(name: str, description: str, type_: str = "string") -> dict[str, Any]:

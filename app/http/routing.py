@@ -30,7 +30,9 @@ from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
 from app.http.etags import AHEAD_KEY
 from app.http.idempotency import IdempotentRequest, begin_idempotent_request
+from app.http.responses import REVISION_HEADER
 from app.jobs.owner_epochs import begin_owner_epoch
+from app.services.changes.revisions import get_written_revision
 from app.services.uids import NamedRow, find_named_row
 
 # Puts a value into the dict by its name, or findings into the list. A coroutine function only where it must wait.
@@ -84,6 +86,8 @@ class DirectRoute(APIRoute):
                 if errors:
                     raise RequestValidationError(errors)
                 response = await _call_with_retries(endpoint, values, request)
+                if unsafe:
+                    await _name_revision(request, response)
                 if IGNORED_FIELDS_KEY in request.scope:
                     response.headers["X-Ignored-Fields"] = _ignored_names(request)
                 if idempotent:
@@ -144,6 +148,14 @@ async def _call_endpoint(endpoint: Endpoint, values: dict[str, Any], request: Re
         # response fails if another request has claimed it since.
         await session.rollback()
         raise
+
+
+async def _name_revision(request: Request, response: Response) -> None:
+    """Sets X-Revision if the request's own transaction wrote anything: to the last revision that it took."""
+    session = request.scope.get("session")
+    if session is None or session.revision is None or REVISION_HEADER in response.headers:
+        return
+    response.headers[REVISION_HEADER] = str(await get_written_revision(session, session.owner))
 
 
 def _plan(dependant: Dependant, body_max: int) -> list[Bind]:

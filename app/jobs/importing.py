@@ -21,6 +21,7 @@ from app.errors import AppError, UnknownTimeZone
 from app.errors.findings import OTHER_SENTENCES
 from app.schemas.transfer import ERRORS_MAX, WARNINGS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
+from app.services.changes.revisions import get_written_revision
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.import_order import sort_into_levels
 from app.services.transfer.import_row import (
@@ -72,6 +73,7 @@ class Import:
         self.warned = 0
         self.warnings: list[dict[str, Any]] = []
         self.revision = 0
+        self.written: int | None = None  # the last revision that a batch took
         self.timezone: str | None = None
 
     async def run(self, pairs: Iterable[EntityItem]) -> None:
@@ -125,6 +127,7 @@ class Import:
                     return
                 if not self._dry_run:
                     await set_timezone(session, self._owner, zone)
+                    await self._note_revision(session)
         except UnknownTimeZone as error:
             self._refuse("settings", item, row_error("timezone", error.detail, error.code))
             return
@@ -163,8 +166,12 @@ class Import:
                 else:
                     chosen.append((item, fields))
             await self._insert(session, entity, self._rows(entity, chosen))
+            await self._note_revision(session)
         await asyncio.to_thread(_pack_items, waiting)
         return waiting
+
+    async def _note_revision(self, session: Session) -> None:
+        self.written = await get_written_revision(session, self._owner) or self.written
 
     def _rows(
         self, entity: str, chosen: list[tuple[ImportRow, ValidRow | RowRefused]]

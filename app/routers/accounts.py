@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response, Security
 
 from app.http.dependencies import Auth, AuthSession, FromClient, LoggedIn, Subject, bearer, limited
 from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, token_pair_response
-from app.http.responses import LOGIN_THROTTLED, Json
+from app.http.responses import LOGIN_THROTTLED, Json, revision_header
 from app.http.routing import SmallBodyRoute
 from app.http.streamed_file import StreamedFile
 from app.models.accounts import AccountRead, AccountUpdate
@@ -35,7 +35,8 @@ async def get_account(subject: Subject, session: AuthSession) -> Response:
 @router.patch("/me", response_model=AccountRead, responses=EMAIL_RESPONSES)
 async def update_account(auth: Auth, identity: LoggedIn, client: FromClient, change: AccountUpdate) -> Response:
     """Changes the fields sent: name, e-mail, time zone. A new e-mail requires `current_password`."""
-    return Json(dict(await profile.update_account(auth, identity.subject, change, client)))
+    written = await profile.update_account(auth, identity.subject, change, client)
+    return Json(dict(written.after), headers=revision_header(written.revision))
 
 
 @router.delete("/me", status_code=204, response_class=Response, responses=LOGIN_THROTTLED)

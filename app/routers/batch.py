@@ -9,7 +9,7 @@ from app.errors import AppError
 from app.http.dependencies import Owner, WriteSession, bearer
 from app.http.etags import expected_versions
 from app.http.problems import problem_from_error
-from app.http.responses import Json, header
+from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.batch import Batch, BatchResult, Operation
 from app.services.batch.operations import Done
@@ -19,12 +19,8 @@ router = APIRouter(
     prefix="/api/{user_id}/batch", tags=["batch"], route_class=DirectRoute, dependencies=[Security(bearer)]
 )
 
-BATCH_RESPONSE: dict[str, Any] = {
-    "headers": header("X-Revision", "The last revision taken, if anything was written.", "integer")
-}
 
-
-@router.post("", response_model=BatchResult, responses={200: BATCH_RESPONSE})
+@router.post("", response_model=BatchResult)
 async def write_batch(request: Request, owner: Owner, session: WriteSession, batch: Batch) -> Response:
     """Runs up to 500 operations, each as its own route would: as one write or none, or with `atomic: false` each alone.
 
@@ -34,8 +30,7 @@ async def write_batch(request: Request, owner: Owner, session: WriteSession, bat
     versions = [_accepted(operation, number) for number, operation in enumerate(batch.operations)]
     outcome = await run_batch(session, owner, batch, versions)
     results = [_result(request, result) for result in outcome.results]
-    headers = {} if outcome.revision is None else {"X-Revision": str(outcome.revision)}
-    return Json({"results": results, "revision": outcome.revision}, headers=headers)
+    return Json({"results": results, "revision": outcome.revision})
 
 
 def _accepted(operation: Operation, number: int) -> list[int] | None:

@@ -13,7 +13,7 @@ from app.assistant.stream import ChatStream, cancel_on_disconnect
 from app.errors import AppError
 from app.http.dependencies import Caller, ConversationId, Owner, ReadSession, WriteSession, bearer, limited
 from app.http.problems import problem_from_error
-from app.http.responses import Json, header
+from app.http.responses import Json, header, revision_header
 from app.http.routing import DirectRoute
 from app.models.conversations import ConversationRead, MessageRead
 from app.observability.request_context import OWN_TIME_KEY
@@ -58,11 +58,11 @@ async def chat(request: Request, owner: Owner, caller: Caller, asked: ChatReques
             return ChatStream(partial(service.answer, begun), named, stack.pop_all())
         request.scope[OWN_TIME_KEY] = time.perf_counter()
         try:
-            return Json(await cancel_on_disconnect(service.answer(begun), request.receive), headers=named)
+            response: Response = Json(await cancel_on_disconnect(service.answer(begun), request.receive))
         except AppError as error:
             response = problem_from_error(error)
-            response.headers.update(named)
-            return response
+        response.headers.update(named | revision_header(begun.turn.revision))
+        return response
 
 
 @router.get("/conversations", response_model=list[ConversationRead])

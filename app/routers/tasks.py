@@ -38,7 +38,7 @@ from app.http.list_responses import (
     wants_total,
 )
 from app.http.paths import item_path
-from app.http.responses import Json, header
+from app.http.responses import Json, revision_header
 from app.http.routing import DirectRoute
 from app.models.task_fields import SubtasksOnCompletion
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate, TrashedTaskRead
@@ -58,9 +58,6 @@ router = APIRouter(
 TASK_CREATED_RESPONSE: dict[str, Any] = {"headers": VERSION_HEADER | location_header("task")}
 TASK_PUT = {"model": TaskRead, "description": "Created.", **TASK_CREATED_RESPONSE}
 PUT_REFUSALS = merge_refusals("The uid is that of a task in the trash; `detail` tells how to restore it.")
-BULK_RESPONSE: dict[str, Any] = {
-    "headers": header("X-Revision", "The revision of the write, if anything was written.", "integer")
-}
 SNOOZE_CONFLICT = {"description": "The task is completed, or has the maximum number of reminders."}
 
 
@@ -229,7 +226,7 @@ async def quick_add_task(request: Request, owner: Owner, session: WriteSession, 
     return Json(done, 201, version_headers(task, Location=item_path(request, task.id)))
 
 
-@router.post("/bulk", response_model=BulkResult, responses={200: BULK_RESPONSE})
+@router.post("/bulk", response_model=BulkResult)
 async def write_tasks(owner: Owner, session: WriteSession, wanted: BulkWrite) -> Response:
     """Applies one action to up to 1,000 tasks, in one write or none. Undoing its revision reverts all of it.
 
@@ -238,7 +235,7 @@ async def write_tasks(owner: Owner, session: WriteSession, wanted: BulkWrite) ->
     Unknown ids are `not_found` and do not affect the others.
     """
     results, revision = await bulk.write_tasks(session, owner, wanted)
-    return Json({"results": results}, headers={} if revision is None else {"X-Revision": str(revision)})
+    return Json({"results": results}, headers=revision_header(revision))
 
 
 @router.post("/{task_id}/snooze", response_model=TaskRead, responses={200: ENTITY_RESPONSE, 409: SNOOZE_CONFLICT})

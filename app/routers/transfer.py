@@ -10,7 +10,7 @@ from app.clock import now
 from app.errors import EXPORT_FORMAT
 from app.http.connection import require_client
 from app.http.dependencies import Owner, bearer, limited
-from app.http.responses import Json, header
+from app.http.responses import Json, header, revision_header
 from app.http.routing import DirectRoute
 from app.http.streamed_file import StreamedFile
 from app.http.uploads import format_of, spool_body
@@ -104,4 +104,4 @@ async def import_tasks(request: Request, owner: Owner, query: Annotated[ImportQu
             database, owner, reader, dry_run=query.dry_run, check=partial(require_client, request), lease=lease
         )
         await job.run(rows)
-    return Json(job.report(name))
+    return Json(job.report(name), headers=revision_header(job.written))

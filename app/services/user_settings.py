@@ -27,7 +27,9 @@ def shift_statement(rows: int) -> CompiledStatement:
     """Returns the UPDATE of the next ``rows`` tasks. It is no edit: ``updated_at`` stays, as when a reminder fires."""
     batch = select(TASKS.c.id).where(*_is_shifted).order_by(TASKS.c.id).limit(rows)
     write = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
-    return recorded_task_write(write.values(version=NEXT_REVISION, remind_at=remind_at()), "updated", columns=["id"])
+    return recorded_task_write(
+        write.values(version=NEXT_REVISION, remind_at=remind_at()), "updated", columns=["version"]
+    )
 
 
 SHIFT_REMINDERS = shift_statement(BATCH_ROWS)

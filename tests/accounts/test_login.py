@@ -156,6 +156,15 @@ async def test_unknown_email_and_wrong_password_take_the_same_time(ann: Visitor,
     pytest.fail(f"they differ by {differences}")
 
 
+async def test_a_new_time_zone_names_the_revision_of_the_reminders_that_it_shifts(ann: Visitor) -> None:
+    path = "/api/auth/me"
+    assert "x-revision" not in (await ann.call("PATCH", path, {"timezone": "Asia/Tokyo"})).headers
+    task = {"title": "x", "due_date": "2090-01-01", "reminders": ["-P1D"]}
+    assert (await ann.call("POST", "/api/me/tasks", task)).headers["x-revision"] == "1"
+    assert (await ann.call("PATCH", path, {"timezone": "Europe/Berlin"})).headers["x-revision"] == "2"
+    assert "x-revision" not in (await ann.call("PATCH", path, {"name": "Ann B."})).headers
+
+
 async def test_an_account_is_changed(ann: Visitor, client: httpx.AsyncClient) -> None:
     changed = await ann.call("PATCH", "/api/auth/me", {"name": "Ann B.", "timezone": "Asia/Tokyo"})
     assert changed.json() == (await ann.get("/api/auth/me")).json()

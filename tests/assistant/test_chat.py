@@ -85,6 +85,18 @@ async def test_the_model_receives_the_users_time_zone(talk: Talking, sql: Any) -
     assert "Pacific/Kiritimati" in alice.model.asked[0]["messages"][0]["content"]
 
 
+async def test_a_chat_names_the_revision_of_its_last_message(talk: Talking) -> None:
+    alice = talk(helpful)
+    for message in ("add buy milk tomorrow", "what is open?"):
+        named = (await alice.send(message)).headers["x-revision"]
+        assert named == (await alice.person.get("/tasks")).headers["x-revision"]
+    alice = talk(in_turn(Says(status=401, body=b"{}")))
+    alice.conversation_id = None
+    failed = await alice.send("hello")
+    assert_problem(failed, 502)
+    assert failed.headers["x-revision"] == (await alice.person.get("/tasks")).headers["x-revision"]
+
+
 async def test_a_streamed_response_equals_the_whole_response(talk: Talking) -> None:
     alice = talk(helpful)
     events = await alice.stream("add buy milk tomorrow")

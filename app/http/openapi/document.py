@@ -20,6 +20,7 @@ from app.http.openapi.texts import API_DESCRIPTION, TAG_DESCRIPTIONS
 from app.http.paths import SNAPSHOT_EXAMPLE
 from app.http.problems import STATUS_TITLES, problem
 from app.http.rate_limits import UNLIMITED_PATHS
+from app.http.responses import REVISION_HEADER
 from app.models.types import MAX_ID, LocationPart
 from app.schemas.webhooks import MESSAGE_EXAMPLE, WebhookMessage
 from app.version import VERSION
@@ -107,6 +108,11 @@ RATE_LIMIT_HEADERS = ("RateLimit-Policy", "RateLimit")
 EXTRA_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After", *RATE_LIMIT_HEADERS), 503: ("Retry-After",)}
 SHARED_HEADERS: Json = {
     "X-Request-ID": {"description": "Names this request, also in the log.", "schema": {"type": "string"}},
+    REVISION_HEADER: {
+        "description": "The revision of the write, the last one if it took several. Absent if nothing changed that "
+        "`/changes` shows, and of a stream.",
+        "schema": {"type": "integer"},
+    },
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
     "RateLimit-Policy": {
         "description": "The limits that this request met: `q` requests in `w` seconds.",
@@ -194,14 +200,17 @@ def _restore_integers(node: Any) -> None:
 def _operation(path: str, method: str, operation: Json) -> Json:
     """Completes the security and the responses of one operation."""
     done = dict(operation)
-    if "{user_id}" in path and method in UNSAFE_METHODS:
+    writes = "{user_id}" in path and method in UNSAFE_METHODS
+    if writes:
         done["parameters"] = [*done.get("parameters", []), IDEMPOTENCY_KEY]
     if "parameters" in done:
         done["parameters"] = [_parameter(parameter) for parameter in done["parameters"]]
     # Below a user's path open only where the route declares so, elsewhere closed only where it does.
     done.setdefault("security", [{BEARER_SCHEME_NAME: []}] if "{user_id}" in path else [])
     declared: Json = {**{str(status): {} for status in _expected(path, method, done)}, **done["responses"]}
-    done["responses"] = {status: _response(path, status, declared[status]) for status in sorted(declared)}
+    done["responses"] = {
+        status: _response(path, status, declared[status], writes=writes) for status in sorted(declared)
+    }
     return done
 
 
@@ -244,10 +253,11 @@ def _expected(path: str, method: str, operation: Json) -> set[int]:
     return statuses
 
 
-def _response(path: str, status: str, declared: Json) -> Json:
+def _response(path: str, status: str, declared: Json, *, writes: bool) -> Json:
     """Adds the shared headers to a declared response; errors become problems, or a reference to the shared one."""
     if not status.isdecimal() or int(status) < 400:
-        shared = _header_references("X-Request-ID", *(() if path in UNLIMITED_PATHS else RATE_LIMIT_HEADERS))
+        names = ("X-Request-ID", *(() if path in UNLIMITED_PATHS else RATE_LIMIT_HEADERS))
+        shared = _header_references(*names, *((REVISION_HEADER,) if writes else ()))
         return {**declared, "headers": {**shared, **declared.get("headers", {})}}
     automatic = status == "422" and "HTTPValidationError" in str(declared.get("content"))
     if int(status) in SHARED_FAILURES and (not declared or automatic):

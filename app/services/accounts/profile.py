@@ -21,6 +21,7 @@ from app.services.accounts.email_changes import DELETE_EMAIL_CHANGE, request_ema
 from app.services.accounts.login import VerifiedAccount, confirm_password, require_unchanged
 from app.services.accounts.mailed_tokens import DELETE_MAILED_TOKENS, INSERT_RESET
 from app.services.accounts.sessions import SELECT_PROFILE, IssuedTokens, start_session
+from app.services.changes.revisions import get_written_revision
 from app.services.user_settings import set_timezone
 
 log = logging.getLogger("app.security")
@@ -46,6 +47,19 @@ SET_EMAIL = CompiledStatement(
 )
 BECOME_AUTH = CompiledStatement(text(f"set local role {AUTH_ROLE}"))
 FIND_ACCOUNT_ID = CompiledStatement(text("select user_id, email from accounts where email_key = :email_key"))
+
+
+class WrittenAccount(NamedTuple):
+    """An account before and after a write; ``token`` confirms a new e-mail, which may be another account's.
+
+    ``revision`` is that of the tasks whose reminders a new time zone shifts.
+    """
+
+    before: Any
+    after: Any
+    token: str | None
+    is_taken: bool
+    revision: int | None
 
 
 async def register(auth: AuthContext, account: AccountCreate, client: Client) -> IssuedTokens | None:
@@ -108,7 +122,7 @@ async def get_account(session: Session, owner: str) -> Any:
     return row
 
 
-async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, client: Client) -> Any:
+async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, client: Client) -> WrittenAccount:
     """Writes the fields that were sent, in one transaction. A new e-mail needs the password.
 
     With ``REGISTRATION=mail`` the new e-mail is confirmed first. Raises AccountNotFound, EmailTaken, WrongPassword,
@@ -116,7 +130,7 @@ async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, c
     """
     sent: dict[str, Any] = {name: None if value is MISSING else value for name, value in _all_fields(change).items()}
     if sent["email"] is None:
-        return (await _write_account(auth, owner, sent, None)).after
+        return await _write_account(auth, owner, sent, None)
     verified = await confirm_password(auth, owner, sent["current_password"], client)
     if auth.settings.registration == "mail":
         auth.mailer.check()
@@ -129,26 +143,18 @@ async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, c
     elif fold_email(written.after.email) != fold_email(written.before.email):
         log.warning("email_changed", extra={"user_id": owner})
         auth.mailer.post(written.before.email, *mail_texts.email_changed(written.after.email))
-    return written.after
-
-
-class WrittenAccount(NamedTuple):
-    """An account before and after a write; ``token`` confirms a new e-mail, which may be another account's."""
-
-    before: Any
-    after: Any
-    token: str | None
-    is_taken: bool
+    return written
 
 
 @retry_on_contention
 async def _write_account(
     auth: AuthContext, owner: str, sent: dict[str, Any], verified: VerifiedAccount | None
 ) -> WrittenAccount:
-    token, is_taken = None, False
+    token, is_taken, revision = None, False, None
     async with _account_transaction(auth, owner, sent["timezone"]) as session:
         if sent["timezone"] is not None:  # the user's row is locked before the account's
             await set_timezone(session, owner, sent["timezone"])
+            revision = await get_written_revision(session, owner)
             await session.exec(BECOME_AUTH)
         before = await get_account(session, owner)
         if verified is not None:
@@ -165,7 +171,7 @@ async def _write_account(
                 await session.exec(SET_EMAIL, {"owner": owner, "email": sent["email"], "email_key": email_key})
                 await session.exec(DELETE_MAILED_TOKENS if is_new else DELETE_EMAIL_CHANGE, {"owner": owner})
         after = await get_account(session, owner)
-    return WrittenAccount(before, after, token, is_taken)
+    return WrittenAccount(before, after, token, is_taken, revision)
 
 
 def _account_transaction(auth: AuthContext, owner: str, timezone: str | None) -> Session:

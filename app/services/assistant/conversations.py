@@ -64,7 +64,7 @@ def _insert_message(revision: Any) -> CompiledStatement:
         entity="message",
         action="created",
         returning=list(MESSAGES.c),
-        columns=list(MessageRead.model_fields),
+        columns=["id", "version"],
         revision=revision,
     )
 
@@ -91,11 +91,15 @@ SELECT_CONVERSATIONS = CompiledStatement(
 
 
 class StartedConversation(NamedTuple):
-    """A conversation after the user's message. ``earlier`` holds the messages before it, oldest first."""
+    """A conversation after the user's message. ``earlier`` holds the messages before it, oldest first.
+
+    ``revision`` is that of the message.
+    """
 
     conversation_id: int
     earlier: list[Any]
     timezone: str
+    revision: int
 
 
 def chat_source(conversation_id: int) -> str:
@@ -112,24 +116,24 @@ async def begin_turn(
     if conversation_id is None:
         title = " ".join(message.split())[:CONVERSATION_TITLE_MAX]
         conversation_id = (await session.exec(INSERT_CONVERSATION, {"owner": owner, "title": title})).one()
-        await session.exec(INSERT_FIRST_MESSAGE, {**params, "conversation_id": conversation_id})
+        stored = (await session.exec(INSERT_FIRST_MESSAGE, {**params, "conversation_id": conversation_id})).one()
     else:
         stored = (await session.exec(INSERT_MESSAGE, {**params, "conversation_id": conversation_id})).first()
         if stored is None:
             raise ConversationNotFound
         earlier = await _last_messages(session, owner, conversation_id, before=stored.id, limit=history)
-    return StartedConversation(conversation_id, earlier, await get_timezone(session, owner))
+    return StartedConversation(conversation_id, earlier, await get_timezone(session, owner), stored.version)
 
 
 async def end_turn(
     session: Session, owner: str, conversation_id: int, content: str, tool_calls: list[dict[str, Any]]
-) -> None:
-    """Stores the assistant's message, unless the conversation has been deleted since the turn began."""
+) -> int | None:
+    """Stores the assistant's message and returns its revision; None if the conversation has since been deleted."""
     params = {"owner": owner, "conversation_id": conversation_id, "role": "assistant", "content": content}
-    if (
-        await session.exec(FIND_CONVERSATION, {"owner": owner, "conversation_id": conversation_id})
-    ).first() is not None:
-        await session.exec(INSERT_MESSAGE, {**params, "tool_calls": tool_calls})
+    if (await session.exec(FIND_CONVERSATION, {"owner": owner, "conversation_id": conversation_id})).first() is None:
+        return None
+    stored = (await session.exec(INSERT_MESSAGE, {**params, "tool_calls": tool_calls})).one()
+    return int(stored.version)
 
 
 async def list_conversations(session: Session, owner: str, *, before: int | None, limit: int) -> list[Any]:

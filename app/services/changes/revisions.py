@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, func, select
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.db.epoch import EPOCH_GAP
-from app.db.session import Session
+from app.db.session import UNREAD_REVISION, Session
 from app.errors import ChangesGone
 from app.models.users import USERS
 
@@ -54,6 +54,13 @@ async def get_revision_range(session: Session, owner: str) -> RevisionRange:
         initial = await get_initial_revision(session, owner)
         return RevisionRange(initial, initial)
     return RevisionRange(*row)
+
+
+async def get_written_revision(session: Session, owner: str) -> int | None:
+    """Returns the revision of the latest write of this transaction; None if it wrote nothing."""
+    if session.revision == UNREAD_REVISION:
+        session.revision = (await get_revision_range(session, owner)).current
+    return session.revision
 
 
 async def get_initial_revision(session: Session, owner: str) -> int:

@@ -50,7 +50,7 @@ def _write_tags(tags: Any) -> CompiledStatement:
     batch = select(TASKS.c.id).where(*HAS_OLD_TAG).order_by(TASKS.c.id).limit(TAGGED_BATCH)
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id.in_(batch))
     statement = statement.values(tags=tags, version=NEXT_REVISION, updated_at=TASK_WRITTEN_AT)
-    return recorded_task_write(statement, "updated", columns=["id"])
+    return recorded_task_write(statement, "updated", columns=["version"])
 
 
 _without = func.array_remove(TASKS.c.tags, OLD_TAG, type_=ARRAY(Text()))

@@ -46,7 +46,7 @@ def _insert_statement(name: str, *, revision: Any = NEXT_REVISION, columns: Sequ
         entity=entity.name,
         action=IMPORT_ACTION,
         returning=kept_columns(table),
-        columns=columns or ["id", entity.import_key],
+        columns=columns or ["id", entity.import_key, "version"],
         revision=revision,
     )
 
@@ -136,7 +136,7 @@ async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[di
     made = (await session.exec(INSERT_ROWS[name], {"owner": owner, "rows": text})).all()
     if not made:
         raise Conflict
-    return {source: number for number, source in made}
+    return {source: number for number, source, _ in made}
 
 
 async def insert_task(session: Session, owner: str, row: dict[str, Any], *, revision_taken: bool) -> Any:
