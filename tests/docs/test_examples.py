@@ -88,7 +88,7 @@ class Shaky(BaseHTTPRequestHandler):
         elif times > 2 or (second and times == 1):
             self.answer(503, "")
         else:
-            row = {"id": int(second), "title": "b" if second else "a"}
+            row = {"id": int(second), "uid": str(second), "title": "b" if second else "a"}
             change = {"entity": "task", "entity_id": row["id"], "action": "snapshot", "data": row}
             cursor = None if second else "2"
             page = {"changes": [change], "next": 2, "cursor": cursor, "has_more": not second}
