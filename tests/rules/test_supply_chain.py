@@ -117,3 +117,14 @@ def test_javascript_tools_are_pinned_and_not_shipped() -> None:
     for name, version in package["devDependencies"].items():
         assert lock[f"node_modules/{name}"]["version"] == version
     assert [name for name, entry in lock.items() if "integrity" not in entry or "resolved" in entry] == []
+
+
+@pytest.mark.parametrize("name", [path.parent.name for path in ROOT.glob("examples/*/package-lock.json")])
+def test_the_packages_of_an_example_are_pinned(name: str) -> None:
+    package = json.loads((ROOT / "examples" / name / "package.json").read_text())
+    lock = json.loads((ROOT / "examples" / name / "package-lock.json").read_text())["packages"]
+    root = lock.pop("")
+    for kind in ("dependencies", "devDependencies"):
+        assert root[kind] == package[kind]
+        assert {each: lock[f"node_modules/{each}"]["version"] for each in package[kind]} == package[kind]
+    assert [each for each, entry in lock.items() if "integrity" not in entry or "resolved" in entry] == []
