@@ -23,7 +23,7 @@ from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert,
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
-from app.db.compiled import NO_COLUMN, CompiledStatement
+from app.db.compiled import NO_COLUMN, SAME_REVISION, CompiledStatement
 from app.db.distributed_changes import DistributedWrite
 from app.db.joined_changes import REVISION_PARAMETER, JoinedTake, JoinedWrite
 from app.models.changes import Change
@@ -100,10 +100,12 @@ def recorded_write(
         notifies=True,
         alternative=DistributedWrite(write, take=take, **parts),
         joined=JoinedWrite(write, **parts),
-        revision_column=_revision_column(write, columns),
+        revision_column=_revision_column(write, columns, joins=revision is CURRENT_REVISION),
     )
 
 
-def _revision_column(write: Insert | Update | Delete, columns: Sequence[str]) -> int:
+def _revision_column(write: Insert | Update | Delete, columns: Sequence[str], *, joins: bool) -> int:
     """Returns the place of the write's revision among ``columns``. A deleted row has that of the write before."""
-    return NO_COLUMN if isinstance(write, Delete) or "version" not in columns else list(columns).index("version")
+    if "version" in columns and not isinstance(write, Delete):
+        return list(columns).index("version")
+    return SAME_REVISION if joins else NO_COLUMN

@@ -21,7 +21,7 @@ from app.db.results import Result
 
 Processor = Callable[[Any], Any]
 MAX_CACHED = 500
-NO_COLUMN = -1
+NO_COLUMN, SAME_REVISION = -1, -2
 
 
 def _encode_json(value: Any) -> str:
@@ -86,8 +86,8 @@ class CompiledStatement:
         """Compiles ``statement``. With ``notifies``, listeners for the owner's changes are notified after the commit.
 
         ``alternative`` runs in its place if the database is distributed, ``joined`` within ``join_writes``.
-        ``revision_column`` is the column with the revision of the write, NO_COLUMN if its rows lack it; None of a
-        statement that is no recorded write.
+        ``revision_column`` is the column with the revision of the write, NO_COLUMN if its rows lack it, SAME_REVISION
+        if they lack that of the write which the statement joins; None of a statement that is no recorded write.
         """
         self.notifies = notifies
         self.revision_column = revision_column

@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from sqlalchemy.sql.base import Executable
 
-from app.db.compiled import NO_COLUMN, CompiledStatement, compile_statement
+from app.db.compiled import SAME_REVISION, CompiledStatement, compile_statement
 from app.db.error_mapping import to_app_error
 from app.db.joined_changes import JoinedChanges
 from app.db.results import Result
@@ -92,13 +92,15 @@ class Session:
 
     def _note_revision(self, compiled: CompiledStatement, result: Result) -> Result:
         """Notes the revision of a write. One that hits no row may have taken another than the noted one."""
-        first = result.first()
+        first, column = result.first(), compiled.revision_column
+        if column == SAME_REVISION and (self.revision is not None or first is None):
+            return result
         if first is None:
             self.revision = self.revision and UNREAD_REVISION
-        elif compiled.revision_column == NO_COLUMN:
+        elif column is None or column < 0:
             self.revision = UNREAD_REVISION
         else:
-            self.revision = first if isinstance(first, int) else first[compiled.revision_column]
+            self.revision = first if isinstance(first, int) else first[column]
         return result
 
     async def _begin_transaction(self) -> None:

@@ -40,6 +40,7 @@ BUDGET = {
     ("POST", "/tasks", '{"title": "x", "due_date": "2026-12-01T09:00"}'): 4,  # a local time needs the user's zone
     ("PATCH", "/tasks/{id}", '{"title": "x"}'): 3,
     ("PUT", "/tasks/{id}", '{"due_date": "2026-12-01"}'): 3,
+    ("PATCH", "/tasks/{id}", '{"project_id": null}'): 5,
     ("PATCH", "/tasks/{id}/complete", None): 3,
     # Setting takes the owner's lock first, so that the change can state whether the task was open before.
     ("PATCH", "/tasks/{id}/complete", '{"completed": true}'): 4,
