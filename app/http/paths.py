@@ -52,7 +52,7 @@ def row_path(request: Request, entity: str, ids: tuple[int, ...]) -> str:
     return path_of(request, f"/api/{owner}{ROW_PATHS[entity].format(*ids)}")
 
 
-SNAPSHOT_EXAMPLE = "/api/me/changes?snapshot=true"  # for the document
+SNAPSHOT_EXAMPLE = "/api/{user_id}/changes?snapshot=true"  # for the document
 
 
 def snapshot_path(request: Request) -> str:

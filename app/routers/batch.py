@@ -4,14 +4,16 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter, Request, Response, Security
+from fastapi.exceptions import RequestValidationError
 
-from app.errors import AppError
+from app.errors import AppError, NoEntityTag
+from app.errors.findings import locate_errors
 from app.http.dependencies import Owner, WriteSession, bearer
 from app.http.etags import expected_versions
-from app.http.problems import problem_from_error
+from app.http.problems import problem_from_error, problem_from_validation
 from app.http.responses import Json
 from app.http.routing import DirectRoute
-from app.schemas.batch import Batch, BatchResult, Operation
+from app.schemas.batch import Batch, BatchResult, InvalidOperation, Operation
 from app.services.batch.operations import Done
 from app.services.batch.runs import run_batch
 
@@ -27,20 +29,40 @@ async def write_batch(request: Request, owner: Owner, session: WriteSession, bat
     Atomic, all share one revision, so that one undo reverts them, and the refusal of one is the response: its `errors`
     name the operation. `if_match` is about the version before the batch.
     """
-    versions = [_accepted(operation, number) for number, operation in enumerate(batch.operations)]
-    outcome = await run_batch(session, owner, batch, versions)
+    versions: list[list[int] | None] = []
+    invalid: dict[int, Exception] = {}
+    for number, operation in enumerate(batch.operations):
+        accepted = None
+        try:
+            accepted = _accepted_versions(operation, number)
+        except (RequestValidationError, NoEntityTag) as error:
+            if batch.atomic:
+                raise
+            invalid[number] = error
+        versions.append(accepted)
+    outcome = await run_batch(session, owner, batch, versions, invalid)
     results = [_result(request, result) for result in outcome.results]
     return Json({"results": results, "revision": outcome.revision})
 
 
-def _accepted(operation: Operation, number: int) -> list[int] | None:
+def _accepted_versions(operation: Operation | InvalidOperation, number: int) -> list[int] | None:
+    """Returns what ``if_match`` accepts. Raises NoEntityTag; RequestValidationError for an InvalidOperation."""
+    place = ("body", "operations", number)
+    if isinstance(operation, InvalidOperation):
+        sent = {"body": {"operations": {number: operation.sent}}}
+        found = locate_errors(operation.error, operation.sent)
+        raise RequestValidationError([{**each, "loc": (*place, *each["loc"]), "sent": sent} for each in found])
     wanted: int | str | None = getattr(operation, "if_match", None)
-    loc = ("body", "operations", number, "if_match")
+    loc = (*place, "if_match")
     return [wanted] if isinstance(wanted, int) else expected_versions(wanted, loc=loc)
 
 
-def _result(request: Request, result: Done | AppError) -> dict[str, Any]:
+def _result(request: Request, result: Done | Exception) -> dict[str, Any]:
     if isinstance(result, Done):
         return {"status": result.status, "body": result.body, "problem": None}
-    refusal = problem_from_error(result, request)
+    if isinstance(result, RequestValidationError):
+        refusal = problem_from_validation(result)
+    else:
+        assert isinstance(result, AppError)
+        refusal = problem_from_error(result, request)
     return {"status": refusal.status_code, "body": None, "problem": msgspec.Raw(refusal.body)}

@@ -15,6 +15,10 @@ from pydantic import (
     GetJsonSchemaHandler,
     StrictBool,
     StrictStr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
     model_validator,
 )
@@ -227,6 +231,23 @@ def _operation_model(name: str, shape: OperationShape) -> type[Operation]:
     return create_model(f"{words}Operation", __base__=Operation, __module__=__name__, **fields)
 
 
+class InvalidOperation(NamedTuple):
+    """An operation of a batch that is not atomic, as it was ``sent``, and why it is not acceptable."""
+
+    error: ValidationError
+    sent: Any
+
+
+def _keep_invalid(sent: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Returns an InvalidOperation if the batch is not atomic: else the whole of it is refused."""
+    try:
+        return handler(sent)
+    except ValidationError as error:
+        if info.data.get("atomic", True):
+            raise
+        return InvalidOperation(error, sent)
+
+
 def _require_known(operation: Any) -> Any:
     """Raises the error of an operation without a name that is known, which a union would not locate."""
     if not isinstance(operation, dict):
@@ -243,12 +264,13 @@ else:
         Union[tuple(_operation_model(*each) for each in OPERATION_SHAPES.items())],  # noqa: UP007
         Discriminator("operation"),
         BeforeValidator(_require_known),
+        WrapValidator(_keep_invalid),
     ]
 BATCH_EXAMPLE: Any = {
     "operations": [
         {"operation": "create_project", "arguments": {"uid": "garden", "name": "Garden"}},
-        {"operation": "create_task", "arguments": {"title": "Plant tulips", "project_uid": "garden"}},
-        {"operation": "complete_task", "arguments": {"task_id": 7, "completed": True}, "if_match": 41},
+        {"operation": "create_task", "arguments": {"uid": "tulips", "title": "Plant tulips", "project_uid": "garden"}},
+        {"operation": "update_task", "arguments": {"task_id": "uid:tulips", "priority": "high"}},
     ]
 }
 
@@ -258,10 +280,10 @@ class Batch(RequestModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [BATCH_EXAMPLE]})
 
-    operations: Annotated[list[AnyOperation], Field(min_length=1, max_length=OPERATIONS_MAX)]
     atomic: StrictBool = Field(
         True, description="true: all of them or none, as one write with one revision. false: each on its own."
     )
+    operations: Annotated[list[AnyOperation], Field(min_length=1, max_length=OPERATIONS_MAX)]
     dry_run: StrictBool = Field(False, description="Only say what would happen.")
 
 

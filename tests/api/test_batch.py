@@ -38,11 +38,11 @@ def operation(what: str, condition: Any = None, /, **arguments: Any) -> Row:
     return {"operation": what, "arguments": arguments, **({} if condition is None else {"if_match": condition})}
 
 
-async def send(person: Person, *operations: Row, headers: Any = None, **options: Any) -> httpx.Response:
+async def send(person: Person, *operations: Any, headers: Any = None, **options: Any) -> httpx.Response:
     return await person.post("/batch", {"operations": list(operations), **options}, headers=headers)
 
 
-async def run(person: Person, *operations: Row, **options: Any) -> Row:
+async def run(person: Person, *operations: Any, **options: Any) -> Row:
     answer = await send(person, *operations, **options)
     assert answer.status_code == 200, answer.text
     body: Row = answer.json()
@@ -293,6 +293,30 @@ async def test_operations_apart_succeed_or_fail_alone(alice: Person) -> None:
         ["deleted"],
         ["created"],
     ]
+
+
+async def test_invalid_operations_do_not_keep_the_others_from_running(alice: Person) -> None:
+    done = await run(
+        alice,
+        operation("create_task", uid="a", title=""),
+        operation("create_task", uid="b", title="b"),
+        operation("update_task", "7", task_uid="b", title="x"),
+        operation("no_such_operation"),
+        operation("update_task", task_uid="b", title="renamed", colour="red"),
+        1,
+        operation("update_task", task_uid="b", title="renamed"),
+        atomic=False,
+    )
+    assert [result["status"] for result in done["results"]] == [422, 201, 422, 422, 422, 422, 200]
+    places = [result["problem"]["errors"][0]["loc"] for result in done["results"] if result["problem"]]
+    assert places == [
+        ["body", "operations", 0, "arguments", "title"],
+        ["body", "operations", 2, "if_match"],
+        ["body", "operations", 3, "operation"],
+        ["body", "operations", 4, "arguments", "colour"],
+        ["body", "operations", 5],
+    ]
+    assert await alice.titles() == ["renamed"]
 
 
 # ---- for the whole

@@ -85,6 +85,8 @@ async def write_and_hold(person: Person, name: str) -> Held:
     for path in ("/tasks", "/tasks/trash", "/tags", comments, view):
         link = (await person.get(f"{path}?limit=1")).headers["link"]
         pages.append(re.search(r'<([^>]+)>; rel="next"', link)[1])  # type: ignore[index]
+    snapshot = "/changes?snapshot=true&limit=1"
+    pages.append(f"/api/me{snapshot}&cursor={(await person.get(snapshot)).json()['cursor']}")
     listed = await person.get("/tasks?limit=1000")
     held = {task["id"]: task for task in listed.json()}
     feed = urlsplit(calendar["url"])
@@ -221,7 +223,18 @@ TOKENS: dict[tuple[str, str], Check] = {
     ("path", "revision"): check_undo,
     **{
         ("path", f"{noun}_id"): check_ids
-        for noun in ("task", "comment", "project", "view", "webhook", "feed", "token", "session", "conversation")
+        for noun in (
+            "task",
+            "comment",
+            "project",
+            "view",
+            "webhook",
+            "feed",
+            "token",
+            "session",
+            "conversation",
+            "channel",
+        )
     },
 }
 # They say what to look for, and nothing about what the client has seen.
@@ -230,9 +243,9 @@ NO_TOKENS = {
     *(
         ("query", name)
         for name in (
-            "archived", "count", "days", "dry_run", "due_after", "due_before", "format", "kind", "limit", "offset",
-            "order", "overdue", "parent_id", "parent_uid", "priority", "project_id", "project_uid", "search",
-            "series_id", "series_uid", "sort", "status", "tag", "tasks", "to", "to_uid",
+            "archived", "completed", "count", "days", "dry_run", "due_after", "due_before", "format", "kind", "limit",
+            "offset", "order", "overdue", "parent_id", "parent_uid", "priority", "project_id", "project_uid", "search",
+            "series_id", "series_uid", "snapshot", "sort", "status", "tag", "tasks", "to", "to_uid",
         )
     ),
 }  # fmt: skip
@@ -245,7 +258,14 @@ HEADERS = {
          "X-Total-Count", "Idempotent-Replayed")
     ),
 }  # fmt: skip
-FIELDS = {"next": "since", "next_cursor": "cursor", "revision": "since", "version": "if-match", "etag": "if-match"}
+FIELDS = {
+    "next": "since",
+    "cursor": "cursor",
+    "next_cursor": "cursor",
+    "revision": "since",
+    "version": "if-match",
+    "etag": "if-match",
+}
 TOKEN_LIKE = re.compile(r"cursor|^next|revision|version|etag|sync|epoch|since_")
 
 

@@ -7,6 +7,10 @@ import asyncpg
 from app.db.connection_options import ConnectOptions
 from tests.support import Person
 
+WAITS = """
+    select exists (select from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock' and pg_backend_pid() = any(pg_blocking_pids(pid)))"""
+
 
 async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: ConnectOptions) -> None:
     """The service locks the user's row, then the task's; another program locks them in the reverse order."""
@@ -16,7 +20,8 @@ async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: Conn
         async with other.transaction():
             await other.execute("select 1 from tasks where user_id = $1 for update", alice.subject)
             request = asyncio.create_task(alice.patch(f"/tasks/{task['id']}", {"title": "b"}))
-            await asyncio.sleep(0.2)  # the service waits for the task now, and will check for a deadlock first
+            while not await other.fetchval(WAITS):  # then it checks for a deadlock first
+                await asyncio.sleep(0.02)
             await other.execute("select 1 from users where id = $1 for update", alice.subject)
         answer = await request
     finally:

@@ -45,7 +45,7 @@ class Request(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a write: refused with ``code``, or done, with the revision and the row where they are known."""
+    """The outcome of a write: refused with ``code``, or done, with the revision and the row where they are known."""
 
     code: str | None = None
     revision: int | None = None

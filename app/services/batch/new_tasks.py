@@ -1,7 +1,7 @@
 """New tasks of a batch that follow each other: checked one by one, and inserted by one statement."""
 
 from app.db.session import Session
-from app.errors import AppError, locate_error
+from app.errors import locate_error
 from app.models.tasks import TaskCreate
 from app.services.batch.operations import Done
 from app.services.tasks.creation import insert_tasks, place_new_task, prepare_task
@@ -29,7 +29,7 @@ class NewTasks:
         values, more = await prepare_task(self._session, self._owner, task, self._places[named])
         self._prepared[values["uid"]] = values, more
 
-    async def insert(self, *, first: int) -> list[Done | AppError]:
+    async def insert(self, *, first: int) -> list[Done]:
         """Inserts them; the operation with the number ``first`` creates the first one. Raises UidTaken, UidInTrash."""
         prepared, self._prepared, self._places = self._prepared, {}, {}
         if not prepared:

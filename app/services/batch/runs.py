@@ -1,6 +1,6 @@
 """Batches: many writes in one transaction. Atomic, they are one write; else each takes a revision of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, func, or_, select
@@ -32,16 +32,19 @@ SELECT_VERSIONS = {entity: _select_versions(entity) for entity in UID_TABLES}
 
 
 class BatchOutcome(NamedTuple):
-    """The response or the refusal of each operation, in their order, and the last revision that was taken."""
+    """The response or the error of each operation, in their order, and the last revision that was taken."""
 
-    results: list[Done | AppError]
+    results: list[Done | Exception]
     revision: int | None
 
 
-async def run_batch(session: Session, owner: str, batch: Batch, versions: Versions) -> BatchOutcome:
+async def run_batch(
+    session: Session, owner: str, batch: Batch, versions: Versions, invalid: Mapping[int, Exception]
+) -> BatchOutcome:
     """Runs the operations. ``versions`` are those that each of them accepts of its row, before the batch.
 
-    If it is atomic, raises the error of the first operation that fails, with its place in ``loc``.
+    If it is atomic, raises the error of the first operation that fails, with its place in ``loc``. Else those in
+    ``invalid``, by number, are not run, and have these errors as results.
     """
     async with session.savepoint(keep=not batch.dry_run):
         await lock_or_create_owner(session, owner)
@@ -51,7 +54,7 @@ async def run_batch(session: Session, owner: str, batch: Batch, versions: Versio
                 results = await _run_together(session, owner, batch.operations, versions, stale)
             return BatchOutcome(results, joined.revision)
         before = await get_revision(session, owner)
-        results = await _run_apart(session, owner, batch.operations, versions, stale)
+        results = await _run_apart(session, owner, batch.operations, versions, {**stale, **invalid})
         after = await get_revision(session, owner)
         return BatchOutcome(results, after if after > before else None)
 
@@ -86,10 +89,10 @@ async def _find_stale(
 
 
 async def _run_together(
-    session: Session, owner: str, operations: list[Operation], versions: Versions, stale: dict[int, AppError]
-) -> list[Done | AppError]:
+    session: Session, owner: str, operations: list[Operation], versions: Versions, stale: Mapping[int, AppError]
+) -> list[Done | Exception]:
     """Runs them as one write; new tasks that follow each other are inserted by one statement."""
-    results: list[Done | AppError] = []
+    results: list[Done | Exception] = []
     tasks = NewTasks(session, owner)
     for number, operation in enumerate(operations):
         creates = operation.operation == "create_task"
@@ -109,14 +112,16 @@ async def _run_together(
 
 
 async def _run_apart(
-    session: Session, owner: str, operations: list[Operation], versions: Versions, stale: dict[int, AppError]
-) -> list[Done | AppError]:
+    session: Session, owner: str, operations: list[Operation], versions: Versions, refused: Mapping[int, Exception]
+) -> list[Done | Exception]:
     """Runs them one after the other; one that is refused leaves nothing behind, and the others stay."""
-    results: list[Done | AppError] = []
+    results: list[Done | Exception] = []
     for number, operation in enumerate(operations):
+        if number in refused:
+            error = refused[number]
+            results.append(locate_error(error, number) if isinstance(error, AppError) else error)
+            continue
         try:
-            if number in stale:
-                raise stale[number]
             async with session.savepoint():
                 results.append(await _run_one(session, owner, operation, accepted=versions[number]))
         except AppError as error:
