@@ -259,13 +259,9 @@ HEADERS = {
     ),
 }  # fmt: skip
 FIELDS = {
-    "next": "since",
-    "cursor": "cursor",
-    "next_cursor": "cursor",
-    "revision": "since",
-    "version": "if-match",
-    "etag": "if-match",
-}
+    "next": "since", "cursor": "cursor", "next_cursor": "cursor", "revision": "since",
+    "version": "if-match", "etag": "if-match", "base_version": "if-match",  # in bodies: tests/api/test_merge.py
+}  # fmt: skip
 TOKEN_LIKE = re.compile(r"cursor|^next|revision|version|etag|sync|epoch|since_")
 
 

@@ -20,7 +20,7 @@ async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: Conn
         async with other.transaction():
             await other.execute("select 1 from tasks where user_id = $1 for update", alice.subject)
             request = asyncio.create_task(alice.patch(f"/tasks/{task['id']}", {"title": "b"}))
-            while not await other.fetchval(WAITS):  # then it checks for a deadlock first
+            while not await other.fetchval(WAITS):  # noqa: ASYNC110 - of the database; it checks for a deadlock first
                 await asyncio.sleep(0.02)
             await other.execute("select 1 from users where id = $1 for update", alice.subject)
         answer = await request
