@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -25,11 +27,12 @@ from app.db.embedded import embedded_postgres
 from tests.databases import Databases
 from tests.support import SECRET
 from tests.sync.client import Client, Unreachable
+from tests.sync.faults import ALL_FAULTS, put_in
 from tests.sync.requests import Write
 from tests.sync.service import Service, serving
 from tests.sync.world import CLIENTS, World
 
-FEWEST_STEPS, MOST_STEPS = 8, 20
+FEWEST_STEPS, MOST_STEPS = 6, 18
 # How often each is drawn, and the choices of its three parameters.
 WEIGHTS: dict[str, tuple[int, list[Any], list[Any]]] = {
     "idle": (1, [""], [""]),  # the first one: needless steps of a run that fails become this
@@ -43,7 +46,7 @@ WEIGHTS: dict[str, tuple[int, list[Any], list[Any]]] = {
     "undo": (1, [""], [""]),
     "push": (6, ["", "", "request lost", "answer lost"], ["", "", "crashes"]),
     "batch": (5, ["", "", "request lost", "answer lost"], [True, False]),  # atomic
-    "pull": (4, [100, 2, 1], ["all", "a page", "crashes", "answer lost"]),
+    "pull": (4, [100, 2, 1], ["all", "a page", "a page", "crashes", "answer lost"]),
     "sync": (4, [100, 3, 1], [""]),  # rows in a page
     "together": (1, [""], [""]),
     "crash": (1, [""], [""]),
@@ -68,8 +71,10 @@ FIRST_STEPS = [
     Step("create", 0, 0, "post", "project"),
     Step("create", 0, 0, "put", "parent"),
     Step("create", 0, 0, "put", "recurring"),
+    Step("batch", 0, 3, "", True),
     Step("sync", 0, 0, 100, ""),
     Step("sync", 1, 0, 100, ""),
+    Step("pull", 2, 0, 1, "a page"),  # it has begun to load
 ]
 STEPS = {
     name: [Step(name, *choice) for choice in product(range(CLIENTS), range(5), *choices)]
@@ -237,6 +242,7 @@ def explore(
         derandomize=start is None,
         database=None,
         deadline=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink) if shrinks else (Phase.generate,),
     )
@@ -249,31 +255,46 @@ def explore(
     return played
 
 
+@contextmanager
+def served(runner: asyncio.Runner) -> Iterator[Service]:
+    """Starts a server and the service, in ``runner``'s loop."""
+    with tempfile.TemporaryDirectory(prefix="todo-") as folder:
+        server = embedded_postgres(Settings(_env_file=None, data_dir=Path(folder)))
+        options = runner.run(server.__aenter__())
+        for statement in ("alter system set fsync = off", "select pg_reload_conf()"):
+            runner.run(Databases(options).execute(statement))
+        runner.run(migrations.upgrade(options))
+        service = serving(options, Settings(_env_file=None, jwt_secret=SECRET, access_log=False, worker="off"))
+        try:
+            yield runner.run(service.__aenter__())
+        finally:
+            runner.run(service.__aexit__(None, None, None))
+            runner.run(server.__aexit__(None, None, None))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sync.explore", description=__doc__)
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--fault", choices=sorted(ALL_FAULTS), help="put this fault in, and succeed if it is found")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="todo-") as folder, asyncio.Runner() as runner:
-        embedded = embedded_postgres(Settings(_env_file=None, data_dir=Path(folder)))
-        options = runner.run(embedded.__aenter__())
-        for statement in ("alter system set fsync = off", "select pg_reload_conf()"):
-            runner.run(Databases(options).execute(statement))
-        runner.run(migrations.upgrade(options))
-        configured = Settings(_env_file=None, jwt_secret=SECRET, access_log=False, pool_size=5, worker="off")
-        served = serving(options, configured)
-        service = runner.run(served.__aenter__())
+    with asyncio.Runner() as runner, served(runner) as service, pytest.MonkeyPatch.context() as patch:
+        client = put_in(ALL_FAULTS[arguments.fault], patch) if arguments.fault else Client
         began = time.monotonic()
         try:
-            played = explore(runner, service, runs=arguments.runs, start=arguments.seed)
-        finally:
-            runner.run(served.__aexit__(None, None, None))
-            runner.run(embedded.__aexit__(None, None, None))
+            played = explore(runner, service, runs=arguments.runs, start=arguments.seed, client=client)
+        except AssertionError as error:
+            if not arguments.fault:
+                raise
+            sys.stdout.write(f"found: {error}\n")
+            return 0
+    steps = ", ".join(f"{name} {times:,}" for name, times in sorted(played.items()))
     took = time.monotonic() - began
-    steps = ", ".join(f"{name} {times}" for name, times in sorted(played.items()))
-    sys.stdout.write(f"{arguments.runs} runs, seed {arguments.seed}, {played.total()} steps in {took:.0f} s: {steps}\n")
-    return 0
+    sys.stdout.write(
+        f"{arguments.runs:,} runs, seed {arguments.seed}, {played.total():,} steps, {took:.0f} s: {steps}\n"
+    )
+    return 1 if arguments.fault else 0
 
 
 if __name__ == "__main__":

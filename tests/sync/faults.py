@@ -123,9 +123,22 @@ def blind_merge(patch: Patch) -> None:
     patch.setattr(merge, "_find_conflicts", lambda *_: [])
 
 
-CLIENT_FAULTS: list[type[Client]] = [
-    NewKeys, SentIsDone, NoSecondSending, RevisionBeforeRows, ResponseIsNewest, KeepsRowsAfterGone,
+Fault = type[Client] | Callable[[Patch], None]
+# Those that are found within seconds are tests; ``python -m tests.sync.explore --fault`` plays any of them.
+QUICK_FAULTS: list[Fault] = [
+    NewKeys, SentIsDone, NoSecondSending, KeepsRowsAfterGone, no_epoch, no_keys, lost_change, late_snapshot,
 ]  # fmt: skip
-SERVICE_FAULTS: list[Callable[[Patch], None]] = [
-    no_epoch, no_keys, lost_change, split_writes, unrecorded_pruning, late_snapshot, blind_merge,
-]  # fmt: skip
+ALL_FAULTS: dict[str, Fault] = {
+    fault.__name__: fault
+    for fault in (
+        *QUICK_FAULTS, RevisionBeforeRows, ResponseIsNewest, split_writes, unrecorded_pruning, blind_merge,
+    )
+}  # fmt: skip
+
+
+def put_in(fault: Fault, patch: Patch) -> type[Client]:
+    """Puts ``fault`` into the service, or returns the client that has it."""
+    if isinstance(fault, type):
+        return fault
+    fault(patch)
+    return Client

@@ -67,14 +67,14 @@ class Service:
                 await self.connection.copy_to_table(table, source=BytesIO(rows), columns=columns, format="binary")
         await self.age(owner, days)
 
+    async def mark_as_restored(self) -> None:
+        """Does what ``todo restore --replace`` does before it replaces the tables."""
+        async with self.connection.transaction():
+            await self.connection.execute(mark_as_restored(replaced=True))
+
     async def begin_epoch(self, *, by_command: bool) -> None:
-        """Does what ``todo epoch new`` does, or what ``todo restore`` does besides replacing the tables."""
-        if by_command:
-            await begin_epoch(self.options)
-        else:
-            async with self.connection.transaction():
-                await self.connection.execute(mark_as_restored(replaced=True))
-            await ensure_epoch(self.options)
+        """Does what ``todo epoch new`` does, or what follows a restore."""
+        await (begin_epoch if by_command else ensure_epoch)(self.options)
 
     async def age(self, owner: str, days: float) -> None:
         """Makes what decides about retention ``days`` older."""

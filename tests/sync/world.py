@@ -1,6 +1,8 @@
 """Three clients of one user, and a ledger that knows everything: what was asked, acknowledged, written and lost."""
 
+import asyncio
 import json
+import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
@@ -56,6 +58,7 @@ class World:
         self.failing: dict[int, tuple[int, str]] = {}  # after how many requests a client's network fails, and how
         self.clients = [client(self._transport(number), lambda: self.day) for number in range(CLIENTS)]
         self.point = Point({}, {}, 0, 0.0)
+        self.next_epoch = 0  # seconds since 1970
 
     def _transport(self, number: int) -> Any:
         async def send(request: Request) -> httpx.Response:
@@ -118,14 +121,19 @@ class World:
         """Puts the service back to the last backup. ``unnoticed``: a client that is ahead asks before any write."""
         await self.audit()
         ahead = [client for client in self.clients if (client.state.since or 0) > self.point.read_to]
+        # Epochs are as far apart as the seconds in which they begin, and no two restores come within one.
+        await asyncio.sleep(max(0.0, self.next_epoch - time.time()))
+        unnoticed = how == "unnoticed" and ahead and max(self.point.read_to, self.ledger.read_to) < 10**15
+        if how == "restore":
+            await self.service.mark_as_restored()
         await self.service.put_back(self.owner, self.point.rows, days=self.day - self.point.day)
         self.ledger.timeline = dict(self.point.timeline)
-        # An owner's epoch begins once a minute at most, and the days of a run take no time.
-        if how == "unnoticed" and ahead and self.point.read_to < 10**15 and self.ledger.read_to < 10**15:
+        if unnoticed:  # an owner's epoch begins once a minute at most, and the days of a run take no time
             self.failing.clear()
             await ahead[0].pull(limit=100, pages=1)
+            self.next_epoch = int(time.time()) + 1
         else:
-            await self.service.begin_epoch(by_command=how == "command")
+            await self.service.begin_epoch(by_command=how != "restore")
         reached = await self.service.revision(self.owner)
         assert reached > max(self.ledger.used, default=0), "numbers go on below those of before"
         self.ledger.read_to = reached
@@ -250,7 +258,9 @@ class World:
             reached = 0
             for mark, write in self.ledger.writes.items():
                 revision = self.ledger.acknowledged.get(mark) or 0
-                own = mark.startswith(f"{client}-") and write.operation in {"create", "edit"}
+                own = (
+                    mark.startswith(f"{client}-") and write.operation in {"create", "edit"} and write.style != "theirs"
+                )
                 if own and mark not in self.ledger.repeated and revision in self.ledger.timeline:
                     assert reached <= revision, f"out of order: {write}"
                     reached = revision
