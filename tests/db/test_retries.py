@@ -9,7 +9,7 @@ from tests.support import Person
 
 WAITS = """
     select exists (select from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock' and pg_backend_pid() = any(pg_blocking_pids(pid)))"""
+    where datname = current_database() and pg_backend_pid() = any(pg_blocking_pids(pid)))"""
 
 
 async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: ConnectOptions) -> None:
