@@ -104,16 +104,7 @@ export async function* follow(call, since = null, signal) {
 export async function batch(call, operations, key = crypto.randomUUID()) {
   const headers = { "content-type": "application/json", "idempotency-key": key };
   const body = JSON.stringify({ atomic: false, operations });
-  const response = await call("/batch", { method: "POST", headers, body });
-  if (response.status !== 422) return json(response);
-  const problem = await response.json(); // about arguments, before anything was done: the others are sent again
-  const isNamed = operations.map((_, at) =>
-    problem.errors?.some(({ loc }) => loc[1] === "operations" && loc[2] === at),
-  );
-  if (!isNamed.includes(true)) throw Object.assign(new Error(problem.detail), { status: 422 });
-  const rest = operations.filter((_, at) => !isNamed[at]);
-  const { results, revision } = rest.length ? await batch(call, rest, `${key}-rest`) : { results: [], revision: null };
-  return { results: isNamed.map((refused) => (refused ? { status: 422, problem } : results.shift())), revision };
+  return json(await call("/batch", { method: "POST", headers, body }));
 }
 
 // Calls onChange(tasks, revision) with all tasks by uid, now and after each write.
