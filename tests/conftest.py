@@ -34,6 +34,7 @@ recorded = Recorded()
 # The slowest files start first, so that all processes end at about the same time; files that mostly wait alternate with
 # files that compute.
 FIRST = [
+    "tests/sync/test_explore.py",
     "tests/faults/test_worst_values.py",
     "tests/http/test_protocol.py",
     "tests/live/test_event_stream.py",

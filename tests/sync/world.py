@@ -276,11 +276,12 @@ class World:
                 continue
             if revision not in timeline:
                 continue
+            together = {self.ledger.acknowledged.get(other) for other in request.marks}  # if_match is of before them
             history = {
                 number: change["data"]
                 for number in sorted(timeline)
                 for change in timeline[number]
-                if change["uid"] == write.uid and number < (revision or 0)
+                if change["uid"] == write.uid and number < (revision or 0) and number not in together
             }
             before = history[max(history)]
             if base in history and write.style == "if_match":
