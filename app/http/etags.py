@@ -3,11 +3,10 @@
 import hashlib
 import re
 
-from pydantic import MISSING
 from starlette.requests import Request
 
 from app.errors import Invalid, NoEntityTag
-from app.models.types import MAX_ID, MergedUpdate
+from app.models.types import MAX_ID
 from app.services.uids import PutCondition
 from app.version import VERSION
 
@@ -48,12 +47,11 @@ def expected_versions(if_match: str | None, *, loc: tuple[str | int, ...] = ("he
     return [number for tag in found if (number := _read_number(tag)) is not None]
 
 
-def put_condition(if_match: str | None, if_none_match: str | None, change: MergedUpdate) -> PutCondition:
-    """Returns what a PUT may do; with a base_version it only changes. Raises Invalid for If-None-Match except *."""
+def put_condition(if_match: str | None, if_none_match: str | None) -> PutCondition:
+    """Returns what a PUT may do. Raises Invalid for If-None-Match except *."""
     if if_none_match is not None and if_none_match.strip() != "*":
         raise Invalid("Of a PUT, If-None-Match is *: only create.", loc=("header", "If-None-Match"))
-    known = if_match is not None or change.base_version is not MISSING
-    return PutCondition(may_create=not known, may_change=if_none_match is None)
+    return PutCondition(may_create=if_match is None, may_change=if_none_match is None)
 
 
 def is_unchanged(if_none_match: str | None, etag: str) -> bool:

@@ -102,7 +102,7 @@ async def put_project(
     `uid:` with a uid that no project has creates it, which needs a `name`. With `If-None-Match: *` it only creates,
     with `If-Match` it only changes: else 412.
     """
-    condition = put_condition(if_match, if_none_match, change)
+    condition = put_condition(if_match, if_none_match)
     versions = expected_versions(if_match)
     project, created = await projects.put_project(
         session, owner, project_id, change, versions=versions, condition=condition

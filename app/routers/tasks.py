@@ -145,7 +145,7 @@ async def put_task(
     `uid:` with a uid that no task has creates it, which needs a `title`. With `If-None-Match: *` it only creates, with
     `If-Match` it only changes: else 412.
     """
-    condition = put_condition(if_match, if_none_match, change)
+    condition = put_condition(if_match, if_none_match)
     versions = expected_versions(if_match)
     task, created = await create_update.put_task(
         session, owner, task_id, change, versions=versions, condition=condition

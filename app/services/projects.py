@@ -147,7 +147,7 @@ async def put_project(
 
     Raises what ``create_project``, ``update_project`` and ``find_put_target`` raise, and FieldNeeded without a name.
     """
-    project_id = await find_put_target(session, owner, "project", target, condition)
+    project_id = await find_put_target(session, owner, "project", target, change, condition)
     if project_id is not None:
         if not condition.may_change:
             await get_project(session, owner, project_id)

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple, TypeVar, cast
 
+from pydantic import MISSING
 from sqlalchemy import Text, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -21,7 +22,7 @@ from app.errors import (
 from app.models.comments import COMMENTS
 from app.models.projects import PROJECTS
 from app.models.tasks import TASKS
-from app.models.types import RequestModel
+from app.models.types import MergedUpdate, RequestModel
 from app.models.views import VIEWS
 from app.services.users import lock_or_create_owner
 
@@ -110,18 +111,19 @@ def _is_sent(body: RequestModel, name: str) -> bool:
 
 
 async def find_put_target(
-    session: Session, owner: str, entity: str, target: int | str, condition: PutCondition
+    session: Session, owner: str, entity: str, target: int | str, change: MergedUpdate, condition: PutCondition
 ) -> int | None:
     """Returns the id of the row that a PUT changes; None if it creates one, which locks the owner.
 
-    Raises UidInTrash and DoesNotExist. The caller finds out whether an id is one of a row, and may be changed.
+    Raises UidInTrash; DoesNotExist where ``condition`` or a base_version, which only a row has, allow only a change.
+    The caller finds out whether an id is one of a row, and may be changed.
     """
     if isinstance(target, int):
         return target
     await lock_or_create_owner(session, owner)  # of two concurrent requests one creates it, the other changes it
     found = await find_by_uid(session, owner, entity, target)
     if found is None:
-        if not condition.may_create:
+        if not condition.may_create or change.base_version is not MISSING:
             raise DoesNotExist
         return None
     if found.deleted_at is not None:

@@ -51,10 +51,10 @@ async def run_batch(
         stale = await _find_stale(session, owner, batch.operations, versions)
         if batch.atomic:
             async with join_writes(session, TAKE_JOINED_REVISION) as joined:
-                results = await _run_together(session, owner, batch.operations, versions, stale)
+                results = await _run_together(session, owner, batch.operations, stale)
             return BatchOutcome(results, joined.revision)
         before = await get_revision(session, owner)
-        results = await _run_apart(session, owner, batch.operations, versions, {**stale, **invalid})
+        results = await _run_apart(session, owner, batch.operations, {**stale, **invalid})
         after = await get_revision(session, owner)
         return BatchOutcome(results, after if after > before else None)
 
@@ -89,7 +89,7 @@ async def _find_stale(
 
 
 async def _run_together(
-    session: Session, owner: str, operations: list[Operation], versions: Versions, stale: Mapping[int, AppError]
+    session: Session, owner: str, operations: list[Operation], stale: Mapping[int, AppError]
 ) -> list[Done | Exception]:
     """Runs them as one write; new tasks that follow each other are inserted by one statement."""
     results: list[Done | Exception] = []
@@ -105,14 +105,14 @@ async def _run_together(
             if creates:
                 await tasks.add(fields)
             else:
-                results.append(await _run_one(session, owner, operation, accepted=versions[number]))
+                results.append(await _run_one(session, owner, operation))
         except AppError as error:
             raise locate_error(error, number) from None
     return results + await tasks.insert(first=len(results))
 
 
 async def _run_apart(
-    session: Session, owner: str, operations: list[Operation], versions: Versions, refused: Mapping[int, Exception]
+    session: Session, owner: str, operations: list[Operation], refused: Mapping[int, Exception]
 ) -> list[Done | Exception]:
     """Runs them one after the other; one that is refused leaves nothing behind, and the others stay."""
     results: list[Done | Exception] = []
@@ -123,7 +123,7 @@ async def _run_apart(
             continue
         try:
             async with session.savepoint():
-                results.append(await _run_one(session, owner, operation, accepted=versions[number]))
+                results.append(await _run_one(session, owner, operation))
         except AppError as error:
             if error.kind not in FINAL_KINDS:
                 raise
@@ -131,8 +131,8 @@ async def _run_apart(
     return results
 
 
-async def _run_one(session: Session, owner: str, operation: Operation, *, accepted: list[int] | None) -> Done:
+async def _run_one(session: Session, owner: str, operation: Operation) -> Done:
     arguments = operation.arguments
-    may_create = accepted is None  # with If-Match a PUT only changes
+    may_create = getattr(operation, "if_match", None) is None  # with If-Match, also *, a PUT only changes
     call = OperationCall(session, owner, arguments.target, arguments.fields, may_create)
     return await OPERATION_RUNS[operation.operation](call)

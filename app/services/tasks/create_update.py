@@ -117,7 +117,7 @@ async def put_task(
 
     Raises what ``create_task``, ``update_task`` and ``find_put_target`` raise, and FieldNeeded without a title.
     """
-    task_id = await find_put_target(session, owner, "task", target, condition)
+    task_id = await find_put_target(session, owner, "task", target, change, condition)
     if task_id is not None:
         if not condition.may_change:
             await get_task(session, owner, task_id)
