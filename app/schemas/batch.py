@@ -283,7 +283,8 @@ class Batch(RequestModel):
     atomic: StrictBool = Field(
         True, description="true: all of them or none, as one write with one revision. false: each on its own."
     )
-    operations: Annotated[list[AnyOperation], Field(min_length=1, max_length=OPERATIONS_MAX)]
+    # Only the first operation that is malformed is named: 500 times 200 unknown names took 1 s.
+    operations: Annotated[list[AnyOperation], Field(min_length=1, max_length=OPERATIONS_MAX, fail_fast=True)]
     dry_run: StrictBool = Field(False, description="Only say what would happen.")
 
 

@@ -438,6 +438,14 @@ async def test_a_malformed_batch_is_refused_whole(alice: Person, sql: Any, body:
     assert await alice.titles() == []
 
 
+async def test_only_the_first_malformed_operation_is_named(alice: Person) -> None:
+    unknown = {f"{number:x}": 0 for number in range(190)}
+    operations = [operation("create_task", title="x", **unknown) for _ in range(OPERATIONS_MAX)]
+    problem = assert_problem(await send(alice, *operations), 422, "validation_error")
+    assert {tuple(error["loc"][:3]) for error in problem["errors"]} == {("body", "operations", 0)}
+    assert " 189 more errors." in problem["detail"]
+
+
 async def test_a_batch_of_two_megabytes_is_too_large(alice: Person) -> None:
     operations = [operation("create_task", title="x", description="y" * 4_000) for _ in range(OPERATIONS_MAX)]
     assert_problem(await send(alice, *operations), 413, "body_too_large")
