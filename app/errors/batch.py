@@ -1,10 +1,17 @@
 """Errors of batches."""
 
-from app.errors.kinds import AppError, Invalid
+from app.errors.kinds import AppError, ErrorKind, Invalid
 
 
 class WriteTooLarge(Invalid):
     code, message = "write_too_large", "All in all this would write more than 10,000 rows: send it in parts."
+
+
+class BatchTooSlow(AppError):
+    """A batch of which the operations take too long together. Another time they may not."""
+
+    kind, code = ErrorKind.TOO_LARGE, "batch_too_slow"
+    message = "All in all this takes more than 20 seconds, and nothing was written: send it in parts."
 
 
 class DeletesOwnRow(Invalid):

@@ -262,6 +262,21 @@ async def test_a_batch_that_writes_too_many_rows_is_refused(
     assert await everything(sql, alice) == before
 
 
+@pytest.mark.parametrize("options", [{}, {"atomic": False}, {"dry_run": True}])
+async def test_a_batch_that_takes_too_long_is_refused_whole(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, sql: Any, options: Row
+) -> None:
+    before = await everything(sql, alice)
+    moments = iter([0.0, 1.0, 19.0, 20.0])
+    monkeypatch.setattr("app.services.batch.runs.monotonic", lambda: next(moments))
+    creates = [operation("create_view", name=f"v{number}", parameters={}) for number in range(3)]
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    assert_problem(await send(alice, *creates, headers=key, **options), 413, "batch_too_slow")
+    assert await everything(sql, alice) == before
+    monkeypatch.undo()
+    assert (await send(alice, *creates, headers=key, **options)).status_code == 200
+
+
 async def test_a_batch_that_changes_nothing_takes_no_revision(alice: Person) -> None:
     task = await alice.add("t")
     answer = await send(alice, operation("write_tasks", ids=[task["id"]], action="reopen"))
@@ -321,6 +336,20 @@ async def test_invalid_operations_do_not_keep_the_others_from_running(alice: Per
         ["body", "operations", 5],
     ]
     assert await alice.titles() == ["renamed"]
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_a_version_from_before_a_restore_refuses_the_whole(alice: Person, atomic: bool) -> None:
+    task = await alice.add("old")
+    operations = [
+        operation("create_task", title="new"),
+        operation("update_task", task_id=task["id"], title="x", base_version=task["version"] + 10**9),
+    ]
+    answer = await send(alice, *operations, atomic=atomic)
+    problem = assert_problem(answer, 410, "changes_gone")
+    assert problem["errors"][0]["loc"] == ["body", "operations", 1]
+    assert await alice.titles() == ["old"]
+    assert (await alice.add("later"))["version"] > task["version"] + 10**9  # the user is in a new epoch
 
 
 # ---- for the whole

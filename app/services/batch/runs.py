@@ -1,6 +1,7 @@
 """Batches: many writes in one transaction. Atomic, they are one write; else each takes a revision of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from time import monotonic
 from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, func, or_, select
@@ -10,13 +11,15 @@ from app.db.changes import OWNER, TAKE_JOINED_REVISION
 from app.db.compiled import CompiledStatement
 from app.db.joined_changes import join_writes
 from app.db.session import Session
-from app.errors import FINAL_KINDS, AppError, DoesNotExist, VersionConflict, locate_error
+from app.errors import FINAL_KINDS, AppError, BatchTooSlow, ChangesGone, DoesNotExist, VersionConflict, locate_error
 from app.schemas.batch import Batch, Operation
 from app.services.batch.new_tasks import NewTasks
 from app.services.batch.operations import ABSENT_ERRORS, OPERATION_RUNS, Done, OperationCall
 from app.services.uids import UID_TABLES
 from app.services.users import get_revision, lock_or_create_owner
 
+# 500 usual operations take 1 s, and 500 that rename a tag of 100,000 tasks would keep the owner locked for 3 hours.
+BATCH_SECONDS_MAX = 20
 PUT_OPERATIONS = {"put_task", "put_project"}
 Versions = Sequence[list[int] | None]
 
@@ -44,7 +47,8 @@ async def run_batch(
     """Runs the operations. ``versions`` are those that each of them accepts of its row, before the batch.
 
     If it is atomic, raises the error of the first operation that fails, with its place in ``loc``. Else those in
-    ``invalid``, by number, are not run, and have these errors as results.
+    ``invalid``, by number, are not run, and have these errors as results. Raises BatchTooSlow, and the error of an
+    operation that says nothing about it alone: the database is not available, or was restored.
     """
     async with session.savepoint(keep=not batch.dry_run):
         await lock_or_create_owner(session, owner)
@@ -94,7 +98,7 @@ async def _run_together(
     """Runs them as one write; new tasks that follow each other are inserted by one statement."""
     results: list[Done | Exception] = []
     tasks = NewTasks(session, owner)
-    for number, operation in enumerate(operations):
+    for number, operation in _number_in_time(operations):
         creates = operation.operation == "create_task"
         fields = operation.arguments.fields
         try:
@@ -107,7 +111,8 @@ async def _run_together(
             else:
                 results.append(await _run_one(session, owner, operation))
         except AppError as error:
-            raise locate_error(error, number) from None
+            locate_error(error, number)
+            raise
     return results + await tasks.insert(first=len(results))
 
 
@@ -116,7 +121,7 @@ async def _run_apart(
 ) -> list[Done | Exception]:
     """Runs them one after the other; one that is refused leaves nothing behind, and the others stay."""
     results: list[Done | Exception] = []
-    for number, operation in enumerate(operations):
+    for number, operation in _number_in_time(operations):
         if number in refused:
             error = refused[number]
             results.append(locate_error(error, number) if isinstance(error, AppError) else error)
@@ -125,10 +130,20 @@ async def _run_apart(
             async with session.savepoint():
                 results.append(await _run_one(session, owner, operation))
         except AppError as error:
-            if error.kind not in FINAL_KINDS:
+            locate_error(error, number)
+            if error.kind not in FINAL_KINDS or (isinstance(error, ChangesGone) and error.ahead):
                 raise
-            results.append(locate_error(error, number))
+            results.append(error)
     return results
+
+
+def _number_in_time(operations: list[Operation]) -> Iterator[tuple[int, Operation]]:
+    """Yields each with its number. Raises BatchTooSlow before one that would begin after BATCH_SECONDS_MAX."""
+    ends_at = monotonic() + BATCH_SECONDS_MAX
+    for number, operation in enumerate(operations):
+        if monotonic() >= ends_at:
+            raise BatchTooSlow
+        yield number, operation
 
 
 async def _run_one(session: Session, owner: str, operation: Operation) -> Done:
