@@ -475,6 +475,16 @@ async def test_only_the_first_malformed_operation_is_named(alice: Person) -> Non
     assert " 189 more errors." in problem["detail"]
 
 
+async def test_a_batch_with_too_many_errors_is_refused_whole(alice: Person) -> None:
+    good = operation("create_task", title="good")
+    bad = operation("write_tasks", uids=[1] * 450, action="complete")
+    done = await run(alice, good, *[bad] * 4, atomic=False)
+    assert [result["status"] for result in done["results"]] == [201, 422, 422, 422, 422]
+    problem = assert_problem(await send(alice, good, *[bad] * 400, atomic=False), 422, "validation_error")
+    assert {tuple(error["loc"][:3]) for error in problem["errors"]} == {("body", "operations", 5)}
+    assert await alice.titles() == ["good"]
+
+
 async def test_a_batch_of_two_megabytes_is_too_large(alice: Person) -> None:
     operations = [operation("create_task", title="x", description="y" * 4_000) for _ in range(OPERATIONS_MAX)]
     assert_problem(await send(alice, *operations), 413, "body_too_large")
