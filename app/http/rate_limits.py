@@ -24,6 +24,9 @@ from app.services.rate_limits.quota import Quota, SharedCounter
 MINUTE_SECONDS, HOUR_SECONDS = 60, 3600
 # Keys for each limit; 50,000 take about 10 MB. The least recently used key is dropped first, and regains a whole quota.
 REMEMBERED_KEYS = 50_000
+# Within a batch an operation costs a quarter of a request or less. A client that was offline must not meet a 429: with
+# the default quota it may send 11,750 at once.
+OPERATIONS_PER_REQUEST = 10
 UNLIMITED_PATHS = frozenset({"/health", "/ready", "/metrics"})  # monitoring must work under any load
 QUOTA_SETTINGS = {
     "default": "RATE_LIMIT_PER_MINUTE",
@@ -33,6 +36,7 @@ QUOTA_SETTINGS = {
     "export": "RATE_LIMIT_EXPORT_PER_HOUR",
 }
 LIMIT_HEADERS_KEY = "limits"  # in the scope of a request: the RateLimit headers of its response
+COUNTED_OPERATIONS_KEY = "counted_operations"
 
 RequestScope = MutableMapping[str, Any]
 cached_network_of = lru_cache(4096)(network_of)
@@ -51,11 +55,11 @@ class Limiter:
         self._policy = quota.policy
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
-    def consume(self, scope: RequestScope, key: str) -> None:
-        """Counts a request and records the quota for its response. Raises RateLimited."""
+    def consume(self, scope: RequestScope, key: str, requests: int = 1) -> None:
+        """Counts a request, or several, and records the quota for the response. Raises RateLimited."""
         full_at, now = self._full_at, self._clock()
         left = full_at.get(key, 0.0) - now
-        left = (left if left > 0 else 0.0) + self._step
+        left = (left if left > 0 else 0.0) + self._step * requests
         admitted = left <= self.quota.seconds + 1e-6
         if admitted:
             full_at[key] = now + left
@@ -105,6 +109,17 @@ class Limits:
         """Counts a request with a valid token. Raises RateLimited."""
         if self.subjects is not None:
             self.subjects.consume(scope, subject)
+
+    def consume_operations(self, scope: RequestScope, subject: str, operations: int) -> None:
+        """Counts a batch, which has been counted as one request, as one for each OPERATIONS_PER_REQUEST begun.
+
+        At most as the whole quota. Raises RateLimited.
+        """
+        more = (operations - 1) // OPERATIONS_PER_REQUEST
+        if self.subjects is not None and more and COUNTED_OPERATIONS_KEY not in scope:
+            scope[COUNTED_OPERATIONS_KEY] = True  # also if the transaction is repeated
+            scope.pop(LIMIT_HEADERS_KEY)  # those of the one request
+            self.subjects.consume(scope, subject, min(more, self.subjects.quota.amount - 1))
 
     def consume_address(self, scope: RequestScope) -> None:
         """Counts a request without a valid token, once, by IP address. Raises RateLimited."""

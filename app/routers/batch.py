@@ -11,6 +11,7 @@ from app.errors.findings import locate_errors
 from app.http.dependencies import Owner, WriteSession, bearer
 from app.http.etags import expected_versions
 from app.http.problems import problem_from_error, problem_from_validation
+from app.http.rate_limits import Limits
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.schemas.batch import Batch, BatchResult, InvalidOperation, Operation
@@ -29,6 +30,8 @@ async def write_batch(request: Request, owner: Owner, session: WriteSession, bat
     Atomic, all share one revision, so that one undo reverts them, and the refusal of one is the response: its `errors`
     name the operation. `if_match` is about the version before the batch.
     """
+    limits: Limits = request.app.state.limits
+    limits.consume_operations(request.scope, owner, len(batch.operations))
     versions: list[list[int] | None] = []
     invalid: dict[int, Exception] = {}
     for number, operation in enumerate(batch.operations):

@@ -168,6 +168,27 @@ async def test_a_user_has_one_quota_for_all_routes(http: httpx.AsyncClient, alic
     assert (await http.get("/docs")).status_code == 200
 
 
+async def test_a_batch_counts_by_its_operations(http: httpx.AsyncClient, alice: Person, bob: Person) -> None:
+    alice, bob = Person(http, alice.subject), Person(http, bob.subject)
+
+    async def send(person: Person, operations: int) -> httpx.Response:
+        create = {"operation": "create_task", "arguments": {"title": "x"}}
+        return await person.post("/batch", {"operations": [create] * operations})
+
+    for operations, left in ((1, 7), (10, 6), (11, 4), (20, 2)):
+        answer = await send(alice, operations)
+        assert answer.status_code == 200
+        assert answer.headers["ratelimit"] == f'"default";r={left};t={round((8 - left) * 7.5)}'
+            200,
+            f'"default";r={left};t={round((8 - left) * 7.5)}',
+        )
+        assert answer.headers["ratelimit-policy"] == '"default";q=8;w=60'
+    assert_limited(await send(alice, 21), "default")
+    assert len(await alice.titles()) == 42
+    assert (await send(bob, 500)).headers["ratelimit"] == '"default";r=0;t=60'
+    assert_limited(await send(bob, 1), "default")
+
+
 async def test_requests_without_a_valid_token_count_for_the_ip_address(http: httpx.AsyncClient, alice: Person) -> None:
     alice = Person(http, alice.subject)
     forged = {"Authorization": f"Bearer {make_token(alice.subject, secret='x' * 40)}"}
