@@ -24,6 +24,7 @@ from app.errors import AppError
 log = logging.getLogger(__name__)
 
 ROLLBACK_TIMEOUT = 2.0  # seconds
+NO_ROWS: Mapping[tuple[str, int], Any] = {}
 UNREAD_REVISION = 0  # the number of a write that is looked up when it is needed
 
 
@@ -45,7 +46,7 @@ class Session:
 
     __slots__ = (
         "_begin", "_connection", "_database", "_defers_commit", "_notifies",
-        "joined", "owner", "revision", "round_trips", "source",
+        "joined", "owner", "revision", "round_trips", "rows_before", "source",
     )  # fmt: skip
 
     def __init__(self, database: ConnectionSource, owner: str, begin: str, *, defers_commit: bool = False) -> None:
@@ -55,6 +56,8 @@ class Session:
         self._connection: Any = None
         self._notifies = False
         self.joined: JoinedChanges | None = None  # within ``app.db.joined_changes.join_writes``
+        # Rows that a batch merges, by entity and id, in the shape of a GET, as they were before it.
+        self.rows_before: Mapping[tuple[str, int], Any] = NO_ROWS
         self.owner = owner
         # Of the latest recorded write of this transaction: None before the first, UNREAD_REVISION if its rows lack it.
         self.revision: int | None = None

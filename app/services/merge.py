@@ -3,6 +3,9 @@
 Field by field, of three values: the base is that of the row at ``base_version``, theirs that of the row now, yours that
 of the body. What only one side has changed is taken from that side; what both have changed conflicts, unless both made
 it the same. Names and values are those of the API.
+
+In a batch, what its earlier operations have written is yours: a client that was offline made all of them from one
+version of the row.
 """
 
 from collections.abc import Iterable
@@ -44,13 +47,20 @@ async def merge_change(
         raise VersionConflict
     require_own_uid(change, row)
     assert isinstance(change.base_version, int), "without it nothing is merged"
-    base = await _find_base(session, owner, entity, row, change.base_version)
+    before = session.rows_before.get((entity.name, row.id), row)
+    base = await _find_base(session, owner, entity, before, change.base_version)
     kept: Fields = {}
     conflicts: list[Fields] = []
     for group in _join_linked(yours, [*entity.merged_together, *linked]):
         sent = {name: yours[name] for name in group & yours.keys()}
-        if sent == _values(row, sent) or (base is not None and sent == _values(base, sent)):
-            continue  # the row has it already, or it is not a change: clients send back what they got
+        if sent == _values(row, sent):
+            continue
+        # Not if that would complete the next occurrence, which an earlier operation has made.
+        if _values(row, group) != _values(before, group) and not ("completed" in sent and len(group) > 1):
+            kept |= sent
+            continue
+        if base is not None and sent == _values(base, sent):
+            continue  # it is not a change: clients send back what they got
         found = _find_conflicts(row, base, group, sent)
         conflicts += found
         if not found or change.on_conflict is OnConflict.MINE:

@@ -503,3 +503,54 @@ async def test_random_changes_are_merged_as_by_a_model(alice: Person) -> None:
         assert found["version"] == theirs["version"] + bool(written)
         outcomes.add((side, bool(both), bool(written)))
     assert len(outcomes) >= 8
+
+
+# ---- in a batch
+
+
+def change_of(row: Row, **fields: Any) -> Row:
+    return {"operation": "update_task", "arguments": {"task_id": row["id"], "base_version": row["version"], **fields}}
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_changes_of_a_batch_do_not_conflict_with_each_other(alice: Person, atomic: bool) -> None:
+    row = await alice.add("a", priority="low")
+    await alice.patch(f"/tasks/{row['id']}", {"tags": ["theirs"]})
+    changes = [
+        change_of(row, title="b"),
+        {"operation": "move_task", "arguments": {"task_id": row["id"], "project_id": None}},
+        change_of(row, title="c", priority="low"),
+        change_of(row, due_date="2026-12-01"),
+        change_of(row, due_date="2026-12-02", recurrence="FREQ=DAILY"),
+        change_of(row, due_date="2026-12-03"),
+        change_of(row, title="a"),  # back to the base, which is a change here
+    ]
+    answer = await alice.post("/batch", {"operations": changes, "atomic": atomic})
+    assert answer.status_code == 200, answer.text
+    assert [result["status"] for result in answer.json()["results"]] == [200] * 7, answer.text
+    after = (await alice.get(f"/tasks/{row['id']}")).json()
+    assert (after["title"], after["tags"], after["due_date"]) == ("a", ["theirs"], "2026-12-03")
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+async def test_a_batch_conflicts_with_other_writes(alice: Person, atomic: bool) -> None:
+    row = await alice.add("a")
+    await alice.patch(f"/tasks/{row['id']}", {"title": "theirs"})
+    batch = {"operations": [change_of(row, tags=["b"]), change_of(row, title="c")], "atomic": atomic}
+    answer = await alice.post("/batch", batch)
+    problem = answer.json() if atomic else answer.json()["results"][1]["problem"]
+    assert problem["conflicts"] == [{"field": "title", "base": "a", "theirs": "theirs", "yours": "c"}]
+    assert (await alice.get(f"/tasks/{row['id']}")).json()["tags"] == ([] if atomic else ["b"])
+    for side, titles in (("mine", ["mine 0", "mine 1"]), ("theirs", ["mine 1", "mine 1"])):
+        changes = [change_of(row, title=f"{side} {turn}", on_conflict=side) for turn in range(2)]
+        answer = await alice.post("/batch", {"operations": changes, "atomic": atomic})
+        assert [result["body"]["title"] for result in answer.json()["results"]] == titles
+
+
+async def test_an_occurrence_is_completed_once_in_a_batch(alice: Person) -> None:
+    row = await alice.add("a", recurrence="FREQ=DAILY", due_date="2026-12-01")
+    changes = [change_of(row, completed=done) for done in (True, False, True)]
+    problem = assert_problem(await alice.post("/batch", {"operations": changes}), 409, "field_conflict")
+    assert problem["errors"][0]["loc"] == ["body", "operations", 2]
+    done = (await alice.post("/batch", {"operations": [*changes[:2], change_of(row, due_date="2026-12-09")]})).json()
+    assert done["results"][2]["body"]["due_date"] == "2026-12-09"

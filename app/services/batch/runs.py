@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pydantic import MISSING
 from sqlalchemy import BigInteger, Text, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -11,10 +12,12 @@ from app.db.changes import OWNER, TAKE_JOINED_REVISION
 from app.db.compiled import CompiledStatement
 from app.db.joined_changes import join_writes
 from app.db.session import Session
+from app.db.versioned_rows import kept_columns
 from app.errors import FINAL_KINDS, AppError, BatchTooSlow, ChangesGone, DoesNotExist, VersionConflict, locate_error
-from app.schemas.batch import Batch, Operation
+from app.schemas.batch import Batch, InvalidOperation, Operation
 from app.services.batch.new_tasks import NewTasks
 from app.services.batch.operations import ABSENT_ERRORS, OPERATION_RUNS, Done, OperationCall
+from app.services.changes.entities import ENTITY_REGISTRY, Entity
 from app.services.uids import UID_TABLES
 from app.services.users import get_revision, lock_or_create_owner
 
@@ -24,14 +27,17 @@ PUT_OPERATIONS = {"put_task", "put_project"}
 Versions = Sequence[list[int] | None]
 
 
-def _select_versions(entity: str) -> CompiledStatement:
-    c = UID_TABLES[entity].c
+def _select_named(entity: Entity) -> CompiledStatement:
+    c = entity.table.c
     ids, uids = bindparam("ids", type_=ARRAY(BigInteger)), bindparam("uids", type_=ARRAY(Text))
     named = or_(c.id == func.any(ids), c.uid == func.any(uids))
-    return CompiledStatement(select(c.id, c.uid, c.version).where(c.user_id == OWNER, c.deleted_at.is_(None), named))
+    return CompiledStatement(
+        select(*kept_columns(entity.table)).where(c.user_id == OWNER, c.deleted_at.is_(None), named)
+    )
 
 
-SELECT_VERSIONS = {entity: _select_versions(entity) for entity in UID_TABLES}
+NAMED_ENTITIES = [entity for entity in ENTITY_REGISTRY if entity.name in UID_TABLES]
+SELECT_NAMED = {entity.name: _select_named(entity) for entity in NAMED_ENTITIES}
 
 
 class BatchOutcome(NamedTuple):
@@ -66,30 +72,44 @@ async def run_batch(
 async def _find_stale(
     session: Session, owner: str, operations: list[Operation], versions: Versions
 ) -> dict[int, AppError]:
-    """Returns the error of each operation whose row has another version than it accepts, or does not exist."""
+    """Returns the error of each operation whose row has another version than it accepts, or does not exist.
+
+    Keeps the rows that operations with a base_version change, as they are before the batch.
+    """
     stale: dict[int, AppError] = {}
-    conditions = [(number, accepted) for number, accepted in enumerate(versions) if accepted is not None]
-    for entity in UID_TABLES:
+    before: dict[tuple[str, int], Any] = {}
+    for entity in NAMED_ENTITIES:
         named = {
-            number: operations[number].arguments.target.find(entity)
-            for number, _ in conditions
-            if operations[number].arguments.target.NOUNS[-1] == entity
+            number: operation.arguments.target.find(entity.name)
+            for number, operation in enumerate(operations)
+            if (versions[number] is not None or _merges(operation))
+            and operation.arguments.target.NOUNS[-1] == entity.name
         }
         if not named:
             continue
         ids = [name for name in named.values() if isinstance(name, int)]
         uids = [name for name in named.values() if isinstance(name, str)]
-        rows = (await session.exec(SELECT_VERSIONS[entity], {"owner": owner, "ids": ids, "uids": uids})).all()
-        present: dict[int | str, int] = {key: row.version for row in rows for key in (row.id, row.uid)}
-        for number, accepted in conditions:
-            if number not in named:
+        rows = (await session.exec(SELECT_NAMED[entity.name], {"owner": owner, "ids": ids, "uids": uids})).all()
+        present: dict[int | str, Any] = {key: row for row in rows for key in (row.id, row.uid)}
+        for number, name in named.items():
+            row, accepted = present.get(name), versions[number]
+            if row is not None and _merges(operations[number]):
+                before[entity.name, row.id] = entity.read_row(row)
+            if accepted is None:
                 continue
-            if (version := present.get(named[number])) is None:
+            if row is None:
                 puts = operations[number].operation in PUT_OPERATIONS
-                stale[number] = DoesNotExist() if puts else ABSENT_ERRORS[entity]()
-            elif version not in accepted:
+                stale[number] = DoesNotExist() if puts else ABSENT_ERRORS[entity.name]()
+            elif row.version not in accepted:
                 stale[number] = VersionConflict()
+    session.rows_before = before
     return stale
+
+
+def _merges(operation: Operation | InvalidOperation) -> bool:
+    if isinstance(operation, InvalidOperation):
+        return False
+    return getattr(operation.arguments.fields, "base_version", MISSING) is not MISSING
 
 
 async def _run_together(

@@ -70,6 +70,10 @@ class Entity(NamedTuple):
     """Order in which the trash is emptied; None: it has no ``deleted_at``."""
     limit: RowLimit | None = None
 
+    def read_row(self, row: Any) -> Any:
+        """Turns a row of a statement into what a GET of it returns."""
+        return self.to_read_shape(row._asdict() if hasattr(row, "_asdict") else row)
+
     @property
     def merged_together(self) -> list[frozenset[str]]:
         """Lists the sets of fields, by their names in the API, that a merge takes from one side."""

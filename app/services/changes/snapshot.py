@@ -117,8 +117,7 @@ def _change_maker(entity: Entity) -> Callable[[Any], Any]:
     written_at = "updated_at" if "updated_at" in entity.table.c else "created_at"
 
     def make_change(row: Any) -> Any:
-        values = row._asdict() if hasattr(row, "_asdict") else row
-        data = entity.to_read_shape(values)
+        data = entity.read_row(row)
         return ChangeRow(
             row.version, entity.name, row.id, SNAPSHOT_ACTION, data, getattr(row, written_at), SNAPSHOT_ACTION
         )
