@@ -233,7 +233,6 @@ TOKENS: dict[tuple[str, str], Check] = {
             "token",
             "session",
             "conversation",
-            "channel",
         )
     },
 }

@@ -109,6 +109,7 @@ class User:
         assert task == {
             "created_at": task["created_at"],
             "id": task["id"],
+            "uid": task["uid"],
             "position": task["position"],
             **UNTOUCHED,
             **expected,
