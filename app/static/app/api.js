@@ -35,6 +35,9 @@ export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** Returns a uid for a new row. It is the same row for the service, however often its creation is sent. */
+export const newUid = () => crypto.randomUUID?.() ?? newKey();
+
 /**
  * Returns the raw response; throws Unreachable and, for 4xx and 5xx, Problem. 304 is a response.
  * @template {Method} M

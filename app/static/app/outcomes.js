@@ -3,7 +3,7 @@
 import { go, readPlace } from "./place.js";
 import { queue } from "./queue.js";
 import { call } from "./session.js";
-import { apply, changed, confirm, drop, put, rename, store } from "./store.js";
+import { apply, changed, confirm, drop, put, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
 /** @import { Change, Conflict, Op, OutboxHandlers, Row } from "types/client" */
 
@@ -55,7 +55,6 @@ function done(op, { data }) {
 function made({ entity, from, row }) {
   const to = row.id;
   confirm(entity, row);
-  rename(from, to);
   const place = readPlace();
   if (ui.editing === from) ui.editing = to;
   if (place.task === from) go({ task: to }, { replace: true });

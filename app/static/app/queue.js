@@ -145,10 +145,7 @@ async function drain(now) {
  */
 async function attempt(op) {
   try {
-    const answer = await call(op.method, op.path.replace("{id}", String(op.id)), {
-      body: op.body,
-      headers: headers(op),
-    });
+    const answer = await request(op);
     failures = 0;
     handlers.reachable(true);
     settle(op, /** @type {ApiResponse<WriteResult>} */ (answer));
@@ -164,6 +161,22 @@ async function attempt(op) {
     update((ops) => ops.flatMap((one) => (one.key !== op.key ? one : (instead ?? []))));
     if (error.status !== 412 && !instead) handlers.refused(op, error);
     return true;
+  }
+}
+
+/**
+ * Sends the write. If the uid of a new row is taken, the row was created by an earlier attempt, whose key has expired.
+ * @param {Op} op
+ */
+async function request(op) {
+  const path = op.path.replace("{id}", String(op.id));
+  try {
+    return await call(op.method, path, { body: op.body, headers: headers(op) });
+  } catch (error) {
+    if (!(error instanceof Problem) || error.code !== "uid_taken") throw error;
+    /** @type {string} */
+    const made = `${path.replace(/\/quick$/, "")}/uid:${op.body?.uid}`;
+    return await call("GET", made);
   }
 }
 

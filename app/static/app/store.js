@@ -12,8 +12,6 @@ export const store = {
   online: true,
   /** @type {string | null} */
   moreDone: null, // the page of completed tasks that was not fetched yet
-  /** @type {Map<number, number>} */
-  keys: new Map(), // id -> the id before creation was confirmed: rows keep it as their key on the screen
   /** @type {Set<string>} */
   absent: new Set(), // parts of the API that this service does not have
 };
@@ -111,12 +109,6 @@ export function apply({ entity, entity_id, action, data }) {
  */
 export const confirmed = (entity, id) => base[entity].get(id);
 
-/**
- * `from` was the id before the creation was confirmed.
- * @type {(from: number, to: number) => void}
- */
-export const rename = (from, to) => void store.keys.set(to, from);
-
 function overlaid() {
   /** @type {Replica} */
   const layers = { task: base.task, project: base.project, comment: base.comment, view: base.view };
@@ -143,8 +135,12 @@ const layers = () => (shown ??= overlaid());
 export const tasks = () => layers().task;
 /** @type {(id: number | null) => Task | undefined} */
 export const getTask = (id) => (id === null ? undefined : layers().task.get(id));
-/** @type {(id: number) => number} */
-export const keyOf = (id) => store.keys.get(id) ?? id;
+/**
+ * The key of a row on the screen: the id of a new one changes when the service confirms it. A change that was written
+ * before version 0.2 has no uid.
+ * @type {(row: Row) => string | number}
+ */
+export const keyOf = (row) => row.uid ?? row.id;
 /** @type {(a: { position: string }, b: { position: string }) => number} */
 const placed = (a, b) => (a.position < b.position ? -1 : 1); // positions sort by their bytes
 export const projects = () => [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);

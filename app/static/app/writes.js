@@ -1,4 +1,5 @@
 // Every write of the client. Each is queued with its expected result, which the screen shows at once.
+import { newUid } from "./api.js";
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { confirmed, getTask, tasks } from "./store.js";
@@ -35,6 +36,7 @@ const EMPTY_TASK = {
   series_id: null,
   reminders: [],
   remind_at: null,
+  remind_channels: null,
   position: LAST,
   version: 0,
 };
@@ -56,10 +58,19 @@ const draft = (fields) => {
  * @param {Pick<Op, "id">} [more]
  */
 function create(entity, path, body, row, label, more) {
-  const id = newId();
-  const overlay = [layerOf(entity, id, { create: row })];
+  const [id, uid] = [newId(), newUid()];
+  const overlay = [layerOf(entity, id, { create: { ...row, uid } })];
   /** @type {NewOp<"POST", string>} */
-  const op = { entity, method: "POST", path, body, creates: id, label, overlay, ...more };
+  const op = {
+    entity,
+    method: "POST",
+    path,
+    body: { .../** @type {object} */ (body), uid },
+    creates: id,
+    label,
+    overlay,
+    ...more,
+  };
   queue.push(op);
   return id;
 }

@@ -21,7 +21,7 @@ export function App() {
     <div class=${`frame${open ? " with-details" : ""}${ui.sidebar ? " with-sidebar" : ""}`}>
       <${Sidebar} place=${place} />
       <main id="main">${place.list === "trash" ? html`<${Trash} />` : html`<${TaskPage} place=${place} />`}</main>
-      ${open && html`<${Details} key=${keyOf(open.id)} task=${open} />`}
+      ${open && html`<${Details} key=${keyOf(open)} task=${open} />`}
       ${ui.panel === "chat" && html`<${Chat} />`}
     </div>
     ${ui.panel === "help" && html`<${Help} />`}

@@ -74,7 +74,7 @@ export function List({ rows, place }) {
     <ul class="list" id="list" aria-label="Tasks" ...${HANDLERS}>
       ${rows.map(
         ({ task, depth }) => html`
-        <${Row} key=${keyOf(task.id)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
+        <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
           project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")}
           editing=${ui.editing === task.id} open=${place.task === task.id} />`,
       )}
