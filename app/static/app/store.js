@@ -50,16 +50,14 @@ export function clear() {
 }
 
 /**
- * Applies a list read at `revision`. A whole list replaces the rows, since changes of deleted rows may have been
- * pruned; but it does not replace rows written after the list was read.
- * @template {Entity} E
- * @param {E} entity
- * @param {Rows[E][]} rows
+ * Forgets the rows that a snapshot of `revision` replaces: those that it lacks were deleted. Rows that were written after
+ * it stay.
  * @param {number} revision
  */
-export function replaceAll(entity, rows, revision) {
-  const later = [...base[entity].values()].filter((row) => row.version > revision);
-  base[entity] = /** @type {Replica[E]} */ (new Map([...rows, ...later].map((row) => [row.id, row])));
+export function startOver(revision) {
+  for (const rows of Object.values(base)) {
+    for (const [id, row] of rows) if (row.version <= revision) rows.delete(id);
+  }
   changed();
 }
 

@@ -1,12 +1,14 @@
-// Keeps the replica up to date: list once, catch up by /changes, then follow the stream. EventSource cannot send an
+// Keeps the replica up to date: begin with a snapshot, catch up by /changes, then follow the stream. EventSource cannot send an
 // Authorization header, so the stream is read by fetch; it resumes by Last-Event-ID like any other.
 import { hasStatus, Problem } from "./api.js";
 import { queue } from "./queue.js";
 import { call, send, session } from "./session.js";
-import { apply, changed, clear, put, replaceAll, store } from "./store.js";
-/** @import { ApiResponse, Change, Rows, Task, TaskList } from "types/client" */
+import { apply, changed, clear, put, startOver, store } from "./store.js";
+/** @import { Change, Task, TaskList } from "types/client" */
 
 const PAGE = 1000;
+const DONE_PAGE = 100;
+const LAST_ENTITIES = ["conversation", "message"]; // of a snapshot: they are not held
 const HIDDEN_FOR = 60_000; // a hidden window closes its connection: browsers have six for each host
 const SILENCE = 90_000; // longer than several heartbeats: the connection is dead, though not closed
 /** @type {AbortController | null} */
@@ -34,14 +36,14 @@ export function stop() {
 async function run(signal) {
   for (let wait = 1000; !signal.aborted; await pause(wait, signal)) {
     try {
-      if (store.revision === null) await listAll();
+      if (store.revision === null) await begin();
       await catchUp();
       reachable(true);
       wait = (await follow(signal)) ?? wait;
     } catch (error) {
       if (signal.aborted || !session.user) return;
       if (hasStatus(error, 410))
-        store.revision = null; // away for longer than changes are kept: list again
+        store.revision = null; // away for longer than changes are kept: begin again
       else reachable(error instanceof Problem);
     }
   }
@@ -65,41 +67,30 @@ export const tasksOf = (data) => {
   return "tasks" in list ? list.tasks : list;
 };
 
-async function listAll() {
-  const open = [];
-  /** @type {number | null} */
-  let revision = null;
-  /** @type {string | null} */
-  let next = `/tasks?status=pending&limit=${PAGE}`;
-  while (next) {
-    /** @type {ApiResponse<unknown>} */
-    const page = await call("GET", next);
-    revision ??= page.revision; // of the first page: concurrent writes arrive as changes, applied twice at worst
-    open.push(...tasksOf(page.data));
-    next = page.next;
-  }
-  const done = await call("GET", "/tasks?status=completed&sort=completed_at&order=desc&limit=200");
-  const listed = revision ?? 0;
-  replaceAll("task", [...open, ...tasksOf(done.data)], listed);
+/**
+ * Replaces the replica by what the service has. Done tasks, of which there may be many, are listed: the latest first.
+ * The list is read after the snapshot began, since a deletion before that is no later change.
+ */
+async function begin() {
+  const { changes, revision } = await readSnapshot();
+  const done = await call("GET", `/tasks?status=completed&sort=completed_at&order=desc&limit=${DONE_PAGE}`);
+  startOver(revision);
+  changes.forEach(apply);
+  for (const row of tasksOf(done.data)) put("task", row);
   store.moreDone = done.next;
-  await Promise.all([optional("project", "/projects?archived=all", listed), optional("view", "/views", listed)]);
-  store.revision = listed;
+  store.revision = revision;
 }
 
-/**
- * Parts of the API that an older service may not have.
- * @template {"project" | "view"} E
- * @param {E} entity
- * @param {"/projects?archived=all" | "/views"} path
- * @param {number} revision
- */
-async function optional(entity, path, revision) {
-  if (store.absent.has(entity)) return;
-  try {
-    replaceAll(entity, /** @type {Rows[E][]} */ ((await call("GET", path)).data), revision);
-  } catch (error) {
-    if (!hasStatus(error, 404)) throw error;
-    store.absent.add(entity);
+/** Reads the snapshot up to the conversations, which come last and are not held. */
+async function readSnapshot() {
+  /** @type {Change[]} */
+  const changes = [];
+  const path = `/changes?snapshot=true&completed=false&limit=${PAGE}`;
+  let { data: page } = await call("GET", path);
+  for (;;) {
+    for (const change of page.changes) changes.push(change);
+    if (!page.cursor || LAST_ENTITIES.includes(changes.at(-1)?.entity ?? "")) return { changes, revision: page.next };
+    ({ data: page } = await call("GET", `${path}&cursor=${encodeURIComponent(page.cursor)}`));
   }
 }
 

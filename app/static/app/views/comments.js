@@ -1,24 +1,12 @@
-import { html, useEffect, useState } from "../html.js";
+import { html, useState } from "../html.js";
 import { sayInstant } from "../dates.js";
-import { call } from "../session.js";
-import { comments, put, store } from "../store.js";
+import { comments } from "../store.js";
 import { addComment } from "../writes.js";
 /** @import { Task, Typing } from "types/client" */
 
-/**
- * Fetched when a task is opened; after that the stream updates them.
- * @param {{ task: Task }} props
- */
+/** @param {{ task: Task }} props */
 export function Comments({ task }) {
   const [text, setText] = useState("");
-  useEffect(() => {
-    if (task.id < 0 || store.absent.has("comment")) return;
-    call("GET", `/tasks/${task.id}/comments`).then(
-      ({ data }) => data.forEach((row) => put("comment", row)),
-      (error) => error.code === "route_not_found" && store.absent.add("comment"),
-    );
-  }, [task.id]);
-  if (store.absent.has("comment")) return null;
   const submit = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (text.trim()) addComment(task, text.trim());

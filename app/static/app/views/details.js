@@ -1,7 +1,7 @@
 import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
 import { dueDay, dueTime, makeDue, sayRule } from "../dates.js";
 import { go, PRIORITIES } from "../place.js";
-import { projects, store, tasks } from "../store.js";
+import { projects, tasks } from "../store.js";
 import { addTask, changeTask, completeTask, deleteTask, skipTask } from "../writes.js";
 import { Comments } from "./comments.js";
 import { History } from "./history.js";
@@ -41,15 +41,12 @@ export function Details({ task }) {
         <label>Priority
           <select value=${task.priority} onChange=${(/** @type {On<HTMLSelectElement & { value: Priority }>} */ event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
         </label>
-        ${
-          !store.absent.has("project") &&
-          html`<label>Project
+        <label>Project
           <select value=${task.project_id ?? ""} onChange=${(/** @type {Choosing} */ event) => set({ project_id: Number(event.target.value) || null })}>
             <option value="">Inbox</option>
             ${projects().map((project) => html`<option value=${project.id}>${project.name}</option>`)}
           </select>
-        </label>`
-        }
+        </label>
         <${Repeat} task=${task} set=${set} />
         <${Tags} task=${task} set=${set} />
         <${Reminders} task=${task} set=${set} />

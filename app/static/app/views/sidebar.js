@@ -74,18 +74,13 @@ export function Sidebar({ place }) {
         <${Item} place=${place} list="done" icon="done" label="Done" />
         <${Item} place=${place} list="trash" icon="trash" label="Trash" />
       </ul>
-      ${
-        !store.absent.has("project") &&
-        html`
-        <h2>Projects</h2>
-        <ul>
-          <${Item} place=${place} list="inbox" icon="inbox" label="Inbox" count=${count.project.get(null)} />
-          ${own.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} count=${count.project.get(project.id)} />`)}
-        </ul>
-        <${NewProject} />
-        <${Archive} place=${place} />
-      `
-      }
+      <h2>Projects</h2>
+      <ul>
+        <${Item} place=${place} list="inbox" icon="inbox" label="Inbox" count=${count.project.get(null)} />
+        ${own.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} count=${count.project.get(project.id)} />`)}
+      </ul>
+      <${NewProject} />
+      <${Archive} place=${place} />
       ${
         tagged.length > 0 &&
         html`

@@ -125,7 +125,7 @@ function Toolbar({ place }) {
  */
 function KeepView({ place }) {
   const filtered = place.search || place.priority || place.due === "overdue";
-  if (!filtered || store.absent.has("view")) return null;
+  if (!filtered) return null;
   function keep() {
     const name = [
       place.search && `“${place.search}”`,
