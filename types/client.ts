@@ -56,8 +56,10 @@ export interface Overlay<E extends Entity> {
 
 /** A write in the outbox, as localStorage keeps it. `{id}` in the path stands for the id. */
 export interface Op {
-  key: string; // the Idempotency-Key
+  key: string; // the Idempotency-Key, if it is a request of its own
   tries: number;
+  operation?: string; // its name in a batch; none if it is a request of its own, or an older version left it
+  batch?: string; // the key of the batch that it was sent with, or its own
   entity: Entity | "tag" | "trash" | "undo";
   id?: number; // negative until the service has given one
   name?: string; // of a tag
@@ -76,7 +78,7 @@ export interface Op {
 export type NewOp<M extends Method, P extends string> = Pick<Op, "entity"> & RowOp<M, P>;
 export type RowOp<M extends Method, P extends string> = Omit<
   Op,
-  "key" | "tries" | "entity" | "method" | "path" | "body"
+  "key" | "tries" | "operation" | "batch" | "entity" | "method" | "path" | "body"
 > & {
   method: M & Known<M, P>;
   path: P;
@@ -85,11 +87,14 @@ export type RowOp<M extends Method, P extends string> = Omit<
 /** The JSON that a write returns: a row, the task of quick add, the changes of an undo, or nothing. */
 export type WriteResult = (Partial<Row> & { task?: Task; revision?: number; changes?: Change[] }) | null;
 
+export type Success = { data: WriteResult };
+export type BatchResult = Schemas["BatchResult"];
+
 /** Events of the outbox. */
 export interface OutboxHandlers {
   changed(): void;
   made(created: { entity: Op["entity"]; from: number; row: Row }): void;
-  done(op: Op, answer: ApiResponse<WriteResult>): void;
+  done(op: Op, answer: Success): void;
   refused(op: Op, problem: Problem): void;
   stale(op: Op): Promise<Op | null> | null; // the write to send instead
   reachable(is: boolean): void;

@@ -7,16 +7,17 @@ export const ROOT = new URL("../../", import.meta.url).href;
 /** The service's description of a failed request (RFC 9457). */
 export class Problem extends Error {
   /**
-   * @param {Response} answer
+   * @param {number} status
    * @param {Partial<ProblemBody> | null} body
+   * @param {Headers} [headers]
    */
-  constructor(answer, body) {
-    super(body?.detail ?? `The service answered ${answer.status}.`);
-    this.status = answer.status;
+  constructor(status, body, headers) {
+    super(body?.detail ?? `The service answered ${status}.`);
+    this.status = status;
     this.code = body?.code ?? "";
     this.errors = body?.errors ?? [];
-    this.requestId = body?.request_id ?? answer.headers.get("x-request-id");
-    this.retryAfter = Number(answer.headers.get("retry-after")) || 0; // seconds
+    this.requestId = body?.request_id ?? headers?.get("x-request-id");
+    this.retryAfter = Number(headers?.get("retry-after")) || 0; // seconds
   }
 }
 
@@ -63,7 +64,7 @@ export async function request(method, path, options) {
     throw new Unreachable("The service cannot be reached.");
   }
   if (answer.ok || answer.status === 304) return answer;
-  throw new Problem(answer, await answer.json().catch(() => null));
+  throw new Problem(answer.status, await answer.json().catch(() => null), answer.headers);
 }
 
 /**

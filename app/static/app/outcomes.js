@@ -19,6 +19,7 @@ let newest = 0; // revision of the latest own write
 /** The latest own write, once the write in progress has its response: {label, revision}, or null. */
 export async function lastUndoable() {
   await queue.settled();
+  if (queue.size) return null; // the latest write is not confirmed: no older one may be undone in its place
   const last = undoable.pop();
   return last ? { label: last.label, revision: await last.revision } : null;
 }
@@ -102,7 +103,8 @@ async function stale(op) {
     return null;
   }
   toast(`“${current.title ?? current.name}” was also changed elsewhere: both changes are kept.`);
-  return { ...op, key: `${op.key}-${current.version}`, match: current.version }; // another request, so another key
+  // another request, so another key
+  return { ...op, key: `${op.key}-${current.version}`, batch: undefined, match: current.version };
 }
 
 queue.on({

@@ -3,18 +3,20 @@
 // reloaded window is adopted by another one. Each write has an Idempotency-Key, so a client that does not know whether
 // it arrived (a lost response, a suspended machine, an outbox adopted twice) sends it again.
 import { Problem, Unreachable, newKey } from "./api.js";
+import { operationOf, operationsOf } from "./batch.js";
 import { call, session } from "./session.js";
-/** @import { ApiResponse, NewOp, Op, OutboxHandlers, Row, WriteResult } from "types/client" */
+/** @import { BatchResult, NewOp, Op, OutboxHandlers, Row, Success, WriteResult } from "types/client" */
 /** @import { Method } from "types/routes" */
 
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
 const RECHECK_DELAY = 2000; // milliseconds between two checks of the outboxes of other windows
 // A write that fails so often with an error of the service is dropped; network failures do not count.
 const TRIES_MAX = 6;
+const BATCH_MAX = 100; // writes
 
 /** @type {Op[] | null} */
 let cached = null;
-/** @type {{ key: string | null, promise: Promise<unknown> } | null} */
+/** @type {{ batch: string | null, promise: Promise<unknown> } | null} */
 let sending = null;
 let failures = 0;
 let timer = 0;
@@ -93,16 +95,17 @@ export const queue = {
    * @param {NewOp<M, P>} op
    */
   push(op) {
-    const whole = /** @type {Op} */ ({ key: newKey(), tries: 0, ...op });
+    const whole = /** @type {Op} */ ({ key: newKey(), tries: 0, operation: operationOf(op), ...op });
     update((ops) => [...ops, whole]);
     queue.send();
     return whole;
   },
 
-  /** Removes the latest write that was not sent yet. */
+  /** Removes the latest write, unless it is being sent or belongs to a batch that may have arrived. */
   cancelLast() {
     const last = load().at(-1);
-    if (!last || last.key === sending?.key) return null;
+    const isSent = last?.batch && (last.batch === sending?.batch || last.batch !== last.key);
+    if (!last || isSent) return null;
     update((ops) => ops.filter((op) => op.key !== last.key));
     return last;
   },
@@ -113,7 +116,7 @@ export const queue = {
   async send() {
     clearTimeout(timer);
     if (sending || !load().length) return;
-    sending = { key: null, promise: Promise.resolve() };
+    sending = { batch: null, promise: Promise.resolve() };
     try {
       await drain(sending);
     } finally {
@@ -129,56 +132,122 @@ function wait(seconds = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)]) {
   timer = setTimeout(queue.send, seconds * 1000);
 }
 
-/** @param {NonNullable<typeof sending>} now */
+/**
+ * The first write finds out whether the service can be reached; those behind it follow in batches.
+ * @param {NonNullable<typeof sending>} now
+ */
 async function drain(now) {
-  for (let op; (op = load()[0]);) {
-    const sent = attempt(op);
-    now.key = op.key;
+  for (let alone = true; load().length; alone = false) {
+    const ops = assign(alone);
+    const sent = attempt(ops);
+    now.batch = ops[0].batch ?? null;
     now.promise = sent.catch(() => {});
     if (!(await sent)) return;
   }
 }
 
 /**
- * Returns whether to continue with the next write.
- * @param {Op} op
+ * Returns the writes of the next request. They are assigned to it for good, as it may arrive without a response and is
+ * then repeated unchanged.
+ * @param {boolean} alone
  */
-async function attempt(op) {
+function assign(alone) {
+  const waiting = load();
+  const [first] = waiting;
+  if (!first.batch) {
+    const end = waiting.findIndex((op, at) => at === BATCH_MAX || op.batch || !op.operation);
+    const most = alone || end === 0 ? 1 : end < 0 ? waiting.length : end;
+    const batch = most > 1 ? newKey() : first.key;
+    update((ops) => ops.map((op, at) => (at < most ? { ...op, batch } : op)));
+  }
+  const { batch } = load()[0];
+  return load().filter((op) => op.batch === batch);
+}
+
+/**
+ * Returns whether to continue with the next writes.
+ * @param {Op[]} ops
+ */
+async function attempt(ops) {
+  /** @type {(Success | Problem)[]} */
+  let results;
   try {
-    const answer = await request(op);
-    failures = 0;
-    handlers.reachable(true);
-    settle(op, /** @type {ApiResponse<WriteResult>} */ (answer));
-    return true;
+    results = ops.length > 1 ? await requestAll(ops) : [await request(ops[0])];
   } catch (error) {
     handlers.reachable(!(error instanceof Unreachable));
-    if (!(error instanceof Problem) || again(op, error)) {
+    if (!(error instanceof Problem) || again(ops, error)) {
       failures += 1;
       return false;
     }
-    failures = 0;
-    const instead = error.status === 412 ? await handlers.stale(op) : null;
-    update((ops) => ops.flatMap((one) => (one.key !== op.key ? one : (instead ?? []))));
-    if (error.status !== 412 && !instead) handlers.refused(op, error);
-    return true;
+    if (ops.length > 1)
+      update((all) => all.map((op) => (ops.some(isSame(op)) ? { ...op, tries: 0, batch: op.key } : op)));
+    results = ops.length > 1 ? [] : [error];
+  }
+  failures = 0;
+  handlers.reachable(true);
+  const instead = await Promise.all(
+    results.map((result, at) => (result instanceof Problem && result.status === 412 ? handlers.stale(ops[at]) : null)),
+  );
+  results.forEach((result, at) => {
+    const op = load().find(isSame(ops[at])) ?? ops[at]; // the writes before it may have given it an id
+    if (result instanceof Problem) refuse(op, result, instead[at]);
+    else settle(op, result);
+  });
+  return true;
+}
+
+/** @type {(op: Op) => (other: Op) => boolean} */
+const isSame = (op) => (other) => other.key === op.key;
+
+/**
+ * Sends the writes as one batch, of which each succeeds or fails alone.
+ * @param {Op[]} ops
+ */
+async function requestAll(ops) {
+  /** @type {string} */
+  const path = "/batch"; // not a literal type: a union of all operations takes long to be checked
+  const answer = await call("POST", path, {
+    body: { atomic: false, operations: operationsOf(ops) },
+    headers: { "Idempotency-Key": String(ops[0].batch) },
+  });
+  const { results } = /** @type {BatchResult} */ (answer.data);
+  return Promise.all(
+    results.map(({ status, body, problem }, at) =>
+      problem ? takeMade(ops[at], new Problem(status, problem)) : { data: /** @type {WriteResult} */ (body) },
+    ),
+  );
+}
+
+/**
+ * Sends the write to its own route.
+ * @param {Op} op
+ * @returns {Promise<Success>}
+ */
+async function request(op) {
+  try {
+    return /** @type {Success} */ (await call(op.method, pathOf(op), { body: op.body, headers: headers(op) }));
+  } catch (error) {
+    const result = error instanceof Problem ? await takeMade(op, error) : error;
+    if (result instanceof Error) throw result;
+    return /** @type {Success} */ (result);
   }
 }
 
 /**
- * Sends the write. If the uid of a new row is taken, the row was created by an earlier attempt, whose key has expired.
+ * If the uid of a new row is taken, an earlier attempt created it, whose key has expired: returns that row.
  * @param {Op} op
+ * @param {Problem} problem
+ * @returns {Promise<Success | Problem>}
  */
-async function request(op) {
-  const path = op.path.replace("{id}", String(op.id));
-  try {
-    return await call(op.method, path, { body: op.body, headers: headers(op) });
-  } catch (error) {
-    if (!(error instanceof Problem) || error.code !== "uid_taken") throw error;
-    /** @type {string} */
-    const made = `${path.replace(/\/quick$/, "")}/uid:${op.body?.uid}`;
-    return await call("GET", made);
-  }
+async function takeMade(op, problem) {
+  if (problem.code !== "uid_taken") return problem;
+  /** @type {string} */
+  const made = `${pathOf(op).replace(/\/quick$/, "")}/uid:${op.body?.uid}`;
+  return /** @type {Success} */ (await call("GET", made));
 }
+
+/** @type {(op: Op) => string} */
+const pathOf = (op) => op.path.replace("{id}", String(op.id));
 
 /** @type {(op: Op) => Record<string, string>} */
 function headers(op) {
@@ -187,20 +256,31 @@ function headers(op) {
 
 /**
  * Returns whether the same request may succeed later.
- * @param {Op} op
+ * @param {Op[]} ops
  * @param {Problem} error
  */
-function again(op, error) {
+function again(ops, error) {
   if (error.status === 401 || error.status === 429 || error.code === "idempotency_key_in_use") return true;
   if (error.status < 500) return false;
-  update((ops) => ops.map((one) => (one.key === op.key ? { ...one, tries: one.tries + 1 } : one)));
-  return op.tries < TRIES_MAX;
+  update((all) => all.map((op) => (ops.some(isSame(op)) ? { ...op, tries: op.tries + 1 } : op)));
+  return ops[0].tries < TRIES_MAX;
+}
+
+/**
+ * Removes a write that the service refused, or replaces it.
+ * @param {Op} op
+ * @param {Problem} error
+ * @param {Op | null} instead
+ */
+function refuse(op, error, instead) {
+  update((ops) => ops.flatMap((one) => (one.key !== op.key ? one : (instead ?? []))));
+  if (error.status !== 412 && !instead) handlers.refused(op, error);
 }
 
 /**
  * Updates the later writes from the response: the real id of a created row, the version after this write.
  * @param {Op} op
- * @param {ApiResponse<WriteResult>} answer
+ * @param {Success} answer
  */
 function settle(op, answer) {
   const row = /** @type {Row | null} */ (answer.data?.task ?? answer.data);
@@ -213,21 +293,19 @@ function settle(op, answer) {
   update((ops) =>
     ops
       .filter((one) => one.key !== op.key)
-      .map((one) => (made ? renamed(one, made.from, made.row.id, made.row.version) : one))
+      .map((one) => (made ? renamed(one, made) : one))
       .map((one) => (version && follows(one) ? { ...one, match: version } : one)),
   );
 }
 
 /**
- * Ids of rows created offline are negative until the service assigns one.
- * @type {(op: Op, from: number, to: number, version: number) => Op}
+ * Ids of rows created offline are negative until the service assigns one. The comments on a task name it as well.
+ * @type {(op: Op, made: { entity: Op["entity"], from: number, row: Row }) => Op}
  */
-function renamed(op, from, to, version) {
-  /** @type {<T>(value: T) => T | number} */
-  const swap = (value) => (value === from ? to : value);
-  const body = op.body && Object.fromEntries(Object.entries(op.body).map(([key, value]) => [key, swap(value)]));
-  const overlay = op.overlay?.map((layer) => ({ ...layer, id: swap(layer.id) }));
-  return { ...op, id: swap(op.id), match: op.id === from ? version : op.match, body, overlay };
+function renamed(op, { entity, from, row }) {
+  const text = JSON.stringify(op, (_, value) => (value === from ? row.id : value));
+  const match = op.id === from && op.entity === entity ? row.version : op.match;
+  return { ...JSON.parse(text), match };
 }
 
 let lastId = 0;

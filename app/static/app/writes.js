@@ -357,5 +357,5 @@ export async function undo() {
       label: `Undone: ${last.label}`,
       tell: "only",
     });
-  else toast("Nothing to undo.");
+  else toast(queue.size ? "Not yet: the latest change is being sent." : "Nothing to undo.");
 }
