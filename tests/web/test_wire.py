@@ -329,7 +329,7 @@ def test_the_outbox_of_an_older_version_is_sent(window: Window) -> None:
     draft = {"completed": False, "tags": [], "reminders": [], "priority": "medium", "version": 0}
     draft |= dict.fromkeys(["description", "completed_at", "due_date", "project_id", "recurrence", "series_id"])
     house = {"entity": "task", "id": -5, "create": {**draft, "title": "Move house", "parent_id": None, "position": "~"}}
-    ops = [
+    ops: list[dict[str, Any]] = [
         {"method": "POST", "path": "/tasks/quick", "body": {"text": "Move house"}, "creates": -5, "overlay": [house]},
         {"method": "POST", "path": "/tasks", "body": {"title": "Pack", "parent_id": -5}, "creates": -6},
         {

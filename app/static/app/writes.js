@@ -36,7 +36,6 @@ const EMPTY_TASK = {
   series_id: null,
   reminders: [],
   remind_at: null,
-  remind_channels: null,
   position: LAST,
   version: 0,
 };
