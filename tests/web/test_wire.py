@@ -1,4 +1,4 @@
-"""What the web client sends: rows named by itself, one snapshot, one batch."""
+"""The requests of the web client: rows named by itself, one snapshot, one batch."""
 
 import asyncio
 import json

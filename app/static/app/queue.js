@@ -147,7 +147,7 @@ async function drain(now) {
 }
 
 /**
- * Returns the writes of the next request. They are assigned to it for good, as it may arrive without a response and is
+ * Returns the writes of the next request. They stay assigned to it, as it may arrive without a response and is
  * then repeated unchanged.
  * @param {boolean} alone
  */
