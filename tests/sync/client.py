@@ -167,7 +167,9 @@ class Client:
 
     def _settle(self, entry: Entry, response: httpx.Response) -> None:
         """Takes the response into account: what was done is in the journal, what was refused is reported."""
-        outcomes = read_outcomes(entry.writes, response)
+        assert entry.request is not None
+        found = read_outcomes(entry.request.marks, response)
+        outcomes = [found[write.mark] for write in entry.writes]  # not those refused before, if it is sent again
         refused = [outcome is not None and outcome.code is not None for outcome in outcomes]
         done = Entry([], entry.request, entry.first_sent)
         again = []

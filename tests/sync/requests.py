@@ -72,15 +72,19 @@ def form_batch(writes: list[tuple[Write, int]], key: str, *, atomic: bool) -> Re
     return Request("POST", "/batch", body, tuple(headers.items()), marks, bases)
 
 
-def read_outcomes(writes: list[Write], response: httpx.Response) -> list[Outcome | None]:
-    """Returns the outcome of each write; None: it was not done, because the whole was refused for another one."""
+def read_outcomes(marks: tuple[str, ...], response: httpx.Response) -> dict[str, Outcome | None]:
+    """Returns the outcome of each write by its mark; None: it was not done, as the whole was refused for another."""
+    return dict(zip(marks, _read_all(len(marks), response), strict=True))
+
+
+def _read_all(count: int, response: httpx.Response) -> list[Outcome | None]:
     body = response.json() if response.content else {}
     if response.status_code >= 300:
-        if len(writes) == 1:
+        if count == 1:
             return [Outcome(body["code"])]
         place = body["errors"][0]["loc"]
         assert place[:2] == ["body", "operations"], body
-        return [Outcome(body["code"]) if number == place[2] else None for number in range(len(writes))]
+        return [Outcome(body["code"]) if number == place[2] else None for number in range(count)]
     if "results" in body:
         numbers = response.headers.get("X-Revision")
         atomic = json.loads(response.request.content)["atomic"]

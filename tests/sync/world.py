@@ -80,8 +80,8 @@ class World:
         """Records what a client got to know."""
         if request.path.startswith("/changes?since=") and response.status_code == 200:
             self._check_page(int(request.path.split("=")[1].split("&")[0]), response.json())
-        writes = [self.ledger.writes[mark] for mark in request.marks]
-        for write, outcome in zip(writes, read_outcomes(writes, response) if writes else (), strict=True):
+        for mark, outcome in (read_outcomes(request.marks, response) if request.marks else {}).items():
+            write = self.ledger.writes[mark]
             if outcome is not None and outcome.code is None:
                 if write.mark in self.ledger.acknowledged:
                     self.ledger.repeated.add(write.mark)
