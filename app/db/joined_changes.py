@@ -151,11 +151,11 @@ class JoinedTake:
 
 
 @asynccontextmanager
-async def join_writes(session: Any, take: CompiledStatement) -> AsyncIterator[JoinedChanges]:
+async def join_writes(session: Any, take: CompiledStatement) -> AsyncIterator[None]:
     """Makes all writes of the block one, with the revision that ``take`` returns. The owner must be locked."""
     joined = session.joined = JoinedChanges(take)
     try:
-        yield joined
+        yield
     finally:
         session.joined = None
     by_kind = sorted(

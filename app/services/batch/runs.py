@@ -1,6 +1,7 @@
 """Batches: many writes in one transaction. Atomic, they are one write; else each takes a revision of its own."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -18,8 +19,9 @@ from app.schemas.batch import Batch, InvalidOperation, Operation
 from app.services.batch.new_tasks import NewTasks
 from app.services.batch.operations import ABSENT_ERRORS, OPERATION_RUNS, Done, OperationCall
 from app.services.changes.entities import ENTITY_REGISTRY, Entity
+from app.services.changes.revisions import get_written_revision
 from app.services.uids import UID_TABLES
-from app.services.users import get_revision, lock_or_create_owner
+from app.services.users import lock_or_create_owner
 
 # 500 usual operations take 1 s, and 500 that rename a tag of 100,000 tasks would keep the owner locked for 3 hours.
 BATCH_SECONDS_MAX = 20
@@ -56,17 +58,15 @@ async def run_batch(
     ``invalid``, by number, are not run, and have these errors as results. Raises BatchTooSlow, and the error of an
     operation that says nothing about it alone: the database is not available, or was restored.
     """
-    async with session.savepoint(keep=not batch.dry_run):
+    async with session.savepoint(keep=False) if batch.dry_run else nullcontext():
         await lock_or_create_owner(session, owner)
         stale = await _find_stale(session, owner, batch.operations, versions)
         if batch.atomic:
-            async with join_writes(session, TAKE_JOINED_REVISION) as joined:
+            async with join_writes(session, TAKE_JOINED_REVISION):
                 results = await _run_together(session, owner, batch.operations, stale)
-            return BatchOutcome(results, joined.revision)
-        before = await get_revision(session, owner)
-        results = await _run_apart(session, owner, batch.operations, {**stale, **invalid})
-        after = await get_revision(session, owner)
-        return BatchOutcome(results, after if after > before else None)
+        else:
+            results = await _run_apart(session, owner, batch.operations, {**stale, **invalid})
+        return BatchOutcome(results, await get_written_revision(session, owner))
 
 
 async def _find_stale(
