@@ -52,12 +52,11 @@ Aliases = Mapping[str, tuple[str, ...]]
 NO_ALIASES: Aliases = {}
 
 
-def locate_errors(error: ValidationError, sent: Any, part: str | None = None) -> list[dict[str, Any]]:
-    """Returns the errors of a validation, each with what was ``sent``, in a ``part`` of the request if there is one."""
-    found: list[dict[str, Any]] = [*error.errors(include_url=False)]  # type: ignore[list-item]
-    if part is None:
-        return [{**each, "sent": sent} for each in found]
-    return [{**each, "loc": (part, *each["loc"]), "sent": {part: sent}} for each in found]
+def locate_errors(error: ValidationError, sent: Any, *place: str | int) -> list[dict[str, Any]]:
+    """Returns the errors of a validation, each with what was ``sent``: at its ``place`` in the request, if any."""
+    for part in reversed(place):
+        sent = {part: sent}
+    return [{**each, "loc": (*place, *each["loc"]), "sent": sent} for each in error.errors(include_url=False)]
 
 
 def make_findings(errors: Iterable[Error], aliases: Aliases = NO_ALIASES) -> list[dict[str, Any]]:

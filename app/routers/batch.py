@@ -52,9 +52,7 @@ def _accepted_versions(operation: Operation | InvalidOperation, number: int) -> 
     """Returns what ``if_match`` accepts. Raises NoEntityTag; RequestValidationError for an InvalidOperation."""
     place = ("body", "operations", number)
     if isinstance(operation, InvalidOperation):
-        sent = {"body": {"operations": {number: operation.sent}}}
-        found = locate_errors(operation.error, operation.sent)
-        raise RequestValidationError([{**each, "loc": (*place, *each["loc"]), "sent": sent} for each in found])
+        raise RequestValidationError(locate_errors(operation.error, operation.sent, *place))
     wanted: int | str | None = getattr(operation, "if_match", None)
     loc = (*place, "if_match")
     return [wanted] if isinstance(wanted, int) else expected_versions(wanted, loc=loc)
