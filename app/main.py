@@ -16,15 +16,21 @@ from app.observability.metrics import Metrics
 from app.routers import (
     accounts,
     api_tokens,
+    apps,
     auth,
     batch,
     calendar_feeds,
     changes,
+    channels,
     chat,
     comments,
+    consent,
     health,
     mcp,
+    oauth,
+    oidc,
     projects,
+    second_factors,
     sessions,
     stats,
     swagger_ui,
@@ -50,15 +56,22 @@ ROUTERS = (
     stats.router,
     user_settings.router,
     changes.router,
+    channels.router,
     transfer.router,
     calendar_feeds.router,
     chat.router,
     webhooks.router,
     auth.router,
     accounts.router,
+    second_factors.router,
     sessions.router,
     api_tokens.router,
+    apps.router,
     well_known.router,
+    oauth.router,
+    consent.router,
+    oidc.router,
+    oidc.pages,
     mcp.router,
     health.router,
     web_client.home,
@@ -120,17 +133,17 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     if settings.completed_name == "both":
         app.add_middleware(CompletedNameMiddleware)
     app.add_middleware(ErrorMiddleware)
-    app.add_middleware(
-        Cors,
-        allow_origins=settings.cors_origins,
-        allow_origin_regex=None if settings.cors_origins else LOCAL_ORIGIN.pattern,
-        allow_credentials=True,
-        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=[*ALLOWED_HEADERS, *settings.cors_headers],
-        allow_private_network=True,  # a public page that may call at all may call a service at home
-        expose_headers=EXPOSED_HEADERS,
-        max_age=600,
-    )
+    options = {
+        "allow_origins": settings.cors_origins,
+        "allow_origin_regex": None if settings.cors_origins else LOCAL_ORIGIN.pattern,
+        "allow_credentials": True,
+        "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        "allow_headers": [*ALLOWED_HEADERS, *settings.cors_headers],
+        "allow_private_network": True,  # a public page that may call at all may call a service at home
+        "expose_headers": EXPOSED_HEADERS,
+        "max_age": 600,
+    }
+    app.add_middleware(Cors, agent_origins=settings.mcp_origins, options=options)
     app.add_middleware(
         RequestContextMiddleware,
         log_requests=settings.access_log,

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -27,13 +27,17 @@ FLAGS = (
     "--no-first-run",
     "--remote-debugging-port=0",
     "--window-size=1280,1800",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 PATIENCE = 20.0  # seconds
 
 
 def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+class CallFailed(AssertionError):
+    """A command that the browser has refused, or could not finish."""
 
 
 class Connection:
@@ -50,9 +54,16 @@ class Connection:
         while True:
             message: dict[str, Any] = json.loads(self._connection.recv(timeout=PATIENCE))
             if message.get("id") == self._calls:
-                assert "error" not in message, message
+                if "error" in message:
+                    raise CallFailed(message)
                 return dict(message["result"])
             self._events.append(message)
+
+    def run(self, expression: str) -> Any:
+        """Returns the value of the JavaScript expression; of a promise when it is settled."""
+        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
 
 
 class Page(Connection):
@@ -69,19 +80,14 @@ class Page(Connection):
         self.wait(f"location.href == {json.dumps(url)} && document.readyState == 'complete'")
         return self
 
-    def run(self, expression: str) -> Any:
-        """Returns the value of the JavaScript expression; of a promise when it is settled."""
-        answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"].get("value")
-
     def wait(self, expression: str) -> Any:
         """Returns the value of the JavaScript expression as soon as it is true; its elements may not exist yet."""
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            result = self.call("Runtime.evaluate", expression=f"try {{ {expression} }} catch {{ null }}")["result"]
-            if result.get("value"):
-                return result["value"]
+            with suppress(CallFailed):  # asked while the page is left
+                result = self.call("Runtime.evaluate", expression=f"try {{ {expression} }} catch {{ null }}")["result"]
+                if result.get("value"):
+                    return result["value"]
             time.sleep(0.05)
         raise AssertionError(f"never true: {expression}\n{self.text()}")
 
@@ -155,6 +161,24 @@ class Browser:
 
     def close_context(self, context: str) -> None:
         self._call("Target.disposeBrowserContext", browserContextId=context)
+
+    def grant(self, permission: str, origin: str, context: str) -> None:
+        """Allows pages of ``origin`` something, as if the user had been asked and had agreed."""
+        self._call("Browser.grantPermissions", permissions=[permission], origin=origin, browserContextId=context)
+
+    def save_downloads(self, context: str, folder: Path) -> None:
+        """Lets pages save files in ``folder``, without asking."""
+        self._call("Browser.setDownloadBehavior", behavior="allow", browserContextId=context, downloadPath=str(folder))
+
+    def worker(self, address: str) -> Connection:
+        """Opens the service worker whose URL begins with ``address``, once it runs."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for target in self._http("GET", "list"):
+                if target["type"] == "service_worker" and target["url"].startswith(address):
+                    return Connection(self._connect(target["webSocketDebuggerUrl"]))
+            time.sleep(0.05)
+        raise AssertionError("the service worker does not run")
 
     def new_page(self, context: str) -> Page:
         """Opens another window."""

@@ -19,8 +19,8 @@ from app.db import migrations
 from app.db.connection_options import ConnectOptions
 from app.db.embedded import embedded_postgres
 from app.main import create_app
-from tests import statements
-from tests.databases import TEMPLATE, Databases
+from tests import citus, statements
+from tests.databases import TEMPLATE, UNDISTRIBUTED, Databases
 from tests.support import SECRET, Person
 from tests.whole_run import Recorded, fail
 
@@ -65,6 +65,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if len(files) < 3 and all(files) else 2
 
 
+def pytest_report_header() -> str:
+    return (
+        "database: a Citus cluster"
+        if citus.CITUS_URL
+        else "database: the embedded server; not tried: Citus (CITUS_URL)"
+    )
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leaves the slow contract out of the fast selection: reading the document for it takes 9 s of CPU per process."""
     is_left_out = config.option.markexpr == "not slow" and collection_path.name == "test_contract.py"
@@ -74,6 +82,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     places = {config.rootpath / file: place for place, file in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(FIRST)))
+    for item in items:
+        if citus.CITUS_URL and (marker := item.get_closest_marker("one_server")):
+            item.add_marker(pytest.mark.skip(reason=f"about one server: {marker.args[0]}"))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -105,8 +116,15 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
-    """Starts the embedded server with its database, not migrated yet."""
+async def postgres(anyio_backend: str, data_dir: Path) -> AsyncIterator[ConnectOptions]:
+    """Starts the embedded server with its database, not migrated yet; with CITUS_URL a distributed database.
+
+    Naming the backend lets a test that is no coroutine ask for it first.
+    """
+    if citus.CITUS_URL:
+        async with citus.citus_database() as options:
+            yield options
+        return
     async with embedded_postgres(Settings(_env_file=None, data_dir=data_dir)) as options:
         # Tests need no protection against power failures, and the disk may be busy.
         for sql in ("alter system set fsync = off", "select pg_reload_conf()"):
@@ -116,15 +134,35 @@ async def postgres(data_dir: Path) -> AsyncIterator[ConnectOptions]:
             await migrations.upgrade(options)
             async with statements.planner(options) as planner:
                 statements.LEAKS.extend((await statements.leaks(planner))[0])
+            statements.REFUSED.extend(await statements.refusals(options, statements.COMPILED.values()))
 
 
 @pytest.fixture(scope="session")
-async def migrated(postgres: ConnectOptions) -> str:
-    """Returns the name of a migrated database to copy from: 40 ms instead of a migration."""
+async def migrated(postgres: ConnectOptions) -> AsyncIterator[str]:
+    """Provides the name of a migrated database to copy from: 40 ms instead of a migration."""
+    if citus.CITUS_URL:
+        await citus.create_distributed(TEMPLATE)
+        await citus.freeze(TEMPLATE)
+        yield TEMPLATE
+        await citus.drop_everywhere(TEMPLATE)
+        return
     template = Databases(postgres)
     await template.execute(f"create database {TEMPLATE} template template0")
     await migrations.upgrade(template.at(TEMPLATE))
-    return TEMPLATE
+    yield TEMPLATE
+
+
+@pytest.fixture(scope="session")
+async def undistributed(postgres: ConnectOptions, migrated: str) -> AsyncIterator[str]:
+    """Provides the name of a migrated database of one server to copy from, also on a cluster."""
+    if not citus.CITUS_URL:
+        yield migrated
+        return
+    await citus.create_everywhere(UNDISTRIBUTED, "template0")
+    await migrations.upgrade(Databases(postgres).at(UNDISTRIBUTED))
+    await citus.freeze(UNDISTRIBUTED)
+    yield UNDISTRIBUTED
+    await citus.drop_everywhere(UNDISTRIBUTED)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ class Received(NamedTuple):
     headers: dict[str, str]
     body: bytes
     at: float
+    path: str
 
     @property
     def json(self) -> Any:
@@ -38,7 +39,7 @@ class Receiver:
                     receiver.most = max(receiver.most, receiver.running)
                     number = len(receiver.calls)
                     headers = {name.lower(): value for name, value in self.headers.items()}
-                    receiver.calls.append(Received(headers, body, time.monotonic()))
+                    receiver.calls.append(Received(headers, body, time.monotonic(), self.path))
                 status = answer(number)
                 with lock:
                     receiver.running -= 1
@@ -51,9 +52,13 @@ class Receiver:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 128  # several workers connect at once
+
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.port: int = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.server_url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.server_url}/hook"
 
     @property
     def ids(self) -> list[str]:

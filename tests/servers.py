@@ -24,7 +24,10 @@ class Server:
     """Runs ``python -m app serve`` on ``port``; ``start`` again restarts it on the same port."""
 
     def __init__(self, dsn: str, *, app: str | None = None, **env: str) -> None:
-        """Prepares a server; ``app`` is a factory to serve instead, for faults that only a test causes."""
+        """Prepares a server; ``app`` is a factory to serve instead, for faults that only a test causes.
+
+        ``{url}`` in a value of ``env`` is its own URL.
+        """
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         serve = ["app", "serve"]
@@ -37,7 +40,7 @@ class Server:
             "PORT": str(self.port),
             "ACCESS_LOG": "false",
             "WORKER": "off",
-            **env,
+            **{name: value.replace("{url}", self.url) for name, value in env.items()},
         }
         self._env = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LANG"}} | settings
         self.process: subprocess.Popen[bytes] | None = None

@@ -3,9 +3,10 @@
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -15,16 +16,21 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import WORKER_ROLE
 from app.db.session import Session
 from app.models import METADATA
+from app.services.changes.entities import DISTRIBUTED_TABLES
+from tests.citus_planner import citus_planner, texts_of
 from tests.databases import AUTH
 from tests.locks import Step, Transaction
 
 APP = str(Path(__file__).parents[1] / "app")
+DATABASE_ROOM = f"{APP}/db/"
 # Lookups by e-mail, token or IP address, before the owner is known, use a role of their own.
 USER_DATA = set(METADATA.tables) - AUTH
 # It writes rows of other users deliberately, and rolls them back.
 PROOF = "services/operations/isolation_check.py"
 # Modules of the worker, which finds users with something due.
 ACROSS_USERS = {
+    "services/channels/digests.py",
+    "services/channels/outbox.py",
     "services/webhooks/deliveries.py",
     "services/retention/pruning.py",
     "services/retention/trash.py",
@@ -46,10 +52,15 @@ class Issued(NamedTuple):
 
 
 ISSUED: set[Issued] = set()
+COMPILED: dict[str, CompiledStatement] = {}
 # What is wrong with them, kept after the database that reports it has ended.
 LEAKS: list[str] = []
+# Those that a distributed database would refuse, with what it says.
+REFUSED: list[str] = []
 # Locks that transactions requested while they held others, with the module.
 LOCKED: dict[Step, str] = {}
+ON_WORKERS = re.compile(rf"\b(?:from|join|into|update)\s+(?:{'|'.join(DISTRIBUTED_TABLES)})\b", re.IGNORECASE)
+_other_roles: set[int] = set()  # sessions that continue as another role
 _transactions: dict[int, Transaction] = {}
 _listeners: list[list[str]] = []
 
@@ -65,16 +76,24 @@ def listening() -> Iterator[list[str]]:
 
 def record() -> None:
     """Records statements from now on. Statements that a test itself executes do not count."""
-    execute, mark = Session.exec, Session.savepoint
+    execute, mark, become = Session.exec, Session.savepoint, Session.become
 
     def recorded(self: Session, statement: Any, params: Mapping[str, Any] | None = None) -> Any:
         if self._connection is None:  # a transaction begins
             _transactions[id(self)] = Transaction()
-        module = sys._getframe(1).f_code.co_filename
+            _other_roles.discard(id(self))
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(DATABASE_ROOM):
+            frame = frame.f_back  # a statement of another form of the service's one
+        module = frame.f_code.co_filename if frame else ""
         if module.startswith(APP):
             prepared = statement if isinstance(statement, CompiledStatement) else compile_statement(statement)[0]
-            begin = self._begin.partition("; SET LOCAL app.user_id")[0]
+            begin = self._begin.partition("SET LOCAL app.user_id")[0]
             ISSUED.add(Issued(prepared.sql, begin, module.removeprefix(APP + "/")))
+            if frame is sys._getframe(1):  # of other forms only those that a distributed database takes
+                COMPILED[prepared.sql] = prepared
+            if id(self) in _other_roles and ON_WORKERS.search(prepared.sql):
+                REFUSED.append(f"a table on workers after a change of role: {prepared.sql}")
             for heard in _listeners:
                 heard.append(prepared.sql)
             for step in _transactions[id(self)].run(prepared.sql):
@@ -86,6 +105,11 @@ def record() -> None:
             _transactions[id(self)] = Transaction()
         return mark(self, **options)
 
+    async def recorded_become(self: Session, role: str) -> None:
+        await become(self, role)
+        _other_roles.add(id(self))
+
+    Session.become = recorded_become  # type: ignore[method-assign]
     Session.exec = recorded  # type: ignore[method-assign]
     Session.savepoint = recorded_savepoint  # type: ignore[method-assign]
 
@@ -150,3 +174,13 @@ async def leaks(connection: Any) -> tuple[list[str], int]:
         if missing := unpinned(plan):
             found.append(f"{issued.module} reads {missing}: {issued.sql}")
     return found, len(on_user_data)
+
+
+async def refusals(options: ConnectOptions, statements: Iterable[CompiledStatement]) -> list[str]:
+    """Returns the statements in the form for a distributed database that Citus would refuse, with what it refuses."""
+    texts = {text for statement in statements for text in texts_of(statement)}
+    found = []
+    async with citus_planner(options, DISTRIBUTED_TABLES) as planner:
+        for sql in sorted(texts):
+            found += [f"{refused}: {sql}" for refused in await planner.refusals(sql)]
+    return found

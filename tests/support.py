@@ -1,5 +1,6 @@
 """Shared helpers of the tests: tokens, users, assertions."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -55,6 +56,12 @@ class Person:
         assert answer.status_code == 201, answer.text
         task: dict[str, Any] = answer.json()
         return task
+
+    async def add_many(self, count: int, **fields: Any) -> None:
+        """Creates tasks, each with a request of its own. They are sent in groups: a request waits for a connection
+        only so long."""
+        for first in range(0, count, 20):
+            await asyncio.gather(*(self.add(f"t{n}", **fields) for n in range(first, min(first + 20, count))))
 
     async def titles(self, query: str = "") -> list[str]:
         """Returns the titles of the list, in order."""

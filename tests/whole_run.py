@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.locks import faults, idle_excuses
-from tests.statements import LEAKS, LOCKED
+from tests.statements import LEAKS, LOCKED, REFUSED
 
 WHOLE = 50  # files and more are the whole suite
 
@@ -20,16 +20,18 @@ class Recorded:
 
     def hand_over(self, session: pytest.Session) -> bytes:
         """Returns the records of a worker of pytest-xdist, for the process that started it."""
-        return pickle.dumps((LOCKED, LEAKS, _files(session)))
+        return pickle.dumps((LOCKED, LEAKS, REFUSED, _files(session)))
 
     def take(self, handed_over: bytes) -> None:
-        locked, leaks, self.files = pickle.loads(handed_over)
+        locked, leaks, refused, self.files = pickle.loads(handed_over)
         LOCKED.update(locked)
         LEAKS.extend(leaks)
+        REFUSED.extend(refused)
 
     def judge(self, session: pytest.Session) -> Iterator[tuple[str, list[str]]]:
         """Yields what is wrong, after the name of the test that checks the same in one process."""
         yield "tests/rules/test_pinned_statements.py::test_every_statement_issued_is_pinned_to_one_user", LEAKS
+        yield "tests/db/test_citus_refusals.py::test_citus_refuses_no_statement", REFUSED
         yield "tests/rules/test_lock_order.py::test_no_transactions_wait_in_a_cycle", faults(LOCKED)
         if max(self.files, _files(session)) >= WHOLE and not session.testsfailed:
             needless = [f"needless: {excuse}" for excuse in sorted(idle_excuses(LOCKED))]

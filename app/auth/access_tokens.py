@@ -29,6 +29,22 @@ class TokenHeader(NamedTuple):
     kind: str
 
 
+class Grant(NamedTuple):
+    """The access that a user has allowed an app: ``scope`` is read or write, ``resource`` what its tokens are for."""
+
+    client_id: str
+    client_name: str
+    scope: str
+    resource: str
+
+
+class SignedSession(NamedTuple):
+    """The session of an access token, and the grant if it is one."""
+
+    session_id: str
+    grant: Grant | None
+
+
 class TokenIssuer:
     """Signs access tokens, and recognises its own by ``iss``, ``aud``, ``typ`` and key."""
 
@@ -52,23 +68,27 @@ class TokenIssuer:
         key = load_signing_key(settings) if settings.token_algorithm == "EdDSA" else load_secret(settings)
         return None if key is None else cls(settings.public_url or DEFAULT_ISSUER, key)
 
-    def sign(self, subject: str, session_id: str, *, now: int, ttl: int) -> str:
-        """Returns an access token of one session, valid for ``ttl`` seconds."""
+    def sign(self, subject: str, session_id: str, *, now: int, ttl: int, grant: Grant | None = None) -> str:
+        """Returns an access token of one session, valid for ``ttl`` seconds; of a login unless there is a ``grant``."""
         claims = {
             "iss": self.issuer,
-            "aud": self.issuer,
+            "aud": self.issuer if grant is None else grant.resource,
             "sub": subject,
             "sid": session_id,
             "iat": now,
             "exp": now + ttl,
             "jti": secrets.token_hex(16),
         }
+        if grant is not None:
+            claims |= {"client_id": grant.client_id, "client_name": grant.client_name, "scope": grant.scope}
         headers = {"typ": ACCESS_TOKEN_TYPE} if self.kid is None else {"typ": ACCESS_TOKEN_TYPE, "kid": self.kid}
         payload = json.dumps(claims, separators=(",", ":")).encode()
         return _JWS_SIGNER.encode(payload, self._key, self.algorithm, headers=headers)
 
-    def check(self, signed: TokenHeader, claims: dict[str, Any]) -> str:
+    def check(self, signed: TokenHeader, claims: dict[str, Any]) -> SignedSession:
         """Checks a token that names this service as its issuer; returns its session. Raises TokenInvalid.
+
+        A login's is for the issuer, a grant's for the resource that it names, which the route must check.
 
         Tokens that this service signs for another purpose, or another issuer signs in its name, differ by ``typ`` and
         by the claims that only an access token has (RFC 8725, 3.11 and 3.12).
@@ -78,10 +98,16 @@ class TokenIssuer:
             raise TokenInvalid(reason=RefusalReason.OWN_KEY_CHANGED, details={"expected_alg": self.algorithm})
         if signed.kind != ACCESS_TOKEN_TYPE:
             raise TokenInvalid(reason=RefusalReason.TYP_NOT_ACCEPTED, details={"typ": signed.kind})
-        check_audience(claims, self.issuer)
         if not isinstance(session_id, str) or not session_id or not isinstance(token_id, str):
             raise TokenInvalid(reason=RefusalReason.NOT_AN_ACCESS_TOKEN, details={"claim": "sid"})
-        return session_id
+        if "client_id" not in claims:
+            check_audience(claims, self.issuer)
+            return SignedSession(session_id, None)
+        named = [claims.get(name) for name in ("client_id", "client_name", "scope", "aud")]
+        texts = [value for value in named if isinstance(value, str) and value]
+        if len(texts) < len(named) or claims["scope"] not in {"read", "write"}:
+            raise TokenInvalid(reason=RefusalReason.NOT_AN_ACCESS_TOKEN, details={"claim": "client_id"})
+        return SignedSession(session_id, Grant(*texts))
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Returns the body of ``/.well-known/jwks.json``; no keys if a shared secret signs."""

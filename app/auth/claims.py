@@ -20,7 +20,8 @@ _OTHER_KINDS = frozenset({"id", "id_token", "refresh", "refresh_token", "offline
 class Identity(NamedTuple):
     """The identity in a verified token. ``expires_at`` is in seconds since 1970.
 
-    ``session_id`` is set for this service's own logins, ``client`` names the API token; ``scope`` is read or write.
+    ``session_id`` is set for this service's own logins and grants, ``client`` names the API token or the app; ``scope``
+    is read or write. A grant has ``client_id``, and its token opens only what ``audience`` names.
     """
 
     subject: str
@@ -29,13 +30,19 @@ class Identity(NamedTuple):
     scope: str = "write"
     client: str = ""
     token_id: int | None = None
+    client_id: str = ""
+    audience: str = ""
 
 
 class Origin(NamedTuple):
-    """The issuer and audience that tokens of one kind must have; None: any."""
+    """The issuer and audience that tokens of one kind must have; None: any.
+
+    ``resource`` is an audience also, but of tokens that open nothing else (RFC 8707); empty: none.
+    """
 
     issuer: str | None
     audience: str | None
+    resource: str
     not_issuer: str | None = None
 
 
@@ -45,12 +52,14 @@ def token_origins(settings: Settings) -> tuple[Origin, Origin]:
     JWT_ISSUER and JWT_AUDIENCE apply to the published keys if there are any. Tokens signed with the shared secret may
     then have any issuer and audience, except the issuer of the published keys.
     """
+    mcp_url = f"{settings.public_base}/mcp" if settings.public_base else ""
     if not (settings.jwks_url or settings.better_auth_url):
-        shared = Origin(settings.jwt_issuer, settings.jwt_audience)
+        shared = Origin(settings.jwt_issuer, settings.jwt_audience, mcp_url)
         return shared, shared
     base = (settings.better_auth_url or "").rstrip("/")  # Better Auth writes its base URL without the slash
     issuer = settings.jwt_issuer or base
-    return Origin(None, None, not_issuer=issuer), Origin(issuer, settings.jwt_audience or base or issuer)
+    published = Origin(issuer, settings.jwt_audience or base or issuer, mcp_url)
+    return Origin(None, None, mcp_url, not_issuer=issuer), published
 
 
 def json_object(data: bytes, reason: RefusalReason) -> dict[str, Any]:
@@ -64,7 +73,8 @@ def json_object(data: bytes, reason: RefusalReason) -> dict[str, Any]:
     return value
 
 
-def check_origin(claims: dict[str, Any], origin: Origin) -> None:
+def check_origin(claims: dict[str, Any], origin: Origin) -> str:
+    """Checks ``iss`` and ``aud``. Returns the resource to which the token is limited, empty if to none."""
     issuer = claims.get("iss")
     if not (issuer is None or isinstance(issuer, str)):
         raise TokenInvalid(reason=RefusalReason.ISS_NOT_TEXT)
@@ -73,18 +83,38 @@ def check_origin(claims: dict[str, Any], origin: Origin) -> None:
         raise TokenInvalid(reason=reason, details={"expected_iss": origin.issuer})
     if issuer and origin.not_issuer and issuer.rstrip("/") == origin.not_issuer.rstrip("/"):
         raise TokenInvalid(reason=RefusalReason.ISS_OF_KEY_SET)
+    audiences = _read_audiences(claims)
+    if origin.resource and origin.resource in audiences and origin.audience not in audiences:
+        return origin.resource
     check_audience(claims, origin.audience)
+    return ""
+
+
+def limit_identity(identity: Identity, claims: dict[str, Any], resource: str) -> Identity:
+    """Returns the identity of an app whose token another issuer has limited to ``resource`` (RFC 9068, 2.2)."""
+    scope = claims.get("scope")
+    names = scope.split() if isinstance(scope, str) else []
+    client_id = next((claims[name] for name in ("client_id", "azp") if isinstance(claims.get(name), str)), "")
+    only_reads = "read" in names and "write" not in names
+    return identity._replace(
+        audience=resource, client_id=client_id or resource, scope="read" if only_reads else "write"
+    )
 
 
 def check_audience(claims: dict[str, Any], wanted: str | None) -> None:
-    """Checks ``aud``, one text or several (RFC 7519, 4.1.3)."""
+    audiences = _read_audiences(claims)
+    if wanted is not None and wanted not in audiences:
+        reason = RefusalReason.AUD_WRONG if audiences else RefusalReason.AUD_MISSING
+        raise TokenInvalid(reason=reason, details={"expected_aud": wanted})
+
+
+def _read_audiences(claims: dict[str, Any]) -> list[Any]:
+    """Returns ``aud``, one text or several (RFC 7519, 4.1.3)."""
     audience = claims.get("aud", [])
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list):
         raise TokenInvalid(reason=RefusalReason.AUD_NOT_TEXT)
-    if wanted is not None and wanted not in audiences:
-        reason = RefusalReason.AUD_WRONG if audiences else RefusalReason.AUD_MISSING
-        raise TokenInvalid(reason=reason, details={"expected_aud": wanted})
+    return audiences
 
 
 def check_kind(claims: dict[str, Any]) -> None:

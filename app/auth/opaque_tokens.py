@@ -12,10 +12,12 @@ from hmac import digest
 
 API_TOKEN_PREFIX = "todo_pat_"
 REFRESH_PREFIX, FEED_PREFIX = "todo_rt_", "todo_feed_"
-RESET_PREFIX, EMAIL_PREFIX = "todo_reset_", "todo_email_"
+RESET_PREFIX, EMAIL_PREFIX, CODE_PREFIX = "todo_reset_", "todo_email_", "todo_code_"
+CHALLENGE_PREFIX = "todo_login_"
 HINT_LENGTH = len(API_TOKEN_PREFIX) + 4
 _TOKEN_ALPHABET = string.digits + string.ascii_letters
 _RANDOM_LENGTH, _CHECKSUM_LENGTH = 32, 6
+_RECOVERY_ALPHABET, _RECOVERY_LENGTH = "23456789abcdefghjkmnpqrstuvwxyz", 16
 
 
 def hash_token(token: str) -> bytes:
@@ -62,6 +64,11 @@ def new_feed_token() -> str:
     return FEED_PREFIX + secrets.token_urlsafe(32)
 
 
+def new_code() -> str:
+    """Returns an authorization code."""
+    return CODE_PREFIX + secrets.token_urlsafe(32)
+
+
 def new_reset_token() -> str:
     """Returns a token for a mail, to set a new password."""
     return RESET_PREFIX + secrets.token_urlsafe(32)
@@ -70,3 +77,19 @@ def new_reset_token() -> str:
 def new_email_token() -> str:
     """Returns a token for a mail, to confirm a new e-mail."""
     return EMAIL_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_challenge() -> str:
+    """Returns a token that continues a login which waits for a second factor."""
+    return CHALLENGE_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_recovery_code() -> str:
+    """Returns 79 random bits to be written down: too many to be guessed from their hash. Without similar letters."""
+    letters = "".join(secrets.choice(_RECOVERY_ALPHABET) for _ in range(_RECOVERY_LENGTH))
+    return "-".join(letters[start : start + 4] for start in range(0, _RECOVERY_LENGTH, 4))
+
+
+def hash_recovery_code(code: str) -> bytes:
+    """Returns the hash that is stored of a recovery code, however it is typed."""
+    return hash_token("".join(letter for letter in code.lower() if letter.isalnum()))

@@ -6,6 +6,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -40,7 +41,7 @@ def load_secret(settings: Settings) -> str | None:
         return None
     path = settings.data_dir / SECRET_FILE_NAME
     if not path.exists():
-        _create_file(path, secrets.token_urlsafe(RANDOM_BYTES) + "\n")
+        create_key_file(path, secrets.token_urlsafe(RANDOM_BYTES) + "\n")
     return _read_secret(path)
 
 
@@ -56,12 +57,12 @@ def load_signing_key(settings: Settings) -> Ed25519PrivateKey | None:
         return None
     path = settings.data_dir / KEY_FILE_NAME
     if not path.exists():
-        _create_file(path, pem_of(Ed25519PrivateKey.generate()))
-    _report_readable(path)
+        create_key_file(path, pem_of(Ed25519PrivateKey.generate()))
+    report_readable(path)
     return _parse_key(path.read_text(encoding="ascii"), str(path))
 
 
-def pem_of(key: Ed25519PrivateKey) -> str:
+def pem_of(key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
@@ -76,7 +77,7 @@ def _parse_key(pem: str, where: str) -> Ed25519PrivateKey:
     return key
 
 
-def _create_file(path: Path, content: str) -> None:
+def create_key_file(path: Path, content: str) -> None:
     """Writes ``content`` unless another process has created the file; then that content stays."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
@@ -92,10 +93,11 @@ def _read_secret(path: Path) -> str:
         raise SecretError(f"the secret in {path} is not text: {remedy}") from error
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise SecretError(f"the secret in {path} is shorter than {MIN_SECRET_BYTES} bytes: {remedy}")
-    _report_readable(path)
+    report_readable(path)
     return secret
 
 
-def _report_readable(path: Path) -> None:
+def report_readable(path: Path) -> None:
+    """Logs a warning if others than its owner can read the file."""
     if os.name == "posix" and path.stat().st_mode & 0o077:
         log.warning("secret_readable_by_others", extra={"path": str(path), "remedy": f"chmod 600 {path}"})

@@ -18,8 +18,17 @@ from typing import Any
 from jwt import PyJWS, PyJWTError
 from jwt.algorithms import OKPAlgorithm
 
-from app.auth.access_tokens import TokenHeader, TokenIssuer
-from app.auth.claims import Identity, check_kind, check_origin, is_subject, json_object, read_identity, token_origins
+from app.auth.access_tokens import SignedSession, TokenHeader, TokenIssuer
+from app.auth.claims import (
+    Identity,
+    check_kind,
+    check_origin,
+    is_subject,
+    json_object,
+    limit_identity,
+    read_identity,
+    token_origins,
+)
 from app.auth.jwks import JwksCache
 from app.auth.published_keys import PUBLISHED_ALGORITHMS
 from app.config import MIN_SECRET_BYTES, Settings
@@ -33,12 +42,12 @@ _SHARED_ALGORITHM = "HS256"
 _ACCEPTED_TYPES = frozenset({"jwt", "at+jwt"})  # RFC 7519, 5.1 and RFC 9068, 2.1
 _COMPACT_JWE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){3}")  # RFC 7516, 7.1
 _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}")  # RFC 7515, 7.1: signed, and without padding
-_JWS_VERIFIER = PyJWS(
+JWS_VERIFIER = PyJWS(
     algorithms=[_SHARED_ALGORITHM, *PUBLISHED_ALGORITHMS],
     options={"verify_signature": True, "enforce_minimum_key_length": True},
 )
 for _name in ("Ed25519", "Ed448"):  # RFC 9864; the library knows only their older name
-    _JWS_VERIFIER.register_algorithm(_name, OKPAlgorithm())
+    JWS_VERIFIER.register_algorithm(_name, OKPAlgorithm())
 
 
 class TokenVerifier:
@@ -93,20 +102,24 @@ class TokenVerifier:
         signed = _read_header(token)
         key = await self._key(signed.algorithm, signed.kid)
         try:
-            payload = _JWS_VERIFIER.decode(token, key, algorithms=[signed.algorithm])
+            payload = JWS_VERIFIER.decode(token, key, algorithms=[signed.algorithm])
         except PyJWTError as error:
             raise TokenInvalid(reason=RefusalReason.SIGNATURE_INVALID) from error
         claims = json_object(payload, RefusalReason.CLAIMS_UNREADABLE)
-        session_id = None
+        signed_session, resource = None, ""
         if self._token_issuer is not None and (
             claims.get("iss") == self._token_issuer.issuer or key is self._token_issuer.public_key
         ):
-            session_id = self._token_issuer.check(signed, claims)
+            signed_session = self._token_issuer.check(signed, claims)
         else:
-            check_origin(claims, self._shared if signed.algorithm == _SHARED_ALGORITHM else self._published)
+            resource = check_origin(claims, self._shared if signed.algorithm == _SHARED_ALGORITHM else self._published)
             check_kind(claims)
         now = self._clock()
-        identity = read_identity(claims, now)._replace(session_id=session_id)
+        identity = read_identity(claims, now)
+        if signed_session is not None:
+            identity = _identify_session(identity, signed_session)
+        elif resource:
+            identity = limit_identity(identity, claims, resource)
         self._remember(token, identity, now)
         return identity
 
@@ -122,7 +135,7 @@ class TokenVerifier:
             claims["iss"] = self._shared.issuer
         if self._shared.audience:
             claims["aud"] = self._shared.audience
-        return _JWS_VERIFIER.encode(json.dumps(claims, separators=(",", ":")).encode(), self._secret, _SHARED_ALGORITHM)
+        return JWS_VERIFIER.encode(json.dumps(claims, separators=(",", ":")).encode(), self._secret, _SHARED_ALGORITHM)
 
     async def _key(self, algorithm: str, kid: str | None) -> Any:
         issuer = self._token_issuer
@@ -151,6 +164,15 @@ class TokenVerifier:
             self._verified.popitem(last=False)
 
 
+def _identify_session(identity: Identity, signed: SignedSession) -> Identity:
+    identity = identity._replace(session_id=signed.session_id)
+    if (grant := signed.grant) is None:
+        return identity
+    return identity._replace(
+        scope=grant.scope, client=grant.client_name, client_id=grant.client_id, audience=grant.resource
+    )
+
+
 def bearer_token(header: str | None) -> str:
     """Extracts the token of an Authorization header (RFC 6750, 2.1). Raises TokenMissing or TokenNotBearer."""
     if header is None or not header.strip():
@@ -166,7 +188,7 @@ def _hmac_key(secret: str) -> str:
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"the shared secret must be at least {MIN_SECRET_BYTES} bytes")
     try:
-        _JWS_VERIFIER.get_algorithm_by_name(_SHARED_ALGORITHM).prepare_key(secret)
+        JWS_VERIFIER.get_algorithm_by_name(_SHARED_ALGORITHM).prepare_key(secret)
     except PyJWTError as error:
         raise ValueError(f"the shared secret cannot be used: {error}") from error
     return secret

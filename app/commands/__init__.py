@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import data, epoch, users
+from app.commands import data, distribute, epoch, users
 from app.commands.common import errors_in_one_line, fail, read_settings, run
 from app.commands.seed import seed
 from app.version import VERSION
@@ -14,7 +14,7 @@ app = typer.Typer(
 )
 app.add_typer(users.app, name="user")
 app.add_typer(epoch.app, name="epoch")
-for function in (data.dump, data.restore, data.prune, seed):
+for function in (data.dump, data.restore, data.prune, distribute.distribute, seed):
     app.command()(function)
 
 

@@ -11,19 +11,6 @@ from app.commands.common import errors_in_one_line, open_database, read_settings
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.db.connection_options import ConnectOptions
-
-
-def _direct(settings: Settings, options: ConnectOptions) -> tuple[ConnectOptions, dict[str, str]]:
-    """Returns how this service and PostgreSQL's programs connect directly. Raises ValueError for a pooler."""
-    from app.db.backup.client_programs import connection_environment
-    from app.db.connect import direct_options
-
-    direct = direct_options(settings, options)
-    if direct.pooled:
-        raise ValueError("this needs a direct connection, not a transaction pooler: set DIRECT_DATABASE_URL")
-    url = settings.direct_database_url or settings.database_url
-    return direct, connection_environment(url.get_secret_value() if url else options.dsn)
 
 
 def dump(
@@ -43,7 +30,7 @@ def dump(
 
     async def work() -> None:
         async with database_options(settings) as options:
-            tables = await dumps.write_dump(*_direct(settings, options), file)
+            tables = await dumps.write_dump(*dumps.dump_access(settings, options), file)
         typer.echo(f"{len(tables)} tables in {file} ({file.stat().st_size:,} bytes)")
 
     run(work())
@@ -88,7 +75,7 @@ def restore(
 
     async def work() -> None:
         async with database_options(settings) as options:
-            direct, environment = _direct(settings, options)
+            direct, environment = dumps.dump_access(settings, options)
             await dumps.restore_dump(direct, environment, file, replace=replace)
             await migrations.upgrade(direct)
             await ensure_epoch(direct)

@@ -11,7 +11,7 @@ from app.commands.common import open_database, run
 if TYPE_CHECKING:
     from app.models.accounts import AccountCreate
 
-app = typer.Typer(help="Accounts: create, list, password, disable, delete.", no_args_is_help=True)
+app = typer.Typer(help="Accounts: create, list, password, reset-factors, disable, delete.", no_args_is_help=True)
 EmailArgument = Annotated[str, typer.Argument(help="E-mail of the account.")]
 PLACEHOLDER_PASSWORD = "a password to be asked for"
 PasswordOption = Annotated[str, typer.Option(help="Asked for, twice, when left out.", show_default=False)]
@@ -105,6 +105,19 @@ def password_(email: EmailArgument, password: PasswordOption = "") -> None:
         async with open_database() as database:
             await operators.find_user(database, email)  # before it asks for a password
             await operators.set_user_password(database, email, await hash_password(ask_password(password)))
+
+    run(work())
+
+
+@app.command(name="reset-factors")
+def reset_factors(email: EmailArgument) -> None:
+    """Remove every second factor, for a user who has lost them. Every session of the account ends."""
+
+    async def work() -> None:
+        from app.services.accounts import operators
+
+        async with open_database() as database:
+            await operators.reset_factors(database, email)
 
     run(work())
 

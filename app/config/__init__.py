@@ -3,9 +3,8 @@
 import os
 import re
 from functools import lru_cache
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,30 +17,33 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.config.backup import BackupSettings
+from app.config.oauth import OAuthSettings
+from app.config.oidc import OidcSettings
 from app.config.rules import (
     URL_BEGINNINGS,
+    CommaSeparated,
     check_beginning,
+    check_opened,
     check_proxies,
     combine_problems,
     find_contradictions,
     list_problems,
     origin_as_sent,
     public_url_as_used,
+    split_list,
     without_default_port,
 )
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
-CommaSeparated = Annotated[list[str], NoDecode]
 _FIELD_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.1
-# The last label is no number.
-_HOST_NAME_PATTERN = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?")
 ENV_FILE = ".env"
 ENV_ENCODING = "utf-8-sig"  # editors on Windows write a byte order mark, which would belong to the first name
 
 
-class Settings(BaseSettings):
+class Settings(OAuthSettings, OidcSettings, BackupSettings, BaseSettings):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(
@@ -149,6 +151,9 @@ class Settings(BaseSettings):
     jwt_private_key: SecretStr | None = Field(
         None, description="Ed25519 key in PEM for EdDSA. Empty: generated and kept in DATA_DIR (embedded only)."
     )
+    vapid_private_key: SecretStr | None = Field(
+        None, description="P-256 key (PEM or base64url) for Web Push. Empty: generated and kept in DATA_DIR (embedded)."
+    )
     token_ttl: int = Field(3600, ge=1, description="Lifetime of a token of 'todo token', in seconds.")
     cors_origins: CommaSeparated = Field(
         default_factory=list,
@@ -181,8 +186,8 @@ class Settings(BaseSettings):
     mail_to_log: Literal["auto", "on", "off"] = Field(
         "auto", description="Without SMTP_URL, write mails to the log, with tokens. auto: with embedded PostgreSQL."
     )
-    reset_url: str = Field("", description="Page of the front-end for reset mails; it gets ?token=.")
-    confirm_url: str = Field("", description="Page of the front-end that confirms a new e-mail; it gets ?token=.")
+    reset_url: str = Field("", description="Page for reset mails; it gets ?token=. Empty: the web client's.")
+    confirm_url: str = Field("", description="Page that confirms a new e-mail; the same applies.")
 
     # API
     list_shape: Literal["array", "envelope"] = Field(
@@ -194,7 +199,7 @@ class Settings(BaseSettings):
     completed_name: Literal["completed", "both"] = Field(
         "completed", description="Of tasks in responses. both: also is_completed. Requests may have either."
     )
-    description_max: int = Field(1000, ge=1, le=100_000, description="Longest description, in characters.")
+    description_max: int = Field(16_384, ge=1, le=100_000, description="Longest description, in characters.")
     body_limit: int = Field(1_048_576, ge=1024, description="Largest request body, in bytes.")
     import_limit: int = Field(67_108_864, ge=1024, description="Largest file to import, in bytes.")
     import_rows_max: int = Field(200_000, ge=1, description="Most rows of a file to import.")
@@ -282,9 +287,7 @@ class Settings(BaseSettings):
     @field_validator("allowed_hosts", "cors_origins", "cors_headers", "mcp_hosts", "outbound_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return [re.sub(r"(?<=[^:/])/+$", "", part.strip()) for part in value.split(",") if part.strip()]
+        return split_list(value)
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -294,12 +297,7 @@ class Settings(BaseSettings):
     @field_validator("outbound_allow")
     @classmethod
     def _names_and_networks(cls, value: list[str]) -> list[str]:
-        for entry in value:
-            try:
-                ip_network(entry, strict=False)
-            except ValueError:
-                if not _HOST_NAME_PATTERN.fullmatch(entry):
-                    raise ValueError(f"a host name, *.name, IP address or network, without a port: {entry!r}") from None
+        check_opened(value)
         return value
 
     @field_validator("forwarded_allow_ips")
@@ -353,8 +351,14 @@ class Settings(BaseSettings):
 
     @property
     def public_base(self) -> str:
-        """Returns PUBLIC_URL as the beginning of URLs; empty if it is not set, or only a name, such as a urn."""
-        return self.public_url if self.public_url.lower().startswith(("http:", "https:")) else ""
+        """Returns PUBLIC_URL as the beginning of URLs, as clients compare them: host in lower case, no default port.
+
+        Empty if it is not set, or only a name, such as a urn.
+        """
+        url = urlsplit(self.public_url)
+        if url.scheme.lower() not in {"http", "https"}:
+            return ""
+        return without_default_port(f"{url.scheme}://{url.netloc}".lower()) + url.path
 
     @property
     def public_path(self) -> str:
@@ -364,8 +368,7 @@ class Settings(BaseSettings):
     @property
     def public_origin(self) -> str:
         """Returns the origin of this service's own pages, as browsers send it; empty without PUBLIC_URL."""
-        url = urlsplit(self.public_base.lower())
-        return without_default_port(f"{url.scheme}://{url.netloc}") if url.netloc else ""
+        return self.public_base.removesuffix(self.public_path)
 
     @property
     def embedded(self) -> bool:

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from ipaddress import ip_network
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails
+from pydantic_settings import NoDecode
 
 from app.errors.findings import describe_errors
 
@@ -20,6 +21,9 @@ _ORIGIN_PATTERN = re.compile(
     r"https?://(?:[^\x00-,/:-@\[-^`{-\x7f\s]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"  # of ASCII: letters, digits, - . _
     r"|(?!https?:)[a-z][a-z0-9+.-]*://[^/?#@\s]*|null"
 )
+
+# The last label is no number.
+_HOST_NAME_PATTERN = re.compile(r"(?:\*\.)?(?:[A-Za-z0-9_-]+\.)*[A-Za-z_-][A-Za-z0-9_-]*\.?")
 
 # Segments of a path prefix. No dots alone, which clients resolve, nor what a cookie's path or a header cannot hold.
 PREFIX_PATTERN = r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+=:@-]+)+"
@@ -36,6 +40,7 @@ URL_BEGINNINGS = {
     "smtp_url": ("smtp://", "smtps://"),
 }
 
+CommaSeparated = Annotated[list[str], NoDecode]
 SettingProblem = tuple[tuple[int | str, ...], str]  # where, as in Pydantic's errors, and what is wrong
 
 
@@ -49,10 +54,19 @@ def find_contradictions(values: Mapping[str, Any]) -> Iterator[str]:
         yield "with DATABASE_URL set JWT_SECRET, or BETTER_AUTH_URL, or JWKS_URL and JWT_ISSUER"
     if values.get("public_url") and str(values["public_url"]).rstrip("/") == str(issuer or "").rstrip("/"):
         yield "PUBLIC_URL names this service: it cannot be the URL of another issuer"
+    if bool(values.get("oidc_issuer")) != bool(values.get("oidc_client_id")):
+        yield "OIDC_ISSUER and OIDC_CLIENT_ID are set together"
     if values.get("metrics_token") and str(values.get("web_concurrency", 1)) != "1":
         yield "METRICS_TOKEN shows one process: with WEB_CONCURRENCY set METRICS_PORT instead"
     if str(values.get("otel")).lower() in {"true", "1", "yes", "on"} and find_spec("opentelemetry.sdk") is None:
         yield "OTEL needs the extra: pip install 'todo[otel]'"
+
+
+def split_list(value: object) -> object:
+    """Splits the text of a setting with several values, without the slashes that people add to URLs."""
+    if not isinstance(value, str):
+        return value
+    return [re.sub(r"(?<=[^:/])/+$", "", part.strip()) for part in value.split(",") if part.strip()]
 
 
 def check_beginning(name: str, url: str) -> None:
@@ -60,6 +74,16 @@ def check_beginning(name: str, url: str) -> None:
     known = URL_BEGINNINGS[name]
     if url and not url.strip().lower().startswith(known):
         raise ValueError(f"begins with {'postgresql://' if known is _DATABASE_URLS else ' or '.join(known)}")
+
+
+def check_opened(entries: list[str]) -> None:
+    """Raises ValueError for an entry of OUTBOUND_ALLOW that is neither a name nor an IP address or network."""
+    for entry in entries:
+        try:
+            ip_network(entry, strict=False)
+        except ValueError:
+            if not _HOST_NAME_PATTERN.fullmatch(entry):
+                raise ValueError(f"a host name, *.name, IP address or network, without a port: {entry!r}") from None
 
 
 def check_proxies(proxies: str) -> None:

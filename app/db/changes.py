@@ -12,20 +12,19 @@ The lock on the owner's row serialises the writes of one owner and no others, so
 order: a reader that asks for changes after 41 can never miss a 40 that commits later. A write that hits no row must
 be rolled back together with its revision: services raise an application error in that case.
 
-On a distributed database a write is three statements instead: ``app.db.distributed_changes``. Those of a batch share
-one revision: ``app.db.joined_changes``.
+The writes of a batch share one revision, and on a distributed database a write is several statements:
+``app.db.joined_changes``.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, func, insert, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from app.db.compiled import NO_COLUMN, SAME_REVISION, CompiledStatement
-from app.db.distributed_changes import DistributedWrite
-from app.db.joined_changes import REVISION_PARAMETER, JoinedTake, JoinedWrite
+from app.db.joined_changes import REVISION_PARAMETER, ZONE_PARAMETER, JoinedTake, JoinedWrite
 from app.models.changes import Change
 from app.models.users import USERS
 
@@ -43,15 +42,26 @@ NEXT_REVISION: ColumnElement[int] = select(_rev.c.revision).scalar_subquery()
 # The revision that this transaction has already taken: the owner's lock keeps it the latest one.
 _select_revision = select(USERS.c.revision).where(USERS.c.id == OWNER)
 CURRENT_REVISION: ColumnElement[int] = _select_revision.scalar_subquery()
+# A subject that has never written has no row yet, and the default zone.
+OWNER_TIMEZONE: Any = func.coalesce(
+    select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC")
+)
 # The revision alone, for writes of several statements. Only when something will be written: a revision without a
 # change must not exist.
-TAKE_NEXT_REVISION = CompiledStatement(_take_revision, notifies=True, joined=JoinedTake(), revision_column=0)
-TAKE_JOINED_REVISION = CompiledStatement(_take_revision, notifies=True, revision_column=0)  # for ``join_writes``
-SELECT_CURRENT_REVISION = CompiledStatement(_select_revision)
-# What the other forms of a write use instead. They begin when the revision is taken, so that CURRENT_REVISION next to
-# NEXT_REVISION is the revision before this one, as it would be without a concurrent write.
-_FIRST_VALUES = {NEXT_REVISION: REVISION_PARAMETER, CURRENT_REVISION: REVISION_PARAMETER - 1}
-_JOINED_VALUES = {CURRENT_REVISION: REVISION_PARAMETER}
+TAKE_NEXT_REVISION = CompiledStatement(
+    _take_revision, notifies=True, joined=JoinedTake(CompiledStatement(_take_revision)), revision_column=0
+)
+# What the joined form of a write reads of the owner's row, and puts in the places of the sub-selects that read it. It
+# begins when the revision is taken, so that CURRENT_REVISION next to NEXT_REVISION is the revision before this one, as
+# it would be without a concurrent write.
+TAKE_JOINED_REVISION = CompiledStatement(_take_revision.returning(USERS.c.timezone), notifies=True, revision_column=0)
+_FIRST_VALUES = {
+    NEXT_REVISION: REVISION_PARAMETER,
+    CURRENT_REVISION: REVISION_PARAMETER - 1,
+    OWNER_TIMEZONE: ZONE_PARAMETER,
+}
+_SELECT_TAKEN = CompiledStatement(_select_revision.add_columns(USERS.c.timezone))
+_JOINED_VALUES = {CURRENT_REVISION: REVISION_PARAMETER, OWNER_TIMEZONE: ZONE_PARAMETER}
 
 
 def recorded_write(
@@ -66,7 +76,7 @@ def recorded_write(
     """Wraps ``write`` so that it takes the next revision and records each row it wrote.
 
     ``returning`` are the columns kept in ``changes.data``; ``columns`` names those of them that are returned, in order.
-    ``action`` may be an expression over the columns of ``written``.
+    ``action`` may be a text over the columns of ``written``, and of ``was``: the row in the statement's snapshot.
 
     With ``revision=CURRENT_REVISION``, here and in ``write``, the statement joins the write that this transaction has
     begun, for writes of several statements. Only after one that took a revision: else it would join an earlier write.
@@ -84,7 +94,7 @@ def recorded_write(
                 revision,
                 literal_column(f"'{entity}'"),
                 written.c.id,
-                literal_column(f"'{action}'") if isinstance(action, str) else action,
+                _action_of(action, write.table),
                 func.to_jsonb(literal_column("written")),
                 WRITE_SOURCE,
             ).select_from(written),
@@ -92,16 +102,25 @@ def recorded_write(
         )
         .cte("log")
     )
+    joins = revision is CURRENT_REVISION
+    values, take = (_JOINED_VALUES, _SELECT_TAKEN) if joins else (_FIRST_VALUES, TAKE_JOINED_REVISION)
     parts: dict[str, Any] = {"entity": entity, "action": action, "returning": returning, "columns": columns}
-    parts["values"] = _JOINED_VALUES if revision is CURRENT_REVISION else _FIRST_VALUES
-    take = SELECT_CURRENT_REVISION if revision is CURRENT_REVISION else TAKE_NEXT_REVISION
     return CompiledStatement(
         select(*(written.c[name] for name in columns)).add_cte(log),
         notifies=True,
-        alternative=DistributedWrite(write, take=take, **parts),
-        joined=JoinedWrite(write, **parts),
-        revision_column=_revision_column(write, columns, joins=revision is CURRENT_REVISION),
+        joined=JoinedWrite(write, values=values, take=take, **parts),
+        revision_column=_revision_column(write, columns, joins=joins),
     )
+
+
+def _action_of(action: str | ColumnElement[str], table: Any) -> Any:
+    """Returns the action of a row of ``written``; what it was is there in the statement's snapshot."""
+    if isinstance(action, str):
+        return literal_column(f"'{action}'")
+    if "was." not in str(action):
+        return action
+    row = f"from {table.name} was where was.user_id = written.user_id and was.id = written.id"
+    return literal_column(f"(select {action} {row})")
 
 
 def _revision_column(write: Insert | Update | Delete, columns: Sequence[str], *, joins: bool) -> int:

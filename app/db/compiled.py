@@ -8,6 +8,8 @@ Statements are written in SQLAlchemy; its execution layer costs 100 to 700 micro
 import json
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from functools import cached_property
 from typing import Any, Protocol
 
 import msgspec
@@ -49,17 +51,35 @@ class Executor(Protocol):
 
     owner: str
     source: str
+    distributed: bool
     joined: Any
 
     async def exec(self, statement: "CompiledStatement", params: Mapping[str, Any]) -> Result: ...
 
-    async def exec_each(self, prepared: "CompiledStatement", params: Sequence[Mapping[str, Any]]) -> None: ...
+    async def exec_each(self, compiled: "CompiledStatement", params: Sequence[Mapping[str, Any]]) -> list[Any]: ...
 
 
 class AlternativeForm(Protocol):
-    """Another form of a write: several statements for a distributed database, or one that joins other writes."""
+    """Another form of a statement: several ones for a distributed database, or one that joins other writes."""
 
     async def run(self, session: Executor, values: Mapping[str, Any]) -> Result: ...
+
+
+class StatementSequence:
+    """Statements one after the other, in place of one with a data-modifying WITH, which Citus refuses."""
+
+    def __init__(self, *statements: Executable) -> None:
+        """Stores them; they are compiled when they are used for the first time. The last one returns the rows."""
+        self._statements = statements
+
+    @cached_property
+    def statements(self) -> "list[CompiledStatement]":
+        return [CompiledStatement(statement) for statement in self._statements]
+
+    async def run(self, session: Executor, values: Mapping[str, Any]) -> Result:
+        for statement in self.statements:
+            result = await session.exec(statement, values)
+        return result
 
 
 class CompiledStatement:
@@ -69,8 +89,8 @@ class CompiledStatement:
     """
 
     __slots__ = (
-        "_arguments", "_defaults", "_make", "_results",
-        "alternative", "joined", "notifies", "revision_column", "sql",
+        "_arguments", "_defaults", "_make", "_replaced", "_results",
+        "distributed", "joined", "notifies", "prepared", "revision_column", "sql",
     )  # fmt: skip
 
     def __init__(
@@ -79,19 +99,24 @@ class CompiledStatement:
         *,
         cache_key: CacheKey | None = None,
         notifies: bool = False,
-        alternative: AlternativeForm | None = None,
+        distributed: AlternativeForm | None = None,
         joined: AlternativeForm | None = None,
         revision_column: int | None = None,
+        prepared: bool = True,
     ) -> None:
         """Compiles ``statement``. With ``notifies``, listeners for the owner's changes are notified after the commit.
 
-        ``alternative`` runs in its place if the database is distributed, ``joined`` within ``join_writes``.
+        Connections keep it prepared; not so if ``prepared`` is false, for texts of which there may be any number.
+
+        ``joined`` runs in its place within ``join_writes``; where the database is distributed ``joined`` does, else
+        ``distributed``.
         ``revision_column`` is the column with the revision of the write, NO_COLUMN if its rows lack it, SAME_REVISION
         if they lack that of the write which the statement joins; None of a statement that is no recorded write.
         """
         self.notifies = notifies
         self.revision_column = revision_column
-        self.alternative = alternative
+        self.prepared = prepared
+        self.distributed = distributed
         self.joined = joined
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=ASYNCPG_DIALECT, cache_key=cache_key, compile_kwargs={"render_postcompile": cache_key is None}
@@ -109,6 +134,7 @@ class CompiledStatement:
         results = [_result_processor(column.type) for column in compiled._result_columns or ()]
         self._results = results if any(results) else None
         self._make: Callable[[Any], Any] | None = None
+        self._replaced: CompiledStatement | None = None
         if self._results is not None:  # a class each: 1 MB and 30 ms of a start if every statement had one
             names = [column.keyname for column in compiled._result_columns or ()]
             self._make = namedtuple("Row", names, rename=True)._make  # type: ignore[attr-defined]
@@ -120,6 +146,19 @@ class CompiledStatement:
             value = params[name] if name in params else self._defaults[name]
             values.append(value if process is None else process(value))
         return values
+
+    def with_calls_replaced(self, parameters: Mapping[str, str]) -> "CompiledStatement":
+        """Returns the statement with parameters in the places of calls in its text; itself if it has none of them.
+
+        ``parameters`` are their names by calls that return a time, the same ones each time.
+        """
+        if self._replaced is None and any(call in self.sql for call in parameters):
+            self._replaced = replaced = copy(self)
+            for call, name in parameters.items():
+                if call in replaced.sql:
+                    replaced._arguments = [*replaced._arguments, (name, None)]
+                    replaced.sql = replaced.sql.replace(call, f"${len(replaced._arguments)}::timestamptz")
+        return self._replaced or self
 
     def rows(self, records: list[Any]) -> list[Any]:
         """Applies the types' result processors; returns the driver's own records if there are none."""
@@ -157,3 +196,13 @@ def compile_statement(statement: Executable) -> tuple[CompiledStatement, Mapping
         cached = _cache[key.key] = (CompiledStatement(statement, cache_key=key), compiled)
     prepared, compiled = cached
     return prepared, compiled.construct_params(extracted_parameters=key.bindparams, _check=False)
+
+
+def bind_statement(
+    statement: Executable | CompiledStatement, params: Mapping[str, Any] | None
+) -> tuple[CompiledStatement, Mapping[str, Any]]:
+    """Returns what to run, and all of its values: those of ``params``, and those in a statement built on request."""
+    if isinstance(statement, CompiledStatement):
+        return statement, params or {}
+    compiled, built = compile_statement(statement)
+    return compiled, {**built, **(params or {})}

@@ -8,7 +8,13 @@ import asyncpg
 import msgspec
 
 from app.db.connection_options import SERVER_SETTINGS, ConnectOptions
-from app.db.distributed import PROPAGATE_SETTINGS, is_distributed
+from app.db.distributed import (
+    DISTRIBUTED_COMMAND_TIMEOUT,
+    DISTRIBUTED_SETTINGS,
+    DistributedSession,
+    is_distributed,
+    set_everywhere,
+)
 from app.db.error_mapping import DATABASE_RETRY_AFTER, is_connection_lost, to_app_error
 from app.db.pool import ConnectionPool
 from app.db.results import DatabaseRow
@@ -44,8 +50,7 @@ class Database:
         self._preamble = ""
         if options.pooled:  # a pooler's connections cannot be configured, so each transaction sends its settings
             self._preamble = "".join(f" SET LOCAL {name} = '{value}';" for name, value in SERVER_SETTINGS.items())
-        self.distributed = False  # until ``open`` has checked
-        self._reach = ""
+        self._session_type: type[Session] = Session  # until ``open`` has checked
         self.on_commit: Callable[[str], None] | None = None  # gets each write's owner (``app.db.notifications``)
         self._size = size
         self._acquire_timeout = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
@@ -58,8 +63,13 @@ class Database:
             connection, _ = await self._pool.acquire()
             try:
                 if await is_distributed(connection):
-                    self.distributed, self._reach = True, PROPAGATE_SETTINGS
-            finally:
+                    self._session_type = DistributedSession
+            except BaseException:
+                self._pool.discard(connection)
+                raise
+            if self.distributed:  # it lacks the settings
+                self._pool.discard(connection)
+            else:
                 self._pool.release(connection)
         finally:
             self._pool.semaphore.leave()
@@ -70,6 +80,10 @@ class Database:
         # A request that connects holds a place in the semaphore. If the network drops packets, attempts that will
         # fail must not keep later requests from trying.
         arguments["timeout"] = min(arguments["timeout"], self._acquire_timeout)
+        if self.distributed:
+            arguments["command_timeout"] = min(arguments["command_timeout"], DISTRIBUTED_COMMAND_TIMEOUT)
+        if self.distributed and not self.options.pooled:
+            arguments["server_settings"] = arguments["server_settings"] | DISTRIBUTED_SETTINGS
         connection = await asyncpg.connect(record_class=DatabaseRow, **arguments)
         try:
             async with asyncio.timeout(self._acquire_timeout):
@@ -88,6 +102,11 @@ class Database:
             self._pool.terminate()
 
     @property
+    def distributed(self) -> bool:
+        """Returns whether the database is spread over several servers."""
+        return self._session_type.distributed
+
+    @property
     def load(self) -> tuple[int, int, int]:
         """Counts running transactions, those waiting for a connection, and the most that may run."""
         return self._size - self._pool.semaphore.free, self._pool.semaphore.waiting, self._size
@@ -96,17 +115,20 @@ class Database:
         """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
         # A list reads the owner's revision and its rows: repeatable read gives both one snapshot at no cost.
         mode = " ISOLATION LEVEL REPEATABLE READ READ ONLY" if read_only else ""
-        acting = f" SET LOCAL ROLE {role or self.role};{self._reach} SET LOCAL app.user_id = {quote_owner(owner)}"
+        acting = f"SET LOCAL app.user_id = {quote_owner(owner)}"
+        if self.distributed:
+            acting = set_everywhere(acting)
         # Through a pooler a deferred COMMIT would hold a connection of the server.
         defers_commit = read_only and not self.options.pooled
-        return Session(self, owner, f"BEGIN{mode};{self._preamble}{acting}", defers_commit=defers_commit)
+        begin = f"BEGIN{mode};{self._preamble} SET LOCAL ROLE {role or self.role}; {acting}"
+        return self._session_type(self, owner, begin, defers_commit=defers_commit)
 
     def auth_transaction(self) -> Session:
         """Returns a session without an owner, for requests before the user is known: login, refresh, tokens.
 
         Its role can read and write accounts, and no data of users.
         """
-        return Session(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE};{self._reach}")
+        return self._session_type(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
 
     async def begin(self, statement: str) -> Any:
         """Returns a connection on which ``statement`` has run. Replaces connections that died while idle.

@@ -11,14 +11,15 @@ data was restored, copied or moved. Nothing inside a database tells when the dis
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import asyncpg
 
 from app.db.connection_options import ConnectOptions
+from app.db.distributed import is_distributed
 from app.db.migrations import ALL_ROLES, LOCK_POLL_SECONDS, MIGRATION_LOCK
+from app.db.unlimited import unlimited_connection
 from app.models.sql_functions import INITIAL_REVISION
 
 log = logging.getLogger(__name__)
@@ -69,9 +70,9 @@ declare
     reached bigint;
 begin
     alter table users no force row level security;
-    select greatest(coalesce(max(revision), 0), initial_revision(), (select max(least_revision) from installation))
-        into reached from users;
-    reached := greatest(reached + {EPOCH_GAP}, {CLOCK_REVISION});
+    select max(revision) into reached from users;
+    reached := greatest(reached, initial_revision(), (select max(least_revision) from installation)) + {EPOCH_GAP};
+    reached := greatest(reached, {CLOCK_REVISION});
     update users set revision = reached, pruned_revision = reached;
     alter table users force row level security;
     execute replace($text${INITIAL_REVISION}$text$, '{{number}}', reached::text);
@@ -102,10 +103,10 @@ async def ensure_epoch(options: ConnectOptions) -> None:
 
     Called before anything is served or written. Raises EpochError, OSError, TimeoutError or an asyncpg error.
     """
-    async with _connected(options) as connection:
+    async with unlimited_connection(options) as connection:
         if await connection.fetchval(HAS_NO_EPOCHS):
             return
-        here = await _read_installation(connection)
+        here = await read_installation(connection)
         if await _read_recorded(connection) == here:
             return
         async with connection.transaction():
@@ -115,8 +116,8 @@ async def ensure_epoch(options: ConnectOptions) -> None:
 
 async def begin_epoch(options: ConnectOptions) -> int:
     """Begins a new epoch, and returns the revision of all users. Raises what ``ensure_epoch`` raises."""
-    async with _connected(options) as connection:
-        here = await _read_installation(connection)
+    async with unlimited_connection(options) as connection:
+        here = await read_installation(connection)
         async with connection.transaction():
             await _lock(connection)
             return await _begin_epoch(connection, here, "by command")
@@ -133,18 +134,6 @@ def mark_as_restored(*, replaced: bool) -> str:
     return f"{INSTALLATION_TABLE}{visible}delete from installation;\ninsert into installation ({numbers};\n"  # noqa: S608
 
 
-@asynccontextmanager
-async def _connected(options: ConnectOptions) -> AsyncIterator[Any]:
-    # A new epoch writes the row of every user, however long that takes.
-    arguments = options.arguments() | {"command_timeout": None}
-    arguments.pop("server_settings", None)
-    connection = await asyncpg.connect(**arguments)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
 async def _lock(connection: Any) -> None:
     while not await connection.fetchval("select pg_try_advisory_xact_lock($1)", MIGRATION_LOCK):
         await connection.execute("rollback and chain")  # a migration may wait for older snapshots to be gone
@@ -152,7 +141,7 @@ async def _lock(connection: Any) -> None:
     await connection.execute("set local lock_timeout = '10s'")
 
 
-async def _read_installation(connection: Any) -> Installation:
+async def read_installation(connection: Any) -> Installation:
     oids = await connection.fetchrow(SELECT_OIDS)
     known: list[int | None] = []
     for statement in (SELECT_IDENTIFIER, SELECT_TIMELINE):
@@ -199,6 +188,8 @@ async def _begin_epoch(connection: Any, here: Installation, reason: str) -> int:
     try:
         if not await connection.fetchval(HAS_INSTALLATION):
             await connection.execute(INSTALLATION_TABLE)
+        if await is_distributed(connection):  # else it refuses to replace a function after a write to all shards
+            await connection.execute("set local citus.multi_shard_modify_mode = 'sequential'")
         await connection.execute(RAISE_REVISIONS)
         await connection.fetchval(RAISE_IDS)
         await _record(connection, here)

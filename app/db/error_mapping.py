@@ -1,11 +1,13 @@
 """Errors of the database and its connections as application errors. Only this module maps SQLSTATE classes."""
 
 import logging
+import re
 
 import asyncpg
 
 from app.errors import (
     AppError,
+    ChannelNameTaken,
     Conflict,
     Contention,
     DueDateNeeded,
@@ -16,6 +18,7 @@ from app.errors import (
     StorageFull,
     TaskNotFound,
     Unavailable,
+    UndoConflict,
     UnknownTimeZone,
     ViewNameTaken,
 )
@@ -30,14 +33,17 @@ CONTENTION_STATES = {"40001", "40P01"}
 BUSY_STATES = {"55P03", "57014", "53300", "53000", "53200", "53400", "25P03"}
 DISK_FULL_STATES = {"53100"}
 IO_ERROR_STATES = {"58030"}
+SHARD_CONSTRAINT = re.compile(r'constraint "(\w+?)(?:_[0-9]{6,})?"')
 FILE_REFUSED = "could not "  # a read-only file system has the SQLSTATE of a missing privilege, and this beginning
 
 # Constraint -> application error. A constraint that is not listed is mapped by its SQLSTATE.
 CONSTRAINT_ERRORS: dict[str, type[AppError]] = {
     "accounts_email_key_key": EmailTaken,
+    "channels_name_key": ChannelNameTaken,
     "views_name_key": ViewNameTaken,
     "comments_task_id_fkey": TaskNotFound,  # deleted permanently by a concurrent request
     "projects_name_key": ProjectNameTaken,
+    "tags_name_key": UndoConflict,  # every other write looks first, under the owner's lock
     "tasks_recurrence_check": DueDateNeeded,
 }
 
@@ -60,9 +66,16 @@ def is_connection_lost(error: BaseException) -> bool:
     return isinstance(error, LOST_CONNECTION)
 
 
+def _constraint(error: asyncpg.PostgresError) -> str:
+    """Returns the name of a constraint. An error of a shard has it only in its message, with a number."""
+    name: str | None = getattr(error, "constraint_name", None)
+    found = None if name else SHARD_CONSTRAINT.search(str(error))
+    return found[1] if found else name or ""
+
+
 def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
     state = error.sqlstate or ""
-    if app_error := CONSTRAINT_ERRORS.get(getattr(error, "constraint_name", None) or ""):
+    if app_error := CONSTRAINT_ERRORS.get(_constraint(error)):
         return app_error()
     if state in DISK_FULL_STATES:
         return StorageFull()
@@ -83,6 +96,6 @@ def _of_sqlstate(error: asyncpg.PostgresError) -> AppError | None:
         return UnknownTimeZone()
     if state.startswith("22") or state in {"23502", "23514"}:
         # Validation of the request should have refused it with a better message. The log shows no values of the user.
-        log.warning("the database refused a value: %s %s", state, getattr(error, "constraint_name", "") or "")
+        log.warning("the database refused a value: %s %s", state, _constraint(error))
         return Invalid()
     return None

@@ -5,6 +5,7 @@ and 50 ms at start, which every process would pay to find that its database is u
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.connection_options import ConnectOptions
+from app.db.unlimited import connect_unlimited
 
 APP_FOLDER = Path(__file__).resolve().parents[1]
 # A wheel has them inside the package; a source tree has them at its root, where Alembic's own command finds them.
 MIGRATIONS_FOLDER = packaged if (packaged := APP_FOLDER / "_alembic").is_dir() else APP_FOLDER.parent / "alembic"
 MIGRATION_LOCK = 7_305_612_884  # any number, the same in every version of this service
 LOCK_POLL_SECONDS = 0.1
+# On a distributed database, so that one transaction may change a table and then a function; elsewhere without effect.
+ONE_SHARD_AT_A_TIME = "set citus.multi_shard_modify_mode = 'sequential'"
 ALL_ROLES = ("todo_user", "todo_auth", "todo_eraser", "todo_worker")  # so that a DBA has to create roles only once
 ROLE_RIGHTS = "nologin nosuperuser nocreatedb nocreaterole noinherit nobypassrls"
 # Since PostgreSQL 16 a membership may lack the right to SET ROLE: the creator of a role gets such a membership.
@@ -47,6 +51,11 @@ exception when insufficient_privilege then
         '%s. Let a DBA run (what exists already, left out): {create} grant {grant} to %I;', sqlerrm, current_user);
 end $$;
 """
+
+
+SCRIPT_PART = re.compile(
+    r"""'[^']*' | "[^"]*" | --[^\n]* | /\*.*?\*/ | \$(\w*)\$.*?\$\1\$ | ; | [^;'"$/-]+ | .""", re.DOTALL | re.VERBOSE
+)
 
 
 class SchemaError(ValueError):
@@ -98,11 +107,11 @@ async def migrate_to(options: ConnectOptions, revision: str) -> None:
     """Migrates to ``revision``: up, or down if it begins with ``-`` or is ``base``."""
 
     async def connect() -> asyncpg.Connection:
-        arguments = options.arguments() | {"command_timeout": None}
-        # A migration may take as long as it takes; only the wait for a lock is bounded, so that it never queues
-        # every other query of a table behind itself for long.
-        arguments.pop("server_settings", None)
-        return await asyncpg.connect(**arguments)
+        # Only the wait for a lock is bounded, so that it never queues every other query of a table behind itself for
+        # long.
+        connection = await connect_unlimited(options)
+        await connection.execute(ONE_SHARD_AT_A_TIME)
+        return connection
 
     engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
@@ -179,8 +188,27 @@ def roles_script(*names: str) -> str:
 
 
 def run_script(sql: str) -> None:
-    """Runs several statements as one simple query, for migrations (SQLAlchemy's driver prepares one at a time)."""
-    run_on_driver(lambda driver: driver.execute(sql))
+    """Runs several commands, for migrations (SQLAlchemy's driver prepares one at a time).
+
+    Each is sent alone: Citus passes on the text that it was sent, whole, and its other servers take one command.
+    """
+
+    async def run_commands(driver: asyncpg.Connection) -> None:
+        for command in split_commands(sql):
+            await driver.execute(command)
+
+    run_on_driver(run_commands)
+
+
+def split_commands(script: str) -> list[str]:
+    """Splits SQL at the semicolons that are not part of a text, a name or the body of a function. Drops comments."""
+    commands = [""]
+    for part in SCRIPT_PART.finditer(script):
+        if part[0] == ";":
+            commands.append("")
+        elif not part[0].startswith(("--", "/*")):  # the driver cannot send a comment alone
+            commands[-1] += part[0]
+    return [command.strip() for command in commands if command.strip()]
 
 
 def run_on_driver(work: Callable[[asyncpg.Connection], Awaitable[object]]) -> None:

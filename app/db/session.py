@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 
 from sqlalchemy.sql.base import Executable
 
-from app.db.compiled import SAME_REVISION, CompiledStatement, compile_statement
+from app.db.compiled import SAME_REVISION, CompiledStatement, bind_statement
 from app.db.error_mapping import to_app_error
 from app.db.joined_changes import JoinedChanges
 from app.db.results import Result
@@ -31,7 +31,6 @@ UNREAD_REVISION = 0  # the number of a write that is looked up when it is needed
 class ConnectionSource(Protocol):
     """The part of ``app.db.database.Database`` that a session uses."""
 
-    distributed: bool
     on_commit: Callable[[str], None] | None
 
     async def begin(self, statement: str) -> Any: ...
@@ -44,8 +43,9 @@ class ConnectionSource(Protocol):
 class Session:
     """One transaction of one owner. Not for use by two tasks at once."""
 
+    distributed = False
     __slots__ = (
-        "_begin", "_connection", "_database", "_defers_commit", "_notifies",
+        "_begin", "_connection", "_database", "_defers_commit", "_notifies", "_responds",
         "joined", "owner", "revision", "round_trips", "rows_before", "source",
     )  # fmt: skip
 
@@ -55,6 +55,7 @@ class Session:
         self._database = database
         self._connection: Any = None
         self._notifies = False
+        self._responds = True
         self.joined: JoinedChanges | None = None  # within ``app.db.joined_changes.join_writes``
         # Rows that a batch merges, by entity and id, in the shape of a GET, as they were before it.
         self.rows_before: Mapping[tuple[str, int], Any] = NO_ROWS
@@ -66,32 +67,33 @@ class Session:
 
     async def exec(self, statement: Executable | CompiledStatement, params: Mapping[str, Any] | None = None) -> Result:
         """Runs one statement. Raises errors of ``app.db.error_mapping``; any other exception is a bug."""
-        values: Mapping[str, Any] = params or {}
-        if isinstance(statement, CompiledStatement):
-            compiled = statement
-        else:
-            compiled, built = compile_statement(statement)
-            values = {**built, **values}
+        compiled, values = bind_statement(statement, params)
         if compiled.notifies:
             self._notifies = True
             if self.source != "api":
                 values = {**values, "through": self.source}
             if self.joined is not None and compiled.joined is not None:
                 return await compiled.joined.run(self, values)
-            if self._database.distributed and compiled.alternative is not None:
-                return self._note_revision(compiled, await compiled.alternative.run(self, values))
         if self._connection is None:
             await self._begin_transaction()
         self.round_trips += 1
         try:
-            records = await self._connection.fetch(compiled.sql, *compiled.arguments(values))
+            records = await self._fetch(compiled, compiled.arguments(values))
         except Exception as error:
+            self._responds = not isinstance(error, TimeoutError)
             if app_error := to_app_error(error):
                 raise app_error from error
             raise
         rows = compiled.rows(records)
         result = Result([row[0] for row in rows] if rows and len(rows[0]) == 1 else rows)
         return result if compiled.revision_column is None else self._note_revision(compiled, result)
+
+    async def _fetch(self, compiled: CompiledStatement, arguments: list[Any]) -> Any:
+        if compiled.prepared:
+            return await self._connection.fetch(compiled.sql, *arguments)
+        # By the empty name: the next such statement replaces it, and it evicts none from the driver's cache.
+        self.round_trips += 1
+        return await (await self._connection.prepare(compiled.sql, name="")).fetch(*arguments)
 
     def _note_revision(self, compiled: CompiledStatement, result: Result) -> Result:
         """Notes the revision of a write. One that hits no row may have taken another than the noted one."""
@@ -110,17 +112,22 @@ class Session:
         self._connection = await self._database.begin(self._begin)
         self.round_trips += 1
 
-    async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> None:
-        """Runs a statement for each of ``params``, sent together, in a transaction that has begun."""
+    async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """Runs a statement for each of ``params``, sent together, and returns all their rows.
+
+        For transactions that have begun.
+        """
         if not params:
-            return
+            return []
         self.round_trips += 1
         try:
-            await self._connection.executemany(compiled.sql, [compiled.arguments(values) for values in params])
+            records = await self._connection.fetchmany(compiled.sql, [compiled.arguments(values) for values in params])
         except Exception as error:
+            self._responds = not isinstance(error, TimeoutError)
             if app_error := to_app_error(error):
                 raise app_error from error
             raise
+        return compiled.rows(records)
 
     @asynccontextmanager
     async def savepoint(self, *, keep: bool = True) -> AsyncIterator[None]:
@@ -150,6 +157,10 @@ class Session:
                 raise app_error from error
             raise
 
+    async def become(self, role: str) -> None:
+        """Continues as another role. Before the commit it must not read tables that this one has written."""
+        await self._control(f"SET LOCAL ROLE {role}")
+
     async def commit(self) -> None:
         """Commits the transaction, if one has begun. Called once, before the response is sent."""
         connection, self._connection = self._connection, None
@@ -176,6 +187,9 @@ class Session:
         connection, self._connection = self._connection, None
         self.revision = None
         if connection is None:
+            return
+        if not self._responds:  # it would not answer a ROLLBACK either
+            self._database.discard(connection)
             return
         self.round_trips += 1
         try:

@@ -10,8 +10,11 @@ from app.errors.assistant import *
 from app.errors.batch import *
 from app.errors.calendar_feeds import *
 from app.errors.changes import *
+from app.errors.channels import *
 from app.errors.comments import *
 from app.errors.kinds import *
+from app.errors.oauth import *
+from app.errors.oidc import *
 from app.errors.operations import *
 from app.errors.quick_add import *
 from app.errors.refusal_reasons import *

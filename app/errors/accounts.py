@@ -1,6 +1,9 @@
 """Errors of authentication, authorization and accounts."""
 
-from app.errors.kinds import AppError, ErrorKind, Invalid, NotFound
+from collections.abc import Sequence
+from typing import Any
+
+from app.errors.kinds import AppError, Conflict, ErrorKind, Invalid, NotFound
 
 
 class TokenMissing(AppError):
@@ -89,7 +92,7 @@ class OriginRefused(AppError):
 
 class InsufficientScope(AppError):
     kind, code = ErrorKind.FORBIDDEN, "insufficient_scope"
-    message = "This API token may only read."
+    message = "This token may only read."
 
 
 class LoginRequired(AppError):
@@ -109,6 +112,10 @@ class UnknownTimeZone(Invalid):
     """The operating system knows this name, the time zone list of the database does not have it."""
 
     code, message = "unknown_time_zone", "The database does not know this time zone: set another one."
+
+
+class ConnectedAppNotFound(NotFound):
+    code, message = "app_not_found", "Connected app not found"
 
 
 class SessionNotFound(NotFound):
@@ -136,3 +143,63 @@ class MailUnavailable(AppError):
 
 class GuessedElsewhere(TooManyAttempts):
     """Refused because of failed logins from other IP addresses, and none from this one."""
+
+
+class SecondFactorRequired(AppError):
+    """``challenge`` continues a login; without one the caller is logged in, and proves the factor again.
+
+    ``methods``: what the account has, any of which will do. 403, because a 401 would make clients discard the session.
+    """
+
+    kind, code = ErrorKind.FORBIDDEN, "second_factor_required"
+    message = "A second factor is needed: a passkey, a code of the authenticator app, or a recovery code."
+
+    def __init__(self, methods: Sequence[str] = (), challenge: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.methods, self.challenge = methods, challenge
+
+
+class SecondFactorWrong(AppError):
+    kind, code = ErrorKind.FORBIDDEN, "second_factor_wrong"
+    message = "The code is wrong, too old, or was used already."
+
+
+class LoginChallengeInvalid(AppError):
+    kind, code = ErrorKind.UNAUTHENTICATED, "login_challenge_invalid"
+    message = "This login is too old or was finished already: log in again."
+
+
+class TotpActive(Conflict):
+    code, message = "totp_active", "An authenticator app is set up already: turn it off before you set up another."
+
+
+class TotpNotBegun(Conflict):
+    code, message = "totp_not_begun", "There is no set-up to confirm, or it is too old: begin again."
+
+
+class FactorNotFound(NotFound):
+    code, message = "factor_not_found", "This account has no such second factor."
+
+
+class PasskeysUnavailable(NotFound):
+    code = "passkeys_unavailable"
+    message = "There are no passkeys here: the operator must set PUBLIC_URL to an https address with a host name."
+
+
+class PasskeyRefused(AppError):
+    """A passkey that is not known here, answers another question, or does not prove that it is what it says."""
+
+    kind, code = ErrorKind.FORBIDDEN, "passkey_refused"
+    message = "The passkey was not accepted: try again, or log in another way."
+
+
+class PasskeyNotFound(NotFound):
+    code, message = "passkey_not_found", "Passkey not found"
+
+
+class PasskeyExists(Conflict):
+    code, message = "passkey_exists", "This passkey is registered already."
+
+
+class TooManyPasskeys(Conflict):
+    code, message = "too_many_passkeys", "This account has the maximum number of passkeys: delete one first."

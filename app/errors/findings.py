@@ -44,6 +44,8 @@ OTHER_SENTENCES = {
     "extra_forbidden": "Unknown name: check its spelling, or leave it out.",
     "missing": "This is required.",
 }
+# Members of a finding about a part of a text: the column, what is there and what may be.
+PLACE_IN_TEXT = ("column", "found", "expected")
 LIBRARY_TYPES = frozenset(get_args(ErrorType))
 UNEXPLAINED_ERROR = ("invalid_value", "This value is not accepted.")
 
@@ -98,7 +100,9 @@ def _find_sent(error: Error, aliases: Aliases) -> tuple[str | int, ...]:
 def _make_finding(loc: tuple[str | int, ...], errors: list[Error]) -> dict[str, Any]:
     type_, message = describe_errors(errors)
     names = [part[:FINDING_NAME_MAX] if isinstance(part, str) else part for part in loc]
-    return {"loc": names, "msg": message[:FINDING_MESSAGE_MAX], "type": type_}
+    context = errors[0].get("ctx", {})
+    place = {name: context[name] for name in PLACE_IN_TEXT} if context.keys() >= {*PLACE_IN_TEXT} else {}
+    return {"loc": names, "msg": message[:FINDING_MESSAGE_MAX], "type": type_, **place}
 
 
 def describe_errors(errors: Sequence[Error]) -> tuple[str, str]:

@@ -13,7 +13,11 @@ class VersionConflict(AppError):
 
 
 class TaskCompleted(Conflict):
-    code, message = "task_completed", "The task is completed: it sends no reminders."
+    code, message = "task_completed", "The task is completed or cancelled: it sends no reminders."
+
+
+class StatusConflict(Invalid):
+    code, message = "status_conflict", "Send status or completed: they contradict each other."
 
 
 class ReminderPassed(Invalid):
@@ -22,6 +26,17 @@ class ReminderPassed(Invalid):
 
 class TooManyMatches(Invalid):
     code, message = "too_many_matches", "The filter matches more than 1,000 tasks, the most that one call may write."
+
+
+class TooManyCopies(Invalid):
+    code, message = (
+        "too_many_copies",
+        "It has more than 1,000 tasks, projects and comments, the most that one call may copy.",
+    )
+
+
+class ShiftTooFar(Invalid):
+    code, message = "shift_too_far", "A date of the copy would be outside of the years 1900 to 2199."
 
 
 class TooManyTags(Invalid):

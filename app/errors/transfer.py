@@ -5,6 +5,11 @@ from app.errors.kinds import AppError, ErrorKind, Invalid
 # Here because the messages name them.
 EXPORT_FORMAT = "todo/1"
 NESTED_MAX = 20  # components of an iCalendar
+READABLE_FILES = (
+    "Files that can be imported: JSON or CSV of this service, iCalendar (also of Apple Reminders), todo.txt, Todoist "
+    "(CSV, backup in a zip, JSON), TickTick (CSV), Microsoft To Do (JSON), Outlook's tasks (CSV), Google Takeout "
+    "(Tasks.json), Vikunja (zip), Trello (JSON), Super Productivity (JSON), Taskwarrior (JSON); each also in a zip."
+)
 
 
 class TooManyRows(AppError):
@@ -33,3 +38,21 @@ class NoTitleColumn(Invalid):
         'The first line of a CSV names its columns, and one of them is "title"; '
         "they are separated by commas, semicolons, tabs or vertical bars."
     )
+
+
+class UnknownDocument(Invalid):
+    code, message = "import_format", f"The JSON is of no program that is known here. {READABLE_FILES}"
+
+
+class UnknownFile(AppError):
+    kind, code = ErrorKind.UNSUPPORTED_MEDIA, "unsupported_media_type"
+    message = f"The content of the file is not recognized. {READABLE_FILES}"
+
+
+class UnreadableArchive(Invalid):
+    code, message = "import_format", "The zip is damaged, encrypted, or compressed in a way that is not read."
+
+
+class ArchiveTooLarge(AppError):
+    kind, code = ErrorKind.TOO_LARGE, "archive_too_large"
+    message = "The zip holds more than this service unpacks: unpack it and send the files one by one."

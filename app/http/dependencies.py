@@ -20,22 +20,24 @@ from app.errors import (
     CalendarNotFound,
     CalendarTokenInvalid,
     ChangeNotFound,
-    CommentNotFound,
+    ChannelNotFound,
+    ConnectedAppNotFound,
     ConversationNotFound,
     ErrorKind,
     InsufficientScope,
     KeysUnavailable,
+    LinkNotFound,
     LoginRequired,
     NotFound,
     NotYourPath,
-    ProjectNotFound,
+    PasskeyNotFound,
     RefusalReason,
     SessionNotFound,
-    TaskNotFound,
-    ViewNotFound,
+    TokenInvalid,
     WebhookNotFound,
 )
 from app.http.openapi.texts import BEARER_DESCRIPTION
+from app.http.paths import names_resource
 from app.http.rate_limits import Limits
 from app.models.task_fields import TAG_MAX
 from app.models.types import MAX_ID, UID_PREFIX, IdOrUid, cleaned, is_uid, parse_uid
@@ -43,7 +45,8 @@ from app.net.addresses import unmap_address
 from app.observability.request_context import set_subject
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.revocation import RevocationCache
-from app.services.uids import NamedRow
+from app.services.accounts.second_factors import require_recent_factor
+from app.services.uids import ABSENT_ERRORS, NamedRow
 
 ME_PATH, SESSION_ID_MAX = "me", 64
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -55,15 +58,18 @@ bearer = HTTPBearer(
 )
 
 
-async def authenticate(request: Request) -> Identity:
-    """Returns the identity in the request's token, of any kind, unless its login or API token has been revoked.
+async def authenticate(request: Request, resource: str = "") -> Identity:
+    """Returns the identity in the request's token, of any kind, unless its session or API token has been revoked.
 
-    Every authenticated request passes here, so it is counted here. Scopes are checked by ``current_identity``. Raises
-    the 401 errors, KeysUnavailable, RateLimited.
+    The token of an app must be for the whole service, or for ``resource``, a path. Every authenticated request passes
+    here, so it is counted here. Scopes are checked by ``current_identity``. Raises the 401 errors, KeysUnavailable,
+    RateLimited.
     """
     limits: Limits = request.app.state.limits
     try:
         identity = await _verify(request, limits)
+        if identity.audience and not names_resource(request, identity.audience, resource):
+            raise TokenInvalid(reason=RefusalReason.AUD_WRONG, details={"aud": identity.audience})
     except AppError as refused:
         if refused.kind is ErrorKind.UNAUTHENTICATED or isinstance(refused, KeysUnavailable):  # key ids can be made up
             limits.consume_address(request.scope)
@@ -107,18 +113,41 @@ async def current_subject(request: Request) -> str:
 
 
 async def require_login(request: Request) -> Identity:
-    """Returns the identity of a login session. Raises LoginRequired for API tokens and other issuers' tokens."""
+    """Returns the identity of a login session. Raises LoginRequired for API tokens, apps and other issuers' tokens."""
     identity = await current_identity(request)
-    if identity.session_id is None:
+    if identity.session_id is None or identity.client_id:
         raise LoginRequired
     return identity
 
 
 async def require_person(request: Request) -> Identity:
-    """Returns the identity of a user in person. Raises LoginRequired for API tokens, which must not create others."""
+    """Returns the identity of a user in person.
+
+    Raises LoginRequired for API tokens and apps, which must not create others.
+    """
     identity = await current_identity(request)
-    if identity.token_id is not None:
+    if identity.token_id is not None or identity.client_id:
         raise LoginRequired
+    return identity
+
+
+async def require_proven_login(request: Request) -> Identity:
+    """Returns the identity of a login that has proved the account's second factor lately, if it has one.
+
+    Raises LoginRequired, SecondFactorRequired.
+    """
+    identity = await require_login(request)
+    await require_recent_factor(request.app.state.auth, identity)
+    return identity
+
+
+async def require_proven_person(request: Request) -> Identity:
+    """Returns the identity of a user in person, who has proved the account's second factor lately, if it has one.
+
+    Raises LoginRequired, SecondFactorRequired: always for another issuer's token, if it is of such an account.
+    """
+    identity = await require_person(request)
+    await require_recent_factor(request.app.state.auth, identity)
     return identity
 
 
@@ -155,11 +184,15 @@ async def describe_client(request: Request) -> Client:
     return Client(address[:64], "".join(c for c in agent if c.isprintable())[:300], arrived_at)
 
 
-TOKEN_DEPENDENCIES = frozenset({current_identity, current_subject, require_login, require_person})
+TOKEN_DEPENDENCIES = frozenset(
+    {current_identity, current_subject, require_login, require_person, require_proven_login, require_proven_person}
+)
 Subject = Annotated[str, Depends(current_subject)]
 Caller = Annotated[Identity, Depends(current_identity)]
 LoggedIn = Annotated[Identity, Depends(require_login)]
 InPerson = Annotated[Identity, Depends(require_person)]
+ProvenLogin = Annotated[Identity, Depends(require_proven_login)]
+ProvenInPerson = Annotated[Identity, Depends(require_proven_person)]
 Auth = Annotated[AuthContext, Depends(current_auth_context)]
 AuthSession = Annotated[DatabaseSession, Depends(open_auth_session)]
 FromClient = Annotated[Client, Depends(describe_client)]
@@ -188,7 +221,7 @@ async def open_write_session(request: Request, owner: Owner, caller: Caller) -> 
     """Opens a transaction of the owner. It begins at the first statement and commits before the response is sent."""
     session: DatabaseSession = request.app.state.database.transaction(owner)
     if caller.client:
-        session.source = f"token:{caller.client}"
+        session.source = f"{'app' if caller.client_id else 'token'}:{caller.client}"
     request.scope["session"] = session
     return session
 
@@ -231,57 +264,64 @@ def _row_id(description: str, example: int, absent: type[NotFound]) -> tuple[Any
     return Path(description=description), parser, WithJsonSchema(schema)
 
 
-def _parse_row_reference(value: str, entity: str, absent: type[NotFound], *, may_create: bool) -> int | str | NamedRow:
-    """Returns an id, or the uid behind ``uid:`` for the route to look up. Raises ``absent`` for what no row can have.
+def _parse_row_reference(value: str, entity: str, *, may_create: bool) -> int | str | NamedRow:
+    """Returns an id, or the uid behind ``uid:`` for the route to look up.
 
-    ``may_create``: returns the uid itself, with which a row may be made. Raises PydanticCustomError.
+    ``may_create``: returns the uid itself, with which a row may be made. Raises the error of ABSENT_ERRORS for what no
+    row can have, PydanticCustomError for what no new row can.
     """
     if not value.startswith(UID_PREFIX):
-        return _parse_row_id(value, absent)
+        return _parse_row_id(value, ABSENT_ERRORS[entity])
     uid = value.removeprefix(UID_PREFIX)
     if may_create:
         return parse_uid(uid)
     if not is_uid(uid):
-        raise absent
-    return NamedRow(entity, uid, absent)
+        raise ABSENT_ERRORS[entity]
+    return NamedRow(entity, uid)
 
 
-def _row_reference(entity: str, example: int, absent: type[NotFound], *, may_create: bool = False) -> tuple[Any, ...]:
+def _row_reference(entity: str, example: int, *, may_create: bool = False) -> tuple[Any, ...]:
     """Returns the annotations of a parameter that is the id of a row or its uid."""
-    parse = partial(_parse_row_reference, entity=entity, absent=absent, may_create=may_create)
+    parse = partial(_parse_row_reference, entity=entity, may_create=may_create)
     description = f"Id of the {entity}, or `{UID_PREFIX}` and its uid."
     return Path(description=description, examples=[example]), PlainValidator(parse, json_schema_input_type=IdOrUid)
 
 
-def _parse_session_id(value: str) -> str:
-    if len(value) > SESSION_ID_MAX:
-        raise SessionNotFound
-    return value
+def _session_id(description: str, absent: type[NotFound]) -> tuple[Any, ...]:
+    """Returns the annotations of a parameter that is the id of a session. Raises ``absent`` for impossible ones."""
+
+    def check(value: str) -> str:
+        if len(value) > SESSION_ID_MAX:
+            raise absent
+        return value
+
+    schema: dict[str, Any] = {"minLength": 1, "maxLength": SESSION_ID_MAX}
+    return Path(description=description, json_schema_extra=schema), AfterValidator(check)
 
 
 # A uid is looked up by the route, so that the endpoint gets an id.
-TaskId = Annotated[int, *_row_reference("task", 7, TaskNotFound)]
-ProjectId = Annotated[int, *_row_reference("project", 3, ProjectNotFound)]
-CommentId = Annotated[int, *_row_reference("comment", 3, CommentNotFound)]
-ViewId = Annotated[int, *_row_reference("view", 2, ViewNotFound)]
+TaskId = Annotated[int, *_row_reference("task", 7)]
+ProjectId = Annotated[int, *_row_reference("project", 3)]
+CommentId = Annotated[int, *_row_reference("comment", 3)]
+ViewId = Annotated[int, *_row_reference("view", 2)]
 # Of a PUT, which may create a row with the uid.
-NewTaskId = Annotated[int | str, *_row_reference("task", 7, TaskNotFound, may_create=True)]
-NewProjectId = Annotated[int | str, *_row_reference("project", 3, ProjectNotFound, may_create=True)]
+NewTaskId = Annotated[int | str, *_row_reference("task", 7, may_create=True)]
+NewProjectId = Annotated[int | str, *_row_reference("project", 3, may_create=True)]
 TagName = Annotated[
     str,
     Path(description="The tag, percent-encoded.", examples=["errands"], min_length=1, max_length=TAG_MAX),
     cleaned(TAG_MAX),
 ]
 Revision = Annotated[int, *_row_id("The revision of a write.", 42, ChangeNotFound)]
+ChannelId = Annotated[int, *_row_id("Id of the channel.", 4, ChannelNotFound)]
 WebhookId = Annotated[int, *_row_id("Id of the webhook.", 3, WebhookNotFound)]
 FeedId = Annotated[int, *_row_id("Id of the calendar feed.", 3, CalendarNotFound)]
 ConversationId = Annotated[int, *_row_id("Id of the conversation.", 3, ConversationNotFound)]
 TokenId = Annotated[int, *_row_id("Id of the API token.", 3, ApiTokenNotFound)]
-SessionId = Annotated[
-    str,
-    Path(description="Id of the session.", json_schema_extra={"minLength": 1, "maxLength": SESSION_ID_MAX}),
-    AfterValidator(_parse_session_id),
-]
+SessionId = Annotated[str, *_session_id("Id of the session.", SessionNotFound)]
+LinkId = Annotated[str, *_session_id("Id of the link.", LinkNotFound)]
+PasskeyId = Annotated[str, *_session_id("Id of the passkey.", PasskeyNotFound)]
+ConnectedAppId = Annotated[str, *_session_id("Id of the connected app.", ConnectedAppNotFound)]
 IfMatch = Annotated[
     str | None,
     Header(

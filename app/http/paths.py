@@ -3,13 +3,21 @@
 The only module that makes them (``tests/rules/test_paths.py``): a path that is written elsewhere leaves the prefix.
 """
 
+from collections.abc import Container
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Request
 from starlette.types import Scope
 
+from app.auth.passkeys import RelyingParty
 from app.config import Settings
+from app.domain.oauth import split_url
+from app.net.addresses import is_ip_address
+
+MCP_PATH = "/mcp"  # also a resource of its own, for tokens that open nothing else
+PATHS_FOR_APPS = frozenset({"/oauth/token", "/oauth/register", "/oauth/revoke"})
+METADATA_PREFIX = "/.well-known/oauth-"
 
 
 def prefix_of(scope: Scope) -> str:
@@ -74,6 +82,32 @@ def url_of(request: Request, path: str) -> str:
     return f"{request.url.scheme}://{request.url.netloc}{path_of(request, path)}"
 
 
+def names_resource(request: Request, audience: str, path: str) -> bool:
+    """Returns whether a token for ``audience`` is for the whole service, or for ``path`` of it (RFC 8707).
+
+    Not where a header decides about it: with /mcp as X-Forwarded-Prefix a token for /mcp would be one for everything.
+    """
+    return not has_sent_prefix(request) and audience in {url_of(request, ""), url_of(request, path)}
+
+
+def has_sent_prefix(request: Request) -> bool:
+    """Returns whether the prefix is what X-Forwarded-Prefix says, because PUBLIC_URL does not name one."""
+    settings: Settings = request.app.state.settings
+    return bool(prefix_of(request.scope)) and not settings.public_base
+
+
+def is_for_apps(path: str) -> bool:
+    """Returns whether ``path``, without a prefix, is for every app that connects, without credentials of a browser."""
+    return path in PATHS_FOR_APPS or path.startswith(METADATA_PREFIX)
+
+
+def redirect_url(uri: str, parameters: dict[str, str]) -> str:
+    """Returns the URL of another program, which it has registered, with ``parameters`` added to its query."""
+    if not parameters:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(parameters)}"
+
+
 def well_known_url(request: Request, name: str, path: str) -> str:
     """Returns the URL of the metadata ``name`` about ``path``: at the root of the host, whatever the prefix (RFC 8615).
 
@@ -83,6 +117,44 @@ def well_known_url(request: Request, name: str, path: str) -> str:
     return f"{about.scheme}://{about.netloc}{name}{about.path}"
 
 
+def home_path(request: Request) -> str:
+    """Returns the page for people, without the prefix."""
+    return "/app" if request.app.state.settings.web_client else "/"
+
+
+def start_path(request: Request, provider_id: str) -> str:
+    """Returns the path at which a browser begins to sign in with a provider."""
+    return path_of(request, f"/api/auth/oidc/{provider_id}/start")
+
+
+def callback_url(request: Request, provider_id: str) -> str:
+    """Returns the redirect URI that this service has at a sign-in provider."""
+    return url_of(request, f"/api/auth/oidc/{provider_id}/callback")
+
+
 def owner_url(request: Request, owner: str, path: str) -> str:
     """Returns the URL of ``path`` of one user, for programs that do not send that user's token."""
     return url_of(request, f"/api/{quote(owner, safe='')}{path}")
+
+
+def passkey_options_path(request: Request, waiting: Container[str]) -> str:
+    """Returns the path at which a page asks for the options of a passkey, by the fields that name what waits for it."""
+    if "challenge" in waiting:
+        return path_of(request, "/api/auth/login/factor/options")
+    return path_of(request, f"/api/auth/{'factors/proof' if 'access_token' in waiting else 'login/passkey'}/options")
+
+
+def find_relying_party(request: Request) -> RelyingParty | None:
+    """Returns the domain and origin of PUBLIC_URL, or of localhost; None where browsers have no passkeys.
+
+    They need a name, not an IP address, and https but on the own machine. Without PUBLIC_URL a Host is not believed.
+    """
+    public: str = request.app.state.settings.public_origin
+    origin = (public or f"{request.url.scheme}://{request.url.netloc}").lower()
+    parts = split_url(origin)
+    host = (parts.hostname if parts else None) or ""
+    if parts is None or not host or is_ip_address(host):
+        return None
+    if host != "localhost" and not (public and parts.scheme == "https"):
+        return None
+    return RelyingParty(host, origin)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from app.errors import AppError, BodyTooLarge, ChangesGone, ErrorKind, FieldConflict, UidTaken
+from app.errors import AppError, BodyTooLarge, ChangesGone, ErrorKind, FieldConflict, SecondFactorRequired, UidTaken
 from app.errors.findings import make_findings
 from app.http.paths import row_path, snapshot_path
 from app.models.task_aliases import SENT_NAMES
@@ -87,6 +87,7 @@ def problem(
     conflicts: Sequence[dict[str, Any]] | None = None,
     headers: dict[str, str] | None = None,
     snapshot: str | None = None,
+    second_factor: dict[str, Any] | None = None,
 ) -> Response:
     """Returns a response in the shape that all errors share."""
     body: dict[str, Any] = {
@@ -104,6 +105,8 @@ def problem(
         body["conflicts"] = conflicts
     if snapshot is not None:
         body["snapshot"] = snapshot
+    if second_factor is not None:
+        body["second_factor"] = second_factor
     return Response(_encode(body), status, headers, media_type="application/problem+json")
 
 
@@ -140,8 +143,18 @@ def problem_from_error(error: AppError, request: Request | None = None) -> Respo
     errors = [{"loc": list(error.loc), "msg": error.detail, "type": error.code}] if status == 422 or in_batch else None
     conflicts = error.conflicts if isinstance(error, FieldConflict) else None
     snapshot = snapshot_path(request) if isinstance(error, ChangesGone) and request is not None else None
+    second_factor = None
+    if isinstance(error, SecondFactorRequired):
+        second_factor = {"challenge": error.challenge, "methods": error.methods}
     return problem(
-        status, error.code, error.detail, errors=errors, conflicts=conflicts, headers=headers, snapshot=snapshot
+        status,
+        error.code,
+        error.detail,
+        errors=errors,
+        conflicts=conflicts,
+        headers=headers,
+        snapshot=snapshot,
+        second_factor=second_factor,
     )
 
 

@@ -34,11 +34,11 @@ def clear_refresh_cookie(request: Request, response: Response, settings: Setting
 
 
 def _write_cookie(request: Request, response: Response, settings: Settings, value: str, max_age: int) -> None:
-    secure, path = not _is_own_machine(request, settings), path_of(request, COOKIE_PATH)
+    secure, path = not is_own_machine(request, settings), path_of(request, COOKIE_PATH)
     response.set_cookie(COOKIE_NAME, value, max_age=max_age, path=path, secure=secure, httponly=True, samesite="strict")
 
 
-def _is_own_machine(request: Request, settings: Settings) -> bool:
+def is_own_machine(request: Request, settings: Settings) -> bool:
     """Returns whether browser and service are on one machine. A proxy that ends TLS shows itself by its headers."""
     if request.url.scheme == "https" or settings.public_url.lower().startswith("https:"):
         return False
@@ -53,10 +53,10 @@ def read_refresh_cookie(request: Request, settings: Settings) -> str:
 
     Browsers send Origin with every POST; other clients can send the token in the body.
     """
-    token = _find_cookie(request)
+    token = find_cookie(request, COOKIE_NAME)
     if not token:
         raise RefreshTokenMissing
-    allowed = _is_allowed_origin if settings.refresh_cookie else _is_own_page
+    allowed = _is_allowed_origin if settings.refresh_cookie else is_own_page
     if not allowed(request.headers.get("origin", ""), request, settings):
         raise OriginRefused(details={"origin": request.headers.get("origin"), "host": request.headers.get("host")})
     return token
@@ -64,15 +64,15 @@ def read_refresh_cookie(request: Request, settings: Settings) -> str:
 
 def has_refresh_cookie(request: Request, settings: Settings) -> bool:
     """Returns whether a cookie must be cleared when the session ends."""
-    return settings.refresh_cookie or _find_cookie(request) is not None
+    return settings.refresh_cookie or find_cookie(request, COOKIE_NAME) is not None
 
 
-def _find_cookie(request: Request) -> str | None:
-    """Finds the cookie without ``request.cookies``, slow before Python 3.11.10 (CVE-2024-7592): 16 KB take 0.6 s."""
+def find_cookie(request: Request, wanted: str) -> str | None:
+    """Finds a cookie without ``request.cookies``, slow before Python 3.11.10 (CVE-2024-7592): 16 KB take 0.6 s."""
     found = None
     for cookie in request.headers.get("cookie", "").split(";"):
         name, separator, value = cookie.partition("=")
-        if separator and name.strip() == COOKIE_NAME:
+        if separator and name.strip() == wanted:
             found = value.strip()
     return found
 
@@ -81,7 +81,7 @@ def _own_origin(request: Request) -> str:
     return f"{request.url.scheme}://{request.headers.get('host')}"
 
 
-def _is_own_page(origin: str, request: Request, settings: Settings) -> bool:
+def is_own_page(origin: str, request: Request, settings: Settings) -> bool:
     """Returns whether the page is of this origin. Fetch Metadata is reliable also behind a proxy that ends TLS."""
     if request.headers.get("sec-fetch-site") == "same-origin":
         return True

@@ -5,12 +5,14 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.paths import prefix_of
+from app.http.paths import is_for_apps, prefix_of
 from app.http.problems import method_not_allowed
 from app.http.rate_limits import UNLIMITED_PATHS, Limits
 from app.http.routing import DirectRoute
 
-COUNTED_ELSEWHERE = UNLIMITED_PATHS | {"/mcp"}  # the MCP endpoint calls ``authenticate`` itself, which counts requests
+# The MCP endpoint calls ``authenticate``, which counts requests, and the endpoints for apps count by themselves.
+# Metadata are constant, and an agent that gets 429 for them gives up.
+COUNTED_ELSEWHERE = UNLIMITED_PATHS | {"/mcp"}
 STATIC_PREFIXES = ("/app/", "/docs/")  # files from memory, forty for one page of the web client
 PARAMETER_SEGMENT, REST_SEGMENTS = "", None  # no literal segment is one of these
 
@@ -56,7 +58,7 @@ class RouteIndex:
         scope["route"], scope["endpoint"], scope["path_params"] = route, route.endpoint, params
         if (telemetry := scope.get("fastapi.telemetry")) is not None:
             _name_span(telemetry, scope["method"], route.path)
-        if not route.authenticates and route.path not in COUNTED_ELSEWHERE:
+        if not (route.authenticates or route.path in COUNTED_ELSEWHERE or is_for_apps(route.path)):
             self.limits.consume_address(scope)
         await route.app(scope, receive, send)
 

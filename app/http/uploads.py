@@ -14,7 +14,12 @@ from app.services.transfer.temporary_files import refusals_named, temporary_file
 
 THREAD_WRITE_BYTES = 1_048_576
 UPLOAD_CHARSETS = {"", "utf-8", "utf8", "utf-16", "utf-16le", "utf-16be"}  # UTF-16 needs its mark
-UPLOAD_FORMATS = {"application/json": "json", "text/csv": "csv", "text/calendar": "ics"}
+DECLARED_FORMATS = {
+    "application/json": "json",
+    "text/csv": "csv",
+    "text/calendar": "ics",
+    "text/plain": "text",
+}  # of media types; any other declares nothing
 
 
 @asynccontextmanager
@@ -38,14 +43,20 @@ async def spool_body(request: Request, limit: int) -> AsyncIterator[IO[bytes]]:
         yield file
 
 
-def format_of(request: Request) -> str:
-    """Returns json, csv or ics. Raises UnsupportedMediaType, and IdempotencyKeyInvalid for an invalid key."""
+def declared_format(request: Request) -> str:
+    """Returns json, csv, ics or text, empty if the media type is another one: the content decides.
+
+    Raises UnsupportedMediaType, and IdempotencyKeyInvalid for an invalid key.
+    """
     if (key := request.headers.get("idempotency-key")) is not None and KEY_PATTERN.fullmatch(key) is None:
         raise IdempotencyKeyInvalid(loc=("header", "Idempotency-Key"))
     media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    media_type = media_type.strip().lower()
     charset = parameters.lower().partition("charset=")[2].partition(";")[0].strip(' "')
-    if (found := UPLOAD_FORMATS.get(media_type.strip().lower())) is None or charset not in UPLOAD_CHARSETS:
-        raise UnsupportedMediaType("Send the file as application/json, text/csv or text/calendar, in UTF-8.")
+    if media_type.startswith("multipart/"):
+        raise UnsupportedMediaType("Send the file as the body, without a form: curl --data-binary @file.")
+    if charset not in UPLOAD_CHARSETS:
+        raise UnsupportedMediaType("Send the file in UTF-8, or in UTF-16 with its mark.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the file without Content-Encoding: compressed bodies are not read.")
-    return found
+    return DECLARED_FORMATS.get(media_type, "")

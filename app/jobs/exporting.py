@@ -3,22 +3,68 @@
 Exports yield pieces that took PIECE_SECONDS to encode: sending them releases the event loop between two.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+from zoneinfo import ZoneInfo
 
 from app.clock import now
 from app.db.database import Database
 from app.errors import EXPORT_FORMAT
 from app.json_codec import encode
-from app.models.task_rows import due_of
+from app.models.task_fields import CLOSED_STATUSES
+from app.models.task_rows import due_of, status_of
 from app.schemas.transfer import CalendarEntryKind
 from app.services.changes.entities import EXPORTED_ENTITIES
 from app.services.transfer.export_pages import ExportHead, exported_row, read_head, read_page
 from app.services.transfer.formats import csv
 from app.services.transfer.formats.ics.writer import Calendar
+from app.services.transfer.formats.task_lines import task_line
+from app.services.transfer.formats.todoist_template import TodoistTemplate
+from app.services.transfer.temporary_files import temporary_file
 
 PIECE_SECONDS = 0.004  # seconds
+README_NAME = "README.txt"
+README_TEXT = """\
+Tasks of {owner}, exported on {time:%Y-%m-%d at %H:%M} UTC (revision {revision}, time zone {timezone}).
+
+todo.json    Everything: projects, tasks with those in the trash, comments, saved views, channels without their secrets,
+             settings. This service imports it again without loss, here or in another account: send it, or this zip.
+todo.csv     The tasks as a table, for spreadsheets and for this service.
+todo.ics     The tasks as to-dos of a calendar, for programs that read iCalendar (RFC 5545).
+todo.txt     A task a line, for programs that read todo.txt.
+todoist.csv  The open tasks for Todoist: open a project there, and import it as a template.
+
+What each of the files cannot hold is on the page "formats" of the service's documentation.
+"""
+
+
+class _ZipPieces:
+    """The file that a zip is written to: what was written since the last ``take``."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Does nothing: all is taken as it was written."""
+
+    def close(self) -> None:
+        """Does nothing: nobody closes it."""
+
+    def take(self) -> bytes:
+        found, self._pieces = b"".join(self._pieces), []
+        return found
+
+
+def _add_all(add: Callable[[Any], None], rows: Iterable[Any]) -> None:
+    for row in rows:
+        add(row)
 
 
 class Export:
@@ -80,12 +126,53 @@ class Export:
         yield calendar.begin()
         async for rows in self.pages("tasks", live=True):
             wanted = (
-                row for row in rows if not row.completed and (kind is CalendarEntryKind.TODO or due_of(row) is not None)
+                row
+                for row in rows
+                if status_of(row) not in CLOSED_STATUSES and (kind is CalendarEntryKind.TODO or due_of(row) is not None)
             )
             encode_row = calendar.event if kind is CalendarEntryKind.EVENT else calendar.todo
             for piece in in_pieces(encode_row(row) for row in wanted):
                 yield piece
         yield calendar.end()
+
+    async def as_txt(self) -> AsyncIterator[bytes]:
+        zone = ZoneInfo((await self.head()).timezone)
+        projects = await self.project_names()
+        async for rows in self.pages("tasks", live=True):
+            for piece in in_pieces(task_line(row, projects, zone) for row in rows):
+                yield piece
+
+    async def as_todoist(self) -> AsyncIterator[bytes]:
+        """Yields open tasks, each after its parent: all are read before the first is sent."""
+        zone = ZoneInfo((await self.head()).timezone)
+        projects = await self.project_names()
+        with temporary_file() as file:
+            template = TodoistTemplate(file, zone)
+            async for rows in self.pages("tasks", live=True):
+                await asyncio.to_thread(_add_all, template.add_task, rows)
+            async for rows in self.pages("comments", live=True):
+                await asyncio.to_thread(_add_all, template.add_comment, rows)
+            for piece in in_pieces(template.lines(projects)):
+                yield piece
+
+    async def as_zip(self) -> AsyncIterator[bytes]:
+        """Yields a zip of the other files, which is compressed while they are read."""
+        head = await self.head()
+        sent = _ZipPieces()
+        files = {
+            "todo.json": self.as_json, "todo.csv": self.as_csv, "todo.ics": self.as_ics, "todo.txt": self.as_txt,
+            "todoist.csv": self.as_todoist,
+        }  # fmt: skip
+        with ZipFile(sent, "w", ZIP_DEFLATED) as packed:
+            text = README_TEXT.format(owner=self._owner, time=now(), revision=head.revision, timezone=head.timezone)
+            packed.writestr(README_NAME, text)
+            for name, read in files.items():
+                with packed.open(name, "w") as entry:
+                    async for chunk in read():
+                        await asyncio.to_thread(entry.write, chunk)
+                        if piece := sent.take():
+                            yield piece
+        yield sent.take()
 
     async def project_names(self) -> dict[int, str]:
         return {row.id: row.name async for rows in self.pages("projects", live=True) for row in rows}

@@ -22,6 +22,7 @@ from app.errors.findings import OTHER_SENTENCES
 from app.schemas.transfer import ERRORS_MAX, WARNINGS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.changes.revisions import get_written_revision
+from app.services.channels.channel_fields import NO_SECRETS
 from app.services.transfer.import_lease import ImportLease
 from app.services.transfer.import_order import sort_into_levels
 from app.services.transfer.import_row import (
@@ -82,11 +83,8 @@ class Import:
             async with self._database.transaction(self._owner) as session:
                 await lock_or_create_owner(session, self._owner)
         waiting = await self._stream(pairs)
-        levels, stuck = await asyncio.to_thread(sort_into_levels, waiting.pop("tasks", []))
-        for level in levels:
-            await self._finish("tasks", level)
-        await asyncio.to_thread(_remove_references, stuck)
-        await self._finish("tasks", stuck)
+        await self._finish_tree("projects", waiting.pop("projects", []))
+        await self._finish_tree("tasks", waiting.pop("tasks", []))
         for entity, items in waiting.items():
             await self._finish(entity, items)
         async with self._database.transaction(self._owner, read_only=True) as session:
@@ -101,6 +99,8 @@ class Import:
             entity = batch[0][0]
             mine = [pair for pair in batch if pair[0] == entity]
             batch = [pair for pair in batch if pair[0] != entity]
+            if entity != "projects":  # tasks need not wait for the projects that waited for others
+                await self._finish_tree("projects", waiting.pop("projects", []))
             if entity == "settings":
                 await self._take_settings(mine[0][1])
                 continue
@@ -134,6 +134,16 @@ class Import:
         self.timezone = zone
         self._reader.use_timezone(zone)
 
+    async def _finish_tree(self, entity: str, items: list[ImportRow]) -> None:
+        """Imports deferred rows, each after its parent. Those that wait for each other have none."""
+        if not items:
+            return
+        levels, stuck = await asyncio.to_thread(sort_into_levels, items)
+        for level in levels:
+            await self._finish(entity, level)
+        await asyncio.to_thread(_remove_references, stuck)
+        await self._finish(entity, stuck)
+
     async def _finish(self, entity: str, items: list[ImportRow]) -> None:
         for start in range(0, len(items), IMPORT_BATCH):
             await self._write(entity, items[start : start + IMPORT_BATCH], last=True)
@@ -146,6 +156,10 @@ class Import:
             await self._lease.renew()
         # Before the transaction, which blocks the owner's other writes: 1,000 rows may be 16 MB.
         read = await asyncio.to_thread(lambda: [self._read(entity, item) for item in items])
+        if IMPORTED_ENTITIES[entity].import_key == "name":
+            for item, row in zip(items, read, strict=True):
+                if isinstance(row, ValidRow):
+                    item.source = row.columns["name"]  # as it is kept: it may have been cut
         async with self._database.transaction(self._owner, read_only=self._dry_run) as session:
             session.source = "import"
             if not self._dry_run:
@@ -161,7 +175,7 @@ class Import:
             for item, fields in zip(items, read, strict=True):
                 if self._references.find(entity, item.source) is not None:
                     self.skipped[entity] += 1
-                elif not last and self._references.is_waiting(item):
+                elif not last and self._references.is_waiting(entity, item):
                     waiting.append(item)
                 else:
                     chosen.append((item, fields))
@@ -211,7 +225,9 @@ class Import:
         try:
             row = read.columns
             row["source_id"] = item.source
-            if entity == "tasks":
+            if entity == "projects":
+                read.warnings.extend(self._references.set_project_parent(row, item))
+            elif entity == "tasks":
                 read.warnings.extend(self._references.set_references(row, item))
             elif entity == "comments":
                 if item.task is None:
@@ -219,6 +235,10 @@ class Import:
                 row["task_id"] = self._references.find("tasks", item.task)
                 if row["task_id"] is None:
                     raise row_error("task_id", "Its task is not there.")
+            elif entity == "channels":
+                if row["secrets"]:
+                    names = ", ".join(row["secrets"])
+                    read.warnings.append(make_warning("secrets", NO_SECRETS, names))
             elif entity == "views":
                 read.warnings.extend(self._references.set_view_references(row["parameters"], item))
             if not self._references.accepts(entity, row):

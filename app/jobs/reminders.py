@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from app.clock import now
 from app.db.contention import retry_on_contention
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
-from app.services.tasks.reminders import LATE_AFTER, Upcoming, find_upcoming, fire_reminders
+from app.domain.notifications import LATE_AFTER
+from app.jobs.set_aside import SetAside
+from app.services.tasks.reminders import Upcoming, find_upcoming, fire_reminders
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = 60.0  # seconds after which reminders of an owner are retried after a failure
 
 
 class ReminderJob:
@@ -23,14 +23,12 @@ class ReminderJob:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._set_aside: dict[str, float] = {}  # owner -> time of the next attempt
+        self._set_aside = SetAside()
 
     async def fire_due(self, pause: float) -> None:
         """Fires due reminders, then sleeps until the next, at most ``pause`` seconds: an earlier one may be set."""
-        time = asyncio.get_running_loop().time()
-        self._set_aside = {owner: turn for owner, turn in self._set_aside.items() if turn > time}
         async with self._database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
-            upcoming = await find_upcoming(session, NO_OWNER, without=list(self._set_aside))
+            upcoming = await find_upcoming(session, NO_OWNER, without=self._set_aside.owners())
         moment = now()
         due = [each for each in upcoming if each.at <= moment]
         done = await self._fire(due)
@@ -50,7 +48,7 @@ class ReminderJob:
                 done += await self._fire_each(owner, task_ids, late)
             except Exception:  # of one owner: it must not stop the reminders of others
                 log.exception("reminders could not be fired")
-                self._set_aside[owner] = asyncio.get_running_loop().time() + RETRY_SECONDS
+                self._set_aside.add(owner)
                 done += len(task_ids)
         return done
 

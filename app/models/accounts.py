@@ -28,10 +28,7 @@ class Account(SQLModel, table=True):
     """
 
     __tablename__ = "accounts"
-    __table_args__ = (
-        ForeignKeyConstraint(["user_id"], ["users.id"], name="accounts_user_id_fkey"),
-        UniqueConstraint("email_key", name="accounts_email_key_key"),
-    )
+    __table_args__ = (UniqueConstraint("email_key", name="accounts_email_key_key"),)
 
     user_id: str = Col(primary_key=True, sa_type=Text)
     email: str = Col(sa_type=Text)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, LargeBinary, Text
+from sqlalchemy import CheckConstraint, LargeBinary, Text
 from sqlmodel import Field as Col
 from sqlmodel import Index, SQLModel
 
@@ -27,7 +27,6 @@ class ApiToken(SQLModel, table=True):
 
     __tablename__ = "api_tokens"
     __table_args__ = (
-        ForeignKeyConstraint(["user_id"], ["users.id"], name="api_tokens_user_id_fkey"),
         CheckConstraint("scope in ('read', 'write')", name="api_tokens_scope_check"),
         Index("api_tokens_by_hash", "token_hash"),
     )

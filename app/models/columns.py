@@ -10,11 +10,17 @@ from sqlmodel import SQLModel
 
 # Values of columns that are not nullable, for a change written before the column was added. Other columns are null.
 OLD_ROW_DEFAULTS: dict[str, Any] = {
+    "active": True,
+    "all_reminders": True,
     "completed": False,
+    "digest_days": [],
+    "favorite": False,
     "parameters": {},
     "priority": "medium",
     "recurrence_from": "due",
     "reminders": [],
+    "secrets": [],
+    "state": "pending",
     "tags": [],
     "tool_calls": [],
 }

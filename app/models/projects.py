@@ -29,25 +29,42 @@ from app.models.types import (
     Instant,
     Int64,
     MergedUpdate,
+    RowId,
     Uid,
+    UidTwin,
     UpdateModel,
     visible,
 )
 
 PROJECT_NAME_MAX = 100
+PROJECT_LEVELS_MAX = 3  # an area, its projects, and theirs
 COLOR_PATTERN = "^#[0-9A-Fa-f]{6}$"
 
 
 class Project(SQLModel, table=True):
-    """``position`` works as that of tasks. ``deleted_at`` is set while the project can still be restored."""
+    """``position`` works as that of tasks. ``deleted_at`` is set while the project can still be restored.
+
+    ``parent_id`` is the project that contains it: at most PROJECT_LEVELS_MAX are inside of each other.
+    """
 
     __tablename__ = "projects"
     __table_args__ = (
         ForeignKeyConstraint(["user_id"], ["users.id"], name="projects_user_id_fkey"),
         CheckConstraint(f"char_length(name) between 1 and {PROJECT_NAME_MAX}", name="projects_name_check"),
         CheckConstraint("color ~ '^#[0-9a-f]{6}$'", name="projects_color_check"),
+        ForeignKeyConstraint(
+            ["user_id", "parent_id"], ["projects.user_id", "projects.id"], name="projects_parent_id_fkey"
+        ),
         uid_key("projects"),
         Index("projects_by_position", "user_id", "position", "id"),
+        Index(
+            "projects_by_parent",
+            "user_id",
+            "parent_id",
+            "position",
+            "id",
+            postgresql_where=text("parent_id is not null"),
+        ),
         Index(
             "projects_name_key",
             "user_id",
@@ -66,6 +83,8 @@ class Project(SQLModel, table=True):
     uid: str = uid_column()
     name: str = Col(sa_type=Text)
     color: str | None = Col(default=None, sa_type=Text)
+    favorite: bool = Col(sa_column_kwargs={"server_default": text("false")})
+    parent_id: int | None = Col(default=None, sa_type=BigInteger)
     moved_to: str | None = Col(default=None, sa_type=Text(collation="C"))
     position: str = Col(
         sa_column=Column(
@@ -105,6 +124,8 @@ PROJECT_EXAMPLE: Any = {
     "user_id": "alice",
     "name": "Home",
     "color": "#3366ff",
+    "favorite": False,
+    "parent_id": None,
     "position": "a3i",
     "archived_at": None,
     "version": 40,
@@ -121,6 +142,8 @@ class ProjectRead(BaseModel):
     user_id: str
     name: str
     color: str | None
+    favorite: bool
+    parent_id: Int64 | None = Field(description="The project that contains it.")
     position: str = Field(description="Sort key among projects: text, ordered by its bytes.")
     archived_at: Instant | None
     version: Int64
@@ -131,7 +154,14 @@ class ProjectRead(BaseModel):
 class ProjectBody(IgnoresReadOnlyFields):
     """Read-only fields of a response may be sent back; they are ignored."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {"uid", "name", "color"}
+    TWINS: ClassVar[Mapping[str, UidTwin]] = {"parent_uid": UidTwin("parent_id", "project")}
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset(ProjectRead.model_fields) - {
+        "uid",
+        "name",
+        "color",
+        "favorite",
+        "parent_id",
+    }
 
 
 class ProjectCreate(ProjectBody):
@@ -140,6 +170,9 @@ class ProjectCreate(ProjectBody):
     uid: Uid | None = Field(None, description=UID_HELP)
     name: ProjectName
     color: Color | None = None
+    favorite: StrictBool = False
+    parent_id: RowId | None = None
+    parent_uid: Uid | None = None
     archived: StrictBool = False
 
 
@@ -151,6 +184,9 @@ class ProjectUpdate(ProjectBody, MergedUpdate, UpdateModel):
     uid: Uid | MISSING = Field(MISSING, description="That of the project: it never changes.")
     name: ProjectName | MISSING = MISSING
     color: Color | MISSING | None = MISSING
+    favorite: StrictBool | MISSING = MISSING
+    parent_id: RowId | MISSING | None = MISSING
+    parent_uid: Uid | MISSING | None = MISSING
     archived: StrictBool | MISSING = MISSING
 
 

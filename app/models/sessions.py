@@ -1,4 +1,4 @@
-"""Sessions: one for each login, extended by refresh tokens that can be used once."""
+"""Sessions: one for each login or grant, extended by refresh tokens that can be used once."""
 
 from datetime import datetime
 
@@ -14,7 +14,11 @@ INSTANT_TYPE = DateTime(timezone=True)
 
 
 class LoginSession(SQLModel, table=True):
-    """Also the family of its refresh tokens. Ends at the first of ``idle_ends_at``, ``ends_at`` and ``ended_at``."""
+    """Also the family of its refresh tokens. Ends at the first of ``idle_ends_at``, ``ends_at`` and ``ended_at``.
+
+    ``second_factor_at``: when its user last proved a second factor, null if never.
+    With ``client_id`` it is a grant: what a user has allowed an app, for ``resource``. Such a row is no login.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (ForeignKeyConstraint(["user_id"], ["accounts.user_id"], name="sessions_user_id_fkey"),)
@@ -28,6 +32,11 @@ class LoginSession(SQLModel, table=True):
     idle_ends_at: datetime = Col(sa_type=INSTANT_TYPE)
     ends_at: datetime = Col(sa_type=INSTANT_TYPE)
     ended_at: datetime | None = nullable_instant()
+    client_id: str | None = Col(default=None, sa_type=Text)
+    client_name: str | None = Col(default=None, sa_type=Text)
+    scope: str | None = Col(default=None, sa_type=Text)
+    resource: str | None = Col(default=None, sa_type=Text)
+    second_factor_at: datetime | None = nullable_instant()
 
 
 class RefreshToken(SQLModel, table=True):

@@ -34,11 +34,12 @@ begin"""
     + _FOLD_BODY
 )
 # The earliest instant of ``reminders`` later than ``after``, for a task with that due date in ``zone``.
-# A duration begins with its sign; days and time of day are separate parts (app.models.task_reminders).
+# A duration begins with its sign; days and time of day are separate parts (app.models.task_reminders). Immutable, which
+# a distributed database requires: it depends on no setting, since the instants among ``reminders`` have their offset.
 NEXT_REMINDER = """
 create or replace function
 next_reminder(reminders text[], due_on date, due_at timestamptz, zone text, after timestamptz)
-returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as $$
+returns timestamptz language sql immutable set search_path = pg_catalog, pg_temp as $$
     select min(m.at)
     from unnest(reminders) r (text)
     cross join lateral (select case when r.text ~ 'P' then ltrim(r.text, '+-')::interval end as span,
@@ -52,6 +53,25 @@ returns timestamptz language sql stable set search_path = pg_catalog, pg_temp as
     where m.at > after
 $$;
 """
+# The latest instant before ``at``: no setting changes a microsecond, so this may be immutable where "-" is not.
+JUST_BEFORE = """
+create or replace function just_before(at timestamptz) returns timestamptz
+language sql immutable parallel safe set search_path = pg_catalog, pg_temp
+as $$ select at - interval '1 microsecond' $$;
+"""
+# The next moment after ``after`` at which it is ``digest_time`` in ``zone`` on one of ``digest_days``. A time that the
+# clocks skip is as much later as they do; one that they repeat comes once. Immutable, which a distributed database
+# requires: it depends on no setting, since ``digest_time`` is HH:MM.
+NEXT_DIGEST = """
+create or replace function next_digest(digest_time text, digest_days text[], zone text, after timestamptz)
+returns timestamptz language sql immutable set search_path = pg_catalog, pg_temp as $$
+    select min(m.at)
+    from generate_series(-1, 8) n (days)
+    cross join lateral (select (after at time zone zone)::date + n.days as day) d
+    cross join lateral (select (d.day + digest_time::time) at time zone zone as at) m
+    where ('{mon,tue,wed,thu,fri,sat,sun}'::text[])[extract(isodow from d.day)] = any(digest_days) and m.at > after
+$$;
+"""
 # The revision of users who have not written yet: 0, until a restore begins a new epoch (``app.db.epoch``), which
 # replaces the function. Stable, so that plans inline the number and are made anew when it is replaced: a statement that
 # calls it takes as long as one with a literal (74 us a write, measured on 3,000).
@@ -59,4 +79,11 @@ INITIAL_REVISION = """
 create or replace function initial_revision() returns bigint
 language sql stable parallel safe as 'select {number}::bigint';
 """
-SQL_FUNCTIONS = (SEARCH_FOLD, SEARCH_TASK, NEXT_REMINDER, INITIAL_REVISION.format(number=0))
+SQL_FUNCTIONS = (
+    SEARCH_FOLD,
+    SEARCH_TASK,
+    NEXT_REMINDER,
+    JUST_BEFORE,
+    NEXT_DIGEST,
+    INITIAL_REVISION.format(number=0),
+)

@@ -1,15 +1,17 @@
 """The fields of a task as clients send them, each with its checks."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StrictStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, StrictStr, ValidationInfo
 from typing_extensions import TypeAliasType
 
-from app.models.types import DateOrInstant, UidTwin, clean_text, raw_items, too_long, visible
+from app.models.types import DateOrInstant, Day, UidTwin, clean_text, integral, raw_items, too_long, visible
 
 TITLE_MAX, TAG_MAX, TAGS_MAX, RECURRENCE_MAX = 200, 50, 20, 500
-DESCRIPTION_MAX = 1000  # default of the setting DESCRIPTION_MAX
+DESCRIPTION_MAX = 16_384  # default of the setting DESCRIPTION_MAX
+ESTIMATE_MAX = 525_600  # minutes: a year
 
 
 class Priority(StrEnum):
@@ -18,6 +20,33 @@ class Priority(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     URGENT = "urgent"
+
+
+class TaskStatus(StrEnum):
+    """COMPLETED is what ``completed`` says; the others are kept beside it. CANCELLED tasks are closed, not done."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    WAITING = "waiting"
+    CANCELLED = "cancelled"
+    COMPLETED = "completed"
+
+
+CLOSED_STATUSES = frozenset({TaskStatus.CANCELLED, TaskStatus.COMPLETED})
+
+
+def state_of(status: TaskStatus) -> TaskStatus:
+    """Returns what is kept beside ``completed``: a completed task is pending when it is reopened."""
+    return TaskStatus.PENDING if status == TaskStatus.COMPLETED else status
+
+
+STATUS_FIELDS = {"completed", "status"}
+
+
+def contradicts(fields: Mapping[str, Any]) -> bool:
+    """Returns whether ``status`` and ``completed`` are both there and cannot both be true."""
+    completed, status = fields.get("completed"), fields.get("status")
+    return None not in (completed, status) and completed != (status == TaskStatus.COMPLETED)
 
 
 class RecurrenceFrom(StrEnum):
@@ -58,6 +87,16 @@ DueDate = TypeAliasType(
         Field(description="A day, or an instant.", examples=["2026-12-01", "2026-12-01T09:00:00Z"]),
     ],
 )
+StartDate = Annotated[DueDate, Field(description="When it can begin: a day, or an instant.")]
+Deadline = Annotated[
+    Day,
+    Field(description="The last day; a series does not move it.", examples=["2026-12-24"]),
+]
+EstimateMinutes = Annotated[
+    int,
+    Field(strict=True, ge=1, le=ESTIMATE_MAX, description="The time it takes.", examples=[90]),
+    BeforeValidator(integral),
+]
 Recurrence = Annotated[
     StrictStr,
     Field(

@@ -1,4 +1,4 @@
-"""A reminder as clients send it: an instant, or how long before or after the due date."""
+"""A reminder as clients send it: an instant, or how long before or after the due date; and where it is sent."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,9 +8,9 @@ from pydantic import AfterValidator, Field, StrictStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
-from app.models.types import parse_date_or_instant, raw_items
+from app.models.types import RowId, parse_date_or_instant, raw_items
 
-REMINDERS_MAX = 10
+REMINDERS_MAX, REMIND_CHANNELS_MAX = 10, 20
 LONGEST_REMINDER = timedelta(days=366)
 REMINDER_HELP = (
     "A reminder is an instant such as 2026-12-01T09:00:00Z, or a duration from the due date such as -PT30M or -P1D."
@@ -63,8 +63,8 @@ def spell_instant(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _unique_reminders(reminders: list[str]) -> list[str]:
-    return list(dict.fromkeys(reminders))
+def _unique_items(items: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(items))
 
 
 REMINDER_FORMS: list[Any] = [
@@ -89,10 +89,20 @@ Reminder = TypeAliasType(
 ReminderList = Annotated[
     list[Reminder],
     raw_items(REMINDERS_MAX),
-    AfterValidator(_unique_reminders),
+    AfterValidator(_unique_items),
     Field(
         max_length=REMINDERS_MAX,
         description="Instants, or durations from the due date as in iCalendar; of a day, from its local midnight.",
         examples=[["-PT30M", "2026-12-01T09:00:00Z"]],
+    ),
+]
+RemindChannels = Annotated[
+    list[RowId],
+    raw_items(REMIND_CHANNELS_MAX),
+    AfterValidator(_unique_items),
+    Field(
+        max_length=REMIND_CHANNELS_MAX,
+        description="Ids of the channels that its reminders are sent to; null: all that take them, empty: none.",
+        examples=[[4]],
     ),
 ]

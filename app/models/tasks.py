@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     Computed,
     Date,
     DateTime,
@@ -16,6 +17,10 @@ from sqlalchemy import (
     Index,
     Integer,
     Text,
+    and_,
+    func,
+    literal_column,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -25,18 +30,23 @@ from sqlmodel import SQLModel
 from app.models.columns import identity, nullable_instant, table_of, uid_column, uid_key, written_at
 from app.models.task_aliases import BODY_ALIASES, READ_ONLY_ALIASES, resolve_aliases
 from app.models.task_fields import (
+    ESTIMATE_MAX,
     PLACE_TWINS,
     TAGS_MAX,
     TITLE_MAX,
+    Deadline,
     Description,
     DueDate,
+    EstimateMinutes,
     Priority,
     Recurrence,
     RecurrenceFrom,
+    StartDate,
     Tags,
+    TaskStatus,
     Title,
 )
-from app.models.task_reminders import ReminderList
+from app.models.task_reminders import RemindChannels, ReminderList
 from app.models.types import (
     UID_EXAMPLE,
     UID_HELP,
@@ -62,7 +72,10 @@ TITLE_SORT = "lower(title)"
 POSITION_KEY = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.sql_functions
 WHERE_LIVE = text("deleted_at is null")
-WHERE_OPEN = text("deleted_at is null and not completed")
+OPEN_CONDITION = "(not completed and state <> 'cancelled')"
+WHERE_OPEN = text("deleted_at is null and not completed and state <> 'cancelled'")
+# Of a task that is open; ``today`` is the owner's.
+LATE_CONDITION = "(due_on < today or due_at < now() or deadline < today)"
 
 
 def _computed(name: str, type_: Any, expression: str) -> Any:
@@ -70,11 +83,12 @@ def _computed(name: str, type_: Any, expression: str) -> Any:
 
 
 class Task(SQLModel, table=True):
-    """``due_on`` (a day) and ``due_at`` (an instant) are different; at most one is set.
+    """``due_on`` (a day) and ``due_at`` (an instant) are different; at most one is set. So are ``start_*``.
 
-    ``version`` is the revision of the latest write to the row. ``deleted_at`` is set in the trash. ``anchor_*`` is the
-    due date with which ``recurrence`` was set, ``occurrences_done`` the number of earlier occurrences; ``series_id`` is
-    the recurring task of which this is a completed occurrence. At ``remind_at`` the next reminder fires.
+    ``state`` counts while the task is not completed. ``version`` is the revision of the latest write to the row.
+    ``deleted_at`` is set in the trash. ``anchor_*`` is the due date with which ``recurrence`` was set,
+    ``occurrences_done`` the number of earlier occurrences; ``series_id`` is the recurring task of which this is a
+    completed occurrence. At ``remind_at`` the next reminder fires.
     """
 
     __tablename__ = "tasks"
@@ -82,8 +96,11 @@ class Task(SQLModel, table=True):
         ForeignKeyConstraint(["user_id"], ["users.id"], name="tasks_user_id_fkey"),
         CheckConstraint(f"char_length(title) between 1 and {TITLE_MAX}", name="tasks_title_check"),
         CheckConstraint("completed = (completed_at is not null)", name="tasks_completed_check"),
+        CheckConstraint("state in ('pending', 'in_progress', 'waiting', 'cancelled')", name="tasks_state_check"),
         CheckConstraint("priority in ('none', 'low', 'medium', 'high', 'urgent')", name="tasks_priority_check"),
         CheckConstraint("due_on is null or due_at is null", name="tasks_due_check"),
+        CheckConstraint("start_on is null or start_at is null", name="tasks_start_check"),
+        CheckConstraint(f"estimate_minutes between 1 and {ESTIMATE_MAX}", name="tasks_estimate_check"),
         CheckConstraint(f"cardinality(tags) <= {TAGS_MAX}", name="tasks_tags_check"),
         CheckConstraint("recurrence is null or num_nonnulls(due_on, due_at) = 1", name="tasks_recurrence_check"),
         CheckConstraint("recurrence_from in ('due', 'completion')", name="tasks_recurrence_from_check"),
@@ -102,6 +119,15 @@ class Task(SQLModel, table=True):
         Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=WHERE_LIVE),
         Index("tasks_open", "user_id", "created_at", "id", postgresql_where=WHERE_OPEN),
         Index("tasks_open_by_due", "user_id", "due_sort", "id", postgresql_where=WHERE_OPEN),
+        Index("tasks_favorites", "user_id", "created_at", "id", postgresql_where=text(f"favorite and {WHERE_LIVE}")),
+        # With tasks_open_by_due: what is overdue.
+        Index(
+            "tasks_open_by_deadline",
+            "user_id",
+            "deadline",
+            "id",
+            postgresql_where=text(f"deadline is not null and {WHERE_OPEN}"),
+        ),
         # With the rows in the trash: a move must choose a key that no restored row has.
         Index("tasks_by_position", "user_id", "position", "id"),
         # These also serve the foreign keys, when a referenced row is deleted permanently.
@@ -124,10 +150,16 @@ class Task(SQLModel, table=True):
     title: str = Col(sa_type=Text)
     description: str | None = Col(default=None, sa_type=Text)
     completed: bool = Col(sa_column_kwargs={"server_default": text("false")})
+    state: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'pending'")})
     completed_at: datetime | None = nullable_instant()
     priority: str = Col(sa_type=Text, sa_column_kwargs={"server_default": text("'medium'")})
     due_on: date | None = Col(default=None, sa_type=Date)
     due_at: datetime | None = nullable_instant()
+    start_on: date | None = Col(default=None, sa_type=Date)
+    start_at: datetime | None = nullable_instant()
+    deadline: date | None = Col(default=None, sa_type=Date)
+    estimate_minutes: int | None = Col(default=None, sa_type=Integer)
+    favorite: bool = Col(sa_column_kwargs={"server_default": text("false")})
     due_sort: datetime = _computed("due_sort", DateTime(timezone=True), DUE_SORT)
     completed_sort: datetime = _computed("completed_sort", DateTime(timezone=True), COMPLETED_SORT)
     priority_sort: int = _computed("priority_sort", Integer, PRIORITY_SORT)
@@ -145,6 +177,7 @@ class Task(SQLModel, table=True):
     anchor_at: datetime | None = nullable_instant()
     reminders: list[str] = Col(sa_column=Column("reminders", ARRAY(Text), nullable=False, server_default=text("'{}'")))
     remind_at: datetime | None = nullable_instant()
+    remind_channels: list[int] | None = Col(default=None, sa_column=Column("remind_channels", ARRAY(BigInteger)))
     source_id: str | None = Col(default=None, sa_type=Text)
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
@@ -156,6 +189,20 @@ class Task(SQLModel, table=True):
 TASKS = table_of(Task)
 
 
+CANCELLED_STATE: Any = literal_column("'cancelled'", Text)
+
+
+def is_open(completed: Any = TASKS.c.completed, state: Any = TASKS.c.state) -> ColumnElement[bool]:
+    """Returns OPEN_CONDITION of columns or of the values that replace them."""
+    return and_(~completed, state != CANCELLED_STATE)
+
+
+def is_late(today: Any) -> ColumnElement[bool]:
+    """Returns LATE_CONDITION."""
+    late = or_(TASKS.c.due_on < today, TASKS.c.due_at < func.now(), TASKS.c.deadline < today)
+    return func.coalesce(late, False)
+
+
 TASK_EXAMPLE: dict[str, Any] = {
     "id": 7,
     "uid": UID_EXAMPLE,
@@ -163,9 +210,14 @@ TASK_EXAMPLE: dict[str, Any] = {
     "title": "Buy milk",
     "description": None,
     "completed": False,
+    "status": "pending",
     "completed_at": None,
     "priority": "high",
     "due_date": "2026-12-01",
+    "start_date": None,
+    "deadline": None,
+    "estimate_minutes": 20,
+    "favorite": False,
     "tags": ["errands"],
     "project_id": 3,
     "parent_id": None,
@@ -175,6 +227,7 @@ TASK_EXAMPLE: dict[str, Any] = {
     "series_id": None,
     "reminders": [],
     "remind_at": None,
+    "remind_channels": None,
     "version": 41,
     "created_at": "2026-11-20T09:30:00.123456Z",
     "updated_at": "2026-11-20T09:30:00.123456Z",
@@ -192,9 +245,14 @@ class TaskRead(BaseModel):
     title: str
     description: str | None
     completed: bool
+    status: TaskStatus
     completed_at: Instant | None
     priority: Priority
     due_date: DueDate | None
+    start_date: StartDate | None
+    deadline: Deadline | None
+    estimate_minutes: EstimateMinutes | None
+    favorite: bool
     tags: list[str]
     project_id: Int64 | None
     parent_id: Int64 | None
@@ -204,6 +262,7 @@ class TaskRead(BaseModel):
     series_id: Int64 | None = Field(description="The recurring task of which this is a completed occurrence.")
     reminders: list[str]
     remind_at: Instant | None = Field(description="When the next reminder fires.")
+    remind_channels: list[Int64] | None = Field(description="null: all that take reminders.")
     version: Int64
     created_at: Instant
     updated_at: Instant
@@ -219,8 +278,12 @@ class TrashedTaskRead(TaskRead):
     deleted_at: Instant
 
 
-WRITABLE_FIELDS = {"uid", "title", "description", "completed", "priority", "due_date", "tags", "reminders"}
-WRITABLE_FIELDS |= {"project_id", "parent_id", "recurrence", "recurrence_from"}
+WRITABLE_FIELDS = {"uid", "title", "description", "completed", "status", "priority", "due_date", "tags", "reminders"}
+WRITABLE_FIELDS |= {"start_date", "deadline", "estimate_minutes", "favorite"}
+WRITABLE_FIELDS |= {"project_id", "parent_id", "recurrence", "recurrence_from", "remind_channels"}
+
+
+STATUS_HELP = "completed is what `completed` says: send either."
 
 
 class TaskBody(IgnoresReadOnlyFields):
@@ -246,10 +309,16 @@ class NewTask(TaskBody):
     title: Title
     description: Description | None = None
     completed: StrictBool = False
+    status: TaskStatus = Field(TaskStatus.PENDING, description=STATUS_HELP)
     priority: Priority = Priority.MEDIUM
     due_date: DueDate | None = None
+    start_date: StartDate | None = None
+    deadline: Deadline | None = None
+    estimate_minutes: EstimateMinutes | None = None
+    favorite: StrictBool = False
     tags: Tags = []
     reminders: ReminderList = []
+    remind_channels: RemindChannels | None = None
     project_id: RowId | None = None
     parent_id: RowId | None = None
     recurrence: Recurrence | None = None
@@ -282,10 +351,16 @@ class TaskUpdate(TaskBody, MergedUpdate, UpdateModel):
     title: Title | MISSING = MISSING
     description: Description | MISSING | None = MISSING
     completed: StrictBool | MISSING = MISSING
+    status: TaskStatus | MISSING | None = Field(MISSING, description=STATUS_HELP)
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
+    start_date: StartDate | MISSING | None = MISSING
+    deadline: Deadline | MISSING | None = MISSING
+    estimate_minutes: EstimateMinutes | MISSING | None = MISSING
+    favorite: StrictBool | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
     reminders: ReminderList | MISSING | None = MISSING
+    remind_channels: RemindChannels | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
     project_uid: Uid | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING

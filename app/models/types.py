@@ -188,6 +188,13 @@ def parse_date_or_instant(value: Any) -> Any:
     return value
 
 
+def parse_day(value: Any) -> Any:
+    """Parses a day; an instant is refused, since which day it is depends on the time zone."""
+    if isinstance(value, datetime) or (isinstance(value, str) and not _DATE_TEXT.fullmatch(value)):
+        raise PydanticCustomError("day_text", "Expected a day, such as 2026-12-01.")
+    return parse_date_or_instant(value)
+
+
 def _from_iso(kind: Any, text: str) -> Any:
     try:
         return kind.fromisoformat(text)
@@ -206,14 +213,14 @@ Instant = Annotated[
 ]
 
 
-def _integral(value: Any) -> Any:
+def integral(value: Any) -> Any:
     """Converts 7.0 to 7, since JSON has one kind of number. Text and booleans stay, and are refused later."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 # The bounds come before the validator: after it the OpenAPI document would have "ge" and "le".
 RowId = Annotated[
-    int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(_integral)
+    int, Field(strict=True, ge=1, le=MAX_ID, json_schema_extra={"format": "int64"}), BeforeValidator(integral)
 ]
 
 
@@ -284,6 +291,7 @@ UID_HELP = "An id that you choose, unique among yours, the trash included. Defau
 LocationPart = TypeAliasType("LocationPart", str | int)  # of the ``loc`` of an error: a name or an index
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 DateOrInstant = Annotated[date | datetime, BeforeValidator(parse_date_or_instant)]
+Day = Annotated[date, BeforeValidator(parse_day)]
 
 
 def cleaned(limit: int) -> AfterValidator:

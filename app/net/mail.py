@@ -47,16 +47,23 @@ class Mailer:
             await asyncio.wait(self._sending, timeout=5)
 
     async def _send(self, to: str, subject: str, text: str) -> None:
-        import aiosmtplib  # 1 MB of memory, which a service without a mail server does not need
-
-        message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = self._settings.mail_from, to, subject
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
-        message.set_content(text)
         try:
-            await aiosmtplib.send(message, **await _connect(self._settings), timeout=SMTP_TIMEOUT)
+            await send_mail(self._settings, to, subject, text)
         except Exception as error:  # the operator can act on any failure, the user cannot
             log.error("cannot send mail: %s", describe_mail_error(error))
+
+
+async def send_mail(settings: Settings, to: str, subject: str, text: str, *, message_id: str = "") -> None:
+    """Sends a mail. Raises any error of the library or the server."""
+    import aiosmtplib  # 1 MB of memory, which a service without a mail server does not need
+
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = settings.mail_from, to, " ".join(subject.split())
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: prevents automatic replies
+    if message_id:
+        message["Message-ID"] = message_id
+    message.set_content(text)
+    await aiosmtplib.send(message, **await _connect(settings), timeout=SMTP_TIMEOUT)
 
 
 async def _connect(settings: Settings) -> dict[str, Any]:
@@ -86,6 +93,14 @@ async def check_mail_server(settings: Settings) -> None:
         await client.quit()
     finally:
         client.close()
+
+
+def is_refused_mail(error: BaseException) -> bool:
+    """Returns whether the mail server refused one mail, not this service or its login."""
+    import aiosmtplib
+
+    refusals = (aiosmtplib.SMTPDataError, aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPRecipientsRefused)
+    return isinstance(error, refusals)
 
 
 def describe_mail_error(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from typing import Self
+from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.net.special_addresses import Address, embedded_address, is_public, is_shut
@@ -38,6 +39,12 @@ class OutboundPolicy:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         return cls([*settings.outbound_allow, *(EVERY_NETWORK if settings.webhooks_allow_private else ())])
+
+    @classmethod
+    def for_providers(cls, settings: Settings) -> Self:
+        """Returns the policy for sign-in providers: also the hosts of the issuers that the operator names."""
+        hosts = [urlsplit(provider.issuer).hostname or "" for provider in settings.login_providers]
+        return cls([*settings.outbound_allow, *hosts])
 
     def may_be_opened(self, host: str) -> bool:
         """Returns whether ``host``, a name or an IP address, may be among what is opened; for a name, DNS decides."""

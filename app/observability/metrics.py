@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, start_http_server
@@ -41,7 +42,14 @@ class StreamCount(Protocol):
 class DeliveryLag(Protocol):
     @property
     def lag(self) -> tuple[int, float]:
-        """Returns the webhooks with due deliveries, and the age of the oldest due delivery in seconds."""
+        """Returns the receivers with due deliveries, and the age of the oldest due delivery in seconds."""
+
+
+class DumpRecord(Protocol):
+    """The outcomes of scheduled dumps."""
+
+    last_at: datetime | None
+    failures: int
 
 
 class Metrics:
@@ -55,6 +63,8 @@ class Metrics:
         self.pool: PoolLoad | None = None
         self.hub: StreamCount | None = None
         self.webhooks: DeliveryLag | None = None
+        self.channels: DeliveryLag | None = None
+        self.backups: DumpRecord | None = None
         self.connections: Callable[[], tuple[int, int]] | None = None
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
@@ -104,6 +114,13 @@ class Metrics:
             waiting, oldest = self.webhooks.lag
             yield GaugeMetricFamily("todo_webhooks_due", "Webhooks with due deliveries.", value=waiting)
             yield GaugeMetricFamily("todo_webhooks_oldest_due_seconds", "Age of the oldest due delivery.", value=oldest)
+        if self.channels is not None:
+            waiting, oldest = self.channels.lag
+            yield GaugeMetricFamily("todo_channels_due", "Channels with due deliveries.", value=waiting)
+            yield GaugeMetricFamily("todo_channels_oldest_due_seconds", "Age of the oldest due delivery.", value=oldest)
+
+        if self.backups is not None:
+            yield from _backup_metrics(self.backups)
 
     def _request_metric(self) -> Metric:
         family = HistogramMetricFamily(
@@ -125,6 +142,16 @@ class Metrics:
         for route, count in list(self._limited.items()):
             family.add_metric([route], count)
         return family
+
+
+def _backup_metrics(record: DumpRecord) -> Iterator[Metric]:
+    last_at = record.last_at.timestamp() if record.last_at else 0
+    yield GaugeMetricFamily(
+        "todo_backup_last_success_timestamp_seconds",
+        "When the latest scheduled dump was begun; 0: none.",
+        value=last_at,
+    )
+    yield CounterMetricFamily("todo_backup_failures", "Scheduled dumps that failed.", value=record.failures)
 
 
 def _pool_metrics(running: int, waiting: int, size: int) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response, Security
 
-from app.http.dependencies import Auth, AuthSession, InPerson, TokenId, bearer
+from app.http.dependencies import Auth, AuthSession, InPerson, ProvenInPerson, TokenId, bearer
 from app.http.responses import Json
 from app.http.routing import SmallBodyRoute
 from app.models.api_tokens import ApiTokenCreate, ApiTokenCreated, ApiTokenRead
@@ -14,9 +14,9 @@ router = APIRouter(
 
 
 @router.post("", status_code=201, response_model=ApiTokenCreated)
-async def create_api_token(identity: InPerson, session: AuthSession, wanted: ApiTokenCreate) -> Response:
+async def create_api_token(identity: ProvenInPerson, session: AuthSession, wanted: ApiTokenCreate) -> Response:
     """Creates an API token. Only this response shows it."""
-    return Json(await api_tokens.create_api_token(session, identity.subject, wanted), 201)
+    return Json(await api_tokens.create_api_token(session, identity, wanted), 201)
 
 
 @router.get("", response_model=list[ApiTokenRead])

@@ -6,13 +6,27 @@ from fastapi import APIRouter, Body, Request, Response, Security
 
 from app.errors import AppError, RefreshTokenMissing
 from app.http.dependencies import Auth, FromClient, bearer, require_login
+from app.http.paths import find_relying_party
 from app.http.refresh_cookie import clear_refresh_cookie, has_refresh_cookie, read_refresh_cookie, token_pair_response
 from app.http.responses import LOGIN_THROTTLED, Json
 from app.http.routing import SmallBodyRoute
+from app.http.sign_in import (
+    PASSKEY_RESPONSES,
+    clear_challenge_cookie,
+    find_sign_in_browser,
+    new_sign_in_browser,
+    passkey_login,
+    read_challenge_cookie,
+    read_factor,
+    set_sign_in_browser,
+)
 from app.models.accounts import AccountCreate
+from app.models.second_factors import PasskeyOptions, WaitingChallenge
 from app.schemas.auth import Accepted, EmailConfirmation, Login, PasswordForgotten, PasswordReset, Refresh, TokenPair
-from app.services.accounts import email_changes, login, passwords, profile, sessions
+from app.schemas.second_factors import LoginProof, PasskeyLogin, WaitingLogin
+from app.services.accounts import email_changes, login, login_challenges, passkeys, passwords, profile, sessions
 from app.services.accounts.context import AuthContext
+from app.services.accounts.passkey_answers import ask_for_passkey
 from app.services.accounts.refresh import refresh_session
 
 router = APIRouter(prefix="/api/auth", tags=["auth"], route_class=SmallBodyRoute)
@@ -22,6 +36,18 @@ LOGIN_RESPONSES: dict[int | str, dict[str, Any]] = {
     **LOGIN_THROTTLED,
 }
 DISABLED_RESPONSES: dict[int | str, dict[str, Any]] = {403: {"description": "The account is disabled."}}
+LOGIN_FORBIDDEN: dict[int | str, dict[str, Any]] = {
+    403: {"description": "A second factor is needed, or it is disabled."}
+}
+FACTOR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The login is too old or was finished already."},
+    403: {"description": "The code is wrong, or the passkey not accepted."},
+    **LOGIN_THROTTLED,
+}
+CHALLENGE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    401: {"description": "The login is too old or was finished already."}
+}
+REFUSED_RESPONSES: dict[int | str, dict[str, Any]] = {403: {"description": "The passkey is not accepted."}}
 REFRESH_RESPONSES: dict[int | str, dict[str, Any]] = {401: {"description": "The refresh token is no longer valid."}}
 COOKIE_RESPONSES: dict[int | str, dict[str, Any]] = {
     403: {"description": "The cookie was sent from a site that is not allowed."},
@@ -46,11 +72,48 @@ async def register(request: Request, auth: Auth, client: FromClient, account: Ac
     return Json(CONFIRM_MAIL_BODY, 202) if pair is None else token_pair_response(request, auth, pair, 201)
 
 
-@router.post("/login", response_model=TokenPair, responses=LOGIN_RESPONSES | DISABLED_RESPONSES)
+@router.post("/login", response_model=TokenPair, responses=LOGIN_RESPONSES | LOGIN_FORBIDDEN)
 @router.post("/signin", include_in_schema=False)
 async def log_in(request: Request, auth: Auth, client: FromClient, given: Login) -> Response:
-    """Logs in. After too many wrong passwords the response is 429, with the seconds to wait."""
+    """Logs in. After too many wrong passwords the response is 429, with the seconds to wait.
+
+    403 `second_factor_required`: the password is right, and `second_factor.challenge` continues at `login/factor`.
+    """
     return token_pair_response(request, auth, await login.login(auth, given, client))
+
+
+@router.post("/login/factor", response_model=TokenPair, responses=FACTOR_RESPONSES)
+async def finish_login(request: Request, auth: Auth, client: FromClient, given: LoginProof) -> Response:
+    """Finishes a login that was 403 `second_factor_required`, within 5 minutes. A wrong code may be tried again."""
+    challenge = given.challenge or read_challenge_cookie(request)
+    pair = await login_challenges.finish_login(auth, challenge, read_factor(request, given), client)
+    response = token_pair_response(request, auth, pair)
+    clear_challenge_cookie(request, response)
+    return response
+
+
+@router.post("/login/factor/options", response_model=WaitingChallenge, responses=CHALLENGE_RESPONSES)
+async def describe_waiting_login(request: Request, auth: Auth, given: WaitingLogin) -> Response:
+    """Returns what a login waits for, with the options for a passkey of its account."""
+    challenge = given.challenge or read_challenge_cookie(request)
+    return Json(await login_challenges.describe_challenge(auth, challenge, find_relying_party(request)))
+
+
+@router.post("/login/passkey/options", response_model=PasskeyOptions, responses=PASSKEY_RESPONSES)
+async def begin_passkey_login(request: Request, auth: Auth) -> Response:
+    """Returns the options for a login with nothing but a passkey, in the same browser, within 5 minutes."""
+    browser = new_sign_in_browser(request)
+    response = Json({"options": await ask_for_passkey(auth, passkey_login(request, browser))})
+    set_sign_in_browser(request, response, browser)
+    return response
+
+
+@router.post("/login/passkey", response_model=TokenPair, responses=PASSKEY_RESPONSES | REFUSED_RESPONSES)
+async def log_in_with_passkey(request: Request, auth: Auth, client: FromClient, given: PasskeyLogin) -> Response:
+    """Logs in with nothing but a passkey. It is both factors, since its device asks for a finger, a face or a PIN."""
+    asked = passkey_login(request, find_sign_in_browser(request))
+    pair = await passkeys.log_in_with_passkey(auth, asked, given.passkey, client)
+    return token_pair_response(request, auth, pair)
 
 
 @router.post("/refresh", response_model=TokenPair, responses=REFRESH_RESPONSES | COOKIE_RESPONSES)

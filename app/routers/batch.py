@@ -23,7 +23,14 @@ router = APIRouter(
 )
 
 
-@router.post("", response_model=BatchResult)
+@router.post(
+    "",
+    response_model=BatchResult,
+    responses={
+        404: {"description": "An atomic batch names what is not there."},
+        412: {"description": "An `if_match` of an atomic batch does not hold."},
+    },
+)
 async def write_batch(request: Request, owner: Owner, session: WriteSession, batch: Batch) -> Response:
     """Runs up to 500 operations, each as its own route would: as one write or none, or with `atomic: false` each alone.
 

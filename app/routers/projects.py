@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response, Security
+from fastapi import APIRouter, Body, Query, Request, Response, Security
 
 from app.http.dependencies import (
     IfMatch,
@@ -31,8 +31,9 @@ from app.http.list_responses import LIST_HEADERS, LIST_UNCHANGED, etag_of_list, 
 from app.http.responses import Json
 from app.http.routing import DirectRoute
 from app.models.projects import ProjectCreate, ProjectRead, ProjectUpdate
+from app.schemas.duplicates import ProjectDuplicate
 from app.schemas.projects import ProjectDeletion, ProjectMove, ProjectQuery
-from app.services import projects
+from app.services import duplicates, projects
 
 router = APIRouter(
     prefix="/api/{user_id}/projects", tags=["projects"], route_class=DirectRoute, dependencies=[Security(bearer)]
@@ -122,6 +123,27 @@ async def delete_project(
     versions = expected_versions(if_match)
     await projects.delete_project(session, owner, project_id, deletion=query, versions=versions)
     return Response(status_code=204)
+
+
+@router.post(
+    "/{project_id}/duplicate",
+    status_code=201,
+    response_model=ProjectRead,
+    responses={201: PROJECT_CREATED, 409: PROJECT_NAME_TAKEN},
+)
+async def duplicate_project(
+    request: Request,
+    owner: Owner,
+    session: WriteSession,
+    project_id: ProjectId,
+    wanted: Annotated[ProjectDuplicate | None, Body()] = None,
+) -> Response:
+    """Copies a project with its tasks and the projects inside of it, all open, directly after it.
+
+    Dates are kept, or moved by `shift_days` or to a `start`. It copies at most 1,000 rows.
+    """
+    copy = await duplicates.duplicate_project(session, owner, project_id, wanted or ProjectDuplicate())
+    return put_response(request, "project", copy, created=True)
 
 
 @router.post("/{project_id}/move", response_model=ProjectRead, responses={200: ENTITY_RESPONSE})

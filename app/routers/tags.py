@@ -36,7 +36,7 @@ async def list_tags(
     "/{name:path}", response_model=TagRead, responses={409: {"description": "The new name is in use: see `merge`."}}
 )
 async def rename_tag(owner: Owner, session: WriteSession, name: TagName, change: TagUpdate) -> Response:
-    """Renames a tag on every task, or with `merge` merges it into another one.
+    """Renames a tag on every task, or with `merge` merges it into another one; sets its `color`.
 
     Tasks in the trash are included, so that restoring one does not bring the old name back. Each task gets its own
     change, and all share a revision (5,000 at a time).

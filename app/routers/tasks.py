@@ -42,11 +42,12 @@ from app.http.responses import Json, revision_header
 from app.http.routing import DirectRoute
 from app.models.task_fields import SubtasksOnCompletion
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate, TrashedTaskRead
+from app.schemas.duplicates import TaskDuplicate
 from app.schemas.quick_add import QUICK_DRAFT_RESPONSE, QuickAdded, QuickTask
 from app.schemas.task_actions import Snooze, TaskComplete, TaskMove
 from app.schemas.task_bulk import BulkResult, BulkWrite
 from app.schemas.task_query import TaskQuery, TrashQuery
-from app.services import quick_add
+from app.services import duplicates, quick_add
 from app.services.retention import trash
 from app.services.tasks import bulk, completion, create_update, creation, listing, reminders, reordering
 from app.services.tasks import trash as task_trash
@@ -192,6 +193,19 @@ async def move_task(
     return entity_response(
         await reordering.move_task(session, owner, task_id, move, versions=expected_versions(if_match))
     )
+
+
+@router.post("/{task_id}/duplicate", status_code=201, response_model=TaskRead, responses={201: TASK_CREATED_RESPONSE})
+async def duplicate_task(
+    request: Request,
+    owner: Owner,
+    session: WriteSession,
+    task_id: TaskId,
+    wanted: Annotated[TaskDuplicate | None, Body()] = None,
+) -> Response:
+    """Copies a task with its subtasks, open, directly after it. Its dates are kept, or moved with a `due_date`."""
+    copy = await duplicates.duplicate_task(session, owner, task_id, wanted or TaskDuplicate())
+    return put_response(request, "task", copy, created=True)
 
 
 @router.delete("/{task_id}", status_code=204, response_class=Response)

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from app.errors import NotFound
 from app.http.etags import is_unchanged
-from app.http.paths import path_of
+from app.http.paths import find_relying_party, path_of
 
 home = APIRouter(include_in_schema=False)
 router = APIRouter(include_in_schema=False)
@@ -33,46 +33,84 @@ CLIENT_FILES = {
     for path in sorted(CLIENT_FOLDER.rglob("*"))
     if path.suffix in CLIENT_MEDIA_TYPES
 }
+WORKER_FILE = "service_worker.js"  # of all pages below /app, not only of those next to it
+# Of parts of the page that are loaded when they are opened, or once the tasks are shown.
+LATER_MODULES = (
+    "assistant.js", "proof.js", "transfer.js", "values.js", "vendor/marked.js", "views/bell.js",
+    "views/channel_form.js", "views/channels.js", "views/chat.js", "views/comments.js", "views/conflict.js",
+    "views/details.js", "views/dialog.js", "views/help.js", "views/history.js", "views/mailed.js", "views/markdown.js",
+    "views/push_offer.js", "views/reminders.js", "views/second_factor.js", "views/settings/account.js",
+    "views/settings/apps.js", "views/settings/calendars.js", "views/settings/connections.js", "views/settings/data.js",
+    "views/settings/exports.js", "views/settings/form.js", "views/settings/imports.js", "views/settings/links.js",
+    "views/settings/page.js", "views/settings/passkeys.js", "views/settings/security.js", "views/settings/sessions.js",
+    "views/settings/shown_once.js", "views/settings/statistics.js", "views/settings/tabs.js",
+    "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js", "views/trash.js", "views/zone_offer.js",
+)  # fmt: skip
 CLIENT_PAGE = (CLIENT_FOLDER / "index.html").read_text()
+PAGE_MODULES = [name for name in CLIENT_FILES if name.endswith(".js") and name not in {WORKER_FILE, *LATER_MODULES}]
 CLIENT_VERSION = hashlib.sha256(
     b"".join(name.encode() + CLIENT_FILES[name] for name in CLIENT_FILES) + CLIENT_PAGE.encode()
 ).hexdigest()[:16]
-# No inline script or style, no eval, no other host; and no text of any origin can become markup (trusted types).
+# No inline script or style, no eval, no other host; and no text of any origin can become markup (trusted types): the
+# one policy returns the URL of the service worker.
 CLIENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types service-worker"
 )
+WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'"
 
 
 class _Page(NamedTuple):
     body: bytes
+    zipped: bytes
     etag: str
 
 
 @lru_cache(16)  # prefixes of proxies
-def _render_page(files: str, assistant: bool) -> _Page:
+def _render_page(files: str, assistant: bool, passkeys: bool, registration: str, description_max: int) -> _Page:
     """Returns the page for files below the path ``files``. It names all modules, so that they load in parallel."""
     base = escape(files)
-    modules = "\n".join(
-        f'<link rel="modulepreload" href="{base}/{name}">' for name in CLIENT_FILES if name.endswith(".js")
-    )
+    modules = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in PAGE_MODULES)
     body = (
         CLIENT_PAGE.replace("{base}", base)
         .replace("{assistant}", "on" if assistant else "off")
+        .replace("{description_max}", str(description_max))
+        .replace("{registration}", registration)
+        .replace("{passkeys}", "on" if passkeys else "off")
         .replace("{modules}", modules)
         .encode()
     )
-    return _Page(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    return _Page(body, gzip.compress(body, mtime=0), f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 @router.get("/app")
-async def read_app(request: Request, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+async def read_app(
+    request: Request,
+    if_none_match: Annotated[str | None, Header()] = None,
+    accept_encoding: Annotated[str, Header()] = "",
+) -> Response:
     """Returns the page, or 304 if `If-None-Match` names it."""
     files = path_of(request, f"/app/{CLIENT_VERSION}")
-    body, etag = _render_page(files, bool(request.app.state.settings.llm_model))
-    headers = {"ETag": etag, "Cache-Control": "no-cache", "Content-Security-Policy": CLIENT_POLICY}
+    settings = request.app.state.settings
+    body, zipped, etag = _render_page(
+        files,
+        bool(settings.llm_model),
+        bool(find_relying_party(request)),
+        settings.registration,
+        settings.description_max,
+    )
+    is_zipped = "gzip" in accept_encoding
+    headers = {
+        "ETag": f"W/{etag}" if is_zipped else etag,
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": CLIENT_POLICY,
+        "Vary": "Accept-Encoding",
+    }
     if is_unchanged(if_none_match, etag):
         return Response(status_code=304, headers=headers)
+    if is_zipped:
+        return Response(zipped, media_type="text/html", headers={**headers, "Content-Encoding": "gzip"})
     return Response(body, media_type="text/html", headers=headers)
 
 
@@ -82,7 +120,9 @@ def _zipped(name: str) -> bytes:
 
 
 @router.get("/app/{version}/{name:path}")
-def read_app_file(version: str, name: str, accept_encoding: Annotated[str, Header()] = "") -> Response:
+def read_app_file(
+    request: Request, version: str, name: str, accept_encoding: Annotated[str, Header()] = ""
+) -> Response:
     """Returns a file of the client. Runs in a thread, because compressing it (once) would block the event loop."""
     if name not in CLIENT_FILES:
         raise NotFound
@@ -92,6 +132,8 @@ def read_app_file(version: str, name: str, accept_encoding: Annotated[str, Heade
         "Cache-Control": "public, max-age=31536000, immutable" if version == CLIENT_VERSION else "no-cache",
         "Vary": "Accept-Encoding",
     }
+    if name == WORKER_FILE:
+        headers |= {"Service-Worker-Allowed": path_of(request, "/app"), "Content-Security-Policy": WORKER_POLICY}
     if "gzip" not in accept_encoding or kind == ".woff2":  # which is compressed already
         return Response(CLIENT_FILES[name], media_type=CLIENT_MEDIA_TYPES[kind], headers=headers)
     return Response(_zipped(name), media_type=CLIENT_MEDIA_TYPES[kind], headers={**headers, "Content-Encoding": "gzip"})

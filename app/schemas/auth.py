@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from app.models.accounts import AccountRead, EmailAddress, GivenPassword, NewPassword
 from app.models.api_tokens import ApiTokenRead
+from app.models.second_factors import FactorsRead
 from app.models.types import Instant, RequestModel
 
 TokenText = Annotated[StrictStr, Field(min_length=1, max_length=512)]
@@ -73,6 +74,7 @@ class AccountExport(BaseModel):
 
     exported_at: Instant
     account: AccountRead
+    factors: FactorsRead
     sessions: list[LoginSessionExport]
     api_tokens: list[ApiTokenRead]
 

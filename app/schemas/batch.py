@@ -30,6 +30,7 @@ from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.task_fields import Tag
 from app.models.tasks import TaskCreate, TaskUpdate
 from app.models.types import UID_PREFIX, IdOrUid, Int64, RequestModel, RowId, Uid, field_error, parse_uid
+from app.schemas.duplicates import ProjectDuplicate, TaskDuplicate
 from app.schemas.projects import ProjectDeletion, ProjectMove
 from app.schemas.quick_add import QuickTask
 from app.schemas.tags import TagUpdate
@@ -135,6 +136,7 @@ OPERATION_SHAPES = {
     "skip_task": OperationShape(target=TaskTarget),
     "move_task": OperationShape(TaskMove, TaskTarget),
     "snooze_task": OperationShape(Snooze, TaskTarget),
+    "duplicate_task": OperationShape(TaskDuplicate, TaskTarget, versioned=False, needs_body=False),
     "delete_task": OperationShape(target=TaskTarget),
     "restore_task": OperationShape(target=TaskTarget, versioned=False),
     "quick_add_task": OperationShape(QuickTask, versioned=False),
@@ -143,6 +145,7 @@ OPERATION_SHAPES = {
     "put_project": OperationShape(ProjectUpdate, ProjectTarget),
     "update_project": OperationShape(ProjectUpdate, ProjectTarget),
     "move_project": OperationShape(ProjectMove, ProjectTarget, versioned=False),
+    "duplicate_project": OperationShape(ProjectDuplicate, ProjectTarget, versioned=False, needs_body=False),
     "delete_project": OperationShape(ProjectDeletion, ProjectTarget),
     "create_comment": OperationShape(CommentCreate, TaskTarget, versioned=False),
     "update_comment": OperationShape(CommentUpdate, CommentTarget),

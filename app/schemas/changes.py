@@ -6,9 +6,11 @@ import msgspec
 from pydantic import MISSING, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
 
+from app.models.channels import ChannelRead
 from app.models.comments import CommentRead
 from app.models.conversations import ConversationRead, MessageRead
 from app.models.projects import ProjectRead
+from app.models.tags import TagColorRead
 from app.models.tasks import TASK_EXAMPLE, TaskRead
 from app.models.types import MAX_ID, Instant, Int64, RequestModel, field_error
 from app.models.views import ViewRead
@@ -33,7 +35,7 @@ class ChangesQuery(RequestModel):
     limit: PageLimit = Field(100, description="Rows; a page is longer where it would split the rows of one write.")
     snapshot: QueryFlag = Field(False, description="All rows that there are, instead of changes.")
     cursor: CursorText | None = Field(None, description="Opaque; from the previous page of the snapshot.")
-    completed: QueryFlag | None = Field(None, description="false: a snapshot without completed tasks.")
+    completed: QueryFlag | None = Field(None, description="false: a snapshot of open tasks only, and of all else.")
 
     @model_validator(mode="after")
     def _changes_or_snapshot(self) -> Self:
@@ -60,7 +62,7 @@ class HistoryQuery(RequestModel):
 
 SNAPSHOT_ACTION = "snapshot"  # of a row in a snapshot, which is no write; also in place of its source
 RowAction = Literal["created", "updated", "deleted", "restored", "purged", "snapshot"]
-TaskAction = Literal[RowAction, "completed", "reopened", "skipped", "reminded"]
+TaskAction = Literal[RowAction, "completed", "cancelled", "reopened", "skipped", "reminded"]
 
 
 class EntityChange(BaseModel):
@@ -112,6 +114,22 @@ class ViewChange(EntityChange):
     data: ViewRead
 
 
+class TagColorChange(EntityChange):
+    """The colour of a tag after one write; `deleted`: it has none any more. The tags of tasks are changes of those."""
+
+    entity: Literal["tag"]
+    action: RowAction
+    data: TagColorRead
+
+
+class ChannelChange(EntityChange):
+    """A channel after one write, without its secrets."""
+
+    entity: Literal["channel"]
+    action: RowAction
+    data: ChannelRead
+
+
 class ConversationChange(EntityChange):
     """A conversation with the assistant, after one write."""
 
@@ -128,7 +146,16 @@ class MessageChange(EntityChange):
     data: MessageRead
 
 
-AnyChange = TaskChange | ProjectChange | CommentChange | ViewChange | ConversationChange | MessageChange
+AnyChange = (
+    TaskChange
+    | ProjectChange
+    | CommentChange
+    | ViewChange
+    | ChannelChange
+    | TagColorChange
+    | ConversationChange
+    | MessageChange
+)
 CHANGE_SHAPES: tuple[type[EntityChange], ...] = get_args(AnyChange)
 ChangeRead = TypeAliasType(
     "ChangeRead",

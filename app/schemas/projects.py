@@ -22,17 +22,30 @@ class ProjectTasksAction(StrEnum):
     MOVE = "move"
 
 
+class SubprojectsAction(StrEnum):
+    MOVE_UP = "move_up"
+    TRASH = "trash"
+
+
 class ProjectQuery(RequestModel):
     archived: ArchivedFilter = ArchivedFilter.FALSE
 
 
 class ProjectDeletion(RequestModel):
-    """``to`` or ``to_uid`` is required with ``tasks=move`` and refused without it."""
+    """``to`` or ``to_uid`` is required with ``tasks=move`` and refused without it.
+
+    ``subprojects=trash`` means the tasks of those as well.
+    """
 
     TWINS: ClassVar[Mapping[str, UidTwin]] = {"to_uid": UidTwin("to", "project")}
 
     tasks: ProjectTasksAction = Field(
         ProjectTasksAction.TRASH, description="What happens to its tasks; move needs `to` or `to_uid`."
+    )
+    subprojects: SubprojectsAction = Field(
+        SubprojectsAction.MOVE_UP,
+        description="What happens to the projects inside of it: move_up puts them where it was; trash deletes them "
+        "with their tasks, or with tasks=move moves these too.",
     )
     to: IdOrInbox | None = Field(None, description="With tasks=move: a project's id, or inbox.")
     to_uid: Uid | None = Field(None, description="With tasks=move: a project's uid.")

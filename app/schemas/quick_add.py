@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from app.domain.quick_add import QUICK_ADD_TEXT_MAX
-from app.models.task_fields import DueDate, Priority
+from app.models.task_fields import DueDate, Priority, StartDate
 from app.models.tasks import TaskRead
 from app.models.types import UID_HELP, RequestModel, Uid, visible
 
@@ -20,6 +20,7 @@ class QuickTask(RequestModel):
 
     text: QuickText
     uid: Uid | None = Field(None, description=UID_HELP)
+    due_date: DueDate | None = Field(None, description="The due date of a task whose text has none.")
     dry_run: StrictBool = Field(False, description="Only say what would be understood.")
 
 
@@ -29,7 +30,7 @@ class Understood(BaseModel):
     text: str
     start: int
     end: int
-    field: str = Field(description="project, tags, priority, due_date or recurrence.")
+    field: str = Field(description="project, tags, priority, due_date, start_date, recurrence or reminders.")
     value: str
 
 
@@ -44,7 +45,9 @@ class TaskDraft(BaseModel):
     title: str
     priority: Priority
     due_date: DueDate | None
+    start_date: StartDate | None
     recurrence: str | None
+    reminders: list[str] = Field(description="Instants, or durations from the due date.")
     tags: list[str]
     project: str | None
 
@@ -58,7 +61,9 @@ class QuickDraft(BaseModel):
                         "title": "Buy milk",
                         "priority": "high",
                         "due_date": "2026-12-01",
+                        "start_date": None,
                         "recurrence": None,
+                        "reminders": [],
                         "tags": [],
                         "project": None,
                     },

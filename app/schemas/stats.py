@@ -11,7 +11,8 @@ from app.schemas.queries import WholeNumber
 STATS_EXAMPLE: Any = {
     "timezone": "Europe/Berlin",
     "today": "2026-11-20",
-    "totals": {"open": 12, "completed": 40, "overdue": 2, "due_today": 1, "trash": 3},
+    "totals": {"open": 12, "completed": 40, "cancelled": 1, "overdue": 2, "due_today": 1}
+    | {"estimate_minutes": 240, "trash": 3},
     "per_day": [{"on": "2026-11-19", "done": 3}, {"on": "2026-11-20", "done": 1}],
     "per_week": [{"on": "2026-11-16", "done": 4}],
     "streak": {"current": 5, "longest": 12},
@@ -27,8 +28,10 @@ class StatsQuery(RequestModel):
 class Totals(BaseModel):
     open: int
     completed: int
+    cancelled: int
     overdue: int
     due_today: int = Field(description="Open and due today.")
+    estimate_minutes: int = Field(description="The sum of the open tasks that have an estimate.")
     trash: int
 
 

@@ -17,7 +17,7 @@ class TaskComplete(TaskBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"completed": True}]})
 
-    READ_ONLY: ClassVar[frozenset[str]] = TaskBody.READ_ONLY | {"uid"}
+    READ_ONLY: ClassVar[frozenset[str]] = TaskBody.READ_ONLY | {"uid", "status"}
 
     completed: StrictBool
     subtasks: SubtasksOnCompletion = Field(

@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import MISSING, AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.models.task_aliases import BODY_ALIASES, resolve_aliases
-from app.models.task_fields import PLACE_TWINS, Description, DueDate, Priority, Tags
-from app.models.task_reminders import ReminderList
+from app.models.task_fields import (
+    PLACE_TWINS,
+    Deadline,
+    Description,
+    DueDate,
+    EstimateMinutes,
+    Priority,
+    StartDate,
+    Tags,
+)
+from app.models.task_reminders import RemindChannels, ReminderList
 from app.models.types import UID_EXAMPLE, Int64, RequestModel, RowId, Uid, UidTwin, field_error
 from app.schemas.task_query import TaskConditions
 
@@ -26,10 +35,17 @@ class BulkAction(StrEnum):
     RESTORE = "restore"
 
 
+OpenStatus = Annotated[
+    Literal["pending", "in_progress", "waiting", "cancelled"],
+    Field(description="Tasks are completed by the action complete."),
+]
+
+
 class BulkStatus(StrEnum):
     """The result of one task."""
 
     COMPLETED = "completed"
+    CANCELLED = "cancelled"
     REOPENED = "reopened"
     UPDATED = "updated"
     MOVED = "moved"
@@ -79,12 +95,18 @@ class BulkChange(RequestModel):
     TWINS: ClassVar[Mapping[str, UidTwin]] = PLACE_TWINS
 
     description: Description | MISSING | None = MISSING
+    status: OpenStatus | MISSING = MISSING
     priority: Priority | MISSING | None = MISSING
     due_date: DueDate | MISSING | None = MISSING
+    start_date: StartDate | MISSING | None = MISSING
+    deadline: Deadline | MISSING | None = MISSING
+    estimate_minutes: EstimateMinutes | MISSING | None = MISSING
+    favorite: StrictBool | MISSING | None = MISSING
     tags: Tags | MISSING | None = MISSING
     add_tags: Tags | MISSING = MISSING
     remove_tags: Tags | MISSING = MISSING
     reminders: ReminderList | MISSING | None = MISSING
+    remind_channels: RemindChannels | MISSING | None = MISSING
     project_id: RowId | MISSING | None = MISSING
     project_uid: Uid | MISSING | None = MISSING
     parent_id: RowId | MISSING | None = MISSING

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
-from pydantic_core import PydanticKnownError
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError
 
+from app.domain.filters.fields import depends_on_clock, has_moments
+from app.domain.filters.grammar import FILTER_MAX, parse_filter
+from app.domain.filters.tree import THE_END, FilterError, FilterTooLarge, FilterTree, conditions_of
 from app.models.task_aliases import (
     CONDITION_ALIASES,
     DONE_ALIASES,
@@ -17,7 +20,7 @@ from app.models.task_aliases import (
     resolve_aliases,
 )
 from app.models.task_fields import PLACE_TWINS, TAG_MAX, TAGS_MAX, DueDate, Priority
-from app.models.types import RequestModel, Uid, UidTwin, cleaned, field_error
+from app.models.types import Day, RequestModel, Uid, UidTwin, cleaned, field_error, visible_text
 from app.pagination import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 from app.schemas.queries import IdOrNone, PageQuery, QueryFlag, is_digits, parse_flag
 
@@ -28,6 +31,9 @@ FLAG_ALIASES = {"completed", *DONE_ALIASES}  # of status
 class TaskStatusFilter(StrEnum):
     ALL = "all"
     PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    WAITING = "waiting"
+    CANCELLED = "cancelled"
     COMPLETED = "completed"
 
 
@@ -51,6 +57,33 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _choices(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
+
+
+def _filter(text: str) -> str:
+    """Checks that ``text`` is a filter, or empty."""
+    if text.strip():
+        visible_text(text, FILTER_MAX)
+    try:
+        parse_filter(text)
+    except FilterTooLarge as error:
+        raise PydanticCustomError("filter_too_large", "A filter has at most {limit}.", {"limit": error.limit}) from None
+    except FilterError as error:
+        found = error.found if error.found == THE_END else f'"{error.found}"'
+        raise PydanticCustomError(
+            "filter_syntax",
+            "Column {column}: found {shown}, expected {choices}.",
+            {
+                "column": error.column, "found": error.found, "expected": [*error.expected],
+                "shown": found, "choices": _choices(error.expected),
+            },
+        ) from None  # fmt: skip
+    return text
+
+
+FILTER_EXAMPLE = "(tag:home OR project:Garden) AND NOT status:waiting AND due < today+7d"
+FilterText = Annotated[str, cleaned(FILTER_MAX), Field(max_length=FILTER_MAX), AfterValidator(_filter)]
 TagFilter = Annotated[str, cleaned(TAG_MAX), Field(min_length=1, max_length=TAG_MAX)]
 
 
@@ -65,7 +98,9 @@ class TaskConditions(RequestModel):
     ALIASES: ClassVar[Mapping[str, str]] = CONDITION_ALIASES
     TWINS: ClassVar[Mapping[str, UidTwin]] = {**PLACE_TWINS, "series_uid": UidTwin("series_id", "task")}
 
-    status: TaskStatusFilter = TaskStatusFilter.ALL
+    status: TaskStatusFilter = Field(
+        TaskStatusFilter.ALL, description="pending: all that are open, in progress and waiting too."
+    )
     search: Annotated[str, cleaned(SEARCH_MAX), Field(max_length=SEARCH_MAX)] | None = Field(
         None, description="All words, in any case and with any accents, in title, description, tags or comments."
     )
@@ -85,30 +120,64 @@ class TaskConditions(RequestModel):
     series_uid: Uid | None = Field(None, description="Completed occurrences of the recurring task with this uid.")
     due_before: DueDate | None = Field(None, description="Due before this day or instant.")
     due_after: DueDate | None = Field(None, description="Due on or after this day or instant.")
-    overdue: QueryFlag | None = Field(None, description="true: open and past due; false: everything else.")
+    deadline_before: Day | None = Field(None, description="With a deadline before this day.")
+    deadline_after: Day | None = Field(None, description="With a deadline on or after this day.")
+    overdue: QueryFlag | None = Field(
+        None, description="true: open and past its due date or its deadline; false: everything else."
+    )
+    available: QueryFlag | None = Field(
+        None, description="true: without open tasks that start later; false: only those."
+    )
+    favorite: QueryFlag | None = Field(None, description="true: favorites; false: the others.")
+    filter: FilterText | None = Field(
+        None, description="Conditions with AND, OR, NOT and parentheses: docs/filters.md.", examples=[FILTER_EXAMPLE]
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _resolve_aliases(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        if None in data.values() and not cls.KEEPS_NULL:
-            known = cls.ALIASES.keys() | cls.model_fields
-            data = {name: value for name, value in data.items() if value is not None or name not in known}
+        known = cls.ALIASES.keys() | cls.model_fields
+        if nulls := {name for name, value in data.items() if value is None and name in known}:
+            if cls.KEEPS_NULL:
+                raise field_error(min(nulls), "null_condition", "Null is no condition: leave it out.")
+            data = {name: value for name, value in data.items() if name not in nulls}
         if not cls.ALIASES.keys().isdisjoint(data):
             data = resolve_aliases(_translate(data), cls.ALIASES, once=True)
         sort = data.get("sort")
         return {**data, "sort": SORT_ALIASES[sort]} if isinstance(sort, str) and sort in SORT_ALIASES else data
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = super().__get_pydantic_json_schema__(core_schema, handler)
+        properties = handler.resolve_ref_schema(schema).get("properties", {}) if cls.KEEPS_NULL else {}
+        for name, field in properties.items():
+            branches = [branch for branch in field.get("anyOf", ()) if branch != {"type": "null"}]
+            if len(branches) == 1:
+                properties[name] = branches[0] | {key: each for key, each in field.items() if key != "anyOf"}
+            elif branches:
+                properties[name] = field | {"anyOf": branches}
+        return schema
+
     @property
     def stable(self) -> bool:
         """Returns whether the response changes with writes and the time zone only, and not with the clock."""
-        return self.overdue is None
+        tree = self.filter_tree
+        if self.overdue is not None or self.available is not None:
+            return False
+        return tree is None or not any(map(depends_on_clock, conditions_of(tree)))
 
     @property
     def depends_on_zone(self) -> bool:
         """Returns whether the owner's time zone decides which tasks match: a day or a local time is compared."""
-        return self.due_before is not None or self.due_after is not None
+        if self.due_before is not None or self.due_after is not None:
+            return True
+        return self.filter_tree is not None and any(map(has_moments, conditions_of(self.filter_tree)))
+
+    @property
+    def filter_tree(self) -> FilterTree | None:
+        return parse_filter(self.filter) if self.filter else None
 
 
 class TaskFilter(TaskConditions):

@@ -4,31 +4,40 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
+from app.models.channels import DIGEST_WEEKDAYS, ChannelKind
 from app.models.comments import BODY_MAX
 from app.models.projects import PROJECT_NAME_MAX
-from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom
+from app.models.task_fields import RECURRENCE_MAX, DueDate, RecurrenceFrom, Tag
 from app.models.tasks import NewTask
 from app.models.types import DateOrInstant, IgnoresReadOnlyFields, LocationPart, RequestModel, Uid, cleaned, visible
 from app.models.views import VIEW_NAME_MAX as VIEW_NAME_MAX
+from app.schemas.channels import ChannelName, LocalTime, Topic, Weekdays
 from app.schemas.queries import QueryFlag
 from app.schemas.task_query import TaskFilter
+from app.schemas.webhooks import Url
 
 ERRORS_MAX = 1000  # listed; all are counted
 WARNINGS_MAX = 1000
+SECRETS_MAX, REASON_MAX = 10, 500
 
 
 class ExportFormat(StrEnum):
     JSON = "json"
     CSV = "csv"
     ICS = "ics"
+    TXT = "txt"
+    TODOIST = "todoist"
+    ZIP = "zip"
 
 
 class ExportQuery(RequestModel):
     format: ExportFormat = Field(
-        ExportFormat.JSON, description="json contains everything; csv and ics the tasks outside the trash."
+        ExportFormat.JSON,
+        description="json contains everything; csv, ics and txt (todo.txt) the tasks outside the trash; todoist the "
+        "open ones, as Todoist's CSV; zip all of these files, with a README.",
     )
 
 
@@ -63,6 +72,7 @@ class TaskImport(NewTask):
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Buy milk"}]})
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(
         {"id", "user_id", "version", "position", "remind_at", "project_id", "parent_id", "series_id", "source_id"}
+        | {"remind_channels"}
     )
 
     recurrence: Annotated[StrictStr, Field(max_length=RECURRENCE_MAX)] | None = None
@@ -78,12 +88,25 @@ class TaskImport(NewTask):
 class ProjectImport(IgnoresReadOnlyFields):
     """A project in a file."""
 
-    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "position", "source_id"})
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version", "position", "source_id", "parent_id"})
 
     uid: Uid | None = None
     name: Annotated[StrictStr, visible(PROJECT_NAME_MAX), Field(min_length=1, max_length=PROJECT_NAME_MAX)]
     color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")] | None = None
+    favorite: StrictBool = False
     archived_at: ImportedInstant | None = None
+    created_at: ImportedInstant | None = None
+    updated_at: ImportedInstant | None = None
+    deleted_at: ImportedInstant | None = None
+
+
+class TagImport(IgnoresReadOnlyFields):
+    """The colour of a tag in a file."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version"})
+
+    name: Tag
+    color: Annotated[StrictStr, Field(pattern="^#[0-9a-f]{6}$")]
     created_at: ImportedInstant | None = None
     updated_at: ImportedInstant | None = None
     deleted_at: ImportedInstant | None = None
@@ -109,6 +132,28 @@ class ViewImport(IgnoresReadOnlyFields):
     uid: Uid | None = None
     name: Annotated[StrictStr, visible(VIEW_NAME_MAX), Field(min_length=1, max_length=VIEW_NAME_MAX)]
     parameters: TaskFilter
+    created_at: ImportedInstant | None = None
+    updated_at: ImportedInstant | None = None
+    deleted_at: ImportedInstant | None = None
+
+
+class ChannelImport(IgnoresReadOnlyFields):
+    """A channel in a file, which holds no secrets: ``secrets`` names those that it had."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"id", "user_id", "version"})
+
+    kind: ChannelKind
+    name: ChannelName
+    url: Url | None = None
+    topic: Topic | None = None
+    secrets: Annotated[list[StrictStr], Field(max_length=SECRETS_MAX)] = []
+    active: StrictBool = True
+    disabled_reason: Annotated[StrictStr, cleaned(REASON_MAX), Field(max_length=REASON_MAX)] | None = None
+    all_reminders: StrictBool = True
+    quiet_from: LocalTime | None = None
+    quiet_to: LocalTime | None = None
+    digest_time: LocalTime | None = None
+    digest_days: Weekdays = list(DIGEST_WEEKDAYS)
     created_at: ImportedInstant | None = None
     updated_at: ImportedInstant | None = None
     deleted_at: ImportedInstant | None = None
@@ -154,8 +199,8 @@ class ImportReport(BaseModel):
                 {
                     "format": "json",
                     "dry_run": False,
-                    "created": {"projects": 1, "tasks": 2, "comments": 0, "views": 0},
-                    "skipped": {"projects": 0, "tasks": 1, "comments": 0, "views": 0},
+                    "created": {"projects": 1, "channels": 0, "tags": 0, "tasks": 2, "comments": 0, "views": 0},
+                    "skipped": {"projects": 0, "channels": 0, "tags": 0, "tasks": 1, "comments": 0, "views": 0},
                     "failed": 1,
                     "errors": [
                         {
@@ -184,7 +229,10 @@ class ImportReport(BaseModel):
         }
     )
 
-    format: str = Field(description="json, csv, todoist or ics.")
+    format: str = Field(
+        description="What the file was recognized as: json, csv, ics, todo.txt, todoist, ticktick, microsoft_todo, "
+        "outlook, google_tasks, vikunja, trello, super_productivity or taskwarrior."
+    )
     dry_run: bool
     created: dict[str, int]
     skipped: dict[str, int] = Field(description="Those that are here already, by their source id.")

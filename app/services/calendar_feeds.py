@@ -14,11 +14,11 @@ from app.services.users import get_revision, get_timezone, lock_or_create_owner
 
 MAX_FEEDS = 50
 FEED_COLUMNS = "id, name, created_at"
+COUNT_FEEDS = CompiledStatement(text("select count(*) from calendar_feeds where user_id = :owner"))
 INSERT_FEED = CompiledStatement(
     text(f"""
-    insert into calendar_feeds (user_id, name, token_hash)
-    select cast(:owner as text), cast(:name as text), cast(:token_hash as bytea)
-    where (select count(*) from calendar_feeds where user_id = :owner) < {MAX_FEEDS} returning {FEED_COLUMNS}""")  # noqa: S608
+    insert into calendar_feeds (user_id, name, token_hash) values (:owner, :name, :token_hash)
+    returning {FEED_COLUMNS}""")  # noqa: S608
 )
 SELECT_FEEDS = CompiledStatement(text(f"select {FEED_COLUMNS} from calendar_feeds where user_id = :owner order by id"))  # noqa: S608
 DELETE_FEED = CompiledStatement(
@@ -40,9 +40,9 @@ async def create_calendar(session: Session, owner: str, wanted: CalendarCreate) 
     token = new_feed_token()
     values = {"owner": owner, "name": wanted.name, "token_hash": hash_token(token)}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
-    row = (await session.exec(INSERT_FEED, values)).first()
-    if row is None:
+    if (await session.exec(COUNT_FEEDS, values)).one() >= MAX_FEEDS:
         raise TooManyCalendars
+    row = (await session.exec(INSERT_FEED, values)).one()
     return {**dict(row), "token": token}
 
 

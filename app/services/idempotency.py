@@ -1,12 +1,15 @@
 """Idempotency keys: a record is written in the same transaction as the effect, or not at all."""
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, bindparam, delete, func, literal_column, select, update
+from sqlalchemy import DateTime, Text, bindparam, delete, func, literal_column, select, update
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 
+from app.clock import now
 from app.db.changes import OWNER
-from app.db.compiled import CompiledStatement
+from app.db.compiled import CompiledStatement, StatementSequence
 from app.db.session import Session
 from app.errors import IdempotencyKeyInUse, IdempotencyKeyReused
 from app.models.idempotency import IDEMPOTENCY_KEYS
@@ -14,8 +17,10 @@ from app.models.users import USERS
 from app.services.users import lock_owner
 
 KEY_PARAMETER = bindparam("key", type_=Text)
-KEY_LIFE: Any = literal_column("interval '24 hours'")
-IS_FRESH = IDEMPOTENCY_KEYS.c.created_at > func.now() - KEY_LIFE
+RESPONSE_LIFE = timedelta(hours=24)
+# A parameter everywhere: a distributed database takes no interval in ON CONFLICT, and one clock decides.
+EXPIRED_AT = bindparam("expired_at", type_=DateTime(timezone=True))
+IS_FRESH = IDEMPOTENCY_KEYS.c.created_at > EXPIRED_AT
 RESPONSE_COLUMNS = ("fingerprint", "status", "headers", "body")
 
 
@@ -38,34 +43,38 @@ CLAIM_KEY = CompiledStatement(
 )
 # ``prune_at``: the worker deletes the keys of owners who send no more of them. The owner's row is locked first, as
 # everywhere, because the key is inserted from the rows that this returns.
-_next_prune: Any = func.now() + KEY_LIFE
+_next_prune = bindparam("next_prune_at", type_=DateTime(timezone=True))
 _user = (
     pg_insert(USERS)
     .values(id=OWNER, prune_at=_next_prune)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"prune_at": func.least(USERS.c.prune_at, _next_prune)})
-    .returning(USERS.c.id)
-    .cte("owner")
 )
-_expired = (
-    delete(IDEMPOTENCY_KEYS)
-    .where(IDEMPOTENCY_KEYS.c.user_id == OWNER, ~IS_FRESH, IDEMPOTENCY_KEYS.c.key != KEY_PARAMETER)
-    .cte("expired")
+_expired = delete(IDEMPOTENCY_KEYS).where(
+    IDEMPOTENCY_KEYS.c.user_id == OWNER, ~IS_FRESH, IDEMPOTENCY_KEYS.c.key != KEY_PARAMETER
 )
-_new = pg_insert(IDEMPOTENCY_KEYS).from_select(
-    ["user_id", "key", *RESPONSE_COLUMNS],
-    select(
-        _user.c.id, KEY_PARAMETER, *(bindparam(name, type_=IDEMPOTENCY_KEYS.c[name].type) for name in RESPONSE_COLUMNS)
-    ),
-    include_defaults=False,
-)
-STORE_RESPONSE = CompiledStatement(
-    _new.on_conflict_do_update(
+_response = {name: bindparam(name, type_=IDEMPOTENCY_KEYS.c[name].type) for name in RESPONSE_COLUMNS}
+
+
+def _unless_fresh(new: Insert) -> Any:
+    """Returns the INSERT, replacing a record that has expired; it returns no row if there is one that has not."""
+    return new.on_conflict_do_update(
         index_elements=[IDEMPOTENCY_KEYS.c.user_id, IDEMPOTENCY_KEYS.c.key],
-        set_={name: _new.excluded[name] for name in (*RESPONSE_COLUMNS, "created_at")},
+        set_={name: new.excluded[name] for name in (*RESPONSE_COLUMNS, "created_at")},
         where=~IS_FRESH,
-    )
-    .returning(IDEMPOTENCY_KEYS.c.status)
-    .add_cte(_expired)
+    ).returning(IDEMPOTENCY_KEYS.c.status)
+
+
+_locked = _user.returning(USERS.c.id).cte("owner")
+_new = pg_insert(IDEMPOTENCY_KEYS).values(user_id=OWNER, key=KEY_PARAMETER, **_response)
+STORE_RESPONSE = CompiledStatement(
+    _unless_fresh(
+        pg_insert(IDEMPOTENCY_KEYS).from_select(
+            ["user_id", "key", *RESPONSE_COLUMNS],
+            select(_locked.c.id, KEY_PARAMETER, *_response.values()),
+            include_defaults=False,
+        )
+    ).add_cte(_expired.cte("expired")),
+    distributed=StatementSequence(_user, _expired, _unless_fresh(_new)),
 )
 
 
@@ -74,7 +83,7 @@ async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) 
 
     Raises IdempotencyKeyInUse while another transaction has it, IdempotencyKeyReused for another request.
     """
-    row = (await session.exec(CLAIM_KEY, {"owner": owner, "key": key})).one()
+    row = (await session.exec(CLAIM_KEY, {"owner": owner, "key": key, "expired_at": now() - RESPONSE_LIFE})).one()
     if not row.locked:
         raise IdempotencyKeyInUse(retry_after=1)
     if row.status is None:
@@ -86,7 +95,9 @@ async def claim_key(session: Session, owner: str, key: str, fingerprint: bytes) 
 
 async def store_response(session: Session, owner: str, key: str, fingerprint: bytes, response: StoredResponse) -> None:
     """Stores ``response`` for a day. Raises IdempotencyKeyInUse when a concurrent request stored one first."""
+    moment = now()
     values = {"owner": owner, "key": key, "fingerprint": fingerprint, **response._asdict()}
+    values |= {"expired_at": moment - RESPONSE_LIFE, "next_prune_at": moment + RESPONSE_LIFE}
     if (await session.exec(STORE_RESPONSE, values)).first() is None:
         raise IdempotencyKeyInUse(retry_after=1)
 

@@ -56,7 +56,7 @@ async def merge_change(
         if sent == _values(row, sent):
             continue
         # Not if that would complete the next occurrence, which an earlier operation has made.
-        if _values(row, group) != _values(before, group) and not ("completed" in sent and len(group) > 1):
+        if _values(row, group) != _values(before, group) and not ("completed" in sent and "due_date" in group):
             kept |= sent
             continue
         if base is not None and sent == _values(base, sent):

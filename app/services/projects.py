@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import MISSING
 from sqlalchemy import BigInteger, Boolean, Text, bindparam, case, func, insert, null, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import NEXT_REVISION, OWNER, recorded_write
 from app.db.compiled import CompiledStatement
@@ -14,10 +15,17 @@ from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import AlreadyExists, FieldNeeded, ProjectNotFound, TooManyProjects, UnknownReference, VersionConflict
 from app.models.projects import PROJECTS, ProjectCreate, ProjectRead, ProjectRow, ProjectUpdate
 from app.models.tasks import TASKS
-from app.schemas.projects import ProjectDeletion, ProjectMove
+from app.schemas.projects import ProjectDeletion, ProjectMove, SubprojectsAction
 from app.services.changes.entities import PROJECT_ENTITY
 from app.services.merge import merge_change
 from app.services.ordering import find_key, neighbours_in
+from app.services.project_tree import (
+    MOVE_PROJECTS_UP,
+    TRASH_PROJECTS,
+    archive_below,
+    find_projects_below,
+    require_parent_project,
+)
 from app.services.row_limits import has_room
 from app.services.tasks.statements import DELETED_VALUES, NOT_DELETED, joined_write
 from app.services.uids import PutCondition, find_put_target, require_free_uid, require_own_uid, resolve_uids
@@ -28,6 +36,8 @@ PROJECT_ID = bindparam("project_id", type_=BigInteger)
 IS_LIVE_PROJECT = PROJECTS.c.deleted_at.is_(None)
 IS_PROJECT = (PROJECTS.c.user_id == OWNER, PROJECTS.c.id == PROJECT_ID, IS_LIVE_PROJECT)
 PROJECT_MOMENT = moment_of(PROJECTS)
+# Fields of which the value of one project depends on others, or that of others on it.
+TREE_FIELDS = {"parent_id", "archived"}
 PROJECT_NEIGHBOURS = neighbours_in("projects")
 
 
@@ -40,12 +50,14 @@ def _recorded_project(write: Any, action: str) -> CompiledStatement:
 SELECT_PROJECT = CompiledStatement(select(*(PROJECTS.c[name] for name in PROJECT_FIELDS)).where(*IS_PROJECT))
 INSERT_PROJECT = _recorded_project(
     insert(PROJECTS).from_select(
-        ["user_id", "uid", "name", "color", "archived_at", "version"],
+        ["user_id", "uid", "name", "color", "favorite", "parent_id", "archived_at", "version"],
         select(
             OWNER,
             bindparam("uid", type_=Text),
             bindparam("name", type_=Text),
             bindparam("color", type_=Text),
+            bindparam("favorite", type_=Boolean),
+            bindparam("parent_id", type_=BigInteger),
             case((bindparam("archived", type_=Boolean), func.now()), else_=null()),
             NEXT_REVISION,
         ).where(has_room(PROJECT_ENTITY)),
@@ -53,9 +65,15 @@ INSERT_PROJECT = _recorded_project(
     ),
     "created",
 )
-IN_PROJECT = (TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECT_ID, NOT_DELETED)
-TRASH_TASKS = joined_write(update(TASKS).where(*IN_PROJECT), "deleted", **DELETED_VALUES)
-MOVE_TASKS = joined_write(update(TASKS).where(*IN_PROJECT), "updated", project_id=bindparam("target", type_=BigInteger))
+IN_PROJECTS = (
+    TASKS.c.user_id == OWNER,
+    TASKS.c.project_id == func.any(bindparam("project_ids", type_=ARRAY(BigInteger))),
+    NOT_DELETED,
+)
+TRASH_TASKS = joined_write(update(TASKS).where(*IN_PROJECTS), "deleted", **DELETED_VALUES)
+MOVE_TASKS = joined_write(
+    update(TASKS).where(*IN_PROJECTS), "updated", project_id=bindparam("target", type_=BigInteger)
+)
 
 
 @lru_cache
@@ -77,10 +95,15 @@ def _update_project(columns: frozenset[str], checks_version: bool, action: str =
     return _recorded_project(update_row(PROJECTS, IS_PROJECT, checks_version=checks_version, **values), action)
 
 
+def to_project_row(record: Any) -> Any:
+    """Returns the row of a record of PROJECT_FIELDS, as a GET returns it."""
+    return ProjectRow(*record)
+
+
 async def list_projects(session: Session, owner: str, archived: str) -> tuple[list[Any], int]:
     """Returns the projects in their order, and the owner's revision. ``archived``: true, false or all."""
     rows = (await session.exec(_select_projects(archived), {"owner": owner})).all()
-    return [ProjectRow(*row) for row in rows], await get_revision(session, owner)
+    return [to_project_row(row) for row in rows], await get_revision(session, owner)
 
 
 async def get_project(session: Session, owner: str, project_id: int) -> Any:
@@ -88,11 +111,14 @@ async def get_project(session: Session, owner: str, project_id: int) -> Any:
     row = (await session.exec(SELECT_PROJECT, {"owner": owner, "project_id": project_id})).first()
     if row is None:
         raise ProjectNotFound
-    return ProjectRow(*row)
+    return to_project_row(row)
 
 
 async def create_project(session: Session, owner: str, project: ProjectCreate) -> Any:
-    """Creates a project. Raises ProjectNameTaken, TooManyProjects, UidTaken, UidInTrash."""
+    """Creates a project.
+
+    Raises ProjectNameTaken, TooManyProjects, UidTaken, UidInTrash, UnknownReference, TooDeep.
+    """
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
     return await insert_project(session, owner, project)
 
@@ -100,36 +126,42 @@ async def create_project(session: Session, owner: str, project: ProjectCreate) -
 async def insert_project(session: Session, owner: str, project: ProjectCreate) -> Any:
     """Returns the new project. The owner must be locked. Raises what ``create_project`` raises."""
     await require_free_uid(session, owner, "project", project.uid)
-    values = {
-        "owner": owner,
-        "uid": project.uid or new_uuid7(),
-        "name": project.name,
-        "color": project.color,
-        "archived": project.archived,
-    }
+    project = await resolve_uids(session, owner, project)
+    if project.parent_id is not None:
+        await require_parent_project(session, owner, project.parent_id)
+    names = ("name", "color", "favorite", "parent_id", "archived")
+    values = {"owner": owner, "uid": project.uid or new_uuid7(), **{name: getattr(project, name) for name in names}}
     row = (await session.exec(INSERT_PROJECT, values)).first()
     if row is None:
         raise TooManyProjects
-    return ProjectRow(*row)
+    return to_project_row(row)
 
 
 async def update_project(
     session: Session, owner: str, project_id: int, change: ProjectUpdate, *, versions: list[int] | None = None
 ) -> Any:
-    """Writes the fields that were sent. Raises ProjectNotFound, VersionConflict, ProjectNameTaken, OtherUid.
+    """Writes the fields that were sent. What is inside of a project is archived and brought back with it.
 
+    Raises ProjectNotFound, VersionConflict, ProjectNameTaken, OtherUid, UnknownReference, TooDeep.
     Also what ``merge_change`` raises.
     """
+    change = await resolve_uids(session, owner, change)
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set - change.ABOUT}
-    if change.base_version is not MISSING:
+    before = None
+    if change.base_version is not MISSING or not TREE_FIELDS.isdisjoint(values):
         await lock_owner(session, owner)
-        row = await get_project(session, owner, project_id)
-        values = await merge_change(session, owner, PROJECT_ENTITY, change, row=row, yours=values, versions=versions)
+        before = await get_project(session, owner, project_id)
+    if change.base_version is not MISSING:
+        values = await merge_change(session, owner, PROJECT_ENTITY, change, row=before, yours=values, versions=versions)
         if not values:
-            return row
+            return before
+    if values.get("parent_id") is not None:
+        await require_parent_project(session, owner, values["parent_id"], project_id)
     columns = {"archived_at" if name == "archived" else name for name in values}
     statement = _update_project(frozenset(columns), versions is not None)
     row = await _run_on_project(session, statement, owner, project_id, versions, values)
+    if before is not None:
+        await archive_below(session, owner, before, row)
     require_own_uid(change, row)
     return row
 
@@ -182,18 +214,26 @@ async def delete_project(
 ) -> None:
     """Moves a project to the trash, and its tasks where ``deletion`` names, else also to the trash.
 
-    Raises ProjectNotFound, VersionConflict; UnknownReference when that project does not exist.
+    The projects inside of it take its place, or are deleted like it. Raises ProjectNotFound, VersionConflict;
+    UnknownReference when the project for the tasks does not exist or is one of those that are deleted.
     """
     move_to = (await resolve_uids(session, owner, deletion, loc=("query",))).to
     statement = _update_project(frozenset({"deleted_at"}), versions is not None, "deleted")
-    await _run_on_project(session, statement, owner, project_id, versions, {})
+    gone = await _run_on_project(session, statement, owner, project_id, versions, {})
+    ids = [project_id]
+    if below := await find_projects_below(session, owner, project_id):
+        if deletion.subprojects is SubprojectsAction.TRASH:
+            await session.exec(TRASH_PROJECTS, {"owner": owner, "ids": below})
+            ids += below
+        else:
+            await session.exec(MOVE_PROJECTS_UP, {"owner": owner, "project_id": project_id, "target": gone.parent_id})
     if move_to is None:
-        await session.exec(TRASH_TASKS, {"owner": owner, "project_id": project_id})
+        await session.exec(TRASH_TASKS, {"owner": owner, "project_ids": ids})
         return
     target = None if move_to == "inbox" else move_to
     if target is not None:
         await require_project(session, owner, target, loc=("query", "to"))
-    await session.exec(MOVE_TASKS, {"owner": owner, "project_id": project_id, "target": target})
+    await session.exec(MOVE_TASKS, {"owner": owner, "project_ids": ids, "target": target})
 
 
 async def require_project(session: Session, owner: str, project_id: int, *, loc: tuple[str, ...]) -> None:
@@ -213,7 +253,7 @@ async def _run_on_project(
     params = {"owner": owner, "project_id": project_id, "versions": versions, **values}
     row = (await session.exec(statement, params)).first()
     if row is not None:
-        return ProjectRow(*row)
+        return to_project_row(row)
     if versions is not None and (await session.exec(SELECT_PROJECT, params)).first():
         raise VersionConflict
     raise ProjectNotFound

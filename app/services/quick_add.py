@@ -1,5 +1,6 @@
 """Quick add: creating a task from a line of text."""
 
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,9 +30,12 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
     moment, zone = now(), ZoneInfo(await get_timezone(session, owner))
     found = parse(wanted.text, now=moment, timezone=zone)
     reader = RowReader(description_max=0, timezone=zone, now=moment)
-    due = found.due.isoformat() if found.due else None
+    due = found.due or wanted.due_date
+    if isinstance(due, datetime) and due.tzinfo is None:
+        due = due.replace(tzinfo=zone)
     fields: dict[str, Any] = {"title": found.title, "tags": found.tags, "priority": found.priority or DEFAULT_PRIORITY}
-    fields |= {"due_date": due, "recurrence": found.recurrence}
+    fields |= {"due_date": due and due.isoformat(), "recurrence": found.recurrence, "reminders": found.reminders}
+    fields["start_date"] = found.start and found.start.isoformat()
     try:
         row = reader.read("tasks", fields)
         project = reader.read("projects", {"name": found.project}) if found.project else None
@@ -40,8 +44,11 @@ async def quick_add_task(session: Session, owner: str, wanted: QuickTask) -> dic
         raise QuickAddInvalid(f"{field}: {error.errors[0]['msg']}", loc=("body", "text")) from None
     understood = [span._asdict() for span in found.understood]
     if wanted.dry_run:
-        kept = {name: row[name] for name in ("title", "priority", "recurrence", "tags")}
-        return {"task": {**kept, "due_date": found.due, "project": found.project}, "understood": understood}
+        kept = {name: row[name] for name in ("title", "priority", "recurrence", "reminders", "tags")}
+        return {
+            "task": {**kept, "due_date": due, "start_date": found.start, "project": found.project},
+            "understood": understood,
+        }
     row["uid"] = wanted.uid
     return {"task": await _create_task(session, owner, row, project), "understood": understood}
 

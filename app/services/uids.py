@@ -11,13 +11,17 @@ from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import (
     AppError,
+    CommentNotFound,
     DoesNotExist,
     IdsContradict,
     NotFound,
     OtherUid,
+    ProjectNotFound,
+    TaskNotFound,
     UidInTrash,
     UidTaken,
     UnknownReference,
+    ViewNotFound,
 )
 from app.models.comments import COMMENTS
 from app.models.projects import PROJECTS
@@ -29,15 +33,20 @@ from app.services.users import lock_or_create_owner
 Body = TypeVar("Body", bound=RequestModel)
 ABSENT_ID = 0  # that no row has: a filter by an unknown uid matches nothing, like one by an unknown id
 UID_TABLES = {"task": TASKS, "project": PROJECTS, "comment": COMMENTS, "view": VIEWS}
+ABSENT_ERRORS: dict[str, type[NotFound]] = {
+    "task": TaskNotFound,
+    "project": ProjectNotFound,
+    "comment": CommentNotFound,
+    "view": ViewNotFound,
+}
 OWN_UIDS = bindparam("uids", type_=ARRAY(Text))
 
 
 class NamedRow(NamedTuple):
-    """``uid:...`` in the place of an id; ``absent`` is the error if no row of the user has the uid."""
+    """``uid:...`` in the place of an id."""
 
     entity: str
     uid: str
-    absent: type[NotFound]
 
 
 class PutCondition(NamedTuple):
@@ -69,9 +78,9 @@ async def find_ids(session: Session, owner: str, entity: str, uids: list[str]) -
 
 
 async def find_named_row(session: Session, owner: str, named: NamedRow) -> int:
-    """Returns the id of the row, in the trash or not. Raises ``named.absent``."""
+    """Returns the id of the row, in the trash or not. Raises its error of ABSENT_ERRORS."""
     if (found := await find_by_uid(session, owner, named.entity, named.uid)) is None:
-        raise named.absent
+        raise ABSENT_ERRORS[named.entity]
     row_id: int = found.id
     return row_id
 

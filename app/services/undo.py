@@ -16,8 +16,11 @@ from app.errors import ChangeNotFound, UndoConflict
 from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY, FIELD_NAMES, MANAGED_COLUMNS, Entity
 from app.services.changes.feed import SELECT_WRITE, find_rows_before, get_change
+from app.services.channels.schedule import schedule_channels
+from app.services.project_tree import require_whole_projects
 from app.services.row_limits import find_room
 from app.services.tasks.remind_at import remind_at_of
+from app.services.tasks.statements import COMPLETION_CASES
 from app.services.tasks.subtasks import require_whole
 from app.services.users import lock_owner
 
@@ -66,14 +69,10 @@ def _undo_write(entity: str, table: Table, content: list[str], revision: ColumnE
     )
     if table is TASKS:
         write = write.values(remind_at=remind_at_of(wanted, update=True))
-    done = (
-        "when old.completed <> written.completed then case when written.completed then 'completed' else 'reopened' end"
-    )
-    action: Any = literal_column(f"""(
-        select case when old.deleted_at is null and written.deleted_at is not null then 'deleted'
-                    when old.deleted_at is not null and written.deleted_at is null then 'restored'
-                    {done if "completed" in content else ""} else 'updated' end
-        from {table.name} old where old.user_id = written.user_id and old.id = written.id)""")  # noqa: S608
+    action: Any = literal_column(f"""
+        case when was.deleted_at is null and written.deleted_at is not null then 'deleted'
+             when was.deleted_at is not null and written.deleted_at is null then 'restored'
+             {COMPLETION_CASES if table is TASKS else ""} else 'updated' end""")
     kept = kept_columns(table)
     return recorded_write(write, entity=entity, action=action, returning=kept, columns=["version"], revision=revision)
 
@@ -85,7 +84,7 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
     """Undoes the write ``revision`` and returns the changes of the undo; rows that it created move to the trash.
 
     Raises ChangeNotFound; UndoConflict, with the names of the fields, when a field has been changed since;
-    TooManyProjects and TooManyViews when it would restore one beyond the limit.
+    TooManyProjects, TooManyViews and TooManyChannels when it would restore one beyond the limit.
     """
     await lock_owner(session, owner)  # no concurrent write between the reads and the write
     rows = (await session.exec(SELECT_WRITE, {"owner": owner, "revision": revision})).all()
@@ -108,8 +107,11 @@ async def undo_change(session: Session, owner: str, revision: int) -> list[Any]:
             done = (await session.exec(statement, {"owner": owner, "rows": text})).all()[0]
     if not done:
         return []
+    if wanted.get("channel"):
+        await schedule_channels(session, owner)
     ids = {entity: [row["id"] for row in targets] for entity, targets in wanted.items()}
     await require_whole(session, owner, ids.get("task", []), ids.get("project", []))
+    await require_whole_projects(session, owner, ids.get("project", []))
     return await get_change(session, owner, done)
 
 

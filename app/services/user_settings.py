@@ -1,20 +1,21 @@
-"""Setting the owner's time zone, which shifts the reminders that are relative to a due date."""
+"""Setting the owner's time zone, which shifts the reminders that are relative to a due date, and digests."""
 
 from sqlalchemy import func, or_, select, update
 
 from app.db.changes import NEXT_REVISION, OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.models.tasks import TASKS
+from app.models.tasks import TASKS, is_open
+from app.services.channels.schedule import schedule_channels
 from app.services.tasks.remind_at import remind_at
 from app.services.tasks.statements import NOT_DELETED, recorded_task_write
-from app.services.users import SET_TIMEZONE, lock_owner
+from app.services.users import CHECK_TIMEZONE, SET_TIMEZONE, lock_owner
 
 # Reminders that are due but not sent yet stay: they are late in any zone.
 _is_shifted = (
     TASKS.c.user_id == OWNER,
     NOT_DELETED,
-    ~TASKS.c.completed,
+    is_open(),
     func.cardinality(TASKS.c.reminders) > 0,
     or_(TASKS.c.remind_at.is_(None), TASKS.c.remind_at > func.now()),
     TASKS.c.remind_at.is_distinct_from(remind_at()),
@@ -37,8 +38,10 @@ SHIFT_REMINDERS = shift_statement(BATCH_ROWS)
 
 async def set_timezone(session: Session, owner: str, timezone: str) -> str:
     """Sets the time zone, also of an owner who has never written. Raises UnknownTimeZone."""
+    await session.exec(CHECK_TIMEZONE, {"timezone": timezone})
     found: str = (await session.exec(SET_TIMEZONE, {"owner": owner, "timezone": timezone})).one()
     await shift_reminders(session, owner)
+    await schedule_channels(session, owner)
     return found
 
 

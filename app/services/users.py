@@ -1,11 +1,9 @@
 """The owner's row in ``users``: its revision, its time zone, its lock."""
 
-from typing import Any
-
-from sqlalchemy import DateTime, Text, bindparam, false, func, literal, select
+from sqlalchemy import DateTime, Text, bindparam, false, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.changes import OWNER
+from app.db.changes import OWNER, OWNER_TIMEZONE
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.models.users import USERS
@@ -21,22 +19,15 @@ LOCK_OR_CREATE_OWNER = CompiledStatement(
     .values(id=OWNER)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"revision": USERS.c.revision}, where=false())
 )
-# A subject that has never written has no row yet, and the default zone.
-OWNER_TIMEZONE: Any = func.coalesce(
-    select(USERS.c.timezone).where(USERS.c.id == OWNER).scalar_subquery(), literal("UTC")
-)
 LOCAL_TO_INSTANT = CompiledStatement(select(func.timezone(OWNER_TIMEZONE, bindparam("local", type_=DateTime()))))
 
 SELECT_TIMEZONE = CompiledStatement(select(OWNER_TIMEZONE))
 _zone = bindparam("timezone", type_=Text)
 # timezone() fails at once for a zone that PostgreSQL does not know: later any write of a task would.
+CHECK_TIMEZONE = CompiledStatement(select(func.timezone(_zone, func.now())))
 SET_TIMEZONE = CompiledStatement(
     insert(USERS)
-    .from_select(
-        ["id", "timezone"],
-        select(OWNER, _zone).where(func.timezone(_zone, func.now()).is_not(None)),
-        include_defaults=False,
-    )
+    .values(id=OWNER, timezone=_zone)
     .on_conflict_do_update(index_elements=[USERS.c.id], set_={"timezone": _zone})
     .returning(USERS.c.timezone)
 )

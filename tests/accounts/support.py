@@ -1,7 +1,9 @@
 """A user with an account, and its requests."""
 
 import asyncio
+import json
 import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
@@ -51,6 +53,17 @@ class Visitor:
         if body is not None:
             options["json"] = body
         return await self.client.request(method, path, headers=headers, **options)
+
+    async def call_late(
+        self, method: str, path: str, body: Any, meanwhile: Callable[[], Awaitable[Any]]
+    ) -> httpx.Response:
+        """Sends the body after ``meanwhile``, which runs when the service has checked the token and waits."""
+
+        async def content() -> AsyncIterator[bytes]:
+            await asyncio.ensure_future(meanwhile())  # in a context of its own
+            yield json.dumps(body).encode()
+
+        return await self.call(method, path, content=content(), headers={"Content-Type": "application/json"})
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
         return await self.call("GET", path, **options)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.accounts.conftest import Start
+from tests.accounts.factors import with_totp
 from tests.accounts.mail_server import MailServer, text_of, token_in
 from tests.accounts.support import PASSWORD, Visitor, settled
 from tests.support import assert_problem
@@ -58,6 +59,15 @@ async def test_a_new_email_replaces_the_old_one_when_its_mailbox_confirms_it(bob
     assert (await bob.login()).json()["user"] == after
     notice = await post.next()
     assert (notice["To"], new in text_of(notice)) == (old, True)
+    assert_problem(await confirm(bob.client, token), 422, "email_token_invalid")
+
+
+async def test_turning_on_a_second_factor_drops_a_change(bob: Visitor, post: MailServer, sql: Any) -> None:
+    """The session that asked for it may be of an intruder, and has proved no factor."""
+    await move(bob, Visitor(bob.client).email)
+    token = token_in(await post.next(), "email")
+    await with_totp(bob, sql)
+    assert (await bob.get(ME)).json()["pending_email"] is None
     assert_problem(await confirm(bob.client, token), 422, "email_token_invalid")
 
 

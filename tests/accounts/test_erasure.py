@@ -57,6 +57,16 @@ INDIRECT_ROWS = (
     "insert into token_use (user_id, day, tokens) values ($1, '2026-01-01', 1)",
     "insert into webhook_deliveries (user_id, webhook_id, message_id, event, attempt, latency_ms)"
     " select $1, id, 'x', 'task.created', 1, 1 from webhooks where user_id = $1",
+    "insert into deliveries (user_id, channel_id, target, kind, due_at) select $1, id, 'x', 'test', now() from channels"
+    " where user_id = $1",
+    "insert into oauth_codes (user_id, code_hash, client_id, client_name, redirect_uri, scope, resource, challenge,"
+    " expires_at) values ($1, '', 'x', 'x', 'x', 'read', 'x', 'x', now())",
+    "insert into oidc_links (user_id, id, provider, issuer, subject) values ($1, 'x', 'x', 'x', $1)",
+    "insert into totp_secrets (user_id, secret) values ($1, '')",
+    "insert into recovery_codes (user_id, code_hash) values ($1, '')",
+    "insert into login_challenges (user_id, challenge_hash, expires_at) values ($1, '', now())",
+    "insert into passkeys (user_id, id, credential_id, public_key, sign_count, name) values ($1, 'x', '', '', 0, 'x')",
+    "update sessions set second_factor_at = now() where user_id = $1",  # which an account with a passkey needs
     "insert into email_changes (user_id, email, token_hash, expires_at) values ($1, 'x@example.com', '', now())",
 )
 
@@ -139,7 +149,7 @@ async def test_the_account_export_contains_everything_except_secrets(ann: Visito
     assert answer.status_code == 200
     assert "attachment" in answer.headers["content-disposition"]
     found = answer.json()
-    assert found.keys() >= {"exported_at", "account", "sessions", "api_tokens", "users", "tasks", "changes"}
+    assert found.keys() >= {"exported_at", "account", "sessions", "apps", "api_tokens", "users", "tasks", "changes"}
     assert found["account"] == (await eve.get("/api/auth/me")).json()
     assert [task["title"] for task in found["tasks"]] == ["new plan", "gone"]  # including deleted tasks
     assert len(found["changes"]) == 4

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from app.config import Settings
+from tests.accounts.factors import FACTORS, challenge_of, with_totp
 from tests.accounts.support import PASSWORD, Visitor
 from tests.support import SECRET
 
@@ -50,6 +52,22 @@ async def test_todo_user_creates_lists_and_disables_accounts(ann: Visitor, envir
             await anyio.sleep(0.1)
     assert (await todo(environment, "user", "disable", new.email, "--undo")).returncode == 0
     assert (await new.login()).status_code == 200
+
+
+async def test_todo_user_removes_second_factors(ann: Visitor, environment: dict[str, str], sql: Any) -> None:
+    app, codes = await with_totp(ann, sql)
+    waiting = await challenge_of(ann)
+    assert (await todo(environment, "user", "reset-factors", ann.email)).returncode == 0
+    with anyio.fail_after(5):
+        while await ann.is_in():  # noqa: ASYNC110
+            await anyio.sleep(0.1)
+    for code in (app.code(), codes[0]):
+        body = {"challenge": waiting, "code": code}
+        assert (await ann.client.post("/api/auth/login/factor", json=body)).status_code == 401
+    ann.take(await ann.login())
+    assert (await ann.get(FACTORS)).json() == {"totp": None, "passkeys": [], "recovery_codes_left": 0}
+    nobody = await todo(environment, "user", "reset-factors", "no-account@example.com")
+    assert (nobody.returncode, b"there is no account" in nobody.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

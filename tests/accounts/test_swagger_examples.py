@@ -22,6 +22,11 @@ NOT_TRIED = {
     "refresh": "needs its token", "log_out": "ends the session", "forgot_password": "mails",
     "reset_password": "needs a mailed token", "confirm_email": "needs a mailed token",
     "delete_account": "ends the account", "change_password": "ends it",
+    "finish_login": "needs a login that waits", "create_totp": "needs the account's password",
+    "confirm_totp": "needs an app", "delete_totp": "needs an app", "prove_factor": "needs an app",
+    "create_recovery_codes": "needs an app", "describe_waiting_login": "needs a login that waits",
+    **dict.fromkeys(("begin_passkey", "create_passkey", "begin_proof"), "needs a browser"),
+    **dict.fromkeys(("begin_passkey_login", "log_in_with_passkey"), "needs a browser"),
     "move_project": "needs a second project", "skip_task": "needs a task that repeats",
 }  # fmt: skip
 

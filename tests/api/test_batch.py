@@ -29,6 +29,10 @@ NOT_IN_BATCH = {
         ("create_webhook", "update_webhook", "delete_webhook", "rotate_secret", "test_webhook"),
         "a subscription, which clients do not sync",
     ),
+    **dict.fromkeys(
+        ("create_channel", "update_channel", "delete_channel", "test_channel"),
+        "it holds secrets, and a channel that cannot be tried at once is no use offline",
+    ),
 }
 UID = "garden"
 OWNED = "/api/{user_id}/"
@@ -218,6 +222,8 @@ async def test_many_tasks_keep_their_order_and_all_their_fields(alice: Person, s
             "recurrence_from": "completion",
         },
         {"title": "done", "completed": True, "description": "two\nlines"},
+        {"title": "begun", "start_date": "2031-01-05T09:00", "deadline": "2031-02-01"},
+        {"title": "starred", "start_date": "2031-01-05", "estimate_minutes": 30, "favorite": True},
         {"title": "series without a day", "recurrence": "FREQ=DAILY"},
     ]
     alone = [await alice.add(**body) for body in bodies]

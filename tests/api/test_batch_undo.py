@@ -38,6 +38,7 @@ OPERATIONS: dict[str, list[Row]] = {
     "skip_task": [{"task_uid": "skipped"}],
     "move_task": [{"task_uid": "moved", "after_uid": "talk"}],
     "snooze_task": [{"task_uid": "moved", "until": "2031-01-05T08:00:00Z"}],
+    "duplicate_task": [{"task_uid": "talk", "comments": True}, {"task_uid": "series", "due_date": "2031-02-03"}],
     "delete_task": [{"task_uid": "deleted"}],
     "restore_task": [{"task_uid": "restored"}],
     "quick_add_task": [{"text": "Pay rent every month on the 1st #home @bank"}],
@@ -46,6 +47,7 @@ OPERATIONS: dict[str, list[Row]] = {
     "put_project": [{"project_uid": "p1", "color": "#112233"}, {"project_uid": "p5", "name": "p5"}],
     "update_project": [{"project_uid": "p1", "name": "changed"}, {"project_uid": "p2", "archived": True}],
     "move_project": [{"project_uid": "p2", "before_uid": "p1"}],
+    "duplicate_project": [{"project_uid": "p3", "name": "p6", "shift_days": 7}, {"project_uid": "p1"}],
     "delete_project": [{"project_uid": "p3", "tasks": "move", "to_uid": "p4"}],
     "create_comment": [{"task_uid": "n1", "body": "x"}, {"task_uid": "talk", "body": "y"}],
     "update_comment": [{"task_uid": "talk", "comment_uid": "c1", "body": "changed"}],
@@ -53,7 +55,7 @@ OPERATIONS: dict[str, list[Row]] = {
     "create_view": [{"uid": "v3", "name": "v3", "parameters": {"status": "pending"}}],
     "update_view": [{"view_uid": "v1", "name": "changed"}],
     "delete_view": [{"view_uid": "v2"}],
-    "rename_tag": [{"tag": "old", "name": "new"}],
+    "rename_tag": [{"tag": "old", "name": "new"}, {"tag": "new", "color": "#112233"}],
     "delete_tag": [{"tag": "away"}],
 }
 

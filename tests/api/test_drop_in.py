@@ -110,8 +110,8 @@ async def test_values_of_a_list_may_have_other_names(alice: Person) -> None:
 
 
 async def test_a_status_that_no_task_has_is_422_with_those_that_there_are(alice: Person) -> None:
-    (error,) = assert_problem(await alice.get("/tasks?status=in_progress"), 422)["errors"]
-    assert error["msg"] == 'Expected "all", "pending" or "completed".'
+    (error,) = assert_problem(await alice.get("/tasks?status=doing"), 422)["errors"]
+    assert error["msg"] == 'Expected "all", "pending", "in_progress", "waiting", "cancelled" or "completed".'
     for name in ("status", "priority", "tag", "project_id", "due_before", "overdue", "completed"):
         assert_problem(await alice.get(f"/tasks?{name}="), 422)
     assert (await alice.get("/tasks?search=")).status_code == 200

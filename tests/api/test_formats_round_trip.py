@@ -22,7 +22,7 @@ from app.domain.recurrence import Due, advance, parse_rule
 from app.errors import InvalidRecurrence
 from app.models.task_fields import Priority
 from tests.api.test_transfer import CSV, ICS, JSON, exported, imported
-from tests.api.test_transfer_round_trip import CHARACTERS, INSTANTS, PROJECTS, REMINDERS, words
+from tests.api.test_transfer_round_trip import CHARACTERS, INSTANTS, OTHER_STATUSES, PROJECTS, REMINDERS, words
 from tests.domain.test_recurrence import rule_texts
 from tests.support import Person
 
@@ -79,9 +79,14 @@ def tasks(draw: st.DrawFn) -> list[Task]:
             "title": draw(words(200)),
             "description": draw(st.none() | st.text(CHARACTERS, max_size=100) | st.sampled_from(["", " ", "=a\r\nb"])),
             "completed": done,
+            "status": "completed" if done else draw(OTHER_STATUSES),
             "completed_at": draw(INSTANTS) if done else None,
             "priority": draw(st.sampled_from([*Priority])),
             "due_date": draw(st.none() | DUES),
+            "start_date": draw(st.none() | DUES),
+            "deadline": draw(st.none() | DAYS.map(str)),
+            "estimate_minutes": draw(st.none() | st.integers(1, 525_600)),
+            "favorite": draw(st.booleans()),
             "tags": draw(st.lists(words(50), max_size=3)),
             "reminders": draw(REMINDERS),
             "parent_id": draw(st.sampled_from([None, number - 1])) if 1 < number < 5 else None,
@@ -100,7 +105,7 @@ def tasks(draw: st.DrawFn) -> list[Task]:
     return made
 
 
-INSTANT_FIELDS = ("due_date", "anchor_date", "completed_at", "created_at", "updated_at")
+INSTANT_FIELDS = ("due_date", "start_date", "anchor_date", "completed_at", "created_at", "updated_at")
 
 
 def lose_fractions(task: Task, zone: ZoneInfo) -> None:

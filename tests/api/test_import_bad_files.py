@@ -43,7 +43,7 @@ async def test_nul_characters_in_ids_of_json_and_icalendar_fail_at_most_their_ro
         "views": [{"name": "a\0", "parameters": {}}, {"name": "fine", "parameters": {}}],
     }  # fmt: skip
     report = await imported(alice, json.dumps(document), JSON)
-    assert report["created"] == {"projects": 1, "tasks": 2, "comments": 1, "views": 1}
+    assert report["created"] == {"projects": 1, "channels": 0, "tags": 0, "tasks": 2, "comments": 1, "views": 1}
     assert report["failed"] == 1
     todo = "BEGIN:VTODO\r\nUID:{}\r\nSUMMARY:x\r\n{}END:VTODO\r\n"
     todos = todo.format("a\0", "") + todo.format("b", "RELATED-TO:a\0\r\n") + todo.format("c", "RELATED-TO:\0\r\n")
@@ -58,7 +58,7 @@ async def test_a_title_over_the_limit_is_cut_and_kept_in_the_description(alice: 
         (2, "title", "cut"), (2, "description", "cut"),
     ]  # fmt: skip
     (task,) = (await alice.get("/tasks?search=xxx")).json()
-    assert (task["title"], task["description"]) == ("x" * 199 + "…", "x" * 999 + "…")
+    assert (task["title"], task["description"]) == ("x" * 199 + "…", "x" * 16_383 + "…")
 
 
 @pytest.fixture

@@ -101,14 +101,11 @@ async def test_what_has_no_field_is_kept_in_the_description(alice: Person) -> No
     report = await import_twice(alice, todoist(row), CSV)
     assert warned(report) == [
         ("DATE", "when I feel like it", "kept_as_text"),
-        ("DEADLINE", "2027-01-15", "kept_as_text"),
-        ("DURATION", "30 minutes", "kept_as_text"),
         ("RESPONSIBLE", "Ann (123)", "kept_as_text"),
     ]
     task = await only_task(alice)
-    assert task["description"] == (
-        "about the lease\nDate: when I feel like it\nDeadline: 2027-01-15\nDuration: 30 minutes\nResponsible: Ann (123)"
-    )
+    assert task["description"] == ("about the lease\nDate: when I feel like it\nResponsible: Ann (123)")
+    assert (task["deadline"], task["estimate_minutes"]) == ("2027-01-15", 30)
     plain = todoist({"CONTENT": "Plain", "DURATION": "", "DURATION_UNIT": "None"})
     assert (await imported(alice, plain, CSV))["warnings"] == []
 

@@ -73,12 +73,41 @@ WARNED: list[tuple[dict[str, Any], list[tuple[str, str, str]], dict[str, Any]]] 
         [("tags", "t20, t21", "left_out")],
         {"tags": [f"t{n}" for n in range(20)]},
     ),
+    ({"remind_channels": [99]}, [("remind_channels", "#99", "left_out")], {"remind_channels": None}),
+    ({"remind_channels": "phone"}, [("remind_channels", "phone", "left_out")], {"remind_channels": None}),
     ({"tags": "home"}, [("tags", "home", "left_out")], {"tags": []}),
+    ({"status": "someday"}, [("status", "someday", "left_out")], {"status": "pending"}),
+    ({"status": 3}, [("status", "3", "left_out")], {"status": "pending"}),
+    ({"status": "On hold"}, [("status", "On hold", "guessed")], {"status": "waiting"}),
+    ({"status": "Done"}, [("status", "Done", "guessed")], {"status": "completed", "completed": True}),
+    (
+        {"status": "waiting", "completed": True},
+        [("status", "waiting", "left_out")],
+        {"status": "completed", "completed": True},
+    ),
+    (
+        {"status": "cancelled", "completed_at": "2026-07-01T09:00:00Z"},
+        [("completed_at", "2026-07-01T09:00:00Z", "left_out")],
+        {"status": "cancelled", "completed_at": None},
+    ),
+    ({"start_date": "soon"}, [("start_date", "soon", "left_out")], {"start_date": None}),
+    ({"deadline": "soon"}, [("deadline", "soon", "left_out")], {"deadline": None}),
+    (
+        {"deadline": "2090-01-31T23:30:00Z"},
+        [("deadline", "2090-01-31T23:30:00Z", "changed")],
+        {"deadline": "2090-02-01"},
+    ),
+    ({"deadline": "2090-01-31T09:00"}, [("deadline", "2090-01-31T09:00", "changed")], {"deadline": "2090-01-31"}),
+    ({"estimate_minutes": "long"}, [("estimate_minutes", "long", "left_out")], {"estimate_minutes": None}),
+    ({"estimate_minutes": -5}, [("estimate_minutes", "-5", "left_out")], {"estimate_minutes": None}),
+    ({"estimate_minutes": 10**6}, [("estimate_minutes", "1000000", "left_out")], {"estimate_minutes": None}),
+    ({"estimate_minutes": "999d"}, [("estimate_minutes", "999d", "left_out")], {"estimate_minutes": None}),
+    ({"favorite": "perhaps"}, [("favorite", "perhaps", "left_out")], {"favorite": False}),
     ({"priority": "huge"}, [("priority", "huge", "left_out")], {"priority": "medium"}),
     ({"priority": 3}, [("priority", "3", "left_out")], {"priority": "medium"}),
     ({"priority": "critical"}, [("priority", "critical", "guessed")], {"priority": "urgent"}),
     ({"description": 5}, [("description", "5", "left_out")], {"description": None}),
-    ({"description": "a" * 1200}, [("description", "a" * 199 + "…", "cut")], {"description": "a" * 999 + "…"}),
+    ({"description": "a" * 17_000}, [("description", "a" * 199 + "…", "cut")], {"description": "a" * 16_383 + "…"}),
     ({"description": "a\0b"}, [("description", "a\0b", "changed")], {"description": "ab"}),
     (
         {"title": LONG_TITLE, "description": "more"},
@@ -86,9 +115,9 @@ WARNED: list[tuple[dict[str, Any], list[tuple[str, str, str]], dict[str, Any]]] 
         {"title": LONG_TITLE[:199].strip() + "…", "description": f"{LONG_TITLE.strip()}\n\nmore"},
     ),
     (
-        {"title": "y" * 1100, "description": 5},
+        {"title": "y" * 17_000, "description": 5},
         [("description", "5", "left_out"), ("title", "y" * 199 + "…", "cut"), ("description", "y" * 199 + "…", "cut")],
-        {"title": "y" * 199 + "…", "description": "y" * 999 + "…"},
+        {"title": "y" * 199 + "…", "description": "y" * 16_383 + "…"},
     ),
     ({"parent_id": 99}, [("parent_id", "u:99", "changed")], {"parent_id": None}),
     ({"project_id": 99}, [("project_id", "u:99", "changed")], {"project_id": None}),
@@ -104,6 +133,8 @@ READ_WITHOUT_WARNING: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"created_at": "2026-07-01T09:00:00+0530"}, {"created_at": "2026-07-01T03:30:00Z"}),
     ({"created_at": "2026-07-01T09:00:00+02:00[Europe/Berlin]"}, {"created_at": "2026-07-01T07:00:00Z"}),
     ({"created_at": "Wed, 01 Jul 2026 09:00:00 GMT"}, {"created_at": "2026-07-01T09:00:00Z"}),
+    ({"status": "In Progress"}, {"status": "in_progress"}),
+    ({"status": "completed"}, {"status": "completed", "completed": True}),
     ({"completed": "Yes"}, {"completed": True}),
     ({"completed": 1}, {"completed": True}),
     ({"completed_at": "2026-07-01T09:00:00"}, {"completed": True, "completed_at": "2026-07-01T07:00:00Z"}),
@@ -123,6 +154,13 @@ READ_WITHOUT_WARNING: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"recurrence": "FREQ=DAILY;UNTIL=20900701T070000Z"},
     ),
     ({"priority": " High"}, {"priority": "high"}),
+    ({"start_date": "31/12/2090"}, {"start_date": "2090-12-31"}),
+    ({"start_date": "2090-07-01 09:00"}, {"start_date": "2090-07-01T07:00:00Z"}),
+    ({"deadline": "31.12.2090"}, {"deadline": "2090-12-31"}),
+    *(({"estimate_minutes": text}, {"estimate_minutes": 90}) for text in ("90", 90.0, "90 min", "1h 30m", "PT1H30M")),
+    *(({"estimate_minutes": text}, {"estimate_minutes": None}) for text in ("0", 0)),
+    *(({"favorite": word}, {"favorite": True}) for word in ("yes", "Starred", 1)),
+    ({"favorite": "0"}, {"favorite": False}),
     ({"reminders": ["2090-07-01 09:00"]}, {"reminders": ["2090-07-01T07:00:00Z"]}),
     ({"description": None, "priority": None, "tags": None, "due_date": "", "colour": None, "size": []}, {}),
 ]
@@ -204,7 +242,7 @@ async def test_projects_comments_and_views_lose_fields_only(alice: Person) -> No
         "views": [{"name": "V", "parameters": {"status": "lost", "priority": ["high", "huge"], "tag": ["x"]}}],
     }
     report = await import_twice(alice, json.dumps(file), JSON)
-    assert report["created"] == {"projects": 1, "tasks": 1, "comments": 1, "views": 1}
+    assert report["created"] == {"projects": 1, "channels": 0, "tags": 0, "tasks": 1, "comments": 1, "views": 1}
     assert [(each["entity"], each["row"], each["errors"][0]["loc"]) for each in report["errors"]] == [
         ("comments", 3, ["body"]), ("comments", 2, ["task_id"]),
     ]  # fmt: skip

@@ -59,7 +59,9 @@ async def test_a_dry_run_creates_nothing(alice: Person) -> None:
     answer = await alice.post("/tasks/quick", {"text": "Call mum tomorrow #family @phone", "dry_run": True})
     assert answer.status_code == 200
     draft = answer.json()["task"]
-    assert draft.keys() == {"title", "priority", "due_date", "recurrence", "tags", "project"}
+    assert draft.keys() == {
+        *("title", "priority", "due_date", "start_date", "recurrence", "reminders", "tags", "project"),
+    }
     assert (draft["title"], draft["project"], draft["tags"]) == ("Call mum", "family", ["phone"])
     assert (await alice.get("/tasks")).headers["x-revision"] == "0"
 
@@ -88,3 +90,49 @@ async def test_unparsed_words_stay_in_the_title(alice: Person, text: str, title:
 async def test_an_invalid_quick_add_is_refused(alice: Person, body: dict[str, Any], code: str) -> None:
     assert_problem(await alice.post("/tasks/quick", body), 422, code)
     assert (await alice.get("/tasks")).headers["x-revision"] == "0"
+
+
+async def test_reminders_are_those_of_the_task(alice: Person) -> None:
+    text = "Dentist 2090-05-02 at 15:00, remind me 1 day before and an hour before"
+    added = await add(alice, text)
+    assert (added["task"]["title"], added["task"]["reminders"]) == ("Dentist", ["-P1D", "-PT1H"])
+    assert added["task"]["remind_at"] == "2090-05-01T15:00:00Z"
+    assert [(span["text"], span["value"]) for span in added["understood"] if span["field"] == "reminders"] == [
+        ("remind me 1 day before", "-P1D"), ("and an hour before", "-PT1H"),
+    ]  # fmt: skip
+    draft = (await add(alice, "Call Bob, remind me 2090-05-02T09:00", dry_run=True))["task"]
+    assert (draft["title"], draft["due_date"], draft["reminders"]) == ("Call Bob", None, ["2090-05-02T09:00:00Z"])
+
+
+async def test_a_reminder_is_in_the_zone_of_its_owner(alice: Person) -> None:
+    assert (await alice.patch("/settings", {"timezone": "Asia/Tokyo"})).status_code == 200
+    task = (await add(alice, "Remind me on 2090-05-02 at 9 to call Bob"))["task"]
+    assert (task["title"], task["remind_at"]) == ("call Bob", "2090-05-02T00:00:00Z")
+    task = (await add(alice, "Pay rent 2090-05-02 remind me at 17:00"))["task"]
+    assert (task["reminders"], task["remind_at"], task["remind_channels"]) == (["PT17H"], "2090-05-02T08:00:00Z", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent", "due"),
+    [
+        ("Buy stamps", "2030-01-02", "2030-01-02"),
+        ("Buy stamps 2031-03-04", "2030-01-02", "2031-03-04"),
+        ("Buy stamps", "2030-01-02T09:00:00Z", "2030-01-02T09:00:00Z"),
+        ("Buy stamps", None, None),
+    ],
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_due_date_is_used_where_the_text_has_none(
+    alice: Person, text: str, sent: str | None, due: str | None, *, dry_run: bool
+) -> None:
+    assert (await add(alice, text, due_date=sent, dry_run=dry_run))["task"]["due_date"] == due
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_start_is_read_in_the_users_zone(alice: Person, *, dry_run: bool) -> None:
+    await alice.call("PATCH", "/settings", json={"timezone": "Asia/Tokyo"})
+    added = await add(alice, "Course starts 2031-04-01 at 9:00, due 2031-07-01", dry_run=dry_run)
+    task = added["task"]
+    assert (task["title"], task["start_date"], task["due_date"]) == ("Course", "2031-04-01T00:00:00Z", "2031-07-01")
+    spans = [(span["field"], span["value"]) for span in added["understood"]]
+    assert spans == [("start_date", "2031-04-01T00:00:00Z"), ("due_date", "2031-07-01")]

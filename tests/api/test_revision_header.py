@@ -15,7 +15,7 @@ from tests.api.test_routes import PRIVATE, UIDS, body_by_uid, concrete, make_nam
 from tests.support import Person, assert_problem
 
 # Those that write no row of an entity. A chat needs a model: tests/assistant/test_chat.py.
-UNRECORDED = ("/webhooks", "/calendar")
+UNRECORDED = ("/webhooks", "/calendar", "/channels/{channel_id}/test")
 WRITES = [
     (method, path) for method, path in PRIVATE if method not in {"GET", "HEAD"} and not path.endswith(("/chat", "/mcp"))
 ]
@@ -46,6 +46,8 @@ async def prepare(person: Person, database: Database, path: str) -> dict[str, An
     if "{conversation_id}" in path:
         async with database.transaction(person.subject) as session:
             ids["conversation_id"] = (await begin_turn(session, person.subject, None, "x", history=1)).conversation_id
+    if "{channel_id}" in path:
+        ids["channel_id"] = (await person.post("/channels", {"kind": "mail"})).json()["id"]
     if "{webhook_id}" in path:
         ids["webhook_id"] = (await person.post("/webhooks", BODIES["/webhooks"])).json()["id"]
     if "{feed_id}" in path:

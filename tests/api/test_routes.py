@@ -14,14 +14,19 @@ from tests.support import Person, assert_problem
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
 PUBLIC |= {("GET", "/.well-known/jwks.json"), ("GET", "/"), ("GET", "/app"), ("GET", "/app/{version}/{name:path}")}
 PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/{resource:path}")}
-# Its clients receive and send more: tests/assistant/test_mcp.py.
-PROTOCOL = {("POST", "/mcp")}
+PUBLIC |= {("GET", "/.well-known/oauth-authorization-server" + path) for path in ("", "/{about:path}")}
+PUBLIC |= {("GET", "/api/auth/oidc")}
+PUBLIC |= {("GET", "/api/auth/oidc/{provider}/" + name) for name in ("start", "callback", "logout")}
+# Their clients receive and send more: tests/assistant/test_mcp.py, tests/oauth.
+PROTOCOL = {("POST", "/mcp"), ("GET", "/oauth/authorize"), ("POST", "/oauth/authorize")}
+PROTOCOL |= {("POST", f"/oauth/{name}") for name in ("token", "revoke", "register")}
 # Login and registration: for callers without a token, or with an expired one.
 ENTRANCE = {
     ("POST", "/api/auth/" + name)
     for name in (
-        "register", "signup", "login", "signin", "refresh", "logout", "password/forgot", "password/reset",
-        "email/confirm",
+        "register", "signup", "login", "signin", "login/factor", "login/factor/options",
+        "login/passkey", "login/passkey/options", "refresh", "logout", "password/forgot",
+        "password/reset", "email/confirm",
     )
 }  # fmt: skip
 
@@ -48,6 +53,7 @@ BODIES: dict[str, Any] = {
     "/move": {"project_id": None},
     "/settings": {"timezone": "Europe/Berlin"},
     "/snooze": {"minutes": 10},
+    "/duplicate": {"comments": True},
     "/quick": {"text": "mine"},
     "/bulk": {"ids": [1], "action": "complete"},
     "/calendar": {"name": "mine"},
@@ -56,6 +62,8 @@ BODIES: dict[str, Any] = {
     "/views": {"name": "x", "parameters": {}},
     "/views/{view_id}": {"name": "y"},
     "/batch": {"operations": [{"operation": "create_task", "arguments": {"title": "x"}}]},
+    "/channels": {"kind": "mail"},
+    "/channels/{channel_id}": {"name": "y"},
     "/comments": {"body": "x"},
     "/comments/{comment_id}": {"body": "x"},
 }
@@ -70,9 +78,15 @@ def concrete(path: str, owner: str, task_id: int | str, **ids: Any) -> str:
             "session_id",
             "comment_id",
             "view_id",
+            "channel_id",
             "project_id",
             "conversation_id",
             "feed_id",
+            "about",
+            "app_id",
+            "provider",
+            "link_id",
+            "passkey_id",
         ),
         1,
     )
@@ -89,6 +103,8 @@ async def things(person: Person, path: str, task_id: int) -> dict[str, Any]:
         return {"comment_id": (await person.post(f"/tasks/{task_id}/comments", {"body": "x"})).json()["id"]}
     if "{view_id}" in path:
         return {"view_id": (await person.post("/views", {"name": "v", "parameters": {}})).json()["id"]}
+    if "{channel_id}" in path:
+        return {"channel_id": (await person.post("/channels", {"kind": "ntfy", "topic": "x"})).json()["id"]}
     if "{name:path}" in path:
         return {"name": (await person.add(tags=["a/b"]))["tags"][0]}
     return {}

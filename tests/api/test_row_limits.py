@@ -13,7 +13,7 @@ from app import errors
 from app.config import Settings
 from app.main import create_app
 from app.services.calendar_feeds import MAX_FEEDS
-from app.services.changes.entities import PROJECT_ENTITY, VIEW_ENTITY
+from app.services.changes.entities import CHANNEL_ENTITY, PROJECT_ENTITY, TAG_ENTITY, VIEW_ENTITY
 from app.services.webhooks.subscriptions import MAX_WEBHOOKS
 from tests.support import Person, assert_problem
 
@@ -31,6 +31,7 @@ class Limited(NamedTuple):
 
 assert PROJECT_ENTITY.limit
 assert VIEW_ENTITY.limit
+assert CHANNEL_ENTITY.limit
 MAX_PROJECTS, MAX_VIEWS = PROJECT_ENTITY.limit.rows, VIEW_ENTITY.limit.rows
 PROJECTS = "select count(*) from projects where user_id = $1 and deleted_at is null"
 # Every way to create a row of a limited entity, by the code of its refusal.
@@ -51,6 +52,12 @@ WAYS = {
     ("too_many_projects", "quick add"): Limited(
         MAX_PROJECTS, "/tasks/quick", lambda number: {"text": f"x #p{number}"}, PROJECTS
     ),
+    ("too_many_channels", "create"): Limited(
+        CHANNEL_ENTITY.limit.rows,
+        "/channels",
+        lambda _: {"kind": "ntfy", "topic": "x"},
+        "select count(*) from channels where user_id = $1 and deleted_at is null",
+    ),
     ("too_many_views", "create"): Limited(
         MAX_VIEWS,
         "/views",
@@ -59,6 +66,8 @@ WAYS = {
     ),
 }
 IN_ONE_ROW = {"too_many_reminders"}  # a list in the row of the task
+BY_DEVICES = {"too_many_passkeys"}  # tests/accounts/test_passkeys.py
+BY_COLOR = {"too_many_tag_colors"}  # below
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,9 @@ def test_every_limited_entity_is_listed() -> None:
     codes = {
         error.code for error in vars(errors).values() if isinstance(error, type) and issubclass(error, errors.Conflict)
     }
-    assert {code for code in codes if code.startswith("too_many_")} - IN_ONE_ROW == {code for code, _ in WAYS}
+    assert {code for code in codes if code.startswith("too_many_")} - IN_ONE_ROW - BY_DEVICES - BY_COLOR == {
+        code for code, _ in WAYS
+    }
 
 
 @pytest.mark.parametrize("way", WAYS, ids=" ".join)
@@ -119,3 +130,18 @@ async def test_undo_restores_no_row_beyond_the_limit(
     last = await sql.fetchval(f"select max(id) from {table} where user_id = $1", alice.subject)
     assert (await alice.delete(f"{path}/{last}")).status_code == 204
     assert (await alice.post("/changes/2/undo")).status_code == 200
+
+
+async def test_no_more_tags_get_a_colour_than_the_limit(crowded: httpx.AsyncClient, sql: Any) -> None:
+    person = Person(crowded, f"user-{uuid.uuid4().hex}")
+    assert TAG_ENTITY.limit
+    limit = TAG_ENTITY.limit.rows
+    await person.add(tags=[f"new {number}" for number in range(20)])
+    names = "select $1, n::text, '#000000', 1 from generate_series(1, $2) n"
+    fill = f"insert into tags (user_id, name, color, version) {names}"
+    await sql.execute(fill, person.subject, limit - 5)
+    paint = [person.patch(f"/tags/new%20{number}", {"color": "#112233"}) for number in range(20)]
+    outcomes = Counter(answer.status_code for answer in await asyncio.gather(*paint))
+    assert outcomes == {200: 5, 409: 15}
+    found = await sql.fetchval("select count(*) from tags where user_id = $1 and deleted_at is null", person.subject)
+    assert found == limit

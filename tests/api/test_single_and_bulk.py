@@ -90,7 +90,8 @@ def draw_world(rng: random.Random) -> World:
         if parent is None:
             task["project"] = rng.choice([None, *range(PROJECTS)])
         if rng.random() < (0.6 if parent is None else 0.2):
-            task |= {"due_date": rng.choice(DUE[1:]), "recurrence": rng.choice(RULES)}
+            task |= {"due_date": rng.choice(DUE[1:]), "recurrence": rng.choice(RULES), "deadline": "2031-01-31"}
+            task["start_date"] = rng.choice([None, "2031-01-05", "2031-01-05T21:00"])
             task["recurrence_from"] = rng.choice(["due", "due", "completion"])
         else:
             task |= {"due_date": rng.choice(DUE), "completed": rng.random() < (0.3 if parent is None else 0.6)}
@@ -118,6 +119,10 @@ def one_place(rng: random.Random) -> Row:
 FIELDS: dict[str, list[Any]] = {
     "description": [None, "two\nlines"],
     "priority": [None, "medium", "urgent"],
+    "start_date": [None, "2031-01-05", "2031-01-05T09:00"],
+    "deadline": [None, "2031-02-01"],
+    "estimate_minutes": [None, 30],
+    "favorite": [None, False, True],
     "due_date": [None, *DUE, "2031-05-01", "2026-01-01"],
     "tags": [None, *TAGS],
     "reminders": [None, *REMINDERS],

@@ -46,15 +46,19 @@ SLOW_MACHINE_ALLOWED = settings(
 # The fields that these steps leave unchanged.
 UNTOUCHED: Task = {
     "project_id": None, "parent_id": None, "series_id": None, "recurrence": None, "recurrence_from": "due",
-    "reminders": [], "remind_at": None,
+    "reminders": [], "remind_at": None, "remind_channels": None,
 }  # fmt: skip
 
 titles = st.sampled_from(["Buy milk", "caf\u00e9", "\U0001f600", "100%", "x" * 200])
 fields: dict[str, st.SearchStrategy[Any]] = {
-    "description": st.none() | st.sampled_from(["", "two\nlines", "d" * 1000]),
+    "description": st.none() | st.sampled_from(["", "two\nlines", "d" * 16_384]),
     "completed": st.booleans(),
     "priority": st.sampled_from(["none", "low", "medium", "high", "urgent"]),
     "due_date": st.none() | st.sampled_from(["2026-12-01", "2026-12-01T09:00:00Z", "1900-01-01", "2199-12-31"]),
+    "start_date": st.none() | st.sampled_from(["2026-11-01", "2026-11-01T09:00:00Z"]),
+    "deadline": st.none() | st.sampled_from(["2026-12-24", "1900-01-01"]),
+    "estimate_minutes": st.none() | st.sampled_from([1, 525_600]),
+    "favorite": st.booleans(),
     "tags": st.lists(st.sampled_from(["home", "Home", "errands"]), unique=True),
 }
 bodies = st.fixed_dictionaries({"title": titles}, optional=fields)
@@ -116,6 +120,7 @@ class User:
             "user_id": self.person.subject,
             "version": self.revision,
             "updated_at": task["updated_at"],
+            "status": "completed" if expected["completed"] else "pending",
             "completed_at": self._completed_at(task, expected),
         }
         self.live[task["id"]] = task
@@ -169,6 +174,7 @@ class TwoUsers(RuleBasedStateMachine):
     def created(self, owner: int, body: Task) -> Drawn:
         user = self.users[owner]
         defaults: Task = {"description": None, "completed": False, "priority": "medium", "due_date": None, "tags": []}
+        defaults |= {"start_date": None, "deadline": None, "estimate_minutes": None, "favorite": False}
         return owner, user.wrote(user.call("POST", "/tasks", json=body), 201, defaults | body)["id"]
 
     @rule(owner=st.integers(0, 1), body=bad_bodies)

@@ -36,7 +36,8 @@ async def test_statistics_are_zero_without_tasks(alice: Person, bob: Person) -> 
     found = await stats(alice, "?days=3")
     today = date.fromisoformat(found["today"])
     assert found["timezone"] == "UTC"
-    assert found["totals"] == {"open": 0, "completed": 0, "overdue": 0, "due_today": 0, "trash": 0}
+    names = ("open", "completed", "cancelled", "overdue", "due_today", "estimate_minutes", "trash")
+    assert found["totals"] == dict.fromkeys(names, 0)
     assert found["per_day"] == [{"on": str(today - timedelta(n)), "done": 0} for n in (2, 1, 0)]
     assert {week["done"] for week in found["per_week"]} == {0}
     assert found["streak"] == {"current": 0, "longest": 0}
@@ -88,7 +89,10 @@ async def test_due_and_overdue_tasks_are_counted_by_day_of_the_users_zone(alice:
     totals = (await stats(alice))["totals"]
     late = len((await alice.get("/tasks?overdue=true")).json())
     assert late in {2, 3}
-    assert totals == {"open": 7, "completed": 6, "overdue": late, "due_today": 3, "trash": 1}
+    assert totals == {"open": 7, "completed": 6, "cancelled": 0, "overdue": late, "due_today": 3} | {
+        "estimate_minutes": 0,
+        "trash": 1,
+    }
 
 
 async def test_a_streak_ends_only_after_a_full_day_without_completion(alice: Person, sql: Any) -> None:

@@ -18,6 +18,8 @@ from app.db.connection_options import ConnectOptions
 from app.http.streamed_file import FIRST_BYTES, StreamedFile
 from app.main import create_app
 from app.schemas.transfer import CalendarEntryKind, ExportFormat
+from tests.citus import SUITE_DATABASE
+from tests.databases import server_address
 from tests.faults.proxy import Proxy
 from tests.faults.stage import service_dsn
 from tests.servers import Server
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LONGEST_PIECE = 0.020  # seconds of CPU
 EXPORTS = [f"/export?format={format_}" for format_ in ExportFormat]
+STREAMED_EXPORTS = [path for path in EXPORTS if "todoist" not in path]  # which is read as a whole before it is sent
 FEEDS = [f"/calendar.ics?token=x&kind={kind}" for kind in CalendarEntryKind]
 
 
@@ -48,9 +51,9 @@ def reads() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def database_proxy(postgres: ConnectOptions, data_dir: Path) -> AsyncIterator[Proxy]:
+async def database_proxy(postgres: ConnectOptions) -> AsyncIterator[Proxy]:
     """Starts the proxy between the service and its database."""
-    async with Proxy(str(data_dir / "pg/.s.PGSQL.5432")) as proxy:
+    async with Proxy(server_address(postgres)) as proxy:
         yield proxy
 
 
@@ -58,7 +61,7 @@ async def database_proxy(postgres: ConnectOptions, data_dir: Path) -> AsyncItera
 async def serving(database_proxy: Proxy) -> AsyncIterator[Server]:
     """Starts a real server in a thread, on the shared database: this thread serves the proxy to the database."""
     chat = {"LLM_MODEL": "none", "LLM_BASE_URL": "http://127.0.0.1:1", "LLM_API_KEY": "none"}
-    server = Server(service_dsn(database_proxy), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
+    server = Server(service_dsn(database_proxy, SUITE_DATABASE), RATE_LIMIT_PER_MINUTE="0", COMMAND_TIMEOUT="5", **chat)
     await asyncio.to_thread(server.start)
     try:
         yield server
@@ -89,11 +92,12 @@ async def fill(sql: Any, owner: str, rows: int, characters: int) -> None:
         select $1, 'task ' || n, left(repeat('é, "b"; c\n', $3 / 10 + 1), $3), now(), '{a,b}', 1
         from generate_series(1, $2::int) n
         """,
-        owner, rows, characters,
+        owner, rows, characters, timeout=60,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("path", list(reads()))
+# Without a mail server, what can be used depends on settings alone.
+@pytest.mark.parametrize("path", [path for path in reads() if path != "/channels/kinds"])
 async def test_every_read_is_503_when_the_database_is_unreachable(
     database_proxy: Proxy, person: Person, path: str
 ) -> None:
@@ -123,11 +127,11 @@ async def test_a_stream_that_fails_is_cut_off_and_logged_in_one_line(
     await fill(sql, alice.subject, 1000, 16_384)
     async with serving(database_proxy) as server:
         async with server.person(alice.subject) as person:
-            for path in EXPORTS:
+            for path in STREAMED_EXPORTS:
                 with pytest.raises(httpx.RemoteProtocolError, match=r"incomplete|closed"):
                     await _lose_the_database_on_the_way(database_proxy, person, path)
         said = await asyncio.to_thread(server.stop)
-    assert said.count("response aborted: unavailable") == len(EXPORTS), said
+    assert said.count("response aborted: unavailable") == len(STREAMED_EXPORTS), said
     assert "Traceback" not in said
     assert "Exception in ASGI" not in said
 
@@ -183,7 +187,8 @@ async def test_an_export_does_not_block_the_event_loop(
     for path in (*EXPORTS, feed, f"{feed}&kind=todo"):
         await _read(app, alice, path)  # one-time compilation and imports are not measured
         with steps(monkeypatch) as measured:
-            assert await _read(app, alice, path) > rows * max(100, characters)
+            size = await _read(app, alice, path)
+        assert "zip" in path or size > rows * max(50, characters), path
         assert max(measured) < allowed(LONGEST_PIECE), path
 
 

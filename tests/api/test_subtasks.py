@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.db.distributed import set_everywhere
 from app.domain.ordering import KEY_DIGITS, key_after_all, key_between, key_of_id
 from app.services.retention import trash
 from tests.api.test_projects import make
@@ -122,7 +123,7 @@ async def test_the_database_refuses_a_reference_to_a_task_of_another_user(
     with pytest.raises(asyncpg.ForeignKeyViolationError, match=f"tasks_{column}_fkey"):
         await sql.execute(f"update tasks set {column} = $1 where id = $2", mine["id"], foreign["id"])
     async with sql.transaction():
-        await sql.execute(f"set local role todo_user; set local app.user_id = '{bob.subject}'")
+        await sql.execute("set local role todo_user; " + set_everywhere(f"set local app.user_id = '{bob.subject}'"))
         with pytest.raises(asyncpg.ForeignKeyViolationError):
             await sql.execute(f"update tasks set {column} = $1 where id = $2", mine["id"], foreign["id"])
         await sql.execute("rollback; begin")

@@ -46,7 +46,7 @@ async def test_a_tag_is_renamed_on_all_tasks_in_one_write(alice: Person, bob: Pe
     gone, other = await alice.add(tags=["home"]), await alice.add(tags=["a"])
     await alice.delete(f"/tasks/{gone['id']}")
     answer = await alice.patch("/tags/home", {"name": "house"})
-    assert answer.json() == {"name": "house", "count": 2, "open": 1}
+    assert answer.json() == {"name": "house", "count": 2, "open": 1, "color": None}
     assert await tags_of(alice, first) == ["a", "house", "b"]
     assert await tags_of(alice, other) == ["a"]
     changes = (await alice.get("/changes?since=5")).json()["changes"]
@@ -65,7 +65,7 @@ async def test_a_tag_is_merged_only_when_requested(alice: Person) -> None:
     tasks = [await alice.add(tags=names) for names in (["a", "x", "b"], ["b", "x", "a"], ["a"], ["b"])]
     assert_problem(await alice.patch("/tags/a", {"name": "b"}), 409, "tag_exists")
     answer = await alice.patch("/tags/a", {"name": "b", "merge": True})
-    assert answer.json() == {"name": "b", "count": 4, "open": 4}
+    assert answer.json() == {"name": "b", "count": 4, "open": 4, "color": None}
     assert [await tags_of(alice, task) for task in tasks] == [["x", "b"], ["b", "x"], ["b"], ["b"]]
     assert (await alice.get("/tasks")).headers["x-revision"] == "5"
 

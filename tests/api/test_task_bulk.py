@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.ordering import key_after_all, key_of_id, keys_after_all
+from app.schemas.task_query import TaskConditions
 from tests.api.test_projects import make
 from tests.api.test_subtasks import family, get, last_write, state, undo_last
 from tests.support import Person, assert_problem
@@ -366,7 +367,7 @@ async def test_completed_occurrences_are_kept_in_the_order_of_the_request(alice:
     ]
 
 
-@pytest.mark.parametrize("name", ["tag", "priority", "status", "completed", "is_completed"])
+@pytest.mark.parametrize("name", [*TaskConditions.model_fields, *TaskConditions.ALIASES])
 async def test_a_filter_of_null_selects_nothing(alice: Person, name: str) -> None:
     task = await alice.add("stays", tags=["t"])
     answer = await alice.post("/tasks/bulk", {"action": "delete", "filter": {name: None}})

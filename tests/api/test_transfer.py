@@ -46,17 +46,20 @@ def content(document: str) -> dict[str, Any]:
     order = {name: {row["id"]: place for place, row in enumerate(found[name])} for name in ("projects", "tasks")}
     refers = {"project_id": "projects", "parent_id": "tasks", "series_id": "tasks", "task_id": "tasks"}
     kept: dict[str, Any] = {}
-    for name in ("projects", "tasks", "comments", "views"):
+    for name in ("projects", "channels", "tags", "tasks", "comments", "views"):
         rows = sorted(found[name], key=lambda row: (row.get("source_id") or "", row["id"]))
         order[name] = {row["id"]: place for place, row in enumerate(rows)}
         kept[name] = rows
     kept["settings"] = [found["settings"]]
-    for rows in kept.values():
+    for table_name, rows in kept.items():
+        refers["parent_id"] = "projects" if table_name == "projects" else "tasks"
         for row in rows:
             for named in (row, row.get("parameters", {})):
                 for field, table in refers.items():
                     if isinstance(named.get(field), int):
                         named[field] = order[table][named[field]]
+            if row.get("remind_channels"):
+                row["remind_channels"] = [order["channels"][number] for number in row["remind_channels"]]
             row.pop("id", None)
             row.pop("position", None)
     return kept
@@ -100,7 +103,7 @@ async def test_a_json_export_is_imported_without_loss(alice: Person, bob: Person
     document = await exported(alice)
     report = await imported(bob, document, JSON)
     assert report["failed"] == 0, report["errors"]
-    assert report["created"] == {"projects": 1, "tasks": 5, "comments": 1, "views": 1}
+    assert report["created"] == {"projects": 1, "channels": 0, "tags": 0, "tasks": 5, "comments": 1, "views": 1}
     assert content(await exported(bob)) == content(document)
     first, second = [[task["title"] for task in (await p.get("/tasks?sort=title")).json()] for p in (alice, bob)]
     assert first == second

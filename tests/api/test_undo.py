@@ -39,7 +39,7 @@ async def test_history_lists_old_and_new_values_of_changed_fields(alice: Person)
         {"field": "title", "from": "a", "to": "b"},
         {"field": "due_date", "from": None, "to": "2026-12-01"},
     ]
-    assert [c["field"] for c in completed["changes"]] == ["completed", "completed_at"]
+    assert [c["field"] for c in completed["changes"]] == ["completed", "status", "completed_at"]
     assert deleted["changes"] == []
     assert all(e["through"] == "api" and e["at"].endswith("Z") for e in (created, deleted))
     assert await history(alice, task["id"], "?limit=1&before=3") == [updated]
@@ -71,7 +71,8 @@ async def test_history_of_missing_and_foreign_tasks_is_404(alice: Person, bob: P
     assert_problem(await alice.post("/changes/x/undo"), 404)
 
 
-BODY = {"description": "d", "tags": ["x"], "due_date": "2026-12-01T09:00:00Z", "priority": "low"}
+BODY: dict[str, Any] = {"description": "d", "tags": ["x"], "due_date": "2026-12-01T09:00:00Z", "priority": "low"}
+BODY |= {"start_date": "2026-11-01T09:00:00Z", "deadline": "2026-12-24", "estimate_minutes": 30, "favorite": True}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,8 @@ BODY = {"description": "d", "tags": ["x"], "due_date": "2026-12-01T09:00:00Z", "
     [
         (("PATCH", "", {"title": "b", "due_date": "2026-12-02", "tags": []}), "updated"),
         (("PATCH", "", {"description": None, "priority": None}), "updated"),
+        (("PATCH", "", {"start_date": "2026-11-02", "deadline": None}), "updated"),
+        (("PATCH", "", {"estimate_minutes": None, "favorite": None}), "updated"),
         (("PATCH", "/complete", None), "reopened"),
         (("DELETE", "", None), "restored"),
     ],

@@ -14,11 +14,8 @@ from app.db.session import Session
 from app.errors import Contention, Unavailable
 from tests.assistant.conftest import Talking, eventually
 from tests.assistant.scripted import Json, Says, in_turn, last_user, results
+from tests.databases import counting_waits
 from tests.support import Person, assert_problem
-
-WAITING = """
-    select count(*) from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock' and backend_type = 'client backend'"""
 
 
 def adds(request: Json) -> Says:
@@ -26,15 +23,17 @@ def adds(request: Json) -> Says:
     return Says("Added.") if results(request) else Says(calls=[("add_task", {"title": last_user(request)})])
 
 
-async def waiting(sql: Any, count: int) -> None:
-    async def reached() -> bool:
-        return bool(await sql.fetchval(WAITING) == count)
+async def waiting(postgres: ConnectOptions, count: int) -> None:
+    async with counting_waits(postgres) as found:
 
-    await eventually(reached)
+        async def reached() -> bool:
+            return await found() == count
+
+        await eventually(reached)
 
 
 async def test_a_message_that_starts_while_another_ends_does_not_deadlock(
-    talk: Talking, postgres: ConnectOptions, sql: Any
+    talk: Talking, postgres: ConnectOptions
 ) -> None:
     """The second message waits for the lock of the user's row before the first, so it has it while the first still
     works."""
@@ -58,9 +57,9 @@ async def test_a_message_that_starts_while_another_ends_does_not_deadlock(
         async with holder.transaction():
             await holder.execute("select 1 from users where id = $1 for update", alice.person.subject)
             second = asyncio.create_task(alice.as_other(alice.person).send("second"))
-            await waiting(sql, 1)
+            await waiting(postgres, 1)
             answered.set()
-            await waiting(sql, 2)
+            await waiting(postgres, 2)
     finally:
         answered.set()
         await holder.close()
@@ -69,7 +68,7 @@ async def test_a_message_that_starts_while_another_ends_does_not_deadlock(
     assert await alice.person.titles() == ["second", "first"]
 
 
-async def test_deleting_a_conversation_locks_its_owner_first(talk: Talking, postgres: ConnectOptions, sql: Any) -> None:
+async def test_deleting_a_conversation_locks_its_owner_first(talk: Talking, postgres: ConnectOptions) -> None:
     """A concurrent message holds the lock of the owner's row and refers to the conversation."""
     alice = talk(in_turn(Says("Hello.")))
     await alice.say("hello")
@@ -78,8 +77,9 @@ async def test_deleting_a_conversation_locks_its_owner_first(talk: Talking, post
         async with holder.transaction():
             await holder.execute("select 1 from users where id = $1 for no key update", alice.person.subject)
             deleting = asyncio.create_task(alice.person.delete(f"/conversations/{alice.conversation_id}"))
-            await waiting(sql, 1)
-            await holder.execute("select 1 from conversations where id = $1 for update nowait", alice.conversation_id)
+            await waiting(postgres, 1)
+            lock = "select 1 from conversations where user_id = $1 and id = $2 for update nowait"
+            await holder.execute(lock, alice.person.subject, alice.conversation_id)
     finally:
         await holder.close()
     assert (await deleting).status_code == 204

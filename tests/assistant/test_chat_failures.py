@@ -160,7 +160,7 @@ async def test_tokens_are_counted_by_user_and_day(talk: Talking, sql: Any, bob: 
     assert await used(alice.person) == 400
     alice.model.script = in_turn(Says("Hello.", usage=None))
     await alice.say("hello")
-    assert 1000 < await used(alice.person) < 5000  # estimated, including the descriptions of the tools
+    assert 1000 < await used(alice.person) < 6000  # estimated, including the descriptions of the tools
     before = await used(alice.person)
     alice.model.script = in_turn(Says(status=500))
     await alice.send("hello")
@@ -180,12 +180,12 @@ async def test_tokens_are_counted_by_user_and_day(talk: Talking, sql: Any, bob: 
 
 
 async def test_the_token_budget_can_end_during_a_message(talk: Talking, sql: Any) -> None:
-    alice = talk(in_turn(Says(calls=ADD.calls, usage=4900), Says("Added.")), chat_daily_tokens=5000)
+    alice = talk(in_turn(Says(calls=ADD.calls, usage=5900), Says("Added.")), chat_daily_tokens=6000)
     assert_problem(await alice.send("add milk"), 429, "chat_budget_spent")
     assert len(alice.model.asked) == 1
     assert await alice.person.titles() == ["Buy milk"]
     assert [message["role"] for message in await alice.messages()] == ["user", "assistant"]
-    assert await sql.fetchval("select tokens from token_use where user_id = $1", alice.person.subject) == 4900
+    assert await sql.fetchval("select tokens from token_use where user_id = $1", alice.person.subject) == 5900
 
 
 async def test_no_transaction_is_open_while_the_model_runs(talk: Talking, sql: Any) -> None:

@@ -148,7 +148,7 @@ def test_every_tool_that_loses_something_is_known_here() -> None:
     assert waiting == {"delete_task", "delete_project", "delete_tag", "empty_trash", "rename_tag"}
     harmless = {
         "add_task", "update_task", "complete_task", "restore_task", "quick_add", "move_task", "skip_task",
-        "add_comment", "create_project", "update_project", "undo_last",
+        "add_comment", "create_project", "update_project", "duplicate_task", "duplicate_project", "undo_last",
     }  # fmt: skip
     assert {name for name, tool in TOOLS_BY_NAME.items() if not tool.read_only} == waiting | harmless
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def server(anyio_backend: str, postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
+def server(postgres: ConnectOptions, migrated: str) -> Iterator[Server]:
     with running(postgres.dsn) as started:
         yield started
 
@@ -67,7 +67,7 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
         task_id = added["task_id"]
         assert added == {"task_id": task_id, "uid": added["uid"], "status": "created", "title": "Buy milk"}
         line = {"id": task_id, "title": "Buy milk", "completed": False, "priority": "high", "due_date": "2030-12-01"}
-        line |= {"uid": added["uid"], "tags": ["errands"]}
+        line |= {"uid": added["uid"], "tags": ["errands"], "status": "pending", "start_date": None, "deadline": None}
         assert await use("list_tasks", status="pending") == {"tasks": [line], "next_cursor": None}
         assert await use("search_tasks", query="MILK") == {"tasks": [line], "next_cursor": None}
         assert (await use("get_task", task_id=task_id))["description"] is None
@@ -85,8 +85,8 @@ async def test_a_client_lists_and_calls_every_tool(server: Server, alice: Person
 
         made = await use("create_project", name="Home")
         project_id = made["project_id"]
-        lines = {"projects": [{"id": project_id, "uid": made["uid"], "name": "Home", "color": None, "archived": False}]}
-        assert await use("list_projects") == lines
+        line = {"id": project_id, "uid": made["uid"], "name": "Home", "color": None, "favorite": False}
+        assert await use("list_projects") == {"projects": [line | {"parent_id": None, "archived": False}]}
         assert (await use("update_project", project_id=project_id, name="House"))["name"] == "House"
         assert (await use("delete_project", project_id=project_id))["status"] == "deleted"
         assert await use("undo_last") == {
@@ -125,11 +125,14 @@ async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
     assert await use("undo_last") == {"status": "undone", "changes": [gone], "total": 1}
     assert (await use("list_comments", task_id=other))["comments"] == []
 
-    counted = {"tags": [{"name": "bank", "count": 2, "open": 2}], "next_cursor": None}
-    counted["tags"].append({"name": "calls", "count": 1, "open": 1})  # type: ignore[union-attr]
+    counted = {"tags": [{"name": "bank", "count": 2, "open": 2, "color": None}], "next_cursor": None}
+    counted["tags"].append({"name": "calls", "count": 1, "open": 1, "color": None})  # type: ignore[union-attr]
     assert await use("list_tags") == counted
     page = await use("list_tags", limit=1)
     assert (await use("list_tags", limit=1, cursor=page["next_cursor"]))["tags"] == counted["tags"][1:]  # type: ignore[index]
+    assert await use("rename_tag", tag="calls", color="#112233") == {"tag": "calls", "status": "coloured"}
+    uncoloured = {"name": "calls", "color": "#112233", "status": "deleted"}
+    assert await use("undo_last") == {"status": "undone", "changes": [uncoloured], "total": 1}
     assert await use("rename_tag", tag="calls", name="phone") == {"tag": "phone", "status": "renamed"}
     assert await use("delete_tag", tag="bank") == {"tag": "bank", "status": "deleted"}
     assert [tag["name"] for tag in (await use("list_tags"))["tags"]] == ["phone"]
@@ -138,6 +141,13 @@ async def calls_the_rest(use: Any, alice: Person, project_id: int) -> None:
     numbers = await use("stats", days=3)
     assert (numbers["totals"]["open"], len(numbers["per_day"])) == (2, 3)
     assert numbers["projects"] == [{"project_id": project_id, "name": "House", "open": 2, "done": 0}]
+    copied = await use("duplicate_task", task_id=rent, due_date="2031-01-01")
+    assert (copied["status"], copied["title"]) == ("created", "Pay rent")
+    assert (await use("get_task", task_id=copied["task_id"]))["due_date"] == "2031-01-01"
+    assert (await use("undo_last"))["total"] == 2
+    whole = await use("duplicate_project", project_id=project_id, name="Hut")
+    assert (whole["status"], whole["name"]) == ("created", "Hut")
+    assert (await use("undo_last"))["total"] == 3
     assert await alice.titles() == ["Call", "Pay rent"]
 
 
@@ -160,7 +170,7 @@ async def test_undo_lists_only_the_first_of_many_changes(server: Server, alice: 
         await call(client, "delete_tag", tag="x")
         undone = await call(client, "undo_last")
         assert (len(undone["changes"]), undone["total"]) == (20, 25)
-        assert (await call(client, "list_tags"))["tags"] == [{"name": "x", "count": 25, "open": 25}]
+        assert (await call(client, "list_tags"))["tags"] == [{"name": "x", "count": 25, "open": 25, "color": None}]
 
 
 async def test_tool_annotations_state_their_effect_on_data(server: Server, alice: Person) -> None:
@@ -281,7 +291,8 @@ async def test_mcp_without_a_token_is_401_with_resource_metadata(alice: Person) 
         answer = await post(alice, Authorization=token)
         assert_problem(answer, 401)
         where = "http://localhost/.well-known/oauth-protected-resource/mcp"
-        assert answer.headers["www-authenticate"] == f'Bearer {error}resource_metadata="{where}"'
+        challenge = f'Bearer {error}resource_metadata="{where}", scope="read write"'
+        assert answer.headers["www-authenticate"] == challenge
     for path in ("", "/mcp"):
         url = f"/.well-known/oauth-protected-resource{path}"
         metadata = (await alice.client.get(url, headers={"Host": "localhost"})).json()

@@ -110,6 +110,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "complete_task": {"task_id": 1}, "delete_task": {"task_id": 1}, "restore_task": {"task_id": 1},
     "quick_add": {"text": "x"}, "move_task": {"task_id": 1, "before": 2}, "skip_task": {"task_id": 1},
     "create_project": {"name": "x"}, "update_project": {"project_id": 1, "name": "x"},
+    "duplicate_task": {"task_id": 1}, "duplicate_project": {"project_id": 1},
     "delete_project": {"project_id": 1}, "rename_tag": {"tag": "x", "name": "y"}, "delete_tag": {"tag": "x"},
 }  # fmt: skip
 
@@ -128,6 +129,7 @@ async def test_null_empties_no_field_in_a_tool_and_clear_does(talk: Talking) -> 
     alice = talk(in_turn(Says("Hello.")))
     project = (await alice.person.post("/projects", {"name": "Home", "color": "#3366ff"})).json()["id"]
     filled = {"description": "d", "due_date": "2030-01-01", "project_id": project, "recurrence": "FREQ=DAILY"}
+    filled |= {"start_date": "2029-12-31", "deadline": "2030-02-01", "estimate_minutes": 30}
     task = await alice.person.add("a", **filled, tags=["t"], priority="high")
 
     async def run(tool: str, **arguments: Any) -> Any:
@@ -142,9 +144,7 @@ async def test_null_empties_no_field_in_a_tool_and_clear_does(talk: Talking) -> 
     assert (changed["title"], changed["tags"], changed["priority"]) == ("b", ["t"], "high")
     changed = await run("move_task", task_id=task["id"], parent_id="none", project_id=None)
     assert changed["project_id"] == project
-    emptied = await run(
-        "update_task", task_id=task["id"], clear=["recurrence", "description", "due_date", "project_id"]
-    )
+    emptied = await run("update_task", task_id=task["id"], clear=[*filled])
     assert {name: emptied[name] for name in filled} == dict.fromkeys(filled)
     await run("move_task", task_id=task["id"], project_id=project)
     assert (await run("move_task", task_id=task["id"], project_id="none"))["project_id"] is None
@@ -165,7 +165,15 @@ def test_every_field_that_null_empties_can_be_cleared_by_a_tool() -> None:
     """Of lists and of fields with a default the empty value can be sent."""
     schema = TaskUpdate.model_json_schema()["properties"]
     nullable = {name for name, node in schema.items() if {"type": "null"} in node.get("anyOf", ())}
-    others = {"tags", "reminders", "priority", "recurrence_from"}
+    others = {
+        "tags",
+        "reminders",
+        "priority",
+        "status",
+        "recurrence_from",
+        "favorite",
+        "remind_channels",
+    }  # no tool knows the channels
     assert set(get_args(ClearableField)) == nullable - others - TaskUpdate.TWINS.keys()
 
 

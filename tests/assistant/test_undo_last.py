@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.assistant.tools.undo import UNDONE_SHAPES
+from app.services.changes.entities import ENTITY_REGISTRY
 from tests.assistant.conftest import Talk, Talking
 from tests.assistant.scripted import Says, in_turn
 
@@ -128,3 +130,9 @@ async def test_a_conflict_after_the_writes_of_an_undo_rolls_them_back(alice: Tal
     assert (await alice.person.get(f"/tasks/{task['id']}")).json() == moved
     assert (await run(alice, "undo_last"))["changes"][0]["task_id"] == first["task_id"]
     assert await alice.person.titles() == ["task"]
+
+
+def test_every_entity_that_tools_write_is_described() -> None:
+    """The tools know neither views nor channels."""
+    undoable = {entity.name for entity in ENTITY_REGISTRY if entity.undoable}
+    assert UNDONE_SHAPES.keys() == undoable - {"view", "channel"}

@@ -1,5 +1,6 @@
 """Files with secrets or with the data of users, whatever was at their place."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -116,3 +117,16 @@ def test_a_signing_key_that_others_can_read_is_reported(tmp_path: Path, caplog: 
     (tmp_path / KEY_FILE_NAME).chmod(0o644)
     load_signing_key(settings)
     assert caplog.messages[-1] == "secret_readable_by_others"
+
+
+def test_a_file_system_without_hard_links_takes_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    file = tmp_path / "new"
+    write_private_text(file, "x")
+    assert (file.read_text(), mode_of(file), os.listdir(tmp_path)) == ("x", 0o600, ["new"])
+    with pytest.raises(FileExistsError):
+        write_private_text(file, "y")
+    assert (file.read_text(), os.listdir(tmp_path)) == ("x", ["new"])

@@ -465,6 +465,30 @@ async def test_issuer_and_audience_apply_to_the_key_set(jwks_url: str) -> None:
         await refused(verifier, make("HS256", iss="https://idp.example", aud="tasks"))
 
 
+async def test_a_token_of_another_issuer_for_mcp_is_limited_to_it(jwks_url: str) -> None:
+    """As an OAuth server of the front-end issues them for the resource that an agent names (RFC 8707, RFC 9068)."""
+    settings = Settings(jwks_url=jwks_url, jwt_issuer="https://idp.example", public_url="https://Todo.example:443")
+    mcp = "https://todo.example/mcp"
+    async with JwksCache(jwks_url) as cache:
+        verifier = TokenVerifier(settings, SECRET, cache, clock=lambda: NOW)
+
+        async def verify(alg: str, **claims: Any) -> Identity:
+            return await verifier.verify(make(alg, iss="https://idp.example", **claims))
+
+        for audience in (mcp, [mcp, "https://idp.example/oauth2/userinfo"]):
+            found = await verify("RS256", aud=audience, client_id="agent", scope="openid read")
+            assert (found.audience, found.client_id, found.scope) == (mcp, "agent", "read")
+        for scope in ("read write", "openid", DROP):
+            assert (await verify("RS256", aud=mcp, azp="agent", scope=scope)).scope == "write"
+        assert (await verify("RS256", aud=mcp)).client_id
+        whole = await verify("RS256", aud=[mcp, "https://idp.example"])
+        assert (whole.audience, whole.client_id) == ("", "")
+        for audience in (f"{mcp}/", "https://todo.example", "https://other.example/mcp", f"{mcp}x"):
+            await refused(verifier, make("RS256", iss="https://idp.example", aud=audience))
+        shared = await verifier.verify(make("HS256", aud=mcp))
+        assert shared.audience == mcp
+
+
 async def test_the_shared_secret_works_while_the_key_set_is_unreachable() -> None:
     settings = Settings(better_auth_url="http://127.0.0.1:1")
     async with JwksCache("http://127.0.0.1:1/") as cache:

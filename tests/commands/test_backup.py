@@ -65,8 +65,8 @@ async def content(options: ConnectOptions) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def filled(databases: Databases, migrated: str) -> ConnectOptions:
-    return await databases.create(migrated, FILL)
+async def filled(databases: Databases, undistributed: str) -> ConnectOptions:
+    return await databases.create(undistributed, FILL)
 
 
 @pytest.fixture
@@ -173,9 +173,11 @@ async def test_a_restore_has_the_same_schema_privileges_policies_and_rows(
 
 
 async def test_existing_data_is_replaced_only_with_replace(
-    databases: Databases, migrated: str, filled: ConnectOptions, saved: Path
+    databases: Databases, undistributed: str, filled: ConnectOptions, saved: Path
 ) -> None:
-    other = await databases.create(migrated, "insert into users (id) values ('somebody'); create table theirs (a int);")
+    other = await databases.create(
+        undistributed, "insert into users (id) values ('somebody'); create table theirs (a int);"
+    )
     before = await content(other)
     with pytest.raises(dumps.BackupError, match="--replace deletes what is there"):
         await dumps.restore_dump(other, variables(other), saved, replace=False)
@@ -186,18 +188,18 @@ async def test_existing_data_is_replaced_only_with_replace(
 
 
 async def test_a_schema_without_users_is_replaced_without_replace(
-    databases: Databases, migrated: str, saved: Path
+    databases: Databases, undistributed: str, saved: Path
 ) -> None:
-    started_once = await databases.create(migrated)
+    started_once = await databases.create(undistributed)
     await dumps.restore_dump(started_once, variables(started_once), saved, replace=False)
     assert await rows(started_once, "select count(*) from tasks") == [(1000,)]
 
 
 @pytest.mark.parametrize("fault", ["cut", "changed", "no dump", "another dump", "newer"])
 async def test_a_damaged_or_foreign_dump_changes_nothing(
-    databases: Databases, migrated: str, filled: ConnectOptions, saved: Path, fault: str, tmp_path: Path
+    databases: Databases, undistributed: str, filled: ConnectOptions, saved: Path, fault: str, tmp_path: Path
 ) -> None:
-    target = await databases.create(migrated, "insert into users (id) values ('somebody')")
+    target = await databases.create(undistributed, "insert into users (id) values ('somebody')")
     before = await content(target)
     good = saved.read_bytes()
     if fault == "cut":

@@ -15,6 +15,7 @@ from app.commands.doctor import run_checks
 from app.config import get_settings
 from app.db import migrations
 from app.db.connection_options import ConnectOptions
+from tests.citus import SUITE_DATABASE
 from tests.databases import Databases
 from tests.processes import run_todo
 from tests.support import SECRET
@@ -97,7 +98,7 @@ async def examined(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, **settings: 
 async def test_doctor_reports_a_missing_schema_until_migrate(
     tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    empty = await databases.create()
+    empty = await databases.create(name="to_examine")
     options = {"database_url": empty.dsn, "jwt_secret": SECRET}
     before = await examined(monkeypatch, tmp_path, **options)
     assert before["database"] == "ok answers"
@@ -107,16 +108,17 @@ async def test_doctor_reports_a_missing_schema_until_migrate(
     assert (done.returncode, done.stdout) == (0, f"schema is at {migrations.head_revision()}\n"), done.stderr
     after = run_todo("doctor", cwd=tmp_path, **options)
     assert after.returncode == 0, after.stdout
-    names = ("configuration", "accounts", "mail", "database", "migrations", "isolation", "backup")
+    names = ("configuration", "accounts", "mail", "push", "database", "migrations", "isolation", "backup")
     assert lines(after.stdout) == [f"ok {name}" for name in names]
 
-    await databases.execute("drop policy owner on tasks", "scratch_0")
+    await databases.execute("drop policy owner on tasks", "to_examine")
     leaky = await examined(monkeypatch, tmp_path, **options)
     assert leaky["isolation"] == "FAIL tasks: no policy covers every command"
 
 
 def lines(output: str) -> list[str]:
-    return [" ".join(line.split()[:2]) for line in output.splitlines()]
+    """Returns the outcome and the name of each finding: they are in columns."""
+    return [" ".join(line[:19].split()) for line in output.splitlines()]
 
 
 def test_doctor_fails_and_shows_no_secret(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_doctor_fails_and_shows_no_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("/absent?", 'FAIL database "absent" does not exist: create it, or correct DATABASE_URL'),
+        ("/absent", 'FAIL database "absent" does not exist: create it, or correct DATABASE_URL'),
         ("postgresql://u:hidden@127.0.0.1:1/d", "FAIL cannot connect to the database"),
         ("postgresql://u:hid/den@127.0.0.1:1/d", "FAIL DATABASE_URL cannot be read"),
     ],
@@ -138,7 +140,7 @@ async def test_doctor_reports_why_the_database_is_unreachable(
     tmp_path: Path, postgres: ConnectOptions, monkeypatch: pytest.MonkeyPatch, url: str, said: str
 ) -> None:
     if url.startswith("/"):
-        url = postgres.dsn.replace("/todo?", url)
+        url = postgres.dsn.replace(f"/{SUITE_DATABASE}", url)
     found = await examined(monkeypatch, tmp_path, database_url=url, jwt_secret=SECRET)
     assert found["database"].startswith(said)
     assert "hid" not in str(found)

@@ -13,12 +13,15 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.auth.vapid_keys import VAPID_FILE_NAME
 from app.commands.doctor import run_checks
 from app.config import get_settings
 from app.db.connection_options import ConnectOptions
 from app.db.notifications import SERVER_PROGRAM, WORKER_PROGRAM, ChangeNotifications
 from app.errors import AssistantNotInstalled
 from tests.auth.test_jwks import Issuer, elliptic, issuer, okp, rsa_of  # noqa: F401 - the fixture
+from tests.channels.conftest import VAPID_KEY
+from tests.citus import CITUS_URL
 from tests.databases import Databases
 from tests.receivers import served
 from tests.support import SECRET
@@ -51,7 +54,9 @@ async def examine(databases: Databases, migrated: str, tmp_path: Path, monkeypat
 
 async def test_what_is_not_set_is_not_examined(examine: Examine) -> None:
     found = await examine()
-    names = ["configuration", "accounts", "mail", "database", "migrations", "isolation", "backup"]
+    names = ["configuration", "accounts", "mail", "push", "database", "migrations", "isolation", "backup"]
+    if CITUS_URL:
+        names.insert(names.index("isolation"), "distribution")
     assert [name for name in found if name != "temporary"] == names
 
 
@@ -95,6 +100,19 @@ async def test_a_silent_mail_server_is_given_up(examine: Examine, monkeypatch: p
         server.close()
     assert found["mail"].startswith("FAIL by smtp://127.0.0.1: no answer in ")
     assert time.monotonic() - started < 20
+
+
+async def test_the_key_and_contact_of_web_push_are_checked(examine: Examine, tmp_path: Path) -> None:
+    right = await examine(vapid_private_key=VAPID_KEY, public_url="https://todo.example.com")
+    nobody = await examine(vapid_private_key=VAPID_KEY)
+    wrong = await examine(vapid_private_key="x")
+    assert right["push"] == "ok a key, and https://todo.example.com as contact for push services"
+    assert nobody["push"].startswith("ok no contact for push services, and Apple's refuses")
+    assert wrong["push"].startswith("FAIL VAPID_PRIVATE_KEY holds no private key: make one with")
+    assert (await examine())["push"].startswith("ok off: set VAPID_PRIVATE_KEY")
+    inside = await examine(database_url="", data_dir=tmp_path)
+    assert inside["push"] == f"ok its key will be made at the first start, in {tmp_path}"
+    assert not (tmp_path / VAPID_FILE_NAME).exists()
 
 
 async def test_the_keys_of_the_issuer_are_named(examine: Examine, issuer: Issuer) -> None:  # noqa: F811
@@ -196,7 +214,7 @@ async def test_a_worker_that_is_missing_is_a_finding(examine: Examine, databases
         assert (await examine())["worker"].startswith("FAIL none runs")
         async with ChangeNotifications(database, program=WORKER_PROGRAM):
             await asyncio.sleep(0.5)
-            assert (await examine())["worker"].startswith("ok todo worker: 0 webhooks are due")
+            assert (await examine())["worker"].startswith("ok todo worker: 0 webhooks and 0 channels are due")
     await databases.execute(
         "insert into users (id) values ('ann');"
         "insert into tasks (user_id, title, version, due_at, reminders, remind_at)"

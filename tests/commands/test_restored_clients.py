@@ -97,11 +97,11 @@ async def following(server: Server, subject: str) -> AsyncIterator[Follower]:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_two_clients_that_were_ahead_list_again(databases: Databases, migrated: str, tmp_path: Path) -> None:
+async def test_two_clients_that_were_ahead_list_again(databases: Databases, undistributed: str, tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node on this machine: examples/sync.mjs was not run")
-    options = await databases.create(migrated)
+    options = await databases.create(undistributed)
     subject = f"user-{uuid.uuid4().hex}"
     env = {"WEBHOOKS_ALLOW_PRIVATE": "true", "WORKER": "inside"}
     with receiving() as hook, running(options.dsn, **env) as server:

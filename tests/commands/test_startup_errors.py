@@ -1,10 +1,13 @@
 """The conditions on which the service refuses to start, and its messages. Row-level security must hold before any
 request."""
 
+import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
@@ -14,14 +17,22 @@ from app.config import Settings
 from app.db import migrations
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
+from app.db.distribution import DistributionError
+from app.lifespan import run_worker
 from app.main import create_app
 from app.services.operations.isolation_check import OTHER_OWNER, PROBE_OWNER, NotIsolated, verify_isolation
+from tests.citus import CITUS_URL
 from tests.databases import Databases
 from tests.processes import run_python, service
 from tests.support import SECRET
 
 pytestmark = pytest.mark.slow
 
+UNDISTRIBUTE = """
+    alter table token_use drop constraint token_use_user_id_fkey; select undistribute_table('token_use')"""
+PRETEND_HALF = """
+    create table pg_dist_partition (logicalrelid, partmethod) as select 'users'::regclass, 'h'::"char";
+    grant select on pg_dist_partition to todo_user"""
 OWN = "user_id = nullif(current_setting('app.user_id', true), '')"
 USER_TABLES = ("users", "tasks", "changes")
 
@@ -152,14 +163,28 @@ async def test_the_isolation_check_stores_nothing_and_takes_no_id(broken: Make) 
 
 
 async def test_a_schema_that_is_behind_is_refused_without_auto_migrate(
-    databases: Databases, broken: Make, caplog: pytest.LogCaptureFixture
+    databases: Databases, undistributed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     empty = await databases.create()
     assert "no schema yet: run 'todo migrate'" in await refused(caplog, empty, auto_migrate=False)
     assert await migrations.read_revision(empty) is None
-    first = await broken()
+    first = await databases.create(undistributed)
     await migrations.migrate_to(first, "base")
     assert "run 'todo migrate'" in await refused(caplog, first, auto_migrate=False)
+
+
+async def test_neither_the_service_nor_the_worker_starts_with_half_of_the_tables_distributed(
+    broken: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a migration that adds a table. Without CITUS_URL the database only pretends to have the extension."""
+    half = await broken(UNDISTRIBUTE if CITUS_URL else PRETEND_HALF)
+    monkeypatch.setattr("app.db.database.is_distributed", AsyncMock(return_value=True))
+    said = await refused(caplog, half)
+    assert re.search(r"not distributed: .*token_use.*'todo distribute'", said), said
+    stop = asyncio.Event()
+    stop.set()
+    with pytest.raises(DistributionError, match="token_use"):
+        await run_worker(Settings(_env_file=None, database_url=half.dsn, jwt_secret=SECRET), stop)
 
 
 @pytest.mark.parametrize("auto", [True, False])

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import Any
 
-import asyncpg
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import text
@@ -15,10 +14,10 @@ from app.db.connection_options import ConnectOptions
 from app.db.database import Database
 from app.models.tasks import TaskUpdate
 from app.services.tasks import completion, create_update, trash
+from tests.databases import counting_waits
 from tests.support import Person
 
 LATEST = text("select action from changes where user_id = :owner order by revision desc limit 1")
-WAITING = "select exists (select from pg_locks where not granted)"
 Set = Callable[[Person, int, bool], Coroutine[Any, Any, Any]]
 
 
@@ -30,15 +29,14 @@ def database(app: FastAPI) -> Database:
 
 @pytest.fixture
 async def wait_for_blocked_writer(postgres: ConnectOptions) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    connection = await asyncpg.connect(**postgres.arguments())
+    async with counting_waits(postgres) as count:
 
-    async def wait() -> None:
-        async with asyncio.timeout(5):
-            while not await connection.fetchval(WAITING):
-                pass  # each poll is a round trip
+        async def wait() -> None:
+            async with asyncio.timeout(5):
+                while not await count():
+                    pass  # each poll is a round trip
 
-    yield wait
-    await connection.close()
+        yield wait
 
 
 async def by_update(person: Person, task_id: int, completed: bool) -> Any:

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import httpx
@@ -21,6 +20,8 @@ from sqlalchemy import text
 from app.config import Settings
 from app.db.connection_options import ConnectOptions, connect_options
 from app.main import create_app
+from tests.databases import server_address
+from tests.faults.proxy import open_connection
 from tests.support import SECRET, Person
 
 
@@ -188,7 +189,6 @@ async def tls(postgres: ConnectOptions, tmp_path: Path) -> AsyncIterator[tuple[i
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     context.set_alpn_protocols(["postgresql"])
-    socket = parse_qs(urlsplit(postgres.dsn).query)["host"][0] + "/.s.PGSQL.5432"
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(8)  # SSLRequest
@@ -198,7 +198,7 @@ async def tls(postgres: ConnectOptions, tmp_path: Path) -> AsyncIterator[tuple[i
         except (ssl.SSLError, ConnectionError):  # the client rejects the certificate
             writer.close()
             return
-        from_server, to_server = await asyncio.open_unix_connection(socket)
+        from_server, to_server = await open_connection(server_address(postgres))
         await asyncio.gather(pipe(reader, to_server), pipe(from_server, writer))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -145,16 +145,24 @@ async def restored(options: ConnectOptions, file: Path) -> None:
 
 
 @pytest.fixture
-async def saved(filled: ConnectOptions, tmp_path: Path) -> Path:
+async def source(databases: Databases, undistributed: str) -> ConnectOptions:
+    """Creates a database that can be saved: one of a cluster cannot."""
+    options = await databases.create(undistributed, FILL)
+    await ensure_epoch(options)
+    return options
+
+
+@pytest.fixture
+async def saved(source: ConnectOptions, tmp_path: Path) -> Path:
     file = tmp_path / "saved.dump"
-    await dumps.write_dump(filled, connection_environment(filled.dsn), file)
+    await dumps.write_dump(source, connection_environment(source.dsn), file)
     return file
 
 
 async def test_a_restore_marks_the_database_until_a_new_epoch_has_begun(
-    databases: Databases, filled: ConnectOptions, saved: Path
+    databases: Databases, source: ConnectOptions, saved: Path
 ) -> None:
-    for target in (await databases.create(), filled):
+    for target in (await databases.create(), source):
         await restored(target, saved)  # and the process ends here
         assert await revision_of(target) == 10
         await ensure_epoch(target)
@@ -162,11 +170,11 @@ async def test_a_restore_marks_the_database_until_a_new_epoch_has_begun(
 
 
 async def test_a_dump_of_an_older_schema_begins_a_new_epoch(
-    databases: Databases, migrated: str, old: ConnectOptions, tmp_path: Path
+    databases: Databases, undistributed: str, old: ConnectOptions, tmp_path: Path
 ) -> None:
     file = tmp_path / "old.dump"
     await dumps.write_dump(old, connection_environment(old.dsn), file)
-    target = await databases.create(migrated)
+    target = await databases.create(undistributed)
     await restored(target, file)
     await migrations.upgrade(target)
     await ensure_epoch(target)
@@ -174,12 +182,12 @@ async def test_a_dump_of_an_older_schema_begins_a_new_epoch(
 
 
 async def test_numbers_of_a_replaced_database_are_not_used_again(
-    databases: Databases, migrated: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+    databases: Databases, undistributed: str, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the clock is wrong, and more ids were given out than any gap."""
     monkeypatch.setattr(epoch, "RAISE_REVISIONS", epoch.RAISE_REVISIONS.replace(epoch.CLOCK_REVISION, "0"))
     ahead = f"insert into users (id, revision) values ('ann', {2**52}); select setval('tasks_id_seq', 50000000)"
-    target = await databases.create(migrated, ahead)
+    target = await databases.create(undistributed, ahead)
     await restored(target, saved)
     await ensure_epoch(target)
     assert await revision_of(target) == 2**52 + EPOCH_GAP
@@ -251,13 +259,14 @@ async def test_only_the_worker_reads_the_installation(filled: ConnectOptions, ro
 async def bound(databases: Databases, filled: ConnectOptions) -> AsyncIterator[ConnectOptions]:
     """Connects with a login that owns everything, and to which the policies apply; it may not read the control file."""
     name, tables = name_of(filled), await rows(filled, "select tablename from pg_tables where schemaname = 'public'")
-    owned = "".join(f"alter table {table} owner to bound_login;" for (table,) in tables)
-    await databases.execute(
-        f"create role bound_login login; grant all on schema public to bound_login; {owned}"
-        "alter function initial_revision owner to bound_login;"
+    for statement in (
+        "create role bound_login login",
+        "grant all on schema public to bound_login",
+        *(f"alter table {table} owner to bound_login" for (table,) in tables),
+        "alter function initial_revision owner to bound_login",
         "grant todo_user, todo_auth, todo_worker, todo_eraser to bound_login with inherit false",
-        name,
-    )
+    ):
+        await databases.execute(statement, name)
     yield replace(filled, dsn=filled.dsn.replace("//postgres@", "//bound_login@"))
     await databases.drop()
     await databases.execute("drop role bound_login")

@@ -18,6 +18,7 @@ from app.main import create_app
 from tests.databases import Databases
 from tests.support import SECRET, Person, assert_problem
 
+pytestmark = pytest.mark.one_server("a trigger fails the commits, which distributed tables cannot have")
 # Raises at COMMIT, for tasks whose title is an SQLSTATE. "left" ends the connection there, without a response.
 LATE = """
 create function fail_late() returns trigger language plpgsql security definer as $$ begin

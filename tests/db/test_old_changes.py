@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from app.db.database import Database
 from app.live.hub import encode_events
 from app.services.assistant.conversations import begin_turn
-from app.services.changes.entities import ENTITY_REGISTRY, Entity
+from app.services.changes.entities import ENTITY_REGISTRY, FIELD_NAMES, Entity
 from app.services.changes.feed import list_changes
 from app.services.webhooks.deliveries import claim_job
-from tests.entity_samples import SAMPLES, make_sample
+from tests.entity_samples import SAMPLES, find_sample, make_sample
 from tests.support import Person
 
 
@@ -54,7 +54,11 @@ async def test_a_change_without_any_one_column_is_read(alice: Person, app: FastA
         answer = await alice.get(f"/changes?since={revision - 1}")
         assert answer.status_code == 200, (column.name, answer.text)
         data = next(each for each in answer.json()["changes"] if each["entity"] == entity.name)["data"]
-        assert {name for name in whole if data[name] != whole[name]} <= {column.name, "due_date"}, column.name
+        assert {name for name in whole if data[name] != whole[name]} <= {
+            column.name,
+            "due_date",
+            FIELD_NAMES.get(column.name),
+        }, column.name
         assert data.keys() == whole.keys()
         assert all(type(data[name]) is list for name in whole if type(whole[name]) is list)
         async with database.transaction(alice.subject, read_only=True) as session:
@@ -80,14 +84,18 @@ async def test_a_change_without_any_one_column_is_undone(alice: Person, sql: Any
         await sql.execute(change, *created, stored, column.name)
         undone = await alice.post(f"/changes/{row['version']}/undo")
         assert undone.status_code == 200, (column.name, undone.text)
-        assert (await alice.get(path)).status_code == 404, column.name
+        assert await find_sample(alice, entity.name, path) is None, column.name
         undone = await alice.post(f"/changes/{undone.json()['revision']}/undo")
         assert undone.status_code == 200, (column.name, undone.text)
-        found = (await alice.get(path)).json()
+        found = await find_sample(alice, entity.name, path)
+        assert found is not None
         assert {name for name in row if found[name] != row[name]} <= {"version", "updated_at"}, column.name
 
 
-@pytest.mark.parametrize("entity", [e for e in ENTITY_REGISTRY if e.undoable], ids=lambda entity: entity.name)
+MERGED = [entity for entity in ENTITY_REGISTRY if entity.undoable and entity.name not in {"channel", "tag"}]
+
+
+@pytest.mark.parametrize("entity", MERGED, ids=lambda entity: entity.name)
 async def test_a_change_without_any_one_column_is_a_base(alice: Person, sql: Any, entity: Entity) -> None:
     path, row = await make_sample(alice, entity.name)
     key = "user_id = $1 and revision = $2 and entity = $3"

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(BINARY is None, reason="pgbou
 SERVERS = 3  # connections to PostgreSQL for all connections of the service
 INI = """
 [databases]
-* = host={sockets} port=5432 user=postgres
+* = host={host} port={server_port} user=postgres
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -49,17 +49,20 @@ logfile = {folder}/log
 def pooler(postgres: ConnectOptions) -> Iterator[int]:
     """Starts a PgBouncer without named statements before the test's PostgreSQL, and yields its port."""
     assert BINARY is not None
-    sockets = parse_qs(urlsplit(postgres.dsn).query)["host"][0]
+    parts = urlsplit(postgres.dsn)
+    host = parts.hostname or parse_qs(parts.query)["host"][0]
     folder, port = Path(tempfile.mkdtemp(prefix="pgb-")), free_port()
     said = subprocess.run([BINARY, "--version"], capture_output=True, text=True).stdout
     found = re.search(r"PgBouncer (\d+)\.(\d+)", said)
     assert found, said
     # From 1.21 it can keep named statements for its clients; the service must also work with one that cannot.
     newer = "max_prepared_statements = 0" if (int(found[1]), int(found[2])) >= (1, 21) else ""
-    (folder / "ini").write_text(INI.format(sockets=sockets, port=port, folder=folder, servers=SERVERS, newer=newer))
+    (folder / "ini").write_text(
+        INI.format(host=host, server_port=parts.port or 5432, port=port, folder=folder, servers=SERVERS, newer=newer)
+    )
     options = {}
     if os.geteuid() == 0:  # PgBouncer refuses to run as root; the owner of the cluster can reach its socket
-        owner = Path(sockets).stat().st_uid
+        owner = Path(host).stat().st_uid if host.startswith("/") else pwd.getpwnam("nobody").pw_uid
         for path in (folder, folder / "ini"):
             os.chown(path, owner, -1)
         options = {"user": owner, "group": pwd.getpwuid(owner).pw_gid, "extra_groups": []}

@@ -27,7 +27,7 @@ from tests.databases import Databases
 from tests.statements import PLAN, USER_DATA, nodes
 from tests.support import SECRET, Person
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_server("compares plans with those in plans.txt")]
 
 SNAPSHOT = Path(__file__).with_name("plans.txt")
 # One user with 5,000 tasks among 1,000 with ten. Fewer rows than ANALYZE takes as its sample (30,000), so that its
@@ -36,11 +36,12 @@ SEED = """
 select setseed(0.42);
 insert into users (id, revision) select 'user ' || n, 10 from generate_series(1, 1000) n union all select 'many', 5000;
 insert into projects (user_id, name, version) select id, 'p' || n, 1 from users, generate_series(1, 3) n order by id, n;
-insert into tasks (user_id, title, completed, completed_at, priority, due_on, due_at, tags, version, created_at,
-                   updated_at, deleted_at, project_id, uid)
+insert into tasks (user_id, title, completed, completed_at, priority, due_on, due_at, deadline, favorite, tags, version,
+                   created_at, updated_at, deleted_at, project_id, uid)
 select id, 'Task ' || k % 700, k % 5 > 0, case when k % 5 > 0 then at end,
        (array['none', 'low', 'medium', 'high', 'urgent'])[1 + k % 5],
        case when k % 4 = 0 then date '2026-01-01' + k % 365 end, case when k % 4 = 1 then at end,
+       case when k % 50 = 0 then date '2026-01-01' + k % 365 end, k % 40 = 0,
        case when k % 3 > 0 then array['home', 'work'] else '{}' end, k, at, at, case when k % 20 = 0 then at end,
        (select min(p.id) from projects p where p.user_id = users.id) + k % 3, md5(k::text)::uuid::text
 from users, generate_series(1, revision::int) as k,
@@ -71,6 +72,10 @@ FILTERS = (
     "due_after=2026-06-01&sort=due_date",
     "due_before=2026-06-01&sort=due_date&order=desc",
     "overdue=true&sort=due_date",
+    "available=true",
+    "available=true&status=pending&sort=due_date",
+    "deadline_before=2026-06-01",
+    "favorite=true",
     "status=pending&sort=due_date",
     "project_id={project}",
     "project_id=none",
@@ -123,6 +128,7 @@ REQUESTS = (
 ONE_PROJECT = "the tasks of one project; tasks_by_project has them in their own order only"
 SORTS = {
     "GET /tasks?due_after=2026-06-01&due_before=2026-06-08T12:00:00Z": "what is due within a hundred days at most",
+    "GET /tasks?overdue=true&sort=due_date": "two pages, and those that only their deadline makes late",
     "GET /tasks?project_id={project}": ONE_PROJECT,
     "GET /tasks?project_id=none": ONE_PROJECT,
     "GET /tasks?parent_id={parent}": "the subtasks of one task",

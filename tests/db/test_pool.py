@@ -99,10 +99,10 @@ async def test_a_connection_over_the_idle_limit_is_replaced(
 
 async def test_a_connection_lost_before_a_deferred_commit_is_replaced(database: Database, admin: Any) -> None:
     first = await pid(database)
-    await admin.execute("select pg_terminate_backend($1, 5000)", first)
+    await admin.execute("select pg_terminate_backend($1::integer, 5000)", first)
     assert await pid(database) != first
     again = await pid(database)
-    await admin.execute("select pg_terminate_backend($1, 5000)", again)
+    await admin.execute("select pg_terminate_backend($1::integer, 5000)", again)
     await asyncio.sleep(3 * pool.COMMIT_DELAY)  # the deferred COMMIT finds it closed
     assert await pid(database) != again
 
@@ -115,5 +115,7 @@ async def test_closing_waits_for_running_transactions_and_ends_deferred_ones(dat
         await asyncio.sleep(0.05)
         assert not closing.done()
     await closing
-    others = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    others = """
+        select pid from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"""
     await until_empty(admin, others)

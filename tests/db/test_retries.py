@@ -5,11 +5,8 @@ import asyncio
 import asyncpg
 
 from app.db.connection_options import ConnectOptions
+from tests.databases import counting_waits
 from tests.support import Person
-
-WAITS = """
-    select exists (select from pg_stat_activity
-    where datname = current_database() and pg_backend_pid() = any(pg_blocking_pids(pid)))"""
 
 
 async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: ConnectOptions) -> None:
@@ -17,10 +14,10 @@ async def test_the_victim_of_a_deadlock_is_retried(alice: Person, postgres: Conn
     task = await alice.add("a")
     other = await asyncpg.connect(**postgres.arguments())
     try:
-        async with other.transaction():
+        async with counting_waits(postgres) as count, other.transaction():
             await other.execute("select 1 from tasks where user_id = $1 for update", alice.subject)
             request = asyncio.create_task(alice.patch(f"/tasks/{task['id']}", {"title": "b"}))
-            while not await other.fetchval(WAITS):  # noqa: ASYNC110 - of the database; it checks for a deadlock first
+            while not await count():  # noqa: ASYNC110 - of the database; it checks for a deadlock first
                 await asyncio.sleep(0.02)
             await other.execute("select 1 from users where id = $1 for update", alice.subject)
         answer = await request

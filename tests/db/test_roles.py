@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from app.db.connection_options import ConnectOptions
 
 AUTH_TABLES = ["accounts", "sessions", "refresh_tokens", "api_tokens", "password_resets", "login_attempts"]
-AUTH_TABLES += ["email_changes", "rate_limits"]
+AUTH_TABLES += ["email_changes", "oauth_clients", "oauth_codes", "oidc_links", "oidc_sign_ins", "rate_limits"]
+AUTH_TABLES += ["login_challenges", "passkey_challenges", "passkeys", "recovery_codes", "totp_secrets"]
 USER_TABLES = """
     select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind in ('r', 'p') and c.relname <> all($1)
@@ -73,7 +74,8 @@ async def test_the_eraser_role_reads_only_the_owner_of_rows(connection: Any) -> 
 
 
 async def test_the_eraser_role_can_delete_the_rows_of_one_user_from_every_table(connection: Any) -> None:
-    others = ["alembic_version", "installation", "login_attempts", "rate_limits"]
+    others = ["alembic_version", "installation", "login_attempts", "oauth_clients", "oidc_sign_ins", "rate_limits"]
+    others += ["passkey_challenges"]
     tables = [row[0] for row in await connection.fetch(USER_TABLES, others)]
     await connection.execute("set local role todo_eraser; set local app.user_id = 'anybody'")
     assert {"users", "tasks", "accounts"} <= set(tables)
@@ -88,6 +90,7 @@ async def test_the_eraser_role_can_delete_from_tables_created_later(connection: 
     assert not await connection.fetchval("select has_table_privilege('todo_auth', 'later', 'select')")
 
 
+@pytest.mark.one_server("roles log in on the servers of a cluster")
 @pytest.mark.parametrize("role", ["todo_user", "todo_auth", "todo_eraser", "todo_worker"])
 async def test_no_service_role_can_bypass_row_level_security(connection: Any, role: str) -> None:
     row = await connection.fetchrow(

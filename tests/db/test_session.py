@@ -157,7 +157,7 @@ async def test_terminated_connections_are_replaced(superuser: Database, postgres
     pids = await asyncio.gather(*(pid() for _ in range(4)))
     killer = await asyncpg.connect(**postgres.arguments())
     for victim in set(pids):
-        await killer.fetchval("select pg_terminate_backend($1)", victim)
+        await killer.fetchval("select pg_terminate_backend($1::integer)", victim)
     await killer.close()
     assert not set(await asyncio.gather(*(pid() for _ in range(4)))) & set(pids)
 

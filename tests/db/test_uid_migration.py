@@ -127,6 +127,9 @@ async def test_a_login_that_is_bound_by_the_policies_fills_the_rows(
     await databases.execute("grant all on schema public to uid_login", database)
     for (table,) in await rows(filled, "select tablename from pg_tables where schemaname = 'public'"):
         await databases.execute(f"alter table {table} owner to uid_login", database)
+    functions = "select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace"
+    for (function,) in await rows(filled, f"{functions} and probin is null"):
+        await databases.execute(f"alter function {function} owner to uid_login", database)
     scheme, _, rest = filled.dsn.partition("://")
     try:
         await migrations.upgrade(replace(filled, dsn=f"{scheme}://uid_login:x@{rest.rpartition('@')[2]}"))

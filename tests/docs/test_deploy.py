@@ -1,4 +1,4 @@
-"""compose.yaml, docs/citus.sql and the Dockerfile match the code."""
+"""compose.yaml and the Dockerfile match the code."""
 
 import re
 import shutil
@@ -11,14 +11,10 @@ import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from app.config import Settings
-from app.db.migrations import ALL_ROLES
-from app.models import METADATA
-from tests.databases import AUTH
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-CITUS = (ROOT / "docs/citus.sql").read_text()
 
 
 def test_the_compose_service_waits_for_the_database_and_drops_privileges() -> None:
@@ -83,23 +79,3 @@ def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
     done = subprocess.run([*command, "-q"], env=path | secrets, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert subprocess.run([*command, "-q"], env=path, capture_output=True, check=False).returncode != 0
-
-
-def test_citus_sql_distributes_every_table_once_after_those_it_refers_to() -> None:
-    copied = re.findall(r"^select create_reference_table\('(\w+)'\);", CITUS, re.MULTILINE)
-    spread = re.findall(r"^select create_distributed_table\('(\w+)', '(\w+)'", CITUS, re.MULTILINE)
-    assert set(copied) == AUTH
-    assert sorted([*copied, *(name for name, _ in spread)]) == sorted(METADATA.tables)
-    order = [*copied, *(name for name, _ in spread)]
-    dropped = set(re.findall(r"drop constraint (\w+)", CITUS))
-    for name, column in spread:
-        assert column == ("id" if name == "users" else "user_id")
-    for table in METADATA.sorted_tables:
-        for key in table.foreign_key_constraints:
-            target = key.referred_table.name
-            if table.name in AUTH and target not in AUTH:
-                assert key.name in dropped, "a reference table cannot refer to a distributed one"
-            else:
-                assert order.index(target) <= order.index(table.name), (table.name, target)
-    for role in ALL_ROLES:
-        assert f"alter role {role} login" in CITUS

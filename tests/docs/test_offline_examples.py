@@ -102,7 +102,7 @@ def npm(root: Path, *arguments: str) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def service(anyio_backend: str, postgres: ConnectOptions) -> Iterator[Server]:
+def service(postgres: ConnectOptions) -> Iterator[Server]:
     with running(postgres.dsn) as server:
         yield server
 

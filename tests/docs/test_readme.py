@@ -13,14 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
+from app.db.connection_options import ConnectOptions
+from tests.citus import CITUS_URL
 from tests.ports import free_port
-from tests.support import Person
+from tests.support import SECRET, Person
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-README, TASKS = ROOT / "README.md", ROOT / "docs" / "tasks.md"
+README, TASKS, REMINDERS = ROOT / "README.md", ROOT / "docs" / "tasks.md", ROOT / "docs" / "reminders.md"
 TODO = Path(sys.executable).with_name("todo")
+SETS_UP = ("TOKEN", "API=h", "call(", "id() ", "MILK=")  # how lines of the first block begin
 
 
 def blocks(heading: str, page: Path = README) -> list[str]:
@@ -30,11 +33,13 @@ def blocks(heading: str, page: Path = README) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """Runs ``todo serve`` in an empty directory; yields its URL and environment."""
+def served(tmp_path_factory: pytest.TempPathFactory, postgres: ConnectOptions) -> Iterator[tuple[str, dict[str, str]]]:
+    """Runs ``todo serve`` in an empty directory, with CITUS_URL on the cluster; yields its URL and environment."""
     port = free_port()
     folder = tmp_path_factory.mktemp("readme")
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "PORT": str(port)}
+    if CITUS_URL:
+        environment |= {"DATABASE_URL": postgres.dsn, "JWT_SECRET": SECRET}
     with (folder / "log").open("w") as log:
         process = subprocess.Popen([TODO, "serve"], cwd=folder, env=environment, stderr=log, stdout=log)
     url = f"http://127.0.0.1:{port}"
@@ -81,10 +86,11 @@ def test_finding_things_works(served: tuple[str, dict[str, str]]) -> None:
         cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    comment, found, tag, view, stats = [json.loads(line) for line in done.stdout.splitlines()]
+    comment, found, tag, colored, view, stats = [json.loads(line) for line in done.stdout.splitlines()]
     assert comment["body"] == "A window seat"
     assert [task["title"] for task in found] == ["Fly to Zürich"]
-    assert tag == {"name": "travel", "count": 1, "open": 1}
+    assert tag == {"name": "travel", "count": 1, "open": 1, "color": None}
+    assert colored == {**tag, "color": "#1d6b5a"}
     assert view["parameters"] == {"tag": ["travel"], "status": "pending"}
     assert stats["totals"]["open"] == 1
     assert len(stats["per_day"]) == 7
@@ -107,9 +113,11 @@ def test_a_week_of_tasks_works(served: tuple[str, dict[str, str]]) -> None:
     assert lists[0] == ["Bake a cake", "Party", "Invite friends"]
     assert lists[1] == ["Bins out"]
     (back,) = [answer for answer in answers if isinstance(answer, dict) and "changes" in answer]
-    assert {change["action"] for change in back["changes"]} == {"restored"}
+    actions = {(change["entity"], change["action"]) for change in back["changes"]}
+    assert actions == {("project", "restored"), ("project", "updated"), ("task", "restored")}  # what was inside is back
     assert sorted(lists[-1]) == ["Bake a cake", "Invite friends", "Party"]
-    assert all(task["completed"] for task in answers[-1])
+    assert all(task["completed"] for task in [answer for answer in answers if isinstance(answer, list)][-1])
+    assert (answers[-2]["due_date"], answers[-1]["name"]) == ("2032-03-29T17:00:00Z", "Next home")
 
 
 def test_in_and_out_works(served: tuple[str, dict[str, str]]) -> None:
@@ -125,11 +133,44 @@ def test_in_and_out_works(served: tuple[str, dict[str, str]]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"recurrence":"FREQ=MONTHLY;BYMONTHDAY=1"' in done.stdout
     assert '"remind_at":"2030-11-30T16:00:00Z"' in done.stdout
-    assert '"dry_run":true,"created":{"projects":0,"tasks":0' in done.stdout
-    assert '"format":"csv","dry_run":false,"created":{"projects":0,"tasks":1' in done.stdout
+    assert '"dry_run":true,"created":{"projects":0,"channels":0,"tags":0,"tasks":0' in done.stdout
+    assert '"format":"csv","dry_run":false,"created":{"projects":0,"channels":0,"tags":0,"tasks":1' in done.stdout
     assert "/calendar.ics?token=todo_feed_" in done.stdout
     assert '"format":"todo/1"' in done.stdout
     assert "urn:todo:problem" not in done.stdout
+
+
+def test_moving_in_works(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    setup = [line for line in blocks("Five minutes with curl")[0].splitlines() if line.startswith("TOKEN=")]
+    script = "\n".join(setup + blocks("Moving in")).replace("http://127.0.0.1:8000", url)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace(".venv/bin/todo", str(TODO))],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert (report["format"], report["created"]["tasks"], report["warnings"]) == ("todo.txt", 1, [])
+
+
+def test_reminders_work(served: tuple[str, dict[str, str]]) -> None:
+    url, environment = served
+    setup = [line for line in blocks("Five minutes with curl")[0].splitlines() if line[:5] in SETS_UP]
+    script = "\n".join([*setup, *blocks("Reminders"), *blocks("Channels", REMINDERS)])
+    script = script.replace("http://127.0.0.1:8000", url).replace(".venv/bin/todo", str(TODO))
+    script = script.replace("todo token alice", "todo token dora").replace("/api/alice/", "/api/me/")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=environment["FOLDER"], env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "urn:todo" not in done.stdout, done.stdout
+    first, mail, snoozed, kinds, phone, second = [json.loads(line) for line in done.stdout.splitlines() if line]
+    assert (first["kind"], first["topic"], mail["name"]) == ("ntfy", "choose-a-long-name", "Mail"), first
+    assert len(snoozed["reminders"]) == 1
+    assert snoozed["remind_at"] == snoozed["reminders"][0]
+    assert {kind["kind"]: kind["available"] for kind in kinds}["ntfy"] is True
+    assert (phone["name"], second["digest_days"]) == ("Phone", ["mon", "fri"])
 
 
 def test_demo_data_can_be_loaded_and_used(served: tuple[str, dict[str, str]]) -> None:
@@ -165,7 +206,7 @@ def test_the_readme_and_ci_have_the_same_commands() -> None:
 
 def test_readme_is_short_and_quotes_the_benchmark_page_exactly() -> None:
     text = README.read_text()
-    assert text.count("\n") <= 160
+    assert text.count("\n") <= 181
     quoted = re.findall(r"^\| (?:list 20|create|mixed) \|.+$", text, re.MULTILINE)
     assert len(quoted) == 3
     assert set(quoted) <= set((ROOT / "docs" / "performance.md").read_text().splitlines())

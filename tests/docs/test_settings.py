@@ -13,6 +13,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from app.config import Settings
+from app.config.backup import BackupSettings
+from app.config.oauth import OAuthSettings
+from app.config.oidc import OidcSettings
 from app.observability.startup_errors import describe_invalid_settings
 from tests.support import SECRET
 
@@ -30,13 +33,15 @@ def default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True)
     if value is None or value == []:
         return ""
+    if isinstance(value, list):
+        return ",".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def groups() -> dict[str, list[str]]:
     """Returns the settings by group; the comments between them in the source are the headings."""
     found: dict[str, list[str]] = {}
-    for line in inspect.getsource(Settings).splitlines():
+    for line in "".join(map(inspect.getsource, (Settings, OAuthSettings, OidcSettings, BackupSettings))).splitlines():
         if heading := re.fullmatch(r"    # (.+)", line):
             names = found.setdefault(heading[1], [])
         elif (name := re.match(r"    (\w+): ", line)) and name[1] in Settings.model_fields:
@@ -63,6 +68,12 @@ def readers() -> dict[str, list[str]]:
     return found
 
 
+def defining_file(name: str) -> str:
+    """Returns the file of app/ with the definition of a setting, where properties may read it."""
+    owner = next(each for each in Settings.__mro__ if name in inspect.get_annotations(each))
+    return Path(inspect.getfile(owner)).relative_to(ROOT / "app").as_posix()
+
+
 def settings_table() -> str:
     text, files = "", readers()
     for heading, names in groups().items():
@@ -70,13 +81,13 @@ def settings_table() -> str:
         for name in names:
             field = Settings.model_fields[name]
             value = f"`{default(field)}`" if default(field) else ""
-            read_by = ", ".join(f"`{file}`" for file in files[name] or ["config/__init__.py"])
+            read_by = ", ".join(f"`{file}`" for file in files[name] or [defining_file(name)])
             text += f"| `{name.upper()}` | {value} | {field.description} | {read_by} |\n"
     return text + "\n"
 
 
 def test_every_setting_has_a_group_and_a_description() -> None:
-    assert [name for names in groups().values() for name in names] == list(Settings.model_fields)
+    assert sorted(name for names in groups().values() for name in names) == sorted(Settings.model_fields)
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 

@@ -18,6 +18,7 @@ from app.domain.recurrence import (
     Step,
     advance,
     anchored,
+    move_start,
     occurrence_of,
     occurrences,
     parse_rule,
@@ -262,6 +263,25 @@ def test_the_local_time_is_kept_across_clock_changes(
     found = list(occurrences(parse_rule(rule), due_of(start, zone), zone, 4))
     assert [f"{due:%dT%H:%M}" for due in found][:3] == expected
     assert all(isinstance(due, datetime) and due.tzinfo is UTC for due in found)
+
+
+@pytest.mark.parametrize(
+    ("start", "due", "next_due", "expected"),
+    [
+        ("2026-03-25", "2026-03-28", "2026-04-04", "2026-04-01"),
+        ("2026-03-25T07:30", "2026-03-28", "2026-04-04", "2026-04-01T07:30"),
+        ("2026-03-27T22:00", "2026-03-28T09:00", "2026-04-04T09:00", "2026-04-03T22:00"),
+        ("2026-03-28", "2026-03-28T00:30", "2026-03-29T00:30", "2026-03-29"),
+        ("2026-03-28T02:30", "2026-03-28T09:00", "2026-03-29T09:00", "2026-03-29T03:30"),  # 02:30 is skipped
+        ("2026-10-24T02:30", "2026-10-24T09:00", "2026-10-25T09:00", "2026-10-25T02:30"),
+        ("2026-03-30", "2026-03-28", "2026-04-04", "2026-04-06"),
+        ("2199-12-31", "2026-03-28", "2026-04-04", "2199-12-31"),
+        ("1900-01-01", "2026-03-28", "2026-03-20", "1900-01-01"),
+    ],
+)
+def test_a_start_keeps_its_days_before_the_due_date(start: str, due: str, next_due: str, expected: str) -> None:
+    moved = move_start(due_of(start, BERLIN), due_of(due, BERLIN), due_of(next_due, BERLIN), BERLIN)
+    assert moved == due_of(expected, BERLIN)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,16 @@ from typing import Self
 CHUNK = 65536
 
 
+async def open_connection(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connects to the path of a unix socket, or to a host and port."""
+    if target.startswith("/"):
+        return await asyncio.open_unix_connection(target)
+    host, _, port = target.rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
 class Proxy:
-    """Listens on a free port of the loopback and passes bytes on to PostgreSQL's unix socket."""
+    """Listens on a free port of the loopback and passes bytes on to PostgreSQL."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -76,7 +84,7 @@ class Proxy:
                 return
             if self._refusing:
                 raise ConnectionRefusedError
-            above_reader, above = await asyncio.open_unix_connection(self._target)
+            above_reader, above = await open_connection(self._target)
         except (OSError, asyncio.CancelledError):
             writer.transport.abort()
             self._writers.discard(writer)

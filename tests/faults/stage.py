@@ -135,8 +135,8 @@ def dsn(pgdata: Path, database: str = "todo") -> str:
     return f"postgresql://postgres@/{database}?host={pgdata}&port=5432&sslmode=disable"
 
 
-def service_dsn(proxy: Proxy) -> str:
-    return f"postgresql://postgres@127.0.0.1:{proxy.port}/todo?sslmode=disable"
+def service_dsn(proxy: Proxy, database: str = "todo") -> str:
+    return f"postgresql://postgres@127.0.0.1:{proxy.port}/{database}?sslmode=disable"
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ concurrent GET /health within 250 ms.
 import sys
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -18,16 +18,21 @@ import pytest
 from app.assistant.tools import TOOLS_BY_NAME
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
+from app.http.oauth.consent import CONSENT_COOKIE
 from app.main import create_app
-from tests.faults import careless_app, worst_imports
+from tests.faults import careless_app, worst_forms, worst_imports
 from tests.faults.probing import Answer, Finding, Prober, Survey, judge
 from tests.faults.worst_requests import Case, Operation, Writer, mcp_cases, operations, other_cases, sample, tool_cases
+from tests.oauth.flow import field
+from tests.oidc.provider import CLIENT_ID, providing
 from tests.servers import running
 from tests.support import SECRET, make_token
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("anyio_backend")]
 
 METRICS = "a-token-for-metrics"
+# The longest notes of control characters take 98 KB of an answer.
+SHORT_NOTES = {"DESCRIPTION_MAX": "1000"}
 UNLIMITED = {
     "RATE_LIMIT_PER_MINUTE": "0",
     "RATE_LIMIT_ANONYMOUS_PER_MINUTE": "0",
@@ -42,7 +47,14 @@ GROWTH = 100 * 1_048_576  # bytes that the process may have grown by at the end
 AT_LEAST = 14_000  # values of the operations and tools
 PASSWORD = "correct horse battery"
 # Bodies without a schema, each with the function that generates its cases.
-OWN = {"POST /mcp": mcp_cases, "POST /api/{user_id}/import": worst_imports.cases}
+OWN: dict[str, Callable[..., Iterator[Case]]] = {
+    "POST /mcp": mcp_cases,
+    "POST /api/{user_id}/import": worst_imports.cases,
+    "POST /oauth/authorize": worst_forms.consent_cases,
+    "POST /oauth/register": worst_forms.registration_cases,
+    "POST /oauth/revoke": worst_forms.revocation_cases,
+    "POST /oauth/token": worst_forms.token_cases,
+}
 # Files that do not depend on the request, except missing ones.
 FILES = {"GET /openapi.json", "GET /docs/{name}", "GET /docs", "GET /app", "GET /app/{version}/{name}"}
 
@@ -75,8 +87,19 @@ class LoggedInUser:
     def begin(self, operation: str) -> dict[str, str]:
         """Creates a user, or an account where a login is needed, and returns the ids of its rows."""
         self.survey.sign_in = None
-        ids = dict.fromkeys(("conversation_id", "session_id", "token_id", "revision", "resource"), "1")
-        ids |= {"user_id": "me", "name": "home", "version": "1"}
+        names = (
+            "conversation_id",
+            "session_id",
+            "app_id",
+            "link_id",
+            "passkey_id",
+            "token_id",
+            "revision",
+            "resource",
+            "about",
+        )
+        ids = dict.fromkeys(names, "1")
+        ids |= {"user_id": "me", "name": "home", "version": "1", "provider": "default"}
         if "/api/auth/" in operation:
             self.survey.sign_in = self.log_in
             self.log_in()
@@ -95,6 +118,7 @@ class LoggedInUser:
             "project_id": self._post("/api/me/projects", {"name": "x"})["id"],
             "comment_id": self._post(f"/api/me/tasks/{task}/comments", {"body": "x"})["id"],
             "view_id": self._post("/api/me/views", {"name": "x", "parameters": {}})["id"],
+            "channel_id": self._post("/api/me/channels", {"kind": "ntfy", "topic": "x"})["id"],
             "webhook_id": self._post("/api/me/webhooks", {"url": "https://example.com/"})["id"],
             "feed_id": feed["id"],
             "token": feed["token"],
@@ -120,7 +144,10 @@ class LoggedInUser:
 @pytest.fixture(scope="module")
 def logged_in_user(postgres: ConnectOptions, migrated: str) -> Iterator[LoggedInUser]:
     with (
-        running(postgres.dsn, **UNLIMITED) as server,
+        providing() as provider,
+        running(
+            postgres.dsn, OIDC_ISSUER=provider.issuer, OIDC_CLIENT_ID=CLIENT_ID, **SHORT_NOTES, **UNLIMITED
+        ) as server,
         Prober(server.port) as prober,
         httpx.Client(base_url=server.url, trust_env=False, timeout=20) as http,
     ):
@@ -189,6 +216,26 @@ def test_the_process_does_not_grow_beyond_the_limit(
 def test_no_import_file_stops_the_service(logged_in_user: LoggedInUser) -> None:
     logged_in_user.begin("POST /api/{user_id}/import")
     assert_held(logged_in_user.survey.run("POST", worst_imports.cases(), worst_imports.judge_report))
+
+
+@pytest.mark.parametrize("operation", ["POST /oauth/register", "POST /oauth/revoke", "POST /oauth/token"])
+def test_no_body_of_an_app_stops_the_service(logged_in_user: LoggedInUser, operation: str) -> None:
+    logged_in_user.begin(operation)
+    assert_held(logged_in_user.survey.run("POST", OWN[operation]()))
+
+
+def test_no_form_of_the_consent_stops_the_service(logged_in_user: LoggedInUser) -> None:
+    logged_in_user.begin("POST /oauth/authorize")
+    http = logged_in_user.http
+    registered = http.post("/oauth/register", json={"redirect_uris": [worst_forms.REDIRECT]}).json()["client_id"]
+    url = f"/oauth/authorize?{worst_forms.authorization_query(registered).decode()}"
+    page = http.get(url)
+    token = field(page.text, "forgery_token")
+    assert http.post(url, data=worst_forms.LOGIN | {"forgery_token": token}).status_code == 401  # and so it is read
+    cookie = f"{CONSENT_COOKIE}={page.cookies[CONSENT_COOKIE]}".encode()
+    cases = list(worst_forms.consent_cases(registered, ((b"Cookie", cookie),), token))
+    assert_held(logged_in_user.survey.run("POST", cases))
+    assert_held(logged_in_user.survey.run("GET", [case for case in cases if case.place.startswith("query")]))
 
 
 def test_bodies_without_a_schema_are_listed() -> None:

@@ -9,6 +9,7 @@ from app.services.transfer.formats.csv import CSV_COLUMNS
 from app.services.transfer.row_validation import LISTED_ERRORS, ROW_SHAPES
 from tests.faults import worst_values as worst
 from tests.faults.probing import Answer, judge
+from tests.faults.worst_products import product_files
 from tests.faults.worst_requests import JSON_TYPE, Case, Field, fields
 from tests.faults.worst_values import LETTERS, MARKS, Run, Value
 
@@ -45,6 +46,8 @@ def cases() -> Iterator[Case]:
         yield _case(CSV, kind, content)
     for kind, content in _calendars():
         yield _case(ICS, kind, content)
+    for kind, content in product_files():
+        yield _case(b"application/octet-stream", kind, content)
     for body in worst.bodies():
         typed = [JSON_TYPE] * all(name != b"Content-Type" for name, _ in body.headers)
         yield Case("document", body.name, False, True, PATH, (*typed, *body.headers), (body.content,), PATIENCE)

@@ -114,7 +114,7 @@ UNACCEPTABLE = {
     "description with NUL": f'{{"title": "x", "description": "{NUL}"}}',
     "description with a surrogate": f'{{"title": "x", "description": "{LONE}"}}',
     "description a number": '{"title": "x", "description": 1}',
-    "description too long": json.dumps({"title": "x", "description": "d" * 1001}),
+    "description too long": json.dumps({"title": "x", "description": "d" * 16_385}),
     "completed a word": '{"title": "x", "completed": "true"}',
     "completed yes": '{"title": "x", "completed": "yes"}',
     "completed 1": '{"title": "x", "completed": 1}',

@@ -40,7 +40,7 @@ async def test_a_list_is_unchanged_under_a_tag_that_a_proxy_changed(alice: Perso
         for form in CHANGED_TAGS:
             assert (await alice.get(path, headers={"If-None-Match": form.format(tag)})).status_code == 304, (path, form)
     for path in ("/openapi.json", "/app"):
-        tag = (await alice.client.get(path)).headers["etag"].strip('"')
+        tag = (await alice.client.get(path)).headers["etag"].removeprefix("W/").strip('"')
         for form in CHANGED_TAGS:
             answer = await alice.client.get(path, headers={"If-None-Match": form.format(tag)})
             assert answer.status_code == 304, (path, form)

@@ -36,7 +36,7 @@ INTERNALS = re.compile(
     r"|validation|instance of|dictionary|\bdict\b|\bstr\b|\bint\b|\bNone\b|\bTrue\b|sentinel|MISSING|[a-z][A-Z][a-z]+\("
 )
 CLASS_NAMES = re.compile(r"\b(?:[A-Z][a-z]+){2,}\b")
-PROPER_NAMES = {"YouTube"}
+PROPER_NAMES = {"TickTick", "YouTube"}
 
 
 class Wrong(NamedTuple):

@@ -151,6 +151,7 @@ async def test_an_idempotency_key_expires_after_a_day(alice: Person, app: FastAP
         assert (await session.exec(text("select key from idempotency_keys"))).all() == [sent["Idempotency-Key"]]
 
 
+@pytest.mark.one_server("counts the round trips of the form for one server")
 async def test_an_idempotency_key_costs_two_round_trips(alice: Person, app: FastAPI) -> None:
     counts = []
     transaction = app.state.database.transaction

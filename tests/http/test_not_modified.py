@@ -10,8 +10,10 @@ from tests.support import Person
 SAMPLES: dict[str, Any] = {
     "status": "pending", "search": "near", "priority": "medium", "tag": "t", "project_id": "none", "parent_id": "none",
     "series_id": "none", "project_uid": "x", "parent_uid": "x", "series_uid": "x",
-    "due_before": "2090-07-02", "due_after": "2090-07-02", "overdue": "false", "sort": "due_date",
-    "order": "asc", "limit": "50", "offset": "0", "count": "true", "kind": "event", "archived": "true",
+    "due_before": "2090-07-02", "due_after": "2090-07-02", "overdue": "false", "available": "true",
+    "deadline_before": "2090-07-02", "deadline_after": "2090-07-02", "favorite": "false", "filter": "due<2090-07-02",
+    "sort": "due_date", "order": "asc", "limit": "50", "offset": "0", "count": "true", "kind": "event",
+    "archived": "true",
 }  # fmt: skip
 BEYOND_SAMPLES = {"cursor", "token"}  # made by the service
 OTHER_DATES = ("2090-07-01T20:00:00", "2090-07-01T20:00:00Z")
@@ -40,6 +42,8 @@ def queries(names: list[str]) -> list[str]:
         values = [SAMPLES[name]] if name in SAMPLES else []
         if name.startswith("due_"):
             values += OTHER_DATES
+        if name == "filter":
+            values += [f"due<{date}" for date in OTHER_DATES]
         found += [f"{name}={value}" for value in values]
     return found
 

@@ -68,7 +68,7 @@ def test_error_responses_follow_from_parameters_body_and_security(operations: li
         # Logins are refused like tokens, and users of other issuers have no account: those routes have descriptions of
         # their own.
         own_words = path.startswith("/api/auth/")
-        named_in_body = path.endswith("/chat")
+        named_in_body = path.endswith(("/chat", "/batch"))
         assert own_words or ({"401", "403"} <= statuses) == bool(body.get("security")), path
         assert "{user_id}" not in path or body["security"], path
         assert own_words or named_in_body or ("404" in statuses) == ("{" in path.replace("{user_id}", "")), path
@@ -223,7 +223,8 @@ def test_every_operation_says_whether_it_needs_a_token(document: Json, operation
     assert public == {
         "/.well-known/jwks.json", "/health", "/ready",
         *(f"/api/auth/{name}" for name in (
-            "register", "login", "refresh", "password/forgot", "password/reset", "email/confirm",
+            "register", "login", "login/factor", "login/factor/options", "login/passkey", "login/passkey/options",
+            "oidc", "refresh", "password/forgot", "password/reset", "email/confirm",
         )),
     }  # fmt: skip
     assert document["paths"]["/api/auth/logout"]["post"]["security"] == [{"bearerAuth": []}, {}]
@@ -327,6 +328,7 @@ async def test_every_kind_of_change_is_in_the_document(document: Json, alice: Pe
     await alice.patch(f"/tasks/{other['id']}/complete")
     await alice.patch(f"/tasks/{other['id']}/complete")
     await alice.patch(path, {"title": "y"})
+    await alice.patch(f"/tasks/{other['id']}", {"status": "cancelled"})
     await alice.patch(f"/projects/{project}", {"name": "y"})
     comment = (await alice.post(f"{path}/comments", {"body": "x"})).json()["id"]
     await alice.patch(f"{path}/comments/{comment}", {"body": "y"})
@@ -334,6 +336,12 @@ async def test_every_kind_of_change_is_in_the_document(document: Json, alice: Pe
     view = (await alice.post("/views", {"name": "v", "parameters": {}})).json()["id"]
     await alice.patch(f"/views/{view}", {"name": "w"})
     await alice.delete(f"/views/{view}")
+    channel = (await alice.post("/channels", {"kind": "mail"})).json()["id"]
+    await alice.patch(f"/channels/{channel}", {"name": "w"})
+    await alice.delete(f"/channels/{channel}")
+    await alice.patch(path, {"tags": ["t"]})
+    for color in ("#112233", "#445566", None):
+        assert (await alice.patch("/tags/t", {"color": color})).status_code == 200
     await alice.delete(path)
     await alice.post(f"{path}/restore")
     deleted = await alice.delete(f"/projects/{project}")
@@ -347,4 +355,5 @@ async def test_every_kind_of_change_is_in_the_document(document: Json, alice: Pe
     seen = {f"{change['entity']}.{change['action']}" for change in page["changes"]}
     assert seen <= set(EVENT_NAMES)
     by_hand = {name for name in EVENT_NAMES if name.split(".")[0] not in {"conversation", "message"}}
-    assert by_hand - seen <= {"task.reminded", "comment.restored", "view.restored", "view.purged", "comment.purged"}
+    others = {f"{name}.{action}" for name in ("comment", "view", "channel", "tag") for action in ("restored", "purged")}
+    assert by_hand - seen <= {"task.reminded", *others}

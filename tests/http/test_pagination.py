@@ -72,6 +72,7 @@ async def plan(connection: Any, shape: QueryText, values: dict[str, Any]) -> str
     return "\n".join(row[0] for row in rows)
 
 
+@pytest.mark.one_server("reads the plan of one server")
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str) -> None:
     await connection.execute(f"set plan_cache_mode = {mode}")
@@ -100,6 +101,7 @@ async def test_a_page_at_any_depth_is_an_index_range(connection: Any, mode: str)
         ({"project_id": "one", "parent_id": "none"}, "tasks_by_project"), ({"parent_id": "one"}, "tasks_by_parent"),
     ],
 )  # fmt: skip
+@pytest.mark.one_server("reads the plan of one server")
 async def test_a_project_sorted_by_position_is_an_index_range(
     connection: Any, mode: str, descending: bool, behind: bool, which: dict[str, Any], index: str
 ) -> None:
@@ -111,6 +113,7 @@ async def test_a_project_sorted_by_position_is_an_index_range(
     assert index in text, text
 
 
+@pytest.mark.one_server("reads the plan of one server")
 @pytest.mark.parametrize("sort", [sort for sort in SORT_KEYS if sort not in ("deleted_at", "position", "relevance")])
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_a_project_in_another_order_is_read_by_project_or_in_index_order(

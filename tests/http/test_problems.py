@@ -454,7 +454,7 @@ async def test_each_path_works_with_and_without_a_trailing_slash(
 
 
 @pytest.fixture(scope="module")
-def url(anyio_backend: str, postgres: ConnectOptions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(postgres: ConnectOptions, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("problems")
     with service(folder, database_url=postgres.dsn, jwt_secret=SECRET, access_log=False) as running:
         yield f"http://127.0.0.1:{running.ready().port}"

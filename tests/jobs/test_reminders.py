@@ -14,17 +14,13 @@ from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.db.database import NO_OWNER, WORKER_ROLE
 from app.jobs.reminders import ReminderJob
-from app.jobs.webhooks import RetrySchedule
-from app.jobs.worker import Pace, Worker
 from app.main import create_app
 from app.models.task_reminders import REMINDERS_MAX
-from app.net.outbound_policy import EVERY_NETWORK, OutboundPolicy
 from app.services.tasks.reminders import find_upcoming, fire_reminders
 from tests.receivers import receiving
 from tests.servers import events, running
 from tests.support import Person, assert_problem
-
-FAST = Pace(poll=0.1, prune=60, remind=0.2, retry=RetrySchedule(first=0.05, longest=0.2, window=0.6))
+from tests.workers import make_worker
 
 
 def iso(moment: datetime) -> str:
@@ -349,12 +345,13 @@ async def test_a_reminder_failure_of_one_user_does_not_affect_others(
     worker = ReminderJob(app.state.database)
     await worker.fire_due(0)
     assert len(await reminded(bob)) == 1
-    assert alice.subject in worker._set_aside
+    assert alice.subject in worker._set_aside.owners()
     async with app.state.database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
-        found = await find_upcoming(session, NO_OWNER, without=list(worker._set_aside))
+        found = await find_upcoming(session, NO_OWNER, without=worker._set_aside.owners())
     assert alice.subject not in {each.owner for each in found}
 
 
+@pytest.mark.one_server("reads the plan of one server")
 async def test_the_query_for_due_reminders_reads_an_index_in_order(sql: Any) -> None:
     await sql.execute("set enable_seqscan = off; set enable_bitmapscan = off; set enable_sort = off")
     plan = "\n".join(
@@ -386,7 +383,7 @@ async def test_webhooks_and_streams_send_reminders_in_time(service: FastAPI, pos
             hook = {"url": receiver.url, "events": ["task.reminded"]}
             assert (await anna.post("/webhooks", hook)).status_code == 201
             async with (
-                Worker(service.state.database, policy=OutboundPolicy(EVERY_NETWORK), kept_days=90, pace=FAST) as worker,
+                make_worker(service) as worker,
                 events(watcher) as stream,
             ):
                 hint = service.state.database.on_commit

@@ -18,18 +18,17 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
-from app.jobs.webhooks import CALLS_PER_OWNER, RetrySchedule
-from app.jobs.worker import Pace, Worker
+from app.jobs.dispatcher import CALLS_PER_OWNER, RetrySchedule
+from app.jobs.worker import Pace
 from app.main import create_app
 from app.net.outbound import CALL_TIMEOUT, OutboundClient
-from app.net.outbound_policy import EVERY_NETWORK, OutboundPolicy
+from app.net.outbound_policy import OutboundPolicy
 from app.services.retention import pruning
 from app.services.webhooks.deliveries import LEASE_SECONDS
 from tests.receivers import receiving
 from tests.servers import running, working
 from tests.support import Person, assert_problem
-
-FAST = Pace(poll=0.1, prune=0.1, retry=RetrySchedule(first=0.05, longest=0.2, window=0.6))
+from tests.workers import make_worker
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +43,6 @@ async def service(settings: Settings) -> AsyncIterator[FastAPI]:
 async def anna(service: FastAPI) -> AsyncIterator[Person]:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://test") as client:
         yield Person(client, f"user-{uuid.uuid4().hex}")
-
-
-def worker(app: FastAPI) -> Worker:
-    return Worker(app.state.database, policy=OutboundPolicy(EVERY_NETWORK), kept_days=90, pace=FAST)
 
 
 async def subscribe(person: Person, url: str, *events: str) -> dict[str, Any]:
@@ -80,7 +75,7 @@ async def test_webhooks_are_signed_in_order_with_the_revision_in_their_id(anna: 
         task = await anna.add("a")
         await anna.patch(f"/tasks/{task['id']}/complete")
         await anna.delete(f"/tasks/{task['id']}")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(receiver.calls) == 3)
         assert receiver.ids == [f"{hook['id']}-{revision}-task-{task['id']}" for revision in (2, 3, 4)]
         page = (await anna.get("/changes?since=1")).json()["changes"]
@@ -102,7 +97,7 @@ async def test_a_webhook_receives_only_its_events(anna: Person, service: FastAPI
         await subscribe(anna, none.url, "project.created")
         task = await anna.add("a")
         await anna.patch(f"/tasks/{task['id']}/complete")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: some.calls)
             await anna.patch(f"/tasks/{task['id']}", {"title": "b"})
             await asyncio.sleep(0.3)
@@ -115,7 +110,7 @@ async def test_a_failed_delivery_is_retried_with_its_id_before_later_events(anna
         hook = await subscribe(anna, receiver.url)
         await anna.add("a")
         await anna.add("b")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(receiver.calls) == 4)
         assert receiver.ids[0] == receiver.ids[1] == receiver.ids[2] != receiver.ids[3]
         told = (await anna.get(f"/webhooks/{hook['id']}/deliveries")).json()
@@ -129,7 +124,7 @@ async def test_a_failing_webhook_is_disabled_with_a_reason_and_can_be_enabled(an
         hook = await subscribe(anna, receiver.url)
         path = f"/webhooks/{hook['id']}"
         await anna.add("a")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(receiver.calls) >= 3)
             for _ in range(100):
                 if not (found := (await anna.get(path)).json())["active"]:
@@ -149,7 +144,7 @@ async def test_an_endpoint_that_returns_410_is_not_called_again(anna: Person, se
     with receiving(lambda _: 410) as receiver:
         hook = await subscribe(anna, receiver.url)
         await anna.add("a")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: receiver.calls)
             await asyncio.sleep(0.3)
         assert len(receiver.calls) == 1
@@ -161,7 +156,7 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(anna: Person, service
     with receiving(lambda number: 302 if number == 0 else 200) as receiver:
         hook = await subscribe(anna, receiver.url)
         await anna.add("a")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(receiver.calls) == 2)
         told = (await anna.get(f"/webhooks/{hook['id']}/deliveries")).json()
         assert [d["status"] for d in reversed(told)] == [302, 200]
@@ -178,7 +173,7 @@ async def test_a_slow_endpoint_does_not_delay_other_webhooks(anna: Person, servi
         for title in "abc":
             await anna.add(title)
         started = time.monotonic()
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(quick.calls) == 3)
             assert time.monotonic() - started < 1
             assert len(tardy.calls) <= 1
@@ -193,7 +188,7 @@ async def test_several_workers_never_deliver_one_event_concurrently(anna: Person
     with receiving(busy) as receiver:
         await subscribe(anna, receiver.url)
         async with AsyncExitStack() as stack:
-            workers = [await stack.enter_async_context(worker(service)) for _ in range(3)]
+            workers = [await stack.enter_async_context(make_worker(service)) for _ in range(3)]
             for number in range(20):
                 await anna.add(str(number))
                 for each in workers:
@@ -211,14 +206,14 @@ async def test_both_secrets_sign_during_rotation(anna: Person, service: FastAPI)
         rotated = (await anna.post(f"/webhooks/{hook['id']}/rotate")).json()
         assert rotated["secret"] != hook["secret"]
         await anna.add("a")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: receiver.calls)
         for secret in (hook["secret"], rotated["secret"]):
             Webhook(secret).verify(receiver.calls[0].body, receiver.calls[0].headers)
         async with service.state.database.transaction(anna.subject) as session:
             await session.exec(text("update webhooks set previous_secret_until = now()"))
         await anna.add("b")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(receiver.calls) == 2)
         with pytest.raises(WebhookVerificationError):
             Webhook(hook["secret"]).verify(receiver.calls[1].body, receiver.calls[1].headers)
@@ -228,7 +223,7 @@ async def test_a_test_delivery_is_sent_and_listed(anna: Person, service: FastAPI
     with receiving(lambda _: 418) as receiver:
         hook = await subscribe(anna, receiver.url, "task.purged")
         assert (await anna.post(f"/webhooks/{hook['id']}/test")).status_code == 202
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: receiver.calls)
             await asyncio.sleep(0.2)
         assert [call.json["type"] for call in receiver.calls] == ["webhook.test"]
@@ -242,7 +237,7 @@ async def test_a_test_delivery_does_not_reset_failures(anna: Person, service: Fa
     with receiving(lambda number: 500 if number == 0 else 200) as receiver:
         path = f"/webhooks/{(await subscribe(anna, receiver.url))['id']}"
         await anna.add("a")
-        async with Worker(service.state.database, policy=OutboundPolicy(EVERY_NETWORK), kept_days=90, pace=patient):
+        async with make_worker(service, pace=patient):
             await until(lambda: receiver.calls)
             await asyncio.sleep(0.2)
             failing = (await anna.get(path)).json()
@@ -257,8 +252,8 @@ async def test_a_test_delivery_does_not_reset_failures(anna: Person, service: Fa
 async def test_a_slow_endpoint_with_a_backlog_releases_its_slot(
     anna: Person, service: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.jobs.webhooks.CALLS_MAX", 1)
-    monkeypatch.setattr("app.jobs.webhooks.TURN_SECONDS", 0.0)
+    monkeypatch.setattr("app.jobs.dispatcher.CALLS_MAX", 1)
+    monkeypatch.setattr("app.jobs.dispatcher.TURN_SECONDS", 0.0)
 
     def slow(_: int) -> int:
         time.sleep(0.2)
@@ -271,7 +266,7 @@ async def test_a_slow_endpoint_with_a_backlog_releases_its_slot(
             await anna.add(str(number))
         await subscribe(other, quick.url)
         await other.add("a")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: quick.calls)
             assert len(tardy.calls) <= 3
             await until(lambda: len(tardy.calls) == 8)
@@ -287,7 +282,7 @@ async def test_concurrent_deliveries_are_limited_per_user(anna: Person, service:
         for _ in range(6):
             await subscribe(anna, receiver.url)
         await anna.add("a")
-        async with worker(service):
+        async with make_worker(service):
             await until(lambda: len(receiver.calls) == 6)
         assert receiver.most == CALLS_PER_OWNER
 
@@ -309,7 +304,7 @@ async def test_host_names_are_resolved_in_dedicated_threads(monkeypatch: pytest.
 async def test_a_refused_connection_is_reported_in_the_delivery(anna: Person, service: FastAPI) -> None:
     hook = await subscribe(anna, "http://127.0.0.1:9/")
     await anna.post(f"/webhooks/{hook['id']}/test")
-    async with worker(service):
+    async with make_worker(service):
         told = await delivered(anna, hook)
     assert told[0]["status"] is None
     assert told[0]["error"].startswith("ConnectError")
@@ -357,7 +352,7 @@ async def test_a_host_name_that_resolves_to_a_private_address_is_not_called(alic
     with receiving() as receiver:
         hook = await subscribe(alice, f"https://localhost:{receiver.port}/")
         await alice.post(f"/webhooks/{hook['id']}/test")
-        async with Worker(app.state.database, policy=OutboundPolicy(), kept_days=90, pace=FAST):
+        async with make_worker(app):
             told = await delivered(alice, hook)
         assert (told[0]["status"], told[0]["error"]) == (None, "The URL does not lead to the public internet.")
         assert receiver.calls == []
@@ -377,7 +372,7 @@ async def test_old_changes_and_idempotency_keys_are_pruned(
     await connection.execute(f"update changes set at = now() - interval '91 days' {mine} and revision <= 3")
     await connection.execute(f"update idempotency_keys set created_at = now() - interval '2 days' {mine}")
     await connection.execute(f"update users set prune_at = now() where id = '{anna.subject}'")
-    async with worker(service):
+    async with make_worker(service):
         for _ in range(100):
             if (await anna.get("/changes?since=2")).status_code == 410:
                 break
@@ -409,7 +404,7 @@ async def test_a_pruning_failure_of_one_user_does_not_affect_others(
 
     monkeypatch.setattr(pruning, "prune_changes", failing)
     due = "select count(*) from users where id = any($1) and prune_at <= now()"
-    async with worker(service):
+    async with make_worker(service):
         for _ in range(100):
             if not await sql.fetchval(due, [anna.subject, other.subject]):
                 break

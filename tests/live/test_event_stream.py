@@ -92,13 +92,12 @@ async def test_a_stream_sends_its_revision_before_the_first_event(here: Person) 
 
 
 async def test_a_long_replay_is_complete_and_continues_with_live_events(here: Person) -> None:
-    async with asyncio.timeout(20):
-        await asyncio.gather(*(here.add(f"t{n}", description="x" * 900) for n in range(450)))
-        async with events(here, "?since=0") as stream:
-            more = asyncio.create_task(here.add("live"))
-            got = [await stream.next() for _ in range(451)]
-            assert [int(event.id) for event in got] == list(range(1, 452))
-            await more
+    await here.add_many(450, description="x" * 900)
+    async with asyncio.timeout(20), events(here, "?since=0") as stream:
+        more = asyncio.create_task(here.add("live"))
+        got = [await stream.next() for _ in range(451)]
+        assert [int(event.id) for event in got] == list(range(1, 452))
+        await more
 
 
 async def test_only_the_last_event_of_a_write_has_an_id(here: Person) -> None:
@@ -279,9 +278,9 @@ async def test_sigterm_ends_streams_at_once_with_a_resume_event(postgres: Connec
 
 async def test_sigterm_does_not_wait_for_a_client_that_does_not_read_its_replay(postgres: ConnectOptions) -> None:
     server = Server(postgres.dsn, DESCRIPTION_MAX="100000").start()
-    async with asyncio.timeout(30), server.person(f"user-{uuid.uuid4().hex}") as person:
+    async with server.person(f"user-{uuid.uuid4().hex}") as person, asyncio.timeout(60):
         # Two pages of some 15 megabytes: more than the buffers of two sockets take.
-        await asyncio.gather(*(person.add(f"{n}", description="x" * 60_000) for n in range(REPLAY_PAGE_ROWS + 50)))
+        await person.add_many(REPLAY_PAGE_ROWS + 50, description="x" * 60_000)
         with idle_client(person, "?since=0"):
             await asyncio.sleep(0.5)
             started = time.monotonic()

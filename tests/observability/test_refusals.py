@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,30 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from jwt.algorithms import OKPAlgorithm
+from pydantic import SecretStr
 
 from app.auth.access_tokens import TokenIssuer
 from app.auth.jwks import JwksCache
 from app.auth.opaque_tokens import new_api_token
+from app.auth.openid_provider import OpenIdProvider
 from app.auth.token_verifier import TokenVerifier
 from app.config import Settings
+from app.config.oidc import OidcProvider
 from app.errors import RefusalReason, Unavailable
 from app.http.problems import problem_from_error
 from app.main import create_app
 from app.net.mail import describe_mail_error
+from app.net.outbound import OutboundClient
+from app.net.outbound_policy import OutboundPolicy
 from app.observability import refusals
 from app.observability.refusals import LOGGED_TEXT_MAX, REFUSAL_INTERVAL, REMEMBERED_REASONS, RefusalLog
 from app.server.refusals import BAD_HOST, render_refusal
+from tests.accounts.factors import challenge_of, with_totp
 from tests.accounts.support import Visitor
 from tests.auth.test_jwks import Issuer, issuer  # noqa: F401 - the fixture
+from tests.oauth.flow import agent_at
+from tests.oidc.browser import CALLBACK, START, SignInBrowser
+from tests.oidc.provider import CLIENT_ID, CLIENT_SECRET, providing
 from tests.support import SECRET
 
 PAGE = (Path(__file__).parents[2] / "docs/accounts.md").read_text()
@@ -122,7 +132,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     monkeypatch.setenv("NO_PROXY", "*")
     caplog.set_level(logging.INFO)
-    trust = {"jwks_url": issuer.url, "jwt_issuer": ISSUER_NAME, "jwt_audience": AUDIENCE}
+    trust = {"jwks_url": issuer.url, "jwt_issuer": ISSUER_NAME, "jwt_audience": AUDIENCE, "oauth": "on"}
     trusting = Settings(**{**dict(settings), **trust, "metrics_token": METRICS_TOKEN}, _env_file=None)
     p256 = {"kty": "EC", "crv": "P-256", "kid": "p"} | {
         "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
@@ -249,6 +259,56 @@ async def refuse_reused_refresh_token(scene: Scene) -> None:
     assert (await visitor.refresh(first)).status_code == 401
 
 
+async def refuse_reused_code(scene: Scene) -> None:
+    agent = await agent_at(scene.client, "http://localhost")
+    code = await agent.ask(await scene.visitor())
+    scene.forget()  # the request without a token, by which an app finds the service's metadata
+    assert (await agent.exchange(code)).status_code == 200
+    assert (await agent.exchange(code)).status_code == 400
+
+
+async def refuse_unreadable_client(scene: Scene) -> None:
+    asked = {"client_id": "https://10.0.0.1/client.json"}
+    answer = await scene.client.get("http://localhost/oauth/authorize", params=asked)
+    assert answer.status_code == 401
+    assert "cannot be read: no response." in answer.text
+    (line,) = scene.lines()
+    assert (line.client_id, line.problem) == (
+        "https://10.0.0.1/client.json",
+        "The URL does not lead to the public internet.",
+    )
+
+
+async def _come_back(scene: Scene, issuer_url: str = "", **claims: Any) -> httpx.Response:
+    """Returns the response to a sign-in whose ID token has these ``claims``."""
+    with providing() as provider:
+        config = OidcProvider(
+            id="default",
+            issuer=issuer_url or provider.issuer,
+            client_id=CLIENT_ID,
+            client_secret=SecretStr(CLIENT_SECRET),
+        )
+        provider.claims = claims
+        async with OutboundClient(OutboundPolicy(["127.0.0.1"])) as outbound:
+            providers = {"default": OpenIdProvider(config, outbound)}
+            scene.app.state.auth = replace(scene.app.state.auth, providers=providers)
+            browser, local = SignInBrowser(scene.client, provider), "http://localhost"
+            begun = await browser.get(local + START)
+            if begun.status_code != 303:
+                return begun
+            return await browser.come_back(provider.authorize(begun.headers["location"]), local + CALLBACK)
+
+
+async def refuse_failed_provider(scene: Scene) -> None:
+    assert (await _come_back(scene, "http://127.0.0.1:1")).status_code == 502
+    assert scene.lines()[0].provider == "default"
+
+
+async def refuse_id_token(scene: Scene) -> None:
+    assert (await _come_back(scene, nonce="another")).status_code == 403
+    assert scene.lines()[0].problem == "nonce"
+
+
 async def refuse_reset_token(scene: Scene) -> None:
     body = {"token": "todo_reset_unknown", "new_password": "another good password"}
     assert (await scene.client.post("/api/auth/password/reset", json=body)).status_code == 422
@@ -271,6 +331,20 @@ async def refuse_wrong_password(scene: Scene) -> None:
     assert (await visitor.login(password="a wrong password")).status_code == 401
 
 
+async def refuse_wrong_factor(scene: Scene) -> None:
+    visitor = await scene.visitor()
+    await with_totp(visitor, scene.sql)
+    proof = {"challenge": await challenge_of(visitor), "code": "000000"}
+    scene.forget()
+    assert (await visitor.client.post("/api/auth/login/factor", json=proof)).status_code == 403
+
+
+async def refuse_passkey(scene: Scene) -> None:
+    own = {"Host": "localhost"}  # where passkeys need no TLS
+    answer = await scene.client.post("/api/auth/login/passkey", json={"passkey": {"id": "unknown"}}, headers=own)
+    assert answer.status_code == 403, answer.text
+
+
 REASONS_OF_REQUESTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "no_key_set": refuse_without_key_set,
     "no_shared_secret": refuse_without_secret,
@@ -283,11 +357,17 @@ REASONS_OF_REQUESTS: dict[str, Callable[[Scene], Awaitable[None]]] = {
     "api_token_expired": refuse_expired_api_token,
     "refresh_token_unknown": refuse_unknown_refresh_token,
     "refresh_token_reused": refuse_reused_refresh_token,
+    "code_reused": refuse_reused_code,
+    "client_metadata_failed": refuse_unreadable_client,
+    "provider_failed": refuse_failed_provider,
+    "id_token_invalid": refuse_id_token,
     "reset_token_unknown": refuse_reset_token,
     "feed_token_unknown": refuse_feed_token,
     "metrics_token_wrong": refuse_metrics_token,
     "email_unknown": refuse_unknown_email,
     "password_wrong": refuse_wrong_password,
+    "second_factor_wrong": refuse_wrong_factor,
+    "passkey_refused": refuse_passkey,
 }
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from tests.rules.test_architecture import Source, assert_no_file_breaks, imports, sources
 
-MAKERS = {"path_of", "url_of", "owner_url", "well_known_url", "request_path", "item_path", "row_path"}
+MAKERS = {"path_of", "url_of", "redirect_url", "owner_url", "well_known_url", "request_path", "item_path", "row_path"}
 # Declarations of routes, and comparisons with paths of this service without their prefix.
 DECLARATIONS = {"APIRouter", "get", "post", "put", "patch", "delete"}
 COMPARED = {"COOKIE_NAME", "METADATA_PATH", "UNLIMITED_PATHS", "COUNTED_ELSEWHERE", "STATIC_PREFIXES"}
+COMPARED |= {"CONSENT_COOKIE", "SERVER_METADATA_PATH"}
 READERS = {"app/http/paths.py", "app/http/proxies.py", "app/http/route_index.py", "app/http/middleware.py"}
-OWN_PATH = re.compile(r"/(api|app|docs|openapi\.json|mcp|health|ready|metrics|\.well-known)(/|$)|[^<]*=['\"]/")
+OWN_PATH = re.compile(r"/(api|app|docs|oauth|openapi\.json|mcp|health|ready|metrics|\.well-known)(/|$)|[^<]*=['\"]/")
 SCOPE_PATHS = {"path", "root_path", "raw_path"}
 SCOPE_PATHS = {"path", "root_path", "raw_path"}
 LEADING = {"Location", "Link", "Content-Location", "Refresh"}  # headers that hold a path

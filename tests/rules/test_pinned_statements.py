@@ -42,6 +42,7 @@ async def tour(person: Person) -> None:
     await person.delete("/tasks/trash")
 
 
+@pytest.mark.one_server("reads the plan of one server")
 async def test_every_statement_issued_is_pinned_to_one_user(alice: Person, planner: Any) -> None:
     await tour(alice)
     found, on_user_data = await leaks(planner)
@@ -54,6 +55,7 @@ async def test_only_listed_modules_query_across_users(alice: Person) -> None:
     assert {issued.module for issued in ISSUED if queries_across_users(issued)} <= ACROSS_USERS
 
 
+@pytest.mark.one_server("reads the plan of one server")
 @pytest.mark.parametrize(
     ("statement", "table"),
     [

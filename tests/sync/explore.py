@@ -37,9 +37,10 @@ FEWEST_STEPS, MOST_STEPS = 6, 18
 WEIGHTS: dict[str, tuple[int, list[Any], list[Any]]] = {
     "idle": (1, [""], [""]),  # the first one: needless steps of a run that fails become this
     "create": (4, ["put", "uid", "post"], ["alone", "project", "parent", "recurring"]),
-    "create project": (1, ["put", "uid", "post"], [""]),
+    "create project": (1, ["put", "uid", "post"], ["", "inside"]),
     "comment": (1, [""], [""]),
-    "edit": (4, ["plain", "if_match", "merge", "merge", "mine", "theirs"], ["title", "description", "both", "name"]),
+    "edit": (4, ["plain", "if_match", "merge", "merge", "mine", "theirs"],
+             ["title", "description", "both", "name", "inside"]),
     "complete": (2, [True, False], [""]),
     "delete": (2, ["task", "task", "project", "comment"], [""]),
     "restore": (1, [""], [""]),
@@ -156,11 +157,14 @@ class Player:
             case "create":
                 return Write(mark, "create", "task", mark, {"title": mark, **pick.place(step.second)}, step.first)
             case "create project":
-                return Write(mark, "create", "project", mark, {"name": mark}, step.first)
+                return Write(mark, "create", "project", mark, {"name": mark, **pick.place(step.second)}, step.first)
             case "comment":
                 task = pick.one("task")
                 return Write(mark, "create", "comment", mark, {"body": mark}, "post", task_uid=task) if task else None
             case "edit":
+                if step.second == "inside":  # also of itself, or on a fourth level, which is refused
+                    place = _Pick(client, step.number // 2).place("inside")
+                    return pick.write(mark, "edit", "project", {"name": mark, **place}, step.first)
                 entity = "project" if step.second == "name" else "task"
                 fields = ["title", "description"] if step.second == "both" else [step.second]
                 return pick.write(mark, "edit", entity, dict.fromkeys(fields, mark), step.first)
@@ -207,9 +211,9 @@ class _Pick(NamedTuple):
     def place(self, kind: str) -> dict[str, Any]:
         if kind == "recurring":
             return {"due_date": "2026-12-01", "recurrence": "daily"}
-        entity = {"project": "project", "parent": "task"}.get(kind, "")
+        entity = {"project": "project", "parent": "task", "inside": "project"}.get(kind, "")
         uid = self.one(entity) if entity else None
-        return {f"{kind}_uid": uid} if uid else {}
+        return {f"{'parent' if kind == 'inside' else kind}_uid": uid} if uid else {}
 
 
 async def play(service: Service, steps: list[Step], client: type[Client] = Client) -> None:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from app.config import Settings
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
+from app.db.distributed import set_everywhere
 from app.db.epoch import begin_epoch, ensure_epoch, mark_as_restored
 from app.jobs.retention import prune_user
 from app.main import create_app
@@ -80,7 +81,8 @@ class Service:
         """Makes what decides about retention ``days`` older."""
         if days:
             for table, column in (("changes", "at"), ("idempotency_keys", "created_at")):
-                query = f"update {table} set {column} = {column} - make_interval(hours => $2) where user_id = $1"
+                older = f"({column} at time zone 'UTC' - make_interval(hours => $2)) at time zone 'UTC'"  # immutable
+                query = f"update {table} set {column} = {older} where user_id = $1"
                 await self.connection.execute(query, owner, int(days * 24))
 
     async def prune(self, owner: str) -> None:
@@ -106,11 +108,12 @@ class Service:
         if await self.connection.fetchval("select initial_revision()"):
             await self.connection.execute(INITIAL_REVISION.format(number=0))
             for sequence in await self.connection.fetch(SELECT_SEQUENCES):
-                await self.connection.execute(f"alter sequence {sequence['relname']} restart")
+                await self.connection.execute("select setval($1::regclass, 1, false)", sequence["relname"])
 
     async def _remove(self, owner: str) -> None:
         deletes = "; ".join(f"delete from {table} where {key[0]} = '{owner}'" for table, key in self.tables.items())
-        await self.connection.execute(f"set local session_replication_role = replica; {deletes}")
+        await self.connection.execute(set_everywhere("SET LOCAL session_replication_role = replica"))
+        await self.connection.execute(deletes)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ def check_host_and_origin(settings: Settings, host: str, origin: str | None) -> 
     known = {"localhost", _host_name(settings.public_url), _host_name(f"//{settings.host}"), *settings.mcp_hosts}
     if not name or not (name in known or _is_address(name)):
         raise HostRefused(details={"host": host})
-    if origin is None or origin == settings.public_origin or origin in settings.cors_origins:
+    if origin is None or origin in {settings.public_origin, *settings.cors_origins, *settings.mcp_origins}:
         return
     if settings.cors_origins or not LOCAL_ORIGIN.fullmatch(origin):
         raise PageRefused(details={"origin": origin})

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.assistant.optional import load_in_thread, load_mcp_server
+from app.assistant.tools import TOOLS_BY_NAME
 from app.config import Settings
 from app.db.database import Database
 from app.errors import ENVELOPE_MAX, MessageTooLarge
@@ -67,6 +68,13 @@ class _Handover(Response):
             return unread.pop() if unread else await receive()
 
         await self._manager.handle_request(scope, replay, send)
+
+
+def calls_writing_tool(message: Any) -> bool:
+    """Returns whether a message calls a tool that changes something."""
+    params = message.get("params") if isinstance(message, dict) and message.get("method") == "tools/call" else None
+    name = params.get("name") if isinstance(params, dict) else None
+    return isinstance(name, str) and name in TOOLS_BY_NAME and not TOOLS_BY_NAME[name].read_only
 
 
 def check_message(body: bytes, message: Any) -> None:

@@ -7,8 +7,9 @@ from pydantic import MISSING, BaseModel, Field
 from app.assistant.tools.tool import ProjectNumber, Tool, ToolContext, changed_values
 from app.models.projects import ProjectCreate, ProjectUpdate
 from app.models.types import RequestModel
-from app.schemas.projects import ProjectDeletion, ProjectQuery, ProjectTasksAction
-from app.services import projects
+from app.schemas.duplicates import ProjectDuplicate
+from app.schemas.projects import ProjectDeletion, ProjectQuery, ProjectTasksAction, SubprojectsAction
+from app.services import duplicates, projects
 
 
 class UpdateProject(ProjectUpdate):
@@ -21,7 +22,7 @@ class UpdateProject(ProjectUpdate):
 
     uid: ClassVar[None] = None  # type: ignore[misc]  # the row is named by its id
     project_id: ProjectNumber
-    clear: Annotated[list[Literal["color"]], Field(min_length=1, max_length=1)] | MISSING = Field(
+    clear: Annotated[list[Literal["color", "parent_id"]], Field(min_length=1, max_length=2)] | MISSING = Field(
         MISSING, description="Fields to empty."
     )
 
@@ -36,11 +37,19 @@ class DeleteProject(RequestModel):
         None, description="Where its tasks go: another project's id, or inbox. Default: into the trash with it."
     )
 
+    subprojects: SubprojectsAction = Field(
+        SubprojectsAction.MOVE_UP, description="The projects inside of it: they take its place, or are deleted like it."
+    )
+
     @property
     def deletion(self) -> ProjectDeletion:
         if self.move_tasks_to is None:
-            return ProjectDeletion()
-        return ProjectDeletion(tasks=ProjectTasksAction.MOVE, to=self.move_tasks_to)
+            return ProjectDeletion(subprojects=self.subprojects)
+        return ProjectDeletion(tasks=ProjectTasksAction.MOVE, to=self.move_tasks_to, subprojects=self.subprojects)
+
+
+class DuplicateProject(ProjectDuplicate):
+    project_id: ProjectNumber
 
 
 class DoneProject(BaseModel):
@@ -57,6 +66,8 @@ class ProjectLine(BaseModel):
     uid: str
     name: str
     color: str | None
+    favorite: bool
+    parent_id: int | None = Field(description="The project that contains it.")
     archived: bool
 
 
@@ -69,7 +80,7 @@ def _project_result(project: Any, status: str) -> dict[str, Any]:
 
 
 def _line(project: Any) -> dict[str, Any]:
-    fields = {name: getattr(project, name) for name in ("id", "uid", "name", "color")}
+    fields = {name: getattr(project, name) for name in ("id", "uid", "name", "color", "favorite", "parent_id")}
     return {**fields, "archived": project.archived_at is not None}
 
 
@@ -87,6 +98,12 @@ async def update_project(call: ToolContext) -> Any:
     return _project_result(
         await projects.update_project(call.session, call.owner, asked.project_id, asked.change), "updated"
     )
+
+
+async def duplicate_project(call: ToolContext) -> Any:
+    asked = call.arguments
+    copy = await duplicates.duplicate_project(call.session, call.owner, asked.project_id, asked)
+    return _project_result(copy, "created")
 
 
 async def delete_project(call: ToolContext) -> Any:
@@ -108,11 +125,18 @@ PROJECT_TOOLS = [
     Tool("create_project", "Create a project.", ProjectCreate, DoneProject, create_project),
     Tool(
         "update_project",
-        "Rename, colour or archive a project.",
+        "Rename, colour or archive a project, or put it inside of another one.",
         UpdateProject,
         DoneProject,
         update_project,
         idempotent=True,
+    ),
+    Tool(
+        "duplicate_project",
+        "Copy a project with its tasks and the projects inside of it, all open again.",
+        DuplicateProject,
+        DoneProject,
+        duplicate_project,
     ),
     Tool(
         "delete_project",

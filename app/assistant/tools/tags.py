@@ -15,7 +15,6 @@ from app.services.tasks import stats, tags
 
 class RenameTag(TagUpdate):
     tag: Tag
-    name: Tag = Field(description="The new name.")
 
 
 class DeleteTag(RequestModel):
@@ -26,7 +25,7 @@ class DoneTag(BaseModel):
     """The outcome of a write to a tag, on all tasks that have it."""
 
     tag: str
-    status: Literal["renamed", "deleted"]
+    status: Literal["renamed", "coloured", "deleted"]
 
 
 class TagLines(NextPage):
@@ -46,7 +45,7 @@ async def list_tags(call: ToolContext) -> Any:
 
 async def rename_tag(call: ToolContext) -> Any:
     renamed = await tags.rename_tag(call.session, call.owner, call.arguments.tag, call.arguments)
-    return {"tag": renamed.name, "status": "renamed"}
+    return {"tag": renamed.name, "status": "coloured" if call.arguments.name is None else "renamed"}
 
 
 async def delete_tag(call: ToolContext) -> Any:
@@ -60,7 +59,13 @@ async def get_stats(call: ToolContext) -> Any:
 
 TAG_TOOLS = [
     Tool("list_tags", "List the tags in use, with how many tasks have each.", PageArguments, TagLines, list_tags, True),
-    Tool("rename_tag", "Rename a tag on all tasks, or merge it into another.", RenameTag, DoneTag, rename_tag),
+    Tool(
+        "rename_tag",
+        "Rename a tag on all tasks, merge it into another, or give it a colour.",
+        RenameTag,
+        DoneTag,
+        rename_tag,
+    ),
     Tool("delete_tag", "Take a tag from all tasks; the tasks stay.", DeleteTag, DoneTag, delete_tag, destructive=True),
 ]
 STATS_TOOLS = [

@@ -16,13 +16,15 @@ from app.assistant.tools.tool import (
     ToolLimit,
     changed_values,
 )
-from app.models.task_fields import DueDate, Priority
+from app.models.task_fields import Deadline, DueDate, Priority, StartDate, TaskStatus
 from app.models.tasks import TaskCreate, TaskRead, TaskUpdate
 from app.models.types import UID_HELP, RequestModel, RowId, Uid, UidTwin, cleaned
 from app.pagination import Page
+from app.schemas.duplicates import TaskDuplicate
 from app.schemas.quick_add import QuickTask, QuickText
 from app.schemas.task_actions import TaskMove, require_one_place
 from app.schemas.task_query import SEARCH_MAX, TaskFilter, TaskQuery, TaskSort
+from app.services.duplicates import duplicate_task as copy_task
 from app.services.quick_add import quick_add_task
 from app.services.retention import trash
 from app.services.tasks import completion, create_update, creation, listing, reordering
@@ -30,7 +32,9 @@ from app.services.tasks import trash as task_trash
 
 MOVE_PLACES = tuple(TaskMove.model_fields)
 # The fields that PATCH empties with null, without those that have another value for it: lists, and what has a default.
-ClearableField = Literal["description", "due_date", "project_id", "parent_id", "recurrence"]
+ClearableField = Literal[
+    "description", "due_date", "start_date", "deadline", "estimate_minutes", "project_id", "parent_id", "recurrence"
+]
 
 
 class TaskId(RequestModel):
@@ -67,13 +71,17 @@ class UpdateTask(TaskUpdate):
 
     uid: ClassVar[None] = None  # type: ignore[misc]  # the row is named by its id
     task_id: TaskNumber
-    clear: Annotated[list[ClearableField], Field(min_length=1, max_length=5)] | MISSING = Field(
+    clear: Annotated[list[ClearableField], Field(min_length=1, max_length=8)] | MISSING = Field(
         MISSING, description="Fields to empty."
     )
 
     @property
     def change(self) -> TaskUpdate:
         return TaskUpdate.model_construct(None, **changed_values(self))
+
+
+class DuplicateTask(TaskDuplicate):
+    task_id: TaskNumber
 
 
 class CompleteTask(TaskId):
@@ -96,8 +104,11 @@ class TaskLine(BaseModel):
     uid: str
     title: str
     completed: bool
+    status: TaskStatus
     priority: Priority
     due_date: DueDate | None
+    start_date: StartDate | None
+    deadline: Deadline | None
     tags: list[str]
 
 
@@ -201,6 +212,10 @@ async def complete_task(call: ToolContext) -> Any:
     return done(task, "completed" if completed else "reopened")
 
 
+async def duplicate_task(call: ToolContext) -> Any:
+    return done(await copy_task(call.session, call.owner, call.arguments.task_id, call.arguments), "created")
+
+
 async def delete_task(call: ToolContext) -> Any:
     return done(await task_trash.delete_task(call.session, call.owner, call.arguments.task_id), "deleted")
 
@@ -261,6 +276,13 @@ TASK_TOOLS = [
         WriteDone,
         complete_task,
         idempotent=True,
+    ),
+    Tool(
+        "duplicate_task",
+        "Copy a task with its subtasks, open again, for another due date or the same.",
+        DuplicateTask,
+        WriteDone,
+        duplicate_task,
     ),
     Tool(
         "delete_task",

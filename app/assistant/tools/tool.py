@@ -7,7 +7,6 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import MISSING, BaseModel, Field, StrictInt, ValidatorFunctionWrapHandler, WrapValidator
 
 from app.db.session import Session
-from app.errors import NotFound, ProjectNotFound, TaskNotFound
 from app.models.types import MAX_ID, UID_PREFIX, RequestModel, parse_uid
 from app.schemas.queries import CursorText, ForwardQuery, WholeNumber
 from app.services.uids import NamedRow
@@ -16,26 +15,26 @@ TOOL_PAGE_LIMIT = 20  # rows on a page: a task costs a model about 50 tokens
 ToolLimit = Annotated[int, Field(ge=1, le=100), WholeNumber]
 
 
-def _row_id(entity: str, absent: type[NotFound]) -> tuple[Any, ...]:
+def _row_id(entity: str) -> tuple[Any, ...]:
     """Returns the annotations of an id for which ``uid:...`` may stand, as in paths; schemas offer the id alone."""
 
     def parse(value: Any, read_id: ValidatorFunctionWrapHandler) -> Any:
         if isinstance(value, str) and value.startswith(UID_PREFIX):
-            return NamedRow(entity, parse_uid(value.removeprefix(UID_PREFIX)), absent)
+            return NamedRow(entity, parse_uid(value.removeprefix(UID_PREFIX)))
         return read_id(value)
 
     return Field(ge=1, le=MAX_ID), WrapValidator(parse)
 
 
-TaskNumber = Annotated[StrictInt, *_row_id("task", TaskNotFound)]
-ProjectNumber = Annotated[StrictInt, *_row_id("project", ProjectNotFound)]
+TaskNumber = Annotated[StrictInt, *_row_id("task")]
+ProjectNumber = Annotated[StrictInt, *_row_id("project")]
 
 # What both Gemini and the strict mode of OpenAI accept, and therefore the rest of compatible servers; neither takes an
 # empty schema. Validation enforces what is left out.
 SCHEMA_KEYWORDS = ("type", "enum", "minimum", "maximum", "minItems", "maxItems")
 FORMAT_WORDS = {"date": "YYYY-MM-DD", "date-time": "YYYY-MM-DDTHH:MM:SSZ"}
 NULL_TYPE = {"type": "null"}
-PATTERN_MAX, LENGTH_WORTH_SAYING = 40, 1000  # characters that a model may be expected to read, and to count
+PATTERN_MAX, LENGTH_WORTH_SAYING = 30, 1000  # characters that a model may be expected to read, and to count
 
 
 class NoArguments(RequestModel):

@@ -33,14 +33,29 @@ class UndoneComment(BaseModel):
     status: str = Field(description=STATUS_DESCRIPTION)
 
 
+class UndoneTagColor(BaseModel):
+    """The colour of a tag."""
+
+    name: str
+    color: str
+    status: str = Field(description=STATUS_DESCRIPTION)
+
+
 class UndoneWrite(BaseModel):
     status: Literal["undone"]
-    changes: list[UndoneTask | UndoneProject | UndoneComment] = Field(description="Of more than 20 the first.")
+    changes: list[UndoneTask | UndoneProject | UndoneComment | UndoneTagColor] = Field(
+        description="Of more than 20 the first."
+    )
     total: int = Field(description="How many there are.")
 
 
 # The entities of agents' tools. Besides the id and the status, a model names fields of the row.
-UNDONE_SHAPES: dict[str, type[BaseModel]] = {"task": UndoneTask, "project": UndoneProject, "comment": UndoneComment}
+UNDONE_SHAPES: dict[str, type[BaseModel]] = {
+    "task": UndoneTask,
+    "project": UndoneProject,
+    "comment": UndoneComment,
+    "tag": UndoneTagColor,
+}
 
 
 def _describe_change(change: Any) -> dict[str, Any]:

@@ -3,24 +3,31 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from asyncpg import PostgresError
 from pydantic import ValidationError
+from sqlalchemy import text
 
 from app.auth.access_tokens import TokenIssuer
 from app.auth.signing_keys import load_secret
 from app.clock import now
 from app.commands.common import describe_unreadable_file
+from app.commands.doctor.backups import check_scheduled_dumps
 from app.commands.doctor.finding import Finding
 from app.commands.doctor.outside import check_surroundings
 from app.config import Settings, get_settings
 from app.db import migrations
 from app.db.backup.client_programs import ToolError, find_tools
-from app.db.connect import database_options
+from app.db.backup.dump import DISTRIBUTED_REFUSAL, SELECT_ANY_DISTRIBUTED
+from app.db.connect import database_options, direct_options
 from app.db.connection_options import ConnectOptions
 from app.db.database import NO_OWNER, WORKER_ROLE, Database
+from app.db.distribution import plan_distribution
 from app.db.notifications import SERVER_PROGRAM
 from app.errors import AppError
 from app.observability.setting_names import find_setting_problems
 from app.observability.startup_errors import describe_failure, describe_invalid_settings
+from app.services.changes.entities import DISTRIBUTED_TABLES
+from app.services.channels.outbox import find_due_channels
 from app.services.operations.isolation_check import NotIsolated, verify_isolation
 from app.services.operations.readiness import SELECT_SERVER_VERSION, find_running_programs
 from app.services.tasks.reminders import find_upcoming
@@ -65,9 +72,12 @@ async def _check_database(settings: Settings) -> list[Finding]:
         findings.append(Finding("database", True, "answers" + (", through a pooler" if options.pooled else "")))
         findings.append(await _check_schema(options))
         if findings[-1].ok:
+            if database.distributed:
+                findings.append(await _check_distribution(direct_options(settings, options)))
             findings.append(await _check_isolation(database))
             findings += await _check_worker(settings, database)
             findings.append(await _check_backup(database))
+            findings += await check_scheduled_dumps(settings, options)
     return findings
 
 
@@ -98,6 +108,17 @@ async def _check_schema(options: ConnectOptions) -> Finding:
     return Finding("migrations", True, f"at {migrations.head_revision()}, the newest")
 
 
+async def _check_distribution(options: ConnectOptions) -> Finding:
+    try:
+        steps = await plan_distribution(options, DISTRIBUTED_TABLES)
+    except (ValueError, OSError, TimeoutError, PostgresError) as error:
+        return Finding("distribution", False, describe_failure(error))
+    if steps:
+        missing = "; ".join(step.text for step in steps)
+        return Finding("distribution", False, f"{missing}: missing, run 'todo distribute'")
+    return Finding("distribution", True, "users' tables are distributed, and every server reaches the others")
+
+
 async def _check_isolation(database: Database) -> Finding:
     try:
         await verify_isolation(database)
@@ -111,6 +132,8 @@ async def _check_backup(database: Database) -> Finding:
     try:
         async with database.transaction(NO_OWNER, read_only=True) as session:
             server = (await session.exec(SELECT_SERVER_VERSION)).one()
+            if database.distributed and (await session.exec(text(SELECT_ANY_DISTRIBUTED))).one():
+                return Finding("backup", True, f"not by 'todo dump': {DISTRIBUTED_REFUSAL}")
         tools = await find_tools(server)
     except (AppError, ToolError, OSError) as error:
         return Finding("backup", True, f"not by 'todo dump': {describe_failure(error)}")
@@ -124,12 +147,14 @@ async def _check_worker(settings: Settings, database: Database) -> list[Finding]
         async with database.transaction(NO_OWNER, read_only=True, role=WORKER_ROLE) as session:
             upcoming = await find_upcoming(session, NO_OWNER, without=[])
             webhooks = await find_due_webhooks(session, NO_OWNER, owners=None, busy=[])
+            channels = await find_due_channels(session, NO_OWNER, owners=None, busy=[])
     except AppError as error:
         return [Finding("worker", False, describe_failure(error))]
     working = [program for program in running if program != SERVER_PROGRAM]
     late = max(0.0, (now() - upcoming[0].at).total_seconds()) if upcoming else 0.0
-    due = f"{len(webhooks)} webhooks are due, and the oldest reminder is {late:.0f} s late"
-    if late > LATE_SECONDS or (webhooks and running and not working):
+    waiting = f"{len(webhooks)} webhooks and {len(channels)} channels are due"
+    due = f"{waiting}, and the oldest reminder is {late:.0f} s late"
+    if late > LATE_SECONDS or ((webhooks or channels) and running and not working):
         remedy = "is it overloaded?" if working else "none runs: start 'todo worker', or serve with WORKER=inside"
         return [Finding("worker", False, f"{due}: {remedy}")]
     if working:

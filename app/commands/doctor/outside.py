@@ -14,12 +14,14 @@ import httpx
 from app.assistant.optional import load_model
 from app.auth.jwks import JwksCache
 from app.auth.published_keys import describe_unusable, shorten
+from app.auth.vapid_keys import VAPID_FILE_NAME, VAPID_REMEDY, load_vapid_key, vapid_subject
 from app.commands.common import local_url
 from app.commands.doctor.finding import Finding
 from app.config import Settings
 from app.errors import AssistantNotInstalled
 from app.net.addresses import LOCAL_HOSTS
 from app.net.mail import check_mail_server, describe_mail_error
+from app.services.accounts.mail_texts import reset_page
 
 PATIENCE_SECONDS = 8.0  # seconds for another server to answer; some delay the answer to a wrong password
 MODEL_SECONDS = 15.0  # seconds for a model, which may have to be loaded first
@@ -47,7 +49,8 @@ async def check_surroundings(settings: Settings) -> list[Finding]:
         checks.append(_check_public_url(settings))
     if settings.llm_model:
         checks.append(_check_assistant(settings))
-    return [*await asyncio.gather(*checks), *_check_storage(settings)]
+    mail, *others = await asyncio.gather(*checks)
+    return [mail, _check_push(settings), *others, *_check_storage(settings)]
 
 
 async def _check_mail(settings: Settings) -> Finding:
@@ -55,7 +58,7 @@ async def _check_mail(settings: Settings) -> Finding:
         if settings.logs_mail:
             text = "to the log, reset tokens included: for development. Set SMTP_URL to send it"
             return Finding("mail", True, text)
-        text = "none: a forgotten password is answered 503. Set SMTP_URL"
+        text = "none: a forgotten password is answered 503, and no reminder goes by mail. Set SMTP_URL"
         return Finding("mail", settings.registration != "mail", text)
     server = urlsplit(settings.smtp_url.get_secret_value())
     place = f"by {server.scheme}://{server.hostname}"
@@ -69,8 +72,24 @@ async def _check_mail(settings: Settings) -> Finding:
     except Exception as error:  # whatever the library or the server says
         return Finding("mail", False, f"{place}: {describe_mail_error(error)}: check SMTP_URL")
     entered = ", logged in" if server.username else ""
-    link = "" if settings.reset_url else ". RESET_URL is empty: mails have a token and no link"
+    link = "" if reset_page(settings) else ". RESET_URL and PUBLIC_URL are empty: mails have a token and no link"
     return Finding("mail", True, f"{place} as {settings.mail_from}{entered}{link}")
+
+
+def _check_push(settings: Settings) -> Finding:
+    if settings.vapid_private_key is None:
+        if not settings.embedded:
+            return Finding("push", True, f"off: set VAPID_PRIVATE_KEY, and {VAPID_REMEDY}")
+        if not (settings.data_dir / VAPID_FILE_NAME).exists():
+            return Finding("push", True, f"its key will be made at the first start, in {settings.data_dir}")
+    try:
+        load_vapid_key(settings)
+    except (ValueError, OSError) as error:
+        return Finding("push", False, str(error))
+    if not (contact := vapid_subject(settings)):
+        text = "no contact for push services, and Apple's refuses such messages: set PUBLIC_URL (https) or MAIL_FROM"
+        return Finding("push", True, text)
+    return Finding("push", True, f"a key, and {contact} as contact for push services")
 
 
 async def _check_keys(settings: Settings) -> Finding:

@@ -12,9 +12,20 @@ from typing import Any
 import asyncpg
 
 from app.auth.private_files import private_file
+from app.config import Settings
 from app.db import migrations
-from app.db.backup.client_programs import ToolError, Tools, describe_tool_failure, find_tools, run_tool, running_program
+from app.db.backup.client_programs import (
+    ToolError,
+    Tools,
+    connection_environment,
+    describe_tool_failure,
+    find_tools,
+    run_tool,
+    running_program,
+)
+from app.db.connect import direct_options
 from app.db.connection_options import ConnectOptions
+from app.db.distributed import is_distributed
 from app.db.epoch import mark_as_restored
 from app.models.sql_functions import SQL_FUNCTIONS
 
@@ -32,6 +43,10 @@ SELECT_LOGIN = """
            (select count(*) from pg_stat_activity
             where datname = current_database() and usename = current_user and pid <> pg_backend_pid()) as others
     from pg_roles where rolname = current_user"""
+SELECT_ANY_DISTRIBUTED = "select exists (select from pg_dist_partition where partmethod = 'h')"
+DISTRIBUTED_REFUSAL = (
+    "the database is distributed, and each of its servers has a snapshot of its own: back up the servers"
+)
 # Not part of a table; the migrations have the same.
 SCHEMA_RIGHTS = f"""
 grant usage on schema public to {", ".join(migrations.ALL_ROLES)};
@@ -48,12 +63,26 @@ class BackupError(ValueError):
     """Nothing was written; the message gives the reason and the remedy."""
 
 
+def dump_access(settings: Settings, options: ConnectOptions) -> tuple[ConnectOptions, dict[str, str]]:
+    """Returns how this service and PostgreSQL's programs connect directly. Raises ValueError for a pooler."""
+    direct = direct_options(settings, options)
+    if direct.pooled:
+        raise ValueError("this needs a direct connection, not a transaction pooler: set DIRECT_DATABASE_URL")
+    url = settings.direct_database_url or settings.database_url
+    return direct, connection_environment(url.get_secret_value() if url else options.dsn)
+
+
 async def write_dump(options: ConnectOptions, environment: dict[str, str], file: Path) -> list[str]:
-    """Writes ``file``, readable by its owner only; returns the names of its tables. A failure leaves no file."""
+    """Writes ``file``, readable by its owner only; returns the names of its tables. A failure leaves no file.
+
+    It gets its name only after ``pg_restore`` could list it. Raises BackupError, ToolError, OSError or PostgresError.
+    """
     connection = await asyncpg.connect(**options.arguments())
     try:
         login = await connection.fetchrow(SELECT_LOGIN)
         tables = await _tables(connection)
+        if await _has_distributed_tables(connection):
+            raise BackupError(DISTRIBUTED_REFUSAL)
     finally:
         await connection.close()
     if not login["sees_all"]:
@@ -68,6 +97,10 @@ async def write_dump(options: ConnectOptions, environment: dict[str, str], file:
     return tables
 
 
+async def _has_distributed_tables(connection: Any) -> bool:
+    return await is_distributed(connection) and await connection.fetchval(SELECT_ANY_DISTRIBUTED)
+
+
 async def _tables(connection: Any) -> list[str]:
     return [row["relname"] for row in await connection.fetch(SELECT_SERVICE_TABLES, list(migrations.ALL_ROLES))]
 
@@ -78,6 +111,9 @@ async def _write_file(tools: Tools, environment: dict[str, str], tables: list[st
         with private_file(file) as draft:  # it holds the data of every user
             command = (tools.path("pg_dump"), "--format=custom", "--no-owner", f"--file={draft}", *chosen)
             await run_tool(*command, environment=environment)
+            listed = await _list_tables(tools, draft)
+            if missing := set(tables) - set(listed):
+                raise BackupError(f"the dump lacks tables: {', '.join(sorted(missing))}")
     except FileExistsError:
         raise BackupError(f"{file} exists already") from None
 
@@ -90,6 +126,10 @@ async def restore_dump(options: ConnectOptions, environment: dict[str, str], fil
     connection = await asyncpg.connect(**options.arguments())
     try:
         login = await connection.fetchrow(SELECT_LOGIN)
+        if await _has_distributed_tables(connection):
+            raise BackupError(
+                "the database is distributed: restore into another one of its coordinator, and run 'todo distribute'"
+            )
         present = await _tables(connection)
         occupied = "users" in present and (
             not login["sees_all"] or await connection.fetchval("select exists (select from public.users)")
@@ -111,10 +151,15 @@ async def restore_dump(options: ConnectOptions, environment: dict[str, str], fil
     await _replay(tools, environment, file, head, f"{SCHEMA_RIGHTS}commit;\n{analyze}")
 
 
-async def _check_dump(tools: Tools, file: Path) -> list[str]:
-    """Lists the tables in ``file``. Raises ToolError, BackupError, or SchemaError if a newer version wrote it."""
+async def _list_tables(tools: Tools, file: Path) -> list[str]:
+    """Returns the tables in ``file``. Raises ToolError if it cannot be read."""
     listed = await run_tool(tools.path("pg_restore"), "--list", str(file), environment={})
-    tables = re.findall(r"^\d+; \d+ \d+ TABLE public (\S+) ", listed, re.MULTILINE)
+    return re.findall(r"^\d+; \d+ \d+ TABLE public (\S+) ", listed, re.MULTILINE)
+
+
+async def _check_dump(tools: Tools, file: Path) -> list[str]:
+    """Returns the tables in ``file``. Raises ToolError, BackupError, or SchemaError if a newer version wrote it."""
+    tables = await _list_tables(tools, file)
     if not {"users", "alembic_version"} <= set(tables):
         raise BackupError(f"{file} is not a dump of this service")
     select = ("--data-only", "--table=alembic_version", "--file=-")

@@ -7,7 +7,8 @@ from typing import TypeVar
 from app.domain.quick_add.days import MINUTE_WORDS, Day, is_dayish
 from app.domain.quick_add.grammar import Reading
 from app.domain.quick_add.marks import Mark
-from app.domain.quick_add.phrases import Phrase, find_phrases, in_context
+from app.domain.quick_add.phrases import Phrase, begins_task, find_phrases, in_context
+from app.domain.quick_add.reminders import Reminder
 from app.domain.quick_add.repeats import EVERY_WORDS
 from app.domain.quick_add.series import Bound, Repeat, Start
 from app.domain.quick_add.times import Clock, Part
@@ -33,13 +34,13 @@ def of_kind(phrases: Iterable[Phrase], kind: type[T]) -> list[tuple[Phrase, T]]:
 
 
 def choose(reading: Reading) -> list[Phrase]:
-    """Returns the phrases to use, in their order: at most one day, time, recurrence, project and priority."""
+    """Returns the phrases to use: at most one day, time, recurrence, project and priority; of others several."""
     phrases = find_phrases(reading)
     marks = _marks([phrase for phrase in phrases if isinstance(phrase.meaning, Mark)])
     phrases = [phrase for phrase in phrases if not isinstance(phrase.meaning, Mark) or phrase in marks]
     phrases = _with_company(reading, phrases)
     if _is_unclear(reading, phrases):
-        return marks
+        return [phrase for phrase in phrases if isinstance(phrase.meaning, Mark | Reminder)]
     if len(of_kind(phrases, Clock)) > 1 or len(of_kind(phrases, Part)) > 1:
         phrases = [phrase for phrase in phrases if not isinstance(phrase.meaning, Clock | Part)]
     return _with_company(reading, phrases)
@@ -65,12 +66,26 @@ def _with_company(reading: Reading, phrases: list[Phrase]) -> list[Phrase]:
         kept = [
             phrase
             for index, phrase in enumerate(phrases)
-            if _has_company(reading, phrases, index) and (is_repeating or not isinstance(phrase.meaning, Bound | Start))
+            if _has_company(reading, phrases, index)
+            and (is_repeating or not isinstance(phrase.meaning, Bound))
+            and (not isinstance(phrase.meaning, Start) or _is_start(reading, phrases, phrase, phrase.meaning))
         ]
         kept = in_context(reading, kept)
         if kept == phrases:
             return kept
         phrases = kept
+
+
+def _is_start(reading: Reading, phrases: Sequence[Phrase], phrase: Phrase, start: Start) -> bool:
+    """Returns whether a recurrence begins on that day, or the task then.
+
+    "from monday" needs a recurrence, a due date, or to be certainly in the future.
+    """
+    if of_kind(phrases, Repeat):
+        return start.day.at is None
+    if start.loose and reading.word(phrase.first + 1) != "next" and not of_kind(phrases, Day):
+        return False
+    return begins_task(reading, phrase, start, {other.first: other for other in phrases})
 
 
 def _has_company(reading: Reading, phrases: Sequence[Phrase], index: int) -> bool:
@@ -83,6 +98,8 @@ def _has_company(reading: Reading, phrases: Sequence[Phrase], index: int) -> boo
         return isinstance(before, Day | Repeat | Part) or isinstance(after, Day | Repeat)
     if isinstance(meaning, Part):
         return isinstance(before, Day | Repeat | Clock) and bool(of_kind(phrases, Clock))
+    if isinstance(meaning, Reminder) and meaning.continues:
+        return isinstance(before, Reminder | Clock | Day | Part)
     if isinstance(meaning, Bound) and meaning.is_counted:
         return _follows_repeat(reading, phrases, index)
     return True
@@ -107,7 +124,8 @@ def _neighbour(reading: Reading, phrases: Sequence[Phrase], index: int, step: in
 
 def _is_unclear(reading: Reading, phrases: Sequence[Phrase]) -> bool:
     days, repeats = of_kind(phrases, Day), of_kind(phrases, Repeat)
-    if len(days) + len(of_kind(phrases, Start)) > 1 or len(repeats) > 1 or len(of_kind(phrases, Bound)) > 1:
+    starts = len(of_kind(phrases, Start))
+    if len(days) + (starts if repeats else 0) > 1 or max(starts, len(repeats), len(of_kind(phrases, Bound))) > 1:
         return True
     taken = {index for phrase in phrases for index in range(phrase.first, phrase.end)}
     unread = [index for index in range(len(reading.tokens)) if index not in taken]

@@ -10,32 +10,40 @@ notes", "today or tomorrow". So a phrase counts only when
 The text is read from its end, as each phrase depends on the words after it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.domain.quick_add.days import DUE_DAY_PHRASES, Day, is_dayish
-from app.domain.quick_add.grammar import Reading
+from app.domain.quick_add.grammar import Grammar, Reading
 from app.domain.quick_add.marks import Mark, find_mark
+from app.domain.quick_add.reminders import REMIND_PHRASES, Reminder
 from app.domain.quick_add.repeats import REPEAT_PHRASES
 from app.domain.quick_add.series import Bound, Repeat, Start
 from app.domain.quick_add.text import is_mark
 from app.domain.quick_add.times import TIME_PHRASES, Clock, Part, is_clockish
 from app.domain.quick_add.words import DAY_PARTS, ORDINAL_WORDS, UNIT_WORDS, nth_day, words
 
-Meaning: TypeAlias = Mark | Day | Clock | Part | Repeat | Start | Bound
+PHRASE_GRAMMARS = (DUE_DAY_PHRASES, REPEAT_PHRASES, TIME_PHRASES)
+Meaning: TypeAlias = Mark | Day | Clock | Part | Repeat | Start | Bound | Reminder
 
 _CONNECTING_WORDS = words(
     "a about after almost an and are around as before between but during each every except excluding for from hardly"
     " her his is it's its last like my nearly not of or other our over past per since than that the their this thru"
     " through till til to under until vs was were your yesterday & ~ + /"
 )
-_BEFORE_DAY = _CONNECTING_WORDS | words("at beginning by due ending next on start starting")
+_BEFORE_DAY = _CONNECTING_WORDS | words("at beginning by due ending next on start starts starting begin begins")
 _BEFORE_NAMED = ORDINAL_WORDS.keys() | words(
     "ash bloody blue black casual cyber easter freaky gloomy good holy maundy palm ruby shrove super whit"
     " i we you they he she it who"
 )
 _BEFORE_CLOCK = _CONNECTING_WORDS | words("at by")
+# "Ask Bob to remind me at 5pm" is no reminder of this task.
+_BEFORE_REMINDER = words(
+    "a an always and can could cannot can't did didn't do does doesn't don't have he help i if it let let's lets make"
+    " may me might must never not or shall she should that the they to used we what when which who will won't would you"
+)
+_AFTER_REMINDER = words("because please so to")
 _BEFORE_REPEAT = _CONNECTING_WORDS | words("on twice times")
 _VERB_WORDS = words("is isn't are aren't was wasn't were will won't has had should would")  # "every day is a gift"
 _JOINING_WORDS = words("and or to through thru until till til vs & - – — / + ,")  # noqa: RUF001
@@ -60,8 +68,10 @@ def find_phrases(reading: Reading) -> list[Phrase]:
     """Returns the phrases in their order, without overlaps."""
     found: dict[int, Phrase] = {}
     owners: dict[int, int] = {}
+    is_reminded = any(token.text in {"remind", "before"} for token in reading.tokens)
+    grammars = (*PHRASE_GRAMMARS, REMIND_PHRASES) if is_reminded else PHRASE_GRAMMARS
     for index in reversed(range(len(reading.tokens))):
-        for phrase in _candidates(reading, index):
+        for phrase in _candidates(reading, index, grammars):
             last_owner = owners.get(phrase.end - 1)
             cuts_another = last_owner is not None and owners.get(phrase.end) == last_owner
             if not cuts_another and _fits(reading, phrase, found):
@@ -82,20 +92,34 @@ def in_context(reading: Reading, phrases: Iterable[Phrase]) -> list[Phrase]:
     return list(reversed(kept.values()))
 
 
-def _candidates(reading: Reading, index: int) -> Iterator[Phrase]:
+def _candidates(reading: Reading, index: int, grammars: Sequence[Grammar]) -> Iterator[Phrase]:
     """Yields the phrases that begin at ``index``, the longest first."""
     if not reading.word(index)[:1].isalnum() and reading.word(index)[:1] not in {"#", "@"}:
         return
     if mark := find_mark(reading, index):
         yield Phrase(index, index + 1, mark)
-    found = [
-        phrase for grammar in (DUE_DAY_PHRASES, REPEAT_PHRASES, TIME_PHRASES) for phrase in grammar.find(reading, index)
-    ]
+    found = [phrase for grammar in grammars for phrase in grammar.find(reading, index)]
     for end, meaning in sorted(found, key=lambda phrase: -phrase[0]):
         yield Phrase(index, end, meaning)
 
 
+def begins_task(reading: Reading, phrase: Phrase, start: Start, following: dict[int, Phrase]) -> bool:
+    """Returns whether "starting monday" is about the task, and not a part of its title ("Start on monday with ...")."""
+    end, before = phrase.end, reading.word(phrase.first - 1)
+    if before in _BEFORE_REMINDER or before.endswith("n't") or reading.word(end) in _VERB_WORDS:
+        return False
+    if end not in following and _is_listed(reading, Phrase(phrase.first, end, start.day), following):
+        return False
+    if phrase.first == 0:  # else nothing would be left, or an instruction without its verb
+        return reading.word(end) in _LEADING_MARKS
+    if end >= len(reading.tokens) or is_mark(reading.tokens[end]) or reading.word(end)[:1] in {"#", "@"}:
+        return True
+    return end in following or reading.word(end) in _WORDS_AFTER
+
+
 def _fits(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> bool:
+    if isinstance(phrase.meaning, Reminder):
+        return _is_reminder(reading, phrase, phrase.meaning, following)
     if isinstance(phrase.meaning, Mark | Bound | Start):
         return not isinstance(phrase.meaning, Bound) or reading.word(phrase.end) not in {"a", "an", "per", "each"}
     if (
@@ -109,12 +133,31 @@ def _fits(reading: Reading, phrase: Phrase, following: dict[int, Phrase]) -> boo
     return not _may_describe(phrase.meaning) or _ends_well(reading, phrase, following)
 
 
+def _is_reminder(reading: Reading, phrase: Phrase, reminder: Reminder, following: dict[int, Phrase]) -> bool:
+    """Returns whether it is said to this task ("remind me at 5pm"), not told of somebody."""
+    end, before = phrase.end, reading.word(phrase.first - 1)
+    if not reminder.continues and (before in _BEFORE_REMINDER or before.endswith(("'ll", "'d", "n't"))):
+        return False
+    if any(reading.raw(index) == "Me" for index in range(phrase.first, end)):
+        return False  # a title
+    if reminder.opens:  # more follows: the title
+        return end < len(reading.tokens) and _begins_text(reading, phrase)
+    if end >= len(reading.tokens) or end in following or reading.word(end)[:1] in {"#", "@"}:
+        return True
+    if reading.word(end) == "," and end + 1 in following:
+        return True
+    if reading.word(end) in _JOINING_WORDS and (is_clockish(reading, end + 1) or is_dayish(reading, end + 1)):
+        return False
+    return is_mark(reading.tokens[end]) or (reading.word(end) in _AFTER_REMINDER and not reminder.is_bare)
+
+
 def _belongs_to_words_before(reading: Reading, phrase: Phrase) -> bool:
     word, meaning, before = reading.word(phrase.first - 1), phrase.meaning, phrase.first - 2
     if isinstance(meaning, Day):
         if meaning.named and (word in _BEFORE_NAMED or nth_day(reading, phrase.first - 1)):
             return True
-        return word in _BEFORE_DAY or (word in _JOINING_WORDS and is_dayish(reading, before))
+        is_listed = word in _JOINING_WORDS and reading.word(phrase.first) != "due" and is_dayish(reading, before)
+        return word in _BEFORE_DAY or is_listed
     if isinstance(meaning, Clock):
         return word in _BEFORE_CLOCK or (word in _JOINING_WORDS and _ends_in_clock(reading, before))
     return isinstance(meaning, Repeat) and word in _BEFORE_REPEAT
@@ -174,7 +217,11 @@ def _opens_the_text(reading: Reading, phrase: Phrase, clock: Clock) -> bool:
         return False
     if phrase.first == 0:
         return not clock.loose
-    follows_day = any(
+    return _begins_text(reading, phrase) and not (clock.loose and reading.raw(phrase.end)[:1].isupper())
+
+
+def _begins_text(reading: Reading, phrase: Phrase) -> bool:
+    """Returns whether there is at most a day or a recurrence before it."""
+    return phrase.first == 0 or any(
         phrase.first == end for grammar in (DUE_DAY_PHRASES, REPEAT_PHRASES) for end, _ in grammar.find(reading, 0)
     )
-    return follows_day and not (clock.loose and reading.raw(phrase.end)[:1].isupper())

@@ -124,8 +124,12 @@ def _of(rule: Rule, build: Callable[..., Repeat | None]) -> Callable[..., Repeat
     return lambda moment, *values: build(moment, rule, *values)
 
 
-def _starting_on(_: Moment, day: Day) -> Start | None:
-    return None if day.at else Start(day)
+def _starting_on(_: Moment, day: Day) -> Start:
+    return Start(day)
+
+
+def _perhaps_starting_on(_: Moment, day: Day) -> Start:
+    return Start(day, loose=day.named)
 
 
 def _ending_on(_: Moment, day: Day) -> Bound | None:
@@ -269,7 +273,10 @@ REPEAT_PHRASES = Grammar(
         ),
         ("[on] every|each {dates}", _on_dates),
         ("[on] every|each {date}", _of(_YEARLY_RULE, _on_date)),
-        ("start|starting|beginning|from [on] {a-day}", _starting_on),
+        ("start|starts|starting|begin|begins|beginning [on] {a-day}", _starting_on),
+        ("not before {a-day}", _starting_on),
+        ("from [on] {a-day} on|onward|onwards", _starting_on),
+        ("from [on] {a-day}", _perhaps_starting_on),
         ("until|till|til|ending [on] {a-day}", _ending_on),
         ("[for] {number} times", lambda _, count: Bound(count)),
         ("for [the next] {count} {unit}", lambda _, count, unit: Bound(count, unit)),

@@ -29,9 +29,13 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """``starting tomorrow``"""
+    """``starting tomorrow``: the first day of a recurrence, else the start of the task.
+
+    ``loose``: ``from monday``, which may also say where something comes from (notes from monday).
+    """
 
     day: Day
+    loose: bool = False
 
 
 @dataclass(frozen=True, slots=True)

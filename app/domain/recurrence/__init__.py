@@ -29,10 +29,11 @@ from zoneinfo import ZoneInfo
 from app.domain.recurrence.days import matching_days
 from app.domain.recurrence.rule import Frequency, Rule, Weekday, anchored, parse_rule, shifted
 from app.models.task_fields import RecurrenceFrom
+from app.models.types import MAX_YEAR, MIN_YEAR
 
 __all__ = [
     "Due", "Frequency", "Rule", "Step", "Weekday",
-    "advance", "anchored", "occurrence_of", "occurrences", "parse_rule", "shifted",
+    "advance", "anchored", "move_start", "occurrence_of", "occurrences", "parse_rule", "shifted",
 ]  # fmt: skip
 
 Due: TypeAlias = date | datetime
@@ -81,6 +82,20 @@ def advance(
                 return Step(candidate if _is_within(rule, day, candidate, timezone) else None, done)
         done += 1
     return Step(None, done)
+
+
+def move_start(start: Due, due: Due, next_due: Due, timezone: ZoneInfo) -> Due:
+    """Returns the start of a task whose due date moves from ``due`` to ``next_due``: as many days before it.
+
+    Days are local and a time of day stays what it is, across clock changes too, as the due date's does. Where the years
+    end that a date can have, it stays where it is.
+    """
+    try:
+        day = _local_day(start, timezone) + (_local_day(next_due, timezone) - _local_day(due, timezone))
+        moved = _at(day, _local_clock(start, start, timezone), timezone)
+    except OverflowError:
+        return start
+    return moved if MIN_YEAR <= moved.year <= MAX_YEAR else start
 
 
 def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Iterator[Due]:

@@ -42,6 +42,9 @@ class InvalidInput(BaseModel):
     loc: list[LocationPart] = Field(description="Where it is: the part of the request, then names and indices.")
     msg: str
     type: str = Field(description="Stable name of the violated rule; docs/errors.md lists them.")
+    column: int | MISSING = Field(MISSING, description="Only of a filter: the position in its text, from 1.")
+    found: str | MISSING = Field(MISSING, description="Only of a filter: what is there.")
+    expected: list[str] | MISSING = Field(MISSING, description="Only of a filter: what may be there.")
 
 
 class ConflictingField(BaseModel):
@@ -59,6 +62,16 @@ class ConflictingField(BaseModel):
     yours: Any = Field(description="The value in the request. Of a field that was not sent: that of the base.")
 
 
+class NeededFactor(BaseModel):
+    """The second factor that a request needs: any of ``methods``."""
+
+    challenge: str | None = Field(
+        description="Continues a login at `/api/auth/login/factor`, within 5 minutes. Null if the caller is logged in:"
+        " then `/api/auth/factors/proof`, and the request again."
+    )
+    methods: list[str]
+
+
 class Problem(BaseModel):
     """The reason why a request failed (RFC 9457). Only documents the shape: ``app.http.problems`` renders it."""
 
@@ -74,6 +87,7 @@ class Problem(BaseModel):
         MISSING, description="With `field_conflict`: each field that another write has changed since `base_version`."
     )
     snapshot: str | MISSING = Field(MISSING, description="With 410: the path of a snapshot, to begin again.")
+    second_factor: NeededFactor | MISSING = Field(MISSING, description="With `second_factor_required`: what is needed.")
 
 
 class Failure(NamedTuple):

@@ -40,9 +40,10 @@ TAG_DESCRIPTIONS = {
     "stats": "Totals, streaks and overdue tasks.",
     "settings": "The user's time zone.",
     "changes": "Every write as a change with a revision: synchronisation, history, undo and live events.",
+    "channels": "Where reminders and the daily digest are sent: browsers, ntfy, Gotify, Apprise, mail.",
     "webhooks": "The same changes, delivered in order to another service.",
     "transfer": "Export, import and the calendar feed.",
     "assistant": "A chat in plain language that works on the tasks. Requires the setting LLM_MODEL.",
-    "tokens": "API tokens for scripts and agents.",
+    "tokens": "API tokens for scripts and agents, and the apps that the user has connected by OAuth.",
     "operations": "Health and readiness of the process.",
 }

@@ -4,18 +4,18 @@ from typing import Any
 
 from sqlalchemy import text
 
+from app.auth.claims import Identity
 from app.auth.opaque_tokens import HINT_LENGTH, hash_token, new_api_token
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import ApiTokenNotFound
 from app.models.api_tokens import ApiTokenCreate
 from app.services.accounts.context import AuthContext
+from app.services.accounts.second_factors import require_recent_proof
 
 _API_TOKEN_COLUMNS = "id, name, scope, hint, created_at, expires_at, last_used_at"
-# The user of another issuer's token may have no row yet.
 INSERT_API_TOKEN = CompiledStatement(
     text(f"""
-    with owner as (insert into users (id) values (:owner) on conflict (id) do nothing)
     insert into api_tokens (user_id, name, scope, token_hash, hint, expires_at)
     values (:owner, :name, :scope, :token_hash, :hint, :expires_at) returning {_API_TOKEN_COLUMNS}
 """)  # noqa: S608 - a constant
@@ -31,10 +31,11 @@ REVOKE_API_TOKEN = CompiledStatement(
 )
 
 
-async def create_api_token(session: Session, owner: str, wanted: ApiTokenCreate) -> dict[str, Any]:
-    """Returns the row and ``token``, which is stored only as a hash."""
+async def create_api_token(session: Session, identity: Identity, wanted: ApiTokenCreate) -> dict[str, Any]:
+    """Returns the row and ``token``, which is stored only as a hash. Raises SecondFactorRequired, SessionEnded."""
+    await require_recent_proof(session, identity)
     token = new_api_token()
-    kept = {"owner": owner, "token_hash": hash_token(token), "hint": token[:HINT_LENGTH]}
+    kept = {"owner": identity.subject, "token_hash": hash_token(token), "hint": token[:HINT_LENGTH]}
     row = (await session.exec(INSERT_API_TOKEN, {**wanted.model_dump(), **kept})).one()
     return {**dict(row), "token": token}
 

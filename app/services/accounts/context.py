@@ -3,17 +3,19 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from app.auth.access_tokens import TokenIssuer
+from app.auth.openid_provider import OpenIdProvider
 from app.auth.passwords import PasswordHasher
 from app.config import Settings
 from app.db.database import Database
 from app.errors import AccountsUnavailable
 from app.net.mail import Mailer
+from app.net.outbound import OutboundClient
 from app.services.accounts.revocation import RevocationCache
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class AuthContext:
     revocations: RevocationCache
     mailer: Mailer
     token_issuer: TokenIssuer | None
+    outbound: OutboundClient
+    providers: Mapping[str, OpenIdProvider]
     counters: Counter[str] = field(default_factory=Counter)  # counters of events, for app.observability.metrics
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 

@@ -6,20 +6,24 @@ from graphlib import TopologicalSorter
 
 from sqlalchemy import text
 
-from app.db.compiled import CompiledStatement, escape_colons, quote_name
+from app.auth.claims import Identity
+from app.db.compiled import CompiledStatement, quote_name
 from app.db.contention import retry_on_contention
-from app.db.database import Database, quote_owner
+from app.db.database import Database
 from app.models.accounts import fold_email
 from app.services.accounts import login_throttle
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.login import confirm_password
 from app.services.accounts.revocation import REVOCATION_BOUND
+from app.services.accounts.second_factors import FACTOR_PURPOSE, require_recent_factor
 
 log = logging.getLogger("app.security")
 
 ERASER_ROLE = "todo_eraser"
 SECOND_ERASURE_DELAY = REVOCATION_BOUND + 1.0  # seconds after which no process accepts the account's access tokens
 LOCK_ERASED_OWNER = CompiledStatement(text("select id from users where id = :owner for update"))
+# They name the account that asked for a link, not the owner of the row, which is a browser.
+DELETE_BEGUN_LINKS = CompiledStatement(text("delete from oidc_sign_ins where linking_user_id = :owner"))
 SELECT_EMAIL = CompiledStatement(text("select email from accounts where user_id = :owner for no key update"))
 # The catalogue lists every table of user data, also those of later versions, with its key and the tables it refers to.
 SELECT_USER_TABLES = CompiledStatement(
@@ -43,8 +47,13 @@ SELECT_USER_TABLES = CompiledStatement(
 )
 
 
-async def delete_account(auth: AuthContext, owner: str, password: str, client: Client) -> None:
-    """Deletes an account with all its rows. Raises WrongPassword, TooManyAttempts, AccountNotFound."""
+async def delete_account(auth: AuthContext, identity: Identity, password: str, client: Client) -> None:
+    """Deletes an account with all its rows.
+
+    Raises WrongPassword, TooManyAttempts, AccountNotFound, SecondFactorRequired, SessionEnded.
+    """
+    owner = identity.subject
+    await require_recent_factor(auth, identity)  # again: the client decides when it sends its body
     await confirm_password(auth, owner, password, client)
     await erase_owner(auth.database, owner)
     auth.revocations.forget(owner)
@@ -62,15 +71,15 @@ async def _erase_late_writes(database: Database, owner: str) -> None:
 
 @retry_on_contention
 async def erase_owner(database: Database, owner: str) -> None:
-    """Deletes every row of ``owner`` from every table, in one transaction."""
+    """Deletes every row of ``owner`` from every table, in one transaction; before it, the counters of the e-mail."""
     async with database.auth_transaction() as session:
-        await session.exec(LOCK_ERASED_OWNER, {"owner": owner})  # waits for the writes that have begun
+        await session.exec(DELETE_BEGUN_LINKS, {"owner": owner})
         if email := (await session.exec(SELECT_EMAIL, {"owner": owner})).first():
-            for purpose in ("login", "mail"):
-                keys = login_throttle.attempt_keys(fold_email(email), "", purpose=purpose)
+            for purpose, name in (("login", fold_email(email)), ("mail", fold_email(email)), (FACTOR_PURPOSE, owner)):
+                keys = login_throttle.attempt_keys(name, "", purpose=purpose)
                 await session.exec(login_throttle.DELETE_ATTEMPTS, {"account": keys.account})
-        await session.exec(text(f"set local role {ERASER_ROLE}"))
-        await session.exec(text(escape_colons(f"set local app.user_id = {quote_owner(owner)}")))
+    async with database.transaction(owner, role=ERASER_ROLE) as session:
+        await session.exec(LOCK_ERASED_OWNER, {"owner": owner})  # waits for the writes that have begun
         tables = (await session.exec(SELECT_USER_TABLES)).all()
         order = TopologicalSorter({table.name: table.refers_to for table in tables}).static_order()
         for name in reversed([name for name in order if name != "alembic_version"]):

@@ -13,6 +13,7 @@ from app.services.accounts.api_tokens import SELECT_API_TOKENS as LIST_TOKENS
 from app.services.accounts.context import AuthContext
 from app.services.accounts.erasure import SELECT_USER_TABLES
 from app.services.accounts.profile import get_account
+from app.services.accounts.totp import get_factors
 from app.services.changes.entities import OTHER_TABLES
 
 PAGE_ROWS = 200
@@ -20,8 +21,20 @@ SECRET_TABLES = {table.name for table in OTHER_TABLES if table.secret == "all"}
 SECRET_COLUMNS = {table.name: table.secret for table in OTHER_TABLES}
 EXPORT_SESSIONS = CompiledStatement(
     text("""
-    select id, user_agent, address, created_at, last_used_at, ended_at from sessions where user_id = :owner
-    order by created_at
+    select id, user_agent, address, created_at, last_used_at, ended_at from sessions
+    where user_id = :owner and client_id is null order by created_at
+""")
+)
+EXPORT_APPS = CompiledStatement(
+    text("""
+    select id, client_id, client_name as name, scope, resource, user_agent, address, created_at, last_used_at, ended_at
+    from sessions where user_id = :owner and client_id is not null order by created_at
+""")
+)
+EXPORT_LINKS = CompiledStatement(
+    text("""
+    select id, provider, issuer, subject, email, created_at, last_used_at from oidc_links
+    where user_id = :owner order by created_at
 """)
 )
 
@@ -35,9 +48,13 @@ async def read_account(auth: AuthContext, owner: str) -> AsyncIterator[bytes]:
     async with auth.database.auth_transaction() as session:
         account = await get_account(session, owner)
         logins = (await session.exec(EXPORT_SESSIONS, {"owner": owner})).all()
+        apps = (await session.exec(EXPORT_APPS, {"owner": owner})).all()
+        links = (await session.exec(EXPORT_LINKS, {"owner": owner})).all()
+        factors = await get_factors(session, owner)
         tokens = (await session.exec(LIST_TOKENS, {"owner": owner})).all()
-    head: dict[str, Any] = {"exported_at": now(), "account": dict(account)}
-    head |= {"sessions": [dict(row) for row in logins], "api_tokens": [dict(row) for row in tokens]}
+    head: dict[str, Any] = {"exported_at": now(), "account": dict(account), "factors": factors}
+    for name, rows in (("sessions", logins), ("apps", apps), ("links", links), ("api_tokens", tokens)):
+        head[name] = [dict(row) for row in rows]
     yield msgspec.json.encode(head)[:-1]
     async with auth.database.transaction(owner, read_only=True) as session:
         tables = (await session.exec(SELECT_USER_TABLES)).all()

@@ -22,7 +22,8 @@ from app.models.accounts import fold_email
 from app.schemas.auth import Login
 from app.services.accounts import login_throttle
 from app.services.accounts.context import AuthContext, Client
-from app.services.accounts.sessions import IssuedTokens, start_session
+from app.services.accounts.login_challenges import begin_login, require_finished
+from app.services.accounts.sessions import IssuedTokens
 
 log = logging.getLogger("app.security")
 
@@ -30,7 +31,7 @@ log = logging.getLogger("app.security")
 FIND_LOGIN = CompiledStatement(
     text("""
     select a.user_id, a.password_hash, a.disabled_at,
-           exists (select from sessions s where s.user_id = a.user_id and s.address = :address
+           exists (select from sessions s where s.user_id = a.user_id and s.address = :address and s.client_id is null
                    and s.created_at > now() - interval '30 days') as known
     from (values (1)) as one left join accounts a on a.email_key = :email_key
 """)
@@ -64,14 +65,27 @@ class VerifiedAccount(NamedTuple):
 
 
 async def login(auth: AuthContext, given: Login, client: Client) -> IssuedTokens:
-    """Starts a session. Raises LoginFailed, AccountDisabled (only if the password is right), TooManyAttempts."""
+    """Starts a session.
+
+    Raises LoginFailed, TooManyAttempts; only if the password is right AccountDisabled, SecondFactorRequired.
+    """
+    return await login_for(auth, given.email, given.password, client)
+
+
+async def login_for(
+    auth: AuthContext, email: str, password: str, client: Client, *, life: int | None = None
+) -> IssuedTokens:
+    """Starts a session like ``login``; ``life``: in seconds, if it is for one purpose."""
     for _ in range(2):
-        account = await check_password(auth, fold_email(given.email), given.password, client)
+        account = await check_password(auth, fold_email(email), password, client)
         if account.disabled_at is not None:
             raise AccountDisabled
         async with auth.database.auth_transaction() as session:
+            begun = None
             if await _is_unchanged(session, account, SHARE_IF_UNCHANGED):
-                return await start_session(session, auth, account.user_id, client)
+                begun = await begin_login(session, auth, account.user_id, client, life=life)
+        if begun is not None:
+            return require_finished(begun)
         # The hash has changed: perhaps only its parameters, by a login in another process. Verify once more.
     raise LoginFailed(reason=RefusalReason.PASSWORD_WRONG, details={"user_id": account.user_id})
 

@@ -159,8 +159,8 @@ async def count_mail(auth: AuthContext, email_key: str, client: Client) -> None:
         await record_failure(session, keys)
 
 
-async def count_hashing(auth: AuthContext, client: Client, purpose: str) -> None:
-    """Counts the hashing of a password for an anonymous client, by its IP address. Raises TooManyAttempts."""
+async def count_anonymous(auth: AuthContext, client: Client, purpose: str) -> None:
+    """Counts something costly for an anonymous client, by its IP address. Raises TooManyAttempts."""
     keys = attempt_keys("", client.address, purpose=purpose)
     async with auth.database.auth_transaction() as session:
         (row,) = (await session.exec(COUNT_ATTEMPT, {"accounts": [ANY_VALUE], "addresses": [keys.address]})).all()

@@ -12,6 +12,7 @@ INSERT_RESET = CompiledStatement(
 """)
 )
 CONFIRM_EMAIL = CompiledStatement(text("update accounts set email_confirmed_at = now() where user_id = :owner"))
+DELETE_LINKS = CompiledStatement(text("delete from oidc_links where user_id = :owner"))
 # A new password also drops a change of the e-mail that is not confirmed yet: an intruder may have asked for it.
 DELETE_MAILED_TOKENS = CompiledStatement(
     text("""

@@ -9,9 +9,11 @@ from app.db.compiled import CompiledStatement
 from app.db.database import Database
 from app.errors import AccountNotFound, EmailTaken
 from app.models.accounts import AccountCreate, fold_email
+from app.services.accounts.mailed_tokens import LOCK_ACCOUNT
 from app.services.accounts.passwords import set_password
 from app.services.accounts.profile import FIND_ACCOUNT_ID, create_account
-from app.services.accounts.sessions import END_OTHER_SESSIONS, NO_SESSION
+from app.services.accounts.sessions import end_all_sessions
+from app.services.accounts.totp import delete_factors
 
 SELECT_ACCOUNTS = CompiledStatement(
     text("""
@@ -30,7 +32,7 @@ DISABLE_ACCOUNT = CompiledStatement(
 async def create_user(database: Database, account: AccountCreate, password_hash: str) -> str:
     """Returns the id of the new user. Raises EmailTaken."""
     async with database.auth_transaction() as session:
-        return await create_account(session, account, password_hash)
+        return await create_account(session, account.email, password_hash, name=account.name, timezone=account.timezone)
 
 
 async def list_users(database: Database) -> list[Any]:
@@ -68,4 +70,13 @@ async def disable_user(database: Database, email: str, *, undo: bool) -> None:
     owner = await find_user(database, email)
     async with database.auth_transaction() as session:
         await session.exec(DISABLE_ACCOUNT, {"owner": owner, "undo": undo})
-        await session.exec(END_OTHER_SESSIONS, {"owner": owner, "current": NO_SESSION})
+        await end_all_sessions(session, owner)
+
+
+async def reset_factors(database: Database, email: str) -> None:
+    """Removes every second factor and ends every session. Raises AccountNotFound."""
+    owner = await find_user(database, email)
+    async with database.auth_transaction() as session:
+        await session.exec(LOCK_ACCOUNT, {"owner": owner})
+        await delete_factors(session, owner)
+        await end_all_sessions(session, owner)

@@ -4,6 +4,7 @@ import logging
 
 from sqlalchemy import text
 
+from app.auth.claims import Identity
 from app.auth.opaque_tokens import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
 from app.db.compiled import CompiledStatement
@@ -14,8 +15,15 @@ from app.models.accounts import fold_email
 from app.services.accounts import login_throttle, mail_texts
 from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.login import confirm_password, require_unchanged
-from app.services.accounts.mailed_tokens import CONFIRM_EMAIL, DELETE_MAILED_TOKENS, INSERT_RESET, LOCK_ACCOUNT
-from app.services.accounts.sessions import END_OTHER_SESSIONS, NO_SESSION, IssuedTokens, start_session
+from app.services.accounts.mailed_tokens import (
+    CONFIRM_EMAIL,
+    DELETE_LINKS,
+    DELETE_MAILED_TOKENS,
+    INSERT_RESET,
+    LOCK_ACCOUNT,
+)
+from app.services.accounts.second_factors import get_proof, require_recent_proof
+from app.services.accounts.sessions import IssuedTokens, end_all_sessions, start_session
 
 log = logging.getLogger("app.security")
 
@@ -34,18 +42,23 @@ SELECT_MAILED_ACCOUNT = CompiledStatement(
 )
 
 
-async def change_password(auth: AuthContext, owner: str, current: str, new: str, client: Client) -> IssuedTokens:
-    """Changes a password, ends every session and starts a new one. API tokens stay: they do not depend on the password.
+async def change_password(
+    auth: AuthContext, identity: Identity, current: str, new: str, client: Client
+) -> IssuedTokens:
+    """Changes a password, ends every session and grant, and starts a new session. API tokens stay.
 
-    Raises WrongPassword, WeakPassword, TooManyAttempts.
+    Raises WrongPassword, WeakPassword, TooManyAttempts, SecondFactorRequired, SessionEnded.
     """
+    owner = identity.subject
     check_new_password(new, field="new_password")
     verified = await confirm_password(auth, owner, current, client)
     hashed = await auth.hasher.hash(new)
     async with auth.database.auth_transaction() as session:
         await require_unchanged(session, verified)
+        await require_recent_proof(session, identity)
         email, _ = await set_password(session, owner, hashed)
-        pair = await start_session(session, auth, owner, client)
+        proved_at = await get_proof(session, identity)
+        pair = await start_session(session, auth, owner, client, second_factor_at=proved_at)
     auth.revocations.forget(owner)
     log.warning("password_changed", extra={"user_id": owner})
     auth.mailer.post(email, *mail_texts.password_changed())
@@ -53,9 +66,9 @@ async def change_password(auth: AuthContext, owner: str, current: str, new: str,
 
 
 async def set_password(session: Session, owner: str, hashed: str) -> tuple[str, str]:
-    """Writes the hash, ends every session and deletes every mailed token; returns the e-mail and its key."""
+    """Writes the hash, ends every session and grant, and deletes every mailed token; returns the e-mail and its key."""
     row = (await session.exec(SET_PASSWORD, {"owner": owner, "password_hash": hashed})).one()
-    await session.exec(END_OTHER_SESSIONS, {"owner": owner, "current": NO_SESSION})
+    await end_all_sessions(session, owner)
     await session.exec(DELETE_MAILED_TOKENS, {"owner": owner})
     return row.email, row.email_key
 
@@ -89,13 +102,15 @@ async def reset_password(auth: AuthContext, token: str, new: str, client: Client
     Raises ResetTokenInvalid for a token that is unknown, used, or older than an hour; WeakPassword, TooManyAttempts.
     """
     check_new_password(new, field="new_password")
-    await login_throttle.count_hashing(auth, client, "reset")
+    await login_throttle.count_anonymous(auth, client, "reset")
     async with auth.database.auth_transaction() as session:
         owner = await _owner_of_reset(session, token)
     hashed = await auth.hasher.hash(new)
     async with auth.database.auth_transaction() as session:
         await session.exec(LOCK_ACCOUNT, {"owner": owner})
         await _owner_of_reset(session, token)
+        # Another person may have made them. One with the same confirmed e-mail is made again by itself.
+        await session.exec(DELETE_LINKS, {"owner": owner})
         email, email_key = await set_password(session, owner, hashed)
         await session.exec(CONFIRM_EMAIL, {"owner": owner})
         # A client that can read the mailbox is the owner: failed attempts from its IP address were theirs.

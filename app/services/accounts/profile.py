@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pydantic import MISSING
 from sqlalchemy import text
 
+from app.auth.claims import Identity
 from app.auth.opaque_tokens import hash_token, new_reset_token
 from app.auth.passwords import check_new_password
 from app.db.compiled import CompiledStatement
@@ -20,18 +21,17 @@ from app.services.accounts.context import AuthContext, Client
 from app.services.accounts.email_changes import DELETE_EMAIL_CHANGE, request_email_change
 from app.services.accounts.login import VerifiedAccount, confirm_password, require_unchanged
 from app.services.accounts.mailed_tokens import DELETE_MAILED_TOKENS, INSERT_RESET
+from app.services.accounts.second_factors import require_recent_factor
 from app.services.accounts.sessions import SELECT_PROFILE, IssuedTokens, start_session
 from app.services.changes.revisions import get_written_revision
 from app.services.user_settings import set_timezone
+from app.services.users import CHECK_TIMEZONE
 
 log = logging.getLogger("app.security")
 
-# timezone() fails at once for a zone that PostgreSQL does not know: later any write of a task would.
+INSERT_USER = CompiledStatement(text("insert into users (id, timezone) values (:owner, :timezone)"))
 INSERT_ACCOUNT = CompiledStatement(
     text("""
-    with owner as (insert into users (id, timezone)
-                   select cast(:owner as text), cast(:timezone as text)
-                   where timezone(cast(:timezone as text), now()) is not null)
     insert into accounts (user_id, email, email_key, name, password_hash)
     values (:owner, :email, :email_key, :name, :password_hash)
 """)
@@ -45,17 +45,23 @@ SET_EMAIL = CompiledStatement(
     where user_id = :owner
 """)
 )
-BECOME_AUTH = CompiledStatement(text(f"set local role {AUTH_ROLE}"))
+SELECT_ACCOUNT_EMAIL = CompiledStatement(text("select email from accounts where user_id = :owner"))
+SELECT_CONFIRMED_EMAIL = CompiledStatement(
+    text("""
+    select email from accounts
+    where user_id = :owner and email_confirmed_at is not null and disabled_at is null
+""")
+)
 FIND_ACCOUNT_ID = CompiledStatement(text("select user_id, email from accounts where email_key = :email_key"))
 
 
 class WrittenAccount(NamedTuple):
-    """An account before and after a write; ``token`` confirms a new e-mail, which may be another account's.
+    """An account after a write, and its e-mail before; ``token`` confirms a new e-mail, which may be another account's.
 
     ``revision`` is that of the tasks whose reminders a new time zone shifts.
     """
 
-    before: Any
+    email_before: str
     after: Any
     token: str | None
     is_taken: bool
@@ -70,7 +76,7 @@ async def register(auth: AuthContext, account: AccountCreate, client: Client) ->
     if auth.settings.registration == "closed":
         raise RegistrationClosed
     check_new_password(account.password)
-    await login_throttle.count_hashing(auth, client, "register")
+    await login_throttle.count_anonymous(auth, client, "register")
     if auth.settings.registration == "mail":
         auth.mailer.check()
         await login_throttle.count_mail(auth, fold_email(account.email), client)
@@ -79,18 +85,23 @@ async def register(auth: AuthContext, account: AccountCreate, client: Client) ->
     auth.tokens  # noqa: B018 - fails before an account is created that cannot log in
     hashed = await auth.hasher.hash(account.password)
     async with auth.database.auth_transaction() as session:
-        user_id = await create_account(session, account, hashed)
+        user_id = await create_account(session, account.email, hashed, name=account.name, timezone=account.timezone)
         return await start_session(session, auth, user_id, client)
 
 
-async def create_account(session: Session, account: AccountCreate, password_hash: str | None) -> str:
+async def create_account(session: Session, email: str, password_hash: str | None, *, name: str, timezone: str) -> str:
     """Returns the id of the new user: 32 characters, like Better Auth's. Raises EmailTaken."""
     user_id = uuid.uuid4().hex
-    params = account.model_dump(exclude={"password"}) | {
+    params = {
         "owner": user_id,
-        "email_key": fold_email(account.email),
+        "email": email,
+        "email_key": fold_email(email),
+        "name": name,
+        "timezone": timezone,
         "password_hash": password_hash,
     }
+    await session.exec(CHECK_TIMEZONE, params)
+    await session.exec(INSERT_USER, params)
     await session.exec(INSERT_ACCOUNT, params)
     return user_id
 
@@ -104,7 +115,7 @@ async def _register_by_mail(auth: AuthContext, account: AccountCreate) -> None:
     token = new_reset_token()
     try:
         async with auth.database.auth_transaction() as session:
-            user_id = await create_account(session, account, None)
+            user_id = await create_account(session, account.email, None, name=account.name, timezone=account.timezone)
             await session.exec(
                 INSERT_RESET, {"owner": user_id, "token_hash": hash_token(token), "ttl": mail_texts.RESET_LIFE}
             )
@@ -112,6 +123,12 @@ async def _register_by_mail(auth: AuthContext, account: AccountCreate) -> None:
         auth.mailer.post(account.email, *mail_texts.already_registered(auth.settings))
     else:
         auth.mailer.post(account.email, *mail_texts.confirm(auth.settings, token))
+
+
+async def find_confirmed_email(session: Session, owner: str) -> str | None:
+    """Returns the e-mail to which the user reads mail; None for one who has not proved it, or has no account."""
+    email: str | None = (await session.exec(SELECT_CONFIRMED_EMAIL, {"owner": owner})).first()
+    return email
 
 
 async def get_account(session: Session, owner: str) -> Any:
@@ -122,15 +139,19 @@ async def get_account(session: Session, owner: str) -> Any:
     return row
 
 
-async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, client: Client) -> WrittenAccount:
-    """Writes the fields that were sent, in one transaction. A new e-mail needs the password.
+async def update_account(
+    auth: AuthContext, identity: Identity, change: AccountUpdate, client: Client
+) -> WrittenAccount:
+    """Writes the fields that were sent, in one transaction. A new e-mail needs the password and a second factor.
 
     With ``REGISTRATION=mail`` the new e-mail is confirmed first. Raises AccountNotFound, EmailTaken, WrongPassword,
-    TooManyAttempts, UnknownTimeZone.
+    SecondFactorRequired, TooManyAttempts, UnknownTimeZone.
     """
+    owner = identity.subject
     sent: dict[str, Any] = {name: None if value is MISSING else value for name, value in _all_fields(change).items()}
     if sent["email"] is None:
         return await _write_account(auth, owner, sent, None)
+    await require_recent_factor(auth, identity)
     verified = await confirm_password(auth, owner, sent["current_password"], client)
     if auth.settings.registration == "mail":
         auth.mailer.check()
@@ -140,9 +161,9 @@ async def update_account(auth: AuthContext, owner: str, change: AccountUpdate, c
         auth.mailer.post(sent["email"], *mail_texts.email_taken())
     elif written.token is not None:
         auth.mailer.post(sent["email"], *mail_texts.confirm_email(auth.settings, written.token))
-    elif fold_email(written.after.email) != fold_email(written.before.email):
+    elif fold_email(written.after.email) != fold_email(written.email_before):
         log.warning("email_changed", extra={"user_id": owner})
-        auth.mailer.post(written.before.email, *mail_texts.email_changed(written.after.email))
+        auth.mailer.post(written.email_before, *mail_texts.email_changed(written.after.email))
     return written
 
 
@@ -155,23 +176,26 @@ async def _write_account(
         if sent["timezone"] is not None:  # the user's row is locked before the account's
             await set_timezone(session, owner, sent["timezone"])
             revision = await get_written_revision(session, owner)
-            await session.exec(BECOME_AUTH)
-        before = await get_account(session, owner)
+            await session.become(AUTH_ROLE)
+        email_before: str | None = (await session.exec(SELECT_ACCOUNT_EMAIL, {"owner": owner})).first()
+        if email_before is None:
+            raise AccountNotFound
         if verified is not None:
             await require_unchanged(session, verified)
         if sent["name"] is not None:
             await session.exec(SET_NAME, {"owner": owner, "name": sent["name"]})
         if sent["email"] is not None:
             email_key = fold_email(sent["email"])
-            is_new = email_key != fold_email(before.email)
+            is_new = email_key != fold_email(email_before)
             if is_new and auth.settings.registration == "mail":
                 token = await request_email_change(session, owner, sent["email"])
                 is_taken = (await session.exec(FIND_ACCOUNT_ID, {"email_key": email_key})).first() is not None
             else:
                 await session.exec(SET_EMAIL, {"owner": owner, "email": sent["email"], "email_key": email_key})
                 await session.exec(DELETE_MAILED_TOKENS if is_new else DELETE_EMAIL_CHANGE, {"owner": owner})
+    async with auth.database.auth_transaction() as session:  # roles may see each other's writes after the commit only
         after = await get_account(session, owner)
-    return WrittenAccount(before, after, token, is_taken, revision)
+    return WrittenAccount(email_before, after, token, is_taken, revision)
 
 
 def _account_transaction(auth: AuthContext, owner: str, timezone: str | None) -> Session:

@@ -15,7 +15,7 @@ from app.db.contention import retry_on_contention
 from app.db.session import Session
 from app.errors import RefreshInProgress, RefreshTokenInvalid, RefusalReason
 from app.services.accounts.context import AuthContext, Client
-from app.services.accounts.sessions import END_SESSION, PROFILE_COLUMNS, SELECT_PROFILE, IssuedTokens, issue_tokens
+from app.services.accounts.sessions import END_SESSION, SELECT_PROFILE, IssuedTokens, issue_tokens
 
 log = logging.getLogger("app.security")
 
@@ -31,23 +31,22 @@ USE_REFRESH_TOKEN = CompiledStatement(
     text(f"""
     update refresh_tokens t set used_at = :now from sessions s join accounts a on a.user_id = s.user_id
     where t.token_hash = :token_hash and t.used_at is null
+      and s.client_id is not distinct from cast(:client_id as text)
       and s.user_id = t.user_id and s.id = t.session_id and {_IS_ALIVE}
     returning t.user_id, t.session_id
 """)  # noqa: S608
 )
 # A token that was used longer ago than the idle timeout would be refused anyway, so its row is pruned.
 EXTEND_SESSION = CompiledStatement(
-    text(f"""
+    text("""
     with token as (insert into refresh_tokens (user_id, token_hash, session_id, parent_hash, created_at)
                    values (:owner, :next_hash, :session_id, :token_hash, :now)),
     pruned as (delete from refresh_tokens where user_id = :owner and session_id = :session_id
                and used_at < cast(:now as timestamptz) - cast(:idle as interval))
     update sessions s set last_used_at = :now, idle_ends_at = cast(:now as timestamptz) + cast(:idle as interval),
                           user_agent = :user_agent, address = :address
-    from accounts a join users u on u.id = a.user_id
-    where s.user_id = :owner and s.id = :session_id and a.user_id = s.user_id
-    returning s.id as session_id, {PROFILE_COLUMNS}
-""")  # noqa: S608
+    where s.user_id = :owner and s.id = :session_id
+""")
 )
 SELECT_USED_TOKEN = CompiledStatement(
     text(f"""
@@ -57,7 +56,7 @@ SELECT_USED_TOKEN = CompiledStatement(
     from refresh_tokens t join sessions s on s.user_id = t.user_id and s.id = t.session_id
     join accounts a on a.user_id = t.user_id
     left join refresh_tokens c on c.user_id = t.user_id and c.token_hash = :next_hash
-    where t.token_hash = :token_hash
+    where t.token_hash = :token_hash and s.client_id is not distinct from cast(:client_id as text)
 """)  # noqa: S608
 )
 
@@ -72,19 +71,14 @@ async def refresh_session(auth: AuthContext, token: str, client: Client) -> Issu
     clients have copies: the whole family is revoked (RFC 9700, 4.14.2). Raises RefreshTokenInvalid, and
     RefreshInProgress for all but one of concurrent requests.
     """
-    successor, moment = next_refresh_token(token, auth.tokens.refresh_key), now()
-    params: dict[str, Any] = {
-        "token_hash": hash_token(token),
-        "next_hash": hash_token(successor),
-        "now": moment,
-        "idle": timedelta(seconds=auth.settings.refresh_idle),
-        "user_agent": client.user_agent,
-        "address": client.address,
-    }
+    successor = next_refresh_token(token, auth.tokens.refresh_key)
+    params = refresh_params(auth, token, successor, client)
+    moment = params["now"]
     async with auth.database.auth_transaction() as session:
-        rotated = await _rotate(session, params)
+        rotated = await rotate(session, params)
     if rotated is not None:
-        return issue_tokens(auth, rotated.session_id, successor, rotated)
+        session_id, user = rotated
+        return issue_tokens(auth, session_id, successor, user)
     async with auth.database.auth_transaction() as session:
         used = (await session.exec(SELECT_USED_TOKEN, params)).first()
     if used is None or not used.alive or used.used_at is None:
@@ -92,7 +86,7 @@ async def refresh_session(auth: AuthContext, token: str, client: Client) -> Issu
         reason = used.dead_because if known else RefusalReason.REFRESH_TOKEN_UNKNOWN
         raise RefreshTokenInvalid(reason=reason, details={"user_id": used.user_id} if known else None)
     if moment - used.used_at > REPEAT_GRACE or used.next_used_at is not None:
-        await _end_family(auth, used)
+        await end_family(auth, used)
         raise RefreshTokenInvalid(reason=RefusalReason.REFRESH_TOKEN_REUSED, details={"user_id": used.user_id})
     early = client.arrived_at - used.used_at
     if early < timedelta(0) or (early < RACE_WINDOW and not await _is_alone(params["token_hash"])):
@@ -100,13 +94,33 @@ async def refresh_session(auth: AuthContext, token: str, client: Client) -> Issu
     return await _repeat_response(auth, used, successor)
 
 
-async def _rotate(session: Session, params: dict[str, Any]) -> Any:
-    """Marks the token as used; returns None when it was already, or when its session has ended."""
+def refresh_params(
+    auth: AuthContext, token: str, successor: str, client: Client, *, client_id: str | None = None
+) -> dict[str, Any]:
+    """Returns the parameters of the statements of this file. ``client_id``: of the app whose grant it is."""
+    settings = auth.settings
+    return {
+        "token_hash": hash_token(token),
+        "next_hash": hash_token(successor),
+        "client_id": client_id,
+        "now": now(),
+        "idle": timedelta(seconds=settings.refresh_idle if client_id is None else settings.oauth_idle),
+        "user_agent": client.user_agent,
+        "address": client.address,
+    }
+
+
+async def rotate(session: Session, params: dict[str, Any]) -> tuple[str, Any] | None:
+    """Marks the token as used, and returns the session and the profile.
+
+    Returns None when it was used already, or when its session has ended.
+    """
     row = (await session.exec(USE_REFRESH_TOKEN, params)).first()
     if row is None:
         return None
     params = {**params, "owner": row.user_id, "session_id": row.session_id}
-    return (await session.exec(EXTEND_SESSION, params)).one()
+    await session.exec(EXTEND_SESSION, params)
+    return row.session_id, (await session.exec(SELECT_PROFILE, params)).one()
 
 
 async def _repeat_response(auth: AuthContext, used: Any, successor: str) -> IssuedTokens:
@@ -118,7 +132,8 @@ async def _repeat_response(auth: AuthContext, used: Any, successor: str) -> Issu
 
 
 @retry_on_contention
-async def _end_family(auth: AuthContext, used: Any) -> None:
+async def end_family(auth: AuthContext, used: Any) -> None:
+    """Ends the session of a refresh token that was used again; ``used`` is a row of ``SELECT_USED_TOKEN``."""
     async with auth.database.auth_transaction() as session:
         await session.exec(END_SESSION, {"owner": used.user_id, "id": used.session_id})
     auth.revocations.forget(used.user_id)

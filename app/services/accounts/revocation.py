@@ -1,4 +1,4 @@
-"""Revocation: a check that a login or an API token that was valid a moment ago still is.
+"""Revocation: a check that a login, a grant or an API token that was valid a moment ago still is.
 
 Checked on use and cached for a few seconds: most requests need no query, nothing polls (a serverless database can stay
 suspended), and what was revoked in one process is refused in all of them within ``REVOCATION_BOUND``.
@@ -20,15 +20,20 @@ REVOCATION_BOUND = 4.0  # seconds; 5 are promised, the rest is for the request t
 RENEWAL_AGE = 2.0  # from this age on, one request checks again while the others use the cached result
 REVOCATION_ENTRIES = 10_000
 
-# ``refused`` is the RefusalReason of one that is not valid any more, else null.
+# ``refused`` is the RefusalReason of one that is not valid any more, else null. The use of a login is recorded when it
+# is refreshed, which a grant may be as rarely as once a day.
 FIND_SESSION = CompiledStatement(
     text("""
-    select case when a.disabled_at is not null then 'account_disabled'
+    select s.client_id is not null and s.last_used_at < now() - interval '1 minute' as unnoticed,
+           case when a.disabled_at is not null then 'account_disabled'
                 when s.ended_at is not null then 'session_ended'
                 when s.ends_at <= now() then 'session_expired' end as refused
     from sessions s join accounts a on a.user_id = s.user_id
     where s.user_id = :owner and s.id = :session_id
 """)
+)
+RECORD_GRANT_USE = CompiledStatement(
+    text("update sessions set last_used_at = now() where user_id = :owner and id = :session_id")
 )
 FIND_DISABLED_ACCOUNT = CompiledStatement(
     text("select 1 from accounts where user_id = :owner and disabled_at is not null")
@@ -68,19 +73,21 @@ class RevocationCache:
         self._seen: OrderedDict[RevocationKey, _CacheEntry] = OrderedDict()
 
     def is_fresh(self, identity: Identity) -> bool:
-        """Returns whether the login was checked recently enough: no await, no query."""
+        """Returns whether the session was checked recently enough: no await, no query."""
         assert identity.session_id is not None
         return self._remembered((identity.subject, identity.session_id)) is not None
 
     async def check_session(self, identity: Identity) -> None:
-        """Checks a login in the database. Raises SessionEnded if it ended or its account is deleted or disabled."""
+        """Checks a session in the database. Raises SessionEnded if it ended, or its account is deleted or disabled."""
         assert identity.session_id is not None
         key = (identity.subject, identity.session_id)
         started = self._clock()
         params = {"owner": identity.subject, "session_id": identity.session_id}
         async with self._database.auth_transaction() as session:
-            found = (await session.exec(FIND_SESSION, params)).all()
-        reason = found[0] if found else RefusalReason.SESSION_UNKNOWN
+            found = (await session.exec(FIND_SESSION, params)).first()
+            if found is not None and found.refused is None and found.unnoticed:
+                await session.exec(RECORD_GRANT_USE, params)
+        reason = RefusalReason.SESSION_UNKNOWN if found is None else found.refused
         if reason is not None:
             self._seen.pop(key, None)
             raise SessionEnded(reason=reason, details={"user_id": identity.subject})

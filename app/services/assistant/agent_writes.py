@@ -10,14 +10,17 @@ from app.errors import AppError, ChangeNotFound, NothingToUndo, UndoConflict
 from app.services.undo import undo_change
 from app.services.users import get_revision, lock_or_create_owner
 
-# Also prunes the revisions that ``changes`` no longer holds: they cannot be undone. The revisions are those of the
-# changes and not all numbers in between: numbers have gaps.
+# Revisions that ``changes`` no longer holds cannot be undone.
+PRUNE_AGENT_WRITES = CompiledStatement(
+    text("""
+    delete from agent_writes where user_id = :owner and source = :source and revision < (
+        select min(revision) from changes where user_id = :owner)""").bindparams(bindparam("source", type_=Text))
+)
+# The revisions are those of the changes and not all numbers in between: numbers have gaps.
 INSERT_AGENT_WRITES = CompiledStatement(
     text("""
-    with gone as (delete from agent_writes where user_id = :owner and source = :source and revision < (
-        select min(revision) from changes where user_id = :owner))
     insert into agent_writes (user_id, source, revision)
-    select distinct cast(:owner as text), cast(:source as text), revision from changes
+    select distinct user_id, cast(:source as text), revision from changes
     where user_id = :owner and revision > :since""").bindparams(
         bindparam("source", type_=Text), bindparam("since", type_=BigInteger)
     )
@@ -43,7 +46,9 @@ async def begin_agent_write(session: Session, owner: str) -> int:
 
 async def record_agent_writes(session: Session, owner: str, source: str, *, since: int) -> None:
     """Records the revisions that this transaction has taken, those after ``since``, if there are any."""
-    await session.exec(INSERT_AGENT_WRITES, {"owner": owner, "source": source, "since": since})
+    values = {"owner": owner, "source": source, "since": since}
+    await session.exec(PRUNE_AGENT_WRITES, values)
+    await session.exec(INSERT_AGENT_WRITES, values)
 
 
 async def undo_last_write(session: Session, owner: str, source: str) -> list[Any] | AppError:

@@ -7,18 +7,16 @@ from app.db.session import Session
 from app.errors import ChatBudgetSpent
 
 TOKEN_USE_DAYS = 31
+PRUNE_TOKEN_USE = CompiledStatement(
+    text(f"delete from token_use where user_id = :owner and day < (now() at time zone 'UTC')::date - {TOKEN_USE_DAYS}")  # noqa: S608 - a constant
+)
 # The owner's row exists: the message was stored before.
 RESERVE_TOKENS = CompiledStatement(
-    text(f"""
-    with old as (delete from token_use
-                 where user_id = :owner and day < (now() at time zone 'UTC')::date - {TOKEN_USE_DAYS})
-    insert into token_use as t (user_id, day, tokens)
-    select cast(:owner as text), (now() at time zone 'UTC')::date, :tokens where :tokens <= :most
+    text("""
+    insert into token_use as t (user_id, day, tokens) values (:owner, (now() at time zone 'UTC')::date, :tokens)
     on conflict (user_id, day) do update set tokens = greatest(t.tokens + excluded.tokens, 0)
     where t.tokens + excluded.tokens <= :most
-    returning tokens""").bindparams(  # noqa: S608 - a constant
-        bindparam("tokens", type_=BigInteger), bindparam("most", type_=BigInteger)
-    )
+    returning tokens""").bindparams(bindparam("tokens", type_=BigInteger), bindparam("most", type_=BigInteger))
 )
 SECONDS_TO_MIDNIGHT = CompiledStatement(
     text("""
@@ -34,6 +32,8 @@ async def reserve_tokens(session: Session, owner: str, tokens: int, *, limit: in
     Raises ChatBudgetSpent, with the seconds until the next day, when the sum would exceed the limit.
     """
     most = UNLIMITED_TOKENS if limit == 0 or tokens < 0 else limit
-    row = (await session.exec(RESERVE_TOKENS, {"owner": owner, "tokens": tokens, "most": most})).first()
+    values = {"owner": owner, "tokens": tokens, "most": most}
+    await session.exec(PRUNE_TOKEN_USE, values)
+    row = (await session.exec(RESERVE_TOKENS, values)).first() if tokens <= most else None
     if row is None:
         raise ChatBudgetSpent(retry_after=(await session.exec(SECONDS_TO_MIDNIGHT)).one())

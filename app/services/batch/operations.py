@@ -4,19 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from app.db.session import Session
-from app.errors import CommentNotFound, NotFound, ProjectNotFound, TaskNotFound, ViewNotFound
 from app.models.task_fields import SubtasksOnCompletion
 from app.schemas.batch import NoFields
-from app.services import comments, projects, quick_add, views
+from app.schemas.duplicates import ProjectDuplicate, TaskDuplicate
+from app.services import comments, duplicates, projects, quick_add, views
 from app.services.tasks import bulk, completion, create_update, creation, reminders, reordering, tags, trash
 from app.services.uids import NamedRow, PutCondition, find_named_row
-
-ABSENT_ERRORS: dict[str, type[NotFound]] = {
-    "task": TaskNotFound,
-    "project": ProjectNotFound,
-    "comment": CommentNotFound,
-    "view": ViewNotFound,
-}
 
 
 class OperationCall(NamedTuple):
@@ -33,7 +26,7 @@ class OperationCall(NamedTuple):
         named = self.target.find(noun)
         if isinstance(named, int):
             return named
-        return await find_named_row(self.session, self.owner, NamedRow(noun, named, ABSENT_ERRORS[noun]))
+        return await find_named_row(self.session, self.owner, NamedRow(noun, named))
 
 
 class Done(NamedTuple):
@@ -91,6 +84,16 @@ async def _complete_task(call: OperationCall) -> Done:
     return Done(200, await completion.complete_task(call.session, call.owner, task_id, completed, keep_subtasks=keep))
 
 
+async def _duplicate_task(call: OperationCall) -> Done:
+    wanted = call.fields or TaskDuplicate()
+    return Done(201, await duplicates.duplicate_task(call.session, call.owner, await call.find("task"), wanted))
+
+
+async def _duplicate_project(call: OperationCall) -> Done:
+    wanted = call.fields or ProjectDuplicate()
+    return Done(201, await duplicates.duplicate_project(call.session, call.owner, await call.find("project"), wanted))
+
+
 async def _quick_add_task(call: OperationCall) -> Done:
     added = await quick_add.quick_add_task(call.session, call.owner, call.fields)
     return Done(200 if call.fields.dry_run else 201, added)
@@ -123,6 +126,7 @@ OPERATION_RUNS: dict[str, Run] = {
     "skip_task": _changes(completion.skip_task),
     "move_task": _changes(reordering.move_task),
     "snooze_task": _changes(reminders.snooze_task),
+    "duplicate_task": _duplicate_task,
     "delete_task": _deletes(trash.delete_task),
     "restore_task": _changes(trash.restore_task),
     "quick_add_task": _quick_add_task,
@@ -131,6 +135,7 @@ OPERATION_RUNS: dict[str, Run] = {
     "put_project": _puts(projects.put_project),
     "update_project": _changes(projects.update_project),
     "move_project": _changes(projects.move_project),
+    "duplicate_project": _duplicate_project,
     "delete_project": _delete_project,
     "create_comment": _makes(comments.create_comment),
     "update_comment": _changes(comments.update_comment),

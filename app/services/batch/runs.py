@@ -17,10 +17,10 @@ from app.db.versioned_rows import kept_columns
 from app.errors import FINAL_KINDS, AppError, BatchTooSlow, ChangesGone, DoesNotExist, VersionConflict, locate_error
 from app.schemas.batch import Batch, InvalidOperation, Operation
 from app.services.batch.new_tasks import NewTasks
-from app.services.batch.operations import ABSENT_ERRORS, OPERATION_RUNS, Done, OperationCall
+from app.services.batch.operations import OPERATION_RUNS, Done, OperationCall
 from app.services.changes.entities import ENTITY_REGISTRY, Entity
 from app.services.changes.revisions import get_written_revision
-from app.services.uids import UID_TABLES
+from app.services.uids import ABSENT_ERRORS, UID_TABLES
 from app.services.users import lock_or_create_owner
 
 # 500 usual operations take 1 s, and 500 that rename a tag of 100,000 tasks would keep the owner locked for 3 hours.

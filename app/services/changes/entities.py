@@ -9,24 +9,29 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Table
 
-from app.errors import AppError, TooManyProjects, TooManyViews
+from app.errors import AppError, TooManyChannels, TooManyProjects, TooManyTagColors, TooManyViews
+from app.models.channels import CHANNELS, channel_of_change
 from app.models.comments import COMMENTS, comment_of_change
 from app.models.conversations import CONVERSATIONS, MESSAGES, conversation_of_change, message_of_change
 from app.models.projects import PROJECTS, project_of_change
+from app.models.tags import TAG_COLORS, tag_of_change
 from app.models.task_rows import task_of_change
 from app.models.tasks import TASKS
 from app.models.types import IgnoresReadOnlyFields
 from app.models.views import VIEWS, view_of_change
-from app.schemas.transfer import CommentImport, ProjectImport, TaskImport, ViewImport
+from app.schemas.transfer import ChannelImport, CommentImport, ProjectImport, TagImport, TaskImport, ViewImport
 
 # Columns that the service computes for every row: neither an undo nor an import writes stored values of them.
-MANAGED_COLUMNS = frozenset({"user_id", "id", "position", "version", "remind_at"})
+MANAGED_COLUMNS = frozenset({"user_id", "id", "position", "version", "remind_at", "next_digest_at", "secrets"})
 
 # The fields of the API that these columns hold.
 FIELD_NAMES = {
     "due_on": "due_date",
     "due_at": "due_date",
+    "start_on": "start_date",
+    "start_at": "start_date",
     "completed_at": "completed",
+    "state": "status",
     "deleted_at": "deleted",
     "archived_at": "archived",
     "moved_to": "position",
@@ -88,6 +93,9 @@ class OtherTable(NamedTuple):
     reason: str
     secret: frozenset[str] | Literal["all"] = frozenset()
     """Columns that the export of an account leaves out."""
+    placement: Literal["distributed", "coordinator"] = "distributed"
+    """Where its rows are in a distributed database: with the other rows of their user, or on the coordinator. Accounts
+    and logins are looked up before anybody knows whose they are."""
 
 
 PROJECT_ENTITY = Entity(
@@ -100,6 +108,29 @@ PROJECT_ENTITY = Entity(
     purge_order=4,  # tasks refer to it
     limit=RowLimit(1_000, TooManyProjects),  # a list of them has no pages
 )
+CHANNEL_ENTITY = Entity(
+    "channel",
+    CHANNELS,
+    channel_of_change,
+    undoable=True,
+    undo_groups=(frozenset({"active", "disabled_reason"}), frozenset({"quiet_from", "quiet_to"})),
+    exported="live",
+    imported=ChannelImport,
+    import_key="name",
+    purge_order=5,
+    limit=RowLimit(50, TooManyChannels),
+)
+TAG_ENTITY = Entity(
+    "tag",
+    TAG_COLORS,
+    tag_of_change,
+    undoable=True,
+    exported="live",
+    imported=TagImport,
+    import_key="name",
+    purge_order=6,
+    limit=RowLimit(1_000, TooManyTagColors),
+)
 TASK_ENTITY = Entity(
     "task",
     TASKS,
@@ -107,7 +138,8 @@ TASK_ENTITY = Entity(
     undoable=True,
     undo_groups=(
         frozenset({"due_on", "due_at"}),
-        frozenset({"completed", "completed_at"}),
+        frozenset({"start_on", "start_at"}),
+        frozenset({"completed", "completed_at", "state"}),
         # A recurring task has a due date, so neither is restored without the other.
         frozenset({"recurrence", "anchor_on", "anchor_at", "occurrences_done", "due_on", "due_at"}),
     ),
@@ -142,6 +174,8 @@ VIEW_ENTITY = Entity(
 # In the order in which they are written: each after those it refers to.
 ENTITY_REGISTRY = (
     PROJECT_ENTITY,
+    CHANNEL_ENTITY,
+    TAG_ENTITY,
     TASK_ENTITY,
     COMMENT_ENTITY,
     VIEW_ENTITY,
@@ -154,16 +188,24 @@ IMPORTED_ENTITIES = {str(entity.table.name): entity for entity in ENTITY_REGISTR
 
 _LOGIN_REASON = "account data: only the authentication role reads it, also for the export of an account"
 OTHER_TABLES = (
-    OtherTable("accounts", _LOGIN_REASON, "all"),
+    OtherTable("accounts", _LOGIN_REASON, "all", "coordinator"),
     OtherTable("agent_writes", "only points at revisions of its owner"),
-    OtherTable("api_tokens", _LOGIN_REASON, "all"),
+    OtherTable("api_tokens", _LOGIN_REASON, "all", "coordinator"),
     OtherTable("calendar_feeds", "a credential: undo must not bring it back", frozenset({"token_hash"})),
     OtherTable("changes", "holds the revisions themselves"),
-    OtherTable("email_changes", _LOGIN_REASON, "all"),
+    OtherTable("channel_secrets", "secrets are write-only: nothing that shows a change may hold them", "all"),
+    OtherTable("deliveries", "what is to be sent, and the record of it", frozenset({"lease", "leased_until"})),
+    OtherTable("email_changes", _LOGIN_REASON, "all", "coordinator"),
     OtherTable("idempotency_keys", "a copy of responses, with secrets in them, kept for a day", "all"),
-    OtherTable("password_resets", _LOGIN_REASON, "all"),
-    OtherTable("refresh_tokens", _LOGIN_REASON, "all"),
-    OtherTable("sessions", _LOGIN_REASON, "all"),
+    OtherTable("login_challenges", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("oauth_codes", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("oidc_links", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("passkeys", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("password_resets", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("recovery_codes", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("refresh_tokens", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("sessions", _LOGIN_REASON, "all", "coordinator"),
+    OtherTable("totp_secrets", _LOGIN_REASON, "all", "coordinator"),
     OtherTable("token_use", "a counter of the service"),
     OtherTable("webhook_deliveries", "a record of what was sent, of which the latest are kept"),
     OtherTable(
@@ -172,3 +214,7 @@ OTHER_TABLES = (
         frozenset({"secret", "previous_secret", "lease", "leased_until"}),
     ),
 )
+# The tables that are distributed, all rows of a user on one server, and the column that says whose a row is.
+DISTRIBUTED_TABLES = {"users": "id"}
+DISTRIBUTED_TABLES |= {str(entity.table.name): "user_id" for entity in ENTITY_REGISTRY}
+DISTRIBUTED_TABLES |= {other.name: "user_id" for other in OTHER_TABLES if other.placement == "distributed"}

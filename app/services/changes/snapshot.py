@@ -16,6 +16,7 @@ from app.db.results import convert_rows
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
 from app.errors import InvalidCursor
+from app.models.tasks import is_open
 from app.pagination import Cursor, decode_cursor, parse_cursor_instant
 from app.schemas.changes import SNAPSHOT_ACTION, ChangeRow
 from app.services.changes.entities import ENTITY_REGISTRY, Entity
@@ -56,7 +57,7 @@ def _select_live(entity: Entity, *, only_open: bool = False) -> CompiledStatemen
     if "deleted_at" in c:
         where.append(c.deleted_at.is_(None))
     if only_open:
-        where.append(~c.completed)
+        where.append(is_open())
     limit = bindparam("limit", type_=BigInteger)
     columns = kept_columns(entity.table)
     return CompiledStatement(

@@ -64,6 +64,26 @@ SELECT_POLICIES = text(f"""
     from policies order by 1, 2
 """)  # noqa: S608
 SELECT_REACHABLE = text(f"with {REACHABLE_TABLES} select relname from reachable where relkind in ('r', 'p') order by 1")  # noqa: S608
+# Of each server of a distributed database: its tables, and its shards, that admit other users' rows or have lost the
+# policies of their table. The commands of servers to each other are shown shards.
+SELECT_UNPROTECTED_SHARDS = f"""
+    with {REACHABLE_TABLES},
+    described as (
+        select relname, regexp_replace(relname, '_[0-9]{{6,}}$', '') as of_table,
+               relrowsecurity and relforcerowsecurity as forced,
+               (select string_agg(concat_ws(' ', polname, polcmd, polpermissive, polroles,
+                       pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid)), ' ' order by polname)
+                from pg_policy where polrelid = c.oid) as policies
+        from reachable c where relkind in ('r', 'p')
+    )
+    select coalesce(string_agg(s.relname, ', ' order by s.relname), '')
+    from described s left join described t on t.relname = s.of_table
+    where not s.forced or s.policies is distinct from t.policies
+"""  # noqa: S608
+ASK_EVERY_SERVER = text("""
+    select nodename || ':' || nodeport, success, result
+    from run_command_on_all_nodes(:command) join pg_dist_node using (nodeid)
+""")
 # With explicit ids: a rollback would not undo an advance of the sequence.
 INSERT_PROBE = (
     "insert into users (id, revision) values (:owner, 1)",
@@ -91,6 +111,8 @@ async def verify_isolation(database: Database) -> None:
         await _check_catalogue(session, database.role)
         for policy in (await session.exec(SELECT_POLICIES)).all():
             await _check_policy(session, Policy(*policy))
+        if database.distributed:
+            await _check_servers(session)
         await _check_rows(session)
     finally:
         await session.rollback()
@@ -103,6 +125,15 @@ async def _check_catalogue(session: Session, role: str) -> None:
         raise NotIsolated("; ".join(problems))
     if tables := (await session.exec(SELECT_SHARED_TABLES)).all():
         raise NotIsolated(f"both {SERVICE_ROLE} and {AUTH_ROLE} can read: {', '.join(tables)}")
+
+
+async def _check_servers(session: Session) -> None:
+    """Checks the tables and shards of every server of a distributed database, as the service's role there."""
+    for server, success, result in (await session.exec(ASK_EVERY_SERVER, {"command": SELECT_UNPROTECTED_SHARDS})).all():
+        if not success:
+            raise NotIsolated(f"server {server} cannot be asked: {result}")
+        if result:
+            raise NotIsolated(f"on server {server} row-level security is off, not forced, or differs: {result}")
 
 
 async def _check_policy(session: Session, policy: Policy) -> None:

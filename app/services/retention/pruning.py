@@ -1,4 +1,7 @@
-"""Deleting old changes and idempotency keys. Done by the worker's role: the service's role can only add changes."""
+"""Deleting old changes, idempotency keys and deliveries.
+
+Done by the worker's role: the service's role can only add changes.
+"""
 
 from sqlalchemy import text
 
@@ -25,13 +28,23 @@ DELETE_CHANGES = CompiledStatement(text("delete from changes where user_id = :ow
 DELETE_IDEMPOTENCY_KEYS = CompiledStatement(
     text("delete from idempotency_keys where user_id = :owner and created_at <= now() - interval '24 hours'")
 )
+# Of messages that were sent or given up. Those that wait are given up within days.
+DELETE_DELIVERIES = CompiledStatement(
+    text("""
+    delete from deliveries where user_id = :owner and outcome is not null
+      and created_at < now() - make_interval(days => cast(:days as integer))""")
+)
+SELECT_NEXT_PRUNING = CompiledStatement(
+    text("""
+    select case when :more then now() else greatest(now() + interval '1 hour', least(
+            least(coalesce((select at from changes where user_id = :owner order by revision limit 1), now()),
+                  (select min(created_at) from deliveries where user_id = :owner and outcome is not null))
+                + make_interval(days => cast(:days as integer)),
+            (select min(created_at) from idempotency_keys where user_id = :owner) + interval '24 hours')) end""")
+)
 RECORD_PRUNING = CompiledStatement(
     text("""
-    update users set pruned_revision = greatest(pruned_revision, cast(:cut as bigint)),
-        prune_at = case when :more then now() else greatest(now() + interval '1 hour', least(
-            coalesce((select at from changes where user_id = :owner order by revision limit 1), now())
-                + make_interval(days => cast(:days as integer)),
-            (select min(created_at) from idempotency_keys where user_id = :owner) + interval '24 hours')) end
+    update users set pruned_revision = greatest(pruned_revision, cast(:cut as bigint)), prune_at = :prune_at
     where id = :owner""")
 )
 DEFER_PRUNING = CompiledStatement(text("update users set prune_at = now() + interval '1 hour' where id = :owner"))
@@ -50,7 +63,10 @@ async def list_owners(session: Session, owner: str) -> list[str]:
 
 
 async def prune_changes(session: Session, owner: str, *, days: int) -> bool:
-    """Deletes changes older than ``days``, at most ``PRUNED_WRITES`` writes; returns whether there are more."""
+    """Deletes changes older than ``days``, at most ``PRUNED_WRITES`` writes; returns whether there are more.
+
+    And deliveries of that age, and expired idempotency keys.
+    """
     if not await lock_owner(session, owner):
         return False
     extent = (await session.exec(SELECT_PRUNABLE_RANGE, {"owner": owner, "days": days})).one()
@@ -60,7 +76,9 @@ async def prune_changes(session: Session, owner: str, *, days: int) -> bool:
         more = cut < extent.cut
         await session.exec(DELETE_CHANGES, {"owner": owner, "cut": cut})
     await session.exec(DELETE_IDEMPOTENCY_KEYS, {"owner": owner})
-    await session.exec(RECORD_PRUNING, {"owner": owner, "cut": cut, "more": more, "days": days})
+    await session.exec(DELETE_DELIVERIES, {"owner": owner, "days": days})
+    prune_at = (await session.exec(SELECT_NEXT_PRUNING, {"owner": owner, "more": more, "days": days})).one()
+    await session.exec(RECORD_PRUNING, {"owner": owner, "cut": cut, "prune_at": prune_at})
     return more
 
 

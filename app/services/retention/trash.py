@@ -1,26 +1,24 @@
 """Deleting the trash permanently: all of it when the user empties it, what is old enough by the worker."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     DateTime,
-    Integer,
     Text,
     bindparam,
     case,
     delete,
     exists,
-    func,
-    literal_column,
     null,
     select,
     text,
     update,
 )
 
+from app.clock import now
 from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER, recorded_write
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
@@ -28,6 +26,7 @@ from app.db.versioned_rows import kept_columns
 from app.models.projects import PROJECTS
 from app.models.tasks import TASKS
 from app.services.changes.entities import ENTITY_REGISTRY
+from app.services.tasks.queries import INFINITE_INSTANT
 from app.services.tasks.statements import NOT_DELETED, TASK_WRITTEN_AT, recorded_task_write
 from app.services.users import lock_owner
 
@@ -49,15 +48,11 @@ SELECT_TRASH_OWNERS = CompiledStatement(
     )
 )
 
-_days: Any = func.make_interval(0, 0, 0, bindparam("days", type_=Integer))
-DELETED_BEFORE: Any = func.coalesce(
-    func.now() - _days, literal_column("timestamptz 'infinity'"), type_=DateTime(timezone=True)
-)
-
-
+DELETED_BEFORE = bindparam("deleted_before", type_=DateTime(timezone=True))
 # Foreign keys determine the order: subtasks before their parents, occurrences in the trash before their series, tasks
-# before their project. A row that refers to itself waits for no other.
+# before their project, and projects before the one that contains them. A row that refers to itself waits for no other.
 _child_task, _occurrence = TASKS.alias("below"), TASKS.alias("occurrence")
+_child_project = PROJECTS.alias("inside")
 IS_UNREFERENCED: dict[str, tuple[Any, ...]] = {
     "task": (
         ~exists().where(
@@ -70,7 +65,14 @@ IS_UNREFERENCED: dict[str, tuple[Any, ...]] = {
             _occurrence.c.deleted_at.is_not(None),
         ),
     ),
-    "project": (~exists().where(TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECTS.c.id),),
+    "project": (
+        ~exists().where(TASKS.c.user_id == OWNER, TASKS.c.project_id == PROJECTS.c.id),
+        ~exists().where(
+            _child_project.c.user_id == OWNER,
+            _child_project.c.parent_id == PROJECTS.c.id,
+            _child_project.c.id != PROJECTS.c.id,
+        ),
+    ),
 }
 
 
@@ -164,7 +166,8 @@ async def purge_old_trash(session: Session, owner: str, *, days: int) -> int:
 
 async def _purge_batch(session: Session, owner: str, *, days: int | None) -> int:
     """Deletes a batch of rows of one entity. Without ``days`` of any age. The owner must be locked."""
-    values = {"owner": owner, "days": days, "batch": PURGE_BATCH}
+    deleted_before = INFINITE_INSTANT if days is None else now() - timedelta(days=days)
+    values = {"owner": owner, "deleted_before": deleted_before, "batch": PURGE_BATCH}
     if (entity := (await session.exec(NEXT_PURGED_ENTITY, values)).one()) is None:
         return 0  # without taking a revision
     statement = PURGE_ENTITY[entity]

@@ -18,9 +18,10 @@ from app.schemas.task_bulk import BULK_MAX, BulkAction, BulkChange, BulkStatus, 
 from app.schemas.task_query import TaskConditions
 from app.services.tasks.completion import complete_tasks, reopen_tasks
 from app.services.tasks.create_update import Rows, update_tasks
+from app.services.tasks.filters import resolve_filter
 from app.services.tasks.queries import query_of_matches
 from app.services.tasks.reordering import move_tasks
-from app.services.tasks.statements import OWN_TASKS, RECORDED_COLUMNS, TASK_IDS, Row
+from app.services.tasks.statements import OWN_TASKS, RECORDED_COLUMNS, TASK_IDS, Row, is_closed
 from app.services.tasks.trash import delete_tasks, restore_tasks
 from app.services.uids import ABSENT_ID, find_ids, resolve_uids
 from app.services.users import lock_owner
@@ -88,7 +89,7 @@ def _is_target(action: BulkAction, row: Row) -> bool:
     if action is BulkAction.COMPLETE:
         return not row["completed"]
     if action is BulkAction.REOPEN:
-        return bool(row["completed"])
+        return is_closed(row)
     return action is not BulkAction.RESTORE or row["deleted_at"] is not None
 
 
@@ -113,7 +114,8 @@ async def _find_ids(session: Session, owner: str, wanted: BulkWrite) -> list[int
     if isinstance(wanted.ids, list):
         return wanted.ids
     assert isinstance(wanted.filter, TaskConditions), "one of the two was sent"
-    query = query_of_matches(wanted.filter, in_trash=wanted.action is BulkAction.RESTORE)
+    tree = await resolve_filter(session, owner, wanted.filter.filter_tree)
+    query = query_of_matches(wanted.filter, tree, in_trash=wanted.action is BulkAction.RESTORE)
     ids: list[int] = (await session.exec(query.ids, {**query.values, "owner": owner, "limit": BULK_MAX + 1})).all()
     if len(ids) > BULK_MAX:
         raise TooManyMatches(loc=("body", "filter"))

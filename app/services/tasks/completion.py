@@ -1,8 +1,8 @@
 """Completing, reopening and skipping, one task or many.
 
-Completing a task completes its open subtasks. A recurring task moves to its next due date instead and stays open: the
-occurrence is kept as a completed task of its own, and its subtasks are reopened. After its last occurrence the series
-itself is completed.
+Completing a task completes its open subtasks, and cancelling it cancels them. A recurring task that is completed moves
+to its next due date instead and stays open: the occurrence is kept as a completed task of its own, and its subtasks are
+reopened. After its last occurrence the series itself is completed.
 """
 
 import asyncio
@@ -17,12 +17,11 @@ from app.db.changes import CURRENT_REVISION, OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.uuid7 import new_uuid7
-from app.domain.recurrence import Due
 from app.errors import NotRecurring
-from app.models.task_rows import due_of
-from app.models.tasks import TASKS
+from app.models.task_fields import TaskStatus
+from app.models.tasks import TASKS, is_open
 from app.services.tasks.due_dates import due_columns
-from app.services.tasks.series import here_and_now, step_of
+from app.services.tasks.series import here_and_now, next_start_of, step_of
 from app.services.tasks.statements import (
     COMPLETED_PARAMETER,
     COMPLETES_ALONE,
@@ -34,6 +33,7 @@ from app.services.tasks.statements import (
     Row,
     as_json_values,
     completion_values,
+    is_closed,
     joined_write,
     recorded_task_write,
     select_for_write,
@@ -43,26 +43,29 @@ from app.services.tasks.statements import (
     write_if_alone,
     write_task,
 )
-from app.services.tasks.subtasks import select_trees, write_trees_statement
+from app.services.tasks.subtasks import Turn, select_trees, write_trees_statement
 from app.services.users import lock_owner
 
 # A toggle always changes ``completed``.
 TOGGLE_ACTION: Any = literal_column("case when written.completed then 'completed' else 'reopened' end")
 REOPEN_TASKS = joined_write(
-    update(TASKS).where(*OWN_TASKS, NOT_DELETED, TASKS.c.completed), "reopened", **completion_values(False)
+    update(TASKS).where(*OWN_TASKS, NOT_DELETED, ~is_open()), "reopened", **completion_values(False)
 )
-_COPIED_COLUMNS = ("user_id", "title", "description", "priority", "tags", "project_id", "parent_id")
-_occurrences = table_of_rows(frozenset({"uid", "due_on", "due_at"}))
+_COPIED_COLUMNS = (
+    *("user_id", "title", "description", "priority", "tags", "project_id", "parent_id"),
+    *("deadline", "estimate_minutes"),
+)
+_MOVING_COLUMNS = ("due_on", "due_at", "start_on", "start_at")  # those that have moved on with the series
+_occurrences = table_of_rows(frozenset({"uid", *_MOVING_COLUMNS}))
 KEEP_OCCURRENCES = recorded_task_write(
     insert(TASKS).from_select(
-        [*_COPIED_COLUMNS, "uid", "completed", "completed_at", "due_on", "due_at", "series_id", "version"],
+        [*_COPIED_COLUMNS, "uid", "completed", "completed_at", *_MOVING_COLUMNS, "series_id", "version"],
         select(
             *(TASKS.c[name] for name in _COPIED_COLUMNS),
             _occurrences.c.uid,
             true(),
             func.now(),
-            _occurrences.c.due_on,
-            _occurrences.c.due_at,
+            *(_occurrences.c[name] for name in _MOVING_COLUMNS),
             TASKS.c.id,
             CURRENT_REVISION,
         )
@@ -92,8 +95,9 @@ def after_occurrence(series: Row, here: tuple[ZoneInfo, datetime]) -> tuple[Row,
     """Returns the columns of a series once its occurrence is completed or skipped, and whether the series continues."""
     step = step_of(series, *here)
     if step.due is None:
-        return {"completed": True, "occurrences_done": step.occurrences_done}, False
-    return {**due_columns(step.due), "occurrences_done": step.occurrences_done}, True
+        return {"completed": True, "state": TaskStatus.PENDING, "occurrences_done": step.occurrences_done}, False
+    columns = {**due_columns(step.due), **due_columns(next_start_of(series, step.due, here[0]), "start")}
+    return {**columns, "state": TaskStatus.PENDING, "occurrences_done": step.occurrences_done}, True
 
 
 async def complete_task(
@@ -122,18 +126,18 @@ async def complete_task(
         return await write_task(session, owner, task_id, values, revision_taken=True)
     row, below = await write_completed(session, owner, task, values, keep_subtasks=keep_subtasks, revision_taken=True)
     if below is not None:
-        await session.exec(write_trees_statement(completed=below), {"owner": owner, "ids": [task_id]})
+        await session.exec(write_trees_statement(turn=below), {"owner": owner, "ids": [task_id]})
     return row
 
 
 async def write_completed(
     session: Session, owner: str, task: Row, values: Row, *, keep_subtasks: bool = False, revision_taken: bool
-) -> tuple[Any, bool | None]:
-    """Writes ``values`` to an open task and completes it. The owner must be locked.
+) -> tuple[Any, Turn | None]:
+    """Writes ``values`` to a task that is not completed, and completes it. The owner must be locked.
 
-    Returns the row, and whether its subtasks must be completed (True), reopened (False) or left as they are (None).
+    Returns the row, and what must be done to its subtasks.
     """
-    below = None if keep_subtasks else True
+    below: Turn | None = None if keep_subtasks else "completed"
     after = {**task, **values}
     if after["recurrence"] is None:
         return await write_task(session, owner, task["id"], values, revision_taken=revision_taken), below
@@ -142,8 +146,8 @@ async def write_completed(
     row = await write_task(session, owner, task["id"], values, revision_taken=revision_taken, action="completed")
     if not continues:
         return row, below
-    await _keep_occurrences(session, owner, {task["id"]: due_of(after)})
-    return row, False
+    await _keep_occurrences(session, owner, [after])
+    return row, "reopened"
 
 
 async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
@@ -168,15 +172,15 @@ async def complete_tasks(session: Session, owner: str, targets: dict[int, Row]) 
             statement = update_rows_statement(frozenset(), frozenset(rows[0]) - {"id"}, "completed")
             await session.exec(statement, {"owner": owner, "rows": rows})
     if continuing:
-        await _keep_occurrences(session, owner, {row["id"]: due_of(targets[row["id"]]) for row in continuing})
+        await _keep_occurrences(session, owner, [targets[row["id"]] for row in continuing])
     if completed := targets.keys() - lower - open_again:
-        await session.exec(write_trees_statement(completed=True), {"owner": owner, "ids": list(completed)})
+        await session.exec(write_trees_statement(turn="completed"), {"owner": owner, "ids": list(completed)})
     if any(row.root in open_again and row.id != row.root for row in tree):
-        await session.exec(write_trees_statement(completed=False), {"owner": owner, "ids": list(open_again)})
+        await session.exec(write_trees_statement(turn="reopened"), {"owner": owner, "ids": list(open_again)})
 
 
 async def reopen_tasks(session: Session, owner: str, targets: dict[int, Row]) -> None:
-    """Reopens completed tasks, but not their subtasks. The owner must be locked, and the revision taken."""
+    """Reopens tasks that are closed, but not their subtasks. The owner must be locked, and the revision taken."""
     await session.exec(REOPEN_TASKS, {"owner": owner, "ids": list(targets)})
 
 
@@ -187,13 +191,14 @@ async def skip_task(session: Session, owner: str, task_id: int, *, versions: lis
     """
     await lock_owner(session, owner)
     task = await select_for_write(session, owner, task_id, versions)
-    if task["recurrence"] is None or task["completed"]:
+    if task["recurrence"] is None or is_closed(task):
         raise NotRecurring
     columns, continues = after_occurrence(task, await here_and_now(session, owner))
     return await write_task(session, owner, task_id, columns, action="skipped" if continues else "completed")
 
 
-async def _keep_occurrences(session: Session, owner: str, due: dict[int, Due | None]) -> None:
-    """Keeps the occurrences, in this order, as completed tasks with the ``due`` dates that their series had."""
-    rows = [{"id": task_id, "uid": new_uuid7(), **as_json_values(due_columns(date))} for task_id, date in due.items()]
-    await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows, "ids": list(due)})
+async def _keep_occurrences(session: Session, owner: str, before: list[Row]) -> None:
+    """Keeps the occurrences, in this order, as completed tasks with the dates that their series had ``before``."""
+    names = ("id", *_MOVING_COLUMNS)
+    rows = [{"uid": new_uuid7(), **as_json_values({name: row[name] for name in names})} for row in before]
+    await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows, "ids": [row["id"] for row in before]})

@@ -11,12 +11,13 @@ from pydantic import MISSING
 from app.db.changes import TAKE_NEXT_REVISION
 from app.db.session import Session
 from app.domain.recurrence import parse_rule
-from app.errors import AlreadyExists, FieldNeeded, OtherProject, TaskNotFound, TooManyTags
-from app.models.task_fields import TAGS_MAX
+from app.errors import AlreadyExists, FieldNeeded, OtherProject, StatusConflict, TaskNotFound, TooManyTags
+from app.models.task_fields import STATUS_FIELDS, TAGS_MAX, TaskStatus, contradicts, state_of
 from app.models.task_rows import due_of, task_row
 from app.models.tasks import TaskCreate, TaskUpdate
 from app.schemas.task_bulk import BulkChange
 from app.services.changes.entities import TASK_ENTITY
+from app.services.channels.create_update import NO_TASK, require_channels
 from app.services.merge import merge_change
 from app.services.projects import require_project
 from app.services.tasks.completion import write_completed
@@ -25,6 +26,7 @@ from app.services.tasks.due_dates import NO_SERIES, resolve_due_date
 from app.services.tasks.remind_at import resolve_reminders
 from app.services.tasks.series import schedule
 from app.services.tasks.statements import (
+    COMPLETION_ACTION,
     SELECT_TASK,
     Row,
     select_for_write,
@@ -33,7 +35,7 @@ from app.services.tasks.statements import (
     write_if_alone,
     write_task,
 )
-from app.services.tasks.subtasks import find_parent, select_trees, write_trees_statement
+from app.services.tasks.subtasks import Turn, find_parent, select_trees, write_trees_statement
 from app.services.uids import (
     PutCondition,
     find_put_target,
@@ -47,7 +49,8 @@ SENT_PLACE_FIELDS = {"project_id", "parent_id"}
 # Fields whose change is never about one row alone.
 REACHING_FIELDS = SENT_PLACE_FIELDS | {"recurrence", "recurrence_from"}
 # The values that null stands for.
-NULL_DEFAULTS: Row = {"priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
+NULL_DEFAULTS: Row = {"status": "pending", "priority": "medium", "tags": [], "reminders": [], "recurrence_from": "due"}
+NULL_DEFAULTS |= {"favorite": False}
 # Completing a recurring task moves its due date, so it conflicts with a write that has moved it.
 COMPLETED_SERIES = frozenset({"completed", "recurrence", "due_date"})
 
@@ -65,8 +68,8 @@ async def update_task(
 ) -> Any:
     """Writes the fields that were sent. Raises TaskNotFound; VersionConflict when ``versions`` lacks the current.
 
-    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded, OtherUid; what ``merge_change``
-    raises.
+    Also UnknownReference, OtherProject, TooDeep, InvalidRecurrence, DueDateNeeded, StatusConflict, OtherUid; what
+    ``merge_change`` raises.
     """
     row = await _write_fields(session, owner, task_id, change, versions)
     require_own_uid(change, row)
@@ -78,18 +81,20 @@ async def _write_fields(
 ) -> Any:
     change = await resolve_uids(session, owner, change)
     fields = {name: getattr(change, name) for name in change.model_fields_set - change.ABOUT}
+    if contradicts(fields):
+        fields = await _without_old_status(session, owner, task_id, fields)
     if change.base_version is not MISSING:
         await lock_owner(session, owner)
         task = await get_task(session, owner, task_id)
-        yours = await _read_values(session, owner, fields)
+        yours = await _read_values(session, owner, fields, task_id)
         linked = [COMPLETED_SERIES] if task.recurrence is not None else []
         fields = await merge_change(
             session, owner, TASK_ENTITY, change, row=task, yours=yours, versions=versions, linked=linked
         )
         if not fields:
             return task
-    values = await _columns_of(session, owner, fields)
-    if not REACHING_FIELDS.isdisjoint(values):
+    values = await _columns_of(session, owner, fields, task_id)
+    if not REACHING_FIELDS.isdisjoint(values) or values.get("state") == TaskStatus.CANCELLED:
         await lock_owner(session, owner)
         task = await select_for_write(session, owner, task_id, versions)
         return await change_task(session, owner, task, values, revision_taken=False)
@@ -102,6 +107,20 @@ async def _write_fields(
         return row
     task = await select_for_write(session, owner, task_id, versions)
     return await change_task(session, owner, task, values, revision_taken=True)
+
+
+async def _without_old_status(session: Session, owner: str, task_id: int, fields: Row) -> Row:
+    """Returns ``fields`` without the one of ``status`` and ``completed`` that the task has.
+
+    Clients send back what they got: of two that contradict each other, the new one counts. Raises StatusConflict if
+    both are new.
+    """
+    await lock_owner(session, owner)
+    task = await get_task(session, owner, task_id)
+    old = {name for name in STATUS_FIELDS if getattr(task, name) == fields[name]}
+    if not old:
+        raise StatusConflict(loc=("body", "status"))
+    return {name: value for name, value in fields.items() if name not in old}
 
 
 async def put_task(
@@ -146,16 +165,17 @@ async def change_task(session: Session, owner: str, task: Row, values: Row, *, r
         values = {**values, **(await place_tasks(session, owner, {task_id: task}, values, loc=("body",)))[task_id]}
     if "recurrence" in values:
         values = {**values, **await _schedule_again(session, owner, task, values)}
-    below = None
+    below: Turn | None = None
     if values.get("completed") and not task["completed"]:
         row, below = await write_completed(session, owner, task, values, revision_taken=revision_taken)
     else:
+        below = "cancelled" if values.get("state") == TaskStatus.CANCELLED else None
         row = await write_task(session, owner, task_id, values, revision_taken=revision_taken)
     project_id = values.get("project_id", task["project_id"])
     moves = project_id != task["project_id"]
     if moves or below is not None:
         parameters = {"owner": owner, "ids": [task_id], "project_id": project_id}
-        await session.exec(write_trees_statement(moves=moves, completed=below), parameters)
+        await session.exec(write_trees_statement(moves=moves, turn=below), parameters)
     return row
 
 
@@ -169,7 +189,7 @@ async def update_tasks(
     """
     fields = {name: getattr(change, name) for name in change.model_fields_set}
     added, removed = fields.pop("add_tags", None), fields.pop("remove_tags", None)
-    values = await _columns_of(session, owner, fields)
+    values = await _columns_of(session, owner, fields, NO_TASK, loc=("body", "change"))
     own: Rows = {task_id: {} for task_id in tasks}
     if added is not None or removed is not None:
         own = {task_id: _change_tags(row["tags"], added or [], removed or []) for task_id, row in tasks.items()}
@@ -185,11 +205,13 @@ async def update_tasks(
         return None
     revision: int = (await session.exec(TAKE_NEXT_REVISION, {"owner": owner})).one()
     rows = [{"id": task_id, **columns} for task_id, columns in wanted.items()]
-    statement = update_rows_statement(frozenset(values), frozenset(rows[0]) - {"id"})
+    action = COMPLETION_ACTION if "completed" in values else "updated"
+    statement = update_rows_statement(frozenset(values), frozenset(rows[0]) - {"id"}, action)
     await session.exec(statement, {"owner": owner, "rows": rows, **values})
-    if moves:
-        parameters = {"owner": owner, "ids": list(wanted), "project_id": rows[0]["project_id"]}
-        await session.exec(write_trees_statement(moves=True), parameters)
+    turn: Turn | None = "cancelled" if values.get("state") == TaskStatus.CANCELLED else None
+    if moves or turn:
+        parameters = {"owner": owner, "ids": list(wanted), "project_id": rows[0].get("project_id")}
+        await session.exec(write_trees_statement(moves=moves, turn=turn), parameters)
     return revision
 
 
@@ -229,24 +251,42 @@ async def place_tasks(
     return places
 
 
-async def _columns_of(session: Session, owner: str, fields: Row) -> Row:
-    """Returns the columns that hold the fields of a change, with the defaults that null stands for."""
+async def _columns_of(
+    session: Session, owner: str, fields: Row, task_id: int, *, loc: tuple[str, ...] = ("body",)
+) -> Row:
+    """Returns the columns that hold the fields of a change, with the defaults that null stands for.
+
+    Raises UnknownReference, at a field below ``loc``, for a channel that is not there, unless the task names it.
+    """
     values = {
         name: NULL_DEFAULTS[name] if value is None and name in NULL_DEFAULTS else value
         for name, value in fields.items()
     }
+    if "status" in values and (fields["status"] is not None or "completed" not in values):
+        values["completed"] = values["status"] == TaskStatus.COMPLETED
+        values["state"] = state_of(values["status"])
+    values.pop("status", None)
     if "due_date" in values:
         values |= await resolve_due_date(session, owner, values.pop("due_date"))
+    if "start_date" in values:
+        values |= await resolve_due_date(session, owner, values.pop("start_date"), "start")
     if "reminders" in values:
         values["reminders"] = await resolve_reminders(session, owner, values["reminders"])
+    if "remind_channels" in values:
+        channels = values["remind_channels"]
+        await require_channels(session, owner, channels, task_id=task_id, loc=(*loc, "remind_channels"))
     return values
 
 
-async def _read_values(session: Session, owner: str, fields: Row) -> Row:
-    """Returns the fields of a change as a GET returns them afterwards. Raises InvalidRecurrence."""
-    values = await _columns_of(session, owner, fields)
+async def _read_values(session: Session, owner: str, fields: Row, task_id: int) -> Row:
+    """Returns the fields of a change as a GET returns them afterwards. Raises InvalidRecurrence, UnknownReference."""
+    values = await _columns_of(session, owner, fields, task_id)
     if "due_date" in fields:
         values["due_date"] = due_of(values)
+    if "start_date" in fields:
+        values["start_date"] = due_of(values, "start")
+    if "status" in fields:
+        values["status"] = TaskStatus.COMPLETED if values["completed"] else values.get("state", TaskStatus.PENDING)
     if values.get("recurrence") is not None:
         values["recurrence"] = str(parse_rule(values["recurrence"]))
     return {name: values[name] for name in fields}

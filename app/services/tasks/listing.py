@@ -14,6 +14,7 @@ from app.models.task_rows import TASK_READ_COLUMNS, task_row, trash_row
 from app.pagination import Cursor, Page, decode_cursor, parse_cursor_instant
 from app.schemas.task_query import TaskQuery, TrashQuery
 from app.services.changes.revisions import require_same_epoch
+from app.services.tasks.filters import resolve_filter
 from app.services.tasks.queries import (
     INFINITE_INSTANT,
     SORT_INSTANT,
@@ -41,7 +42,8 @@ async def get_query_zone(session: Session, owner: str, query: TaskQuery) -> str:
 async def list_tasks(session: Session, owner: str, query: TaskQuery, *, count: bool) -> Page:
     """Returns one page; ``count`` also counts all matches. Raises InvalidCursor and ChangesGone."""
     query = await resolve_uids(session, owner, query, loc=("query",), absent=ABSENT_ID)
-    return await _list(session, owner, query, query_of_list(query), count=count)
+    tree = await resolve_filter(session, owner, query.filter_tree)
+    return await _list(session, owner, query, query_of_list(query, tree), count=count)
 
 
 async def list_trash(session: Session, owner: str, query: TrashQuery, *, count: bool) -> Page:

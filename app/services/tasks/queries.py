@@ -3,6 +3,7 @@
 A query is its statements and their values. Each text of a statement is compiled once.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -13,24 +14,36 @@ from sqlalchemy import (
     Date,
     DateTime,
     Integer,
+    Select,
     Text,
-    and_,
     bindparam,
     cast,
     func,
-    or_,
+    literal_column,
     select,
     tuple_,
+    union_all,
 )
 
-from app.db.changes import OWNER
+from app.db.changes import OWNER, OWNER_TIMEZONE
 from app.db.compiled import CompiledStatement
+from app.domain.filters.tree import FilterTree
 from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.schemas.task_query import SortDirection, TaskConditions, TaskQuery, TaskStatusFilter
+from app.services.tasks.filters import (
+    DUE_COLUMNS,
+    OWNER_TODAY,
+    filter_condition,
+    has_status,
+    is_available,
+    is_before,
+    is_from,
+    is_overdue,
+    split_filter,
+)
 from app.services.tasks.search import MATCHES_SEARCH, SEARCH_RELEVANCE, words_of
 from app.services.tasks.statements import TASK_COLUMNS
-from app.services.users import OWNER_TIMEZONE
 
 SORT_INSTANT = DateTime(timezone=True)
 # What the driver sends as PostgreSQL's infinity. A parameter, and no expression around one: under row-level security
@@ -42,6 +55,7 @@ ZONE_MARGIN = timedelta(days=2)
 # there a page is full soon, and to sort all that is due would take longer.
 NARROW_RANGE = timedelta(days=100)
 OWNER_REVISION = func.coalesce(select(USERS.c.revision).where(USERS.c.id == OWNER).scalar_subquery(), 0)
+LATEST_TODAY = func.now() + ZONE_MARGIN
 # Sort keys and the type of their cursor value. Each is a column of an index, see the table; but for relevance.
 SORT_KEYS: dict[str, tuple[Any, Any]] = {
     "created_at": (TASKS.c.created_at, SORT_INSTANT),
@@ -69,11 +83,16 @@ class QueryText(NamedTuple):
     tags: bool = False
     due_before: str = ""
     due_after: str = ""
+    deadline_before: bool = False
+    deadline_after: bool = False
     overdue: bool | None = None
+    available: bool | None = None
+    favorite: bool | None = None
     by_due: bool = False
     project_id: str = ""
     parent_id: str = ""
     series_id: str = ""
+    filter: FilterTree | None = None  # with names of parameters in the places of values
 
 
 class ListQuery:
@@ -107,9 +126,9 @@ class ListQuery:
         return ids_statement(self._text)
 
 
-def query_of_list(query: TaskQuery) -> ListQuery:
-    """Returns the query of a list."""
-    return _build(query, sort=query.sort, descending=query.direction is SortDirection.DESC)
+def query_of_list(query: TaskQuery, tree: FilterTree | None) -> ListQuery:
+    """Returns the query of a list; ``tree`` is its filter from ``resolve_filter``."""
+    return _build(query, tree, sort=query.sort, descending=query.direction is SortDirection.DESC)
 
 
 def query_of_trash() -> ListQuery:
@@ -117,15 +136,18 @@ def query_of_trash() -> ListQuery:
     return ListQuery(QueryText(sort="deleted_at", descending=True, trash=True), {})
 
 
-def query_of_matches(conditions: TaskConditions, *, in_trash: bool) -> ListQuery:
-    """Returns the query of all tasks that meet ``conditions``."""
-    return _build(conditions, sort="position", descending=False, trash=in_trash)
+def query_of_matches(conditions: TaskConditions, tree: FilterTree | None, *, in_trash: bool) -> ListQuery:
+    """Returns the query of all tasks that meet ``conditions``; ``tree`` is their filter from ``resolve_filter``."""
+    return _build(conditions, tree, sort="position", descending=False, trash=in_trash)
 
 
-def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = False) -> ListQuery:
+def _build(
+    query: TaskConditions, tree: FilterTree | None, *, sort: str, descending: bool, trash: bool = False
+) -> ListQuery:
     words = words_of(query.search)
     due_from = _as_instant(query.due_after, -ZONE_MARGIN) if query.due_after else None
     due_until = _as_instant(query.due_before, ZONE_MARGIN) if query.due_before else INFINITE_INSTANT
+    filter_shape, filter_values = (None, {}) if tree is None else split_filter(tree)
     text = QueryText(
         sort=sort,
         descending=descending,
@@ -136,11 +158,16 @@ def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = 
         tags=bool(query.tag),
         due_before=_kind_of_date(query.due_before),
         due_after=_kind_of_date(query.due_after),
+        deadline_before=query.deadline_before is not None,
+        deadline_after=query.deadline_after is not None,
         overdue=query.overdue,
+        available=query.available,
+        favorite=query.favorite,
         by_due=sort == "due_date" or (due_from is not None and due_until - due_from < NARROW_RANGE),
         project_id=_kind_of_id(query.project_id),
         parent_id=_kind_of_id(query.parent_id),
         series_id=_kind_of_id(query.series_id),
+        filter=filter_shape,
     )
     values = {
         "words": words,
@@ -148,43 +175,78 @@ def _build(query: TaskConditions, *, sort: str, descending: bool, trash: bool = 
         "tags": query.tag,
         "due_before": query.due_before,
         "due_after": query.due_after,
+        "deadline_before": query.deadline_before,
+        "deadline_after": query.deadline_after,
         "due_from": due_from,
         "due_until": due_until,
         "project_id": query.project_id,
         "parent_id": query.parent_id,
         "series_id": query.series_id,
+        **filter_values,
     }
     return ListQuery(text, values)
 
 
-@lru_cache(maxsize=512)
-def page_statement(text: QueryText) -> CompiledStatement:
+def statement_cache(compile_text: Callable[[QueryText], Select[Any]]) -> Callable[[QueryText], CompiledStatement]:
+    """Caches the statements of texts; those with a filter apart, so that a client's many filters evict no others."""
+
+    @lru_cache(maxsize=512)
+    def compile_statement(text: QueryText) -> CompiledStatement:
+        return CompiledStatement(compile_text(text))
+
+    @lru_cache(maxsize=64)
+    def compile_filter(text: QueryText) -> CompiledStatement:
+        return CompiledStatement(compile_text(text), prepared=False)
+
+    return lambda text: compile_statement(text) if text.filter is None else compile_filter(text)
+
+
+@statement_cache
+def page_statement(text: QueryText) -> Select[Any]:
     key, type_ = SORT_KEYS[text.sort]
-    statement = select(*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision")).where(*_conditions(text))
+    conditions = _conditions(text)
     if text.after_cursor:
         last = tuple_(bindparam("after", type_=type_), bindparam("after_id", type_=BigInteger))
         here = tuple_(key, TASKS.c.id)
-        statement = statement.where(here < last if text.descending else here > last)
+        conditions.append(here < last if text.descending else here > last)
+    statement = select(*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision")).where(*conditions)
     order = (key.desc(), TASKS.c.id.desc()) if text.descending else (key, TASKS.c.id)
-    return CompiledStatement(statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset")))
+    if text.overdue and text.by_due:
+        return _page_of_overdue(statement, order, text)
+    return statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset"))
 
 
-@lru_cache(maxsize=512)
-def count_statement(text: QueryText) -> CompiledStatement:
-    return CompiledStatement(select(func.count()).select_from(TASKS).where(*_conditions(text)))
+def _page_of_overdue(statement: Any, order: Sequence[Any], text: QueryText) -> Select[Any]:
+    """Returns a page in the order of due dates, of two ranges of indexes.
+
+    One is of due dates that have passed, of which no more is read than the page may need, the other of deadlines that
+    have passed before the due date.
+    """
+    limit, offset = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
+    late = statement.where(TASKS.c.due_sort < LATEST_TODAY).order_by(*order).limit(limit + offset)
+    # OFFSET keeps the order of the whole out of it: the few rows of that range are sorted.
+    others = statement.where(TASKS.c.due_sort >= LATEST_TODAY, TASKS.c.deadline < OWNER_TODAY)
+    rows = union_all(select(late.subquery()), select(others.offset(literal_column("0")).subquery())).subquery()
+    keys = (rows.c.sort_key, rows.c.id)
+    return select(rows).order_by(*(key.desc() if text.descending else key for key in keys)).limit(limit).offset(offset)
 
 
-@lru_cache(maxsize=512)
-def ids_statement(text: QueryText) -> CompiledStatement:
+@statement_cache
+def count_statement(text: QueryText) -> Select[Any]:
+    return select(func.count()).select_from(TASKS).where(*_conditions(text))
+
+
+@statement_cache
+def ids_statement(text: QueryText) -> Select[Any]:
     statement = select(TASKS.c.id).where(*_conditions(text)).order_by(TASKS.c.position, TASKS.c.id)
-    return CompiledStatement(statement.limit(bindparam("limit", type_=BigInteger)))
+    return statement.limit(bindparam("limit", type_=BigInteger))
 
 
 def _conditions(text: QueryText) -> list[Any]:
     c = TASKS.c
     found = [c.user_id == OWNER, c.deleted_at.is_not(None) if text.trash else c.deleted_at.is_(None)]
     if text.status is not TaskStatusFilter.ALL:
-        found.append(c.completed if text.status is TaskStatusFilter.COMPLETED else ~c.completed)
+        found.append(has_status(text.status))
     if text.search:
         found.append(MATCHES_SEARCH)
     if text.priority:
@@ -195,15 +257,21 @@ def _conditions(text: QueryText) -> list[Any]:
         if kind := getattr(text, name):
             found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
     if text.due_before:
-        day, instant = _bounds("due_before", text.due_before)
-        found.append(or_(c.due_on < day, c.due_at < instant))
+        found.append(is_before(DUE_COLUMNS, *_bounds("due_before", text.due_before)))
     if text.due_after:
-        day, instant = _bounds("due_after", text.due_after)
-        found.append(or_(c.due_on >= day, c.due_at >= instant))
+        found.append(is_from(DUE_COLUMNS, *_bounds("due_after", text.due_after)))
+    if text.deadline_before:
+        found.append(c.deadline < bindparam("deadline_before", type_=Date))
+    if text.deadline_after:
+        found.append(c.deadline >= bindparam("deadline_after", type_=Date))
     if text.overdue is not None:
-        today = cast(func.timezone(OWNER_TIMEZONE, func.now()), Date)
-        late = and_(~c.completed, func.coalesce(c.due_on < today, c.due_at < func.now(), False))
-        found.append(late if text.overdue else ~late)
+        found.append(is_overdue() if text.overdue else ~is_overdue())
+    if text.available is not None:
+        found.append(is_available() if text.available else ~is_available())
+    if text.favorite is not None:
+        found.append(c.favorite if text.favorite else ~c.favorite)
+    if text.filter is not None:
+        found.append(filter_condition(text.filter))
     return found + _due_range(text)
 
 
@@ -216,8 +284,6 @@ def _due_range(text: QueryText) -> list[Any]:
         found.append(TASKS.c.due_sort >= bindparam("due_from", type_=SORT_INSTANT))
     if text.due_after or text.due_before:
         found.append(TASKS.c.due_sort < bindparam("due_until", type_=SORT_INSTANT))
-    elif text.overdue:
-        found.append(TASKS.c.due_sort < func.now() + ZONE_MARGIN)
     return found
 
 

@@ -1,7 +1,7 @@
 """The time at which a task reminds next: ``remind_at`` is a function of its row.
 
 It is the first moment that the reminders name and that has not been fired, so usually one after now; null when there is
-none, and while the task is completed or in the trash. Every statement that changes one of the columns it depends on
+none, and while the task is not open or in the trash. Every statement that changes one of the columns it depends on
 computes it, by ``remind_at`` below.
 
 Durations count from the due date, and wait for one where there is none. From a day they count from its local midnight
@@ -14,19 +14,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, case, func, literal_column, null, or_
+from sqlalchemy import ColumnElement, DateTime, case, func, null, or_
 
+from app.db.changes import OWNER_TIMEZONE
 from app.db.session import Session
 from app.models.task_reminders import spell_instant
-from app.models.tasks import TASKS
-from app.services.users import LOCAL_TO_INSTANT, OWNER_TIMEZONE
+from app.models.tasks import TASKS, is_open
+from app.services.users import LOCAL_TO_INSTANT
 
-REMIND_AT_INPUTS = ("reminders", "due_on", "due_at", "completed", "deleted_at")
+REMIND_AT_INPUTS = ("reminders", "due_on", "due_at", "completed", "state", "deleted_at")
 TRANSACTION_NOW: Any = func.now()
 # A ``remind_at`` in the past has not been fired yet, because no worker was running. No later reminder has been fired
 # either, so the next one is sought from there: the same instant, unless it is removed or moved.
 AFTER_PENDING: Any = case(
-    (TASKS.c.remind_at <= TRANSACTION_NOW, TASKS.c.remind_at - literal_column("interval '1 microsecond'")),
+    (TASKS.c.remind_at <= TRANSACTION_NOW, func.just_before(TASKS.c.remind_at, type_=DateTime(timezone=True))),
     else_=TRANSACTION_NOW,
 )
 
@@ -34,10 +35,11 @@ AFTER_PENDING: Any = case(
 def remind_at(*, after: Any = TRANSACTION_NOW, **values: Any) -> ColumnElement[Any]:
     """Returns the value of ``remind_at`` for a row in which ``values`` replace the columns of their names.
 
-    Those are reminders, due_on, due_at, completed and deleted_at; what is not given stays as it is. Needs ``owner``.
+    Those are REMIND_AT_INPUTS; what is not given stays as it is. Needs ``owner``.
     """
     row = {name: values.get(name, TASKS.c[name]) for name in ("reminders", "due_on", "due_at")}
-    silent = [func.cardinality(row["reminders"]) == 0, values.get("completed", TASKS.c.completed)]
+    is_live = is_open(*(values.get(name, TASKS.c[name]) for name in ("completed", "state")))
+    silent = [func.cardinality(row["reminders"]) == 0, ~is_live]
     if "deleted_at" not in values:  # a write that sets it restores the row
         silent.append(TASKS.c.deleted_at.is_not(None))
     moment = func.next_reminder(*row.values(), OWNER_TIMEZONE, after, type_=DateTime(timezone=True))

@@ -16,10 +16,14 @@ from app.models.tasks import TASKS
 
 SEARCH_WORDS = bindparam("words", type_=ARRAY(Text()))
 _word: Any = func.unnest(SEARCH_WORDS).column_valued("word")
-# Folded before it is escaped: folding makes "%" of its full-width form.
-_escaped: Any = func.regexp_replace(
-    func.search_fold(_word), literal_column(r"'([\\%_])'"), literal_column(r"'\\\1'"), literal_column("'g'")
-)
+
+
+def _pattern(word: Any, before: str, after: str) -> Any:
+    # Folded before it is escaped: folding makes "%" of its full-width form.
+    escaped = func.regexp_replace(
+        func.search_fold(word), literal_column(r"'([\\%_])'"), literal_column(r"'\\\1'"), literal_column("'g'")
+    )
+    return literal_column(f"E'%{before}'").concat(escaped).concat(literal_column(f"E'{after}%'"))
 
 
 def _all(before: str, after: str) -> Any:
@@ -28,8 +32,7 @@ def _all(before: str, after: str) -> Any:
 
 
 def _patterns(before: str, after: str) -> Any:
-    pattern = literal_column(f"E'%{before}'").concat(_escaped).concat(literal_column(f"E'{after}%'"))
-    return func.array(select(pattern).scalar_subquery())
+    return func.array(select(_pattern(_word, before, after)).scalar_subquery())
 
 
 def _has(text: Any, patterns: Any) -> Any:
@@ -37,12 +40,12 @@ def _has(text: Any, patterns: Any) -> Any:
 
 
 _text = TASKS.c.search_text
-_live = (COMMENTS.c.user_id == OWNER, COMMENTS.c.deleted_at.is_(None))
+LIVE_COMMENTS = (COMMENTS.c.user_id == OWNER, COMMENTS.c.deleted_at.is_(None))
 # Read once a statement; few tasks have a word in a comment, and only they are looked at with their comments.
-_commented = select(COMMENTS.c.task_id).where(*_live, _has(COMMENTS.c.search_text, func.any(_patterns("", ""))))
+_commented = select(COMMENTS.c.task_id).where(*LIVE_COMMENTS, _has(COMMENTS.c.search_text, func.any(_patterns("", ""))))
 _comments = (
     select(func.string_agg(COMMENTS.c.search_text, literal_column("' '")))
-    .where(*_live, COMMENTS.c.task_id == TASKS.c.id)
+    .where(*LIVE_COMMENTS, COMMENTS.c.task_id == TASKS.c.id)
     .correlate(TASKS)
     .scalar_subquery()
 )
@@ -66,6 +69,18 @@ _rank: Any = case(
 )
 _microseconds = cast(func.date_part("epoch", TASKS.c.created_at) * literal_column("1000000"), BigInteger)
 SEARCH_RELEVANCE = _rank * literal_column("10000000000000000") + _microseconds
+
+
+def has_word(word: Any, before: str = "", after: str = "") -> Any:
+    """Returns whether a word or phrase is in the text of a task, between the separators in ``before`` and ``after``."""
+    return _has(_text, select(_pattern(word, before, after)).scalar_subquery())
+
+
+def has_word_anywhere(word: Any) -> Any:
+    """Returns what MATCHES_SEARCH does of one word or phrase."""
+    pattern = select(_pattern(word, "", "")).scalar_subquery()
+    commented = select(COMMENTS.c.task_id).where(*LIVE_COMMENTS, _has(COMMENTS.c.search_text, pattern))
+    return func.coalesce(or_(_has(_text, pattern), TASKS.c.id.in_(commented)), literal_column("false"))
 
 
 _separators = {1: " ", 2: " "}  # of search_text, which stores a space for one that a user writes

@@ -6,14 +6,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
 
+from app.db.changes import OWNER_TIMEZONE
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.domain.recurrence import Due, Step, advance, parse_rule
+from app.domain.recurrence import Due, Step, advance, move_start, parse_rule
 from app.domain.recurrence.days import matching_days
 from app.errors import InvalidRecurrence
 from app.models.task_rows import due_of
 from app.services.tasks.due_dates import due_columns
-from app.services.users import OWNER_TIMEZONE
 
 SELECT_ZONE_AND_NOW = CompiledStatement(select(OWNER_TIMEZONE.label("timezone"), func.now().label("now")))
 
@@ -54,3 +54,11 @@ def step_of(series: dict[str, Any], zone: ZoneInfo, moment: datetime) -> Step:
         occurrences_done=series["occurrences_done"],
         anchor=due_of(series, "anchor"),
     )
+
+
+def next_start_of(series: dict[str, Any], due: Due, zone: ZoneInfo) -> Due | None:
+    """Returns the start of the occurrence that is due at ``due``: it keeps its distance from the due date."""
+    start, old_due = due_of(series, "start"), due_of(series)
+    if start is None or old_due is None:
+        return start
+    return move_start(start, old_due, due, zone)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     ColumnElement,
+    Text,
     and_,
     bindparam,
     case,
@@ -29,6 +30,7 @@ from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns, moment_of, update_row
 from app.errors import TaskNotFound, VersionConflict
+from app.models.task_fields import CLOSED_STATUSES
 from app.models.task_rows import TASK_READ_COLUMNS, task_row
 from app.models.tasks import TASKS
 from app.services.tasks.remind_at import remind_at, remind_at_after
@@ -44,17 +46,21 @@ OWN_TASKS = (TASKS.c.user_id == OWNER, TASKS.c.id == func.any(TASK_IDS))
 NOT_DELETED = TASKS.c.deleted_at.is_(None)
 COMPLETED_PARAMETER = bindparam("completed", type_=Boolean)
 TASK_WRITTEN_AT = moment_of(TASKS)
+PENDING_STATE: Any = literal_column("'pending'", Text)
 # One moment for all that are deleted at once: they are restored together.
 DELETED_VALUES: Row = {"deleted_at": select(func.clock_timestamp()).scalar_subquery(), "remind_at": null()}
 # Actions that move a series to its next due date: a reminder that waits to be fired was about the date that is over.
 ADVANCING_ACTIONS = {"completed", "skipped"}
 
-# The action of a write that sets ``completed``, which may change nothing. The statement's own snapshot has the task as
-# it was; that is the row it overwrote only if an earlier statement has locked the owner.
-COMPLETION_ACTION: Any = literal_column("""
-    case (select old.completed from tasks old where old.user_id = written.user_id and old.id = written.id)
-         when written.completed then 'updated' else case when written.completed then 'completed' else 'reopened' end
-    end""")
+# The action of a write that sets ``completed`` or ``state``, which may change nothing. What the snapshot shows is the
+# row that the write replaces only if an earlier statement has locked the owner.
+COMPLETION_CASES = """
+         when written.completed and not was.completed then 'completed'
+         when not written.completed and written.state = 'cancelled' and (was.completed or was.state <> 'cancelled')
+              then 'cancelled'
+         when not written.completed and written.state <> 'cancelled' and (was.completed or was.state = 'cancelled')
+              then 'reopened'"""
+COMPLETION_ACTION: Any = literal_column(f"case {COMPLETION_CASES} else 'updated' end")
 # No write came between the statement's snapshot and the owner's lock, which it waits for: what the snapshot shows of
 # other rows still holds. Costs no round trip, unlike taking the lock first.
 NO_WRITE_BETWEEN = CURRENT_REVISION + 1 == NEXT_REVISION
@@ -90,21 +96,37 @@ def recorded_task_write(
 
 
 def completion_values(completed: Any) -> Row:
-    """Returns the columns of a task that is completed or reopened, by a constant or by an expression."""
+    """Returns the columns of a task that is completed or reopened, by a constant or by an expression.
+
+    A completed task is pending when it is reopened.
+    """
     if completed is True:
-        return {"completed": true(), "completed_at": TASK_WRITTEN_AT, "remind_at": null()}
+        return {"completed": true(), "state": PENDING_STATE, "completed_at": TASK_WRITTEN_AT, "remind_at": null()}
     if completed is False:
-        return {"completed": false(), "completed_at": null(), "remind_at": remind_at(completed=false())}
+        opened = {"completed": false(), "state": PENDING_STATE}
+        return opened | {"completed_at": null(), "remind_at": remind_at(**opened)}
     moment = case((completed, func.coalesce(TASKS.c.completed_at, TASK_WRITTEN_AT)), else_=null())
-    return {"completed": completed, "completed_at": moment, "remind_at": remind_at_after(completed=completed)}
+    state = case((completed, PENDING_STATE), else_=TASKS.c.state)
+    return {
+        "completed": completed,
+        "state": state,
+        "completed_at": moment,
+        "remind_at": remind_at_after(completed=completed, state=state),
+    }
+
+
+def is_closed(row: Row) -> bool:
+    """Returns whether a row of columns is completed or cancelled."""
+    return row["completed"] or row["state"] in CLOSED_STATUSES
 
 
 def with_derived_values(values: Row, action: str) -> Row:
     """Returns ``values`` with the columns that follow from them."""
     derived = completion_values(values["completed"]) if "completed" in values else {}
+    values = derived | values
     if values.keys() & {"completed", "due_on", "reminders"}:
-        derived["remind_at"] = (remind_at if action in ADVANCING_ACTIONS else remind_at_after)(**values)
-    return values | derived
+        values["remind_at"] = (remind_at if action in ADVANCING_ACTIONS else remind_at_after)(**values)
+    return values
 
 
 def update_own_task(*, checks_version: bool, revision_taken: bool = False, **values: Any) -> Any:
@@ -141,7 +163,7 @@ def update_statement(
 
 
 @lru_cache(maxsize=256)
-def update_rows_statement(same: frozenset[str], own: frozenset[str], action: str = "updated") -> CompiledStatement:
+def update_rows_statement(same: frozenset[str], own: frozenset[str], action: Any = "updated") -> CompiledStatement:
     """Returns an UPDATE of the tasks in the parameter ``rows``, as part of the write that has begun.
 
     The columns ``same`` become the same for all; ``rows`` are objects with an id and the columns ``own``.

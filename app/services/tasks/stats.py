@@ -6,6 +6,7 @@ from sqlalchemy import Integer, bindparam, text
 
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
+from app.models.tasks import LATE_CONDITION, OPEN_CONDITION
 from app.schemas.stats import StatsRead
 
 GROUPS_MAX = 100  # projects and tags, those with the most tasks
@@ -18,27 +19,28 @@ with zone as (
     select name, cast(timezone(name, now()) as date) as today from zone
 ), mine as materialized (
     select cast(case when completed then timezone(name, completed_at) end as date) as "on",
-           completed, project_id, tags,
-           not completed and (due_on < today or due_at < now()) as overdue,
-           not completed and (due_on = today or (
+           completed, {OPEN_CONDITION} as open, project_id, tags,
+           {OPEN_CONDITION} and {LATE_CONDITION} as overdue,
+           case when {OPEN_CONDITION} then estimate_minutes end as minutes,
+           {OPEN_CONDITION} and (due_on = today or (
                due_at >= timezone(name, cast(today as timestamp))
                and due_at < timezone(name, cast(today + 1 as timestamp)))) as due_today
     from tasks, clock where user_id = :owner and deleted_at is null
 ), counted as materialized (
-    select "on", project_id, tags, completed, count(*) as n, count(*) filter (where overdue) as overdue,
-           count(*) filter (where due_today) as due_today
-    from mine group by 1, 2, 3, 4
+    select "on", project_id, tags, completed, open, count(*) as n, count(*) filter (where overdue) as overdue,
+           count(*) filter (where due_today) as due_today, sum(minutes) as minutes
+    from mine group by 1, 2, 3, 4, 5
 ), done as materialized (
     select "on", sum(n) as done from counted where completed group by 1
 ), runs as (
     select count(*) as length, max("on") as until
     from (select "on", "on" - cast(row_number() over (order by "on") as integer) as run from done) days group by run
 ), groups as (
-    select project_id, coalesce(sum(n) filter (where not completed), 0) as open,
+    select project_id, coalesce(sum(n) filter (where open), 0) as open,
            coalesce(sum(n) filter (where completed), 0) as done
     from counted group by project_id
 ), labels as (
-    select tag as name, coalesce(sum(n) filter (where not completed), 0) as open,
+    select tag as name, coalesce(sum(n) filter (where open), 0) as open,
            coalesce(sum(n) filter (where completed), 0) as done
     from counted, unnest(tags) tag group by tag order by sum(n) desc, tag limit {GROUPS_MAX}
 ), weeks as (
@@ -47,9 +49,11 @@ with zone as (
 )
 select name as timezone, today,
     (select jsonb_build_object(
-        'open', coalesce(sum(n) filter (where not completed), 0),
+        'open', coalesce(sum(n) filter (where open), 0),
         'completed', coalesce(sum(n) filter (where completed), 0),
+        'cancelled', coalesce(sum(n) filter (where not open and not completed), 0),
         'overdue', coalesce(sum(overdue), 0), 'due_today', coalesce(sum(due_today), 0),
+        'estimate_minutes', coalesce(sum(minutes), 0),
         'trash', (select count(*) from tasks where user_id = :owner and deleted_at is not null))
      from counted) as totals,
     (select jsonb_agg(jsonb_build_object('on', today - n, 'done', coalesce(done, 0)) order by n desc)

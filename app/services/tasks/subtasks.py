@@ -3,18 +3,18 @@
 A subtask is in its parent's project. Trees are at most MAX_LEVELS deep, so that walking one is bounded.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import BigInteger, bindparam, case, func, or_, select, text, update
+from sqlalchemy import BigInteger, and_, bindparam, case, func, null, or_, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.errors import TooDeep, UndoConflict, UnknownReference
-from app.models.tasks import TASKS
+from app.models.tasks import CANCELLED_STATE, TASKS, is_open
 from app.services.tasks.statements import (
     COMPLETION_ACTION,
     NOT_DELETED,
@@ -26,6 +26,13 @@ from app.services.tasks.statements import (
 )
 
 MAX_LEVELS = 5
+# What a write does to the tasks below one, and the columns of those.
+Turn = Literal["completed", "cancelled", "reopened"]
+TURNED_VALUES: Mapping[Turn, Row] = {
+    "completed": completion_values(True),
+    "cancelled": {"state": CANCELLED_STATE, "remind_at": null()},
+    "reopened": completion_values(False),
+}
 
 
 def update_trees() -> Any:
@@ -44,24 +51,24 @@ def update_trees() -> Any:
 
 
 @lru_cache
-def write_trees_statement(*, moves: bool = False, completed: bool | None = None) -> CompiledStatement:
-    """Returns the UPDATE that moves TASK_IDS and all below them to ``project_id``, and completes or reopens them.
+def write_trees_statement(*, moves: bool = False, turn: Turn | None = None) -> CompiledStatement:
+    """Returns the UPDATE that moves TASK_IDS and all below them to ``project_id``, and closes or reopens them.
 
     One statement, since no row may be written twice; rows that need no change are left out. For the next occurrence of
     a series its subtasks are reopened, except the occurrences kept of a recurring subtask.
     """
     project_id = bindparam("project_id", type_=BigInteger)
-    turned = TASKS.c.completed & TASKS.c.series_id.is_(None) if completed is False else ~TASKS.c.completed
+    turned = and_(~is_open(), TASKS.c.series_id.is_(None)) if turn == "reopened" else is_open()
     action: Any = "updated"
     wanted: list[Any] = []
     values: Row = {}
     if moves:
         wanted.append(TASKS.c.project_id.is_distinct_from(project_id))
         values["project_id"] = project_id
-    if completed is not None:
-        action = COMPLETION_ACTION if moves else "completed" if completed else "reopened"
+    if turn is not None:
+        action = COMPLETION_ACTION if moves else turn
         wanted.append(turned)
-        for name, value in completion_values(completed).items():
+        for name, value in TURNED_VALUES[turn].items():
             values[name] = case((turned, value), else_=TASKS.c[name]) if moves else value
     return joined_write(update_trees().where(or_(*wanted)), action, **values)
 

@@ -11,7 +11,7 @@ from app.db.changes import OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.versioned_rows import kept_columns
-from app.models.task_rows import due_of
+from app.models.task_rows import due_of, status_of
 from app.models.users import USERS
 from app.services.changes.entities import EXPORTED_ENTITIES
 from app.services.changes.entity_pages import entity_page
@@ -22,7 +22,8 @@ EXPORT_PAGE_ROWS = 500
 EXPORT_PAGE_BYTES = 262_144  # of long texts; the first row of a page may exceed it
 # Columns that a file holds in another form, or not at all.
 OMITTED_COLUMNS = {
-    "user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "anchor_on", "anchor_at", "bytes_read",
+    "user_id", "version", "moved_to", "remind_at", "due_on", "due_at", "start_on", "start_at", "anchor_on", "anchor_at",
+    "bytes_read", "next_digest_at", "state",
 }  # fmt: skip
 AFTER_ID = bindparam("after", type_=BigInteger)
 
@@ -100,7 +101,9 @@ def exported_row(owner: str, row: Any) -> dict[str, Any]:
     names = list(row.keys()) if hasattr(row, "keys") else row._fields
     data = {name: getattr(row, name) for name in names if name not in OMITTED_COLUMNS}
     if "due_on" in names:
+        data["status"] = status_of(row)
         data["due_date"] = due_of(row)
+        data["start_date"] = due_of(row, "start")
         data["anchor_date"] = due_of(row, "anchor")
     if "source_id" in data:
         data["source_id"] = source_id_of(owner, row)

@@ -91,9 +91,9 @@ def row_error(field: str, message: str, type_: str = "value_error") -> RowRefuse
 class ImportRow:
     """One row of a file. ``load`` parses its fields, as late as possible: files are large and rows are small.
 
-    ``parent``, ``series``, ``task`` and ``project`` are source ids; ``project_name`` finds a project or creates it.
-    ``uid`` is the id that the file itself gives the row, by which a report names it. ``refers_by_uid``: the source ids
-    are uids as calendars have them.
+    ``parent``, ``series``, ``task``, ``project`` and ``channels`` are source ids; ``project_name`` finds a project or
+    creates it. ``uid`` is the id that the file itself gives the row, by which a report names it. ``refers_by_uid``: the
+    source ids are uids as calendars have them.
     """
 
     row: int
@@ -105,6 +105,7 @@ class ImportRow:
     project_name: str | None = None
     task: str | None = None
     uid: str | None = None
+    channels: list[str] | None = None
     refers_by_uid: bool = False
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.db.session import Session
+from app.models.projects import PROJECT_LEVELS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.row_limits import find_room
 from app.services.tasks.subtasks import MAX_LEVELS
@@ -22,6 +23,7 @@ from app.services.transfer.import_row import (
 from app.services.transfer.row_validation import RowReader
 from app.services.transfer.store import (
     ImportTarget,
+    ProjectPlace,
     find_import_targets,
     find_known,
     find_project_names,
@@ -33,7 +35,13 @@ from app.services.uids import find_ids
 NO_ID = 0  # of a project whose insertion has not returned its id; those that a dry run would create are negative
 NO_PARENT = "The parent is not there: it is at the top level."
 DELETED_PARENT = "The parent is deleted: it is at the top level."
+NO_CHANNEL = "The channel is not there: reminders are sent to the others, or to all if none is left."
 REFERENCED_TABLES = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
+
+
+def referenced_tables(entity: str) -> Mapping[str, str]:
+    """Returns the tables of the rows that those of ``entity`` refer to, by the attributes of ImportRow."""
+    return REFERENCED_TABLES | {"parent": "projects"} if entity == "projects" else REFERENCED_TABLES
 
 
 class References:
@@ -46,8 +54,8 @@ class References:
         self._kept: dict[str, dict[str, int]] = {name: {} for name in IMPORTED_ENTITIES}
         self._planned: dict[str, ImportTarget] = {}
         self._places: dict[int, ImportTarget] = {}
-        self._projects: dict[int, bool] = {}
-        self._planned_projects: dict[int, bool] = {}
+        self._projects: dict[int, ProjectPlace] = {}
+        self._planned_projects: dict[int, ProjectPlace] = {}
         self._names: dict[str, int] = {}
         self._named = False  # whether they have been read
         self._same_name: dict[str, str] = {}
@@ -63,9 +71,11 @@ class References:
         """
         wanted: dict[str, set[str]] = {entity: {item.source for item in items}}
         for item in items:
-            for kind, table in REFERENCED_TABLES.items():
+            for kind, table in referenced_tables(entity).items():
                 if (source := getattr(item, kind)) is not None:
                     wanted.setdefault(table, set()).add(source)
+            if item.channels:
+                wanted.setdefault("channels", set()).update(item.channels)
         self._found = {name: await find_known(session, self._owner, name, s) for name, s in wanted.items()}
         await self._find_by_uid(session, entity, {source: uid for source, uid in uids.items() if uid})
         if any(item.refers_by_uid for item in items):
@@ -74,8 +84,10 @@ class References:
         if entity != "projects":
             await self._measure(session, entity)
         made = await self._name_projects(session, entity, items)
-        parents = {number for item in items if (number := self.find("tasks", item.parent))}
         projects = {number for item in items if (number := self.find("projects", item.project))}
+        above = {number for item in items if (number := self.find(referenced_tables(entity)["parent"], item.parent))}
+        parents = set() if entity == "projects" else above
+        projects |= above - parents
         projects |= {self._names.get(_key(item), 0) for item in items}
         self._places = await find_import_targets(session, self._owner, parents) if parents else {}
         self._projects = await find_projects(session, self._owner, projects) if projects else {}
@@ -95,9 +107,9 @@ class References:
             return None
         return self._found.get(name, {}).get(source) or self._kept[name].get(source)
 
-    def is_waiting(self, item: ImportRow) -> bool:
+    def is_waiting(self, entity: str, item: ImportRow) -> bool:
         """Returns whether the row refers to one that does not exist yet."""
-        references = ((table, getattr(item, kind)) for kind, table in REFERENCED_TABLES.items())
+        references = ((table, getattr(item, kind)) for kind, table in referenced_tables(entity).items())
         return any(source is not None and self.find(table, source) is None for table, source in references)
 
     def set_references(self, row: dict[str, Any], item: ImportRow) -> list[RowWarning]:
@@ -120,6 +132,9 @@ class References:
         series_id = self.find("tasks", item.series)
         if item.series and series_id is None:
             warnings.append(make_warning("series_id", "The series is not there.", item.series))
+        row["remind_channels"], missing = self._channels(item.channels)
+        if missing:
+            warnings.append(make_warning("remind_channels", NO_CHANNEL, ", ".join(missing)))
         row |= {"parent_id": parent_id, "project_id": project_id, "series_id": series_id}
         if self._dry_run:
             self._planned[item.source] = ImportTarget(above.depth + 1 if above else 1, project_id, live, parent_id)
@@ -148,10 +163,40 @@ class References:
             return None, "The project's name is invalid, or there is no room for another project: it is in the inbox."
         if project_id is None:
             return None, "The project is not there: it is in the inbox." if item.project else ""
-        is_live = self._projects.get(project_id) if project_id > 0 else self._planned_projects.get(project_id, True)
-        if is_live is None or (live and not is_live):
+        place = self._project_place(project_id)
+        if place is None or (live and not place.live):
             return None, "The project is deleted: it is in the inbox."
         return project_id, ""
+
+    def _project_place(self, project_id: int) -> ProjectPlace | None:
+        """Returns the place of a project; one that a dry run would create because a row names it is at the top."""
+        if project_id > 0:
+            return self._projects.get(project_id)
+        return self._planned_projects.get(project_id, ProjectPlace(1, True, None))
+
+    def set_project_parent(self, row: dict[str, Any], item: ImportRow) -> list[RowWarning]:
+        """Sets the project that contains a project, as ``set_references`` the parent of a task. Returns warnings."""
+        row["parent_id"], warning = None, None
+        parent_id = self.find("projects", item.parent)
+        above = None if parent_id is None else self._project_place(parent_id)
+        if item.parent and above is None:
+            warning = NO_PARENT
+        elif above is not None and row["deleted_at"] is None and not above.live:
+            warning = DELETED_PARENT
+        elif above is not None and above.depth >= PROJECT_LEVELS_MAX:
+            row["parent_id"] = above.parent_id
+            warning = f"Projects can be at most {PROJECT_LEVELS_MAX} levels deep: it is next to its parent."
+        else:
+            row["parent_id"] = parent_id
+        return [make_warning("parent_id", warning, item.parent, Deviation.CHANGED)] if warning else []
+
+    def _channels(self, sources: list[str] | None) -> tuple[list[int] | None, list[str]]:
+        """Returns the ids of channels, None for all of them, and the sources of those that are not there."""
+        if not sources:
+            return ([] if sources == [] else None), []
+        found = {source: self.find("channels", source) for source in sources}
+        ids = [number for number in found.values() if number is not None]
+        return ids or None, [source for source, number in found.items() if number is None]
 
     def set_view_references(self, parameters: dict[str, Any], item: ImportRow) -> list[RowWarning]:
         """Replaces the ids in the parameters of a view by those of this database, or leaves them out with a warning."""
@@ -204,7 +249,9 @@ class References:
             planned = self._names[row["name"].lower()] if entity == "projects" and live else self._plan_id()
             self._kept[entity][row["source_id"]] = planned
             if entity == "projects":
-                self._planned_projects[planned] = live
+                above = row["parent_id"] and self._project_place(row["parent_id"])
+                depth = above.depth + 1 if above else 1
+                self._planned_projects[planned] = ProjectPlace(depth, live, row["parent_id"])
         if not self._dry_run and self._same_name:
             self._names = await find_project_names(session, self._owner)
         for source, key in self._same_name.items():
@@ -220,7 +267,7 @@ class References:
         rows = []
         for name in sorted(names):
             try:
-                row = self._reader.read("projects", {"name": name}) | {"source_id": None}
+                row = self._reader.read("projects", {"name": name}) | {"source_id": None, "parent_id": None}
                 if self._names.get(name.lower()) is None and self.accepts("projects", row):
                     rows.append(row)
             except RowRefused:

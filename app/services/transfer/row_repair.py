@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from app.domain.written_dates import read_written_date
 from app.errors.findings import describe_errors, locate_errors
 from app.models.comments import BODY_MAX
-from app.models.projects import PROJECT_NAME_MAX
-from app.models.task_fields import RECURRENCE_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX, Priority, Tag
+from app.models.projects import COLOR_PATTERN, PROJECT_NAME_MAX
+from app.models.task_fields import ESTIMATE_MAX, RECURRENCE_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX, Priority, Tag, TaskStatus
 from app.models.task_reminders import REMINDERS_MAX, Reminder
 from app.models.types import RAW_FACTOR, clean_text
 from app.models.views import VIEW_NAME_MAX
@@ -29,13 +29,26 @@ TRUE_WORDS = frozenset({"true", "yes", "y", "x", "1", "1.0", "t", "on", "done", 
 FALSE_WORDS = frozenset(
     {"false", "no", "n", "0", "0.0", "f", "off", "open", "pending", "todo", "needs-action", "incomplete", ""}
 )
+FLAG_WORDS = TRUE_WORDS | {"starred", "flagged", "favorite", "favourite", "★", "*"}
 PRIORITY_WORDS = {"normal": "medium", "med": "medium", "critical": "urgent", "highest": "urgent", "lowest": "low"}
+STATUS_WORDS = {
+    **dict.fromkeys(("todo", "to_do", "open", "new", "not_started", "needs_action", "backlog"), TaskStatus.PENDING),
+    **dict.fromkeys(("doing", "in_process", "started", "active"), TaskStatus.IN_PROGRESS),
+    **dict.fromkeys(("blocked", "on_hold", "deferred"), TaskStatus.WAITING),
+    **dict.fromkeys(("canceled", "dropped", "wont_do", "won't_do", "abandoned"), TaskStatus.CANCELLED),
+    **dict.fromkeys(("done", "complete", "closed", "finished"), TaskStatus.COMPLETED),
+}
 DATE_FIELDS = frozenset(
-    {"due_date", "anchor_date", "completed_at", "created_at", "updated_at", "deleted_at", "archived_at"}
+    {"due_date", "start_date", "deadline", "anchor_date"}
+    | {"completed_at", "created_at", "updated_at", "deleted_at", "archived_at"}
 )
-STAMP_FIELDS = DATE_FIELDS - {"due_date", "anchor_date"}
+STAMP_FIELDS = DATE_FIELDS - {"due_date", "start_date", "deadline", "anchor_date"}
 TEXT_FIELDS = frozenset({"title", "description", "name", "body"})
 EMPTY_FIELD_VALUES: tuple[Any, ...] = ("", [], {})
+_ESTIMATE_TEXT = re.compile(
+    r"p?(?:([0-9]{1,3}) ?d(?:ays?)?)?[ t]*(?:([0-9]{1,5}) ?h(?:ours?|rs?)?)? *(?:([0-9]{1,6}) ?m(?:in(?:ute)?s?)?)?"
+)
+COLOR_TEXT = re.compile(COLOR_PATTERN)
 _LOCAL_UNTIL = re.compile(r"(?<=UNTIL=)[0-9]{8}T[0-9]{6}(?=;|$)")
 
 
@@ -126,7 +139,8 @@ class RowRepair:
 
     def _text_max(self, name: str) -> int:
         if name == "name":
-            return VIEW_NAME_MAX if "parameters" in self._required else PROJECT_NAME_MAX
+            names = {"parameters": VIEW_NAME_MAX, "color": TAG_MAX}
+            return next((most for field, most in names.items() if field in self._required), PROJECT_NAME_MAX)
         return {"title": TITLE_MAX, "description": self._description_max, "body": BODY_MAX}[name]
 
     def _leave_out(self, name: str, reason: str) -> None:
@@ -134,15 +148,32 @@ class RowRepair:
         self._warnings.append(make_warning(name, f"{reason.rstrip('.')}: it was left out.", self._given.get(name, "")))
 
     def _compare_completion(self) -> None:
-        """Reads words for yes and no; a task with a stamp of its completion is completed, unless it says no."""
+        """Reads words for yes and no, and for a status; a task with a stamp of its completion is completed otherwise.
+
+        Where the two contradict each other, ``completed`` counts.
+        """
         if "completed" in self._fields and not isinstance(word := self._fields["completed"], bool):
             if (found := _is_completed(word)) is None:
                 self._leave_out("completed", "It is neither yes nor no")
             else:
                 self._fields["completed"] = found
+        if "status" in self._fields:
+            self._compare_status(self._fields["status"])
         is_stamped = "title" in self._required and "completed_at" in self._fields
         if is_stamped and self._fields.setdefault("completed", True) is False:
             self._leave_out("completed_at", "The task is not completed")
+
+    def _compare_status(self, value: Any) -> None:
+        word = value.strip().lower().replace("-", "_").replace(" ", "_") if isinstance(value, str) else ""
+        status = word if word in {*TaskStatus} else STATUS_WORDS.get(word)
+        if status is None:
+            self._leave_out("status", "The status is not known")
+        elif self._fields.setdefault("completed", status == TaskStatus.COMPLETED) != (status == TaskStatus.COMPLETED):
+            self._leave_out("status", "It contradicts completed")
+        else:
+            self._fields["status"] = status
+            if status != word:
+                self._warnings.append(make_warning("status", f"Read as {status}.", value, Deviation.GUESSED))
 
     def _date(self, name: str, value: Any) -> Repaired | None:
         found = read_written_date(value)
@@ -152,6 +183,10 @@ class RowRepair:
         if found is None:
             return None
         moment: date | datetime = found.value
+        if name == "deadline" and isinstance(moment, datetime):
+            moment = (moment.astimezone(self._zone) if moment.tzinfo else moment).date()
+            message = f"A deadline is a day: read as {moment.isoformat()}."
+            return Repaired(moment, (make_warning(name, message, value, Deviation.CHANGED),))
         if name in STAMP_FIELDS and not isinstance(moment, datetime):
             warning = make_warning(name, "A day without a time: midnight was taken.", value, Deviation.GUESSED)
             return Repaired(datetime.combine(moment, time()), (warning,))
@@ -283,6 +318,24 @@ def _whole_number(value: Any) -> Repaired | None:
     return Repaired(int(value)) if isinstance(value, float) and value.is_integer() else None
 
 
+def _estimate(value: Any) -> Repaired | None:
+    """Reads minutes, also as text and with units ("1h 30m", "PT90M"); 0 is no estimate."""
+    if value in (0, "0"):
+        return Repaired(None)
+    if (found := _whole_number(value)) is not None or not isinstance(value, str):
+        return found
+    parts = _ESTIMATE_TEXT.fullmatch(value.strip().lower())
+    if parts is None or not any(parts.groups()):
+        return None
+    minutes = sum(int(number or 0) * unit for number, unit in zip(parts.groups(), (1440, 60, 1), strict=True))
+    return Repaired(minutes) if 1 <= minutes <= ESTIMATE_MAX else None
+
+
+def _flag(value: Any) -> Repaired | None:
+    word = str(value).strip().lower()
+    return Repaired(word in FLAG_WORDS) if word in FLAG_WORDS | FALSE_WORDS else None
+
+
 def _without_parameter(parameters: dict[str, Any], name: str, reason: str) -> Repaired | None:
     if name not in parameters:
         return None
@@ -291,10 +344,17 @@ def _without_parameter(parameters: dict[str, Any], name: str, reason: str) -> Re
     return Repaired(kept, (make_warning(f"parameters.{name}", message, parameters[name]),))
 
 
+def _color(value: Any) -> Repaired | None:
+    return Repaired(value.lower()) if isinstance(value, str) and COLOR_TEXT.fullmatch(value) else None
+
+
 FIELD_REPAIRS: dict[str, Callable[[Any], Repaired | None]] = {
     "tags": _tags,
     "reminders": _reminders,
     "priority": _priority,
     "recurrence_from": _lower,
     "occurrences_done": _whole_number,
+    "estimate_minutes": _estimate,
+    "favorite": _flag,
+    "color": _color,
 }

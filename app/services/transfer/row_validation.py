@@ -11,10 +11,19 @@ from app.domain.recurrence import parse_rule
 from app.errors import AppError, Invalid
 from app.errors.findings import locate_errors, make_findings
 from app.models.task_aliases import SENT_NAMES
+from app.models.task_fields import state_of
 from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS
 from app.schemas.user_settings import PreferencesUpdate
 from app.services.changes.entities import IMPORTED_ENTITIES
+from app.services.channels.channel_fields import (
+    KIND_FIELDS,
+    NO_SECRETS,
+    SECRET_FIELDS,
+    SWITCHED_OFF,
+    require_known_fields,
+    require_quiet_hours,
+)
 from app.services.transfer.import_row import LoadedRow, RowRefused, ValidRow
 from app.services.transfer.row_repair import RowRepair, TableFields
 
@@ -73,8 +82,10 @@ class RowReader:
 
     def _tasks(self, task: Any) -> dict[str, Any]:
         due_on, due_at = self._day_or_instant(task.due_date)
+        start_on, start_at = self._day_or_instant(task.start_date)
         values: dict[str, Any] = task.model_dump(include=TASK_FIELDS)
-        values |= {"due_on": due_on, "due_at": due_at}
+        values |= {"due_on": due_on, "due_at": due_at, "start_on": start_on, "start_at": start_at}
+        values |= {"state": state_of(task.status)}
         values |= {"recurrence": None, "anchor_on": None, "anchor_at": None}
         values["reminders"] = [self._reminder(reminder) for reminder in task.reminders]
         values["completed_at"] = (task.completed_at or task.updated_at or self._now) if task.completed else None
@@ -92,6 +103,17 @@ class RowReader:
             "parameters": view.parameters.model_dump(mode="json", exclude_unset=True),
             "uid": view.uid,
         }
+
+    def _channels(self, channel: Any) -> dict[str, Any]:
+        values: dict[str, Any] = dict(channel)
+        known = KIND_FIELDS[channel.kind]
+        require_known_fields(channel.kind, values, known.needed.difference(SECRET_FIELDS))
+        require_quiet_hours(values)
+        had = known.needed | known.optional.intersection(channel.secrets)
+        missing = [name for name in SECRET_FIELDS if name in had]
+        reason = None if channel.active else channel.disabled_reason or SWITCHED_OFF
+        reason = NO_SECRETS if missing else reason
+        return values | {"secrets": missing, "active": reason is None, "disabled_reason": reason}
 
     @staticmethod
     def _day_or_instant(due: date | datetime | None) -> tuple[date | None, datetime | None]:

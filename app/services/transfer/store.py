@@ -17,6 +17,7 @@ from app.errors import Conflict
 from app.models.task_rows import TASK_READ_COLUMNS
 from app.models.types import MAX_ID
 from app.services.changes.entities import IMPORTED_ENTITIES, MANAGED_COLUMNS
+from app.services.channels.schedule import schedule_channels
 from app.services.tasks.remind_at import remind_at_of
 
 # Clients show a row after a "created" change, so a row that is imported into the trash gets "deleted".
@@ -84,10 +85,15 @@ SELECT_IMPORT_TARGETS = CompiledStatement(
     from (select start, max(depth) as depth from up group by start) found
     join tasks t on t.user_id = :owner and t.id = found.start""")
 )
-SELECT_LIVE_PROJECTS = CompiledStatement(
+SELECT_PROJECT_TARGETS = CompiledStatement(
     text("""
-    select id, deleted_at is null as live from projects
-    where user_id = :owner and id = any(cast(:ids as bigint[]))""")
+    with recursive up (start, parent_id, depth) as (
+        select id, parent_id, 1 from projects where user_id = :owner and id = any(cast(:ids as bigint[]))
+        union all select up.start, p.parent_id, up.depth + 1
+        from up join projects p on p.user_id = :owner and p.id = up.parent_id where up.depth < 50)
+    select p.id, found.depth, p.deleted_at is null as live, p.parent_id
+    from (select start, max(depth) as depth from up group by start) found
+    join projects p on p.user_id = :owner and p.id = found.start""")
 )
 
 
@@ -96,6 +102,14 @@ class ImportTarget(NamedTuple):
 
     depth: int
     project_id: int | None
+    live: bool
+    parent_id: int | None
+
+
+class ProjectPlace(NamedTuple):
+    """The place of a project that contains tasks or projects. ``depth`` is 1 for one without a parent."""
+
+    depth: int
     live: bool
     parent_id: int | None
 
@@ -115,10 +129,10 @@ async def find_import_targets(session: Session, owner: str, task_ids: Collection
     return {number: ImportTarget(*place) for number, *place in rows}
 
 
-async def find_projects(session: Session, owner: str, project_ids: Collection[int]) -> dict[int, bool]:
-    """Returns whether projects are live, for those that exist."""
-    rows = (await session.exec(SELECT_LIVE_PROJECTS, {"owner": owner, "ids": list(project_ids)})).all()
-    return dict([tuple(row) for row in rows])
+async def find_projects(session: Session, owner: str, project_ids: Collection[int]) -> dict[int, ProjectPlace]:
+    """Returns the places of those projects that exist, also in the trash."""
+    rows = (await session.exec(SELECT_PROJECT_TARGETS, {"owner": owner, "ids": list(project_ids)})).all()
+    return {number: ProjectPlace(*place) for number, *place in rows}
 
 
 async def find_project_names(session: Session, owner: str) -> dict[str, int]:
@@ -136,6 +150,8 @@ async def insert_rows(session: Session, owner: str, name: str, rows: Sequence[di
     made = (await session.exec(INSERT_ROWS[name], {"owner": owner, "rows": text})).all()
     if not made:
         raise Conflict
+    if name == "channels":
+        await schedule_channels(session, owner)
     return {source: number for number, source, _ in made}
 
 

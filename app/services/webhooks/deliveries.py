@@ -4,6 +4,7 @@ No transaction is open while the worker waits for the endpoint, so a lease, not 
 is longer than the longest call, and only the worker that still holds it writes the outcome.
 """
 
+from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,17 +30,20 @@ SELECT_DUE_WEBHOOKS = CompiledStatement(
       and (cast(:owners as text[]) is null or w.user_id = any(cast(:owners as text[])))
     order by w.next_attempt_at limit 500""")
 )
-CLAIM_WEBHOOK = CompiledStatement(
-    text(f"""
-    update webhooks w set lease = cast(:lease as uuid), leased_until = now() + interval '{LEASE_SECONDS} seconds'
-    where w.user_id = :owner and w.id = (
-        select id from webhooks
-        where user_id = :owner and id = :webhook_id and disabled_at is null
-          and (test_requested or next_attempt_at <= now()) and (leased_until is null or leased_until < now())
-        for update skip locked)
-    returning url, events, secret, case when previous_secret_until > now() then previous_secret end as previous_secret,
+LOCK_DUE_WEBHOOK = CompiledStatement(
+    text("""
+    select url, events, secret, case when previous_secret_until > now() then previous_secret end as previous_secret,
         after_revision, after_entity, after_entity_id, test_requested, attempts,
-        (select revision from users where id = :owner) as current""")  # noqa: S608 - a constant
+        (select revision from users where id = :owner) as current
+    from webhooks
+    where user_id = :owner and id = :webhook_id and disabled_at is null
+      and (test_requested or next_attempt_at <= now()) and (leased_until is null or leased_until < now())
+    for update skip locked""")
+)
+LEASE_WEBHOOK = CompiledStatement(
+    text(f"""
+    update webhooks set lease = cast(:lease as uuid), leased_until = now() + interval '{LEASE_SECONDS} seconds'
+    where user_id = :owner and id = :webhook_id""")  # noqa: S608 - a constant
 )
 # Its snapshot is later than the one that read ``current``: changes that it does not see have later revisions.
 SELECT_NEXT_EVENT = CompiledStatement(
@@ -68,7 +72,7 @@ RECORD_DELIVERED = CompiledStatement(
 RECORD_TESTED = CompiledStatement(
     text(f"update webhooks set test_requested = false, {RELEASE_LEASE} where {HOLDS_LEASE} returning id")  # noqa: S608
 )
-IS_FINAL = "(:final or failing_since < now() - make_interval(secs => :window))"
+IS_FINAL = "(:final or failing_since < cast(:gives_up_before as timestamptz))"
 RECORD_FAILED = CompiledStatement(
     text(f"""
     update webhooks set attempts = attempts + 1, failing_since = coalesce(failing_since, now()), {RELEASE_LEASE},
@@ -114,9 +118,10 @@ async def find_due_webhooks(
 async def claim_job(session: Session, owner: str, webhook_id: int, lease: UUID) -> Job | None:
     """Claims the next event; returns None when there is none, or when another worker holds the lease."""
     mine = {"owner": owner, "webhook_id": webhook_id, "lease": lease}
-    hook = (await session.exec(CLAIM_WEBHOOK, mine)).first()
+    hook = (await session.exec(LOCK_DUE_WEBHOOK, mine)).first()
     if hook is None:
         return None
+    await session.exec(LEASE_WEBHOOK, mine)
     keys = [hook.secret, *([hook.previous_secret] if hook.previous_secret else [])]
     if hook.test_requested:
         stamp = now()
@@ -162,8 +167,10 @@ async def record_outcome(
     else:
         final = outcome.status == 410
         reason = "The endpoint responded with 410 Gone." if final else GIVE_UP_REASON + result
+        gives_up_before = now() - timedelta(seconds=window)
         held = await session.exec(
-            RECORD_FAILED, {**mine, "delay": delay, "window": window, "final": final, "reason": reason}
+            RECORD_FAILED,
+            {**mine, "delay": delay, "gives_up_before": gives_up_before, "final": final, "reason": reason},
         )
     note = {"message_id": job.message_id, "event": job.event, "attempt": job.attempt, **outcome._asdict()}
     if held.first() is not None:

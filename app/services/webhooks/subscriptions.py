@@ -15,7 +15,7 @@ from app.models.webhooks import DeliveryRead, WebhookCreated, WebhookRead
 from app.net.outbound import check_url, load_http_libraries
 from app.net.outbound_policy import OutboundPolicy
 from app.schemas.webhooks import WebhookCreate, WebhookUpdate
-from app.services.users import lock_or_create_owner
+from app.services.users import get_revision, lock_or_create_owner
 
 MAX_WEBHOOKS = 20
 WebhookRow: Any = msgspec.defstruct("WebhookRow", list(WebhookRead.model_fields), frozen=True)
@@ -26,22 +26,21 @@ WEBHOOK_COLUMNS = "id, url, events, disabled_at is null as active, disabled_reas
 IS_WEBHOOK = "user_id = :owner and id = :webhook_id"
 SELECT_WEBHOOKS = CompiledStatement(text(f"select {WEBHOOK_COLUMNS} from webhooks where user_id = :owner order by id"))  # noqa: S608 - constants
 SELECT_WEBHOOK = CompiledStatement(text(f"select {WEBHOOK_COLUMNS} from webhooks where {IS_WEBHOOK}"))  # noqa: S608
+COUNT_WEBHOOKS = CompiledStatement(text("select count(*) from webhooks where user_id = :owner"))
 INSERT_WEBHOOK = CompiledStatement(
     text(f"""
     insert into webhooks (user_id, url, events, secret, after_revision)
-    select cast(:owner as text), :url, cast(:events as text[]), :secret,
-           (select revision from users where id = :owner) + 1
-    where (select count(*) from webhooks where user_id = :owner) < {MAX_WEBHOOKS}
+    values (:owner, :url, cast(:events as text[]), :secret, cast(:revision as bigint) + 1)
     returning {WEBHOOK_COLUMNS}, secret""")  # noqa: S608
 )
 UPDATE_WEBHOOK = CompiledStatement(
     text(f"""
     update webhooks set
         url = coalesce(:url, url), events = coalesce(cast(:events as text[]), events),
-        disabled_at = case cast(:active as boolean) when true then null when false then coalesce(disabled_at, now())
+        disabled_at = case when cast(:active as boolean) then null when not :active then coalesce(disabled_at, now())
                       else disabled_at end,
-        disabled_reason = case cast(:active as boolean) when true then null
-                          when false then coalesce(disabled_reason, 'Switched off.') else disabled_reason end,
+        disabled_reason = case when :active then null
+                          when not :active then coalesce(disabled_reason, 'Switched off.') else disabled_reason end,
         attempts = case when :active then 0 else attempts end,
         failing_since = case when :active then null else failing_since end,
         next_attempt_at = case when :active then now() else next_attempt_at end
@@ -83,12 +82,12 @@ async def create_webhook(session: Session, owner: str, webhook: WebhookCreate, *
     """Creates a webhook for events from now on. Raises UrlRefused and TooManyWebhooks."""
     await load_http_libraries()
     check_url(webhook.url, policy)
-    values = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
+    values: dict[str, Any] = {"owner": owner, "url": webhook.url, "events": webhook.events, "secret": new_secret()}
     await lock_or_create_owner(session, owner)  # no concurrent write adds one after the count
-    row = (await session.exec(INSERT_WEBHOOK, values)).first()
-    if row is None:
+    if (await session.exec(COUNT_WEBHOOKS, values)).one() >= MAX_WEBHOOKS:
         raise TooManyWebhooks
-    return WebhookRowWithSecret(*row)
+    values["revision"] = await get_revision(session, owner)
+    return WebhookRowWithSecret(*(await session.exec(INSERT_WEBHOOK, values)).one())
 
 
 async def update_webhook(

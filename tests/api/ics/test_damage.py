@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import AppError
+from app.services.transfer.formats.file_context import FileContext, RowBudget
 from app.services.transfer.formats.ics.reader import IcsFile
 from app.services.transfer.import_row import RowRefused
 from app.services.transfer.row_validation import RowReader
@@ -47,7 +48,8 @@ def damaged(draw: st.DrawFn) -> list[str]:
 @settings(max_examples=150, deadline=None)
 def test_damaged_files_raise_no_other_error(lines: list[str], zone: ZoneInfo) -> None:
     reader = RowReader(description_max=1000, timezone=zone, now=datetime(2026, 11, 29, tzinfo=UTC))
-    calendar = IcsFile(zone, 1000)
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+    calendar = IcsFile(FileContext("alice", now, zone, 1000, RowBudget(1000)))
     try:
         calendar.scan(lines)
     except AppError:

@@ -1,5 +1,7 @@
 """The due dates of to-dos, in every way in which files say them, and their stamps."""
 
+from typing import Any
+
 from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
 from tests.support import Person
 
@@ -91,15 +93,51 @@ async def test_a_date_that_cannot_be_read_costs_no_task(alice: Person) -> None:
     assert [(case[0], each.task["due_date"], each.warned) for case, each in read] == UNREADABLE_DATES
 
 
-async def test_a_start_of_its_own_is_kept_in_the_description(alice: Person) -> None:
+async def test_a_start_of_its_own_is_the_start_of_the_task(alice: Person) -> None:
     days = todo("DTSTART;VALUE=DATE:20270104\nDUE;VALUE=DATE:20270108\nDESCRIPTION:text", uid="1")
     times = todo("DTSTART;TZID=Europe/Berlin:20270104T090000\nDUE;TZID=Europe/Berlin:20270104T160000", uid="2")
     same = todo("DTSTART;VALUE=DATE:20270104\nDUE:20270104T160000", uid="3")
     found = await import_calendar(alice, calendar(days, times, same))
-    assert [task["description"] for task in found.tasks] == [
-        "text\n\nStart: 2027-01-04", "Start: 2027-01-04 09:00+0100", None,
-    ]  # fmt: skip
-    assert found.warned == [("start", "2027-01-04"), ("start", "2027-01-04 09:00+0100")]
+    assert [task["start_date"] for task in found.tasks] == ["2027-01-04", "2027-01-04T08:00:00Z", None]
+    assert [task["description"] for task in found.tasks] == ["text", None, None]
+    assert found.warned == []
+
+
+async def test_a_series_has_the_start_of_its_open_date(alice: Person) -> None:
+    first = "DTSTART;TZID=Europe/Berlin:20270104T090000\nDUE;TZID=Europe/Berlin:20270106T160000\nRRULE:FREQ=WEEKLY"
+    done = "RECURRENCE-ID;TZID=Europe/Berlin:20270104T090000\nSTATUS:COMPLETED"
+    found = await import_calendar(alice, calendar(todo(first, uid="1"), todo(done, uid="1")))
+    series = next(task for task in found.tasks if task["recurrence"])
+    assert (series["start_date"], series["due_date"]) == ("2027-01-11T08:00:00Z", "2027-01-13T15:00:00Z")
+
+
+PLANS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
+    ("X-TODO-START;VALUE=DATE:20270104", {"start_date": "2027-01-04", "due_date": None}, []),
+    ("DTSTART:20270104T080000Z\nX-TODO-START:20270104T080000Z",
+     {"start_date": "2027-01-04T08:00:00Z", "due_date": None}, []),
+    ("DTSTART:20270104T080000Z", {"start_date": None, "due_date": "2027-01-04T08:00:00Z"}, []),
+    ("DUE;VALUE=DATE:20270104\nX-TODO-START;VALUE=DATE:20270108",
+     {"start_date": "2027-01-08", "due_date": "2027-01-04"}, []),
+    ("X-TODO-DEADLINE;VALUE=DATE:20270131", {"deadline": "2027-01-31"}, []),
+    ("X-TODO-DEADLINE:20270131T230000Z", {"deadline": "2027-02-01"}, [("deadline", "2027-01-31T23:00:00+00:00")]),
+    ("X-TODO-DEADLINE:soon", {"deadline": None}, [("deadline", "soon")]),
+    ("X-TODO-START:soon", {"start_date": None}, [("start_date", "soon")]),
+    ("ESTIMATED-DURATION:PT1H30M", {"estimate_minutes": 90}, []),
+    ("ESTIMATED-DURATION:P2D", {"estimate_minutes": 2880}, []),
+    ("ESTIMATED-DURATION:PT90S", {"estimate_minutes": 1}, [("estimate_minutes", "PT90S")]),
+    ("ESTIMATED-DURATION:PT0S", {"estimate_minutes": None}, [("estimate_minutes", "PT0S")]),
+    ("ESTIMATED-DURATION:-PT1H", {"estimate_minutes": None}, [("estimate_minutes", "-PT1H")]),
+    ("ESTIMATED-DURATION:P4000D", {"estimate_minutes": None}, [("estimate_minutes", "P4000D")]),
+    ("ESTIMATED-DURATION:long", {"estimate_minutes": None}, [("estimate_minutes", "long")]),
+    ("X-TODO-FAVORITE:TRUE", {"favorite": True}, []),
+    ("X-TODO-FAVORITE:perhaps", {"favorite": False}, [("favorite", "perhaps")]),
+]  # fmt: skip
+
+
+async def test_start_deadline_estimate_and_star_are_read(alice: Person) -> None:
+    found = await import_each(alice, [lines for lines, _, _ in PLANS])
+    for (lines, fields, warned), each in zip(PLANS, found, strict=True):
+        assert (lines, {name: each.task[name] for name in fields}, each.warned) == (lines, fields, warned)
 
 
 STAMP_FORMS = [

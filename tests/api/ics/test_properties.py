@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 
 from app.services.transfer.formats.ics.todo import PROPERTY_EFFECTS, Effect, effect_of
 from tests.api.ics.calendars import calendar, import_calendar, import_each, todo
@@ -65,38 +66,46 @@ async def test_what_has_no_field_is_kept_in_the_description_or_named(alice: Pers
     ] == KEPT_PROPERTIES
 
 
-async def test_what_is_kept_stands_before_a_text_that_is_cut(alice: Person) -> None:
-    found = await import_calendar(alice, calendar(todo(f"DESCRIPTION:{'x' * 1000}\nLOCATION:Room 4")))
+@pytest.mark.parametrize("limit", [16_384, 500])
+async def test_what_is_kept_stands_before_a_text_that_is_cut(
+    app: FastAPI, alice: Person, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(app.state.settings, "description_max", limit)
+    found = await import_calendar(alice, calendar(todo(f"DESCRIPTION:{'x' * limit}\nLOCATION:Room 4")))
     assert found.task["description"].startswith("Location: Room 4\n\nxxx")
     assert [(warning["field"], warning["type"]) for warning in found.report["warnings"]] == [
         ("LOCATION", "kept_as_text"), ("description", "cut"),
     ]  # fmt: skip
 
 
-# lines, whether the task is completed, and the warnings
-STATES: list[tuple[str, bool, list[tuple[str, str]]]] = [
-    ("STATUS:COMPLETED", True, []),
-    ("status:completed", True, []),
-    ("COMPLETED:20261101T101500Z", True, []),
-    ("PERCENT-COMPLETE:100", True, []),
-    ("PERCENT_COMPLETE:100\nSTATUS:COMPLETED\nPERCENT-COMPLETE:0", True, []),
-    ("STATUS:COMPLETED\nPERCENT-COMPLETE:0", True, []),
-    ("STATUS:CANCELLED", True, [("STATUS", "CANCELLED")]),
-    ("STATUS:NEEDS-ACTION", False, []),
-    ("STATUS:NEEDS-ACTION\nPERCENT-COMPLETE:0", False, []),
-    ("STATUS:NEEDS ACTION\nPERCENT-COMPLETE:100", False, [("PERCENT-COMPLETE", "100")]),  # vCalendar 1.0
-    ("STATUS:IN-PROCESS", False, [("STATUS", "IN-PROCESS")]),
-    ("STATUS:IN-PROCESS\nPERCENT-COMPLETE:35", False, [("STATUS", "IN-PROCESS"), ("PERCENT-COMPLETE", "35")]),
-    ("PERCENT-COMPLETE:35", False, [("PERCENT-COMPLETE", "35")]),
-    ("STATUS:NEEDS-ACTION\nCOMPLETED:20261101T101500Z\nPERCENT-COMPLETE:100", False,
+# lines, the status of the task, and the warnings
+STATES: list[tuple[str, str, list[tuple[str, str]]]] = [
+    ("STATUS:COMPLETED", "completed", []),
+    ("status:completed", "completed", []),
+    ("COMPLETED:20261101T101500Z", "completed", []),
+    ("PERCENT-COMPLETE:100", "completed", []),
+    ("PERCENT_COMPLETE:100\nSTATUS:COMPLETED\nPERCENT-COMPLETE:0", "completed", []),
+    ("STATUS:COMPLETED\nPERCENT-COMPLETE:0", "completed", []),
+    ("STATUS:COMPLETED\nX-TODO-STATUS:WAITING", "completed", []),
+    ("STATUS:CANCELLED", "cancelled", []),
+    ("STATUS:CANCELLED\nPERCENT-COMPLETE:100\nCOMPLETED:20261101T101500Z", "cancelled",
      [("completed_at", "20261101T101500Z"), ("PERCENT-COMPLETE", "100")]),
-    ("STATUS:DRAFT", False, [("STATUS", "DRAFT")]),
+    ("STATUS:NEEDS-ACTION", "pending", []),
+    ("STATUS:NEEDS-ACTION\nX-TODO-STATUS:WAITING", "waiting", []),
+    ("STATUS:NEEDS-ACTION\nPERCENT-COMPLETE:0", "pending", []),
+    ("STATUS:NEEDS ACTION\nPERCENT-COMPLETE:100", "pending", [("PERCENT-COMPLETE", "100")]),  # vCalendar 1.0
+    ("STATUS:IN-PROCESS", "in_progress", []),
+    ("STATUS:IN-PROCESS\nPERCENT-COMPLETE:35", "in_progress", [("PERCENT-COMPLETE", "35")]),
+    ("PERCENT-COMPLETE:35", "pending", [("PERCENT-COMPLETE", "35")]),
+    ("STATUS:NEEDS-ACTION\nCOMPLETED:20261101T101500Z\nPERCENT-COMPLETE:100", "pending",
+     [("completed_at", "20261101T101500Z"), ("PERCENT-COMPLETE", "100")]),
+    ("STATUS:DRAFT", "pending", [("STATUS", "DRAFT")]),
 ]  # fmt: skip
 
 
 async def test_the_status_decides_whether_a_task_is_completed(alice: Person) -> None:
     found = await import_each(alice, [lines for lines, _, _ in STATES])
-    read = [(case[0], each.task["completed"], each.warned) for case, each in zip(STATES, found, strict=True)]
+    read = [(case[0], each.task["status"], each.warned) for case, each in zip(STATES, found, strict=True)]
     assert read == STATES
 
 

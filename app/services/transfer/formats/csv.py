@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.written_dates import DayOrder, read_written_date, two_numbers_of
 from app.models.task_fields import TAG_MAX, TAGS_MAX
-from app.models.task_rows import due_of
+from app.models.task_rows import due_of, status_of
 from app.models.types import RAW_FACTOR
 from app.services.transfer.export_pages import parent_source_id_of, series_source_id_of, source_id_of
 from app.services.transfer.import_row import (
@@ -31,16 +31,20 @@ from app.services.transfer.row_repair import DATE_FIELDS
 CSV_COLUMNS = (
     "source_id", "uid", "title", "description", "completed", "priority", "due_date", "tags", "project", "parent",
     "recurrence", "recurrence_from", "reminders", "completed_at", "created_at", "updated_at", "anchor_date",
-    "occurrences_done", "series",
+    "occurrences_done", "series", "status",
+    "start_date", "deadline", "estimate_minutes", "favorite",
 )  # fmt: skip
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Names that other programs give a column; a file that is read by one of them gets a warning.
 GUESSED_HEADINGS = {
     "notes": "description", "note": "description", "details": "description", "due": "due_date", "due_on": "due_date",
-    "deadline": "due_date", "done": "completed", "labels": "tags", "categories": "tags", "list": "project",
+    "start": "start_date", "starts": "start_date", "defer_date": "start_date", "estimate": "estimate_minutes",
+    "duration": "estimate_minutes", "flagged": "favorite", "starred": "favorite", "favourite": "favorite",
+    "done": "completed", "labels": "tags", "categories": "tags", "list": "project",
 }  # fmt: skip
 HEADING_MAX = 100  # characters
 UNKNOWN_COLUMNS_LISTED = 50
+FLAG_COLUMNS = ("completed", "favorite")
 LIST_COLUMNS = ("tags", "reminders")
 LIST_CELL_MAX = RAW_FACTOR * TAGS_MAX * TAG_MAX  # characters of a cell with a list
 
@@ -77,6 +81,8 @@ def _cells(owner: str, row: Any, projects: Mapping[int, str]) -> list[str]:
         row.recurrence_from, _list_cell(row.reminders), _moment(row.completed_at), _moment(row.created_at),
         _moment(row.updated_at), _moment(due_of(row, "anchor")) if row.recurrence else "",
         str(row.occurrences_done or ""), series_source_id_of(owner, row) or "",
+        status_of(row), _moment(due_of(row, "start")), _moment(row.deadline), str(row.estimate_minutes or ""),
+        str(row.favorite).lower(),
     ]  # fmt: skip
 
 
@@ -170,7 +176,8 @@ def read_own_csv(
 def day_order_warnings(day_order: DayOrder, field: str) -> list[RowWarning]:
     if not day_order.guessed:
         return []
-    return [make_warning(field, "Dates were read with the day first.", day_order.guessed, Deviation.GUESSED)]
+    first = "day" if day_order.day_first else "month"
+    return [make_warning(field, f"Dates were read with the {first} first.", day_order.guessed, Deviation.GUESSED)]
 
 
 def _loader(fields: dict[str, str], beyond: list[str], day_first: bool | None) -> Callable[[], LoadedRow]:
@@ -187,8 +194,9 @@ def _loader(fields: dict[str, str], beyond: list[str], day_first: bool | None) -
         for name in DATE_FIELDS & values.keys() if day_first is not None else ():
             if two_numbers_of(values[name]) and (found := read_written_date(values[name], day_first=day_first)):
                 values[name] = found.value
-        if (word := values.get("completed", "").lower()) in {"true", "false"}:
-            values["completed"] = word == "true"
+        for name in FLAG_COLUMNS:
+            if (word := values.get(name, "").lower()) in {"true", "false"}:
+                values[name] = word == "true"
         return LoadedRow(values, warnings)
 
     return load

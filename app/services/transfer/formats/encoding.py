@@ -1,7 +1,7 @@
 """The encodings of uploaded files. Readers read UTF-8; what other programs write is converted to it first.
 
-That is UTF-16 with its mark (a spreadsheet's "Unicode text", PowerShell), and Windows-1252 where a table or a calendar
-is no UTF-8 (a spreadsheet's "CSV" in western Europe and America).
+That is UTF-16 with its mark (a spreadsheet's "Unicode text", PowerShell), and a code page of Windows where a table or a
+calendar is no UTF-8 (a spreadsheet's "CSV"): 1252 of western Europe and America, unless the headings show another.
 """
 
 import codecs
@@ -20,15 +20,15 @@ NOT_UTF8 = 'The file is not in UTF-8. A spreadsheet writes it as "CSV UTF-8".'
 
 
 @contextmanager
-def open_in_utf8(file: IO[bytes], *, guess: bool) -> Iterator[tuple[IO[bytes], str]]:
-    """Provides the file in UTF-8, and the encoding that it has. With ``guess`` that may be Windows-1252.
+def open_in_utf8(file: IO[bytes], *, guess: str) -> Iterator[tuple[IO[bytes], str]]:
+    """Provides the file in UTF-8, and the encoding that it has: that may be ``guess``, unless it is empty.
 
     Raises MalformedBody.
     """
     encoding = UTF16_MARKS.get(file.read(2), "")
     if not encoding:
-        encoding = "utf-8" if not guess or _is_in(file, "utf-8") else WINDOWS_ENCODING
-    file.seek(0 if encoding in {"utf-8", WINDOWS_ENCODING} else 2)
+        encoding = "utf-8" if not guess or _is_in(file, "utf-8") else guess
+    file.seek(0 if encoding in {"utf-8", guess} else 2)
     if encoding == "utf-8":
         yield file, encoding
         return

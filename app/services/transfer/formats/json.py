@@ -59,11 +59,13 @@ class RowIds(msgspec.Struct):
     series_id: RowId | None = None
     project_id: RowId | None = None
     task_id: RowId | None = None
+    remind_channels: list[RowId] | None = None
 
 
-class ViewReferences(msgspec.Struct):
-    """The name of a view and the parameters, which refer to other rows."""
+class RowName(msgspec.Struct):
+    """A row that its name identifies: a channel, or a view with parameters, which refer to other rows."""
 
+    id: RowId | None = None
     name: str = ""
     parameters: Any = None  # which can hold ids of a project and of tasks
 
@@ -102,7 +104,7 @@ class DocumentRows:
         """Takes in ``unknown`` the names that hold something else, with the beginning of it."""
         self._document, self._unknown = document, unknown
         self._made = Fingerprints("json")
-        self._sources: dict[str, dict[RowId, str]] = {"projects": {}, "tasks": {}}
+        self._sources: dict[str, dict[RowId, str]] = {"projects": {}, "tasks": {}, "channels": {}}
         self._names = {
             name: [_read_ids(raw, RowIds) for raw in getattr(document, name)] for name in ("projects", "tasks")
         }
@@ -110,6 +112,9 @@ class DocumentRows:
             for row in rows:
                 if row is not None and row.id is not None:
                     self._sources[entity][row.id] = self._source(row)
+        for raw in document.channels:
+            if (named := _read_ids(raw, RowName)) is not None and named.id is not None:
+                self._sources["channels"][named.id] = bounded_source_id(named.name.strip())
 
     def __iter__(self) -> Iterator[tuple[str, ImportRow]]:
         """Yields pairs of entity and row, the settings first: local times and the begin of days depend on them.
@@ -118,16 +123,14 @@ class DocumentRows:
         """
         if bytes(settings := self._document.settings):
             yield "settings", ImportRow(1, "settings", lambda: _load(settings))
-        for entity in ("projects", "tasks"):
-            names = self._names[entity]
-            for number in _by_position(names):
-                yield entity, self._item(entity, number, names[number])
-        for entity in (name for name in IMPORTED_ENTITIES if name not in self._names):
-            for number, raw in enumerate(getattr(self._document, entity)):
-                item = (
-                    self._view(number, raw) if entity == "views" else self._item(entity, number, _read_ids(raw, RowIds))
-                )
-                yield entity, item
+        for name, entity in IMPORTED_ENTITIES.items():
+            rows = getattr(self._document, name)
+            if (names := self._names.get(name)) is not None:
+                yield from ((name, self._item(name, number, names[number])) for number in _by_position(names))
+            elif entity.import_key == "name":
+                yield from ((name, self._named(name, number, raw)) for number, raw in enumerate(rows))
+            else:
+                yield from ((name, self._item(name, number, _read_ids(raw, RowIds))) for number, raw in enumerate(rows))
         for name, text in [*self._unknown.items()][:UNKNOWN_NAMES_LISTED]:
             yield warn_of_file(make_warning(name, "There is nothing of this name here: it was left out.", text))
         if (more := len(self._unknown) - UNKNOWN_NAMES_LISTED) > 0:
@@ -142,18 +145,22 @@ class DocumentRows:
             item.source, item.uid = self._source(names), names.source_id or str(names.id)
         else:
             item.source = self._made.of(entity, bytes(raw).decode("utf-8", "replace"))
-        if entity in {"tasks", "comments"}:
+        if entity == "projects":
+            item.parent = self._refer("projects", names.parent_id)
+        elif entity in {"tasks", "comments"}:
             item.parent = self._refer("tasks", names.parent_id)
             item.series = self._refer("tasks", names.series_id)
             item.task = self._refer("tasks", names.task_id)
             item.project = self._refer("projects", names.project_id)
+            if names.remind_channels is not None:
+                item.channels = [self._sources["channels"].get(each, f"#{each}") for each in names.remind_channels]
         return item
 
-    def _view(self, number: int, raw: msgspec.Raw) -> ImportRow:
-        names = _read_ids(raw, ViewReferences)
+    def _named(self, entity: str, number: int, raw: msgspec.Raw) -> ImportRow:
+        names = _read_ids(raw, RowName)
         if names is None:
-            return ImportRow(number + 1, self._made.of("views", str(number)), lambda: _load(raw))
-        item = ImportRow(number + 1, bounded_source_id(names.name), lambda: _load(raw), uid=names.name)
+            return ImportRow(number + 1, self._made.of(entity, str(number)), lambda: _load(raw))
+        item = ImportRow(number + 1, bounded_source_id(names.name.strip()), lambda: _load(raw), uid=names.name)
         item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
         item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
         item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
@@ -198,6 +205,8 @@ def _read_ids(raw: msgspec.Raw, kind: type[T]) -> T | None:
 def _with_valid_ids(fields: dict[str, Any]) -> tuple[dict[str, Any], list[RowWarning]]:
     """Returns the fields without ids, source ids and positions of a wrong type, and warnings of these."""
     wrong = [name for name in ID_FIELDS if not _is_id(fields.get(name))]
+    channels = fields.get("remind_channels") or []
+    wrong += [] if isinstance(channels, list) and all(map(_is_id, channels)) else ["remind_channels"]
     wrong += [name for name in ("source_id", "position") if not isinstance(fields.get(name), str | None)]
     if not wrong:
         return fields, []

@@ -15,19 +15,19 @@ _JSON_TOKEN = re.compile(rb'"%b|[\[\]{},]' % _STRING_END, re.DOTALL)
 ROWS_DEPTH = 2  # {"tasks": [here]}
 
 
-def check_rows(text: Any, rows_max: int) -> None:
-    """Counts the rows of ``text``, anything with a buffer. Raises TooManyRows."""
+def check_rows(text: Any, rows_max: int, depth: int = ROWS_DEPTH) -> None:
+    """Counts the rows of ``text``, anything with a buffer: what is ``depth`` brackets deep. Raises TooManyRows."""
     with memoryview(text) as view:
         commas = sum(bytes(view[start : start + JSON_CHUNK]).count(b",") for start in range(0, len(view), JSON_CHUNK))
     if commas < rows_max:  # as in most files: no need to count tokens
         return
-    depth, rows = 0, 1
+    level, rows = 0, 1
     for token in _tokens(text):
         if token in {b"[", b"{"}:
-            depth += 1
+            level += 1
         elif token in {b"]", b"}"}:
-            depth -= 1
-        elif token == b"," and depth == ROWS_DEPTH:
+            level -= 1
+        elif token == b"," and level == depth:
             rows += 1
             if rows > rows_max:
                 raise TooManyRows

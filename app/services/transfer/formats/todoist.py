@@ -2,9 +2,9 @@
 
 It has no ids, so a row is identified by its content and by the number of equal rows before it. INDENT is the depth of a
 task below those above it, 1 is the most urgent PRIORITY, labels are @words in CONTENT, a note belongs to the task above
-it. A section becomes a tag of the tasks below it. What has no field here is kept as lines of the description: a DATE
-that is not understood, DEADLINE, DURATION, RESPONSIBLE. A note of the project, before the first task, becomes a comment
-of that task: comments have no other place.
+it. A section becomes a tag of the tasks below it. What has no field here is kept as lines of the description: a DATE or
+DEADLINE that is not understood, RESPONSIBLE. A note of the project, before the first task, becomes a comment of that
+task: comments have no other place.
 """
 
 import re
@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 
 from app.domain.recurrence import parse_rule, shifted
 from app.domain.todoist_dates import TodoistDate, read_todoist_date
-from app.domain.written_dates import DayOrder
-from app.models.task_fields import TAG_MAX, TAGS_MAX, TITLE_MAX
+from app.domain.written_dates import DayOrder, read_written_date
+from app.models.task_fields import ESTIMATE_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX
 from app.models.types import RAW_FACTOR
 from app.services.transfer.formats.csv import UnknownColumns, day_order_warnings
+from app.services.transfer.formats.products.projects import NamedProjects
 from app.services.transfer.formats.zone_names import FoundZone, clean_zone_name, find_zone_name
 from app.services.transfer.import_row import (
     Deviation,
@@ -41,6 +42,8 @@ TODOIST_PRIORITIES = {"1": "urgent", "2": "high", "3": "medium", "4": "none", ""
 CONTENT_MAX = RAW_FACTOR * (TITLE_MAX + TAGS_MAX * TAG_MAX)  # characters, labels included
 PROJECT_NOTES_MAX = 1_000  # notes that are held until there is a task for them
 NO_VALUE = frozenset({"", "none", "null", "0"})
+UNIT_MINUTES = {"minute": 1, "hour": 60, "day": 1440}
+_LENGTH_PATTERN = re.compile(r"(\d{1,4}) ?([mh])")
 _LABEL_PATTERN = re.compile(r"(?<!\S)@([^\s@]{1,50})(?!\S)")
 
 
@@ -50,11 +53,16 @@ def is_todoist(header: Sequence[str]) -> bool:
 
 @dataclass(slots=True)
 class TodoistReader:
-    """Reads the rows of one file. Times are in ``timezone`` unless a row names another."""
+    """Reads the rows of one file. Times are in ``timezone`` unless a row names another; ``project`` is that of all.
+
+    ``project_number`` tells projects of one name apart.
+    """
 
     now: datetime
     timezone: ZoneInfo
     day_order: DayOrder
+    project: str = ""
+    project_number: str = ""
 
     def read(self, table: Iterator[list[str]], header: Sequence[str]) -> Iterator[tuple[str, ImportRow]]:
         """Yields pairs of entity (tasks or comments) and row."""
@@ -64,6 +72,10 @@ class TodoistReader:
         path: list[str] = []
         notes: list[tuple[int, str]] = []
         section = ""
+        rows, project = NamedProjects("todoist").refer(self.project)
+        yield from rows
+        about = ["task", *filter(None, [project, self.project_number])]
+        empty: dict[str, None] = {}  # sections without a task
         for number, cells in enumerate(table, start=1):
             unknown.note(cell if name not in TODOIST_COLUMNS else "" for name, cell in zip(names, cells, strict=False))
             row = dict(zip(names, (cell.strip() for cell in cells), strict=False))
@@ -71,6 +83,7 @@ class TodoistReader:
             self.day_order.note(row.get("DATE", ""))
             if kind == "section":
                 section = content
+                empty[section] = None
             elif kind == "note" and path:
                 yield "comments", _comment(number, made.of("note", path[-1], content), content, path[-1])
             elif kind == "note":
@@ -78,10 +91,11 @@ class TodoistReader:
             elif kind == "task":
                 depth = int(row["INDENT"]) if row.get("INDENT", "").isdecimal() and len(row["INDENT"]) < 3 else 1
                 del path[max(0, depth - 1) :]
-                source = made.of("task", section, "/".join(path[-1:]), *cells)
+                source = made.of(*about, section, "/".join(path[-1:]), *cells)
                 parent = path[-1] if path else None
-                yield "tasks", ImportRow(number, source, self._loader(row, section), parent=parent)
+                yield "tasks", ImportRow(number, source, self._loader(row, section), parent=parent, project=project)
                 path.append(source)
+                empty.pop(section, None)
                 for place, text in notes:
                     yield "comments", _comment(place, made.of("note", source, text), text, source, PROJECT_NOTE)
                 notes = []
@@ -90,6 +104,9 @@ class TodoistReader:
                 yield warn_of_file(make_warning("TYPE", message, content))
         for place, text in notes:
             yield warn_of_file(make_warning("note", f"Row {place} is a note without a task: it was left out.", text))
+        if empty:
+            message = "A section is a tag of its tasks: these have none."
+            yield warn_of_file(make_warning("section", message, ", ".join(filter(None, empty))))
         if warnings := [*unknown.warnings(), *day_order_warnings(self.day_order, "DATE")]:
             yield warn_of_file(*warnings)
 
@@ -104,16 +121,30 @@ class TodoistReader:
                 warnings.append(make_warning("priority", "A priority is 1 to 4: it was left out.", priority))
             fields["priority"] = TODOIST_PRIORITIES.get(priority, "none")
             fields |= self._due_fields(row, lines, warnings)
-            _keep_as_text("DEADLINE", row.get("DEADLINE", ""), "Deadline", lines, warnings)
-            if (duration := row.get("DURATION", "")).lower() not in NO_VALUE:
-                unit = row.get("DURATION_UNIT", "").removesuffix("s") or "minute"
-                duration += f" {unit}" if duration == "1" else f" {unit}s"
-                _keep_as_text("DURATION", duration, "Duration", lines, warnings)
+            fields |= self._deadline_fields(row, lines, warnings) | _duration_fields(row, lines, warnings)
             _keep_as_text("RESPONSIBLE", row.get("RESPONSIBLE", ""), "Responsible", lines, warnings)
             fields["description"] = "\n".join(filter(None, [row.get("DESCRIPTION", ""), *lines])) or None
             return LoadedRow(fields, warnings)
 
         return load
+
+    def _deadline_fields(self, row: dict[str, str], lines: list[str], warnings: list[RowWarning]) -> dict[str, Any]:
+        """Returns the deadline, if it is a day that is understood, else its text in the description."""
+        text = row.get("DEADLINE", "")
+        if text.lower() in NO_VALUE:
+            return {}
+        found = read_written_date(text, day_first=self.day_order.day_first)
+        if found is None and (named := self._read_date(text, self.timezone, row.get("DEADLINE_LANG", ""))) is not None:
+            return {"deadline": named.due.isoformat()[:10]}
+        if found is None:
+            _keep_as_text("DEADLINE", text, "Deadline", lines, warnings, "This date is not understood")
+            return {}
+        return {"deadline": found.value.isoformat()[:10]}
+
+    def _read_date(self, text: str, zone: tzinfo, language: str) -> TodoistDate | None:
+        return read_todoist_date(
+            text, now=self.now, timezone=zone, language=language, day_first=self.day_order.day_first
+        )
 
     def _due_fields(self, row: dict[str, str], lines: list[str], warnings: list[RowWarning]) -> dict[str, Any]:
         """Returns the due date and recurrence, if all of the text is understood, else the text in the description."""
@@ -122,9 +153,7 @@ class TodoistReader:
             return {}
         named = find_zone_name(clean_zone_name(name)) if name else FoundZone(self.timezone)
         zone = named.zone if named else self.timezone
-        found = read_todoist_date(
-            text, now=self.now, timezone=zone, language=row.get("DATE_LANG", ""), day_first=self.day_order.day_first
-        )
+        found = self._read_date(text, zone, row.get("DATE_LANG", ""))
         if found is None:
             _keep_as_text("DATE", text, "Date", lines, warnings, "This date is not understood")
             return {}
@@ -133,9 +162,12 @@ class TodoistReader:
             if named is not None:
                 message = "Only the offset of the time zone was read."
             warnings.append(make_warning("TIMEZONE", message, name, Deviation.GUESSED))
-        if found.duration:
-            _keep_as_text("DATE", found.duration, "Duration", lines, warnings)
-        fields = {"due_date": found.due.isoformat(), "recurrence": self._rule_here(found, zone, warnings)}
+        fields: dict[str, Any] = {
+            "due_date": found.due.isoformat(),
+            "recurrence": self._rule_here(found, zone, warnings),
+        }
+        if length := _LENGTH_PATTERN.search(found.duration):
+            fields["estimate_minutes"] = int(length[1]) * (60 if length[2] == "h" else 1)
         return fields | ({"recurrence_from": "completion"} if found.from_completion else {})
 
     def _rule_here(self, found: TodoistDate, zone: tzinfo, warnings: list[RowWarning]) -> str | None:
@@ -148,6 +180,18 @@ class TodoistReader:
         message = f"The days of the rule are another day in {self.timezone.key}: they were kept as they are."
         warnings.append(make_warning("recurrence", message, found.recurrence, Deviation.GUESSED))
         return found.recurrence
+
+
+def _duration_fields(row: dict[str, str], lines: list[str], warnings: list[RowWarning]) -> dict[str, Any]:
+    """Returns the estimate of a number of minutes or days."""
+    number, unit = row.get("DURATION", ""), row.get("DURATION_UNIT", "").lower().removesuffix("s") or "minute"
+    if number.lower() in NO_VALUE:
+        return {}
+    minutes = int(number[:9]) * UNIT_MINUTES.get(unit, 0) if number.isascii() and number.isdecimal() else 0
+    if 0 < minutes <= ESTIMATE_MAX:
+        return {"estimate_minutes": minutes}
+    _keep_as_text("DURATION", f"{number} {unit}s", "Duration", lines, warnings)
+    return {}
 
 
 PROJECT_NOTE = make_warning(

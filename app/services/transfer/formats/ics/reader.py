@@ -7,9 +7,8 @@ the state of their series; the third yields the rows.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import tzinfo
 
-from app.errors import TooManyRows
+from app.services.transfer.formats.file_context import FileContext
 from app.services.transfer.formats.ics.components import Component, ComponentReader
 from app.services.transfer.formats.ics.series import Override, SeriesState
 from app.services.transfer.formats.ics.text import unescape
@@ -32,8 +31,9 @@ OVERRIDE_DATES = ("DTSTART", "DUE", "DURATION")
 class IcsFile:
     """The facts that the to-dos of one file need of the others."""
 
-    def __init__(self, owner_zone: tzinfo, rows_max: int) -> None:
-        self._owner_zone, self._rows_max = owner_zone, rows_max
+    def __init__(self, context: FileContext) -> None:
+        self._owner_zone, self._budget = context.timezone, context.budget
+        self._description_max = context.description_max
         self._zones = ZoneTable()
         self._heads: dict[int, CalendarHead] = {}
         self._zone_names: dict[int, str] = {}
@@ -59,8 +59,7 @@ class IcsFile:
                 self._take_head(found)
             else:
                 number += 1
-                if number > self._rows_max:
-                    raise TooManyRows
+                self._budget.take()
                 self._take_references(number, found)
         for calendar, name in self._zone_names.items():
             zone = self._zones.find(calendar, name)
@@ -95,7 +94,7 @@ class IcsFile:
 
     def _todo(self, number: int, found: Component) -> Todo:
         head = self._heads.get(found.calendar) or CalendarHead()
-        return Todo(number, found, head, self._zones, self._owner_zone)
+        return Todo(number, found, head, self._zones, self._owner_zone, self._description_max)
 
     def _take_head(self, calendar: Component) -> None:
         values = {found.name: unescape(found.value).strip() for found in reversed(calendar.properties)}
@@ -127,7 +126,7 @@ class IcsFile:
                     calendar=todo.component.calendar,
                     occurrence=todo.first["RECURRENCE-ID"],
                     dates=dates,
-                    done=todo.completed,
+                    done=todo.closed,
                     cancelled=todo.cancelled,
                     completed=todo.first.get("COMPLETED"),
                     text=todo.text_key,
@@ -154,7 +153,7 @@ class IcsFile:
         series = None
         if "RECURRENCE-ID" in todo.first:  # one date of a series, which shares its UID
             source = f"{source}#{todo.text('RECURRENCE-ID')}"
-            series = uid if todo.completed else None
+            series = uid if todo.closed else None
         series = todo.text("X-TODO-SERIES") or series
         parent = next(iter(related(found.properties, "PARENT")), None) or self._parents.get(uid)
         place, state = self._states.get(uid, (0, None))

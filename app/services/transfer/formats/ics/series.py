@@ -90,7 +90,7 @@ def read_series(
         return state  # refused by name where rows are validated
     dates, moved = _due_dates(rule, TodoDates(start, dates.due), moments)
     state.dates, state.recurrence = dates, str(moved)
-    days = _different_days(properties, start, moments, overrides)
+    days = _different_days(properties, start, moments, overrides, closed=completed)
     if not any(days):
         return state
     if completed:
@@ -134,8 +134,14 @@ def _day_here(moment: Due, moments: MomentReader) -> date:
 
 
 def _different_days(
-    properties: Sequence[Property], start: Due, moments: MomentReader, overrides: Sequence[Override]
+    properties: Sequence[Property],
+    start: Due,
+    moments: MomentReader,
+    overrides: Sequence[Override],
+    *,
+    closed: bool,
 ) -> _Days:
+    """Returns the dates that differ. Of a series that is closed, a cancelled date is its own and not left out."""
     days = _Days({}, {}, {})
     for found in properties:
         if found.name == "EXDATE":
@@ -150,7 +156,7 @@ def _different_days(
         if moment is None:
             continue
         day = _day_of(moment, start)
-        if override.cancelled:
+        if override.cancelled and not closed:
             days.left_out[day] = override.occurrence
         elif override.done:
             days.done.setdefault(day, override)

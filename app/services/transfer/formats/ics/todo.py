@@ -3,34 +3,34 @@
 What a person typed is read, kept in the description, or named in a warning.
 """
 
-import html
 import quopri
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, tzinfo
+from datetime import datetime, tzinfo
 from enum import Enum
 from itertools import islice
 from typing import Any
 
-from app.domain.recurrence import Due
 from app.errors import Invalid
-from app.models.task_fields import DESCRIPTION_MAX, TAGS_MAX
+from app.models.task_fields import TAGS_MAX, TaskStatus
 from app.models.types import RAW_FACTOR
 from app.services.transfer.formats.ics.alarms import AlarmReader
 from app.services.transfer.formats.ics.components import PROPERTIES_MAX, Component, Property
-from app.services.transfer.formats.ics.dates import MomentReader, Notes, TodoDates, read_dates, spelled_day
-from app.services.transfer.formats.ics.rules import COMPLETION_PART, local_day, rule_parts
+from app.services.transfer.formats.ics.dates import MomentReader, Notes, TodoDates, read_dates
+from app.services.transfer.formats.ics.planning import read_planning
+from app.services.transfer.formats.ics.rules import COMPLETION_PART, rule_parts
 from app.services.transfer.formats.ics.series import Override, SeriesState, read_series, series_fields
 from app.services.transfer.formats.ics.text import split, unescape
 from app.services.transfer.formats.ics.values import moment_text
 from app.services.transfer.formats.ics.zones import ZoneTable
+from app.services.transfer.formats.products.markup import markup_text
 from app.services.transfer.import_row import Deviation, LoadedRow, uid_of_calendar
 
 TAGS_READ = RAW_FACTOR * TAGS_MAX + 1  # of one to-do: one more than is allowed, so that it is noticed
 ICS_PRIORITIES = {0: "none", 1: "urgent", 2: "urgent", 3: "high", 4: "high", 5: "medium"} | dict.fromkeys(
     range(6, 10), "low"
 )
+READ_STATUSES = {"IN-PROCESS": TaskStatus.IN_PROGRESS, "CANCELLED": TaskStatus.CANCELLED}  # of open to-dos
 DEPENDENCY_TYPES = frozenset(
     {"FINISHTOSTART", "FINISHTOFINISH", "STARTTOFINISH", "STARTTOSTART", "DEPENDS-ON", "FIRST", "NEXT"}
 )  # RFC 9253
@@ -51,12 +51,13 @@ PROPERTY_EFFECTS: dict[str, Effect] = {
         ("SUMMARY", "DESCRIPTION", "CATEGORIES", "PRIORITY", "STATUS", "PERCENT-COMPLETE", "COMPLETED", "CREATED",
          "LAST-MODIFIED", "DTSTAMP", "UID", "DTSTART", "DUE", "DURATION", "RRULE", "RECURRENCE-ID", "EXDATE", "RDATE",
          "EXRULE", "RELATED-TO", "STYLED-DESCRIPTION", "X-ALT-DESC", "X-TODO-PROJECT", "X-TODO-SERIES",
-         "X-TODO-RECURRENCE-FROM"),
+         "X-TODO-RECURRENCE-FROM", "X-TODO-STATUS", "X-TODO-START", "X-TODO-DEADLINE", "X-TODO-FAVORITE",
+         "ESTIMATED-DURATION"),
         Effect.READ,
     ),
     **dict.fromkeys(
         ("LOCATION", "URL", "COMMENT", "CONTACT", "GEO", "RESOURCES", "ATTACH", "ATTENDEE", "ORGANIZER", "CONFERENCE",
-         "IMAGE", "LINK", "CONCEPT", "REFID", "ESTIMATED-DURATION", "X-STATUS"),
+         "IMAGE", "LINK", "CONCEPT", "REFID", "X-STATUS"),
         Effect.KEPT,
     ),
     **dict.fromkeys(("STRUCTURED-DATA", "REASON", "SUBSTATE"), Effect.WARNED),
@@ -71,8 +72,6 @@ TECHNICAL_PREFIXES = (
     "X-TASKS-", "X-SYNOLOGY-", "X-RADICALE-", "X-TINE20-", "X-KDE-", "X-GOOGLE-", "X-ORG-", "X-CALENDARSERVER-",
     "X-ICAL4ANDROID-", "X-2DOAPP-", "X-FUNAMBOL-", "X-LOTUS-", "X-ZIMBRA-", "X-SOGO-", "X-EM-", "X-EMCLIENT-",
 )  # fmt: skip
-_BREAK_PATTERN = re.compile(r"(?i)<br */?>|</(?:p|div|li|h[1-6]|tr)>")
-_TAG_PATTERN = re.compile(r"<[^<>]*>")
 _KEPT_LABELS = {"URL": "URL", "GEO": "Coordinates", "ATTACH": "Attachment", "REFID": "Reference", "X-STATUS": "Status"}
 _SINGLE_PROPERTIES = frozenset({"SUMMARY", "PRIORITY", "STATUS", "COMPLETED", "DTSTART", "DUE", "DURATION", "UID"})
 _STAMP_PROPERTIES = {"completed_at": ("COMPLETED",), "created_at": ("CREATED", "LAST-MODIFIED", "DTSTAMP"),
@@ -111,9 +110,16 @@ class Todo:
     """One to-do of a file, with what the file says elsewhere."""
 
     def __init__(
-        self, number: int, component: Component, head: CalendarHead, zones: ZoneTable, owner_zone: tzinfo
+        self,
+        number: int,
+        component: Component,
+        head: CalendarHead,
+        zones: ZoneTable,
+        owner_zone: tzinfo,
+        description_max: int,
     ) -> None:
         self.number, self.component, self.head = number, component, head
+        self._description_max = description_max
         self.first: dict[str, Property] = {}
         for found in component.properties:
             if found.value.strip() or found.name not in self.first:
@@ -134,12 +140,16 @@ class Todo:
         return self.status == "CANCELLED"
 
     @property
+    def closed(self) -> bool:
+        return self.completed or self.cancelled
+
+    @property
     def completed(self) -> bool:
         """Returns whether it is done: by its STATUS, else by its stamp or percentage."""
         status = self.status
-        if status in {"COMPLETED", "CANCELLED"}:
+        if status == "COMPLETED":
             return True
-        if status in {"NEEDS-ACTION", "IN-PROCESS"}:
+        if status in {"NEEDS-ACTION", "IN-PROCESS", "CANCELLED"}:
             return False
         return bool(self.text("COMPLETED").strip()) or self.text("PERCENT-COMPLETE").strip() == "100"
 
@@ -159,7 +169,7 @@ class Todo:
 
     @property
     def is_series(self) -> bool:
-        return self.is_master or (self.has_rule and self.changes_later_dates and not self.completed)
+        return self.is_master or (self.has_rule and self.changes_later_dates and not self.closed)
 
     @property
     def text_key(self) -> int:
@@ -172,7 +182,7 @@ class Todo:
         dates = read_dates(self.first, self.moments)
         return read_series(
             self.first, self.component.properties, dates, self.moments, overrides,
-            text=self.text_key, completed=self.completed,
+            text=self.text_key, completed=self.closed,
         )  # fmt: skip
 
     def load(self, state: SeriesState | None) -> LoadedRow:
@@ -188,20 +198,22 @@ class Todo:
             self.notes.found |= dict.fromkeys(state.warnings)
             dates, recurs = state.dates, True
             fields |= series_fields(state)
-            fields["completed"] |= state.ended_by is not None
+            fields["completed"] |= state.ended_by is not None and not self.cancelled
             if COMPLETION_PART in rule_parts(self.text("RRULE")):
                 fields["recurrence_from"] = "completion"
         else:
             dates, recurs = self._single_dates(), False
         if self.text("X-TODO-RECURRENCE-FROM").strip().upper() == "COMPLETION":
             fields["recurrence_from"] = "completion"
+        if not fields["completed"] and (status := self._open_status()):
+            fields["status"] = status
         fields |= self._stamps(state.ended_by if state else None)
         alarms = [child for child in self.component.children if child.name == "VALARM"]
         fields["reminders"], places = AlarmReader(
             dates, self.moments, recurs, self.head.follows_date, self.head.own
         ).read(alarms)
-        fields["due_date"] = self._due_text(dates.due)
-        lines = [*self._start_line(dates), *self._kept_lines(), *(f"Place: {place}" for place in places)]
+        fields |= read_planning(self.first, dates, self.moments, recurs=recurs)
+        lines = [*self._kept_lines(), *(f"Place: {place}" for place in places)]
         fields["title"], fields["description"] = self._texts(lines)
         self._note_status()
         self._note_occurrence()
@@ -215,26 +227,6 @@ class Todo:
             return TodoDates(None, self.moments.read(self.first["RECURRENCE-ID"], "due_date"))
         return dates
 
-    def _due_text(self, due: Due | None) -> str | None:
-        if due is not None:
-            try:
-                return moment_text(due)
-            except OverflowError:
-                pass
-        raw = self.first.get("DUE") or self.first.get("DTSTART")
-        return raw.value if raw is not None and raw.value.strip() else None
-
-    def _start_line(self, dates: TodoDates) -> Iterator[str]:
-        start, due = dates
-        if start is None or due is None or start == due:
-            return
-        midnight = not isinstance(start, datetime) or start.time() == time()
-        if midnight and local_day(start) == local_day(due):
-            return  # it says no more than the due date
-        text = spelled_day(start)
-        self.notes.add("start", "The start is kept in the description.", text, Deviation.KEPT_AS_TEXT)
-        yield f"Start: {text}"
-
     def _texts(self, lines: list[str]) -> tuple[str, str | None]:
         title = self.text("SUMMARY").strip()
         parts = [read_text(found) for found in self.component.properties if found.name == "DESCRIPTION"]
@@ -242,12 +234,12 @@ class Todo:
         if not parts:
             styled = self.first.get("STYLED-DESCRIPTION") or self.first.get("X-ALT-DESC")
             if styled is not None and styled.value.strip():
-                parts = [plain_text(read_text(styled))]
+                parts = [markup_text(read_text(styled))]
         if not title and (title := "".join(parts).strip().split("\n", 1)[0]):
             self.notes.add("title", "There is no title: it is the first line of the text.", title, Deviation.GUESSED)
         if lines:
             kept = "\n".join(lines)
-            is_long = sum(map(len, parts)) + len(kept) > DESCRIPTION_MAX  # the end of the text will be cut
+            is_long = sum(map(len, parts)) + len(kept) > self._description_max  # the end of the text will be cut
             parts = [kept, *parts] if is_long else [*parts, kept]
         return title, "\n\n".join(parts) or None
 
@@ -277,6 +269,11 @@ class Todo:
             self.notes.add("priority", "A priority is a number from 0 to 9: it was left out.", text)
         return "none"
 
+    def _open_status(self) -> str:
+        if self.text("X-TODO-STATUS").strip().upper() == "WAITING" and self.status in {"", "NEEDS-ACTION"}:
+            return TaskStatus.WAITING
+        return READ_STATUSES.get(self.status, "")
+
     def _stamps(self, ended_by: Override | None) -> dict[str, Any]:
         found = dict(self.first)
         if ended_by is not None and ended_by.completed is not None:
@@ -303,11 +300,7 @@ class Todo:
 
     def _note_status(self) -> None:
         status, percent = self.status, self.text("PERCENT-COMPLETE").strip()
-        if status == "CANCELLED":
-            self.notes.add("STATUS", "A cancelled task was imported as completed.", status, Deviation.CHANGED)
-        elif status == "IN-PROCESS":
-            self.notes.add("STATUS", "A task in process was imported as open.", status, Deviation.CHANGED)
-        elif status not in {"", "NEEDS-ACTION", "COMPLETED"}:
+        if status not in {"", "NEEDS-ACTION", "IN-PROCESS", "CANCELLED", "COMPLETED"}:
             self.notes.add("STATUS", "The status is not known: it was left out.", status)
         if not self.completed:
             if self.text("COMPLETED").strip():
@@ -318,7 +311,7 @@ class Todo:
 
     def _note_occurrence(self) -> None:
         occurrence = self.first.get("RECURRENCE-ID")
-        if occurrence is None or self.completed:
+        if occurrence is None or self.closed:
             return
         message = "A changed date of a series is a task of its own."
         if self.changes_later_dates:
@@ -347,12 +340,6 @@ class Todo:
         for child in self.component.children:
             if child.name != "VALARM":
                 self.notes.add(child.name, "A part of the to-do was left out.", child.name)
-
-
-def plain_text(markup: str) -> str:
-    """Returns the text of a description in HTML."""
-    text = _BREAK_PATTERN.sub("\n", markup)
-    return html.unescape(_TAG_PATTERN.sub("", text)).strip()
 
 
 def related(properties: Iterable[Property], kind: str) -> list[str]:

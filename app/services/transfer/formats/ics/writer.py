@@ -15,12 +15,21 @@ from zoneinfo import ZoneInfo
 
 from app.clock import now
 from app.domain.recurrence import Due, Rule, anchored, occurrence_of, parse_rule
-from app.models.task_rows import due_of
+from app.models.task_fields import TaskStatus
+from app.models.task_rows import due_of, status_of
 from app.services.transfer.export_pages import calendar_uid_of
 from app.services.transfer.formats.ics.text import escape, fold
 from app.services.transfer.formats.ics.vtimezone import vtimezone_lines
 
 PRODUCT_ID = "-//todo//todo 1//EN"
+# There is none for a task that waits for somebody.
+ICS_STATUSES: dict[str, str] = {
+    TaskStatus.PENDING: "NEEDS-ACTION",
+    TaskStatus.IN_PROGRESS: "IN-PROCESS",
+    TaskStatus.WAITING: "NEEDS-ACTION",
+    TaskStatus.CANCELLED: "CANCELLED",
+    TaskStatus.COMPLETED: "COMPLETED",
+}
 ICS_NUMBERS = {"none": 0, "urgent": 1, "high": 3, "medium": 5, "low": 7}
 
 
@@ -58,8 +67,7 @@ class Calendar:
         """Returns the to-do of a task; of a series whose current occurrence was moved, two."""
         series = self._series(row)
         if series is None:
-            due = due_of(row)
-            return self._todo(row, [] if due is None else [self._date("DUE", due)])
+            return self._todo(row, [*self._start_and_due(row)])
         dates = [self._local("DTSTART", series.start), self._local("DUE", series.start), f"RRULE:{series.rule}"]
         found = self._todo(row, dates)
         if series.moved is not None:
@@ -83,9 +91,30 @@ class Calendar:
             found += self._event(row, moved)
         return found
 
+    def _start_and_due(self, row: Any) -> Iterator[str]:
+        """Yields the dates of a to-do. DTSTART is of the type of DUE and before it (3.8.2.3)."""
+        due, start = due_of(row), due_of(row, "start")
+        if start is not None and (due is None or (type(start) is type(due) and start < due)):
+            yield self._date("DTSTART", start)
+        if due is not None:
+            yield self._date("DUE", due)
+
+    def _planning(self, row: Any) -> Iterator[str]:
+        if (start := due_of(row, "start")) is not None:
+            yield self._date("X-TODO-START", start)
+        if row.deadline is not None:
+            yield self._date("X-TODO-DEADLINE", row.deadline)
+        if row.estimate_minutes is not None:
+            yield f"ESTIMATED-DURATION:PT{row.estimate_minutes}M"
+        if row.favorite:
+            yield "X-TODO-FAVORITE:TRUE"
+
     def _todo(self, row: Any, dates: list[str]) -> bytes:
-        lines = ["BEGIN:VTODO", *self._common(row), *dates]
-        lines.append("STATUS:COMPLETED" if row.completed else "STATUS:NEEDS-ACTION")
+        lines = ["BEGIN:VTODO", *self._common(row), *dates, *self._planning(row)]
+        status = status_of(row)
+        lines.append(f"STATUS:{ICS_STATUSES[status]}")
+        if status == TaskStatus.WAITING:
+            lines.append("X-TODO-STATUS:WAITING")
         if row.completed_at:
             lines.append(f"COMPLETED:{_utc(row.completed_at)}")
         return b"".join(fold(line) for line in [*lines, *_alarms(row), "END:VTODO"])
