@@ -53,10 +53,8 @@ class Bench:
         self._postmaster = psutil.Process(postmaster)
 
     def cpu_seconds(self) -> float:
-        """Returns the CPU time of the whole server so far: postmaster, its children, and children that have ended."""
-        times = self._postmaster.cpu_times()
-        total: float = times.user + times.system + times.children_user + times.children_system
-        return total + sum(cpu_seconds(child) for child in self._postmaster.children())
+        """Returns the CPU time of the whole server so far."""
+        return server_seconds(self._postmaster)
 
     async def run(self, script: str) -> None:
         """Runs SQL statements as the superuser."""
@@ -78,6 +76,13 @@ class Bench:
             return found
         finally:
             await connection.close()
+
+
+def server_seconds(postmaster: psutil.Process) -> float:
+    """Returns the time of a postmaster, of its children, and of children that have ended."""
+    times = postmaster.cpu_times()
+    total: float = times.user + times.system + times.children_user + times.children_system
+    return total + sum(cpu_seconds(child) for child in postmaster.children())
 
 
 def cpu_seconds(process: psutil.Process) -> float:

@@ -73,14 +73,20 @@ def _complete(user: int, task: int) -> Call:
     return Call("PATCH", f"{_tasks(user)}/{task_id(user, task)}/complete")
 
 
+def _changes(user: int, task: int) -> Call:
+    return Call("GET", f"/api/{user_id(user)}/changes?since={TASKS_PER_USER - 20}&limit=20")
+
+
 SCENARIO_CALLS: Mapping[str, Callable[[int, int], Call]] = {
     "get one": _get_one,
     "list 20": _list(20),
     "list 100": _list(100),
     "create": _create,
     "complete": _complete,
+    "changes": _changes,
 }
-ALL_SCENARIOS = (*SCENARIO_CALLS, "mixed", LIST_304)
+# Of ``python -m bench``: the contestants have no changes.
+ALL_SCENARIOS = (*(name for name in SCENARIO_CALLS if name != "changes"), "mixed", LIST_304)
 
 
 def encode(call: Call, bearer: str, extra: str = "") -> bytes:
