@@ -10,7 +10,7 @@ const MISLEADING =
 export default [
   { ignores: ["**/vendor/", "app/static/swagger/"] },
   {
-    files: ["app/static/app/**/*.js", "app/static/swagger_page.js"],
+    files: ["app/static/app/**/*.js", "app/static/swagger_page.js", "app/static/oauth/*.js"],
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.browser },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     plugins: { "react-hooks": hooks },

@@ -7,19 +7,45 @@ type Schemas = components["schemas"];
 export type Account = Schemas["AccountRead"];
 export type Change = Schemas["ChangeRead"];
 export type ChatRequest = Schemas["ChatRequest"];
+export type ChatAnswer = Schemas["ChatAnswer"];
+export type ToolCall = Schemas["ToolCallRead"];
+export type ChannelCreate = Schemas["ChannelCreate"];
+export type ChannelDelivery = Schemas["ChannelDelivery"];
+export type ChannelKind = Schemas["ChannelKindRead"];
+export type ChannelUpdate = Schemas["ChannelUpdate"];
 export type HistoryEntry = Schemas["HistoryEntry"];
+export type PushBody = Schemas["PushSubscription"];
 export type ProblemBody = Schemas["Problem"];
 export type Priority = Schemas["Priority"];
 export type QuickPreview = Schemas["QuickDraft"] | Schemas["QuickAdded"];
 export type Span = Schemas["Understood"];
+export type TaskStatus = Schemas["TaskStatus"];
 export type TaskFilter = Schemas["TaskFilter"];
 
 /** A row on the screen; `waiting` while a write of it is in the outbox. */
 type Shown<T> = T & { waiting?: boolean };
 export type Task = Shown<Schemas["TaskRead"]>;
+export type LoginProvider = Schemas["LoginProviderRead"];
+export type ProviderLink = Schemas["OidcLinkRead"];
+export type Factors = Schemas["FactorsRead"];
+export type Passkey = Schemas["PasskeyRead"];
+export type TotpSecret = Schemas["TotpCreated"];
+export type ConnectedApp = Schemas["ConnectedAppRead"];
+export type LoginSession = Schemas["SessionRead"];
+export type ApiToken = Schemas["ApiTokenRead"];
+export type ApiTokenCreated = Schemas["ApiTokenCreated"];
+export type Calendar = Schemas["CalendarRead"];
+export type CalendarCreated = Schemas["CalendarCreated"];
+export type Webhook = Schemas["WebhookRead"];
+export type WebhookEvent = Schemas["WebhookEvent"];
+export type WebhookDelivery = Schemas["DeliveryRead"];
+export type ImportReport = Schemas["ImportReport"];
+export type Stats = Schemas["StatsRead"];
 export type TrashedTask = Shown<Schemas["TrashedTaskRead"]>;
 export type Project = Shown<Schemas["ProjectRead"]>;
+export type TagColor = Shown<Schemas["TagColorRead"]>;
 export type Comment = Shown<Schemas["CommentRead"]>;
+export type Channel = Shown<Schemas["ChannelRead"]>;
 export type View = Shown<Omit<Schemas["ViewRead"], "parameters"> & { parameters: TaskFilter }>;
 
 /** Rows of the replica, by entity. */
@@ -28,6 +54,8 @@ export interface Rows {
   project: Project;
   comment: Comment;
   view: View;
+  channel: Channel;
+  tag: TagColor;
 }
 export type Entity = keyof Rows;
 export type Replica<K extends Entity = Entity> = { [E in K]: Map<number, Rows[E]> };
@@ -39,12 +67,14 @@ export type TaskList = Task[] | { tasks: Task[] };
 interface Updates {
   task: Schemas["TaskUpdate"];
   project: Schemas["ProjectUpdate"];
+  channel: Schemas["ChannelUpdate"];
 }
 export type Fields<E extends keyof Updates> = Partial<Pick<Rows[E], keyof Rows[E] & keyof Updates[E]>>;
 
 /** A new row, until the service has given it an id. */
 type Bookkeeping = "uid" | "user_id" | "created_at" | "updated_at";
-export type Draft<E extends Entity> = Omit<Rows[E], "id" | Bookkeeping> & Partial<Pick<Rows[E], Bookkeeping>>;
+export type Draft<E extends Entity> = Omit<Rows[E], "id" | Bookkeeping> &
+  Partial<Pick<Rows[E], Bookkeeping & keyof Rows[E]>>;
 
 /** A change of one row that a pending write lays over the replica. */
 export type Layer<K extends Entity = Entity> = { [E in K]: { entity: E; id: number } & Overlay<E> }[K];
@@ -60,7 +90,7 @@ export interface Op {
   tries: number;
   operation?: string; // its name in a batch; none if it is a request of its own, or an older version left it
   batch?: string; // the key of the batch that it was sent with, or its own
-  entity: Entity | "tag" | "trash" | "undo";
+  entity: Entity | "trash" | "undo";
   id?: number; // negative until the service has given one
   name?: string; // of a tag
   creates?: number; // the id until the service has given one
@@ -71,8 +101,24 @@ export interface Op {
   match?: number; // the version it is based on: If-Match
   before?: Record<string, unknown>; // the fields of the body as they were
   overlay?: Layer[];
+  typed?: Typed; // what was typed for it, which comes back if it is refused
+  undoes?: number; // the revision of the write that it undoes
+  occurrence?: string | null; // the due date of a recurring task, of which only this occurrence is meant
   tell?: "undo" | "only"; // a toast when it is confirmed, with or without an offer to undo it
 }
+
+/** What is typed in a field. `before` and `match`: the text and the version that stood there when typing began. */
+export interface TypedText {
+  text: string;
+  before?: string;
+  match?: number;
+  refused?: string; // why the service did not take it
+  others?: { text: string; refused: string }[]; // refused earlier, while the field holds something newer
+  at: number;
+}
+export type Typed = { name: string } & Pick<TypedText, "text" | "before" | "match">;
+/** What a text is compared with, if another client has changed it while it was typed. */
+export type Base = { typed?: Typed; before?: string; match?: number };
 
 /** A write that is not in the outbox yet; method, path and body are those of one route. */
 export type NewOp<M extends Method, P extends string> = Pick<Op, "entity"> & RowOp<M, P>;
@@ -87,7 +133,7 @@ export type RowOp<M extends Method, P extends string> = Omit<
 /** The JSON that a write returns: a row, the task of quick add, the changes of an undo, or nothing. */
 export type WriteResult = (Partial<Row> & { task?: Task; revision?: number; changes?: Change[] }) | null;
 
-export type Success = { data: WriteResult };
+export type Success = { data: WriteResult; revision?: number };
 export type BatchResult = Schemas["BatchResult"];
 
 /** Events of the outbox. */
@@ -105,6 +151,7 @@ export interface ApiResponse<T = unknown> {
   data: T;
   etag: string | null;
   revision: number;
+  total: number | null; // of a list, if it was asked for
   replayed: boolean;
   next: string | null; // the URL of the following page
 }
@@ -114,7 +161,7 @@ export interface UnreadResponse<Returned> extends Response {
   returned?: Returned;
 }
 
-export type RequestOptions = { headers?: Record<string, string>; signal?: AbortSignal };
+export type RequestOptions = { headers?: Record<string, string>; signal?: AbortSignal; file?: Blob };
 
 /** The list, its filters and the open task, as the URL names them. */
 export interface Place {
@@ -143,12 +190,34 @@ export interface Conflict {
 
 export interface Ui {
   editing: number | null;
-  toast: { text: string; undo: boolean; failed: boolean } | null;
-  conflict: Conflict | null;
+  toast: { text: string; undo: string | null; failed: boolean; href?: string } | null;
+  conflicts: Conflict[];
   taken: { name: string; other: string } | null;
-  panel: "help" | "chat" | null;
+  panel: "help" | "chat" | "bell" | null;
+  proving: Proving | null;
   sidebar: boolean;
   found: Set<number> | null;
+  unreadable: string | null;
+}
+
+/** A second factor as its user gives it: one of both. */
+export interface GivenFactor {
+  code?: string;
+  passkey?: Record<string, unknown>;
+}
+
+/** A call that waits until the user has proved a second factor, by one of `methods`. */
+export interface Proving {
+  methods: string[];
+  allow(): void;
+  refuse(error: Error): void;
+}
+
+/** A login that waits for a second factor; without a challenge it is in a cookie. */
+export interface WaitingLogin {
+  challenge?: string | null;
+  methods?: string[];
+  provider?: string;
 }
 
 /** An event of an element of the page. */

@@ -12,7 +12,7 @@ from tests.web.window import Window
 
 
 @pytest.fixture(scope="module")
-def service(anyio_backend: str, postgres: ConnectOptions) -> Iterator[Server]:
+def service(postgres: ConnectOptions) -> Iterator[Server]:
     """Starts a process of its own, which can be stopped and started again."""
     with running(postgres.dsn) as server:
         yield server

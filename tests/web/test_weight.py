@@ -1,6 +1,8 @@
 """The size of the client, the time it takes to draw, and its accessibility."""
 
 import json
+import posixpath
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +18,7 @@ from tests.web.window import Window
 
 pytestmark = pytest.mark.slow
 
-FIRST_LOAD = 150_000  # bytes, compressed
+FIRST_LOAD = 160_000  # bytes, compressed, of about 45 files with their headers
 DRAWN_WITHIN = 0.4  # seconds of the page's processor time: twice the target, for slower machines
 DRAW = """new Promise((done) => {
     const began = performance.now();
@@ -28,6 +30,15 @@ DRAW = """new Promise((done) => {
 })"""
 
 
+SETTINGS = [  # the part, a button in it, and what it shows
+    ("account", "#change-email", "#email-form"),
+    ("security", "#totp-on", "[aria-labelledby=totp-title] input[name=password]"),
+    ("connections", "#add-token", "#token-form"),
+    ("data", "#choose-file", ".bars"),
+]
+IMPORTED = re.compile(r"""^import [^;]*?["'](\.[^"']+)["'];""", re.MULTILINE)
+
+
 def test_the_first_load_is_small(window: Window) -> None:
     window.page.call("Network.clearBrowserCache")
     before = len(window.page.seen("Network.loadingFinished"))
@@ -35,6 +46,19 @@ def test_the_first_load_is_small(window: Window) -> None:
     window.in_step()
     loaded = window.page.seen("Network.loadingFinished")[before:]
     assert 10_000 < sum(one["encodedDataLength"] for one in loaded) < FIRST_LOAD
+
+
+def test_the_page_names_the_modules_that_it_needs_first() -> None:
+    """What they import is loaded in parallel, and no more."""
+    needed, next_ones = set(), ["main.js"]
+    while next_ones:
+        name = next_ones.pop()
+        if name not in needed:
+            needed.add(name)
+            text = (web_client.CLIENT_FOLDER / name).read_text()
+            folder = posixpath.dirname(name)
+            next_ones += [posixpath.normpath(posixpath.join(folder, path)) for path in IMPORTED.findall(text)]
+    assert needed == set(web_client.PAGE_MODULES)
 
 
 def busy(window: Window) -> float:
@@ -100,6 +124,19 @@ def test_axe_finds_no_serious_violation(window: Window, axe: str, theme: str) ->
     window.complete("Buy milk")
     window.page.shows("#toast")
     assert serious(window, axe) == []
+    window.page.click("#bell")
+    window.page.shows("#close-bell")
+    assert serious(window, axe) == []
+    window.page.click("#close-bell")
+    window.go("#/channels")
+    window.page.click("#add-ntfy")
+    window.page.shows(".channel-form")
+    assert serious(window, axe) == []
+    for part, button, shown in SETTINGS:
+        window.go(f"#/settings/{part}")
+        window.page.click(button)
+        window.page.shows(shown)
+        assert serious(window, axe) == []
     window.page.click("#logout")
     window.page.shows("input[name=password]")
     assert serious(window, axe) == []
@@ -116,7 +153,8 @@ def test_files_are_cached_for_a_year_only_under_their_version(address: str) -> N
         answer = httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}")
         assert answer.content == content
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-        assert f"/app/{web_client.CLIENT_VERSION}/{name}" in page.text or not name.endswith((".js", ".css"))
+        is_of_page = name in web_client.PAGE_MODULES or name.endswith(".css")
+        assert not is_of_page or f"/app/{web_client.CLIENT_VERSION}/{name}" in page.text
     assert httpx.get(f"{address}/app/0/main.js").headers["cache-control"] == "no-cache"
     for name in ("index.html", "vendor/NOTICE", "../main.py", "%2e%2e/%2e%2e/main.py", "nope.js", ""):
         assert_problem(httpx.get(f"{address}/app/{web_client.CLIENT_VERSION}/{name}"), 404)
@@ -135,6 +173,23 @@ async def test_the_assistant_is_shown_only_with_a_configured_model() -> None:
         app = create_app(Settings(_env_file=None, llm_model=model))
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
             assert f'<meta name="assistant" content="{said}">' in (await http.get("/app")).text
+
+
+async def test_the_client_knows_how_long_notes_may_be() -> None:
+    for limit in (16_384, 77):
+        app = create_app(Settings(_env_file=None, description_max=limit))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+            assert f'<meta name="description-max" content="{limit}">' in (await http.get("/app")).text
+
+
+async def test_the_service_worker_may_serve_the_whole_client() -> None:
+    app = create_app(Settings(_env_file=None))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, root_path="/todo"), base_url="http://test") as http:
+        files = f"/todo/app/{web_client.CLIENT_VERSION}"
+        worker = (await http.get(f"{files}/{web_client.WORKER_FILE}")).headers
+        assert worker["service-worker-allowed"] == "/todo/app"
+        assert "connect-src 'self'" in worker["content-security-policy"]
+        assert "service-worker-allowed" not in (await http.get(f"{files}/main.js")).headers
 
 
 async def test_every_url_has_the_root_path() -> None:

@@ -37,6 +37,15 @@ class Window:
         self.page.open(f"{self.service.url}/app{place}")
         return self
 
+    def reload(self, place: str = "") -> Self:
+        """Loads the page anew, at ``place`` if it is named."""
+        if place:
+            self.go(place)
+        self.page.run("(window.isOld = true)")
+        self.page.call("Page.reload")
+        self.page.wait("!window.isOld && document.readyState == 'complete'")
+        return self
+
     def register(self) -> None:
         self.email = f"{uuid.uuid4().hex}@example.com"
         self.open()
@@ -46,6 +55,20 @@ class Window:
         self.page.type("input[name=password]", PASSWORD)
         self.page.click("form .primary")
         self.in_step()
+
+    def log_in(self) -> None:
+        self.give_password()
+        self.in_step()
+
+    def give_password(self) -> None:
+        self.page.wait("(document.querySelector('input[name=email]').select(), true)")
+        self.page.type("input[name=email]", self.email)
+        self.page.type("input[name=password]", PASSWORD)
+        self.page.click("form .primary")
+
+    def log_out(self) -> None:
+        self.page.click("#logout")
+        self.page.shows("input[name=password]")
 
     def in_step(self) -> None:
         self.page.wait("document.querySelector('#state').innerText.trim() == 'In step'")

@@ -16,6 +16,7 @@ export class Problem extends Error {
     this.status = status;
     this.code = body?.code ?? "";
     this.errors = body?.errors ?? [];
+    this.secondFactor = body?.second_factor ?? null;
     this.requestId = body?.request_id ?? headers?.get("x-request-id");
     this.retryAfter = Number(headers?.get("retry-after")) || 0; // seconds
   }
@@ -49,9 +50,9 @@ export const newUid = () => crypto.randomUUID?.() ?? newKey();
  * @returns {Promise<UnreadResponse<Returned<M, P>>>}
  */
 export async function request(method, path, options) {
-  const { body, headers = {}, signal } = options ?? {};
+  const { body, file, headers = {}, signal } = options ?? {};
   /** @type {RequestInit} */
-  const init = { method, headers, signal, cache: "no-store", credentials: "same-origin" };
+  const init = { method, headers, signal, body: file, cache: "no-store", credentials: "same-origin" };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers = { ...headers, "Content-Type": "application/json" };
@@ -75,12 +76,14 @@ export async function request(method, path, options) {
  */
 export async function read(answer) {
   const text = await answer.text();
+  const data = text ? JSON.parse(text) : null;
   const next = /<([^>]+)>;\s*rel="next"/.exec(answer.headers.get("link") ?? "")?.[1] ?? null;
   return {
     status: answer.status,
-    data: text ? JSON.parse(text) : null,
+    data,
     etag: answer.headers.get("etag"),
     revision: Number(answer.headers.get("x-revision")) || 0,
+    total: answer.headers.has("x-total-count") ? Number(answer.headers.get("x-total-count")) : (data?.total ?? null),
     replayed: answer.headers.get("idempotent-replayed") === "true",
     next: next && new URL(next, answer.url).href,
   };

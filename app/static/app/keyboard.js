@@ -2,13 +2,14 @@
 import { go, readPlace } from "./place.js";
 import { getTask } from "./store.js";
 import { show, ui } from "./ui.js";
-import { completeTask, deleteTask, moveTask, undo } from "./writes.js";
+import { undo } from "./undo.js";
+import { completeTask, deleteTask, moveTask } from "./writes.js";
 /** @import { Task } from "types/client" */
 
 export const KEYS = [
   ["n", "New task"],
   ["/", "Search"],
-  ["j, k", "Next, previous task"],
+  ["j, k, ↓, ↑", "Next, previous task"],
   ["Enter", "Open the details"],
   ["e", "Edit the title"],
   ["x", "Complete or reopen"],
@@ -16,6 +17,7 @@ export const KEYS = [
   ["Alt + ↑, ↓", "Move up or down"],
   ["u", "Undo"],
   ["g", "Go to the lists"],
+  ["b", "Reminders"],
   ["Esc", "Close"],
   ["?", "This help"],
 ];
@@ -69,21 +71,25 @@ const ACTIONS = {
   "/": () => document.querySelector("#search")?.focus(),
   j: () => step(1),
   k: () => step(-1),
+  ArrowDown: () => step(1),
+  ArrowUp: () => step(-1),
   e: () => act((task) => show({ editing: task.id })),
   x: () => act((task) => completeTask(task)),
   Delete: () => act(deleteTask),
-  u: undo,
+  u: () => undo(),
   g: () => {
     show({ sidebar: true });
     setTimeout(() => document.querySelector(".sidebar a")?.focus());
   },
+  b: () => show({ panel: "bell" }),
   "?": () => show({ panel: "help" }),
 };
 
 function escape() {
   const field = /** @type {HTMLElement | null} */ (document.activeElement);
   if (ui.panel || ui.sidebar) show({ panel: null, sidebar: false });
-  else if (field?.matches("input, textarea, select")) field.blur();
+  else if (field?.matches("input, textarea, select"))
+    (field.closest(".details") ?? document.querySelector("#main"))?.focus();
   else if (readPlace().task) go({ task: 0 });
 }
 
@@ -100,6 +106,7 @@ export function listen() {
       }
       return;
     }
+    if (event.key.startsWith("Arrow") && !focused()) return; // they scroll
     const action = ACTIONS[event.key];
     if (!action) return;
     event.preventDefault();

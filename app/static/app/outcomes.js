@@ -1,52 +1,57 @@
-// The outcomes of writes: confirmed, refused, or in conflict with a concurrent write. Own writes that can be undone are
-// kept with their revisions.
-import { go, readPlace } from "./place.js";
+// The outcomes of writes: confirmed, refused, or in conflict with a concurrent write.
+import { noteReminder } from "./bell.js";
+import { isolate, quote } from "./bidi.js";
+import { restoreDraft } from "./drafts.js";
+import { go, hrefTo, listed, readPlace } from "./place.js";
+import { sayProblem } from "./problems.js";
 import { queue } from "./queue.js";
 import { call } from "./session.js";
-import { apply, changed, confirm, drop, put, store } from "./store.js";
+import { apply, changed, confirm, confirmed, drop, isHeld, projectName, put, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
-/** @import { Change, Conflict, Op, OutboxHandlers, Row } from "types/client" */
+import { forgetWrites, noteDeletion, notePassed, noteWrite } from "./undo.js";
+/** @import { Problem } from "./api.js" */
+/** @import { Change, Conflict, Op, OutboxHandlers, Row, Task } from "types/client" */
 
-/** @type {{ label: string, revision: number | Promise<number> }[]} */
-const undoable = []; // latest last
-/** @type {Map<string, (revision: number) => void>} */
-// "task 7" -> resolves with the revision of its deletion, which only the stream contains
-const deletions = new Map();
 /** @type {Set<number>} */
 const retagged = new Set(); // ids of tasks with own changes to come, whose revisions no response has
 let newest = 0; // revision of the latest own write
 
-/** The latest own write, once the write in progress has its response: {label, revision}, or null. */
-export async function lastUndoable() {
-  await queue.settled();
-  if (queue.size) return null; // the latest write is not confirmed: no older one may be undone in its place
-  const last = undoable.pop();
-  return last ? { label: last.label, revision: await last.revision } : null;
-}
-
 /** @type {OutboxHandlers["done"]} */
-function done(op, { data }) {
+function done(op, { data, revision = 0 }) {
   const row = /** @type {Row | null} */ (data?.task ?? data);
-  newest = Math.max(newest, row?.version ?? data?.revision ?? 0);
-  if (op.entity === "undo") data?.changes?.forEach(apply);
-  else if (op.entity === "tag") {
-    undoable.length = 0; // its revision is unknown, and no older write may be undone in its place
-    for (const { id } of op.overlay ?? []) retagged.add(id);
-  } else if (op.entity === "trash") undoable.length = 0;
-  else if (op.method === "DELETE") {
+  newest = Math.max(newest, row?.version ?? data?.revision ?? revision);
+  if (op.entity === "undo") {
+    data?.changes?.forEach(apply);
+    notePassed(op.undoes ?? 0, data?.revision ?? 0);
+  } else if (op.entity === "tag" || op.entity === "trash") {
+    forgetWrites();
+    for (const { entity, id } of op.overlay ?? []) if (entity === "task") retagged.add(id);
+  } else if (op.method === "DELETE") {
     if (op.id) {
       drop(op.entity, op.id);
-      undoable.push({
-        label: op.label,
-        revision: new Promise((resolve) => deletions.set(`${op.entity} ${op.id}`, resolve)),
-      });
+      noteWrite(op, revision);
     }
   } else if (row) {
     confirm(op.entity, row);
-    undoable.push({ label: op.label, revision: row.version });
+    noteWrite(op, row.version);
+    if (op.path === "/tasks/quick" && sayAdded(/** @type {Task} */ (row))) return;
   }
-  if (op.tell) toast(op.label, { undo: op.tell === "undo" });
+  if (op.tell) toast(op.label, { undo: op.tell === "undo" ? op.key : null });
   else announce(op.label);
+}
+
+/**
+ * Tells where a new task is, unless the list on the screen shows it.
+ * @param {Task} row
+ */
+export function sayAdded(row) {
+  const place = readPlace();
+  if (listed(new Map([[row.id, row]]), place, ui.found).length) return false;
+  const { project_id: project } = row;
+  const list = project ? { list: "project", id: String(project) } : { list: "inbox" };
+  const where = (project && projectName(project)) || "Inbox";
+  toast(`Added ${quote(row.title)} to ${isolate(where)}`, { href: hrefTo({ ...list, task: row.id }) });
+  return true;
 }
 
 /**
@@ -66,14 +71,14 @@ function made({ entity, from, row }) {
  * Shows a change of the stream, including own ones.
  * @param {Change} change
  */
-export function showChange({ entity, entity_id: id, action, data, revision, through }) {
-  const resolve = deletions.get(`${entity} ${id}`);
-  if (resolve && action === "deleted") {
-    resolve(revision);
-    deletions.delete(`${entity} ${id}`);
-  } else if (entity === "task" && through.startsWith("reminder")) toast(`Reminder: ${data.title}`);
+export function showChange(change) {
+  const { entity, entity_id: id, action, data, revision, through } = change;
+  noteReminder(change);
+  if (noteDeletion(change)) return;
+  if (entity === "task" && through.startsWith("reminder")) toast(`Reminder: ${isolate(data.title)}`);
   else if (entity === "task" && retagged.delete(id)) return;
-  else if (entity === "task" && revision > newest && !queue.size) announce(`${action} elsewhere: ${data.title}`);
+  else if (entity === "task" && revision > newest && !queue.size)
+    announce(`${action} elsewhere: ${isolate(data.title)}`);
 }
 
 /** @type {(a: unknown, b: unknown) => boolean} */
@@ -84,7 +89,7 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
  * @param {Op} op
  */
 async function stale(op) {
-  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" }} */ (op); // no other entity has an If-Match
+  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" | "channel" }} */ (op); // no other entity has an If-Match
   const { before = {}, body = {} } = op;
   let row;
   try {
@@ -98,13 +103,33 @@ async function stale(op) {
   const current = row;
   const mine = Object.keys(before);
   const fields = mine.filter((name) => !same(current[name], before[name]) && !same(current[name], body[name]));
-  if (fields.length) {
-    show({ conflict: { op, current, fields } });
+  const title = current.title ?? current.name;
+  if (op.occurrence !== undefined && !same(current.due_date, op.occurrence)) {
+    toast(`${quote(title ?? "")} has moved to its next date elsewhere: it was not completed or skipped twice.`);
     return null;
   }
-  toast(`“${current.title ?? current.name}” was also changed elsewhere: both changes are kept.`);
+  if (fields.length) {
+    if (op.typed) restoreDraft(op.typed, "It was also changed elsewhere.");
+    show({ conflicts: [...ui.conflicts, { op, current, fields }] });
+    return null;
+  }
+  toast(`${quote(title ?? "")} was also changed elsewhere: both changes are kept.`);
   // another request, so another key
   return { ...op, key: `${op.key}-${current.version}`, batch: undefined, match: current.version };
+}
+
+/**
+ * Returns what was typed to its field; where its row is gone, to the line for new tasks.
+ * @param {Op} op
+ * @param {Problem} problem
+ */
+function giveBack({ entity, id, path, body, typed }, problem) {
+  if (!typed) return;
+  const parent = /** @type {number | undefined} */ (body?.parent_id);
+  const about = path.startsWith("/tasks") ? (id ?? parent) : id;
+  const row = path.startsWith("/tasks") ? "task" : entity;
+  const isGone = about !== undefined && (problem.status === 404 || !isHeld(row) || !confirmed(row, about));
+  restoreDraft(isGone ? { name: "add", text: typed.text } : typed, sayProblem(problem));
 }
 
 queue.on({
@@ -113,6 +138,7 @@ queue.on({
   done,
   stale,
   refused(op, problem) {
+    giveBack(op, problem);
     if (problem.code !== "tag_exists") return complain(problem);
     const { name = "", body } = op;
     go({ id: name }); // back to the place of the question

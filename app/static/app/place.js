@@ -1,5 +1,8 @@
 // The current place: list, filters, open task. It is kept in the URL, so back, reload and bookmarks work.
-import { dueDay, dueKey, isOverdue, today } from "./dates.js";
+import { dayIn, dueDay, dueKey, isOverdue, startsLater, today } from "./dates.js";
+import { isFilter, statusOf } from "./filter.js";
+import { isOpen } from "./statuses.js";
+import { projectName, store } from "./store.js";
 /** @import { ListRow, Place, Priority, Task } from "types/client" */
 
 /** @type {Priority[]} */
@@ -84,10 +87,20 @@ const LISTS = {
   inbox: (task) => task.project_id === null,
   today: (task) => task.due_date !== null && dueDay(task.due_date) <= today(),
   upcoming: (task) => task.due_date !== null && dueDay(task.due_date) > today(),
+  starred: (task) => task.favorite,
   done: (task) => task.completed,
   project: (task, id) => task.project_id === Number(id),
   tag: (task, id) => task.tags.includes(id),
 };
+
+/**
+ * Whether there is such a page; while the projects are not read yet, each of them may be.
+ * @param {Place} place
+ */
+export const isKnown = ({ list, id }) =>
+  list === "project"
+    ? store.revision === null || projectName(Number(id)) !== undefined
+    : list in LISTS || ["trash", "channels", "settings"].includes(list);
 
 /**
  * All words, ignoring case, in title, description or tags, as the service searches.
@@ -123,21 +136,22 @@ const ORDERS = {
  */
 export function listed(tasks, place, found) {
   const words = place.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const status = statusOf(place);
+  const looksLocally = !isFilter(place.search);
   /** @type {(task: Task) => boolean} */
   const fits = (task) =>
-    (place.status === "all" || task.completed === (place.status === "completed")) &&
+    (status === "all" || (status === "pending" ? isOpen(task) : task.status === status)) &&
     (!place.priority || task.priority === place.priority) &&
     (place.due !== "overdue" || isOverdue(task)) &&
+    (place.due !== "available" || !startsLater(task)) &&
     (place.due !== "none" || task.due_date === null) &&
-    (place.due !== "week" || (task.due_date !== null && dueDay(task.due_date) <= inAWeek())) &&
+    (place.due !== "week" || (task.due_date !== null && dueDay(task.due_date) <= dayIn(7))) &&
     (LISTS[place.list] ?? LISTS.all)(task, place.id) &&
-    (!words.length || matches(task, words) || Boolean(found?.has(task.id)));
+    (!words.length || (looksLocally && matches(task, words)) || Boolean(found?.has(task.id)));
   const shown = [...tasks.values()].filter(fits);
   shown.sort(ORDERS[place.sort] ?? ORDERS.position);
   return place.sort === "position" && !words.length ? nested(shown) : shown.map((task) => ({ task, depth: 0 }));
 }
-
-const inAWeek = () => new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
 
 /** @param {Task[]} shown */
 function nested(shown) {

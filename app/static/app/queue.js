@@ -242,7 +242,7 @@ async function request(op) {
 async function takeMade(op, problem) {
   if (problem.code !== "uid_taken") return problem;
   /** @type {string} */
-  const made = `${pathOf(op).replace(/\/quick$/, "")}/uid:${op.body?.uid}`;
+  const made = `${pathOf(op).replace(/\/quick$|\/-?\d+\/duplicate$/, "")}/uid:${op.body?.uid}`;
   return /** @type {Success} */ (await call("GET", made));
 }
 

@@ -2,16 +2,22 @@
 // responses and changes go into `base`; queued writes are overlaid when rows are read, so a refused write reverts
 // itself.
 import { queue } from "./queue.js";
-/** @import { Change, Comment, Entity, Layer, Replica, Row, Rows, Task } from "types/client" */
+import { isOpen } from "./statuses.js";
+/** @import { Change, Comment, Entity, Layer, Project, Replica, Row, Rows, Task } from "types/client" */
 
 /** @type {Replica} */
-const base = { task: new Map(), project: new Map(), comment: new Map(), view: new Map() };
+const base = {
+  task: new Map(),
+  project: new Map(),
+  comment: new Map(),
+  view: new Map(),
+  channel: new Map(),
+  tag: new Map(),
+};
 export const store = {
   /** @type {number | null} */
   revision: null, // the revision of the latest write received; null: nothing was listed yet
   online: true,
-  /** @type {string | null} */
-  moreDone: null, // the page of completed tasks that was not fetched yet
   /** @type {Set<string>} */
   absent: new Set(), // parts of the API that this service does not have
 };
@@ -24,7 +30,7 @@ let shown = null;
  * @param {string} entity
  * @returns {entity is Entity}
  */
-const isHeld = (entity) => entity in base;
+export const isHeld = (entity) => entity in base;
 
 /** @param {() => void} listener */
 export function onChange(listener) {
@@ -45,7 +51,7 @@ export function changed() {
 
 export function clear() {
   for (const rows of Object.values(base)) rows.clear();
-  Object.assign(store, { revision: null, moreDone: null });
+  store.revision = null;
   changed();
 }
 
@@ -109,7 +115,7 @@ export const confirmed = (entity, id) => base[entity].get(id);
 
 function overlaid() {
   /** @type {Replica} */
-  const layers = { task: base.task, project: base.project, comment: base.comment, view: base.view };
+  const layers = { ...base };
   for (const op of queue.all()) {
     for (const layer of op.overlay ?? []) lay(layers, layer);
   }
@@ -138,23 +144,49 @@ export const getTask = (id) => (id === null ? undefined : layers().task.get(id))
  * before version 0.2 has no uid.
  * @type {(row: Row) => string | number}
  */
-export const keyOf = (row) => row.uid ?? row.id;
+export const keyOf = (row) => ("uid" in row && row.uid) || row.id;
 /** @type {(a: { position: string }, b: { position: string }) => number} */
 const placed = (a, b) => (a.position < b.position ? -1 : 1); // positions sort by their bytes
-export const projects = () => [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);
+/**
+ * The projects that are not archived, each after the one that contains it, with the number of those around it.
+ * @returns {{ project: Project, level: number }[]}
+ */
+export function projectTree() {
+  const rows = [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);
+  const here = new Set(rows.map(({ id }) => id));
+  /** @type {(parent: number | null, level: number) => { project: Project, level: number }[]} */
+  const inside = (parent, level) =>
+    rows
+      .filter(({ parent_id: above }) => (above && here.has(above) ? above : null) === parent)
+      .flatMap((project) => [{ project, level }, ...inside(project.id, level + 1)]);
+  return inside(null, 0);
+}
+export const projects = () => projectTree().map(({ project }) => project);
+/**
+ * All that are inside of a project, at any depth.
+ * @type {(id: number) => Project[]}
+ */
+export const projectsIn = (id) => {
+  const direct = [...layers().project.values()].filter((one) => one.parent_id === id);
+  return direct.flatMap((one) => [one, ...projectsIn(one.id)]);
+};
 export const archived = () => [...layers().project.values()].filter((one) => one.archived_at).sort(placed);
 /** @type {(id: number) => string | undefined} */
 export const projectName = (id) => layers().project.get(id)?.name;
 /** @type {(taskId: number) => Comment[]} */
 export const comments = (taskId) =>
   [...layers().comment.values()].filter((row) => row.task_id === taskId).sort((a, b) => a.id - b.id);
+export const channels = () => [...layers().channel.values()].sort((a, b) => a.name.localeCompare(b.name));
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));
+
+/** The rows of the tags that have a colour, by name. */
+export const tagColors = () => new Map([...layers().tag.values()].map((row) => [row.name, row]));
 
 /** Names of tags with the number of open tasks that have them. */
 export function tags() {
   const counts = new Map();
   for (const task of tasks().values()) {
-    if (!task.completed) for (const tag of task.tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+    if (isOpen(task)) for (const tag of task.tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
   }
   return [...counts].sort(([a], [b]) => a.localeCompare(b));
 }

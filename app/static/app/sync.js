@@ -1,6 +1,9 @@
 // Keeps the replica up to date: begin with a snapshot, catch up by /changes, then follow the stream. EventSource cannot send an
 // Authorization header, so the stream is read by fetch; it resumes by Last-Event-ID like any other.
+import { isFilter, searchParameter } from "./filter.js";
 import { hasStatus, Problem } from "./api.js";
+import { catchUpBell, stopBell } from "./bell.js";
+import { eventsOf } from "./event_stream.js";
 import { queue } from "./queue.js";
 import { call, send, session } from "./session.js";
 import { apply, changed, clear, put, startOver, store } from "./store.js";
@@ -36,7 +39,8 @@ export function stop() {
 async function run(signal) {
   for (let wait = 1000; !signal.aborted; await pause(wait, signal)) {
     try {
-      if (store.revision === null) await begin();
+      const revision = store.revision ?? (await begin());
+      catchUpBell(revision);
       await catchUp();
       reachable(true);
       wait = (await follow(signal)) ?? wait;
@@ -68,17 +72,19 @@ export const tasksOf = (data) => {
 };
 
 /**
- * Replaces the replica by what the service has. Done tasks, of which there may be many, are listed: the latest first.
+ * Replaces the replica by what the service has. Done tasks, of which there may be many, are listed: the latest first,
+ * for a window that goes offline.
  * The list is read after the snapshot began, since a deletion before that is no later change.
  */
 async function begin() {
+  stopBell();
   const { changes, revision } = await readSnapshot();
   const done = await call("GET", `/tasks?status=completed&sort=completed_at&order=desc&limit=${DONE_PAGE}`);
   startOver(revision);
   changes.forEach(apply);
   for (const row of tasksOf(done.data)) put("task", row);
-  store.moreDone = done.next;
   store.revision = revision;
+  return revision;
 }
 
 /** Reads the snapshot up to the conversations, which come last and are not held. */
@@ -94,21 +100,14 @@ async function readSnapshot() {
   }
 }
 
-/** Fetches more of the tasks completed earlier. */
-export async function loadMoreDone() {
-  if (!store.moreDone) return;
-  const page = await call("GET", store.moreDone);
-  store.moreDone = page.next;
-  for (const row of tasksOf(page.data)) put("task", row);
-}
-
 /**
- * Adds the service's matches to the replica, completed long ago or not. Returns the ids.
+ * Adds the service's matches of words or of a filter to the replica, completed long ago or not. Returns the ids.
  * @param {string} text
  * @param {AbortSignal} signal
  */
 export async function search(text, signal) {
-  const page = await call("GET", `/tasks?limit=200&search=${encodeURIComponent(text)}`, { signal });
+  const query = new URLSearchParams(searchParameter(text));
+  const page = await call("GET", `/tasks?limit=${isFilter(text) ? PAGE : 200}&${query}`, { signal });
   for (const row of tasksOf(page.data)) put("task", row);
   return new Set(tasksOf(page.data).map((row) => row.id));
 }
@@ -132,17 +131,11 @@ async function follow(signal) {
   let timer = setTimeout(() => silent.abort(), SILENCE);
   const either = AbortSignal.any ? AbortSignal.any([signal, silent.signal]) : signal;
   const answer = await send("GET", "/events", { headers: { "Last-Event-ID": String(store.revision) }, signal: either });
-  if (!answer.body) return null;
-  let text = "";
   let retry = null;
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
-    for (let chunk; !(chunk = await reader.read()).done;) {
+    for await (const events of eventsOf(answer)) {
       clearTimeout(timer);
       timer = setTimeout(() => silent.abort(), SILENCE);
-      const blocks = (text + chunk.value).split("\n\n");
-      text = blocks.pop() ?? ""; // not complete yet
-      const events = blocks.map(parse);
       if (events.some((event) => event.data)) await queue.settled();
       for (const event of events) retry = dispatch(event) ?? retry;
     }
@@ -150,13 +143,6 @@ async function follow(signal) {
     clearTimeout(timer);
   }
   return retry;
-}
-
-/** @type {(block: string) => Record<string, string>} */
-function parse(block) {
-  return Object.fromEntries(
-    block.split("\n").map((line) => [line.split(": ", 1)[0], line.slice(line.indexOf(": ") + 2)]),
-  );
 }
 
 /** @param {Change} change */
@@ -198,6 +184,10 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiding = setTimeout(stop, HIDDEN_FOR);
   else if (session.user && !following) start(watch);
 });
+
+// A page that the browser keeps for "Back" would also keep its connection.
+addEventListener("pagehide", stop);
+addEventListener("pageshow", ({ persisted }) => void (persisted && session.user && start(watch)));
 
 export function forget() {
   stop();

@@ -1,16 +1,19 @@
 // The state of the screen besides the data, and messages to the user.
+import { sayProblem } from "./problems.js";
 import { changed } from "./store.js";
-/** @import { Thrown, Ui } from "types/client" */
+/** @import { Ui } from "types/client" */
 
 /** @type {Ui} */
 export const ui = {
   editing: null, // the id of the task whose title is being edited in the list
-  toast: null, // {text, undo}
-  conflict: null, // {op, current, fields}
+  toast: null, // {text, undo, failed, href}; undo: the key of the write
+  conflicts: [], // {op, current, fields} of each, the first to be decided now
   taken: null, // {name, other}: the tag to be renamed, and the existing one with its new name
-  panel: null, // "help", "chat" or null
+  panel: null, // "help", "chat", "bell" or null
+  proving: null, // {allow, refuse}: a call that waits for a second factor
   sidebar: false, // on a phone
   found: null, // ids that the service found for the search
+  unreadable: null, // why the text in the search field is no filter
 };
 const TOAST_FOR = 7000;
 let timer = 0;
@@ -33,27 +36,20 @@ export function announce(text) {
 
 /**
  * @param {string} text
- * @param {{ undo?: boolean, failed?: boolean }} [how]
+ * @param {{ undo?: string | null, failed?: boolean, href?: string }} [how]
  */
-export function toast(text, { undo = false, failed = false } = {}) {
+export function toast(text, { undo = null, failed = false, href } = {}) {
   clearTimeout(timer);
   timer = setTimeout(() => show({ toast: null }), TOAST_FOR);
-  show({ toast: { text, undo, failed } });
+  show({ toast: { text, undo, failed, href } });
   announce(text);
 }
 
 /**
- * Shows an error, in the service's words.
+ * Shows an error.
  * @param {unknown} thrown
  */
-export function complain(thrown) {
-  const error = /** @type {Thrown} */ (thrown);
-  const others = (error.errors?.length ?? 0) - 1;
-  const more = others > 0 ? ` (and ${others} more)` : "";
-  toast(error.retryAfter ? `${error.message} Try again in ${error.retryAfter} s.` : error.message + more, {
-    failed: true,
-  });
-}
+export const complain = (thrown) => toast(sayProblem(thrown), { failed: true });
 
 const THEME = "todo.theme";
 export const theme = () => localStorage.getItem(THEME) ?? "auto";

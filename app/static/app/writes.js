@@ -1,15 +1,14 @@
 // Every write of the client. Each is queued with its expected result, which the screen shows at once.
 import { newUid } from "./api.js";
+import { isolate, quote } from "./bidi.js";
+import { sayInstant } from "./dates.js";
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
-import { confirmed, getTask, tasks } from "./store.js";
-import { toast } from "./ui.js";
-import { lastUndoable } from "./outcomes.js";
-/** @import { Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, View } from "types/client" */
+import { isOpen, STATUSES } from "./statuses.js";
+import { confirmed, getTask, projectsIn, tagColors, tasks } from "./store.js";
+/** @import { Base, Channel, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
 /** @import { Known, Method, Sent } from "types/routes" */
 
-/** @type {(title: string) => string} */
-const short = (title) => (title.length > 40 ? `${title.slice(0, 39)}…` : title);
 const LAST = "~"; // after every position
 
 /**
@@ -25,9 +24,14 @@ const layerOf = (entity, id, rest) => /** @type {Layer} */ (/** @type {unknown} 
 const EMPTY_TASK = {
   description: null,
   completed: false,
+  status: "pending",
   completed_at: null,
   priority: "medium",
   due_date: null,
+  start_date: null,
+  deadline: null,
+  estimate_minutes: null,
+  favorite: false,
   tags: [],
   project_id: null,
   parent_id: null,
@@ -35,6 +39,7 @@ const EMPTY_TASK = {
   recurrence_from: "due",
   series_id: null,
   reminders: [],
+  remind_channels: null,
   remind_at: null,
   position: LAST,
   version: 0,
@@ -54,7 +59,7 @@ const draft = (fields) => {
  * @param {Sent<"POST", P>} body
  * @param {Draft<E>} row
  * @param {string} label
- * @param {Pick<Op, "id">} [more]
+ * @param {Pick<Op, "id" | "typed" | "tell">} [more]
  */
 function create(entity, path, body, row, label, more) {
   const [id, uid] = [newId(), newUid()];
@@ -86,45 +91,104 @@ function create(entity, path, body, row, label, more) {
  */
 function write(entity, row, op, patch) {
   const overlay = [layerOf(entity, row.id, patch ? { patch } : {}), ...(op.overlay ?? [])];
-  const match = confirmed(entity, row.id)?.version;
-  queue.push(/** @type {NewOp<M, string>} */ ({ entity, id: row.id, match, ...op, overlay }));
+  const match = op.match ?? confirmed(entity, row.id)?.version;
+  queue.push(/** @type {NewOp<M, string>} */ ({ entity, id: row.id, ...op, match, overlay }));
 }
 
 /**
- * PATCH of the fields that differ; `before` decides whether changes of other clients conflict.
- * @template {"task" | "project"} E
+ * PATCH of the fields that differ; `before` decides whether changes of other clients conflict. A text is compared with
+ * what stood there when typing began.
+ * @template {"task" | "project" | "channel"} E
  * @param {E} entity
- * @param {"/tasks/{id}" | "/projects/{id}"} path
+ * @param {"/tasks/{id}" | "/projects/{id}" | "/channels/{id}"} path
  * @param {Rows[E]} row
  * @param {Fields<E>} fields
  * @param {string} label
+ * @param {Omit<Base, "before"> & { before?: Fields<E> }} [base]
  */
-function change(entity, path, row, fields, label) {
+function change(entity, path, row, fields, label, { typed, match, before: base } = {}) {
   const names = /** @type {(keyof Fields<E>)[]} */ (Object.keys(fields));
-  const before = Object.fromEntries(names.map((name) => [name, row[name]]));
+  const before = Object.fromEntries(names.map((name) => [name, base ? base[name] : row[name]]));
   const changes = names.some((name) => JSON.stringify(row[name]) !== JSON.stringify(fields[name]));
   const patch = /** @type {Partial<Rows[E]>} */ (fields);
-  if (changes) write(entity, row, { method: "PATCH", path, body: fields, before, label }, patch);
+  if (changes) write(entity, row, { method: "PATCH", path, body: fields, before, label, typed, match }, patch);
 }
 
 /**
- * Creates a task from the text of the quick-add line. `shown`: the fields known already.
- * @type {(text: string, shown?: Partial<Task>) => number}
+ * DELETE, which can be undone. `gone`: the layers of the rows that go with it.
+ * @template {Entity} E
+ * @param {E} entity
+ * @param {"/tasks/{id}" | "/projects/{id}" | "/views/{id}" | "/channels/{id}"} path
+ * @param {Rows[E]} row
+ * @param {string} label
+ * @param {Layer[]} [gone]
  */
-export const quickAdd = (text, shown) =>
-  create("task", "/tasks/quick", { text }, draft({ title: text, ...shown }), `Added “${short(shown?.title ?? text)}”`);
+function remove(entity, path, row, label, gone = []) {
+  const overlay = [layerOf(entity, row.id, { remove: true }), ...gone];
+  write(entity, row, { method: "DELETE", path, label, tell: "undo", overlay });
+}
 
-/** @type {(fields: { title: string, parent_id?: number, project_id?: number }) => number} */
-export const addTask = (fields) => create("task", "/tasks", fields, draft(fields), `Added “${short(fields.title)}”`);
+/**
+ * Creates a task from the text of the quick-add line. `shown`: the fields known already; `typed`: the text without what
+ * its list adds; `due`: the due date if the text has none.
+ * @type {(text: string, shown: Partial<Task>, typed: Typed, due: string | null) => number}
+ */
+export const quickAdd = (text, shown, typed, due) =>
+  create(
+    "task",
+    "/tasks/quick",
+    { text, ...(due ? { due_date: due } : {}) },
+    draft({ title: text, ...shown }),
+    `Added ${quote(shown.title ?? text)}`,
+    {
+      typed,
+    },
+  );
 
-/** @type {(task: Task, fields: Fields<"task">, label?: string) => void} */
-export const changeTask = (task, fields, label = `Changed “${short(task.title)}”`) =>
-  change("task", "/tasks/{id}", task, fields, label);
+/** @type {(fields: { title: string, parent_id?: number, project_id?: number }, typed: Typed) => number} */
+export const addTask = (fields, typed) =>
+  create("task", "/tasks", fields, draft(fields), `Added ${quote(fields.title)}`, { typed });
+
+/** @type {(task: Task, fields: Fields<"task">, label?: string, base?: Omit<Base, "before"> & { before?: Fields<"task"> }) => void} */
+export const changeTask = (task, fields, label = `Changed ${quote(task.title)}`, base = {}) =>
+  change("task", "/tasks/{id}", task, fields, label, base);
+
+/**
+ * Changes a field by a text that was typed.
+ * @template {keyof Fields<"task">} F
+ * @param {Task} task
+ * @param {F} field
+ * @param {(text: string) => Fields<"task">[F]} parse
+ * @returns {(text: string, base: Base) => void}
+ */
+export const changeTyped =
+  (task, field, parse) =>
+  (text, { before, ...base }) =>
+    changeTask(task, { [field]: parse(text) }, undefined, {
+      ...base,
+      before: before === undefined ? undefined : { [field]: parse(before) },
+    });
+
+/**
+ * Copies a task directly after it. Its subtasks are copied as well, by the service.
+ * @param {Task} task
+ */
+export function duplicateTask(task) {
+  const { description, priority, due_date, tags, project_id, parent_id, recurrence, recurrence_from } = task;
+  const { title, reminders, remind_channels } = task;
+  const kept = { description, priority, due_date, tags, project_id, parent_id, recurrence, recurrence_from };
+  const row = draft({ title, ...kept, reminders, remind_channels, position: `${task.position}!` });
+  const label = `Duplicated ${quote(title)}`;
+  return create("task", "/tasks/{id}/duplicate", {}, row, label, { id: task.id, tell: "undo" });
+}
 
 /** @param {Task} task */
 export function completeTask(task, completed = !task.completed) {
-  const patch = { completed, completed_at: completed ? new Date().toISOString() : null };
-  const label = `${completed ? "Completed" : "Reopened"} “${short(task.title)}”`;
+  /** @type {Partial<Task>} */
+  const patch = completed
+    ? { completed, status: "completed", completed_at: new Date().toISOString() }
+    : { completed, status: "pending", completed_at: null };
+  const label = `${completed ? "Completed" : "Reopened"} ${quote(task.title)}`;
   const below = completed && !task.recurrence ? openBelow(task.id) : []; // the service completes its open subtasks
   const overlay = below.map((child) => layerOf("task", child.id, { patch }));
   write(
@@ -135,6 +199,7 @@ export function completeTask(task, completed = !task.completed) {
       path: "/tasks/{id}/complete",
       body: { completed },
       before: { completed: !completed },
+      ...(task.recurrence ? { occurrence: task.due_date } : {}),
       label,
       tell: "undo",
       overlay,
@@ -143,9 +208,34 @@ export function completeTask(task, completed = !task.completed) {
   );
 }
 
+/**
+ * Sets a status; a cancelled task is cancelled with its open subtasks.
+ * @param {Task} task
+ * @param {TaskStatus} status
+ */
+export function setStatus(task, status) {
+  if (status === "completed") return completeTask(task, true);
+  const patch = { status, completed: false, completed_at: null };
+  const below = status === "cancelled" ? openBelow(task.id) : [];
+  write(
+    "task",
+    task,
+    {
+      method: "PATCH",
+      path: "/tasks/{id}",
+      body: { status },
+      before: { status: task.status },
+      label: `${quote(task.title)}: ${STATUSES[status]}`,
+      tell: "undo",
+      overlay: below.map((child) => layerOf("task", child.id, { patch: { status } })),
+    },
+    patch,
+  );
+}
+
 /** @type {(id: number) => Task[]} */
 function openBelow(id) {
-  const direct = [...tasks().values()].filter((task) => task.parent_id === id && !task.completed);
+  const direct = [...tasks().values()].filter((task) => task.parent_id === id && isOpen(task));
   return direct.flatMap((task) => [task, ...openBelow(task.id)]);
 }
 
@@ -154,21 +244,32 @@ export function skipTask(task) {
   write("task", task, {
     method: "POST",
     path: "/tasks/{id}/skip",
-    label: `Skipped “${short(task.title)}” once`,
+    occurrence: task.due_date,
+    label: `Skipped ${quote(task.title)} once`,
     tell: "undo",
   });
 }
 
+/**
+ * Sets one more reminder. The instant is that of the click, also when the write has to wait.
+ * @param {Task} task
+ * @param {Date} until
+ */
+export function snoozeTask(task, until) {
+  const at = until.toISOString().replace(/\.\d+/, "");
+  const label = `Snoozed ${quote(task.title)} until ${sayInstant(at)}`;
+  write(
+    "task",
+    task,
+    { method: "POST", path: "/tasks/{id}/snooze", body: { until: at }, label, tell: "undo" },
+    { reminders: [...task.reminders, at], remind_at: at },
+  );
+}
+
 /** @param {Task} task */
 export function deleteTask(task) {
-  const gone = [task, ...allBelow(task.id)].map(({ id }) => layerOf("task", id, { remove: true }));
-  write("task", task, {
-    method: "DELETE",
-    path: "/tasks/{id}",
-    label: `Moved “${short(task.title)}” to the trash`,
-    tell: "undo",
-    overlay: gone,
-  });
+  const gone = allBelow(task.id).map(({ id }) => layerOf("task", id, { remove: true }));
+  remove("task", "/tasks/{id}", task, `Moved ${quote(task.title)} to the trash`, gone);
 }
 
 /** @type {(id: number) => Task[]} */
@@ -184,7 +285,7 @@ export function restoreTask(task) {
     id: task.id,
     method: "POST",
     path: "/tasks/{id}/restore",
-    label: `Restored “${short(task.title)}”`,
+    label: `Restored ${quote(task.title)}`,
     tell: "undo",
   });
 }
@@ -216,7 +317,7 @@ export function moveTask(task, target) {
       method: "POST",
       path: "/tasks/{id}/move",
       body: { ...target, ...below },
-      label: `Moved “${short(task.title)}”`,
+      label: `Moved ${quote(task.title)}`,
       tell: "undo",
     },
     { ...patch, ...below },
@@ -226,25 +327,45 @@ export function moveTask(task, target) {
 /**
  * @param {Task} task
  * @param {string} body
+ * @param {Typed} typed
  */
-export function addComment(task, body) {
+export function addComment(task, body, typed) {
   const row = { task_id: task.id, body, created_at: new Date().toISOString(), version: 0 };
-  create("comment", "/tasks/{id}/comments", { body }, row, "Added a comment", { id: task.id });
+  create("comment", "/tasks/{id}/comments", { body }, row, "Added a comment", { id: task.id, typed });
 }
 
-/** @type {(name: string, color: string) => number} */
-export const addProject = (name, color) =>
+/** @type {(name: string, color: string, typed: Typed) => number} */
+export const addProject = (name, color, typed) =>
   create(
     "project",
     "/projects",
     { name, color },
-    { name, color, position: LAST, archived_at: null, version: 0 },
-    `Made the project “${short(name)}”`,
+    { name, color, favorite: false, parent_id: null, position: LAST, archived_at: null, version: 0 },
+    `Made the project ${quote(name)}`,
+    { typed },
   );
 
-/** @type {(project: Project, fields: Fields<"project">) => void} */
-export const changeProject = (project, fields) =>
-  change("project", "/projects/{id}", project, fields, `Changed the project “${short(project.name)}”`);
+/**
+ * Copies a project directly after it, with its tasks and what is inside of it, by the service. Returns the copy's id.
+ * @param {Project} project
+ */
+export function duplicateProject({ id, name, color, favorite, parent_id, position }) {
+  const row = {
+    name: `${name} (copy)`,
+    color,
+    favorite,
+    parent_id,
+    position: `${position}!`,
+    archived_at: null,
+    version: 0,
+  };
+  const label = `Duplicated the project ${quote(name)}`;
+  return create("project", "/projects/{id}/duplicate", {}, row, label, { id, tell: "undo" });
+}
+
+/** @type {(project: Project, fields: Fields<"project">, typed?: Typed) => void} */
+export const changeProject = (project, fields, typed) =>
+  change("project", "/projects/{id}", project, fields, `Changed the project ${quote(project.name)}`, { typed });
 
 /**
  * Archives the project, which keeps its tasks, or restores it.
@@ -252,32 +373,31 @@ export const changeProject = (project, fields) =>
  * @param {boolean} archived
  */
 export function archiveProject(project, archived) {
-  const label = `${archived ? "Archived" : "Brought back"} the project “${short(project.name)}”`;
+  const label = `${archived ? "Archived" : "Brought back"} the project ${quote(project.name)}`;
   const patch = { archived_at: archived ? new Date().toISOString() : null };
+  const together = projectsIn(project.id).filter((one) => one.archived_at === project.archived_at); // with it, or none
+  const overlay = together.map(({ id }) => layerOf("project", id, { patch }));
   write(
     "project",
     project,
-    { method: "PATCH", path: "/projects/{id}", body: { archived }, label, tell: "undo" },
+    { method: "PATCH", path: "/projects/{id}", body: { archived }, label, tell: "undo", overlay },
     patch,
   );
 }
 
 /**
- * Deletes a project with its tasks; undo restores both.
+ * Deletes a project with its tasks; those inside of it take its place. Undo restores all.
  * @param {Project} project
  */
 export function deleteProject(project) {
   const gone = [...tasks().values()]
     .filter((task) => task.project_id === project.id)
     .map(({ id }) => layerOf("task", id, { remove: true }));
-  const overlay = [layerOf("project", project.id, { remove: true }), ...gone];
-  write("project", project, {
-    method: "DELETE",
-    path: "/projects/{id}",
-    label: `Deleted the project “${short(project.name)}”`,
-    tell: "undo",
-    overlay,
-  });
+  for (const one of projectsIn(project.id)) {
+    const patch = { parent_id: project.parent_id };
+    if (one.parent_id === project.id) gone.push(layerOf("project", one.id, { patch }));
+  }
+  remove("project", "/projects/{id}", project, `Deleted the project ${quote(project.name)}`, gone);
 }
 
 /** @type {(name: string) => `/tags/${string}`} */
@@ -298,10 +418,14 @@ function retagged(name, edit) {
  * @param {string} name
  * @param {string} to
  * @param {boolean} merge
+ * @param {Typed} [typed]
  */
-export function renameTag(name, to, merge) {
+export function renameTag(name, to, merge, typed) {
   const overlay = retagged(name, (tags) => [...new Set(tags.map((tag) => (tag === name ? to : tag)))]);
-  const label = `${merge ? "Merged" : "Renamed"} @${short(name)} ${merge ? "into" : "to"} @${short(to)}`;
+  const colors = tagColors();
+  const [row, other] = [colors.get(name), colors.get(to)];
+  if (row) overlay.push(layerOf("tag", row.id, other ? { remove: true } : { patch: { name: to } }));
+  const label = `${merge ? "Merged" : "Renamed"} @${isolate(name)} ${merge ? "into" : "to"} @${isolate(to)}`;
   queue.push({
     entity: "tag",
     name,
@@ -309,19 +433,39 @@ export function renameTag(name, to, merge) {
     path: tagPath(name),
     body: { name: to, merge },
     label,
+    typed,
     tell: "only",
     overlay,
+  });
+}
+
+/** @type {(name: string, color: string | null) => void} */
+export function paintTag(name, color) {
+  const row = tagColors().get(name);
+  if ((row?.color ?? null) === color) return;
+  const layer = !color ? { remove: true } : row ? { patch: { color } } : { create: { name, color, version: 0 } };
+  queue.push({
+    entity: "tag",
+    name,
+    method: "PATCH",
+    path: tagPath(name),
+    body: { color },
+    label: color ? `Coloured @${isolate(name)}` : `Took the colour from @${isolate(name)}`,
+    tell: "only",
+    overlay: [layerOf("tag", row?.id ?? newId(), layer)],
   });
 }
 
 /** @param {string} name */
 export function deleteTag(name) {
   const overlay = retagged(name, (tags) => tags.filter((tag) => tag !== name));
+  const row = tagColors().get(name);
+  if (row) overlay.push(layerOf("tag", row.id, { remove: true }));
   queue.push({
     entity: "tag",
     method: "DELETE",
     path: tagPath(name),
-    label: `Took @${short(name)} from all tasks`,
+    label: `Took @${isolate(name)} from all tasks`,
     tell: "only",
     overlay,
   });
@@ -329,32 +473,17 @@ export function deleteTag(name) {
 
 /** @type {(name: string, parameters: TaskFilter) => number} */
 export const addView = (name, parameters) =>
-  create("view", "/views", { name, parameters }, { name, parameters, version: 0 }, `Kept the view “${short(name)}”`);
+  create("view", "/views", { name, parameters }, { name, parameters, version: 0 }, `Kept the view ${quote(name)}`);
 
 /** @param {View} view */
-export function deleteView(view) {
-  const overlay = [layerOf("view", view.id, { remove: true })];
-  write("view", view, {
-    method: "DELETE",
-    path: "/views/{id}",
-    label: `Deleted the view “${short(view.name)}”`,
-    tell: "undo",
-    overlay,
-  });
-}
+export const deleteView = (view) => remove("view", "/views/{id}", view, `Deleted the view ${quote(view.name)}`);
 
-/** Reverts the latest write: from the queue when it was not sent yet, else by a new write of the service. */
-export async function undo() {
-  const waiting = queue.cancelLast();
-  const last = waiting ? null : await lastUndoable();
-  if (waiting) toast(`Taken back: ${waiting.label}`);
-  else if (last)
-    queue.push({
-      entity: "undo",
-      method: "POST",
-      path: `/changes/${last.revision}/undo`,
-      label: `Undone: ${last.label}`,
-      tell: "only",
-    });
-  else toast(queue.size ? "Not yet: the latest change is being sent." : "Nothing to undo.");
-}
+/**
+ * Secrets are never among the fields: the outbox is in localStorage.
+ * @type {(channel: Channel, fields: Fields<"channel">, label: string) => void}
+ */
+export const changeChannel = (channel, fields, label) => change("channel", "/channels/{id}", channel, fields, label);
+
+/** @param {Channel} channel */
+export const deleteChannel = (channel) =>
+  remove("channel", "/channels/{id}", channel, `Deleted the channel ${quote(channel.name)}`);

@@ -1,31 +1,85 @@
-import { html } from "../html.js";
-import { readPlace } from "../place.js";
+import { html, useEffect, useState } from "../html.js";
+import { useMissingTask } from "../done.js";
+import { go, hrefTo, isKnown, readPlace } from "../place.js";
 import { session } from "../session.js";
-import { getTask, keyOf } from "../store.js";
-import { ui } from "../ui.js";
-import { Chat } from "./chat.js";
-import { Conflict } from "./conflict.js";
-import { Details } from "./details.js";
-import { Help } from "./help.js";
+import { confirmed, getTask, keyOf, store } from "../store.js";
+import { show, toast, ui } from "../ui.js";
+import { HEAD_START, later } from "./later.js";
+import { Icon } from "./icon.js";
 import { Login } from "./login.js";
 import { Sidebar } from "./sidebar.js";
 import { TaskPage } from "./task_page.js";
 import { Toast } from "./toast.js";
-import { Trash } from "./trash.js";
+/** @import { Place } from "types/client" */
+
+const wait = () => html`<p class="empty">${store.online ? "One moment…" : "Offline"}</p>`;
+const BellPanel = later(() => import("./bell.js"), "BellPanel");
+const ChannelsPage = later(() => import("./channels.js"), "Channels", { isRare: true, wait });
+const Chat = later(() => import("./chat.js"), "Chat");
+const Conflict = later(() => import("./conflict.js"), "Conflict");
+const Details = later(() => import("./details.js"), "Details");
+const Help = later(() => import("./help.js"), "Help");
+const Mailed = later(() => import("./mailed.js"), "Mailed", { isRare: true });
+const Proof = later(() => import("./second_factor.js"), "Proof", { isRare: true });
+const Settings = later(() => import("./settings/page.js"), "Settings", { isRare: true, wait });
+const Trash = later(() => import("./trash.js"), "Trash", { wait });
+const ZoneOffer = later(() => import("./zone_offer.js"), "ZoneOffer");
+
+/** @param {Place} place */
+function page(place) {
+  if (!isKnown(place)) return html`<${Unknown} place=${place} />`;
+  if (place.list === "trash") return html`<${Trash} />`;
+  if (place.list === "settings") return html`<${Settings} part=${place.id} />`;
+  return place.list === "channels" ? html`<${ChannelsPage} />` : html`<${TaskPage} place=${place} />`;
+}
+
+/**
+ * A place that the URL names and that does not exist.
+ * @param {{ place: Place }} props
+ */
+function Unknown({ place }) {
+  useEffect(() => void (document.title = "Not found · Todo"), []);
+  return html`
+    <header class="head">
+      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <h1>Not found</h1>
+    </header>
+    <p class="empty">${place.list === "project" ? "This project does not exist, or not any more." : "There is no such page."} <a class="link" href=${hrefTo({ list: "all" })}>All tasks</a></p>
+  `;
+}
 
 export function App() {
-  if (!session.user) return html`<${Login} />`;
+  const { list } = readPlace();
+  if (list === "reset" || list === "confirm") return html`<${Mailed} list=${list} />`;
+  return session.user && !session.waiting ? html`<${Frame} />` : html`<${Login} />`;
+}
+
+function Frame() {
+  const [isSettled, setSettled] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(true), HEAD_START);
+    return () => clearTimeout(timer);
+  }, []);
   const place = readPlace();
   const open = place.task ? getTask(place.task) : null;
+  const isGone = useMissingTask(open || confirmed("task", place.task) ? 0 : place.task);
+  useEffect(() => {
+    if (!isGone) return;
+    go({ task: 0 }, { replace: true });
+    toast("This task does not exist, or not any more.", { failed: true });
+  }, [isGone]);
   return html`
+    <button class="skip" onClick=${() => document.querySelector("#main")?.focus()}>Skip to the tasks</button>
     <div class=${`frame${open ? " with-details" : ""}${ui.sidebar ? " with-sidebar" : ""}`}>
       <${Sidebar} place=${place} />
-      <main id="main">${place.list === "trash" ? html`<${Trash} />` : html`<${TaskPage} place=${place} />`}</main>
+      <main id="main" tabindex="-1">${isSettled && html`<${ZoneOffer} />`}${page(place)}</main>
       ${open && html`<${Details} key=${keyOf(open)} task=${open} />`}
       ${ui.panel === "chat" && html`<${Chat} />`}
     </div>
+    ${ui.panel === "bell" && html`<${BellPanel} />`}
     ${ui.panel === "help" && html`<${Help} />`}
-    ${ui.conflict && html`<${Conflict} ...${ui.conflict} />`}
+    ${ui.proving && html`<${Proof} proving=${ui.proving} />`}
+    ${ui.conflicts.slice(0, 1).map((one) => html`<${Conflict} key=${one.op.key} ...${one} />`)}
     <${Toast} toast=${ui.toast} />
   `;
 }

@@ -1,59 +1,102 @@
 import { html, useEffect, useRef, useState } from "../html.js";
-import { newKey } from "../api.js";
-import { call } from "../session.js";
+import { ask, currentConversation, keepConversation, readConversation } from "../assistant.js";
+import { dropDraft, restoreDraft, useDraft, writeDraft } from "../drafts.js";
+import { session } from "../session.js";
 import { store } from "../store.js";
-import { show, toast } from "../ui.js";
+import { sayProblem } from "../problems.js";
+import { complain, show, toast } from "../ui.js";
+import { FieldNote, isTooLong } from "./fields.js";
 import { Icon } from "./icon.js";
-/** @import { ChatRequest, Sending, Thrown } from "types/client" */
+import { Markdown } from "./markdown.js";
+/** @import { Thrown, Typing } from "types/client" */
+/** @import { Said } from "../assistant.js" */
 
-/** @typedef {{ role: string, content: string, tools?: string[], failed?: boolean }} Said */
+const MESSAGE_MAX = 4000; // characters
+
+/** What was said, also while the panel is closed. @type {{ user?: string, said: Said[] }} */
+let talk = { said: [] };
 
 /** The assistant. Its writes arrive by the stream like those of any client. */
 export function Chat() {
-  const [said, setSaid] = useState(/** @type {Said[]} */ ([]));
-  const [conversation, setConversation] = useState(/** @type {number | null} */ (null));
-  const [busy, setBusy] = useState(false);
+  if (talk.user !== session.user?.id) talk = { user: session.user?.id, said: [] };
+  const [said, setSaid] = useState(talk.said);
+  talk.said = said;
+  const [coming, setComing] = useState(/** @type {string | null} */ (null)); // the answer so far
   const end = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [said.length]);
+  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [said.length, coming]);
+  useEffect(() => {
+    const id = currentConversation();
+    if (id && !talk.said.length) readConversation(id).then(setSaid, () => keepConversation(null)); // deleted elsewhere
+  }, []);
 
-  /** @param {Sending<"message">} event */
-  async function submit(event) {
-    event.preventDefault();
-    const field = event.target.elements.message;
-    const message = field.value.trim();
-    if (!message || busy) return;
-    field.value = "";
-    setBusy(true);
-    setSaid((all) => [...all, { role: "user", content: message }]);
+  const typed = useDraft("chat");
+  const text = typed?.text ?? "";
+  /**
+   * @param {string} message
+   * @param {boolean} [confirm]
+   */
+  async function say(message, confirm) {
+    setComing("");
+    setSaid((all) => [...all.map((one) => ({ ...one, waits: false })), { role: "user", content: message }]);
     try {
-      /** @type {ChatRequest} */
-      const body = conversation === null ? { message } : { message, conversation_id: conversation };
-      const { data } = await call("POST", "/chat", { body, headers: { "Idempotency-Key": newKey() } });
-      setConversation(data.conversation_id);
-      setSaid((all) => [
-        ...all,
-        { role: "assistant", content: data.response, tools: data.tool_calls.map((one) => one.tool) },
-      ]);
+      const answer = await ask({ message, confirm, conversation_id: currentConversation() }, setComing);
+      setSaid((all) => [...all, answer]);
     } catch (thrown) {
       const error = /** @type {Thrown} */ (thrown);
       if (error.code === "chat_not_configured") {
         store.absent.add("chat");
         show({ panel: null });
         toast(error.message);
-      } else setSaid((all) => [...all, { role: "assistant", content: error.message, failed: true }]);
+      } else setSaid((all) => [...all, { role: "assistant", content: sayProblem(error), failed: true }]);
+      restoreDraft({ name: "chat", text: message }, "It was not sent.");
     }
-    setBusy(false);
+    setComing(null);
   }
-
+  /** @param {Event} event */
+  function submit(event) {
+    event.preventDefault();
+    const message = text.trim();
+    if (!message || coming !== null || isTooLong(message, MESSAGE_MAX)) return;
+    dropDraft("chat");
+    say(message);
+  }
+  const begin = () => {
+    keepConversation(null);
+    setSaid([]);
+  };
+  const last = said.at(-1);
   return html`
     <aside class="details chat" aria-label="Assistant">
-      <header><h2>Assistant</h2><button class="quiet-button" aria-label="Close the assistant" onClick=${() => show({ panel: null })}><${Icon} name="close" /></button></header>
+      <header><h2>Assistant</h2>
+        ${said.length > 0 && coming === null && html`<button class="link" id="new-talk" onClick=${begin}>New</button>`}
+        <button class="quiet-button" aria-label="Close the assistant" onClick=${() => show({ panel: null })}><${Icon} name="close" /></button>
+      </header>
       <div class="said" role="log" aria-live="polite">
-        ${said.map((one) => html`<div class=${`bubble ${one.role}`}><p>${one.content}</p>${one.tools && one.tools.length > 0 && html`<p class="meta">${one.tools.join(", ")}</p>`}</div>`)}
-        ${busy && html`<p class="quiet">Thinking…</p>`}
+        ${said.map((one, at) => html`<${Bubble} key=${at} said=${one} />`)}
+        ${coming && html`<${Bubble} said=${{ role: "assistant", content: coming }} />`}
+        ${coming === "" && html`<p class="quiet">Thinking…</p>`}
+        ${
+          last?.waits &&
+          coming === null &&
+          html`<div class="choices" role="group" aria-label="Do it?">
+          <button class="primary" id="confirm-calls" onClick=${() => say("Yes", true).catch(complain)}>Yes, do it</button>
+          <button class="secondary" id="drop-calls" onClick=${() => say("No", false).catch(complain)}>No</button>
+        </div>`
+        }
         <div ref=${end}></div>
       </div>
-      <form onSubmit=${submit}><input name="message" aria-label="Message" placeholder="Ask about your tasks, or have them changed" maxlength="4000" autocomplete="off" /></form>
+      <form onSubmit=${submit}>
+        <input name="message" dir="auto" aria-label="Message" placeholder="Ask about your tasks, or have them changed" autocomplete="off" value=${text} onInput=${(/** @type {Typing} */ event) => writeDraft("chat", { text: event.target.value })} />
+        <${FieldNote} id="chat-note" name="chat" text=${text} max=${MESSAGE_MAX} />
+      </form>
     </aside>
   `;
 }
+
+/** @param {{ said: Said }} props */
+const Bubble = ({ said: { role, content, tools = [], failed } }) => html`
+  <div class=${`bubble ${role}${failed ? " failed" : ""}`}>
+    ${role === "user" || failed ? html`<p dir="auto">${content}</p>` : html`<${Markdown} text=${content} />`}
+    ${tools.length > 0 && html`<p class="meta">${`Done: ${tools.join(", ")}`}</p>`}
+  </div>
+`;

@@ -1,25 +1,38 @@
+import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
-import { getTask } from "../store.js";
+import { archived, channels, getTask, projectName, projects } from "../store.js";
 import { show, ui } from "../ui.js";
-import { changeTask } from "../writes.js";
+import { changeChannel, changeProject, changeTask } from "../writes.js";
+import { sayField, sayValue } from "../values.js";
 import { Dialog } from "./dialog.js";
 /** @import { Conflict as Clash } from "types/client" */
 
-/** @type {(value: unknown) => string} */
-const say = (value) =>
-  value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value);
+/**
+ * @param {Clash["op"]} op
+ * @param {Record<string, unknown>} fields
+ */
+function change({ entity, id = 0, label }, fields) {
+  const task = getTask(id);
+  const project = [...projects(), ...archived()].find((one) => one.id === id);
+  const channel = channels().find((one) => one.id === id);
+  if (entity === "task" && task) changeTask(task, fields, label);
+  if (entity === "project" && project) changeProject(project, fields);
+  if (entity === "channel" && channel) changeChannel(channel, fields, label);
+}
 
 /**
  * Sends our change again for the current version, or only its fields without a conflict.
+ * @param {string} key of the write
  * @param {boolean} mine
  */
-function decide(mine) {
-  if (!ui.conflict) return; // the dialog was closed by the choice
-  const { op, fields } = ui.conflict;
-  show({ conflict: null });
+function decide(key, mine) {
+  const [first, ...others] = ui.conflicts;
+  if (first?.op.key !== key) return; // the dialog was closed by the choice
+  const { op, fields } = first;
+  show({ conflicts: others });
+  if (op.typed) dropDraft(op.typed.name);
   const wanted = Object.entries(op.body ?? {}).filter(([name]) => mine || !fields.includes(name));
-  const task = getTask(op.id ?? null);
-  if (op.entity === "task" && task && wanted.length) changeTask(task, Object.fromEntries(wanted), op.label);
+  if (wanted.length) change(op, Object.fromEntries(wanted));
 }
 
 /**
@@ -27,19 +40,24 @@ function decide(mine) {
  * @param {Clash} props
  */
 export function Conflict({ op, current, fields }) {
+  // A project is inside of a project, and a task below a task: one field, two kinds of ids.
+  const say = (/** @type {string} */ name, /** @type {unknown} */ value) =>
+    name === "parent_id" && op.entity === "project"
+      ? ((value && projectName(Number(value))) ?? "nothing")
+      : sayValue(name, value);
   return html`
-    <${Dialog} label="Changed elsewhere" onClose=${() => decide(false)}>
+    <${Dialog} label="Changed elsewhere" onClose=${() => decide(op.key, false)}>
       <h2>Changed elsewhere</h2>
-      <p>“${current.title ?? current.name}” was changed in another place while you were changing it here.</p>
+      <p>“<bdi>${current.title ?? current.name}</bdi>” was changed in another place while you were changing it here.</p>
       <table class="conflict">
         <thead><tr><th scope="col">Field</th><th scope="col">There</th><th scope="col">Here</th></tr></thead>
         <tbody>
-          ${fields.map((name) => html`<tr><th scope="row">${name.replace("_", " ")}</th><td>${say(current[name])}</td><td>${say(op.body?.[name])}</td></tr>`)}
+          ${fields.map((name) => html`<tr><th scope="row">${sayField(name)}</th><td dir="auto">${say(name, current[name])}</td><td dir="auto">${say(name, op.body?.[name])}</td></tr>`)}
         </tbody>
       </table>
       <div class="choices">
-        <button class="primary" id="keep-mine" onClick=${() => decide(true)}>Keep mine</button>
-        <button class="secondary" id="keep-theirs" onClick=${() => decide(false)}>Keep theirs</button>
+        <button class="primary" id="keep-mine" onClick=${() => decide(op.key, true)}>Keep mine</button>
+        <button class="secondary" id="keep-theirs" onClick=${() => decide(op.key, false)}>Keep theirs</button>
       </div>
     <//>
   `;

@@ -1,13 +1,27 @@
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { html, useEffect, useLayoutEffect, useRef } from "../html.js";
+import { markSeen } from "../bell.js";
+import { useDoneSteps } from "../done.js";
 import { dueDay, dueTime, makeDue, sayRule } from "../dates.js";
 import { go, PRIORITIES } from "../place.js";
-import { projects, tasks } from "../store.js";
-import { addTask, changeTask, completeTask, deleteTask, skipTask } from "../writes.js";
+import { closeNotifications } from "../push.js";
+import { isOpen, STATUSES } from "../statuses.js";
+import { keyOf, projectTree, tasks } from "../store.js";
+import {
+  addTask,
+  changeTask,
+  changeTyped,
+  completeTask,
+  deleteTask,
+  duplicateTask,
+  setStatus,
+  skipTask,
+} from "../writes.js";
 import { Comments } from "./comments.js";
+import { AddLine, DESCRIPTION_MAX, inset, Text, TITLE_MAX } from "./fields.js";
 import { History } from "./history.js";
 import { Icon } from "./icon.js";
 import { Reminders } from "./reminders.js";
-/** @import { Choosing, Fields, On, Priority, Task, Typing } from "types/client" */
+/** @import { Choosing, Fields, On, Priority, Task, TaskStatus } from "types/client" */
 
 /** @typedef {(fields: Fields<"task">) => void} SetFields */
 
@@ -24,70 +38,54 @@ const close = () => go({ task: 0 });
 /** @param {{ task: Task }} props */
 export function Details({ task }) {
   const panel = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => panel.current?.focus(), []);
+  useLayoutEffect(() => panel.current?.focus(), []); // before the user can type anywhere in it
+  useDoneSteps(task.id);
+  useEffect(() => {
+    markSeen(task.id);
+    closeNotifications(task.id).catch(() => {}); // they can be closed by hand
+  }, [task.id]);
   /** @type {SetFields} */
   const set = (fields) => changeTask(task, fields);
   return html`
-    <aside class="details" aria-label="Details" ref=${panel} tabindex="-1">
+    <aside class="details" data-id=${task.id} aria-label="Details" ref=${panel} tabindex="-1">
       <header>
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} aria-label="Completed" onClick=${() => completeTask(task)}><${Icon} name="done" /></button>
-        <${Text} class="big" label="Title" value=${task.title} max="200" required onKeep=${(/** @type {string} */ title) => set({ title: title.replaceAll("\n", " ") })} />
+        <${Text} class="big" id="title" draft=${`title:${keyOf(task)}`} label="Title" value=${task.title} version=${task.version} max=${TITLE_MAX} required isLine onKeep=${changeTyped(task, "title", oneLine)} />
+        <button class=${`quiet-button${task.favorite ? " starred" : ""}`} id="star" aria-pressed=${String(task.favorite)} aria-label="Starred" onClick=${() => set({ favorite: !task.favorite })}><${Icon} name="star" /></button>
         <button class="quiet-button" id="close-details" aria-label="Close the details" onClick=${close}><${Icon} name="close" /></button>
       </header>
       <${Parent} task=${task} />
-      <${Text} class="notes" label="Notes" value=${task.description ?? ""} placeholder="Notes" onKeep=${(/** @type {string} */ text) => set({ description: text || null })} />
+      <${Text} class="notes" id="notes" draft=${`notes:${keyOf(task)}`} label="Notes" value=${task.description ?? ""} version=${task.version} max=${DESCRIPTION_MAX} placeholder="Notes" onKeep=${changeTyped(task, "description", (text) => text || null)} />
       <div class="fields">
-        <${Due} task=${task} set=${set} />
+        <${Moment} label="Due" name="due" value=${task.due_date} onSet=${(/** @type {string | null} */ due_date) => set({ due_date })} />
+        <${Moment} label="Start" name="start" value=${task.start_date} onSet=${(/** @type {string | null} */ start_date) => set({ start_date })} />
+        <label>Deadline<${Field} type="date" id="deadline" value=${task.deadline ?? ""} min="1900-01-01" max="2199-12-31" onChange=${(/** @type {Choosing} */ event) => set({ deadline: event.target.value || null })} /></label>
+        <${Estimate} task=${task} set=${set} />
+        <label>Status
+          <select id="status" value=${task.status} onChange=${(/** @type {On<HTMLSelectElement & { value: TaskStatus }>} */ event) => setStatus(task, event.target.value)}>${Object.entries(STATUSES).map(([one, words]) => html`<option value=${one}>${words}</option>`)}</select>
+        </label>
         <label>Priority
           <select value=${task.priority} onChange=${(/** @type {On<HTMLSelectElement & { value: Priority }>} */ event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
         </label>
         <label>Project
           <select value=${task.project_id ?? ""} onChange=${(/** @type {Choosing} */ event) => set({ project_id: Number(event.target.value) || null })}>
             <option value="">Inbox</option>
-            ${projects().map((project) => html`<option value=${project.id}>${project.name}</option>`)}
+            ${projectTree().map(({ project, level }) => html`<option value=${project.id}>${inset(level)}${project.name}</option>`)}
           </select>
         </label>
         <${Repeat} task=${task} set=${set} />
-        <${Tags} task=${task} set=${set} />
+        <${Tags} task=${task} />
         <${Reminders} task=${task} set=${set} />
       </div>
       ${task.parent_id === null || depthOf(task) < 4 ? html`<${Subtasks} task=${task} />` : null}
       <${Comments} task=${task} />
       <${History} task=${task} />
       <footer>
+        <button class="secondary" id="duplicate-task" onClick=${() => duplicateTask(task)}>Duplicate</button>
         <button class="secondary" id="delete-task" onClick=${() => (deleteTask(task), close())}><${Icon} name="trash" />Move to the trash</button>
       </footer>
     </aside>
   `;
-}
-
-/**
- * A text field that grows with its content, and is saved when it loses the focus.
- * @param {{ label: string, value: string, onKeep: (text: string) => void, max?: string, placeholder?: string, required?: boolean }} props
- */
-function Text({ label, value, onKeep, max, placeholder, required, ...rest }) {
-  const field = useRef(/** @type {HTMLTextAreaElement} */ (/** @type {unknown} */ (null))); // used only while it is there
-  const fit = () => {
-    field.current.style.setProperty("height", "auto");
-    field.current.style.setProperty("height", `${field.current.scrollHeight}px`);
-  };
-  useLayoutEffect(() => {
-    if (document.activeElement !== field.current) field.current.value = value;
-    fit();
-  }, [value]);
-  const keep = () => {
-    const text = field.current.value.trim();
-    if (text === value) return;
-    if (text || !required) onKeep(text);
-    else field.current.value = value;
-  };
-  const key = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter" && (max || event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      field.current.blur();
-    }
-  };
-  return html`<textarea ...${rest} ref=${field} rows="1" aria-label=${label} placeholder=${placeholder} maxlength=${max} onInput=${fit} onBlur=${keep} onKeyDown=${key}></textarea>`;
 }
 
 /**
@@ -100,22 +98,31 @@ function Field({ value, ...rest }) {
   return html`<input ref=${field} ...${rest} />`;
 }
 
-/** @param {{ task: Task, set: SetFields }} props */
-function Due({ task, set }) {
-  const day = task.due_date ? dueDay(task.due_date) : "";
-  const time = dueTime(task.due_date);
+/**
+ * A day, and its time.
+ * @param {{ label: string, name: string, value: string | null, onSet: (value: string | null) => void }} props
+ */
+function Moment({ label, name, value, onSet }) {
+  const day = value ? dueDay(value) : "";
   const change = (/** @type {On} */ event) => {
-    const { due_day, due_time } = Object.fromEntries(
-      [...event.currentTarget.querySelectorAll("input")].map((field) => [field.name, field.value]),
-    );
-    set({ due_date: makeDue(due_day, due_time) });
+    const [first, second] = event.currentTarget.querySelectorAll("input");
+    onSet(makeDue(first?.value ?? "", second?.value));
   };
   return html`
     <div class="due-fields" onChange=${change}>
-      <label>Due<${Field} type="date" name="due_day" value=${day} min="1900-01-01" max="2199-12-31" /></label>
-      ${day && html`<label>Time<${Field} type="time" name="due_time" value=${time} /></label>`}
+      <label>${label}<${Field} type="date" name=${`${name}_day`} value=${day} min="1900-01-01" max="2199-12-31" /></label>
+      ${day && html`<label>Time<${Field} type="time" name=${`${name}_time`} value=${dueTime(value)} /></label>`}
     </div>
   `;
+}
+
+/** @param {{ task: Task, set: SetFields }} props */
+function Estimate({ task, set }) {
+  const change = (/** @type {On<HTMLInputElement>} */ event) => {
+    const field = /** @type {HTMLInputElement} */ (event.target);
+    if (field.reportValidity()) set({ estimate_minutes: Number(field.value) || null });
+  };
+  return html`<label>Minutes<${Field} type="number" id="estimate" value=${String(task.estimate_minutes ?? "")} min="1" max="525600" step="1" placeholder="estimate" onChange=${change} /></label>`;
 }
 
 /** @param {{ task: Task, set: SetFields }} props */
@@ -132,16 +139,22 @@ function Repeat({ task, set }) {
   `;
 }
 
-/** @param {{ task: Task, set: SetFields }} props */
-function Tags({ task, set }) {
-  const keep = (/** @type {Typing} */ event) => {
-    const tags = event.target.value
-      .split(",")
-      .map((tag) => tag.trim().replace(/^@/, ""))
-      .filter(Boolean);
-    set({ tags: [...new Set(tags)] });
-  };
-  return html`<label>Tags<${Field} name="tags" value=${task.tags.join(", ")} placeholder="home, errands" onChange=${keep} /></label>`;
+/** @type {(text: string) => string} */
+const oneLine = (text) => text.replaceAll("\n", " ").trim();
+
+/** @type {(text: string) => string[]} */
+const readTags = (text) => {
+  const tags = text.split(",").map((tag) => tag.trim().replace(/^@/, ""));
+  return [...new Set(tags.filter(Boolean))];
+};
+
+/** @param {{ task: Task }} props */
+function Tags({ task }) {
+  return html`
+    <div class="field"><label for="tags">Tags</label>
+      <${Text} id="tags" draft=${`tags:${keyOf(task)}`} label="Tags" value=${task.tags.join(", ")} version=${task.version} max=${Infinity} isLine placeholder="home, errands" onKeep=${changeTyped(task, "tags", readTags)} />
+    </div>
+  `;
 }
 
 /** @type {(task: Task) => number} */
@@ -155,21 +168,19 @@ const depthOf = (task) => {
 function Parent({ task }) {
   const parent = task.parent_id && tasks().get(task.parent_id);
   return parent
-    ? html`<p class="parent"><button class="link" onClick=${() => go({ task: parent.id })}>↑ ${parent.title}</button></p>`
+    ? html`<p class="parent"><button class="link" onClick=${() => go({ task: parent.id })}>↑ <bdi>${parent.title}</bdi></button></p>`
     : null;
 }
 
 /** @param {{ task: Task }} props */
 function Subtasks({ task }) {
-  const [text, setText] = useState("");
+  const name = `subtask:${keyOf(task)}`;
   const rows = [...tasks().values()]
     .filter((one) => one.parent_id === task.id)
     .sort((a, b) => (a.position < b.position ? -1 : 1));
-  const submit = (/** @type {Event} */ event) => {
-    event.preventDefault();
-    if (text.trim())
-      addTask({ title: text.trim(), parent_id: task.id, ...(task.project_id ? { project_id: task.project_id } : {}) });
-    setText("");
+  const add = (/** @type {string} */ text) => {
+    const project = task.project_id ? { project_id: task.project_id } : {};
+    addTask({ title: text, parent_id: task.id, ...project }, { name, text });
   };
   return html`
     <section aria-label="Subtasks">
@@ -177,13 +188,13 @@ function Subtasks({ task }) {
       <ul class="subtasks">
         ${rows.map(
           (one) => html`
-          <li key=${one.id} class=${one.completed ? "completed" : ""}>
+          <li key=${one.id} class=${isOpen(one) ? "" : "completed"}>
             <button class=${`check ${one.priority}`} role="checkbox" aria-checked=${String(one.completed)} aria-label=${`Complete ${one.title}`} onClick=${() => completeTask(one)}><${Icon} name="done" /></button>
-            <button class="title" onClick=${() => go({ task: one.id })}>${one.title}</button>
+            <button class="title" dir="auto" onClick=${() => go({ task: one.id })}>${one.title}</button>
           </li>`,
         )}
       </ul>
-      <form onSubmit=${submit}><input id="add-subtask" aria-label="New subtask" placeholder="Add a subtask" maxlength="200" value=${text} onInput=${(/** @type {Typing} */ event) => setText(event.target.value)} /></form>
+      <${AddLine} draft=${name} id="add-subtask" label="New subtask" placeholder="Add a subtask" max=${TITLE_MAX} onAdd=${add} />
     </section>
   `;
 }

@@ -2,11 +2,8 @@ import { html, useEffect, useState } from "../html.js";
 import { sayInstant } from "../dates.js";
 import { call } from "../session.js";
 import { complain } from "../ui.js";
+import { HIDDEN, sayField, sayValue } from "../values.js";
 /** @import { HistoryEntry, On, Task } from "types/client" */
-
-/** @type {(value: unknown) => string} */
-const say = (value) =>
-  value === null || value === "" ? "nothing" : Array.isArray(value) ? value.join(", ") || "none" : String(value);
 
 /**
  * Fetched when it is opened, and again when the task has changed.
@@ -26,8 +23,8 @@ export function History({ task }) {
         ${entries.map(
           (entry) => html`
           <li key=${entry.revision}>
-            <p><strong>${entry.action}</strong> <span class="quiet">${sayInstant(entry.at)}${entry.through === "api" ? "" : `, ${entry.through}`}</span></p>
-            ${entry.action !== "created" && entry.changes.map((one) => html`<p class="meta">${one.field.replace("_", " ")}: <del>${say(one.from)}</del> → <ins>${say(one.to)}</ins></p>`)}
+            <p><strong>${entry.changes.length && entry.changes.every(({ field }) => field === "position") ? "moved" : entry.action}</strong> <span class="quiet">${sayInstant(entry.at)}${entry.through === "api" ? "" : `, ${entry.through}`}</span></p>
+            ${entry.action !== "created" && entry.changes.filter(({ field }) => !HIDDEN.includes(field)).map((one) => html`<p class="meta">${sayField(one.field)}: <del><bdi>${sayValue(one.field, one.from)}</bdi></del> → <ins><bdi>${sayValue(one.field, one.to)}</bdi></ins></p>`)}
           </li>`,
         )}
       </ol>

@@ -1,9 +1,12 @@
+import { today } from "../dates.js";
+import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
 import { go } from "../place.js";
-import { getTask, keyOf, projects, tasks } from "../store.js";
+import { getTask, keyOf, projects, tagColors, tasks } from "../store.js";
 import { show, ui } from "../ui.js";
-import { changeTask, completeTask } from "../writes.js";
+import { changeTyped, completeTask } from "../writes.js";
 import { startDrag } from "../drag.js";
+import { isTooLong, keepTyped, TITLE_MAX, typeOver } from "./fields.js";
 import { Row } from "./row.js";
 /** @import { ListRow, On, Place, Task, Typing } from "types/client" */
 
@@ -28,14 +31,20 @@ const HANDLERS = {
     if (event.target.closest(".grip")) startDrag(event);
   },
   onKeyDown(/** @type {On<HTMLInputElement, KeyboardEvent>} */ event) {
-    if (!event.target.matches(".edit")) return;
+    const task = taskOf(event.target);
+    if (!task || !event.target.matches(".edit") || event.isComposing) return;
     if (event.key === "Escape") {
       event.preventDefault();
+      dropDraft(draftOf(task));
       leave(event.target);
-    } else if (event.key === "Enter") {
+    } else if (event.key === "Enter" && !isTooLong(event.target.value, TITLE_MAX)) {
       keep(event.target);
       leave(event.target);
     }
+  },
+  onInput(/** @type {Typing} */ event) {
+    const task = taskOf(event.target);
+    if (task && event.target.matches(".edit")) typeOver(draftOf(task), event.target.value, task.title, task.version);
   },
   onFocusOut(/** @type {Typing} */ event) {
     if (event.target.matches(".edit") && ui.editing) {
@@ -45,11 +54,14 @@ const HANDLERS = {
   },
 };
 
+/** @type {(task: Task) => string} */
+const draftOf = (task) => `title:${keyOf(task)}`;
+
 /** @param {HTMLInputElement} field */
 function keep(field) {
   const task = taskOf(field);
-  const title = field.value.trim();
-  if (task && title && title !== task.title) changeTask(task, { title });
+  const onKeep = task && changeTyped(task, "title", (title) => title);
+  if (onKeep) keepTyped(draftOf(task), { value: task.title, max: TITLE_MAX, required: true, onKeep });
 }
 
 /** @param {HTMLInputElement} field */
@@ -69,14 +81,16 @@ export function List({ rows, place }) {
     const [done, all] = children.get(parent) ?? [0, 0];
     children.set(parent, [done + Number(completed), all + 1]);
   }
+  const colors = tagColors();
+  const day = today();
   const manual = place.sort === "position" && !place.search;
   return html`
     <ul class="list" id="list" aria-label="Tasks" ...${HANDLERS}>
       ${rows.map(
         ({ task, depth }) => html`
         <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
-          project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")}
-          editing=${ui.editing === task.id} open=${place.task === task.id} />`,
+          project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
+          editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} />`,
       )}
     </ul>
   `;

@@ -1,47 +1,109 @@
-import { html, useState } from "../html.js";
-import { logIn, register } from "../session.js";
-/** @import { Sending, Thrown } from "types/client" */
+import { ROOT } from "../api.js";
+import { html, useEffect, useState } from "../html.js";
+import { HAS_PASSKEYS } from "../passkeys.js";
+import { sayProblem } from "../problems.js";
+import {
+  endedSession,
+  forgetPassword,
+  logIn,
+  logInWithPasskey,
+  loginProviders,
+  register,
+  session,
+} from "../session.js";
+import { later } from "./later.js";
+/** @import { LoginProvider, Sending } from "types/client" */
+
+const PASSWORD_MIN = 8;
+const MAIL_SENT = "If there is an account with this address, a mail was sent to it. Its link is good for an hour.";
+const IS_OPEN = document.querySelector("meta[name=registration]")?.getAttribute("content") !== "closed";
+const SecondFactor = later(() => import("./second_factor.js"), "SecondFactor", { isRare: true });
+
+/** @type {Record<string, { title: string, button: string, send: (email: string, password: string) => Promise<string | null | void> }>} */
+const FORMS = {
+  login: { title: "Welcome back", button: "Log in", send: logIn },
+  register: { title: "Make an account", button: "Register", send: register },
+  forgot: {
+    title: "Forgot your password?",
+    button: "Send me a mail",
+    send: async (email) => {
+      await forgetPassword(email);
+      return MAIL_SENT;
+    },
+  },
+};
 
 export function Login() {
-  const [isNew, setNew] = useState(false);
+  const [form, setForm] = useState("login");
   const [said, setSaid] = useState(/** @type {{ text: string, failed?: boolean } | null} */ (null));
   const [busy, setBusy] = useState(false);
+  const [providers, setProviders] = useState(/** @type {LoginProvider[]} */ ([]));
+  useEffect(() => void loginProviders().then(setProviders), []);
+  const ended = endedSession();
 
-  /** @param {Sending<"email" | "password">} event */
-  async function submit(event) {
-    event.preventDefault();
-    const { email, password } = event.target.elements;
+  /** @param {() => Promise<string | null | void>} work */
+  async function attempt(work) {
     setBusy(true);
     setSaid(null);
     try {
-      const mail = await (isNew ? register : logIn)(email.value, password.value);
+      const mail = await work();
       if (mail) setSaid({ text: mail });
     } catch (thrown) {
-      const error = /** @type {Thrown} */ (thrown);
-      setSaid({
-        text: error.retryAfter ? `${error.message} Wait ${error.retryAfter} s.` : error.message,
-        failed: true,
-      });
+      setSaid({ text: sayProblem(thrown), failed: true });
     }
     setBusy(false);
   }
 
+  /** @param {Sending<"email" | "password">} event */
+  function submit(event) {
+    event.preventDefault();
+    const { email, password } = event.target.elements;
+    attempt(() => FORMS[form].send(email.value, password?.value));
+  }
+
+  const turn = (/** @type {string} */ next) => {
+    setForm(next);
+    setSaid(null);
+  };
+  const isNew = form === "register";
+  if (session.waiting) {
+    return html`
+      <main class="login"><div class="sign-in"><p class="brand"><${Mark} />Todo</p><${SecondFactor} /></div></main>
+    `;
+  }
   return html`
     <main class="login">
-      <form onSubmit=${submit} aria-labelledby="welcome">
+      <form class="sign-in" onSubmit=${submit} aria-labelledby="welcome">
         <p class="brand"><${Mark} />Todo</p>
-        <h1 id="welcome">${isNew ? "Make an account" : "Welcome back"}</h1>
-        <label>E-mail<input name="email" type="email" autocomplete="username" required autofocus /></label>
-        <label>
-          Password
-          <input name="password" type="password" autocomplete=${isNew ? "new-password" : "current-password"} required />
-        </label>
+        <h1 id="welcome">${FORMS[form].title}</h1>
+        <label>E-mail<input name="email" type="email" autocomplete="username" defaultValue=${ended ?? ""} required autofocus /></label>
+        ${
+          form !== "forgot" &&
+          html`
+          <label>
+            Password
+            <input name="password" type="password" autocomplete=${isNew ? "new-password" : "current-password"} aria-describedby=${isNew ? "password-rule" : null} required />
+          </label>`
+        }
+        ${isNew && html`<p class="quiet" id="password-rule">At least ${PASSWORD_MIN} characters, and none of the common ones.</p>`}
+        ${ended !== null && !said && html`<p class="said" id="ended" role="status">You were logged out: the session has ended, or was ended in another place. What you typed is kept.</p>`}
         ${said && html`<p class=${said.failed ? "said failed" : "said"} role="alert">${said.text}</p>`}
-        <button class="primary" disabled=${busy}>${isNew ? "Register" : "Log in"}</button>
-        <p class="quiet">
+        <button class="primary" disabled=${busy}>${FORMS[form].button}</button>
+        ${form === "login" && html`<button type="button" class="link" id="forgot" onClick=${() => turn("forgot")}>Forgot your password?</button>`}
+        ${HAS_PASSKEYS && form === "login" && html`<button type="button" class="secondary" id="passkey-login" disabled=${busy} onClick=${() => attempt(logInWithPasskey)}>Log in with a passkey</button>`}
+        ${providers.map(
+          ({ id, name, start_path }) =>
+            html`<a key=${id} class="secondary" href=${new URL(start_path, ROOT).href}>Continue with ${name}</a>`,
+        )}
+        ${form === "forgot" && html`<button type="button" class="link" id="remembered" onClick=${() => turn("login")}>Log in</button>`}
+        ${
+          IS_OPEN &&
+          form !== "forgot" &&
+          html`<p class="quiet">
           ${isNew ? "Already have one?" : "First time here?"}${" "}
-          <button type="button" class="link" id="switch" onClick=${() => (setNew(!isNew), setSaid(null))}>${isNew ? "Log in" : "Make an account"}</button>
-        </p>
+          <button type="button" class="link" id="switch" onClick=${() => turn(isNew ? "login" : "register")}>${isNew ? "Log in" : "Make an account"}</button>
+        </p>`
+        }
       </form>
     </main>
   `;

@@ -1,15 +1,26 @@
 import { html, useEffect, useState } from "../html.js";
-import { sayDue, sayRule } from "../dates.js";
+import { dayIn, sayDay, sayDue, sayRule } from "../dates.js";
+import { takeDraft, useDraft, writeDraft } from "../drafts.js";
+import { hasStatus } from "../api.js";
+import { sayProblem } from "../problems.js";
 import { call } from "../session.js";
-import { getTask, projects } from "../store.js";
+import { sayAdded } from "../outcomes.js";
+import { getTask, projects, store } from "../store.js";
 import { quickAdd } from "../writes.js";
+import { FieldNote, isTooLong } from "./fields.js";
+import { sayReminder } from "../reminders.js";
 /** @import { Place, QuickPreview, Span, Task, Typing } from "types/client" */
 
 const PAUSE = 150; // ms after the last key
-/** @type {Record<string, (value: string) => string>} */
+const QUICK_MAX = 500; // characters
+/** @type {Record<string, number | undefined>} */
+const USUAL_DAYS = { today: 0, upcoming: 1 }; // days from today that a new task is due in these lists
+/** @type {Record<string, (value: string) => string | undefined>} */
 const SAY = {
   due_date: (value) => sayDue(value),
+  start_date: (value) => `from ${sayDue(value)}`,
   recurrence: (value) => sayRule(value),
+  reminders: (value) => (/^P.*[1-9]/.test(value) ? undefined : `remind ${sayReminder(value)}`), // "PT9H": as written
   priority: (value) => value,
   project: (value) => `#${value}`,
   tags: (value) => `@${value}`,
@@ -33,55 +44,74 @@ function inPlace(text, place) {
  */
 function usePreview(text) {
   const [preview, setPreview] = useState(/** @type {QuickPreview | null} */ (null));
+  const [refused, setRefused] = useState(/** @type {string | null} */ (null));
   useEffect(() => {
     const stop = new AbortController();
-    if (!text.trim()) return setPreview(null);
+    /** @type {(preview: QuickPreview | null, refused?: string | null) => void} */
+    const show = (found, why = null) => {
+      if (!stop.signal.aborted) (setPreview(found), setRefused(why));
+    };
+    if (!text.trim()) return show(null);
     const ask = async () => {
       try {
-        const { data } = await call("POST", "/tasks/quick", { body: { text, dry_run: true }, signal: stop.signal });
-        if (!stop.signal.aborted) setPreview(data);
-      } catch {
-        if (!stop.signal.aborted) setPreview(null);
+        show((await call("POST", "/tasks/quick", { body: { text, dry_run: true }, signal: stop.signal })).data);
+      } catch (error) {
+        show(null, hasStatus(error, 422) ? sayProblem(error) : null);
       }
     };
     const timer = setTimeout(ask, PAUSE);
     return () => (clearTimeout(timer), stop.abort());
   }, [text]);
-  return preview;
+  return { preview, refused };
 }
 
 /** @param {{ place: Place }} props */
 export function QuickAdd({ place }) {
-  const [text, setText] = useState("");
-  const preview = usePreview(text);
+  const typed = useDraft("add");
+  const text = typed?.text ?? "";
+  const { preview, refused } = usePreview(text);
+  const isLong = isTooLong(text, QUICK_MAX) || (Boolean(text.trim()) && refused !== null);
   const understood = text.trim() ? (preview?.understood ?? []) : [];
+  const [isFree, setFree] = useState(false);
+  useEffect(() => setFree(false), [place.list]);
+  const days = USUAL_DAYS[place.list];
+  const usual = days === undefined || isFree ? null : dayIn(days);
+  const isUsual = usual && text.trim() && !preview?.task.due_date;
 
   function submit(/** @type {Event} */ event) {
     event.preventDefault();
     const words = text.trim();
-    if (!words) return;
+    if (!words || isLong) return;
     const whole = inPlace(words, place);
     const here =
       place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
     /** @type {Partial<Task> & { project?: string | null }} */
     const known = preview?.task ?? { title: words };
     const { project, ...shown } = known;
-    const id = quickAdd(whole, { ...shown, ...here });
-    setText("");
+    takeDraft("add");
+    const due = shown.due_date ?? usual;
+    const id = quickAdd(whole, { ...shown, ...here, due_date: due }, { name: "add", text: words }, usual);
+    setFree(false);
+    const row = getTask(id);
+    if (row && !store.online) sayAdded(row);
     setTimeout(() => flash(id), 60);
   }
+
+  const type = (/** @type {Typing} */ event) => writeDraft("add", { text: event.target.value, others: typed?.others });
 
   return html`
     <form class="quick-add" onSubmit=${submit}>
       <div class="line">
         <span class="plus" aria-hidden="true"></span>
-        <input id="add" aria-label="New task" placeholder="Buy milk tomorrow at 9 #home p:high" autocomplete="off" maxlength="500"
-          aria-describedby="understood" value=${text} onInput=${(/** @type {Typing} */ event) => setText(event.target.value)} />
+        <input id="add" aria-label="New task" placeholder="Buy milk tomorrow at 9 #home p:high" autocomplete="off" dir="auto"
+          aria-invalid=${isLong || typed?.refused ? "true" : null} aria-describedby="understood add-note" value=${text} onInput=${type} />
         <button class="primary" hidden=${!text.trim()}>Add</button>
       </div>
       <p class="understood" id="understood" aria-live="polite">
-        ${understood.map((span) => html`<span class=${`span ${span.field}`} title=${span.text}>${say(span)}</span>`)}
+        ${understood.map((span) => html`<span class=${`span ${span.field}`} title=${span.text}><bdi>${say(span)}</bdi></span>`)}
+        ${isUsual && html`<button type="button" class="span" id="usual-day" title="Without a due date" onClick=${() => setFree(true)}>${sayDay(usual)}<span class="unseen">: remove the due date</span> <span aria-hidden="true">×</span></button>`}
       </p>
+      <${FieldNote} id="add-note" name="add" text=${text} max=${QUICK_MAX} problem=${isTooLong(text, QUICK_MAX) || !text.trim() ? null : refused} />
     </form>
   `;
 }

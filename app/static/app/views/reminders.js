@@ -1,32 +1,9 @@
 import { html } from "../html.js";
-import { sayInstant } from "../dates.js";
+import { CHOICES, sayReminder } from "../reminders.js";
+import { channels } from "../store.js";
 import { Icon } from "./icon.js";
-/** @import { Choosing, Fields, Task } from "types/client" */
-
-/** @type {Record<string, string>} */
-const CHOICES = {
-  PT0S: "when it is due",
-  "-PT10M": "10 minutes before",
-  "-PT30M": "30 minutes before",
-  "-PT1H": "1 hour before",
-  "-P1D": "1 day before",
-  "-P7D": "1 week before",
-};
-/** @type {Record<string, string>} */
-const UNITS = { D: "day", H: "hour", M: "minute", S: "second" };
-
-/**
- * A duration from the due date ("-PT30M") or an instant, in words.
- * @param {string} reminder
- */
-export function sayReminder(reminder) {
-  if (CHOICES[reminder]) return CHOICES[reminder];
-  if (!reminder.includes("P")) return sayInstant(reminder);
-  const parts = [...reminder.matchAll(/(\d+)([DHMS])/g)].map(
-    ([, number, unit]) => `${number} ${UNITS[unit]}${number === "1" ? "" : "s"}`,
-  );
-  return `${parts.join(" ")} ${reminder.startsWith("-") ? "before" : "after"}`;
-}
+import { PushOffer } from "./push_offer.js";
+/** @import { Channel, Choosing, Fields, Task } from "types/client" */
 
 /** @param {{ task: Task, set: (fields: Fields<"task">) => void }} props */
 export function Reminders({ task, set }) {
@@ -49,5 +26,43 @@ export function Reminders({ task, set }) {
         <button class="quiet-button" aria-label=${`Remove the reminder ${sayReminder(one)}`} onClick=${() => set({ reminders: task.reminders.filter((other) => other !== one) })}><${Icon} name="close" /></button>
       </p>`,
     )}
+    ${task.reminders.length > 0 && html`<${SendTo} task=${task} set=${set} /><${PushOffer} />`}
+  `;
+}
+
+/**
+ * Which channels the reminders of the task use. Asked only of users who have channels.
+ * @param {{ task: Task, set: (fields: Fields<"task">) => void }} props
+ */
+function SendTo({ task, set }) {
+  const all = channels();
+  const named = task.remind_channels;
+  if (!all.length && named === null) return null;
+  const usual = () => all.filter((one) => one.active && one.all_reminders).map(({ id }) => id);
+  const kept = all.filter(({ id }) => named?.includes(id)); // without deleted ones
+  const toggle = (/** @type {Channel} */ one) => {
+    const chosen = kept.includes(one) ? kept.filter((other) => other !== one) : [...kept, one];
+    set({ remind_channels: chosen.map(({ id }) => id) });
+  };
+  return html`
+    <label>Send to
+      <select id="send-to" value=${named === null ? "all" : "named"} onChange=${(/** @type {Choosing} */ event) => set({ remind_channels: event.target.value === "all" ? null : usual() })}>
+        <option value="all">all channels that take reminders</option>
+        <option value="named">only these:</option>
+      </select>
+    </label>
+    ${
+      named !== null &&
+      html`
+      <div class="aside named" role="group" aria-label="Channels of these reminders">
+        ${all.map((one) => html`<label class="tick" key=${one.id}><input type="checkbox" checked=${kept.includes(one)} onChange=${() => toggle(one)} /><span>${one.name}${!one.active && html`<span class="quiet"> (paused)</span>`}</span></label>`)}
+        ${
+          named.length
+            ? !kept.some((one) => one.active) &&
+              html`<p class="quiet">None of the chosen channels is active: these reminders are sent to all that take reminders.</p>`
+            : html`<p class="quiet">These reminders are shown by the bell only.</p>`
+        }
+      </div>`
+    }
   `;
 }

@@ -1,5 +1,9 @@
 import { Component, html } from "../html.js";
-import { isOverdue, sayDue, sayRule } from "../dates.js";
+import { isMissed, sayDay, sayDue, sayMinutes, sayRule, startsLater } from "../dates.js";
+import { useDraft } from "../drafts.js";
+import { isOpen, STATUSES } from "../statuses.js";
+import { keyOf } from "../store.js";
+import { FieldNote, isTooLong, TITLE_MAX } from "./fields.js";
 import { Icon } from "./icon.js";
 import { Dot } from "./sidebar.js";
 /** @import { Project, Task } from "types/client" */
@@ -11,8 +15,10 @@ import { Dot } from "./sidebar.js";
  * @property {boolean} manual
  * @property {Project | null} [project]
  * @property {string} [steps]
+ * @property {string} [tints] the colours of its tags, in their order
  * @property {boolean} editing
  * @property {boolean} open
+ * @property {string} day today: words such as "Tomorrow" change with it
  */
 
 /**
@@ -33,8 +39,8 @@ export class Row extends Component {
    * @override
    * @param {RowProps} props
    */
-  render({ task, depth, manual, project, steps, editing, open }) {
-    const state = `${task.completed ? " completed" : ""}${open ? " open" : ""}${task.waiting ? " waiting" : ""}`;
+  render({ task, depth, manual, project, steps, tints, editing, open }) {
+    const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${task.waiting ? " waiting" : ""}`;
     return html`
       <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth}>
         ${manual && html`<span class="grip" aria-hidden="true"><${Icon} name="grip" /></span>`}
@@ -42,16 +48,28 @@ export class Row extends Component {
           aria-label=${`${task.completed ? "Reopen" : "Complete"} ${task.title}`}><${Icon} name="done" /></button>
         ${
           editing
-            ? html`<input class="edit" aria-label="Title" defaultValue=${task.title} maxlength="200" ref=${focusOnce} />`
+            ? html`<${TitleEdit} task=${task} />`
             : html`
             <div class="words">
-              <button class="title" data-act="open" aria-keyshortcuts="Enter e x Delete">${task.title}</button>
-              <${Meta} task=${task} project=${project} steps=${steps} />
+              <button class="title" dir="auto" data-act="open" aria-keyshortcuts="Enter e x Delete">${task.title}</button>
+              <${Meta} task=${task} project=${project} steps=${steps} tints=${tints} />
             </div>`
         }
       </li>
     `;
   }
+}
+
+/** @param {{ task: Task }} props */
+function TitleEdit({ task }) {
+  const name = `title:${keyOf(task)}`;
+  const text = useDraft(name)?.text ?? task.title;
+  return html`
+    <div class="words">
+      <input class="edit" dir="auto" aria-label="Title" value=${text} aria-invalid=${isTooLong(text, TITLE_MAX) ? "true" : null} aria-describedby="edit-note" ref=${focusOnce} />
+      <${FieldNote} id="edit-note" name=${name} text=${text} max=${TITLE_MAX} />
+    </div>
+  `;
 }
 
 /** @param {HTMLInputElement | null} field */
@@ -61,20 +79,29 @@ function focusOnce(field) {
   field.select();
 }
 
-/** @param {Pick<RowProps, "task" | "project" | "steps">} props */
-function Meta({ task, project, steps }) {
-  const { due_date: due, tags, priority, recurrence, reminders } = task;
+/** @param {Pick<RowProps, "task" | "project" | "steps" | "tints">} props */
+function Meta({ task, project, steps, tints = "" }) {
+  const { due_date: due, deadline, estimate_minutes: minutes, favorite, tags, priority, recurrence, reminders } = task;
+  const start = startsLater(task) ? task.start_date : null;
+  const status = task.status === "pending" || task.completed ? "" : STATUSES[task.status];
+  const colors = tints.split(",");
   const marked = priority === "urgent" || priority === "high";
-  if (!due && !tags.length && !project && !steps && !marked && !recurrence && !reminders.length) return null;
+  const words = [due, start, deadline, minutes, favorite, status, project, steps, marked, recurrence];
+  if (!words.some(Boolean) && !tags.length && !reminders.length) return null;
   return html`
     <p class="meta">
-      ${due && html`<span class=${isOverdue(task) ? "due overdue" : "due"}>${isOverdue(task) && html`<span class="unseen">Overdue: </span>`}${sayDue(due)}</span>`}
+      ${favorite && html`<span class="starred"><${Icon} name="star" /><span class="unseen">Starred</span></span>`}
+      ${status && html`<span>${status}</span>`}
+      ${due && html`<span class=${isMissed(task, due) ? "due overdue" : "due"}>${isMissed(task, due) && html`<span class="unseen">Overdue: </span>`}${sayDue(due)}</span>`}
+      ${start && html`<span>from ${sayDue(start)}</span>`}
+      ${deadline && html`<span class=${isMissed(task, deadline) ? "due overdue" : "due"}>${isMissed(task, deadline) && html`<span class="unseen">Overdue: </span>`}deadline ${sayDay(deadline)}</span>`}
       ${recurrence && html`<span><${Icon} name="repeat" />${sayRule(recurrence)}</span>`}
       ${reminders.length > 0 && html`<span><${Icon} name="bell" /><span class="unseen">Has reminders</span></span>`}
       ${steps && html`<span><span class="unseen">Subtasks done: </span>${steps}</span>`}
+      ${minutes && html`<span><span class="unseen">Takes </span>${sayMinutes(minutes)}</span>`}
       ${project && html`<span><${Dot} color=${project.color} />${project.name}</span>`}
       ${marked && html`<span class=${`mark-${priority}`}>${priority}</span>`}
-      ${tags.map((tag) => html`<button class="tag" data-act="tag" tabindex="-1">@${tag}</button>`)}
+      ${tags.map((tag, place) => html`<button class="tag" data-act="tag" tabindex="-1">${colors[place] && html`<${Dot} color=${colors[place]} />`}@${tag}</button>`)}
     </p>
   `;
 }

@@ -1,15 +1,20 @@
-import { html, useState } from "../html.js";
+import { useDraft } from "../drafts.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { dueDay, today } from "../dates.js";
 import { go, hrefTo } from "../place.js";
+import { removeBrowser } from "../push.js";
 import { queue } from "../queue.js";
 import { logOut, session } from "../session.js";
-import { archived, projects, store, tags, tasks, views } from "../store.js";
+import { isOpen } from "../statuses.js";
+import { archived, projectTree, projects, store, tagColors, tags, tasks, views } from "../store.js";
 import { complain, setTheme, show, theme } from "../ui.js";
 import { addProject, deleteView } from "../writes.js";
+import { AddLine, NAME_MAX } from "./fields.js";
+import { searchText } from "../filter.js";
 import { Icon } from "./icon.js";
 import { Mark } from "./login.js";
 /** @import { IconName } from "./icon.js" */
-/** @import { Place, Sending, View as KeptView } from "types/client" */
+/** @import { Place, Project, View as KeptView } from "types/client" */
 
 /** @type {Record<string, string>} */
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
@@ -17,12 +22,13 @@ const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribu
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
 function counts() {
-  /** @type {{ all: number, today: number, project: Map<number | null, number> }} */
-  const count = { all: 0, today: 0, project: new Map() };
+  /** @type {{ all: number, today: number, starred: number, project: Map<number | null, number> }} */
+  const count = { all: 0, today: 0, starred: 0, project: new Map() };
   const now = today();
   for (const task of tasks().values()) {
-    if (task.completed) continue;
+    if (!isOpen(task)) continue;
     count.all += 1;
+    if (task.favorite) count.starred += 1;
     if (task.due_date && dueDay(task.due_date) <= now) count.today += 1;
     count.project.set(task.project_id, (count.project.get(task.project_id) ?? 0) + 1);
   }
@@ -34,18 +40,19 @@ function counts() {
  * @property {Place} place
  * @property {string} list
  * @property {string | number} [id]
- * @property {IconName} [icon]
+ * @property {IconName | null} [icon]
  * @property {string | null} [color]
  * @property {string} label
  * @property {number} [count]
+ * @property {number} [level]
  */
 
 /** @param {ItemProps} props */
-const Item = ({ place, list, id = "", icon, color, label, count }) => html`
-  <li>
+const Item = ({ place, list, id = "", icon, color, label, count, level = 0 }) => html`
+  <li class=${level ? `level-${level}` : null}>
     <a href=${hrefTo({ list, id: String(id) })} aria-current=${place.list === list && place.id === String(id) ? "page" : null}>
       ${icon ? html`<${Icon} name=${icon} />` : html`<${Dot} color=${color} />`}
-      <span class="name">${label}</span>
+      <span class="name"><bdi>${label}</bdi></span>
       ${count ? html`<span class="count" aria-label=${`${count} open`}>${count}</span>` : null}
     </a>
   </li>
@@ -62,8 +69,12 @@ export const Dot = ({ color }) =>
 export function Sidebar({ place }) {
   const count = counts();
   const kept = views();
-  const own = projects();
+  const own = projectTree();
+  const favorites = own.filter(({ project }) => project.favorite);
+  const item = (/** @type {Project} */ project, level = 0) =>
+    html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} count=${count.project.get(project.id)} level=${level} />`;
   const tagged = tags();
+  const colors = tagColors();
   return html`
     <nav class="sidebar" aria-label="Lists">
       <p class="brand"><${Mark} />Todo</p>
@@ -71,13 +82,21 @@ export function Sidebar({ place }) {
         <${Item} place=${place} list="today" icon="today" label="Today" count=${count.today} />
         <${Item} place=${place} list="upcoming" icon="upcoming" label="Upcoming" />
         <${Item} place=${place} list="all" icon="all" label="All tasks" count=${count.all} />
+        ${(count.starred > 0 || place.list === "starred") && html`<${Item} place=${place} list="starred" icon="star" label="Starred" count=${count.starred} />`}
         <${Item} place=${place} list="done" icon="done" label="Done" />
         <${Item} place=${place} list="trash" icon="trash" label="Trash" />
       </ul>
+      ${
+        favorites.length > 0 &&
+        html`
+        <h2>Starred</h2>
+        <ul id="favorites">${favorites.map(({ project }) => item(project))}</ul>
+      `
+      }
       <h2>Projects</h2>
       <ul>
         <${Item} place=${place} list="inbox" icon="inbox" label="Inbox" count=${count.project.get(null)} />
-        ${own.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} count=${count.project.get(project.id)} />`)}
+        ${own.map(({ project, level }) => item(project, level))}
       </ul>
       <${NewProject} />
       <${Archive} place=${place} />
@@ -85,7 +104,7 @@ export function Sidebar({ place }) {
         tagged.length > 0 &&
         html`
         <h2>Tags</h2>
-        <ul>${tagged.map(([tag, open]) => html`<${Item} key=${tag} place=${place} list="tag" id=${tag} icon="tag" label=${tag} count=${open} />`)}</ul>
+        <ul>${tagged.map(([tag, open]) => html`<${Item} key=${tag} place=${place} list="tag" id=${tag} icon=${colors.has(tag) ? null : "tag"} color=${colors.get(tag)?.color} label=${tag} count=${open} />`)}</ul>
       `
       }
       ${
@@ -95,7 +114,7 @@ export function Sidebar({ place }) {
         <ul>${kept.map((view) => html`<${View} key=${view.id} view=${view} />`)}</ul>
       `
       }
-      <${Foot} />
+      <${Foot} place=${place} />
     </nav>
     <button class="veil" aria-label="Close the lists" onClick=${() => show({ sidebar: false })}></button>
   `;
@@ -106,25 +125,25 @@ export function Sidebar({ place }) {
  * @param {{ view: KeptView }} props
  */
 function View({ view }) {
-  const { status, search, priority, tag, project_id, overdue, sort } = view.parameters;
+  const { status, priority, tag, project_id, overdue, available, favorite, sort } = view.parameters;
   const first = (/** @type {string | string[] | null | undefined} */ value) =>
     Array.isArray(value) ? value[0] : value;
   const list = project_id
     ? { list: "project", id: String(project_id) }
     : tag?.length
       ? { list: "tag", id: first(tag) }
-      : { list: "all" };
+      : { list: favorite ? "starred" : "all" };
   const place = {
     ...list,
-    search,
+    search: searchText(view.parameters),
     status: status ?? "all",
     priority: first(priority),
-    due: overdue ? "overdue" : "",
+    due: overdue ? "overdue" : available ? "available" : "",
     sort,
   };
   return html`
     <li>
-      <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name">${view.name}</span></a>
+      <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name"><bdi>${view.name}</bdi></span></a>
       <button class="quiet-button" aria-label=${`Delete the view ${view.name}`} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
     </li>
   `;
@@ -144,25 +163,29 @@ function Archive({ place }) {
 
 function NewProject() {
   const [open, setOpen] = useState(false);
-  function submit(/** @type {Sending<"name">} */ event) {
-    event.preventDefault();
-    const name = event.target.elements.name.value.trim();
-    if (name) addProject(name, COLORS[projects().length % COLORS.length]);
+  const typed = useDraft("project");
+  const form = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => void (open && form.current?.querySelector("input")?.focus()), [open]);
+  const add = (/** @type {string} */ name) => {
     setOpen(false);
-  }
-  if (!open)
+    addProject(name, COLORS[projects().length % COLORS.length], { name: "project", text: name });
+  };
+  if (!open && !typed)
     return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />New project</button>`;
   return html`
-    <form class="new-project" onSubmit=${submit}>
-      <input name="name" aria-label="Name of the new project" maxlength="100" autofocus ref=${(/** @type {HTMLElement | null} */ field) => field?.focus()} onBlur=${() => setOpen(false)} />
-    </form>
+    <div class="new-project" ref=${form} onFocusOut=${() => setOpen(false)}>
+      <${AddLine} draft="project" id="new-project" label="Name of the new project" placeholder="Name" max=${NAME_MAX} onAdd=${add} />
+    </div>
   `;
 }
 
-function Foot() {
+/** @param {{ place: Place }} props */
+function Foot({ place }) {
   const waiting = queue.size;
   const leave = () =>
-    logOut()
+    removeBrowser()
+      .catch(() => {}) // the login ends in any case
+      .then(logOut)
       .catch(complain)
       .finally(() => go({ list: "all", id: "", task: 0 }));
   const next = THEMES[theme()];
@@ -175,6 +198,7 @@ function Foot() {
       <div class="tools">
         <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
         <button class="quiet-button" aria-label="Keyboard" title="Keyboard (?)" onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
+        <a class="quiet-button" id="settings" href=${hrefTo({ list: "settings" })} aria-current=${place.list === "settings" || place.list === "channels" ? "page" : null} aria-label="Settings" title="Settings"><${Icon} name="settings" /></a>
         <button class="quiet-button" id="theme" aria-label=${`Colours: ${theme()}. Change to ${next}`} title=${`Colours: ${theme()}`} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
         <button class="quiet-button" id="logout" aria-label=${`Log out ${session.user?.email ?? ""}`} title="Log out" onClick=${leave}><${Icon} name="out" /></button>
       </div>

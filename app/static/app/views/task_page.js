@@ -1,17 +1,32 @@
 import { html, useEffect } from "../html.js";
 import { go, listed, PRIORITIES, SORTS } from "../place.js";
+import { isFilter, searchParameter, statusOf } from "../filter.js";
+import { sayProblem } from "../problems.js";
+import { isOpen } from "../statuses.js";
 import { projectName, store, tasks, views } from "../store.js";
-import { loadMoreDone, search } from "../sync.js";
-import { complain, show, ui } from "../ui.js";
+import { useDone } from "../done.js";
+import { search } from "../sync.js";
+import { show, ui } from "../ui.js";
 import { addView } from "../writes.js";
+import { Bell } from "./bell_button.js";
 import { Icon } from "./icon.js";
 import { QuickAdd } from "./quick_add.js";
+import { later } from "./later.js";
 import { List } from "./list.js";
-import { ProjectTools, TagTools } from "./tools.js";
-/** @import { Choosing, Place, Priority, TaskFilter, Typing } from "types/client" */
+/** @import { Choosing, ListRow, Place, Priority, TaskFilter, Typing } from "types/client" */
+
+const ProjectTools = later(() => import("./tools.js"), "ProjectTools");
+const TagTools = later(() => import("./tools.js"), "TagTools");
 
 /** @type {Record<string, string>} */
-const TITLES = { all: "All tasks", inbox: "Inbox", today: "Today", upcoming: "Upcoming", done: "Done" };
+const TITLES = {
+  all: "All tasks",
+  inbox: "Inbox",
+  today: "Today",
+  upcoming: "Upcoming",
+  starred: "Starred",
+  done: "Done",
+};
 /** @type {Record<string, string>} */
 const NOTHING = {
   today: "Nothing is due. Enjoy the day.",
@@ -32,20 +47,36 @@ export function TaskPage({ place }) {
   useServiceSearch(place.search);
   const rows = listed(tasks(), place, place.search ? ui.found : null);
   const title = heading(place);
+  const done = useDone(place);
   useEffect(() => void (document.title = `${title} · Todo`), [title]);
   return html`
     <header class="head">
       <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
-      <h1>${title}</h1>
-      <p class="tally">${rows.length === 1 ? "1 task" : `${rows.length} tasks`}</p>
+      <h1 dir="auto">${title}</h1>
+      <p class="tally">${tally(rows, done.total)}</p>
       ${place.list === "project" && html`<${ProjectTools} key=${place.id} id=${Number(place.id)} />`}
       ${place.list === "tag" && html`<${TagTools} key=${place.id} name=${place.id} />`}
+      <${Bell} />
     </header>
     ${place.list !== "done" && html`<${QuickAdd} place=${place} />`}
     <${Toolbar} place=${place} />
+    ${ui.unreadable && html`<p class="note" id="unreadable" role="status"><span class="failed">${ui.unreadable}</span></p>`}
     ${rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${empty(place)}</p>`}
-    ${place.list === "done" && store.moreDone && html`<button class="more" onClick=${() => loadMoreDone().catch(complain)}>Earlier</button>`}
+    ${done.more && html`<button class="more" onClick=${done.more}>Earlier</button>`}
   `;
+}
+
+/**
+ * How many tasks there are: of the completed ones, not all are listed.
+ * @param {ListRow[]} rows
+ * @param {number | null} done how many completed tasks there are
+ */
+function tally(rows, done) {
+  const open = rows.filter(({ task }) => isOpen(task)).length;
+  const all = done === null ? rows.length : Math.max(open + done, rows.length);
+  const format = (/** @type {number} */ number) => number.toLocaleString("en");
+  const words = all === 1 ? "1 task" : `${format(all)} tasks`;
+  return all > rows.length ? `${format(rows.length)} of ${words}` : words;
 }
 
 /** @param {Place} place */
@@ -57,24 +88,30 @@ function empty(place) {
 }
 
 /**
- * Searches the replica at once; the service also searches tasks completed long ago.
+ * Searches the replica at once; the service also searches tasks completed long ago. A filter is the service's alone,
+ * which is asked again after each change.
  * @param {string} text
  */
 function useServiceSearch(text) {
+  const revision = isFilter(text) ? store.revision : 0;
   useEffect(() => {
     const stop = new AbortController();
+    ui.unreadable = null;
     if (!text.trim()) {
       ui.found = null;
       return undefined;
     }
     const look = () =>
       search(text, stop.signal).then(
-        (found) => show({ found }),
-        () => {}, // offline, or stopped because the text changed: the matches in the replica are shown
+        (found) => show({ found, unreadable: null }),
+        (error) => {
+          // Offline, or stopped because the text changed: the matches in the replica are shown.
+          if (!stop.signal.aborted && isFilter(text)) show({ unreadable: sayProblem(error) });
+        },
       );
     const timer = setTimeout(look, 250);
     return () => (clearTimeout(timer), stop.abort());
-  }, [text]);
+  }, [text, revision]);
 }
 
 /** @param {{ name: string, label: string, value: string, children?: unknown }} props */
@@ -90,14 +127,17 @@ function Toolbar({ place }) {
     <div class="toolbar" role="search">
       <label class="search">
         <${Icon} name="search" /><span class="unseen">Search</span>
-        <input id="search" type="search" placeholder="Search" value=${place.search} maxlength="200"
+        <input id="search" type="search" dir="auto" placeholder="Search or filter" value=${place.search} maxlength="1000"
+          title="Words, or a filter such as: tag:home AND due < today+7d" aria-invalid=${ui.unreadable ? "true" : null}
+          aria-describedby=${ui.unreadable ? "unreadable" : null}
           onInput=${(/** @type {Typing} */ event) => go({ search: event.target.value }, { replace: true })} />
       </label>
       ${
         place.list !== "done" &&
         html`
         <${Select} name="status" label="Status" value=${place.status}>
-          <option value="pending">Open</option><option value="completed">Done</option><option value="all">Open and done</option>
+          <option value="pending">Open</option><option value="in_progress">In progress</option><option value="waiting">Waiting</option>
+          <option value="completed">Done</option><option value="cancelled">Cancelled</option><option value="all">Open and done</option>
         <//>`
       }
       <${Select} name="priority" label="Priority" value=${place.priority}>
@@ -105,7 +145,7 @@ function Toolbar({ place }) {
         ${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}
       <//>
       <${Select} name="due" label="Due" value=${place.due}>
-        <option value="">Any date</option><option value="overdue">Overdue</option><option value="week">Within a week</option><option value="none">No date</option>
+        <option value="">Any date</option><option value="overdue">Overdue</option><option value="week">Within a week</option><option value="available">Can be started</option><option value="none">No date</option>
       <//>
       ${
         place.list !== "done" &&
@@ -124,23 +164,29 @@ function Toolbar({ place }) {
  * @param {{ place: Place }} props
  */
 function KeepView({ place }) {
-  const filtered = place.search || place.priority || place.due === "overdue";
+  const filtered =
+    (place.search && !ui.unreadable) || place.priority || place.due === "overdue" || place.due === "available";
   if (!filtered) return null;
   function keep() {
     const name = [
       place.search && `“${place.search}”`,
       place.priority,
-      place.due,
+      place.due === "available" ? "can be started" : place.due,
       place.list !== "all" && heading(place),
     ]
       .filter(Boolean)
       .join(" ")
       .slice(0, 100);
     if (views().some((view) => view.name === name)) return;
-    const parameters = /** @type {TaskFilter} */ ({ status: place.status, sort: place.sort });
-    if (place.search) parameters.search = place.search;
+    const parameters = /** @type {TaskFilter} */ ({
+      status: statusOf(place),
+      sort: place.sort,
+      ...searchParameter(place.search),
+    });
     if (place.priority) parameters.priority = [/** @type {Priority} */ (place.priority)];
     if (place.due === "overdue") parameters.overdue = true;
+    if (place.due === "available") parameters.available = true;
+    if (place.list === "starred") parameters.favorite = true;
     if (place.list === "project") parameters.project_id = Number(place.id);
     if (place.list === "tag") parameters.tag = [place.id];
     addView(name, parameters);

@@ -1,6 +1,6 @@
 import { html } from "../html.js";
 import { show } from "../ui.js";
-import { undo } from "../writes.js";
+import { undo } from "../undo.js";
 import { Icon } from "./icon.js";
 /** @import { Ui } from "types/client" */
 
@@ -10,7 +10,8 @@ export function Toast({ toast }) {
   return html`
     <div class=${toast.failed ? "toast failed" : "toast"} id="toast">
       <span>${toast.text}</span>
-      ${toast.undo && html`<button class="link" id="undo" onClick=${() => (show({ toast: null }), undo())}>Undo</button>`}
+      ${toast.undo && html`<button class="link" id="undo" onClick=${() => (show({ toast: null }), undo(toast.undo ?? ""))}>Undo</button>`}
+      ${toast.href && html`<a class="link" id="show" href=${toast.href} onClick=${() => show({ toast: null })}>Show</a>`}
       <button class="quiet-button" aria-label="Close the message" onClick=${() => show({ toast: null })}><${Icon} name="close" /></button>
     </div>
   `;

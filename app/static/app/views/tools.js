@@ -1,10 +1,24 @@
 // Actions for the project or the tag that a list shows, next to its name.
-import { html, useState } from "../html.js";
+import { dropDraft, useDraft } from "../drafts.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { go } from "../place.js";
-import { archived, projects, tasks } from "../store.js";
+import { archived, keyOf, projects, projectsIn, projectTree, tagColors, tasks } from "../store.js";
 import { show, ui } from "../ui.js";
-import { archiveProject, changeProject, deleteProject, deleteTag, renameTag } from "../writes.js";
-/** @import { Sending } from "types/client" */
+import {
+  archiveProject,
+  changeProject,
+  deleteProject,
+  deleteTag,
+  duplicateProject,
+  paintTag,
+  renameTag,
+} from "../writes.js";
+import { FieldNote, inset, isTooLong, NAME_MAX, typeOver } from "./fields.js";
+/** @import { Choosing, Project, Typed, Typing } from "types/client" */
+
+const TAG_MAX = 50; // characters
+const NO_COLOR = "#808080"; // what the browser's choice begins with
+const LEVELS_MAX = 3; // of projects inside of projects
 
 const leave = () => go({ list: "all", id: "" });
 
@@ -13,10 +27,38 @@ export function ProjectTools({ id }) {
   const project = [...projects(), ...archived()].find((one) => one.id === id);
   if (!project) return null;
   return html`
-    <${Renaming} of="project" name=${project.name} max="100" onKeep=${(/** @type {string} */ name) => changeProject(project, { name })}>
+    <${Renaming} of="project" draft=${`project:${keyOf(project)}`} name=${project.name} max=${NAME_MAX} onKeep=${(/** @type {string} */ name, /** @type {Typed} */ typed) => changeProject(project, { name }, typed)}>
+      <button class="link" id="favorite-project" aria-pressed=${String(project.favorite)} onClick=${() => changeProject(project, { favorite: !project.favorite })}>${project.favorite ? "★" : "☆"} Starred</button>
+      <${Inside} project=${project} />
+      <button class="link" id="duplicate-project" onClick=${() => go({ id: String(duplicateProject(project)) })}>Duplicate</button>
       <button class="link" id="archive-project" onClick=${() => archiveProject(project, !project.archived_at)}>${project.archived_at ? "Bring back" : "Archive"}</button>
       <${Sure} id="delete-project" question="Delete with its tasks?" onClick=${() => (deleteProject(project), leave())} />
     <//>
+  `;
+}
+
+/**
+ * The project that contains this one: any with room for it and for what is inside of it.
+ * @param {{ project: Project }} props
+ */
+function Inside({ project }) {
+  const below = projectsIn(project.id);
+  const inner = below.filter((one) => one.parent_id === project.id);
+  const height = below.length > inner.length ? 3 : inner.length ? 2 : 1;
+  const unfit = new Set([project, ...below].map(({ id }) => id));
+  const choices = projectTree().filter(
+    ({ project: { id }, level }) => !unfit.has(id) && level + 1 + height <= LEVELS_MAX,
+  );
+  if (!choices.length && project.parent_id === null) return null;
+  const away = archived().find(({ id }) => id === project.parent_id);
+  return html`
+    <label class="choice">Inside of
+      <select id="inside-of" value=${project.parent_id ?? ""} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { parent_id: Number(event.target.value) || null })}>
+        <option value="">none</option>
+        ${away && html`<option value=${away.id}>${away.name}</option>`}
+        ${choices.map(({ project: { id, name }, level }) => html`<option value=${id}>${inset(level)}${name}</option>`)}
+      </select>
+    </label>
   `;
 }
 
@@ -24,58 +66,79 @@ export function ProjectTools({ id }) {
 export function TagTools({ name }) {
   const other = ui.taken?.name === name ? ui.taken.other : null;
   const used = (/** @type {string} */ tag) => [...tasks().values()].some((task) => task.tags.includes(tag));
-  const rename = (/** @type {string} */ tag, /** @type {boolean} */ merge) => {
-    renameTag(name, tag, merge);
+  const rename = (
+    /** @type {string} */ tag,
+    /** @type {boolean} */ merge,
+    /** @type {Typed | undefined} */ typed = undefined,
+  ) => {
+    renameTag(name, tag, merge, typed);
     go({ id: tag });
   };
-  const keep = (/** @type {string} */ text) => {
+  const keep = (/** @type {string} */ text, /** @type {Typed} */ typed) => {
     const tag = text.replace(/^@/, "");
     if (tag === name || !tag) return;
     if (used(tag)) show({ taken: { name, other: tag } });
-    else rename(tag, false);
+    else rename(tag, false, typed);
   };
   if (/^\.\.?$/.test(name)) return null; // no path can name it: browsers resolve it as a parent
   if (other) {
     return html`
       <div class="tools">
-        <button class="danger" id="merge-tag" ref=${(/** @type {HTMLElement | null} */ button) => button?.focus()} onBlur=${() => show({ taken: null })} onClick=${() => rename(other, true)}>Put its tasks under @${other}?</button>
+        <button class="danger" id="merge-tag" ref=${(/** @type {HTMLElement | null} */ button) => button?.focus()} onBlur=${() => show({ taken: null })} onClick=${() => (dropDraft(`tag:${name}`), rename(other, true))}>Put its tasks under @${other}?</button>
       </div>
     `;
   }
   return html`
-    <${Renaming} of="tag" name=${name} max="50" onKeep=${keep}>
+    <${Renaming} of="tag" draft=${`tag:${name}`} name=${name} max=${TAG_MAX} onKeep=${keep}>
+      <${Paint} name=${name} />
       <${Sure} id="delete-tag" question="Take it from all tasks?" onClick=${() => (deleteTag(name), leave())} />
     <//>
   `;
 }
 
-/** @param {{ of: string, name: string, max: string, onKeep: (text: string) => void, children?: unknown }} props */
-function Renaming({ of, name, max, onKeep, children }) {
+/** @param {{ name: string }} props */
+function Paint({ name }) {
+  const color = tagColors().get(name)?.color;
+  return html`
+    <label class="choice">Colour<input type="color" id="tag-color" value=${color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => paintTag(name, event.target.value)} /></label>
+    ${color && html`<button class="link" id="no-tag-color" onClick=${() => paintTag(name, null)}>No colour</button>`}
+  `;
+}
+
+/** @param {{ of: string, draft: string, name: string, max: number, onKeep: (text: string, typed: Typed) => void, children?: unknown }} props */
+function Renaming({ of, draft, name, max, onKeep, children }) {
   const [open, setOpen] = useState(false);
-  const keep = (/** @type {Sending<"name">} */ event) => {
+  const typed = useDraft(draft);
+  const field = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => void (open && field.current?.focus()), [open]);
+  const text = typed?.text ?? name;
+  const keep = (/** @type {Event} */ event) => {
     event.preventDefault();
-    const text = event.target.elements.name.value.trim();
+    if (isTooLong(text, max)) return;
     setOpen(false);
-    if (text) onKeep(text);
+    dropDraft(draft);
+    if (text.trim()) onKeep(text.trim(), { name: draft, text, before: name });
   };
-  if (!open)
+  if (!open && !typed)
     return html`<div class="tools"><button class="link" id=${`rename-${of}`} onClick=${() => setOpen(true)}>Rename</button>${children}</div>`;
   return html`
     <form class="tools" onSubmit=${keep}>
-      <input name="name" aria-label=${`Name of the ${of}`} defaultValue=${name} maxlength=${max} ref=${(/** @type {HTMLElement | null} */ field) => field?.focus()} onBlur=${() => setOpen(false)} />
+      <input name="name" ref=${field} dir="auto" aria-label=${`Name of the ${of}`} value=${text} aria-invalid=${isTooLong(text, max) || typed?.refused ? "true" : null} aria-describedby="rename-note"
+        onInput=${(/** @type {Typing} */ event) => typeOver(draft, event.target.value, name, 0)} onFocus=${() => setOpen(true)} onBlur=${() => setOpen(false)} />
+      <${FieldNote} id="rename-note" name=${draft} text=${text} max=${max} isTyping=${open} onSave=${keep} />
     </form>
   `;
 }
 
 /**
  * Asks for confirmation.
- * @param {{ id: string, question: string, onClick: () => void }} props
+ * @param {{ id: string, label?: string, question: string, onClick: () => void, children?: unknown }} props
  */
-function Sure({ id, question, onClick }) {
+export function Sure({ id, label = "Delete", question, onClick, children }) {
   const [sure, setSure] = useState(false);
   return html`
     <button class=${sure ? "danger" : "link"} id=${id} onBlur=${() => setSure(false)} onClick=${() => (sure ? onClick() : setSure(true))}>
-      ${sure ? question : "Delete"}
+      ${sure ? question : label}${children}
     </button>
   `;
 }

@@ -1,0 +1,140 @@
+// Kinds of channels in words, and the calls of their page. A form that may hold a secret is sent at once: the outbox
+// would keep it in localStorage.
+import { newKey } from "./api.js";
+import { call } from "./session.js";
+import { confirm } from "./store.js";
+import { sayInstant } from "./dates.js";
+/** @import { Channel, ChannelCreate, ChannelDelivery, ChannelUpdate } from "types/client" */
+
+/**
+ * @typedef {object} KindField
+ * @property {"url" | "topic" | "token" | "urls"} name
+ * @property {string} label
+ * @property {string} [placeholder]
+ * @property {string} [help]
+ * @property {boolean} [required]
+ */
+
+/** @typedef {{ label: string, help: string, fields: KindField[] }} KindTexts */
+
+/** @type {Record<Channel["kind"], KindTexts>} */
+export const KINDS = {
+  webpush: { label: "Browser", help: "Notifications of this browser, also when no window is open.", fields: [] },
+  ntfy: {
+    label: "ntfy",
+    help: "Push to phones and desktops. Subscribe to the same topic in the ntfy app.",
+    fields: [
+      { name: "url", label: "Server", placeholder: "https://ntfy.sh" },
+      { name: "topic", label: "Topic", help: "Anyone who knows it can read it and send to it.", required: true },
+      { name: "token", label: "Access token", help: "If the server asks for one." },
+    ],
+  },
+  gotify: {
+    label: "Gotify",
+    help: "Your own Gotify server. Create an application there, and copy its token.",
+    fields: [
+      { name: "url", label: "Server", placeholder: "https://gotify.example.com", required: true },
+      { name: "token", label: "Application token", required: true },
+    ],
+  },
+  apprise: {
+    label: "Apprise",
+    help: "Telegram, Matrix, Slack, Discord, SMS and about 150 others, by an Apprise API server.",
+    fields: [
+      { name: "url", label: "URL", placeholder: "https://apprise.example.com/notify/my-key", required: true },
+      {
+        name: "urls",
+        label: "Services",
+        placeholder: "tgram://…",
+        help: "One URL per line. Empty: those that the server has stored.",
+      },
+    ],
+  },
+  mail: { label: "Mail", help: "To the confirmed address of your account.", fields: [] },
+};
+
+/** @type {Record<string, string>} */
+const SETTINGS_HELP = {
+  SMTP_URL:
+    "To offer mail, set SMTP_URL (such as smtps://user:password@mail.example.com) and MAIL_FROM, and start the service again.",
+  VAPID_PRIVATE_KEY:
+    "To offer it, set VAPID_PRIVATE_KEY to a key of openssl ecparam -genkey -name prime256v1 -noout, and start the service again.",
+};
+
+/**
+ * Returns how to set a setting that is missing, if the reason names one.
+ * @param {string} reason
+ */
+export const settingHelp = (reason) =>
+  Object.entries(SETTINGS_HELP).find(([name]) => reason.includes(name))?.[1] ?? null;
+
+/** A topic that cannot be guessed. */
+export const newTopic = () => `todo-${newKey().slice(0, 16)}`;
+
+/** @type {Record<string, string>} */
+const WEEKDAYS = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
+export const DAYS = Object.entries(WEEKDAYS);
+
+/** @param {string[]} days */
+export function sayDays(days) {
+  if (days.length === DAYS.length) return "every day";
+  if (days.join() === "mon,tue,wed,thu,fri") return "on weekdays";
+  return `on ${days.map((day) => WEEKDAYS[day] ?? day).join(", ")}`;
+}
+
+/** @param {Channel} channel */
+export function sayChannel({ kind, url, topic, all_reminders, quiet_from, quiet_to, digest_time, digest_days }) {
+  return [
+    KINDS[kind].label,
+    kind !== "mail" && [url?.replace(/^https:\/\//, ""), topic].filter(Boolean).join("/"),
+    all_reminders ? "all reminders" : "only tasks that name it",
+    quiet_from && `quiet ${quiet_from}–${quiet_to}`,
+    digest_time && `digest ${digest_time} ${sayDays(digest_days)}`,
+  ].filter(Boolean);
+}
+
+/** @type {Record<ChannelDelivery["kind"], string>} */
+const MESSAGES = { reminder: "Reminder", digest: "Digest", test: "Test" };
+
+/**
+ * The result of the latest attempt to send a message.
+ * @param {ChannelDelivery} delivery
+ */
+export function sayDelivery({ kind, outcome, status, error, latency_ms, attempts, attempted_at, next_attempt_at }) {
+  const when = attempted_at ? ` ${sayInstant(attempted_at)}` : "";
+  const what = MESSAGES[kind];
+  if (outcome === "delivered") {
+    const more = [status, latency_ms !== null && `${latency_ms} ms`].filter(Boolean).join(", ");
+    return `${what} delivered${when}${more ? ` (${more})` : ""}`;
+  }
+  if (outcome === "skipped") return `${what} not sent: ${error ?? ""}`;
+  if (outcome === "failed") return `${what} failed${when}: ${error ?? `status ${status}`}`;
+  const next = next_attempt_at ? ` ${sayInstant(next_attempt_at)}` : " soon";
+  return attempts ? `${what} not delivered yet: ${error ?? ""} Next attempt${next}.` : `${what} is sent${next}.`;
+}
+
+export const listKinds = async () => (await call("GET", "/channels/kinds")).data;
+
+/** @param {number} id */
+export const listDeliveries = async (id) => (await call("GET", `/channels/${id}/deliveries`)).data;
+
+/** @param {number} id */
+export const testChannel = async (id) =>
+  (await call("POST", `/channels/${id}/test`, { headers: { "Idempotency-Key": newKey() } })).data;
+
+/** @param {ChannelCreate} body */
+export async function createChannel(body) {
+  const { data } = await call("POST", "/channels", { body, headers: { "Idempotency-Key": newKey() } });
+  confirm("channel", data);
+  return data;
+}
+
+/**
+ * @param {Channel} channel
+ * @param {ChannelUpdate} body
+ */
+export async function updateChannel({ id, version }, body) {
+  const { data } = await call("PATCH", `/channels/${id}`, { body, headers: { "If-Match": `"${version}"` } });
+  confirm("channel", data);
+  return data;
+}

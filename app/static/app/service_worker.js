@@ -1,0 +1,128 @@
+// Shows pushed reminders, also when no window is open. For Snooze and Complete it gets an access token for the refresh
+// cookie, as a window does: nothing that authorizes is kept here, and after a logout there is no cookie.
+import { hasStatus, Problem, read, request, ROOT } from "./api.js";
+import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
+/** @import { PushBody } from "types/client" */
+/** @import { PushMessage, Shown, WorkerScope } from "types/worker" */
+/** @import { PushRecord } from "./push_record.js" */
+
+const worker = /** @type {WorkerScope} */ (/** @type {unknown} */ (globalThis));
+const PAGE = new URL("app", ROOT).href;
+const SNOOZE_MINUTES = 10;
+const ACTIONS = [
+  { action: "snooze", title: `Snooze ${SNOOZE_MINUTES} min` },
+  { action: "complete", title: "Complete" },
+];
+
+worker.addEventListener("install", () => void worker.skipWaiting());
+worker.addEventListener("push", (event) => event.waitUntil(showPush(event.data?.json())));
+worker.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(act(event.action, event.notification));
+});
+worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event.newSubscription)));
+
+const windows = () => worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+
+/**
+ * Some browsers end a subscription whose messages are not shown, so each is: without a sound while the user looks at the
+ * client, where the bell shows it.
+ * @param {PushMessage | undefined} message
+ */
+async function showPush(message) {
+  const record = await readRecord();
+  if (!record || !message) return; // logged out
+  const { id, kind, title, text, task_id: task, due_at } = message;
+  await worker.registration.showNotification(title, {
+    body: text,
+    tag: id, // a message that arrives twice is shown once
+    timestamp: due_at ? Date.parse(due_at) : Date.now(),
+    silent: (await windows()).some((one) => one.focused),
+    data: { user: record.user, task, kind },
+    actions: task ? ACTIONS : [],
+  });
+}
+
+/**
+ * @param {string} action
+ * @param {Shown} notification
+ */
+async function act(action, { title, body, tag, data }) {
+  const record = await readRecord();
+  if (record?.user !== data.user) return openPage(""); // of an earlier login
+  if (!data.task || !ACTIONS.some((one) => one.action === action)) return openTask(data);
+  try {
+    return await write(record, action, data.task, tag);
+  } catch (error) {
+    if (hasStatus(error, 401, 403)) return openPage("");
+    const reason = error instanceof Error ? error.message : String(error);
+    return worker.registration.showNotification(title, {
+      body: `Not saved: ${reason}\n${body}`,
+      tag,
+      data,
+      actions: hasStatus(error, 404) ? [] : ACTIONS,
+    });
+  }
+}
+
+/**
+ * @param {PushRecord} record
+ * @param {string} action
+ * @param {number} task
+ * @param {string} id of the message: a click on a double of it, or after a lost response, has no second effect
+ */
+async function write(record, action, task, id) {
+  const headers = { ...(await authorize(record)), "Idempotency-Key": `${id}-${action}` };
+  if (action === "snooze")
+    await request("POST", `api/me/tasks/${task}/snooze`, { body: { minutes: SNOOZE_MINUTES }, headers });
+  else await request("PATCH", `api/me/tasks/${task}/complete`, { body: { completed: true }, headers });
+}
+
+/**
+ * Returns the header with an access token of the user of the record; throws 401 if another or none is logged in.
+ * @param {PushRecord} record
+ * @returns {Promise<Record<string, string>>}
+ */
+async function authorize(record, again = true) {
+  try {
+    const headers = { "X-Refresh-Cookie": "true" };
+    const { data } = await read(await request("POST", "api/auth/refresh", { body: {}, headers }));
+    if (data.user.id !== record.user) throw new Problem(401, null);
+    return { Authorization: `Bearer ${data.access_token}` };
+  } catch (error) {
+    if (!hasStatus(error, 409) || !again) throw error;
+    await new Promise((done) => setTimeout(done, 300)); // a window is refreshing
+    return authorize(record, false);
+  }
+}
+
+/** @param {Shown["data"]} data */
+async function openTask({ user, task, kind }) {
+  const open = (await windows()).find(({ url }) => url.split(/[?#]/)[0] === PAGE);
+  if (!open) return openPage(task ? `#/all?task=${task}` : kind === "digest" ? "#/today" : "");
+  if (task) open.postMessage({ user, task });
+  return open.focus();
+}
+
+/** @param {string} place */
+const openPage = (place) => worker.clients.openWindow(PAGE + place);
+
+/**
+ * The browser has ended its subscription, and may have made another one.
+ * @param {PushSubscription | null | undefined} made
+ */
+async function renew(made) {
+  const record = await readRecord();
+  if (!record) return;
+  const how = { userVisibleOnly: true, applicationServerKey: record.key };
+  const subscription = made ?? (await worker.registration.pushManager.subscribe(how));
+  const body = { subscription: /** @type {PushBody} */ (subscription.toJSON()) };
+  try {
+    await request("PATCH", `api/me/channels/${record.channel}`, { body, headers: await authorize(record) });
+    await writeRecord({ ...record, endpoint: subscription.endpoint });
+  } catch (error) {
+    if (!hasStatus(error, 404)) throw error; // the next window tries again
+    await subscription.unsubscribe(); // the channel was deleted
+    await deleteRecord();
+  }
+}

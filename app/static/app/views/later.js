@@ -1,0 +1,41 @@
+// Parts of the page that are not needed to show the tasks: loaded when they are opened, or once the tasks are shown, so
+// that they are there offline also.
+import { html, useEffect, useState } from "../html.js";
+import { store } from "../store.js";
+import { complain } from "../ui.js";
+
+export const HEAD_START = 3000; // milliseconds that the tasks have before them
+/** @type {(() => Promise<unknown>)[]} */
+const waiting = [];
+
+let isLoading = false;
+
+/** Loads the parts once the tasks are there; what cannot be loaded is tried again when it is opened. */
+export function loadLater() {
+  if (isLoading || store.revision === null) return;
+  isLoading = true;
+  setTimeout(() => waiting.forEach((load) => load().catch(() => {})), HEAD_START);
+}
+
+/**
+ * Returns a component that is loaded when it is first shown. `isRare`: not before.
+ * @template {string} N
+ * @param {() => Promise<{ [name in N]: any }>} load
+ * @param {N} name
+ * @param {{ isRare?: boolean, wait?: () => unknown }} [how]
+ */
+export function later(load, name, { isRare = false, wait = () => null } = {}) {
+  /** @type {{ [name in N]: any } | null} */
+  let found = null;
+  const fetchIt = async () => void (found ??= await load());
+  if (!isRare) waiting.push(fetchIt);
+  return function Later(/** @type {Record<string, unknown>} */ props) {
+    const [, draw] = useState(false);
+    const { online } = store;
+    useEffect(() => {
+      const refuse = () => complain(new Error("This part of the page cannot be loaded without the service."));
+      if (!found) fetchIt().then(() => draw(true), refuse);
+    }, [online]);
+    return found ? html`<${found[name]} ...${props} />` : wait();
+  };
+}

@@ -1,0 +1,142 @@
+import { html, useState } from "../../html.js";
+import { sayInstant } from "../../dates.js";
+import { withProof } from "../../proof.js";
+import { call, changePassword, deleteAccount, forgetPassword, session } from "../../session.js";
+import { complain, setTheme, theme, toast } from "../../ui.js";
+import { Form, Section, useFetched } from "./form.js";
+/** @import { Account as AccountRow, Choosing } from "types/client" */
+
+/** @type {[value: string, label: string][]} */
+const THEMES = [
+  ["auto", "As the device"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+];
+
+export function Account() {
+  const [account, reload] = useFetched(async () => (await call("GET", "api/auth/me")).data);
+  if (!account) return null;
+  return html`
+    <${Profile} account=${account} onChange=${reload} />
+    <${Email} account=${account} onChange=${reload} />
+    <${Password} email=${account.email} />
+    <${TimeZone} zone=${account.timezone} onChange=${reload} />
+    <${Colours} />
+    <${Deletion} />
+  `;
+}
+
+/** @typedef {{ account: AccountRow, onChange: () => Promise<void> }} AccountProps */
+
+/** @param {AccountProps} props */
+function Profile({ account, onChange }) {
+  const save = async (/** @type {Record<string, string>} */ { name }) => {
+    await call("PATCH", "api/auth/me", { body: { name } });
+    await onChange();
+    toast("Your name is saved.");
+  };
+  return html`
+    <${Section} id="profile" title="Profile" about=${`Account since ${sayInstant(account.created_at)}.`}>
+      <${Form} id="profile-form" label="Save" onSend=${save} key=${account.name}>
+        <label>Name<input name="name" autocomplete="name" dir="auto" maxlength="100" defaultValue=${account.name} /></label>
+      <//>
+    <//>
+  `;
+}
+
+/** @param {AccountProps} props */
+function Email({ account: { email, pending_email: pending, email_confirmed_at: confirmed }, onChange }) {
+  const [changing, setChanging] = useState(false);
+  const change = async (/** @type {Record<string, string>} */ { email: next, password }) => {
+    const body = { email: next, current_password: password };
+    const { data } = await withProof(() => call("PATCH", "api/auth/me", { body }));
+    setChanging(false);
+    await onChange();
+    toast(data.pending_email ? `A mail was sent to ${data.pending_email}.` : "Your e-mail address is changed.");
+  };
+  const ask = () => forgetPassword(email).then(() => toast(`A mail was sent to ${email}.`), complain);
+  return html`
+    <${Section} id="email" title="E-mail">
+      <p><bdi>${email}</bdi> <span class="quiet">${confirmed ? `Confirmed ${sayInstant(confirmed)}.` : "Not confirmed."}</span></p>
+      ${!confirmed && html`<p class="quiet">It is confirmed when you choose a password by a mail that is sent to it. <button class="link" id="confirm-email" onClick=${ask}>Send me that mail</button></p>`}
+      ${pending && html`<p class="missing">Waits until you confirm <bdi>${pending}</bdi>: open the link in the mail that was sent there.</p>`}
+      ${
+        changing
+          ? html`
+          <${Form} id="email-form" label="Change" onSend=${change} onCancel=${() => setChanging(false)}>
+            <label>New e-mail address<input name="email" type="email" autocomplete="email" required /></label>
+            <label>Your password<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
+          <//>`
+          : html`<button class="secondary" id="change-email" onClick=${() => setChanging(true)}>Change</button>`
+      }
+    <//>
+  `;
+}
+
+/** @param {{ email: string }} props */
+function Password({ email }) {
+  const change = async (/** @type {Record<string, string>} */ { current, next }) => {
+    await withProof(() => changePassword(current, next));
+    toast("Your password is changed. Other sessions were ended.");
+  };
+  const ask = () => forgetPassword(email).then(() => toast(`A mail was sent to ${email}.`), complain);
+  return html`
+    <${Section} id="password" title="Password">
+      <${Form} id="password-form" label="Change" onSend=${change}>
+        <input type="email" class="unseen" autocomplete="username" value=${email} readonly tabindex="-1" aria-hidden="true" />
+        <label>Your password now<input name="current" type="password" autocomplete="current-password" maxlength="128" required /></label>
+        <label>New password<input name="next" type="password" autocomplete="new-password" maxlength="128" aria-describedby="password-rule" required /></label>
+        <p class="quiet" id="password-rule">At least 8 characters, and none of the common ones. Other sessions end.</p>
+      <//>
+      <p class="quiet">Forgotten, or none yet? <button class="link" id="forgotten" onClick=${ask}>Send me a mail</button></p>
+    <//>
+  `;
+}
+
+/** @param {{ zone: string, onChange: () => Promise<void> }} props */
+function TimeZone({ zone, onChange }) {
+  const save = async (/** @type {Record<string, string>} */ { timezone }) => {
+    await call("PATCH", "/settings", { body: { timezone } });
+    await onChange();
+    toast(`Your account is in ${timezone} now.`);
+  };
+  const here = session.timezone;
+  return html`
+    <${Section} id="zone" title="Time zone" about="Decides what “today” and “at 9” mean, and when reminders come.">
+      <${Form} id="zone-form" label="Save" onSend=${save} key=${zone}>
+        <label>Time zone<input name="timezone" list="zones" defaultValue=${zone} autocomplete="off" spellcheck="false" required /></label>
+        <datalist id="zones">${Intl.supportedValuesOf("timeZone").map((one) => html`<option key=${one} value=${one} />`)}</datalist>
+      <//>
+      ${here !== zone && html`<button class="link" id="use-device-zone" onClick=${() => save({ timezone: here }).catch(complain)}>Use ${here}, as this device</button>`}
+    <//>
+  `;
+}
+
+function Colours() {
+  return html`
+    <${Section} id="colours" title="Appearance">
+      <label class="field">Colours
+        <select id="colours" value=${theme()} onChange=${(/** @type {Choosing} */ event) => setTheme(event.target.value)}>
+          ${THEMES.map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}
+        </select>
+      </label>
+    <//>
+  `;
+}
+
+function Deletion() {
+  const [sure, setSure] = useState(false);
+  const erase = (/** @type {Record<string, string>} */ { password }) => withProof(() => deleteAccount(password));
+  return html`
+    <${Section} id="deletion" title="Delete the account" about="Removes the account and everything in it forever. Export your data first if you may want it again.">
+      ${
+        sure
+          ? html`
+          <${Form} id="deletion-form" label="Delete everything" onSend=${erase} onCancel=${() => setSure(false)}>
+            <label>Your password<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
+          <//>`
+          : html`<button class="link" id="delete-account" onClick=${() => setSure(true)}>Delete the account…</button>`
+      }
+    <//>
+  `;
+}

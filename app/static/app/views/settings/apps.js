@@ -1,0 +1,36 @@
+import { hasStatus, ROOT } from "../../api.js";
+import { sayInstant } from "../../dates.js";
+import { html, useEffect, useState } from "../../html.js";
+import { call } from "../../session.js";
+import { complain } from "../../ui.js";
+import { Sure } from "../tools.js";
+import { Section } from "./form.js";
+/** @import { ConnectedApp } from "types/client" */
+
+/** The apps that the user has allowed access by OAuth. Fetched when it is shown. */
+export function Apps() {
+  const [apps, setApps] = useState(/** @type {ConnectedApp[] | null} */ (null));
+  useEffect(() => void call("GET", "api/auth/apps").then(({ data }) => setApps(data), complain), []);
+  const disconnect = (/** @type {ConnectedApp} */ app) =>
+    call("DELETE", `api/auth/apps/${app.id}`)
+      .catch((error) => {
+        if (!hasStatus(error, 404)) throw error; // disconnected elsewhere
+      })
+      .then(() => setApps((shown) => shown?.filter((one) => one !== app) ?? null), complain);
+  return html`
+    <${Section} id="apps" title="Connected apps">
+      ${apps && !apps.length && html`<p class="quiet">No app has access to your tasks. An agent that is given the URL <code>${ROOT}mcp</code> asks for it.</p>`}
+      <ul class="apps">
+        ${apps?.map(
+          (app) => html`
+          <li key=${app.id}>
+            <div class="words"><p class="title">${app.name}</p>
+              <p class="meta"><span>${app.host || "Registered itself"}</span><span>${app.scope === "read" ? "Only reads" : "Reads and changes"}</span>
+              <span>${`Last used ${sayInstant(app.last_used_at)}`}</span></p></div>
+            <${Sure} id=${`disconnect-${app.id}`} label="Disconnect" question=${`Disconnect ${app.name}?`} onClick=${() => disconnect(app)} />
+          </li>`,
+        )}
+      </ul>
+    <//>
+  `;
+}

@@ -1,0 +1,36 @@
+import { html, useEffect } from "../../html.js";
+import { Bell } from "../bell_button.js";
+import { Icon } from "../icon.js";
+import { show } from "../../ui.js";
+import { Account } from "./account.js";
+import { Connections } from "./connections.js";
+import { Data } from "./data.js";
+import { Security } from "./security.js";
+import { SettingsTabs } from "./tabs.js";
+
+/** @type {Record<string, [title: string, part: () => unknown]>} */
+const PARTS = {
+  account: ["Account", Account],
+  security: ["Security", Security],
+  connections: ["Connections", Connections],
+  data: ["Your data", Data],
+};
+
+/**
+ * The settings of the user. `part` is a key of PARTS; others show the first.
+ * @param {{ part: string }} props
+ */
+export function Settings({ part }) {
+  const chosen = part in PARTS ? part : "account";
+  const [title, Part] = PARTS[chosen];
+  useEffect(() => void (document.title = `${title} · Settings · Todo`), [title]);
+  return html`
+    <header class="head">
+      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <h1>Settings</h1>
+      <${Bell} />
+    </header>
+    <${SettingsTabs} chosen=${chosen} />
+    <div class="settings" key=${chosen}><${Part} /></div>
+  `;
+}

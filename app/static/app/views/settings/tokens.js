@@ -1,0 +1,84 @@
+import { html, useState } from "../../html.js";
+import { ROOT } from "../../api.js";
+import { sayInstant } from "../../dates.js";
+import { withProof } from "../../proof.js";
+import { call } from "../../session.js";
+import { complain } from "../../ui.js";
+import { Sure } from "../tools.js";
+import { focusWhenShown, Form, Section, useFetched } from "./form.js";
+import { Copy, ShownOnce } from "./shown_once.js";
+/** @import { ApiToken, ApiTokenCreated } from "types/client" */
+
+/** @type {Record<ApiToken["scope"], string>} */
+const SCOPES = { read: "Only reads", write: "Reads and changes" };
+const DAY = 86_400_000;
+/** @type {[days: number, label: string][]} */
+const LIVES = [
+  [30, "30 days"],
+  [90, "90 days"],
+  [365, "A year"],
+  [0, "Until I revoke it"],
+];
+
+/** @param {ApiToken} token */
+const sayLife = ({ expires_at: end }) => {
+  if (!end) return "Until it is revoked";
+  return new Date(end) < new Date() ? `Expired ${sayInstant(end)}` : `Until ${sayInstant(end)}`;
+};
+
+export function Tokens() {
+  const [tokens, reload] = useFetched(async () => (await call("GET", "api/auth/tokens")).data);
+  const [adding, setAdding] = useState(false);
+  const [made, setMade] = useState(/** @type {ApiTokenCreated | null} */ (null));
+  const add = async (/** @type {Record<string, string>} */ { name, scope, days }) => {
+    const expires_at = Number(days) ? new Date(Date.now() + Number(days) * DAY).toISOString() : null;
+    const body = { name, scope: /** @type {ApiToken["scope"]} */ (scope), expires_at };
+    const { data } = await withProof(() => call("POST", "api/auth/tokens", { body }));
+    setAdding(false);
+    setMade(data);
+    await reload();
+  };
+  const revoke = (/** @type {ApiToken} */ { id }) =>
+    withProof(() => call("DELETE", `api/auth/tokens/${id}`)).then(reload, complain);
+  return html`
+    <${Section} id="tokens" title="API tokens" about="For scripts, and for agents that cannot ask you by themselves. Each is a password for your tasks.">
+      ${made && html`<${ShownOnce} id="token" label=${`The token ${made.name}.`} text=${made.token} onKept=${() => setMade(null)}><${Recipe} token=${made.token} /><//>`}
+      <ul class="apps">
+        ${tokens?.map(
+          (token) => html`
+          <li key=${token.id}>
+            <div class="words"><p class="title">${token.name} <code class="quiet">${token.hint}</code></p>
+              <p class="meta"><span>${SCOPES[token.scope]}</span><span>${sayLife(token)}</span><span>${token.last_used_at ? `Last used ${sayInstant(token.last_used_at)}` : "Not used yet"}</span></p></div>
+            <${Sure} id=${`revoke-${token.id}`} label="Revoke" question=${`Revoke ${token.name}?`} onClick=${() => revoke(token)} />
+          </li>`,
+        )}
+      </ul>
+      ${!adding && html`<button class="secondary" id="add-token" onClick=${() => setAdding(true)}>New token</button>`}
+      ${
+        adding &&
+        html`
+        <${Form} id="token-form" label="Create" onSend=${add} onCancel=${() => setAdding(false)}>
+          <label>Name<input name="name" maxlength="100" placeholder="My script" required ref=${focusWhenShown} /></label>
+          <label>It<select name="scope">${Object.entries(SCOPES).map(([scope, label]) => html`<option key=${scope} value=${scope}>${label.toLowerCase()}</option>`)}</select></label>
+          <label>Valid for<select name="days">${LIVES.map(([days, label]) => html`<option key=${days} value=${days} selected=${days === LIVES[1][0]}>${label}</option>`)}</select></label>
+        <//>`
+      }
+    <//>
+  `;
+}
+
+/**
+ * How an agent is connected with the token.
+ * @param {{ token: string }} props
+ */
+function Recipe({ token }) {
+  const command = `claude mcp add --transport http todo ${ROOT}mcp --header "Authorization: Bearer ${token}"`;
+  return html`
+    <details>
+      <summary>Use it with an agent (MCP)</summary>
+      <p class="quiet">The URL is <code>${ROOT}mcp</code>, with the header <code>Authorization: Bearer</code> and the token. In Claude Code:</p>
+      <p><code class="secret">${command}</code></p>
+      <${Copy} text=${command} label="Copy the command" />
+    </details>
+  `;
+}

@@ -1,0 +1,94 @@
+"""Projects inside of projects, and favourite ones, in the web client."""
+
+import json
+from typing import Any
+
+from tests.web.looks import Look
+from tests.web.window import Window
+
+SHOWN = """[...document.querySelectorAll(".sidebar ul:not(#favorites) > li > a[href*='project/']")].map((link) =>
+    [link.querySelector(".name").innerText, link.parentElement.className])"""
+FAVORITES = "[...document.querySelectorAll('#favorites .name')].map((name) => name.innerText)"
+
+
+def shows(window: Window, *wanted: tuple[str, int]) -> None:
+    rows = [[name, f"level-{level}" if level else ""] for name, level in wanted]
+    window.page.wait(f"JSON.stringify({SHOWN}) == {json.dumps(json.dumps(rows, separators=(',', ':')))}")
+
+
+def choose(window: Window, value: Any) -> None:
+    window.page.run(
+        f"(() => {{ const field = document.querySelector('#inside-of'); field.value = {json.dumps(value)};"
+        " field.dispatchEvent(new Event('change', {bubbles: true})); })()"
+    )
+
+
+def press(window: Window, selector: str) -> None:
+    window.page.wait(f"document.querySelector('{selector}')?.click() ?? !!document.querySelector('{selector}')")
+
+
+def test_a_project_is_put_inside_of_another_one(window: Window) -> None:
+    page = window.page
+    with window.api() as api:
+        area, home, garden = [
+            api.post("/projects", json={"name": name}).json()["id"] for name in ("Area", "Home", "Garden")
+        ]
+        shows(window, ("Area", 0), ("Home", 0), ("Garden", 0))
+        window.go(f"#/project/{home}")
+        page.shows("#inside-of")
+        choose(window, area)
+        shows(window, ("Area", 0), ("Home", 1), ("Garden", 0))
+        window.go(f"#/project/{garden}")
+        page.wait("document.querySelector('h1').innerText == 'Garden' && !!document.querySelector('#inside-of')")
+        choose(window, home)
+        shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
+        window.go(f"#/project/{area}")  # with two levels inside of it, it fits nowhere
+        page.wait("document.querySelector('h1').innerText == 'Area' && !document.querySelector('#inside-of')")
+        press(window, "#favorite-project")
+        page.wait(f"JSON.stringify({FAVORITES}) == '[\"Area\"]'")
+        window.in_step()
+        found = {row["name"]: row for row in api.get("/projects").json()}
+        assert (found["Garden"]["parent_id"], found["Home"]["parent_id"], found["Area"]["favorite"]) == (
+            home,
+            area,
+            True,
+        )
+    assert window.complaints() == []
+
+
+def test_an_area_is_archived_with_its_projects_and_deleted_without_them(window: Window) -> None:
+    page = window.page
+    with window.api() as api:
+        area = api.post("/projects", json={"name": "Area"}).json()["id"]
+        home = api.post("/projects", json={"name": "Home", "parent_id": area}).json()["id"]
+        api.post("/projects", json={"name": "Garden", "parent_id": home})
+        shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
+        window.go(f"#/project/{area}")
+        press(window, "#archive-project")
+        page.wait("!document.querySelector('.sidebar ul:not(#favorites) > li.level-1')")
+        window.in_step()
+        assert api.get("/projects").json() == []
+        page.wait("document.querySelector('#archive-project')?.innerText == 'Bring back'")
+        press(window, "#archive-project")
+        shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
+        window.in_step()
+        press(window, "#delete-project")
+        page.wait("document.querySelector('#delete-project').classList.contains('danger')")
+        press(window, "#delete-project")
+        shows(window, ("Home", 0), ("Garden", 1))
+        page.wait("document.querySelector('.toast')?.innerText.includes('Deleted the project')")
+        press(window, "#undo")
+        shows(window, ("Area", 0), ("Home", 1), ("Garden", 2))
+    assert window.complaints() == []
+
+
+def test_the_tree_is_whole_on_a_phone(window: Window) -> None:
+    with window.api() as api:
+        above = None
+        for name in ("Area", "A project with quite a long name, which nobody shortened", "Part"):
+            above = api.post("/projects", json={"name": name, "parent_id": above, "favorite": True}).json()["id"]
+    Look(320, 640, "dark").apply(window)
+    window.open(f"#/project/{above}")
+    window.page.shows("#inside-of")
+    assert window.page.run("document.scrollingElement.scrollWidth <= innerWidth")
+    assert window.complaints() == []
