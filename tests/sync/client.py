@@ -54,6 +54,7 @@ class State:
     """The disk of a client. Without ``since`` it has to load everything."""
 
     since: int | None = None
+    reached: int = 0  # ``since`` before a 410
     rows: dict[RowKey, Row] = field(default_factory=dict)
     load: Load = field(default_factory=Load)
     trash: list[RowKey] = field(default_factory=list)
@@ -196,7 +197,7 @@ class Client:
     async def _apply_page(self, limit: int) -> bool:
         response = await self._send(Request("GET", f"/changes?since={self.state.since}&limit={limit}"))
         if response.status_code == 410:
-            self.state.since = None
+            self.state.reached, self.state.since = self.state.since or 0, None
             return True
         page = _read_page(response)
         for change in page["changes"]:
@@ -234,20 +235,23 @@ class Client:
         for entry in state.journal:
             if self._key_is_known(entry):
                 again.append(Entry(entry.writes, entry.request, entry.first_sent))
-            elif all(_is_in(rows, *pair) for pair in zip(entry.writes, entry.outcomes, strict=True)):
+            elif all(self._is_in(rows, *pair) for pair in zip(entry.writes, entry.outcomes, strict=True)):
                 kept.append(entry)
             else:
                 self._report(entry, "may be lost")
         state.rows, state.since, state.load = rows, since, Load()
         state.journal, state.outbox = kept, again + state.outbox
 
+    def _is_in(self, rows: dict[RowKey, Row], write: Write, outcome: Outcome) -> bool:
+        """Returns whether ``rows`` surely have the effect of a write that was acknowledged.
 
-def _is_in(rows: dict[RowKey, Row], write: Write, outcome: Outcome) -> bool:
-    """Returns whether ``rows`` may have the effect of a write that was acknowledged."""
-    row = rows.get((write.entity, write.uid))
-    if row is None or write.operation == "delete":
-        return row is None and write.operation == "delete"
-    return outcome.revision is None or int(row["version"]) >= outcome.revision
+        A version above all that the client had reached may be of after a restore, and then says nothing of before it.
+        """
+        row = rows.get((write.entity, write.uid))
+        if row is None or write.operation == "delete":
+            return row is None and write.operation == "delete"
+        version = int(row["version"])
+        return outcome.revision in {None, version} or (outcome.revision or 0) <= version <= self.state.reached
 
 
 def _read_page(response: httpx.Response) -> Row:
