@@ -195,7 +195,12 @@ class World:
         return {mark: code for client in self.clients for mark, code in client.state.reports.items()}
 
     def _is_done(self, write: Write) -> bool:
-        """Returns whether an acknowledged write has its effect among the changes that count."""
+        """Returns whether an acknowledged write has its effect among the changes that count.
+
+        A row that is gone is deleted, also where a restore took back what there was of it.
+        """
+        if write.operation == "delete" and (write.entity, write.uid) not in self.clients[0].state.rows:
+            return True
         revision = self.ledger.acknowledged[write.mark]
         if revision is None:  # the response to a deletion, or to the repeated creation, has none
             return any(
