@@ -100,8 +100,8 @@ def faults(ring: KeyRing) -> tuple[Fault, ...]:
         return time.monotonic()
 
     async def rotated(stage: Stage) -> float:
+        await _after_the_last_fetch()  # else the new key is 503 until then, as `flooded` wants it
         ring.rotate(f"key-{len(ring.keys)}")
-        await _after_the_last_fetch()
         answer = await ask(stage, ring.token("rotated"))
         assert answer.status_code == 200, answer.text
         return time.monotonic()
