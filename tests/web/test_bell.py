@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.db.connection_options import ConnectOptions
+from tests.browser import until
 from tests.servers import Server, running
 from tests.web.window import Window
 
@@ -79,10 +80,7 @@ def test_what_fired_while_no_window_was_open_is_shown(window: Window, service: S
     window.page.open(f"{service.url}/health")
     remind(window, "Call mum", "Buy milk")
     with window.api() as api:
-        for _ in range(200):
-            if sum(one["action"] == "reminded" for one in api.get("/changes?since=0").json()["changes"]) == 2:
-                break
-            window.page.run("new Promise((done) => setTimeout(done, 50))")
+        until(lambda: [one["action"] for one in api.get("/changes?since=0").json()["changes"]].count("reminded") == 2)
     window.open()
     counts(window, 2)
     window.open("?again")

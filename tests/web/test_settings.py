@@ -15,7 +15,7 @@ from aiosmtpd.controller import Controller
 
 from app.db.connection_options import ConnectOptions
 from tests.accounts.mail_server import text_of
-from tests.browser import Browser
+from tests.browser import Browser, until
 from tests.ports import free_port
 from tests.receivers import receiving
 from tests.servers import Server, running
@@ -60,12 +60,12 @@ def service(anyio_backend: str, postgres: ConnectOptions, inbox: Inbox) -> Itera
 
 def link_in(inbox: Inbox, window: Window) -> str:
     """Waits for a mail to the user of ``window``, and returns the URL in it."""
-    for _ in range(200):
+
+    def links() -> list[str]:
         own = [text_of(mail) for mail in inbox.mails if mail["To"] == window.email]
-        if found := [url for text in own for url in re.findall(r"http\S+token=\S+", text)]:
-            return str(found[-1])
-        window.page.run("new Promise((done) => setTimeout(done, 50))")
-    raise AssertionError("no mail came")
+        return [url for text in own for url in re.findall(r"http\S+token=\S+", text)]
+
+    return until(links)[-1]
 
 
 def fill(window: Window, form: str, **values: str) -> None:
@@ -213,6 +213,15 @@ def test_a_calendar_reads_a_feed_until_it_is_revoked(window: Window) -> None:
     assert httpx.get(url).status_code == 401
 
 
+def latest_deliveries(window: Window, hooks: str) -> str:
+    """Opens the latest deliveries, and returns them when it has closed them again."""
+    window.page.click("[id^=deliveries-]")
+    text = str(window.page.wait(f"document.querySelector('{hooks} .latest').innerText"))
+    window.page.click("[id^=deliveries-]")
+    window.page.wait(f"document.querySelector('{hooks} .latest') === null")
+    return text
+
+
 def test_a_webhook_is_tested_paused_and_deleted(window: Window) -> None:
     hooks = "[aria-labelledby=webhooks-title]"
     with receiving() as receiver:
@@ -225,13 +234,7 @@ def test_a_webhook_is_tested_paused_and_deleted(window: Window) -> None:
         secret = window.page.run("document.querySelector('#webhook-secret').textContent")
         window.page.click("#webhook-secret-kept")
         window.page.click("[id^=test-webhook-]")
-        window.page.wait("(document.querySelector('[id^=deliveries-]').click(), true)")
-        for _ in range(200):
-            if window.page.run(f"document.querySelector('{hooks} .latest')?.innerText.includes('204')"):
-                break
-            window.page.run("new Promise((done) => setTimeout(done, 50))")
-            window.page.run("document.querySelector('[id^=deliveries-]').click()")
-        assert "204" in window.page.run(f"document.querySelector('{hooks} .latest').innerText")
+        until(lambda: "204, " in latest_deliveries(window, hooks))
         window.page.click("[id^=rotate-]")
         window.page.click("[id^=rotate-].danger")
         window.page.wait(f"document.querySelector('#webhook-secret').textContent != {json.dumps(secret)}")
@@ -269,6 +272,10 @@ def test_a_file_is_checked_then_imported_and_skipped_the_second_time(window: Win
     window.page.shows("[aria-labelledby=imports-title] .failed")
 
 
+def saved(file: Path) -> str:
+    return until(lambda: file.read_text() if file.exists() else "")
+
+
 def test_exports_are_saved_as_files(window: Window, browser: Browser, tmp_path: Path) -> None:
     window.add("Buy milk")
     window.in_step()
@@ -276,17 +283,9 @@ def test_exports_are_saved_as_files(window: Window, browser: Browser, tmp_path: 
     window.go("#/settings/data")
     for name in ("todo-json", "todo-csv", "todo-ics", "account-json"):
         window.page.click(f"#export-{name}")
-        file = tmp_path / name.replace("-", ".")
-        for _ in range(200):
-            if file.exists() and file.stat().st_size:
-                break
-            window.page.run("new Promise((done) => setTimeout(done, 50))")
-        assert ("Buy milk" if "todo" in name else window.email) in file.read_text()
+        assert ("Buy milk" if "todo" in name else window.email) in saved(tmp_path / name.replace("-", "."))
     window.page.click("#export-todo-zip")
-    for _ in range(200):
-        if zipfile.is_zipfile(tmp_path / "todo.zip"):
-            break
-        window.page.run("new Promise((done) => setTimeout(done, 50))")
+    until(lambda: zipfile.is_zipfile(tmp_path / "todo.zip"))
     assert "README.txt" in " ".join(zipfile.ZipFile(tmp_path / "todo.zip").namelist())
 
 
