@@ -1,7 +1,7 @@
 """Moving the dates of copied tasks by one distance, as clocks on the wall show them."""
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -30,14 +30,14 @@ def shift_by_days(days: int, zone: ZoneInfo) -> DateShift:
 
 def shift_between(old: Moment, new: Moment, zone: ZoneInfo) -> DateShift:
     """Returns the shift from one date to another; between a day and an instant in whole days."""
-    days = (day_of(new, zone) - day_of(old, zone)).days
+    days = (day_in(new, zone) - day_in(old, zone)).days
     if isinstance(old, datetime) and isinstance(new, datetime):
         clocks = [moment.astimezone(zone).replace(tzinfo=None) for moment in (old, new)]
         return DateShift(days, clocks[1] - clocks[0], zone)
     return shift_by_days(days, zone)
 
 
-def day_of(moment: Moment, zone: ZoneInfo) -> date:
+def day_in(moment: Moment, zone: tzinfo) -> date:
     """Returns a day, or that of an instant in ``zone``."""
     return moment.astimezone(zone).date() if isinstance(moment, datetime) else moment
 
@@ -47,6 +47,6 @@ def find_earliest(moments: Iterable[Moment | None], zone: ZoneInfo) -> Moment | 
 
     def order(moment: Moment) -> tuple[date, bool, datetime]:
         is_instant = isinstance(moment, datetime)
-        return day_of(moment, zone), is_instant, moment if isinstance(moment, datetime) else FIRST_INSTANT
+        return day_in(moment, zone), is_instant, moment if isinstance(moment, datetime) else FIRST_INSTANT
 
     return min((moment for moment in moments if moment is not None), key=order, default=None)

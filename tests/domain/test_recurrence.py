@@ -18,7 +18,6 @@ from app.domain.recurrence import (
     Step,
     advance,
     anchored,
-    move_start,
     occurrence_of,
     occurrences,
     parse_rule,
@@ -26,6 +25,8 @@ from app.domain.recurrence import (
 from app.domain.recurrence.days import matching_days
 from app.errors import Invalid, InvalidRecurrence
 from app.models.task_fields import RecurrenceFrom
+from app.services.tasks.due_dates import due_columns
+from app.services.tasks.series import next_start_of
 from tests.timing import assert_takes_less_than
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -280,8 +281,8 @@ def test_the_local_time_is_kept_across_clock_changes(
     ],
 )
 def test_a_start_keeps_its_days_before_the_due_date(start: str, due: str, next_due: str, expected: str) -> None:
-    moved = move_start(due_of(start, BERLIN), due_of(due, BERLIN), due_of(next_due, BERLIN), BERLIN)
-    assert moved == due_of(expected, BERLIN)
+    series = {**due_columns(due_of(start), "start"), **due_columns(due_of(due))}
+    assert next_start_of(series, due_of(next_due), BERLIN) == due_of(expected)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import NamedTuple, TypeVar
 
+from app.domain.date_shift import day_in
 from app.domain.quick_add.choice import choose, of_kind
 from app.domain.quick_add.days import Day
 from app.domain.quick_add.grammar import Moment, Reading
@@ -140,7 +141,7 @@ def _schedule(moment: Moment, phrases: Sequence[Phrase]) -> _Schedule:
     due = _first_due(moment, repeat, day, clock) if repeat else _single_due(moment, day, clock)
     if repeat and due:
         is_timed = isinstance(due, datetime)
-        first = due.astimezone(moment.zone).date() if isinstance(due, datetime) else due
+        first = day_in(due, moment.zone)
         rule = bound.applied(repeat.rule, first, timed=moment.zone if is_timed else None) if bound else repeat.rule
     if due is None or not MIN_YEAR <= due.year <= MAX_YEAR or bool(rule) != bool(repeat):
         return _Schedule()

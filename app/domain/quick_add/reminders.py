@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from app.domain.date_shift import day_in
 from app.domain.quick_add.days import DAY_PHRASES, MINUTE_WORDS, Day
 from app.domain.quick_add.grammar import Found, Grammar, Moment, Reading
 from app.domain.quick_add.times import TIME_PHRASES, Clock, settled, to_utc
@@ -85,7 +86,7 @@ def _find_distance(
 ) -> tuple[str, datetime] | None:
     """Returns the duration from the due date, and the instant that it means now."""
     is_timed = isinstance(due, datetime)
-    day = due.astimezone(moment.zone).date() if isinstance(due, datetime) else due
+    day = day_in(due, moment.zone)
     if clock is not None:
         if lead is not None and lead.minutes:
             return None  # an hour before, at nine

@@ -26,14 +26,14 @@ from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
+from app.domain.date_shift import day_in
 from app.domain.recurrence.days import matching_days
 from app.domain.recurrence.rule import Frequency, Rule, Weekday, anchored, parse_rule, shifted
 from app.models.task_fields import RecurrenceFrom
-from app.models.types import MAX_YEAR, MIN_YEAR
 
 __all__ = [
     "Due", "Frequency", "Rule", "Step", "Weekday",
-    "advance", "anchored", "move_start", "occurrence_of", "occurrences", "parse_rule", "shifted",
+    "advance", "anchored", "occurrence_of", "occurrences", "parse_rule", "shifted",
 ]  # fmt: skip
 
 Due: TypeAlias = date | datetime
@@ -64,10 +64,10 @@ def advance(
     unused and they are not counted), with "completion" there are none. An instant is returned in UTC. To step through
     missed occurrences one by one, pass ``due`` (or an instant of its day) as ``completed_at``.
     """
-    completed_on, due_on = completed_at.astimezone(timezone).date(), _local_day(due, timezone)
+    completed_on, due_on = completed_at.astimezone(timezone).date(), day_in(due, timezone)
     anchor = due if anchor is None else anchor
     by_completion = recurrence_from == RecurrenceFrom.COMPLETION
-    start = completed_on if by_completion else _local_day(anchor, timezone)
+    start = completed_on if by_completion else day_in(anchor, timezone)
     clock = _local_clock(due, anchor, timezone)
     # An instant later on the day of the completion is in the future; a whole day is not.
     passed = completed_on if clock is None or by_completion else completed_on - timedelta(days=1)
@@ -84,26 +84,12 @@ def advance(
     return Step(None, done)
 
 
-def move_start(start: Due, due: Due, next_due: Due, timezone: ZoneInfo) -> Due:
-    """Returns the start of a task whose due date moves from ``due`` to ``next_due``: as many days before it.
-
-    Days are local and a time of day stays what it is, across clock changes too, as the due date's does. Where the years
-    end that a date can have, it stays where it is.
-    """
-    try:
-        day = _local_day(start, timezone) + (_local_day(next_due, timezone) - _local_day(due, timezone))
-        moved = _at(day, _local_clock(start, start, timezone), timezone)
-    except OverflowError:
-        return start
-    return moved if MIN_YEAR <= moved.year <= MAX_YEAR else start
-
-
 def occurrences(rule: Rule, start: Due, timezone: ZoneInfo, limit: int) -> Iterator[Due]:
     """Yields the first ``limit`` due dates of a series, including ``start``, until COUNT, UNTIL or the end of 2199.
 
     ``start`` comes first even where its day does not match the rule (RFC 5545, 3.8.5.3). Instants are in UTC.
     """
-    start_on, clock = _local_day(start, timezone), _local_clock(start, start, timezone)
+    start_on, clock = day_in(start, timezone), _local_clock(start, start, timezone)
     left = limit if rule.count is None else min(limit, rule.count)
     if left < 1 or not _is_within(rule, start_on, start, timezone):
         return
@@ -127,11 +113,11 @@ def occurrence_of(
     ``advance`` returns the same dates from either. With "completion" only the time of day can have been moved.
     """
     anchor = due if anchor is None else anchor
-    due_on, start = _local_day(due, timezone), _local_day(anchor, timezone)
+    due_on, start = day_in(due, timezone), day_in(anchor, timezone)
     clock = _local_clock(due, anchor, timezone)
     if recurrence_from == RecurrenceFrom.COMPLETION:
         return _at(due_on, clock, timezone)
-    end = due_on if rule.until is None else min(due_on, _local_day(rule.until, timezone))
+    end = due_on if rule.until is None else min(due_on, day_in(rule.until, timezone))
     if not _is_within(rule, end, _at(end, clock, timezone), timezone):
         end -= timedelta(days=1)
     return _at(start if end <= start else _last_day(rule, start, end), clock, timezone)
@@ -146,10 +132,6 @@ def _last_day(rule: Rule, start: date, end: date) -> date:
         if after == start:
             break
     return start
-
-
-def _local_day(due: Due, timezone: ZoneInfo) -> date:
-    return due.astimezone(timezone).date() if isinstance(due, datetime) else due
 
 
 def _local_clock(due: Due, anchor: Due, timezone: ZoneInfo) -> time | None:
@@ -170,4 +152,4 @@ def _is_within(rule: Rule, day: date, due: Due, timezone: ZoneInfo) -> bool:
         return True
     if isinstance(rule.until, datetime) and isinstance(due, datetime):
         return due <= rule.until
-    return day <= _local_day(rule.until, timezone)
+    return day <= day_in(rule.until, timezone)

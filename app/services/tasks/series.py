@@ -9,10 +9,12 @@ from sqlalchemy import func, select
 from app.db.changes import OWNER_TIMEZONE
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.domain.recurrence import Due, Step, advance, move_start, parse_rule
+from app.domain.date_shift import day_in, shift_by_days
+from app.domain.recurrence import Due, Step, advance, parse_rule
 from app.domain.recurrence.days import matching_days
 from app.errors import InvalidRecurrence
 from app.models.task_rows import due_of
+from app.models.types import MAX_YEAR, MIN_YEAR
 from app.services.tasks.due_dates import due_columns
 
 SELECT_ZONE_AND_NOW = CompiledStatement(select(OWNER_TIMEZONE.label("timezone"), func.now().label("now")))
@@ -57,8 +59,16 @@ def step_of(series: dict[str, Any], zone: ZoneInfo, moment: datetime) -> Step:
 
 
 def next_start_of(series: dict[str, Any], due: Due, zone: ZoneInfo) -> Due | None:
-    """Returns the start of the occurrence that is due at ``due``: it keeps its distance from the due date."""
+    """Returns the start of the occurrence that is due at ``due``: as many days before it, at its own time.
+
+    Where the years end that a date can have, it stays where it is.
+    """
     start, old_due = due_of(series, "start"), due_of(series)
     if start is None or old_due is None:
         return start
-    return move_start(start, old_due, due, zone)
+    days = (day_in(due, zone) - day_in(old_due, zone)).days
+    try:
+        moved = shift_by_days(days, zone).apply(start)
+    except OverflowError:
+        return start
+    return moved if MIN_YEAR <= moved.year <= MAX_YEAR else start

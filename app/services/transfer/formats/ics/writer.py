@@ -9,11 +9,12 @@ that was moved has a component of its own (RECURRENCE-ID), so that the others ke
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.clock import now
+from app.domain.date_shift import day_in
 from app.domain.recurrence import Due, Rule, anchored, occurrence_of, parse_rule
 from app.models.task_fields import TaskStatus
 from app.models.task_rows import due_of, status_of
@@ -151,7 +152,7 @@ class Calendar:
         anchor = due_of(row, "anchor") or due
         start = occurrence_of(rule, due, timezone=self._zone, recurrence_from=row.recurrence_from, anchor=anchor)
         if row.recurrence_from != "completion":  # then its days follow the completion
-            rule = anchored(rule, self._day(anchor))
+            rule = anchored(rule, day_in(anchor, self._zone))
         if rule.count is not None:
             rule = replace(rule, count=max(1, rule.count - row.occurrences_done))
         return WrittenSeries(start, str(self._typed(rule, start)), None if start == due else due)
@@ -162,12 +163,9 @@ class Calendar:
         if until is None or isinstance(until, datetime) == isinstance(start, datetime):
             return rule
         if isinstance(until, datetime):
-            return replace(rule, until=self._day(until))
+            return replace(rule, until=day_in(until, self._zone))
         last = datetime.combine(until + timedelta(days=1), datetime.min.time(), self._zone) - timedelta(seconds=1)
         return replace(rule, until=last)
-
-    def _day(self, due: Due) -> date:
-        return due.astimezone(self._zone).date() if isinstance(due, datetime) else due
 
     def _date(self, name: str, due: Due) -> str:
         return f"{name}:{_utc(due)}" if isinstance(due, datetime) else f"{name};VALUE=DATE:{due:%Y%m%d}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
+from app.domain.date_shift import day_in
 from app.domain.recurrence import Due, parse_rule, shifted
 from app.errors import AppError
 from app.models.task_fields import ESTIMATE_MAX, TAGS_MAX, TaskStatus
@@ -18,7 +19,6 @@ from app.services.transfer.formats.ics.rules import normalize_rule
 from app.services.transfer.formats.ics.values import NominalDuration
 from app.services.transfer.formats.products.moments import (
     Moment,
-    day_in,
     means_no_date,
     read_moment,
     spell_moment,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
+from app.domain.date_shift import day_in
 from app.models.task_fields import TITLE_MAX
 from app.services.transfer.formats.file_context import EntityRow, FileContext
 from app.services.transfer.formats.products.draft import Draft
@@ -21,7 +22,7 @@ from app.services.transfer.formats.products.json_file import (
     rows_of,
     text_at,
 )
-from app.services.transfer.formats.products.moments import Moment, day_in, read_moment, utc_day
+from app.services.transfer.formats.products.moments import DAY_CODES, Moment, read_moment, utc_day
 from app.services.transfer.formats.products.projects import FoundProject, ProjectTree
 from app.services.transfer.formats.zone_names import find_zone_name
 from app.services.transfer.import_row import (
@@ -41,10 +42,6 @@ GOOGLE_NAMES = frozenset(
         "task_recurrence_id", "assignmentInfo",
     }
 )  # fmt: skip
-WEEKDAY_NAME_CODES = {
-    "MONDAY": "MO", "TUESDAY": "TU", "WEDNESDAY": "WE", "THURSDAY": "TH", "FRIDAY": "FR", "SATURDAY": "SA",
-    "SUNDAY": "SU",
-}  # fmt: skip
 COUNT_NAMES = ("number_of_instances", "count", "max_instances")
 UNTIL_NAMES = ("last_instance_date", "end_date", "until")
 SCHEDULE_NAMES = {"first_instance_date", "interval", "time_zone", "time_of_day", *COUNT_NAMES, *UNTIL_NAMES}
@@ -230,7 +227,7 @@ def _rule_of(schedule: Any) -> str | None:
     if (many := text_at(interval, "interval_multiplier")) not in {"", "0", "1"}:
         parts.append(f"INTERVAL={many}")
     week = next((text_at(detail, name) for name in ("week_of_month", "week") if name in detail), "")
-    codes = [week + WEEKDAY_NAME_CODES.get(day.upper(), "?") for day in _texts(detail.get("day_of_week"))]
+    codes = [week + DAY_CODES.get(day.lower(), "?") for day in _texts(detail.get("day_of_week"))]
     for part, values in (("BYDAY", codes), ("BYMONTHDAY", _texts(detail.get("day_of_month")))):
         if values:
             parts.append(f"{part}={','.join(values)}")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time, tzinfo
 from itertools import count
 from typing import Any
 
+from app.domain.date_shift import day_in
 from app.models.task_fields import TaskStatus
 from app.services.transfer.formats.file_context import EntityRow, FileContext
 from app.services.transfer.formats.products.draft import ONLY_NAME, Draft
@@ -23,7 +24,7 @@ from app.services.transfer.formats.products.json_file import (
     text_at,
 )
 from app.services.transfer.formats.products.markup import is_markup, markup_text
-from app.services.transfer.formats.products.moments import Moment, day_in, means_no_date, read_moment
+from app.services.transfer.formats.products.moments import DAY_CODES, Moment, means_no_date, read_moment
 from app.services.transfer.formats.products.projects import FoundProject, ProjectTree
 from app.services.transfer.formats.zone_names import clean_zone_name, find_zone_name
 from app.services.transfer.import_row import ImportRow, LoadedRow, bounded_source_id, make_warning, warn_of_file
@@ -41,10 +42,6 @@ GRAPH_STATUSES = {
     "waitingonothers": TaskStatus.WAITING, "deferred": TaskStatus.WAITING, "": TaskStatus.PENDING,
 }  # fmt: skip
 GRAPH_PRIORITIES = {"low": "low", "normal": "none", "high": "high", "": "none"}
-DAY_CODES = {
-    "monday": "MO", "tuesday": "TU", "wednesday": "WE", "thursday": "TH", "friday": "FR", "saturday": "SA",
-    "sunday": "SU",
-}  # fmt: skip
 WEEK_PLACES = {"first": "1", "second": "2", "third": "3", "fourth": "4", "last": "-1"}
 AROUND_NAMES = ("value", "lists", "taskLists", "tasks")
 DEFAULT_LIST = "defaultList"

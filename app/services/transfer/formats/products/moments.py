@@ -10,6 +10,10 @@ from app.services.transfer.formats.ics.values import NominalDuration
 Moment: TypeAlias = date | datetime
 """A whole day, or an instant with its zone."""
 FREQUENCY_UNITS = {"d": "DAILY", "w": "WEEKLY", "m": "MONTHLY", "y": "YEARLY"}
+DAY_CODES = {
+    "monday": "MO", "tuesday": "TU", "wednesday": "WE", "thursday": "TH", "friday": "FR", "saturday": "SA",
+    "sunday": "SU",
+}  # fmt: skip
 NO_DATE_YEARS = frozenset({1, 1601, 4501})  # with which programs of Go and of Windows write that there is no date
 
 
@@ -38,11 +42,6 @@ def read_milliseconds(value: object) -> datetime | None:
     except (ValueError, OverflowError, OSError):
         return None
     return moment if MIN_YEAR <= moment.year <= MAX_YEAR else None
-
-
-def day_in(moment: Moment, zone: tzinfo) -> date:
-    """Returns the day of a moment in ``zone``."""
-    return moment.astimezone(zone).date() if isinstance(moment, datetime) else moment
 
 
 def whole_day(moment: Moment, zone: tzinfo) -> Moment:

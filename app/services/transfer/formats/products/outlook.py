@@ -6,12 +6,13 @@ Headings that are not known are taken by their place: the first ten are in the s
 import re
 from collections.abc import Iterator, Sequence
 
+from app.domain.date_shift import day_in
 from app.domain.written_dates import DayOrder
 from app.models.task_fields import TaskStatus
 from app.services.transfer.formats.csv import UnknownColumns, day_order_warnings
 from app.services.transfer.formats.file_context import EntityRow, FileContext, FirstReading, Table
 from app.services.transfer.formats.products.draft import Draft
-from app.services.transfer.formats.products.moments import Moment, day_in, means_no_date, read_moment
+from app.services.transfer.formats.products.moments import Moment, means_no_date, read_moment
 from app.services.transfer.formats.products.outlook_words import (
     COLUMN_HEADINGS,
     COLUMN_PLACES,

@@ -23,7 +23,7 @@ from app.services.transfer.formats.products.json_file import (
     rows_of,
     text_at,
 )
-from app.services.transfer.formats.products.moments import read_milliseconds, read_moment
+from app.services.transfer.formats.products.moments import DAY_CODES, read_milliseconds, read_moment
 from app.services.transfer.formats.products.projects import FoundProject, ProjectTree, color_of, is_inbox
 from app.services.transfer.import_row import (
     Deviation,
@@ -52,10 +52,6 @@ ARCHIVE_COLLECTIONS = ("archiveYoung", "archiveOld", "taskArchive")
 UNPLACED_COLLECTIONS = {"simpleCounter": "Counters and habits", "metric": "Metrics", "improvement": "Improvements",
                      "obstruction": "Obstructions"}  # fmt: skip
 REPEAT_CYCLES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
-WEEKDAY_FIELDS = {
-    "monday": "MO", "tuesday": "TU", "wednesday": "WE", "thursday": "TH", "friday": "FR", "saturday": "SA",
-    "sunday": "SU",
-}  # fmt: skip
 # How long before its time a task of a configuration reminds.
 REMINDER_SPANS = {"AtStart": "PT0S", "m5": "-PT5M", "m10": "-PT10M", "m15": "-PT15M", "m30": "-PT30M", "h1": "-PT1H"}
 PLACES_IN_MONTH = frozenset({"1", "2", "3", "4", "-1"})
@@ -265,10 +261,10 @@ def _rule_of(repeat: Row) -> str | None:
     parts = [f"FREQ={cycle}"]
     if (every := text_at(repeat, "repeatEvery")) not in {"", "0", "1"}:
         parts.append(f"INTERVAL={every}")
-    days: list[Any] = [code for name, code in WEEKDAY_FIELDS.items() if repeat.get(name)]
+    days: list[Any] = [code for name, code in DAY_CODES.items() if repeat.get(name)]
     if cycle == "WEEKLY" and days:
         parts.append(f"BYDAY={','.join(days)}")
     place, weekday = text_at(repeat, "monthlyWeekOfMonth"), text_at(repeat, "monthlyWeekday")
     if cycle == "MONTHLY" and place in PLACES_IN_MONTH and weekday.isdecimal():  # 0 is Sunday
-        parts.append(f"BYDAY={place}{[*WEEKDAY_FIELDS.values()][int(weekday[:3]) % 7 - 1]}")
+        parts.append(f"BYDAY={place}{[*DAY_CODES.values()][int(weekday[:3]) % 7 - 1]}")
     return ";".join(parts)

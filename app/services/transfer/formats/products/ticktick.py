@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
+from app.domain.date_shift import day_in
 from app.models.task_reminders import REMINDERS_MAX
 from app.models.types import RAW_FACTOR
 from app.services.transfer.formats.csv import UnknownColumns
 from app.services.transfer.formats.file_context import EntityRow, FileContext, FirstReading, Table
 from app.services.transfer.formats.ics.values import parse_duration
 from app.services.transfer.formats.products.draft import Draft
-from app.services.transfer.formats.products.moments import Moment, day_in, read_moment, whole_day
+from app.services.transfer.formats.products.moments import Moment, read_moment, whole_day
 from app.services.transfer.formats.products.projects import NamedProjects
 from app.services.transfer.formats.zone_names import clean_zone_name, find_zone_name
 from app.services.transfer.import_row import Deviation, Fingerprints, ImportRow, LoadedRow, warn_of_file
