@@ -101,9 +101,8 @@ async def test_a_streak_ends_only_after_a_full_day_without_completion(alice: Per
     for back in (1, 2):
         await done_on(sql, alice, "UTC", today - timedelta(back))
     assert (await stats(alice))["streak"] == {"current": 2, "longest": 2}
-    await sql.execute(
-        "update tasks set completed_at = completed_at - interval '1 day' where user_id = $1", alice.subject
-    )
+    older = "(completed_at at time zone 'UTC' - interval '1 day') at time zone 'UTC'"  # immutable
+    await sql.execute(f"update tasks set completed_at = {older} where user_id = $1", alice.subject)
     assert (await stats(alice))["streak"] == {"current": 0, "longest": 2}
 
 
