@@ -4,7 +4,7 @@
 import { hasStatus } from "./api.js";
 import { call, session } from "./session.js";
 import { isOpen } from "./statuses.js";
-import { changed, getTask, onChange, store } from "./store.js";
+import { getTask, onChange, redraw, store } from "./store.js";
 /** @import { Change, Task } from "types/client" */
 
 /**
@@ -89,7 +89,7 @@ export function noteReminder({ revision, entity, entity_id: task, action, at, th
   const fired = { revision, task, at, late: through.endsWith("late"), due, reminders };
   localStorage.setItem(firedKey(task), JSON.stringify(fired));
   for (const old of loadAll().slice(FIRED_MAX)) localStorage.removeItem(firedKey(old.task));
-  changed();
+  redraw();
 }
 
 /** @param {number} revision */
@@ -101,7 +101,7 @@ function keepUp(revision) {
 onChange(() => {
   if (isFollowing && session.user && store.revision !== null) keepUp(store.revision);
 });
-addEventListener("storage", ({ key }) => key?.startsWith(prefix()) && changed());
+addEventListener("storage", ({ key }) => key?.startsWith(prefix()) && redraw());
 
 /** @param {Fired} fired */
 function isWaiting({ task, due, reminders }) {
@@ -120,5 +120,5 @@ export const unseen = () => loadAll().filter(isWaiting);
 export function markSeen(task) {
   const fired = loadAll().filter((one) => task === undefined || one.task === task);
   for (const one of fired) localStorage.removeItem(firedKey(one.task));
-  if (fired.length) changed();
+  if (fired.length) redraw();
 }

@@ -1,5 +1,6 @@
 // Reordering with mouse, pen or finger: the row follows the pointer, a line shows its new position.
 import { getTask } from "./store.js";
+import { pin } from "./views/windowed.js";
 import { moveTask } from "./writes.js";
 /** @import { On, Task } from "types/client" */
 
@@ -13,7 +14,8 @@ export function startDrag(event) {
   const list = row?.parentElement;
   if (!row || !list) return;
   event.preventDefault();
-  const from = event.clientY;
+  const from = event.clientY + scrollY;
+  pin(Number(row.dataset.id));
   /** @type {Target | null} */
   let target = null;
   row.classList.add("dragged");
@@ -27,7 +29,7 @@ export function startDrag(event) {
   };
   /** @type {(event: PointerEvent) => void} */
   const move = ({ clientY, clientX }) => {
-    row.style.setProperty("transform", `translateY(${clientY - from}px)`);
+    row.style.setProperty("transform", `translateY(${clientY + scrollY - from}px)`);
     if (clientY < EDGE) scrollBy(0, -12);
     if (clientY > innerHeight - EDGE) scrollBy(0, 12);
     const over = document
@@ -45,6 +47,7 @@ export function startDrag(event) {
     removeEventListener("pointercancel", cancel);
     removeEventListener("keydown", escape, true);
     const chosen = target;
+    pin(0);
     mark(null);
     row.classList.remove("dragged");
     row.style.removeProperty("transform");

@@ -25,13 +25,30 @@ export const KEYS = [
 export const titles = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".row .title")]);
 const focused = () => document.activeElement?.closest?.(".row");
 
+/** @param {HTMLElement | null | undefined} element */
+function reveal(element) {
+  element?.scrollIntoView({ block: "nearest" });
+  dispatchEvent(new Event("scroll")); // not with the next frame: the rows of a long list follow before the next key
+}
+
 /** @param {number} by */
 function step(by) {
+  const row = focused();
+  const beside = by > 0 ? row?.nextElementSibling : row?.previousElementSibling;
+  if (beside?.matches(".gap")) {
+    reveal(row); // it was scrolled out of sight: then its neighbours are in the page again
+    return setTimeout(() => focused() === row && move(by));
+  }
+  return move(by);
+}
+
+/** @param {number} by */
+function move(by) {
   const all = titles();
   const at = all.findIndex((title) => title === focused()?.querySelector(".title"));
   const next = all[Math.max(0, Math.min(all.length - 1, at < 0 ? 0 : at + by))];
   next?.focus();
-  next?.scrollIntoView({ block: "nearest" });
+  reveal(next);
 }
 
 /**

@@ -8,7 +8,7 @@ import { go } from "./place.js";
 import { followLogin } from "./push.js";
 import { queue } from "./queue.js";
 import { comeBack, noteEnd, onSession, session } from "./session.js";
-import { changed, onChange } from "./store.js";
+import { changed, onChange, redraw } from "./store.js";
 import { forget, start } from "./sync.js";
 import { complain, setTheme, show } from "./ui.js";
 import { forgetWrites } from "./undo.js";
@@ -28,7 +28,7 @@ let current = null; // the user of this replica
 /** @param {Account | null} user */
 function enter(user) {
   followLogin(user).catch(() => {}); // tried again with the next login or reload
-  if (user?.id === current) return changed();
+  if (user?.id === current) return redraw();
   current = user?.id ?? null;
   forget();
   enterDrafts();

@@ -6,7 +6,7 @@ import { go, hrefTo, listed, readPlace } from "./place.js";
 import { sayProblem } from "./problems.js";
 import { queue } from "./queue.js";
 import { call } from "./session.js";
-import { apply, changed, confirm, confirmed, drop, isHeld, projectName, put, store } from "./store.js";
+import { apply, changed, confirm, confirmed, drop, isHeld, projectName, put, redraw, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
 import { forgetWrites, noteDeletion, notePassed, noteWrite } from "./undo.js";
 /** @import { Problem } from "./api.js" */
@@ -147,6 +147,6 @@ queue.on({
   reachable(is) {
     if (store.online === is) return;
     store.online = is;
-    changed();
+    redraw();
   },
 });

@@ -116,12 +116,13 @@ function matches(task, words) {
 const rank = (task) => PRIORITIES.indexOf(task.priority);
 /** @type {(a: string, b: string) => number} */
 const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
-/** @type {Record<string, (a: Task, b: Task) => number>} */
+const { compare } = new Intl.Collator(); // localeCompare() takes 20 times as long
+/** @type {Record<string, (a: Task, b: Task, due: (task: Task) => string) => number>} */
 const ORDERS = {
   position: (a, b) => text(a.position, b.position),
-  due_date: (a, b) => text(dueKey(a.due_date), dueKey(b.due_date)) || rank(a) - rank(b),
-  priority: (a, b) => rank(a) - rank(b) || text(dueKey(a.due_date), dueKey(b.due_date)),
-  title: (a, b) => a.title.localeCompare(b.title),
+  due_date: (a, b, due) => text(due(a), due(b)) || rank(a) - rank(b),
+  priority: (a, b, due) => rank(a) - rank(b) || text(due(a), due(b)),
+  title: (a, b) => compare(a.title, b.title),
   created_at: (a, b) => text(b.created_at, a.created_at),
   updated_at: (a, b) => text(b.updated_at, a.updated_at),
   completed_at: (a, b) => text(b.completed_at ?? "", a.completed_at ?? ""),
@@ -149,7 +150,10 @@ export function listed(tasks, place, found) {
     (LISTS[place.list] ?? LISTS.all)(task, place.id) &&
     (!words.length || (looksLocally && matches(task, words)) || Boolean(found?.has(task.id)));
   const shown = [...tasks.values()].filter(fits);
-  shown.sort(ORDERS[place.sort] ?? ORDERS.position);
+  const keys = new Map(shown.map((task) => [task, dueKey(task.due_date)]));
+  const due = (/** @type {Task} */ task) => keys.get(task) ?? "";
+  const order = ORDERS[place.sort] ?? ORDERS.position;
+  shown.sort((a, b) => order(a, b, due));
   return place.sort === "position" && !words.length ? nested(shown) : shown.map((task) => ({ task, depth: 0 }));
 }
 

@@ -5,7 +5,7 @@ import { createChannel, listKinds } from "./channels.js";
 import { go } from "./place.js";
 import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
 import { call, session } from "./session.js";
-import { changed, channels, confirm } from "./store.js";
+import { channels, confirm, redraw } from "./store.js";
 /** @import { Account, Channel, PushBody } from "types/client" */
 /** @import { PushRecord } from "./push_record.js" */
 
@@ -64,7 +64,7 @@ const bodyOf = (subscription) => /** @type {PushBody} */ (subscription.toJSON())
 async function keep(kept) {
   record = kept;
   await writeRecord(kept);
-  changed();
+  redraw();
 }
 
 /** Asks for permission and makes this browser a channel. Call it in a click. */
@@ -129,7 +129,7 @@ export async function followLogin(user) {
   const key = kinds.find((one) => one.kind === "webpush")?.public_key;
   const isCurrent = subscription?.endpoint === record.endpoint && key === record.key;
   if (!isCurrent && key && Notification.permission === "granted") await renew(record, registration, key);
-  changed();
+  redraw();
 }
 
 /**

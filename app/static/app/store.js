@@ -38,9 +38,14 @@ export function onChange(listener) {
 }
 
 let scheduled = false;
-/** Notifies all listeners, once for all changes of the same turn. */
+/** Notifies all listeners, once for all changes of the same turn, that a row has changed. */
 export function changed() {
   shown = null;
+  redraw();
+}
+
+/** Notifies all listeners that something else than a row has changed. */
+export function redraw() {
   if (scheduled) return;
   scheduled = true;
   queueMicrotask(() => {
@@ -136,6 +141,25 @@ function lay(layers, { entity, id, create, patch, remove }) {
 }
 
 const layers = () => (shown ??= overlaid());
+
+/**
+ * Returns a function whose result is kept until a row changes, or it is called with other arguments.
+ * @template T
+ * @template {unknown[]} A
+ * @param {(...given: A) => T} compute
+ * @returns {(...given: A) => T}
+ */
+export function derived(compute) {
+  /** @type {{ from: Replica, given: A, value: T } | null} */
+  let kept = null;
+  return (...given) => {
+    const from = layers();
+    if (kept?.from !== from || given.some((one, at) => one !== kept?.given[at]))
+      kept = { from, given, value: compute(...given) };
+    return kept.value;
+  };
+}
+
 export const tasks = () => layers().task;
 /** @type {(id: number | null) => Task | undefined} */
 export const getTask = (id) => (id === null ? undefined : layers().task.get(id));
@@ -151,7 +175,7 @@ const placed = (a, b) => (a.position < b.position ? -1 : 1); // positions sort b
  * The projects that are not archived, each after the one that contains it, with the number of those around it.
  * @returns {{ project: Project, level: number }[]}
  */
-export function projectTree() {
+export const projectTree = derived(() => {
   const rows = [...layers().project.values()].filter((one) => !one.archived_at).sort(placed);
   const here = new Set(rows.map(({ id }) => id));
   /** @type {(parent: number | null, level: number) => { project: Project, level: number }[]} */
@@ -160,7 +184,7 @@ export function projectTree() {
       .filter(({ parent_id: above }) => (above && here.has(above) ? above : null) === parent)
       .flatMap((project) => [{ project, level }, ...inside(project.id, level + 1)]);
   return inside(null, 0);
-}
+});
 export const projects = () => projectTree().map(({ project }) => project);
 /**
  * All that are inside of a project, at any depth.
@@ -180,13 +204,26 @@ export const channels = () => [...layers().channel.values()].sort((a, b) => a.na
 export const views = () => [...layers().view.values()].sort((a, b) => a.name.localeCompare(b.name));
 
 /** The rows of the tags that have a colour, by name. */
-export const tagColors = () => new Map([...layers().tag.values()].map((row) => [row.name, row]));
+export const tagColors = derived(() => new Map([...layers().tag.values()].map((row) => [row.name, row])));
 
 /** Names of tags with the number of open tasks that have them. */
-export function tags() {
+export const tags = derived(() => {
+  /** @type {Map<string, number>} */
   const counts = new Map();
   for (const task of tasks().values()) {
     if (isOpen(task)) for (const tag of task.tags) counts.set(tag, (counts.get(tag) ?? 0) + 1);
   }
   return [...counts].sort(([a], [b]) => a.localeCompare(b));
-}
+});
+
+/** How many subtasks of each task are done, and how many it has. */
+export const steps = derived(() => {
+  /** @type {Map<number, [done: number, all: number]>} */
+  const children = new Map();
+  for (const { parent_id: parent, completed } of tasks().values()) {
+    if (parent === null) continue;
+    const [done, all] = children.get(parent) ?? [0, 0];
+    children.set(parent, [done + Number(completed), all + 1]);
+  }
+  return children;
+});

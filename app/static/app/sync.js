@@ -6,7 +6,7 @@ import { catchUpBell, stopBell } from "./bell.js";
 import { eventsOf } from "./event_stream.js";
 import { queue } from "./queue.js";
 import { call, send, session } from "./session.js";
-import { apply, changed, clear, put, startOver, store } from "./store.js";
+import { apply, changed, clear, put, redraw, startOver, store } from "./store.js";
 /** @import { Change, Task, TaskList } from "types/client" */
 
 const PAGE = 1000;
@@ -57,7 +57,7 @@ async function run(signal) {
 function reachable(is) {
   if (store.online !== is) {
     store.online = is;
-    changed();
+    redraw();
   }
   if (is) queue.send();
 }

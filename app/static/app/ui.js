@@ -1,6 +1,6 @@
 // The state of the screen besides the data, and messages to the user.
 import { sayProblem } from "./problems.js";
-import { changed } from "./store.js";
+import { redraw } from "./store.js";
 /** @import { Ui } from "types/client" */
 
 /** @type {Ui} */
@@ -21,7 +21,7 @@ let timer = 0;
 /** @param {Partial<Ui>} change */
 export function show(change) {
   Object.assign(ui, change);
-  changed();
+  redraw();
 }
 
 /**
@@ -57,5 +57,5 @@ export const theme = () => localStorage.getItem(THEME) ?? "auto";
 export function setTheme(value = theme()) {
   localStorage.setItem(THEME, value);
   document.documentElement.dataset.theme = value;
-  changed();
+  redraw();
 }

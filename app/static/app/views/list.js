@@ -2,12 +2,13 @@ import { today } from "../dates.js";
 import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
 import { go } from "../place.js";
-import { getTask, keyOf, projects, tagColors, tasks } from "../store.js";
+import { getTask, keyOf, projects, steps, tagColors } from "../store.js";
 import { show, ui } from "../ui.js";
 import { changeTyped, completeTask } from "../writes.js";
 import { startDrag } from "../drag.js";
 import { isTooLong, keepTyped, TITLE_MAX, typeOver } from "./fields.js";
 import { Row } from "./row.js";
+import { useWindow } from "./windowed.js";
 /** @import { ListRow, On, Place, Task, Typing } from "types/client" */
 
 /** @type {(element: Element) => Task | undefined} */
@@ -73,25 +74,25 @@ function leave(field) {
 
 /** @param {{ rows: ListRow[], place: Place }} props */
 export function List({ rows, place }) {
+  const { list, parts } = useWindow(rows.map(({ task }) => task.id));
   const names = new Map(projects().map((project) => [project.id, project]));
-  /** @type {Map<number, [done: number, all: number]>} */
-  const children = new Map();
-  for (const { parent_id: parent, completed } of tasks().values()) {
-    if (parent === null) continue;
-    const [done, all] = children.get(parent) ?? [0, 0];
-    children.set(parent, [done + Number(completed), all + 1]);
-  }
-  const colors = tagColors();
-  const day = today();
+  const [children, colors, day] = [steps(), tagColors(), today()];
   const manual = place.sort === "position" && !place.search;
+  const draw = (/** @type {ListRow} */ { task, depth }, /** @type {number} */ at) => html`
+    <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual} at=${parts && at + 1} of=${parts && rows.length}
+      project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
+      editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} />`;
   return html`
-    <ul class="list" id="list" aria-label="Tasks" ...${HANDLERS}>
-      ${rows.map(
-        ({ task, depth }) => html`
-        <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual}
-          project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
-          editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} />`,
-      )}
+    <ul class=${parts ? "list long" : "list"} id="list" aria-label="Tasks" ref=${list} ...${HANDLERS}>
+      ${
+        parts
+          ? parts.map((part, at) =>
+              "row" in part
+                ? draw(rows[part.row], part.row)
+                : html`<li key=${`gap-${at}`} class="gap" aria-hidden="true" style=${{ height: `${part.gap}px` }}></li>`,
+            )
+          : rows.map(draw)
+      }
     </ul>
   `;
 }

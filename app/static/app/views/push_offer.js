@@ -1,7 +1,7 @@
 import { html, useEffect, useState } from "../html.js";
 import { listKinds } from "../channels.js";
 import { addBrowser, browserChannel, pushRefusal } from "../push.js";
-import { changed } from "../store.js";
+import { redraw } from "../store.js";
 import { complain, toast } from "../ui.js";
 
 const DECLINED = "todo.push.declined";
@@ -20,7 +20,7 @@ export function PushOffer() {
   if (!wanted || !offered) return null;
   const decline = () => {
     localStorage.setItem(DECLINED, "true");
-    changed();
+    redraw();
   };
   return html`
     <div class="offer" role="group" aria-label="Reminders in this browser">

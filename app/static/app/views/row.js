@@ -18,6 +18,8 @@ import { Dot } from "./sidebar.js";
  * @property {string} [tints] the colours of its tags, in their order
  * @property {boolean} editing
  * @property {boolean} open
+ * @property {number | null} [at] its place among `of` rows, where not all are in the page
+ * @property {number | null} [of]
  * @property {string} day today: words such as "Tomorrow" change with it
  */
 
@@ -39,10 +41,10 @@ export class Row extends Component {
    * @override
    * @param {RowProps} props
    */
-  render({ task, depth, manual, project, steps, tints, editing, open }) {
+  render({ task, depth, manual, project, steps, tints, at, of, editing, open }) {
     const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${task.waiting ? " waiting" : ""}`;
     return html`
-      <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth}>
+      <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth} aria-posinset=${at} aria-setsize=${of}>
         ${manual && html`<span class="grip" aria-hidden="true"><${Icon} name="grip" /></span>`}
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} data-act="complete"
           aria-label=${`${task.completed ? "Reopen" : "Complete"} ${task.title}`}><${Icon} name="done" /></button>

@@ -6,7 +6,7 @@ import { removeBrowser } from "../push.js";
 import { queue } from "../queue.js";
 import { logOut, session } from "../session.js";
 import { isOpen } from "../statuses.js";
-import { archived, projectTree, projects, store, tagColors, tags, tasks, views } from "../store.js";
+import { archived, derived, projectTree, projects, store, tagColors, tags, tasks, views } from "../store.js";
 import { complain, setTheme, show, theme } from "../ui.js";
 import { addProject, deleteView } from "../writes.js";
 import { AddLine, NAME_MAX } from "./fields.js";
@@ -21,7 +21,7 @@ const THEMES = { auto: "light", light: "dark", dark: "auto" };
 const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // no assistant without a model
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
-function counts() {
+const counts = derived(() => {
   /** @type {{ all: number, today: number, starred: number, project: Map<number | null, number> }} */
   const count = { all: 0, today: 0, starred: 0, project: new Map() };
   const now = today();
@@ -33,7 +33,7 @@ function counts() {
     count.project.set(task.project_id, (count.project.get(task.project_id) ?? 0) + 1);
   }
   return count;
-}
+});
 
 /**
  * @typedef {object} ItemProps

@@ -1,9 +1,9 @@
 import { html, useEffect } from "../html.js";
-import { go, listed, PRIORITIES, SORTS } from "../place.js";
+import { go, hrefTo, listed, PRIORITIES, readPlace, SORTS } from "../place.js";
 import { isFilter, searchParameter, statusOf } from "../filter.js";
 import { sayProblem } from "../problems.js";
 import { isOpen } from "../statuses.js";
-import { projectName, store, tasks, views } from "../store.js";
+import { derived, projectName, store, tasks, views } from "../store.js";
 import { useDone } from "../done.js";
 import { search } from "../sync.js";
 import { show, ui } from "../ui.js";
@@ -42,10 +42,14 @@ export const heading = (place) =>
       ? `@${place.id}`
       : (TITLES[place.list] ?? "Tasks");
 
+const rowsOf = derived((/** @type {string} */ href, /** @type {Set<number> | null} */ found) =>
+  listed(tasks(), readPlace(href), found),
+);
+
 /** @param {{ place: Place }} props */
 export function TaskPage({ place }) {
   useServiceSearch(place.search);
-  const rows = listed(tasks(), place, place.search ? ui.found : null);
+  const rows = rowsOf(hrefTo({ ...place, task: 0 }), place.search ? ui.found : null);
   const title = heading(place);
   const done = useDone(place);
   useEffect(() => void (document.title = `${title} · Todo`), [title]);
