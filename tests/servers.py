@@ -26,9 +26,9 @@ class Server:
     def __init__(self, dsn: str, *, app: str | None = None, **env: str) -> None:
         """Prepares a server; ``app`` is a factory to serve instead, for faults that only a test causes.
 
-        ``{url}`` in a value of ``env`` is its own URL.
+        ``{url}`` in a value of ``env`` is its own URL. Without ``PORT`` it has a free one.
         """
-        self.port = free_port()
+        self.port = int(env.get("PORT", 0)) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         serve = ["app", "serve"]
         if app is not None:

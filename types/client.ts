@@ -84,7 +84,7 @@ export interface Overlay<E extends Entity> {
   remove?: boolean;
 }
 
-/** A write in the outbox, as localStorage keeps it. `{id}` in the path stands for the id. */
+/** A write in the outbox, as the database keeps it. `{id}` in the path stands for the id. */
 export interface Op {
   key: string; // the Idempotency-Key, if it is a request of its own
   tries: number;
@@ -195,6 +195,7 @@ export interface Ui {
   taken: { name: string; other: string } | null;
   panel: "help" | "chat" | "bell" | null;
   proving: Proving | null;
+  update: boolean;
   sidebar: boolean;
   found: Set<number> | null;
   unreadable: string | null;

@@ -26,6 +26,9 @@ interface WorkerEvent extends Event {
 }
 interface WorkerEvents {
   install: WorkerEvent;
+  activate: WorkerEvent;
+  fetch: WorkerEvent & { request: Request; respondWith(response: Promise<Response>): void };
+  message: MessageEvent;
   push: WorkerEvent & { data: { json(): PushMessage } | null };
   notificationclick: WorkerEvent & { action: string; notification: Shown };
   pushsubscriptionchange: WorkerEvent & { newSubscription?: PushSubscription | null };
@@ -40,7 +43,9 @@ interface WindowClient {
 export interface WorkerScope {
   addEventListener<K extends keyof WorkerEvents>(type: K, listener: (event: WorkerEvents[K]) => void): void;
   skipWaiting(): Promise<void>;
+  kept: { version: string; page: string; files: string[] }; // page: its ETag
   clients: {
+    claim(): Promise<void>;
     matchAll(options: { type: "window"; includeUncontrolled: boolean }): Promise<WindowClient[]>;
     openWindow(url: string): Promise<WindowClient | null>;
   };

@@ -6,6 +6,7 @@ relative names without a build step. Only the page itself is revalidated.
 
 import gzip
 import hashlib
+import json
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
@@ -27,24 +28,28 @@ CLIENT_MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".webmanifest": "application/manifest+json",
 }
 CLIENT_FILES = {
     path.relative_to(CLIENT_FOLDER).as_posix(): path.read_bytes()
     for path in sorted(CLIENT_FOLDER.rglob("*"))
     if path.suffix in CLIENT_MEDIA_TYPES
 }
-WORKER_FILE = "service_worker.js"  # of all pages below /app, not only of those next to it
+WORKER_FILE = "service_worker.js"
 # Of parts of the page that are loaded when they are opened, or once the tasks are shown.
 LATER_MODULES = (
-    "assistant.js", "proof.js", "transfer.js", "values.js", "vendor/marked.js", "views/bell.js",
-    "views/channel_form.js", "views/channels.js", "views/chat.js", "views/comments.js", "views/conflict.js",
-    "views/details.js", "views/dialog.js", "views/help.js", "views/history.js", "views/mailed.js", "views/markdown.js",
-    "views/push_offer.js", "views/reminders.js", "views/second_factor.js", "views/settings/account.js",
-    "views/settings/apps.js", "views/settings/calendars.js", "views/settings/connections.js", "views/settings/data.js",
+    "assistant.js", "channels.js", "installation.js", "passkeys.js", "proof.js", "push.js", "push_record.js",
+    "transfer.js", "values.js", "vendor/marked.js", "views/bell.js", "views/channel_form.js", "views/channels.js",
+    "views/chat.js", "views/comments.js", "views/conflict.js", "views/details.js", "views/dialog.js", "views/help.js",
+    "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js", "views/push_offer.js",
+    "views/reminders.js", "views/second_factor.js", "views/settings/account.js", "views/settings/apps.js",
+    "views/settings/calendars.js", "views/settings/connections.js", "views/settings/data.js",
     "views/settings/exports.js", "views/settings/form.js", "views/settings/imports.js", "views/settings/links.js",
-    "views/settings/page.js", "views/settings/passkeys.js", "views/settings/security.js", "views/settings/sessions.js",
-    "views/settings/shown_once.js", "views/settings/statistics.js", "views/settings/tabs.js",
-    "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js", "views/trash.js", "views/zone_offer.js",
+    "views/settings/page.js", "views/settings/passkeys.js", "views/settings/security.js",
+    "views/settings/sessions.js", "views/settings/shown_once.js", "views/settings/statistics.js",
+    "views/settings/tabs.js", "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js",
+    "views/trash.js", "views/zone_offer.js",
 )  # fmt: skip
 CLIENT_PAGE = (CLIENT_FOLDER / "index.html").read_text()
 PAGE_MODULES = [name for name in CLIENT_FILES if name.endswith(".js") and name not in {WORKER_FILE, *LATER_MODULES}]
@@ -55,9 +60,23 @@ CLIENT_VERSION = hashlib.sha256(
 # one policy returns the URL of the service worker.
 CLIENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
-    "trusted-types service-worker"
+    "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types service-worker"
 )
+# The service worker. Its URL is always the same; its text names the version, the page and the files that it keeps, so
+# that browsers notice a new version, or other settings.
+WORKER_SOURCE = """import "./{version}/service_worker.js";
+self.kept = {{ version: "{version}", page: {page}, files: {files} }};
+"""
+KEPT_FILES = [name for name in CLIENT_FILES if name != WORKER_FILE and not name.endswith((".png", ".webmanifest"))]
+# Where the client is switched off, browsers that have it kept remove it.
+REMOVING_WORKER = """self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil((async () => {
+  for (const name of await caches.keys()) if (name.startsWith("todo-")) await caches.delete(name);
+  await self.registration.unregister();
+  for (const client of await self.clients.matchAll({ type: "window" })) client.navigate(client.url);
+})()));
+"""
 WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'"
 
 
@@ -68,7 +87,9 @@ class _Page(NamedTuple):
 
 
 @lru_cache(16)  # prefixes of proxies
-def _render_page(files: str, assistant: bool, passkeys: bool, registration: str, description_max: int) -> _Page:
+def _render_page(
+    files: str, version: str, assistant: bool, passkeys: bool, registration: str, description_max: int
+) -> _Page:
     """Returns the page for files below the path ``files``. It names all modules, so that they load in parallel."""
     base = escape(files)
     modules = "\n".join(f'<link rel="modulepreload" href="{base}/{name}">' for name in PAGE_MODULES)
@@ -78,10 +99,23 @@ def _render_page(files: str, assistant: bool, passkeys: bool, registration: str,
         .replace("{description_max}", str(description_max))
         .replace("{registration}", registration)
         .replace("{passkeys}", "on" if passkeys else "off")
+        .replace("{version}", escape(version))
         .replace("{modules}", modules)
         .encode()
     )
     return _Page(body, gzip.compress(body, mtime=0), f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+def _page_of(request: Request) -> _Page:
+    settings = request.app.state.settings
+    return _render_page(
+        path_of(request, f"/app/{CLIENT_VERSION}"),
+        request.app.version,
+        bool(settings.llm_model),
+        bool(find_relying_party(request)),
+        settings.registration,
+        settings.description_max,
+    )
 
 
 @router.get("/app")
@@ -91,15 +125,7 @@ async def read_app(
     accept_encoding: Annotated[str, Header()] = "",
 ) -> Response:
     """Returns the page, or 304 if `If-None-Match` names it."""
-    files = path_of(request, f"/app/{CLIENT_VERSION}")
-    settings = request.app.state.settings
-    body, zipped, etag = _render_page(
-        files,
-        bool(settings.llm_model),
-        bool(find_relying_party(request)),
-        settings.registration,
-        settings.description_max,
-    )
+    body, zipped, etag = _page_of(request)
     is_zipped = "gzip" in accept_encoding
     headers = {
         "ETag": f"W/{etag}" if is_zipped else etag,
@@ -132,11 +158,25 @@ def read_app_file(
         "Cache-Control": "public, max-age=31536000, immutable" if version == CLIENT_VERSION else "no-cache",
         "Vary": "Accept-Encoding",
     }
-    if name == WORKER_FILE:
-        headers |= {"Service-Worker-Allowed": path_of(request, "/app"), "Content-Security-Policy": WORKER_POLICY}
     if "gzip" not in accept_encoding or kind == ".woff2":  # which is compressed already
         return Response(CLIENT_FILES[name], media_type=CLIENT_MEDIA_TYPES[kind], headers=headers)
     return Response(_zipped(name), media_type=CLIENT_MEDIA_TYPES[kind], headers={**headers, "Content-Encoding": "gzip"})
+
+
+@home.get("/app/service_worker.js")
+async def read_service_worker(request: Request) -> Response:
+    """Returns the script of the service worker, or one that removes it where the client is switched off."""
+    if request.app.state.settings.web_client:
+        page = json.dumps(_page_of(request).etag)
+        source = WORKER_SOURCE.format(version=CLIENT_VERSION, page=page, files=json.dumps(KEPT_FILES))
+    else:
+        source = REMOVING_WORKER
+    headers = {
+        "Cache-Control": "no-cache",
+        "Service-Worker-Allowed": path_of(request, "/app"),  # it serves all pages of the client
+        "Content-Security-Policy": WORKER_POLICY,
+    }
+    return Response(source, media_type=CLIENT_MEDIA_TYPES[".js"], headers=headers)
 
 
 @home.get("/")

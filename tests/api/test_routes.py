@@ -13,6 +13,7 @@ from tests.support import Person, assert_problem
 
 PUBLIC = {("GET", "/health"), ("GET", "/ready"), ("GET", "/docs"), ("GET", "/docs/{name}"), ("GET", "/openapi.json")}
 PUBLIC |= {("GET", "/.well-known/jwks.json"), ("GET", "/"), ("GET", "/app"), ("GET", "/app/{version}/{name:path}")}
+PUBLIC |= {("GET", "/app/service_worker.js")}
 PUBLIC |= {("GET", "/.well-known/oauth-protected-resource" + path) for path in ("", "/{resource:path}")}
 PUBLIC |= {("GET", "/.well-known/oauth-authorization-server" + path) for path in ("", "/{about:path}")}
 PUBLIC |= {("GET", "/api/auth/oidc")}

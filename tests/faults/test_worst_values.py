@@ -57,6 +57,7 @@ OWN: dict[str, Callable[..., Iterator[Case]]] = {
 }
 # Files that do not depend on the request, except missing ones.
 FILES = {"GET /openapi.json", "GET /docs/{name}", "GET /docs", "GET /app", "GET /app/{version}/{name}"}
+FILES |= {"GET /app/service_worker.js"}
 
 
 def _operations() -> list[Operation]:

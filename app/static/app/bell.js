@@ -46,10 +46,11 @@ export function stopBell() {
  * Looks through the changes since the last visit of this browser, once the tasks are shown. On the first one nothing was
  * missed. What cannot be read is tried again when the stream is.
  * @param {number} revision
+ * @param {boolean} isSnapshot false: the rows were in the database, and changes after them may have been looked through
  */
-export function catchUpBell(revision) {
+export function catchUpBell(revision, isSnapshot) {
   const known = loadSince();
-  if (known === null || known > revision) localStorage.setItem(sinceKey(), String(revision));
+  if (known === null || (isSnapshot && known > revision)) localStorage.setItem(sinceKey(), String(revision));
   isFollowing ||= loadSince() === revision;
   if (isFollowing) return;
   clearTimeout(timer);

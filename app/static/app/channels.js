@@ -1,5 +1,5 @@
 // Kinds of channels in words, and the calls of their page. A form that may hold a secret is sent at once: the outbox
-// would keep it in localStorage.
+// would keep it in the browser.
 import { newKey } from "./api.js";
 import { call } from "./session.js";
 import { confirm } from "./store.js";

@@ -1,19 +1,20 @@
 // Connects the parts: session, replica, stream, queue, keyboard, screen.
+import { onTrouble, storage, TROUBLES } from "./database.js";
 import { today } from "./dates.js";
 import { enterDrafts } from "./drafts.js";
 import { followFocus, keepPlace } from "./focus.js";
 import { html, render } from "./html.js";
 import { listen } from "./keyboard.js";
 import { go } from "./place.js";
-import { followLogin } from "./push.js";
 import { queue } from "./queue.js";
+import { keepOnly, loadReplica } from "./replica.js";
 import { comeBack, noteEnd, onSession, session } from "./session.js";
 import { changed, onChange, redraw } from "./store.js";
 import { forget, start } from "./sync.js";
-import { complain, setTheme, show } from "./ui.js";
+import { complain, setTheme, show, toast } from "./ui.js";
 import { forgetWrites } from "./undo.js";
 import { App } from "./views/app.js";
-import { loadLater } from "./views/later.js";
+import { HEAD_START, loadLater } from "./views/later.js";
 import { showChange } from "./outcomes.js";
 /** @import { Account } from "types/client" */
 
@@ -23,22 +24,39 @@ const draw = () => {
   keepPlace();
 };
 
+const DISK_PATIENCE = 3000; // milliseconds
+let isEarly = true;
+/** Not needed for the first paint. What fails is tried again with the next login or reload. */
+const followPushes = () => import("./push.js").then(({ followLogin }) => followLogin(session.user)).catch(() => {});
+setTimeout(() => {
+  isEarly = false;
+  followPushes();
+  import("./installation.js").then(({ install }) => install()).catch(() => {});
+}, HEAD_START);
+
 /** @type {string | null} */
 let current = null; // the user of this replica
 /** @param {Account | null} user */
-function enter(user) {
-  followLogin(user).catch(() => {}); // tried again with the next login or reload
+async function enter(user) {
+  if (!isEarly) followPushes();
   if (user?.id === current) return redraw();
   current = user?.id ?? null;
   forget();
   enterDrafts();
   forgetWrites();
-  queue.enter();
+  const opened = Promise.allSettled([current && loadReplica(current), queue.enter(), keepOnly(current)]);
+  await Promise.race([opened, new Promise((done) => setTimeout(done, DISK_PATIENCE))]);
+  if (user?.id !== current) return; // logged out, or in as another
+  changed();
   if (user) start(showChange);
 }
 
 onChange(draw);
 onChange(loadLater);
+onTrouble(() => storage.trouble && storage.trouble !== "none" && toast(TROUBLES[storage.trouble], { failed: true }));
+addEventListener("beforeunload", (event) => {
+  if (storage.trouble === "lost" && queue.size) event.preventDefault();
+});
 onSession(enter);
 addEventListener("hashchange", () => show({ editing: null, sidebar: false }));
 addEventListener("online", () => queue.send());
@@ -47,6 +65,11 @@ addEventListener("storage", (event) => {
   if (!event.newValue) noteEnd();
   location.reload(); // logged out or in elsewhere
 });
+// A click on a notification, while a window is open.
+navigator.serviceWorker?.addEventListener("message", ({ data }) => {
+  if (data.user === session.user?.id) go({ list: "all", id: "", task: Number(data.task) || 0 });
+});
+navigator.serviceWorker?.startMessages();
 let day = today();
 /** Over midnight, what was due tomorrow is due today. */
 function followDay() {

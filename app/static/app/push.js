@@ -1,22 +1,18 @@
 // Web Push in this browser: permission is asked for by a click only, the subscription is a channel of the user, and it
 // ends with the login.
-import { hasStatus, ROOT } from "./api.js";
+import { hasStatus } from "./api.js";
 import { createChannel, listKinds } from "./channels.js";
-import { go } from "./place.js";
+import { register, SCOPE } from "./installation.js";
 import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
 import { call, session } from "./session.js";
 import { channels, confirm, redraw } from "./store.js";
 /** @import { Account, Channel, PushBody } from "types/client" */
 /** @import { PushRecord } from "./push_record.js" */
 
-const WORKER = new URL("service_worker.js", import.meta.url).href;
-const SCOPE = new URL("app", ROOT).pathname;
 const LOGOUT_PATIENCE = 3000; // milliseconds
 
 /** @type {PushRecord | null} */
 let record = null;
-/** @type {{ createScriptURL(url: string): string } | undefined} */
-let policy;
 
 export const isPushPossible = () => "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
 
@@ -33,19 +29,6 @@ export function pushRefusal() {
 /** The channel of this browser, if the user has added it. */
 export const browserChannel = () =>
   (record?.user === session.user?.id && channels().find(({ id }) => id === record?.channel)) || null;
-
-/** The page's policy allows the URL of a script from this one place. */
-function workerUrl() {
-  /** @type {{ createPolicy(name: string, rules: object): { createScriptURL(url: string): string } } | undefined} */
-  const factory = Reflect.get(globalThis, "trustedTypes");
-  policy ??= factory?.createPolicy("service-worker", { createScriptURL: () => WORKER });
-  return policy?.createScriptURL(WORKER) ?? WORKER;
-}
-
-async function register() {
-  await navigator.serviceWorker.register(workerUrl(), { scope: SCOPE, type: "module", updateViaCache: "none" });
-  return navigator.serviceWorker.ready;
-}
 
 /**
  * @param {ServiceWorkerRegistration} registration
@@ -161,6 +144,7 @@ async function forgetBrowser() {
 
 /** Before a logout: deletes the channel of this browser, also in the service if that can be reached. */
 export async function removeBrowser() {
+  record ??= await readRecord();
   const channel = browserChannel();
   if (!record) return;
   const gone = channel && call("DELETE", `/channels/${channel.id}`, { signal: AbortSignal.timeout(LOGOUT_PATIENCE) });
@@ -176,9 +160,3 @@ export async function closeNotifications(task) {
   const registration = await navigator.serviceWorker.getRegistration(SCOPE);
   for (const shown of (await registration?.getNotifications()) ?? []) if (shown.data?.task === task) shown.close();
 }
-
-// A click on a notification, while a window is open.
-navigator.serviceWorker?.addEventListener("message", ({ data }) => {
-  if (data.user === session.user?.id) go({ list: "all", id: "", task: Number(data.task) || 0 });
-});
-navigator.serviceWorker?.startMessages();

@@ -1,21 +1,23 @@
-// The outbox: every write passes through it, online or not, and is sent in order. It is kept in localStorage, one for
-// each window, since two windows writing to the same one would lose each other's writes; the outbox of a closed or
-// reloaded window is adopted by another one. Each write has an Idempotency-Key, so a client that does not know whether
-// it arrived (a lost response, a suspended machine, an outbox adopted twice) sends it again.
+// The outbox: every write passes through it, online or not, and is sent in order. It is in the database, one for each
+// window, since two windows writing to the same one would lose each other's writes; the outbox of a closed or reloaded
+// window is adopted by another one. Each write has an Idempotency-Key, so a client that does not know whether it arrived
+// (a lost response, a suspended machine, an outbox adopted twice) sends it again.
 import { Problem, Unreachable, newKey } from "./api.js";
 import { operationOf, operationsOf } from "./batch.js";
+import { keepOps, lockOf, moveOps, ownersOf } from "./outbox.js";
 import { call, session } from "./session.js";
 /** @import { BatchResult, NewOp, Op, OutboxHandlers, Row, Success, WriteResult } from "types/client" */
 /** @import { Method } from "types/routes" */
 
 const BACK_OFF = [1, 2, 4, 8, 15, 30]; // seconds
 const RECHECK_DELAY = 2000; // milliseconds between two checks of the outboxes of other windows
+const LOCKS_PATIENCE = 300; // milliseconds
 // A write that fails so often with an error of the service is dropped; network failures do not count.
 const TRIES_MAX = 6;
 const BATCH_MAX = 100; // writes
 
-/** @type {Op[] | null} */
-let cached = null;
+/** @type {Op[]} */
+let waiting = []; // of the logged-in user
 /** @type {{ batch: string | null, promise: Promise<unknown> } | null} */
 let sending = null;
 let failures = 0;
@@ -24,34 +26,38 @@ let recheckTimer = 0;
 /** @type {OutboxHandlers} */
 const handlers = { changed() {}, made() {}, done() {}, refused() {}, stale: () => null, reachable() {} };
 
-const prefix = () => `todo.queue.${session.user?.id}.`;
 const own = newKey(); // this window
-const name = () => prefix() + own;
-/** @type {() => Op[]} */
-const load = () => (cached ??= JSON.parse(localStorage.getItem(name()) ?? "[]"));
+/** @type {Set<string>} */
+const held = new Set(); // users for whom this window holds its lock
+const others = "BroadcastChannel" in globalThis ? new BroadcastChannel("todo.outbox") : null;
 
 /** @param {(ops: Op[]) => Op[]} edit */
 function update(edit) {
-  cached = edit(load());
-  if (session.user && cached.length) localStorage.setItem(name(), JSON.stringify(cached));
-  else localStorage.removeItem(name());
+  if (!session.user) return;
+  const wasEmpty = !waiting.length;
+  waiting = edit(waiting);
+  keepOps(session.user.id, own, waiting);
+  if (wasEmpty && waiting.length) others?.postMessage(null);
   handlers.changed();
 }
 
-/** Adopts outboxes of closed windows. A window holds a lock with the name of its outbox while it is open. */
-async function adopt() {
+/**
+ * Adopts outboxes of closed windows. A window holds a lock with the name of its outbox while it is open.
+ * @param {string} user
+ */
+async function adopt(user) {
   clearTimeout(recheckTimer);
-  for (const key of others()) {
+  const owners = (await ownersOf(user)).filter((owner) => owner !== own);
+  for (const owner of owners) {
+    const take = () => takeOps(user, owner);
     // Locks need https or localhost. Without them the outbox of an open window may be adopted: then both send it, with
     // one key.
-    if (navigator.locks) await navigator.locks.request(key, { ifAvailable: true }, (free) => free && take(key));
-    else take(key);
+    if (navigator.locks)
+      await navigator.locks.request(lockOf(user, owner), { ifAvailable: true }, (free) => free && take());
+    else await take();
   }
-  watch();
+  if (owners.length) watch();
 }
-
-const others = () =>
-  session.user ? Object.keys(localStorage).filter((key) => key.startsWith(prefix()) && key !== name()) : [];
 
 /**
  * Checks a window again that is open, or just being closed: a request for its lock may wait for ever (seen in
@@ -59,34 +65,43 @@ const others = () =>
  */
 function watch() {
   clearTimeout(recheckTimer);
-  if (navigator.locks && others().length) recheckTimer = setTimeout(adopt, RECHECK_DELAY);
+  const user = session.user?.id;
+  if (navigator.locks && user) recheckTimer = setTimeout(() => session.user?.id === user && adopt(user), RECHECK_DELAY);
 }
-addEventListener("storage", watch);
+others?.addEventListener("message", watch);
 
-/** @param {string} key */
-function take(key) {
-  const left = localStorage.getItem(key);
-  if (!left || !others().includes(key)) return; // another window was first, or another user is logged in now
-  update((mine) => [...JSON.parse(left), ...mine]);
-  localStorage.removeItem(key);
+/**
+ * @param {string} user
+ * @param {string} owner
+ */
+async function takeOps(user, owner) {
+  await moveOps(user, owner, own, (left) => {
+    if (session.user?.id !== user) return null; // they stay with their user
+    const known = new Set(waiting.map(({ key }) => key));
+    return (waiting = [...left.filter(({ key }) => !known.has(key)), ...waiting]);
+  });
+  if (session.user?.id !== user || !waiting.length) return;
+  update((ops) => ops); // what was written while they were moved
   queue.send();
 }
 
 export const queue = {
-  all: load,
+  all: () => waiting,
   get size() {
-    return load().length;
+    return waiting.length;
   },
   /** @type {(given: OutboxHandlers) => void} */
   on: (given) => void Object.assign(handlers, given),
 
-  /** Opens the outbox of the logged-in user. */
-  enter() {
-    cached = null;
-    if (!session.user) return;
-    navigator.locks?.request(name(), () => new Promise(() => {})); // held until the window is closed
-    adopt();
-    queue.send();
+  /** Opens the outbox of the logged-in user. Resolves when those of closed windows are in it, if their locks are free. */
+  async enter() {
+    waiting = [];
+    const user = session.user?.id;
+    if (!user) return;
+    if (!held.has(user)) navigator.locks?.request(lockOf(user, own), () => new Promise(() => {})); // until the window is closed
+    held.add(user);
+    await takeOps(user, own); // from an earlier login in this window
+    await Promise.race([adopt(user), new Promise((done) => setTimeout(done, LOCKS_PATIENCE))]);
   },
 
   /**
@@ -103,7 +118,7 @@ export const queue = {
 
   /** Removes the latest write, unless it is being sent or belongs to a batch that may have arrived. */
   cancelLast() {
-    const last = load().at(-1);
+    const last = waiting.at(-1);
     const isSent = last?.batch && (last.batch === sending?.batch || last.batch !== last.key);
     if (!last || isSent) return null;
     update((ops) => ops.filter((op) => op.key !== last.key));
@@ -115,7 +130,7 @@ export const queue = {
 
   async send() {
     clearTimeout(timer);
-    if (sending || !load().length) return;
+    if (sending || !waiting.length) return;
     sending = { batch: null, promise: Promise.resolve() };
     try {
       await drain(sending);
@@ -123,7 +138,7 @@ export const queue = {
       sending = null;
       handlers.changed();
     }
-    if (load().length) wait();
+    if (waiting.length) wait();
   },
 };
 
@@ -137,7 +152,7 @@ function wait(seconds = BACK_OFF[Math.min(failures, BACK_OFF.length - 1)]) {
  * @param {NonNullable<typeof sending>} now
  */
 async function drain(now) {
-  for (let alone = true; load().length; alone = false) {
+  for (let alone = true; waiting.length; alone = false) {
     const ops = assign(alone);
     const sent = attempt(ops);
     now.batch = ops[0].batch ?? null;
@@ -152,7 +167,6 @@ async function drain(now) {
  * @param {boolean} alone
  */
 function assign(alone) {
-  const waiting = load();
   const [first] = waiting;
   if (!first.batch) {
     const end = waiting.findIndex((op, at) => at === BATCH_MAX || op.batch || !op.operation);
@@ -160,8 +174,8 @@ function assign(alone) {
     const batch = most > 1 ? newKey() : first.key;
     update((ops) => ops.map((op, at) => (at < most ? { ...op, batch } : op)));
   }
-  const { batch } = load()[0];
-  return load().filter((op) => op.batch === batch);
+  const { batch } = waiting[0];
+  return waiting.filter((op) => op.batch === batch);
 }
 
 /**
@@ -189,7 +203,7 @@ async function attempt(ops) {
     results.map((result, at) => (result instanceof Problem && result.status === 412 ? handlers.stale(ops[at]) : null)),
   );
   results.forEach((result, at) => {
-    const op = load().find(isSame(ops[at])) ?? ops[at]; // the writes before it may have given it an id
+    const op = waiting.find(isSame(ops[at])) ?? ops[at]; // the writes before it may have given it an id
     if (result instanceof Problem) refuse(op, result, instead[at]);
     else settle(op, result);
   });

@@ -1,5 +1,6 @@
-// Shows pushed reminders, also when no window is open. For Snooze and Complete it gets an access token for the refresh
-// cookie, as a window does: nothing that authorizes is kept here, and after a logout there is no cookie.
+// Keeps the page and its files, by version, so that it opens without the service; and shows pushed reminders, also when
+// no window is open. For Snooze and Complete it gets an access token for the refresh cookie, as a window does: nothing
+// that authorizes is kept here, and after a logout there is no cookie. Rows are the page's affair: nothing of the API passes here.
 import { hasStatus, Problem, read, request, ROOT } from "./api.js";
 import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
 /** @import { PushBody } from "types/client" */
@@ -8,13 +9,23 @@ import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
 
 const worker = /** @type {WorkerScope} */ (/** @type {unknown} */ (globalThis));
 const PAGE = new URL("app", ROOT).href;
+const CACHES = "todo-";
 const SNOOZE_MINUTES = 10;
 const ACTIONS = [
   { action: "snooze", title: `Snooze ${SNOOZE_MINUTES} min` },
   { action: "complete", title: "Complete" },
 ];
 
-worker.addEventListener("install", () => void worker.skipWaiting());
+worker.addEventListener("install", (event) => event.waitUntil(install()));
+worker.addEventListener("activate", (event) => event.waitUntil(activate()));
+worker.addEventListener("message", ({ data }) => data === "activate" && worker.skipWaiting());
+worker.addEventListener("fetch", (event) => {
+  const { method, url, mode } = event.request;
+  if (method !== "GET" || !url.startsWith(PAGE)) return;
+  const [path] = url.split(/[?#]/);
+  if (mode === "navigate" && path === PAGE) event.respondWith(find(PAGE, event.request));
+  else if (path.startsWith(`${PAGE}/`)) event.respondWith(find(path, event.request));
+});
 worker.addEventListener("push", (event) => event.waitUntil(showPush(event.data?.json())));
 worker.addEventListener("notificationclick", (event) => {
   event.notification.close();
@@ -23,6 +34,59 @@ worker.addEventListener("notificationclick", (event) => {
 worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event.newSubscription)));
 
 const windows = () => worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+
+/** A version with other settings has another page. */
+const cacheName = () => `${CACHES}${worker.kept.version}-${worker.kept.page.replace(/\W/g, "")}`;
+
+/** Fetches everything, or fails: then the browser tries again when it next looks for a new version. */
+async function install() {
+  const isFirst = !(await caches.keys()).some((name) => name.startsWith(CACHES));
+  const cache = await caches.open(cacheName());
+  try {
+    await Promise.all([keepPage(cache), ...worker.kept.files.map((name) => keepFile(cache, name))]);
+  } catch (error) {
+    await caches.delete(cacheName());
+    throw error;
+  }
+  if (isFirst) await worker.skipWaiting(); // else the windows that are open go on with their version until they agree
+}
+
+/** @param {Cache} cache */
+async function keepPage(cache) {
+  const page = await fetch(PAGE, { cache: "no-cache" });
+  const isCurrent = page.headers.get("etag")?.endsWith(worker.kept.page);
+  if (!page.ok || !isCurrent) throw new Error("The page is of another version.");
+  await cache.put(PAGE, page);
+}
+
+/**
+ * During a rollout an old process may return the file of its own version, which it does not call immutable.
+ * @param {Cache} cache
+ * @param {string} name
+ */
+async function keepFile(cache, name) {
+  const url = `${PAGE}/${worker.kept.version}/${name}`;
+  const file = await fetch(url);
+  if (!file.ok || !file.headers.get("cache-control")?.includes("immutable")) throw new Error(`${name} is missing.`);
+  await cache.put(url, file);
+}
+
+/** Forgets old versions but the one before, of which a window may still be open. */
+async function activate() {
+  const names = (await caches.keys()).filter((name) => name.startsWith(CACHES) && name !== cacheName());
+  for (const name of names.slice(0, -1)) await caches.delete(name);
+  await worker.clients.claim();
+}
+
+/**
+ * Returns what is kept, else what the service has. The page is that of this version, files are those of their own.
+ * @param {string} url
+ * @param {Request} asked
+ */
+async function find(url, asked) {
+  const cacheOfPage = url === PAGE ? cacheName() : undefined;
+  return (await caches.match(url, { ignoreVary: true, cacheName: cacheOfPage })) ?? fetch(asked);
+}
 
 /**
  * Some browsers end a subscription whose messages are not shown, so each is: without a sound while the user looks at the

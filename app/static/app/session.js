@@ -1,6 +1,5 @@
 // The login session. The access token is in memory only; the refresh token in an HttpOnly cookie that no script can
 // read. The service sets that cookie for requests with X-Refresh-Cookie; it is sent only to /api/auth.
-import { answerPasskey } from "./passkeys.js";
 import { Problem, ROOT, hasStatus, read, request } from "./api.js";
 /** @import { Account, ApiResponse, UnreadResponse, RequestOptions, GivenFactor, WaitingLogin } from "types/client" */
 /** @import { Known, Method, Returned, WithBody } from "types/routes" */
@@ -113,6 +112,7 @@ export async function finishLogin(given) {
 
 /** Logs in with a passkey alone, any that this device has. */
 export async function logInWithPasskey() {
+  const { answerPasskey } = await import("./passkeys.js");
   const begun = await read(await request("POST", "api/auth/login/passkey/options"));
   const body = { passkey: await answerPasskey(begun.data.options) };
   const { data } = await read(await request("POST", "api/auth/login/passkey", { body, headers: ASK }));

@@ -3,7 +3,7 @@
 // itself.
 import { queue } from "./queue.js";
 import { isOpen } from "./statuses.js";
-/** @import { Change, Comment, Entity, Layer, Project, Replica, Row, Rows, Task } from "types/client" */
+/** @import { Change, Comment, Draft, Entity, Layer, Project, Replica, Row, Rows, Task } from "types/client" */
 
 /** @type {Replica} */
 const base = {
@@ -14,13 +14,45 @@ const base = {
   channel: new Map(),
   tag: new Map(),
 };
+export const LAST_POSITION = "~"; // after every position
+/**
+ * What a new task has. One of another version of the service may lack some of it.
+ * @type {Omit<Draft<"task">, "title">}
+ */
+export const EMPTY_TASK = {
+  description: null,
+  completed: false,
+  status: "pending",
+  completed_at: null,
+  priority: "medium",
+  due_date: null,
+  start_date: null,
+  deadline: null,
+  estimate_minutes: null,
+  favorite: false,
+  tags: [],
+  project_id: null,
+  parent_id: null,
+  recurrence: null,
+  recurrence_from: "due",
+  series_id: null,
+  reminders: [],
+  remind_channels: null,
+  remind_at: null,
+  position: LAST_POSITION,
+  version: 0,
+};
+export const ENTITIES = /** @type {Entity[]} */ (Object.keys(base));
 export const store = {
   /** @type {number | null} */
   revision: null, // the revision of the latest write received; null: nothing was listed yet
+  outdated: false, // the rows are of another version of the service: a snapshot replaces them
   online: true,
   /** @type {Set<string>} */
   absent: new Set(), // parts of the API that this service does not have
 };
+/** What the database does not have: rows as "task 7", or all of them. */
+export const unsaved = { rows: /** @type {Set<string>} */ (new Set()), whole: false };
 /** @type {Set<() => void>} */
 const listeners = new Set();
 /** @type {Replica | null} */
@@ -56,7 +88,9 @@ export function redraw() {
 
 export function clear() {
   for (const rows of Object.values(base)) rows.clear();
-  store.revision = null;
+  unsaved.rows.clear();
+  Object.assign(unsaved, { whole: false });
+  Object.assign(store, { revision: null, outdated: false });
   changed();
 }
 
@@ -69,6 +103,7 @@ export function startOver(revision) {
   for (const rows of Object.values(base)) {
     for (const [id, row] of rows) if (row.version <= revision) rows.delete(id);
   }
+  Object.assign(unsaved, { whole: true });
   changed();
 }
 
@@ -79,8 +114,32 @@ export function startOver(revision) {
  */
 export function put(entity, row) {
   const known = base[entity].get(row.id);
-  if (!known || known.version <= row.version) base[entity].set(row.id, row);
+  if (!known || known.version <= row.version) {
+    base[entity].set(row.id, row);
+    unsaved.rows.add(`${entity} ${row.id}`);
+  }
   changed();
+}
+
+/**
+ * The rows of the service, without queued writes.
+ * @template {Entity} E
+ * @param {E} entity
+ * @returns {Replica[E]}
+ */
+export const rowsOf = (entity) => base[entity];
+
+/**
+ * Adds rows that the database has.
+ * @template {Entity} E
+ * @param {E} entity
+ * @param {Rows[E][]} rows
+ */
+export function fill(entity, rows) {
+  for (const row of rows) {
+    const known = base[entity].get(row.id); // by the response to a write that waited
+    if (!known || known.version < row.version) base[entity].set(row.id, row);
+  }
 }
 
 /**
@@ -98,7 +157,7 @@ export function confirm(entity, row) {
  * @param {number} id
  */
 export function drop(entity, id) {
-  if (isHeld(entity)) base[entity].delete(id);
+  if (isHeld(entity) && base[entity].delete(id)) unsaved.rows.add(`${entity} ${id}`);
   changed();
 }
 

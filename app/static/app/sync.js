@@ -39,8 +39,9 @@ export function stop() {
 async function run(signal) {
   for (let wait = 1000; !signal.aborted; await pause(wait, signal)) {
     try {
-      const revision = store.revision ?? (await begin());
-      catchUpBell(revision);
+      const isKept = store.revision !== null && !store.outdated;
+      if (!isKept) await begin();
+      catchUpBell(store.revision ?? 0, !isKept);
       await catchUp();
       reachable(true);
       wait = (await follow(signal)) ?? wait;
@@ -83,8 +84,7 @@ async function begin() {
   startOver(revision);
   changes.forEach(apply);
   for (const row of tasksOf(done.data)) put("task", row);
-  store.revision = revision;
-  return revision;
+  Object.assign(store, { revision, outdated: false });
 }
 
 /** Reads the snapshot up to the conversations, which come last and are not held. */

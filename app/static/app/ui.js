@@ -11,6 +11,7 @@ export const ui = {
   taken: null, // {name, other}: the tag to be renamed, and the existing one with its new name
   panel: null, // "help", "chat", "bell" or null
   proving: null, // {allow, refuse}: a call that waits for a second factor
+  update: false, // a new version of the page waits
   sidebar: false, // on a phone
   found: null, // ids that the service found for the search
   unreadable: null, // why the text in the search field is no filter

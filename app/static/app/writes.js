@@ -5,11 +5,9 @@ import { sayInstant } from "./dates.js";
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { isOpen, STATUSES } from "./statuses.js";
-import { confirmed, getTask, projectsIn, tagColors, tasks } from "./store.js";
+import { confirmed, EMPTY_TASK, getTask, LAST_POSITION, projectsIn, tagColors, tasks } from "./store.js";
 /** @import { Base, Channel, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
 /** @import { Known, Method, Sent } from "types/routes" */
-
-const LAST = "~"; // after every position
 
 /**
  * Returns the row as it is shown until the write is confirmed.
@@ -19,31 +17,6 @@ const LAST = "~"; // after every position
  * @param {Overlay<E>} rest
  */
 const layerOf = (entity, id, rest) => /** @type {Layer} */ (/** @type {unknown} */ ({ entity, id, ...rest }));
-
-/** @type {Omit<Draft<"task">, "title">} */
-const EMPTY_TASK = {
-  description: null,
-  completed: false,
-  status: "pending",
-  completed_at: null,
-  priority: "medium",
-  due_date: null,
-  start_date: null,
-  deadline: null,
-  estimate_minutes: null,
-  favorite: false,
-  tags: [],
-  project_id: null,
-  parent_id: null,
-  recurrence: null,
-  recurrence_from: "due",
-  series_id: null,
-  reminders: [],
-  remind_channels: null,
-  remind_at: null,
-  position: LAST,
-  version: 0,
-};
 
 /** @type {(fields: Partial<Task> & { title: string }) => Draft<"task">} */
 const draft = (fields) => {
@@ -340,7 +313,7 @@ export const addProject = (name, color, typed) =>
     "project",
     "/projects",
     { name, color },
-    { name, color, favorite: false, parent_id: null, position: LAST, archived_at: null, version: 0 },
+    { name, color, favorite: false, parent_id: null, position: LAST_POSITION, archived_at: null, version: 0 },
     `Made the project ${quote(name)}`,
     { typed },
   );
@@ -479,7 +452,7 @@ export const addView = (name, parameters) =>
 export const deleteView = (view) => remove("view", "/views/{id}", view, `Deleted the view ${quote(view.name)}`);
 
 /**
- * Secrets are never among the fields: the outbox is in localStorage.
+ * Secrets are never among the fields: the outbox is in the browser's database.
  * @type {(channel: Channel, fields: Fields<"channel">, label: string) => void}
  */
 export const changeChannel = (channel, fields, label) => change("channel", "/channels/{id}", channel, fields, label);

@@ -6,10 +6,9 @@ import { confirmed, getTask, keyOf, store } from "../store.js";
 import { show, toast, ui } from "../ui.js";
 import { HEAD_START, later } from "./later.js";
 import { Icon } from "./icon.js";
-import { Login } from "./login.js";
 import { Sidebar } from "./sidebar.js";
 import { TaskPage } from "./task_page.js";
-import { Toast } from "./toast.js";
+import { Toasts } from "./toast.js";
 /** @import { Place } from "types/client" */
 
 const wait = () => html`<p class="empty">${store.online ? "One moment…" : "Offline"}</p>`;
@@ -19,6 +18,7 @@ const Chat = later(() => import("./chat.js"), "Chat");
 const Conflict = later(() => import("./conflict.js"), "Conflict");
 const Details = later(() => import("./details.js"), "Details");
 const Help = later(() => import("./help.js"), "Help");
+const Login = later(() => import("./login.js"), "Login", { isRare: true });
 const Mailed = later(() => import("./mailed.js"), "Mailed", { isRare: true });
 const Proof = later(() => import("./second_factor.js"), "Proof", { isRare: true });
 const Settings = later(() => import("./settings/page.js"), "Settings", { isRare: true, wait });
@@ -80,6 +80,6 @@ function Frame() {
     ${ui.panel === "help" && html`<${Help} />`}
     ${ui.proving && html`<${Proof} proving=${ui.proving} />`}
     ${ui.conflicts.slice(0, 1).map((one) => html`<${Conflict} key=${one.op.key} ...${one} />`)}
-    <${Toast} toast=${ui.toast} />
+    <${Toasts} />
   `;
 }

@@ -29,3 +29,9 @@ const PATHS = {
 /** @param {{ name: IconName }} props */
 export const Icon = ({ name }) =>
   html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
+
+export const Mark = () => html`
+  <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+    <circle cx="16" cy="16" r="15" /><path d="M9.5 16.8l4.4 4.4 8.8-9.6" />
+  </svg>
+`;

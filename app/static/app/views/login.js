@@ -11,6 +11,7 @@ import {
   register,
   session,
 } from "../session.js";
+import { Mark } from "./icon.js";
 import { later } from "./later.js";
 /** @import { LoginProvider, Sending } from "types/client" */
 
@@ -108,9 +109,3 @@ export function Login() {
     </main>
   `;
 }
-
-export const Mark = () => html`
-  <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
-    <circle cx="16" cy="16" r="15" /><path d="M9.5 16.8l4.4 4.4 8.8-9.6" />
-  </svg>
-`;

@@ -3,7 +3,7 @@ import { html, useState } from "../html.js";
 import { request } from "../api.js";
 import { go } from "../place.js";
 import { session } from "../session.js";
-import { Mark } from "./login.js";
+import { Mark } from "./icon.js";
 import { Form } from "./settings/form.js";
 
 /** @type {Record<string, { title: string, about: string, button: string, done: string }>} */

@@ -1,8 +1,8 @@
+import { storage, TROUBLES } from "../database.js";
 import { useDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { dueDay, today } from "../dates.js";
 import { go, hrefTo } from "../place.js";
-import { removeBrowser } from "../push.js";
 import { queue } from "../queue.js";
 import { logOut, session } from "../session.js";
 import { isOpen } from "../statuses.js";
@@ -11,8 +11,7 @@ import { complain, setTheme, show, theme } from "../ui.js";
 import { addProject, deleteView } from "../writes.js";
 import { AddLine, NAME_MAX } from "./fields.js";
 import { searchText } from "../filter.js";
-import { Icon } from "./icon.js";
-import { Mark } from "./login.js";
+import { Icon, Mark } from "./icon.js";
 /** @import { IconName } from "./icon.js" */
 /** @import { Place, Project, View as KeptView } from "types/client" */
 
@@ -183,7 +182,8 @@ function NewProject() {
 function Foot({ place }) {
   const waiting = queue.size;
   const leave = () =>
-    removeBrowser()
+    import("../push.js")
+      .then(({ removeBrowser }) => removeBrowser())
       .catch(() => {}) // the login ends in any case
       .then(logOut)
       .catch(complain)
@@ -195,6 +195,7 @@ function Foot({ place }) {
         <span class=${store.online ? "lamp" : "lamp off"}></span>
         ${store.online ? (waiting ? "Saving…" : store.revision === null ? "One moment…" : "In step") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
       </p>
+      ${storage.trouble && html`<p class="trouble" id="trouble">${TROUBLES[storage.trouble]}</p>`}
       <div class="tools">
         <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
         <button class="quiet-button" aria-label="Keyboard" title="Keyboard (?)" onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
