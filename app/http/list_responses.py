@@ -1,5 +1,6 @@
 """Responses with a list: links to other pages, its revision, and 304 for a client that has it."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -48,7 +49,15 @@ async def unchanged_list(
     """Returns 304 after a single lookup by key; None when the list must be read."""
     if if_none_match is None:
         return None
-    revision = await users.get_revision(session, owner)
+    return unchanged_at(request, await users.get_revision(session, owner), owner, if_none_match, zone)
+
+
+def unchanged_at(
+    request: Request, revision: int, owner: str, if_none_match: str | None, zone: str = ""
+) -> Response | None:
+    """Returns 304 if ``if_none_match`` names what a response at ``revision`` would hold."""
+    if if_none_match is None:
+        return None
     if not is_unchanged(if_none_match, etag := etag_of_list(request, revision, owner, zone)):
         note_list_etag(request, owner, if_none_match, etag=etag, revision=revision)
         return None
@@ -65,6 +74,8 @@ def list_headers(revision: int, etag: str | None) -> dict[str, str]:
 def task_list_response(request: Request, page: Page, query: PageQuery, etag: str | None) -> Response:
     """Returns a list of tasks, as an array or in an envelope, as LIST_SHAPE specifies."""
     headers = _page_headers(request, page, query, etag)
+    if (names := query.field_names) is not None:
+        page = replace(page, rows=[{name: getattr(row, name) for name in names} for row in page.rows])
     return Json(_envelope(page, query) if _is_envelope(request) else page.rows, headers=headers)
 
 

@@ -1,13 +1,16 @@
 """Parameters that queries share: pages, ids, flags, numbers."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticKnownError
 from typing_extensions import TypeAliasType
 
+from app.models.tasks import TaskRead
 from app.models.types import RequestModel, RowId, field_error
 from app.pagination import CURSOR_MAX, LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
+
+FIELDS_MAX = 500  # characters: the names of all fields are fewer
 
 
 def is_digits(value: Any) -> bool:
@@ -51,7 +54,9 @@ CursorText = Annotated[str, Field(min_length=1, max_length=CURSOR_MAX)]
 
 
 class PageQuery(RequestModel):
-    """The page of a list."""
+    """The page of a list of tasks."""
+
+    ROW: ClassVar[type[BaseModel]] = TaskRead
 
     limit: PageLimit = LIMIT_DEFAULT
     offset: Offset | None = Field(None, description="Rows to skip; not together with `cursor`, cheaper for deep pages.")
@@ -59,12 +64,27 @@ class PageQuery(RequestModel):
         None, description="Opaque; from the Link header of another page of the same list. Not together with `offset`."
     )
     count: QueryFlag | None = Field(None, description="Count all matching tasks into X-Total-Count.")
+    fields: Annotated[str, Field(min_length=1, max_length=FIELDS_MAX)] | None = Field(
+        None, description="Only these fields of each task, separated by commas.", examples=["id,uid,title,completed"]
+    )
 
     @model_validator(mode="after")
     def _one_way_of_paging(self) -> Self:
         if self.cursor is not None and self.offset is not None:
             raise field_error("cursor", "paging_conflict", "Page by cursor or by offset, not by both.")
         return self
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Self:
+        for name in self.field_names or ():
+            if name not in self.ROW.model_fields:
+                raise field_error("fields", "unknown_field", "No field of a task: {name}.", name=name)
+        return self
+
+    @property
+    def field_names(self) -> list[str] | None:
+        """Returns the fields that were asked for, each once; None: all."""
+        return None if self.fields is None else list(dict.fromkeys(self.fields.split(",")))
 
 
 class ForwardQuery(RequestModel):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError
 
 from app.domain.filters.fields import depends_on_clock, has_moments
@@ -20,6 +20,7 @@ from app.models.task_aliases import (
     resolve_aliases,
 )
 from app.models.task_fields import PLACE_TWINS, TAG_MAX, TAGS_MAX, DueDate, Priority
+from app.models.tasks import TrashedTaskRead
 from app.models.types import Day, RequestModel, Uid, UidTwin, cleaned, field_error, visible_text
 from app.pagination import LIMIT_DEFAULT, LIMIT_MAX, OFFSET_MAX
 from app.schemas.queries import IdOrNone, PageQuery, QueryFlag, is_digits, parse_flag
@@ -89,6 +90,8 @@ TagFilter = Annotated[str, cleaned(TAG_MAX), Field(min_length=1, max_length=TAG_
 
 class TrashQuery(PageQuery):
     """Only a page: the trash has one order."""
+
+    ROW: ClassVar[type[BaseModel]] = TrashedTaskRead
 
 
 class TaskConditions(RequestModel):

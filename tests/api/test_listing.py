@@ -240,3 +240,26 @@ async def test_the_trash_is_paged(alice: Person) -> None:
         link = NEXT.search(answer.headers["link"])
         url = link[1] if link else ""
     assert found == [["4", "3"], ["2", "1"], ["0"]]
+
+
+async def test_a_list_with_fields_has_only_those(alice: Person) -> None:
+    task = await alice.add("a", tags=["x"])
+    await alice.add("b")
+    answer = await alice.get("/tasks?fields=title,id,completed,title&limit=1&order=asc&count=true")
+    assert answer.json() == [{"title": "a", "id": task["id"], "completed": False}]
+    assert answer.headers["x-total-count"] == "2"
+    following = NEXT.search(answer.headers["link"])
+    assert following is not None
+    assert [list(row) for row in (await alice.get(following[1])).json()] == [["title", "id", "completed"]]
+    assert answer.headers["etag"] != (await alice.get("/tasks?limit=1&order=asc&count=true")).headers["etag"]
+    view = (await alice.post("/views", {"name": "v", "parameters": {"tag": ["x"]}})).json()["id"]
+    assert (await alice.get(f"/views/{view}/tasks?fields=uid")).json() == [{"uid": task["uid"]}]
+    await alice.delete(f"/tasks/{task['id']}")
+    assert [list(row) for row in (await alice.get("/tasks/trash?fields=deleted_at")).json()] == [["deleted_at"]]
+
+
+@pytest.mark.parametrize("names", ["", "id,", "id, title", "titel", "deleted_at", "user_id\0", "__class__"])
+async def test_fields_that_a_list_does_not_have_are_refused(alice: Person, names: str) -> None:
+    answer = await alice.get("/tasks", params={"fields": names})
+    assert_problem(answer, 422)
+    assert answer.json()["errors"][0]["loc"] == ["query", "fields"]

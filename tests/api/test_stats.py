@@ -1,6 +1,6 @@
 """Statistics over HTTP, by the dates in the user's time zone."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -127,3 +127,27 @@ async def test_statistics_count_tasks_by_project_and_tag(alice: Person, sql: Any
 async def test_the_number_of_days_is_limited(alice: Person, query: str) -> None:
     assert_problem(await alice.get(f"/stats{query}"), 422, "validation_error")
     assert len((await stats(alice, "?days=366"))["per_day"]) == 366
+
+
+async def test_statistics_are_304_until_a_write_the_clock_or_the_zone_changes_them(alice: Person, sql: Any) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    task = await alice.add(due_date=soon.isoformat())
+    first = await alice.get("/stats")
+
+    async def ask() -> Any:
+        return await alice.get("/stats", headers={"If-None-Match": first.headers["etag"]})
+
+    assert (await ask()).status_code == 304
+    assert (await ask()).headers["x-revision"] == first.headers["x-revision"]
+    assert (await alice.get("/stats?days=7", headers={"If-None-Match": first.headers["etag"]})).status_code == 200
+    # Without a write: an hour passes. The task becomes overdue.
+    await sql.execute("update tasks set due_at = now() - interval '1 second' where id = $1", task["id"])
+    late = await ask()
+    assert (late.status_code, late.json()["totals"]["overdue"]) == (200, 1)
+    await sql.execute("update tasks set due_at = $2 where id = $1", task["id"], soon)
+    assert (await ask()).status_code == 304
+    await move_to_zone(sql, alice, "Pacific/Kiritimati")
+    assert (await ask()).status_code == 200
+    await move_to_zone(sql, alice, "UTC")
+    await alice.patch(f"/tasks/{task['id']}", {"completed": True})
+    assert (await ask()).json()["totals"]["completed"] == 1

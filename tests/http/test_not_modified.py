@@ -13,7 +13,7 @@ SAMPLES: dict[str, Any] = {
     "due_before": "2090-07-02", "due_after": "2090-07-02", "overdue": "false", "available": "true",
     "deadline_before": "2090-07-02", "deadline_after": "2090-07-02", "favorite": "false", "filter": "due<2090-07-02",
     "sort": "due_date", "order": "asc", "limit": "50", "offset": "0", "count": "true", "kind": "event",
-    "archived": "true",
+    "archived": "true", "days": "7", "fields": "id,title",
 }  # fmt: skip
 BEYOND_SAMPLES = {"cursor", "token"}  # made by the service
 OTHER_DATES = ("2090-07-01T20:00:00", "2090-07-01T20:00:00Z")

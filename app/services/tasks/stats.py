@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, text
+from sqlalchemy import Date, Integer, Text, bindparam, cast, func, literal_column, select, text
 
+from app.db.changes import CURRENT_REVISION, OWNER, OWNER_TIMEZONE
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
-from app.models.tasks import LATE_CONDITION, OPEN_CONDITION
+from app.models.tasks import LATE_CONDITION, OPEN_CONDITION, TASKS, is_open
 from app.schemas.stats import StatsRead
+from app.services.changes.revisions import get_initial_revision
 
 GROUPS_MAX = 100  # projects and tags, those with the most tasks
 # One scan: all other counts are made from its groups, which are few compared with the tasks.
@@ -72,6 +74,22 @@ select name as timezone, today,
 from clock""").bindparams(bindparam("days", type_=Integer))  # noqa: S608 - constants
 )
 STATS_FIELDS = tuple(StatsRead.model_fields)
+# What the statistics depend on besides the revision: the zone, its day, and the latest due date that has passed. While
+# that is the same no task has become overdue. All are lookups in an index.
+_passed = (
+    select(func.max(TASKS.c.due_sort))
+    .where(TASKS.c.user_id == OWNER, TASKS.c.deleted_at.is_(None), is_open(), TASKS.c.due_sort < func.now())
+    .scalar_subquery()
+)
+_today = cast(func.timezone(OWNER_TIMEZONE, func.now()), Date)
+_moment = func.concat_ws(literal_column("' '"), OWNER_TIMEZONE, _today, _passed, type_=Text)
+SELECT_STATS_STATE = CompiledStatement(select(CURRENT_REVISION, _moment))
+
+
+async def get_stats_state(session: Session, owner: str) -> tuple[int, str]:
+    """Returns the owner's revision, and a text that changes when the clock or the time zone changes the statistics."""
+    revision, moment = (await session.exec(SELECT_STATS_STATE, {"owner": owner})).one()
+    return await get_initial_revision(session, owner) if revision is None else revision, moment
 
 
 async def get_stats(session: Session, owner: str, *, days: int) -> dict[str, Any]:
