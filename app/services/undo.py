@@ -148,16 +148,19 @@ def _target(of: Undoable, change: Any, before: RowValues | None, present: RowVal
     what = f"{change.entity} {change.entity_id}"
     if present is None or change.action == "purged":
         raise UndoConflict(f"{what.capitalize()} has been deleted permanently.")
-    if before is None and change.action != "created":
+    # An import deletes nothing: it made the row in the trash, where an undo leaves it.
+    is_new = change.action == "created" or (change.action == "deleted" and change.through == "import")
+    if before is None and not is_new:
         raise UndoConflict("The values before this change are no longer kept.")
     after = {"deleted_at": None, **change.data}  # a column that is newer than the change was null
-    before = {**after, "deleted_at": now().isoformat()} if before is None else {"deleted_at": None, **before}
+    deleted_at = after["deleted_at"] or now().isoformat()
+    before = {**after, "deleted_at": deleted_at} if before is None else {"deleted_at": None, **before}
     changed = _changed(of, before, after)
     # Clients show a row after an "updated" change, so a row in the trash must not get one.
-    if present["deleted_at"] and "deleted_at" not in changed:
+    if present["deleted_at"] and "deleted_at" not in changed and not (is_new and after["deleted_at"]):
         raise UndoConflict(f"Changed since, on {what}: deleted.")
     # A creation wrote every field: the undo would lose any change since.
-    guarded = of.content if change.action == "created" else changed
+    guarded = of.content if is_new else changed
     if later := {FIELD_NAMES.get(name, name) for name in guarded if name in after and present[name] != after[name]}:
         raise UndoConflict(f"Changed since, on {what}: {', '.join(sorted(later))}.")
     return {**present, **{name: before[name] for name in changed if name in before}}

@@ -112,6 +112,38 @@ async def test_undoing_a_creation_deletes_the_task_and_undoing_that_restores_it(
     assert await alice.titles() == ["a"]
 
 
+async def test_undoing_an_import_leaves_what_came_into_the_trash_there(alice: Person) -> None:
+    """A full export has the trash: its rows share writes with the others."""
+    deleted_at = "2020-01-01T00:00:00Z"
+    projects = [
+        {"id": 1, "name": "Home"},
+        {"id": 2, "name": "Gone", "parent_id": 1, "deleted_at": deleted_at},
+        {"id": 3, "name": "Garden", "parent_id": 1},
+    ]
+    tasks = [
+        {"id": 1, "title": "live", "project_id": 3},
+        {"id": 2, "title": "trashed", "project_id": 3, "deleted_at": deleted_at},
+        {"id": 3, "title": "below", "parent_id": 1, "project_id": 3},
+    ]
+    file = {"format": "todo/1", "user_id": "other", "projects": projects, "tasks": tasks}
+    report = (await alice.post("/import", file)).json()
+    assert report["created"]["tasks"] == 3
+    for revision in range(report["revision"], 0, -1):
+        await undo(alice, revision)
+    assert (await alice.get("/tasks")).json() == (await alice.get("/projects")).json() == []
+    trashed = {task["title"]: task["id"] for task in (await alice.get("/tasks/trash")).json()}
+    assert trashed.keys() == {"live", "trashed", "below"}
+
+
+async def test_undoing_an_import_is_refused_when_a_task_that_came_into_the_trash_was_restored(alice: Person) -> None:
+    tasks = [{"id": 1, "title": "a"}, {"id": 2, "title": "b", "deleted_at": "2020-01-01T00:00:00Z"}]
+    report = (await alice.post("/import", {"format": "todo/1", "user_id": "other", "tasks": tasks})).json()
+    [trashed] = (await alice.get("/tasks/trash")).json()
+    await alice.post(f"/tasks/{trashed['id']}/restore")
+    answer = await alice.post(f"/changes/{report['revision']}/undo")
+    assert "deleted" in assert_problem(answer, 409, "undo_conflict")["detail"]
+
+
 async def test_undo_is_refused_with_the_names_of_fields_changed_since(alice: Person) -> None:
     task = await alice.add("a")
     path = f"/tasks/{task['id']}"
