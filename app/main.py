@@ -19,6 +19,7 @@ from app.routers import (
     apps,
     auth,
     batch,
+    caldav,
     calendar_feeds,
     changes,
     channels,
@@ -119,6 +120,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = True) -> Fas
     _add_middleware(app, settings)
     install_problems(app)
     pages = [swagger_ui.router] * settings.docs + [web_client.router] * settings.web_client
+    pages += [caldav.router, caldav.public, caldav.well_known] * settings.caldav
     for router in (*ROUTERS, *pages, *([metrics_route.router] if settings.metrics_token else [])):
         # include_router() would match each request twice and wrap it in three exit stacks
         app.router.routes.extend(router.routes)

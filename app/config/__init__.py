@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.config.backup import BackupSettings
+from app.config.caldav import CaldavSettings
 from app.config.oauth import OAuthSettings
 from app.config.oidc import OidcSettings
 from app.config.rules import (
@@ -39,11 +40,10 @@ from app.config.rules import (
 
 MIN_SECRET_BYTES = 32  # RFC 7518, 3.2: an HS256 key is at least as long as the hash
 _FIELD_NAME_PATTERN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.1
-ENV_FILE = ".env"
-ENV_ENCODING = "utf-8-sig"  # editors on Windows write a byte order mark, which would belong to the first name
+ENV_FILE, ENV_ENCODING = ".env", "utf-8-sig"  # editors on Windows write a mark, which the first name would begin with
 
 
-class Settings(OAuthSettings, OidcSettings, BackupSettings, BaseSettings):
+class Settings(OAuthSettings, OidcSettings, BackupSettings, CaldavSettings, BaseSettings):
     """Read from the environment and ``.env``. Durations are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(

@@ -49,7 +49,7 @@ from app.services.accounts.second_factors import require_recent_factor
 from app.services.uids import ABSENT_ERRORS, NamedRow
 
 ME_PATH, SESSION_ID_MAX = "me", 64
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"})
 bearer = HTTPBearer(
     auto_error=False,
     bearerFormat="JWT",
@@ -58,16 +58,22 @@ bearer = HTTPBearer(
 )
 
 
-async def authenticate(request: Request, resource: str = "") -> Identity:
+async def authenticate(
+    request: Request,
+    resource: str = "",
+    *,
+    read_token: Callable[[str | None], str] = bearer_token,
+    quota: Literal["default", "caldav"] = "default",
+) -> Identity:
     """Returns the identity in the request's token, of any kind, unless its session or API token has been revoked.
 
     The token of an app must be for the whole service, or for ``resource``, a path. Every authenticated request passes
-    here, so it is counted here. Scopes are checked by ``current_identity``. Raises the 401 errors, KeysUnavailable,
-    RateLimited.
+    here, so it is counted here. ``read_token`` finds the token in the header Authorization. Scopes are checked by
+    ``current_identity``. Raises the 401 errors, KeysUnavailable, RateLimited.
     """
     limits: Limits = request.app.state.limits
     try:
-        identity = await _verify(request, limits)
+        identity = await _verify(request, limits, read_token)
         if identity.audience and not names_resource(request, identity.audience, resource):
             raise TokenInvalid(reason=RefusalReason.AUD_WRONG, details={"aud": identity.audience})
     except AppError as refused:
@@ -75,12 +81,12 @@ async def authenticate(request: Request, resource: str = "") -> Identity:
             limits.consume_address(request.scope)
         raise
     set_subject(identity.subject)
-    limits.consume_subject(request.scope, identity.subject)
+    limits.consume_subject(request.scope, identity.subject, quota=quota)
     return identity
 
 
-async def _verify(request: Request, limits: Limits) -> Identity:
-    token = bearer_token(request.headers.get("authorization"))
+async def _verify(request: Request, limits: Limits, read_token: Callable[[str | None], str]) -> Identity:
+    token = read_token(request.headers.get("authorization"))
     if token.startswith(API_TOKEN_PREFIX):
         if not _revocation_cache(request).knows_api_token(token):
             limits.refuse_busy_address(request.scope)  # each guess costs a database lookup

@@ -5,7 +5,7 @@ The only module that makes them (``tests/rules/test_paths.py``): a path that is 
 
 from collections.abc import Container
 from functools import lru_cache
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from fastapi import Request
 from starlette.types import Scope
@@ -135,6 +135,49 @@ def callback_url(request: Request, provider_id: str) -> str:
 def owner_url(request: Request, owner: str, path: str) -> str:
     """Returns the URL of ``path`` of one user, for programs that do not send that user's token."""
     return url_of(request, f"/api/{quote(owner, safe='')}{path}")
+
+
+DAV_ROOT = "/dav"
+DAV_WELL_KNOWN = "/.well-known/caldav"
+NAME_CHARACTERS = "!$&'()*+,;=:@~"  # that a segment of a path may have as they are (RFC 3986, 3.3)
+
+
+def dav_path(request: Request, *names: str, is_object: bool = False) -> str:
+    """Returns the path of a user's collections, of one of them, or of an object in it. Collections end in a slash."""
+    segments = (quote(name, safe="" if place == 0 else NAME_CHARACTERS) for place, name in enumerate(names))
+    return path_of(request, "/".join([DAV_ROOT, *segments]) + ("" if is_object else "/"))
+
+
+def sent_path(request: Request, *, is_object: bool = False) -> str:
+    """Returns the path as the client has sent it, which hrefs must begin with; that of a collection with a slash."""
+    path: str = (request.scope.get("raw_path") or request.scope["path"].encode()).decode("latin-1")
+    path = path.partition("?")[0]
+    return path if is_object or path.endswith("/") else f"{path}/"
+
+
+def member_path(base: str, name: str, *, is_object: bool = True) -> str:
+    """Returns the path of a member of the collection at ``base``."""
+    return f"{base}{quote(name, safe=NAME_CHARACTERS)}{'' if is_object else '/'}"
+
+
+def split_dav_url(request: Request, url: str) -> list[str] | None:
+    """Returns the names in the path of a URL, or a path, below the root of calendars: of a user, and so on.
+
+    None: it does not lead there.
+    """
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return None
+    path = parts.path.removeprefix(prefix_of(request.scope))
+    if not path.startswith(f"{DAV_ROOT}/"):
+        return None
+    return [unquote(segment) for segment in path.removeprefix(f"{DAV_ROOT}/").rstrip("/").split("/")]
+
+
+def well_known_path(request: Request) -> str:
+    """Returns where the well-known path of calendars leads: below the prefix, also where it is asked without one."""
+    return urlsplit(url_of(request, f"{DAV_ROOT}/")).path
 
 
 def passkey_options_path(request: Request, waiting: Container[str]) -> str:

@@ -31,6 +31,7 @@ UNLIMITED_PATHS = frozenset({"/health", "/ready", "/metrics"})  # monitoring mus
 QUOTA_SETTINGS = {
     "default": "RATE_LIMIT_PER_MINUTE",
     "anonymous": "RATE_LIMIT_ANONYMOUS_PER_MINUTE",
+    "caldav": "RATE_LIMIT_CALDAV_PER_MINUTE",
     "chat": "RATE_LIMIT_CHAT_PER_MINUTE",
     "import": "RATE_LIMIT_IMPORT_PER_HOUR",
     "export": "RATE_LIMIT_EXPORT_PER_HOUR",
@@ -95,6 +96,8 @@ class Limits:
         """Builds the limits. The lifespan sets ``counts``, which needs the database."""
         share = settings.web_concurrency
         self.subjects = _limiter("default", settings.rate_limit_per_minute, share)
+        # The first sync of a calendar app is a request for each task, and must not stop the user's other clients.
+        self.calendars = _limiter("caldav", settings.rate_limit_caldav_per_minute, share)
         self.addresses = _limiter("anonymous", settings.rate_limit_anonymous_per_minute, share)
         # Wrong tokens of /metrics have a quota of their own: other callers of that address must not stop monitoring.
         self.guesses = _limiter("guesses", settings.rate_limit_anonymous_per_minute, share)
@@ -105,10 +108,11 @@ class Limits:
         }
         self.counts: SharedCounter | None = None
 
-    def consume_subject(self, scope: RequestScope, subject: str) -> None:
-        """Counts a request with a valid token. Raises RateLimited."""
-        if self.subjects is not None:
-            self.subjects.consume(scope, subject)
+    def consume_subject(self, scope: RequestScope, subject: str, *, quota: str = "default") -> None:
+        """Counts a request with a valid token; ``quota`` is default, or caldav. Raises RateLimited."""
+        limiter = self.calendars if quota == "caldav" else self.subjects
+        if limiter is not None:
+            limiter.consume(scope, subject)
 
     def consume_operations(self, scope: RequestScope, subject: str, operations: int) -> None:
         """Counts a batch, which has been counted as one request, as one for each OPERATIONS_PER_REQUEST begun.

@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
-from app.errors import ChangesGone, Contention
+from app.errors import ChangesGone, Contention, SyncTokenInvalid
 from app.errors.findings import FINDING_NAME_MAX, locate_errors
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
@@ -95,7 +95,7 @@ class DirectRoute(APIRoute):
             except BaseException as error:
                 if session := request.scope.get("session"):
                     await session.rollback()
-                if isinstance(error, ChangesGone) and error.ahead:
+                if isinstance(error, ChangesGone | SyncTokenInvalid) and error.ahead:
                     await begin_owner_epoch(request.app.state.database, values["owner"], error.ahead)
                 if idempotent and (refusal := await idempotent.refuse(request, error)):
                     return refusal

@@ -23,7 +23,7 @@ from sqlalchemy import (
     or_,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field as Col
 from sqlmodel import SQLModel
 
@@ -74,6 +74,8 @@ SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.sql_function
 WHERE_LIVE = text("deleted_at is null")
 OPEN_CONDITION = "(not completed and state <> 'cancelled')"
 WHERE_OPEN = text("deleted_at is null and not completed and state <> 'cancelled'")
+WHERE_DAV_NAME = text("dav_name is not null and deleted_at is null")
+WHERE_PARENT_WANTED = text("parent_wanted is not null")
 # Of a task that is open; ``today`` is the owner's.
 LATE_CONDITION = "(due_on < today or due_at < now() or deadline < today)"
 
@@ -88,7 +90,8 @@ class Task(SQLModel, table=True):
     ``state`` counts while the task is not completed. ``version`` is the revision of the latest write to the row.
     ``deleted_at`` is set in the trash. ``anchor_*`` is the due date with which ``recurrence`` was set,
     ``occurrences_done`` the number of earlier occurrences; ``series_id`` is the recurring task of which this is a
-    completed occurrence. At ``remind_at`` the next reminder fires.
+    completed occurrence. At ``remind_at`` the next reminder fires. Of calendar apps: ``dav_name`` is the name of the
+    resource if it is not uid.ics; ``ical`` what no other column holds; ``parent_wanted`` the uid of a parent to come.
     """
 
     __tablename__ = "tasks"
@@ -140,6 +143,8 @@ class Task(SQLModel, table=True):
         Index(
             "tasks_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
         ),
+        Index("tasks_dav_name_key", "user_id", "dav_name", unique=True, postgresql_where=WHERE_DAV_NAME),
+        Index("tasks_by_parent_wanted", "user_id", "parent_wanted", "id", postgresql_where=WHERE_PARENT_WANTED),
         Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
         Index("tasks_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
     )
@@ -179,6 +184,9 @@ class Task(SQLModel, table=True):
     remind_at: datetime | None = nullable_instant()
     remind_channels: list[int] | None = Col(default=None, sa_column=Column("remind_channels", ARRAY(BigInteger)))
     source_id: str | None = Col(default=None, sa_type=Text)
+    dav_name: str | None = Col(default=None, sa_type=Text(collation="C"))
+    ical: dict[str, Any] | None = Col(default=None, sa_type=JSONB(none_as_null=True))
+    parent_wanted: str | None = Col(default=None, sa_type=Text(collation="C"))
     version: int = Col(sa_type=BigInteger)
     created_at: datetime = written_at()
     updated_at: datetime = written_at()

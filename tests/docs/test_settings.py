@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from app.config import Settings
 from app.config.backup import BackupSettings
+from app.config.caldav import CaldavSettings
 from app.config.oauth import OAuthSettings
 from app.config.oidc import OidcSettings
 from app.observability.startup_errors import describe_invalid_settings
@@ -38,10 +39,13 @@ def default(field: FieldInfo) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+CLASSES = (Settings, OAuthSettings, OidcSettings, BackupSettings, CaldavSettings)
+
+
 def groups() -> dict[str, list[str]]:
     """Returns the settings by group; the comments between them in the source are the headings."""
     found: dict[str, list[str]] = {}
-    for line in "".join(map(inspect.getsource, (Settings, OAuthSettings, OidcSettings, BackupSettings))).splitlines():
+    for line in "".join(map(inspect.getsource, CLASSES)).splitlines():
         if heading := re.fullmatch(r"    # (.+)", line):
             names = found.setdefault(heading[1], [])
         elif (name := re.match(r"    (\w+): ", line)) and name[1] in Settings.model_fields:

@@ -25,7 +25,7 @@ LEVELS: list[set[str]] = [
     {"__main__", "commands"},
     {"main"},
     {"lifespan", "routers"},
-    {"assistant", "live", "server"},
+    {"assistant", "dav", "live", "server"},
     {"http", "jobs"},
     {"services"},
     {"schemas"},
@@ -58,6 +58,7 @@ SURROUNDINGS = {"asyncio", "io", "os", "pathlib", "random", "socket", "time"}  #
 FORBIDDEN = {
     "app/routers": {*QUERIES, "app.db", "app.routers", "app.models.users", "app.models.changes"},
     "app/assistant/tools": {*WEB, "sqlalchemy", "app.http"},
+    "app/dav": {*QUERIES, "app.db", "app.models"},
     "app/jobs": {*WEB, "app.http"},
     "app/services": WEB,
     "app/services/transfer/formats": {*QUERIES, "app.db"},

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tests.rules.test_architecture import Source, assert_no_file_breaks, imports, sources
 
 MAKERS = {"path_of", "url_of", "redirect_url", "owner_url", "well_known_url", "request_path", "item_path", "row_path"}
+MAKERS.add("well_known_path")
 # Declarations of routes, and comparisons with paths of this service without their prefix.
 DECLARATIONS = {"APIRouter", "get", "post", "put", "patch", "delete"}
 COMPARED = {"COOKIE_NAME", "METADATA_PATH", "UNLIMITED_PATHS", "COUNTED_ELSEWHERE", "STATIC_PREFIXES"}

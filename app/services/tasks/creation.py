@@ -46,12 +46,11 @@ def create_statement(more: frozenset[str], *, named: bool = False) -> CompiledSt
         title=bindparam("title"),
         description=bindparam("description"),
         completed=COMPLETED_PARAMETER,
-        completed_at=case((COMPLETED_PARAMETER, func.now()), else_=null()),
         priority=bindparam("priority"),
         tags=bindparam("tags"),
         version=NEXT_REVISION,
         **due,
-        **values,
+        **{"completed_at": case((COMPLETED_PARAMETER, func.now()), else_=null()), **values},
     )
     return recorded_task_write(
         statement.on_conflict_do_nothing(index_elements=UID_COLUMNS) if named else statement, "created"

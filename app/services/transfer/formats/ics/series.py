@@ -88,7 +88,7 @@ def read_series(
         rule = parse_rule(normalize_rule(rules[0].value, start))
     except InvalidRecurrence:
         return state  # refused by name where rows are validated
-    dates, moved = _due_dates(rule, TodoDates(start, dates.due), moments)
+    dates, moved = due_dates_of_rule(rule, TodoDates(start, dates.due), moments)
     state.dates, state.recurrence = dates, str(moved)
     days = _different_days(properties, start, moments, overrides, closed=completed)
     if not any(days):
@@ -105,7 +105,7 @@ def read_series(
     return state
 
 
-def _due_dates(rule: Rule, dates: TodoDates, moments: MomentReader) -> tuple[TodoDates, Rule]:
+def due_dates_of_rule(rule: Rule, dates: TodoDates, moments: MomentReader) -> tuple[TodoDates, Rule]:
     """Returns the dates, and the rule of the due dates: a rule's days are those of starts, in the zone of the file."""
     start, due = dates
     assert start is not None

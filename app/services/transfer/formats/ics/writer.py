@@ -69,10 +69,10 @@ class Calendar:
         series = self._series(row)
         if series is None:
             return self._todo(row, [*self._start_and_due(row)])
-        dates = [self._local("DTSTART", series.start), self._local("DUE", series.start), f"RRULE:{series.rule}"]
+        dates = [self.local_line("DTSTART", series.start), self.local_line("DUE", series.start), f"RRULE:{series.rule}"]
         found = self._todo(row, dates)
         if series.moved is not None:
-            moved = [self._local("RECURRENCE-ID", series.start), self._date("DUE", series.moved)]
+            moved = [self.local_line("RECURRENCE-ID", series.start), self.date_line("DUE", series.moved)]
             found += self._todo(row, moved)
         return found
 
@@ -85,10 +85,10 @@ class Calendar:
         if series is None:
             due = due_of(row)
             assert due is not None
-            return self._event(row, [self._date("DTSTART", due)])
-        found = self._event(row, [self._local("DTSTART", series.start), f"RRULE:{series.rule}"])
+            return self._event(row, [self.date_line("DTSTART", due)])
+        found = self._event(row, [self.local_line("DTSTART", series.start), f"RRULE:{series.rule}"])
         if series.moved is not None:
-            moved = [self._local("RECURRENCE-ID", series.start), self._date("DTSTART", series.moved)]
+            moved = [self.local_line("RECURRENCE-ID", series.start), self.date_line("DTSTART", series.moved)]
             found += self._event(row, moved)
         return found
 
@@ -96,15 +96,15 @@ class Calendar:
         """Yields the dates of a to-do. DTSTART is of the type of DUE and before it (3.8.2.3)."""
         due, start = due_of(row), due_of(row, "start")
         if start is not None and (due is None or (type(start) is type(due) and start < due)):
-            yield self._date("DTSTART", start)
+            yield self.date_line("DTSTART", start)
         if due is not None:
-            yield self._date("DUE", due)
+            yield self.date_line("DUE", due)
 
     def _planning(self, row: Any) -> Iterator[str]:
         if (start := due_of(row, "start")) is not None:
-            yield self._date("X-TODO-START", start)
+            yield self.date_line("X-TODO-START", start)
         if row.deadline is not None:
-            yield self._date("X-TODO-DEADLINE", row.deadline)
+            yield self.date_line("X-TODO-DEADLINE", row.deadline)
         if row.estimate_minutes is not None:
             yield f"ESTIMATED-DURATION:PT{row.estimate_minutes}M"
         if row.favorite:
@@ -151,13 +151,16 @@ class Calendar:
         rule = parse_rule(row.recurrence)
         anchor = due_of(row, "anchor") or due
         start = occurrence_of(rule, due, timezone=self._zone, recurrence_from=row.recurrence_from, anchor=anchor)
-        if row.recurrence_from != "completion":  # then its days follow the completion
-            rule = anchored(rule, day_in(anchor, self._zone))
-        if rule.count is not None:
-            rule = replace(rule, count=max(1, rule.count - row.occurrences_done))
-        return WrittenSeries(start, str(self._typed(rule, start)), None if start == due else due)
+        rule = self.remaining_rule(rule, anchor, row.recurrence_from, row.occurrences_done)
+        return WrittenSeries(start, str(self.typed_rule(rule, start)), None if start == due else due)
 
-    def _typed(self, rule: Rule, start: Due) -> Rule:
+    def remaining_rule(self, rule: Rule, anchor: Due, recurrence_from: str, occurrences_done: int) -> Rule:
+        """Returns the rule of a series from its current occurrence on, with the days that it has by its ``anchor``."""
+        if recurrence_from != "completion":  # then its days follow the completion
+            rule = anchored(rule, day_in(anchor, self._zone))
+        return rule if rule.count is None else replace(rule, count=max(1, rule.count - occurrences_done))
+
+    def typed_rule(self, rule: Rule, start: Due) -> Rule:
         """Returns the rule with an UNTIL of the type of DTSTART: a day, or an instant (3.3.10)."""
         until = rule.until
         if until is None or isinstance(until, datetime) == isinstance(start, datetime):
@@ -167,13 +170,13 @@ class Calendar:
         last = datetime.combine(until + timedelta(days=1), datetime.min.time(), self._zone) - timedelta(seconds=1)
         return replace(rule, until=last)
 
-    def _date(self, name: str, due: Due) -> str:
+    def date_line(self, name: str, due: Due) -> str:
         return f"{name}:{_utc(due)}" if isinstance(due, datetime) else f"{name};VALUE=DATE:{due:%Y%m%d}"
 
-    def _local(self, name: str, due: Due) -> str:
+    def local_line(self, name: str, due: Due) -> str:
         """Returns a date of a series: an instant as the local time that it keeps."""
         if not isinstance(due, datetime) or self._tzid == "UTC":
-            return self._date(name, due)
+            return self.date_line(name, due)
         return f"{name};TZID={self._tzid}:{due.astimezone(self._zone):%Y%m%dT%H%M%S}"
 
 

@@ -1,0 +1,84 @@
+"""The dates of a series that have a to-do of their own, or are excluded: an app says by them what became of a date.
+
+The current occurrence of a series is completed, skipped or moved as its to-do says. That of an earlier date is over
+already, however often it is sent. That of a later date is kept, and given back, until the series comes to it.
+"""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.db.session import Session
+from app.domain.date_shift import day_in
+from app.domain.recurrence import Due
+from app.models.task_rows import due_of
+from app.services.caldav.todo_reader import OverrideFields, SentObject
+from app.services.tasks.completion import complete_task, skip_task
+from app.services.tasks.due_dates import due_columns
+from app.services.tasks.series import here_and_now
+from app.services.tasks.statements import is_closed, select_for_write, write_task
+
+OVERRIDES_APPLIED_MAX = 200  # of one object at once
+
+
+async def apply_overrides(session: Session, owner: str, task_id: int, sent: SentObject) -> None:
+    """Applies the dates of a series that its object says more about. The owner must be locked."""
+    excluded = [*sent.fields.excluded_dates()] if sent.fields.dates.recurrence is not None else []
+    if not sent.overrides and not excluded:
+        return
+    overrides = [found for block in sent.overrides if (found := sent.fields.read_override(block)) is not None]
+    zone, _ = await here_and_now(session, owner)
+    row = await select_for_write(session, owner, task_id, None)
+    for _ in range(OVERRIDES_APPLIED_MAX):
+        if row["recurrence"] is None or is_closed(row):
+            break
+        here = current_date(row)
+        override = next((each for each in overrides if is_same_date(each.occurrence, here, zone)), None)
+        if override is not None and override.completed:
+            await complete_task(session, owner, task_id, True)
+        elif (override is not None and override.cancelled) or any(is_same_date(each, here, zone) for each in excluded):
+            await skip_task(session, owner, task_id)
+        else:
+            await _move(session, owner, row, override)
+            break
+        row = await select_for_write(session, owner, task_id, None)
+    await _drop_earlier(session, owner, task_id, overrides, zone)
+
+
+def current_date(row: dict[str, Any]) -> Due:
+    """Returns the date that the current occurrence of a series has in RECURRENCE-ID: its start, if it has one."""
+    found = due_of(row, "start") or due_of(row)
+    assert found is not None, "a constraint of the table"
+    return found
+
+
+def is_same_date(one: Due, other: Due, zone: ZoneInfo) -> bool:
+    """Returns whether two dates name one occurrence; of a day and an instant the days in ``zone`` count."""
+    if isinstance(one, datetime) and isinstance(other, datetime):
+        return one == other
+    return day_in(one, zone) == day_in(other, zone)
+
+
+async def _move(session: Session, owner: str, row: dict[str, Any], override: OverrideFields | None) -> None:
+    """Moves the current occurrence; the others keep their days."""
+    due = due_of(row)
+    if override is not None and override.due is not None and override.due != due:
+        await write_task(session, owner, row["id"], due_columns(override.due))
+
+
+async def _drop_earlier(
+    session: Session, owner: str, task_id: int, overrides: list[OverrideFields], zone: ZoneInfo
+) -> None:
+    """Keeps the to-dos of later dates only: the others are tasks of their own now, or are over."""
+    row = await select_for_write(session, owner, task_id, None)
+    kept = row["ical"] or {}
+    if not kept.get("overrides"):
+        return
+    later = []
+    if row["recurrence"] is not None and not is_closed(row):
+        day = day_in(current_date(row), zone)
+        later = [each.block.all_lines() for each in overrides if day_in(each.occurrence, zone) > day]
+    if later != kept["overrides"]:
+        without = {name: value for name, value in kept.items() if name != "overrides"}
+        ical = without | ({"overrides": later} if later else {})
+        await write_task(session, owner, task_id, {"ical": ical or None})

@@ -1,0 +1,254 @@
+"""Writing a task as the calendar object of an app: what the app sent, where the task still says the same.
+
+The lines of a to-do are in groups, one for each field of a task. ``ical`` of a task holds the lines that were sent, if
+they say more than the columns do, with the values that the columns got from them. While the columns have these values
+the lines are given back; else they are written anew. Lines that no field understands are always given back.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from app.clock import now
+from app.domain.recurrence import Due, parse_rule, shifted
+from app.models.accounts import known_time_zones
+from app.models.task_rows import due_of
+from app.services.transfer.formats.ics.components import parse_property
+from app.services.transfer.formats.ics.rules import COMPLETION_PART
+from app.services.transfer.formats.ics.text import escape, fold
+from app.services.transfer.formats.ics.vtimezone import vtimezone_lines
+from app.services.transfer.formats.ics.writer import ICS_NUMBERS, ICS_STATUSES, PRODUCT_ID, Calendar
+from app.services.transfer.import_row import uid_of_calendar
+
+Row = Any  # of a task, with all its columns
+Lines = list[str]
+
+# The properties of a group, and the columns that say the same.
+GROUP_COLUMNS: dict[str, tuple[str, ...]] = {
+    "title": ("title",),
+    "description": ("description",),
+    "status": ("completed", "state"),
+    "priority": ("priority",),
+    "tags": ("tags",),
+    "dates": ("due_on", "due_at", "start_on", "start_at", "recurrence"),
+    "parent": ("parent_uid",),
+}
+LINE_GROUPS = {
+    "SUMMARY": "title", "DESCRIPTION": "description", "STATUS": "status", "COMPLETED": "status",
+    "PERCENT-COMPLETE": "status", "PRIORITY": "priority", "CATEGORIES": "tags", "DTSTART": "dates", "DUE": "dates",
+    "DURATION": "dates", "RRULE": "dates", "RELATED-TO": "parent",
+}  # fmt: skip
+# Lines that are written anew for each object.
+STAMP_LINES = frozenset({"UID", "DTSTAMP", "LAST-MODIFIED"})
+_ZONE_PARAMETER = re.compile(r";TZID=(\"[^\"]*\"|[^;:]*)", re.IGNORECASE)
+_HEAD_LINES = ("BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODUCT_ID}", "CALSCALE:GREGORIAN")
+_CALENDAR_HEAD = b"".join(fold(line) for line in _HEAD_LINES)
+
+
+def values_of(row: Mapping[str, Any], group: str) -> list[Any]:
+    """Returns what the columns of a group say, as JSON values."""
+    if group == "parent":
+        return [row.get("parent_uid") or row.get("parent_wanted")]
+    return [_json_value(row[name]) for name in GROUP_COLUMNS[group]]
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def utc_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+@lru_cache(maxsize=256)
+def _calendar_in(timezone: str) -> Calendar:
+    return Calendar("", timezone, {})
+
+
+class TodoWriter:
+    """Writes the tasks of one owner, whose series are in ``timezone``."""
+
+    def __init__(self, timezone: str) -> None:
+        self._timezone = timezone
+
+    def object(self, row: Row) -> str:
+        """Returns the calendar object of a task."""
+        row = row if isinstance(row, dict) else dict(row)
+        kept = row["ical"] or {}
+        lines = [*self._todo_lines(row, kept)]
+        for override in kept.get("overrides", ()):
+            lines += override
+        zones = b"".join(fold(line) for line in _zone_lines(lines, kept)) if _names_zone(lines) else b""
+        body = b"".join(fold(line) for line in lines)
+        return (_CALENDAR_HEAD + zones + body + b"END:VCALENDAR\r\n").decode()
+
+    def _todo_lines(self, row: Row, kept: Mapping[str, Any]) -> Iterator[str]:
+        stamp = utc_text(row["updated_at"])
+        yield from ("BEGIN:VTODO", f"UID:{escape(object_uid_of(row))}", f"DTSTAMP:{stamp}", f"LAST-MODIFIED:{stamp}")
+        other = kept.get("other", ())
+        if not any(line.startswith("CREATED") for line in other):
+            yield f"CREATED:{utc_text(row['created_at'])}"
+        for lines in self.groups(row).values():
+            yield from lines
+        yield from other
+        yield from self._alarm_lines(row, kept.get("alarms", ()))
+        yield "END:VTODO"
+
+    def groups(self, row: Row) -> dict[str, Lines]:
+        """Returns the lines of each group: those that were sent, while the columns still say the same."""
+        groups = (row["ical"] or {}).get("groups", {})
+        found = {}
+        for group in GROUP_COLUMNS:
+            sent = groups.get(group)
+            found[group] = sent[0] if sent and sent[1] == values_of(row, group) else self.generate(row, group)
+        return found
+
+    def generate(self, row: Row, group: str) -> Lines:
+        """Returns the lines that say what the columns of a group do."""
+        return [*_GROUP_WRITERS[group](self, row)]
+
+    def title_lines(self, row: Row) -> Iterator[str]:
+        yield f"SUMMARY:{escape(row['title'])}"
+
+    def description_lines(self, row: Row) -> Iterator[str]:
+        if row["description"]:
+            yield f"DESCRIPTION:{escape(row['description'])}"
+
+    def status_lines(self, row: Row) -> Iterator[str]:
+        yield f"STATUS:{'COMPLETED' if row['completed'] else ICS_STATUSES[row['state']]}"
+        if row["completed"]:
+            if row["completed_at"]:
+                yield f"COMPLETED:{utc_text(row['completed_at'])}"
+            yield "PERCENT-COMPLETE:100"
+
+    def priority_lines(self, row: Row) -> Iterator[str]:
+        if number := ICS_NUMBERS[row["priority"]]:
+            yield f"PRIORITY:{number}"
+
+    def tag_lines(self, row: Row) -> Iterator[str]:
+        if row["tags"]:
+            yield "CATEGORIES:" + ",".join(map(escape, row["tags"]))
+
+    def parent_lines(self, row: Row) -> Iterator[str]:
+        parent = _parent_uid_of(row) if row.get("parent_uid") else row.get("parent_wanted")
+        if parent:
+            yield f"RELATED-TO:{escape(parent)}"
+
+    def date_lines(self, row: Row) -> Iterator[str]:
+        due, start = due_of(row), due_of(row, "start")
+        sent = (row["ical"] or {}).get("groups", {}).get("dates", [[]])[0]
+        zone = _zone_of(sent)
+        if row["recurrence"] and due is not None:
+            yield from self._series_lines(row, start, due, sent, zone or self._timezone)
+            return
+        calendar = _calendar_in(zone or "UTC")
+        if start is not None and (due is None or _precedes(start, due)):
+            yield calendar.local_line("DTSTART", start)
+        if due is not None:
+            yield calendar.local_line("DUE", due)
+
+    def _series_lines(self, row: Row, start: Due | None, due: Due, sent: Lines, zone: str) -> Iterator[str]:
+        """Yields the dates of the current occurrence, also where it was moved: apps know no other place for it."""
+        calendar = _calendar_in(zone)
+        rule = parse_rule(row["recurrence"])
+        anchor = due_of(row, "anchor") or due
+        rule = calendar.remaining_rule(rule, anchor, row["recurrence_from"], row["occurrences_done"])
+        if start is not None and _precedes(start, due):
+            days = (_day_in(due, zone) - _day_in(start, zone)).days
+            moved = shifted(rule, -days) if days else rule
+            start, rule = (start, moved) if moved is not None else (due, rule)
+        else:
+            start = due
+        yield calendar.local_line("DTSTART", start)
+        yield calendar.local_line("DUE", due)
+        from_completion = any(COMPLETION_PART in line.upper() for line in sent)
+        yield f"RRULE:{calendar.typed_rule(rule, start)}{f';{COMPLETION_PART}' if from_completion else ''}"
+
+    def _alarm_lines(self, row: Row, sent: Any) -> Iterator[str]:
+        """Yields the alarms that were sent, unless their reminder is gone, then one for each other reminder."""
+        reminders = dict.fromkeys(row["reminders"])
+        written = set()
+        for lines, reminder in sent:
+            if reminder is None or reminder in reminders:
+                written.add(reminder)
+                yield from lines
+        for reminder in reminders:
+            if reminder not in written:
+                yield from alarm_lines(reminder, row["title"])
+
+
+def alarm_lines(reminder: str, title: str) -> Iterator[str]:
+    """Yields the alarm of a reminder."""
+    if "P" in reminder:
+        trigger = f"TRIGGER;RELATED=END:{reminder}"
+    else:
+        trigger = f"TRIGGER;VALUE=DATE-TIME:{utc_text(datetime.fromisoformat(reminder))}"
+    yield from ("BEGIN:VALARM", "ACTION:DISPLAY", f"DESCRIPTION:{escape(title)}", trigger, "END:VALARM")
+
+
+_GROUP_WRITERS: dict[str, Callable[[TodoWriter, Row], Iterator[str]]] = {
+    "title": TodoWriter.title_lines,
+    "description": TodoWriter.description_lines,
+    "status": TodoWriter.status_lines,
+    "priority": TodoWriter.priority_lines,
+    "tags": TodoWriter.tag_lines,
+    "dates": TodoWriter.date_lines,
+    "parent": TodoWriter.parent_lines,
+}
+
+
+def row_date(row: Row, prefix: str) -> Due | None:
+    """Returns the due date of a task, or its ``start``."""
+    return due_of(row, prefix)
+
+
+def object_uid_of(row: Row) -> str:
+    """Returns the UID of a task as its app sent it."""
+    sent: str | None = (row["ical"] or {}).get("uid")
+    return sent or row["uid"]
+
+
+def _parent_uid_of(row: Row) -> str:
+    """Returns the UID of the parent: its uid, or the text of which that is the hash."""
+    uid: str = row["parent_uid"]
+    source = row.get("parent_source_id") or ""
+    return source if source and uid_of_calendar(source) == uid else uid
+
+
+def _precedes(start: Due, due: Due) -> bool:
+    """Returns whether a start may be a DTSTART: of the type of the due date and before it (RFC 5545, 3.8.2.3)."""
+    return isinstance(start, datetime) == isinstance(due, datetime) and start < due
+
+
+def _day_in(moment: Due, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(zone)).date() if isinstance(moment, datetime) else moment
+
+
+def _zone_of(lines: Lines) -> str | None:
+    """Returns the zone in which an app writes the dates of a to-do, if it is one of the IANA database."""
+    for line in lines:
+        found = parse_property(line)
+        name = found.parameters.get("TZID", "") if found else ""
+        if name in known_time_zones():
+            return name
+    return None
+
+
+def _names_zone(lines: Lines) -> bool:
+    return any(";TZID=" in line or ";tzid=" in line for line in lines)
+
+
+def _zone_lines(lines: Lines, kept: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the VTIMEZONEs that ``lines`` name: as they were sent, unless it is a zone of the IANA database."""
+    names = {found[1].strip('"') for line in lines if (found := _ZONE_PARAMETER.search(line.partition(":")[0]))}
+    zones = kept.get("zones", {})
+    for name in sorted(names):
+        if name in known_time_zones():
+            yield from vtimezone_lines(name, now().year)
+        elif name in zones:
+            yield from zones[name]
