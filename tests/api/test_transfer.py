@@ -567,6 +567,34 @@ async def test_an_imported_view_refers_to_the_imported_project(alice: Person, bo
     }  # fmt: skip
 
 
+async def test_the_filter_of_an_imported_view_names_the_imported_rows(alice: Person, bob: Person) -> None:
+    home, garden = [(await alice.post("/projects", {"name": name})).json()["id"] for name in ("Home", "Garden")]
+    party = (await alice.add("Party", project_id=home))["id"]
+    await alice.add("Cake", parent_id=party, project_id=home)
+    quoted = f'"project:{home}" OR title:project:{home} OR issue#{home} OR project:"{home}"'
+    for name, text in (
+        ("A", f"project:{home} AND NOT (PARENT = {party})"),
+        ("B", f"#{home} parent:{party} OR #{garden}"),
+        ("C", f"project:{2**40} OR title:cake"),
+        ("D", quoted),
+    ):
+        answer = await alice.post("/views", {"name": name, "parameters": {"filter": text}})
+        assert answer.status_code == 201, answer.text
+    await bob.post("/projects", {"name": "Work"})
+    document = await exported(alice)
+    dry = await imported(bob, document, JSON, "?dry_run=true")
+    report = await imported(bob, document, JSON)
+    assert dry["warnings"] == report["warnings"]
+    (warning,) = report["warnings"]
+    assert (warning["uid"], warning["field"], warning["type"]) == ("C", "parameters.filter", "changed")
+    views = {view["name"]: view for view in (await bob.get("/views")).json()}
+    found = {name: await bob.get(f"/views/{view['id']}/tasks") for name, view in views.items()}
+    titles = {name: [task["title"] for task in answer.json()] for name, answer in found.items()}
+    assert titles == {"A": ["Party"], "B": ["Cake"], "C": ["Cake"], "D": []}
+    assert views["C"]["parameters"]["filter"] == "project:0 OR title:cake"
+    assert views["D"]["parameters"]["filter"] == quoted
+
+
 async def test_an_import_creates_no_more_views_than_the_limit(alice: Person) -> None:
     await alice.post("/views", {"name": "first", "parameters": {}})
     views = [{"id": number, "name": f"view {number}", "parameters": {"tag": "x"}} for number in range(1, 203)]

@@ -5,16 +5,18 @@ cannot read, with a warning. A reader warns only of what never becomes a field.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from app.domain.filters.row_ids import FilterRow
 from app.models.types import is_uid
 
 SOURCE_MAX = 300
+FILTER_TABLES = {"project": "projects", "parent": "tasks"}  # of the rows that a filter names
 _TEXT_ENCODER = json.JSONEncoder(ensure_ascii=False)
 EXCERPT_MAX = 200  # characters of a value in a report
 
@@ -93,7 +95,7 @@ class ImportRow:
 
     ``parent``, ``series``, ``task``, ``project`` and ``channels`` are source ids; ``project_name`` finds a project or
     creates it. ``uid`` is the id that the file itself gives the row, by which a report names it. ``refers_by_uid``: the
-    source ids are uids as calendars have them.
+    source ids are uids as calendars have them. ``filter_rows``: those of the rows that the filter of a view names.
     """
 
     row: int
@@ -107,6 +109,7 @@ class ImportRow:
     uid: str | None = None
     channels: list[str] | None = None
     refers_by_uid: bool = False
+    filter_rows: Mapping[FilterRow, str] | None = None
 
 
 WHOLE_FILE = "file"  # in the place of an entity: warnings that belong to no row

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from app.db.session import Session
+from app.domain.filters.row_ids import replace_row_ids
 from app.models.projects import PROJECT_LEVELS_MAX
 from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.row_limits import find_room
 from app.services.tasks.subtasks import MAX_LEVELS
 from app.services.transfer.import_row import (
+    FILTER_TABLES,
     Deviation,
     ImportRow,
     RowRefused,
@@ -36,6 +38,7 @@ NO_ID = 0  # of a project whose insertion has not returned its id; those that a 
 NO_PARENT = "The parent is not there: it is at the top level."
 DELETED_PARENT = "The parent is deleted: it is at the top level."
 NO_CHANNEL = "The channel is not there: reminders are sent to the others, or to all if none is left."
+NOT_THERE = "What it refers to is not there."
 REFERENCED_TABLES = {"project": "projects", "parent": "tasks", "task": "tasks", "series": "tasks"}
 
 
@@ -76,6 +79,8 @@ class References:
                     wanted.setdefault(table, set()).add(source)
             if item.channels:
                 wanted.setdefault("channels", set()).update(item.channels)
+            for named, source in (item.filter_rows or {}).items():
+                wanted.setdefault(FILTER_TABLES[named.field], set()).add(source)
         self._found = {name: await find_known(session, self._owner, name, s) for name, s in wanted.items()}
         await self._find_by_uid(session, entity, {source: uid for source, uid in uids.items() if uid})
         if any(item.refers_by_uid for item in items):
@@ -110,7 +115,10 @@ class References:
     def is_waiting(self, entity: str, item: ImportRow) -> bool:
         """Returns whether the row refers to one that does not exist yet."""
         references = ((table, getattr(item, kind)) for kind, table in referenced_tables(entity).items())
-        return any(source is not None and self.find(table, source) is None for table, source in references)
+        if any(source is not None and self.find(table, source) is None for table, source in references):
+            return True
+        named = (item.filter_rows or {}).items()
+        return any(self.find(FILTER_TABLES[row.field], source) is None for row, source in named)
 
     def set_references(self, row: dict[str, Any], item: ImportRow) -> list[RowWarning]:
         """Sets the parent, project and series of a task; a subtask is in its parent's project. Returns warnings.
@@ -212,7 +220,12 @@ class References:
                 parameters[name] = found
                 continue
             value = parameters.pop(name, None)
-            warnings.append(make_warning(f"parameters.{name}", "What it refers to is not there.", value))
+            warnings.append(make_warning(f"parameters.{name}", NOT_THERE, value))
+        if item.filter_rows and (written := parameters.get("filter")):
+            rows = {row: self.find(FILTER_TABLES[row.field], source) for row, source in item.filter_rows.items()}
+            parameters["filter"] = replace_row_ids(written, rows.get)
+            if None in rows.values():
+                warnings.append(make_warning("parameters.filter", NOT_THERE, written, Deviation.CHANGED))
         return warnings
 
     def accepts(self, entity: str, row: dict[str, Any]) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from app.domain.filters.grammar import FILTER_MAX
+from app.domain.filters.row_ids import find_row_ids
 from app.domain.user_ids import USER_ID_MAX
 from app.errors import EXPORT_FORMAT, AppError, Invalid, MalformedBody, WrongFormat
 from app.json_codec import parse_json
@@ -17,6 +19,7 @@ from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.transfer.formats.json_row_count import check_rows
 from app.services.transfer.import_row import (
     EXCERPT_MAX,
+    FILTER_TABLES,
     Fingerprints,
     ImportRow,
     LoadedRow,
@@ -164,6 +167,9 @@ class DocumentRows:
         item.parent = self._refer("tasks", _id_in(names.parameters, "parent_id"))
         item.series = self._refer("tasks", _id_in(names.parameters, "series_id"))
         item.project = self._refer("projects", _id_in(names.parameters, "project_id"))
+        found = names.parameters.get("filter") if isinstance(names.parameters, dict) else None
+        if isinstance(found, str) and (rows := find_row_ids(found[:FILTER_MAX])):
+            item.filter_rows = {row: self._refer(FILTER_TABLES[row.field], row.id) or "" for row in rows}
         return item
 
     def _source(self, names: RowIds) -> str:
