@@ -70,6 +70,18 @@ async def test_todo_txt_comes_back_as_it_was(alice: Person, bob: Person) -> None
     assert {*again["created"].values()} == {0}
 
 
+async def test_todo_txt_holds_names_that_its_words_do_not(alice: Person, bob: Person) -> None:
+    for number, name in enumerate(("Inbox", "1", "+plus", "@at")):
+        project = (await alice.post("/projects", {"name": name})).json()["id"]
+        await alice.add(f"Plain {number}", project_id=project, tags=[("@a", "+p", "@", "#")[number]])
+    for person in (alice, bob):
+        await person.patch("/settings", {"timezone": "Europe/Berlin"})
+    await alice.add("Owl", due_date="2026-10-25T00:30:00Z", start_date="2026-10-25T01:30:00Z")  # both 02:30
+    report = await send(bob, (await alice.get("/export?format=txt")).content, "text/plain")
+    assert report["warnings"] == []
+    assert await state(bob) == await state(alice)
+
+
 async def test_a_line_of_todo_txt_reads_as_other_programs_write_it(alice: Person) -> None:
     await fill(alice)
     lines = {line.partition(" uid:")[0]: line for line in (await alice.get("/export?format=txt")).text.splitlines()}

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from app.domain.recurrence import parse_rule
 from app.models.task_fields import CLOSED_STATUSES, TaskStatus
 from app.models.task_rows import due_of, status_of
+from app.services.transfer.formats.products.projects import is_inbox
 
 PRIORITY_LETTERS = {"urgent": "A", "high": "B", "medium": "C", "low": "D"}
 RECUR_UNITS = {"DAILY": "d", "WEEKLY": "w", "MONTHLY": "m", "YEARLY": "y"}
@@ -23,6 +24,7 @@ ESCAPED_SIGNS = {ord(sign): "".join(f"%{byte:02X}" for byte in sign.encode()) fo
 SPACED_SIGNS = {ord(sign): " " for sign in _UNSAFE_SIGNS if sign != "%"}
 # What a word of a title must not be like: it would be read as something else.
 _READ_WORD = re.compile(r"(?:^| )(?:[+@]\S|[A-Za-z][\w-]*:\S)|^(?:[xX] |\([A-Z]\) |\d{4}-\d\d-\d\d )| {2}|^ | $")
+_HAS_LETTER = re.compile(r"[^\W\d_]")
 
 
 def escape_value(text: str) -> str:
@@ -42,6 +44,15 @@ def _is_escaped(value: str) -> bool:
     return "%" in value
 
 
+def is_project_word(word: str) -> bool:
+    """Returns whether a word names a project: ``2+2`` and ``+1`` do not."""
+    return word[:1] == "+" and word[1:2] != "+" and _HAS_LETTER.search(word) is not None
+
+
+def is_context_word(word: str) -> bool:
+    return word[:1] == "@" and word[1:2] not in {"", "@"}
+
+
 def task_line(row: Any, projects: Mapping[int, str], zone: tzinfo) -> bytes:
     """Returns the line of a task. Times are local ones of ``zone``, to the second."""
     status, letter = status_of(row), PRIORITY_LETTERS.get(row.priority)
@@ -50,8 +61,10 @@ def task_line(row: Any, projects: Mapping[int, str], zone: tzinfo) -> bytes:
     if is_closed:
         begin = ["x", _day(row.completed_at or row.updated_at, zone)]
     title = " ".join(row.title.translate(SPACED_SIGNS).split())
-    words = [*begin, created, title, *_place_words(row, projects), *_pairs(row, status, letter, zone)]
-    if title != row.title or _READ_WORD.search(title):
+    places = _place_words(row, projects)
+    words = [*begin, created, title, *places, *_pairs(row, status, letter, zone)]
+    # The title is also whole where the name of a project or a tag would be read as a part of it.
+    if title != row.title or _READ_WORD.search(title) or not all(map(_is_no_title, places)):
         words.append(f"title:{escape_value(row.title)}")
     return (" ".join(words) + "\n").encode()
 
@@ -67,12 +80,16 @@ def _place_words(row: Any, projects: Mapping[int, str]) -> list[str]:
     return words
 
 
+def _is_no_title(word: str) -> bool:
+    return word[0] not in "+@" or is_project_word(word) or is_context_word(word)
+
+
 def _as_word(name: str) -> str:
     return "_".join(name.translate(SPACED_SIGNS).replace("%", " ").split()) or "_"
 
 
 def _is_plain(name: str, word: str) -> bool:
-    return name == word and name[0] not in "+@" and any(map(str.isalpha, name))
+    return name == word and name[0] not in "+@" and any(map(str.isalpha, name)) and not is_inbox(name)
 
 
 def _pairs(row: Any, status: TaskStatus | str, letter: str | None, zone: tzinfo) -> list[str]:
@@ -106,13 +123,18 @@ def _pairs(row: Any, status: TaskStatus | str, letter: str | None, zone: tzinfo)
 
 
 def _date_pairs(name: str, moment: date | datetime | None, zone: tzinfo) -> Iterable[tuple[str, str]]:
-    """Returns the day of a date, and its time of day, which other programs do not read."""
+    """Returns the day of a date, and its time of day, which other programs do not read.
+
+    Of two times that clocks show the same the later one has its offset.
+    """
     if moment is None:
         return []
     if not isinstance(moment, datetime):
         return [(name, moment.isoformat())]
     local = moment.astimezone(zone)
     clock = f"{local:%H:%M:%S}".removesuffix(":00")
+    if local.fold:
+        clock += local.replace(microsecond=0).isoformat()[19:]
     return [(name, local.date().isoformat()), (f"{name}_time", clock)]
 
 

@@ -132,10 +132,13 @@ class NamedProjects:
         self._made: set[str] = set()
         self._names = UniqueNames()
 
-    def refer(self, *path: str) -> tuple[list[tuple[str, ImportRow]], str | None]:
-        """Returns the rows of projects that are new, and the source id of the innermost; None for the inbox."""
+    def refer(self, *path: str, has_inbox: bool = True) -> tuple[list[tuple[str, ImportRow]], str | None]:
+        """Returns the rows of projects that are new, and the source id of the innermost; None for the inbox.
+
+        Without ``has_inbox`` a project of such a name is one.
+        """
         names = tuple(clean for name in path if (clean := " ".join(name.split())))
-        if not names or (len(names) == 1 and is_inbox(names[0])):
+        if not names or (has_inbox and len(names) == 1 and is_inbox(names[0])):
             return [], None
         if len(names) > PROJECT_LEVELS_MAX:
             names = (*names[: PROJECT_LEVELS_MAX - 1], _join([*names[PROJECT_LEVELS_MAX - 1 :]]))

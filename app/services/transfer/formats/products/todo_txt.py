@@ -15,7 +15,7 @@ from app.services.transfer.formats.products.draft import Draft
 from app.services.transfer.formats.products.json_file import is_on
 from app.services.transfer.formats.products.moments import read_moment, simple_rule
 from app.services.transfer.formats.products.projects import NamedProjects
-from app.services.transfer.formats.task_lines import unescape_value
+from app.services.transfer.formats.task_lines import is_context_word, is_project_word, unescape_value
 from app.services.transfer.import_row import Deviation, Fingerprints, ImportRow, LoadedRow, bounded_source_id
 
 LETTER_PRIORITIES = {"A": "urgent", "B": "high", "C": "medium", "D": "low"}
@@ -27,9 +27,8 @@ _LINE_BEGIN = re.compile(
 # No metadata: a time of day, an address on the web, a name with nothing after its colon.
 _PAIR_PATTERN = re.compile(r"([A-Za-z][\w-]{0,39}):(?!//)([^\s:/][^\s]*)")
 _TITLE_PATTERN = re.compile(r"(?:^| )title:(\S+)$")
-_CLOCK_PATTERN = re.compile(r"\d\d:\d\d(?::\d\d)?")
+_CLOCK_PATTERN = re.compile(r"\d\d:\d\d(?::\d\d)?(?:[+-]\d\d:\d\d)?")
 _ESTIMATE_PATTERN = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})(?:m|min)?)?", re.IGNORECASE)
-_HAS_LETTER = re.compile(r"[^\W\d_]")
 _NO_NAMES = frozenset({"http", "https", "ftp", "mailto", "file", "tel", "urn", "obsidian", "message"})
 _RULE_PATTERN = re.compile(r"(\+?)(\d{1,4})?([dbwmy])", re.IGNORECASE)
 _DISTANCE_PATTERN = re.compile(r"([+-])(\d{1,4})([dwmy])?", re.IGNORECASE)
@@ -54,9 +53,9 @@ class TodoLine:
             self._take(word)
 
     def _take(self, word: str) -> None:
-        if word[:1] == "+" and _HAS_LETTER.search(word) and word[1] != "+":
+        if is_project_word(word):
             self.projects.append(word[1:])
-        elif word[:1] == "@" and len(word) > 1 and word[1] != "@":
+        elif is_context_word(word):
             self.contexts.append(word[1:])
         elif (pair := _PAIR_PATTERN.fullmatch(word)) is not None and pair[1].lower() not in _NO_NAMES:
             name = pair[1].lower()
@@ -108,7 +107,7 @@ def read_todo_txt(lines: Iterable[str], context: FileContext, first: FirstReadin
         if name := found.pairs.get("uid") or found.pairs.get("id"):
             first.sources.setdefault(name, source)
         parent = found.pairs.get("parent") or found.pairs.get("p")
-        rows, project = projects.refer(found.project)
+        rows, project = projects.refer(found.project, has_inbox="project" not in found.pairs)
         yield from rows
         yield "tasks", ImportRow(
             number, bounded_source_id(source), lambda found=found: _load(found, context),  # type: ignore[misc]
