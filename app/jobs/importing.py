@@ -24,7 +24,7 @@ from app.services.changes.entities import IMPORTED_ENTITIES
 from app.services.changes.revisions import get_written_revision
 from app.services.channels.channel_fields import NO_SECRETS
 from app.services.transfer.import_lease import ImportLease
-from app.services.transfer.import_order import sort_into_levels
+from app.services.transfer.import_order import find_circles, sort_into_levels
 from app.services.transfer.import_row import (
     WHOLE_FILE,
     ImportRow,
@@ -136,13 +136,15 @@ class Import:
 
     async def _finish_tree(self, entity: str, items: list[ImportRow]) -> None:
         """Imports deferred rows, each after its parent. Those that wait for each other have none."""
-        if not items:
-            return
-        levels, stuck = await asyncio.to_thread(sort_into_levels, items)
-        for level in levels:
-            await self._finish(entity, level)
-        await asyncio.to_thread(_remove_references, stuck)
-        await self._finish(entity, stuck)
+        while items:
+            levels, stuck = await asyncio.to_thread(sort_into_levels, items)
+            for level in levels:
+                await self._finish(entity, level)
+            circles = await asyncio.to_thread(find_circles, stuck) or stuck
+            await asyncio.to_thread(_remove_references, circles)
+            await self._finish(entity, circles)
+            written = set(map(id, circles))
+            items = [item for item in stuck if id(item) not in written]
 
     async def _finish(self, entity: str, items: list[ImportRow]) -> None:
         for start in range(0, len(items), IMPORT_BATCH):

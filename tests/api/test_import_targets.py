@@ -112,11 +112,16 @@ async def test_a_long_chain_of_series_is_imported_with_few_writes(alice: Person)
 async def test_rows_that_form_a_cycle_come_to_the_top_with_a_warning(alice: Person, field: str) -> None:
     rows: list[dict[str, Any]] = [{"id": n, "title": str(n), field: n % 3 + 1} for n in (1, 2, 3)]
     rows += [{"id": 4, "title": "behind", field: 1}, {"id": 5, "title": "fine"}, {"id": 6, "title": "self", field: 6}]
+    rows += [{"id": 7, "title": "behind that", field: 4}]
+    dry = await imported(alice, document(tasks=rows), JSON, "?dry_run=true")
     report = await imported(alice, document(tasks=rows), JSON)
-    assert counts(report) == (6, 0, 0)
+    assert counts(report) == counts(dry) == (7, 0, 0)
+    assert report["warnings"] == dry["warnings"]
     assert {each["field"] for each in report["warnings"]} == {field}
-    assert {each["uid"] for each in report["warnings"]} == {"1", "2", "3", "4", "6"}
-    assert {task[field] for task in (await alice.get("/tasks")).json()} == {None}
+    assert {each["uid"] for each in report["warnings"]} == {"1", "2", "3", "6"}
+    tasks = await tasks_of(alice)
+    refers = {title: task[field] for title, task in tasks.items() if task[field]}
+    assert refers == {"behind": tasks["1"]["id"], "behind that": tasks["behind"]["id"]}
 
 
 async def test_subtasks_before_their_parents_are_imported(alice: Person) -> None:

@@ -1,5 +1,7 @@
 """The order in which rows that refer to each other can be created."""
 
+from collections import Counter
+
 from app.services.transfer.import_row import ImportRow
 
 LEVELS_MAX = 50  # each is one write; subtasks need five levels, and a series of a series is rare
@@ -31,3 +33,19 @@ def sort_into_levels(items: list[ImportRow]) -> tuple[list[list[ImportRow]], lis
         level = sorted(following)
     beyond = set(level)
     return levels, [item for number, item in enumerate(items) if waits[number] or number in beyond]
+
+
+def find_circles(items: list[ImportRow]) -> list[ImportRow]:
+    """Returns those of ``items`` that refer to each other in circles, without the rows that only hang on these."""
+    users = Counter(source for item in items for source in {item.parent, item.series})
+    by_source: dict[str, list[ImportRow]] = {}
+    for item in items:
+        by_source.setdefault(item.source, []).append(item)
+    loose = [source for source in by_source if not users[source]]
+    while loose:
+        for item in by_source.pop(loose.pop()):
+            for source in {item.parent, item.series} - {None}:
+                users[source] -= 1
+                if not users[source] and source in by_source:
+                    loose.append(source or "")
+    return [item for same in by_source.values() for item in same]
