@@ -46,6 +46,7 @@ IMPORT_BATCH = 1000
 NO_ZONE = "UTC"
 EntityItem = tuple[str, ImportRow]
 _unpack_row = msgspec.json.Decoder(LoadedRow).decode  # made once: a deferred row holds only its text
+REPEATED_ID = "An earlier row of the file has the same id: this one was left out."
 TOO_LONG_CHAIN = "It waits for itself, or for too long a chain of rows: it was left out."
 
 
@@ -75,6 +76,8 @@ class Import:
         self.warnings: list[dict[str, Any]] = []
         self.revision = 0
         self.written: int | None = None  # the last revision that a batch took
+        self._first_made: dict[str, int] = {}  # the lowest id of a row of this file, by entity
+        self._titles: set[int] = set()  # hashes of entity, source and title: rows that come again
         self.timezone: str | None = None
 
     async def run(self, pairs: Iterable[EntityItem]) -> None:
@@ -175,8 +178,10 @@ class Import:
             chosen: list[tuple[ImportRow, ValidRow | RowRefused]] = []
             waiting: list[ImportRow] = []
             for item, fields in zip(items, read, strict=True):
-                if self._references.find(entity, item.source) is not None:
+                if (known := self._references.find(entity, item.source)) is not None:
                     self.skipped[entity] += 1
+                    if known < 0 or known >= self._first_made.get(entity, known + 1):
+                        self._warn_of_repetition(entity, item, fields)
                 elif not last and self._references.is_waiting(entity, item):
                     waiting.append(item)
                 else:
@@ -193,18 +198,31 @@ class Import:
         self, entity: str, chosen: list[tuple[ImportRow, ValidRow | RowRefused]]
     ) -> list[tuple[ImportRow, ValidRow]]:
         rows: dict[str, tuple[ImportRow, ValidRow]] = {}
+        uids: set[str] = set()
         for item, read in chosen:
-            if item.source in rows:
+            uid: str | None = read.columns.get("uid") if isinstance(read, ValidRow) else None
+            if item.source in rows or uid in uids:
                 self.skipped[entity] += 1
+                self._warn_of_repetition(entity, item, read)
             elif (row := self._row(entity, item, read)) is not None:
                 rows[item.source] = item, row
+                self._titles.add(hash((entity, item.source, _title_of(row))))
+                if uid is not None:
+                    uids.add(uid)
         return list(rows.values())
+
+    def _warn_of_repetition(self, entity: str, item: ImportRow, read: ValidRow | RowRefused) -> None:
+        """Names a row that is left out because an earlier one has its id, unless they are called the same."""
+        if isinstance(read, ValidRow) and hash((entity, item.source, _title_of(read))) not in self._titles:
+            self._warn(entity, item, [make_warning("id", REPEATED_ID, _title_of(read))])
 
     async def _insert(self, session: Session, entity: str, rows: list[tuple[ImportRow, ValidRow]]) -> None:
         columns = [row.columns for _, row in rows]
         made = [item.source for item, _ in rows]
         if rows and not self._dry_run:
-            made = list(await insert_rows(session, self._owner, entity, columns))
+            ids = await insert_rows(session, self._owner, entity, columns)
+            made = list(ids)
+            self._first_made.setdefault(entity, min(ids.values()))
         await self._references.remember(session, entity, columns)
         self.created[entity] += len(made)
         self.skipped[entity] += len(rows) - len(made)
@@ -275,6 +293,10 @@ class Import:
             "timezone": self.timezone,
             "revision": self.revision,
         }
+
+
+def _title_of(row: ValidRow) -> str:
+    return next((row.columns[name] for name in ("title", "name", "body") if row.columns.get(name)), "")
 
 
 def _unknown_setting(name: str, value: Any) -> RowWarning:

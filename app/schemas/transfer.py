@@ -238,7 +238,7 @@ class ImportReport(BaseModel):
     skipped: dict[str, int] = Field(description="Those that are here already, by their source id.")
     failed: int
     errors: list[FailedRow] = Field(description=f"The first {ERRORS_MAX}.")
-    warned: int = Field(description="The number of imported rows with a warning; the file itself counts as one.")
+    warned: int = Field(description="The number of rows with a warning; the file itself counts as one.")
     warnings: list[ImportWarningRead] = Field(description=f"The first {WARNINGS_MAX}.")
     timezone: str | None = Field(
         description="Taken from the file, of an account whose time zone was UTC; null: it stays what it is."

@@ -60,7 +60,9 @@ async def test_a_row_is_found_by_its_uid_before_its_source_id(alice: Person) -> 
     for dry_run in ("?dry_run=true", ""):
         answer = await alice.call("POST", f"/import{dry_run}", content=document, headers=JSON)
         report = answer.json()
-        assert (report["skipped"]["tasks"], report["failed"], report["warned"]) == (1 if dry_run else 2, 0, 1)
+        assert (report["skipped"]["tasks"], report["failed"], report["warned"]) == (2, 0, 2)
+        twice, wrong = sorted(report["warnings"], key=lambda warning: int(warning["row"]))
+        assert (twice["field"], twice["value"], wrong["field"]) == ("id", "twice", "uid")
     tasks = {each["title"]: each for each in (await alice.get("/tasks")).json()}
     assert tasks.keys() == {"mine", "below", "wrong"}
     assert (tasks["below"]["parent_id"], tasks["below"]["uid"]) == (task["id"], "new")
@@ -69,6 +71,26 @@ async def test_a_row_is_found_by_its_uid_before_its_source_id(alice: Person) -> 
     assert (await imported(alice, document, JSON))["created"]["tasks"] == 0
     await alice.delete("/tasks/trash")
     assert (await imported(alice, document, JSON))["created"]["tasks"] == 1
+
+
+@pytest.mark.parametrize("between", [0, 2000])
+async def test_a_row_with_the_id_of_an_earlier_one_is_named(alice: Person, between: int) -> None:
+    """In the same batch and in a later one: as a dry run reports it. An equal row is only skipped."""
+    rows: list[dict[str, Any]] = [{"title": "first", "id": 1}, {"title": "first", "id": 1}]
+    rows += [{"title": "other", "id": 20_000 + number} for number in range(between)]
+    rows += [{"title": "second", "id": 1}, {"title": "first", "id": 1}, {"title": "kept", "id": 2, "uid": "u"}]
+    rows += [{"title": "other", "id": 40_000 + number} for number in range(between)]
+    rows += [{"title": "of its uid", "id": 3, "uid": "u"}]
+    document = json.dumps({"format": "todo/1", "user_id": "other", "tasks": rows})
+    dry = await imported(alice, document, JSON, "?dry_run=true")
+    report = await imported(alice, document, JSON)
+    assert {**dry, "dry_run": False, "revision": report["revision"]} == report
+    assert (report["created"]["tasks"], report["skipped"]["tasks"]) == (2 + 2 * between, 4)
+    assert [(warning["field"], warning["value"]) for warning in report["warnings"]] == [
+        ("id", "second"), ("id", "of its uid"),
+    ]  # fmt: skip
+    again = await imported(alice, document, JSON)
+    assert (again["created"]["tasks"], again["warned"]) == (0, 0)
 
 
 async def test_a_calendar_uid_that_is_no_uid_is_hashed_and_written_as_it_was(alice: Person, bob: Person) -> None:
@@ -99,8 +121,9 @@ async def test_a_table_without_source_ids_refers_by_uid(alice: Person) -> None:
     parent = await alice.add("parent", uid="p")
     table = "uid,title,parent\nnew,child,p\nbelow,grandchild,new\n,other,below\nnew,twice,\na/b,wrong,\n"
     report = await imported(alice, table, CSV)
-    assert (report["created"]["tasks"], report["skipped"]["tasks"], report["warned"]) == (4, 1, 1)
-    assert (report["warnings"][0]["uid"], report["warnings"][0]["field"]) == ("a/b", "uid")
+    assert (report["created"]["tasks"], report["skipped"]["tasks"], report["warned"]) == (4, 1, 2)
+    named = {(each["uid"], each["field"], each["value"]) for each in report["warnings"]}
+    assert named == {("a/b", "uid", "a/b"), ("new", "id", "twice")}
     tasks = {task["title"]: task for task in (await alice.get("/tasks")).json()}
     assert (tasks["child"]["uid"], tasks["child"]["parent_id"]) == ("new", parent["id"])
     assert (tasks["grandchild"]["uid"], tasks["grandchild"]["parent_id"]) == ("below", tasks["child"]["id"])

@@ -56,6 +56,7 @@ class References:
         # For all batches: projects with the name of an existing one, and rows that a dry run would have created.
         self._kept: dict[str, dict[str, int]] = {name: {} for name in IMPORTED_ENTITIES}
         self._planned: dict[str, ImportTarget] = {}
+        self._planned_uids: dict[str, dict[str, int]] = {}
         self._places: dict[int, ImportTarget] = {}
         self._projects: dict[int, ProjectPlace] = {}
         self._planned_projects: dict[int, ProjectPlace] = {}
@@ -102,6 +103,7 @@ class References:
         """Adds the rows that have ``uids``, by source id. Rows of later batches may refer to them."""
         if uids:
             found = await find_ids(session, self._owner, IMPORTED_ENTITIES[name].name, list(set(uids.values())))
+            found = self._planned_uids.get(name, {}) | found
             known = {source: found[uid] for source, uid in uids.items() if uid in found}
             self._found.setdefault(name, {}).update(known)
             self._kept[name].update(known)
@@ -261,6 +263,8 @@ class References:
             live = row["deleted_at"] is None
             planned = self._names[row["name"].lower()] if entity == "projects" and live else self._plan_id()
             self._kept[entity][row["source_id"]] = planned
+            if uid := row.get("uid"):
+                self._planned_uids.setdefault(entity, {})[uid] = planned
             if entity == "projects":
                 above = row["parent_id"] and self._project_place(row["parent_id"])
                 depth = above.depth + 1 if above else 1
