@@ -136,8 +136,9 @@ VIKUNJA_ARCHIVED = [
 ]
 TRELLO_CARDS = {
     "id": "b", "name": "Board", "closed": True,
-    "cards": [{"id": "c1", "name": "Card", "idList": "l1", "idChecklists": ["k"]}],
-    "checklists": [{"id": "k", "idCard": "c1", "name": "Steps", "checkItems": [
+    "cards": [{"id": "c1", "name": "Card", "idList": "l1", "idChecklists": ["k", "free"]}],
+    "checklists": [{"id": "free", "name": "More", "checkItems": [{"id": "m", "name": "more"}]}, {
+        "id": "of another", "idCard": "c9", "checkItems": [{"id": "n", "name": "of an archived card"}]}, {"id": "k", "idCard": "c1", "name": "Steps", "checkItems": [
         {"id": "i", "name": "step", "state": "incomplete", "due": "2027-02-01T09:00:00Z", "dueReminder": 60}]}],
 }  # fmt: skip
 SUPER_FOLDERS = {"data": {
@@ -246,8 +247,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     }),
     "vikunja, archived at no time": (json.dumps(VIKUNJA_ARCHIVED), {"tasks": 1, "done": 0, "archived": ["P"], "titles": {"A": {"project": "P"}}}),
     "trello, without lists": (json.dumps(TRELLO_CARDS), {
-        "tasks": 2, "done": 0, "archived": ["Board"],
-        "titles": {"step": {"parent": "Card", "reminders": [["2027-02-01T08:00:00Z"]]}},
+        "tasks": 3, "done": 0, "archived": ["Board"], "held": ["of an archived card"],
+        "titles": {"more": {"parent": "Card"}, "step": {"parent": "Card", "reminders": [["2027-02-01T08:00:00Z"]]}},
     }),
     "super productivity, folders": (json.dumps(SUPER_FOLDERS), {
         "tasks": 2, "done": 0, "projects": ["Mine"], "project_parent": {"Mine": "Outer"}, "held": ["2027-02-26"],

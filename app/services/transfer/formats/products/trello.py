@@ -77,6 +77,7 @@ class Board:
         for id_, checklist in self._checklists.items():
             self._checklists_of.setdefault(text_at(checklist, "idCard"), []).append(id_)
         self._cards: set[str] = set()
+        self._read_checklists: set[str] = set()
         self._numbers = count(1)
 
     def rows(self) -> Iterator[EntityRow]:
@@ -96,10 +97,13 @@ class Board:
             yield warn_of_file(*warnings)
 
     def _unused(self) -> list[Any]:
-        """Returns warnings of lists without a card, which leave no trace else."""
-        names = [text_at(row, "name") for id_, row in self._lists.items() if id_ not in self._cards]
-        message = "A list is a tag of its cards: these have none."
-        return [make_warning("lists", message, ", ".join(names))] if names else []
+        """Returns warnings of lists and checklists without a card, which leave no trace else."""
+        lists = [text_at(row, "name") for id_, row in self._lists.items() if id_ not in self._cards]
+        checklists = [row for id_, row in self._checklists.items() if id_ not in self._read_checklists]
+        items = [text_at(item, "name") for row in checklists for item in objects(row.get("checkItems"))]
+        found = [make_warning("lists", "A list is a tag of its cards: these have none.", ", ".join(lists))]
+        found.append(make_warning("checklists", "The cards of these items are not in the file.", ", ".join(items)))
+        return [warning for warning in found if warning.value]
 
     def _card(self, row: Row, project: str | None) -> Iterator[EntityRow]:
         self._unknown.note(row)
@@ -108,7 +112,8 @@ class Board:
         source = bounded_source_id(f"trello:{id_}")
         yield "tasks", ImportRow(0, source, lambda: self._load(row), project=project, uid=id_)
         own = objects(row.get("checklists"))  # where a card holds its own
-        checklists = own or [self._checklists[each] for each in self._checklists_of.get(id_, ())]
+        found = [self._checklists[each] for each in self._find_checklists(row)]
+        checklists = own or found
         for checklist in checklists:
             name = text_at(checklist, "name")
             label = "" if len(checklists) == 1 and name.strip().casefold() in DEFAULT_CHECKLISTS else name
@@ -118,6 +123,14 @@ class Board:
                     lambda item=item, label=label: self._load_item(item, label, row),  # type: ignore[misc]
                     parent=source, project=project,
                 )  # fmt: skip
+
+    def _find_checklists(self, row: Row) -> list[str]:
+        """Returns the ids of the checklists of a card: those that name it, and those without a card that it names."""
+        named = [str(each) for each in items_of(row.get("idChecklists"))]
+        free = [each for each in named if each in self._checklists and not text_at(self._checklists[each], "idCard")]
+        found = [*dict.fromkeys([*self._checklists_of.get(text_at(row, "id"), ()), *free])]
+        self._read_checklists.update(found)
+        return found
 
     def _comment(self, number: int, row: Row) -> Iterator[EntityRow]:
         text, card = text_at(row, "data", "text"), text_at(row, "data", "card", "id")
