@@ -139,3 +139,8 @@ async def test_a_series_in_a_csv_keeps_its_own_day_and_what_is_left_of_it(alice:
             await bob.patch(f"/tasks/{task['id']}/complete", {"completed": True})
     left = {task["title"]: task["due_date"] for task in (await bob.get("/tasks?status=pending")).json()}
     assert left == {"Rent": "2090-04-30"}
+
+
+async def test_a_row_of_blank_cells_is_no_row(alice: Person) -> None:
+    report = await imported(alice, 'title,tags\na,\n,\n  , \n"\t",""\nb,\n', CSV)
+    assert (report["created"]["tasks"], report["failed"], report["warned"]) == (2, 0, 0)

@@ -153,7 +153,7 @@ def read_own_csv(
     dated = [place for place, name in enumerate(columns.names) if name in DATE_FIELDS]
     made = Fingerprints("csv")
     for number, cells in enumerate(table, start=1):
-        if not any(cells):
+        if not any(map(str.strip, cells)):
             continue
         unknown.note("" if name else cell for name, cell in zip(columns.names, cells, strict=False))
         for place in dated:
