@@ -184,8 +184,8 @@ async def put_dav_object(
     condition: Condition,
     body: DavBody,
 ) -> Response:
-    """Writes a calendar object as a task. Without an ETag: what is stored is not the bytes that were sent."""
-    created = await put_object(
+    """Writes a calendar object. The ETag is there if a GET returns the bytes that were sent (RFC 4791, 5.3.4)."""
+    outcome = await put_object(
         session,
         owner,
         await find_collection(session, owner, collection),
@@ -194,7 +194,8 @@ async def put_dav_object(
         condition=condition,
         description_max=request.app.state.settings.description_max,
     )
-    return Response(status_code=201 if created else 204, headers=DAV_HEADERS)
+    tag = {} if outcome.version is None else {"ETag": entity_etag(outcome.version)}
+    return Response(status_code=201 if outcome.created else 204, headers={**DAV_HEADERS, **tag})
 
 
 @router.api_route(OBJECT_PATH, methods=["DELETE"])

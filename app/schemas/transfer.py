@@ -22,6 +22,7 @@ from app.schemas.webhooks import Url
 ERRORS_MAX = 1000  # listed; all are counted
 WARNINGS_MAX = 1000
 SECRETS_MAX, REASON_MAX = 10, 500
+CALENDAR_TEXT_MAX = 65_536  # characters
 
 
 class ExportFormat(StrEnum):
@@ -66,19 +67,42 @@ def _require_time(value: Any) -> datetime:
 ImportedInstant = Annotated[DateOrInstant, AfterValidator(_require_time)]
 
 
+def _require_stored(text: str) -> str:
+    """Checks text that is kept as it is. Refuses what PostgreSQL cannot store."""
+    if "\0" in text or (not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)):
+        raise PydanticCustomError("text", "Text must not contain NUL or half of a surrogate pair.")
+    return text
+
+
+StoredText = Annotated[StrictStr, Field(max_length=CALENDAR_TEXT_MAX), AfterValidator(_require_stored)]
+
+
+class CalendarObjectImport(BaseModel):
+    """The calendar object that an app has sent for a task, as exports have it: see ``app.services.caldav``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: StoredText
+    values: dict[StrictStr, list[Any]] = Field(max_length=20)
+    alarms: list[StrictStr | None] = Field(max_length=1_000)
+    uid: StoredText | None = None
+
+
 class TaskImport(NewTask):
     """A task in a file: the fields of a new task, and instants. References are by the file's own ids."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Buy milk"}]})
     READ_ONLY: ClassVar[frozenset[str]] = frozenset(
         {"id", "user_id", "version", "position", "remind_at", "project_id", "parent_id", "series_id", "source_id"}
-        | {"remind_channels"}
+        | {"remind_channels", "dav_name"}
     )
 
     recurrence: Annotated[StrictStr, Field(max_length=RECURRENCE_MAX)] | None = None
     recurrence_from: RecurrenceFrom = RecurrenceFrom.DUE
     occurrences_done: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 0
     anchor_date: DueDate | None = None
+    ical: CalendarObjectImport | None = None
+    parent_wanted: Uid | None = None
     completed_at: ImportedInstant | None = None
     created_at: ImportedInstant | None = None
     updated_at: ImportedInstant | None = None

@@ -14,6 +14,7 @@ BLOCK_LEVELS_MAX, BLOCK_LINES_MAX = 8, 5_000
 TODO_BLOCK, ZONE_BLOCK = "VTODO", "VTIMEZONE"
 # XML 1.0 has no form for other control characters, and PostgreSQL none for NUL.
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")  # and none of the others of splitlines(), which a text may hold
 _BLOCK_EDGE = re.compile(r"(BEGIN|END)\s*:\s*([A-Za-z0-9-]+)\s*", re.IGNORECASE)
 # Parameters that say what holds without them (RFC 5545, 3.2 and 3.8).
 _IDLE_PARAMETERS = {("VALUE", "DATE-TIME"), ("VALUE", "TEXT"), ("VALUE", "DURATION"), ("RELTYPE", "PARENT")}
@@ -57,11 +58,15 @@ class Block:
         return next((found.value.strip() for found in self.values(name)), "")
 
 
+def without_control_characters(text: str) -> str:
+    return _CONTROL_CHARACTERS.sub("", text)
+
+
 def read_blocks(text: str) -> Block:
     """Returns the calendar in ``text``. Raises CalendarDataRefused for what is none."""
     top: list[Block] = []
     stack: list[Block] = []
-    for number, line in enumerate(unfold(_CONTROL_CHARACTERS.sub("", text).splitlines())):
+    for number, line in enumerate(unfold(_LINE_BREAK.split(text))):
         if number > BLOCK_LINES_MAX:
             raise CalendarDataRefused("The calendar object has too many lines.")
         edge = _BLOCK_EDGE.fullmatch(line)

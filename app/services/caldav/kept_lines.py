@@ -1,33 +1,75 @@
-"""Lines of a calendar object that are kept beside the columns of its task: ``ical``, at most KEPT_BYTES_MAX of JSON."""
+"""The calendar object that an app has sent, as it is kept beside the columns of its task: ``ical``.
+
+``text`` is what was sent, letter by letter. ``values`` are those that the columns of each group of lines got from it,
+and ``alarms`` the reminder of each alarm, null for one that is none here. While the columns have these values the text
+is given back; what differs since is written anew, and all other lines stay.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-
-from app.errors import ObjectTooLarge
-from app.models.accounts import known_time_zones
-from app.services.caldav.calendar_blocks import Block, meaning_of
-from app.services.caldav.todo_reader import SentAlarm, SentObject
-from app.services.caldav.todo_writer import (
-    GROUP_COLUMNS,
-    LINE_GROUPS,
-    STAMP_LINES,
-    TodoWriter,
-    alarm_lines,
-    utc_text,
-    values_of,
-)
+from app.errors import CalendarDataRefused, ObjectTooLarge
+from app.services.caldav.calendar_blocks import TODO_BLOCK, ZONE_BLOCK, Block, read_blocks
 from app.services.transfer.formats.ics.components import parse_property
 from app.services.transfer.formats.ics.todo import relation_of
 
-KEPT_BYTES_MAX = 65_536
+KEPT_BYTES_MAX = 65_536  # of a text
 Lines = list[str]
 KeptData = dict[str, Any]
 
+# The columns that say what the lines of a group do.
+GROUP_COLUMNS: dict[str, tuple[str, ...]] = {
+    "title": ("title",),
+    "description": ("description",),
+    "status": ("completed", "state"),
+    "priority": ("priority",),
+    "tags": ("tags",),
+    "dates": ("due_on", "due_at", "start_on", "start_at", "recurrence"),
+    "parent": ("parent_uid",),
+}
+LINE_GROUPS = {
+    "SUMMARY": "title", "DESCRIPTION": "description", "STATUS": "status", "COMPLETED": "status",
+    "PERCENT-COMPLETE": "status", "PRIORITY": "priority", "CATEGORIES": "tags", "DTSTART": "dates", "DUE": "dates",
+    "DURATION": "dates", "RRULE": "dates", "RELATED-TO": "parent",
+}  # fmt: skip
+# Lines that are written anew with a to-do, and those of a calendar.
+STAMP_LINES = frozenset({"UID", "DTSTAMP", "LAST-MODIFIED"})
+HEAD_NAMES = ("VERSION", "PRODID", "METHOD")
+
+
+class SentParts(NamedTuple):
+    """The parts of a calendar object: of its to-do the lines by their group, and the others."""
+
+    groups: dict[str, Lines]
+    other: Lines
+    alarms: list[Block]
+    overrides: list[Block]
+    zones: dict[str, Lines]
+    head: Lines
+
+
+def split_master(todos: list[Block]) -> tuple[Block, list[Block]]:
+    """Returns the to-do of an object, and those of single dates of its series."""
+    master = next((todo for todo in todos if not todo.values("RECURRENCE-ID")), todos[0])
+    return master, [todo for todo in todos if todo is not master]
+
+
+def split_text(text: str) -> SentParts:
+    """Returns the parts of a kept text. Raises CalendarDataRefused."""
+    calendar = read_blocks(text)
+    todos = [part for part in calendar.parts if part.name == TODO_BLOCK]
+    if not todos:
+        raise CalendarDataRefused
+    master, overrides = split_master(todos)
+    groups, other = group_lines(master)
+    alarms = [part for part in master.parts if part.name == "VALARM"]
+    zones = {part.first("TZID"): part.all_lines() for part in calendar.parts if part.name == ZONE_BLOCK}
+    head = [line for line in calendar.lines if not line.upper().startswith(HEAD_NAMES)]
+    return SentParts(groups, other, alarms, overrides, zones, head)
+
 
 def group_lines(block: Block) -> tuple[dict[str, Lines], Lines]:
-    """Returns the lines of a to-do by their group, and the others."""
+    """Returns the lines of a to-do by their group, and the others, with the components that are no alarms."""
     groups: dict[str, Lines] = {group: [] for group in GROUP_COLUMNS}
     other: Lines = []
     for line in block.lines:
@@ -44,48 +86,9 @@ def group_lines(block: Block) -> tuple[dict[str, Lines], Lines]:
     return groups, other
 
 
-def keep(sent: SentObject, groups: Mapping[str, Lines], other: Lines, row: Mapping[str, Any]) -> KeptData | None:
-    """Returns what ``ical`` holds when the columns of ``row`` are written. Raises ObjectTooLarge."""
-    writer = TodoWriter("UTC")
-    bare = {**row, "ical": None}
-    kept: KeptData = {}
-    differing = {
-        group: [lines, values_of(row, group)]
-        for group, lines in groups.items()
-        if meaning_of(lines) != meaning_of(writer.generate(bare, group))
-    }
-    if differing:
-        kept["groups"] = differing
-    if row.get("created_at"):
-        created = f"CREATED:{utc_text(row['created_at'])}"
-        other = [line for line in other if line != created]
-    if other:
-        kept["other"] = other
-    alarms = [
-        [alarm.block.all_lines(), alarm.reminder] for alarm in sent.fields.alarms if not _is_plain(alarm, row["title"])
-    ]
-    if alarms:
-        kept["alarms"] = alarms
-    if sent.row_uid != sent.uid:
-        kept["uid"] = sent.uid
-    if sent.overrides:
-        kept["overrides"] = [block.all_lines() for block in sent.overrides]
-    if zones := _needed_zones(sent):
-        kept["zones"] = zones
-    if len(msgspec.json.encode(kept)) > KEPT_BYTES_MAX:
+def keep(text: str, uid: str | None, reminders: list[str | None], values: Mapping[str, list[Any]]) -> KeptData:
+    """Returns ``ical`` for a text. ``uid`` is its UID where the task's is another. Raises ObjectTooLarge."""
+    if len(text.encode()) > KEPT_BYTES_MAX:
         raise ObjectTooLarge
-    return kept or None
-
-
-def _is_plain(alarm: SentAlarm, title: str) -> bool:
-    """Returns whether the alarm says no more than its reminder."""
-    if alarm.reminder is None:
-        return False
-    lines = [*alarm_lines(alarm.reminder, title)]
-    return meaning_of(alarm.block.all_lines()) == meaning_of(lines)
-
-
-def _needed_zones(sent: SentObject) -> dict[str, Lines]:
-    """Returns the zones that are not in the IANA database, by name."""
-    zones = {block.first("TZID"): block.all_lines() for block in sent.zones}
-    return {name: lines for name, lines in zones.items() if name and name not in known_time_zones()}
+    kept = {"text": text, "values": dict(values), "alarms": reminders}
+    return kept if uid is None else {**kept, "uid": uid}

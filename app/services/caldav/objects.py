@@ -3,7 +3,7 @@
 from collections.abc import Collection as Names
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Text, and_, bindparam, func, or_, select, tuple_
+from sqlalchemy import BigInteger, Text, and_, bindparam, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER
@@ -15,6 +15,7 @@ from app.models.types import is_uid
 from app.services.caldav.collections import Collection
 from app.services.tasks.statements import NOT_DELETED, RECORDED_COLUMNS
 from app.services.tasks.trash import delete_task
+from app.services.users import lock_owner
 
 OBJECT_SUFFIX = ".ics"
 NAME_PAGE_ROWS, DATA_PAGE_ROWS = 5_000, 200
@@ -35,6 +36,17 @@ SELECT_OBJECT_TAGS = CompiledStatement(select(*NAMED_COLUMNS).where(*_IS_NAMED))
 # In the trash or not.
 SELECT_OBJECT_BY_UID = CompiledStatement(
     select(*OBJECT_COLUMNS).where(TASKS.c.user_id == OWNER, TASKS.c.uid == bindparam("uid", type_=Text))
+)
+# A task that is there, and had this name in a collection at one of the owner's latest changes.
+FIND_LEFT_OBJECT = CompiledStatement(
+    text("""
+    select c.entity_id from changes c
+    join tasks t on t.user_id = :owner and t.id = c.entity_id and t.deleted_at is null
+    where c.user_id = :owner and c.entity = 'task'
+      and c.revision > (select revision from users where id = :owner) - 1000
+      and (c.data->>'dav_name' = :name or (c.data->>'dav_name' is null and c.data->>'uid' = :uid))
+      and coalesce(c.data->>'project_id', '') = :place
+    limit 1""").bindparams(*(bindparam(name, type_=Text) for name in ("name", "uid", "place")))
 )
 
 
@@ -114,9 +126,18 @@ async def list_objects(
 async def delete_object(
     session: Session, owner: str, collection: Collection, name: str, *, versions: list[int] | None
 ) -> None:
-    """Moves a task to the trash, with its subtasks. Raises DavObjectNotFound, VersionConflict."""
+    """Moves a task to the trash, with its subtasks. Raises DavObjectNotFound, VersionConflict.
+
+    Nothing is written about a task that has left the collection: an app that moves it puts it elsewhere, then deletes
+    it here.
+    """
+    await lock_owner(session, owner)  # which the app may do at the same time
     found = (await find_objects(session, owner, collection, [name], with_data=False)).get(name)
     if found is None:
+        place = "" if collection.project_id is None else str(collection.project_id)
+        values = {"owner": owner, "name": name, "uid": uid_of_name(name), "place": place}
+        if len(name) <= NAME_MAX and (await session.exec(FIND_LEFT_OBJECT, values)).first():
+            return
         raise DavObjectNotFound
     if versions is not None and found["version"] not in versions:
         raise VersionConflict

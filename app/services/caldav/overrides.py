@@ -42,7 +42,6 @@ async def apply_overrides(session: Session, owner: str, task_id: int, sent: Sent
             await _move(session, owner, row, override)
             break
         row = await select_for_write(session, owner, task_id, None)
-    await _drop_earlier(session, owner, task_id, overrides, zone)
 
 
 def current_date(row: dict[str, Any]) -> Due:
@@ -64,21 +63,3 @@ async def _move(session: Session, owner: str, row: dict[str, Any], override: Ove
     due = due_of(row)
     if override is not None and override.due is not None and override.due != due:
         await write_task(session, owner, row["id"], due_columns(override.due))
-
-
-async def _drop_earlier(
-    session: Session, owner: str, task_id: int, overrides: list[OverrideFields], zone: ZoneInfo
-) -> None:
-    """Keeps the to-dos of later dates only: the others are tasks of their own now, or are over."""
-    row = await select_for_write(session, owner, task_id, None)
-    kept = row["ical"] or {}
-    if not kept.get("overrides"):
-        return
-    later = []
-    if row["recurrence"] is not None and not is_closed(row):
-        day = day_in(current_date(row), zone)
-        later = [each.block.all_lines() for each in overrides if day_in(each.occurrence, zone) > day]
-    if later != kept["overrides"]:
-        without = {name: value for name, value in kept.items() if name != "overrides"}
-        ical = without | ({"overrides": later} if later else {})
-        await write_task(session, owner, task_id, {"ical": ical or None})

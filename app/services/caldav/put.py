@@ -13,16 +13,20 @@ from app.errors import AlreadyExists, DoesNotExist, UidConflict, VersionConflict
 from app.models.task_fields import RecurrenceFrom, TaskStatus
 from app.services.caldav.calendar_blocks import meaning_of
 from app.services.caldav.collections import Collection
-from app.services.caldav.kept_lines import group_lines, keep
+from app.services.caldav.done_copies import find_apps_copy, replace_own_copy
+from app.services.caldav.kept_lines import GROUP_COLUMNS, group_lines, keep
 from app.services.caldav.objects import OBJECT_SUFFIX, find_object_by_uid, find_objects, require_object_name
 from app.services.caldav.overrides import apply_overrides
 from app.services.caldav.parents import link_children, place_object
 from app.services.caldav.series_dates import read_date_change
 from app.services.caldav.todo_reader import SentObject, TodoFields, read_object
-from app.services.caldav.todo_writer import TodoWriter
+from app.services.caldav.todo_writer import TodoWriter, values_of
+from app.services.tasks.completion import after_occurrence
 from app.services.tasks.create_update import change_task
 from app.services.tasks.creation import create_statement
 from app.services.tasks.due_dates import NO_SERIES, due_columns
+from app.services.tasks.series import here_and_now
+from app.services.tasks.statements import write_task
 from app.services.tasks.trash import restore_task
 from app.services.transfer.import_row import SOURCE_MAX
 from app.services.users import get_timezone, lock_or_create_owner
@@ -34,6 +38,7 @@ OBJECT_WRITE_COLUMNS = (
     "dav_name", "parent_wanted",
 )  # fmt: skip
 STATUS_COLUMNS = ("completed", "state")
+STILL_OPEN: Row = {"completed": False}
 SERIES_COLUMNS = ("recurrence", "recurrence_from", "occurrences_done", "anchor_on", "anchor_at")
 
 
@@ -54,6 +59,13 @@ class ObjectCondition(NamedTuple):
             raise VersionConflict
 
 
+class PutOutcome(NamedTuple):
+    """The effect of a PUT: ``version`` is that of the object if a GET returns the bytes that were sent."""
+
+    created: bool
+    version: int | None
+
+
 async def put_object(
     session: Session,
     owner: str,
@@ -63,8 +75,8 @@ async def put_object(
     *,
     condition: ObjectCondition,
     description_max: int,
-) -> bool:
-    """Writes a calendar object, and returns whether it is new here.
+) -> PutOutcome:
+    """Writes a calendar object.
 
     A task with its UID that is elsewhere moves here, and one in the trash is restored. Raises CalendarDataRefused,
     ComponentRefused, ObjectTooLarge, UidConflict, and what ``condition`` does.
@@ -89,7 +101,17 @@ async def put_object(
         await _update(session, owner, collection, sent, dav_name, row, timezone)
     await apply_overrides(session, owner, task_id, sent)
     await link_children(session, owner, sent.row_uid, task_id, collection.project_id)
-    return named is None
+    written = await find_object_by_uid(session, owner, sent.row_uid)
+    assert written is not None
+    is_same = TodoWriter(timezone).object(written).encode() == body
+    return PutOutcome(named is None, written["version"] if is_same else None)
+
+
+def _keep(sent: SentObject, row: Row) -> Row:
+    """Returns ``ical`` for the columns of ``row``."""
+    values = {group: values_of(row, group) for group in GROUP_COLUMNS}
+    uid = None if sent.uid == sent.row_uid else sent.uid
+    return keep(sent.text, uid, [alarm.reminder for alarm in sent.fields.alarms], values)
 
 
 def _text_columns(fields: TodoFields) -> Row:
@@ -124,8 +146,8 @@ async def _create(session: Session, owner: str, collection: Collection, sent: Se
     }
     if dates.recurrence is not None:
         row |= {"recurrence": dates.recurrence, **due_columns(dates.due, "anchor")}
-    groups, other = group_lines(sent.master)
-    row["ical"] = keep(sent, groups, other, {**row, "parent_uid": fields.parent})
+    row["ical"] = _keep(sent, {**row, "parent_uid": fields.parent})
+    row["series_id"] = await replace_own_copy(session, owner, row)
     every = ("title", "description", "completed", "priority", "tags", "due_on", "due_at")
     values = {name: row.pop(name) for name in every} | {"owner": owner, "uid": sent.row_uid}
     made = (await session.exec(create_statement(frozenset(row)), values | row)).one()
@@ -143,7 +165,7 @@ async def _update(
     timezone: str,
 ) -> None:
     fields = sent.fields
-    groups, other = group_lines(sent.master)
+    groups, _ = group_lines(sent.master)
     given = TodoWriter(timezone).groups(row)
     changed = {group for group, lines in groups.items() if meaning_of(lines) != meaning_of(given[group])}
     values: Row = {name: row[name] for name in OBJECT_WRITE_COLUMNS}
@@ -163,16 +185,23 @@ async def _update(
     if "parent" in changed or row["project_id"] != collection.project_id:
         place = await place_object(session, owner, parent_uid, collection.project_id, task_id=row["id"])
         values |= {"project_id": collection.project_id, **place.columns}
-    after = {**row, **values, "parent_uid": parent_uid}
-    values["ical"] = keep(sent, groups, other, after)
-    await _write(session, owner, row, values)
+    values["ical"] = _keep(sent, {**row, **values, "parent_uid": parent_uid})
+    copy_id = None
+    if values.get("completed") and not row["completed"] and "dates" in changed and "status" not in changed:
+        copy_id = await find_apps_copy(session, owner, row)
+    if copy_id is None:
+        await _write(session, owner, row, values)
+        return
+    columns, _ = after_occurrence(row, await here_and_now(session, owner))
+    await change_task(session, owner, row, {**values, **STILL_OPEN, **columns}, revision_taken=False)
+    await write_task(session, owner, copy_id, {"series_id": row["id"]})
 
 
 def _changed_status(fields: TodoFields, row: Row) -> Row:
     status = _status_columns(fields)
     if row["state"] == TaskStatus.WAITING and status == {"completed": False, "state": TaskStatus.PENDING}:
         status["state"] = TaskStatus.WAITING  # which apps have no word for
-    if status["completed"] and not row["completed"] and row["recurrence"] is None and fields.completed_at is not None:
+    if status["completed"] and not row["completed"] and fields.completed_at is not None:
         status["completed_at"] = fields.completed_at
     return status
 

@@ -5,10 +5,11 @@ from typing import Any
 
 from app.db.session import Session
 from app.domain.recurrence import Due, parse_rule
-from app.errors import InvalidRecurrence
+from app.errors import CalendarDataRefused, InvalidRecurrence
 from app.models.task_fields import RecurrenceFrom
 from app.models.task_rows import due_of
 from app.services.caldav.calendar_blocks import meaning_of
+from app.services.caldav.kept_lines import split_text
 from app.services.caldav.todo_reader import SentObject, SeriesDates
 from app.services.caldav.todo_writer import TodoWriter
 from app.services.tasks.due_dates import NO_SERIES, due_columns
@@ -38,8 +39,13 @@ async def read_date_change(session: Session, owner: str, sent: SentObject, lines
 
 def _was_sent_before(lines: list[str], row: Row) -> bool:
     """Returns whether an app that has not read the series since repeats the dates with which it began."""
-    before = (row["ical"] or {}).get("groups", {}).get("dates")
-    return before is not None and meaning_of(before[0]) == meaning_of(lines)
+    if row["ical"] is None:
+        return False
+    try:
+        before = split_text(row["ical"]["text"]).groups["dates"]
+    except CalendarDataRefused:
+        return False
+    return meaning_of(before) == meaning_of(lines)
 
 
 async def _is_next_occurrence(session: Session, owner: str, dates: SeriesDates, row: Row) -> bool:

@@ -15,11 +15,12 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.clock import now
 from app.domain.recurrence import Due, parse_rule
-from app.errors import CalendarDataRefused, ComponentRefused, InvalidRecurrence
+from app.errors import CalendarDataRefused, ComponentRefused, InvalidRecurrence, ObjectTooLarge
 from app.models.task_fields import RECURRENCE_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX, TaskStatus
 from app.models.task_reminders import REMINDERS_MAX, Reminder
 from app.models.types import MAX_YEAR, MIN_YEAR, RAW_FACTOR, clean_text, visible_text
-from app.services.caldav.calendar_blocks import TODO_BLOCK, ZONE_BLOCK, Block, read_blocks
+from app.services.caldav.calendar_blocks import TODO_BLOCK, ZONE_BLOCK, Block, read_blocks, without_control_characters
+from app.services.caldav.kept_lines import KEPT_BYTES_MAX, split_master
 from app.services.transfer.formats.ics.alarms import AlarmReader
 from app.services.transfer.formats.ics.components import Component
 from app.services.transfer.formats.ics.dates import MomentReader, TodoDates, read_dates
@@ -61,6 +62,7 @@ class SentObject:
     master: Block
     overrides: list[Block]
     zones: list[Block]
+    text: str
     fields: "TodoFields" = field(init=False)
 
     @property
@@ -71,9 +73,12 @@ class SentObject:
 def read_object(body: bytes, zone: ZoneInfo, description_max: int) -> SentObject:
     """Returns what an app has sent. Raises CalendarDataRefused and ComponentRefused."""
     try:
-        calendar = read_blocks(body.decode("utf-8-sig"))
+        text = without_control_characters(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise CalendarDataRefused("The body is not UTF-8.") from None
+    if len(body) > KEPT_BYTES_MAX:
+        raise ObjectTooLarge
+    calendar = read_blocks(text)
     todos = [part for part in calendar.parts if part.name == TODO_BLOCK]
     if not todos:
         raise ComponentRefused
@@ -83,9 +88,9 @@ def read_object(body: bytes, zone: ZoneInfo, description_max: int) -> SentObject
     masters = [todo for todo in todos if not todo.values("RECURRENCE-ID")]
     if len(masters) > 1:
         raise CalendarDataRefused("Two to-dos have the same UID, and neither is a date of the other.")
-    master = (masters or todos)[0]
+    master, overrides = split_master(todos)
     zones = [part for part in calendar.parts if part.name == ZONE_BLOCK]
-    sent = SentObject(uid, master, [todo for todo in todos if todo is not master], zones)
+    sent = SentObject(uid, master, overrides, zones, text)
     sent.fields = TodoFields(sent, calendar, zone, description_max)
     return sent
 

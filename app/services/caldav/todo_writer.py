@@ -1,8 +1,7 @@
 """Writing a task as the calendar object of an app: what the app sent, where the task still says the same.
 
-The lines of a to-do are in groups, one for each field of a task. ``ical`` of a task holds the lines that were sent, if
-they say more than the columns do, with the values that the columns got from them. While the columns have these values
-the lines are given back; else they are written anew. Lines that no field understands are always given back.
+The lines of a to-do are in groups, one for each field of a task (``kept_lines``). Those of a group whose columns have
+changed are written anew. Lines that no field understands are always given back.
 """
 
 import re
@@ -14,38 +13,24 @@ from zoneinfo import ZoneInfo
 
 from app.clock import now
 from app.domain.recurrence import Due, parse_rule, shifted
+from app.errors import CalendarDataRefused
 from app.models.accounts import known_time_zones
 from app.models.task_rows import due_of
+from app.services.caldav.calendar_blocks import Block
+from app.services.caldav.kept_lines import GROUP_COLUMNS, Lines, SentParts, split_text
 from app.services.transfer.formats.ics.components import parse_property
 from app.services.transfer.formats.ics.rules import COMPLETION_PART
 from app.services.transfer.formats.ics.text import escape, fold
+from app.services.transfer.formats.ics.values import parse_moment
 from app.services.transfer.formats.ics.vtimezone import vtimezone_lines
 from app.services.transfer.formats.ics.writer import ICS_NUMBERS, ICS_STATUSES, PRODUCT_ID, Calendar
 from app.services.transfer.import_row import uid_of_calendar
 
 Row = Any  # of a task, with all its columns
-Lines = list[str]
 
-# The properties of a group, and the columns that say the same.
-GROUP_COLUMNS: dict[str, tuple[str, ...]] = {
-    "title": ("title",),
-    "description": ("description",),
-    "status": ("completed", "state"),
-    "priority": ("priority",),
-    "tags": ("tags",),
-    "dates": ("due_on", "due_at", "start_on", "start_at", "recurrence"),
-    "parent": ("parent_uid",),
-}
-LINE_GROUPS = {
-    "SUMMARY": "title", "DESCRIPTION": "description", "STATUS": "status", "COMPLETED": "status",
-    "PERCENT-COMPLETE": "status", "PRIORITY": "priority", "CATEGORIES": "tags", "DTSTART": "dates", "DUE": "dates",
-    "DURATION": "dates", "RRULE": "dates", "RELATED-TO": "parent",
-}  # fmt: skip
-# Lines that are written anew for each object.
-STAMP_LINES = frozenset({"UID", "DTSTAMP", "LAST-MODIFIED"})
 _ZONE_PARAMETER = re.compile(r";TZID=(\"[^\"]*\"|[^;:]*)", re.IGNORECASE)
-_HEAD_LINES = ("BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODUCT_ID}", "CALSCALE:GREGORIAN")
-_CALENDAR_HEAD = b"".join(fold(line) for line in _HEAD_LINES)
+_HEAD_LINES = ("BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODUCT_ID}")
+_CALENDAR_HEAD = "".join(f"{line}\r\n" for line in _HEAD_LINES)
 
 
 def values_of(row: Mapping[str, Any], group: str) -> list[Any]:
@@ -77,39 +62,59 @@ class TodoWriter:
         self._timezone = timezone
 
     def object(self, row: Row) -> str:
-        """Returns the calendar object of a task."""
+        """Returns the calendar object of a task: the text that its app has sent, while it says what the task does."""
         row = row if isinstance(row, dict) else dict(row)
-        kept = row["ical"] or {}
-        lines = [*self._todo_lines(row, kept)]
-        for override in kept.get("overrides", ()):
-            lines += override
-        zones = b"".join(fold(line) for line in _zone_lines(lines, kept)) if _names_zone(lines) else b""
-        body = b"".join(fold(line) for line in lines)
-        return (_CALENDAR_HEAD + zones + body + b"END:VCALENDAR\r\n").decode()
+        kept = row["ical"]
+        if kept is None:
+            return _join_calendar([*self._new_lines(row)], NO_PARTS)
+        if not (changed := _changed_groups(row, kept)) and not _alarms_differ(row, kept):
+            text: str = kept["text"]
+            return text
+        try:
+            sent = split_text(kept["text"])
+        except CalendarDataRefused:  # of an import: a file may hold anything
+            return _join_calendar([*self._new_lines(row)], NO_PARTS)
+        return _join_calendar([*self._changed_lines(row, kept, sent, changed)], sent)
 
-    def _todo_lines(self, row: Row, kept: Mapping[str, Any]) -> Iterator[str]:
-        stamp = utc_text(row["updated_at"])
-        yield from ("BEGIN:VTODO", f"UID:{escape(object_uid_of(row))}", f"DTSTAMP:{stamp}", f"LAST-MODIFIED:{stamp}")
-        other = kept.get("other", ())
-        if not any(line.startswith("CREATED") for line in other):
-            yield f"CREATED:{utc_text(row['created_at'])}"
-        for lines in self.groups(row).values():
-            yield from lines
-        yield from other
-        yield from self._alarm_lines(row, kept.get("alarms", ()))
+    def _new_lines(self, row: Row) -> Iterator[str]:
+        yield from _stamp_lines(row)
+        yield f"CREATED:{utc_text(row['created_at'])}"
+        for group in GROUP_COLUMNS:
+            yield from self.generate(row, group)
+        for reminder in row["reminders"]:
+            yield from alarm_lines(reminder, row["title"])
         yield "END:VTODO"
 
-    def groups(self, row: Row) -> dict[str, Lines]:
-        """Returns the lines of each group: those that were sent, while the columns still say the same."""
-        groups = (row["ical"] or {}).get("groups", {})
-        found = {}
-        for group in GROUP_COLUMNS:
-            sent = groups.get(group)
-            found[group] = sent[0] if sent and sent[1] == values_of(row, group) else self.generate(row, group)
-        return found
+    def _changed_lines(self, row: Row, kept: Mapping[str, Any], sent: SentParts, changed: set[str]) -> Iterator[str]:
+        yield from _stamp_lines(row)
+        for group, lines in sent.groups.items():
+            yield from self.generate(row, group, sent.groups["dates"]) if group in changed else lines
+        yield from sent.other
+        yield from _changed_alarms(row, kept["alarms"], sent.alarms)
+        yield "END:VTODO"
+        zone = ZoneInfo(_zone_of(sent.groups["dates"]) or self._timezone)
+        for override in sent.overrides:
+            if "dates" not in changed or _is_later(override, row, zone):
+                yield from override.all_lines()
 
-    def generate(self, row: Row, group: str) -> Lines:
-        """Returns the lines that say what the columns of a group do."""
+    def groups(self, row: Row) -> dict[str, Lines]:
+        """Returns the lines of each group, as ``object`` has them."""
+        kept = row["ical"]
+        if kept is None:
+            return {group: self.generate(row, group) for group in GROUP_COLUMNS}
+        try:
+            sent, changed = split_text(kept["text"]).groups, _changed_groups(row, kept)
+        except CalendarDataRefused:
+            return self.groups({**row, "ical": None})
+        return {
+            group: self.generate(row, group, sent["dates"]) if group in changed else lines
+            for group, lines in sent.items()
+        }
+
+    def generate(self, row: Row, group: str, sent_dates: Lines | None = None) -> Lines:
+        """Returns the lines that say what the columns of a group do, dates in the zone of ``sent_dates``."""
+        if group == "dates":
+            return [*self._date_lines(row, sent_dates or [])]
         return [*_GROUP_WRITERS[group](self, row)]
 
     def title_lines(self, row: Row) -> Iterator[str]:
@@ -139,9 +144,8 @@ class TodoWriter:
         if parent:
             yield f"RELATED-TO:{escape(parent)}"
 
-    def date_lines(self, row: Row) -> Iterator[str]:
+    def _date_lines(self, row: Row, sent: Lines) -> Iterator[str]:
         due, start = due_of(row), due_of(row, "start")
-        sent = (row["ical"] or {}).get("groups", {}).get("dates", [[]])[0]
         zone = _zone_of(sent)
         if row["recurrence"] and due is not None:
             yield from self._series_lines(row, start, due, sent, zone or self._timezone)
@@ -169,17 +173,55 @@ class TodoWriter:
         from_completion = any(COMPLETION_PART in line.upper() for line in sent)
         yield f"RRULE:{calendar.typed_rule(rule, start)}{f';{COMPLETION_PART}' if from_completion else ''}"
 
-    def _alarm_lines(self, row: Row, sent: Any) -> Iterator[str]:
-        """Yields the alarms that were sent, unless their reminder is gone, then one for each other reminder."""
-        reminders = dict.fromkeys(row["reminders"])
-        written = set()
-        for lines, reminder in sent:
-            if reminder is None or reminder in reminders:
-                written.add(reminder)
-                yield from lines
-        for reminder in reminders:
-            if reminder not in written:
-                yield from alarm_lines(reminder, row["title"])
+
+NO_PARTS = SentParts({}, [], [], [], {}, [])
+
+
+def _changed_groups(row: Row, kept: Mapping[str, Any]) -> set[str]:
+    """Returns the groups whose columns have changed since an app has sent them."""
+    known = kept["values"]
+    return {group for group in GROUP_COLUMNS if known.get(group) != values_of(row, group)}
+
+
+def _alarms_differ(row: Row, kept: Mapping[str, Any]) -> bool:
+    return {each for each in kept["alarms"] if each is not None} != set(row["reminders"])
+
+
+def _changed_alarms(row: Row, known: list[str | None], sent: list[Block]) -> Iterator[str]:
+    """Yields the alarms that were sent, unless their reminder is gone, then one for each other reminder."""
+    reminders = set(row["reminders"])
+    for reminder, block in zip(known, sent, strict=False):
+        if reminder is None or reminder in reminders:
+            yield from block.all_lines()
+    for reminder in row["reminders"]:
+        if reminder not in known:
+            yield from alarm_lines(reminder, row["title"])
+
+
+def _is_later(override: Block, row: Row, zone: ZoneInfo) -> bool:
+    """Returns whether a date of a series is after its current one: others are tasks of their own, or are over."""
+    here = due_of(row, "start") or due_of(row)
+    moment = parse_moment(override.first("RECURRENCE-ID"))
+    if here is None or moment is None or row["recurrence"] is None or row["completed"]:
+        return False
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        moment = moment.astimezone(zone)
+    day = moment.date() if isinstance(moment, datetime) else moment
+    return day > _day_in(here, str(zone))
+
+
+def _stamp_lines(row: Row) -> Iterator[str]:
+    stamp = utc_text(row["updated_at"])
+    yield from ("BEGIN:VTODO", f"UID:{escape(object_uid_of(row))}", f"DTSTAMP:{stamp}", f"LAST-MODIFIED:{stamp}")
+
+
+def _join_calendar(lines: Lines, sent: SentParts) -> str:
+    zones = [*_zone_lines(lines, sent.zones)] if _names_zone(lines) else []
+    return _CALENDAR_HEAD + "".join(map(fold_text, (*sent.head, *zones, *lines))) + "END:VCALENDAR\r\n"
+
+
+def fold_text(line: str) -> str:
+    return f"{line}\r\n" if line.isascii() and len(line) <= 75 else fold(line).decode()
 
 
 def alarm_lines(reminder: str, title: str) -> Iterator[str]:
@@ -197,7 +239,6 @@ _GROUP_WRITERS: dict[str, Callable[[TodoWriter, Row], Iterator[str]]] = {
     "status": TodoWriter.status_lines,
     "priority": TodoWriter.priority_lines,
     "tags": TodoWriter.tag_lines,
-    "dates": TodoWriter.date_lines,
     "parent": TodoWriter.parent_lines,
 }
 
@@ -243,12 +284,11 @@ def _names_zone(lines: Lines) -> bool:
     return any(";TZID=" in line or ";tzid=" in line for line in lines)
 
 
-def _zone_lines(lines: Lines, kept: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the VTIMEZONEs that ``lines`` name: as they were sent, unless it is a zone of the IANA database."""
+def _zone_lines(lines: Lines, sent: Mapping[str, Lines]) -> Iterator[str]:
+    """Yields the VTIMEZONEs that ``lines`` name: as they were sent, else from the IANA database."""
     names = {found[1].strip('"') for line in lines if (found := _ZONE_PARAMETER.search(line.partition(":")[0]))}
-    zones = kept.get("zones", {})
     for name in sorted(names):
-        if name in known_time_zones():
+        if name in sent:
+            yield from sent[name]
+        elif name in known_time_zones():
             yield from vtimezone_lines(name, now().year)
-        elif name in zones:
-            yield from zones[name]

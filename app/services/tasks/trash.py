@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import null, select, text, update
+from sqlalchemy import case, exists, null, select, text, update
 
 from app.db.changes import CURRENT_REVISION, NEXT_REVISION, OWNER
 from app.db.compiled import CompiledStatement
@@ -92,12 +92,16 @@ def _restore(columns: Sequence[str], *, revision: Any) -> CompiledStatement:
             below.c.user_id == OWNER, below.c.parent_id == tree.c.id, together
         )
     )
+    # Its name for calendar apps may be that of another task by now: then it has the one by its uid.
+    other = TASKS.alias("other")
+    namesake = (other.c.user_id == OWNER, other.c.dav_name == TASKS.c.dav_name, other.c.deleted_at.is_(None))
     statement = update(TASKS).where(TASKS.c.user_id == OWNER, TASKS.c.id == tree.c.id)
     statement = statement.values(
         deleted_at=null(),
         remind_at=remind_at(deleted_at=None),
         parent_id=tree.c.parent_id,
         project_id=tree.c.project_id,
+        dav_name=case((exists().where(*namesake), null()), else_=TASKS.c.dav_name),
         version=revision,
         updated_at=TASK_WRITTEN_AT,
     )
