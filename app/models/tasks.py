@@ -14,7 +14,6 @@ from sqlalchemy import (
     Date,
     DateTime,
     ForeignKeyConstraint,
-    Index,
     Integer,
     Text,
     and_,
@@ -46,6 +45,7 @@ from app.models.task_fields import (
     TaskStatus,
     Title,
 )
+from app.models.task_indexes import task_indexes
 from app.models.task_reminders import RemindChannels, ReminderList
 from app.models.types import (
     UID_EXAMPLE,
@@ -71,11 +71,7 @@ TITLE_SORT = "lower(title)"
 # there is always a key between two. The number of hexadecimal digits of the id comes first, then the digits, then "i".
 POSITION_KEY = "coalesce(moved_to, chr(96 + length(to_hex(id))) || to_hex(id) || 'i')"
 SEARCH_TEXT = "search_task(title, description, tags)"  # app.models.sql_functions
-WHERE_LIVE = text("deleted_at is null")
 OPEN_CONDITION = "(not completed and state <> 'cancelled')"
-WHERE_OPEN = text("deleted_at is null and not completed and state <> 'cancelled'")
-WHERE_DAV_NAME = text("dav_name is not null and deleted_at is null")
-WHERE_PARENT_WANTED = text("parent_wanted is not null")
 # Of a task that is open; ``today`` is the owner's.
 LATE_CONDITION = "(due_on < today or due_at < now() or deadline < today)"
 
@@ -113,40 +109,7 @@ class Task(SQLModel, table=True):
         ForeignKeyConstraint(["user_id", "parent_id"], ["tasks.user_id", "tasks.id"], name="tasks_parent_id_fkey"),
         ForeignKeyConstraint(["user_id", "series_id"], ["tasks.user_id", "tasks.id"], name="tasks_series_id_fkey"),
         uid_key("tasks"),
-        # One index for each sort order. A page is a range of one: (sort key, id) after the cursor.
-        Index("tasks_by_created_at", "user_id", "created_at", "id", postgresql_where=WHERE_LIVE),
-        Index("tasks_by_updated_at", "user_id", "updated_at", "id", postgresql_where=WHERE_LIVE),
-        Index("tasks_by_due", "user_id", "due_sort", "id", postgresql_where=WHERE_LIVE),
-        Index("tasks_by_completed_at", "user_id", "completed_sort", "id", postgresql_where=WHERE_LIVE),
-        Index("tasks_by_priority", "user_id", "priority_sort", "id", postgresql_where=WHERE_LIVE),
-        Index("tasks_by_title", "user_id", "title_sort", "id", postgresql_where=WHERE_LIVE),
-        Index("tasks_open", "user_id", "created_at", "id", postgresql_where=WHERE_OPEN),
-        Index("tasks_open_by_due", "user_id", "due_sort", "id", postgresql_where=WHERE_OPEN),
-        Index("tasks_favorites", "user_id", "created_at", "id", postgresql_where=text(f"favorite and {WHERE_LIVE}")),
-        # With tasks_open_by_due: what is overdue.
-        Index(
-            "tasks_open_by_deadline",
-            "user_id",
-            "deadline",
-            "id",
-            postgresql_where=text(f"deadline is not null and {WHERE_OPEN}"),
-        ),
-        # With the rows in the trash: a move must choose a key that no restored row has.
-        Index("tasks_by_position", "user_id", "position", "id"),
-        # These also serve the foreign keys, when a referenced row is deleted permanently.
-        Index("tasks_by_project", "user_id", "project_id", "position", "id"),  # includes the inbox
-        Index(
-            "tasks_by_parent", "user_id", "parent_id", "position", "id", postgresql_where=text("parent_id is not null")
-        ),
-        Index("tasks_by_series", "user_id", "series_id", "id", postgresql_where=text("series_id is not null")),
-        Index("tasks_by_remind_at", "remind_at", postgresql_where=text("remind_at is not null")),
-        Index(
-            "tasks_by_source_id", "user_id", "source_id", unique=True, postgresql_where=text("source_id is not null")
-        ),
-        Index("tasks_dav_name_key", "user_id", "dav_name", unique=True, postgresql_where=WHERE_DAV_NAME),
-        Index("tasks_by_parent_wanted", "user_id", "parent_wanted", "id", postgresql_where=WHERE_PARENT_WANTED),
-        Index("tasks_trash", "user_id", "deleted_at", "id", postgresql_where=text("deleted_at is not null")),
-        Index("tasks_trash_by_age", "deleted_at", postgresql_where=text("deleted_at is not null")),
+        *task_indexes(),
     )
 
     user_id: str = Col(primary_key=True, sa_type=Text)

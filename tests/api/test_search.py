@@ -2,9 +2,11 @@
 
 # ruff: noqa: RUF001
 
+import random
 import re
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -116,3 +118,42 @@ async def test_the_folded_search_text_is_not_exposed(alice: Person, app: FastAPI
     assert "search_text" not in (await alice.get("/tasks")).text
     assert "zurich" not in (await alice.get("/changes")).text
     assert "search_text" not in str(app.openapi())
+
+
+@pytest.mark.parametrize("length", [63, 255])  # characters of the user id: 252 and 1,020 bytes
+async def test_the_longest_entry_of_an_index_can_be_stored(client: httpx.AsyncClient, length: int) -> None:
+    """Letters of four bytes that fold to one: the text is short enough for the index, and the tags are long."""
+    chosen = random.Random(7)
+
+    def letters(count: int) -> str:
+        return "".join(chr(chosen.randrange(0x1D400, 0x1D454)) for _ in range(count))
+
+    person = Person(client, letters(length))
+    fields: dict[str, Any] = {
+        "tags": [letters(50) for _ in range(5)],
+        "description": "".join(chosen.choices("abcdefghijkl", k=670)),
+    }
+    answer = await person.post("/api/me/tasks", {"title": letters(60), **fields})
+    assert answer.status_code == 201
+    for query in ("search=" + fields["description"][50:70], "tag=" + fields["tags"][3]):
+        assert [task["id"] for task in (await person.get(f"/api/me/tasks?{query}")).json()] == [answer.json()["id"]]
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("every", [2, 3, 7])
+async def test_long_and_short_texts_are_in_one_order(alice: Person, every: int, order: str) -> None:
+    """The pages are those of all tasks, wherever the long ones are."""
+    for number in range(20):
+        text = "word " * (300 if number % every == 0 or number > 16 else 1)
+        await alice.add(f"{number:02}", description=text, tags=["t"] if number % 4 else [])
+    titles = [f"{number:02}" for number in range(20)]
+    if order == "desc":
+        titles.reverse()
+    for query, wanted in (("search=word", titles), ("tag=t", [title for title in titles if int(title) % 4])):
+        for limit in (1, 2, 5, 30):
+            for offset in (0, 3, 11):
+                found = await alice.titles(f"?{query}&order={order}&limit={limit}&offset={offset}")
+                assert found == wanted[offset : offset + limit]
+        assert [await alice.titles(f"?{query}&order={order}&count=true")] == [wanted]
+        answer = await alice.get(f"/tasks?{query}&limit=1&count=true")
+        assert answer.headers["x-total-count"] == str(len(wanted))

@@ -125,7 +125,7 @@ REQUESTS = (
     'PATCH /tags/home {"name": "house"}',
 )
 # Requests that sort, and why the sort is small.
-ONE_PROJECT = "the tasks of one project; tasks_by_project has them in their own order only"
+ONE_PROJECT = "the tasks of one project by the keys that its index has; then a page by its ids"
 SORTS = {
     "GET /tasks?due_after=2026-06-01&due_before=2026-06-08T12:00:00Z": "what is due within a hundred days at most",
     "GET /tasks?overdue=true&sort=due_date": "two pages, and those that only their deadline makes late",
@@ -133,6 +133,8 @@ SORTS = {
     "GET /tasks?project_id=none": ONE_PROJECT,
     "GET /tasks?parent_id={parent}": "the subtasks of one task",
     "GET /tasks?series_id={task}": "the occurrences of one task",
+    "GET /tasks?tag=home": "a page of which an index has found the ids",
+    "GET /tasks?search=task": "a page of which an index has found the ids",
     "GET /tasks/{task}/comments": "a page that has its order already",
     "GET /changes?since=4900&limit=20": "a page that has its order already",
     "GET /views": "at most 200",

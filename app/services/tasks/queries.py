@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Date,
     DateTime,
     Integer,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 from app.db.changes import OWNER, OWNER_TIMEZONE
 from app.db.compiled import CompiledStatement
 from app.domain.filters.tree import FilterTree
+from app.models.task_indexes import LONG_TEXT_CONDITION, SHORT_TEXT_CONDITION
 from app.models.tasks import TASKS
 from app.models.users import USERS
 from app.schemas.task_query import SortDirection, TaskConditions, TaskQuery, TaskStatusFilter
@@ -69,6 +71,12 @@ SORT_KEYS: dict[str, tuple[Any, Any]] = {
     "position": (TASKS.c.position, Text()),
 }
 
+# Of a project by the columns that tasks_by_project includes, of words and tags by those of tasks_by_text.
+PROJECT_SORTS = {"created_at", "updated_at", "due_date", "completed_at", "priority"}
+TEXT_SORTS = {"created_at", "relevance"}
+IS_SHORT_TEXT: Any = literal_column(SHORT_TEXT_CONDITION, Boolean)
+IS_LONG_TEXT: Any = literal_column(LONG_TEXT_CONDITION, Boolean)
+
 
 class QueryText(NamedTuple):
     """The parts of a query that its statements' text depends on; everything else is a parameter."""
@@ -93,6 +101,27 @@ class QueryText(NamedTuple):
     parent_id: str = ""
     series_id: str = ""
     filter: FilterTree | None = None  # with names of parameters in the places of values
+
+    @property
+    def by_text(self) -> bool:
+        """Returns whether tasks_by_text has all columns of the conditions."""
+        return (self.search or self.tags) and self._has_only("search", "tags", "project_id")
+
+    @property
+    def is_covered(self) -> bool:
+        """Returns whether an index that finds the tasks also has their sort key."""
+        if self._has_only("project_id"):
+            return self.sort in PROJECT_SORTS
+        by_due = self.by_due and self._has_only("due_before", "due_after")
+        return (by_due and self.sort == "created_at") or (self.by_text and self.sort in TEXT_SORTS)
+
+    def _has_only(self, *names: str) -> bool:
+        """Returns whether there are conditions, and only those named."""
+        set_names = {name for name in CONDITION_NAMES if getattr(self, name) != self._field_defaults[name]}
+        return bool(set_names) and set_names <= set(names)
+
+
+CONDITION_NAMES = set(QueryText._fields) - {"sort", "descending", "after_cursor", "by_due"}
 
 
 class ListQuery:
@@ -213,7 +242,38 @@ def page_statement(text: QueryText) -> Select[Any]:
     order = (key.desc(), TASKS.c.id.desc()) if text.descending else (key, TASKS.c.id)
     if text.overdue and text.by_due:
         return _page_of_overdue(statement, order, text)
+    if text.is_covered:
+        return _page_of_covered(text, key, order, conditions)
     return statement.order_by(*order).limit(bindparam("limit")).offset(bindparam("offset"))
+
+
+def _page_of_covered(text: QueryText, key: Any, order: Sequence[Any], conditions: list[Any]) -> Select[Any]:
+    """Returns a page of which the ids are found in an index alone: only its own rows are read."""
+    ids: Any = select(TASKS.c.id, key.label("sort_key")).where(*conditions).order_by(*order)
+    limit, offset = (bindparam(name, type_=BigInteger) for name in ("limit", "offset"))
+    if text.by_text:
+        ids = _ids_of_both_texts(text, key, ids, limit + offset)
+    page = select(ids.limit(limit).offset(offset).subquery().c.id)
+    columns = (*TASK_COLUMNS, key.label("sort_key"), OWNER_REVISION.label("revision"))
+    found_here = TASKS.c.id == func.any(func.array(page.scalar_subquery()))
+    return select(*columns).where(TASKS.c.user_id == OWNER, found_here).order_by(*order)
+
+
+def _ids_of_both_texts(text: QueryText, key: Any, ids: Any, wanted: Any) -> Any:
+    """Returns the first ``wanted`` of ``ids``, from the index that has their text and from the table.
+
+    Of those in the table only the ones are read that come before the last of the others.
+    """
+    short = ids.where(IS_SHORT_TEXT).limit(wanted).cte("short")
+    long = ids.where(IS_LONG_TEXT)
+    if text.sort != "relevance":  # else it is no range of an index
+        last = select(short.c.sort_key).offset(wanted - 1).limit(literal_column("1")).scalar_subquery()
+        none: Any = literal_column(f"'{'-' * text.descending}infinity'::timestamptz")
+        bound = select(func.coalesce(last, none)).scalar_subquery()  # coalesce() itself would be no part of a range
+        long = long.where(key >= bound if text.descending else key <= bound)
+    found = union_all(select(short), select(long.limit(wanted).subquery())).subquery()
+    keys = (found.c.sort_key, found.c.id)
+    return select(found).order_by(*(column.desc() if text.descending else column for column in keys))
 
 
 def _page_of_overdue(statement: Any, order: Sequence[Any], text: QueryText) -> Select[Any]:
@@ -233,7 +293,11 @@ def _page_of_overdue(statement: Any, order: Sequence[Any], text: QueryText) -> S
 
 @statement_cache
 def count_statement(text: QueryText) -> Select[Any]:
-    return select(func.count()).select_from(TASKS).where(*_conditions(text))
+    statement = select(func.count()).select_from(TASKS).where(*_conditions(text))
+    if not text.by_text:
+        return statement
+    short, long = (statement.where(each).scalar_subquery() for each in (IS_SHORT_TEXT, IS_LONG_TEXT))
+    return select(short + long)
 
 
 @statement_cache
@@ -255,7 +319,9 @@ def _conditions(text: QueryText) -> list[Any]:
         found.append(c.tags.contains(bindparam("tags", type_=ARRAY(Text()))))
     for name in ("project_id", "parent_id", "series_id"):
         if kind := getattr(text, name):
-            found.append(c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger))
+            found_here = c[name].is_(None) if kind == "none" else c[name] == bindparam(name, type_=BigInteger)
+            # Behind coalesce() it is no reason to enter the index of projects, which lacks the text.
+            found.append(func.coalesce(found_here, literal_column("false")) if text.by_text else found_here)
     if text.due_before:
         found.append(is_before(DUE_COLUMNS, *_bounds("due_before", text.due_before)))
     if text.due_after:
