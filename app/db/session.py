@@ -65,6 +65,11 @@ class Session:
         self.round_trips = 0
         self.source = "api"  # or a token's name, mcp, chat, import: recorded in ``changes``
 
+    @property
+    def database(self) -> ConnectionSource:
+        """Returns the database, by which a process keeps apart what it remembers of owners."""
+        return self._database
+
     async def exec(self, statement: Executable | CompiledStatement, params: Mapping[str, Any] | None = None) -> Result:
         """Runs one statement. Raises errors of ``app.db.error_mapping``; any other exception is a bug."""
         compiled, values = bind_statement(statement, params)
