@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.schemas.transfer import WARNINGS_MAX
-from tests.api.test_transfer import JSON, counts, imported
+from tests.api.test_transfer import CSV, ICS, JSON, counts, exported, imported
 from tests.support import Person
 
 DELETED_AT = "2020-01-01T00:00:00Z"
@@ -168,3 +168,20 @@ async def test_an_import_creates_no_more_projects_than_the_limit(alice: Person) 
     (warning,) = named["warnings"]
     assert (warning["row"], warning["field"], warning["value"]) == (2, "project", "new")
     assert (await tasks_of(alice))["b"]["project_id"] is None
+
+
+@pytest.mark.parametrize("kind", ["csv", "ics"])
+async def test_a_second_import_makes_no_project_again(alice: Person, bob: Person, kind: str) -> None:
+    """A user renames what came in. A row that is new comes into a project of the name that it has in the file."""
+    project = (await alice.post("/projects", {"name": "Home"})).json()["id"]
+    await alice.add("a", project_id=project)
+    headers = CSV if kind == "csv" else ICS
+    await imported(bob, await exported(alice, kind), headers)
+    (found,) = (await bob.get("/projects")).json()
+    await bob.patch(f"/projects/{found['id']}", {"name": "House"})
+    for query in ("?dry_run=true", ""):
+        assert {*(await imported(bob, await exported(alice, kind), headers, query))["created"].values()} == {0}
+    await alice.add("b", project_id=project)
+    report = await imported(bob, await exported(alice, kind), headers)
+    assert (report["created"]["projects"], report["created"]["tasks"]) == (1, 1)
+    assert [each["name"] for each in (await bob.get("/projects")).json()] == ["House", "Home"]

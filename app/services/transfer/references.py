@@ -276,8 +276,9 @@ class References:
         self._same_name = {}
 
     async def _name_projects(self, session: Session, entity: str, items: list[ImportRow]) -> int:
-        """Creates projects of new names, in one write; returns their number."""
-        names = {item.project_name.strip() for item in items if _key(item) and item.project_name}
+        """Creates the projects that new rows name, in one write; returns their number."""
+        new = [item for item in items if self.find(entity, item.source) is None]
+        names = {item.project_name.strip() for item in new if _key(item) and item.project_name}
         if (names or entity == "projects") and not (self._named and self._dry_run):
             self._named, self._names = True, await find_project_names(session, self._owner)
             await self._measure(session, "projects")
