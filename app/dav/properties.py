@@ -4,6 +4,7 @@ Each is the XML in its element. Properties that a resource lacks are listed as s
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.dav.names import (
@@ -20,7 +21,7 @@ from app.dav.names import (
     dav,
 )
 from app.dav.requests import PropertyRequest
-from app.dav.xml_writer import href_tag, response, xml_text
+from app.dav.xml_writer import empty_tag, href_tag, propstat, response, status_tag, tag, xml_text
 from app.http.etags import entity_etag
 from app.services.caldav.collections import Collection
 from app.services.caldav.kept_lines import KEPT_BYTES_MAX
@@ -99,6 +100,32 @@ def object_properties(version: int, data: str | None) -> dict[Name, str]:
     if data is not None:
         found[DATA_PROPERTY] = xml_text(data)
     return found
+
+
+def describe_object(href: str, version: int, data: str | None, wanted: PropertyRequest) -> str:
+    """Returns the response about an object, of which a collection may have thousands."""
+    if wanted.names is None:
+        return describe(href, object_properties(version, data), wanted)
+    before, after = _object_frame(tuple(wanted.names))
+    tag_text = f'<D:getetag>"{version}"</D:getetag>' if ETAG_PROPERTY in wanted.names else ""
+    text = "" if data is None else f"<C:calendar-data>{xml_text(data)}</C:calendar-data>"
+    return f"<D:response>{href_tag(href)}{before}{tag_text}{text}{after}"
+
+
+@lru_cache(256)
+def _object_frame(names: tuple[Name, ...]) -> tuple[str, str]:
+    """Returns what the responses about all objects have before and after the properties that differ."""
+    own = {ETAG_PROPERTY, DATA_PROPERTY}
+    fixed = "".join(
+        tag(name, content) if (content := OBJECT_FIXED[name]) else empty_tag(name)
+        for name in names
+        if name in OBJECT_FIXED
+    )
+    missing = "".join(empty_tag(name) for name in names if name not in own and name not in OBJECT_FIXED)
+    is_empty = missing and not fixed and own.isdisjoint(names)
+    before = "" if is_empty else f"<D:propstat><D:prop>{fixed}"
+    after = "" if is_empty else f"</D:prop>{status_tag(200)}</D:propstat>"
+    return before, f"{after}{propstat(missing, 404) if missing else ''}</D:response>"
 
 
 def describe(href: str, found: Mapping[Name, str], wanted: PropertyRequest) -> str:

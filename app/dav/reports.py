@@ -12,11 +12,11 @@ from fastapi import Request, Response
 
 from app.dav.filters import QueryFilter
 from app.dav.names import dav
-from app.dav.properties import describe, object_properties, wants_data
+from app.dav.properties import describe_object, wants_data
 from app.dav.requests import PropertyRequest, Report
 from app.dav.route import DAV_HEADERS
 from app.dav.xml_writer import MULTISTATUS_END, MULTISTATUS_HEAD, XML_TYPE, status_response, tag
-from app.http.paths import member_path, split_dav_url
+from app.http.paths import member_name, member_path, split_dav_url
 from app.http.streamed_file import StreamedFile
 from app.services.caldav.collections import Collection, find_collection
 from app.services.caldav.objects import (
@@ -35,8 +35,7 @@ from app.services.transfer.import_row import uid_of_calendar
 from app.services.users import get_timezone
 
 SYNC_TOKEN, LIMIT_ERROR = dav("sync-token"), "<D:error><D:number-of-matches-within-limits/></D:error>"
-HREFS_MAX = 5_000  # of a multiget
-HREFS_SLICE = 200
+HREFS_SLICE = 200  # of a multiget, which the number of elements of a body bounds
 ObjectPage = tuple[list[Any], TodoWriter]
 
 
@@ -84,14 +83,15 @@ class CollectionReader:
         """Yields the document of a calendar-multiget: what is not here is 404. The hrefs are given back as sent."""
         yield MULTISTATUS_HEAD.encode()
         with_data = wants_data(report.properties)
-        for start in range(0, min(len(report.hrefs), HREFS_MAX), HREFS_SLICE):
+        for start in range(0, len(report.hrefs), HREFS_SLICE):
             hrefs = report.hrefs[start : start + HREFS_SLICE]
             names = {href: self._name_of(href) for href in hrefs}
             async with self._database.transaction(self._owner, read_only=True) as session:
-                writer = TodoWriter(await get_timezone(session, self._owner))
                 collection = await find_collection(session, self._owner, self._name)
                 asked = [name for name in names.values() if name is not None]
                 rows = await find_objects(session, self._owner, collection, asked, with_data=with_data)
+                recurs = with_data and any(row["recurrence"] is not None for row in rows.values())
+                writer = TodoWriter(await get_timezone(session, self._owner) if recurs else "UTC")
             yield "".join(self._get_one(href, rows.get(names[href] or ""), writer, report) for href in hrefs).encode()
         yield MULTISTATUS_END.encode()
 
@@ -170,17 +170,19 @@ class CollectionReader:
 
     def _describe(self, row: Any, writer: TodoWriter, wanted: PropertyRequest, data: str = "") -> str:
         text = (data or writer.object(row)) if wants_data(wanted) else None
-        return describe(member_path(self._base, object_name(row)), object_properties(row["version"], text), wanted)
+        return describe_object(member_path(self._base, object_name(row)), row["version"], text, wanted)
 
     def _get_one(self, href: str, row: Any, writer: TodoWriter, report: Report) -> str:
         if row is None:
             return status_response(href, 404)
         text = writer.object(row) if wants_data(report.properties) else None
-        return describe(href, object_properties(row["version"], text), report.properties)
+        return describe_object(href, row["version"], text, report.properties)
 
     def _name_of(self, href: str) -> str | None:
         """Returns the name of an object of this collection; None for one of another, or of none."""
-        names = split_dav_url(self._request, href)
+        if (name := member_name(self._base, href)) is not None:
+            return name
+        names = split_dav_url(self._request, href)  # a whole URL, or other characters percent-encoded
         base = split_dav_url(self._request, self._base)
         return names[2] if names is not None and len(names) == 3 and names[:2] == base else None
 

@@ -17,7 +17,9 @@ _STATUS_TEXTS = {200: "OK", 403: "Forbidden", 404: "Not Found", 409: "Conflict",
 
 def xml_text(text: str) -> str:
     """Returns text as it stands between tags. A carriage return as a reference: a reader would drop it."""
-    return escape(_NO_XML_CHARACTER.sub("", text), {"\r": "&#13;"})
+    if "&" in text or "<" in text or ">" in text:
+        text = escape(text)
+    return text if text.isprintable() else _NO_XML_CHARACTER.sub("", text).replace("\r", "&#13;")
 
 
 def empty_tag(name: Name) -> str:

@@ -160,6 +160,14 @@ def member_path(base: str, name: str, *, is_object: bool = True) -> str:
     return f"{base}{quote(name, safe=NAME_CHARACTERS)}{'' if is_object else '/'}"
 
 
+def member_name(base: str, href: str) -> str | None:
+    """Returns the name of a member of the collection at ``base``; None if ``href`` does not begin like that."""
+    if not href.startswith(base):
+        return None
+    name = href[len(base) :]
+    return unquote(name) if "%" in name else name
+
+
 def split_dav_url(request: Request, url: str) -> list[str] | None:
     """Returns the names in the path of a URL, or a path, below the root of calendars: of a user, and so on.
 

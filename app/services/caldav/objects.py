@@ -3,7 +3,7 @@
 from collections.abc import Collection as Names
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Text, and_, bindparam, func, or_, select, text, tuple_
+from sqlalchemy import BigInteger, Text, bindparam, func, select, text, tuple_, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.db.changes import OWNER
@@ -29,8 +29,13 @@ PARENT_COLUMNS = [
 OBJECT_COLUMNS = [*RECORDED_COLUMNS, *PARENT_COLUMNS]
 NAMED_COLUMNS = [TASKS.c.id, TASKS.c.uid, TASKS.c.dav_name, TASKS.c.version, TASKS.c.project_id, TASKS.c.position]
 _names, _uids = bindparam("names", type_=ARRAY(Text)), bindparam("uids", type_=ARRAY(Text))
-_has_uid = and_(TASKS.c.dav_name.is_(None), TASKS.c.uid == func.any(_uids))
-_IS_NAMED = (TASKS.c.user_id == OWNER, NOT_DELETED, or_(TASKS.c.dav_name == func.any(_names), _has_uid))
+_named = TASKS.alias("named")
+_is_live = (_named.c.user_id == OWNER, _named.c.deleted_at.is_(None))
+_by_name = select(_named.c.id).where(*_is_live, _named.c.dav_name == func.any(_names))
+_by_uid = select(_named.c.id).where(*_is_live, _named.c.dav_name.is_(None), _named.c.uid == func.any(_uids))
+# Each part is a range of an index, however many tasks there are; of one condition with OR it is all tasks of the owner.
+_ids: Any = func.array(union_all(_by_name, _by_uid).scalar_subquery())
+_IS_NAMED = (TASKS.c.user_id == OWNER, NOT_DELETED, TASKS.c.id == func.any(_ids))
 SELECT_NAMED_OBJECTS = CompiledStatement(select(*OBJECT_COLUMNS).where(*_IS_NAMED))
 SELECT_OBJECT_TAGS = CompiledStatement(select(*NAMED_COLUMNS).where(*_IS_NAMED))
 # In the trash or not.

@@ -28,6 +28,7 @@ from app.services.transfer.import_row import uid_of_calendar
 
 Row = Any  # of a task, with all its columns
 
+PLAIN_GROUPS = frozenset({"title", "description", "priority", "tags"})  # whose one column is its own JSON value
 _ZONE_PARAMETER = re.compile(r";TZID=(\"[^\"]*\"|[^;:]*)", re.IGNORECASE)
 _HEAD_LINES = ("BEGIN:VCALENDAR", "VERSION:2.0", f"PRODID:{PRODUCT_ID}")
 _CALENDAR_HEAD = "".join(f"{line}\r\n" for line in _HEAD_LINES)
@@ -180,7 +181,12 @@ NO_PARTS = SentParts({}, [], [], [], {}, [])
 def _changed_groups(row: Row, kept: Mapping[str, Any]) -> set[str]:
     """Returns the groups whose columns have changed since an app has sent them."""
     known = kept["values"]
-    return {group for group in GROUP_COLUMNS if known.get(group) != values_of(row, group)}
+    return {
+        group
+        for group, names in GROUP_COLUMNS.items()
+        if (sent := known.get(group)) is None
+        or (sent != [row[names[0]]] if group in PLAIN_GROUPS else sent != values_of(row, group))
+    }
 
 
 def _alarms_differ(row: Row, kept: Mapping[str, Any]) -> bool:
