@@ -151,12 +151,24 @@ class TaskConditions(RequestModel):
         sort = data.get("sort")
         return {**data, "sort": SORT_ALIASES[sort]} if isinstance(sort, str) and sort in SORT_ALIASES else data
 
+    @model_validator(mode="after")
+    def _no_blank_condition(self) -> Self:
+        for name in self.model_fields_set if self.KEEPS_NULL else ():
+            value = getattr(self, name)
+            if value == [] or (isinstance(value, str) and not value.strip()):
+                raise field_error(name, "blank_condition", "A blank condition matches every task: leave it out.")
+        return self
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         schema = super().__get_pydantic_json_schema__(core_schema, handler)
         properties = handler.resolve_ref_schema(schema).get("properties", {}) if cls.KEEPS_NULL else {}
         for name, field in properties.items():
+            if field.get("type") == "array":
+                field["minItems"] = 1
             branches = [branch for branch in field.get("anyOf", ()) if branch != {"type": "null"}]
+            if name in {"search", "filter"}:
+                branches = [branch | {"pattern": r"\S"} for branch in branches]
             if len(branches) == 1:
                 properties[name] = branches[0] | {key: each for key, each in field.items() if key != "anyOf"}
             elif branches:

@@ -373,3 +373,14 @@ async def test_a_filter_of_null_selects_nothing(alice: Person, name: str) -> Non
     answer = await alice.post("/tasks/bulk", {"action": "delete", "filter": {name: None}})
     assert_problem(answer, 422, "validation_error")
     assert (await alice.get(f"/tasks/{task['id']}")).json() == task
+
+
+@pytest.mark.parametrize(
+    "condition", [{"search": " "}, {"filter": ""}, {"filter": "\n"}, {"tag": []}, {"priority": []}]
+)
+async def test_a_blank_condition_selects_nothing(alice: Person, condition: dict[str, Any]) -> None:
+    task = await alice.add("stays", tags=["t"])
+    answer = await alice.post("/tasks/bulk", {"action": "delete", "filter": {"status": "pending", **condition}})
+    assert_problem(answer, 422, "validation_error")
+    assert answer.json()["errors"][0]["loc"] == ["body", "filter", *condition]
+    assert (await alice.get(f"/tasks/{task['id']}")).json() == task
