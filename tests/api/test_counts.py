@@ -133,6 +133,19 @@ async def test_a_restored_database_is_counted_again(alice: Person, sql: Any) -> 
     assert [tag["count"] for tag in (await alice.get("/tags")).json()] == [4]
 
 
+@pytest.mark.usefixtures("few")
+async def test_a_subject_that_was_erased_and_came_again_is_counted_again(alice: Person, sql: Any) -> None:
+    for number in range(9):
+        await alice.add(str(number), tags=["a"])
+    await alice.get("/tags")
+    for table in ("tasks", "changes"):
+        await sql.execute(f"delete from {table} where user_id = $1", alice.subject)
+    await sql.execute("delete from users where id = $1", alice.subject)
+    for number in range(10):
+        await alice.add(str(number), tags=["b"])
+    assert [(tag["name"], tag["count"]) for tag in (await alice.get("/tags")).json()] == [("b", 10)]
+
+
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counts, "REMEMBERED_MAX", 100)
     memory, chosen = counts.CountMemory(), random.Random(1)
@@ -140,6 +153,6 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         part = counts.CountedPart(
             counts.BEFORE_ALL, dict.fromkeys(range(chosen.randrange(1, 70)), counts.Tally(1, 1, 0))
         )
-        memory.remember(f"user {number % 9}", counts.TaskCounts(number, [part]))
+        memory.remember(f"user {number % 9}", counts.TaskCounts(number, counts.BEFORE_ALL, [part]))
         assert memory._size == sum(each.size for each in memory._by_owner.values()) <= 100
     assert memory.find("user 1") is not None or memory._by_owner

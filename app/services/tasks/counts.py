@@ -37,7 +37,7 @@ NEXT_START = f"""
 # One read, so that an owner with few tasks costs no further one: ``probed`` is 0 for one who is known to have many.
 SELECT_COUNT_STATE = CompiledStatement(
     text(
-        f"select revision, pruned_revision, ({NEXT_START}) as next from users where id = :owner"  # noqa: S608
+        f"select revision, pruned_revision, created_at, ({NEXT_START}) as next from users where id = :owner"  # noqa: S608
     ).bindparams(*PROBE_PARAMETERS)
 )
 SELECT_NEXT_START = CompiledStatement(text(NEXT_START).bindparams(*PROBE_PARAMETERS))
@@ -87,10 +87,10 @@ class CountedPart(NamedTuple):
 
 
 class TaskCounts:
-    """The counts of an owner as of a revision, by parts."""
+    """The counts of an owner as of a revision, by parts. ``since`` is when the owner's row was made."""
 
-    def __init__(self, revision: int, parts: list[CountedPart]) -> None:
-        self.revision = revision
+    def __init__(self, revision: int, since: datetime, parts: list[CountedPart]) -> None:
+        self.revision, self.since = revision, since
         self.parts = parts
         self.tallies: dict[int | str | None, Tally] = {}
         for part in parts:
@@ -161,15 +161,16 @@ async def count_tasks(session: Session, owner: str) -> tuple[int, TaskCounts | N
     if state is None:
         memory.forget(owner)
         return await get_initial_revision(session, owner), None
-    revision, pruned, is_more = state
-    if known is not None and known.revision == revision:
+    revision, pruned, since, is_more = state
+    is_same = known is not None and known.since == since  # else the account was erased, and the subject came again
+    if known is not None and is_same and known.revision == revision:
         return revision, known
     parts = None
-    if known is not None and pruned <= known.revision < revision:
+    if known is not None and is_same and pruned <= known.revision < revision:
         parts = await _count_changed(session, owner, known)
     elif known is None and is_more is None:
         return revision, None
-    counts = TaskCounts(revision, parts or await _count_range(session, owner, BEFORE_ALL, AFTER_ALL))
+    counts = TaskCounts(revision, since, parts or await _count_range(session, owner, BEFORE_ALL, AFTER_ALL))
     # What this transaction has written may be rolled back, and its revision be taken by another write.
     if session.revision is None and len(counts.parts) > 1:
         memory.remember(owner, counts)
