@@ -7,6 +7,35 @@ import { moveTask } from "./writes.js";
 /** @typedef {{ row: HTMLElement, side: "before" | "after" }} Target */
 
 const EDGE = 60; // pixels from the border of the window where it scrolls
+const HOLD = 400; // milliseconds that a finger rests before it drags; before, it scrolls
+const SHAKE = 8; // pixels
+
+let isDragging = false;
+
+/** A finger that drags a row does not scroll the page. */
+export const keepTouch = (/** @type {Event} */ event) => void (isDragging && event.preventDefault());
+
+/**
+ * Drags once the finger has rested.
+ * @param {On<HTMLElement, PointerEvent>} event
+ */
+export function holdDrag(event) {
+  const { clientX, clientY, target } = event;
+  const give = () => {
+    clearTimeout(timer);
+    for (const name of ["pointerup", "pointercancel"]) removeEventListener(name, give);
+    removeEventListener("pointermove", move);
+  };
+  /** @type {(event: PointerEvent) => void} */
+  const move = (now) => void (Math.hypot(now.clientX - clientX, now.clientY - clientY) > SHAKE && give());
+  const timer = setTimeout(() => {
+    give();
+    startDrag(/** @type {typeof event} */ ({ target, clientY, preventDefault() {} }));
+    navigator.vibrate?.(10);
+  }, HOLD);
+  for (const name of ["pointerup", "pointercancel"]) addEventListener(name, give);
+  addEventListener("pointermove", move);
+}
 
 /** @param {On<HTMLElement, PointerEvent>} event */
 export function startDrag(event) {
@@ -18,6 +47,7 @@ export function startDrag(event) {
   pin(Number(row.dataset.id));
   /** @type {Target | null} */
   let target = null;
+  isDragging = true;
   row.classList.add("dragged");
   list.classList.add("dragging");
 
@@ -45,9 +75,11 @@ export function startDrag(event) {
     removeEventListener("pointermove", move);
     removeEventListener("pointerup", drop);
     removeEventListener("pointercancel", cancel);
+    removeEventListener("contextmenu", menu);
     removeEventListener("keydown", escape, true);
     const chosen = target;
     pin(0);
+    isDragging = false;
     mark(null);
     row.classList.remove("dragged");
     row.style.removeProperty("transform");
@@ -65,9 +97,11 @@ export function startDrag(event) {
     key.stopPropagation();
     end(false);
   };
+  const menu = (/** @type {Event} */ shown) => shown.preventDefault(); // of a finger that rests
   addEventListener("pointermove", move);
   addEventListener("pointerup", drop);
   addEventListener("pointercancel", cancel);
+  addEventListener("contextmenu", menu);
   addEventListener("keydown", escape, true);
 }
 

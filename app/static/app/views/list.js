@@ -5,7 +5,7 @@ import { go } from "../place.js";
 import { getTask, keyOf, projects, steps, tagColors } from "../store.js";
 import { show, ui } from "../ui.js";
 import { changeTyped, completeTask } from "../writes.js";
-import { startDrag } from "../drag.js";
+import { holdDrag, startDrag } from "../drag.js";
 import { isTooLong, keepTyped, TITLE_MAX, typeOver } from "./fields.js";
 import { Row } from "./row.js";
 import { useWindow } from "./windowed.js";
@@ -29,7 +29,9 @@ const HANDLERS = {
     if (task && event.target.closest(".title")) show({ editing: task.id });
   },
   onPointerDown(/** @type {On<HTMLElement, PointerEvent>} */ event) {
-    if (event.target.closest(".grip")) startDrag(event);
+    if (!event.target.closest(".grip")) return;
+    if (event.pointerType === "touch") holdDrag(event);
+    else startDrag(event);
   },
   onKeyDown(/** @type {On<HTMLInputElement, KeyboardEvent>} */ event) {
     const task = taskOf(event.target);

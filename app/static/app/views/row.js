@@ -1,5 +1,6 @@
 import { Component, html } from "../html.js";
 import { isMissed, sayDay, sayDue, sayMinutes, sayRule, startsLater } from "../dates.js";
+import { keepTouch } from "../drag.js";
 import { useDraft } from "../drafts.js";
 import { isOpen, STATUSES } from "../statuses.js";
 import { keyOf } from "../store.js";
@@ -45,7 +46,7 @@ export class Row extends Component {
     const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${task.waiting ? " waiting" : ""}`;
     return html`
       <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth} aria-posinset=${at} aria-setsize=${of}>
-        ${manual && html`<span class="grip" aria-hidden="true"><${Icon} name="grip" /></span>`}
+        ${manual && html`<span class="grip" aria-hidden="true" onTouchMove=${keepTouch}><${Icon} name="grip" /></span>`}
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} data-act="complete"
           aria-label=${`${task.completed ? "Reopen" : "Complete"} ${task.title}`}><${Icon} name="done" /></button>
         ${

@@ -170,7 +170,6 @@ function Toolbar({ place }) {
 function KeepView({ place }) {
   const filtered =
     (place.search && !ui.unreadable) || place.priority || place.due === "overdue" || place.due === "available";
-  if (!filtered) return null;
   function keep() {
     const name = [
       place.search && `“${place.search}”`,
@@ -195,5 +194,5 @@ function KeepView({ place }) {
     if (place.list === "tag") parameters.tag = [place.id];
     addView(name, parameters);
   }
-  return html`<button class="link" onClick=${keep}>Keep as view</button>`;
+  return html`<button class=${filtered ? "link" : "link idle"} onClick=${keep}>Keep as view</button>`;
 }
