@@ -52,3 +52,24 @@ def test_a_task_that_the_filter_hides_can_be_shown(window: Window, place: str) -
     window.page.click("#show")
     window.page.wait("document.querySelector('.details #title').value == 'Buy stamps'")
     window.shows("Buy stamps")
+
+
+def test_names_that_exist_are_matched_to_their_end(window: Window) -> None:
+    with window.api() as api:
+        for name in ("Home", "Home Improvements"):
+            assert api.post("/projects", json={"name": name}).status_code == 201
+        api.post("/tasks", json={"title": "tagged", "tags": ["far away", "far"]})
+        window.page.wait("document.querySelector('.sidebar').innerText.includes('far away')")
+        for text in (
+            "Paint fence #home improvements @far away tomorrow",
+            "Sweep #Home @far",
+            "Mend #Home Improvementsx",
+        ):
+            window.add(text)
+        window.in_step()
+        names = {project["id"]: project["name"] for project in api.get("/projects").json()}
+        rows = {row["title"]: row for row in api.get("/tasks").json()}
+    assert sorted(names.values()) == ["Home", "Home Improvements"]
+    assert names[rows["Paint fence"]["project_id"]] == "Home Improvements"
+    assert rows["Paint fence"]["tags"] == ["far away"]
+    assert names[rows["Sweep"]["project_id"]] == names[rows["Mend Improvementsx"]["project_id"]] == "Home"

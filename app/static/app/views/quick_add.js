@@ -5,7 +5,7 @@ import { hasStatus } from "../api.js";
 import { sayProblem } from "../problems.js";
 import { call } from "../session.js";
 import { sayAdded } from "../outcomes.js";
-import { getTask, projects, store } from "../store.js";
+import { getTask, projects, store, tags } from "../store.js";
 import { quickAdd } from "../writes.js";
 import { FieldNote, isTooLong } from "./fields.js";
 import { sayReminder } from "../reminders.js";
@@ -39,6 +39,26 @@ function inPlace(text, place) {
 }
 
 /**
+ * Quotes the names of projects and tags that exist and have spaces, the longest first: for the service, a name without
+ * quotes ends at a space.
+ * @param {string} text
+ */
+function withNames(text) {
+  /** @type {[mark: string, names: string[]][]} */
+  const known = [
+    ["#", projects().map(({ name }) => name)],
+    ["@", tags().map(([name]) => name)],
+  ];
+  for (const [mark, names] of known) {
+    const spaced = names.filter((name) => /\s/.test(name) && !name.includes('"')).sort((a, b) => b.length - a.length);
+    if (!spaced.length) continue;
+    const any = spaced.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+    text = text.replace(new RegExp(`(^|\\s)${mark}(${any})(?![\\p{L}\\p{N}_-])`, "giu"), `$1${mark}"$2"`);
+  }
+  return text;
+}
+
+/**
  * Shows what the service parses from the text, while it is typed; nothing is written.
  * @param {string} text
  */
@@ -69,7 +89,7 @@ function usePreview(text) {
 export function QuickAdd({ place }) {
   const typed = useDraft("add");
   const text = typed?.text ?? "";
-  const { preview, refused } = usePreview(text);
+  const { preview, refused } = usePreview(withNames(text));
   const isLong = isTooLong(text, QUICK_MAX) || (Boolean(text.trim()) && refused !== null);
   const understood = text.trim() ? (preview?.understood ?? []) : [];
   const [isFree, setFree] = useState(false);
@@ -82,7 +102,7 @@ export function QuickAdd({ place }) {
     event.preventDefault();
     const words = text.trim();
     if (!words || isLong) return;
-    const whole = inPlace(words, place);
+    const whole = inPlace(withNames(words), place);
     const here =
       place.list === "project" ? { project_id: Number(place.id) } : place.list === "tag" ? { tags: [place.id] } : {};
     /** @type {Partial<Task> & { project?: string | null }} */
