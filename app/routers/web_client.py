@@ -88,7 +88,7 @@ class _Page(NamedTuple):
 
 @lru_cache(16)  # prefixes of proxies
 def _render_page(
-    files: str, version: str, assistant: bool, passkeys: bool, registration: str, description_max: int
+    files: str, version: str, assistant: bool, passkeys: bool, registration: str, description_max: int, trash_days: int
 ) -> _Page:
     """Returns the page for files below the path ``files``. It names all modules, so that they load in parallel."""
     base = escape(files)
@@ -97,6 +97,7 @@ def _render_page(
         CLIENT_PAGE.replace("{base}", base)
         .replace("{assistant}", "on" if assistant else "off")
         .replace("{description_max}", str(description_max))
+        .replace("{trash_days}", str(trash_days))
         .replace("{registration}", registration)
         .replace("{passkeys}", "on" if passkeys else "off")
         .replace("{version}", escape(version))
@@ -115,6 +116,7 @@ def _page_of(request: Request) -> _Page:
         bool(find_relying_party(request)),
         settings.registration,
         settings.description_max,
+        settings.trash_kept_days,
     )
 
 

@@ -57,3 +57,20 @@ def test_yesterday_is_not_called_today_after_midnight(window: Window) -> None:
     window.page.wait("document.querySelector('.row .due').innerText == 'Today'")
     window.page.run(NEXT_DAY)
     window.page.wait("document.querySelector('.row .due.overdue').innerText.includes('Yesterday')")
+
+
+def test_the_trash_says_how_long_tasks_stay_and_what_is_removed(window: Window) -> None:
+    window.add("Buy milk")
+    window.in_step()
+    window.open_details("Buy milk")
+    window.page.click("#delete-task")
+    window.go("#/trash")
+    window.page.wait("document.querySelector('.trashed .left')?.innerText == '30 days left'")
+    window.page.click("#empty-trash")
+    window.page.wait("document.querySelector('#empty-trash').innerText == 'Delete 1 task permanently?'")
+    window.page.wait("document.querySelector('#empty-note').innerText.includes('projects')")
+    window.page.click("#empty-trash")
+    window.shows()
+    window.in_step()
+    with window.api() as api:
+        assert api.get("/tasks/trash").json() == []
