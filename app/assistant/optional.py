@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from app.errors import AssistantNotInstalled
@@ -16,6 +18,12 @@ def load_mcp_server() -> Any:
     except ModuleNotFoundError as error:
         raise _missing(error) from None
     return server
+
+
+@cache
+def is_model_installed() -> bool:
+    """Returns whether ``load_model`` finds what it needs."""
+    return find_spec("httpx2") is not None
 
 
 def load_model() -> Any:

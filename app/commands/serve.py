@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
+from app.assistant.optional import is_model_installed
 from app.auth.signing_keys import load_secret
 from app.commands.common import host_and_port, local_url
 from app.config import Settings, get_settings
@@ -185,6 +186,8 @@ def _banner(settings: Settings, port: int) -> str:
     ]
     if settings.jwt_secret is not None:
         lines.append("           (in a shell with the same JWT_SECRET)")
+    if settings.llm_model and not is_model_installed():
+        lines.append("  Note     LLM_MODEL is set, but the assistant is not installed: pip install -e '.[assistant]'")
     return "\n".join([*lines, ""])
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from app.assistant.optional import is_model_installed
 from app.errors import NotFound
 from app.http.etags import is_unchanged
 from app.http.paths import find_relying_party, path_of
@@ -112,7 +113,7 @@ def _page_of(request: Request) -> _Page:
     return _render_page(
         path_of(request, f"/app/{CLIENT_VERSION}"),
         request.app.version,
-        bool(settings.llm_model),
+        bool(settings.llm_model) and is_model_installed(),
         bool(find_relying_party(request)),
         settings.registration,
         settings.description_max,

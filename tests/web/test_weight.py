@@ -143,6 +143,13 @@ async def test_the_assistant_is_shown_only_with_a_configured_model() -> None:
             assert f'<meta name="assistant" content="{said}">' in (await http.get("/app")).text
 
 
+async def test_the_assistant_is_not_shown_without_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web_client, "is_model_installed", lambda: False)
+    app = create_app(Settings(_env_file=None, llm_model="some-model"))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as http:
+        assert '<meta name="assistant" content="off">' in (await http.get("/app")).text
+
+
 async def test_the_client_knows_how_long_notes_may_be() -> None:
     for limit in (16_384, 77):
         app = create_app(Settings(_env_file=None, description_max=limit))
