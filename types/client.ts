@@ -67,6 +67,7 @@ export type TaskList = Task[] | { tasks: Task[] };
 interface Updates {
   task: Schemas["TaskUpdate"];
   project: Schemas["ProjectUpdate"];
+  view: Schemas["ViewUpdate"];
   channel: Schemas["ChannelUpdate"];
 }
 export type Fields<E extends keyof Updates> = Partial<Pick<Rows[E], keyof Rows[E] & keyof Updates[E]>>;

@@ -22,6 +22,7 @@ OF_ENTITIES = [
     "delete_task",
     "delete_project",
     "delete_view",
+    "update_view",
     "rename_tag",
     "delete_tag",
     "export_tasks",
@@ -45,9 +46,6 @@ IN_REPLICA = [
 OF_PROGRAMS = ["get_jwks", "health", "ready", "read_calendar", "put_task", "put_project"]
 WITHOUT_PLACE = [
     "write_tasks",
-    "update_comment",
-    "delete_comment",
-    "update_view",
     "move_project",
     "list_conversations",
     "get_conversation",

@@ -19,6 +19,7 @@ const OPERATIONS = {
   "DELETE /projects/{id}": "delete_project",
   "POST /projects/{id}/duplicate": "duplicate_project",
   "POST /views": "create_view",
+  "PATCH /views/{id}": "update_view",
   "DELETE /views/{id}": "delete_view",
 };
 

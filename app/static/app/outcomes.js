@@ -1,4 +1,5 @@
 // The outcomes of writes: confirmed, refused, or in conflict with a concurrent write.
+import { hasStatus } from "./api.js";
 import { noteReminder } from "./bell.js";
 import { isolate, quote } from "./bidi.js";
 import { restoreDraft } from "./drafts.js";
@@ -89,23 +90,26 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
  * @param {Op} op
  */
 async function stale(op) {
-  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" | "channel" }} */ (op); // no other entity has an If-Match
+  const { entity, id } = /** @type {Op & { entity: "task" | "project" | "view" | "channel" }} */ (op); // comments by their path
   const { before = {}, body = {} } = op;
   let row;
   try {
-    row = (await call("GET", `/${entity}s/${id}`)).data;
+    /** @type {string} */
+    const path = op.entity === "comment" ? op.path.replace("{id}", String(id)) : `/${entity}s/${id}`;
+    row = /** @type {Row & Conflict["current"]} */ ((await call("GET", path)).data);
   } catch (error) {
     complain(error);
+    if (op.typed && hasStatus(error, 404)) restoreDraft(op.typed, "It was deleted elsewhere.");
     return null;
   }
-  put(entity, row);
+  put(entity, /** @type {any} */ (row));
   /** @type {Conflict["current"]} */
   const current = row;
   const mine = Object.keys(before);
   const fields = mine.filter((name) => !same(current[name], before[name]) && !same(current[name], body[name]));
-  const title = current.title ?? current.name;
+  const title = current.title ?? current.name ?? "A comment";
   if (op.occurrence !== undefined && !same(current.due_date, op.occurrence)) {
-    toast(`${quote(title ?? "")} has moved to its next date elsewhere: it was not completed or skipped twice.`);
+    toast(`${quote(title)} has moved to its next date elsewhere: it was not completed or skipped twice.`);
     return null;
   }
   if (fields.length) {
@@ -113,7 +117,7 @@ async function stale(op) {
     show({ conflicts: [...ui.conflicts, { op, current, fields }] });
     return null;
   }
-  toast(`${quote(title ?? "")} was also changed elsewhere: both changes are kept.`);
+  toast(`${quote(title)} was also changed elsewhere: both changes are kept.`);
   // another request, so another key
   return { ...op, key: `${op.key}-${current.version}`, batch: undefined, match: current.version };
 }

@@ -6,7 +6,7 @@ import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { isOpen, STATUSES } from "./statuses.js";
 import { confirmed, EMPTY_TASK, getTask, LAST_POSITION, projectsIn, tagColors, tasks } from "./store.js";
-/** @import { Base, Channel, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
+/** @import { Base, Channel, Comment, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
 /** @import { Known, Method, Sent } from "types/routes" */
 
 /**
@@ -71,9 +71,9 @@ function write(entity, row, op, patch) {
 /**
  * PATCH of the fields that differ; `before` decides whether changes of other clients conflict. A text is compared with
  * what stood there when typing began.
- * @template {"task" | "project" | "channel"} E
+ * @template {"task" | "project" | "view" | "channel"} E
  * @param {E} entity
- * @param {"/tasks/{id}" | "/projects/{id}" | "/channels/{id}"} path
+ * @param {"/tasks/{id}" | "/projects/{id}" | "/views/{id}" | "/channels/{id}"} path
  * @param {Rows[E]} row
  * @param {Fields<E>} fields
  * @param {string} label
@@ -307,6 +307,41 @@ export function addComment(task, body, typed) {
   create("comment", "/tasks/{id}/comments", { body }, row, "Added a comment", { id: task.id, typed });
 }
 
+/**
+ * @param {Comment} comment
+ * @param {string} body
+ * @param {Base} base
+ */
+export function changeComment(comment, body, { typed, match, before = comment.body }) {
+  if (body === comment.body) return;
+  write(
+    "comment",
+    comment,
+    {
+      method: "PATCH",
+      path: `/tasks/${comment.task_id}/comments/{id}`,
+      body: { body },
+      before: { body: before },
+      label: "Changed a comment",
+      typed,
+      match,
+    },
+    { body },
+  );
+}
+
+/** @param {Comment} comment */
+export function deleteComment(comment) {
+  const overlay = [layerOf("comment", comment.id, { remove: true })];
+  write("comment", comment, {
+    method: "DELETE",
+    path: `/tasks/${comment.task_id}/comments/{id}`,
+    label: "Deleted a comment",
+    tell: "undo",
+    overlay,
+  });
+}
+
 /** @type {(name: string, color: string, typed: Typed) => number} */
 export const addProject = (name, color, typed) =>
   create(
@@ -447,6 +482,10 @@ export function deleteTag(name) {
 /** @type {(name: string, parameters: TaskFilter) => number} */
 export const addView = (name, parameters) =>
   create("view", "/views", { name, parameters }, { name, parameters, version: 0 }, `Kept the view ${quote(name)}`);
+
+/** @type {(view: View, name: string, typed?: Typed) => void} */
+export const renameView = (view, name, typed) =>
+  change("view", "/views/{id}", view, { name }, `Renamed the view ${quote(view.name)}`, { typed });
 
 /** @param {View} view */
 export const deleteView = (view) => remove("view", "/views/{id}", view, `Deleted the view ${quote(view.name)}`);

@@ -1,10 +1,12 @@
-import { html } from "../html.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { sayInstant } from "../dates.js";
+import { readDraft } from "../drafts.js";
 import { comments, keyOf } from "../store.js";
-import { addComment } from "../writes.js";
-import { AddLine } from "./fields.js";
+import { addComment, changeComment, deleteComment } from "../writes.js";
+import { AddLine, Text } from "./fields.js";
 import { Markdown } from "./markdown.js";
-/** @import { Task } from "types/client" */
+import { Sure } from "./tools.js";
+/** @import { Base, Comment, Task } from "types/client" */
 
 const COMMENT_MAX = 5000; // characters
 
@@ -15,8 +17,38 @@ export function Comments({ task }) {
   return html`
     <section aria-label="Comments">
       <h3>Comments</h3>
-      ${comments(task.id).map((one) => html`<div class="comment" key=${one.id}><${Markdown} text=${one.body} /><p class="meta">${sayInstant(one.created_at)}</p></div>`)}
+      ${comments(task.id).map((one) => html`<${One} key=${keyOf(one)} comment=${one} />`)}
       <${AddLine} draft=${name} id="add-comment" label="New comment" placeholder="Add a comment" max=${COMMENT_MAX} onAdd=${add} />
     </section>
+  `;
+}
+
+/** @param {{ comment: Comment }} props */
+function One({ comment }) {
+  const name = `comment-text:${keyOf(comment)}`;
+  const [isOpen, setOpen] = useState(false);
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => void (isOpen && box.current?.querySelector("textarea")?.focus()), [isOpen]);
+  const keep = (/** @type {string} */ body, /** @type {Base} */ base) => changeComment(comment, body, base);
+  if (isOpen || readDraft(name)) {
+    return html`
+      <div class="comment" ref=${box} onFocusOut=${() => setOpen(false)}>
+        <${Text} id=${`comment-${comment.id}`} draft=${name} label="Comment" value=${comment.body} version=${comment.version} max=${COMMENT_MAX} required onKeep=${keep} />
+      </div>
+    `;
+  }
+  const isChanged = comment.updated_at > comment.created_at;
+  return html`
+    <div class="comment">
+      <${Markdown} text=${comment.body} />
+      <p class="meta">
+        <span>${sayInstant(comment.created_at)}${isChanged && ", changed"}</span>
+        ${
+          comment.id > 0 && // else it was not sent yet
+          html`<button class="link" onClick=${() => setOpen(true)}>Edit<span class="unseen"> the comment</span></button>
+            <${Sure} id=${`delete-comment-${comment.id}`} question="Delete it?" onClick=${() => deleteComment(comment)} />`
+        }
+      </p>
+    </div>
   `;
 }

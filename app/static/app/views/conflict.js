@@ -1,11 +1,11 @@
 import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
-import { archived, channels, getTask, projectName, projects } from "../store.js";
+import { archived, channels, confirmed, getTask, projectName, projects, views } from "../store.js";
 import { show, ui } from "../ui.js";
-import { changeChannel, changeProject, changeTask } from "../writes.js";
+import { changeChannel, changeComment, changeProject, changeTask, renameView } from "../writes.js";
 import { sayField, sayValue } from "../values.js";
 import { Dialog } from "./dialog.js";
-/** @import { Conflict as Clash } from "types/client" */
+/** @import { Comment, Conflict as Clash } from "types/client" */
 
 /**
  * @param {Clash["op"]} op
@@ -17,6 +17,10 @@ function change({ entity, id = 0, label }, fields) {
   const channel = channels().find((one) => one.id === id);
   if (entity === "task" && task) changeTask(task, fields, label);
   if (entity === "project" && project) changeProject(project, fields);
+  const comment = entity === "comment" && /** @type {Comment | undefined} */ (confirmed("comment", id));
+  const view = views().find((one) => one.id === id);
+  if (comment) changeComment(comment, String(fields.body), {});
+  if (entity === "view" && view) renameView(view, String(fields.name));
   if (entity === "channel" && channel) changeChannel(channel, fields, label);
 }
 
@@ -48,7 +52,7 @@ export function Conflict({ op, current, fields }) {
   return html`
     <${Dialog} label="Changed elsewhere" onClose=${() => decide(op.key, false)}>
       <h2>Changed elsewhere</h2>
-      <p>“<bdi>${current.title ?? current.name}</bdi>” was changed in another place while you were changing it here.</p>
+      <p>“<bdi>${current.title ?? current.name ?? "A comment"}</bdi>” was changed in another place while you were changing it here.</p>
       <table class="conflict">
         <thead><tr><th scope="col">Field</th><th scope="col">There</th><th scope="col">Here</th></tr></thead>
         <tbody>

@@ -13,6 +13,7 @@ const PATHS = {
   view: "M4 5h16l-6 8v6l-4-2v-4z",
   plus: "M12 5v14M5 12h14",
   search: "M11 4a7 7 0 100 14 7 7 0 000-14zM20 20l-4-4",
+  edit: "M4 20l1-5L16 4l4 4L9 19z",
   close: "M6 6l12 12M18 6L6 18",
   menu: "M4 7h16M4 12h16M4 17h16",
   grip: "M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01",

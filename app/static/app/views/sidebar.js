@@ -1,14 +1,14 @@
 import { storage, TROUBLES } from "../database.js";
-import { useDraft } from "../drafts.js";
+import { dropDraft, readDraft, useDraft, writeDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { dueDay, today } from "../dates.js";
 import { go, hrefTo } from "../place.js";
 import { queue } from "../queue.js";
 import { logOut, session } from "../session.js";
 import { isOpen } from "../statuses.js";
-import { archived, derived, projectTree, projects, store, tagColors, tags, tasks, views } from "../store.js";
+import { archived, derived, keyOf, projectTree, projects, store, tagColors, tags, tasks, views } from "../store.js";
 import { complain, setTheme, show, theme } from "../ui.js";
-import { addProject, deleteView } from "../writes.js";
+import { addProject, deleteView, renameView } from "../writes.js";
 import { AddLine, NAME_MAX } from "./fields.js";
 import { searchText } from "../filter.js";
 import { Icon, Mark } from "./icon.js";
@@ -140,9 +140,32 @@ function View({ view }) {
     due: overdue ? "overdue" : available ? "available" : "",
     sort,
   };
+  const [open, setOpen] = useState(false);
+  const name = `view:${keyOf(view)}`;
+  const typed = useDraft(name);
+  const item = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(
+    () =>
+      void (open && /** @type {HTMLInputElement | null} */ (item.current?.querySelector("input") ?? null)?.select()),
+    [open],
+  );
+  const edit = () => (writeDraft(name, { text: view.name }), setOpen(true));
+  const keep = (/** @type {string} */ text) => (setOpen(false), renameView(view, text, { name, text }));
+  const leave = () => {
+    setOpen(false);
+    if (readDraft(name)?.text === view.name) dropDraft(name);
+  };
+  if (open || typed) {
+    return html`
+      <li class="new-project" ref=${item} onFocusOut=${leave}>
+        <${AddLine} draft=${name} id=${`view-${view.id}`} label="Name of the view" placeholder="Name" max=${NAME_MAX} onAdd=${keep} />
+      </li>
+    `;
+  }
   return html`
     <li>
       <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name"><bdi>${view.name}</bdi></span></a>
+      <button class="quiet-button" aria-label=${`Rename the view ${view.name}`} onClick=${edit}><${Icon} name="edit" /></button>
       <button class="quiet-button" aria-label=${`Delete the view ${view.name}`} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
     </li>
   `;
