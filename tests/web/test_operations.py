@@ -46,7 +46,6 @@ IN_REPLICA = [
 OF_PROGRAMS = ["get_jwks", "health", "ready", "read_calendar", "put_task", "put_project"]
 WITHOUT_PLACE = [
     "write_tasks",
-    "move_project",
     "list_conversations",
     "get_conversation",
     "delete_conversation",

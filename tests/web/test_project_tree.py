@@ -92,3 +92,33 @@ def test_the_tree_is_whole_on_a_phone(window: Window) -> None:
     window.page.shows("#inside-of")
     assert window.page.run("document.scrollingElement.scrollWidth <= innerWidth")
     assert window.complaints() == []
+
+
+def test_projects_are_ordered_and_coloured(window: Window) -> None:
+    page = window.page
+    with window.api() as api:
+        ids = [api.post("/projects", json={"name": name}).json()["id"] for name in ("One", "Two", "Three")]
+        names = (
+            "[...document.querySelectorAll(\".sidebar a[href*='project/'] .name\")].map((one) => one.innerText).join()"
+        )
+        window.go(f"#/project/{ids[2]}")
+        page.wait(f"{names} == 'One,Two,Three' && document.querySelector('#project-down').disabled")
+        for shown in ("One,Three,Two", "Three,One,Two"):
+            page.click("#project-up")
+            page.wait(f"{names} == '{shown}'")
+        page.wait("document.querySelector('#project-up').disabled")
+        page.click("#project-down")
+        page.wait(f"{names} == 'One,Three,Two'")
+        window.in_step()
+        assert [row["name"] for row in api.get("/projects").json()] == ["One", "Three", "Two"]
+        page.click("#undo")
+        page.wait(f"{names} == 'Three,One,Two'")
+        page.run("""(() => {
+            const field = document.querySelector("#project-color");
+            field.value = "#a23b52";
+            field.dispatchEvent(new Event("change", {bubbles: true}));
+        })()""")
+        page.wait("document.querySelector(\".sidebar a[aria-current] circle\").getAttribute('fill') == '#a23b52'")
+        window.in_step()
+        assert api.get(f"/projects/{ids[2]}").json()["color"] == "#a23b52"
+    assert window.complaints() == []

@@ -5,7 +5,7 @@ import { sayInstant } from "./dates.js";
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { isOpen, STATUSES } from "./statuses.js";
-import { confirmed, EMPTY_TASK, getTask, LAST_POSITION, projectsIn, tagColors, tasks } from "./store.js";
+import { confirmed, EMPTY_TASK, getTask, LAST_POSITION, projects, projectsIn, tagColors, tasks } from "./store.js";
 /** @import { Base, Channel, Comment, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
 /** @import { Known, Method, Sent } from "types/routes" */
 
@@ -374,6 +374,30 @@ export function duplicateProject({ id, name, color, favorite, parent_id, positio
 /** @type {(project: Project, fields: Fields<"project">, typed?: Typed) => void} */
 export const changeProject = (project, fields, typed) =>
   change("project", "/projects/{id}", project, fields, `Changed the project ${quote(project.name)}`, { typed });
+
+/**
+ * Moves a project before the one above it, or after the one below it, among those that are inside of the same one.
+ * @param {Project} project
+ * @param {boolean} up
+ */
+export function moveProject(project, up) {
+  const siblings = projects().filter((one) => one.parent_id === project.parent_id);
+  const at = siblings.indexOf(project);
+  const other = siblings[up ? at - 1 : at + 1];
+  if (at < 0 || !other) return;
+  const before = up ? siblings[at - 2] : other; // the one that it follows then
+  const patch = { position: before ? `${before.position}!` : "!" };
+  queue.push({
+    entity: "project",
+    id: project.id,
+    method: "POST",
+    path: "/projects/{id}/move",
+    body: up ? { before: other.id } : { after: other.id },
+    label: `Moved the project ${quote(project.name)}`,
+    tell: "undo",
+    overlay: [layerOf("project", project.id, { patch })],
+  });
+}
 
 /**
  * Archives the project, which keeps its tasks, or restores it.

@@ -10,6 +10,7 @@ import {
   deleteProject,
   deleteTag,
   duplicateProject,
+  moveProject,
   paintTag,
   renameTag,
 } from "../writes.js";
@@ -30,10 +31,28 @@ export function ProjectTools({ id }) {
     <${Renaming} of="project" draft=${`project:${keyOf(project)}`} name=${project.name} max=${NAME_MAX} onKeep=${(/** @type {string} */ name, /** @type {Typed} */ typed) => changeProject(project, { name }, typed)}>
       <button class="link" id="favorite-project" aria-pressed=${String(project.favorite)} onClick=${() => changeProject(project, { favorite: !project.favorite })}>${project.favorite ? "★" : "☆"} Starred</button>
       <${Inside} project=${project} />
+      <label class="choice">Colour<input type="color" id="project-color" value=${project.color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { color: event.target.value })} /></label>
+      <${Order} project=${project} />
       <button class="link" id="duplicate-project" onClick=${() => go({ id: String(duplicateProject(project)) })}>Duplicate</button>
       <button class="link" id="archive-project" onClick=${() => archiveProject(project, !project.archived_at)}>${project.archived_at ? "Bring back" : "Archive"}</button>
       <${Sure} id="delete-project" question="Delete with its tasks?" onClick=${() => (deleteProject(project), leave())} />
     <//>
+  `;
+}
+
+/**
+ * Its place among those next to it in the sidebar.
+ * @param {{ project: Project }} props
+ */
+function Order({ project }) {
+  const siblings = projects().filter((one) => one.parent_id === project.parent_id);
+  const at = siblings.findIndex(({ id }) => id === project.id);
+  if (at < 0 || siblings.length < 2) return null;
+  return html`
+    <span class="choice">
+      <button class="link" id="project-up" disabled=${at === 0} onClick=${() => moveProject(project, true)}>Up</button>
+      <button class="link" id="project-down" disabled=${at === siblings.length - 1} onClick=${() => moveProject(project, false)}>Down</button>
+    </span>
   `;
 }
 
