@@ -131,8 +131,9 @@ export type RowOp<M extends Method, P extends string> = Omit<
   path: P;
 } & WithBody<M, P>;
 
-/** The JSON that a write returns: a row, the task of quick add, the changes of an undo, or nothing. */
-export type WriteResult = (Partial<Row> & { task?: Task; revision?: number; changes?: Change[] }) | null;
+/** The JSON that a write returns: a row, the task of quick add, the changes of an undo, results of many, or nothing. */
+export type WriteResult =
+  (Partial<Row> & { task?: Task; revision?: number; changes?: Change[]; results?: Schemas["BulkItem"][] }) | null;
 
 export type Success = { data: WriteResult; revision?: number };
 export type BatchResult = Schemas["BatchResult"];

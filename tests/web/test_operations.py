@@ -45,7 +45,6 @@ IN_REPLICA = [
 ]
 OF_PROGRAMS = ["get_jwks", "health", "ready", "read_calendar", "put_task", "put_project"]
 WITHOUT_PLACE = [
-    "write_tasks",
     "list_conversations",
     "get_conversation",
     "delete_conversation",

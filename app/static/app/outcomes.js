@@ -11,7 +11,7 @@ import { apply, changed, confirm, confirmed, drop, isHeld, projectName, put, red
 import { announce, complain, show, toast, ui } from "./ui.js";
 import { forgetWrites, noteDeletion, notePassed, noteWrite } from "./undo.js";
 /** @import { Problem } from "./api.js" */
-/** @import { Change, Conflict, Op, OutboxHandlers, Row, Task } from "types/client" */
+/** @import { Change, Conflict, Op, OutboxHandlers, Row, Success, Task } from "types/client" */
 
 /** @type {Set<number>} */
 const retagged = new Set(); // ids of tasks with own changes to come, whose revisions no response has
@@ -27,6 +27,9 @@ function done(op, { data, revision = 0 }) {
   } else if (op.entity === "tag" || op.entity === "trash") {
     forgetWrites();
     for (const { entity, id } of op.overlay ?? []) if (entity === "task") retagged.add(id);
+  } else if (data?.results) {
+    confirmMany(op, data.results, revision);
+    noteWrite(op, revision);
   } else if (op.method === "DELETE") {
     if (op.id) {
       drop(op.entity, op.id);
@@ -39,6 +42,21 @@ function done(op, { data, revision = 0 }) {
   }
   if (op.tell) toast(op.label, { undo: op.tell === "undo" ? op.key : null });
   else announce(op.label);
+}
+
+/**
+ * Shows the tasks of one write as they are now, until the stream brings them.
+ * @param {Op} op
+ * @param {NonNullable<NonNullable<Success["data"]>["results"]>} results
+ * @param {number} revision
+ */
+function confirmMany({ overlay = [] }, results, revision) {
+  const same = new Set(results.filter(({ status }) => status === "unchanged").map(({ id }) => id));
+  for (const { entity, id, patch, remove } of overlay) {
+    const row = confirmed(entity, id);
+    if (remove) drop(entity, id);
+    else if (row && patch && !same.has(id)) put(entity, /** @type {any} */ ({ ...row, ...patch, version: revision }));
+  }
 }
 
 /**

@@ -1,13 +1,15 @@
 // Every write of the client. Each is queued with its expected result, which the screen shows at once.
 import { newUid } from "./api.js";
 import { isolate, quote } from "./bidi.js";
-import { sayInstant } from "./dates.js";
+import { sayDay, sayInstant } from "./dates.js";
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { isOpen, STATUSES } from "./statuses.js";
 import { confirmed, EMPTY_TASK, getTask, LAST_POSITION, projects, projectsIn, tagColors, tasks } from "./store.js";
 /** @import { Base, Channel, Comment, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
 /** @import { Known, Method, Sent } from "types/routes" */
+
+const BULK_MAX = 1000; // tasks
 
 /**
  * Returns the row as it is shown until the write is confirmed.
@@ -249,6 +251,39 @@ export function deleteTask(task) {
 function allBelow(id) {
   const direct = [...tasks().values()].filter((task) => task.parent_id === id);
   return direct.flatMap((task) => [task, ...allBelow(task.id)]);
+}
+
+/**
+ * One write of many tasks, which one undo reverts.
+ * @param {Task[]} rows
+ * @param {{ action: "complete" | "reopen" | "update" | "move" | "delete", change?: Record<string, unknown> }} what
+ * @param {Partial<Task> | null} patch of each; null: they leave
+ * @param {string} label
+ */
+export function writeTasks(rows, what, patch, label) {
+  for (let first = 0; first < rows.length; first += BULK_MAX) {
+    const some = rows.slice(first, first + BULK_MAX);
+    queue.push({
+      entity: "task",
+      method: "POST",
+      path: "/tasks/bulk",
+      body: { ...what, uids: some.map(({ uid }) => uid) },
+      label,
+      tell: "undo",
+      overlay: some.map(({ id }) => layerOf("task", id, patch ? { patch } : { remove: true })),
+    });
+  }
+}
+
+/**
+ * Gives many tasks another day; those that are due at a time keep none.
+ * @param {Task[]} rows
+ * @param {string} day
+ */
+export function reschedule(rows, day) {
+  const what = rows.length === 1 ? quote(rows[0].title) : `${rows.length} tasks`;
+  const label = `Moved ${what} to ${sayDay(day).toLowerCase()}`;
+  writeTasks(rows, { action: "update", change: { due_date: day } }, { due_date: day }, label);
 }
 
 /** @param {{ id: number, title: string }} task */

@@ -1,10 +1,10 @@
-import { today } from "../dates.js";
+import { dueDay, sayDay, today } from "../dates.js";
 import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
 import { go } from "../place.js";
 import { getTask, keyOf, projects, steps, tagColors } from "../store.js";
 import { show, ui } from "../ui.js";
-import { changeTyped, completeTask } from "../writes.js";
+import { changeTyped, completeTask, reschedule } from "../writes.js";
 import { holdDrag, startDrag } from "../drag.js";
 import { isTooLong, keepTyped, TITLE_MAX, typeOver } from "./fields.js";
 import { Row } from "./row.js";
@@ -74,12 +74,42 @@ function leave(field) {
   setTimeout(() => document.querySelector(`.row[data-id="${id}"] .title`)?.focus());
 }
 
+/**
+ * The headings before rows, by their index: what is overdue apart in Today, each day in Upcoming.
+ * @param {ListRow[]} rows
+ * @param {Place} place
+ */
+function headings(rows, { list, sort, search, status }) {
+  /** @type {Map<number, { text: string, overdue?: Task[] }>} */
+  const heads = new Map();
+  if (sort !== "due_date" || search || status !== "pending" || !["today", "upcoming"].includes(list)) return heads;
+  const days = rows.map(({ task }) => dueDay(task.due_date ?? ""));
+  const late = list === "today" ? days.filter((day) => day < today()).length : 0;
+  if (late) heads.set(0, { text: "Overdue", overdue: rows.slice(0, late).map(({ task }) => task) });
+  if (late && late < rows.length) heads.set(late, { text: "Today" });
+  if (list === "upcoming") {
+    days.forEach((day, at) => day !== days[at - 1] && heads.set(at, { text: sayDay(day) }));
+  }
+  return heads;
+}
+
+/** @param {{ text: string, overdue?: Task[] }} props */
+const Heading = ({ text, overdue }) => html`
+  <li class="group">
+    <h2>${text}</h2>
+    ${overdue && html`<button class="link" id="reschedule" title="Gives them today as their due date, without a time" onClick=${() => reschedule(overdue, today())}>Reschedule all to today</button>`}
+  </li>
+`;
+
 /** @param {{ rows: ListRow[], place: Place }} props */
 export function List({ rows, place }) {
   const { list, parts } = useWindow(rows.map(({ task }) => task.id));
   const names = new Map(projects().map((project) => [project.id, project]));
   const [children, colors, day] = [steps(), tagColors(), today()];
   const manual = place.sort === "position" && !place.search;
+  const heads = headings(rows, place);
+  const head = (/** @type {number} */ at) =>
+    heads.has(at) ? [html`<${Heading} key=${heads.get(at)?.text} ...${heads.get(at)} />`] : [];
   const draw = (/** @type {ListRow} */ { task, depth }, /** @type {number} */ at) => html`
     <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual} at=${parts && at + 1} of=${parts && rows.length}
       project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
@@ -88,12 +118,12 @@ export function List({ rows, place }) {
     <ul class=${parts ? "list long" : "list"} id="list" aria-label="Tasks" ref=${list} ...${HANDLERS}>
       ${
         parts
-          ? parts.map((part, at) =>
+          ? parts.flatMap((part, at) =>
               "row" in part
-                ? draw(rows[part.row], part.row)
+                ? [...head(part.row), draw(rows[part.row], part.row)]
                 : html`<li key=${`gap-${at}`} class="gap" aria-hidden="true" style=${{ height: `${part.gap}px` }}></li>`,
             )
-          : rows.map(draw)
+          : rows.flatMap((row, at) => [...head(at), draw(row, at)])
       }
     </ul>
   `;

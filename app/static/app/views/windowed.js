@@ -21,7 +21,9 @@ export const pin = (id) => void (pinned = id);
 /** @param {HTMLElement} list */
 function measure(list) {
   for (const row of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll(".row"))) {
-    const [id, { height }] = [Number(row.dataset.id), row.getBoundingClientRect()];
+    const id = Number(row.dataset.id);
+    const head = row.previousElementSibling;
+    const height = row.offsetHeight + (head?.matches(".group") ? /** @type {HTMLElement} */ (head).offsetHeight : 0);
     measured += height - (heights.get(id) ?? 0);
     heights.set(id, height);
   }
