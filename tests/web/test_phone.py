@@ -94,3 +94,14 @@ def test_the_filters_stay_where_they_are_while_one_searches(window: Window) -> N
         assert window.page.run(places) == before
         window.go("#/all")
         window.page.shows(".toolbar .idle")
+
+
+def test_a_phone_shows_that_it_is_offline(phone: Window) -> None:
+    mark = "getComputedStyle(document.querySelector('.menu'), '::after').content"
+    assert phone.page.run(mark) == "none"
+    phone.page.call("Network.setBlockedURLs", urls=["*/api/*"])
+    phone.page.click(".row .check")
+    phone.page.wait(f"{mark} == '\"\"'")
+    phone.page.call("Network.setBlockedURLs", urls=[])
+    phone.page.run("dispatchEvent(new Event('online'))")
+    phone.page.wait(f"{mark} == 'none'")

@@ -9,9 +9,9 @@ import { go } from "./place.js";
 import { queue } from "./queue.js";
 import { keepOnly, loadReplica } from "./replica.js";
 import { comeBack, noteEnd, onSession, session } from "./session.js";
-import { changed, onChange, redraw } from "./store.js";
+import { changed, onChange, redraw, store } from "./store.js";
 import { forget, start } from "./sync.js";
-import { complain, setTheme, show, toast } from "./ui.js";
+import { announce, complain, setTheme, show, toast } from "./ui.js";
 import { forgetWrites } from "./undo.js";
 import { App } from "./views/app.js";
 import { HEAD_START, loadLater } from "./views/later.js";
@@ -53,6 +53,12 @@ async function enter(user) {
 
 onChange(draw);
 onChange(loadLater);
+onChange(() => {
+  const online = String(store.online);
+  if (document.documentElement.dataset.online === online) return;
+  if (document.documentElement.dataset.online) announce(store.online ? "Online again" : "Offline");
+  document.documentElement.dataset.online = online; // seen at the button of the lists, where these are closed
+});
 onTrouble(() => storage.trouble && storage.trouble !== "none" && toast(TROUBLES[storage.trouble], { failed: true }));
 addEventListener("beforeunload", (event) => {
   if (storage.trouble === "lost" && queue.size) event.preventDefault();
