@@ -85,6 +85,7 @@ class CalendarObjectImport(BaseModel):
     text: StoredText
     values: dict[StrictStr, list[Any]] = Field(max_length=20)
     alarms: list[StrictStr | None] = Field(max_length=1_000)
+    excluded: list[StrictStr] = Field([], max_length=1_000)
     uid: StoredText | None = None
 
 

@@ -113,6 +113,24 @@ async def test_a_date_that_is_moved_or_excluded(phone: CalendarApp, alice: Perso
     assert len(await rows_of(alice)) == 2, "a date that is left out is not completed"
 
 
+async def test_a_later_date_that_is_excluded_is_passed_over_here_also(
+    phone: CalendarApp, alice: Person, path: str
+) -> None:
+    await phone.put(path, *DAILY, "EXDATE;VALUE=DATE:20270105,20270106")
+    task = (await alice.get(f"/tasks/uid:{uid_of(path)}")).json()
+    done = (await alice.patch(f"/tasks/{task['id']}/complete", {"completed": True})).json()
+    assert done["due_date"] == "2027-01-07"
+    timed = f"{phone.inbox}{new_uid()}.ics"
+    lines = ("SUMMARY:x", "DTSTART;TZID=Europe/Berlin:20270104T090000", "DUE;TZID=Europe/Berlin:20270104T170000")
+    await phone.put(timed, *lines, "RRULE:FREQ=DAILY", "EXDATE;TZID=Europe/Berlin:20270105T090000")
+    task = (await alice.get(f"/tasks/uid:{uid_of(timed)}")).json()
+    done = (await alice.post(f"/tasks/{task['id']}/skip")).json()
+    assert (done["start_date"], done["due_date"]) == ("2027-01-06T08:00:00Z", "2027-01-06T16:00:00Z")
+    text = await phone.get(timed)
+    assert "DTSTART;TZID=Europe/Berlin:20270106T090000" in text
+    assert "DUE;TZID=Europe/Berlin:20270106T170000" in text
+
+
 @pytest.mark.parametrize("copy_first", [True, False])
 async def test_by_a_completed_copy_and_a_series_that_moves(
     phone: CalendarApp, alice: Person, path: str, copy_first: bool

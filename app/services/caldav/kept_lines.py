@@ -86,9 +86,20 @@ def group_lines(block: Block) -> tuple[dict[str, Lines], Lines]:
     return groups, other
 
 
-def keep(text: str, uid: str | None, reminders: list[str | None], values: Mapping[str, list[Any]]) -> KeptData:
-    """Returns ``ical`` for a text. ``uid`` is its UID where the task's is another. Raises ObjectTooLarge."""
+def keep(
+    text: str,
+    uid: str | None,
+    reminders: list[str | None],
+    values: Mapping[str, list[Any]],
+    excluded: list[str],
+) -> KeptData:
+    """Returns ``ical`` for a text. Raises ObjectTooLarge.
+
+    ``uid`` is its UID where the task's is another; ``excluded`` are dates that its series leaves out.
+    """
     if len(text.encode()) > KEPT_BYTES_MAX:
         raise ObjectTooLarge
-    kept = {"text": text, "values": dict(values), "alarms": reminders}
+    kept: KeptData = {"text": text, "values": dict(values), "alarms": reminders}
+    if excluded:
+        kept["excluded"] = excluded
     return kept if uid is None else {**kept, "uid": uid}

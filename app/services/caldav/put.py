@@ -111,7 +111,8 @@ def _keep(sent: SentObject, row: Row) -> Row:
     """Returns ``ical`` for the columns of ``row``."""
     values = {group: values_of(row, group) for group in GROUP_COLUMNS}
     uid = None if sent.uid == sent.row_uid else sent.uid
-    return keep(sent.text, uid, [alarm.reminder for alarm in sent.fields.alarms], values)
+    excluded = sent.fields.spelled_exclusions() if row["recurrence"] is not None else []
+    return keep(sent.text, uid, [alarm.reminder for alarm in sent.fields.alarms], values, excluded)
 
 
 def _text_columns(fields: TodoFields) -> Row:

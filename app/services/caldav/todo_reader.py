@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,7 @@ from app.clock import now
 from app.domain.recurrence import Due, parse_rule
 from app.errors import CalendarDataRefused, ComponentRefused, InvalidRecurrence, ObjectTooLarge
 from app.models.task_fields import RECURRENCE_MAX, TAG_MAX, TAGS_MAX, TITLE_MAX, TaskStatus
-from app.models.task_reminders import REMINDERS_MAX, Reminder
+from app.models.task_reminders import REMINDERS_MAX, Reminder, spell_instant
 from app.models.types import MAX_YEAR, MIN_YEAR, RAW_FACTOR, clean_text, visible_text
 from app.services.caldav.calendar_blocks import TODO_BLOCK, ZONE_BLOCK, Block, read_blocks, without_control_characters
 from app.services.caldav.kept_lines import KEPT_BYTES_MAX, split_master
@@ -35,6 +36,7 @@ from app.services.transfer.import_row import uid_of_calendar
 UNTITLED_TEXT = "(no title)"  # shown for a to-do without one, which has none when it is given back
 _REMINDER_ADAPTER: TypeAdapter[str] = TypeAdapter(Reminder)
 _TEXT_ERRORS = (PydanticCustomError, PydanticKnownError)
+EXCLUSIONS_MAX = 500  # of a series
 CLOCK_TOLERANCE = timedelta(days=1)  # a completion may be stamped so far ahead of this clock
 
 
@@ -239,6 +241,11 @@ class TodoFields:
             return None
         dates = read_dates(todo.first, todo.moments)
         return OverrideFields(moment, todo.completed, todo.cancelled, _storable(dates.due), block)
+
+    def spelled_exclusions(self) -> list[str]:
+        """Returns the dates of EXDATE in the form in which a series is compared with them."""
+        dates = islice(self.excluded_dates(), EXCLUSIONS_MAX)
+        return [spell_instant(date) if isinstance(date, datetime) else date.isoformat() for date in dates]
 
     def excluded_dates(self) -> Iterator[Due]:
         """Yields the dates of EXDATE."""

@@ -17,8 +17,10 @@ from app.db.changes import CURRENT_REVISION, OWNER
 from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.db.uuid7 import new_uuid7
+from app.domain.recurrence import Due
 from app.errors import NotRecurring
 from app.models.task_fields import TaskStatus
+from app.models.task_reminders import spell_instant
 from app.models.tasks import TASKS, is_open
 from app.services.tasks.due_dates import due_columns
 from app.services.tasks.series import here_and_now, next_start_of, step_of
@@ -94,10 +96,25 @@ def complete_statement(*, toggle: bool, checks_version: bool) -> CompiledStateme
 def after_occurrence(series: Row, here: tuple[ZoneInfo, datetime]) -> tuple[Row, bool]:
     """Returns the columns of a series once its occurrence is completed or skipped, and whether the series continues."""
     step = step_of(series, *here)
+    excluded = frozenset((series.get("ical") or {}).get("excluded", ()))
+    while excluded and step.due is not None and _date_key(series, step.due, here[0]) in excluded:
+        series = {**series, **_dates_at(series, step.due, here[0]), "occurrences_done": step.occurrences_done}
+        step = step_of(series, *here)
     if step.due is None:
         return {"completed": True, "state": TaskStatus.PENDING, "occurrences_done": step.occurrences_done}, False
-    columns = {**due_columns(step.due), **due_columns(next_start_of(series, step.due, here[0]), "start")}
+    columns = _dates_at(series, step.due, here[0])
     return {**columns, "state": TaskStatus.PENDING, "occurrences_done": step.occurrences_done}, True
+
+
+def _dates_at(series: Row, due: Due, zone: ZoneInfo) -> Row:
+    """Returns the columns of the dates of the occurrence that is due at ``due``."""
+    return {**due_columns(due), **due_columns(next_start_of(series, due, zone), "start")}
+
+
+def _date_key(series: Row, due: Due, zone: ZoneInfo) -> str:
+    """Returns the date of an occurrence as ``ical`` lists those that a calendar app has taken out of the series."""
+    date = next_start_of(series, due, zone) or due
+    return spell_instant(date) if isinstance(date, datetime) else date.isoformat()
 
 
 async def complete_task(
