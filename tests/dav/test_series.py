@@ -91,6 +91,18 @@ async def test_by_a_date_of_its_own_as_thunderbird_says_it(phone: CalendarApp, a
     assert "DUE;VALUE=DATE:20270106" in text
 
 
+async def test_an_occurrence_keeps_the_text_of_its_own(phone: CalendarApp, alice: Person, path: str) -> None:
+    await phone.put(path, *DAILY)
+    own = override(uid_of(path), "20270104", *DONE, "DESCRIPTION:She was ill")
+    own = ["SUMMARY:Feed the cat twice" if line.startswith("SUMMARY") else line for line in own]
+    await phone.call("PUT", path, calendar(master(uid_of(path)), own))
+    tasks = (await alice.get("/tasks?sort=due_date&order=asc")).json()
+    assert [(task["title"], task["description"]) for task in tasks] == [
+        ("Feed the cat twice", "She was ill"),
+        ("Feed the cat", None),
+    ]
+
+
 async def test_a_later_date_that_is_done_early_is_kept(phone: CalendarApp, alice: Person, path: str) -> None:
     uid = uid_of(path)
     early = override(uid, "20270105", *DONE)

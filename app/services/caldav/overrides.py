@@ -8,17 +8,28 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import BigInteger, bindparam, select
+
+from app.db.changes import OWNER
+from app.db.compiled import CompiledStatement
 from app.db.session import Session
 from app.domain.date_shift import day_in
 from app.domain.recurrence import Due
 from app.models.task_rows import due_of
+from app.models.tasks import TASKS
 from app.services.caldav.todo_reader import OverrideFields, SentObject
 from app.services.tasks.completion import complete_task, skip_task
 from app.services.tasks.due_dates import due_columns
 from app.services.tasks.series import here_and_now
-from app.services.tasks.statements import is_closed, select_for_write, write_task
+from app.services.tasks.statements import NOT_DELETED, is_closed, select_for_write, write_task
 
 OVERRIDES_APPLIED_MAX = 200  # of one object at once
+FIND_KEPT_OCCURRENCE = CompiledStatement(
+    select(TASKS.c.id)
+    .where(TASKS.c.user_id == OWNER, TASKS.c.series_id == bindparam("series_id", type_=BigInteger), NOT_DELETED)
+    .order_by(TASKS.c.id.desc())
+    .limit(1)
+)
 
 
 async def apply_overrides(session: Session, owner: str, task_id: int, sent: SentObject) -> None:
@@ -36,6 +47,7 @@ async def apply_overrides(session: Session, owner: str, task_id: int, sent: Sent
         override = next((each for each in overrides if is_same_date(each.occurrence, here, zone)), None)
         if override is not None and override.completed:
             await complete_task(session, owner, task_id, True)
+            await _write_texts(session, owner, row, override)
         elif (override is not None and override.cancelled) or any(is_same_date(each, here, zone) for each in excluded):
             await skip_task(session, owner, task_id)
         else:
@@ -56,6 +68,16 @@ def is_same_date(one: Due, other: Due, zone: ZoneInfo) -> bool:
     if isinstance(one, datetime) and isinstance(other, datetime):
         return one == other
     return day_in(one, zone) == day_in(other, zone)
+
+
+async def _write_texts(session: Session, owner: str, series: dict[str, Any], override: OverrideFields) -> None:
+    """Gives the occurrence that was kept the title and the description of its own to-do."""
+    texts = {name: text for name, text in override.texts.items() if text != series[name]}
+    if not texts:
+        return
+    kept: int | None = (await session.exec(FIND_KEPT_OCCURRENCE, {"owner": owner, "series_id": series["id"]})).first()
+    if kept is not None:
+        await write_task(session, owner, kept, texts)
 
 
 async def _move(session: Session, owner: str, row: dict[str, Any], override: OverrideFields | None) -> None:

@@ -117,7 +117,11 @@ class TodoFields:
 
     @property
     def title(self) -> str:
-        text = self._todo.text("SUMMARY")[: RAW_FACTOR * TITLE_MAX]
+        return self._title_of(self._todo)
+
+    @staticmethod
+    def _title_of(todo: Todo) -> str:
+        text = todo.text("SUMMARY")[: RAW_FACTOR * TITLE_MAX]
         try:
             return visible_text(visible_text(text, TITLE_MAX)[:TITLE_MAX], TITLE_MAX)
         except _TEXT_ERRORS:
@@ -125,7 +129,10 @@ class TodoFields:
 
     @property
     def description(self) -> str | None:
-        text = self._todo.text("DESCRIPTION")[: self._description_max]
+        return self._description_of(self._todo)
+
+    def _description_of(self, todo: Todo) -> str | None:
+        text = todo.text("DESCRIPTION")[: self._description_max]
         try:
             return clean_text(text, self._description_max)[: self._description_max] or None
         except _TEXT_ERRORS:
@@ -240,7 +247,9 @@ class TodoFields:
         if moment is None:
             return None
         dates = read_dates(todo.first, todo.moments)
-        return OverrideFields(moment, todo.completed, todo.cancelled, _storable(dates.due), block)
+        own = {"title": ("SUMMARY", self._title_of), "description": ("DESCRIPTION", self._description_of)}
+        texts = {column: read(todo) for column, (name, read) in own.items() if name in todo.first}
+        return OverrideFields(moment, todo.completed, todo.cancelled, _storable(dates.due), texts)
 
     def spelled_exclusions(self) -> list[str]:
         """Returns the dates of EXDATE in the form in which a series is compared with them."""
@@ -257,13 +266,13 @@ class TodoFields:
 
 
 class OverrideFields(NamedTuple):
-    """A date of a series that has a to-do of its own."""
+    """A date of a series that has a to-do of its own; ``texts`` are the columns of its own title and description."""
 
     occurrence: Due
     completed: bool
     cancelled: bool
     due: Due | None
-    block: Block
+    texts: dict[str, str | None]
 
 
 def _storable(moment: Due | None) -> Due | None:
