@@ -21,7 +21,7 @@ import msgspec
 
 from app.config import Settings
 from app.db.connection_options import connect_options
-from app.db.database import quote_owner
+from app.db.database import PREPARED_SETTINGS, quote_owner
 from bench.statements import CREATE_ONE_TASK, GET_TASK, LIST_TASKS, READ_REVISION, TOGGLE_TASK, Statement, begin
 
 Message = MutableMapping[str, Any]
@@ -122,9 +122,9 @@ class Limit:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with asyncpg.create_pool(
-            min_size=1, max_size=self.size, reset=_no_reset, **self.options.arguments()
-        ) as self.pool:
+        arguments = self.options.arguments()
+        arguments["server_settings"] = arguments["server_settings"] | PREPARED_SETTINGS
+        async with asyncpg.create_pool(min_size=1, max_size=self.size, reset=_no_reset, **arguments) as self.pool:
             gc.collect()
             gc.freeze()
             await send({"type": "lifespan.startup.complete"})

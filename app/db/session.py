@@ -96,7 +96,10 @@ class Session:
     async def _fetch(self, compiled: CompiledStatement, arguments: list[Any]) -> Any:
         if compiled.prepared:
             return await self._connection.fetch(compiled.sql, *arguments)
-        # By the empty name: the next such statement replaces it, and it evicts none from the driver's cache.
+        # By the empty name: the next such statement replaces it, and it evicts none from the driver's cache. Planned
+        # for its values: a plan for any takes 500 ms for a filter by project of a user with 1,000,000 tasks, this 2.
+        if not self.distributed:
+            await self._control("SET LOCAL plan_cache_mode = auto")
         self.round_trips += 1
         return await (await self._connection.prepare(compiled.sql, name="")).fetch(*arguments)
 
