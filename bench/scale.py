@@ -158,13 +158,15 @@ async def find_case(title: str, bench: Bench, server: Server, heavy: Heavy) -> C
 
 
 def _walk(server: Server, headers: dict[str, str], heavy: Heavy) -> dict[str, Any]:
-    """Finds the path of the deep page, the first project, and a revision near the end."""
+    """Finds the path of the deep page, the first project, and a revision near the end, after writes of this run."""
     client, path = Client(server.port, headers), LIST_PATH
     pages = min(DEEP_POSITION, heavy.tasks // 20 * 4 // 5)
     for _ in range(pages - 1):
         links, _ = client.ask(Call("GET", path))
         path = next(link for link in links["link"].split(", ") if 'rel="next"' in link).partition(">")[0][1:]
     project = json.loads(client.ask(Call("GET", "/api/me/projects"))[1])[0]["id"]
+    for _ in range(20):  # a copied database begins above all revisions before it, which no client may go on from
+        client.ask(Call("POST", "/api/me/tasks", 201, b'{"title": "Call the plumber"}'))
     revision = int(client.ask(Call("GET", LIST_PATH))[0]["x-revision"])
     return {"deep": path, "project": project, "since": revision - 20}
 

@@ -1,9 +1,10 @@
 """Searching: every word, in any case and with any accents, in title, tags, description or the comments.
 
-No index can help: under row-level security only leakproof operators may be index conditions, and neither LIKE nor the
-operators of full-text search and of pg_trgm are. So the owner's rows are scanned, on a column that holds the folded
-text; as a filter, from the newest on, until the page is full. unaccent is not immutable, which that column needs, and
-``search_fold`` does what it would; hence no extension is used (``bench/search.py`` has the figures).
+No index can find a word: under row-level security only leakproof operators may be index conditions, and neither LIKE
+nor the operators of full-text search and of pg_trgm are. So the owner's tasks are scanned, by a column that holds the
+folded text, and which an index also holds; as a filter, from the newest on, until the page is full. unaccent is not
+immutable, which that column needs, and ``search_fold`` does what it would; hence no extension is used
+(``bench/search.py`` has the figures).
 """
 
 from typing import Any
