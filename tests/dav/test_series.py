@@ -55,6 +55,37 @@ async def test_by_the_status_of_the_series(phone: CalendarApp, alice: Person, pa
     assert "STATUS:COMPLETED" not in text
 
 
+@pytest.mark.parametrize("here_first", [True, False])
+async def test_an_occurrence_is_done_once(phone: CalendarApp, alice: Person, path: str, here_first: bool) -> None:
+    """An app sends a completion again whose response it lost, or one of an occurrence that was also completed here."""
+    await phone.put(path, *DAILY)
+    done = (*DAILY, "STATUS:COMPLETED", "COMPLETED:20261130T000000Z", "PERCENT-COMPLETE:100")
+    if here_first:
+        await alice.patch(f"/tasks/uid:{uid_of(path)}/complete", {"completed": True})
+    for _ in range(2):
+        assert (await phone.put(path, *done)).status_code == 204
+        assert await rows_of(alice) == ONCE_DONE
+    text = await phone.get(path)
+    assert "DUE;VALUE=DATE:20270105" in text
+    assert "STATUS:COMPLETED" not in text
+    # It has read the series, and completes the next one.
+    moved = [line.replace("20270104", "20270105") for line in done]
+    await phone.put(path, *moved)
+    assert await rows_of(alice) == TWICE_DONE
+
+
+async def test_a_title_from_before_a_completion_moves_nothing_back(
+    phone: CalendarApp, alice: Person, path: str
+) -> None:
+    await phone.put(path, *DAILY)
+    await alice.patch(f"/tasks/uid:{uid_of(path)}/complete", {"completed": True})
+    await phone.put(path, "SUMMARY:Feed the cats", *DAILY[1:])
+    assert await rows_of(alice) == ONCE_DONE
+    text = await phone.get(path)
+    assert "SUMMARY:Feed the cats" in text
+    assert "DUE;VALUE=DATE:20270105" in text
+
+
 async def test_by_dates_that_are_the_next_ones(phone: CalendarApp, alice: Person, path: str) -> None:
     await phone.put(path, *DAILY)
     moved = [line.replace("20270104", "20270105") for line in DAILY]

@@ -39,6 +39,18 @@ FIND_OWN_COPY = CompiledStatement(
     .order_by(_c.id.desc())
     .limit(1)
 )
+# In the trash or not: what has been deleted since was done all the same.
+FIND_DONE_OCCURRENCE = CompiledStatement(
+    select(_c.id)
+    .where(
+        _c.user_id == OWNER,
+        _c.series_id == bindparam("series_id", type_=BigInteger),
+        _c.completed,
+        _c.due_on.is_not_distinct_from(bindparam("due_on", type_=_c.due_on.type)),
+        _c.due_at.is_not_distinct_from(bindparam("due_at", type_=_c.due_at.type)),
+    )
+    .limit(1)
+)
 
 
 def _values(owner: str, row: Row) -> Row:
@@ -61,3 +73,10 @@ async def replace_own_copy(session: Session, owner: str, copy: Row) -> int | Non
     await delete_task(session, owner, found.id)
     series_id: int = found.series_id
     return series_id
+
+
+async def is_occurrence_done(session: Session, owner: str, series_id: int, due: Row) -> bool:
+    """Returns whether a series has completed the occurrence of these columns ``due``."""
+    return (
+        await session.exec(FIND_DONE_OCCURRENCE, {"owner": owner, "series_id": series_id, **due})
+    ).first() is not None

@@ -18,7 +18,7 @@ from app.services.caldav.kept_lines import GROUP_COLUMNS, group_lines, keep
 from app.services.caldav.objects import OBJECT_SUFFIX, find_object_by_uid, find_objects, require_object_name
 from app.services.caldav.overrides import apply_overrides
 from app.services.caldav.parents import link_children, place_object
-from app.services.caldav.series_dates import read_date_change
+from app.services.caldav.series_dates import read_date_change, read_past_occurrence
 from app.services.caldav.todo_reader import SentObject, TodoFields, read_object
 from app.services.caldav.todo_writer import TodoWriter, values_of
 from app.services.tasks.completion import after_occurrence
@@ -169,6 +169,9 @@ async def _update(
     groups, _ = group_lines(sent.master)
     given = TodoWriter(timezone).groups(row)
     changed = {group for group, lines in groups.items() if meaning_of(lines) != meaning_of(given[group])}
+    past = await read_past_occurrence(session, owner, sent, groups["dates"], row) if "dates" in changed else {}
+    if past:
+        changed -= {"dates", "status"}
     values: Row = {name: row[name] for name in OBJECT_WRITE_COLUMNS}
     for group, column in (("title", "title"), ("description", "description"), ("priority", "priority")):
         if group in changed:
@@ -186,7 +189,7 @@ async def _update(
     if "parent" in changed or row["project_id"] != collection.project_id:
         place = await place_object(session, owner, parent_uid, collection.project_id, task_id=row["id"])
         values |= {"project_id": collection.project_id, **place.columns}
-    values["ical"] = _keep(sent, {**row, **values, "parent_uid": parent_uid})
+    values["ical"] = _keep(sent, {**row, **values, **past, "parent_uid": parent_uid})
     copy_id = None
     if values.get("completed") and not row["completed"] and "dates" in changed and "status" not in changed:
         copy_id = await find_apps_copy(session, owner, row)

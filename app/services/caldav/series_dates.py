@@ -9,6 +9,7 @@ from app.errors import CalendarDataRefused, InvalidRecurrence
 from app.models.task_fields import RecurrenceFrom
 from app.models.task_rows import due_of
 from app.services.caldav.calendar_blocks import meaning_of
+from app.services.caldav.done_copies import is_occurrence_done
 from app.services.caldav.kept_lines import split_text
 from app.services.caldav.todo_reader import SentObject, SeriesDates
 from app.services.caldav.todo_writer import TodoWriter
@@ -46,6 +47,24 @@ def _was_sent_before(lines: list[str], row: Row) -> bool:
     except CalendarDataRefused:
         return False
     return meaning_of(before) == meaning_of(lines)
+
+
+async def read_past_occurrence(session: Session, owner: str, sent: SentObject, lines: list[str], row: Row) -> Row:
+    """Returns the columns as an app has sent them that are about an occurrence which is over; empty if they are not.
+
+    The app has not read the series since: it sends a completion again, or one that was made here also, or it has
+    changed something else. An open occurrence is over only if the app has not changed its dates.
+    """
+    fields, dates = sent.fields, sent.fields.dates
+    if row["recurrence"] is None or is_closed(row) or sent.overrides or dates.recurrence is None or dates.due is None:
+        return {}
+    if not (fields.completed or _was_sent_before(lines, row)):
+        return {}
+    due = due_columns(dates.due)
+    if due == {name: row[name] for name in due} or not await is_occurrence_done(session, owner, row["id"], due):
+        return {}
+    start = due_columns(dates.start, "start")
+    return {"completed": fields.completed, "state": fields.state, "recurrence": dates.recurrence, **due, **start}
 
 
 async def _is_next_occurrence(session: Session, owner: str, dates: SeriesDates, row: Row) -> bool:
