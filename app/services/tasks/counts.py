@@ -127,6 +127,8 @@ class CountMemory:
         self._size = 0
 
     def find(self, owner: str) -> TaskCounts | None:
+        if owner in self._by_owner:
+            self._by_owner.move_to_end(owner)
         return self._by_owner.get(owner)
 
     def forget(self, owner: str) -> None:
