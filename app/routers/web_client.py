@@ -74,8 +74,9 @@ KEPT_FILES = [name for name in CLIENT_FILES if name != WORKER_FILE and not name.
 REMOVING_WORKER = """self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil((async () => {
   for (const name of await caches.keys()) if (name.startsWith("todo-")) await caches.delete(name);
+  await self.clients.claim();
+  for (const client of await self.clients.matchAll({ type: "window" })) client.navigate(client.url).catch(() => {});
   await self.registration.unregister();
-  for (const client of await self.clients.matchAll({ type: "window" })) client.navigate(client.url);
 })()));
 """
 WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; require-trusted-types-for 'script'"

@@ -309,7 +309,7 @@ def test_the_database_keeps_the_latest_done_tasks(window: Window) -> None:
     window.in_step()
     window.add("one more")
     is_stored(window, "one more")
-    assert json.dumps(stored(window, "chunks")).count("Done ") == 500
+    assert json.dumps(stored(window, "chunks")).count("Done ") == 100
 
 
 def test_a_stopped_service_is_found_again(window: Window, service: Server) -> None:

@@ -14,7 +14,7 @@ const STORES = ["chunks", "revisions"];
 const CHUNK = 256; // ids
 const SAVE_AFTER = 1000; // milliseconds
 const TRY_AFTER = 60_000; // while the database takes nothing
-const DONE_MAX = 500; // tasks that are not open: the service lists them
+const DONE_MAX = 100; // tasks that are not open: the service lists them, a page of as many at a time
 /** The rows of another version of the service may lack a field, and are replaced by a snapshot. */
 const SERVICE_VERSION = document.querySelector("meta[name=version]")?.getAttribute("content") ?? "";
 
