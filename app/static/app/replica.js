@@ -54,7 +54,9 @@ const completed = (rows) => JSON.parse(rows).map((/** @type {Task} */ row) => ({
 function forgetDone() {
   const closed = [...rowsOf("task").values()].filter((task) => !isOpen(task));
   const time = (/** @type {Task} */ task) => task.completed_at ?? task.updated_at;
-  closed.sort((one, other) => (time(one) < time(other) ? 1 : -1));
+  const later = (/** @type {Task} */ one, /** @type {Task} */ other) =>
+    time(one) === time(other) ? one.id > other.id : time(one) > time(other); // as the service lists them
+  closed.sort((one, other) => (later(one, other) ? -1 : 1));
   for (const { id } of closed.slice(DONE_MAX)) {
     rowsOf("task").delete(id);
     unsaved.rows.add(`task ${id}`);
