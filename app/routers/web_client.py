@@ -90,7 +90,14 @@ class _Page(NamedTuple):
 
 @lru_cache(16)  # prefixes of proxies
 def _render_page(
-    files: str, version: str, assistant: bool, passkeys: bool, registration: str, description_max: int, trash_days: int
+    files: str,
+    version: str,
+    assistant: bool,
+    passkeys: bool,
+    caldav: bool,
+    registration: str,
+    description_max: int,
+    trash_days: int,
 ) -> _Page:
     """Returns the page for files below the path ``files``. It names all modules, so that they load in parallel."""
     base = escape(files)
@@ -102,6 +109,7 @@ def _render_page(
         .replace("{trash_days}", str(trash_days))
         .replace("{registration}", registration)
         .replace("{passkeys}", "on" if passkeys else "off")
+        .replace("{caldav}", "on" if caldav else "off")
         .replace("{version}", escape(version))
         .replace("{modules}", modules)
         .encode()
@@ -116,6 +124,7 @@ def _page_of(request: Request) -> _Page:
         request.app.version,
         bool(settings.llm_model) and is_model_installed(),
         bool(find_relying_party(request)),
+        settings.caldav,
         settings.registration,
         settings.description_max,
         settings.trash_kept_days,

@@ -187,7 +187,8 @@ def test_a_token_works_until_it_is_revoked(window: Window) -> None:
     fill(window, "token-form", name="Script")
     window.page.shows("#token")
     token = window.page.run("document.querySelector('#token').textContent")
-    assert f"{window.service.url}/mcp" in window.page.run("document.querySelector('.offer details').textContent")
+    for url in ("/mcp", "/dav/"):
+        assert f"{window.service.url}{url}" in window.page.run("document.querySelector('.offer').textContent")
     headers = {"Authorization": f"Bearer {token}"}
     assert httpx.get(f"{window.service.url}/api/me/tasks", headers=headers).status_code == 200
     window.page.click("#token-kept")

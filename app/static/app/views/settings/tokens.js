@@ -41,7 +41,7 @@ export function Tokens() {
   const revoke = (/** @type {ApiToken} */ { id }) =>
     withProof(() => call("DELETE", `api/auth/tokens/${id}`)).then(reload, complain);
   return html`
-    <${Section} id="tokens" title="API tokens" about="For scripts, and for agents that cannot ask you by themselves. Each is a password for your tasks.">
+    <${Section} id="tokens" title="API tokens" about="For scripts, calendar apps, and agents that cannot ask you by themselves. Each is a password for your tasks.">
       ${made && html`<${ShownOnce} id="token" label=${`The token ${made.name}.`} text=${made.token} onKept=${() => setMade(null)}><${Recipe} token=${made.token} /><//>`}
       <ul class="apps">
         ${tokens?.map(
@@ -67,8 +67,10 @@ export function Tokens() {
   `;
 }
 
+const HAS_CALDAV = document.querySelector("meta[name=caldav]")?.getAttribute("content") === "on";
+
 /**
- * How an agent is connected with the token.
+ * How an agent or a calendar app is connected with the token.
  * @param {{ token: string }} props
  */
 function Recipe({ token }) {
@@ -80,5 +82,13 @@ function Recipe({ token }) {
       <p><code class="secret">${command}</code></p>
       <${Copy} text=${command} label="Copy the command" />
     </details>
+    ${
+      HAS_CALDAV &&
+      html`<details>
+        <summary>Use it in a calendar app (CalDAV)</summary>
+        <p class="quiet">The server is <code>${ROOT}dav/</code>, the user name anything, and the password the token.</p>
+        <${Copy} text=${`${ROOT}dav/`} label="Copy the server" />
+      </details>`
+    }
   `;
 }
