@@ -69,6 +69,12 @@ async def test_what_does_not_fit_is_kept_until_a_side_changes_it(phone: Calendar
     assert "-PT12M" in text, "an alarm that is no reminder here stays"
 
 
+async def test_an_app_corrects_when_a_task_was_completed(phone: CalendarApp, alice: Person) -> None:
+    for day in ("20260101", "20260201"):
+        await phone.put(f"{phone.inbox}u.ics", "SUMMARY:x", "STATUS:COMPLETED", f"COMPLETED:{day}T080000Z")
+    assert (await task_of(alice, "u"))["completed_at"] == "2026-02-01T08:00:00Z"
+
+
 async def test_a_title_may_be_empty(phone: CalendarApp, alice: Person) -> None:
     assert (await phone.put(f"{phone.inbox}u.ics", "SUMMARY:")).status_code == 201
     assert (await task_of(alice, "u"))["title"] == "(no title)"

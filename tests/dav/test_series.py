@@ -74,6 +74,21 @@ async def test_an_occurrence_is_done_once(phone: CalendarApp, alice: Person, pat
     assert await rows_of(alice) == TWICE_DONE
 
 
+@pytest.mark.parametrize("by_override", [True, False])
+async def test_an_occurrence_keeps_when_it_was_done(
+    phone: CalendarApp, alice: Person, path: str, by_override: bool
+) -> None:
+    await phone.put(path, *DAILY)
+    done = ("STATUS:COMPLETED", "COMPLETED:20261101T080000Z")
+    if by_override:
+        body = calendar(master(uid_of(path)), override(uid_of(path), "20270104", *done))
+    else:
+        body = todo(uid_of(path), *DAILY, *done)
+    assert (await phone.call("PUT", path, body)).status_code == 204
+    tasks = (await alice.get("/tasks?status=completed")).json()
+    assert [task["completed_at"] for task in tasks] == ["2026-11-01T08:00:00Z"]
+
+
 async def test_a_title_from_before_a_completion_moves_nothing_back(
     phone: CalendarApp, alice: Person, path: str
 ) -> None:

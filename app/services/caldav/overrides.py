@@ -46,7 +46,7 @@ async def apply_overrides(session: Session, owner: str, task_id: int, sent: Sent
         here = current_date(row)
         override = next((each for each in overrides if is_same_date(each.occurrence, here, zone)), None)
         if override is not None and override.completed:
-            await complete_task(session, owner, task_id, True)
+            await complete_task(session, owner, task_id, True, completed_at=override.completed_at)
             await _write_texts(session, owner, row, override)
         elif (override is not None and override.cancelled) or any(is_same_date(each, here, zone) for each in excluded):
             await skip_task(session, owner, task_id)

@@ -205,7 +205,7 @@ def _changed_status(fields: TodoFields, row: Row) -> Row:
     status = _status_columns(fields)
     if row["state"] == TaskStatus.WAITING and status == {"completed": False, "state": TaskStatus.PENDING}:
         status["state"] = TaskStatus.WAITING  # which apps have no word for
-    if status["completed"] and not row["completed"] and fields.completed_at is not None:
+    if status["completed"] and fields.completed_at is not None:
         status["completed_at"] = fields.completed_at
     return status
 
@@ -218,6 +218,4 @@ async def _write(session: Session, owner: str, row: Row, values: Row) -> None:
     for names in (STATUS_COLUMNS, SERIES_COLUMNS, ("project_id", "parent_id")):
         if different.isdisjoint(names):
             values = {name: value for name, value in values.items() if name not in names}
-    if values.get("completed") and (values.get("recurrence", row["recurrence"])) is not None:
-        values.pop("completed_at", None)
     await change_task(session, owner, row, values, revision_taken=False)

@@ -151,9 +151,12 @@ class TodoFields:
 
     @property
     def completed_at(self) -> datetime | None:
-        """Returns when it was completed, unless that is no possible time."""
-        stamp = self._todo.first.get("COMPLETED")
-        moment = self.moments.read(stamp, "completed_at") if stamp is not None and self.completed else None
+        return self._read_completion(self._todo)
+
+    def _read_completion(self, todo: Todo) -> datetime | None:
+        """Returns when a to-do was completed, unless that is no possible time."""
+        stamp = todo.first.get("COMPLETED")
+        moment = todo.moments.read(stamp, "completed_at") if stamp is not None and todo.completed else None
         if moment is None:
             return None
         instant = to_instant(moment, self._zone)
@@ -249,7 +252,8 @@ class TodoFields:
         dates = read_dates(todo.first, todo.moments)
         own = {"title": ("SUMMARY", self._title_of), "description": ("DESCRIPTION", self._description_of)}
         texts = {column: read(todo) for column, (name, read) in own.items() if name in todo.first}
-        return OverrideFields(moment, todo.completed, todo.cancelled, _storable(dates.due), texts)
+        completed_at = self._read_completion(todo)
+        return OverrideFields(moment, todo.completed, todo.cancelled, _storable(dates.due), completed_at, texts)
 
     def spelled_exclusions(self) -> list[str]:
         """Returns the dates of EXDATE in the form in which a series is compared with them."""
@@ -272,6 +276,7 @@ class OverrideFields(NamedTuple):
     completed: bool
     cancelled: bool
     due: Due | None
+    completed_at: datetime | None
     texts: dict[str, str | None]
 
 

@@ -58,7 +58,7 @@ _COPIED_COLUMNS = (
     *("deadline", "estimate_minutes"),
 )
 _MOVING_COLUMNS = ("due_on", "due_at", "start_on", "start_at")  # those that have moved on with the series
-_occurrences = table_of_rows(frozenset({"uid", *_MOVING_COLUMNS}))
+_occurrences = table_of_rows(frozenset({"uid", "completed_at", *_MOVING_COLUMNS}))
 KEEP_OCCURRENCES = recorded_task_write(
     insert(TASKS).from_select(
         [*_COPIED_COLUMNS, "uid", "completed", "completed_at", *_MOVING_COLUMNS, "series_id", "version"],
@@ -66,7 +66,7 @@ KEEP_OCCURRENCES = recorded_task_write(
             *(TASKS.c[name] for name in _COPIED_COLUMNS),
             _occurrences.c.uid,
             true(),
-            func.now(),
+            func.coalesce(_occurrences.c.completed_at, func.now()),
             *(_occurrences.c[name] for name in _MOVING_COLUMNS),
             TASKS.c.id,
             CURRENT_REVISION,
@@ -125,8 +125,11 @@ async def complete_task(
     *,
     keep_subtasks: bool = False,
     versions: list[int] | None = None,
+    completed_at: datetime | None = None,
 ) -> Any:
     """Sets ``completed``, or toggles it when None. Raises TaskNotFound and VersionConflict.
+
+    A series takes ``completed_at``, if an app has said when its occurrence was completed.
 
     With ``keep_subtasks`` its subtasks stay open, unless the series continues: then all subtasks are reopened for the
     next occurrence.
@@ -138,9 +141,11 @@ async def complete_task(
     if row is not None:
         return row
     task = await select_for_write(session, owner, task_id, versions)
-    values = {"completed": not task["completed"] if completed is None else completed}
+    values: Row = {"completed": not task["completed"] if completed is None else completed}
     if task["completed"] or not values["completed"]:
         return await write_task(session, owner, task_id, values, revision_taken=True)
+    if completed_at is not None:
+        values["completed_at"] = completed_at
     row, below = await write_completed(session, owner, task, values, keep_subtasks=keep_subtasks, revision_taken=True)
     if below is not None:
         await session.exec(write_trees_statement(turn=below), {"owner": owner, "ids": [task_id]})
@@ -159,7 +164,8 @@ async def write_completed(
     if after["recurrence"] is None:
         return await write_task(session, owner, task["id"], values, revision_taken=revision_taken), below
     columns, continues = after_occurrence(after, await here_and_now(session, owner))
-    values = {name: value for name, value in values.items() if name != "completed"} | columns
+    left_out = {"completed", "completed_at"} if continues else {"completed"}
+    values = {name: value for name, value in values.items() if name not in left_out} | columns
     row = await write_task(session, owner, task["id"], values, revision_taken=revision_taken, action="completed")
     if not continues:
         return row, below
@@ -215,7 +221,10 @@ async def skip_task(session: Session, owner: str, task_id: int, *, versions: lis
 
 
 async def _keep_occurrences(session: Session, owner: str, before: list[Row]) -> None:
-    """Keeps the occurrences, in this order, as completed tasks with the dates that their series had ``before``."""
-    names = ("id", *_MOVING_COLUMNS)
+    """Keeps the occurrences, in this order, as completed tasks with the dates that their series had ``before``.
+
+    Of an open series ``completed_at`` is that of the occurrence if an app has said it, else null: now.
+    """
+    names = ("id", "completed_at", *_MOVING_COLUMNS)
     rows = [{"uid": new_uuid7(), **as_json_values({name: row[name] for name in names})} for row in before]
     await session.exec(KEEP_OCCURRENCES, {"owner": owner, "rows": rows, "ids": [row["id"] for row in before]})
