@@ -149,6 +149,20 @@ async def test_an_occurrence_keeps_the_text_of_its_own(phone: CalendarApp, alice
     ]
 
 
+async def test_a_date_that_comes_without_its_series(phone: CalendarApp, alice: Person, path: str) -> None:
+    """The series stays: an app that has only one occurrence of it says nothing about the others."""
+    uid = uid_of(path)
+    await phone.put(path, *DAILY, "X-KEEP:me")
+    alone = calendar(override(uid, "20270104", *DONE))
+    for _ in range(2):
+        answer = await phone.call("PUT", path, alone)
+        assert (answer.status_code, answer.headers.get("etag")) == (204, None)
+        assert await rows_of(alice) == ONCE_DONE
+    text = await phone.get(path)
+    assert "RRULE:FREQ=DAILY" in text
+    assert "X-KEEP:me" in text
+
+
 async def test_a_later_date_that_is_done_early_is_kept(phone: CalendarApp, alice: Person, path: str) -> None:
     uid = uid_of(path)
     early = override(uid, "20270105", *DONE)

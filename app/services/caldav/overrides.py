@@ -17,7 +17,9 @@ from app.domain.date_shift import day_in
 from app.domain.recurrence import Due
 from app.models.task_rows import due_of
 from app.models.tasks import TASKS
-from app.services.caldav.todo_reader import OverrideFields, SentObject
+from app.services.caldav.calendar_blocks import TODO_BLOCK, ZONE_BLOCK, read_blocks
+from app.services.caldav.todo_reader import OverrideFields, SentObject, read_object
+from app.services.caldav.todo_writer import fold_text
 from app.services.tasks.completion import complete_task, skip_task
 from app.services.tasks.due_dates import due_columns
 from app.services.tasks.series import here_and_now
@@ -30,6 +32,20 @@ FIND_KEPT_OCCURRENCE = CompiledStatement(
     .order_by(TASKS.c.id.desc())
     .limit(1)
 )
+
+
+def complete_object(sent: SentObject, given: str, zone: ZoneInfo, description_max: int) -> SentObject:
+    """Returns what an app has sent, with the series of ``given`` where it sends only dates of it."""
+    if not sent.master.values("RECURRENCE-ID"):
+        return sent
+    calendar = read_blocks(given)
+    series = [part for part in calendar.parts if not part.values("RECURRENCE-ID")]
+    if not any(part.name == TODO_BLOCK and part.values("RRULE") for part in series):
+        return sent
+    known = {part.first("TZID") for part in series if part.name == ZONE_BLOCK}
+    zones = [zone_block for zone_block in sent.zones if zone_block.first("TZID") not in known]
+    calendar.parts = [*zones, *series, sent.master, *sent.overrides]
+    return read_object("".join(map(fold_text, calendar.all_lines())).encode(), zone, description_max)
 
 
 async def apply_overrides(session: Session, owner: str, task_id: int, sent: SentObject) -> None:

@@ -16,7 +16,7 @@ from app.services.caldav.collections import Collection
 from app.services.caldav.done_copies import find_apps_copy, replace_own_copy
 from app.services.caldav.kept_lines import GROUP_COLUMNS, group_lines, keep
 from app.services.caldav.objects import OBJECT_SUFFIX, find_object_by_uid, find_objects, require_object_name
-from app.services.caldav.overrides import apply_overrides
+from app.services.caldav.overrides import apply_overrides, complete_object
 from app.services.caldav.parents import link_children, place_object
 from app.services.caldav.series_dates import read_date_change, read_past_occurrence
 from app.services.caldav.todo_reader import SentObject, TodoFields, read_object
@@ -98,6 +98,7 @@ async def put_object(
         task_id = await _create(session, owner, collection, sent, dav_name)
     else:
         task_id = row["id"]
+        sent = complete_object(sent, TodoWriter(timezone).object(row), ZoneInfo(timezone), description_max)
         await _update(session, owner, collection, sent, dav_name, row, timezone)
     await apply_overrides(session, owner, task_id, sent)
     await link_children(session, owner, sent.row_uid, task_id, collection.project_id)
