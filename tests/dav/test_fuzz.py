@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.dav.apps import CalendarApp, propfind, query, sync_body, todo, xmlns
+from tests.dav.apps import CalendarApp, new_uid, propfind, query, sync_body, todo, xmlns
 from tests.support import Person
 
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
@@ -177,3 +177,13 @@ async def test_a_destination_that_is_none(phone: CalendarApp, destination: str) 
     answer = await phone.call("MOVE", f"{phone.inbox}x.ics", Destination=destination)
     assert answer.status_code == 403
     assert "SUMMARY:mine" in await phone.get(f"{phone.inbox}x.ics")
+
+
+@pytest.mark.parametrize("name", ["%2e", "%2e%2e"])
+async def test_a_name_that_clients_take_out_of_a_path(phone: CalendarApp, name: str) -> None:
+    """What had it could not be found again: the next request would be about the collection, or its parent."""
+    path = f"{phone.inbox}{new_uid()}.ics"
+    assert (await phone.put(path, "SUMMARY:x")).status_code == 201
+    assert (await phone.call("MOVE", path, Destination=f"http://test{phone.inbox}{name}")).status_code == 403
+    assert (await phone.call("MKCALENDAR", f"{phone.home}{name}/")).status_code == 403
+    assert [*(await phone.list(phone.inbox)).found] == [path]

@@ -16,6 +16,7 @@ from app.services.users import get_revision
 INBOX_NAME, INBOX_TITLE = "inbox", "Inbox"
 # Of a project whose uid is that of the inbox. No uid has an apostrophe.
 INBOX_PROJECT_NAME = "inbox'"
+DOT_SEGMENTS = frozenset({".", ".."})  # which clients take out of a path (RFC 3986, 5.2.4)
 LIST_TITLE = "List"
 NAME_TRIES = 50  # of names that differ by a number
 _NAME_ADAPTER: TypeAdapter[str] = TypeAdapter(ProjectName)
@@ -72,7 +73,7 @@ async def read_collection(session: Session, owner: str, name: str) -> HomeRead:
 
 async def create_collection(session: Session, owner: str, name: str, title: str, color: str | None) -> None:
     """Makes a project. One whose name is taken gets a number. Raises CollectionRefused, Conflict, TooManyProjects."""
-    if not is_uid(name) or name == INBOX_NAME:
+    if not is_uid(name) or name == INBOX_NAME or name in DOT_SEGMENTS:
         raise CollectionRefused("A list is named by letters, digits and ._~:@+=,;()!*$&{}-.")
     if await find_by_uid(session, owner, "project", name) is not None:
         raise Conflict("There is or was a list of this name.")

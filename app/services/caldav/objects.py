@@ -12,7 +12,7 @@ from app.db.session import Session
 from app.errors import CalendarDataRefused, DavObjectNotFound, VersionConflict
 from app.models.tasks import TASKS
 from app.models.types import is_uid
-from app.services.caldav.collections import Collection
+from app.services.caldav.collections import DOT_SEGMENTS, Collection
 from app.services.tasks.statements import NOT_DELETED, RECORDED_COLUMNS
 from app.services.tasks.trash import delete_task
 from app.services.users import lock_owner
@@ -151,5 +151,7 @@ async def delete_object(
 
 def require_object_name(name: str) -> None:
     """Raises CalendarDataRefused for what cannot be the name of an object."""
-    if not name or len(name) > NAME_MAX or "/" in name or not name.isprintable():
-        raise CalendarDataRefused(f"The name of an object has at most {NAME_MAX} characters, and no slash.")
+    if not name or len(name) > NAME_MAX or "/" in name or not name.isprintable() or name in DOT_SEGMENTS:
+        raise CalendarDataRefused(
+            f"The name of an object has at most {NAME_MAX} characters, no slash, and not only dots."
+        )
