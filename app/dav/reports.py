@@ -28,7 +28,7 @@ from app.services.caldav.objects import (
     list_objects,
     object_name,
 )
-from app.services.caldav.sync import SyncToken, parse_sync_token, read_changes
+from app.services.caldav.sync import SyncToken, parse_sync_token, read_changes, read_listing
 from app.services.caldav.todo_writer import TodoWriter
 from app.services.changes.revisions import get_revision_range
 from app.services.transfer.import_row import uid_of_calendar
@@ -98,8 +98,28 @@ class CollectionReader:
     async def sync(self, report: Report) -> AsyncIterator[bytes]:
         """Yields the document of a sync-collection. Raises SyncTokenInvalid before the first piece."""
         token = parse_sync_token(report.token) if report.token else None
-        async for piece in self._sync_all(report) if token is None else self._sync_changes(report, token):
+        if token is None and report.limit is None:
+            pieces = self._sync_all(report)
+        elif token is None or token.place is not None:
+            pieces = self._sync_listing(report, token)
+        else:
+            pieces = self._sync_changes(report, token)
+        async for piece in pieces:
             yield piece
+
+    async def _sync_listing(self, report: Report, token: SyncToken | None) -> AsyncIterator[bytes]:
+        """Yields one page of a first sync with a limit."""
+        with_data = wants_data(report.properties)
+        limit = min(report.limit or NAME_PAGE_ROWS, DATA_PAGE_ROWS if with_data else NAME_PAGE_ROWS)
+        async with self._database.transaction(self._owner, read_only=True) as session:
+            collection = await self._find(session)
+            page = await read_listing(session, self._owner, collection, token, limit, with_data=with_data)
+            writer = TodoWriter(await get_timezone(session, self._owner) if with_data else "UTC")
+        found = [self._describe(row, writer, report.properties) for row in page.changed]
+        if page.has_more:
+            found.append(status_response(self._base, 507, LIMIT_ERROR))
+        end = f"{tag(SYNC_TOKEN, str(page.token))}{MULTISTATUS_END}"
+        yield "".join((MULTISTATUS_HEAD, *found, end)).encode()
 
     async def _sync_changes(self, report: Report, token: SyncToken) -> AsyncIterator[bytes]:
         sent_head = False

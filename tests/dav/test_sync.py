@@ -75,6 +75,32 @@ async def test_a_limit_cuts_the_changes_into_pages(phone: CalendarApp, alice: Pe
     assert (await phone.sync(phone.inbox, token)).found == {}
 
 
+@pytest.mark.parametrize("props", [("D:getetag",), ("D:getetag", "C:calendar-data")])
+async def test_a_limit_cuts_the_first_sync_into_pages(
+    phone: CalendarApp, alice: Person, props: tuple[str, ...]
+) -> None:
+    """What is written between two pages comes with them or after them, and what is deleted is gone in the end."""
+    paths = await put_many(phone, 7)
+    token, there = "", set[str]()
+    for number in range(10):
+        found = await phone.sync(phone.inbox, token, *props, limit=3)
+        statuses = {href: each.status for href, each in found.found.items()}
+        assert sum(status != 507 for status in statuses.values()) <= 3
+        there -= found.gone
+        there |= {href for href, status in statuses.items() if status == 0}
+        token = found.token
+        if number == 0:
+            await phone.call("DELETE", paths[0])
+            await phone.call("DELETE", paths[6])
+            late = await put_many(phone, 1)
+            await alice.patch(f"/tasks/uid:{paths[1].rsplit('/', 1)[1].removesuffix('.ics')}", {"title": "new"})
+        elif 507 not in statuses.values() and (await phone.sync(phone.inbox, token)).token == token:
+            break
+        else:
+            assert number < 9
+    assert there == {*paths[1:6], *late}
+
+
 async def test_a_collection_of_many_pages_is_whole(
     phone: CalendarApp, alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

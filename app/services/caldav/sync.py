@@ -17,13 +17,13 @@ from app.models.changes import CHANGES
 from app.models.tasks import TASKS
 from app.models.types import MAX_ID
 from app.services.caldav.collections import Collection
-from app.services.caldav.objects import NAMED_COLUMNS, OBJECT_SUFFIX, object_name
-from app.services.changes.revisions import get_revision_range
+from app.services.caldav.objects import NAMED_COLUMNS, OBJECT_SUFFIX, ObjectPlace, list_objects, object_name
+from app.services.changes.revisions import RevisionRange, get_revision_range
 from app.services.tasks.statements import OWN_TASKS
 
 SYNC_PAGE_CHANGES = 2_000
 TOKEN_PREFIX = "urn:todo:sync:"  # some apps drop tokens without a colon
-_SYNC_TOKEN = re.compile(r"urn:todo:sync:([0-9]{1,16})(?:\.([0-9]{1,19}))?")
+_SYNC_TOKEN = re.compile(r"urn:todo:sync:([0-9]{1,16})(?:\.([0-9]{1,19}))?(?::([0-9a-z]{1,2000})\.([0-9]{1,19}))?")
 _TASK_CHANGE: Any = literal_column("'task'")
 _since = tuple_(bindparam("since", type_=BigInteger), bindparam("after_id", type_=BigInteger))
 _page = (
@@ -69,13 +69,18 @@ SELECT_CHANGED_OBJECTS = CompiledStatement(select(*NAMED_COLUMNS, TASKS.c.delete
 
 
 class SyncToken(NamedTuple):
-    """The revision up to which a client has everything; with ``after_id`` also the first changes of the next."""
+    """The revision up to which a client has everything; with ``after_id`` also the first changes of the next.
+
+    With ``place`` it has of that revision only the tasks up to there, which its first pages listed.
+    """
 
     revision: int
     after_id: int = 0
+    place: ObjectPlace | None = None
 
     def __str__(self) -> str:
-        return f"{TOKEN_PREFIX}{self.revision}{f'.{self.after_id}' if self.after_id else ''}"
+        listed = f":{self.place.position}.{self.place.id}" if self.place else ""
+        return f"{TOKEN_PREFIX}{self.revision}{f'.{self.after_id}' if self.after_id else ''}{listed}"
 
 
 class SyncPage(NamedTuple):
@@ -90,9 +95,37 @@ class SyncPage(NamedTuple):
 def parse_sync_token(text: str) -> SyncToken:
     """Raises SyncTokenInvalid for a text that is no token of this service."""
     found = _SYNC_TOKEN.fullmatch(text.strip())
-    if found is None or int(found[2] or 0) > MAX_ID:
+    if found is None or int(found[2] or 0) > MAX_ID or int(found[4] or 0) > MAX_ID:
         raise SyncTokenInvalid
-    return SyncToken(int(found[1]), int(found[2] or 0))
+    place = ObjectPlace(found[3], int(found[4])) if found[3] else None
+    return SyncToken(int(found[1]), int(found[2] or 0), place)
+
+
+async def read_listing(
+    session: Session, owner: str, collection: Collection, token: SyncToken | None, limit: int, *, with_data: bool
+) -> SyncPage:
+    """Returns a page of the first sync, of at most ``limit`` tasks. Raises SyncTokenInvalid.
+
+    Its revision is that of the first page: what is written meanwhile is among the changes after it.
+    """
+    allowed = await get_revision_range(session, owner)
+    if token is None:
+        token = SyncToken(allowed.current)
+    _require_revision(allowed, token)
+    most = min(limit, SYNC_PAGE_CHANGES)
+    place = token.place or ObjectPlace()
+    rows = await list_objects(session, owner, collection, place, with_data=with_data, limit=most + 1)
+    has_more = len(rows) > most
+    rows = rows[:most]
+    last = ObjectPlace(rows[-1]["position"], rows[-1]["id"]) if has_more else None
+    return SyncPage(rows, [], token._replace(place=last), has_more)
+
+
+def _require_revision(allowed: RevisionRange, token: SyncToken) -> None:
+    try:
+        allowed.require(token.revision)
+    except ChangesGone as gone:
+        raise SyncTokenInvalid(ahead=gone.ahead) from None
 
 
 async def read_changes(
@@ -103,10 +136,7 @@ async def read_changes(
     With nothing new it is one lookup.
     """
     allowed = await get_revision_range(session, owner)
-    try:
-        allowed.require(token.revision)
-    except ChangesGone as gone:
-        raise SyncTokenInvalid(ahead=gone.ahead) from None
+    _require_revision(allowed, token)
     if token.revision == allowed.current and not token.after_id:
         return SyncPage([], [], token, has_more=False)
     most = min(limit or SYNC_PAGE_CHANGES, SYNC_PAGE_CHANGES)
