@@ -99,7 +99,8 @@ async def put_object(
     else:
         task_id = row["id"]
         sent = complete_object(sent, TodoWriter(timezone).object(row), ZoneInfo(timezone), description_max)
-        await _update(session, owner, collection, sent, dav_name, row, timezone)
+        has_read = condition.versions is not None
+        await _update(session, owner, collection, sent, dav_name, row, timezone, has_read=has_read)
     await apply_overrides(session, owner, task_id, sent)
     await link_children(session, owner, sent.row_uid, task_id, collection.project_id)
     written = await find_object_by_uid(session, owner, sent.row_uid)
@@ -165,12 +166,17 @@ async def _update(
     dav_name: str | None,
     row: Row,
     timezone: str,
+    *,
+    has_read: bool,
 ) -> None:
+    """Writes what differs from the task; an app that ``has_read`` it as it is means what it sends."""
     fields = sent.fields
     groups, _ = group_lines(sent.master)
     given = TodoWriter(timezone).groups(row)
     changed = {group for group, lines in groups.items() if meaning_of(lines) != meaning_of(given[group])}
-    past = await read_past_occurrence(session, owner, sent, groups["dates"], row) if "dates" in changed else {}
+    past: Row = {}
+    if "dates" in changed and not has_read:
+        past = await read_past_occurrence(session, owner, sent, groups["dates"], row)
     if past:
         changed -= {"dates", "status"}
     values: Row = {name: row[name] for name in OBJECT_WRITE_COLUMNS}
