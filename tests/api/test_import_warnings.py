@@ -18,6 +18,8 @@ DAY = {"due_date": "2090-05-06"}
 WARNED: list[tuple[dict[str, Any], list[tuple[str, str, str]], dict[str, Any]]] = [
     ({"created_at": "2090-01-01"}, [("created_at", "2090-01-01", "guessed")], {}),
     ({"uid": "no uid"}, [("uid", "no uid", "left_out")], {}),
+    ({"parent_wanted": "no uid"}, [("parent_wanted", "no uid", "left_out")], {}),
+    ({"ical": "BEGIN:VTODO"}, [("ical", "BEGIN:VTODO", "left_out")], {}),
     ({"updated_at": "yesterday"}, [("updated_at", "yesterday", "left_out")], {}),
     ({"created_at": {"a": 1}}, [("created_at", '{"a": 1}', "left_out")], {}),
     ({"completed": True, "completed_at": "soon"}, [("completed_at", "soon", "left_out")], {"completed": True}),

@@ -245,7 +245,7 @@ NO_TOKENS = {
         ("query", name)
         for name in (
             "archived", "available", "completed", "count", "days", "deadline_after", "deadline_before", "dry_run",
-            "due_after", "due_before", "favorite", "filter", "format", "kind", "limit",
+            "due_after", "due_before", "favorite", "fields", "filter", "format", "kind", "limit",
             "offset", "order", "overdue", "parent_id", "parent_uid", "priority", "project_id", "project_uid", "search",
             "series_id", "series_uid", "snapshot", "sort", "status", "subprojects", "tag", "tasks", "to", "to_uid",
         )

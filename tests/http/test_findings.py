@@ -105,7 +105,9 @@ def wrong_values(root: Json, schema: Json) -> Iterator[Wrong]:
 
 def wrong_texts(texts: list[Json]) -> Iterator[Wrong]:
     if all({"enum", "const", "format", "pattern"} & branch.keys() for branch in texts):
-        yield Wrong("other text", "no !")
+        patterns = [branch["pattern"] for branch in texts if "pattern" in branch]
+        other = (text for text in ("no !", " ") if not any(re.search(pattern, text) for pattern in patterns))
+        yield Wrong("other text", next(other))
     if all("maxLength" in branch for branch in texts):
         yield Wrong("too long", "x" * (max(branch["maxLength"] for branch in texts) + 1))
     if all(branch.get("minLength", 0) or {"enum", "const", "format"} & branch.keys() for branch in texts):

@@ -122,7 +122,8 @@ async def test_a_project_in_another_order_is_read_by_project_or_in_index_order(
     await connection.execute(f"set plan_cache_mode = {mode}")
     shape = QueryText(sort=sort, descending=True, project_id="one")
     text = await plan(connection, shape, {"limit": 101, "offset": 0, "project_id": 7})
-    assert "tasks_by_project" in text or "Sort" not in text, text
+    found = text.partition("InitPlan 2")[2] or text  # the ids of the page, whose rows are then put in order
+    assert "tasks_by_project" in found or "Sort" not in found, text
     assert "Seq Scan on tasks" not in text, text
 
 
