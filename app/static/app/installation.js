@@ -6,6 +6,8 @@ import { show } from "./ui.js";
 const WORKER = new URL("app/service_worker.js", ROOT).href;
 export const SCOPE = new URL("app", ROOT).pathname;
 const LOOK_AFTER = 3_600_000; // milliseconds
+const ACTIVE_AFTER = 2000;
+const LOADING = "todo.loading"; // in this window: the new version, which the user has agreed to
 
 let lookedAt = Date.now();
 /** @type {{ createScriptURL(url: string): string } | undefined} */
@@ -34,11 +36,13 @@ export function install() {
 /** @param {ServiceWorkerRegistration} registration */
 function follow(registration) {
   const { serviceWorker } = navigator;
+  if (sessionStorage.getItem(LOADING) && !registration.waiting) return load(); // it took over while this page loaded
   let isFirst = !serviceWorker.controller; // the one that takes over is of the version of this page
   const offer = () => registration.waiting && serviceWorker.controller && show({ update: true });
   const watch = () => registration.installing?.addEventListener("statechange", offer);
   serviceWorker.addEventListener("controllerchange", () => {
-    if (!isFirst) show({ update: true }); // another window has loaded it
+    if (sessionStorage.getItem(LOADING)) load();
+    else if (!isFirst) show({ update: true }); // another window has loaded it
     isFirst = false;
   });
   registration.addEventListener("updatefound", watch);
@@ -53,10 +57,19 @@ function follow(registration) {
   setInterval(look, LOOK_AFTER);
 }
 
-/** Loads the new version. Other windows are offered it still. */
+function load() {
+  sessionStorage.removeItem(LOADING);
+  location.reload();
+}
+
+/**
+ * Loads the new version. Other windows are offered it still. The browser lets the worker of the old one finish what it
+ * does for this page: where that takes long, the page is loaded twice.
+ */
 export async function update() {
   const registration = await navigator.serviceWorker.getRegistration(SCOPE);
-  if (!registration?.waiting) return location.reload(); // another window did
-  navigator.serviceWorker.addEventListener("controllerchange", () => location.reload());
-  return registration.waiting.postMessage("activate");
+  if (!registration?.waiting) return load(); // another window did
+  sessionStorage.setItem(LOADING, "yes");
+  registration.waiting.postMessage("activate");
+  setTimeout(() => location.reload(), ACTIVE_AFTER);
 }
