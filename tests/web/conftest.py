@@ -1,8 +1,11 @@
 """Fixtures for a running service and a browser."""
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from app.db.connection_options import ConnectOptions
@@ -29,7 +32,22 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def window(browser: Browser, service: Server) -> Iterator[Window]:
+def forgotten_attempts(postgres: ConnectOptions, service: Server) -> None:
+    """Deletes the wrong attempts of earlier tests, which have the same address."""
+
+    async def delete() -> None:
+        connection = await asyncpg.connect(**postgres.arguments())
+        try:
+            await connection.execute("delete from login_attempts")
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:  # tests that are coroutines have a loop in this one
+        thread.submit(asyncio.run, delete()).result()
+
+
+@pytest.fixture
+def window(browser: Browser, service: Server, forgotten_attempts: None) -> Iterator[Window]:
     """Opens a window of a newly registered user. Console errors in it fail the test."""
     opened = Window(browser, service)
     opened.register()
