@@ -2,8 +2,7 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
@@ -30,7 +29,7 @@ from app.http.dependencies import ME_PATH, Caller, Owner, authenticate
 from app.http.etags import expected_versions
 from app.http.paths import dav_path
 from app.http.problems import STATUS_BY_KIND
-from app.http.routing import DirectRoute
+from app.http.routing import OwnErrorsRoute
 from app.observability.refusals import log_refusal
 from app.services.caldav.put import ObjectCondition
 
@@ -139,16 +138,8 @@ def dav_error(error: AppError) -> Response:
     return made
 
 
-class DavRoute(DirectRoute):
+class DavRoute(OwnErrorsRoute):
     """A route whose refusals calendar apps can read."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except AppError as error:
-                return dav_error(error)
-
-        return handler
+    def format_error(self, request: Request, error: AppError) -> Response:
+        return dav_error(error)

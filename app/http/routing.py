@@ -24,7 +24,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.db.contention import retry_on_contention
-from app.errors import ChangesGone, Contention, SyncTokenInvalid
+from app.errors import AppError, ChangesGone, Contention, SyncTokenInvalid
 from app.errors.findings import FINDING_NAME_MAX, locate_errors
 from app.http.body import read_json
 from app.http.dependencies import TOKEN_DEPENDENCIES
@@ -310,3 +310,21 @@ def _body_names(annotation: Any) -> frozenset[str] | None:
     """Returns the names that a body may use, also of an optional model (``Model | None``); None when it is no model."""
     models = [kind for kind in (get_args(annotation) or (annotation,)) if hasattr(kind, "model_fields")]
     return frozenset().union(*map(known_names, models)) if models else None
+
+
+class OwnErrorsRoute(DirectRoute):
+    """A route whose refusals have a form of their own: that of a protocol."""
+
+    def format_error(self, request: Request, error: AppError) -> Response:
+        raise NotImplementedError
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except AppError as error:
+                return self.format_error(request, error)
+
+        return handler

@@ -2,9 +2,8 @@
 
 import hmac
 import secrets
-from collections.abc import Callable, Coroutine
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +21,7 @@ from app.errors import (
 from app.http.oauth.pages import error_page
 from app.http.paths import MCP_PATH, path_of, redirect_url, url_of
 from app.http.refresh_cookie import find_cookie, is_own_machine, is_own_page
-from app.http.routing import DirectRoute
+from app.http.routing import OwnErrorsRoute
 from app.observability.refusals import log_refusal
 from app.services.oauth.clients import OAuthApp
 from app.services.oauth.codes import CodeRequest
@@ -62,24 +61,16 @@ def describe_error(error: OAuthError) -> dict[str, str]:
     return {"error": error.code, "error_description": error.detail}
 
 
-class PageRoute(DirectRoute):
+class PageRoute(OwnErrorsRoute):
     """A route for people: its errors are pages."""
 
     def error_page(self, request: Request, error: AppError) -> Response:
         return error_page(error)
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except AppError as error:
-                if error.reason:
-                    log_refusal(error.reason, {"code": error.code, **error.details})
-                return self.error_page(request, error)
-
-        return handler
+    def format_error(self, request: Request, error: AppError) -> Response:
+        if error.reason:
+            log_refusal(error.reason, {"code": error.code, **error.details})
+        return self.error_page(request, error)
 
 
 def read_target(sent: dict[str, str], app: OAuthApp) -> RedirectTarget:

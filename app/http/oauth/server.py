@@ -1,6 +1,5 @@
 """The authorization server towards apps: where it is, its errors (RFC 6749, 5.2), its metadata (RFC 8414)."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from app.errors import AppError, ErrorKind, NotFound, OAuthError
 from app.http.paths import has_sent_prefix, url_of
 from app.http.problems import STATUS_BY_KIND
 from app.http.responses import Json
-from app.http.routing import DirectRoute
+from app.http.routing import OwnErrorsRoute
 from app.observability.refusals import log_refusal
 
 WAITING_KINDS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.UNAVAILABLE})
@@ -78,16 +77,8 @@ def oauth_error(error: AppError) -> Response:
     return Json({"error": code, "error_description": error.detail}, STATUS_BY_KIND[error.kind], headers)
 
 
-class OAuthRoute(DirectRoute):
+class OAuthRoute(OwnErrorsRoute):
     """A route of the protocol, whose errors have that shape."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def handler(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except AppError as error:
-                return oauth_error(error)
-
-        return handler
+    def format_error(self, request: Request, error: AppError) -> Response:
+        return oauth_error(error)
