@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.clock import now
+from app.domain.date_shift import day_in
 from app.domain.recurrence import Due, parse_rule, shifted
 from app.errors import CalendarDataRefused
 from app.models.accounts import known_time_zones
@@ -164,7 +165,7 @@ class TodoWriter:
         anchor = due_of(row, "anchor") or due
         rule = calendar.remaining_rule(rule, anchor, row["recurrence_from"], row["occurrences_done"])
         if start is not None and _precedes(start, due):
-            days = (_day_in(due, zone) - _day_in(start, zone)).days
+            days = (day_in(due, ZoneInfo(zone)) - day_in(start, ZoneInfo(zone))).days
             moved = shifted(rule, -days) if days else rule
             start, rule = (start, moved) if moved is not None else (due, rule)
         else:
@@ -213,7 +214,7 @@ def _is_later(override: Block, row: Row, zone: ZoneInfo) -> bool:
     if isinstance(moment, datetime) and moment.tzinfo is not None:
         moment = moment.astimezone(zone)
     day = moment.date() if isinstance(moment, datetime) else moment
-    return day > _day_in(here, str(zone))
+    return day > day_in(here, zone)
 
 
 def _stamp_lines(row: Row) -> Iterator[str]:
@@ -270,10 +271,6 @@ def _parent_uid_of(row: Row) -> str:
 def _precedes(start: Due, due: Due) -> bool:
     """Returns whether a start may be a DTSTART: of the type of the due date and before it (RFC 5545, 3.8.2.3)."""
     return isinstance(start, datetime) == isinstance(due, datetime) and start < due
-
-
-def _day_in(moment: Due, zone: str) -> date:
-    return moment.astimezone(ZoneInfo(zone)).date() if isinstance(moment, datetime) else moment
 
 
 def _zone_of(lines: Lines) -> str | None:

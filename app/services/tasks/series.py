@@ -30,7 +30,7 @@ async def schedule(session: Session, owner: str, recurrence: str, due: Due | Non
         zone, moment = await here_and_now(session, owner)
         today = moment.astimezone(zone).date()
         due = next(matching_days(rule, today, today - timedelta(days=1)), None)
-        until = rule.until.astimezone(zone).date() if isinstance(rule.until, datetime) else rule.until
+        until = None if rule.until is None else day_in(rule.until, zone)
         if due is None or (until is not None and due > until):
             raise InvalidRecurrence("RRULE", "has no day from today on; send a due_date")
     series: dict[str, Any] = {"recurrence": str(rule), "occurrences_done": 0}
