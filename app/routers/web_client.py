@@ -7,6 +7,7 @@ relative names without a build step. Only the page itself is revalidated.
 import gzip
 import hashlib
 import json
+import re
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
@@ -32,25 +33,36 @@ CLIENT_MEDIA_TYPES = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
+# Comments that are lines of their own: a fifth of what a first load would be. Lines keep their numbers.
+COMMENT_LINES = re.compile(rb"^[ \t]*(?:/\*\*(?:(?!\*/).)*\*/[ \t]*|//[^\n]*)$", re.DOTALL | re.MULTILINE)
+
+
+def _read(path: Path) -> bytes:
+    """Returns a file as it is served: modules of this service without their comments."""
+    content = path.read_bytes()
+    if path.suffix != ".js" or path.parent.name == "vendor":
+        return content
+    return COMMENT_LINES.sub(lambda comment: b"\n" * comment[0].count(b"\n"), content)
+
+
 CLIENT_FILES = {
-    path.relative_to(CLIENT_FOLDER).as_posix(): path.read_bytes()
+    path.relative_to(CLIENT_FOLDER).as_posix(): _read(path)
     for path in sorted(CLIENT_FOLDER.rglob("*"))
     if path.suffix in CLIENT_MEDIA_TYPES
 }
 WORKER_FILE = "service_worker.js"
 # Of parts of the page that are loaded when they are opened, or once the tasks are shown.
 LATER_MODULES = (
-    "assistant.js", "channels.js", "installation.js", "passkeys.js", "proof.js", "push.js", "push_record.js",
-    "transfer.js", "values.js", "vendor/marked.js", "views/bell.js", "views/channel_form.js", "views/channels.js",
-    "views/chat.js", "views/comments.js", "views/conflict.js", "views/details.js", "views/dialog.js", "views/help.js",
-    "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js", "views/push_offer.js",
-    "views/reminders.js", "views/second_factor.js", "views/settings/account.js", "views/settings/apps.js",
-    "views/settings/calendars.js", "views/settings/connections.js", "views/settings/data.js",
+    "assistant.js", "channels.js", "installation.js", "languages/de.js", "passkeys.js", "proof.js", "push.js",
+    "push_record.js", "transfer.js", "values.js", "vendor/marked.js", "views/bell.js", "views/channel_form.js",
+    "views/channels.js", "views/chat.js", "views/comments.js", "views/conflict.js", "views/details.js",
+    "views/dialog.js", "views/help.js", "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js",
+    "views/push_offer.js", "views/reminders.js", "views/second_factor.js", "views/settings/account.js",
+    "views/settings/apps.js", "views/settings/calendars.js", "views/settings/connections.js", "views/settings/data.js",
     "views/settings/exports.js", "views/settings/form.js", "views/settings/imports.js", "views/settings/links.js",
-    "views/settings/page.js", "views/settings/passkeys.js", "views/settings/security.js",
-    "views/settings/sessions.js", "views/settings/shown_once.js", "views/settings/statistics.js",
-    "views/settings/tabs.js", "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js",
-    "views/trash.js", "views/zone_offer.js",
+    "views/settings/page.js", "views/settings/passkeys.js", "views/settings/security.js", "views/settings/sessions.js",
+    "views/settings/shown_once.js", "views/settings/statistics.js", "views/settings/tabs.js",
+    "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js", "views/trash.js", "views/zone_offer.js",
 )  # fmt: skip
 CLIENT_PAGE = (CLIENT_FOLDER / "index.html").read_text()
 PAGE_MODULES = [name for name in CLIENT_FILES if name.endswith(".js") and name not in {WORKER_FILE, *LATER_MODULES}]

@@ -1,5 +1,6 @@
 import { html, useEffect, useState } from "../html.js";
 import { useMissingTask } from "../done.js";
+import { t } from "../language.js";
 import { go, hrefTo, isKnown, readPlace } from "../place.js";
 import { session } from "../session.js";
 import { confirmed, getTask, keyOf, store } from "../store.js";
@@ -38,13 +39,13 @@ function page(place) {
  * @param {{ place: Place }} props
  */
 function Unknown({ place }) {
-  useEffect(() => void (document.title = "Not found · Todo"), []);
+  useEffect(() => void (document.title = `${t("Not found")} · Todo`), []);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
-      <h1>Not found</h1>
+      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <h1>${t("Not found")}</h1>
     </header>
-    <p class="empty">${place.list === "project" ? "This project does not exist, or not any more." : "There is no such page."} <a class="link" href=${hrefTo({ list: "all" })}>All tasks</a></p>
+    <p class="empty">${place.list === "project" ? t("This project does not exist, or not any more.") : t("There is no such page.")} <a class="link" href=${hrefTo({ list: "all" })}>${t("All tasks")}</a></p>
   `;
 }
 
