@@ -30,10 +30,11 @@ RETRY_AFTER = re.compile(rb"\r\nretry-after: *(\d+)", re.IGNORECASE)
 class Run:
     """One phase of load, which ends when all connections are idle. Latencies are in seconds."""
 
-    def __init__(self, source: Any, seconds: float, limit: int, *, tolerant: bool) -> None:
+    def __init__(self, source: Any, seconds: float, limit: int, *, tolerant: bool, pace: float) -> None:
         self.source = source
         self.left = limit
         self.tolerant = tolerant
+        self.pace = pace
         self.latencies: list[float] = []
         self.refused = self.errors = 0
         self.active = 0
@@ -97,7 +98,10 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(later, lambda: self.send(time.perf_counter()))
             return
         self.run.latencies.append(now - self.sent)
-        self.send(now)
+        if self.run.pace:
+            asyncio.get_running_loop().call_later(self.run.pace, lambda: self.send(time.perf_counter()))
+        else:
+            self.send(now)
 
     def _read_head(self) -> bool:
         head = self.buffer.find(b"\r\n\r\n")
@@ -131,10 +135,11 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
 
-async def _phase(
-    clients: list[Connection], source: Any, seconds: float, limit: int, *, tolerant: bool
+async def run_phase(
+    clients: list[Connection], source: Any, seconds: float, limit: int, *, tolerant: bool, pace: float = 0.0
 ) -> tuple[Run, float]:
-    run = Run(source, seconds, limit, tolerant=tolerant)
+    """Runs one phase on connected ``clients``. ``pace`` is the pause of a client after each response, in seconds."""
+    run = Run(source, seconds, limit, tolerant=tolerant, pace=pace)
     for client in clients:
         client.begin(run)
     return run, await asyncio.wait_for(run.finished, seconds + STALLED_SECONDS)
@@ -151,18 +156,19 @@ def _etags(port: int) -> list[str]:
 
 
 async def main(plan: dict[str, Any]) -> None:
-    """Runs a ``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests, tolerant."""
+    """Runs a ``plan``: port, scenario, connections, seconds, warm_up (seconds), max_requests, tolerant, pace (also)."""
+    pace = plan.get("pace", 0.0)
     scenario, port, tolerant = plan["scenario"], plan["port"], plan.get("tolerant", False)
     reserve_files(plan["connections"])
     source = cycle(requests(scenario, _etags(port) if scenario == LIST_304 else ()))
     loop = asyncio.get_running_loop()
     clients = [(await loop.create_connection(Connection, LOCAL_HOST, port))[1] for _ in range(plan["connections"])]
-    await _phase(clients, source, plan["warm_up"], plan["max_requests"], tolerant=tolerant)
+    await run_phase(clients, source, plan["warm_up"], plan["max_requests"], tolerant=tolerant, pace=pace)
     print("ready", flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     clients = [client for client in clients if client.run is not None]
     before = _cpu_seconds()
-    run, elapsed = await _phase(clients, source, plan["seconds"], plan["max_requests"], tolerant=tolerant)
+    run, elapsed = await run_phase(clients, source, plan["seconds"], plan["max_requests"], tolerant=tolerant, pace=pace)
     used = _cpu_seconds() - before
     ordered = sorted(run.latencies)
     result = {

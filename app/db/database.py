@@ -16,6 +16,7 @@ from app.db.distributed import (
     set_everywhere,
 )
 from app.db.error_mapping import DATABASE_RETRY_AFTER, is_connection_lost, to_app_error
+from app.db.fair_semaphore import FairLanes, Lane
 from app.db.pool import ConnectionPool
 from app.db.results import DatabaseRow
 from app.db.session import ROLLBACK_TIMEOUT, Session
@@ -27,6 +28,9 @@ SERVICE_ROLE, AUTH_ROLE, WORKER_ROLE = "todo_user", "todo_auth", "todo_worker"
 # list again, since the number of its rows makes that look cheaper: 150 of 210 microseconds. On Citus a plan depends on
 # the owner, and through a pooler no statement is prepared.
 PREPARED_SETTINGS = {"plan_cache_mode": "force_generic_plan"}
+# Writes of one owner wait for each other's COMMIT: a second one can begin meanwhile, more would only hold connections.
+# With the half of them for reads, a user who sends many requests at once leaves some to everybody else.
+WRITES_OF_OWNER = 2
 NO_OWNER = "nobody"  # for transactions that read what their role may, and no rows of one user
 
 
@@ -59,6 +63,8 @@ class Database:
         self._size = size
         self._acquire_timeout = 0.75 * timeout  # for connecting and BEGIN: shorter than the wait for a place
         self._pool = ConnectionPool(self._connect, size=size, timeout=timeout)
+        self._lanes = FairLanes(reads=max(1, size // 2), writes=WRITES_OF_OWNER, timeout=timeout)
+        self._lane_of: dict[Any, Lane] = {}  # by connection
 
     async def open(self) -> Self:
         """Opens one connection. Raises OSError, TimeoutError or an asyncpg error if the database does not respond."""
@@ -114,7 +120,8 @@ class Database:
     @property
     def load(self) -> tuple[int, int, int]:
         """Counts running transactions, those waiting for a connection, and the most that may run."""
-        return self._size - self._pool.semaphore.free, self._pool.semaphore.waiting, self._size
+        waiting = self._pool.semaphore.waiting + self._lanes.waiting
+        return self._size - self._pool.semaphore.free, waiting, self._size
 
     def transaction(self, owner: str, *, read_only: bool = False, role: str | None = None) -> Session:
         """Returns a session of ``owner``; ``async with`` commits it, or rolls it back on any exception."""
@@ -126,7 +133,8 @@ class Database:
         # Through a pooler a deferred COMMIT would hold a connection of the server.
         defers_commit = read_only and not self.options.pooled
         begin = f"BEGIN{mode};{self._preamble} SET LOCAL ROLE {role or self.role}; {acting}"
-        return self._session_type(self, owner, begin, defers_commit=defers_commit)
+        lane = None if owner == NO_OWNER else Lane(owner, read_only)
+        return self._session_type(self, owner, begin, lane=lane, defers_commit=defers_commit)
 
     def auth_transaction(self) -> Session:
         """Returns a session without an owner, for requests before the user is known: login, refresh, tokens.
@@ -135,25 +143,38 @@ class Database:
         """
         return self._session_type(self, "", f"BEGIN;{self._preamble} SET LOCAL ROLE {AUTH_ROLE}")
 
-    async def begin(self, statement: str) -> Any:
+    async def begin(self, statement: str, lane: Lane | None) -> Any:
         """Returns a connection on which ``statement`` has run. Replaces connections that died while idle.
 
         BEGIN has no effect to lose, so it is retried, once for each connection the pool may hold, and on a new one.
         """
         try:
-            await self._pool.semaphore.enter()
-        except TimeoutError:
-            raise Unavailable(retry_after=DATABASE_RETRY_AFTER) from None
+            if lane is not None:
+                await self._lanes.enter(lane)
+            try:
+                connection = await self._begin_in_turn(statement)
+            except BaseException:
+                if lane is not None:
+                    self._lanes.leave(lane)
+                raise
+        except Exception as error:
+            if app_error := to_app_error(error):
+                raise app_error from error
+            raise
+        if lane is not None:
+            self._lane_of[connection] = lane
+        return connection
+
+    async def _begin_in_turn(self, statement: str) -> Any:
+        await self._pool.semaphore.enter()
         try:
             for _ in range(self._size + 1):
                 connection = await self._begin_once(statement)
                 if connection is not None:
                     return connection
             raise Unavailable(retry_after=DATABASE_RETRY_AFTER)
-        except BaseException as error:
+        except BaseException:
             self._pool.semaphore.leave()
-            if app_error := to_app_error(error):
-                raise app_error from error
             raise
 
     async def _begin_once(self, statement: str) -> Any:
@@ -171,9 +192,15 @@ class Database:
     def release(self, connection: Any, *, is_read_only: bool = False) -> None:
         """Returns a connection to the pool: its transaction has ended, or has only read."""
         self._pool.release(connection, is_read_only=is_read_only)
-        self._pool.semaphore.leave()
+        self._leave(connection)
 
     def discard(self, connection: Any) -> None:
         """Closes a connection whose state is unknown; the server rolls back an open transaction."""
         self._pool.discard(connection)
+        self._leave(connection)
+
+    def _leave(self, connection: Any) -> None:
+        lane = self._lane_of.pop(connection, None)
+        if lane is not None:
+            self._lanes.leave(lane)
         self._pool.semaphore.leave()

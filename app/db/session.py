@@ -17,6 +17,7 @@ from sqlalchemy.sql.base import Executable
 
 from app.db.compiled import SAME_REVISION, CompiledStatement, bind_statement
 from app.db.error_mapping import to_app_error
+from app.db.fair_semaphore import Lane
 from app.db.joined_changes import JoinedChanges
 from app.db.results import Result
 from app.errors import AppError
@@ -33,7 +34,7 @@ class ConnectionSource(Protocol):
 
     on_commit: Callable[[str], None] | None
 
-    async def begin(self, statement: str) -> Any: ...
+    async def begin(self, statement: str, lane: Lane | None) -> Any: ...
 
     def release(self, connection: Any, *, is_read_only: bool = False) -> None: ...
 
@@ -45,12 +46,21 @@ class Session:
 
     distributed = False
     __slots__ = (
-        "_begin", "_connection", "_database", "_defers_commit", "_notifies", "_responds",
+        "_begin", "_connection", "_database", "_defers_commit", "_lane", "_notifies", "_responds",
         "joined", "owner", "revision", "round_trips", "rows_before", "source",
     )  # fmt: skip
 
-    def __init__(self, database: ConnectionSource, owner: str, begin: str, *, defers_commit: bool = False) -> None:
+    def __init__(
+        self,
+        database: ConnectionSource,
+        owner: str,
+        begin: str,
+        *,
+        lane: Lane | None = None,
+        defers_commit: bool = False,
+    ) -> None:
         self._begin = begin
+        self._lane = lane
         self._defers_commit = defers_commit
         self._database = database
         self._connection: Any = None
@@ -117,7 +127,7 @@ class Session:
         return result
 
     async def _begin_transaction(self) -> None:
-        self._connection = await self._database.begin(self._begin)
+        self._connection = await self._database.begin(self._begin, self._lane)
         self.round_trips += 1
 
     async def exec_each(self, compiled: CompiledStatement, params: Sequence[Mapping[str, Any]]) -> list[Any]:

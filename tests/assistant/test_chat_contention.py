@@ -10,6 +10,7 @@ import pytest
 from app.assistant import chat
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
+from app.db.fair_semaphore import Lane
 from app.db.session import Session
 from app.errors import Contention, Unavailable
 from tests.assistant.conftest import Talking, eventually
@@ -94,10 +95,10 @@ class Fault:
         begin, commit = Database.begin, Session.commit
         fault = self
 
-        async def refusing(self: Database, statement: str) -> Any:
+        async def refusing(self: Database, statement: str, lane: Lane | None) -> Any:
             if "app.user_id" in statement:
                 fault.meet("begin")
-            return await begin(self, statement)
+            return await begin(self, statement, lane)
 
         async def silent(self: Session) -> None:
             sent = self._connection is not None and self.source == "chat"

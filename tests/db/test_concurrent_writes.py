@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
-from app.models.tasks import TaskUpdate
-from app.services.tasks import completion, create_update, trash
+from app.models.tasks import TaskCreate, TaskUpdate
+from app.services.tasks import completion, create_update, creation, trash
 from tests.databases import counting_waits
 from tests.support import Person
 
@@ -103,3 +103,18 @@ async def test_updated_at_does_not_decrease_when_a_task_is_deleted(alice: Person
         updated_at = (await alice.patch(f"/tasks/{task_id}", {"title": "b"})).json()["updated_at"]
         deleted = await trash.delete_task(late, alice.subject, task_id)
     assert deleted.updated_at >= datetime.fromisoformat(updated_at)
+
+
+async def test_writes_that_wait_for_each_other_leave_connections_to_other_users(
+    alice: Person, bob: Person, database: Database, wait_for_blocked_writer: Callable[[], Awaitable[None]]
+) -> None:
+    await alice.add()
+    *_, size = database.load
+    async with database.transaction(alice.subject) as session:
+        await creation.create_task(session, alice.subject, TaskCreate(title="first"))
+        writes = [asyncio.create_task(alice.post("/tasks", {"title": "x"})) for _ in range(3 * size)]
+        await wait_for_blocked_writer()
+        assert (await bob.add())["title"]
+        assert (await alice.get("/tasks")).status_code == 200  # nor are her reads held up
+        assert database.load[1] == len(writes) - 1
+    assert {(await write).status_code for write in writes} == {201}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,8 @@ from sqlalchemy import text
 from app.db import pool
 from app.db.connection_options import ConnectOptions
 from app.db.database import Database
+from app.db.fair_semaphore import FairLanes, Lane
+from app.errors import Unavailable
 from tests.databases import Databases
 
 VISIBLE_USERS = text("select id from users")  # the rows that the policies allow
@@ -119,3 +122,63 @@ async def test_closing_waits_for_running_transactions_and_ends_deferred_ones(dat
         select pid from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"""
     await until_empty(admin, others)
+
+
+@pytest.fixture
+async def shared(options: ConnectOptions) -> AsyncIterator[Database]:
+    """Opens a database with six connections, and a short wait for one."""
+    opened = await Database(options, size=6, timeout=0.3).open()
+    yield opened
+    await opened.close()
+
+
+async def test_no_owner_holds_all_connections(shared: Database) -> None:
+    async with AsyncExitStack() as held:
+        for read_only, most in ((False, 2), (True, 3)):
+            for _ in range(most):
+                session = await held.enter_async_context(shared.transaction("alice", read_only=read_only))
+                await session.exec(PID)
+            with pytest.raises(Unavailable):
+                async with shared.transaction("alice", read_only=read_only) as session:
+                    await session.exec(PID)
+        async with shared.transaction("bob") as session:  # the sixth connection
+            await session.exec(PID)
+    assert shared.load == (0, 0, 6)
+
+
+async def test_those_who_wait_for_a_place_of_their_owner_get_it(shared: Database) -> None:
+    began: list[int] = []
+
+    async def write(number: int) -> None:
+        async with shared.transaction("alice") as session:
+            await session.exec(PID)
+            began.append(number)
+
+    async with AsyncExitStack() as held:
+        for _ in range(2):
+            await (await held.enter_async_context(shared.transaction("alice"))).exec(PID)
+        waiting = [asyncio.create_task(write(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        assert shared.load == (2, 3, 6)
+        waiting[1].cancel()
+        await asyncio.sleep(0)
+        assert (began, shared.load) == ([], (2, 2, 6))
+    await asyncio.wait(waiting)
+    assert sorted(began) == [0, 2]
+    assert shared.load == (0, 0, 6)
+    assert shared._lanes._inside == shared._lanes._waiting == {}
+
+
+async def test_a_lane_is_first_come_first_served_and_passes_on_the_place_of_a_cancelled_task() -> None:
+    lanes, lane = FairLanes(reads=1, writes=1, timeout=1), Lane("alice", read_only=False)
+    await lanes.enter(lane)
+    first, second, third = (asyncio.create_task(lanes.enter(lane)) for _ in range(3))
+    await asyncio.sleep(0)
+    lanes.leave(lane)
+    first.cancel()
+    await second
+    assert not third.done()
+    lanes.leave(lane)
+    await third
+    lanes.leave(lane)
+    assert (lanes._inside, lanes.waiting) == ({}, 0)
