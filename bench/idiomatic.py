@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from typing import Annotated
+from uuid import uuid4
 
 import jwt
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, status
@@ -27,7 +28,7 @@ def _now() -> datetime:
 
 class TaskBase(SQLModel):
     title: str = Field(min_length=1, max_length=200)
-    description: str | None = Field(default=None, max_length=1000)
+    description: str | None = Field(default=None, max_length=16_384)
     completed: bool = False
     priority: str = Field(default="medium", regex="^(none|low|medium|high|urgent)$")
     due_date: date | None = None
@@ -39,8 +40,14 @@ class Task(TaskBase, table=True):
     __table_args__ = {"schema": "bench_idiomatic"}
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    uid: str = Field(default_factory=lambda: str(uuid4()), unique=True)
     user_id: str = Field(index=True)
+    status: str = "pending"
     completed_at: datetime | None = Field(default=None, sa_type=INSTANT_TYPE)
+    start_date: date | None = None
+    deadline: date | None = None
+    estimate_minutes: int | None = None
+    favorite: bool = False
     project_id: int | None = Field(default=None, sa_type=BigInteger)
     parent_id: int | None = Field(default=None, sa_type=BigInteger)
     position: str = ""
@@ -49,6 +56,7 @@ class Task(TaskBase, table=True):
     series_id: int | None = Field(default=None, sa_type=BigInteger)
     reminders: list[str] = Field(default_factory=list, sa_type=ARRAY(Text))
     remind_at: datetime | None = Field(default=None, sa_type=INSTANT_TYPE)
+    remind_channels: list[int] | None = Field(default=None, sa_type=ARRAY(BigInteger))
     version: int = Field(default=1, sa_type=BigInteger)
     created_at: datetime = Field(default_factory=_now, sa_type=INSTANT_TYPE)
     updated_at: datetime = Field(default_factory=_now, sa_type=INSTANT_TYPE)
@@ -60,8 +68,14 @@ class TaskCreate(TaskBase):
 
 class TaskRead(TaskBase):
     id: int
+    uid: str
     user_id: str
+    status: str
     completed_at: datetime | None
+    start_date: date | None
+    deadline: date | None
+    estimate_minutes: int | None
+    favorite: bool
     project_id: int | None
     parent_id: int | None
     position: str
@@ -70,6 +84,7 @@ class TaskRead(TaskBase):
     series_id: int | None
     reminders: list[str]
     remind_at: datetime | None
+    remind_channels: list[int] | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -133,6 +148,7 @@ async def get_task(session: SessionDep, owner: OwnerDep, task_id: int) -> Task:
 async def complete_task(session: SessionDep, owner: OwnerDep, task_id: int) -> Task:
     task = await _own_task(session, owner, task_id)
     task.completed = not task.completed
+    task.status = "completed" if task.completed else "pending"
     task.completed_at = _now() if task.completed else None
     task.updated_at = _now()
     task.version += 1

@@ -22,6 +22,7 @@ import msgspec
 from app.config import Settings
 from app.db.connection_options import connect_options
 from app.db.database import PREPARED_SETTINGS, quote_owner
+from app.db.uuid7 import new_uuid7
 from bench.statements import CREATE_ONE_TASK, GET_TASK, LIST_TASKS, READ_REVISION, TOGGLE_TASK, Statement, begin
 
 Message = MutableMapping[str, Any]
@@ -42,13 +43,19 @@ encode = msgspec.json.Encoder().encode
 
 class Task(msgspec.Struct, frozen=True, gc=False):
     id: int
+    uid: str
     user_id: str
     title: str
     description: str | None
     completed: bool
+    status: str
     completed_at: datetime | None
     priority: str
     due_date: date | None
+    start_date: date | None
+    deadline: date | None
+    estimate_minutes: int | None
+    favorite: bool
     tags: list[str]
     project_id: int | None
     parent_id: int | None
@@ -58,6 +65,7 @@ class Task(msgspec.Struct, frozen=True, gc=False):
     series_id: int | None
     reminders: list[str]
     remind_at: datetime | None
+    remind_channels: list[int] | None
     version: int
     created_at: datetime
     updated_at: datetime
@@ -65,27 +73,31 @@ class Task(msgspec.Struct, frozen=True, gc=False):
 
 class NewTask(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    description: Annotated[str, msgspec.Meta(max_length=1000)] | None = None
+    description: Annotated[str, msgspec.Meta(max_length=16_384)] | None = None
     completed: bool = False
     priority: Annotated[str, msgspec.Meta(pattern="^(none|low|medium|high|urgent)$")] = "medium"
     due_date: date | None = None
     tags: Annotated[list[str], msgspec.Meta(max_length=20)] = []
 
 
-DUE_INDEX, VERSION_INDEX, DUE_AT_INDEX = (
-    Task.__struct_fields__.index("due_date"),
-    Task.__struct_fields__.index("version"),
-    20,
+FIELDS = Task.__struct_fields__
+COMPLETED_INDEX, STATUS_INDEX, DUE_INDEX, START_INDEX, VERSION_INDEX = map(
+    FIELDS.index, ("completed", "status", "due_date", "start_date", "version")
 )
-SORT_KEY = DUE_AT_INDEX + 1
+# After the fields: an instant in place of the day of each of the two dates, and in a list the sort key.
+DUE_AT_INDEX, START_AT_INDEX, SORT_KEY = range(len(FIELDS), len(FIELDS) + 3)
 decode_task = msgspec.json.Decoder(NewTask).decode
 
 
 def _task(row: Any) -> Task:
     # Columns in the order of the service's TASK_READ_COLUMNS; what follows them in a list is not part of a task.
     values = list(row[:DUE_AT_INDEX])
+    if row[COMPLETED_INDEX]:
+        values[STATUS_INDEX] = "completed"
     if row[DUE_AT_INDEX] is not None:
         values[DUE_INDEX] = row[DUE_AT_INDEX]
+    if row[START_AT_INDEX] is not None:
+        values[START_INDEX] = row[START_AT_INDEX]
     return Task(*values)
 
 
@@ -193,7 +205,7 @@ class Limit:
     async def _create(self, owner: str, body: bytes) -> tuple[int, Headers, bytes]:
         new = decode_task(body)
         arguments = CREATE_ONE_TASK.arguments(
-            owner=owner, title=new.title.strip(), description=new.description, completed=new.completed,
+            owner=owner, uid=new_uuid7(), title=new.title.strip(), description=new.description, completed=new.completed,
             priority=new.priority, due_on=new.due_date, due_at=None, tags=new.tags,
         )  # fmt: skip
         rows = await self._run(self.begin_write, owner, CREATE_ONE_TASK, arguments)

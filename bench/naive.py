@@ -18,9 +18,9 @@ NAIVE_STATEMENTS: dict[Statement, tuple[str, tuple[str, ...]]] = {
         ("owner", "limit"),
     ),
     CREATE_ONE_TASK: (
-        f"""insert into tasks (user_id, title, description, completed, priority, due_on, tags, version)
-            values ($1, $2, $3, $4, $5, $6, $7, 1) returning {TASK_COLUMN_NAMES}""",
-        ("owner", "title", "description", "completed", "priority", "due_on", "tags"),
+        f"""insert into tasks (user_id, uid, title, description, completed, priority, due_on, tags, version)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, 1) returning {TASK_COLUMN_NAMES}""",
+        ("owner", "uid", "title", "description", "completed", "priority", "due_on", "tags"),
     ),
     TOGGLE_TASK: (
         f"""update tasks set completed = not completed, completed_at = case when completed then null else now() end,

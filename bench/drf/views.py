@@ -8,8 +8,9 @@ from rest_framework.response import Response
 from bench.drf.models import Task
 
 READ_ONLY = (
-    "id", "user_id", "completed_at", "project_id", "parent_id", "position", "recurrence", "recurrence_from",
-    "series_id", "reminders", "remind_at", "version", "created_at", "updated_at",
+    "id", "uid", "user_id", "status", "completed_at", "start_date", "deadline", "estimate_minutes", "favorite",
+    "project_id", "parent_id", "position", "recurrence", "recurrence_from", "series_id", "reminders", "remind_at",
+    "remind_channels", "version", "created_at", "updated_at",
 )  # fmt: skip
 
 
@@ -36,6 +37,7 @@ class TaskViewSet(viewsets.ModelViewSet):
     def complete(self, request: Any, **kwargs: Any) -> Response:
         task = self.get_object()
         task.completed = not task.completed
+        task.status = "completed" if task.completed else "pending"
         task.completed_at = timezone.now() if task.completed else None
         task.version += 1
         task.save()

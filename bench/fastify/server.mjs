@@ -35,11 +35,14 @@ const nullable = (type) => ({ anyOf: [{ type }, { type: "null" }] });
 const taskSchema = {
   type: "object",
   properties: {
-    id: { type: "integer" }, user_id: text, title: text, description: nullable("string"),
-    completed: { type: "boolean" }, completed_at: nullable("string"), priority: text, due_date: nullable("string"),
-    tags: { type: "array", items: text }, project_id: nullable("integer"), parent_id: nullable("integer"),
-    position: text, recurrence: nullable("string"), recurrence_from: text, series_id: nullable("integer"),
-    reminders: { type: "array", items: text }, remind_at: nullable("string"), version: { type: "integer" },
+    id: { type: "integer" }, uid: text, user_id: text, title: text, description: nullable("string"),
+    completed: { type: "boolean" }, status: text, completed_at: nullable("string"), priority: text,
+    due_date: nullable("string"), start_date: nullable("string"), deadline: nullable("string"),
+    estimate_minutes: nullable("integer"), favorite: { type: "boolean" }, tags: { type: "array", items: text },
+    project_id: nullable("integer"), parent_id: nullable("integer"), position: text, recurrence: nullable("string"),
+    recurrence_from: text, series_id: nullable("integer"), reminders: { type: "array", items: text },
+    remind_at: nullable("string"), version: { type: "integer" },
+    remind_channels: { anyOf: [{ type: "array", items: { type: "integer" } }, { type: "null" }] },
     created_at: text, updated_at: text,
   },
 };
@@ -49,7 +52,7 @@ const newTaskSchema = {
   additionalProperties: false,
   properties: {
     title: { type: "string", minLength: 1, maxLength: 200 },
-    description: { anyOf: [{ type: "string", maxLength: 1000 }, { type: "null" }], default: null },
+    description: { anyOf: [{ type: "string", maxLength: 16384 }, { type: "null" }], default: null },
     completed: { type: "boolean", default: false },
     priority: { enum: ["none", "low", "medium", "high", "urgent"], default: "medium" },
     due_date: { anyOf: [{ type: "string", format: "date" }, { type: "null" }], default: null },
@@ -98,8 +101,18 @@ async function run(begin, owner, name, values) {
   }
 }
 
+function newUuid7() {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(Date.now(), 0, 6);
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
 function taskOf(row) {
   row.due_date = row.due_at ?? row.due_on;
+  row.start_date = row.start_at ?? row.start_on;
+  row.status = row.completed ? "completed" : row.state;
   return row;
 }
 
@@ -129,7 +142,7 @@ app.patch(`${tasks}/:task_id/complete`, one, async (request, reply) => {
 app.post(tasks, { schema: { body: newTaskSchema, response: { 201: taskSchema } } }, async (request, reply) => {
   const owner = request.user.sub;
   const { due_date, ...task } = request.body;
-  const values = { owner, ...task, title: task.title.trim(), due_on: due_date, due_at: null };
+  const values = { owner, uid: newUuid7(), ...task, title: task.title.trim(), due_on: due_date, due_at: null };
   const rows = await run(STATEMENTS.begin_write, owner, "create", values);
   reply.header("location", `/api/${owner}/tasks/${rows[0].id}`);
   return sendOne(request, reply, rows, 201);
