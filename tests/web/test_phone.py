@@ -70,7 +70,7 @@ def test_a_finger_that_rests_on_a_grip_drags(phone: Window) -> None:
     touch(phone, "touchEnd")
     phone.page.wait("document.querySelectorAll('.row .title')[1].textContent == 'Task 3'")
     assert phone.page.run("scrollY") == 0
-    phone.page.wait("document.querySelector('#state').textContent.includes('In step')")  # in the closed sidebar
+    phone.page.wait("document.querySelector('#state').textContent.includes('Synced')")  # in the closed sidebar
     assert phone.complaints() == []
 
 

@@ -50,7 +50,7 @@ class Window:
         self.email = f"{uuid.uuid4().hex}@example.com"
         self.open()
         self.page.click("#switch")
-        self.page.wait("document.querySelector('h1').innerText == 'Make an account'")
+        self.page.wait("document.querySelector('h1').innerText == 'Create account'")
         self.page.type("input[name=email]", self.email)
         self.page.type("input[name=password]", PASSWORD)
         self.page.click("form .primary")
@@ -71,7 +71,7 @@ class Window:
         self.page.shows("input[name=password]")
 
     def in_step(self) -> None:
-        self.page.wait("document.querySelector('#state').innerText.trim() == 'In step'")
+        self.page.wait("document.querySelector('#state').innerText.trim() == 'Synced'")
 
     def go(self, place: str) -> None:
         self.page.run(f"location.hash = {json.dumps(place)}")

@@ -23,7 +23,7 @@ const SecondFactor = later(() => import("./second_factor.js"), "SecondFactor", {
 /** @type {Record<string, { title: string, button: string, send: (email: string, password: string) => Promise<string | null | void> }>} */
 const FORMS = {
   login: { title: "Welcome back", button: "Log in", send: logIn },
-  register: { title: "Make an account", button: "Register", send: register },
+  register: { title: "Create account", button: "Create account", send: register },
   forgot: {
     title: "Forgot your password?",
     button: "Send me a mail",
@@ -102,7 +102,7 @@ export function Login() {
           form !== "forgot" &&
           html`<p class="quiet">
           ${isNew ? "Already have one?" : "First time here?"}${" "}
-          <button type="button" class="link" id="switch" onClick=${() => turn(isNew ? "login" : "register")}>${isNew ? "Log in" : "Make an account"}</button>
+          <button type="button" class="link" id="switch" onClick=${() => turn(isNew ? "login" : "register")}>${isNew ? "Log in" : "Create account"}</button>
         </p>`
         }
       </form>

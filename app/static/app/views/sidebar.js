@@ -216,7 +216,7 @@ function Foot({ place }) {
     <div class="foot">
       <p class="state" id="state">
         <span class=${store.online ? "lamp" : "lamp off"}></span>
-        ${store.online ? (waiting ? "Saving…" : store.revision === null ? "One moment…" : "In step") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
+        ${store.online ? (waiting ? "Saving…" : store.revision === null ? "One moment…" : "Synced") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
       </p>
       ${storage.trouble && html`<p class="trouble" id="trouble">${TROUBLES[storage.trouble]}</p>`}
       <div class="tools">
