@@ -27,6 +27,8 @@ FLAGS = (
     "--no-first-run",
     "--remote-debugging-port=0",
     "--window-size=1280,1800",
+    "--lang=en-GB",
+    "--accept-lang=en-GB",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 PATIENCE = 20.0  # seconds

@@ -1,6 +1,7 @@
 // The conversation with the assistant: its answer as it comes, and what waits for a word of the user.
 import { newKey, Problem } from "./api.js";
 import { eventsOf } from "./event_stream.js";
+import { t } from "./language.js";
 import { call, send, session } from "./session.js";
 /** @import { ChatAnswer, ChatRequest, ToolCall } from "types/client" */
 
@@ -62,7 +63,7 @@ export async function ask(body, onText) {
       else if (event === "done") return finish(value);
     }
   }
-  throw new Error("The answer broke off. What was done stands in the history of the tasks.");
+  throw new Error(t("The answer broke off. What was done stands in the history of the tasks."));
 }
 
 /**

@@ -1,9 +1,10 @@
 // Kinds of channels in words, and the calls of their page. A form that may hold a secret is sent at once: the outbox
 // would keep it in the browser.
 import { newKey } from "./api.js";
+import { t } from "./language.js";
 import { call } from "./session.js";
 import { confirm } from "./store.js";
-import { sayInstant } from "./dates.js";
+import { sayClock, sayInstant, sayWeekday } from "./dates.js";
 /** @import { Channel, ChannelCreate, ChannelDelivery, ChannelUpdate } from "types/client" */
 
 /**
@@ -19,46 +20,48 @@ import { sayInstant } from "./dates.js";
 
 /** @type {Record<Channel["kind"], KindTexts>} */
 export const KINDS = {
-  webpush: { label: "Browser", help: "Notifications of this browser, also when no window is open.", fields: [] },
+  webpush: { label: t("Browser"), help: t("Notifications of this browser, also when no window is open."), fields: [] },
   ntfy: {
     label: "ntfy",
-    help: "Push to phones and desktops. Subscribe to the same topic in the ntfy app.",
+    help: t("Push to phones and desktops. Subscribe to the same topic in the ntfy app."),
     fields: [
-      { name: "url", label: "Server", placeholder: "https://ntfy.sh" },
-      { name: "topic", label: "Topic", help: "Anyone who knows it can read it and send to it.", required: true },
-      { name: "token", label: "Access token", help: "If the server asks for one." },
+      { name: "url", label: t("Server"), placeholder: "https://ntfy.sh" },
+      { name: "topic", label: t("Topic"), help: t("Anyone who knows it can read it and send to it."), required: true },
+      { name: "token", label: t("Access token"), help: t("If the server asks for one.") },
     ],
   },
   gotify: {
     label: "Gotify",
-    help: "Your own Gotify server. Create an application there, and copy its token.",
+    help: t("Your own Gotify server. Create an application there, and copy its token."),
     fields: [
-      { name: "url", label: "Server", placeholder: "https://gotify.example.com", required: true },
-      { name: "token", label: "Application token", required: true },
+      { name: "url", label: t("Server"), placeholder: "https://gotify.example.com", required: true },
+      { name: "token", label: t("Application token"), required: true },
     ],
   },
   apprise: {
     label: "Apprise",
-    help: "Telegram, Matrix, Slack, Discord, SMS and about 150 others, by an Apprise API server.",
+    help: t("Telegram, Matrix, Slack, Discord, SMS and about 150 others, by an Apprise API server."),
     fields: [
-      { name: "url", label: "URL", placeholder: "https://apprise.example.com/notify/my-key", required: true },
+      { name: "url", label: t("URL"), placeholder: "https://apprise.example.com/notify/my-key", required: true },
       {
         name: "urls",
-        label: "Services",
+        label: t("Services"),
         placeholder: "tgram://…",
-        help: "One URL per line. Empty: those that the server has stored.",
+        help: t("One URL per line. Empty: those that the server has stored."),
       },
     ],
   },
-  mail: { label: "Mail", help: "To the confirmed address of your account.", fields: [] },
+  mail: { label: t("Mail"), help: t("To the confirmed address of your account."), fields: [] },
 };
 
 /** @type {Record<string, string>} */
 const SETTINGS_HELP = {
-  SMTP_URL:
+  SMTP_URL: t(
     "To offer mail, set SMTP_URL (such as smtps://user:password@mail.example.com) and MAIL_FROM, and start the service again.",
-  VAPID_PRIVATE_KEY:
+  ),
+  VAPID_PRIVATE_KEY: t(
     "To offer it, set VAPID_PRIVATE_KEY to a key of openssl ecparam -genkey -name prime256v1 -noout, and start the service again.",
+  ),
 };
 
 /**
@@ -71,15 +74,16 @@ export const settingHelp = (reason) =>
 /** A topic that cannot be guessed. */
 export const newTopic = () => `todo-${newKey().slice(0, 16)}`;
 
-/** @type {Record<string, string>} */
-const WEEKDAYS = { mon: "Mon", tue: "Tue", wed: "Wed", thu: "Thu", fri: "Fri", sat: "Sat", sun: "Sun" };
+const WEEKDAYS = Object.fromEntries(
+  ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].map((day, at) => [day, sayWeekday((at + 1) % 7)]),
+);
 export const DAYS = Object.entries(WEEKDAYS);
 
 /** @param {string[]} days */
 export function sayDays(days) {
-  if (days.length === DAYS.length) return "every day";
-  if (days.join() === "mon,tue,wed,thu,fri") return "on weekdays";
-  return `on ${days.map((day) => WEEKDAYS[day] ?? day).join(", ")}`;
+  if (days.length === DAYS.length) return t("every day");
+  if (days.join() === "mon,tue,wed,thu,fri") return t("on weekdays");
+  return t("on {days}", { days: days.map((day) => WEEKDAYS[day] ?? day).join(", ") });
 }
 
 /** @param {Channel} channel */
@@ -87,30 +91,38 @@ export function sayChannel({ kind, url, topic, all_reminders, quiet_from, quiet_
   return [
     KINDS[kind].label,
     kind !== "mail" && [url?.replace(/^https:\/\//, ""), topic].filter(Boolean).join("/"),
-    all_reminders ? "all reminders" : "only tasks that name it",
-    quiet_from && `quiet ${quiet_from}–${quiet_to}`,
-    digest_time && `digest ${digest_time} ${sayDays(digest_days)}`,
+    all_reminders ? t("all reminders") : t("only tasks that name it"),
+    quiet_from && t("quiet {from}–{to}", { from: sayClock(quiet_from), to: sayClock(quiet_to ?? "") }),
+    digest_time && t("digest {time} {days}", { time: sayClock(digest_time), days: sayDays(digest_days) }),
   ].filter(Boolean);
 }
 
 /** @type {Record<ChannelDelivery["kind"], string>} */
-const MESSAGES = { reminder: "Reminder", digest: "Digest", test: "Test" };
+const MESSAGES = { reminder: t("Reminder"), digest: t("Digest"), test: t("Test message") };
 
 /**
  * The result of the latest attempt to send a message.
  * @param {ChannelDelivery} delivery
  */
 export function sayDelivery({ kind, outcome, status, error, latency_ms, attempts, attempted_at, next_attempt_at }) {
-  const when = attempted_at ? ` ${sayInstant(attempted_at)}` : "";
+  const when = attempted_at ? sayInstant(attempted_at) : "";
   const what = MESSAGES[kind];
+  const reason = error ?? "";
   if (outcome === "delivered") {
     const more = [status, latency_ms !== null && `${latency_ms} ms`].filter(Boolean).join(", ");
-    return `${what} delivered${when}${more ? ` (${more})` : ""}`;
+    return [t("{what} delivered {when}", { what, when }).trim(), more && `(${more})`].filter(Boolean).join(" ");
   }
-  if (outcome === "skipped") return `${what} not sent: ${error ?? ""}`;
-  if (outcome === "failed") return `${what} failed${when}: ${error ?? `status ${status}`}`;
-  const next = next_attempt_at ? ` ${sayInstant(next_attempt_at)}` : " soon";
-  return attempts ? `${what} not delivered yet: ${error ?? ""} Next attempt${next}.` : `${what} is sent${next}.`;
+  if (outcome === "skipped") return t("{what} not sent: {reason}", { what, reason });
+  if (outcome === "failed")
+    return t("{what} failed {when}: {reason}", {
+      what,
+      when,
+      reason: error ?? t("status {status}", { status: status ?? 0 }),
+    });
+  const next = next_attempt_at ? sayInstant(next_attempt_at) : t("soon");
+  return attempts
+    ? t("{what} not delivered yet: {reason} Next attempt {next}.", { what, reason, next })
+    : t("{what} is sent {next}.", { what, next });
 }
 
 export const listKinds = async () => (await call("GET", "/channels/kinds")).data;

@@ -1,6 +1,7 @@
 // The browser's database: what this window has received, and what waits to be sent. A browser may have none (private
 // windows of some), have no room, or hold the database of a newer version of this page. Then the window goes on, and
 // says what it cannot keep.
+import { t } from "./language.js";
 
 const [NAME, VERSION] = ["todo", 1];
 const STORES = ["chunks", "revisions", "outbox"];
@@ -10,10 +11,12 @@ const STORES = ["chunks", "revisions", "outbox"];
 
 /** @type {Record<Trouble, string>} */
 export const TROUBLES = {
-  none: "This browser keeps nothing for this page, as in a private window: opened again without the service, it is empty.",
-  full: "The storage of this browser is full: opened again without the service, this page is not up to date.",
-  newer: "A newer version of this page is open in this browser. Load this one again.",
-  lost: "The storage of this browser is full. Keep this window open until all changes are sent.",
+  none: t(
+    "This browser keeps nothing for this page, as in a private window: opened again without the service, it is empty.",
+  ),
+  full: t("The storage of this browser is full: opened again without the service, this page is not up to date."),
+  newer: t("A newer version of this page is open in this browser. Load this one again."),
+  lost: t("The storage of this browser is full. Keep this window open until all changes are sent."),
 };
 /** @type {{ trouble: Trouble | null }} */
 export const storage = { trouble: null };

@@ -1,4 +1,6 @@
 // Dates in words. A due date is a day ("2026-12-01", the same everywhere) or an instant ("...T09:00:00Z").
+import { formatDates } from "./display.js";
+import { t, tn } from "./language.js";
 import { isOpen } from "./statuses.js";
 /** @import { Task } from "types/client" */
 const DAY = 86_400_000;
@@ -50,7 +52,12 @@ export const isOverdue = (task) => isMissed(task, task.due_date) || isMissed(tas
 export const startsLater = (task) => isOpen(task) && isAhead(task.start_date);
 /** @type {(minutes: number) => string} */
 export const sayMinutes = (minutes) =>
-  [minutes >= 60 && `${Math.floor(minutes / 60)} h`, minutes % 60 && `${minutes % 60} min`].filter(Boolean).join(" ");
+  [
+    minutes >= 60 && t("{count} h", { count: Math.floor(minutes / 60) }),
+    minutes % 60 && t("{count} min", { count: minutes % 60 }),
+  ]
+    .filter(Boolean)
+    .join(" ");
 /**
  * Sorts as the service does: for the screen an all-day task counts as due at the end of its day.
  * @type {(due: string | null) => string}
@@ -58,57 +65,90 @@ export const sayMinutes = (minutes) =>
 export const dueKey = (due) =>
   due === null ? "9999" : isInstant(due) ? `${dueDay(due)}T${dueTime(due)}` : `${due}T24`;
 
-/** @type {(options: Intl.DateTimeFormatOptions) => Intl.DateTimeFormat} */
-const format = (options) => new Intl.DateTimeFormat("en-GB", options);
-const WEEKDAY = format({ weekday: "long" });
-const SHORT = format({ weekday: "short", day: "numeric", month: "short" });
-const LONG = format({ day: "numeric", month: "short", year: "numeric" });
-const STAMP = format({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-const LONG_STAMP = format({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const WEEKDAY = formatDates({ weekday: "long" });
+const SHORT_WEEKDAY = formatDates({ weekday: "short" });
+const SHORT = formatDates({ weekday: "short", day: "numeric", month: "short" });
+const LONG = formatDates({ day: "numeric", month: "short", year: "numeric" });
+const TIME = formatDates({ hour: "2-digit", minute: "2-digit" });
+const STAMP = formatDates({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const LONG_STAMP = formatDates({ day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+const [TODAY, TOMORROW, YESTERDAY] = [t("Today"), t("Tomorrow"), t("Yesterday")];
+/** @type {Record<string, string>} */
+const WITHIN = { [TODAY]: t("today"), [TOMORROW]: t("tomorrow"), [YESTERDAY]: t("yesterday") };
+
+/**
+ * A time of day ("09:00") by the clock of the page.
+ * @param {string} time
+ */
+export const sayClock = (time) => TIME.format(new Date(`2026-01-01T${time}`));
+/**
+ * The short name of a day of the week.
+ * @param {number} day 0 (Sunday) to 6
+ */
+export const sayWeekday = (day) => SHORT_WEEKDAY.format(new Date(2026, 1, 1 + day));
 
 /** @param {string} day */
 export function sayDay(day) {
   const days = Math.round((new Date(`${day}T12:00`).getTime() - new Date(`${today()}T12:00`).getTime()) / DAY);
-  if (days === 0) return "Today";
-  if (days === 1) return "Tomorrow";
-  if (days === -1) return "Yesterday";
+  if (days === 0) return TODAY;
+  if (days === 1) return TOMORROW;
+  if (days === -1) return YESTERDAY;
   const date = new Date(`${day}T12:00`);
   if (days > 1 && days < 7) return WEEKDAY.format(date);
   return (date.getFullYear() === new Date().getFullYear() ? SHORT : LONG).format(date);
 }
 
+/**
+ * A day within a sentence.
+ * @param {string} day
+ */
+export const sayDayWithin = (day) => WITHIN[sayDay(day)] ?? sayDay(day);
 /** @type {(due: string) => string} */
-export const sayDue = (due) => sayDay(dueDay(due)) + (isInstant(due) ? ` ${dueTime(due)}` : "");
+export const sayDue = (due) =>
+  isInstant(due) ? t("{day} {time}", { day: sayDay(dueDay(due)), time: TIME.format(new Date(due)) }) : sayDay(due);
 /** @type {(at: string) => string} */
 export const sayInstant = (at) => {
   const date = new Date(at);
   return (date.getFullYear() === new Date().getFullYear() ? STAMP : LONG_STAMP).format(date);
 };
 
-/** @type {Record<string, string>} */
-const UNITS = { DAILY: "day", WEEKLY: "week", MONTHLY: "month", YEARLY: "year" };
-/** @type {Record<string, string>} */
-const DAYS = { MO: "Mon", TU: "Tue", WE: "Wed", TH: "Thu", FR: "Fri", SA: "Sat", SU: "Sun" };
+/** @type {Record<string, (count: number) => string>} */
+const EVERY = {
+  DAILY: (count) => tn("every day", "every {count} days", count),
+  WEEKLY: (count) => tn("every week", "every {count} weeks", count),
+  MONTHLY: (count) => tn("every month", "every {count} months", count),
+  YEARLY: (count) => tn("every year", "every {count} years", count),
+};
+const DAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"];
 /** @type {Record<string, string>} */
 const ORDINALS = {
-  1: "first ",
-  2: "second ",
-  3: "third ",
-  4: "fourth ",
-  5: "fifth ",
-  "-1": "last ",
-  "-2": "second to last ",
+  1: t("first"),
+  2: t("second"),
+  3: t("third"),
+  4: t("fourth"),
+  5: t("fifth"),
+  "-1": t("last"),
+  "-2": t("second to last"),
 };
-const MONTHS = Array.from({ length: 12 }, (_, month) => format({ month: "long" }).format(new Date(2026, month, 1)));
+const MONTH = formatDates({ month: "long" });
 
+/** @type {(number: string) => string} */
+const sayOrdinal = (number) => ORDINALS[Number(number)] ?? `${number}.`;
 /** @type {(day: string) => string} */
-const sayWeekday = (day) => {
+const sayRuleDay = (day) => {
   const [, number, name] = /^([+-]?\d*)(\w\w)$/.exec(day) ?? ["", "", day];
-  return (number && (ORDINALS[Number(number)] ?? `${number}. `)) + (DAYS[name] ?? name);
+  const weekday = DAYS.includes(name) ? sayWeekday(DAYS.indexOf(name)) : name;
+  return number ? t("{ordinal} {day}", { ordinal: sayOrdinal(number), day: weekday }) : weekday;
 };
 /** @type {(day: string) => string} */
-const sayMonthDay = (day) =>
-  day.startsWith("-") ? `the ${ORDINALS[Number(day)] ?? `${day.slice(1)}th to last `}day` : `day ${day}`;
+const sayMonthDay = (day) => {
+  if (ORDINALS[day] && day.startsWith("-")) return t("the {ordinal} day", { ordinal: ORDINALS[day] });
+  return day.startsWith("-")
+    ? t("the {number}th to last day", { number: day.slice(1) })
+    : t("day {number}", { number: day });
+};
+/** @type {(month: string) => string} */
+const sayMonth = (month) => MONTH.format(new Date(2026, Number(month) - 1, 1));
 /** @type {(list: string | undefined, say: (one: string) => string) => string | undefined} */
 const sayList = (list, say) => list?.split(",").map(say).join(", ");
 
@@ -130,22 +170,22 @@ export function sayRule(rule) {
     WKST: _,
     ...others
   } = Object.fromEntries(rule.split(";").map((part) => part.split("=")));
-  const unit = UNITS[FREQ ?? ""];
-  if (!unit || Object.keys(others).length) return rule;
-  const isWeekday = BYDAY === "MO,TU,WE,TH,FR" && !BYSETPOS;
-  const every = Number(INTERVAL) > 1 ? `every ${INTERVAL} ${unit}s` : `every ${isWeekday ? "weekday" : unit}`;
-  const days = isWeekday ? undefined : sayList(BYDAY, sayWeekday);
-  const position = BYSETPOS && `${ORDINALS[Number(BYSETPOS)] ?? `${BYSETPOS}. `}of `;
-  const on = [days && (position ?? "") + days, sayList(BYMONTHDAY, sayMonthDay)].filter(Boolean).join(", ");
-  const months = sayList(BYMONTH, (month) => MONTHS[Number(month) - 1] ?? month);
+  const every = EVERY[FREQ ?? ""];
+  if (!every || Object.keys(others).length) return rule;
+  const isWeekday = BYDAY === "MO,TU,WE,TH,FR" && !BYSETPOS && INTERVAL === "1";
+  const weekdays = isWeekday ? undefined : sayList(BYDAY, sayRuleDay);
+  const chosen =
+    weekdays && BYSETPOS ? t("{ordinal} of {days}", { ordinal: sayOrdinal(BYSETPOS), days: weekdays }) : weekdays;
+  const days = [chosen, sayList(BYMONTHDAY, sayMonthDay)].filter(Boolean).join(", ");
+  const months = sayList(BYMONTH, sayMonth);
   const until = UNTIL && `${UNTIL.slice(0, 4)}-${UNTIL.slice(4, 6)}-${UNTIL.slice(6, 8)}T12:00`;
-  return [
-    every,
-    on && ` on ${on}`,
-    months && ` in ${months}`,
-    COUNT && (COUNT === "1" ? ", once" : `, ${COUNT} times`),
-    until && ` until ${LONG.format(new Date(until))}`,
-  ]
-    .filter(Boolean)
-    .join("");
+  let said = isWeekday ? t("every weekday") : every(Number(INTERVAL));
+  if (days) said = t("{rule} on {days}", { rule: said, days });
+  if (months) said = t("{rule} in {months}", { rule: said, months });
+  if (COUNT)
+    said =
+      COUNT === "1"
+        ? t("{rule}, once", { rule: said })
+        : tn("{rule}, {count} time", "{rule}, {count} times", Number(COUNT), { rule: said });
+  return until ? t("{rule} until {date}", { rule: said, date: LONG.format(new Date(until)) }) : said;
 }

@@ -1,4 +1,5 @@
 // Keyboard shortcuts. The focus is the selection: j and k move through the titles of the list.
+import { t } from "./language.js";
 import { go, readPlace } from "./place.js";
 import { getTask } from "./store.js";
 import { show, ui } from "./ui.js";
@@ -7,19 +8,19 @@ import { completeTask, deleteTask, moveTask } from "./writes.js";
 /** @import { Task } from "types/client" */
 
 export const KEYS = [
-  ["n", "New task"],
-  ["/", "Search"],
-  ["j, k, ↓, ↑", "Next, previous task"],
-  ["Enter", "Open the details"],
-  ["e", "Edit the title"],
-  ["x", "Complete or reopen"],
-  ["Delete", "Move to the trash"],
-  ["Alt + ↑, ↓", "Move up or down"],
-  ["u", "Undo"],
-  ["g", "Go to the lists"],
-  ["b", "Reminders"],
-  ["Esc", "Close"],
-  ["?", "This help"],
+  ["n", t("New task")],
+  ["/", t("Search")],
+  ["j, k, ↓, ↑", t("Next, previous task")],
+  [t("Enter"), t("Open the details")],
+  ["e", t("Edit the title")],
+  ["x", t("Complete or reopen")],
+  [t("Delete"), t("Move to the trash")],
+  ["Alt + ↑, ↓", t("Move up or down")],
+  ["u", t("Undo")],
+  ["g", t("Go to the lists")],
+  ["b", t("Reminders")],
+  [t("Esc"), t("Close")],
+  ["?", t("This help")],
 ];
 
 export const titles = () => /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".row .title")]);

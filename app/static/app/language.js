@@ -2,6 +2,7 @@
 
 /** @type {Record<string, string>} */
 export const LANGUAGES = { en: "English", de: "Deutsch" };
+const RIGHT_TO_LEFT = ["ar", "fa", "he", "ur"]; // not of Intl: Firefox does not tell the direction of a locale
 const LANGUAGE = "todo.language";
 /** @type {(tag: string) => string} */
 const primary = (tag) => tag.split("-")[0] ?? tag;
@@ -20,20 +21,35 @@ export const language = [chosenLanguage(), ...navigator.languages].map(primary).
 /** The first of the browser's locales that has this language: how dates and numbers are written. */
 export const locale = navigator.languages.find((one) => primary(one) === language) ?? language;
 document.documentElement.lang = language;
+document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
 
 /** @type {Record<string, string>} */
 const catalogue = language === "en" ? {} : (await import(`./languages/${language}.js`)).TEXTS;
 const plural = new Intl.PluralRules(language);
 const PLACE = /\{(\w+)\}/g;
+const NUMBERS = new Intl.NumberFormat(locale);
+/** @type {(number: number) => string} */
+export const sayNumber = (number) => NUMBERS.format(number);
+/** @type {(value: unknown) => string} */
+const say = (value) => (typeof value === "number" ? sayNumber(value) : String(value));
 
 /**
  * A text in the language of the page; `{name}` in it stands for the value of that name.
  * @param {string} text in English, a literal: the tests look for it in the catalogues
- * @param {Record<string, string | number>} [values]
+ * @param {Readonly<Record<string, unknown>>} [values]
  */
 export function t(text, values = {}) {
-  return (catalogue[text] ?? text).replace(PLACE, (place, name) => String(values[name] ?? place));
+  return (catalogue[text] ?? text).replace(PLACE, (place, name) => say(values[name] ?? place));
 }
+
+/**
+ * A text for a template, in whose places elements are put: a link, a name in bold.
+ * @param {string} text in English, a literal
+ * @param {Readonly<Record<string, unknown>>} values
+ * @returns {unknown[]}
+ */
+export const tt = (text, values) =>
+  (catalogue[text] ?? text).split(PLACE).map((part, at) => (at % 2 ? (values[part] ?? `{${part}}`) : part));
 
 /**
  * A text that depends on a number, which is its `{count}`. A catalogue has a text for each plural form of its language,
@@ -41,7 +57,7 @@ export function t(text, values = {}) {
  * @param {string} one in English, a literal
  * @param {string} many in English, a literal
  * @param {number} count
- * @param {Record<string, string | number>} [values]
+ * @param {Readonly<Record<string, unknown>>} [values]
  */
 export function tn(one, many, count, values = {}) {
   const form = plural.select(count);

@@ -5,6 +5,7 @@ import { enterDrafts } from "./drafts.js";
 import { followFocus, keepPlace } from "./focus.js";
 import { html, render } from "./html.js";
 import { listen } from "./keyboard.js";
+import { t } from "./language.js";
 import { go } from "./place.js";
 import { queue } from "./queue.js";
 import { keepOnly, loadReplica } from "./replica.js";
@@ -56,7 +57,7 @@ onChange(loadLater);
 onChange(() => {
   const online = String(store.online);
   if (document.documentElement.dataset.online === online) return;
-  if (document.documentElement.dataset.online) announce(store.online ? "Online again" : "Offline");
+  if (document.documentElement.dataset.online) announce(store.online ? t("Online again") : t("Offline"));
   document.documentElement.dataset.online = online; // seen at the button of the lists, where these are closed
 });
 onTrouble(() => storage.trouble && storage.trouble !== "none" && toast(TROUBLES[storage.trouble], { failed: true }));

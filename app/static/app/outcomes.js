@@ -3,10 +3,12 @@ import { hasStatus } from "./api.js";
 import { noteReminder } from "./bell.js";
 import { isolate, quote } from "./bidi.js";
 import { restoreDraft } from "./drafts.js";
+import { t } from "./language.js";
 import { go, hrefTo, listed, readPlace } from "./place.js";
 import { sayProblem } from "./problems.js";
 import { queue } from "./queue.js";
 import { call } from "./session.js";
+import { sayAction } from "./statuses.js";
 import { apply, changed, confirm, confirmed, drop, isHeld, projectName, put, redraw, store } from "./store.js";
 import { announce, complain, show, toast, ui } from "./ui.js";
 import { forgetWrites, noteDeletion, notePassed, noteWrite } from "./undo.js";
@@ -68,8 +70,10 @@ export function sayAdded(row) {
   if (listed(new Map([[row.id, row]]), place, ui.found).length) return false;
   const { project_id: project } = row;
   const list = project ? { list: "project", id: String(project) } : { list: "inbox" };
-  const where = (project && projectName(project)) || "Inbox";
-  toast(`Added ${quote(row.title)} to ${isolate(where)}`, { href: hrefTo({ ...list, task: row.id }) });
+  const where = (project && projectName(project)) || t("Inbox");
+  toast(t("Added {title} to {where}", { title: quote(row.title), where: isolate(where) }), {
+    href: hrefTo({ ...list, task: row.id }),
+  });
   return true;
 }
 
@@ -94,10 +98,11 @@ export function showChange(change) {
   const { entity, entity_id: id, action, data, revision, through } = change;
   noteReminder(change);
   if (noteDeletion(change)) return;
-  if (entity === "task" && through.startsWith("reminder")) toast(`Reminder: ${isolate(data.title)}`);
+  if (entity === "task" && through.startsWith("reminder"))
+    toast(t("Reminder: {title}", { title: isolate(data.title) }));
   else if (entity === "task" && retagged.delete(id)) return;
   else if (entity === "task" && revision > newest && !queue.size)
-    announce(`${action} elsewhere: ${isolate(data.title)}`);
+    announce(t("{action} elsewhere: {title}", { action: sayAction(action), title: isolate(data.title) }));
 }
 
 /** @type {(a: unknown, b: unknown) => boolean} */
@@ -117,7 +122,7 @@ async function stale(op) {
     row = /** @type {Row & Conflict["current"]} */ ((await call("GET", path)).data);
   } catch (error) {
     complain(error);
-    if (op.typed && hasStatus(error, 404)) restoreDraft(op.typed, "It was deleted elsewhere.");
+    if (op.typed && hasStatus(error, 404)) restoreDraft(op.typed, t("It was deleted elsewhere."));
     return null;
   }
   put(entity, /** @type {any} */ (row));
@@ -125,17 +130,21 @@ async function stale(op) {
   const current = row;
   const mine = Object.keys(before);
   const fields = mine.filter((name) => !same(current[name], before[name]) && !same(current[name], body[name]));
-  const title = current.title ?? current.name ?? "A comment";
+  const title = current.title ?? current.name ?? t("A comment");
   if (op.occurrence !== undefined && !same(current.due_date, op.occurrence)) {
-    toast(`${quote(title)} has moved to its next date elsewhere: it was not completed or skipped twice.`);
+    toast(
+      t("{title} has moved to its next date elsewhere: it was not completed or skipped twice.", {
+        title: quote(title),
+      }),
+    );
     return null;
   }
   if (fields.length) {
-    if (op.typed) restoreDraft(op.typed, "It was also changed elsewhere.");
+    if (op.typed) restoreDraft(op.typed, t("It was also changed elsewhere."));
     show({ conflicts: [...ui.conflicts, { op, current, fields }] });
     return null;
   }
-  toast(`${quote(title)} was also changed elsewhere: both changes are kept.`);
+  toast(t("{title} was also changed elsewhere: both changes are kept.", { title: quote(title) }));
   // another request, so another key
   return { ...op, key: `${op.key}-${current.version}`, batch: undefined, match: current.version };
 }

@@ -1,3 +1,4 @@
+import { t } from "./language.js";
 // Passkeys: the browser's side of WebAuthn. The service says whether its domain can have them.
 /** @typedef {Record<string, unknown>} Json */
 
@@ -35,7 +36,7 @@ async function asking(ceremony) {
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
     const known = error.name === "InvalidStateError";
-    const text = known ? "This device has a passkey of this account already." : "No passkey was used.";
+    const text = known ? t("This device has a passkey of this account already.") : t("No passkey was used.");
     throw new Error(text, { cause: error });
   }
 }

@@ -1,6 +1,7 @@
 // The current place: list, filters, open task. It is kept in the URL, so back, reload and bookmarks work.
 import { dayIn, dueDay, dueKey, isOverdue, startsLater, today } from "./dates.js";
 import { isFilter, statusOf } from "./filter.js";
+import { t } from "./language.js";
 import { isOpen } from "./statuses.js";
 import { projectName, store } from "./store.js";
 /** @import { ListRow, Place, Priority, Task } from "types/client" */
@@ -8,12 +9,12 @@ import { projectName, store } from "./store.js";
 /** @type {Priority[]} */
 export const PRIORITIES = ["urgent", "high", "medium", "low", "none"];
 export const SORTS = {
-  position: "My order",
-  due_date: "Due date",
-  priority: "Priority",
-  title: "Title",
-  created_at: "Newest",
-  updated_at: "Last changed",
+  position: t("My order"),
+  due_date: t("Due date"),
+  priority: t("Priority"),
+  title: t("Title"),
+  created_at: t("Newest"),
+  updated_at: t("Last changed"),
 };
 /** @type {Place} */
 const DEFAULTS = {

@@ -1,38 +1,39 @@
 // Refusals of the service in words for people: by the type of each error and the field that it is about.
+import { t } from "./language.js";
 /** @import { Thrown } from "types/client" */
 
 /** @type {Record<string, string>} */
 const FIELDS = {
-  title: "The title",
-  text: "The task",
-  description: "The notes",
-  tags: "A tag",
-  due_date: "The due date",
-  start_date: "The start",
-  deadline: "The deadline",
-  estimate_minutes: "The estimate",
-  recurrence: "The repetition",
-  reminders: "A reminder",
-  name: "The name",
-  body: "The comment",
-  message: "The message",
-  email: "The e-mail address",
-  password: "The password",
-  search: "The search",
-  filter: "The filter",
-  url: "The URL",
-  topic: "The topic",
-  token: "The token",
-  new_password: "The new password",
-  timezone: "The time zone",
+  title: t("The title"),
+  text: t("The task"),
+  description: t("The notes"),
+  tags: t("A tag"),
+  due_date: t("The due date"),
+  start_date: t("The start"),
+  deadline: t("The deadline"),
+  estimate_minutes: t("The estimate"),
+  recurrence: t("The repetition"),
+  reminders: t("A reminder"),
+  name: t("The name"),
+  body: t("The comment"),
+  message: t("The message"),
+  email: t("The e-mail address"),
+  password: t("The password"),
+  search: t("The search"),
+  filter: t("The filter"),
+  url: t("The URL"),
+  topic: t("The topic"),
+  token: t("The token"),
+  new_password: t("The new password"),
+  timezone: t("The time zone"),
 };
-/** @type {Record<string, (field: string, number: string) => string>} */
+/** @type {Record<string, (field: string, number: number) => string>} */
 const SENTENCES = {
-  string_too_long: (field, number) => `${field} can have at most ${number} characters.`,
-  string_too_short: (field, number) => `${field} needs at least ${number} characters.`,
-  too_long: (field, number) => `${field}: at most ${number} are possible.`,
-  blank_text: (field) => `${field} needs at least one visible character.`,
-  missing: (field) => `${field} is needed.`,
+  string_too_long: (field, number) => t("{field} can have at most {number} characters.", { field, number }),
+  string_too_short: (field, number) => t("{field} needs at least {number} characters.", { field, number }),
+  too_long: (field, number) => t("{field}: at most {number} are possible.", { field, number }),
+  blank_text: (field) => t("{field} needs at least one visible character.", { field }),
+  missing: (field) => t("{field} is needed.", { field }),
 };
 
 /** @type {(msg: string) => string} */
@@ -46,9 +47,12 @@ function sayFinding({ loc, msg, type }) {
   const inner = /^(\w+): (Expected .*)/.exec(msg); // of a line of quick add: the field that was read from it
   if (inner) return sayFinding({ loc: ["body", inner[1]], msg: inner[2], type: typeOf(inner[2]) });
   const name = loc.slice(1).findLast((part) => typeof part === "string") ?? "";
-  const field = FIELDS[name] ?? `The ${String(name).replaceAll("_", " ") || "text"}`;
-  const number = Number(/\d+/.exec(msg)?.[0] ?? 0).toLocaleString("en");
-  return SENTENCES[type]?.(field, number) ?? (msg.startsWith("Expected") ? `${field} is not right. ${msg}` : msg);
+  const field = FIELDS[name] ?? (name ? t("The {name}", { name: String(name).replaceAll("_", " ") }) : t("The text"));
+  const number = Number(/\d+/.exec(msg)?.[0] ?? 0);
+  return (
+    SENTENCES[type]?.(field, number) ??
+    (msg.startsWith("Expected") ? t("{field} is not right. {reason}", { field, reason: msg }) : msg)
+  );
 }
 
 /**
@@ -58,5 +62,7 @@ function sayFinding({ loc, msg, type }) {
 export function sayProblem(thrown) {
   const error = /** @type {Thrown} */ (thrown);
   const found = error.errors?.length ? [...new Set(error.errors.map(sayFinding))].slice(0, 3).join(" ") : error.message;
-  return error.retryAfter ? `${found} Try again in ${error.retryAfter} s.` : found;
+  return error.retryAfter
+    ? t("{problem} Try again in {seconds} s.", { problem: found, seconds: error.retryAfter })
+    : found;
 }

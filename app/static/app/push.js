@@ -3,6 +3,7 @@
 import { hasStatus } from "./api.js";
 import { createChannel, listKinds } from "./channels.js";
 import { register, SCOPE } from "./installation.js";
+import { t } from "./language.js";
 import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
 import { call, session } from "./session.js";
 import { channels, confirm, redraw } from "./store.js";
@@ -18,11 +19,11 @@ export const isPushPossible = () => "serviceWorker" in navigator && "PushManager
 
 /** Why this browser cannot be added, whatever the service offers; null if it can. */
 export function pushRefusal() {
-  if (!isSecureContext) return "Browsers allow notifications by https only.";
+  if (!isSecureContext) return t("Browsers allow notifications by https only.");
   if (!isPushPossible())
-    return "This browser has no Web Push. On an iPhone or iPad, add this page to the home screen first.";
+    return t("This browser has no Web Push. On an iPhone or iPad, add this page to the home screen first.");
   return Notification.permission === "denied"
-    ? "Notifications are blocked: allow them for this site in the settings of the browser."
+    ? t("Notifications are blocked: allow them for this site in the settings of the browser.")
     : null;
 }
 
@@ -57,10 +58,10 @@ export async function addBrowser() {
   record = await readRecord();
   const added = browserChannel(); // by another window
   if (added) return added;
-  const refusal = pushRefusal() ?? (Notification.permission === "granted" ? null : "The browser did not allow it.");
+  const refusal = pushRefusal() ?? (Notification.permission === "granted" ? null : t("The browser did not allow it."));
   const kind = (await listKinds()).find((one) => one.kind === "webpush");
   const key = kind?.public_key;
-  if (refusal || !user || !key) throw new Error(refusal ?? kind?.reason ?? "The service does not offer Web Push.");
+  if (refusal || !user || !key) throw new Error(refusal ?? kind?.reason ?? t("The service does not offer Web Push."));
   const subscription = await subscribe(await register(), key);
   const channel = await createNamed(bodyOf(subscription));
   await keep({ user, channel: channel.id, key, endpoint: subscription.endpoint });
@@ -94,7 +95,8 @@ function browserName() {
   };
   const find = (/** @type {Record<string, string>} */ known) =>
     Object.entries(known).find(([mark]) => agent.includes(mark))?.[1];
-  return [find(names) ?? "Browser", find(systems)].filter(Boolean).join(" on ");
+  const [browser, system] = [find(names) ?? t("Browser"), find(systems)];
+  return system ? t("{browser} on {system}", { browser, system }) : browser;
 }
 
 /**

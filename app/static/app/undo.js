@@ -1,7 +1,9 @@
 // Undo of own writes: of one by its key, or of the latest. After a reload they are read from the service's changes.
 import { quote } from "./bidi.js";
+import { t, tn } from "./language.js";
 import { queue } from "./queue.js";
 import { call, session } from "./session.js";
+import { sayAction } from "./statuses.js";
 import { isHeld, store } from "./store.js";
 import { complain, toast } from "./ui.js";
 /** @import { Change, Op } from "types/client" */
@@ -10,8 +12,12 @@ import { complain, toast } from "./ui.js";
 
 const LOOKED_THROUGH = 100; // revisions, for the latest write
 const PASSED_MAX = 100;
-/** @type {Record<string, string>} */
-const ACTIONS = { created: "Added", updated: "Changed", deleted: "Deleted" };
+/** @type {Record<string, (what: string) => string>} */
+const ACTIONS = {
+  created: (what) => t("Added {what}", { what }),
+  updated: (what) => t("Changed {what}", { what }),
+  deleted: (what) => t("Deleted {what}", { what }),
+};
 
 /** @type {Written[]} */
 const written = []; // latest last
@@ -71,9 +77,10 @@ async function findLatest() {
 function sayChange(changes) {
   const [{ action, data }] = changes;
   const { title, name: called } = /** @type {{ title?: string, name?: string }} */ (data);
-  const verb = ACTIONS[action] ?? `${action[0].toUpperCase()}${action.slice(1)}`;
-  const more = changes.length > 1 ? ` and ${changes.length - 1} more` : "";
-  return `${verb} ${(title ?? called) ? quote(title ?? called ?? "") : "a comment"}${more}`;
+  const first = (title ?? called) ? quote(title ?? called ?? "") : t("a comment");
+  const count = changes.length - 1;
+  const what = count ? tn("{first} and {count} more", "{first} and {count} more", count, { first }) : first;
+  return ACTIONS[action]?.(what) ?? `${sayAction(action)}: ${what}`;
 }
 
 /**
@@ -82,15 +89,15 @@ function sayChange(changes) {
  */
 export async function undo(key) {
   const waiting = key ? null : queue.cancelLast();
-  if (waiting) return toast(`Taken back: ${waiting.label}`);
+  if (waiting) return toast(t("Taken back: {label}", { label: waiting.label }));
   await queue.settled();
-  if (!key && queue.size) return toast("Not yet: the latest change is being sent.");
+  if (!key && queue.size) return toast(t("Not yet: the latest change is being sent."));
   try {
     const at = key ? written.findIndex((one) => one.key === key) : written.length - 1;
     const last = written.splice(at, at < 0 ? 0 : 1)[0] ?? (key ? null : await findLatest());
-    if (!last) return toast("Nothing to undo.");
+    if (!last) return toast(t("Nothing to undo."));
     const revision = await last.revision;
-    const label = `Undone: ${last.label}`;
+    const label = t("Undone: {label}", { label: last.label });
     queue.push({
       entity: "undo",
       method: "POST",

@@ -1,24 +1,35 @@
 // Fields of rows and their values in words.
 import { isInstant, sayDay, sayDue, sayInstant, sayMinutes, sayRule } from "./dates.js";
-import { STATUSES } from "./statuses.js";
+import { t } from "./language.js";
+import { PRIORITY_NAMES, STATUSES } from "./statuses.js";
 import { channels, getTask, projectName } from "./store.js";
 import { sayReminder } from "./reminders.js";
-/** @import { TaskStatus } from "types/client" */
+/** @import { Priority, TaskStatus } from "types/client" */
 
 /** @type {Record<string, string>} */
 const LABELS = {
-  description: "notes",
-  due_date: "due",
-  start_date: "start",
-  estimate_minutes: "estimate",
-  favorite: "starred",
-  project_id: "project",
-  parent_id: "part of",
-  recurrence: "repeats",
-  recurrence_from: "counted from",
-  remind_channels: "sent to",
-  completed: "done",
-  archived_at: "archived",
+  description: t("notes"),
+  due_date: t("due"),
+  start_date: t("start"),
+  estimate_minutes: t("estimate"),
+  favorite: t("starred"),
+  project_id: t("project"),
+  parent_id: t("part of"),
+  recurrence: t("repeats"),
+  recurrence_from: t("counted from"),
+  remind_channels: t("sent to"),
+  completed: t("done"),
+  archived_at: t("archived"),
+  title: t("title"),
+  priority: t("priority"),
+  status: t("status"),
+  deadline: t("deadline"),
+  tags: t("tags"),
+  reminders: t("reminders"),
+  name: t("name"),
+  color: t("colour"),
+  body: t("text"),
+  active: t("active"),
 };
 /** Fields that follow from others, or that people do not know. */
 export const HIDDEN = ["position", "completed_at", "remind_at", "series_id", "updated_at", "uid"];
@@ -28,31 +39,39 @@ const SAY = {
   start_date: sayDue,
   deadline: sayDay,
   estimate_minutes: sayMinutes,
-  favorite: (value) => (value ? "yes" : "no"),
+  favorite: (value) => (value ? t("yes") : t("no")),
   recurrence: sayRule,
-  recurrence_from: (value) => (value === "completion" ? "the day it is done" : "the due date"),
-  project_id: (value) => projectName(value) ?? "a project that is gone",
-  parent_id: (value) => getTask(value)?.title ?? "a task that is gone",
+  recurrence_from: (value) => (value === "completion" ? t("the day it is done") : t("the due date")),
+  project_id: (value) => projectName(value) ?? t("a project that is gone"),
+  parent_id: (value) => getTask(value)?.title ?? t("a task that is gone"),
   reminders: (value) => value.map(sayReminder).join(", "),
   remind_channels: (value) =>
     channels()
       .filter(({ id }) => value.includes(id))
       .map(({ name }) => name)
       .join(", "),
-  completed: (value) => (value ? "yes" : "no"),
+  completed: (value) => (value ? t("yes") : t("no")),
   status: (/** @type {TaskStatus} */ value) => STATUSES[value] ?? value,
-  active: (value) => (value ? "yes" : "no"),
+  priority: (/** @type {Priority} */ value) => PRIORITY_NAMES[value] ?? value,
+  active: (value) => (value ? t("yes") : t("no")),
 };
 /** @type {Record<string, string>} */
-const NONE = { project_id: "Inbox", reminders: "none", tags: "none", recurrence: "never", remind_channels: "all" };
+const NONE = {
+  project_id: t("Inbox"),
+  reminders: t("none"),
+  tags: t("none"),
+  recurrence: t("never"),
+  remind_channels: t("all"),
+};
 
 /** @type {(field: string) => string} */
 export const sayField = (field) => LABELS[field] ?? field.replaceAll("_", " ");
 
 /** @type {(field: string, value: unknown) => string} */
 export function sayValue(field, value) {
-  if (value === null || value === undefined || value === "") return NONE[field] ?? "nothing";
-  if (Array.isArray(value) && !value.length) return field === "remind_channels" ? "none" : (NONE[field] ?? "none");
+  if (value === null || value === undefined || value === "") return NONE[field] ?? t("nothing");
+  if (Array.isArray(value) && !value.length)
+    return field === "remind_channels" ? t("none") : (NONE[field] ?? t("none"));
   if (SAY[field]) return SAY[field](value);
   if (Array.isArray(value)) return value.join(", ");
   const text = String(value);

@@ -1,7 +1,8 @@
 // Every write of the client. Each is queued with its expected result, which the screen shows at once.
 import { newUid } from "./api.js";
 import { isolate, quote } from "./bidi.js";
-import { sayDay, sayInstant } from "./dates.js";
+import { sayDayWithin, sayInstant } from "./dates.js";
+import { t, tn } from "./language.js";
 import { newId, queue } from "./queue.js";
 import { session } from "./session.js";
 import { isOpen, STATUSES } from "./statuses.js";
@@ -114,7 +115,7 @@ export const quickAdd = (text, shown, typed, due) =>
     "/tasks/quick",
     { text, ...(due ? { due_date: due } : {}) },
     draft({ title: text, ...shown }),
-    `Added ${quote(shown.title ?? text)}`,
+    t("Added {title}", { title: quote(shown.title ?? text) }),
     {
       typed,
     },
@@ -122,10 +123,10 @@ export const quickAdd = (text, shown, typed, due) =>
 
 /** @type {(fields: { title: string, parent_id?: number, project_id?: number }, typed: Typed) => number} */
 export const addTask = (fields, typed) =>
-  create("task", "/tasks", fields, draft(fields), `Added ${quote(fields.title)}`, { typed });
+  create("task", "/tasks", fields, draft(fields), t("Added {title}", { title: quote(fields.title) }), { typed });
 
 /** @type {(task: Task, fields: Fields<"task">, label?: string, base?: Omit<Base, "before"> & { before?: Fields<"task"> }) => void} */
-export const changeTask = (task, fields, label = `Changed ${quote(task.title)}`, base = {}) =>
+export const changeTask = (task, fields, label = t("Changed {title}", { title: quote(task.title) }), base = {}) =>
   change("task", "/tasks/{id}", task, fields, label, base);
 
 /**
@@ -153,7 +154,7 @@ export function duplicateTask(task) {
   const { title, reminders, remind_channels } = task;
   const kept = { description, priority, due_date, tags, project_id, parent_id, recurrence, recurrence_from };
   const row = draft({ title, ...kept, reminders, remind_channels, position: `${task.position}!` });
-  const label = `Duplicated ${quote(title)}`;
+  const label = t("Duplicated {title}", { title: quote(title) });
   return create("task", "/tasks/{id}/duplicate", {}, row, label, { id: task.id, tell: "undo" });
 }
 
@@ -163,7 +164,8 @@ export function completeTask(task, completed = !task.completed) {
   const patch = completed
     ? { completed, status: "completed", completed_at: new Date().toISOString() }
     : { completed, status: "pending", completed_at: null };
-  const label = `${completed ? "Completed" : "Reopened"} ${quote(task.title)}`;
+  const title = quote(task.title);
+  const label = completed ? t("Completed {title}", { title }) : t("Reopened {title}", { title });
   const below = completed && !task.recurrence ? openBelow(task.id) : []; // the service completes its open subtasks
   const overlay = below.map((child) => layerOf("task", child.id, { patch }));
   write(
@@ -200,7 +202,7 @@ export function setStatus(task, status) {
       path: "/tasks/{id}",
       body: { status },
       before: { status: task.status },
-      label: `${quote(task.title)}: ${STATUSES[status]}`,
+      label: t("{title}: {status}", { title: quote(task.title), status: STATUSES[status] }),
       tell: "undo",
       overlay: below.map((child) => layerOf("task", child.id, { patch: { status } })),
     },
@@ -220,7 +222,7 @@ export function skipTask(task) {
     method: "POST",
     path: "/tasks/{id}/skip",
     occurrence: task.due_date,
-    label: `Skipped ${quote(task.title)} once`,
+    label: t("Skipped {title} once", { title: quote(task.title) }),
     tell: "undo",
   });
 }
@@ -232,7 +234,7 @@ export function skipTask(task) {
  */
 export function snoozeTask(task, until) {
   const at = until.toISOString().replace(/\.\d+/, "");
-  const label = `Snoozed ${quote(task.title)} until ${sayInstant(at)}`;
+  const label = t("Snoozed {title} until {at}", { title: quote(task.title), at: sayInstant(at) });
   write(
     "task",
     task,
@@ -244,7 +246,7 @@ export function snoozeTask(task, until) {
 /** @param {Task} task */
 export function deleteTask(task) {
   const gone = allBelow(task.id).map(({ id }) => layerOf("task", id, { remove: true }));
-  remove("task", "/tasks/{id}", task, `Moved ${quote(task.title)} to the trash`, gone);
+  remove("task", "/tasks/{id}", task, t("Moved {title} to the trash", { title: quote(task.title) }), gone);
 }
 
 /** @type {(id: number) => Task[]} */
@@ -281,8 +283,8 @@ export function writeTasks(rows, what, patch, label) {
  * @param {string} day
  */
 export function reschedule(rows, day) {
-  const what = rows.length === 1 ? quote(rows[0].title) : `${rows.length} tasks`;
-  const label = `Moved ${what} to ${sayDay(day).toLowerCase()}`;
+  const what = rows.length === 1 ? quote(rows[0].title) : tn("{count} task", "{count} tasks", rows.length);
+  const label = t("Moved {what} to {day}", { what, day: sayDayWithin(day) });
   writeTasks(rows, { action: "update", change: { due_date: day } }, { due_date: day }, label);
 }
 
@@ -293,13 +295,13 @@ export function restoreTask(task) {
     id: task.id,
     method: "POST",
     path: "/tasks/{id}/restore",
-    label: `Restored ${quote(task.title)}`,
+    label: t("Restored {title}", { title: quote(task.title) }),
     tell: "undo",
   });
 }
 
 export function emptyTrash() {
-  queue.push({ entity: "trash", method: "DELETE", path: "/tasks/trash", label: "Emptied the trash", tell: "only" });
+  queue.push({ entity: "trash", method: "DELETE", path: "/tasks/trash", label: t("Emptied the trash"), tell: "only" });
 }
 
 /**
@@ -325,7 +327,7 @@ export function moveTask(task, target) {
       method: "POST",
       path: "/tasks/{id}/move",
       body: { ...target, ...below },
-      label: `Moved ${quote(task.title)}`,
+      label: t("Moved {title}", { title: quote(task.title) }),
       tell: "undo",
     },
     { ...patch, ...below },
@@ -339,7 +341,7 @@ export function moveTask(task, target) {
  */
 export function addComment(task, body, typed) {
   const row = { task_id: task.id, body, created_at: new Date().toISOString(), version: 0 };
-  create("comment", "/tasks/{id}/comments", { body }, row, "Added a comment", { id: task.id, typed });
+  create("comment", "/tasks/{id}/comments", { body }, row, t("Added a comment"), { id: task.id, typed });
 }
 
 /**
@@ -357,7 +359,7 @@ export function changeComment(comment, body, { typed, match, before = comment.bo
       path: `/tasks/${comment.task_id}/comments/{id}`,
       body: { body },
       before: { body: before },
-      label: "Changed a comment",
+      label: t("Changed a comment"),
       typed,
       match,
     },
@@ -371,7 +373,7 @@ export function deleteComment(comment) {
   write("comment", comment, {
     method: "DELETE",
     path: `/tasks/${comment.task_id}/comments/{id}`,
-    label: "Deleted a comment",
+    label: t("Deleted a comment"),
     tell: "undo",
     overlay,
   });
@@ -384,7 +386,7 @@ export const addProject = (name, color, typed) =>
     "/projects",
     { name, color },
     { name, color, favorite: false, parent_id: null, position: LAST_POSITION, archived_at: null, version: 0 },
-    `Made the project ${quote(name)}`,
+    t("Made the project {name}", { name: quote(name) }),
     { typed },
   );
 
@@ -402,13 +404,15 @@ export function duplicateProject({ id, name, color, favorite, parent_id, positio
     archived_at: null,
     version: 0,
   };
-  const label = `Duplicated the project ${quote(name)}`;
+  const label = t("Duplicated the project {name}", { name: quote(name) });
   return create("project", "/projects/{id}/duplicate", {}, row, label, { id, tell: "undo" });
 }
 
 /** @type {(project: Project, fields: Fields<"project">, typed?: Typed) => void} */
 export const changeProject = (project, fields, typed) =>
-  change("project", "/projects/{id}", project, fields, `Changed the project ${quote(project.name)}`, { typed });
+  change("project", "/projects/{id}", project, fields, t("Changed the project {name}", { name: quote(project.name) }), {
+    typed,
+  });
 
 /**
  * Moves a project before the one above it, or after the one below it, among those that are inside of the same one.
@@ -428,7 +432,7 @@ export function moveProject(project, up) {
     method: "POST",
     path: "/projects/{id}/move",
     body: up ? { before: other.id } : { after: other.id },
-    label: `Moved the project ${quote(project.name)}`,
+    label: t("Moved the project {name}", { name: quote(project.name) }),
     tell: "undo",
     overlay: [layerOf("project", project.id, { patch })],
   });
@@ -440,7 +444,9 @@ export function moveProject(project, up) {
  * @param {boolean} archived
  */
 export function archiveProject(project, archived) {
-  const label = `${archived ? "Archived" : "Brought back"} the project ${quote(project.name)}`;
+  const label = archived
+    ? t("Archived the project {name}", { name: quote(project.name) })
+    : t("Brought back the project {name}", { name: quote(project.name) });
   const patch = { archived_at: archived ? new Date().toISOString() : null };
   const together = projectsIn(project.id).filter((one) => one.archived_at === project.archived_at); // with it, or none
   const overlay = together.map(({ id }) => layerOf("project", id, { patch }));
@@ -464,7 +470,7 @@ export function deleteProject(project) {
     const patch = { parent_id: project.parent_id };
     if (one.parent_id === project.id) gone.push(layerOf("project", one.id, { patch }));
   }
-  remove("project", "/projects/{id}", project, `Deleted the project ${quote(project.name)}`, gone);
+  remove("project", "/projects/{id}", project, t("Deleted the project {name}", { name: quote(project.name) }), gone);
 }
 
 /** @type {(name: string) => `/tags/${string}`} */
@@ -492,7 +498,8 @@ export function renameTag(name, to, merge, typed) {
   const colors = tagColors();
   const [row, other] = [colors.get(name), colors.get(to)];
   if (row) overlay.push(layerOf("tag", row.id, other ? { remove: true } : { patch: { name: to } }));
-  const label = `${merge ? "Merged" : "Renamed"} @${isolate(name)} ${merge ? "into" : "to"} @${isolate(to)}`;
+  const names = { name: isolate(name), other: isolate(to) };
+  const label = merge ? t("Merged @{name} into @{other}", names) : t("Renamed @{name} to @{other}", names);
   queue.push({
     entity: "tag",
     name,
@@ -517,7 +524,9 @@ export function paintTag(name, color) {
     method: "PATCH",
     path: tagPath(name),
     body: { color },
-    label: color ? `Coloured @${isolate(name)}` : `Took the colour from @${isolate(name)}`,
+    label: color
+      ? t("Coloured @{name}", { name: isolate(name) })
+      : t("Took the colour from @{name}", { name: isolate(name) }),
     tell: "only",
     overlay: [layerOf("tag", row?.id ?? newId(), layer)],
   });
@@ -532,7 +541,7 @@ export function deleteTag(name) {
     entity: "tag",
     method: "DELETE",
     path: tagPath(name),
-    label: `Took @${isolate(name)} from all tasks`,
+    label: t("Took @{name} from all tasks", { name: isolate(name) }),
     tell: "only",
     overlay,
   });
@@ -540,14 +549,21 @@ export function deleteTag(name) {
 
 /** @type {(name: string, parameters: TaskFilter) => number} */
 export const addView = (name, parameters) =>
-  create("view", "/views", { name, parameters }, { name, parameters, version: 0 }, `Kept the view ${quote(name)}`);
+  create(
+    "view",
+    "/views",
+    { name, parameters },
+    { name, parameters, version: 0 },
+    t("Kept the view {name}", { name: quote(name) }),
+  );
 
 /** @type {(view: View, name: string, typed?: Typed) => void} */
 export const renameView = (view, name, typed) =>
-  change("view", "/views/{id}", view, { name }, `Renamed the view ${quote(view.name)}`, { typed });
+  change("view", "/views/{id}", view, { name }, t("Renamed the view {name}", { name: quote(view.name) }), { typed });
 
 /** @param {View} view */
-export const deleteView = (view) => remove("view", "/views/{id}", view, `Deleted the view ${quote(view.name)}`);
+export const deleteView = (view) =>
+  remove("view", "/views/{id}", view, t("Deleted the view {name}", { name: quote(view.name) }));
 
 /**
  * Secrets are never among the fields: the outbox is in the browser's database.
@@ -557,4 +573,4 @@ export const changeChannel = (channel, fields, label) => change("channel", "/cha
 
 /** @param {Channel} channel */
 export const deleteChannel = (channel) =>
-  remove("channel", "/channels/{id}", channel, `Deleted the channel ${quote(channel.name)}`);
+  remove("channel", "/channels/{id}", channel, t("Deleted the channel {name}", { name: quote(channel.name) }));
