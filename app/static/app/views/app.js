@@ -12,7 +12,7 @@ import { TaskPage } from "./task_page.js";
 import { Toasts } from "./toast.js";
 /** @import { Place } from "types/client" */
 
-const wait = () => html`<p class="empty">${store.online ? "One moment…" : "Offline"}</p>`;
+const wait = () => html`<p class="empty">${store.online ? t("One moment…") : t("Offline")}</p>`;
 const BellPanel = later(() => import("./bell.js"), "BellPanel");
 const ChannelsPage = later(() => import("./channels.js"), "Channels", { isRare: true, wait });
 const Chat = later(() => import("./chat.js"), "Chat");
@@ -67,10 +67,10 @@ function Frame() {
   useEffect(() => {
     if (!isGone) return;
     go({ task: 0 }, { replace: true });
-    toast("This task does not exist, or not any more.", { failed: true });
+    toast(t("This task does not exist, or not any more."), { failed: true });
   }, [isGone]);
   return html`
-    <button class="skip" onClick=${() => document.querySelector("#main")?.focus()}>Skip to the tasks</button>
+    <button class="skip" onClick=${() => document.querySelector("#main")?.focus()}>${t("Skip to the tasks")}</button>
     <div class=${`frame${open ? " with-details" : ""}${ui.sidebar ? " with-sidebar" : ""}`}>
       <${Sidebar} place=${place} />
       <main id="main" tabindex="-1">${isSettled && html`<${ZoneOffer} />`}${page(place)}</main>

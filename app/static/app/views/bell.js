@@ -1,6 +1,7 @@
 import { html } from "../html.js";
 import { markSeen, unseen } from "../bell.js";
-import { sayDue, sayInstant } from "../dates.js";
+import { sayClock, sayDue, sayInstant, sayMinutes } from "../dates.js";
+import { t } from "../language.js";
 import { go, hrefTo } from "../place.js";
 import { closeNotifications } from "../push.js";
 import { getTask } from "../store.js";
@@ -22,9 +23,9 @@ const tomorrow = () => {
 };
 /** @type {[label: string, until: () => Date][]} */
 const SNOOZES = [
-  ["10 min", () => inMinutes(10)],
-  ["1 h", () => inMinutes(60)],
-  ["Tomorrow 9:00", tomorrow],
+  [sayMinutes(10), () => inMinutes(10)],
+  [sayMinutes(60), () => inMinutes(60)],
+  [t("Tomorrow {time}", { time: sayClock("09:00") }), tomorrow],
 ];
 
 /** Deals with a reminder, and keeps the focus in the list. */
@@ -37,18 +38,18 @@ function deal(/** @type {Task} */ task, /** @type {() => void} */ work) {
 export function BellPanel() {
   const rows = unseen();
   return html`
-    <${Dialog} label="Reminders" onClose=${close}>
-      <h2>Reminders</h2>
+    <${Dialog} label=${t("Reminders")} onClose=${close}>
+      <h2>${t("Reminders")}</h2>
       ${
         rows.length
           ? html`<ul class="fired">${rows.map((fired) => html`<${Item} key=${fired.task} fired=${fired} />`)}</ul>`
-          : html`<p class="quiet">Nothing that you have not seen.</p>`
+          : html`<p class="quiet">${t("Nothing that you have not seen.")}</p>`
       }
       <${PushOffer} />
       <div class="choices">
-        <button class="primary" id="close-bell" onClick=${close}>Close</button>
-        ${rows.length > 1 && html`<button class="secondary" id="all-seen" onClick=${() => (markSeen(), document.querySelector("#close-bell")?.focus())}>Mark all as seen</button>`}
-        <a class="link" href=${hrefTo({ list: "channels" })} onClick=${close}>Channels</a>
+        <button class="primary" id="close-bell" onClick=${close}>${t("Close")}</button>
+        ${rows.length > 1 && html`<button class="secondary" id="all-seen" onClick=${() => (markSeen(), document.querySelector("#close-bell")?.focus())}>${t("Mark all as seen")}</button>`}
+        <a class="link" href=${hrefTo({ list: "channels" })} onClick=${close}>${t("Channels")}</a>
       </div>
     <//>
   `;
@@ -64,20 +65,20 @@ function Item({ fired }) {
   };
   const about = [
     sayInstant(fired.at),
-    task.due_date && `due ${sayDue(task.due_date)}`,
-    fired.late && "late: it was due while the service was away",
+    task.due_date && t("due {date}", { date: sayDue(task.due_date) }),
+    fired.late && t("late: it was due while the service was away"),
   ];
   return html`
     <li data-task=${task.id}>
       <div class="top">
         <button class="title" dir="auto" onClick=${open}>${task.title}</button>
-        <button class="quiet-button seen" aria-label=${`Seen: ${task.title}`} title="Mark as seen" onClick=${() => deal(task, () => markSeen(task.id))}><${Icon} name="close" /></button>
+        <button class="quiet-button seen" aria-label=${t("Seen: {title}", { title: task.title })} title=${t("Mark as seen")} onClick=${() => deal(task, () => markSeen(task.id))}><${Icon} name="close" /></button>
       </div>
       <p class="meta">${about.filter(Boolean).join(" · ")}</p>
-      <div class="choices" role="group" aria-label=${`${task.title}: complete or snooze`}>
-        <button class="secondary complete" onClick=${() => deal(task, () => completeTask(task, true))}>Complete</button>
-        <span class="quiet" aria-hidden="true">Snooze</span>
-        ${SNOOZES.map(([label, until]) => html`<button class="secondary snooze" key=${label} onClick=${() => deal(task, () => snoozeTask(task, until()))}><span class="unseen">Snooze </span>${label}</button>`)}
+      <div class="choices" role="group" aria-label=${t("{title}: complete or snooze", { title: task.title })}>
+        <button class="secondary complete" onClick=${() => deal(task, () => completeTask(task, true))}>${t("Complete")}</button>
+        <span class="quiet" aria-hidden="true">${t("Snooze")}</span>
+        ${SNOOZES.map(([label, until]) => html`<button class="secondary snooze" key=${label} onClick=${() => deal(task, () => snoozeTask(task, until()))}><span class="unseen">${t("Snooze")} </span>${label}</button>`)}
       </div>
     </li>
   `;

@@ -1,5 +1,6 @@
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { createChannel, DAYS, KINDS, newTopic, updateChannel } from "../channels.js";
+import { t } from "../language.js";
 /** @import { Channel, ChannelCreate, ChannelUpdate, On, Thrown, Typing } from "types/client" */
 /** @import { KindField } from "../channels.js" */
 
@@ -43,7 +44,7 @@ export function ChannelForm({ kind, channel, zone, onClose }) {
     if (busy) return;
     const body = bodyOf(event.currentTarget, kind, !channel);
     if (body.digest_days instanceof Array && !body.digest_days.length)
-      return setFailed({ text: "A digest needs at least one day.", fields: ["digest_days"] });
+      return setFailed({ text: t("A digest needs at least one day."), fields: ["digest_days"] });
     setBusy(true);
     try {
       onClose(
@@ -66,33 +67,33 @@ export function ChannelForm({ kind, channel, zone, onClose }) {
   const wrong = (/** @type {string} */ name) => (failed?.fields.includes(name) ? "true" : null);
 
   return html`
-    <form class="channel-form" ref=${form} onSubmit=${submit} onKeyDown=${key} aria-label=${channel ? `Change ${channel.name}` : `Add ${KINDS[kind].label}`}>
-      <label>Name<input name="name" maxlength="100" required=${Boolean(channel)} defaultValue=${channel?.name ?? ""} placeholder=${KINDS[kind].label} aria-invalid=${wrong("name")} /></label>
+    <form class="channel-form" ref=${form} onSubmit=${submit} onKeyDown=${key} aria-label=${channel ? t("Change {name}", { name: channel.name }) : t("Add {label}", { label: KINDS[kind].label })}>
+      <label>${t("Name")}<input name="name" maxlength="100" required=${Boolean(channel)} defaultValue=${channel?.name ?? ""} placeholder=${KINDS[kind].label} aria-invalid=${wrong("name")} /></label>
       ${KINDS[kind].fields.map((field) => html`<${Input} key=${field.name} field=${field} channel=${channel} wrong=${wrong(field.name)} />`)}
-      <label class="tick"><input type="checkbox" name="all_reminders" defaultChecked=${channel?.all_reminders ?? true} />All reminders<span class="quiet">Off: only those of tasks that name this channel.</span></label>
+      <label class="tick"><input type="checkbox" name="all_reminders" defaultChecked=${channel?.all_reminders ?? true} />${t("All reminders")}<span class="quiet">${t("Off: only those of tasks that name this channel.")}</span></label>
       <fieldset>
-        <legend>Quiet hours</legend>
+        <legend>${t("Quiet hours")}</legend>
         <div class="pair">
-          <label>From<input type="time" name="quiet_from" defaultValue=${channel?.quiet_from ?? ""} aria-invalid=${wrong("quiet_from")} /></label>
-          <label>To<input type="time" name="quiet_to" defaultValue=${channel?.quiet_to ?? ""} aria-invalid=${wrong("quiet_to")} /></label>
+          <label>${t("From")}<input type="time" name="quiet_from" defaultValue=${channel?.quiet_from ?? ""} aria-invalid=${wrong("quiet_from")} /></label>
+          <label>${t("To")}<input type="time" name="quiet_to" defaultValue=${channel?.quiet_to ?? ""} aria-invalid=${wrong("quiet_to")} /></label>
         </div>
-        <p class="quiet">Reminders in these hours are sent at their end. Times are in your zone${zone && `, ${zone}`}.</p>
+        <p class="quiet">${t("Reminders in these hours are sent at their end.")} ${zone ? t("Times are in your zone, {zone}.", { zone }) : t("Times are in your zone.")}</p>
       </fieldset>
       <fieldset>
-        <legend>Daily digest</legend>
-        <label>Sent at<input type="time" name="digest_time" value=${digest} onInput=${(/** @type {Typing} */ event) => setDigest(event.target.value)} aria-invalid=${wrong("digest_time")} /></label>
+        <legend>${t("Daily digest")}</legend>
+        <label>${t("Sent at")}<input type="time" name="digest_time" value=${digest} onInput=${(/** @type {Typing} */ event) => setDigest(event.target.value)} aria-invalid=${wrong("digest_time")} /></label>
         ${
           digest
-            ? html`<div class="days" role="group" aria-label="Days of the digest">
+            ? html`<div class="days" role="group" aria-label=${t("Days of the digest")}>
           ${DAYS.map(([day, label]) => html`<label class="tick"><input type="checkbox" name="digest_days" value=${day} defaultChecked=${channel?.digest_days.includes(day) ?? true} />${label}</label>`)}
         </div>`
-            : html`<p class="quiet">What is overdue, due today, and was done yesterday. No time: no digest.</p>`
+            : html`<p class="quiet">${t("What is overdue, due today, and was done yesterday. No time: no digest.")}</p>`
         }
       </fieldset>
       ${failed && html`<p class="failed" role="alert">${failed.text}</p>`}
       <div class="choices">
-        <button class="primary" disabled=${busy}>${channel ? "Save" : "Add"}</button>
-        <button type="button" class="secondary" onClick=${() => onClose()}>Cancel</button>
+        <button class="primary" disabled=${busy}>${channel ? t("Save") : t("Add")}</button>
+        <button type="button" class="secondary" onClick=${() => onClose()}>${t("Cancel")}</button>
       </div>
     </form>
   `;
@@ -109,7 +110,7 @@ function Input({ field: { name, label, placeholder, help, required }, channel, w
     "aria-describedby": help ? helpId : null,
     autocomplete: isSecret ? "new-password" : "off", // else browsers fill in the password of the account
     required: required && !isSet,
-    placeholder: isSet ? "Set. Leave empty to keep it." : placeholder,
+    placeholder: isSet ? t("Set. Leave empty to keep it.") : placeholder,
   };
   const value =
     name === "url" ? (channel?.url ?? "") : name === "topic" ? (channel ? (channel.topic ?? "") : newTopic()) : "";
@@ -122,6 +123,6 @@ function Input({ field: { name, label, placeholder, help, required }, channel, w
       }
     </label>
     ${help && html`<p class="quiet" id=${helpId}>${help}</p>`}
-    ${isSet && !required && html`<label class="tick"><input type="checkbox" name=${`remove_${name}`} />Remove it</label>`}
+    ${isSet && !required && html`<label class="tick"><input type="checkbox" name=${`remove_${name}`} />${t("Remove it")}</label>`}
   `;
 }

@@ -1,5 +1,6 @@
 import { html, useEffect, useState } from "../html.js";
 import { KINDS, listDeliveries, listKinds, sayChannel, sayDelivery, settingHelp, testChannel } from "../channels.js";
+import { t } from "../language.js";
 import { browserChannel, pushRefusal } from "../push.js";
 import { call, forgetPassword, session } from "../session.js";
 import { channels, store } from "../store.js";
@@ -23,34 +24,34 @@ export function Channels() {
   const settings = useFetched(async () => (await call("GET", "/settings")).data, [store.online]);
   const [adding, setAdding] = useState(/** @type {Channel["kind"] | null} */ (null));
   const zone = settings?.timezone ?? "";
-  useEffect(() => void (document.title = "Channels · Todo"), []);
+  useEffect(() => void (document.title = `${t("Channels")} · Todo`), []);
   const close = (/** @type {Channel | undefined} */ saved) => {
     const kind = adding;
     setAdding(null);
-    if (saved) announce(`Added ${saved.name}`);
+    if (saved) announce(t("Added {name}", { name: saved.name }));
     setTimeout(() => document.querySelector(saved ? `#test-${saved.id}` : `#add-${kind}`)?.focus());
   };
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
-      <h1>Channels</h1>
+      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <h1>${t("Channels")}</h1>
       <${Bell} />
     </header>
     <${SettingsTabs} chosen="channels" />
-    <p class="quiet">The ways in which reminders and the daily digest reach you.</p>
-    ${rows.length > 0 && html`<ul class="channels" aria-label="Your channels">${rows.map((channel) => html`<${Row} key=${channel.id} channel=${channel} zone=${zone} />`)}</ul>`}
-    <h2 class="part">Add a channel</h2>
-    ${!kinds && !store.online && html`<p class="quiet">This needs the service, which cannot be reached.</p>`}
-    <ul class="channels" aria-label="Kinds of channels">
+    <p class="quiet">${t("The ways in which reminders and the daily digest reach you.")}</p>
+    ${rows.length > 0 && html`<ul class="channels" aria-label=${t("Your channels")}>${rows.map((channel) => html`<${Row} key=${channel.id} channel=${channel} zone=${zone} />`)}</ul>`}
+    <h2 class="part">${t("Add a channel")}</h2>
+    ${!kinds && !store.online && html`<p class="quiet">${t("This needs the service, which cannot be reached.")}</p>`}
+    <ul class="channels" aria-label=${t("Kinds of channels")}>
       ${kinds?.filter(isToAdd).map(
         (kind) => html`
         <li class="channel kind" key=${kind.kind}>
-          <div class="words"><h3>${kind.kind === "webpush" ? "This browser" : KINDS[kind.kind].label}</h3><p class="quiet">${KINDS[kind.kind].help}</p><${Missing} kind=${kind} /></div>
+          <div class="words"><h3>${kind.kind === "webpush" ? t("This browser") : KINDS[kind.kind].label}</h3><p class="quiet">${KINDS[kind.kind].help}</p><${Missing} kind=${kind} /></div>
           ${
             adding === kind.kind
               ? html`<${ChannelForm} kind=${kind.kind} zone=${zone} onClose=${close} />`
               : isOffered(kind) &&
-                html`<button class="secondary" id=${`add-${kind.kind}`} onClick=${() => (kind.kind === "webpush" ? allow() : setAdding(kind.kind))}>Add<span class="unseen"> ${KINDS[kind.kind].label}</span></button>`
+                html`<button class="secondary" id=${`add-${kind.kind}`} onClick=${() => (kind.kind === "webpush" ? allow() : setAdding(kind.kind))}>${t("Add")}<span class="unseen"> ${KINDS[kind.kind].label}</span></button>`
           }
         </li>`,
       )}
@@ -90,14 +91,14 @@ function Missing({ kind }) {
     const email = session.user?.email ?? "";
     try {
       await forgetPassword(email);
-      toast(`A mail was sent to ${email}. Choose a password as it describes, then open this page again.`);
+      toast(t("A mail was sent to {email}. Choose a password as it describes, then open this page again.", { email }));
     } catch (error) {
       complain(error);
     }
   };
   return html`
     <p class="missing">${reason} ${help}</p>
-    ${kind.kind === "mail" && !help && html`<button class="secondary" id="confirm-mail" onClick=${confirmMail}>Send me that mail</button>`}
+    ${kind.kind === "mail" && !help && html`<button class="secondary" id="confirm-mail" onClick=${confirmMail}>${t("Send me that mail")}</button>`}
   `;
 }
 
@@ -147,22 +148,22 @@ function Row({ channel, zone }) {
   return html`
     <li class=${active ? "channel" : "channel paused"} data-id=${id}>
       <div class="words">
-        <h2>${name}${channel === browserChannel() && html` <span class="span">this browser</span>`}</h2>
+        <h2>${name}${channel === browserChannel() && html` <span class="span">${t("this browser")}</span>`}</h2>
         <p class="meta">${sayChannel(channel).join(" · ")}</p>
-        ${!active && html`<p class="missing">${channel.disabled_reason ?? "Switched off."}</p>`}
+        ${!active && html`<p class="missing">${channel.disabled_reason ?? t("Switched off.")}</p>`}
         ${!tested && last && html`<p class=${last.outcome === "failed" ? "last failed" : "last quiet"}>${sayDelivery(last)}</p>`}
-        <p class=${tested?.failed ? "last failed" : "last"} role="status">${testing ? "Sending a test…" : tested?.text}</p>
+        <p class=${tested?.failed ? "last failed" : "last"} role="status">${testing ? t("Sending a test…") : tested?.text}</p>
       </div>
       <div class="choices">
-        <button class="secondary" id=${`test-${id}`} aria-disabled=${String(testing)} onClick=${test}>Test<span class="unseen"> ${name}</span></button>
-        <button class="secondary" id=${`edit-${id}`} aria-expanded=${String(editing)} onClick=${() => setEditing(!editing)}>Change<span class="unseen"> ${name}</span></button>
-        <button class="secondary" id=${`pause-${id}`} onClick=${() => changeChannel(channel, { active: !active }, `${active ? "Paused" : "Resumed"} ${name}`)}>${active ? "Pause" : "Resume"}<span class="unseen"> ${name}</span></button>
-        <${Sure} id=${`delete-${id}`} question="Delete it?" onClick=${remove}><span class="unseen"> ${name}</span><//>
+        <button class="secondary" id=${`test-${id}`} aria-disabled=${String(testing)} onClick=${test}>${t("Test")}<span class="unseen"> ${name}</span></button>
+        <button class="secondary" id=${`edit-${id}`} aria-expanded=${String(editing)} onClick=${() => setEditing(!editing)}>${t("Change")}<span class="unseen"> ${name}</span></button>
+        <button class="secondary" id=${`pause-${id}`} onClick=${() => changeChannel(channel, { active: !active }, active ? t("Paused {name}", { name }) : t("Resumed {name}", { name }))}>${active ? t("Pause") : t("Resume")}<span class="unseen"> ${name}</span></button>
+        <${Sure} id=${`delete-${id}`} question=${t("Delete it?")} onClick=${remove}><span class="unseen"> ${name}</span><//>
       </div>
       ${editing && html`<${ChannelForm} kind=${channel.kind} channel=${channel} zone=${zone} onClose=${close} />`}
       ${
         deliveries.length > 1 &&
-        html`<details class="latest"><summary>Latest messages</summary>
+        html`<details class="latest"><summary>${t("Latest messages")}</summary>
         <ol>${deliveries.slice(0, LATEST_SHOWN).map((one) => html`<li key=${one.id} class=${one.outcome === "failed" ? "failed" : "quiet"}>${sayDelivery(one)}</li>`)}</ol>
       </details>`
       }

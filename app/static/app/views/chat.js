@@ -1,6 +1,7 @@
 import { html, useEffect, useRef, useState } from "../html.js";
 import { ask, currentConversation, keepConversation, readConversation } from "../assistant.js";
 import { dropDraft, restoreDraft, useDraft, writeDraft } from "../drafts.js";
+import { t } from "../language.js";
 import { session } from "../session.js";
 import { store } from "../store.js";
 import { sayProblem } from "../problems.js";
@@ -48,7 +49,7 @@ export function Chat() {
         show({ panel: null });
         toast(error.message);
       } else setSaid((all) => [...all, { role: "assistant", content: sayProblem(error), failed: true }]);
-      restoreDraft({ name: "chat", text: message }, "It was not sent.");
+      restoreDraft({ name: "chat", text: message }, t("It was not sent."));
     }
     setComing(null);
   }
@@ -66,27 +67,27 @@ export function Chat() {
   };
   const last = said.at(-1);
   return html`
-    <aside class="details chat" aria-label="Assistant">
-      <header><h2>Assistant</h2>
-        ${said.length > 0 && coming === null && html`<button class="link" id="new-talk" onClick=${begin}>New</button>`}
-        <button class="quiet-button" aria-label="Close the assistant" onClick=${() => show({ panel: null })}><${Icon} name="close" /></button>
+    <aside class="details chat" aria-label=${t("Assistant")}>
+      <header><h2>${t("Assistant")}</h2>
+        ${said.length > 0 && coming === null && html`<button class="link" id="new-talk" onClick=${begin}>${t("New")}</button>`}
+        <button class="quiet-button" aria-label=${t("Close the assistant")} onClick=${() => show({ panel: null })}><${Icon} name="close" /></button>
       </header>
       <div class="said" role="log" aria-live="polite">
         ${said.map((one, at) => html`<${Bubble} key=${at} said=${one} />`)}
         ${coming && html`<${Bubble} said=${{ role: "assistant", content: coming }} />`}
-        ${coming === "" && html`<p class="quiet">Thinking…</p>`}
+        ${coming === "" && html`<p class="quiet">${t("Thinking…")}</p>`}
         ${
           last?.waits &&
           coming === null &&
-          html`<div class="choices" role="group" aria-label="Do it?">
-          <button class="primary" id="confirm-calls" onClick=${() => say("Yes", true).catch(complain)}>Yes, do it</button>
-          <button class="secondary" id="drop-calls" onClick=${() => say("No", false).catch(complain)}>No</button>
+          html`<div class="choices" role="group" aria-label=${t("Do it?")}>
+          <button class="primary" id="confirm-calls" onClick=${() => say(t("Yes"), true).catch(complain)}>${t("Yes, do it")}</button>
+          <button class="secondary" id="drop-calls" onClick=${() => say(t("No"), false).catch(complain)}>${t("No")}</button>
         </div>`
         }
         <div ref=${end}></div>
       </div>
       <form onSubmit=${submit}>
-        <input name="message" dir="auto" aria-label="Message" placeholder="Ask about your tasks, or have them changed" autocomplete="off" value=${text} onInput=${(/** @type {Typing} */ event) => writeDraft("chat", { text: event.target.value })} />
+        <input name="message" dir="auto" aria-label=${t("Message")} placeholder=${t("Ask about your tasks, or have them changed")} autocomplete="off" value=${text} onInput=${(/** @type {Typing} */ event) => writeDraft("chat", { text: event.target.value })} />
         <${FieldNote} id="chat-note" name="chat" text=${text} max=${MESSAGE_MAX} />
       </form>
     </aside>
@@ -97,6 +98,6 @@ export function Chat() {
 const Bubble = ({ said: { role, content, tools = [], failed } }) => html`
   <div class=${`bubble ${role}${failed ? " failed" : ""}`}>
     ${role === "user" || failed ? html`<p dir="auto">${content}</p>` : html`<${Markdown} text=${content} />`}
-    ${tools.length > 0 && html`<p class="meta">${`Done: ${tools.join(", ")}`}</p>`}
+    ${tools.length > 0 && html`<p class="meta">${t("Done: {tools}", { tools: tools.join(", ") })}</p>`}
   </div>
 `;

@@ -1,6 +1,7 @@
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { sayInstant } from "../dates.js";
 import { readDraft } from "../drafts.js";
+import { t } from "../language.js";
 import { comments, keyOf } from "../store.js";
 import { addComment, changeComment, deleteComment } from "../writes.js";
 import { AddLine, Text } from "./fields.js";
@@ -15,10 +16,10 @@ export function Comments({ task }) {
   const name = `comment:${keyOf(task)}`;
   const add = (/** @type {string} */ text) => addComment(task, text, { name, text });
   return html`
-    <section aria-label="Comments">
-      <h3>Comments</h3>
+    <section aria-label=${t("Comments")}>
+      <h3>${t("Comments")}</h3>
       ${comments(task.id).map((one) => html`<${One} key=${keyOf(one)} comment=${one} />`)}
-      <${AddLine} draft=${name} id="add-comment" label="New comment" placeholder="Add a comment" max=${COMMENT_MAX} onAdd=${add} />
+      <${AddLine} draft=${name} id="add-comment" label=${t("New comment")} placeholder=${t("Add a comment")} max=${COMMENT_MAX} onAdd=${add} />
     </section>
   `;
 }
@@ -33,7 +34,7 @@ function One({ comment }) {
   if (isOpen || readDraft(name)) {
     return html`
       <div class="comment" ref=${box} onFocusOut=${() => setOpen(false)}>
-        <${Text} id=${`comment-${comment.id}`} draft=${name} label="Comment" value=${comment.body} version=${comment.version} max=${COMMENT_MAX} required onKeep=${keep} />
+        <${Text} id=${`comment-${comment.id}`} draft=${name} label=${t("Comment")} value=${comment.body} version=${comment.version} max=${COMMENT_MAX} required onKeep=${keep} />
       </div>
     `;
   }
@@ -42,11 +43,11 @@ function One({ comment }) {
     <div class="comment">
       <${Markdown} text=${comment.body} />
       <p class="meta">
-        <span>${sayInstant(comment.created_at)}${isChanged && ", changed"}</span>
+        <span>${isChanged ? t("{when}, changed", { when: sayInstant(comment.created_at) }) : sayInstant(comment.created_at)}</span>
         ${
           comment.id > 0 && // else it was not sent yet
-          html`<button class="link" onClick=${() => setOpen(true)}>Edit<span class="unseen"> the comment</span></button>
-            <${Sure} id=${`delete-comment-${comment.id}`} question="Delete it?" onClick=${() => deleteComment(comment)} />`
+          html`<button class="link" aria-label=${t("Edit the comment")} onClick=${() => setOpen(true)}>${t("Edit")}</button>
+            <${Sure} id=${`delete-comment-${comment.id}`} question=${t("Delete it?")} onClick=${() => deleteComment(comment)} />`
         }
       </p>
     </div>

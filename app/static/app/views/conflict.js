@@ -1,5 +1,6 @@
 import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
+import { t, tt } from "../language.js";
 import { archived, channels, confirmed, getTask, projectName, projects, views } from "../store.js";
 import { show, ui } from "../ui.js";
 import { changeChannel, changeComment, changeProject, changeTask, renameView } from "../writes.js";
@@ -47,21 +48,21 @@ export function Conflict({ op, current, fields }) {
   // A project is inside of a project, and a task below a task: one field, two kinds of ids.
   const say = (/** @type {string} */ name, /** @type {unknown} */ value) =>
     name === "parent_id" && op.entity === "project"
-      ? ((value && projectName(Number(value))) ?? "nothing")
+      ? ((value && projectName(Number(value))) ?? t("nothing"))
       : sayValue(name, value);
   return html`
-    <${Dialog} label="Changed elsewhere" onClose=${() => decide(op.key, false)}>
-      <h2>Changed elsewhere</h2>
-      <p>“<bdi>${current.title ?? current.name ?? "A comment"}</bdi>” was changed in another place while you were changing it here.</p>
+    <${Dialog} label=${t("Changed elsewhere")} onClose=${() => decide(op.key, false)}>
+      <h2>${t("Changed elsewhere")}</h2>
+      <p>${tt("“{name}” was changed in another place while you were changing it here.", { name: html`<bdi>${current.title ?? current.name ?? t("A comment")}</bdi>` })}</p>
       <table class="conflict">
-        <thead><tr><th scope="col">Field</th><th scope="col">There</th><th scope="col">Here</th></tr></thead>
+        <thead><tr><th scope="col">${t("Field")}</th><th scope="col">${t("There")}</th><th scope="col">${t("Here")}</th></tr></thead>
         <tbody>
           ${fields.map((name) => html`<tr><th scope="row">${sayField(name)}</th><td dir="auto">${say(name, current[name])}</td><td dir="auto">${say(name, op.body?.[name])}</td></tr>`)}
         </tbody>
       </table>
       <div class="choices">
-        <button class="primary" id="keep-mine" onClick=${() => decide(op.key, true)}>Keep mine</button>
-        <button class="secondary" id="keep-theirs" onClick=${() => decide(op.key, false)}>Keep theirs</button>
+        <button class="primary" id="keep-mine" onClick=${() => decide(op.key, true)}>${t("Keep mine")}</button>
+        <button class="secondary" id="keep-theirs" onClick=${() => decide(op.key, false)}>${t("Keep theirs")}</button>
       </div>
     <//>
   `;

@@ -2,9 +2,10 @@ import { html, useEffect, useLayoutEffect, useRef } from "../html.js";
 import { markSeen } from "../bell.js";
 import { useDoneSteps } from "../done.js";
 import { dueDay, dueTime, makeDue, sayRule } from "../dates.js";
+import { t } from "../language.js";
 import { go, PRIORITIES } from "../place.js";
 import { closeNotifications } from "../push.js";
-import { isOpen, STATUSES } from "../statuses.js";
+import { isOpen, PRIORITY_NAMES, STATUSES } from "../statuses.js";
 import { keyOf, projectTree, tasks } from "../store.js";
 import {
   addTask,
@@ -47,29 +48,29 @@ export function Details({ task }) {
   /** @type {SetFields} */
   const set = (fields) => changeTask(task, fields);
   return html`
-    <aside class="details" data-id=${task.id} aria-label="Details" ref=${panel} tabindex="-1">
+    <aside class="details" data-id=${task.id} aria-label=${t("Details")} ref=${panel} tabindex="-1">
       <header>
-        <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} aria-label="Completed" onClick=${() => completeTask(task)}><${Icon} name="done" /></button>
-        <${Text} class="big" id="title" draft=${`title:${keyOf(task)}`} label="Title" value=${task.title} version=${task.version} max=${TITLE_MAX} required isLine onKeep=${changeTyped(task, "title", oneLine)} />
-        <button class=${`quiet-button${task.favorite ? " starred" : ""}`} id="star" aria-pressed=${String(task.favorite)} aria-label="Starred" onClick=${() => set({ favorite: !task.favorite })}><${Icon} name="star" /></button>
-        <button class="quiet-button" id="close-details" aria-label="Close the details" onClick=${close}><${Icon} name="close" /></button>
+        <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} aria-label=${t("Completed")} onClick=${() => completeTask(task)}><${Icon} name="done" /></button>
+        <${Text} class="big" id="title" draft=${`title:${keyOf(task)}`} label=${t("Title")} value=${task.title} version=${task.version} max=${TITLE_MAX} required isLine onKeep=${changeTyped(task, "title", oneLine)} />
+        <button class=${`quiet-button${task.favorite ? " starred" : ""}`} id="star" aria-pressed=${String(task.favorite)} aria-label=${t("Starred")} onClick=${() => set({ favorite: !task.favorite })}><${Icon} name="star" /></button>
+        <button class="quiet-button" id="close-details" aria-label=${t("Close the details")} onClick=${close}><${Icon} name="close" /></button>
       </header>
       <${Parent} task=${task} />
-      <${Text} class="notes" id="notes" draft=${`notes:${keyOf(task)}`} label="Notes" value=${task.description ?? ""} version=${task.version} max=${DESCRIPTION_MAX} placeholder="Notes" onKeep=${changeTyped(task, "description", (text) => text || null)} />
+      <${Text} class="notes" id="notes" draft=${`notes:${keyOf(task)}`} label=${t("Notes")} value=${task.description ?? ""} version=${task.version} max=${DESCRIPTION_MAX} placeholder=${t("Notes")} onKeep=${changeTyped(task, "description", (text) => text || null)} />
       <div class="fields">
-        <${Moment} label="Due" name="due" value=${task.due_date} onSet=${(/** @type {string | null} */ due_date) => set({ due_date })} />
-        <${Moment} label="Start" name="start" value=${task.start_date} onSet=${(/** @type {string | null} */ start_date) => set({ start_date })} />
-        <label>Deadline<${Field} type="date" id="deadline" value=${task.deadline ?? ""} min="1900-01-01" max="2199-12-31" onChange=${(/** @type {Choosing} */ event) => set({ deadline: event.target.value || null })} /></label>
+        <${Moment} label=${t("Due")} name="due" value=${task.due_date} onSet=${(/** @type {string | null} */ due_date) => set({ due_date })} />
+        <${Moment} label=${t("Start")} name="start" value=${task.start_date} onSet=${(/** @type {string | null} */ start_date) => set({ start_date })} />
+        <label>${t("Deadline")}<${Field} type="date" id="deadline" value=${task.deadline ?? ""} min="1900-01-01" max="2199-12-31" onChange=${(/** @type {Choosing} */ event) => set({ deadline: event.target.value || null })} /></label>
         <${Estimate} task=${task} set=${set} />
-        <label>Status
+        <label>${t("Status")}
           <select id="status" value=${task.status} onChange=${(/** @type {On<HTMLSelectElement & { value: TaskStatus }>} */ event) => setStatus(task, event.target.value)}>${Object.entries(STATUSES).map(([one, words]) => html`<option value=${one}>${words}</option>`)}</select>
         </label>
-        <label>Priority
-          <select value=${task.priority} onChange=${(/** @type {On<HTMLSelectElement & { value: Priority }>} */ event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}</select>
+        <label>${t("Priority")}
+          <select value=${task.priority} onChange=${(/** @type {On<HTMLSelectElement & { value: Priority }>} */ event) => set({ priority: event.target.value })}>${PRIORITIES.map((one) => html`<option value=${one}>${PRIORITY_NAMES[one]}</option>`)}</select>
         </label>
-        <label>Project
+        <label>${t("Project")}
           <select value=${task.project_id ?? ""} onChange=${(/** @type {Choosing} */ event) => set({ project_id: Number(event.target.value) || null })}>
-            <option value="">Inbox</option>
+            <option value="">${t("Inbox")}</option>
             ${projectTree().map(({ project, level }) => html`<option value=${project.id}>${inset(level)}${project.name}</option>`)}
           </select>
         </label>
@@ -81,8 +82,8 @@ export function Details({ task }) {
       <${Comments} task=${task} />
       <${History} task=${task} />
       <footer>
-        <button class="secondary" id="duplicate-task" onClick=${() => duplicateTask(task)}>Duplicate</button>
-        <button class="secondary" id="delete-task" onClick=${() => (deleteTask(task), close())}><${Icon} name="trash" />Move to the trash</button>
+        <button class="secondary" id="duplicate-task" onClick=${() => duplicateTask(task)}>${t("Duplicate")}</button>
+        <button class="secondary" id="delete-task" onClick=${() => (deleteTask(task), close())}><${Icon} name="trash" />${t("Move to the trash")}</button>
       </footer>
     </aside>
   `;
@@ -111,7 +112,7 @@ function Moment({ label, name, value, onSet }) {
   return html`
     <div class="due-fields" onChange=${change}>
       <label>${label}<${Field} type="date" name=${`${name}_day`} value=${day} min="1900-01-01" max="2199-12-31" /></label>
-      ${day && html`<label>Time<${Field} type="time" name=${`${name}_time`} value=${dueTime(value)} /></label>`}
+      ${day && html`<label>${t("Time")}<${Field} type="time" name=${`${name}_time`} value=${dueTime(value)} /></label>`}
     </div>
   `;
 }
@@ -122,20 +123,20 @@ function Estimate({ task, set }) {
     const field = /** @type {HTMLInputElement} */ (event.target);
     if (field.reportValidity()) set({ estimate_minutes: Number(field.value) || null });
   };
-  return html`<label>Minutes<${Field} type="number" id="estimate" value=${String(task.estimate_minutes ?? "")} min="1" max="525600" step="1" placeholder="estimate" onChange=${change} /></label>`;
+  return html`<label>${t("Minutes")}<${Field} type="number" id="estimate" value=${String(task.estimate_minutes ?? "")} min="1" max="525600" step="1" placeholder=${t("estimate")} onChange=${change} /></label>`;
 }
 
 /** @param {{ task: Task, set: SetFields }} props */
 function Repeat({ task, set }) {
   const known = !task.recurrence || RULES.includes(task.recurrence) ? RULES : [task.recurrence, ...RULES];
   return html`
-    <label>Repeat
+    <label>${t("Repeat")}
       <select value=${task.recurrence ?? ""} disabled=${!task.due_date && !task.recurrence} onChange=${(/** @type {Choosing} */ event) => set({ recurrence: event.target.value || null })}>
-        <option value="">never</option>
+        <option value="">${t("never")}</option>
         ${known.map((rule) => html`<option value=${rule}>${sayRule(rule)}</option>`)}
       </select>
     </label>
-    ${task.recurrence && html`<p class="aside"><button class="link" onClick=${() => skipTask(task)}>Skip this time</button></p>`}
+    ${task.recurrence && html`<p class="aside"><button class="link" onClick=${() => skipTask(task)}>${t("Skip this time")}</button></p>`}
   `;
 }
 
@@ -151,8 +152,8 @@ const readTags = (text) => {
 /** @param {{ task: Task }} props */
 function Tags({ task }) {
   return html`
-    <div class="field"><label for="tags">Tags</label>
-      <${Text} id="tags" draft=${`tags:${keyOf(task)}`} label="Tags" value=${task.tags.join(", ")} version=${task.version} max=${Infinity} isLine placeholder="home, errands" onKeep=${changeTyped(task, "tags", readTags)} />
+    <div class="field"><label for="tags">${t("Tags")}</label>
+      <${Text} id="tags" draft=${`tags:${keyOf(task)}`} label=${t("Tags")} value=${task.tags.join(", ")} version=${task.version} max=${Infinity} isLine placeholder=${t("home, errands")} onKeep=${changeTyped(task, "tags", readTags)} />
     </div>
   `;
 }
@@ -183,18 +184,18 @@ function Subtasks({ task }) {
     addTask({ title: text, parent_id: task.id, ...project }, { name, text });
   };
   return html`
-    <section aria-label="Subtasks">
-      <h3>Subtasks</h3>
+    <section aria-label=${t("Subtasks")}>
+      <h3>${t("Subtasks")}</h3>
       <ul class="subtasks">
         ${rows.map(
           (one) => html`
           <li key=${one.id} class=${isOpen(one) ? "" : "completed"}>
-            <button class=${`check ${one.priority}`} role="checkbox" aria-checked=${String(one.completed)} aria-label=${`Complete ${one.title}`} onClick=${() => completeTask(one)}><${Icon} name="done" /></button>
+            <button class=${`check ${one.priority}`} role="checkbox" aria-checked=${String(one.completed)} aria-label=${t("Complete {title}", { title: one.title })} onClick=${() => completeTask(one)}><${Icon} name="done" /></button>
             <button class="title" dir="auto" onClick=${() => go({ task: one.id })}>${one.title}</button>
           </li>`,
         )}
       </ul>
-      <${AddLine} draft=${name} id="add-subtask" label="New subtask" placeholder="Add a subtask" max=${TITLE_MAX} onAdd=${add} />
+      <${AddLine} draft=${name} id="add-subtask" label=${t("New subtask")} placeholder=${t("Add a subtask")} max=${TITLE_MAX} onAdd=${add} />
     </section>
   `;
 }

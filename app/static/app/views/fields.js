@@ -1,6 +1,7 @@
 // Fields that keep what is typed in them until the service has it.
 import { dropDraft, readDraft, takeDraft, useDraft, writeDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
+import { t } from "../language.js";
 /** @import { Base, Typing } from "types/client" */
 
 export const TITLE_MAX = 200;
@@ -27,11 +28,10 @@ export const isTooLong = (text, max) => lengthOf(text.trim()) > max;
 export function FieldNote({ id, name, text, max, isTyping = true, problem, onSave }) {
   const typed = readDraft(name);
   const count = lengthOf(text.trim());
-  const format = (/** @type {number} */ number) => number.toLocaleString("en");
   const counter =
     count > max
-      ? `${format(count)} characters, ${format(count - max)} too many: it is not saved yet.`
-      : `${format(count)} of ${format(max)} characters`;
+      ? t("{count} characters, {more} too many: it is not saved yet.", { count, more: count - max })
+      : t("{count} of {max} characters", { count, max });
   const isLeft = typed?.before !== undefined && !isTyping;
   const discard = () => dropDraft(name);
   return html`
@@ -41,8 +41,8 @@ export function FieldNote({ id, name, text, max, isTyping = true, problem, onSav
       ${
         (isLeft || (typed?.refused && typed.before !== undefined)) &&
         html`<p>
-          ${!typed.refused && count <= max && html`<span class="quiet">Not saved yet.</span> <button type="button" class="link" onClick=${onSave}>Save</button> `}
-          <button type="button" class="link" onClick=${discard}>Discard</button>
+          ${!typed.refused && count <= max && html`<span class="quiet">${t("Not saved yet.")}</span> <button type="button" class="link" onClick=${onSave}>${t("Save")}</button> `}
+          <button type="button" class="link" onClick=${discard}>${t("Discard")}</button>
         </p>`
       }
       ${typed?.others?.map((one, at) => html`<${Waiting} key=${one.text} name=${name} at=${at} />`)}
@@ -65,11 +65,11 @@ function Waiting({ name, at }) {
   };
   return html`
     <div class="waits">
-      <p><span class="quiet">Not saved:</span> <bdi>${one.text}</bdi></p>
+      <p><span class="quiet">${t("Not saved:")}</span> <bdi>${one.text}</bdi></p>
       ${one.refused && html`<p class="failed">${one.refused}</p>`}
       <p>
-        <button type="button" class="link" onClick=${swap}>Put it back</button>${" "}
-        <button type="button" class="link" onClick=${() => writeDraft(name, { ...typed, others })}>Discard</button>
+        <button type="button" class="link" onClick=${swap}>${t("Put it back")}</button>${" "}
+        <button type="button" class="link" onClick=${() => writeDraft(name, { ...typed, others })}>${t("Discard")}</button>
       </p>
     </div>
   `;

@@ -1,6 +1,8 @@
 import { html, useEffect, useState } from "../html.js";
 import { sayInstant } from "../dates.js";
+import { t } from "../language.js";
 import { call } from "../session.js";
+import { sayAction } from "../statuses.js";
 import { complain } from "../ui.js";
 import { HIDDEN, sayField, sayValue } from "../values.js";
 /** @import { HistoryEntry, On, Task } from "types/client" */
@@ -18,12 +20,12 @@ export function History({ task }) {
   }, [open, task.id, task.version]);
   return html`
     <details class="history" onToggle=${(/** @type {On<HTMLDetailsElement>} */ event) => setOpen(event.currentTarget.open)}>
-      <summary>History</summary>
+      <summary>${t("History")}</summary>
       <ol>
         ${entries.map(
           (entry) => html`
           <li key=${entry.revision}>
-            <p><strong>${entry.changes.length && entry.changes.every(({ field }) => field === "position") ? "moved" : entry.action}</strong> <span class="quiet">${sayInstant(entry.at)}${entry.through === "api" ? "" : `, ${entry.through}`}</span></p>
+            <p><strong>${entry.changes.length && entry.changes.every(({ field }) => field === "position") ? t("moved") : sayAction(entry.action)}</strong> <span class="quiet">${sayInstant(entry.at)}${entry.through === "api" ? "" : `, ${entry.through}`}</span></p>
             ${entry.action !== "created" && entry.changes.filter(({ field }) => !HIDDEN.includes(field)).map((one) => html`<p class="meta">${sayField(one.field)}: <del><bdi>${sayValue(one.field, one.from)}</bdi></del> → <ins><bdi>${sayValue(one.field, one.to)}</bdi></ins></p>`)}
           </li>`,
         )}

@@ -1,6 +1,7 @@
 // Parts of the page that are not needed to show the tasks: loaded when they are opened, or once the tasks are shown, so
 // that they are there offline also.
 import { html, useEffect, useState } from "../html.js";
+import { t } from "../language.js";
 import { store } from "../store.js";
 import { complain } from "../ui.js";
 
@@ -33,7 +34,7 @@ export function later(load, name, { isRare = false, wait = () => null } = {}) {
     const [, draw] = useState(false);
     const { online } = store;
     useEffect(() => {
-      const refuse = () => complain(new Error("This part of the page cannot be loaded without the service."));
+      const refuse = () => complain(new Error(t("This part of the page cannot be loaded without the service.")));
       if (!found) fetchIt().then(() => draw(true), refuse);
     }, [online]);
     return found ? html`<${found[name]} ...${props} />` : wait();

@@ -1,6 +1,7 @@
 import { dueDay, sayDay, today } from "../dates.js";
 import { dropDraft } from "../drafts.js";
 import { html } from "../html.js";
+import { t } from "../language.js";
 import { go } from "../place.js";
 import { getTask, keyOf, projects, steps, tagColors } from "../store.js";
 import { show, ui } from "../ui.js";
@@ -85,8 +86,8 @@ function headings(rows, { list, sort, search, status }) {
   if (sort !== "due_date" || search || status !== "pending" || !["today", "upcoming"].includes(list)) return heads;
   const days = rows.map(({ task }) => dueDay(task.due_date ?? ""));
   const late = list === "today" ? days.filter((day) => day < today()).length : 0;
-  if (late) heads.set(0, { text: "Overdue", overdue: rows.slice(0, late).map(({ task }) => task) });
-  if (late && late < rows.length) heads.set(late, { text: "Today" });
+  if (late) heads.set(0, { text: t("Overdue"), overdue: rows.slice(0, late).map(({ task }) => task) });
+  if (late && late < rows.length) heads.set(late, { text: t("Today") });
   if (list === "upcoming") {
     days.forEach((day, at) => day !== days[at - 1] && heads.set(at, { text: sayDay(day) }));
   }
@@ -97,7 +98,7 @@ function headings(rows, { list, sort, search, status }) {
 const Heading = ({ text, overdue }) => html`
   <li class="group">
     <h2>${text}</h2>
-    ${overdue && html`<button class="link" id="reschedule" title="Gives them today as their due date, without a time" onClick=${() => reschedule(overdue, today())}>Reschedule all to today</button>`}
+    ${overdue && html`<button class="link" id="reschedule" title=${t("Gives them today as their due date, without a time")} onClick=${() => reschedule(overdue, today())}>${t("Reschedule all to today")}</button>`}
   </li>
 `;
 
@@ -115,7 +116,7 @@ export function List({ rows, place }) {
       project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
       editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} />`;
   return html`
-    <ul class=${parts ? "list long" : "list"} id="list" aria-label="Tasks" ref=${list} ...${HANDLERS}>
+    <ul class=${parts ? "list long" : "list"} id="list" aria-label=${t("Tasks")} ref=${list} ...${HANDLERS}>
       ${
         parts
           ? parts.flatMap((part, at) =>

@@ -1,6 +1,7 @@
 // The pages to which mails of the service lead. Their token is in the fragment of the URL, which is sent to nobody.
 import { html, useState } from "../html.js";
 import { request } from "../api.js";
+import { t } from "../language.js";
 import { go } from "../place.js";
 import { session } from "../session.js";
 import { Mark } from "./icon.js";
@@ -9,16 +10,16 @@ import { Form } from "./settings/form.js";
 /** @type {Record<string, { title: string, about: string, button: string, done: string }>} */
 const PAGES = {
   reset: {
-    title: "Choose a new password",
-    about: "All sessions end, on every device.",
-    button: "Save",
-    done: "Your password is saved. Log in with it.",
+    title: t("Choose a new password"),
+    about: t("All sessions end, on every device."),
+    button: t("Save"),
+    done: t("Your password is saved. Log in with it."),
   },
   confirm: {
-    title: "Confirm your new e-mail address",
-    about: "From then on you log in with it.",
-    button: "Confirm",
-    done: "Your e-mail address is confirmed.",
+    title: t("Confirm your new e-mail address"),
+    about: t("From then on you log in with it."),
+    button: t("Confirm"),
+    done: t("Your e-mail address is confirmed."),
   },
 };
 
@@ -40,14 +41,14 @@ export function Mailed({ list }) {
         <h1 id="welcome">${title}</h1>
         ${
           isDone
-            ? html`<p role="status">${done}</p><button class="primary" id="go-on" onClick=${leave}>${session.user ? "To the tasks" : "Log in"}</button>`
+            ? html`<p role="status">${done}</p><button class="primary" id="go-on" onClick=${leave}>${session.user ? t("To the tasks") : t("Log in")}</button>`
             : html`
             <${Form} id="mailed-form" label=${button} onSend=${use}>
               <p class="quiet">${about}</p>
               ${
                 list === "reset" &&
-                html`<label>New password<input name="password" type="password" autocomplete="new-password" minlength="8" maxlength="128" aria-describedby="password-rule" required autofocus /></label>
-                <p class="quiet" id="password-rule">At least 8 characters, and none of the common ones.</p>`
+                html`<label>${t("New password")}<input name="password" type="password" autocomplete="new-password" minlength="8" maxlength="128" aria-describedby="password-rule" required autofocus /></label>
+                <p class="quiet" id="password-rule">${t("At least {count} characters, and none of the common ones.", { count: 8 })}</p>`
               }
             <//>`
         }

@@ -1,5 +1,6 @@
 import { html, useEffect, useState } from "../html.js";
 import { listKinds } from "../channels.js";
+import { t } from "../language.js";
 import { addBrowser, browserChannel, pushRefusal } from "../push.js";
 import { redraw } from "../store.js";
 import { complain, toast } from "../ui.js";
@@ -23,15 +24,18 @@ export function PushOffer() {
     redraw();
   };
   return html`
-    <div class="offer" role="group" aria-label="Reminders in this browser">
-      <p>This browser can show reminders, also when no window is open.</p>
+    <div class="offer" role="group" aria-label=${t("Reminders in this browser")}>
+      <p>${t("This browser can show reminders, also when no window is open.")}</p>
       <div class="choices">
-        <button class="secondary" id="allow-push" onClick=${allow}>Show them here</button>
-        <button class="link" id="decline-push" onClick=${decline}>Not here</button>
+        <button class="secondary" id="allow-push" onClick=${allow}>${t("Show them here")}</button>
+        <button class="link" id="decline-push" onClick=${decline}>${t("Not here")}</button>
       </div>
     </div>
   `;
 }
 
 export const allow = () =>
-  addBrowser().then((channel) => toast(`This browser shows reminders, as the channel ${channel.name}.`), complain);
+  addBrowser().then(
+    (channel) => toast(t("This browser shows reminders, as the channel {name}.", { name: channel.name })),
+    complain,
+  );

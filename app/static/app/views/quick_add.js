@@ -2,14 +2,16 @@ import { html, useEffect, useState } from "../html.js";
 import { dayIn, sayDay, sayDue, sayRule } from "../dates.js";
 import { takeDraft, useDraft, writeDraft } from "../drafts.js";
 import { hasStatus } from "../api.js";
+import { t } from "../language.js";
 import { sayProblem } from "../problems.js";
 import { call } from "../session.js";
 import { sayAdded } from "../outcomes.js";
+import { PRIORITY_NAMES } from "../statuses.js";
 import { getTask, projects, store, tags } from "../store.js";
 import { quickAdd } from "../writes.js";
 import { FieldNote, isTooLong } from "./fields.js";
 import { sayReminder } from "../reminders.js";
-/** @import { Place, QuickPreview, Span, Task, Typing } from "types/client" */
+/** @import { Place, Priority, QuickPreview, Span, Task, Typing } from "types/client" */
 
 const PAUSE = 150; // ms after the last key
 const QUICK_MAX = 500; // characters
@@ -18,10 +20,10 @@ const USUAL_DAYS = { today: 0, upcoming: 1 }; // days from today that a new task
 /** @type {Record<string, (value: string) => string | undefined>} */
 const SAY = {
   due_date: (value) => sayDue(value),
-  start_date: (value) => `from ${sayDue(value)}`,
+  start_date: (value) => t("from {date}", { date: sayDue(value) }),
   recurrence: (value) => sayRule(value),
-  reminders: (value) => (/^P.*[1-9]/.test(value) ? undefined : `remind ${sayReminder(value)}`), // "PT9H": as written
-  priority: (value) => value,
+  reminders: (value) => (/^P.*[1-9]/.test(value) ? undefined : t("remind {when}", { when: sayReminder(value) })), // "PT9H": as written
+  priority: (value) => PRIORITY_NAMES[/** @type {Priority} */ (value)] ?? value,
   project: (value) => `#${value}`,
   tags: (value) => `@${value}`,
 };
@@ -123,13 +125,13 @@ export function QuickAdd({ place }) {
     <form class="quick-add" onSubmit=${submit}>
       <div class="line">
         <span class="plus" aria-hidden="true"></span>
-        <input id="add" aria-label="New task" placeholder="Buy milk tomorrow at 9 #home p:high" autocomplete="off" dir="auto"
+        <input id="add" aria-label=${t("New task")} placeholder=${t("Buy milk tomorrow at 9 #home p:high")} autocomplete="off" dir="auto"
           aria-invalid=${isLong || typed?.refused ? "true" : null} aria-describedby="understood add-note" value=${text} onInput=${type} />
-        <button class="primary" hidden=${!text.trim()}>Add</button>
+        <button class="primary" hidden=${!text.trim()}>${t("Add")}</button>
       </div>
       <p class="understood" id="understood" aria-live="polite">
         ${understood.map((span) => html`<span class=${`span ${span.field}`} title=${span.text}><bdi>${say(span)}</bdi></span>`)}
-        ${isUsual && html`<button type="button" class="span" id="usual-day" title="Without a due date" onClick=${() => setFree(true)}>${sayDay(usual)}<span class="unseen">: remove the due date</span> <span aria-hidden="true">×</span></button>`}
+        ${isUsual && html`<button type="button" class="span" id="usual-day" title=${t("Without a due date")} aria-label=${t("{day}: remove the due date", { day: sayDay(usual) })} onClick=${() => setFree(true)}>${sayDay(usual)} <span aria-hidden="true">×</span></button>`}
       </p>
       <${FieldNote} id="add-note" name="add" text=${text} max=${QUICK_MAX} problem=${isTooLong(text, QUICK_MAX) || !text.trim() ? null : refused} />
     </form>

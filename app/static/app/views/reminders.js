@@ -1,4 +1,5 @@
 import { html } from "../html.js";
+import { t } from "../language.js";
 import { CHOICES, sayReminder } from "../reminders.js";
 import { channels } from "../store.js";
 import { Icon } from "./icon.js";
@@ -14,16 +15,16 @@ export function Reminders({ task, set }) {
     if (value) set({ reminders: [...task.reminders, value] });
   };
   return html`
-    <label>Remind me
+    <label>${t("Remind me")}
       <select value="" disabled=${!task.due_date} onChange=${add}>
-        <option value="">${task.reminders.length ? "also…" : "never"}</option>
+        <option value="">${task.reminders.length ? t("also…") : t("never")}</option>
         ${left.map((one) => html`<option value=${one}>${CHOICES[one]}</option>`)}
       </select>
     </label>
     ${task.reminders.map(
       (one) => html`
       <p class="aside" key=${one}>${sayReminder(one)}
-        <button class="quiet-button" aria-label=${`Remove the reminder ${sayReminder(one)}`} onClick=${() => set({ reminders: task.reminders.filter((other) => other !== one) })}><${Icon} name="close" /></button>
+        <button class="quiet-button" aria-label=${t("Remove the reminder {when}", { when: sayReminder(one) })} onClick=${() => set({ reminders: task.reminders.filter((other) => other !== one) })}><${Icon} name="close" /></button>
       </p>`,
     )}
     ${task.reminders.length > 0 && html`<${SendTo} task=${task} set=${set} /><${PushOffer} />`}
@@ -45,22 +46,22 @@ function SendTo({ task, set }) {
     set({ remind_channels: chosen.map(({ id }) => id) });
   };
   return html`
-    <label>Send to
+    <label>${t("Send to")}
       <select id="send-to" value=${named === null ? "all" : "named"} onChange=${(/** @type {Choosing} */ event) => set({ remind_channels: event.target.value === "all" ? null : usual() })}>
-        <option value="all">all channels that take reminders</option>
-        <option value="named">only these:</option>
+        <option value="all">${t("all channels that take reminders")}</option>
+        <option value="named">${t("only these:")}</option>
       </select>
     </label>
     ${
       named !== null &&
       html`
-      <div class="aside named" role="group" aria-label="Channels of these reminders">
-        ${all.map((one) => html`<label class="tick" key=${one.id}><input type="checkbox" checked=${kept.includes(one)} onChange=${() => toggle(one)} /><span>${one.name}${!one.active && html`<span class="quiet"> (paused)</span>`}</span></label>`)}
+      <div class="aside named" role="group" aria-label=${t("Channels of these reminders")}>
+        ${all.map((one) => html`<label class="tick" key=${one.id}><input type="checkbox" checked=${kept.includes(one)} onChange=${() => toggle(one)} /><span>${one.name}${!one.active && html`<span class="quiet"> ${t("(paused)")}</span>`}</span></label>`)}
         ${
           named.length
             ? !kept.some((one) => one.active) &&
-              html`<p class="quiet">None of the chosen channels is active: these reminders are sent to all that take reminders.</p>`
-            : html`<p class="quiet">These reminders are shown by the bell only.</p>`
+              html`<p class="quiet">${t("None of the chosen channels is active: these reminders are sent to all that take reminders.")}</p>`
+            : html`<p class="quiet">${t("These reminders are shown by the bell only.")}</p>`
         }
       </div>`
     }

@@ -2,7 +2,8 @@ import { Component, html } from "../html.js";
 import { isMissed, sayDay, sayDue, sayMinutes, sayRule, startsLater } from "../dates.js";
 import { keepTouch } from "../drag.js";
 import { useDraft } from "../drafts.js";
-import { isOpen, STATUSES } from "../statuses.js";
+import { t } from "../language.js";
+import { isOpen, PRIORITY_NAMES, STATUSES } from "../statuses.js";
 import { keyOf } from "../store.js";
 import { FieldNote, isTooLong, TITLE_MAX } from "./fields.js";
 import { Icon } from "./icon.js";
@@ -48,7 +49,7 @@ export class Row extends Component {
       <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth} aria-posinset=${at} aria-setsize=${of}>
         ${manual && html`<span class="grip" aria-hidden="true" onTouchMove=${keepTouch}><${Icon} name="grip" /></span>`}
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} data-act="complete"
-          aria-label=${`${task.completed ? "Reopen" : "Complete"} ${task.title}`}><${Icon} name="done" /></button>
+          aria-label=${task.completed ? t("Reopen {title}", task) : t("Complete {title}", task)}><${Icon} name="done" /></button>
         ${
           editing
             ? html`<${TitleEdit} task=${task} />`
@@ -69,7 +70,7 @@ function TitleEdit({ task }) {
   const text = useDraft(name)?.text ?? task.title;
   return html`
     <div class="words">
-      <input class="edit" dir="auto" aria-label="Title" value=${text} aria-invalid=${isTooLong(text, TITLE_MAX) ? "true" : null} aria-describedby="edit-note" ref=${focusOnce} />
+      <input class="edit" dir="auto" aria-label=${t("Title")} value=${text} aria-invalid=${isTooLong(text, TITLE_MAX) ? "true" : null} aria-describedby="edit-note" ref=${focusOnce} />
       <${FieldNote} id="edit-note" name=${name} text=${text} max=${TITLE_MAX} />
     </div>
   `;
@@ -93,17 +94,17 @@ function Meta({ task, project, steps, tints = "" }) {
   if (!words.some(Boolean) && !tags.length && !reminders.length) return null;
   return html`
     <p class="meta">
-      ${favorite && html`<span class="starred"><${Icon} name="star" /><span class="unseen">Starred</span></span>`}
+      ${favorite && html`<span class="starred"><${Icon} name="star" /><span class="unseen">${t("Starred")}</span></span>`}
       ${status && html`<span>${status}</span>`}
-      ${due && html`<span class=${isMissed(task, due) ? "due overdue" : "due"}>${isMissed(task, due) && html`<span class="unseen">Overdue: </span>`}${sayDue(due)}</span>`}
-      ${start && html`<span>from ${sayDue(start)}</span>`}
-      ${deadline && html`<span class=${isMissed(task, deadline) ? "due overdue" : "due"}>${isMissed(task, deadline) && html`<span class="unseen">Overdue: </span>`}deadline ${sayDay(deadline)}</span>`}
+      ${due && html`<span class=${isMissed(task, due) ? "due overdue" : "due"}>${isMissed(task, due) && html`<span class="unseen">${t("Overdue:")} </span>`}${sayDue(due)}</span>`}
+      ${start && html`<span>${t("from {date}", { date: sayDue(start) })}</span>`}
+      ${deadline && html`<span class=${isMissed(task, deadline) ? "due overdue" : "due"}>${isMissed(task, deadline) && html`<span class="unseen">${t("Overdue:")} </span>`}${t("deadline {date}", { date: sayDay(deadline) })}</span>`}
       ${recurrence && html`<span><${Icon} name="repeat" />${sayRule(recurrence)}</span>`}
-      ${reminders.length > 0 && html`<span><${Icon} name="bell" /><span class="unseen">Has reminders</span></span>`}
-      ${steps && html`<span><span class="unseen">Subtasks done: </span>${steps}</span>`}
-      ${minutes && html`<span><span class="unseen">Takes </span>${sayMinutes(minutes)}</span>`}
+      ${reminders.length > 0 && html`<span><${Icon} name="bell" /><span class="unseen">${t("Has reminders")}</span></span>`}
+      ${steps && html`<span><span class="unseen">${t("Subtasks done:")} </span>${steps}</span>`}
+      ${minutes && html`<span><span class="unseen">${t("Takes")} </span>${sayMinutes(minutes)}</span>`}
       ${project && html`<span><${Dot} color=${project.color} />${project.name}</span>`}
-      ${marked && html`<span class=${`mark-${priority}`}>${priority}</span>`}
+      ${marked && html`<span class=${`mark-${priority}`}>${PRIORITY_NAMES[priority]}</span>`}
       ${tags.map((tag, place) => html`<button class="tag" data-act="tag" tabindex="-1">${colors[place] && html`<${Dot} color=${colors[place]} />`}@${tag}</button>`)}
     </p>
   `;

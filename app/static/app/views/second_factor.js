@@ -1,13 +1,14 @@
 // Asking for a second factor: after a password or a provider, and before what needs a recent one.
 import { html, useState } from "../html.js";
+import { t } from "../language.js";
 import { HAS_PASSKEYS, answerPasskey } from "../passkeys.js";
 import { call, finishLogin, leaveLogin, session, waitingPasskey } from "../session.js";
 import { show } from "../ui.js";
 import { Dialog } from "./dialog.js";
 /** @import { GivenFactor, Proving, Sending, Thrown } from "types/client" */
 
-const HELP = "Enter the code that your authenticator app shows, or a recovery code.";
-const PASSKEY_HELP = "Use your passkey, or enter a recovery code.";
+const HELP = t("Enter the code that your authenticator app shows, or a recovery code.");
+const PASSKEY_HELP = t("Use your passkey, or enter a recovery code.");
 
 /**
  * Runs what a user asked for: `failed` says why it failed, `busy` that it is running.
@@ -24,7 +25,11 @@ export function useAttempt() {
       return true;
     } catch (thrown) {
       const error = /** @type {Thrown} */ (thrown);
-      setFailed(error.retryAfter ? `${error.message} Wait ${error.retryAfter} s.` : error.message);
+      setFailed(
+        error.retryAfter
+          ? t("{problem} Wait {seconds} s.", { problem: error.message, seconds: error.retryAfter })
+          : error.message,
+      );
       return false;
     } finally {
       setBusy(false);
@@ -37,7 +42,7 @@ export function useAttempt() {
  * A field for a code, and a button for a passkey where there is one. `onGiven` throws what is shown here.
  * @param {{ label?: string, methods?: string[], askPasskey?: () => Promise<Record<string, unknown>>, onGiven: (given: GivenFactor) => Promise<void>, children?: unknown }} props
  */
-export function FactorForm({ label = "Continue", methods = [], askPasskey, onGiven, children }) {
+export function FactorForm({ label = t("Continue"), methods = [], askPasskey, onGiven, children }) {
   const { failed, busy, run } = useAttempt();
   async function submit(/** @type {Sending<"code">} */ event) {
     event.preventDefault();
@@ -48,8 +53,8 @@ export function FactorForm({ label = "Continue", methods = [], askPasskey, onGiv
   const give = () => run(async () => onGiven({ passkey: await answerPasskey(await (ask?.() ?? {})) }));
   return html`
     <form class="code-form" onSubmit=${submit}>
-      ${ask && html`<button type="button" class="primary" id="use-passkey" disabled=${busy} onClick=${give}>Use a passkey</button>`}
-      <label>Code<input name="code" autocomplete="one-time-code" autocapitalize="off" spellcheck="false" maxlength="64" required ref=${focusOnce} /></label>
+      ${ask && html`<button type="button" class="primary" id="use-passkey" disabled=${busy} onClick=${give}>${t("Use a passkey")}</button>`}
+      <label>${t("Code")}<input name="code" autocomplete="one-time-code" autocapitalize="off" spellcheck="false" maxlength="64" required ref=${focusOnce} /></label>
       ${failed && html`<p class="failed" role="alert">${failed}</p>`}
       <div class="choices"><button class=${ask ? "secondary" : "primary"} disabled=${busy}>${label}</button>${children}</div>
     </form>
@@ -66,10 +71,10 @@ const help = (methods) => (methods.length && !methods.includes("totp") ? PASSKEY
 export function SecondFactor() {
   const { methods = [] } = session.waiting ?? {};
   return html`
-    <h1 id="welcome">One more step</h1>
+    <h1 id="welcome">${t("One more step")}</h1>
     <p class="quiet">${help(methods)}</p>
     <${FactorForm} methods=${methods} askPasskey=${waitingPasskey} onGiven=${finishLogin}>
-      <button type="button" class="link" id="back" onClick=${() => leaveLogin()}>Back</button>
+      <button type="button" class="link" id="back" onClick=${() => leaveLogin()}>${t("Back")}</button>
     <//>
   `;
 }
@@ -82,7 +87,7 @@ export function Proof({ proving }) {
   const [proved, setProved] = useState(false);
   const close = () => {
     show({ proving: null });
-    if (!proved) proving.refuse(new Error("Nothing was changed: it needs your second factor."));
+    if (!proved) proving.refuse(new Error(t("Nothing was changed: it needs your second factor.")));
   };
   const prove = async (/** @type {GivenFactor} */ given) => {
     await call("POST", "api/auth/factors/proof", { body: given });
@@ -92,11 +97,11 @@ export function Proof({ proving }) {
   };
   const askPasskey = async () => (await call("POST", "api/auth/factors/proof/options")).data.options;
   return html`
-    <${Dialog} label="Confirm that it is you" onClose=${close}>
-      <h2>Confirm that it is you</h2>
+    <${Dialog} label=${t("Confirm that it is you")} onClose=${close}>
+      <h2>${t("Confirm that it is you")}</h2>
       <p>${help(proving.methods)}</p>
       <${FactorForm} methods=${proving.methods} askPasskey=${askPasskey} onGiven=${prove}>
-        <button type="button" class="link" id="cancel-proof" onClick=${close}>Cancel</button>
+        <button type="button" class="link" id="cancel-proof" onClick=${close}>${t("Cancel")}</button>
       <//>
     <//>
   `;

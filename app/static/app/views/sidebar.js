@@ -2,6 +2,7 @@ import { storage, TROUBLES } from "../database.js";
 import { dropDraft, readDraft, useDraft, writeDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { dueDay, today } from "../dates.js";
+import { t } from "../language.js";
 import { go, hrefTo } from "../place.js";
 import { queue } from "../queue.js";
 import { logOut, session } from "../session.js";
@@ -17,6 +18,8 @@ import { Icon, Mark } from "./icon.js";
 
 /** @type {Record<string, string>} */
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
+/** @type {Record<string, string>} */
+const THEME_NAMES = { auto: t("auto"), light: t("light"), dark: t("dark") };
 const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // no assistant without a model
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
@@ -52,7 +55,7 @@ const Item = ({ place, list, id = "", icon, color, label, count, level = 0 }) =>
     <a href=${hrefTo({ list, id: String(id) })} aria-current=${place.list === list && place.id === String(id) ? "page" : null}>
       ${icon ? html`<${Icon} name=${icon} />` : html`<${Dot} color=${color} />`}
       <span class="name"><bdi>${label}</bdi></span>
-      ${count ? html`<span class="count" aria-label=${`${count} open`}>${count}</span>` : null}
+      ${count ? html`<span class="count" aria-label=${t("{count} open", { count })}>${count}</span>` : null}
     </a>
   </li>
 `;
@@ -75,26 +78,26 @@ export function Sidebar({ place }) {
   const tagged = tags();
   const colors = tagColors();
   return html`
-    <nav class="sidebar" aria-label="Lists">
+    <nav class="sidebar" aria-label=${t("Lists")}>
       <p class="brand"><${Mark} />Todo</p>
       <ul>
-        <${Item} place=${place} list="today" icon="today" label="Today" count=${count.today} />
-        <${Item} place=${place} list="upcoming" icon="upcoming" label="Upcoming" />
-        <${Item} place=${place} list="all" icon="all" label="All tasks" count=${count.all} />
-        ${(count.starred > 0 || place.list === "starred") && html`<${Item} place=${place} list="starred" icon="star" label="Starred" count=${count.starred} />`}
-        <${Item} place=${place} list="done" icon="done" label="Done" />
-        <${Item} place=${place} list="trash" icon="trash" label="Trash" />
+        <${Item} place=${place} list="today" icon="today" label=${t("Today")} count=${count.today} />
+        <${Item} place=${place} list="upcoming" icon="upcoming" label=${t("Upcoming")} />
+        <${Item} place=${place} list="all" icon="all" label=${t("All tasks")} count=${count.all} />
+        ${(count.starred > 0 || place.list === "starred") && html`<${Item} place=${place} list="starred" icon="star" label=${t("Starred")} count=${count.starred} />`}
+        <${Item} place=${place} list="done" icon="done" label=${t("Done")} />
+        <${Item} place=${place} list="trash" icon="trash" label=${t("Trash")} />
       </ul>
       ${
         favorites.length > 0 &&
         html`
-        <h2>Starred</h2>
+        <h2>${t("Starred")}</h2>
         <ul id="favorites">${favorites.map(({ project }) => item(project))}</ul>
       `
       }
-      <h2>Projects</h2>
+      <h2>${t("Projects")}</h2>
       <ul>
-        <${Item} place=${place} list="inbox" icon="inbox" label="Inbox" count=${count.project.get(null)} />
+        <${Item} place=${place} list="inbox" icon="inbox" label=${t("Inbox")} count=${count.project.get(null)} />
         ${own.map(({ project, level }) => item(project, level))}
       </ul>
       <${NewProject} />
@@ -102,20 +105,20 @@ export function Sidebar({ place }) {
       ${
         tagged.length > 0 &&
         html`
-        <h2>Tags</h2>
+        <h2>${t("Tags")}</h2>
         <ul>${tagged.map(([tag, open]) => html`<${Item} key=${tag} place=${place} list="tag" id=${tag} icon=${colors.has(tag) ? null : "tag"} color=${colors.get(tag)?.color} label=${tag} count=${open} />`)}</ul>
       `
       }
       ${
         kept.length > 0 &&
         html`
-        <h2>Views</h2>
+        <h2>${t("Views")}</h2>
         <ul>${kept.map((view) => html`<${View} key=${view.id} view=${view} />`)}</ul>
       `
       }
       <${Foot} place=${place} />
     </nav>
-    <button class="veil" aria-label="Close the lists" onClick=${() => show({ sidebar: false })}></button>
+    <button class="veil" aria-label=${t("Close the lists")} onClick=${() => show({ sidebar: false })}></button>
   `;
 }
 
@@ -158,15 +161,15 @@ function View({ view }) {
   if (open || typed) {
     return html`
       <li class="new-project" ref=${item} onFocusOut=${leave}>
-        <${AddLine} draft=${name} id=${`view-${view.id}`} label="Name of the view" placeholder="Name" max=${NAME_MAX} onAdd=${keep} />
+        <${AddLine} draft=${name} id=${`view-${view.id}`} label=${t("Name of the view")} placeholder=${t("Name")} max=${NAME_MAX} onAdd=${keep} />
       </li>
     `;
   }
   return html`
     <li>
       <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name"><bdi>${view.name}</bdi></span></a>
-      <button class="quiet-button" aria-label=${`Rename the view ${view.name}`} onClick=${edit}><${Icon} name="edit" /></button>
-      <button class="quiet-button" aria-label=${`Delete the view ${view.name}`} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
+      <button class="quiet-button" aria-label=${t("Rename the view {name}", { name: view.name })} onClick=${edit}><${Icon} name="edit" /></button>
+      <button class="quiet-button" aria-label=${t("Delete the view {name}", { name: view.name })} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
     </li>
   `;
 }
@@ -177,7 +180,7 @@ function Archive({ place }) {
   if (!away.length) return null;
   return html`
     <details class="archive" open=${away.some((project) => place.list === "project" && place.id === String(project.id))}>
-      <summary>Archived</summary>
+      <summary>${t("Archived")}</summary>
       <ul>${away.map((project) => html`<${Item} key=${project.id} place=${place} list="project" id=${project.id} color=${project.color} label=${project.name} />`)}</ul>
     </details>
   `;
@@ -193,10 +196,10 @@ function NewProject() {
     addProject(name, COLORS[projects().length % COLORS.length], { name: "project", text: name });
   };
   if (!open && !typed)
-    return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />New project</button>`;
+    return html`<button class="add-project" onClick=${() => setOpen(true)}><${Icon} name="plus" />${t("New project")}</button>`;
   return html`
     <div class="new-project" ref=${form} onFocusOut=${() => setOpen(false)}>
-      <${AddLine} draft="project" id="new-project" label="Name of the new project" placeholder="Name" max=${NAME_MAX} onAdd=${add} />
+      <${AddLine} draft="project" id="new-project" label=${t("Name of the new project")} placeholder=${t("Name")} max=${NAME_MAX} onAdd=${add} />
     </div>
   `;
 }
@@ -216,15 +219,15 @@ function Foot({ place }) {
     <div class="foot">
       <p class="state" id="state">
         <span class=${store.online ? "lamp" : "lamp off"}></span>
-        ${store.online ? (waiting ? "Saving…" : store.revision === null ? "One moment…" : "Synced") : `Offline${waiting ? `, ${waiting} to send` : ""}`}
+        ${store.online ? (waiting ? t("Saving…") : store.revision === null ? t("One moment…") : t("Synced")) : waiting ? t("Offline, {count} to send", { count: waiting }) : t("Offline")}
       </p>
       ${storage.trouble && html`<p class="trouble" id="trouble">${TROUBLES[storage.trouble]}</p>`}
       <div class="tools">
-        <button class="quiet-button" aria-label="Assistant" title="Assistant" onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
-        <button class="quiet-button" aria-label="Keyboard" title="Keyboard (?)" onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
-        <a class="quiet-button" id="settings" href=${hrefTo({ list: "settings" })} aria-current=${place.list === "settings" || place.list === "channels" ? "page" : null} aria-label="Settings" title="Settings"><${Icon} name="settings" /></a>
-        <button class="quiet-button" id="theme" aria-label=${`Colours: ${theme()}. Change to ${next}`} title=${`Colours: ${theme()}`} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
-        <button class="quiet-button" id="logout" aria-label=${`Log out ${session.user?.email ?? ""}`} title="Log out" onClick=${leave}><${Icon} name="out" /></button>
+        <button class="quiet-button" aria-label=${t("Assistant")} title=${t("Assistant")} onClick=${() => show({ panel: "chat", sidebar: false })} hidden=${!HAS_ASSISTANT || store.absent.has("chat")}><${Icon} name="chat" /></button>
+        <button class="quiet-button" aria-label=${t("Keyboard")} title=${t("Keyboard (?)")} onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
+        <a class="quiet-button" id="settings" href=${hrefTo({ list: "settings" })} aria-current=${place.list === "settings" || place.list === "channels" ? "page" : null} aria-label=${t("Settings")} title=${t("Settings")}><${Icon} name="settings" /></a>
+        <button class="quiet-button" id="theme" aria-label=${t("Colours: {theme}. Change to {next}", { theme: THEME_NAMES[theme()], next: THEME_NAMES[next] })} title=${t("Colours: {theme}", { theme: THEME_NAMES[theme()] })} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
+        <button class="quiet-button" id="logout" aria-label=${t("Log out {email}", { email: session.user?.email ?? "" })} title=${t("Log out")} onClick=${leave}><${Icon} name="out" /></button>
       </div>
     </div>
   `;

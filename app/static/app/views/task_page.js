@@ -1,8 +1,9 @@
 import { html, useEffect } from "../html.js";
+import { t, tn } from "../language.js";
 import { go, hrefTo, listed, PRIORITIES, readPlace, SORTS } from "../place.js";
 import { isFilter, searchParameter, statusOf } from "../filter.js";
 import { sayProblem } from "../problems.js";
-import { isOpen } from "../statuses.js";
+import { isOpen, PRIORITY_NAMES } from "../statuses.js";
 import { derived, projectName, store, tasks, views } from "../store.js";
 import { useDone } from "../done.js";
 import { search } from "../sync.js";
@@ -20,27 +21,35 @@ const TagTools = later(() => import("./tools.js"), "TagTools");
 
 /** @type {Record<string, string>} */
 const TITLES = {
-  all: "All tasks",
-  inbox: "Inbox",
-  today: "Today",
-  upcoming: "Upcoming",
-  starred: "Starred",
-  done: "Done",
+  all: t("All tasks"),
+  inbox: t("Inbox"),
+  today: t("Today"),
+  upcoming: t("Upcoming"),
+  starred: t("Starred"),
+  done: t("Done"),
 };
 /** @type {Record<string, string>} */
 const NOTHING = {
-  today: "Nothing is due. Enjoy the day.",
-  done: "Nothing done yet.",
-  all: "All clear. Add something above.",
+  today: t("Nothing is due. Enjoy the day."),
+  done: t("Nothing done yet."),
+  all: t("All clear. Add something above."),
 };
 
 /** @type {(place: Place) => string} */
 export const heading = (place) =>
   place.list === "project"
-    ? (projectName(Number(place.id)) ?? "Project")
+    ? (projectName(Number(place.id)) ?? t("Project"))
     : place.list === "tag"
       ? `@${place.id}`
-      : (TITLES[place.list] ?? "Tasks");
+      : (TITLES[place.list] ?? t("Tasks"));
+
+/** @type {Record<string, string>} */
+const DUE_NAMES = {
+  overdue: t("overdue"),
+  week: t("within a week"),
+  available: t("can be started"),
+  none: t("no date"),
+};
 
 const rowsOf = derived((/** @type {string} */ href, /** @type {Set<number> | null} */ found) =>
   listed(tasks(), readPlace(href), found),
@@ -55,7 +64,7 @@ export function TaskPage({ place }) {
   useEffect(() => void (document.title = `${title} · Todo`), [title]);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
       <h1 dir="auto">${title}</h1>
       <p class="tally">${tally(rows, done.total)}</p>
       ${place.list === "project" && html`<${ProjectTools} key=${place.id} id=${Number(place.id)} />`}
@@ -66,7 +75,7 @@ export function TaskPage({ place }) {
     <${Toolbar} place=${place} />
     ${ui.unreadable && html`<p class="note" id="unreadable" role="status"><span class="failed">${ui.unreadable}</span></p>`}
     ${rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${empty(place)}</p>`}
-    ${done.more && html`<button class="more" onClick=${done.more}>Earlier</button>`}
+    ${done.more && html`<button class="more" onClick=${done.more}>${t("Earlier")}</button>`}
   `;
 }
 
@@ -78,17 +87,18 @@ export function TaskPage({ place }) {
 function tally(rows, done) {
   const open = rows.filter(({ task }) => isOpen(task)).length;
   const all = done === null ? rows.length : Math.max(open + done, rows.length);
-  const format = (/** @type {number} */ number) => number.toLocaleString("en");
-  const words = all === 1 ? "1 task" : `${format(all)} tasks`;
-  return all > rows.length ? `${format(rows.length)} of ${words}` : words;
+  return all > rows.length
+    ? tn("{shown} of {count} task", "{shown} of {count} tasks", all, { shown: rows.length })
+    : tn("{count} task", "{count} tasks", all);
 }
 
 /** @param {Place} place */
 function empty(place) {
-  if (store.revision === null) return store.online ? "One moment…" : "The service cannot be reached. Asking again…";
+  if (store.revision === null)
+    return store.online ? t("One moment…") : t("The service cannot be reached. Asking again…");
   return place.search || place.priority || place.due
-    ? "Nothing matches."
-    : (NOTHING[place.list] ?? "Nothing here yet.");
+    ? t("Nothing matches.")
+    : (NOTHING[place.list] ?? t("Nothing here yet."));
 }
 
 /**
@@ -130,31 +140,31 @@ function Toolbar({ place }) {
   return html`
     <div class="toolbar" role="search">
       <label class="search">
-        <${Icon} name="search" /><span class="unseen">Search</span>
-        <input id="search" type="search" dir="auto" placeholder="Search or filter" value=${place.search} maxlength="1000"
-          title="Words, or a filter such as: tag:home AND due < today+7d" aria-invalid=${ui.unreadable ? "true" : null}
+        <${Icon} name="search" /><span class="unseen">${t("Search")}</span>
+        <input id="search" type="search" dir="auto" placeholder=${t("Search or filter")} value=${place.search} maxlength="1000"
+          title=${t("Words, or a filter such as: tag:home AND due < today+7d")} aria-invalid=${ui.unreadable ? "true" : null}
           aria-describedby=${ui.unreadable ? "unreadable" : null}
           onInput=${(/** @type {Typing} */ event) => go({ search: event.target.value }, { replace: true })} />
       </label>
       ${
         place.list !== "done" &&
         html`
-        <${Select} name="status" label="Status" value=${place.status}>
-          <option value="pending">Open</option><option value="in_progress">In progress</option><option value="waiting">Waiting</option>
-          <option value="completed">Done</option><option value="cancelled">Cancelled</option><option value="all">Open and done</option>
+        <${Select} name="status" label=${t("Status")} value=${place.status}>
+          <option value="pending">${t("Open")}</option><option value="in_progress">${t("In progress")}</option><option value="waiting">${t("Waiting")}</option>
+          <option value="completed">${t("Done")}</option><option value="cancelled">${t("Cancelled")}</option><option value="all">${t("Open and done")}</option>
         <//>`
       }
-      <${Select} name="priority" label="Priority" value=${place.priority}>
-        <option value="">Any priority</option>
-        ${PRIORITIES.map((one) => html`<option value=${one}>${one}</option>`)}
+      <${Select} name="priority" label=${t("Priority")} value=${place.priority}>
+        <option value="">${t("Any priority")}</option>
+        ${PRIORITIES.map((one) => html`<option value=${one}>${PRIORITY_NAMES[one]}</option>`)}
       <//>
-      <${Select} name="due" label="Due" value=${place.due}>
-        <option value="">Any date</option><option value="overdue">Overdue</option><option value="week">Within a week</option><option value="available">Can be started</option><option value="none">No date</option>
+      <${Select} name="due" label=${t("Due")} value=${place.due}>
+        <option value="">${t("Any date")}</option><option value="overdue">${t("Overdue")}</option><option value="week">${t("Within a week")}</option><option value="available">${t("Can be started")}</option><option value="none">${t("No date")}</option>
       <//>
       ${
         place.list !== "done" &&
         html`
-        <${Select} name="sort" label="Order" value=${place.sort}>
+        <${Select} name="sort" label=${t("Order")} value=${place.sort}>
           ${Object.entries(SORTS).map(([name, label]) => html`<option value=${name}>${label}</option>`)}
         <//>`
       }
@@ -172,9 +182,9 @@ function KeepView({ place }) {
     (place.search && !ui.unreadable) || place.priority || place.due === "overdue" || place.due === "available";
   function keep() {
     const name = [
-      place.search && `“${place.search}”`,
-      place.priority,
-      place.due === "available" ? "can be started" : place.due,
+      place.search && t("“{text}”", { text: place.search }),
+      place.priority && PRIORITY_NAMES[/** @type {Priority} */ (place.priority)],
+      DUE_NAMES[place.due],
       place.list !== "all" && heading(place),
     ]
       .filter(Boolean)
@@ -194,5 +204,5 @@ function KeepView({ place }) {
     if (place.list === "tag") parameters.tag = [place.id];
     addView(name, parameters);
   }
-  return html`<button class=${filtered ? "link" : "link idle"} onClick=${keep}>Keep as view</button>`;
+  return html`<button class=${filtered ? "link" : "link idle"} onClick=${keep}>${t("Keep as view")}</button>`;
 }

@@ -1,4 +1,5 @@
 import { html } from "../html.js";
+import { t } from "../language.js";
 import { complain, show, ui } from "../ui.js";
 import { undo } from "../undo.js";
 import { Icon } from "./icon.js";
@@ -16,9 +17,9 @@ const load = () => import("../installation.js").then(({ update }) => update()).c
 
 const Update = () => html`
   <div class="toast" id="update" role="status">
-    <span>A new version is ready.</span>
-    <button class="link" id="load-update" onClick=${load}>Load it</button>
-    <button class="quiet-button" aria-label="Later" onClick=${() => show({ update: false })}><${Icon} name="close" /></button>
+    <span>${t("A new version is ready.")}</span>
+    <button class="link" id="load-update" onClick=${load}>${t("Load it")}</button>
+    <button class="quiet-button" aria-label=${t("Later")} onClick=${() => show({ update: false })}><${Icon} name="close" /></button>
   </div>
 `;
 
@@ -26,8 +27,8 @@ const Update = () => html`
 const Toast = ({ toast }) => html`
   <div class=${toast.failed ? "toast failed" : "toast"} id="toast">
     <span>${toast.text}</span>
-    ${toast.undo && html`<button class="link" id="undo" onClick=${() => (show({ toast: null }), undo(toast.undo ?? ""))}>Undo</button>`}
-    ${toast.href && html`<a class="link" id="show" href=${toast.href} onClick=${() => show({ toast: null })}>Show</a>`}
-    <button class="quiet-button" aria-label="Close the message" onClick=${() => show({ toast: null })}><${Icon} name="close" /></button>
+    ${toast.undo && html`<button class="link" id="undo" onClick=${() => (show({ toast: null }), undo(toast.undo ?? ""))}>${t("Undo")}</button>`}
+    ${toast.href && html`<a class="link" id="show" href=${toast.href} onClick=${() => show({ toast: null })}>${t("Show")}</a>`}
+    <button class="quiet-button" aria-label=${t("Close the message")} onClick=${() => show({ toast: null })}><${Icon} name="close" /></button>
   </div>
 `;

@@ -1,6 +1,7 @@
 // Actions for the project or the tag that a list shows, next to its name.
 import { dropDraft, useDraft } from "../drafts.js";
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
+import { t } from "../language.js";
 import { go } from "../place.js";
 import { archived, keyOf, projects, projectsIn, projectTree, tagColors, tasks } from "../store.js";
 import { show, ui } from "../ui.js";
@@ -29,13 +30,13 @@ export function ProjectTools({ id }) {
   if (!project) return null;
   return html`
     <${Renaming} of="project" draft=${`project:${keyOf(project)}`} name=${project.name} max=${NAME_MAX} onKeep=${(/** @type {string} */ name, /** @type {Typed} */ typed) => changeProject(project, { name }, typed)}>
-      <button class="link" id="favorite-project" aria-pressed=${String(project.favorite)} onClick=${() => changeProject(project, { favorite: !project.favorite })}>${project.favorite ? "★" : "☆"} Starred</button>
+      <button class="link" id="favorite-project" aria-pressed=${String(project.favorite)} onClick=${() => changeProject(project, { favorite: !project.favorite })}>${project.favorite ? "★" : "☆"} ${t("Starred")}</button>
       <${Inside} project=${project} />
-      <label class="choice">Colour<input type="color" id="project-color" value=${project.color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { color: event.target.value })} /></label>
+      <label class="choice">${t("Colour")}<input type="color" id="project-color" value=${project.color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { color: event.target.value })} /></label>
       <${Order} project=${project} />
-      <button class="link" id="duplicate-project" onClick=${() => go({ id: String(duplicateProject(project)) })}>Duplicate</button>
-      <button class="link" id="archive-project" onClick=${() => archiveProject(project, !project.archived_at)}>${project.archived_at ? "Bring back" : "Archive"}</button>
-      <${Sure} id="delete-project" question="Delete with its tasks?" onClick=${() => (deleteProject(project), leave())} />
+      <button class="link" id="duplicate-project" onClick=${() => go({ id: String(duplicateProject(project)) })}>${t("Duplicate")}</button>
+      <button class="link" id="archive-project" onClick=${() => archiveProject(project, !project.archived_at)}>${project.archived_at ? t("Bring back") : t("Archive")}</button>
+      <${Sure} id="delete-project" question=${t("Delete with its tasks?")} onClick=${() => (deleteProject(project), leave())} />
     <//>
   `;
 }
@@ -50,8 +51,8 @@ function Order({ project }) {
   if (at < 0 || siblings.length < 2) return null;
   return html`
     <span class="choice">
-      <button class="link" id="project-up" disabled=${at === 0} onClick=${() => moveProject(project, true)}>Up</button>
-      <button class="link" id="project-down" disabled=${at === siblings.length - 1} onClick=${() => moveProject(project, false)}>Down</button>
+      <button class="link" id="project-up" disabled=${at === 0} onClick=${() => moveProject(project, true)}>${t("Up")}</button>
+      <button class="link" id="project-down" disabled=${at === siblings.length - 1} onClick=${() => moveProject(project, false)}>${t("Down")}</button>
     </span>
   `;
 }
@@ -71,9 +72,9 @@ function Inside({ project }) {
   if (!choices.length && project.parent_id === null) return null;
   const away = archived().find(({ id }) => id === project.parent_id);
   return html`
-    <label class="choice">Inside of
+    <label class="choice">${t("Inside of")}
       <select id="inside-of" value=${project.parent_id ?? ""} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { parent_id: Number(event.target.value) || null })}>
-        <option value="">none</option>
+        <option value="">${t("none")}</option>
         ${away && html`<option value=${away.id}>${away.name}</option>`}
         ${choices.map(({ project: { id, name }, level }) => html`<option value=${id}>${inset(level)}${name}</option>`)}
       </select>
@@ -103,14 +104,14 @@ export function TagTools({ name }) {
   if (other) {
     return html`
       <div class="tools">
-        <button class="danger" id="merge-tag" ref=${(/** @type {HTMLElement | null} */ button) => button?.focus()} onBlur=${() => show({ taken: null })} onClick=${() => (dropDraft(`tag:${name}`), rename(other, true))}>Put its tasks under @${other}?</button>
+        <button class="danger" id="merge-tag" ref=${(/** @type {HTMLElement | null} */ button) => button?.focus()} onBlur=${() => show({ taken: null })} onClick=${() => (dropDraft(`tag:${name}`), rename(other, true))}>${t("Put its tasks under @{name}?", { name: other })}</button>
       </div>
     `;
   }
   return html`
     <${Renaming} of="tag" draft=${`tag:${name}`} name=${name} max=${TAG_MAX} onKeep=${keep}>
       <${Paint} name=${name} />
-      <${Sure} id="delete-tag" question="Take it from all tasks?" onClick=${() => (deleteTag(name), leave())} />
+      <${Sure} id="delete-tag" question=${t("Take it from all tasks?")} onClick=${() => (deleteTag(name), leave())} />
     <//>
   `;
 }
@@ -119,8 +120,8 @@ export function TagTools({ name }) {
 function Paint({ name }) {
   const color = tagColors().get(name)?.color;
   return html`
-    <label class="choice">Colour<input type="color" id="tag-color" value=${color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => paintTag(name, event.target.value)} /></label>
-    ${color && html`<button class="link" id="no-tag-color" onClick=${() => paintTag(name, null)}>No colour</button>`}
+    <label class="choice">${t("Colour")}<input type="color" id="tag-color" value=${color ?? NO_COLOR} onChange=${(/** @type {Choosing} */ event) => paintTag(name, event.target.value)} /></label>
+    ${color && html`<button class="link" id="no-tag-color" onClick=${() => paintTag(name, null)}>${t("No colour")}</button>`}
   `;
 }
 
@@ -139,10 +140,10 @@ function Renaming({ of, draft, name, max, onKeep, children }) {
     if (text.trim()) onKeep(text.trim(), { name: draft, text, before: name });
   };
   if (!open && !typed)
-    return html`<div class="tools"><button class="link" id=${`rename-${of}`} onClick=${() => setOpen(true)}>Rename</button>${children}</div>`;
+    return html`<div class="tools"><button class="link" id=${`rename-${of}`} onClick=${() => setOpen(true)}>${t("Rename")}</button>${children}</div>`;
   return html`
     <form class="tools" onSubmit=${keep}>
-      <input name="name" ref=${field} dir="auto" aria-label=${`Name of the ${of}`} value=${text} aria-invalid=${isTooLong(text, max) || typed?.refused ? "true" : null} aria-describedby="rename-note"
+      <input name="name" ref=${field} dir="auto" aria-label=${of === "tag" ? t("Name of the tag") : t("Name of the project")} value=${text} aria-invalid=${isTooLong(text, max) || typed?.refused ? "true" : null} aria-describedby="rename-note"
         onInput=${(/** @type {Typing} */ event) => typeOver(draft, event.target.value, name, 0)} onFocus=${() => setOpen(true)} onBlur=${() => setOpen(false)} />
       <${FieldNote} id="rename-note" name=${draft} text=${text} max=${max} isTyping=${open} onSave=${keep} />
     </form>
@@ -153,7 +154,7 @@ function Renaming({ of, draft, name, max, onKeep, children }) {
  * Asks for confirmation.
  * @param {{ id: string, label?: string, question: string, onClick: () => void, children?: unknown }} props
  */
-export function Sure({ id, label = "Delete", question, onClick, children }) {
+export function Sure({ id, label = t("Delete"), question, onClick, children }) {
   const [sure, setSure] = useState(false);
   return html`
     <button class=${sure ? "danger" : "link"} id=${id} onBlur=${() => setSure(false)} onClick=${() => (sure ? onClick() : setSure(true))}>

@@ -1,5 +1,6 @@
 import { html, useEffect, useState } from "../html.js";
 import { sayInstant } from "../dates.js";
+import { t, tn } from "../language.js";
 import { queue } from "../queue.js";
 import { call } from "../session.js";
 import { projectName, store } from "../store.js";
@@ -20,11 +21,11 @@ const KEPT_DAYS = Number(document.querySelector("meta[name=trash-days]")?.getAtt
  */
 function sayLeft(deleted) {
   const left = Math.max(0, Math.ceil((Date.parse(deleted) + KEPT_DAYS * DAY - Date.now()) / DAY));
-  return left === 0 ? "removed today" : left === 1 ? "1 day left" : `${left} days left`;
+  return left ? tn("{count} day left", "{count} days left", left) : t("removed today");
 }
 
 /** @type {(count: number) => string} */
-const sayTasks = (count) => (count === 1 ? "1 task" : `${count.toLocaleString("en")} tasks`);
+const sayTasks = (count) => tn("{count} task", "{count} tasks", count);
 
 /** Not part of the replica: fetched when it is shown, and again after a write. */
 export function Trash() {
@@ -39,31 +40,31 @@ export function Trash() {
       setTotal(all ?? 0);
     }, complain);
   }, [revision, waiting]);
-  useEffect(() => void (document.title = "Trash · Todo"), []);
+  useEffect(() => void (document.title = `${t("Trash")} · Todo`), []);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
-      <h1>Trash</h1>
-      ${rows && html`<p class="tally">${total > rows.length ? `${rows.length.toLocaleString("en")} of ` : ""}${sayTasks(total)}</p>`}
+      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <h1>${t("Trash")}</h1>
+      ${rows && html`<p class="tally">${total > rows.length ? tn("{shown} of {count} task", "{shown} of {count} tasks", total, { shown: rows.length }) : sayTasks(total)}</p>`}
       ${
         rows &&
         rows.length > 0 &&
         html`<button class=${sure ? "danger" : "secondary"} id="empty-trash" onBlur=${() => setSure(false)} onClick=${() => (sure ? (emptyTrash(), setSure(false)) : setSure(true))}>
-        ${sure ? `Delete ${sayTasks(total)} permanently?` : "Empty"}
+        ${sure ? tn("Delete {count} task permanently?", "Delete {count} tasks permanently?", total) : t("Empty")}
       </button>`
       }
       <${Bell} />
     </header>
-    ${sure && html`<p class="note" id="empty-note" role="status">Deleted projects, comments and views are deleted permanently also. This cannot be undone.</p>`}
-    ${!sure && KEPT_DAYS > 0 && rows && rows.length > 0 && html`<p class="note quiet">What is here for ${KEPT_DAYS} days is deleted permanently.</p>`}
-    ${rows && !rows.length && html`<p class="empty">Nothing in the trash.</p>`}
-    <ul class="list" aria-label="Deleted tasks">
+    ${sure && html`<p class="note" id="empty-note" role="status">${t("Deleted projects, comments and views are deleted permanently also. This cannot be undone.")}</p>`}
+    ${!sure && KEPT_DAYS > 0 && rows && rows.length > 0 && html`<p class="note quiet">${tn("What is here for {count} day is deleted permanently.", "What is here for {count} days is deleted permanently.", KEPT_DAYS)}</p>`}
+    ${rows && !rows.length && html`<p class="empty">${t("Nothing in the trash.")}</p>`}
+    <ul class="list" aria-label=${t("Deleted tasks")}>
       ${rows?.map(
         (task) => html`
         <li class="row trashed" key=${task.id} data-id=${task.id}>
           <div class="words"><p class="title" dir="auto">${task.title}</p>
-            <p class="meta"><span>${`Deleted ${sayInstant(task.deleted_at)}`}</span>${KEPT_DAYS > 0 && html`<span class="left">${sayLeft(task.deleted_at)}</span>`}${task.project_id !== null && html`<span><bdi>${projectName(task.project_id) ?? "of a deleted project"}</bdi></span>`}</p></div>
-          <button class="secondary restore" onClick=${() => restoreTask(task)}>Restore<span class="unseen"> ${task.title}</span></button>
+            <p class="meta"><span>${t("Deleted {when}", { when: sayInstant(task.deleted_at) })}</span>${KEPT_DAYS > 0 && html`<span class="left">${sayLeft(task.deleted_at)}</span>`}${task.project_id !== null && html`<span><bdi>${projectName(task.project_id) ?? t("of a deleted project")}</bdi></span>`}</p></div>
+          <button class="secondary restore" onClick=${() => restoreTask(task)}>${t("Restore")}<span class="unseen"> ${task.title}</span></button>
         </li>`,
       )}
     </ul>

@@ -1,4 +1,5 @@
 import { html, useEffect, useState } from "../html.js";
+import { t } from "../language.js";
 import { call, session } from "../session.js";
 import { store } from "../store.js";
 import { complain, toast } from "../ui.js";
@@ -44,17 +45,17 @@ export function ZoneOffer() {
     try {
       await call("PATCH", "/settings", { body: { timezone: here } });
       setZone(null);
-      toast(`Your account is in ${here} now.`);
+      toast(t("Your account is in {timezone} now.", { timezone: here }));
     } catch (error) {
       complain(error);
     }
   };
   return html`
-    <div class="offer" id="zone-offer" role="group" aria-label="Time zone">
-      <p>Your account is in the time zone ${zone}, this device in ${here}. Reminders, and words such as “today” or “at 9”, follow the account.</p>
+    <div class="offer" id="zone-offer" role="group" aria-label=${t("Time zone")}>
+      <p>${t("Your account is in the time zone {zone}, this device in {here}. Reminders, and words such as “today” or “at 9”, follow the account.", { zone, here })}</p>
       <div class="choices">
-        <button class="secondary" id="use-zone" onClick=${change}>Use ${here}</button>
-        <button class="link" id="keep-zone" onClick=${keep}>Keep ${zone}</button>
+        <button class="secondary" id="use-zone" onClick=${change}>${t("Use {zone}", { zone: here })}</button>
+        <button class="link" id="keep-zone" onClick=${keep}>${t("Keep {zone}", { zone })}</button>
       </div>
     </div>
   `;

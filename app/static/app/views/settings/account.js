@@ -1,5 +1,6 @@
 import { html, useState } from "../../html.js";
 import { sayInstant } from "../../dates.js";
+import { t, tt } from "../../language.js";
 import { withProof } from "../../proof.js";
 import { call, changePassword, deleteAccount, forgetPassword, session } from "../../session.js";
 import { complain, setTheme, theme, toast } from "../../ui.js";
@@ -8,9 +9,9 @@ import { Form, Section, useFetched } from "./form.js";
 
 /** @type {[value: string, label: string][]} */
 const THEMES = [
-  ["auto", "As the device"],
-  ["light", "Light"],
-  ["dark", "Dark"],
+  ["auto", t("As the device")],
+  ["light", t("Light")],
+  ["dark", t("Dark")],
 ];
 
 export function Account() {
@@ -33,12 +34,12 @@ function Profile({ account, onChange }) {
   const save = async (/** @type {Record<string, string>} */ { name }) => {
     await call("PATCH", "api/auth/me", { body: { name } });
     await onChange();
-    toast("Your name is saved.");
+    toast(t("Your name is saved."));
   };
   return html`
-    <${Section} id="profile" title="Profile" about=${`Account since ${sayInstant(account.created_at)}.`}>
-      <${Form} id="profile-form" label="Save" onSend=${save} key=${account.name}>
-        <label>Name<input name="name" autocomplete="name" dir="auto" maxlength="100" defaultValue=${account.name} /></label>
+    <${Section} id="profile" title=${t("Profile")} about=${t("Account since {when}.", { when: sayInstant(account.created_at) })}>
+      <${Form} id="profile-form" label=${t("Save")} onSend=${save} key=${account.name}>
+        <label>${t("Name")}<input name="name" autocomplete="name" dir="auto" maxlength="100" defaultValue=${account.name} /></label>
       <//>
     <//>
   `;
@@ -52,22 +53,26 @@ function Email({ account: { email, pending_email: pending, email_confirmed_at: c
     const { data } = await withProof(() => call("PATCH", "api/auth/me", { body }));
     setChanging(false);
     await onChange();
-    toast(data.pending_email ? `A mail was sent to ${data.pending_email}.` : "Your e-mail address is changed.");
+    toast(
+      data.pending_email
+        ? t("A mail was sent to {email}.", { email: data.pending_email })
+        : t("Your e-mail address is changed."),
+    );
   };
-  const ask = () => forgetPassword(email).then(() => toast(`A mail was sent to ${email}.`), complain);
+  const ask = () => forgetPassword(email).then(() => toast(t("A mail was sent to {email}.", { email })), complain);
   return html`
-    <${Section} id="email" title="E-mail">
-      <p><bdi>${email}</bdi> <span class="quiet">${confirmed ? `Confirmed ${sayInstant(confirmed)}.` : "Not confirmed."}</span></p>
-      ${!confirmed && html`<p class="quiet">It is confirmed when you choose a password by a mail that is sent to it. <button class="link" id="confirm-email" onClick=${ask}>Send me that mail</button></p>`}
-      ${pending && html`<p class="missing">Waits until you confirm <bdi>${pending}</bdi>: open the link in the mail that was sent there.</p>`}
+    <${Section} id="email" title=${t("E-mail")}>
+      <p><bdi>${email}</bdi> <span class="quiet">${confirmed ? t("Confirmed {confirmed}.", { confirmed: sayInstant(confirmed) }) : t("Not confirmed.")}</span></p>
+      ${!confirmed && html`<p class="quiet">${t("It is confirmed when you choose a password by a mail that is sent to it.")} <button class="link" id="confirm-email" onClick=${ask}>${t("Send me that mail")}</button></p>`}
+      ${pending && html`<p class="missing">${tt("Waits until you confirm {email}: open the link in the mail that was sent there.", { email: html`<bdi>${pending}</bdi>` })}</p>`}
       ${
         changing
           ? html`
-          <${Form} id="email-form" label="Change" onSend=${change} onCancel=${() => setChanging(false)}>
-            <label>New e-mail address<input name="email" type="email" autocomplete="email" required /></label>
-            <label>Your password<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
+          <${Form} id="email-form" label=${t("Change")} onSend=${change} onCancel=${() => setChanging(false)}>
+            <label>${t("New e-mail address")}<input name="email" type="email" autocomplete="email" required /></label>
+            <label>${t("Your password")}<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
           <//>`
-          : html`<button class="secondary" id="change-email" onClick=${() => setChanging(true)}>Change</button>`
+          : html`<button class="secondary" id="change-email" onClick=${() => setChanging(true)}>${t("Change")}</button>`
       }
     <//>
   `;
@@ -77,18 +82,18 @@ function Email({ account: { email, pending_email: pending, email_confirmed_at: c
 function Password({ email }) {
   const change = async (/** @type {Record<string, string>} */ { current, next }) => {
     await withProof(() => changePassword(current, next));
-    toast("Your password is changed. Other sessions were ended.");
+    toast(t("Your password is changed. Other sessions were ended."));
   };
-  const ask = () => forgetPassword(email).then(() => toast(`A mail was sent to ${email}.`), complain);
+  const ask = () => forgetPassword(email).then(() => toast(t("A mail was sent to {email}.", { email })), complain);
   return html`
-    <${Section} id="password" title="Password">
-      <${Form} id="password-form" label="Change" onSend=${change}>
+    <${Section} id="password" title=${t("Password")}>
+      <${Form} id="password-form" label=${t("Change")} onSend=${change}>
         <input type="email" class="unseen" autocomplete="username" value=${email} readonly tabindex="-1" aria-hidden="true" />
-        <label>Your password now<input name="current" type="password" autocomplete="current-password" maxlength="128" required /></label>
-        <label>New password<input name="next" type="password" autocomplete="new-password" maxlength="128" aria-describedby="password-rule" required /></label>
-        <p class="quiet" id="password-rule">At least 8 characters, and none of the common ones. Other sessions end.</p>
+        <label>${t("Your password now")}<input name="current" type="password" autocomplete="current-password" maxlength="128" required /></label>
+        <label>${t("New password")}<input name="next" type="password" autocomplete="new-password" maxlength="128" aria-describedby="password-rule" required /></label>
+        <p class="quiet" id="password-rule">${t("At least {count} characters, and none of the common ones.", { count: 8 })} ${t("Other sessions end.")}</p>
       <//>
-      <p class="quiet">Forgotten, or none yet? <button class="link" id="forgotten" onClick=${ask}>Send me a mail</button></p>
+      <p class="quiet">${t("Forgotten, or none yet?")} <button class="link" id="forgotten" onClick=${ask}>${t("Send me a mail")}</button></p>
     <//>
   `;
 }
@@ -98,24 +103,24 @@ function TimeZone({ zone, onChange }) {
   const save = async (/** @type {Record<string, string>} */ { timezone }) => {
     await call("PATCH", "/settings", { body: { timezone } });
     await onChange();
-    toast(`Your account is in ${timezone} now.`);
+    toast(t("Your account is in {timezone} now.", { timezone }));
   };
   const here = session.timezone;
   return html`
-    <${Section} id="zone" title="Time zone" about="Decides what “today” and “at 9” mean, and when reminders come.">
-      <${Form} id="zone-form" label="Save" onSend=${save} key=${zone}>
-        <label>Time zone<input name="timezone" list="zones" defaultValue=${zone} autocomplete="off" spellcheck="false" required /></label>
+    <${Section} id="zone" title=${t("Time zone")} about=${t("Decides what “today” and “at 9” mean, and when reminders come.")}>
+      <${Form} id="zone-form" label=${t("Save")} onSend=${save} key=${zone}>
+        <label>${t("Time zone")}<input name="timezone" list="zones" defaultValue=${zone} autocomplete="off" spellcheck="false" required /></label>
         <datalist id="zones">${Intl.supportedValuesOf("timeZone").map((one) => html`<option key=${one} value=${one} />`)}</datalist>
       <//>
-      ${here !== zone && html`<button class="link" id="use-device-zone" onClick=${() => save({ timezone: here }).catch(complain)}>Use ${here}, as this device</button>`}
+      ${here !== zone && html`<button class="link" id="use-device-zone" onClick=${() => save({ timezone: here }).catch(complain)}>${t("Use {zone}, as this device", { zone: here })}</button>`}
     <//>
   `;
 }
 
 function Colours() {
   return html`
-    <${Section} id="colours" title="Appearance">
-      <label class="field">Colours
+    <${Section} id="colours" title=${t("Appearance")}>
+      <label class="field">${t("Colours")}
         <select id="colours" value=${theme()} onChange=${(/** @type {Choosing} */ event) => setTheme(event.target.value)}>
           ${THEMES.map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}
         </select>
@@ -128,14 +133,14 @@ function Deletion() {
   const [sure, setSure] = useState(false);
   const erase = (/** @type {Record<string, string>} */ { password }) => withProof(() => deleteAccount(password));
   return html`
-    <${Section} id="deletion" title="Delete the account" about="Removes the account and everything in it forever. Export your data first if you may want it again.">
+    <${Section} id="deletion" title=${t("Delete the account")} about=${t("Removes the account and everything in it forever. Export your data first if you may want it again.")}>
       ${
         sure
           ? html`
-          <${Form} id="deletion-form" label="Delete everything" onSend=${erase} onCancel=${() => setSure(false)}>
-            <label>Your password<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
+          <${Form} id="deletion-form" label=${t("Delete everything")} onSend=${erase} onCancel=${() => setSure(false)}>
+            <label>${t("Your password")}<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
           <//>`
-          : html`<button class="link" id="delete-account" onClick=${() => setSure(true)}>Delete the account…</button>`
+          : html`<button class="link" id="delete-account" onClick=${() => setSure(true)}>${t("Delete the account…")}</button>`
       }
     <//>
   `;

@@ -1,6 +1,7 @@
 import { html, useState } from "../../html.js";
 import { ROOT } from "../../api.js";
 import { sayInstant } from "../../dates.js";
+import { t } from "../../language.js";
 import { call } from "../../session.js";
 import { complain } from "../../ui.js";
 import { Sure } from "../tools.js";
@@ -20,24 +21,24 @@ export function Calendars() {
   };
   const revoke = (/** @type {Calendar} */ { id }) => call("DELETE", `/calendar/${id}`).then(reload, complain);
   return html`
-    <${Section} id="calendars" title="Calendar feeds" about="A URL to which a calendar subscribes: it shows what is due, and changes nothing. Everyone who has the URL can read your tasks.">
-      ${made && html`<${ShownOnce} id="feed" label=${`The URL of ${made.name}.`} text=${new URL(made.url, ROOT).href} onKept=${() => setMade(null)} />`}
+    <${Section} id="calendars" title=${t("Calendar feeds")} about=${t("A URL to which a calendar subscribes: it shows what is due, and changes nothing. Everyone who has the URL can read your tasks.")}>
+      ${made && html`<${ShownOnce} id="feed" label=${t("The URL of {name}.", { name: made.name })} text=${new URL(made.url, ROOT).href} onKept=${() => setMade(null)} />`}
       <ul class="apps">
         ${feeds?.map(
           (feed) => html`
           <li key=${feed.id}>
-            <div class="words"><p class="title">${feed.name}</p><p class="meta"><span>${`Since ${sayInstant(feed.created_at)}`}</span></p></div>
-            <${Sure} id=${`revoke-feed-${feed.id}`} label="Revoke" question=${`Revoke ${feed.name}?`} onClick=${() => revoke(feed)} />
+            <div class="words"><p class="title">${feed.name}</p><p class="meta"><span>${t("Since {when}", { when: sayInstant(feed.created_at) })}</span></p></div>
+            <${Sure} id=${`revoke-feed-${feed.id}`} label=${t("Revoke")} question=${t("Revoke {name}?", { name: feed.name })} onClick=${() => revoke(feed)} />
           </li>`,
         )}
       </ul>
       ${
         adding
           ? html`
-          <${Form} id="feed-form" label="Create" onSend=${add} onCancel=${() => setAdding(false)}>
-            <label>Name<input name="name" maxlength="100" placeholder="My calendar" required ref=${focusWhenShown} /></label>
+          <${Form} id="feed-form" label=${t("Create")} onSend=${add} onCancel=${() => setAdding(false)}>
+            <label>${t("Name")}<input name="name" maxlength="100" placeholder=${t("My calendar")} required ref=${focusWhenShown} /></label>
           <//>`
-          : html`<button class="secondary" id="add-feed" onClick=${() => setAdding(true)}>New feed</button>`
+          : html`<button class="secondary" id="add-feed" onClick=${() => setAdding(true)}>${t("New feed")}</button>`
       }
     <//>
   `;

@@ -1,4 +1,5 @@
 import { html, useEffect, useState } from "../../html.js";
+import { t } from "../../language.js";
 import { sayProblem } from "../../problems.js";
 import { complain } from "../../ui.js";
 
@@ -56,7 +57,7 @@ export function Form({ id, label, onSend, onCancel, children }) {
       ${failed && html`<p class="failed" role="alert">${failed}</p>`}
       <div class="choices">
         <button class="primary" disabled=${busy}>${label}</button>
-        ${onCancel && html`<button type="button" class="link" onClick=${onCancel}>Cancel</button>`}
+        ${onCancel && html`<button type="button" class="link" onClick=${onCancel}>${t("Cancel")}</button>`}
       </div>
     </form>
   `;

@@ -1,6 +1,7 @@
 import { hasStatus } from "../../api.js";
 import { sayInstant } from "../../dates.js";
 import { html, useEffect, useState } from "../../html.js";
+import { t } from "../../language.js";
 import { withProof } from "../../proof.js";
 import { call, loginProviders } from "../../session.js";
 import { complain } from "../../ui.js";
@@ -29,21 +30,21 @@ export function Links() {
   const free = providers.filter(({ id }) => !links.some(({ provider }) => provider === id));
   if (!links.length && !free.length) return null;
   return html`
-    <${Section} id="providers" title="Sign-in providers" about="Ways to log in besides a password.">
+    <${Section} id="providers" title=${t("Sign-in providers")} about=${t("Ways to log in besides a password.")}>
     <ul class="apps" id="links">
       ${links.map(
         (link) => html`
         <li key=${link.id}>
           <div class="words"><p class="title">${link.name}</p>
-            <p class="meta"><span>${link.email || link.subject}</span><span>${`Last used ${sayInstant(link.last_used_at)}`}</span></p></div>
-          <${Sure} id=${`unlink-${link.id}`} label="Remove" question=${`Remove ${link.name}?`} onClick=${() => remove(link)} />
+            <p class="meta"><span>${link.email || link.subject}</span><span>${t("Last used {when}", { when: sayInstant(link.last_used_at) })}</span></p></div>
+          <${Sure} id=${`unlink-${link.id}`} label=${t("Remove")} question=${t("Remove {name}?", { name: link.name })} onClick=${() => remove(link)} />
         </li>`,
       )}
       ${free.map(
         (provider) => html`
         <li key=${provider.id}>
           <div class="words"><p class="title">${provider.name}</p></div>
-          <button class="link" id=${`link-${provider.id}`} onClick=${() => add(provider)}>Link<span class="unseen"> ${provider.name}</span></button>
+          <button class="link" id=${`link-${provider.id}`} onClick=${() => add(provider)}>${t("Link")}<span class="unseen"> ${provider.name}</span></button>
         </li>`,
       )}
     </ul>

@@ -1,6 +1,7 @@
 import { html, useEffect } from "../../html.js";
 import { Bell } from "../bell_button.js";
 import { Icon } from "../icon.js";
+import { t } from "../../language.js";
 import { show } from "../../ui.js";
 import { Account } from "./account.js";
 import { Connections } from "./connections.js";
@@ -10,10 +11,10 @@ import { SettingsTabs } from "./tabs.js";
 
 /** @type {Record<string, [title: string, part: () => unknown]>} */
 const PARTS = {
-  account: ["Account", Account],
-  security: ["Security", Security],
-  connections: ["Connections", Connections],
-  data: ["Your data", Data],
+  account: [t("Account"), Account],
+  security: [t("Security"), Security],
+  connections: [t("Connections"), Connections],
+  data: [t("Your data"), Data],
 };
 
 /**
@@ -23,11 +24,11 @@ const PARTS = {
 export function Settings({ part }) {
   const chosen = part in PARTS ? part : "account";
   const [title, Part] = PARTS[chosen];
-  useEffect(() => void (document.title = `${title} · Settings · Todo`), [title]);
+  useEffect(() => void (document.title = `${title} · ${t("Settings")} · Todo`), [title]);
   return html`
     <header class="head">
-      <button class="quiet-button menu" aria-label="Lists" onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
-      <h1>Settings</h1>
+      <button class="quiet-button menu" aria-label=${t("Lists")} onClick=${() => show({ sidebar: true })}><${Icon} name="menu" /></button>
+      <h1>${t("Settings")}</h1>
       <${Bell} />
     </header>
     <${SettingsTabs} chosen=${chosen} />

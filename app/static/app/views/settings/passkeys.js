@@ -1,5 +1,6 @@
 import { html, useState } from "../../html.js";
 import { sayInstant } from "../../dates.js";
+import { t } from "../../language.js";
 import { HAS_PASSKEYS, makePasskey } from "../../passkeys.js";
 import { withProof } from "../../proof.js";
 import { call } from "../../session.js";
@@ -14,16 +15,16 @@ export function Passkeys({ passkeys, isFirst, onCodes, onChange }) {
   const [adding, setAdding] = useState(false);
   const remove = (/** @type {Passkey} */ { id, name }) =>
     withProof(() => call("DELETE", `api/auth/factors/passkeys/${id}`)).then(() => {
-      toast(`${name} was removed. Delete it on your device too.`);
+      toast(t("{name} was removed. Delete it on your device too.", { name }));
       onChange();
     }, complain);
   const added = (/** @type {string[]} */ codes) => {
     setAdding(false);
-    toast(isFirst ? "The passkey was added. Other sessions were ended." : "The passkey was added.");
+    toast(isFirst ? t("The passkey was added. Other sessions were ended.") : t("The passkey was added."));
     onCodes(codes);
   };
   return html`
-    <${Section} id="passkeys" title="Passkeys" about="Log in with your finger, face or PIN instead of a password. With a passkey, a password alone does not log in any more.">
+    <${Section} id="passkeys" title=${t("Passkeys")} about=${t("Log in with your finger, face or PIN instead of a password. With a passkey, a password alone does not log in any more.")}>
       ${
         passkeys.length > 0 &&
         html`<ul class="apps">
@@ -31,15 +32,15 @@ export function Passkeys({ passkeys, isFirst, onCodes, onChange }) {
           (passkey) => html`
           <li key=${passkey.id}>
             <div class="words"><p class="title">${passkey.name}</p>
-              <p class="meta"><span>${`Added ${sayInstant(passkey.created_at)}`}</span><span>${passkey.last_used_at ? `Last used ${sayInstant(passkey.last_used_at)}` : "Not used yet"}</span></p></div>
-            <${Sure} id=${`passkey-${passkey.id}`} label="Remove" question=${`Remove ${passkey.name}?`} onClick=${() => remove(passkey)} />
+              <p class="meta"><span>${t("Added {when}", { when: sayInstant(passkey.created_at) })}</span><span>${passkey.last_used_at ? t("Last used {when}", { when: sayInstant(passkey.last_used_at) }) : t("Not used yet")}</span></p></div>
+            <${Sure} id=${`passkey-${passkey.id}`} label=${t("Remove")} question=${t("Remove {name}?", { name: passkey.name })} onClick=${() => remove(passkey)} />
           </li>`,
         )}
       </ul>`
       }
-      ${HAS_PASSKEYS && !adding && html`<button class="secondary" id="add-passkey" onClick=${() => setAdding(true)}>Add a passkey</button>`}
+      ${HAS_PASSKEYS && !adding && html`<button class="secondary" id="add-passkey" onClick=${() => setAdding(true)}>${t("Add a passkey")}</button>`}
       ${adding && html`<${NewPasskey} onAdded=${added} onCancel=${() => setAdding(false)} />`}
-      ${!HAS_PASSKEYS && html`<p class="quiet">This browser or address cannot use passkeys: they need https and a host name.</p>`}
+      ${!HAS_PASSKEYS && html`<p class="quiet">${t("This browser or address cannot use passkeys: they need https and a host name.")}</p>`}
     <//>
   `;
 }
@@ -60,10 +61,10 @@ function NewPasskey({ onAdded, onCancel }) {
   };
   return html`
     <form class="code-form" onSubmit=${add}>
-      <label>Name of the device<input name="name" maxlength="100" placeholder="My phone" required ref=${(/** @type {HTMLInputElement | null} */ field) => field?.value === "" && field.focus()} /></label>
-      <label>Your password<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
+      <label>${t("Name of the device")}<input name="name" maxlength="100" placeholder=${t("My phone")} required ref=${(/** @type {HTMLInputElement | null} */ field) => field?.value === "" && field.focus()} /></label>
+      <label>${t("Your password")}<input name="password" type="password" autocomplete="current-password" maxlength="128" required /></label>
       ${failed && html`<p class="failed" role="alert">${failed}</p>`}
-      <div class="choices"><button class="primary" disabled=${busy}>Continue</button><button type="button" class="link" onClick=${onCancel}>Cancel</button></div>
+      <div class="choices"><button class="primary" disabled=${busy}>${t("Continue")}</button><button type="button" class="link" onClick=${onCancel}>${t("Cancel")}</button></div>
     </form>
   `;
 }

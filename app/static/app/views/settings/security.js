@@ -1,5 +1,6 @@
 import { html, useState } from "../../html.js";
 import { sayInstant } from "../../dates.js";
+import { t, tn, tt } from "../../language.js";
 import { withProof } from "../../proof.js";
 import { call } from "../../session.js";
 import { complain, toast } from "../../ui.js";
@@ -37,7 +38,7 @@ function Totp({ factors: { totp }, onCodes, onChange }) {
   const [begun, setBegun] = useState(/** @type {TotpSecret | "password" | null} */ (null));
   const remove = () =>
     withProof(() => call("DELETE", "api/auth/factors/totp")).then(() => {
-      toast("The authenticator app is off.");
+      toast(t("The authenticator app is off."));
       onChange();
     }, complain);
   const confirm = async (/** @type {GivenFactor} */ { code = "" }) => {
@@ -45,26 +46,31 @@ function Totp({ factors: { totp }, onCodes, onChange }) {
     setBegun(null);
     toast(
       data.recovery_codes.length
-        ? "The authenticator app is on. Other sessions were ended."
-        : "The authenticator app is on.",
+        ? t("The authenticator app is on. Other sessions were ended.")
+        : t("The authenticator app is on."),
     );
     onCodes(data.recovery_codes);
   };
   const about = totp
-    ? `On since ${sayInstant(totp.confirmed_at)}.${totp.last_used_at ? ` Last used ${sayInstant(totp.last_used_at)}.` : ""}`
-    : "After your password you also enter the code that an app on your phone shows.";
+    ? [
+        t("On since {when}.", { when: sayInstant(totp.confirmed_at) }),
+        totp.last_used_at && t("Last used {when}.", { when: sayInstant(totp.last_used_at) }),
+      ]
+        .filter(Boolean)
+        .join(" ")
+    : t("After your password you also enter the code that an app on your phone shows.");
   return html`
-    <${Section} id="totp" title="Authenticator app" about=${about}>
-      ${totp && html`<${Sure} id="totp-off" label="Turn off" question="Turn off the authenticator app?" onClick=${remove} />`}
-      ${!totp && !begun && html`<button class="secondary" id="totp-on" onClick=${() => setBegun("password")}>Turn on</button>`}
+    <${Section} id="totp" title=${t("Authenticator app")} about=${about}>
+      ${totp && html`<${Sure} id="totp-off" label=${t("Turn off")} question=${t("Turn off the authenticator app?")} onClick=${remove} />`}
+      ${!totp && !begun && html`<button class="secondary" id="totp-on" onClick=${() => setBegun("password")}>${t("Turn on")}</button>`}
       ${begun === "password" && html`<${Password} onDone=${setBegun} onCancel=${() => setBegun(null)} />`}
       ${
         begun !== null &&
         begun !== "password" &&
         html`
-        <p>Scan this with the app, or <a href=${begun.uri}>open it</a> on this device. By hand: <code class="secret">${inGroups(begun.secret)}</code></p>
+        <p>${tt("Scan this with the app, or {open} on this device.", { open: html`<a href=${begun.uri}>${t("open it")}</a>` })} ${t("By hand:")} <code class="secret">${inGroups(begun.secret)}</code></p>
         <${QrCode} code=${begun.qr_code} />
-        <${FactorForm} label="Confirm" onGiven=${confirm}><button type="button" class="link" onClick=${() => setBegun(null)}>Cancel</button><//>`
+        <${FactorForm} label=${t("Confirm")} onGiven=${confirm}><button type="button" class="link" onClick=${() => setBegun(null)}>${t("Cancel")}</button><//>`
       }
     <//>
   `;
@@ -85,15 +91,15 @@ function Password({ onDone, onCancel }) {
   };
   return html`
     <form class="code-form" onSubmit=${begin}>
-      <label>Your password<input name="password" type="password" autocomplete="current-password" maxlength="128" required ref=${focusWhenShown} /></label>
-      <div class="choices"><button class="primary">Continue</button><button type="button" class="link" onClick=${onCancel}>Cancel</button></div>
+      <label>${t("Your password")}<input name="password" type="password" autocomplete="current-password" maxlength="128" required ref=${focusWhenShown} /></label>
+      <div class="choices"><button class="primary">${t("Continue")}</button><button type="button" class="link" onClick=${onCancel}>${t("Cancel")}</button></div>
     </form>
   `;
 }
 
 /** @param {{ code: TotpSecret["qr_code"] }} props */
 const QrCode = ({ code: { size, path } }) => html`
-  <svg class="qr" viewBox=${`0 0 ${size} ${size}`} role="img" aria-label="QR code with the secret">
+  <svg class="qr" viewBox=${`0 0 ${size} ${size}`} role="img" aria-label=${t("QR code with the secret")}>
     <rect width=${size} height=${size} fill="#fff" /><path d=${path} fill="#000" />
   </svg>
 `;
@@ -106,23 +112,23 @@ function Recovery({ left, onCodes }) {
       complain,
     );
   return html`
-    <${Section} id="recovery" title="Recovery codes" about=${`${left === 1 ? "1 code is" : `${left} codes are`} left. Each replaces your second factor once, if you have lost it.`}>
-      <${Sure} id="renew-codes" label="Make new ones" question="Replace the old codes?" onClick=${renew} />
+    <${Section} id="recovery" title=${t("Recovery codes")} about=${`${tn("{count} code is left.", "{count} codes are left.", left)} ${t("Each replaces your second factor once, if you have lost it.")}`}>
+      <${Sure} id="renew-codes" label=${t("Make new ones")} question=${t("Replace the old codes?")} onClick=${renew} />
     <//>
   `;
 }
 
 /** @param {{ codes: string[], onClose: () => void }} props */
 function Codes({ codes, onClose }) {
-  const copy = () => navigator.clipboard.writeText(codes.join("\n")).then(() => toast("Copied."), complain);
+  const copy = () => navigator.clipboard.writeText(codes.join("\n")).then(() => toast(t("Copied.")), complain);
   return html`
-    <${Dialog} label="Recovery codes" onClose=${onClose}>
-      <h2>Recovery codes</h2>
-      <p>Keep these where you keep what must not get lost. Each opens your account once if you have lost your second factor. They are not shown again.</p>
+    <${Dialog} label=${t("Recovery codes")} onClose=${onClose}>
+      <h2>${t("Recovery codes")}</h2>
+      <p>${t("Keep these where you keep what must not get lost. Each opens your account once if you have lost your second factor. They are not shown again.")}</p>
       <ol class="codes">${codes.map((code) => html`<li key=${code}><code>${code}</code></li>`)}</ol>
       <div class="choices">
-        <button class="primary" id="codes-kept" onClick=${onClose}>I have kept them</button>
-        ${navigator.clipboard && html`<button class="secondary" onClick=${copy}>Copy</button>`}
+        <button class="primary" id="codes-kept" onClick=${onClose}>${t("I have kept them")}</button>
+        ${navigator.clipboard && html`<button class="secondary" onClick=${copy}>${t("Copy")}</button>`}
       </div>
     <//>
   `;

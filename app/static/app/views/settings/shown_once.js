@@ -1,4 +1,5 @@
 import { html } from "../../html.js";
+import { t } from "../../language.js";
 import { complain, toast } from "../../ui.js";
 
 /**
@@ -7,11 +8,11 @@ import { complain, toast } from "../../ui.js";
  */
 export const ShownOnce = ({ id, label, text, onKept, children }) => html`
   <div class="offer" role="group" aria-label=${label}>
-    <p>${label} It is not shown again.</p>
+    <p>${label} ${t("It is not shown again.")}</p>
     <p><code class="secret" id=${id}>${text}</code></p>
     ${children}
     <div class="choices">
-      <button class="secondary" id=${`${id}-kept`} ref=${focusOnce} onClick=${onKept}>I have kept it</button>
+      <button class="secondary" id=${`${id}-kept`} ref=${focusOnce} onClick=${onKept}>${t("I have kept it")}</button>
       <${Copy} text=${text} />
     </div>
   </div>
@@ -21,6 +22,6 @@ export const ShownOnce = ({ id, label, text, onKept, children }) => html`
 const focusOnce = (button) => button && !button.closest(".offer")?.contains(document.activeElement) && button.focus();
 
 /** @param {{ text: string, label?: string }} props */
-export const Copy = ({ text, label = "Copy" }) =>
+export const Copy = ({ text, label = t("Copy") }) =>
   navigator.clipboard && // only with https, or on this machine
-  html`<button type="button" class="secondary" onClick=${() => navigator.clipboard.writeText(text).then(() => toast("Copied."), complain)}>${label}</button>`;
+  html`<button type="button" class="secondary" onClick=${() => navigator.clipboard.writeText(text).then(() => toast(t("Copied.")), complain)}>${label}</button>`;

@@ -1,5 +1,6 @@
 import { html } from "../../html.js";
 import { sayDay } from "../../dates.js";
+import { sayNumber, t, tn } from "../../language.js";
 import { call } from "../../session.js";
 import { Section, useFetched } from "./form.js";
 /** @import { Stats } from "types/client" */
@@ -11,18 +12,19 @@ export function Statistics() {
   if (!stats) return null;
   const { open, completed, overdue, due_today: dueToday } = stats.totals;
   const { current, longest } = stats.streak;
+  /** @type {[number: number, label: string][]} */
   const figures = [
-    [open, "open"],
-    [dueToday, "due today"],
-    [overdue, "overdue"],
-    [completed, "done"],
-    [current, current === 1 ? "day in a row" : "days in a row"],
+    [open, t("open")],
+    [dueToday, t("due today")],
+    [overdue, t("overdue")],
+    [completed, t("done")],
+    [current, tn("day in a row", "days in a row", current)],
   ];
   return html`
-    <${Section} id="statistics" title="Statistics">
-      <dl class="figures">${figures.map(([number, label]) => html`<div key=${label}><dt>${label}</dt><dd>${number.toLocaleString("en")}</dd></div>`)}</dl>
+    <${Section} id="statistics" title=${t("Statistics")}>
+      <dl class="figures">${figures.map(([number, label]) => html`<div key=${label}><dt>${label}</dt><dd>${sayNumber(number)}</dd></div>`)}</dl>
       <${Days} days=${stats.per_day} />
-      <p class="quiet">${`Longest row of days with something done: ${longest}.`}</p>
+      <p class="quiet">${t("Longest row of days with something done: {longest}.", { longest })}</p>
     <//>
   `;
 }
@@ -32,7 +34,7 @@ function Days({ days }) {
   const most = Math.max(1, ...days.map(({ done }) => done));
   const total = days.reduce((sum, { done }) => sum + done, 0);
   return html`
-    <svg class="bars" viewBox=${`0 0 ${days.length * 10} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${`${total} done in ${days.length} days`}>
+    <svg class="bars" viewBox=${`0 0 ${days.length * 10} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${tn("{total} done in {count} day", "{total} done in {count} days", days.length, { total })}>
       ${days.map(({ on, done }, at) => {
         const height = Math.max(1, Math.round((done / most) * HEIGHT));
         return html`<rect key=${on} x=${at * 10 + 1} y=${HEIGHT - height} width="8" height=${height}><title>${`${sayDay(on)}: ${done}`}</title></rect>`;

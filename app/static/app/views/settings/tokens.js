@@ -1,6 +1,7 @@
 import { html, useState } from "../../html.js";
 import { ROOT } from "../../api.js";
 import { sayInstant } from "../../dates.js";
+import { t, tn, tt } from "../../language.js";
 import { withProof } from "../../proof.js";
 import { call } from "../../session.js";
 import { complain } from "../../ui.js";
@@ -10,20 +11,22 @@ import { Copy, ShownOnce } from "./shown_once.js";
 /** @import { ApiToken, ApiTokenCreated } from "types/client" */
 
 /** @type {Record<ApiToken["scope"], string>} */
-const SCOPES = { read: "Only reads", write: "Reads and changes" };
+const SCOPES = { read: t("Only reads"), write: t("Reads and changes") };
 const DAY = 86_400_000;
 /** @type {[days: number, label: string][]} */
 const LIVES = [
-  [30, "30 days"],
-  [90, "90 days"],
-  [365, "A year"],
-  [0, "Until I revoke it"],
+  [30, tn("{count} day", "{count} days", 30)],
+  [90, tn("{count} day", "{count} days", 90)],
+  [365, t("A year")],
+  [0, t("Until I revoke it")],
 ];
 
 /** @param {ApiToken} token */
 const sayLife = ({ expires_at: end }) => {
-  if (!end) return "Until it is revoked";
-  return new Date(end) < new Date() ? `Expired ${sayInstant(end)}` : `Until ${sayInstant(end)}`;
+  if (!end) return t("Until it is revoked");
+  return new Date(end) < new Date()
+    ? t("Expired {when}", { when: sayInstant(end) })
+    : t("Until {when}", { when: sayInstant(end) });
 };
 
 export function Tokens() {
@@ -41,26 +44,26 @@ export function Tokens() {
   const revoke = (/** @type {ApiToken} */ { id }) =>
     withProof(() => call("DELETE", `api/auth/tokens/${id}`)).then(reload, complain);
   return html`
-    <${Section} id="tokens" title="API tokens" about="For scripts, calendar apps, and agents that cannot ask you by themselves. Each is a password for your tasks.">
-      ${made && html`<${ShownOnce} id="token" label=${`The token ${made.name}.`} text=${made.token} onKept=${() => setMade(null)}><${Recipe} token=${made.token} /><//>`}
+    <${Section} id="tokens" title=${t("API tokens")} about=${t("For scripts, calendar apps, and agents that cannot ask you by themselves. Each is a password for your tasks.")}>
+      ${made && html`<${ShownOnce} id="token" label=${t("The token {name}.", { name: made.name })} text=${made.token} onKept=${() => setMade(null)}><${Recipe} token=${made.token} /><//>`}
       <ul class="apps">
         ${tokens?.map(
           (token) => html`
           <li key=${token.id}>
             <div class="words"><p class="title">${token.name} <code class="quiet">${token.hint}</code></p>
-              <p class="meta"><span>${SCOPES[token.scope]}</span><span>${sayLife(token)}</span><span>${token.last_used_at ? `Last used ${sayInstant(token.last_used_at)}` : "Not used yet"}</span></p></div>
-            <${Sure} id=${`revoke-${token.id}`} label="Revoke" question=${`Revoke ${token.name}?`} onClick=${() => revoke(token)} />
+              <p class="meta"><span>${SCOPES[token.scope]}</span><span>${sayLife(token)}</span><span>${token.last_used_at ? t("Last used {when}", { when: sayInstant(token.last_used_at) }) : t("Not used yet")}</span></p></div>
+            <${Sure} id=${`revoke-${token.id}`} label=${t("Revoke")} question=${t("Revoke {name}?", { name: token.name })} onClick=${() => revoke(token)} />
           </li>`,
         )}
       </ul>
-      ${!adding && html`<button class="secondary" id="add-token" onClick=${() => setAdding(true)}>New token</button>`}
+      ${!adding && html`<button class="secondary" id="add-token" onClick=${() => setAdding(true)}>${t("New token")}</button>`}
       ${
         adding &&
         html`
-        <${Form} id="token-form" label="Create" onSend=${add} onCancel=${() => setAdding(false)}>
-          <label>Name<input name="name" maxlength="100" placeholder="My script" required ref=${focusWhenShown} /></label>
-          <label>It<select name="scope">${Object.entries(SCOPES).map(([scope, label]) => html`<option key=${scope} value=${scope}>${label.toLowerCase()}</option>`)}</select></label>
-          <label>Valid for<select name="days">${LIVES.map(([days, label]) => html`<option key=${days} value=${days} selected=${days === LIVES[1][0]}>${label}</option>`)}</select></label>
+        <${Form} id="token-form" label=${t("Create")} onSend=${add} onCancel=${() => setAdding(false)}>
+          <label>${t("Name")}<input name="name" maxlength="100" placeholder=${t("My script")} required ref=${focusWhenShown} /></label>
+          <label>${t("Access")}<select name="scope">${Object.entries(SCOPES).map(([scope, label]) => html`<option key=${scope} value=${scope}>${label}</option>`)}</select></label>
+          <label>${t("Valid for")}<select name="days">${LIVES.map(([days, label]) => html`<option key=${days} value=${days} selected=${days === LIVES[1][0]}>${label}</option>`)}</select></label>
         <//>`
       }
     <//>
@@ -77,17 +80,17 @@ function Recipe({ token }) {
   const command = `claude mcp add --transport http todo ${ROOT}mcp --header "Authorization: Bearer ${token}"`;
   return html`
     <details>
-      <summary>Use it with an agent (MCP)</summary>
-      <p class="quiet">The URL is <code>${ROOT}mcp</code>, with the header <code>Authorization: Bearer</code> and the token. In Claude Code:</p>
+      <summary>${t("Use it with an agent (MCP)")}</summary>
+      <p class="quiet">${tt("The URL is {url}, with the header {header} and the token. In Claude Code:", { url: html`<code>${ROOT}mcp</code>`, header: html`<code>Authorization: Bearer</code>` })}</p>
       <p><code class="secret">${command}</code></p>
-      <${Copy} text=${command} label="Copy the command" />
+      <${Copy} text=${command} label=${t("Copy the command")} />
     </details>
     ${
       HAS_CALDAV &&
       html`<details>
-        <summary>Use it in a calendar app (CalDAV)</summary>
-        <p class="quiet">The server is <code>${ROOT}dav/</code>, the user name anything, and the password the token.</p>
-        <${Copy} text=${`${ROOT}dav/`} label="Copy the server" />
+        <summary>${t("Use it in a calendar app (CalDAV)")}</summary>
+        <p class="quiet">${tt("The server is {url}, the user name anything, and the password the token.", { url: html`<code>${ROOT}dav/</code>` })}</p>
+        <${Copy} text=${`${ROOT}dav/`} label=${t("Copy the server")} />
       </details>`
     }
   `;
