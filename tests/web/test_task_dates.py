@@ -33,7 +33,7 @@ def test_the_details_set_them_and_the_row_shows_them(window: Window) -> None:
         page.wait(f"{window.row('Paint the fence')}.innerText.includes('09:00')")
         fill(window, "#deadline", str(TODAY - timedelta(days=1)))
         page.wait(
-            f"{window.row('Paint the fence')}.querySelector('.overdue')?.innerText.endsWith('deadline Yesterday')"
+            f"{window.row('Paint the fence')}.querySelector('.overdue')?.innerText.endsWith('deadline yesterday')"
         )
         fill(window, "#estimate", "90")
         page.wait(f"{window.row('Paint the fence')}.innerText.includes('1 h 30 min')")
@@ -84,7 +84,7 @@ def test_lists_hide_what_starts_later_and_show_what_is_starred(window: Window) -
         page.wait("document.querySelector('h1').innerText == 'Starred'")
         window.go("#/all")
         page.type("#add", "Paint the fence starting tomorrow")
-        page.wait("document.querySelector('#understood .start_date')?.innerText == 'from Tomorrow'")
+        page.wait("document.querySelector('#understood .start_date')?.innerText == 'from tomorrow'")
         page.click(".quick-add .primary")
-        page.wait(f"{window.row('Paint the fence')}.innerText.includes('from Tomorrow')")
+        page.wait(f"{window.row('Paint the fence')}.innerText.includes('from tomorrow')")
     assert window.complaints() == []

@@ -103,9 +103,11 @@ export function sayDay(day) {
  * @param {string} day
  */
 export const sayDayWithin = (day) => WITHIN[sayDay(day)] ?? sayDay(day);
+/** @type {(due: string, say?: (day: string) => string) => string} */
+export const sayDue = (due, say = sayDay) =>
+  isInstant(due) ? t("{day} {time}", { day: say(dueDay(due)), time: TIME.format(new Date(due)) }) : say(due);
 /** @type {(due: string) => string} */
-export const sayDue = (due) =>
-  isInstant(due) ? t("{day} {time}", { day: sayDay(dueDay(due)), time: TIME.format(new Date(due)) }) : sayDay(due);
+export const sayDueWithin = (due) => sayDue(due, sayDayWithin);
 /** @type {(at: string) => string} */
 export const sayInstant = (at) => {
   const date = new Date(at);

@@ -1,6 +1,6 @@
 import { html } from "../html.js";
 import { markSeen, unseen } from "../bell.js";
-import { sayClock, sayDue, sayInstant, sayMinutes } from "../dates.js";
+import { sayClock, sayDueWithin, sayInstant, sayMinutes } from "../dates.js";
 import { t } from "../language.js";
 import { go, hrefTo } from "../place.js";
 import { closeNotifications } from "../push.js";
@@ -65,7 +65,7 @@ function Item({ fired }) {
   };
   const about = [
     sayInstant(fired.at),
-    task.due_date && t("due {date}", { date: sayDue(task.due_date) }),
+    task.due_date && t("due {date}", { date: sayDueWithin(task.due_date) }),
     fired.late && t("late: it was due while the service was away"),
   ];
   return html`

@@ -1,5 +1,5 @@
 import { html, useEffect, useState } from "../html.js";
-import { dayIn, sayDay, sayDue, sayRule } from "../dates.js";
+import { dayIn, sayDay, sayDue, sayDueWithin, sayRule } from "../dates.js";
 import { takeDraft, useDraft, writeDraft } from "../drafts.js";
 import { hasStatus } from "../api.js";
 import { t } from "../language.js";
@@ -20,7 +20,7 @@ const USUAL_DAYS = { today: 0, upcoming: 1 }; // days from today that a new task
 /** @type {Record<string, (value: string) => string | undefined>} */
 const SAY = {
   due_date: (value) => sayDue(value),
-  start_date: (value) => t("from {date}", { date: sayDue(value) }),
+  start_date: (value) => t("from {date}", { date: sayDueWithin(value) }),
   recurrence: (value) => sayRule(value),
   reminders: (value) => (/^P.*[1-9]/.test(value) ? undefined : t("remind {when}", { when: sayReminder(value) })), // "PT9H": as written
   priority: (value) => PRIORITY_NAMES[/** @type {Priority} */ (value)] ?? value,

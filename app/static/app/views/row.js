@@ -1,5 +1,5 @@
 import { Component, html } from "../html.js";
-import { isMissed, sayDay, sayDue, sayMinutes, sayRule, startsLater } from "../dates.js";
+import { isMissed, sayDayWithin, sayDue, sayDueWithin, sayMinutes, sayRule, startsLater } from "../dates.js";
 import { keepTouch } from "../drag.js";
 import { useDraft } from "../drafts.js";
 import { t } from "../language.js";
@@ -97,8 +97,8 @@ function Meta({ task, project, steps, tints = "" }) {
       ${favorite && html`<span class="starred"><${Icon} name="star" /><span class="unseen">${t("Starred")}</span></span>`}
       ${status && html`<span>${status}</span>`}
       ${due && html`<span class=${isMissed(task, due) ? "due overdue" : "due"}>${isMissed(task, due) && html`<span class="unseen">${t("Overdue:")} </span>`}${sayDue(due)}</span>`}
-      ${start && html`<span>${t("from {date}", { date: sayDue(start) })}</span>`}
-      ${deadline && html`<span class=${isMissed(task, deadline) ? "due overdue" : "due"}>${isMissed(task, deadline) && html`<span class="unseen">${t("Overdue:")} </span>`}${t("deadline {date}", { date: sayDay(deadline) })}</span>`}
+      ${start && html`<span>${t("from {date}", { date: sayDueWithin(start) })}</span>`}
+      ${deadline && html`<span class=${isMissed(task, deadline) ? "due overdue" : "due"}>${isMissed(task, deadline) && html`<span class="unseen">${t("Overdue:")} </span>`}${t("deadline {date}", { date: sayDayWithin(deadline) })}</span>`}
       ${recurrence && html`<span><${Icon} name="repeat" />${sayRule(recurrence)}</span>`}
       ${reminders.length > 0 && html`<span><${Icon} name="bell" /><span class="unseen">${t("Has reminders")}</span></span>`}
       ${steps && html`<span><span class="unseen">${t("Subtasks done:")} </span>${steps}</span>`}

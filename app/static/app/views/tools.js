@@ -74,7 +74,7 @@ function Inside({ project }) {
   return html`
     <label class="choice">${t("Inside of")}
       <select id="inside-of" value=${project.parent_id ?? ""} onChange=${(/** @type {Choosing} */ event) => changeProject(project, { parent_id: Number(event.target.value) || null })}>
-        <option value="">${t("none")}</option>
+        <option value="">${t("no project")}</option>
         ${away && html`<option value=${away.id}>${away.name}</option>`}
         ${choices.map(({ project: { id, name }, level }) => html`<option value=${id}>${inset(level)}${name}</option>`)}
       </select>
