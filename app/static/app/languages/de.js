@@ -132,7 +132,7 @@ export const TEXTS = {
   "{count} open": "{count} offen",
   "Saving…": "Wird gespeichert…",
   "One moment…": "Einen Moment…",
-  "In step": "Aktuell",
+  Synced: "Aktuell",
   Offline: "Offline",
   "Online again": "Wieder online",
   "Offline, {count} to send": "Offline, {count} zu senden",
@@ -512,8 +512,7 @@ export const TEXTS = {
   // Logging in
   "Welcome back": "Willkommen zurück",
   "Log in": "Anmelden",
-  "Make an account": "Konto anlegen",
-  Register: "Registrieren",
+  "Create account": "Konto anlegen",
   "Forgot your password?": "Passwort vergessen?",
   "Send me a mail": "E-Mail senden",
   "E-mail": "E-Mail",
