@@ -198,9 +198,8 @@ class Limit:
         return _one(rows, condition)
 
     async def _complete(self, owner: str, task_id: int) -> tuple[int, Headers, bytes]:
-        return _one(
-            await self._run(self.begin_write, owner, TOGGLE_TASK, TOGGLE_TASK.arguments(owner=owner, task_id=task_id))
-        )
+        arguments = TOGGLE_TASK.arguments(owner=owner, task_id=task_id)
+        return _written(await self._run(self.begin_write, owner, TOGGLE_TASK, arguments))
 
     async def _create(self, owner: str, body: bytes) -> tuple[int, Headers, bytes]:
         new = decode_task(body)
@@ -209,7 +208,7 @@ class Limit:
             priority=new.priority, due_on=new.due_date, due_at=None, tags=new.tags,
         )  # fmt: skip
         rows = await self._run(self.begin_write, owner, CREATE_ONE_TASK, arguments)
-        _, headers, answer = _one(rows)
+        _, headers, answer = _written(rows)
         headers.append((b"location", f"/api/{owner}/tasks/{rows[0][0]}".encode()))
         return 201, headers, answer
 
@@ -228,7 +227,7 @@ class Limit:
         link = f'<{path}?{query.decode()}>; rel="first"'
         if len(rows) > limit:
             rows.pop()
-            last = f'["created_at","desc",0,"{rows[-1][SORT_KEY].isoformat()}",{rows[-1][0]}]'.encode()
+            last = f'["created_at","desc",0,"{rows[-1][SORT_KEY].isoformat()}",{rows[-1][0]},{revision}]'.encode()
             cursor = urlsafe_b64encode(last).decode().rstrip("=")
             link += f', <{path}?{query.decode()}&cursor={cursor}>; rel="next"'
         tag = f'W/"{revision}-{digest}"'.encode()
@@ -249,6 +248,11 @@ def _one(rows: Any, condition: bytes = b"") -> tuple[int, Headers, bytes]:
     if condition and tag in condition:
         return 304, [(b"etag", tag), CACHE_CONTROL], b""
     return 200, [(b"etag", tag), CACHE_CONTROL, JSON_TYPE], encode(_task(rows[0]))
+
+
+def _written(rows: Any) -> tuple[int, Headers, bytes]:
+    status, headers, body = _one(rows)
+    return status, [*headers, (b"x-revision", b"%d" % rows[0][VERSION_INDEX])], body
 
 
 async def _read(receive: Receive) -> bytes:

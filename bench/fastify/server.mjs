@@ -124,6 +124,11 @@ function sendOne(request, reply, rows, status = 200) {
   return reply.code(status).send(taskOf(rows[0]));
 }
 
+function sendWritten(request, reply, rows, status = 200) {
+  if (rows.length) reply.header("x-revision", rows[0].version);
+  return sendOne(request, reply, rows, status);
+}
+
 const tasks = "/api/:user_id/tasks";
 const one = { schema: { response: { 200: taskSchema, 201: taskSchema } } };
 
@@ -136,7 +141,7 @@ app.get(`${tasks}/:task_id`, one, async (request, reply) => {
 app.patch(`${tasks}/:task_id/complete`, one, async (request, reply) => {
   const owner = request.user.sub;
   const values = { owner, task_id: Number(request.params.task_id) };
-  return sendOne(request, reply, await run(STATEMENTS.begin_write, owner, "toggle", values));
+  return sendWritten(request, reply, await run(STATEMENTS.begin_write, owner, "toggle", values));
 });
 
 app.post(tasks, { schema: { body: newTaskSchema, response: { 201: taskSchema } } }, async (request, reply) => {
@@ -145,7 +150,7 @@ app.post(tasks, { schema: { body: newTaskSchema, response: { 201: taskSchema } }
   const values = { owner, uid: newUuid7(), ...task, title: task.title.trim(), due_on: due_date, due_at: null };
   const rows = await run(STATEMENTS.begin_write, owner, "create", values);
   reply.header("location", `/api/${owner}/tasks/${rows[0].id}`);
-  return sendOne(request, reply, rows, 201);
+  return sendWritten(request, reply, rows, 201);
 });
 
 const query = { type: "object", properties: { limit: { type: "string", pattern: "^[0-9]{1,4}$", default: "100" } } };
@@ -170,7 +175,7 @@ app.get(tasks, list, async (request, reply) => {
   if (rows.length > limit) {
     rows.pop();
     const last = rows[rows.length - 1];
-    const cursor = Buffer.from(JSON.stringify(["created_at", "desc", 0, last.sort_key, last.id])).toString("base64url");
+    const cursor = Buffer.from(JSON.stringify(["created_at", "desc", 0, last.sort_key, last.id, revision])).toString("base64url");
     link += `, <${request.url}&cursor=${cursor}>; rel="next"`;
   }
   const etag = `W/"${revision}-${digest}"`;
