@@ -23,7 +23,9 @@ export class Problem extends Error {
 }
 
 /** No response: the network or the service is unavailable. */
-export class Unreachable extends Error {}
+export class Unreachable extends Error {
+  code = "unreachable";
+}
 
 /**
  * @param {unknown} error

@@ -1,7 +1,7 @@
 // Kinds of channels in words, and the calls of their page. A form that may hold a secret is sent at once: the outbox
 // would keep it in the browser.
 import { newKey } from "./api.js";
-import { t } from "./language.js";
+import { sayService, t } from "./language.js";
 import { call } from "./session.js";
 import { confirm } from "./store.js";
 import { sayClock, sayInstant, sayWeekday } from "./dates.js";
@@ -98,7 +98,7 @@ export function sayChannel({ kind, url, topic, all_reminders, quiet_from, quiet_
 }
 
 /** @type {Record<ChannelDelivery["kind"], string>} */
-const MESSAGES = { reminder: t("Reminder"), digest: t("Digest"), test: t("Test message") };
+const MESSAGES = { reminder: t("Reminder"), digest: t("Digest"), test: t("Test") };
 
 /**
  * The result of the latest attempt to send a message.
@@ -107,7 +107,7 @@ const MESSAGES = { reminder: t("Reminder"), digest: t("Digest"), test: t("Test m
 export function sayDelivery({ kind, outcome, status, error, latency_ms, attempts, attempted_at, next_attempt_at }) {
   const when = attempted_at ? sayInstant(attempted_at) : "";
   const what = MESSAGES[kind];
-  const reason = error ?? "";
+  const reason = sayService(error ?? "");
   if (outcome === "delivered") {
     const more = [status, latency_ms !== null && `${latency_ms} ms`].filter(Boolean).join(", ");
     return [t("{what} delivered {when}", { what, when }).trim(), more && `(${more})`].filter(Boolean).join(" ");
@@ -117,7 +117,7 @@ export function sayDelivery({ kind, outcome, status, error, latency_ms, attempts
     return t("{what} failed {when}: {reason}", {
       what,
       when,
-      reason: error ?? t("status {status}", { status: status ?? 0 }),
+      reason: reason || t("status {status}", { status: status ?? 0 }),
     });
   const next = next_attempt_at ? sayInstant(next_attempt_at) : t("soon");
   return attempts

@@ -11,21 +11,23 @@ export const chosenClock = () => localStorage.getItem(CLOCK) ?? "";
 export const chosenWeekStart = () => localStorage.getItem(WEEK) ?? "";
 
 /**
- * @param {string} key
- * @param {string} value "" removes it
+ * Keeps both for the next load of the page, since formats are made when modules are loaded.
+ * @param {{ clock: string, week: string }} chosen "" for the locale's
  */
-function keep(key, value) {
-  if (value) localStorage.setItem(key, value);
-  else localStorage.removeItem(key);
-  location.reload(); // formats are made when modules are loaded
+export function chooseDisplay({ clock, week }) {
+  for (const [key, value] of [
+    [CLOCK, clock],
+    [WEEK, week],
+  ]) {
+    if (value) localStorage.setItem(key, value);
+    else localStorage.removeItem(key);
+  }
 }
-/** @type {(value: string) => void} */
-export const chooseClock = (value) => keep(CLOCK, value);
-/** @type {(value: string) => void} */
-export const chooseWeekStart = (value) => keep(WEEK, value);
 
-const usualClock = new Intl.DateTimeFormat(locale, { hour: "numeric" }).resolvedOptions().hour12;
-const hasHalves = chosenClock() ? chosenClock() === "12" : usualClock;
+/** "12" or "24". */
+export const usualClock = () =>
+  new Intl.DateTimeFormat(locale, { hour: "numeric" }).resolvedOptions().hour12 ? "12" : "24";
+const hasHalves = (chosenClock() || usualClock()) === "12";
 /** @type {Intl.DateTimeFormatOptions} */
 const clock = hasHalves ? { hour: "numeric", hourCycle: "h12" } : { hour: "2-digit", hourCycle: "h23" };
 

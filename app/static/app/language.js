@@ -10,21 +10,27 @@ const primary = (tag) => tag.split("-")[0] ?? tag;
 /** The language that was chosen here, or "" for the browser's. */
 export const chosenLanguage = () => localStorage.getItem(LANGUAGE) ?? "";
 
-/** @param {string} language of LANGUAGES, or "" for the browser's */
+/**
+ * Keeps the language for the next load of the page: texts are read when modules are loaded, also.
+ * @param {string} language of LANGUAGES, or "" for the browser's
+ */
 export function chooseLanguage(language) {
   if (language) localStorage.setItem(LANGUAGE, language);
   else localStorage.removeItem(LANGUAGE);
-  location.reload(); // texts are read when modules are loaded, also
 }
 
-export const language = [chosenLanguage(), ...navigator.languages].map(primary).find((one) => one in LANGUAGES) ?? "en";
-/** The first of the browser's locales that has this language: how dates and numbers are written. */
-export const locale = navigator.languages.find((one) => primary(one) === language) ?? language;
+export const usualLanguage = navigator.languages.map(primary).find((one) => one in LANGUAGES) ?? "en";
+export const language = chosenLanguage() in LANGUAGES ? chosenLanguage() : usualLanguage;
+const region = new Intl.Locale(navigator.language).region;
+/** How dates and numbers are written: the first of the browser's locales with this language, else its region's way. */
+export const locale =
+  navigator.languages.find((one) => primary(one) === language) ?? (region ? `${language}-${region}` : language);
 document.documentElement.lang = language;
 document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
 
-/** @type {Record<string, string>} */
-const catalogue = language === "en" ? {} : (await import(`./languages/${language}.js`)).TEXTS;
+/** @type {{ TEXTS: Record<string, string>, PROBLEMS: Record<string, string> }} */
+const { TEXTS: catalogue, PROBLEMS: problems } =
+  language === "en" ? { TEXTS: {}, PROBLEMS: {} } : await import(`./languages/${language}.js`);
 const plural = new Intl.PluralRules(language);
 const PLACE = /\{(\w+)\}/g;
 const NUMBERS = new Intl.NumberFormat(locale);
@@ -64,3 +70,9 @@ export function tn(one, many, count, values = {}) {
   const text = form === "one" ? one : `${many}|${form}` in catalogue ? `${many}|${form}` : many;
   return t(text, { count, ...values });
 }
+
+/**
+ * A sentence of the service, which speaks English: by the code of an error, or by itself.
+ * @type {(text: string, code?: string) => string}
+ */
+export const sayService = (text, code = "") => problems[code] ?? problems[text] ?? text;

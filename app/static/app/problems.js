@@ -1,5 +1,5 @@
 // Refusals of the service in words for people: by the type of each error and the field that it is about.
-import { t } from "./language.js";
+import { sayService, t } from "./language.js";
 /** @import { Thrown } from "types/client" */
 
 /** @type {Record<string, string>} */
@@ -61,7 +61,9 @@ function sayFinding({ loc, msg, type }) {
  */
 export function sayProblem(thrown) {
   const error = /** @type {Thrown} */ (thrown);
-  const found = error.errors?.length ? [...new Set(error.errors.map(sayFinding))].slice(0, 3).join(" ") : error.message;
+  const found = error.errors?.length
+    ? [...new Set(error.errors.map(sayFinding))].slice(0, 3).join(" ")
+    : sayService(error.message, error.code);
   return error.retryAfter
     ? t("{problem} Try again in {seconds} s.", { problem: found, seconds: error.retryAfter })
     : found;

@@ -4,13 +4,20 @@ import { hasStatus } from "./api.js";
 import { createChannel, listKinds } from "./channels.js";
 import { register, SCOPE } from "./installation.js";
 import { t } from "./language.js";
-import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
+import { deleteRecord, readRecord, SNOOZE_MINUTES, writeRecord } from "./push_record.js";
 import { call, session } from "./session.js";
 import { channels, confirm, redraw } from "./store.js";
 /** @import { Account, Channel, PushBody } from "types/client" */
 /** @import { PushRecord } from "./push_record.js" */
 
 const LOGOUT_PATIENCE = 3000; // milliseconds
+
+/** The service worker has no catalogue. */
+const TEXTS = {
+  snooze: t("Snooze {minutes} min", { minutes: SNOOZE_MINUTES }),
+  complete: t("Complete"),
+  failed: t("Not saved:"),
+};
 
 /** @type {PushRecord | null} */
 let record = null;
@@ -46,8 +53,8 @@ const bodyOf = (subscription) => /** @type {PushBody} */ (subscription.toJSON())
 
 /** @param {PushRecord} kept */
 async function keep(kept) {
-  record = kept;
-  await writeRecord(kept);
+  record = { ...kept, texts: TEXTS };
+  await writeRecord(record);
   redraw();
 }
 
@@ -114,6 +121,7 @@ export async function followLogin(user) {
   const key = kinds.find((one) => one.kind === "webpush")?.public_key;
   const isCurrent = subscription?.endpoint === record.endpoint && key === record.key;
   if (!isCurrent && key && Notification.permission === "granted") await renew(record, registration, key);
+  else if (record.texts?.complete !== TEXTS.complete) await keep(record); // the language was changed
   redraw();
 }
 

@@ -1,7 +1,17 @@
 // The channel of this browser, and whose it is. In IndexedDB, because the service worker reads it also; without it the
 // service worker shows nothing. It is no secret: it authorizes nothing.
 
-/** @typedef {{ user: string, channel: number, key: string, endpoint: string }} PushRecord */
+/** @typedef {{ snooze: string, complete: string, failed: string }} NotificationTexts in the language of the page */
+/**
+ * @typedef {object} PushRecord
+ * @property {string} user
+ * @property {number} channel
+ * @property {string} key
+ * @property {string} endpoint
+ * @property {NotificationTexts} [texts] a record of an earlier version has none
+ */
+
+export const SNOOZE_MINUTES = 10; // by a click on a notification
 
 const [DATABASE, STORE, KEY] = ["todo.push", "records", "browser"];
 

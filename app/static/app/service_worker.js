@@ -2,7 +2,7 @@
 // no window is open. For Snooze and Complete it gets an access token for the refresh cookie, as a window does: nothing
 // that authorizes is kept here, and after a logout there is no cookie. Rows are the page's affair: nothing of the API passes here.
 import { hasStatus, Problem, read, request, ROOT } from "./api.js";
-import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
+import { deleteRecord, readRecord, SNOOZE_MINUTES, writeRecord } from "./push_record.js";
 /** @import { PushBody } from "types/client" */
 /** @import { PushMessage, Shown, WorkerScope } from "types/worker" */
 /** @import { PushRecord } from "./push_record.js" */
@@ -10,11 +10,7 @@ import { deleteRecord, readRecord, writeRecord } from "./push_record.js";
 const worker = /** @type {WorkerScope} */ (/** @type {unknown} */ (globalThis));
 const PAGE = new URL("app", ROOT).href;
 const CACHES = "todo-";
-const SNOOZE_MINUTES = 10;
-const ACTIONS = [
-  { action: "snooze", title: `Snooze ${SNOOZE_MINUTES} min` },
-  { action: "complete", title: "Complete" },
-];
+const ACTIONS = ["snooze", "complete"];
 
 worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
@@ -103,9 +99,15 @@ async function showPush(message) {
     timestamp: due_at ? Date.parse(due_at) : Date.now(),
     silent: (await windows()).some((one) => one.focused),
     data: { user: record.user, task, kind },
-    actions: task ? ACTIONS : [],
+    actions: task ? actionsOf(record) : [],
   });
 }
+
+/** @param {PushRecord} record */
+const actionsOf = ({ texts }) => [
+  { action: "snooze", title: texts?.snooze ?? `Snooze ${SNOOZE_MINUTES} min` },
+  { action: "complete", title: texts?.complete ?? "Complete" },
+];
 
 /**
  * @param {string} action
@@ -114,17 +116,17 @@ async function showPush(message) {
 async function act(action, { title, body, tag, data }) {
   const record = await readRecord();
   if (record?.user !== data.user) return openPage(""); // of an earlier login
-  if (!data.task || !ACTIONS.some((one) => one.action === action)) return openTask(data);
+  if (!data.task || !ACTIONS.includes(action)) return openTask(data);
   try {
     return await write(record, action, data.task, tag);
   } catch (error) {
     if (hasStatus(error, 401, 403)) return openPage("");
     const reason = error instanceof Error ? error.message : String(error);
     return worker.registration.showNotification(title, {
-      body: `Not saved: ${reason}\n${body}`,
+      body: `${record.texts?.failed ?? "Not saved:"} ${reason}\n${body}`,
       tag,
       data,
-      actions: hasStatus(error, 404) ? [] : ACTIONS,
+      actions: hasStatus(error, 404) ? [] : actionsOf(record),
     });
   }
 }

@@ -1,6 +1,6 @@
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { createChannel, DAYS, KINDS, newTopic, updateChannel } from "../channels.js";
-import { t } from "../language.js";
+import { sayService, t } from "../language.js";
 /** @import { Channel, ChannelCreate, ChannelUpdate, On, Thrown, Typing } from "types/client" */
 /** @import { KindField } from "../channels.js" */
 
@@ -55,7 +55,7 @@ export function ChannelForm({ kind, channel, zone, onClose }) {
     } catch (thrown) {
       const error = /** @type {Thrown} */ (thrown);
       const fields = error.errors?.map(({ loc }) => loc.find((part) => part !== "body")) ?? [];
-      setFailed({ text: error.message, fields });
+      setFailed({ text: sayService(error.message, error.code), fields });
       setBusy(false);
     }
   }

@@ -1,6 +1,7 @@
 import { html, useEffect, useState } from "../html.js";
 import { KINDS, listDeliveries, listKinds, sayChannel, sayDelivery, settingHelp, testChannel } from "../channels.js";
-import { t } from "../language.js";
+import { sayService, t } from "../language.js";
+import { sayProblem } from "../problems.js";
 import { browserChannel, pushRefusal } from "../push.js";
 import { call, forgetPassword, session } from "../session.js";
 import { channels, store } from "../store.js";
@@ -97,7 +98,7 @@ function Missing({ kind }) {
     }
   };
   return html`
-    <p class="missing">${reason} ${help}</p>
+    <p class="missing">${sayService(reason)} ${help}</p>
     ${kind.kind === "mail" && !help && html`<button class="secondary" id="confirm-mail" onClick=${confirmMail}>${t("Send me that mail")}</button>`}
   `;
 }
@@ -132,7 +133,7 @@ function Row({ channel, zone }) {
       const result = await testChannel(id);
       setTested({ text: sayDelivery(result), failed: result.outcome !== "delivered" });
     } catch (error) {
-      setTested({ text: error instanceof Error ? error.message : String(error), failed: true });
+      setTested({ text: sayProblem(error), failed: true });
     }
     setTesting(false);
   }
@@ -150,7 +151,7 @@ function Row({ channel, zone }) {
       <div class="words">
         <h2>${name}${channel === browserChannel() && html` <span class="span">${t("this browser")}</span>`}</h2>
         <p class="meta">${sayChannel(channel).join(" · ")}</p>
-        ${!active && html`<p class="missing">${channel.disabled_reason ?? t("Switched off.")}</p>`}
+        ${!active && html`<p class="missing">${sayService(channel.disabled_reason ?? t("Switched off."))}</p>`}
         ${!tested && last && html`<p class=${last.outcome === "failed" ? "last failed" : "last quiet"}>${sayDelivery(last)}</p>`}
         <p class=${tested?.failed ? "last failed" : "last"} role="status">${testing ? t("Sending a test…") : tested?.text}</p>
       </div>

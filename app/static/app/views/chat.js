@@ -47,7 +47,7 @@ export function Chat() {
       if (error.code === "chat_not_configured") {
         store.absent.add("chat");
         show({ panel: null });
-        toast(error.message);
+        toast(sayProblem(error));
       } else setSaid((all) => [...all, { role: "assistant", content: sayProblem(error), failed: true }]);
       restoreDraft({ name: "chat", text: message }, t("It was not sent."));
     }

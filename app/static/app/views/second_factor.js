@@ -2,10 +2,11 @@
 import { html, useState } from "../html.js";
 import { t } from "../language.js";
 import { HAS_PASSKEYS, answerPasskey } from "../passkeys.js";
+import { sayProblem } from "../problems.js";
 import { call, finishLogin, leaveLogin, session, waitingPasskey } from "../session.js";
 import { show } from "../ui.js";
 import { Dialog } from "./dialog.js";
-/** @import { GivenFactor, Proving, Sending, Thrown } from "types/client" */
+/** @import { GivenFactor, Proving, Sending } from "types/client" */
 
 const HELP = t("Enter the code that your authenticator app shows, or a recovery code.");
 const PASSKEY_HELP = t("Use your passkey, or enter a recovery code.");
@@ -24,12 +25,7 @@ export function useAttempt() {
       await work();
       return true;
     } catch (thrown) {
-      const error = /** @type {Thrown} */ (thrown);
-      setFailed(
-        error.retryAfter
-          ? t("{problem} Wait {seconds} s.", { problem: error.message, seconds: error.retryAfter })
-          : error.message,
-      );
+      setFailed(sayProblem(thrown));
       return false;
     } finally {
       setBusy(false);

@@ -3,16 +3,9 @@ import { sayInstant } from "../../dates.js";
 import { t, tt } from "../../language.js";
 import { withProof } from "../../proof.js";
 import { call, changePassword, deleteAccount, forgetPassword, session } from "../../session.js";
-import { complain, setTheme, theme, toast } from "../../ui.js";
+import { complain, toast } from "../../ui.js";
 import { Form, Section, useFetched } from "./form.js";
-/** @import { Account as AccountRow, Choosing } from "types/client" */
-
-/** @type {[value: string, label: string][]} */
-const THEMES = [
-  ["auto", t("As the device")],
-  ["light", t("Light")],
-  ["dark", t("Dark")],
-];
+/** @import { Account as AccountRow } from "types/client" */
 
 export function Account() {
   const [account, reload] = useFetched(async () => (await call("GET", "api/auth/me")).data);
@@ -22,7 +15,6 @@ export function Account() {
     <${Email} account=${account} onChange=${reload} />
     <${Password} email=${account.email} />
     <${TimeZone} zone=${account.timezone} onChange=${reload} />
-    <${Colours} />
     <${Deletion} />
   `;
 }
@@ -113,18 +105,6 @@ function TimeZone({ zone, onChange }) {
         <datalist id="zones">${Intl.supportedValuesOf("timeZone").map((one) => html`<option key=${one} value=${one} />`)}</datalist>
       <//>
       ${here !== zone && html`<button class="link" id="use-device-zone" onClick=${() => save({ timezone: here }).catch(complain)}>${t("Use {zone}, as this device", { zone: here })}</button>`}
-    <//>
-  `;
-}
-
-function Colours() {
-  return html`
-    <${Section} id="colours" title=${t("Appearance")}>
-      <label class="field">${t("Colours")}
-        <select id="colours" value=${theme()} onChange=${(/** @type {Choosing} */ event) => setTheme(event.target.value)}>
-          ${THEMES.map(([value, label]) => html`<option key=${value} value=${value}>${label}</option>`)}
-        </select>
-      </label>
     <//>
   `;
 }

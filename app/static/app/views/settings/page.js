@@ -6,12 +6,14 @@ import { show } from "../../ui.js";
 import { Account } from "./account.js";
 import { Connections } from "./connections.js";
 import { Data } from "./data.js";
+import { Display } from "./display.js";
 import { Security } from "./security.js";
 import { SettingsTabs } from "./tabs.js";
 
 /** @type {Record<string, [title: string, part: () => unknown]>} */
 const PARTS = {
   account: [t("Account"), Account],
+  display: [t("Display"), Display],
   security: [t("Security"), Security],
   connections: [t("Connections"), Connections],
   data: [t("Your data"), Data],

@@ -5,6 +5,7 @@ import { hrefTo } from "../../place.js";
 /** @type {[key: string, label: string, href: string][]} */
 const TABS = [
   ["account", t("Account"), hrefTo({ list: "settings", id: "account" })],
+  ["display", t("Display"), hrefTo({ list: "settings", id: "display" })],
   ["security", t("Security"), hrefTo({ list: "settings", id: "security" })],
   ["channels", t("Channels"), hrefTo({ list: "channels" })],
   ["connections", t("Connections"), hrefTo({ list: "settings", id: "connections" })],
