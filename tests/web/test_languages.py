@@ -236,3 +236,21 @@ def test_the_login_is_german_also(browser: Browser, service: Server, forgotten_a
     page.shows(".said.failed")
     assert found == []
     window.close()
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_page_from_right_to_left_is_a_mirror(window: Window, size: tuple[int, int]) -> None:
+    """No such language is shipped: the direction is forced, as a language of RIGHT_TO_LEFT would set it."""
+    task = fill(window)
+    Look(*size).apply(window)
+    window.page.run("(document.documentElement.dir = 'rtl')")
+    faults: dict[str, list[str]] = {}
+    for place in ("#/all", "#/trash", "#/settings/display", f"#/all?task={task}"):
+        window.go(place)
+        window.page.wait("document.querySelector('main h1') !== null")
+        window.page.run("new Promise((done) => setTimeout(done, 200))")  # what is fetched
+        faults[place] = json.loads(window.page.run(FAULTS))
+    assert {place: found for place, found in faults.items() if found} == {}
+    box = "document.querySelector('.details').getBoundingClientRect()"
+    assert window.page.run(f"{box}.left") == 0, "the details are at the end of the line"
+    assert window.page.run(f"{box}.right") <= size[0]
