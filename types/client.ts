@@ -199,6 +199,7 @@ export interface Ui {
   proving: Proving | null;
   update: boolean;
   sidebar: boolean;
+  selected: Set<string | number> | null;
   found: Set<number> | null;
   unreadable: string | null;
 }

@@ -186,7 +186,7 @@ def test_everything_can_be_done_by_keyboard(window: Window) -> None:
     page.wait("document.activeElement.textContent == 'one'")
     page.press("j")
     page.wait("document.activeElement.textContent == 'two'")
-    page.press("x")
+    page.press("c")
     window.shows("one")
     page.wait("document.activeElement.textContent == 'one'")
     page.press("u")

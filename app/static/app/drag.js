@@ -7,47 +7,16 @@ import { moveTask } from "./writes.js";
 /** @typedef {{ row: HTMLElement, side: "before" | "after" }} Target */
 
 const EDGE = 60; // pixels from the border of the window where it scrolls
-const HOLD = 400; // milliseconds that a finger rests before it drags; before, it scrolls
-const SHAKE = 8; // pixels
-
-let isDragging = false;
-
-/** A finger that drags a row does not scroll the page. */
-export const keepTouch = (/** @type {Event} */ event) => void (isDragging && event.preventDefault());
-
-/**
- * Drags once the finger has rested.
- * @param {On<HTMLElement, PointerEvent>} event
- */
-export function holdDrag(event) {
-  const { clientX, clientY, target } = event;
-  const give = () => {
-    clearTimeout(timer);
-    for (const name of ["pointerup", "pointercancel"]) removeEventListener(name, give);
-    removeEventListener("pointermove", move);
-  };
-  /** @type {(event: PointerEvent) => void} */
-  const move = (now) => void (Math.hypot(now.clientX - clientX, now.clientY - clientY) > SHAKE && give());
-  const timer = setTimeout(() => {
-    give();
-    startDrag(/** @type {typeof event} */ ({ target, clientY, preventDefault() {} }));
-    navigator.vibrate?.(10);
-  }, HOLD);
-  for (const name of ["pointerup", "pointercancel"]) addEventListener(name, give);
-  addEventListener("pointermove", move);
-}
 
 /** @param {On<HTMLElement, PointerEvent>} event */
 export function startDrag(event) {
   const row = event.target.closest(".row");
   const list = row?.parentElement;
   if (!row || !list) return;
-  event.preventDefault();
   const from = event.clientY + scrollY;
   pin(Number(row.dataset.id));
   /** @type {Target | null} */
   let target = null;
-  isDragging = true;
   row.classList.add("dragged");
   list.classList.add("dragging");
 
@@ -79,7 +48,6 @@ export function startDrag(event) {
     removeEventListener("keydown", escape, true);
     const chosen = target;
     pin(0);
-    isDragging = false;
     mark(null);
     row.classList.remove("dragged");
     row.style.removeProperty("transform");

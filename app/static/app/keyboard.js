@@ -2,7 +2,7 @@
 import { t } from "./language.js";
 import { go, readPlace } from "./place.js";
 import { getTask } from "./store.js";
-import { show, ui } from "./ui.js";
+import { complain, show, ui } from "./ui.js";
 import { undo } from "./undo.js";
 import { completeTask, deleteTask, moveTask } from "./writes.js";
 /** @import { Task } from "types/client" */
@@ -13,7 +13,11 @@ export const KEYS = [
   ["j, k, ↓, ↑", t("Next, previous task")],
   [t("Enter"), t("Open the details")],
   ["e", t("Edit the title")],
-  ["x", t("Complete or reopen")],
+  ["c", t("Complete or reopen")],
+  ["x", t("Select")],
+  ["Shift + ↓, ↑", t("Select several")],
+  [t("Ctrl + A"), t("Select all")],
+  [".", t("Actions for what is selected")],
   [t("Delete"), t("Move to the trash")],
   ["Alt + ↑, ↓", t("Move up or down")],
   ["u", t("Undo")],
@@ -83,6 +87,22 @@ function shift(task, row, up) {
   if (other && depthOf(other) === depthOf(row)) moveTask(task, { [up ? "before" : "after"]: Number(other.dataset.id) });
 }
 
+/** @param {(selection: typeof import("./selection.js")) => void} work */
+const select = (work) => import("./selection.js").then(work, complain);
+
+/** @param {(task: Task) => void} work */
+function withFocused(work) {
+  const task = getTask(Number(focused()?.dataset.id));
+  if (task) work(task);
+}
+
+/** @param {number} by */
+const extend = (by) =>
+  withFocused((task) => {
+    select((all) => all.extendSelection(task, by));
+    step(by);
+  });
+
 /** @type {Record<string, () => void>} */
 const ACTIONS = {
   n: () => document.querySelector("#add")?.focus(),
@@ -92,8 +112,14 @@ const ACTIONS = {
   ArrowDown: () => step(1),
   ArrowUp: () => step(-1),
   e: () => act((task) => show({ editing: task.id })),
-  x: () => act((task) => completeTask(task)),
-  Delete: () => act(deleteTask),
+  c: () => (ui.selected ? select((all) => all.actOnSelected("completeMany")) : act((task) => completeTask(task))),
+  x: () => withFocused((task) => select((all) => all.toggleSelected(task))),
+  J: () => extend(1),
+  K: () => extend(-1),
+  "Shift ArrowDown": () => extend(1),
+  "Shift ArrowUp": () => extend(-1),
+  ".": () => document.querySelector("#selection .acts :is(button, input)")?.focus(),
+  Delete: () => (ui.selected ? select((all) => all.actOnSelected("deleteMany")) : act(deleteTask)),
   u: () => undo(),
   g: () => {
     show({ sidebar: true });
@@ -108,6 +134,7 @@ function escape() {
   if (ui.panel || ui.sidebar) show({ panel: null, sidebar: false });
   else if (field?.matches("input, textarea, select"))
     (field.closest(".details") ?? document.querySelector("#main"))?.focus();
+  else if (ui.selected) select((all) => all.endSelection());
   else if (readPlace().task) go({ task: 0 });
 }
 
@@ -115,8 +142,13 @@ export function listen() {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") return escape();
-    if (/** @type {Element} */ (event.target).matches("input, textarea, select") || event.ctrlKey || event.metaKey)
+    if (/** @type {Element} */ (event.target).matches("input, textarea, select")) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key !== "a" || !document.querySelector(".row .check")) return;
+      event.preventDefault();
+      select((all) => all.selectAll());
       return;
+    }
     if (event.altKey) {
       if (readPlace().sort === "position" && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
         event.preventDefault();
@@ -125,7 +157,7 @@ export function listen() {
       return;
     }
     if (event.key.startsWith("Arrow") && !focused()) return; // they scroll
-    const action = ACTIONS[event.key];
+    const action = ACTIONS[event.shiftKey && event.key.startsWith("Arrow") ? `Shift ${event.key}` : event.key];
     if (!action) return;
     event.preventDefault();
     action();

@@ -13,6 +13,7 @@ export const ui = {
   proving: null, // {allow, refuse}: a call that waits for a second factor
   update: false, // a new version of the page waits
   sidebar: false, // on a phone
+  selected: null, // the keys of the selected tasks, while there are any or some are being chosen
   found: null, // ids that the service found for the search
   unreadable: null, // why the text in the search field is no filter
 };

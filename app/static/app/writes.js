@@ -10,7 +10,7 @@ import { confirmed, EMPTY_TASK, getTask, LAST_POSITION, projects, projectsIn, ta
 /** @import { Base, Channel, Comment, Draft, Entity, Fields, Layer, NewOp, Op, Overlay, Project, RowOp, Rows, Task, TaskFilter, TaskStatus, Typed, View } from "types/client" */
 /** @import { Known, Method, Sent } from "types/routes" */
 
-const BULK_MAX = 1000; // tasks
+export const BULK_MAX = 1000; // tasks
 
 /**
  * Returns the row as it is shown until the write is confirmed.
@@ -19,7 +19,7 @@ const BULK_MAX = 1000; // tasks
  * @param {number} id
  * @param {Overlay<E>} rest
  */
-const layerOf = (entity, id, rest) => /** @type {Layer} */ (/** @type {unknown} */ ({ entity, id, ...rest }));
+export const layerOf = (entity, id, rest) => /** @type {Layer} */ (/** @type {unknown} */ ({ entity, id, ...rest }));
 
 /** @type {(fields: Partial<Task> & { title: string }) => Draft<"task">} */
 const draft = (fields) => {
@@ -259,10 +259,14 @@ function allBelow(id) {
  * One write of many tasks, which one undo reverts.
  * @param {Task[]} rows
  * @param {{ action: "complete" | "reopen" | "update" | "move" | "delete", change?: Record<string, unknown> }} what
- * @param {Partial<Task> | null} patch of each; null: they leave
+ * @param {Partial<Task> | ((task: Task) => Partial<Task>) | null} patch of each; null: they leave
  * @param {string} label
+ * @param {Layer[]} below of tasks that change with them
  */
-export function writeTasks(rows, what, patch, label) {
+export function writeTasks(rows, what, patch, label, below = []) {
+  /** @type {(task: Task) => Layer} */
+  const layer = (task) =>
+    layerOf("task", task.id, patch ? { patch: patch instanceof Function ? patch(task) : patch } : { remove: true });
   for (let first = 0; first < rows.length; first += BULK_MAX) {
     const some = rows.slice(first, first + BULK_MAX);
     queue.push({
@@ -272,7 +276,7 @@ export function writeTasks(rows, what, patch, label) {
       body: { ...what, uids: some.map(({ uid }) => uid) },
       label,
       tell: "undo",
-      overlay: some.map(({ id }) => layerOf("task", id, patch ? { patch } : { remove: true })),
+      overlay: [...some.map(layer), ...below],
     });
   }
 }

@@ -1,12 +1,12 @@
 import { dueDay, sayDay, today } from "../dates.js";
 import { dropDraft } from "../drafts.js";
-import { html } from "../html.js";
+import { html, useEffect } from "../html.js";
 import { t } from "../language.js";
 import { go } from "../place.js";
+import { press } from "../press.js";
 import { getTask, keyOf, projects, steps, tagColors } from "../store.js";
-import { show, ui } from "../ui.js";
+import { complain, show, ui } from "../ui.js";
 import { changeTyped, completeTask, reschedule } from "../writes.js";
-import { holdDrag, startDrag } from "../drag.js";
 import { isTooLong, keepTyped, TITLE_MAX, typeOver } from "./fields.js";
 import { Row } from "./row.js";
 import { useWindow } from "./windowed.js";
@@ -15,24 +15,37 @@ import { useWindow } from "./windowed.js";
 /** @type {(element: Element) => Task | undefined} */
 const taskOf = (element) => getTask(Number(element.closest(".row")?.dataset.id));
 
+/** @type {Map<string, ListRow[]>} */
+export const rowsShown = new Map(); // of the lists on the screen, by their ids
+
+/** Selects the task, or ranges of tasks: by a click with Ctrl or Shift, and by each click while there is a selection. */
+function select(/** @type {On<HTMLElement, MouseEvent>} */ { shiftKey }, /** @type {Task} */ task) {
+  import("../selection.js").then((selection) => selection[shiftKey ? "selectTo" : "toggleSelected"](task), complain);
+}
+
 /** One listener of a kind for all rows: a thousand rows cost nothing until one is used. */
 const HANDLERS = {
-  onClick(/** @type {On} */ event) {
+  onClick(/** @type {On<HTMLElement, MouseEvent>} */ event) {
     const part = event.target.closest("[data-act]")?.dataset.act;
     const task = taskOf(event.target);
-    if (!task) return;
-    if (part === "complete") completeTask(task);
+    if (!task || event.target.matches(".edit")) return;
+    if (ui.selected || event.ctrlKey || event.metaKey || event.shiftKey) select(event, task);
+    else if (part === "complete") completeTask(task);
     else if (part === "open") go({ task: task.id });
     else if (part === "tag") go({ list: "tag", id: event.target.textContent.slice(1), task: 0 });
   },
   onDblClick(/** @type {On} */ event) {
     const task = taskOf(event.target);
-    if (task && event.target.closest(".title")) show({ editing: task.id });
+    if (task && !ui.selected && event.target.closest(".title")) show({ editing: task.id });
   },
   onPointerDown(/** @type {On<HTMLElement, PointerEvent>} */ event) {
-    if (!event.target.closest(".grip")) return;
-    if (event.pointerType === "touch") holdDrag(event);
-    else startDrag(event);
+    const isTouch = event.pointerType === "touch";
+    if (event.target.matches(".edit") || !(isTouch || event.target.closest(".grip"))) return;
+    if (!isTouch) event.preventDefault();
+    press(event);
+  },
+  onMouseDown(/** @type {On<HTMLElement, MouseEvent>} */ event) {
+    if (event.shiftKey && !event.target.matches(".edit")) event.preventDefault(); // no text is selected
   },
   onKeyDown(/** @type {On<HTMLInputElement, KeyboardEvent>} */ event) {
     const task = taskOf(event.target);
@@ -104,6 +117,9 @@ const Heading = ({ text, overdue }) => html`
 
 /** @param {{ rows: ListRow[], place: Place }} props */
 export function List({ rows, place }) {
+  const id = "list";
+  rowsShown.set(id, rows);
+  useEffect(() => () => void rowsShown.delete(id), [id]);
   const { list, parts } = useWindow(rows.map(({ task }) => task.id));
   const names = new Map(projects().map((project) => [project.id, project]));
   const [children, colors, day] = [steps(), tagColors(), today()];
@@ -114,9 +130,9 @@ export function List({ rows, place }) {
   const draw = (/** @type {ListRow} */ { task, depth }, /** @type {number} */ at) => html`
     <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual} at=${parts && at + 1} of=${parts && rows.length}
       project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
-      editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} />`;
+      editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} selected=${ui.selected && ui.selected.has(keyOf(task))} />`;
   return html`
-    <ul class=${parts ? "list long" : "list"} id="list" aria-label=${t("Tasks")} ref=${list} ...${HANDLERS}>
+    <ul class=${`list${parts ? " long" : ""}${ui.selected ? " selecting" : ""}`} id=${id} aria-label=${t("Tasks")} ref=${list} ...${HANDLERS}>
       ${
         parts
           ? parts.flatMap((part, at) =>

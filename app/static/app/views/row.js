@@ -1,6 +1,5 @@
 import { Component, html } from "../html.js";
 import { isMissed, sayDayWithin, sayDue, sayDueWithin, sayMinutes, sayRule, startsLater } from "../dates.js";
-import { keepTouch } from "../drag.js";
 import { useDraft } from "../drafts.js";
 import { t } from "../language.js";
 import { isOpen, PRIORITY_NAMES, STATUSES } from "../statuses.js";
@@ -8,7 +7,7 @@ import { keyOf } from "../store.js";
 import { FieldNote, isTooLong, TITLE_MAX } from "./fields.js";
 import { Icon } from "./icon.js";
 import { Dot } from "./sidebar.js";
-/** @import { Project, Task } from "types/client" */
+/** @import { On, Project, Task } from "types/client" */
 
 /**
  * @typedef {object} RowProps
@@ -20,10 +19,14 @@ import { Dot } from "./sidebar.js";
  * @property {string} [tints] the colours of its tags, in their order
  * @property {boolean} editing
  * @property {boolean} open
+ * @property {boolean | null} selected null: nothing is being selected
  * @property {number | null} [at] its place among `of` rows, where not all are in the page
  * @property {number | null} [of]
  * @property {string} day today: words such as "Tomorrow" change with it
  */
+
+/** A finger that drags a row does not scroll the page. */
+const keepTouch = (/** @type {On} */ event) => void (event.target.closest(".dragged") && event.preventDefault());
 
 /**
  * Drawn again only when its props change: of a thousand rows a write affects one.
@@ -43,19 +46,19 @@ export class Row extends Component {
    * @override
    * @param {RowProps} props
    */
-  render({ task, depth, manual, project, steps, tints, at, of, editing, open }) {
-    const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${task.waiting ? " waiting" : ""}`;
+  render({ task, depth, manual, project, steps, tints, at, of, editing, open, selected }) {
+    const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${selected ? " selected" : ""}${task.waiting ? " waiting" : ""}`;
     return html`
       <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth} aria-posinset=${at} aria-setsize=${of}>
         ${manual && html`<span class="grip" aria-hidden="true" onTouchMove=${keepTouch}><${Icon} name="grip" /></span>`}
-        <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(task.completed)} data-act="complete"
-          aria-label=${task.completed ? t("Reopen {title}", task) : t("Complete {title}", task)}><${Icon} name="done" /></button>
+        <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(selected ?? task.completed)} data-act="complete"
+          aria-label=${selected === null ? (task.completed ? t("Reopen {title}", task) : t("Complete {title}", task)) : t("Select {title}", task)}><${Icon} name="done" /></button>
         ${
           editing
             ? html`<${TitleEdit} task=${task} />`
             : html`
             <div class="words">
-              <button class="title" dir="auto" data-act="open" aria-keyshortcuts="Enter e x Delete">${task.title}</button>
+              <button class="title" dir="auto" data-act="open" aria-pressed=${selected === null ? null : String(selected)} aria-keyshortcuts="Enter e c x Delete">${task.title}</button>
               <${Meta} task=${task} project=${project} steps=${steps} tints=${tints} />
             </div>`
         }

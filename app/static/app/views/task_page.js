@@ -7,7 +7,7 @@ import { isOpen, PRIORITY_NAMES } from "../statuses.js";
 import { derived, projectName, store, tasks, views } from "../store.js";
 import { useDone } from "../done.js";
 import { search } from "../sync.js";
-import { show, ui } from "../ui.js";
+import { complain, show, ui } from "../ui.js";
 import { addView } from "../writes.js";
 import { Bell } from "./bell_button.js";
 import { Icon } from "./icon.js";
@@ -17,6 +17,7 @@ import { List } from "./list.js";
 /** @import { Choosing, ListRow, Place, Priority, TaskFilter, Typing } from "types/client" */
 
 const ProjectTools = later(() => import("./tools.js"), "ProjectTools");
+const SelectionBar = later(() => import("./selection_bar.js"), "SelectionBar");
 const TagTools = later(() => import("./tools.js"), "TagTools");
 
 /** @type {Record<string, string>} */
@@ -76,6 +77,7 @@ export function TaskPage({ place }) {
     ${ui.unreadable && html`<p class="note" id="unreadable" role="status"><span class="failed">${ui.unreadable}</span></p>`}
     ${rows.length ? html`<${List} rows=${rows} place=${place} />` : html`<p class="empty">${empty(place)}</p>`}
     ${done.more && html`<button class="more" onClick=${done.more}>${t("Earlier")}</button>`}
+    ${ui.selected && html`<${SelectionBar} place=${place} />`}
   `;
 }
 
@@ -135,10 +137,14 @@ const Select = ({ name, label, value, children }) => html`
   </label>
 `;
 
+const beginOrEnd = () =>
+  import("../selection.js").then((all) => (ui.selected ? all.endSelection() : all.beginSelection()), complain);
+
 /** @param {{ place: Place }} props */
 function Toolbar({ place }) {
   return html`
     <div class="toolbar" role="search">
+      <button class="quiet-button" id="select" aria-label=${t("Select tasks")} title=${t("Select tasks")} aria-pressed=${String(Boolean(ui.selected))} onClick=${beginOrEnd}><${Icon} name="select" /></button>
       <label class="search">
         <${Icon} name="search" /><span class="unseen">${t("Search")}</span>
         <input id="search" type="search" dir="auto" placeholder=${t("Search or filter")} value=${place.search} maxlength="1000"

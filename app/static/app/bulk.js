@@ -1,0 +1,162 @@
+// Changes of many tasks: each is one write, which one undo reverts.
+import { isolate, quote } from "./bidi.js";
+import { isInstant, sayDay } from "./dates.js";
+import { t, tn } from "./language.js";
+import { isOpen } from "./statuses.js";
+import { getTask, projectName, tasks } from "./store.js";
+import { toast } from "./ui.js";
+import { BULK_MAX, layerOf, writeTasks } from "./writes.js";
+/** @import { Layer, Priority, Task, TaskStatus } from "types/client" */
+
+/** @type {(rows: Task[]) => string} */
+const say = (rows) => (rows.length === 1 ? quote(rows[0].title) : tn("{count} task", "{count} tasks", rows.length));
+
+/**
+ * Returns whether one write takes so many; else says so.
+ * @param {Task[]} rows
+ */
+export function canWrite(rows) {
+  const count = rows.length;
+  if (count > BULK_MAX) toast(t("At most {max} tasks can be changed at once.", { max: BULK_MAX }), { failed: true });
+  return count > 0 && count <= BULK_MAX;
+}
+
+/**
+ * All tasks below these, at any depth.
+ * @param {Task[]} rows
+ * @param {(task: Task) => boolean} fits
+ */
+function findBelow(rows, fits = () => true) {
+  /** @type {Map<number, Task[]>} */
+  const inside = new Map();
+  for (const task of tasks().values()) {
+    if (task.parent_id !== null && fits(task))
+      inside.set(task.parent_id, [...(inside.get(task.parent_id) ?? []), task]);
+  }
+  /** @type {(task: Task) => Task[]} */
+  const below = ({ id }) => (inside.get(id) ?? []).flatMap((task) => [task, ...below(task)]);
+  const own = new Set(rows.map(({ id }) => id));
+  return rows.flatMap(below).filter(({ id }) => !own.has(id));
+}
+
+/** @type {(rows: Task[], patch: Partial<Task>) => Layer[]} */
+const layersOf = (rows, patch) => rows.map(({ id }) => layerOf("task", id, { patch }));
+
+/** @param {Task[]} rows */
+export function completeMany(rows) {
+  /** @type {Partial<Task>} */
+  const patch = { completed: true, status: "completed", completed_at: new Date().toISOString() };
+  const single = rows.filter((task) => !task.recurrence); // a series moves to its next date instead
+  const below = layersOf(findBelow(single, isOpen), patch);
+  const label = t("Completed {tasks}", { tasks: say(rows) });
+  writeTasks(rows, { action: "complete" }, (task) => (task.recurrence ? {} : patch), label, below);
+}
+
+/** @param {Task[]} rows */
+export function reopenMany(rows) {
+  /** @type {Partial<Task>} */
+  const patch = { completed: false, status: "pending", completed_at: null };
+  writeTasks(rows, { action: "reopen" }, patch, t("Reopened {tasks}", { tasks: say(rows) }));
+}
+
+/** @param {Task[]} rows */
+export function deleteMany(rows) {
+  const below = findBelow(rows).map(({ id }) => layerOf("task", id, { remove: true }));
+  writeTasks(rows, { action: "delete" }, null, t("Moved {tasks} to the trash", { tasks: say(rows) }), below);
+}
+
+/**
+ * Gives tasks another day. A single one keeps its time of day.
+ * @param {Task[]} rows
+ * @param {string | null} day
+ */
+export function moveToDay(rows, day) {
+  const time = rows.length === 1 && day && isInstant(rows[0].due_date ?? "") ? new Date(rows[0].due_date ?? "") : null;
+  const at = day && time ? new Date(`${day}T12:00`) : null;
+  at?.setHours(time?.getHours() ?? 0, time?.getMinutes(), 0, 0);
+  const due_date = at ? at.toISOString() : day;
+  const loses = rows.length > 1 && rows.some((task) => isInstant(task.due_date ?? ""));
+  const values = { tasks: say(rows), day: day ? sayDay(day) : "" };
+  const label = !day
+    ? t("{tasks}: without a date", values)
+    : loses
+      ? t("{tasks}: {day}, without their times", values)
+      : t("{tasks}: {day}", values);
+  writeTasks(rows, { action: "update", change: { due_date } }, { due_date }, label);
+}
+
+/** @type {(rows: Task[], priority: Priority, words: string) => void} */
+export const setPriority = (rows, priority, words) =>
+  writeTasks(
+    rows,
+    { action: "update", change: { priority } },
+    { priority },
+    t("{tasks}: priority {priority}", { tasks: say(rows), priority: words }),
+  );
+
+/**
+ * Sets an open status, or cancels.
+ * @param {Task[]} rows
+ * @param {TaskStatus} status
+ * @param {string} words
+ */
+export function setStatusOf(rows, status, words) {
+  if (status === "completed") return completeMany(rows);
+  /** @type {Partial<Task>} */
+  const patch = { status, completed: false, completed_at: null };
+  const below = status === "cancelled" ? layersOf(findBelow(rows, isOpen), { status }) : [];
+  const label = t("{tasks}: {status}", { tasks: say(rows), status: words });
+  writeTasks(rows, { action: "update", change: { status } }, patch, label, below);
+}
+
+/**
+ * Moves tasks, with all below them, into a project or the inbox. A subtask leaves its parent, unless that moves also.
+ * @param {Task[]} rows
+ * @param {number | null} project_id
+ */
+export function moveToProject(rows, project_id) {
+  const moved = rows.filter((task) => task.project_id !== project_id);
+  const below = findBelow(moved);
+  const inside = new Set([...moved, ...below].map(({ id }) => id));
+  const where = project_id === null ? t("Inbox") : isolate(projectName(project_id) ?? t("Project"));
+  writeTasks(
+    moved,
+    { action: "update", change: { project_id } },
+    ({ parent_id }) => ({ project_id, parent_id: inside.has(parent_id ?? 0) ? parent_id : null }),
+    t("Moved {tasks} to {place}", { tasks: say(moved), place: where }),
+    layersOf(below, { project_id }),
+  );
+}
+
+/**
+ * Makes tasks subtasks of another, after those that it has; null: of none.
+ * @param {Task[]} rows
+ * @param {number | null} parent_id
+ */
+export function moveBelow(rows, parent_id) {
+  const parent = getTask(parent_id);
+  const place = parent ? { parent_id, project_id: parent.project_id } : { parent_id };
+  const below = parent ? layersOf(findBelow(rows), { project_id: parent.project_id }) : [];
+  const label = parent
+    ? t("Moved {tasks} below {parent}", { tasks: say(rows), parent: quote(parent.title) })
+    : t("{tasks}: no subtask any more", { tasks: say(rows) });
+  writeTasks(rows, { action: "move", change: { parent_id } }, place, label, below);
+}
+
+/** @type {(rows: Task[], tag: string) => void} */
+export const addTag = (rows, tag) =>
+  writeTasks(
+    rows,
+    { action: "update", change: { add_tags: [tag] } },
+    ({ tags }) => ({ tags: [...new Set([...tags, tag])] }),
+    t("{tasks}: added @{tag}", { tasks: say(rows), tag: isolate(tag) }),
+  );
+
+/** @type {(rows: Task[], tag: string) => void} */
+export const removeTag = (rows, tag) =>
+  writeTasks(
+    rows,
+    { action: "update", change: { remove_tags: [tag] } },
+    ({ tags }) => ({ tags: tags.filter((one) => one !== tag) }),
+    t("{tasks}: took @{tag}", { tasks: say(rows), tag: isolate(tag) }),
+  );
