@@ -110,21 +110,37 @@ class Window:
         self.page.shows(".details")
 
     def drag(self, title: str, target: str, *, above: bool, before_drop: Callable[[], None] | None = None) -> None:
-        """Drags a row with the mouse, from its grip to the upper or the lower half of another row."""
+        """Drags a row with the mouse, from its grip to the upper or the lower part of another row."""
+        self.drag_to(title, self.row(target), at=0.2 if above else 0.8, sideways=False, before_drop=before_drop)
+
+    def drag_to(
+        self,
+        title: str,
+        target: str,
+        *,
+        at: float = 0.5,
+        sideways: bool = True,
+        grip: str = ".grip",
+        before_drop: Callable[[], None] | None = None,
+    ) -> None:
+        """Drags a row by its grip to the element of a JavaScript expression, ``at`` that part of its height."""
         # The pointer does not hit new elements before they are painted.
         self.page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-        box = "{const {left, top, height} = %s.getBoundingClientRect(); JSON.stringify([left + 12, top, height])}"
-        x, y, height = json.loads(self.page.run(box % f"{self.row(title)}.querySelector('.grip')"))
-        _, top, tall = json.loads(self.page.run(box % self.row(target)))
-        end = top + tall * (0.2 if above else 0.8)
+        box = "{const box = %s.getBoundingClientRect(); JSON.stringify([box.left, box.top, box.width, box.height])}"
+        handle = self.row(title) + (f".querySelector('{grip}')" if grip else "")
+        left, top, _, height = json.loads(self.page.run(box % handle))
+        x, y = left + 12, top + height / 2
+        there, ceiling, wide, tall = json.loads(self.page.run(box % target))
+        end_x, end_y = there + wide / 2 if sideways else x, ceiling + tall * at
         mouse = {"button": "left", "buttons": 1, "clickCount": 1}
-        self.page.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y + height / 2, **mouse)
+        self.page.call("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **mouse)
+        self.page.shows(".dragged")
         for step in (0.3, 0.7, 1.0):
-            at = y + (end - y) * step
-            self.page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=at, **mouse)
+            now = {"x": x + (end_x - x) * step, "y": y + (end_y - y) * step}
+            self.page.call("Input.dispatchMouseEvent", type="mouseMoved", **now, **mouse)
         if before_drop:
             before_drop()
-        self.page.call("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=end, **mouse)
+        self.page.call("Input.dispatchMouseEvent", type="mouseReleased", x=end_x, y=end_y, **mouse)
 
     def api(self) -> httpx.Client:
         """Opens another client of the same user."""

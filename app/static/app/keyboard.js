@@ -20,6 +20,7 @@ export const KEYS = [
   [".", t("Actions for what is selected")],
   [t("Delete"), t("Move to the trash")],
   ["Alt + ↑, ↓", t("Move up or down")],
+  ["], [", t("Make a subtask of the task above, or take it out")],
   ["u", t("Undo")],
   ["g", t("Go to the lists")],
   ["b", t("Reminders")],
@@ -87,8 +88,32 @@ function shift(task, row, up) {
   if (other && depthOf(other) === depthOf(row)) moveTask(task, { [up ? "before" : "after"]: Number(other.dataset.id) });
 }
 
+/**
+ * Makes the task a subtask of the one above it in the list, or takes it out of its parent.
+ * @param {Task} task
+ * @param {HTMLElement} row
+ * @param {boolean} inward
+ */
+function nest(task, row, inward) {
+  if (!inward) {
+    if (task.parent_id !== null) moveTask(task, { after: task.parent_id });
+    return;
+  }
+  let above = /** @type {HTMLElement | null} */ (row.previousElementSibling);
+  while (above && Number(above.dataset.depth) > Number(row.dataset.depth))
+    above = /** @type {HTMLElement | null} */ (above.previousElementSibling);
+  const parent = above?.dataset.depth === row.dataset.depth ? Number(above?.dataset.id) : null;
+  if (parent) import("./bulk.js").then(({ moveBelow }) => moveBelow([task], parent), complain);
+}
+
+/** @param {number} by */
+function sideways(by) {
+  if (readPlace().sort === "position") act((task, row) => nest(task, row, by > 0));
+}
+
+let selecting = Promise.resolve(); // one key after the other, also while the module is loaded
 /** @param {(selection: typeof import("./selection.js")) => void} work */
-const select = (work) => import("./selection.js").then(work, complain);
+const select = (work) => void (selecting = selecting.then(() => import("./selection.js").then(work)).catch(complain));
 
 /** @param {(task: Task) => void} work */
 function withFocused(work) {
@@ -118,6 +143,10 @@ const ACTIONS = {
   K: () => extend(-1),
   "Shift ArrowDown": () => extend(1),
   "Shift ArrowUp": () => extend(-1),
+  "]": () => sideways(1),
+  "[": () => sideways(-1),
+  ">": () => sideways(1), // as "]" needs AltGr on some keyboards
+  "<": () => sideways(-1),
   ".": () => document.querySelector("#selection .acts :is(button, input)")?.focus(),
   Delete: () => (ui.selected ? select((all) => all.actOnSelected("deleteMany")) : act(deleteTask)),
   u: () => undo(),

@@ -33,6 +33,7 @@ setTimeout(() => {
   isEarly = false;
   followPushes();
   import("./installation.js").then(({ install }) => install()).catch(() => {});
+  import("./drag.js").catch(() => {});
 }, HEAD_START);
 
 /** @type {string | null} */

@@ -94,22 +94,22 @@ function leave(field) {
  * @param {Place} place
  */
 function headings(rows, { list, sort, search, status }) {
-  /** @type {Map<number, { text: string, overdue?: Task[] }>} */
+  /** @type {Map<number, { text: string, day?: string, overdue?: Task[] }>} */
   const heads = new Map();
   if (sort !== "due_date" || search || status !== "pending" || !["today", "upcoming"].includes(list)) return heads;
   const days = rows.map(({ task }) => dueDay(task.due_date ?? ""));
   const late = list === "today" ? days.filter((day) => day < today()).length : 0;
   if (late) heads.set(0, { text: t("Overdue"), overdue: rows.slice(0, late).map(({ task }) => task) });
-  if (late && late < rows.length) heads.set(late, { text: t("Today") });
+  if (late && late < rows.length) heads.set(late, { text: t("Today"), day: today() });
   if (list === "upcoming") {
-    days.forEach((day, at) => day !== days[at - 1] && heads.set(at, { text: sayDay(day) }));
+    days.forEach((day, at) => day !== days[at - 1] && heads.set(at, { text: sayDay(day), day }));
   }
   return heads;
 }
 
-/** @param {{ text: string, overdue?: Task[] }} props */
-const Heading = ({ text, overdue }) => html`
-  <li class="group">
+/** @param {{ text: string, day?: string, overdue?: Task[] }} props */
+const Heading = ({ text, day, overdue }) => html`
+  <li class="group" data-day=${day}>
     <h2>${text}</h2>
     ${overdue && html`<button class="link" id="reschedule" title=${t("Gives them today as their due date, without a time")} onClick=${() => reschedule(overdue, today())}>${t("Reschedule all to today")}</button>`}
   </li>
@@ -128,11 +128,11 @@ export function List({ rows, place }) {
   const head = (/** @type {number} */ at) =>
     heads.has(at) ? [html`<${Heading} key=${heads.get(at)?.text} ...${heads.get(at)} />`] : [];
   const draw = (/** @type {ListRow} */ { task, depth }, /** @type {number} */ at) => html`
-    <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} manual=${manual} at=${parts && at + 1} of=${parts && rows.length}
+    <${Row} key=${keyOf(task)} task=${task} depth=${Math.min(depth, 5)} grip=${place.list !== "done"} at=${parts && at + 1} of=${parts && rows.length}
       project=${place.list === "project" || depth ? null : task.project_id && names.get(task.project_id)} steps=${children.get(task.id)?.join("/")} tints=${task.tags.map((tag) => colors.get(tag)?.color ?? "").join()}
       editing=${ui.editing === task.id} day=${day} open=${place.task === task.id} selected=${ui.selected && ui.selected.has(keyOf(task))} />`;
   return html`
-    <ul class=${`list${parts ? " long" : ""}${ui.selected ? " selecting" : ""}`} id=${id} aria-label=${t("Tasks")} ref=${list} ...${HANDLERS}>
+    <ul class=${`list${parts ? " long" : ""}${ui.selected ? " selecting" : ""}${manual ? " manual" : ""}${heads.size ? " by-day" : ""}`} id=${id} aria-label=${t("Tasks")} ref=${list} ...${HANDLERS}>
       ${
         parts
           ? parts.flatMap((part, at) =>

@@ -13,7 +13,7 @@ import { Dot } from "./sidebar.js";
  * @typedef {object} RowProps
  * @property {Task} task
  * @property {number} depth
- * @property {boolean} manual
+ * @property {boolean} grip
  * @property {Project | null} [project]
  * @property {string} [steps]
  * @property {string} [tints] the colours of its tags, in their order
@@ -46,11 +46,11 @@ export class Row extends Component {
    * @override
    * @param {RowProps} props
    */
-  render({ task, depth, manual, project, steps, tints, at, of, editing, open, selected }) {
+  render({ task, depth, grip, project, steps, tints, at, of, editing, open, selected }) {
     const state = `${isOpen(task) ? "" : " completed"}${open ? " open" : ""}${selected ? " selected" : ""}${task.waiting ? " waiting" : ""}`;
     return html`
       <li class=${`row depth-${depth}${state}`} data-id=${task.id} data-depth=${depth} aria-posinset=${at} aria-setsize=${of}>
-        ${manual && html`<span class="grip" aria-hidden="true" onTouchMove=${keepTouch}><${Icon} name="grip" /></span>`}
+        ${grip && html`<span class="grip" aria-hidden="true" onTouchMove=${keepTouch}><${Icon} name="grip" /></span>`}
         <button class=${`check ${task.priority}`} role="checkbox" aria-checked=${String(selected ?? task.completed)} data-act="complete"
           aria-label=${selected === null ? (task.completed ? t("Reopen {title}", task) : t("Complete {title}", task)) : t("Select {title}", task)}><${Icon} name="done" /></button>
         ${
