@@ -55,16 +55,16 @@ WORKER_FILE = "service_worker.js"
 LATER_MODULES = (
     "assistant.js", "bulk.js", "channels.js", "drag.js", "installation.js", "languages/de.js", "passkeys.js",
     "proof.js", "push.js", "push_record.js", "selection.js", "transfer.js", "values.js", "vendor/marked.js",
-    "views/bell.js", "views/channel_form.js", "views/channels.js", "views/chat.js", "views/comments.js",
-    "views/conflict.js", "views/details.js", "views/dialog.js", "views/help.js", "views/history.js", "views/login.js",
-    "views/mailed.js", "views/markdown.js", "views/menu.js", "views/push_offer.js", "views/reminders.js",
-    "views/second_factor.js", "views/selection_bar.js", "views/settings/account.js", "views/settings/apps.js",
-    "views/settings/calendars.js", "views/settings/connections.js", "views/settings/data.js",
-    "views/settings/display.js", "views/settings/exports.js", "views/settings/form.js", "views/settings/imports.js",
-    "views/settings/links.js", "views/settings/page.js", "views/settings/passkeys.js", "views/settings/security.js",
-    "views/settings/sessions.js", "views/settings/shown_once.js", "views/settings/statistics.js",
-    "views/settings/tabs.js", "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js",
-    "views/trash.js", "views/zone_offer.js",
+    "views/bell.js", "views/calendar.js", "views/channel_form.js", "views/channels.js", "views/chat.js",
+    "views/comments.js", "views/conflict.js", "views/details.js", "views/dialog.js", "views/help.js",
+    "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js", "views/menu.js",
+    "views/push_offer.js", "views/reminders.js", "views/second_factor.js", "views/selection_bar.js",
+    "views/settings/account.js", "views/settings/apps.js", "views/settings/calendars.js",
+    "views/settings/connections.js", "views/settings/data.js", "views/settings/display.js", "views/settings/exports.js",
+    "views/settings/form.js", "views/settings/imports.js", "views/settings/links.js", "views/settings/page.js",
+    "views/settings/passkeys.js", "views/settings/security.js", "views/settings/sessions.js",
+    "views/settings/shown_once.js", "views/settings/statistics.js", "views/settings/tabs.js",
+    "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js", "views/trash.js", "views/zone_offer.js",
 )  # fmt: skip
 CLIENT_PAGE = (CLIENT_FOLDER / "index.html").read_text()
 PAGE_MODULES = [name for name in CLIENT_FILES if name.endswith(".js") and name not in {WORKER_FILE, *LATER_MODULES}]

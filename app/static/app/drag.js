@@ -11,7 +11,7 @@ import { moveTask } from "./writes.js";
 /** @import { On, Task } from "types/client" */
 
 /** @typedef {{ element: HTMLElement, mark: "before" | "after" | "into", drop: (rows: Task[]) => void }} Target */
-/** @typedef {{ row: HTMLElement, list: HTMLElement, task: Task, rows: Task[] }} Dragged */
+/** @typedef {{ row: HTMLElement, list: HTMLElement, area: HTMLElement, task: Task, rows: Task[] }} Dragged area: the whole month or board, else the list */
 
 const EDGE = 60; // pixels from the border of the window where it scrolls
 const AWAY = 30; // pixels left of the list where the row becomes small
@@ -103,7 +103,7 @@ export const addTargets = (find) => void finders.unshift(find);
  * @param {number} y
  */
 function findTarget(dragged, x, y) {
-  const inside = Math.max(x, dragged.list.getBoundingClientRect().left + 40); // the grip is next to the list
+  const inside = Math.max(x, dragged.area.getBoundingClientRect().left + 40); // the grip is next to the list
   const [there, beside] = [x, inside].map((at) => document.elementsFromPoint(at, y));
   if (findOver(there, ".sidebar")) return findPlace(there);
   for (const find of finders) {
@@ -121,7 +121,8 @@ export function startDrag(event) {
   if (!row || !list || !task) return;
   const selected = shownTasks().filter((one) => ui.selected?.has(keyOf(one)));
   const rows = selected.some((one) => keyOf(one) === keyOf(task)) ? [...new Set(selected)] : [task];
-  const dragged = { row, list, task, rows };
+  const area = row.closest(".month, .board") ?? list;
+  const dragged = { row, list, area, task, rows };
   const { left } = row.getBoundingClientRect();
   const from = { x: event.clientX, y: event.clientY + scrollY };
   pin(task.id);
@@ -139,7 +140,7 @@ export function startDrag(event) {
   };
   /** @type {(event: PointerEvent) => void} */
   const move = ({ clientY, clientX }) => {
-    const isAway = clientX < list.getBoundingClientRect().left - AWAY;
+    const isAway = clientX < area.getBoundingClientRect().left - AWAY;
     row.classList.toggle("away", isAway);
     const x = isAway ? clientX - left - 14 : clientX - from.x;
     row.style.setProperty("transform", `translate(${x}px, ${clientY + scrollY - from.y}px)`);

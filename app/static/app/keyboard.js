@@ -20,6 +20,7 @@ export const KEYS = [
   [".", t("Actions for what is selected")],
   [t("Delete"), t("Move to the trash")],
   ["Alt + ↑, ↓", t("Move up or down")],
+  [t("←, →, Page ↑, ↓"), t("In the calendar: days and months")],
   ["], [", t("Make a subtask of the task above, or take it out")],
   ["u", t("Undo")],
   ["g", t("Go to the lists")],

@@ -36,7 +36,7 @@ export function readPlace(hash = location.hash) {
   const [list = "all", id = ""] = path.split("/");
   const given = Object.fromEntries(new URLSearchParams(query));
   /** @type {Record<string, string>} */
-  const usual = { today: "due_date", upcoming: "due_date", done: "completed_at" };
+  const usual = { today: "due_date", upcoming: "due_date", calendar: "due_date", done: "completed_at" };
   const place = {
     ...DEFAULTS,
     sort: usual[list] ?? "position",
@@ -88,6 +88,7 @@ const LISTS = {
   inbox: (task) => task.project_id === null,
   today: (task) => task.due_date !== null && dueDay(task.due_date) <= today(),
   upcoming: (task) => task.due_date !== null && dueDay(task.due_date) > today(),
+  calendar: (task, day) => task.due_date !== null && dueDay(task.due_date) === (day || today()),
   starred: (task) => task.favorite,
   done: (task) => task.completed,
   project: (task, id) => task.project_id === Number(id),

@@ -18,12 +18,33 @@ export function press(event) {
   };
   for (const name of ENDS) addEventListener(name, lift);
   const drag = () => import("./drag.js").then(({ startDrag }) => isDown && startDrag(event), complain);
-  if (event.pointerType !== "touch") return void drag();
+  const isGrip = event.target.closest(".grip, .chip");
+  if (event.pointerType !== "touch") return event.target.closest(".chip") ? onceMoved(event, drag) : void drag();
   const task = getTask(Number(event.target.closest(".row")?.dataset.id));
   hold(event, () => {
-    if (event.target.closest(".grip")) drag();
+    if (isGrip) drag();
     else if (task) import("./selection.js").then(({ holdSelected }) => holdSelected(task), complain);
   });
+}
+
+/**
+ * Acts once the mouse has moved: until then it may be a click.
+ * @param {PointerEvent} event
+ * @param {() => void} act
+ */
+function onceMoved({ clientX, clientY }, act) {
+  /** @type {(event: PointerEvent) => void} */
+  const move = (now) => {
+    if (Math.hypot(now.clientX - clientX, now.clientY - clientY) <= SHAKE) return;
+    give();
+    act();
+  };
+  const give = () => {
+    removeEventListener("pointermove", move);
+    for (const name of ENDS) removeEventListener(name, give);
+  };
+  addEventListener("pointermove", move);
+  for (const name of ENDS) addEventListener(name, give);
 }
 
 /**

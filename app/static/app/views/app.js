@@ -14,6 +14,7 @@ import { Toasts } from "./toast.js";
 
 const wait = () => html`<p class="empty">${store.online ? t("One moment…") : t("Offline")}</p>`;
 const BellPanel = later(() => import("./bell.js"), "BellPanel");
+const CalendarPage = later(() => import("./calendar.js"), "Calendar", { wait });
 const ChannelsPage = later(() => import("./channels.js"), "Channels", { isRare: true, wait });
 const Chat = later(() => import("./chat.js"), "Chat");
 const Conflict = later(() => import("./conflict.js"), "Conflict");
@@ -29,6 +30,7 @@ const ZoneOffer = later(() => import("./zone_offer.js"), "ZoneOffer");
 /** @param {Place} place */
 function page(place) {
   if (!isKnown(place)) return html`<${Unknown} place=${place} />`;
+  if (place.list === "calendar") return html`<${CalendarPage} place=${place} />`;
   if (place.list === "trash") return html`<${Trash} />`;
   if (place.list === "settings") return html`<${Settings} part=${place.id} />`;
   return place.list === "channels" ? html`<${ChannelsPage} />` : html`<${TaskPage} place=${place} />`;

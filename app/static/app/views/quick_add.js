@@ -95,9 +95,10 @@ export function QuickAdd({ place }) {
   const isLong = isTooLong(text, QUICK_MAX) || (Boolean(text.trim()) && refused !== null);
   const understood = text.trim() ? (preview?.understood ?? []) : [];
   const [isFree, setFree] = useState(false);
-  useEffect(() => setFree(false), [place.list]);
+  useEffect(() => setFree(false), [place.list, place.id]);
   const days = USUAL_DAYS[place.list];
-  const usual = days === undefined || isFree ? null : dayIn(days);
+  const day = place.list === "calendar" ? place.id : days === undefined ? null : dayIn(days);
+  const usual = isFree ? null : day;
   const isUsual = usual && text.trim() && !preview?.task.due_date;
 
   function submit(/** @type {Event} */ event) {

@@ -52,7 +52,7 @@ const counts = derived(() => {
 /** @param {ItemProps} props */
 const Item = ({ place, list, id = "", icon, color, label, count, level = 0 }) => html`
   <li class=${level ? `level-${level}` : null}>
-    <a href=${hrefTo({ list, id: String(id) })} aria-current=${place.list === list && place.id === String(id) ? "page" : null}>
+    <a href=${hrefTo({ list, id: String(id) })} aria-current=${place.list === list && (place.id === String(id) || list === "calendar") ? "page" : null}>
       ${icon ? html`<${Icon} name=${icon} />` : html`<${Dot} color=${color} />`}
       <span class="name"><bdi>${label}</bdi></span>
       ${count ? html`<span class="count" aria-label=${t("{count} open", { count })}>${count}</span>` : null}
@@ -83,6 +83,7 @@ export function Sidebar({ place }) {
       <ul>
         <${Item} place=${place} list="today" icon="today" label=${t("Today")} count=${count.today} />
         <${Item} place=${place} list="upcoming" icon="upcoming" label=${t("Upcoming")} />
+        <${Item} place=${place} list="calendar" icon="calendar" label=${t("Calendar")} />
         <${Item} place=${place} list="all" icon="all" label=${t("All tasks")} count=${count.all} />
         ${(count.starred > 0 || place.list === "starred") && html`<${Item} place=${place} list="starred" icon="star" label=${t("Starred")} count=${count.starred} />`}
         <${Item} place=${place} list="done" icon="done" label=${t("Done")} />

@@ -26,6 +26,7 @@ const TITLES = {
   inbox: t("Inbox"),
   today: t("Today"),
   upcoming: t("Upcoming"),
+  calendar: t("Calendar"),
   starred: t("Starred"),
   done: t("Done"),
 };
@@ -52,7 +53,7 @@ const DUE_NAMES = {
   none: t("no date"),
 };
 
-const rowsOf = derived((/** @type {string} */ href, /** @type {Set<number> | null} */ found) =>
+export const rowsOf = derived((/** @type {string} */ href, /** @type {Set<number> | null} */ found) =>
   listed(tasks(), readPlace(href), found),
 );
 
