@@ -8,5 +8,6 @@ export function Dialog({ label, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => void dialog.current?.showModal(), []);
   const outside = (/** @type {Event} */ event) => event.target === dialog.current && onClose();
-  return html`<dialog ref=${dialog} aria-label=${label} onClose=${onClose} onClick=${outside}><div class="sheet">${children}</div></dialog>`;
+  const closed = () => dialog.current && onClose(); // the event comes later: another dialog may be open by then
+  return html`<dialog ref=${dialog} aria-label=${label} onClose=${closed} onClick=${outside}><div class="sheet">${children}</div></dialog>`;
 }

@@ -31,11 +31,11 @@ export function later(load, name, { isRare = false, wait = () => null } = {}) {
   const fetchIt = async () => void (found ??= await load());
   if (!isRare) waiting.push(fetchIt);
   return function Later(/** @type {Record<string, unknown>} */ props) {
-    const [, draw] = useState(false);
+    const [, draw] = useState(found !== null);
     const { online } = store;
     useEffect(() => {
       const refuse = () => complain(new Error(t("This part of the page cannot be loaded without the service.")));
-      if (!found) fetchIt().then(() => draw(true), refuse);
+      fetchIt().then(() => draw(true), refuse); // it may have come since it was drawn without
     }, [online]);
     return found ? html`<${found[name]} ...${props} />` : wait();
   };
