@@ -195,7 +195,7 @@ export interface Ui {
   toast: { text: string; undo: string | null; failed: boolean; href?: string } | null;
   conflicts: Conflict[];
   taken: { name: string; other: string } | null;
-  panel: "help" | "chat" | "bell" | null;
+  panel: "help" | "chat" | "bell" | "palette" | null;
   proving: Proving | null;
   update: boolean;
   sidebar: boolean;

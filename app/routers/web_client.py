@@ -53,11 +53,11 @@ CLIENT_FILES = {
 WORKER_FILE = "service_worker.js"
 # Of parts of the page that are loaded when they are opened, or once the tasks are shown.
 LATER_MODULES = (
-    "assistant.js", "bulk.js", "channels.js", "drag.js", "installation.js", "languages/de.js", "passkeys.js",
-    "proof.js", "push.js", "push_record.js", "selection.js", "transfer.js", "values.js", "vendor/marked.js",
-    "views/bell.js", "views/calendar.js", "views/channel_form.js", "views/channels.js", "views/chat.js",
-    "views/comments.js", "views/conflict.js", "views/details.js", "views/dialog.js", "views/help.js",
-    "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js", "views/menu.js",
+    "assistant.js", "bulk.js", "channels.js", "drag.js", "folding.js", "installation.js", "languages/de.js",
+    "palette.js", "passkeys.js", "proof.js", "push.js", "push_record.js", "selection.js", "transfer.js", "values.js",
+    "vendor/marked.js", "views/bell.js", "views/calendar.js", "views/channel_form.js", "views/channels.js",
+    "views/chat.js", "views/comments.js", "views/conflict.js", "views/details.js", "views/dialog.js", "views/help.js",
+    "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js", "views/menu.js", "views/palette.js",
     "views/push_offer.js", "views/reminders.js", "views/second_factor.js", "views/selection_bar.js",
     "views/settings/account.js", "views/settings/apps.js", "views/settings/calendars.js",
     "views/settings/connections.js", "views/settings/data.js", "views/settings/display.js", "views/settings/exports.js",

@@ -154,6 +154,26 @@ def test_a_long_list_is_drawn_quickly(long: Window) -> None:
         assert busy(long) - before < DRAWN_WITHIN, place
 
 
+def test_the_palette_of_a_long_list_opens_and_finds_quickly(long: Window) -> None:
+    long.page.call("Performance.enable", timeDomain="threadTicks")
+    long.go("#/all")
+    long.page.shows(".row")
+    for type_it, shown in (
+        (lambda: long.page.press("k", modifiers=2, code="KeyK"), "document.activeElement.id == 'palette'"),
+        (
+            lambda: long.page.call("Input.insertText", text="task 0123"),
+            "document.querySelector('.palette').innerText.includes('Task 01230')",
+        ),
+    ):
+        before = busy(long)
+        type_it()
+        long.page.wait(shown)
+        long.page.run(AFTER_FRAMES)
+        assert busy(long) - before < DRAWN_WITHIN, shown
+    long.page.press("Escape", windowsVirtualKeyCode=27)
+    long.page.wait("!document.querySelector('dialog')")
+
+
 def busy(window: Window) -> float:
     """Returns the seconds of processor time of the page."""
     metrics = window.page.call("Performance.getMetrics")["metrics"]

@@ -8,6 +8,7 @@ import { completeTask, deleteTask, moveTask } from "./writes.js";
 /** @import { Task } from "types/client" */
 
 export const KEYS = [
+  ["Ctrl + K", t("Find or do")],
   ["n", t("New task")],
   ["/", t("Search")],
   ["j, k, ↓, ↑", t("Next, previous task")],
@@ -172,6 +173,10 @@ export function listen() {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     if (event.key === "Escape") return escape();
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && document.querySelector("#main")) {
+      event.preventDefault(); // the browser's own search
+      return show({ panel: "palette" });
+    }
     if (/** @type {Element} */ (event.target).matches("input, textarea, select")) return;
     if (event.ctrlKey || event.metaKey) {
       if (event.key !== "a" || !document.querySelector(".row .check")) return;

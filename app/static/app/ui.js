@@ -9,7 +9,7 @@ export const ui = {
   toast: null, // {text, undo, failed, href}; undo: the key of the write
   conflicts: [], // {op, current, fields} of each, the first to be decided now
   taken: null, // {name, other}: the tag to be renamed, and the existing one with its new name
-  panel: null, // "help", "chat", "bell" or null
+  panel: null, // "help", "chat", "bell", "palette" or null
   proving: null, // {allow, refuse}: a call that waits for a second factor
   update: false, // a new version of the page waits
   sidebar: false, // on a phone

@@ -22,6 +22,7 @@ const Details = later(() => import("./details.js"), "Details");
 const Help = later(() => import("./help.js"), "Help");
 const Login = later(() => import("./login.js"), "Login", { isRare: true });
 const Mailed = later(() => import("./mailed.js"), "Mailed", { isRare: true });
+const Palette = later(() => import("./palette.js"), "Palette");
 const Proof = later(() => import("./second_factor.js"), "Proof", { isRare: true });
 const Settings = later(() => import("./settings/page.js"), "Settings", { isRare: true, wait });
 const Trash = later(() => import("./trash.js"), "Trash", { wait });
@@ -81,6 +82,7 @@ function Frame() {
     </div>
     ${ui.panel === "bell" && html`<${BellPanel} />`}
     ${ui.panel === "help" && html`<${Help} />`}
+    ${ui.panel === "palette" && html`<${Palette} />`}
     ${ui.proving && html`<${Proof} proving=${ui.proving} />`}
     ${ui.conflicts.slice(0, 1).map((one) => html`<${Conflict} key=${one.op.key} ...${one} />`)}
     <${Toasts} />

@@ -20,7 +20,7 @@ import { Icon, Mark } from "./icon.js";
 const THEMES = { auto: "light", light: "dark", dark: "auto" };
 /** @type {Record<string, string>} */
 const THEME_NAMES = { auto: t("auto"), light: t("light"), dark: t("dark") };
-const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // no assistant without a model
+export const HAS_ASSISTANT = document.querySelector("meta[name=assistant]")?.getAttribute("content") === "on"; // no assistant without a model
 const COLORS = ["#1d6b5a", "#b4552d", "#3d5a98", "#8a4f7d", "#8b7323", "#4f7a3a", "#a23b52"];
 
 const counts = derived(() => {
@@ -79,7 +79,7 @@ export function Sidebar({ place }) {
   const colors = tagColors();
   return html`
     <nav class="sidebar" aria-label=${t("Lists")}>
-      <p class="brand"><${Mark} />Todo</p>
+      <p class="brand"><${Mark} />Todo<button class="quiet-button" id="find" aria-haspopup="dialog" aria-label=${t("Find or do")} aria-keyshortcuts="Control+K Meta+K" title=${t("Find or do (Ctrl+K)")} onClick=${() => show({ panel: "palette" })}><${Icon} name="search" /></button></p>
       <ul>
         <${Item} place=${place} list="today" icon="today" label=${t("Today")} count=${count.today} />
         <${Item} place=${place} list="upcoming" icon="upcoming" label=${t("Upcoming")} />
@@ -125,10 +125,11 @@ export function Sidebar({ place }) {
 
 /**
  * A saved view has the parameters of the API's list; here it becomes a place.
- * @param {{ view: KeptView }} props
+ * @param {KeptView} view
+ * @returns {Partial<Place>}
  */
-function View({ view }) {
-  const { status, priority, tag, project_id, overdue, available, favorite, sort } = view.parameters;
+export function placeOf({ parameters }) {
+  const { status, priority, tag, project_id, overdue, available, favorite, sort } = parameters;
   const first = (/** @type {string | string[] | null | undefined} */ value) =>
     Array.isArray(value) ? value[0] : value;
   const list = project_id
@@ -138,12 +139,17 @@ function View({ view }) {
       : { list: favorite ? "starred" : "all" };
   const place = {
     ...list,
-    search: searchText(view.parameters),
+    search: searchText(parameters),
     status: status ?? "all",
     priority: first(priority),
     due: overdue ? "overdue" : available ? "available" : "",
     sort,
   };
+  return Object.fromEntries(Object.entries(place).filter(([, value]) => value));
+}
+
+/** @param {{ view: KeptView }} props */
+function View({ view }) {
   const [open, setOpen] = useState(false);
   const name = `view:${keyOf(view)}`;
   const typed = useDraft(name);
@@ -168,7 +174,7 @@ function View({ view }) {
   }
   return html`
     <li>
-      <a href=${hrefTo(Object.fromEntries(Object.entries(place).filter(([, value]) => value)))}><${Icon} name="view" /><span class="name"><bdi>${view.name}</bdi></span></a>
+      <a href=${hrefTo(placeOf(view))}><${Icon} name="view" /><span class="name"><bdi>${view.name}</bdi></span></a>
       <button class="quiet-button" aria-label=${t("Rename the view {name}", { name: view.name })} onClick=${edit}><${Icon} name="edit" /></button>
       <button class="quiet-button" aria-label=${t("Delete the view {name}", { name: view.name })} onClick=${() => deleteView(view)}><${Icon} name="close" /></button>
     </li>
@@ -205,16 +211,18 @@ function NewProject() {
   `;
 }
 
+/** Logs out, and removes this browser from the channels. */
+export const logOutHere = () =>
+  import("../push.js")
+    .then(({ removeBrowser }) => removeBrowser())
+    .catch(() => {}) // the login ends in any case
+    .then(logOut)
+    .catch(complain)
+    .finally(() => go({ list: "all", id: "", task: 0 }));
+
 /** @param {{ place: Place }} props */
 function Foot({ place }) {
   const waiting = queue.size;
-  const leave = () =>
-    import("../push.js")
-      .then(({ removeBrowser }) => removeBrowser())
-      .catch(() => {}) // the login ends in any case
-      .then(logOut)
-      .catch(complain)
-      .finally(() => go({ list: "all", id: "", task: 0 }));
   const next = THEMES[theme()];
   return html`
     <div class="foot">
@@ -228,7 +236,7 @@ function Foot({ place }) {
         <button class="quiet-button" aria-label=${t("Keyboard")} title=${t("Keyboard (?)")} onClick=${() => show({ panel: "help" })}><${Icon} name="help" /></button>
         <a class="quiet-button" id="settings" href=${hrefTo({ list: "settings" })} aria-current=${place.list === "settings" || place.list === "channels" ? "page" : null} aria-label=${t("Settings")} title=${t("Settings")}><${Icon} name="settings" /></a>
         <button class="quiet-button" id="theme" aria-label=${t("Colours: {theme}. Change to {next}", { theme: THEME_NAMES[theme()], next: THEME_NAMES[next] })} title=${t("Colours: {theme}", { theme: THEME_NAMES[theme()] })} onClick=${() => setTheme(next)}><${Icon} name="theme" /></button>
-        <button class="quiet-button" id="logout" aria-label=${t("Log out {email}", { email: session.user?.email ?? "" })} title=${t("Log out")} onClick=${leave}><${Icon} name="out" /></button>
+        <button class="quiet-button" id="logout" aria-label=${t("Log out {email}", { email: session.user?.email ?? "" })} title=${t("Log out")} onClick=${logOutHere}><${Icon} name="out" /></button>
       </div>
     </div>
   `;
