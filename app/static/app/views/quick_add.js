@@ -10,9 +10,11 @@ import { PRIORITY_NAMES } from "../statuses.js";
 import { getTask, projects, store, tags } from "../store.js";
 import { quickAdd } from "../writes.js";
 import { FieldNote, isTooLong } from "./fields.js";
+import { later } from "./later.js";
 import { sayReminder } from "../reminders.js";
 /** @import { Place, Priority, QuickPreview, Span, Task, Typing } from "types/client" */
 
+const Completion = later(() => import("./completion.js"), "Completion");
 const PAUSE = 150; // ms after the last key
 const QUICK_MAX = 500; // characters
 /** @type {Record<string, number | undefined>} */
@@ -129,6 +131,7 @@ export function QuickAdd({ place }) {
         <input id="add" aria-label=${t("New task")} placeholder=${t("Buy milk tomorrow at 9 #home p:high")} autocomplete="off" dir="auto"
           aria-invalid=${isLong || typed?.refused ? "true" : null} aria-describedby="understood add-note" value=${text} onInput=${type} />
         <button class="primary" hidden=${!text.trim()}>${t("Add")}</button>
+        ${/[#@]/.test(text) && html`<${Completion} field="add" />`}
       </div>
       <p class="understood" id="understood" aria-live="polite">
         ${understood.map((span) => html`<span class=${`span ${span.field}`} title=${span.text}><bdi>${say(span)}</bdi></span>`)}
