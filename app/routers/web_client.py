@@ -11,6 +11,7 @@ import re
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
+from posixpath import dirname, normpath
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Header, Request, Response
@@ -51,23 +52,23 @@ CLIENT_FILES = {
     if path.suffix in CLIENT_MEDIA_TYPES
 }
 WORKER_FILE = "service_worker.js"
-# Of parts of the page that are loaded when they are opened, or once the tasks are shown.
-LATER_MODULES = (
-    "assistant.js", "bulk.js", "channels.js", "drag.js", "folding.js", "installation.js", "languages/de.js",
-    "palette.js", "passkeys.js", "proof.js", "push.js", "push_record.js", "selection.js", "transfer.js", "values.js",
-    "vendor/marked.js", "views/bell.js", "views/calendar.js", "views/channel_form.js", "views/channels.js",
-    "views/chat.js", "views/comments.js", "views/completion.js", "views/conflict.js", "views/details.js",
-    "views/dialog.js", "views/help.js", "views/history.js", "views/login.js", "views/mailed.js", "views/markdown.js",
-    "views/menu.js", "views/palette.js", "views/push_offer.js", "views/reminders.js", "views/second_factor.js",
-    "views/selection_bar.js", "views/settings/account.js", "views/settings/apps.js", "views/settings/calendars.js",
-    "views/settings/connections.js", "views/settings/data.js", "views/settings/display.js", "views/settings/exports.js",
-    "views/settings/form.js", "views/settings/imports.js", "views/settings/links.js", "views/settings/page.js",
-    "views/settings/passkeys.js", "views/settings/security.js", "views/settings/sessions.js",
-    "views/settings/shown_once.js", "views/settings/statistics.js", "views/settings/tabs.js",
-    "views/settings/tokens.js", "views/settings/webhooks.js", "views/tools.js", "views/trash.js", "views/zone_offer.js",
-)  # fmt: skip
+IMPORT_LINES = re.compile(rb"""^(?:import|export) [^;]*?["'](\.[^"']+)["'];""", re.MULTILINE)
+
+
+def _list_imported(first: str) -> list[str]:
+    """Lists a module and what it imports, directly or not; ``import()`` is for parts that are loaded later."""
+    found, waiting = [], [first]
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.append(name)
+            paths = (path.decode() for path in IMPORT_LINES.findall(CLIENT_FILES[name]))
+            waiting += [normpath(f"{dirname(name)}/{path}".lstrip("/")) for path in paths]
+    return sorted(found)
+
+
 CLIENT_PAGE = (CLIENT_FOLDER / "index.html").read_text()
-PAGE_MODULES = [name for name in CLIENT_FILES if name.endswith(".js") and name not in {WORKER_FILE, *LATER_MODULES}]
+PAGE_MODULES = _list_imported("main.js")
 CLIENT_VERSION = hashlib.sha256(
     b"".join(name.encode() + CLIENT_FILES[name] for name in CLIENT_FILES) + CLIENT_PAGE.encode()
 ).hexdigest()[:16]

@@ -1,8 +1,6 @@
 """The size of the client, and its accessibility."""
 
 import json
-import posixpath
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -26,7 +24,6 @@ SETTINGS = [  # the part, a button in it, and what it shows
     ("connections", "#add-token", "#token-form"),
     ("data", "#choose-file", ".bars"),
 ]
-IMPORTED = re.compile(r"""^import [^;]*?["'](\.[^"']+)["'];""", re.MULTILINE)
 
 
 def test_the_first_load_is_small(window: Window) -> None:
@@ -39,17 +36,16 @@ def test_the_first_load_is_small(window: Window) -> None:
     assert 10_000 < size < FIRST_LOAD, size
 
 
-def test_the_page_names_the_modules_that_it_needs_first() -> None:
-    """What they import is loaded in parallel, and no more."""
-    needed, next_ones = set(), ["main.js"]
-    while next_ones:
-        name = next_ones.pop()
-        if name not in needed:
-            needed.add(name)
-            text = (web_client.CLIENT_FOLDER / name).read_text()
-            folder = posixpath.dirname(name)
-            next_ones += [posixpath.normpath(posixpath.join(folder, path)) for path in IMPORTED.findall(text)]
-    assert needed == set(web_client.PAGE_MODULES)
+def test_the_page_names_the_modules_that_it_needs_first(window: Window) -> None:
+    """They are loaded in parallel, and no others before the tasks are shown."""
+    window.page.call("Network.clearBrowserCache")
+    before = len(window.page.seen("Network.requestWillBeSent"))
+    window.open()
+    window.in_step()
+    requested = [one["request"]["url"] for one in window.page.seen("Network.requestWillBeSent")[before:]]
+    modules = {url.partition(f"/{web_client.CLIENT_VERSION}/")[2] for url in requested if url.endswith(".js")}
+    assert modules >= set(web_client.PAGE_MODULES)
+    assert not modules & {"views/details.js", "languages/de.js", "vendor/marked.js"}
 
 
 TOKENS = """
