@@ -23,7 +23,7 @@ def link(name: str) -> str:
 
 def undo(window: Window) -> None:
     window.page.shows("#undo")
-    window.page.wait("document.querySelector('#state').textContent.includes('In step')")
+    window.page.wait("document.querySelector('#state').textContent.includes('Synced')")
     window.page.click("#undo")
     window.page.wait("document.querySelector('#toast').innerText.startsWith('Undone')")
 

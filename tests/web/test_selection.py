@@ -59,7 +59,7 @@ def choose(window: Window, menu: str, item: str) -> None:
 
 
 def tasks(window: Window, status: str = "all") -> dict[str, dict[str, Any]]:
-    window.page.wait("document.querySelector('#state').textContent.includes('In step')")
+    window.page.wait("document.querySelector('#state').textContent.includes('Synced')")
     with window.api() as api:
         return {row["title"]: row for row in api.get("/tasks", params={"limit": 1000, "status": status}).json()}
 
